@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The objects of a running machine: struct vm, struct vcpu, and what every file may ask of them. */
+#ifndef DROSTE_H
+#define DROSTE_H
+
+#include <linux/types.h>
+#include <linux/kvm.h>
+#include <linux/mutex.h>
+#include <linux/srcu.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/mmu_notifier.h>
+#include <linux/preempt.h>
+#include <linux/swait.h>
+#include <linux/hrtimer.h>
+#include <linux/user-return-notifier.h>
+#include <asm/fpu/api.h>
+#include <asm/fpu/types.h>
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
+
+#include "compat.h"
+#include "memslot.h"
+#include "vmx/vmx.h"
+#include "ept/ept.h"
+#include "irqchip/irqchip.h"
+#include "nested/nested.h"
+
+#define DROSTE_MAX_VCPUS	64
+#define DROSTE_MAX_CPUID	256
+
+struct file;
+struct emul_state;
+
+/* What a vCPU's CPUID permits, derived once when CPUID is set (cpuid.c), asked often. */
+struct guest_caps {
+	u8 maxphyaddr;		/* 36 to 52 */
+	u64 cr4_allowed;	/* bits MOV to CR4 may set */
+	u64 efer_allowed;
+	u64 xcr0_allowed;	/* 0: no XSAVE */
+	u64 xss_allowed;
+	bool vmx, x2apic, tsc_deadline, tsc_adjust, xsave, xsaves, rdtscp, invpcid, long_mode, pdpe1gb, syscall, mtrr, mce;
+};
+
+/* General registers in the order instructions encode them (SDM 2A, table 2-2). */
+enum gpr {
+	RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
+	R8, R9, R10, R11, R12, R13, R14, R15,
+	NR_GPRS
+};
+
+/* Segment registers in the order instructions encode them, then the two system ones. */
+enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, NR_SEGS };
+
+/*
+ * What an exit handler tells the run loop. A handler may also return a
+ * negative errno, which KVM_RUN returns as it is.
+ */
+enum next {
+	NEXT_USER = 0,	/* vcpu->run says what user space has to do */
+	NEXT_ENTER = 1,	/* go on in the guest */
+};
+
+/* Where a vCPU is, for whoever wants to interrupt it. */
+enum vcpu_mode {
+	VCPU_OUTSIDE,	/* not in the guest; it will look at requests before it enters */
+	VCPU_IN_GUEST,	/* in the guest, or past the last look at requests: needs an IPI */
+};
+
+/* Bits of vcpu->requests: work that others ask of a vCPU; done before its next entry. */
+enum vcpu_request {
+	REQ_EVENT,		/* look at interrupts and other events again */
+	REQ_EPT01_FLUSH,	/* EPT01 lost a mapping: INVEPT here, drop all of EPT02 */
+	REQ_TLB_FLUSH_GUEST,	/* drop linear mappings of the current VPID */
+	REQ_UNPIN,		/* the pages pinned for VMCS02 may have moved */
+	REQ_DEAD,		/* the VM is broken for good: KVM_RUN fails with EIO */
+	REQ_CPUID,		/* CPUID or capability MSRs changed: rebuild what depends on them */
+	REQ_TIMER,		/* the local APIC timer, or L1's preemption timer, expired */
+	NR_REQUESTS
+};
+
+/**
+ * struct vm - one virtual machine, behind a VM file descriptor
+ */
+struct vm {
+	refcount_t users;		/* the VM's file, and one for each vCPU and irqfd */
+	struct mm_struct *mm;		/* whose memory the slots name; holds mmgrab */
+	struct mutex lock;		/* vCPU and irqchip creation, slot and routing updates */
+	struct srcu_struct srcu;	/* readers of slots and routing */
+
+	struct memslots __rcu *slots;	/* written under lock, read under srcu */
+
+	/* --- EPT01: see ept/ept.h --- */
+	spinlock_t mmu_lock;		/* EPT01's tables and the four members below; no sleeping, irqs on */
+	struct mmu_notifier mn;
+	struct ept01 ept01;
+	unsigned long mmu_seq;		/* counts finished invalidations */
+	int mmu_invalidating;		/* invalidations now between start and end */
+
+	struct vcpu *vcpus[DROSTE_MAX_VCPUS];	/* by index; written under lock, set once (release) */
+	int nr_vcpus;			/* how many of them there are; release after the slot is set */
+
+	struct irqchip irqchip;		/* see irqchip/irqchip.h */
+
+	gpa_t tss_addr;			/* KVM_SET_TSS_ADDR; kept, not needed (unrestricted guest) */
+	gpa_t identity_map_addr;	/* likewise */
+	bool dead;			/* set once, never cleared: see vm_kill() */
+	bool mn_registered;		/* mn must be unregistered */
+	u64 bsp_id;			/* KVM_SET_BOOT_CPU_ID; vCPU id, default 0 */
+	s64 tsc_offset0;		/* TSC offset that new vCPUs start with, so that they agree */
+};
+
+/* A hardware event to deliver: pending, or to be delivered again (SDM 3C 26.8.3 format's parts). */
+struct event {
+	bool valid;
+	u8 vector;
+	u8 type;		/* INTR_TYPE_* of asm/vmx.h */
+	bool has_error;
+	u32 error_code;
+	u32 ilen;		/* instruction length, for software events */
+	bool has_payload;	/* exceptions only: CR2 or DR6 bits to load on delivery */
+	u64 payload;
+};
+
+/* Events of one vCPU, in whatever level it runs. Owner: the vCPU's thread. */
+struct vcpu_events {
+	struct event exception;		/* raised by L0's emulation, not yet seen by the guest */
+	struct event injected;		/* was being delivered when an exit came (IDT-vectoring): deliver again */
+	unsigned int nmi_pending;	/* 0 to 2: one may wait behind one being handled; atomic via nmi_queued */
+	atomic_t nmi_queued;		/* NMIs that other threads sent, moved to nmi_pending */
+	bool triple_fault;		/* a shutdown must be reported */
+};
+
+/**
+ * struct vcpu - one virtual processor, behind a vCPU file descriptor
+ *
+ * Everything is owned by the thread that holds @mutex unless its comment
+ * says otherwise. "The current VMCS" is @vmcs01 in L1 and VMCS02 in L2.
+ */
+struct vcpu {
+	/* --- hot: touched by enter.S and on every exit --- */
+	u64 regs[NR_GPRS];		/* general registers; RSP's slot is valid per reg_avail */
+	u64 rip;			/* valid per reg_avail */
+	u64 rflags;			/* valid per reg_avail */
+	u64 cr2;			/* the guest's; enter.S swaps it */
+	u32 reg_avail;			/* REG_* bits: cached value is good */
+	u32 reg_dirty;			/* REG_* bits: cached value must go to the VMCS */
+	struct loaded_vmcs *vmcs;	/* the current VMCS of this vCPU */
+	struct vmx_exit exit;		/* the last exit, read once */
+	bool in_l2;			/* the current VMCS is VMCS02 */
+	int cpu;			/* physical CPU whose VMCS is current, or -1; changes with preemption */
+	enum vcpu_mode mode;		/* written by the vCPU, read by those who kick it; ordered with requests */
+	unsigned long requests;		/* atomic bits, enum vcpu_request; anyone */
+	struct vcpu_events ev;
+
+	struct loaded_vmcs vmcs01;
+	struct nested nested;		/* see nested/nested.h */
+
+	/* --- identity --- */
+	struct vm *vm;
+	int id;				/* as KVM_CREATE_VCPU named it; also the initial APIC ID */
+	int index;			/* in vm->vcpus */
+	struct mutex mutex;		/* vCPU ioctls, one at a time */
+	struct kvm_run *run;		/* shared with user space: hostile, read each member once */
+	void *pio_data;			/* the page after run: data of port exits */
+	struct pid __rcu *pid;		/* thread that runs it; for directed yields and debugging */
+
+	/* --- registers the VMCS does not hold --- */
+	u64 apic_base;			/* IA32_APIC_BASE */
+	u64 efer;			/* what the guest reads; mirrored in the VMCS */
+	u64 xcr0;
+	u64 xss;
+	u64 dr[4];			/* DR0..DR3 */
+	u64 dr6;
+	u64 dr7;			/* what the guest reads */
+	u64 pat;
+	u64 misc_enable;		/* IA32_MISC_ENABLE */
+	u64 tsc_offset;			/* L1's TSC minus the host's */
+	u64 tsc_adjust;			/* IA32_TSC_ADJUST */
+	u64 feature_control;		/* IA32_FEATURE_CONTROL */
+	u64 uret_msr[NR_URET_MSRS];	/* guest's syscall MSRs and KERNEL_GS_BASE: see vmx/hoststate.c */
+	struct msr_misc *misc;		/* rarely used MSRs (MTRRs, MCE, ...): see msr.c */
+	struct fpu_guest guest_fpu;	/* see fpu.c */
+	u32 mp_state;			/* KVM_MP_STATE_*; INIT and SIPI come in through the local APIC */
+	bool fpu_loaded;		/* the guest's FPU state is in the registers */
+	bool guest_debug_armed;		/* KVM_SET_GUEST_DEBUG is in force */
+	u32 guest_debug;		/* its control word */
+	u64 guest_debug_dr[8];		/* its debug registers */
+	bool nmi_masked_soft;		/* NMI blocking before the VMCS ever ran (KVM_SET_VCPU_EVENTS) */
+
+	struct vlapic *lapic;		/* NULL without KVM_CREATE_IRQCHIP */
+
+	/* --- CPUID: what user space set; entries sorted as given --- */
+	struct kvm_cpuid_entry2 *cpuid;
+	int nr_cpuid;
+	struct guest_caps gcaps;	/* derived from cpuid by cpuid.c: allowed CR4/EFER/XCR0 bits, maxphyaddr */
+
+	/* --- exits to user space --- */
+	int (*complete)(struct vcpu *vcpu);	/* called at the next KVM_RUN; enum next */
+	struct emul_state *emul;		/* the emulator's memory between two runs: emul/emul.h */
+	sigset_t sigmask;			/* KVM_SET_SIGNAL_MASK */
+	bool has_sigmask;
+
+	/* --- blocking --- */
+	struct swait_queue_head wq;		/* HLT and wait-for-SIPI sleep here; vcpu_kick() wakes */
+	struct preempt_notifier pn;		/* sched_in/sched_out between vcpu_load() and vcpu_put() */
+
+	struct host_state host;			/* what to give back to the host: vmx/hoststate.c */
+	u64 exits[NR_EXIT_REASONS];		/* exits taken by L0, by basic reason */
+	u64 exits_l2[NR_EXIT_REASONS];		/* of them, those that came from L2 */
+	u64 exits_reflected[NR_EXIT_REASONS];	/* of them, those that L1 was shown */
+};
+
+/* --- vcpu.c: the run loop --- */
+int vcpu_run(struct vcpu *vcpu);
+void vcpu_load(struct vcpu *vcpu);	/* make its VMCS current on this CPU; may sleep before, not after */
+void vcpu_put(struct vcpu *vcpu);
+void vcpu_kick(struct vcpu *vcpu);	/* any context: make it look at its requests soon */
+void vm_request_all(struct vm *vm, enum vcpu_request req);	/* set it on all; returns when none is in the guest without having seen it */
+void vm_kill(struct vm *vm);		/* the machine cannot go on: all its vCPUs return EIO from now on */
+int vcpu_triple_fault(struct vcpu *vcpu);	/* KVM_EXIT_SHUTDOWN */
+int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 ndata);
+
+static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
+{
+	/* Order what the request is about before the request itself. */
+	smp_mb__before_atomic();
+	set_bit(req, &vcpu->requests);
+}
+
+/* --- vmx/regs.c: registers of the current VMCS; the vCPU must be loaded --- */
+u64 vcpu_rip(struct vcpu *vcpu);
+void vcpu_set_rip(struct vcpu *vcpu, u64 rip);
+u64 vcpu_rsp(struct vcpu *vcpu);
+void vcpu_set_rsp(struct vcpu *vcpu, u64 rsp);
+u64 vcpu_rflags(struct vcpu *vcpu);
+void vcpu_set_rflags(struct vcpu *vcpu, u64 rflags);
+u64 vcpu_gpr(struct vcpu *vcpu, enum gpr reg);
+void vcpu_set_gpr(struct vcpu *vcpu, enum gpr reg, u64 val);
+u64 vcpu_cr0(struct vcpu *vcpu);	/* as the running level reads it (mask and shadow applied) */
+u64 vcpu_cr3(struct vcpu *vcpu);
+u64 vcpu_cr4(struct vcpu *vcpu);
+int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0);	/* checks as MOV to CR0; 0 or -EINVAL for #GP */
+int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3);
+int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4);
+int vcpu_set_efer(struct vcpu *vcpu, u64 efer);
+u64 vcpu_cr8(struct vcpu *vcpu);
+int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8);
+void vcpu_get_segment(struct vcpu *vcpu, enum seg seg, struct kvm_segment *out);
+void vcpu_set_segment(struct vcpu *vcpu, enum seg seg, const struct kvm_segment *in);
+int vcpu_cpl(struct vcpu *vcpu);
+bool vcpu_is_long_mode(struct vcpu *vcpu);	/* EFER.LMA */
+bool vcpu_is_64bit(struct vcpu *vcpu);		/* EFER.LMA and CS.L */
+bool vcpu_is_paging(struct vcpu *vcpu);
+bool vcpu_is_pae(struct vcpu *vcpu);
+void vcpu_skip_instruction(struct vcpu *vcpu);	/* over exit.ilen: RIP, RF, STI/MOV-SS blocking, single-step trap */
+
+/* --- vmx/inject.c: events of the current level --- */
+void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
+void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code);
+void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code);
+void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits);
+void vcpu_inject_nmi(struct vcpu *vcpu);	/* any thread */
+
+/* --- msr.c --- */
+int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated);	/* 0, or -EINVAL for #GP */
+int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated);
+
+/* --- cpuid.c --- */
+bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 index);
+static inline bool gpa_legal(struct vcpu *vcpu, u64 gpa)
+{
+	return !(gpa >> vcpu->gcaps.maxphyaddr);
+}
+
+/* --- walk.c: the guest's own page tables; what runs now, L1 or L2 --- */
+/* Access bits have the values of the page-fault error code (SDM 3A 4.7). */
+#define WALK_WRITE	BIT(1)
+#define WALK_USER	BIT(2)
+#define WALK_FETCH	BIT(4)
+/* 0 and *gpa (an L1 GPA); 1 with an exception queued or, from L2, an EPT exit reflected; -EFAULT if tables lie outside memory */
+int vcpu_gva_to_gpa(struct vcpu *vcpu, u64 gva, u32 access, gpa_t *gpa, struct event *fault);
+int vcpu_read_gva(struct vcpu *vcpu, u64 gva, void *data, u32 len, u32 access, struct event *fault);
+int vcpu_write_gva(struct vcpu *vcpu, u64 gva, const void *data, u32 len, u32 access, struct event *fault);
+
+#endif

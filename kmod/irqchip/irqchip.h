@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Interrupt controllers and timers of the PC: local APIC, I/O APIC, PIC, PIT, routing, irqfd, ioeventfd. */
+#ifndef DROSTE_IRQCHIP_H
+#define DROSTE_IRQCHIP_H
+
+#include <linux/types.h>
+#include <linux/kvm.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+
+struct vm;
+struct vcpu;
+struct vlapic;		/* vlapic.c's own */
+struct vioapic;
+struct vpic;
+struct vpit;
+struct irq_routing;	/* route.c's own; RCU (srcu) protected */
+
+#define DROSTE_NR_GSIS	1024	/* routable GSIs; the first 24 are the I/O APIC's pins */
+
+/* A VM's controllers. Pointers are set once under vm->lock (release) and stay until the VM goes. */
+struct irqchip {
+	struct vioapic *ioapic;		/* NULL without KVM_CREATE_IRQCHIP */
+	struct vpic *pic;
+	struct vpit *pit;		/* NULL without KVM_CREATE_PIT2 */
+	struct irq_routing __rcu *routing;	/* written under vm->lock, read under vm->srcu */
+	struct mutex fds_lock;		/* the two lists below */
+	struct list_head irqfds;
+	struct list_head ioeventfds;	/* readers: vm->srcu */
+	bool created;			/* KVM_CREATE_IRQCHIP succeeded; release */
+};
+
+/* --- irqchip.c: all of them --- */
+void irqchip_init(struct vm *vm);		/* an empty one, at VM creation */
+int irqchip_create(struct vm *vm);		/* KVM_CREATE_IRQCHIP; vm->lock held, no vCPUs yet: EEXIST, EINVAL */
+void irqchip_destroy(struct vm *vm);		/* last reference gone; also the PIT, irqfds, ioeventfds */
+void irqchip_release(struct vm *vm);		/* the VM's file is being closed: deassign irqfds, ioeventfds */
+/* VM ioctls of this directory (KVM_IRQ_LINE, _IRQ_LINE_STATUS, GET/SET_IRQCHIP, GET/SET_PIT2, CREATE_PIT2,
+ * SET_GSI_ROUTING, SIGNAL_MSI, IRQFD, IOEVENTFD, REINJECT_CONTROL). -ENOTTY: not one of ours. Process context, vm->lock not held. */
+long irqchip_vm_ioctl(struct vm *vm, unsigned int cmd, unsigned long arg);
+/* vCPU ioctls (GET/SET_LAPIC). vcpu->mutex held, vCPU loaded. -ENOTTY: not ours. */
+long irqchip_vcpu_ioctl(struct vcpu *vcpu, unsigned int cmd, unsigned long arg);
+int irqchip_set_irq(struct vm *vm, int source, u32 gsi, int level);	/* any context that may take spinlocks (irqs may be off); takes srcu */
+
+/* In-kernel devices on the buses. vCPU thread, srcu held. true: handled (data filled for reads). */
+bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write);
+bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write);
+
+/* --- vlapic: local APIC. Owner's thread unless said otherwise. --- */
+int vlapic_create(struct vcpu *vcpu);
+void vlapic_destroy(struct vcpu *vcpu);
+void vlapic_reset(struct vcpu *vcpu, bool init);	/* SDM 3A 11.4.7: power-up, or INIT */
+int vlapic_set_base(struct vcpu *vcpu, u64 base);	/* IA32_APIC_BASE: 0, or -EINVAL for #GP (mode transitions of 11.12.5) */
+int vlapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *data);	/* x2APIC MSRs 0x800-0x8ff: 0 or -EINVAL (#GP) */
+int vlapic_msr_write(struct vcpu *vcpu, u32 msr, u64 data);
+u64 vlapic_get_tsc_deadline(struct vcpu *vcpu);		/* IA32_TSC_DEADLINE */
+void vlapic_set_tsc_deadline(struct vcpu *vcpu, u64 deadline);
+u8 vlapic_get_cr8(struct vcpu *vcpu);
+void vlapic_set_cr8(struct vcpu *vcpu, u8 cr8);
+void vlapic_timer_request(struct vcpu *vcpu);		/* REQ_TIMER: deliver what expired */
+void vlapic_timer_migrate(struct vcpu *vcpu);		/* the vCPU moved to another CPU, or tsc_offset changed */
+bool vlapic_accepts_pic(struct vcpu *vcpu);		/* ExtINT can come in through LVT0 or virtual wire */
+/* INIT and SIPI that arrived (set by other vCPUs, atomically): */
+#define VLAPIC_INIT	BIT(0)
+#define VLAPIC_SIPI	BIT(1)
+u32 vlapic_pending_init(struct vcpu *vcpu);		/* peek, VLAPIC_* bits */
+void vlapic_clear_init(struct vcpu *vcpu, u32 bits);
+u8 vlapic_sipi_vector(struct vcpu *vcpu);
+/* Called by other code to hand an interrupt to this vCPU's APIC: any thread or hardirq context; kicks it. */
+int vlapic_accept(struct vcpu *vcpu, u32 delivery_mode, u8 vector, bool level_triggered);
+void vlapic_inject_pmi(struct vcpu *vcpu);
+
+/* The interrupt a vCPU would take now if it could: vector, or -1. Local APIC above PPR, else the PIC. Lock-free and cheap. */
+int irqchip_pending_vector(struct vcpu *vcpu);
+/* Acknowledge it: IRR to ISR, or the PIC's INTA. Returns the vector, or -1 when it is gone. */
+int irqchip_ack(struct vcpu *vcpu);
+
+#endif
