@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Bochs, the emulator that has all of VMX: builds it, configures it, and reads its log."""
+import hashlib
+import os
+import re
+import shutil
+import struct
+
+import bootrom
+import cache
+import debian
+from cache import LabError, path, run, say
+
+TARBALL = "pool/main/b/bochs/bochs_3.0+dfsg.orig.tar.xz"
+SHA256 = "78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b"
+BIOS = "/usr/share/bochs/BIOS-bochs-latest"
+VGA_BIOS = "/usr/share/vgabios/vgabios.bin"
+
+# --disable-show-ips matters: its timer signal can deadlock against the emulator's own logging.
+CONFIGURE = """--with-nogui --without-x --without-wx --without-sdl --without-term --disable-plugins --enable-x86-64
+    --enable-cpu-level=6 --enable-smp --enable-vmx=2 --enable-avx --enable-evex --enable-protection-keys --enable-cet
+    --enable-memtype --enable-pci --enable-configurable-msrs --enable-large-ramfile --disable-docbook
+    --disable-show-ips""".split()
+# What only makes it fast; instrumentation does not go with some of it.
+FAST = """--enable-all-optimizations --enable-repeat-speedups --enable-fast-function-calls --enable-handlers-chaining
+    --enable-trace-linking""".split()
+FLAGS = "-O3 -march=native -fomit-frame-pointer -w"
+
+
+def _host():
+    """Names the processor that -march=native builds for: a build for another one may not run here."""
+    with open("/proc/cpuinfo") as f:
+        flags = next((line for line in f if line.startswith("flags")), "")
+    return hashlib.sha256(flags.encode()).hexdigest()[:8]
+
+
+def program():
+    """The path of the emulator; built once, else the distribution's own."""
+    directory = path("bochs", f"3.0-{_host()}")
+    built = os.path.join(directory, "bochs")
+    if os.path.exists(built):
+        return built
+    debian.install(debian.PACKAGES)
+    with cache.lock("bochs"):
+        if os.path.exists(built):
+            return built
+        tarball = debian.pool_file(TARBALL, SHA256)
+        if tarball:
+            build(tarball, directory, CONFIGURE + FAST)
+            return built
+    debian.install(["bochs", "bochs-term"])
+    return "/usr/bin/bochs"
+
+
+# Memory is allocated in blocks, but 3.0 reads an image for it as if the first block went on for ever.
+READ = "ret = read(fd, (bx_ptr_t) BX_MEM_THIS get_vector(offset), "
+REST_OF_BLOCK = "BX_MEM_THIS block_size - (offset & (BX_MEM_THIS block_size - 1))"
+
+
+def mend(source):
+    """Repairs what keeps this source from putting whole files into the machine's memory."""
+    file = os.path.join(source, "memory/misc_mem.cc")
+    with open(file) as f:
+        text = f.read()
+    if READ + "size);" not in text:
+        raise LabError("the source of Bochs is not what the lab expects")
+    with open(file, "w") as f:
+        f.write(text.replace(READ + "size);", f"{READ}size < {REST_OF_BLOCK} ? size : {REST_OF_BLOCK});"))
+
+
+def build(tarball, directory, configure, prepare=None):
+    """Builds the emulator from its tarball and keeps the program alone."""
+    say("building Bochs 3.0 (some two minutes)")
+    with cache.making(directory) as new:
+        source = os.path.join(new, "source")
+        os.mkdir(source)
+        run(["tar", "-xf", tarball, "-C", source, "--strip-components=1"], "unpacking Bochs")
+        mend(source)
+        if prepare:
+            prepare(source)
+        run(["./configure", *configure], "configuring Bochs", cwd=source, env={"CFLAGS": FLAGS, "CXXFLAGS": FLAGS})
+        run(["make", f"-j{os.cpu_count()}", "bochs"], "building Bochs", cwd=source)
+        shutil.copy(os.path.join(source, "bochs"), os.path.join(new, "bochs"))
+        cache.run(["strip", os.path.join(new, "bochs")], "stripping Bochs")
+        shutil.rmtree(source)
+
+
+def describe(binary):
+    """What runs the machine, in words."""
+    if binary.startswith(cache.ROOT):
+        return "Bochs 3.0 (built for this processor)"
+    return "Debian's own Bochs 2.7 (slower; the source of 3.0 could not be had)"
+
+
+CONFIG = """\
+display_library: {display}
+cpu: model={model}, count={cpus}, ips=100000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+memory: guest={memory}, host={memory}
+romimage: file={bios}
+vgaromimage: file={vga_bios}
+optromimage1: file={directory}/boot.rom, address={rom:#x}
+optramimage1: file={directory}/kernel, address={kernel:#x}
+optramimage2: file={directory}/initrd, address={initrd:#x}
+clock: sync=none, time0=local
+com1: enabled=1, {com1}
+com2: enabled=1, mode=file, dev={directory}/com2
+com3: enabled=1, mode=file, dev={directory}/com3
+log: {directory}/bochs.log
+logprefix: %t-%e-@%i-%d
+panic: action=fatal
+error: action=report
+info: action=ignore
+debug: action=ignore
+"""
+
+
+def prepare(binary, directory, vmlinuz, initrd, command_line, cpus, memory, com1):
+    """Writes all that the emulator reads into `directory`; returns its command."""
+    with open(vmlinuz, "rb") as f:
+        image = f.read()
+    try:
+        setup, kernel = bootrom.split(image)
+    except bootrom.NotAKernel as e:
+        raise LabError(f"{vmlinuz} cannot be booted: {e}") from e
+    # The initrd goes near the top of memory, below the BIOS's tables and what a 32-bit loader may name.
+    top = min(memory << 20, 0x7FE00000) - (4 << 20)
+    address = (top - len(initrd)) & ~0x1FFFFF
+    init_size = struct.unpack_from("<L", image, 0x260)[0]
+    if address < 0x1000000 + init_size:
+        raise LabError(f"{memory} MiB of memory hold no initrd of {len(initrd) >> 20} MiB")
+    rom = bootrom.build(setup, command_line, address, len(initrd))
+    for name, data in (("boot.rom", rom), ("kernel", kernel), ("initrd", initrd)):
+        with open(os.path.join(directory, name), "wb") as f:
+            f.write(data)
+    own = binary.startswith(cache.ROOT)
+    text = CONFIG.format(display="nogui" if own else "term", model="corei7_skylake_x", cpus=cpus, memory=memory,
+                         bios=BIOS, vga_bios=VGA_BIOS, directory=directory, rom=bootrom.ROM_ADDRESS,
+                         kernel=bootrom.KERNEL_ADDRESS, initrd=address, com1=com1)
+    with open(os.path.join(directory, "bochsrc"), "w") as f:
+        f.write(text)
+    return [binary, "-q", "-f", os.path.join(directory, "bochsrc")]
+
+
+def read_log(directory):
+    """The emulator's log: whether L0 triple-faulted, why the emulator stopped, and failed VM entries."""
+    try:
+        with open(os.path.join(directory, "bochs.log"), errors="replace") as f:
+            lines = [line.rstrip() for line in f]
+    except FileNotFoundError:
+        lines = []
+    panics = [line for line in lines if "PANIC" in line or re.match(r"\d+-p-", line)]
+    return {
+        "triple_fault": any("3rd (" in line for line in panics),
+        "panics": panics,
+        "vmfail": [line for line in lines if "VMFAIL" in line],
+    }

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Gets packages and files from the Debian archive that this machine's own apt is set up to use."""
+import glob
+import os
+import re
+import subprocess
+
+from cache import LabError, output, path, run, say
+
+# What the lab runs or builds with; each is a Debian 12 package.
+PACKAGES = """build-essential bc bison bochsbios busybox-static cpio flex kmod libelf-dev libssl-dev
+    python3 rsync sparse vgabios xz-utils""".split()
+
+_updated = False
+
+
+def missing(packages):
+    """Those of the packages that are not installed."""
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *packages],
+                          capture_output=True, text=True)
+    present = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("installed ")}
+    return [p for p in packages if p not in present]
+
+
+def update():
+    """Refreshes apt's lists, once in a run of the lab."""
+    global _updated
+    if not _updated:
+        run(_root(["apt-get", "update", "-q"]), "refreshing the package lists")
+        _updated = True
+
+
+def _root(command):
+    return command if os.geteuid() == 0 else ["sudo", *command]
+
+
+def install(packages):
+    """Installs the packages that are missing; quick when none is."""
+    wanted = missing(packages)
+    if not wanted:
+        return
+    say("installing " + " ".join(wanted))
+    update()
+    run(_root(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "--no-install-recommends",
+               *wanted]), "installing packages")
+
+
+def newest(pattern):
+    """The newest package whose name matches a regular expression, by the version in its name."""
+    def search():
+        names = output(["apt-cache", "pkgnames", pattern.split("[")[0].replace("\\", "")], "apt-cache").split()
+        return [n for n in names if re.fullmatch(pattern, n)]
+
+    names = search()
+    if not names:
+        update()
+        names = search()
+    if not names:
+        raise LabError(f"apt offers no package that matches {pattern}")
+    return max(names, key=lambda n: [int(x) for x in re.findall(r"\d+", n)])
+
+
+def dependency(package, pattern):
+    """The package that `package` depends on and whose name matches."""
+    for line in output(["apt-cache", "depends", package], "apt-cache").splitlines():
+        match = re.search(r"Depends: (\S+)", line)
+        if match and re.fullmatch(pattern, match[1]):
+            return match[1]
+    raise LabError(f"{package} depends on nothing like {pattern}")
+
+
+def unpack(packages, directory):
+    """Downloads packages and unpacks them under a directory, without installing them."""
+    work = path("downloads", "x")[:-1]
+
+    def fetch(p):
+        run(["apt-get", "download", "-q", p], f"downloading {p}", cwd=work)
+        return max(glob.glob(f"{work}/{glob.escape(p)}_*.deb"), key=os.path.getmtime)
+
+    for package in packages:
+        try:
+            deb = fetch(package)
+        except LabError:
+            # The lists may name a version that the archive has replaced since.
+            update()
+            deb = fetch(package)
+        run(["dpkg-deb", "-x", deb, directory], f"unpacking {package}")
+        os.unlink(deb)
+
+
+def pool_file(name, sha256):
+    """Downloads a file of the archive's pool from where this machine gets its packages; None if it is not there."""
+    target = path("downloads", os.path.basename(name))
+    sites = output(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian",
+                    "Label: Debian"], "apt-get indextargets").split()
+    for site in dict.fromkeys(sites):
+        done = subprocess.run(["/usr/lib/apt/apt-helper", "download-file", f"{site}{name}", target, f"SHA256:{sha256}"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode == 0:
+            return target
+    return None

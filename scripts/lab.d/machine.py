@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One lab machine: prepares its files, starts the emulator, follows what L0 says, and judges how it ended."""
+import ctypes
+import os
+import re
+import selectors
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import bochs
+import cache
+import cpio
+import initramfs
+import module
+from cache import LabError, say
+
+# Exit statuses that are not the command's own; each comes with a sentence.
+STATUS_LAB = 120           # the lab itself could not do its work
+STATUS_SPLAT = 121         # the command succeeded, but L0's kernel reported a bug
+STATUS_PANIC = 122         # L0's kernel panicked
+STATUS_TRIPLE_FAULT = 123  # L0's processor shut down
+STATUS_TIMEOUT = 124       # the command ran for longer than --timeout
+STATUS_HUNG = 125          # the machine stands still, or ended by itself
+
+BOOT_LIMIT = 240           # seconds until L0 must have said READY
+SILENCE_LIMIT = 120        # seconds without a heartbeat after which L0 stands still
+PANIC_GRACE = 2            # seconds for the rest of a panic's report to come out
+CONSOLE_TAIL = 40          # lines of the kernel's log shown with a failure
+
+# What the kernel's log says when something is wrong with the kernel or a module.
+SPLATS = "|".join((
+    r"BUG:", r"WARNING:", r"KASAN", r"UBSAN", r"possible (circular|recursive) locking", r"inconsistent lock state",
+    r"sleeping function called", r"suspicious RCU", r"scheduling while atomic", r"bad unlock balance",
+    r"general protection fault", r"unchecked MSR access", r"Call Trace:", r"refcount_t:", r"DEBUG_LOCKS_WARN",
+    r"rcu: INFO: .* stall", r"INFO: task .* blocked", r"held lock freed", r"lock held when returning"))
+
+# nopku: Bochs up to 3.0 applies a guest's PKRU to L0 after a VM exit. The rest makes the boot short and repeatable.
+COMMAND_LINE = ("console=ttyS2,115200 quiet nopku nokaslr tsc=reliable no_timer_check oops=panic softlockup_panic=1 "
+                "mitigations=off edd=off raid=noautodetect cryptomgr.notests 8250.nr_uarts=4 random.trust_cpu=on "
+                "noautogroup nowatchdog_extra rcupdate.rcu_expedited=1 i8042.noprobe=1 printk.time=1 rdinit=/init")
+
+
+class Options:
+    """What a machine is asked to be; the names are those of the command line's options."""
+    kernel = "6.12"
+    hypervisor = "droste"
+    cpus = 1
+    memory = 2048
+    files = ()
+    command = None             # None: an interactive shell
+    timeout = 600
+    console = False
+    vmfail = False
+    allow_splat = False
+    kmemleak = False
+    heartbeat = True
+    append = ""
+    keep = False
+
+
+def hypervisor_modules(options, kernel):
+    """The kernel's own modules to put into L0, and the lines of what its init loads."""
+    if options.hypervisor == "kvm":
+        return ["kvm_intel"], {"kvm_intel": "nested=1 enable_apicv=0"}
+    return [], {}
+
+
+def make_initrd(options, kernel):
+    """L0's initramfs: the base, the hypervisor's module, the user's files and the command."""
+    names, arguments = hypervisor_modules(options, kernel)
+    archive, paths = initramfs.base(kernel, names, os.path.join(initramfs.HERE, "l0-init.sh"))
+    lines = []
+    for file in paths:
+        name = os.path.basename(file).removesuffix(".ko").replace("-", "_")
+        lines.append(f"{file} {arguments.get(name, '')}".strip())
+    if options.hypervisor == "droste":
+        initramfs.add_file(archive, module.build(kernel), "lib/droste.ko")
+        lines.append("/lib/droste.ko")
+    for file in options.files:
+        initramfs.add_file(archive, file, "lab/" + os.path.basename(os.path.realpath(file).rstrip("/"))
+                           if not os.path.basename(file.rstrip("/")) else "lab/" + os.path.basename(file.rstrip("/")))
+    settings = {
+        "hypervisor": options.hypervisor,
+        "modules": "\n".join(lines),
+        "mode": "exec" if options.command else "shell",
+        "splats": SPLATS,
+        "kmemleak": "yes" if options.kmemleak else "no",
+        "unload": "yes" if options.kmemleak or kernel.name == "debug" else "no",
+        "heartbeat": "yes" if options.heartbeat else "no",
+    }
+    if not options.command:
+        size = shutil.get_terminal_size()
+        settings.update(rows=str(size.lines), columns=str(size.columns))
+    archive.file("lab.conf", "".join(f"{k}={shlex.quote(v)}\n" for k, v in settings.items()).encode())
+    if options.command:
+        # One argument is a line for the shell, several are a command and its arguments.
+        command = options.command[0] if len(options.command) == 1 else shlex.join(options.command)
+        archive.file("lab.command", command.encode() + b"\n")
+    return archive.bytes()
+
+
+def _die_with_parent():
+    """Runs in the emulator's process before it starts: the kernel ends it when the lab ends, however that is."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Machine:
+    """A running lab machine; used as a context manager, it leaves no process and no file behind."""
+
+    def __init__(self, options, kernel):
+        self.options = options
+        self.kernel = kernel
+        self.directory = tempfile.mkdtemp(prefix="lab-")
+        self.console_log = open(cache.path("logs", f"console-{os.getpid()}.log"), "wb")
+        self.child = None
+        self.buffer = b""         # of the message port, up to the next line end
+        self.log = None           # the name and lines of a log that L0 is sending
+        self.logs = {}            # the logs that L0 has sent
+        self.ready = False        # L0 runs the command
+        self.status = None        # the command's exit status
+        self.failure = None       # why L0 gave up before the command
+        self.panicked = None      # when L0's kernel panicked
+        self.console_tail = b""
+        self.started = self.heard = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.child and self.child.poll() is None:
+            self.child.kill()
+            self.child.wait()
+        self.console_log.close()
+        if self.options.keep:
+            say(f"the machine's files are in {self.directory}")
+        else:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start(self):
+        """Writes the machine's files and starts the emulator."""
+        self.ports = {}
+        for port in ("com1", "com2", "com3"):
+            fifo = os.path.join(self.directory, port)
+            os.mkfifo(fifo)
+            # Opened for both, so that it never reads as ended and the emulator's open never waits.
+            self.ports[port] = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+        binary = bochs.program()
+        initrd = make_initrd(self.options, self.kernel)
+        command_line = f"{COMMAND_LINE} {self.options.append}".strip()
+        command = bochs.prepare(binary, self.directory, self.kernel.vmlinuz, initrd, command_line, self.options.cpus,
+                                self.options.memory, f"mode=file, dev={self.directory}/com1")
+        say(f"{bochs.describe(binary)}, L0 Linux {self.kernel.release}, hypervisor {self.options.hypervisor}")
+        with open(os.path.join(self.directory, "emulator.out"), "wb") as out:
+            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                          cwd=self.directory, preexec_fn=_die_with_parent)
+        self.started = self.heard = time.monotonic()
+
+    def follow(self):
+        """Copies the command's output until the machine is done; returns the status and a sentence or None."""
+        selector = selectors.DefaultSelector()
+        handlers = {"com1": self.on_output, "com2": self.on_message, "com3": self.on_console}
+        for port, fd in self.ports.items():
+            selector.register(fd, selectors.EVENT_READ, handlers[port])
+        while True:
+            for key, _ in selector.select(0.2):
+                key.data(os.read(key.fd, 65536))
+            verdict = self.verdict()
+            if verdict:
+                # What the machine wrote before it ended is still in the pipes.
+                for key, _ in selector.select(0):
+                    key.data(os.read(key.fd, 1 << 20))
+                return self.verdict() or verdict
+
+    def on_output(self, data):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    def on_console(self, data):
+        self.console_log.write(data)
+        self.console_log.flush()
+        if self.options.console:
+            sys.stderr.buffer.write(data)
+            sys.stderr.buffer.flush()
+        if not self.panicked:
+            self.console_tail = (self.console_tail + data)[-4096:]
+            if b"Kernel panic - not syncing" in self.console_tail:
+                self.panicked = time.monotonic()
+
+    def on_message(self, data):
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        for line in lines:
+            self.heard = time.monotonic()
+            text = line.decode(errors="replace").rstrip("\r")
+            if self.log:
+                if text == "END":
+                    self.logs[self.log[0]] = self.log[1]
+                    self.log = None
+                else:
+                    self.log[1].append(text)
+                continue
+            word, _, rest = text.partition(" ")
+            if word == "READY":
+                self.ready = True
+                self.started = time.monotonic()
+            elif word == "LOG":
+                self.log = (rest, [])
+            elif word == "EXIT":
+                self.status = int(rest)
+            elif word == "FAIL":
+                self.failure = rest
+            elif word == "NOTE":
+                say(rest)
+
+    def verdict(self):
+        """How the machine ended, or None while it runs."""
+        now = time.monotonic()
+        if self.panicked:
+            if now - self.panicked < PANIC_GRACE:
+                return None
+            return STATUS_PANIC, "L0's kernel panicked: " + self.panic_reason()
+        if self.status is not None:
+            return self.judge_finished()
+        if self.failure is not None:
+            return STATUS_LAB, f"L0 could not be set up: {self.failure}"
+        if self.child.poll() is not None:
+            log = bochs.read_log(self.directory)
+            if log["triple_fault"]:
+                return STATUS_TRIPLE_FAULT, "L0 triple-faulted: its processor shut down"
+            why = log["panics"][-1] if log["panics"] else self.emulator_output()
+            return STATUS_HUNG, f"the machine ended by itself (emulator status {self.child.returncode}): {why}"
+        if not self.ready:
+            if now - self.started > BOOT_LIMIT:
+                return STATUS_HUNG, f"L0 did not come up within {BOOT_LIMIT} s"
+            return None
+        silent = now - self.heard
+        if self.options.timeout and now - self.started > self.options.timeout:
+            state = "L0 is alive" if silent < 30 else f"L0 has been silent for {silent:.0f} s"
+            return STATUS_TIMEOUT, f"the command did not end within {self.options.timeout} s ({state})"
+        if self.options.heartbeat and silent > SILENCE_LIMIT:
+            return STATUS_HUNG, f"the machine hangs: L0 has been silent for {silent:.0f} s"
+        return None
+
+    def judge_finished(self):
+        """The command's status, unless it hides a bug of the kernel."""
+        if self.log:
+            return None
+        if not self.options.allow_splat:
+            for name, text in (("leaks", "leaked memory"), ("splats", "L0's kernel reported a bug")):
+                if name in self.logs:
+                    print("\n".join(self.logs[name]), file=sys.stderr)
+                    return STATUS_SPLAT, f"{text} (above); the command itself exited with {self.status}"
+        return self.status, None
+
+    def panic_reason(self):
+        lines = self.console_tail.decode(errors="replace").splitlines()
+        return next((line for line in lines if "Kernel panic" in line), "").split("not syncing: ")[-1].strip()
+
+    def emulator_output(self):
+        with open(os.path.join(self.directory, "emulator.out"), errors="replace") as f:
+            lines = [line.strip() for line in f if line.strip()]
+        return lines[-1] if lines else "it said nothing"
+
+    def explain(self, status, sentence):
+        """Prints what helps to understand a failure."""
+        log = bochs.read_log(self.directory)
+        if log["vmfail"] and (status or self.options.vmfail):
+            say("failed VM entries and VMX instructions, as the processor explains them:")
+            for line in log["vmfail"][-10:]:
+                print("    " + re.sub(r"^\S+\s*", "", line), file=sys.stderr)
+        if not sentence:
+            return
+        if "failure" in self.logs:
+            print("\n".join(self.logs["failure"]), file=sys.stderr)
+        elif status != STATUS_SPLAT and not self.options.console:
+            with open(self.console_log.name, errors="replace") as f:
+                tail = f.readlines()[-CONSOLE_TAIL:]
+            if tail:
+                say(f"the end of L0's kernel log ({self.console_log.name}):")
+                sys.stderr.write("".join(f"    {line.rstrip()}\n" for line in tail))
+        say(f"{sentence} [exit status {status}]")
+
+
+def run(options, kernel):
+    """Runs one machine from start to end and returns the lab's exit status."""
+    with Machine(options, kernel) as machine:
+        machine.start()
+        status, sentence = machine.follow()
+        machine.explain(status, sentence)
+        return status

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The lab's command line."""
+import argparse
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import cache
+import kernels
+import machine
+from cache import LabError, say
+
+EPILOG = """\
+exit status of exec: the command's own, or
+  120  the lab could not do its work         123  L0's processor shut down (triple fault)
+  121  L0's kernel reported a bug, or leaks  124  the command ran into --timeout
+  122  L0's kernel panicked                  125  the machine hangs, or ended by itself
+always with a sentence on the standard error that says so.
+
+What is downloaded or built is kept in ${XDG_CACHE_HOME:-~/.cache}/droste.
+"""
+
+
+def parser():
+    top = argparse.ArgumentParser(
+        prog="scripts/lab", description="An emulated machine with VMX, to run Droste in.", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(dest="what", metavar="WHAT", required=True)
+
+    run = commands.add_parser("exec", help="boot L0, run a command in it, exit with its status", epilog=EPILOG,
+                              formatter_class=argparse.RawDescriptionHelpFormatter)
+    machine_options(run)
+    run.add_argument("--timeout", type=float, default=600, metavar="S",
+                     help="seconds the command may run, 0 for no limit (default 600)")
+    run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND...",
+                     help="one argument is a shell line, several are a program and its arguments")
+
+    build = commands.add_parser("build-module", help="build droste.ko for a kernel of the lab, print its path")
+    build.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
+
+    where = commands.add_parser("path", help="print the path of something in the cache, made if need be")
+    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "cache"])
+    where.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
+
+    image = commands.add_parser("make-initramfs", help="make an initramfs with busybox for an L1 or L2 guest")
+    image.add_argument("--out", required=True, metavar="F")
+    image.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
+    image.add_argument("--modules", default="", metavar="NAME,...", help="with what they depend on; modprobe finds them")
+    image.add_argument("--file", action="append", default=[], metavar="PATH[:DEST]",
+                       help="a file or directory to put in, at DEST or in the root directory")
+    image.add_argument("--init", metavar="SCRIPT", help="/init (default: a shell on the console)")
+    image.add_argument("--gzip", action="store_true", help="compress it")
+    return top
+
+
+def machine_options(sub):
+    sub.add_argument("--kernel", default="6.12", choices=kernels.NAMES, help="L0's kernel (default 6.12)")
+    sub.add_argument("--hypervisor", default="droste", choices=["droste", "kvm", "none"],
+                     help="what L0 loads: droste.ko of this tree, its own kvm_intel, or neither (default droste)")
+    sub.add_argument("--cpus", type=int, default=1, metavar="N")
+    sub.add_argument("--memory", type=int, default=2048, metavar="MiB")
+    sub.add_argument("--file", action="append", default=[], metavar="PATH", dest="files",
+                     help="a file or directory to copy to /lab")
+    sub.add_argument("--append", default="", metavar="WORDS", help="more words for L0's kernel command line")
+    sub.add_argument("--console", action="store_true", help="show L0's kernel log as it comes, on the standard error")
+    sub.add_argument("--vmfail", action="store_true", help="always show why VMX instructions failed, not only in a failed run")
+    sub.add_argument("--allow-splat", action="store_true", help="do not fail when L0's kernel log reports a bug")
+    sub.add_argument("--kmemleak", action="store_true", help="(debug kernel) look for leaks after unloading Droste")
+    sub.add_argument("--keep", action="store_true", help="keep the machine's files")
+
+
+def machine_from(arguments, command):
+    options = machine.Options()
+    for name, value in vars(arguments).items():
+        if hasattr(options, name):
+            setattr(options, name, value)
+    options.command = command
+    if not 1 <= options.cpus <= 8:
+        raise LabError("--cpus takes 1 to 8")
+    if not 128 <= options.memory <= 16384:
+        raise LabError("--memory takes 128 to 16384 MiB")
+    if options.kmemleak and options.kernel != "debug":
+        raise LabError("--kmemleak needs --kernel debug")
+    for file in options.files:
+        if not os.path.exists(file):
+            raise LabError(f"{file}: no such file")
+    return options
+
+
+def do_exec(arguments):
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if not command:
+        raise LabError("exec needs a command: scripts/lab exec [options] -- COMMAND...")
+    return machine.run(machine_from(arguments, command), kernels.get(arguments.kernel))
+
+
+def do_build_module(arguments):
+    import module
+    print(module.build(kernels.get(arguments.kernel)))
+
+
+def do_path(arguments):
+    if arguments.thing == "cache":
+        print(cache.ROOT)
+    elif arguments.thing == "bochs":
+        import bochs
+        print(bochs.program())
+    else:
+        kernel = kernels.get(arguments.kernel)
+        print({"kernel": kernel.directory, "vmlinuz": os.path.realpath(kernel.vmlinuz),
+               "headers": os.path.realpath(kernel.headers), "modules": kernel.modules}[arguments.thing])
+
+
+def do_make_initramfs(arguments):
+    import gzip
+    import initramfs
+    names = [n for n in arguments.modules.split(",") if n]
+    init = arguments.init or os.path.join(initramfs.HERE, "guest-init.sh")
+    archive, _ = initramfs.base(kernels.get(arguments.kernel), names, init)
+    for item in arguments.file:
+        source, _, destination = item.partition(":")
+        initramfs.add_file(archive, source, destination or os.path.basename(source.rstrip("/")))
+    data = archive.bytes()
+    with open(arguments.out, "wb") as f:
+        f.write(gzip.compress(data, 6) if arguments.gzip else data)
+
+
+ACTIONS = {
+    "exec": do_exec,
+    "build-module": do_build_module,
+    "path": do_path,
+    "make-initramfs": do_make_initramfs,
+}
+
+
+def main():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(128 + number))
+    arguments = parser().parse_args()
+    try:
+        return ACTIONS[arguments.what](arguments) or 0
+    except LabError as e:
+        say(str(e))
+        return machine.STATUS_LAB
+    except BrokenPipeError:
+        return 141
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

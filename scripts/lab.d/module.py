@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Builds droste.ko for one of the lab's kernels, outside of the source tree."""
+import hashlib
+import os
+import subprocess
+import sys
+
+import cache
+from cache import LabError, TREE
+
+SOURCES = ("kmod", "uapi")
+
+
+def _sync(source, target):
+    """Brings a copy of a source directory up to date, leaving what was built in it."""
+    os.makedirs(target, exist_ok=True)
+    names = os.listdir(source)
+    for name in names:
+        a, b = os.path.join(source, name), os.path.join(target, name)
+        if os.path.isdir(a):
+            _sync(a, b)
+        elif name.endswith((".c", ".h", ".S", ".def", ".lds")) or name in ("Kbuild", "Makefile"):
+            with open(a, "rb") as f:
+                data = f.read()
+            try:
+                with open(b, "rb") as f:
+                    same = f.read() == data
+            except FileNotFoundError:
+                same = False
+            if not same:
+                with open(b, "wb") as f:
+                    f.write(data)
+    for name in os.listdir(target):
+        gone = name not in names and name.endswith((".c", ".h", ".S", ".def")) and not name.endswith(".mod.c")
+        if gone:
+            os.unlink(os.path.join(target, name))
+
+
+def build(kernel):
+    """Builds the module for a kernel and returns the path of droste.ko; what is up to date stays."""
+    if not os.path.exists(os.path.join(TREE, "kmod", "Kbuild")):
+        raise LabError("there is no kmod/Kbuild in this tree; use --hypervisor none or kvm")
+    name = hashlib.sha256(TREE.encode()).hexdigest()[:12]
+    directory = cache.path("build", name, kernel.name)
+    with cache.lock(f"build-{name}-{kernel.name}"):
+        for source in SOURCES:
+            if os.path.isdir(os.path.join(TREE, source)):
+                _sync(os.path.join(TREE, source), os.path.join(directory, source))
+        done = subprocess.run(
+            ["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}/kmod", "modules"],
+            stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        if done.returncode:
+            raise LabError(f"droste.ko does not build for kernel {kernel.name} ({kernel.release})")
+    return os.path.join(directory, "kmod", "droste.ko")
