@@ -18,6 +18,8 @@ struct vcpu;
  */
 struct nested {
 	struct vmx_caps caps;		/* VMX capability MSRs as this L1 sees them */
+	u32 gates;			/* BIT(GATE_*): which VMCS fields exist by @caps; see vmcs12_gates() */
+	u16 last_failed_check;		/* enum check_id of the last VM entry that failed; 0: none yet */
 	bool vmxon;			/* L1 is in VMX operation */
 	gpa_t vmxon_gpa;		/* the VMXON region, when @vmxon */
 	gpa_t vmptr;			/* L1's current VMCS, or VMPTR_NONE */
@@ -27,6 +29,7 @@ struct nested {
 
 	struct loaded_vmcs vmcs02;
 	struct loaded_vmcs shadow;	/* VMCS shadowing: L1 reads and writes its hot fields here */
+	bool shadow_on;			/* VMCS01 has VMCS shadowing on, for @vmcs12 */
 	bool shadow_dirty;		/* the shadow must be filled from vmcs12 before L1 is entered */
 	u16 vpid02;			/* L2's linear-mapping tag in hardware */
 	u16 last_vpid12;		/* what vpid02 stood for at the last entry */

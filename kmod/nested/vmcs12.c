@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The field table as data: verified once, then looked up by encoding in constant time. */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/stddef.h>
+#include <linux/types.h>
+
+#include "memslot.h"
+#include "vmx/vmx.h"
+#include "nested/vmcs12.h"
+
+const struct vmcs12_field vmcs12_fields[NR_VMCS12_FIELDS] = {
+#define FIELD(_name, _member, _width, _class, _sync, _shadow, _gate, _dirty, _twin) \
+	[VMCS12_I_##_name] = { \
+		.enc = _name, \
+		.off = offsetof(struct vmcs12, _member), \
+		.twin = _twin, \
+		.dirty = DIRTY12_##_dirty, \
+		.width = VMCS12_WIDTH_##_width, \
+		.class = VMCS12_##_class, \
+		.sync = SYNC_##_sync, \
+		.shadow = SHADOW_##_shadow, \
+		.gate = GATE_##_gate, \
+		.name = #_name, \
+	},
+#include "vmx/fields.def"
+};
+
+/*
+ * The index: encodings have 2 bits of width, 2 of type and 9 of index, of
+ * which no field uses more than 6. One byte each holds the row's number plus
+ * one, so that the table fits 1 KiB and a look-up is one load.
+ */
+#define INDEX_BITS	6
+static u8 field_index[1 << (2 + 2 + INDEX_BITS)];
+static_assert(NR_VMCS12_FIELDS < 0xff);
+
+static u32 index_of(u32 enc)
+{
+	return VMCS_ENC_WIDTH(enc) << (2 + INDEX_BITS) | VMCS_ENC_TYPE(enc) << INDEX_BITS | VMCS_ENC_INDEX(enc);
+}
+
+static bool enc_in_index(u64 enc)
+{
+	return !(enc & VMCS_ENC_RESERVED) && VMCS_ENC_INDEX(enc) < BIT(INDEX_BITS);
+}
+
+/**
+ * vmcs12_field_lookup() - find the row of an encoding
+ * @enc: the encoding as L1 gave it, all 64 bits of its register
+ *
+ * Bit 0 ("high") is allowed for 64-bit fields only (SDM 3C 25.11.2).
+ */
+const struct vmcs12_field *vmcs12_field_lookup(u64 enc)
+{
+	u8 slot;
+
+	if (!enc_in_index(enc))
+		return NULL;
+	if ((enc & VMCS_ENC_HIGH) && VMCS_ENC_WIDTH(enc) != VMCS12_WIDTH_64)
+		return NULL;
+	slot = field_index[index_of(enc)];
+	return slot ? &vmcs12_fields[slot - 1] : NULL;
+}
+
+/* What is wrong with a row, or NULL. */
+static const char *row_fault(const struct vmcs12_field *f)
+{
+	const struct vmcs12_field *twin;
+
+	if (!enc_in_index(f->enc) || (f->enc & VMCS_ENC_HIGH))
+		return "bad encoding";
+	if (VMCS_ENC_WIDTH(f->enc) != f->width)
+		return "width differs from the encoding";
+	if (VMCS_ENC_TYPE(f->enc) != f->class)
+		return "class differs from the encoding";
+	if (f->class == VMCS12_RO && f->shadow == SHADOW_RW)
+		return "read-only field is shadowed for writing";
+	if (!f->twin)
+		return NULL;
+	/* A guest field and its host twin are loaded from one value: same width, and a row of its own. */
+	twin = vmcs12_field_lookup(f->twin);
+	if (f->class != VMCS12_GUEST || !twin || twin->class != VMCS12_HOST || twin->width != f->width)
+		return "bad host twin";
+	return NULL;
+}
+
+/**
+ * vmcs12_init() - build the index and verify the table, at module load
+ *
+ * Return: 0, or -EINVAL after one log line that names the bad row.
+ */
+int vmcs12_init(void)
+{
+	const char *fault;
+	u8 *slot;
+	int i;
+
+	memset(field_index, 0, sizeof(field_index));
+	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
+		if (!enc_in_index(vmcs12_fields[i].enc))
+			continue;	/* row_fault() says so below */
+		slot = &field_index[index_of(vmcs12_fields[i].enc)];
+		if (*slot) {
+			pr_err("droste: fields.def: %s has the encoding of %s\n",
+			       vmcs12_fields[i].name, vmcs12_fields[*slot - 1].name);
+			return -EINVAL;
+		}
+		*slot = i + 1;
+	}
+	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
+		fault = row_fault(&vmcs12_fields[i]);
+		if (fault) {
+			pr_err("droste: fields.def: %s: %s\n", vmcs12_fields[i].name, fault);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/**
+ * vmcs12_gates() - which groups of fields exist
+ * @caps: the capabilities as an L1 sees them
+ *
+ * Return: a mask of BIT(GATE_*).
+ */
+u32 vmcs12_gates(const struct vmx_caps *caps)
+{
+	const struct { u8 gate; u64 cap; u32 bits; } want[] = {
+		{ GATE_SECONDARY,	caps->true_proc, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS },
+		{ GATE_MSR_BITMAPS,	caps->true_proc, CPU_BASED_USE_MSR_BITMAPS },
+		{ GATE_TPR_SHADOW,	caps->true_proc, CPU_BASED_TPR_SHADOW },
+		{ GATE_APIC_ACCESSES,	caps->proc2, SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES },
+		{ GATE_VID,		caps->proc2, SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY },
+		{ GATE_POSTED_INTR,	caps->true_pin, PIN_BASED_POSTED_INTR },
+		{ GATE_EPT,		caps->proc2, SECONDARY_EXEC_ENABLE_EPT },
+		{ GATE_VPID,		caps->proc2, SECONDARY_EXEC_ENABLE_VPID },
+		{ GATE_PLE,		caps->proc2, SECONDARY_EXEC_PAUSE_LOOP_EXITING },
+		{ GATE_PML,		caps->proc2, SECONDARY_EXEC_ENABLE_PML },
+		{ GATE_VMFUNC,		caps->proc2, SECONDARY_EXEC_ENABLE_VMFUNC },
+		{ GATE_EPT_VE,		caps->proc2, VMCS_CONTROL_BIT(EPT_VIOLATION_VE) },
+		{ GATE_SHADOW_VMCS,	caps->proc2, SECONDARY_EXEC_SHADOW_VMCS },
+		{ GATE_XSAVES,		caps->proc2, VMCS_CONTROL_BIT(XSAVES) },
+		{ GATE_TSC_SCALING,	caps->proc2, SECONDARY_EXEC_TSC_SCALING },
+		{ GATE_PREEMPTION_TIMER, caps->true_pin, PIN_BASED_VMX_PREEMPTION_TIMER },
+		{ GATE_PAT,		caps->true_entry, VM_ENTRY_LOAD_IA32_PAT },
+		{ GATE_PAT,		caps->true_exit, VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_PAT },
+		{ GATE_EFER,		caps->true_entry, VM_ENTRY_LOAD_IA32_EFER },
+		{ GATE_EFER,		caps->true_exit, VM_EXIT_SAVE_IA32_EFER | VM_EXIT_LOAD_IA32_EFER },
+		{ GATE_PERF,		caps->true_entry, VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL },
+		{ GATE_PERF,		caps->true_exit, VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL },
+	};
+	u32 gates = BIT(GATE_ALWAYS);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(want); i++) {
+		if (vmx_may_set(want[i].cap, want[i].bits))
+			gates |= BIT(want[i].gate);
+	}
+	/* Without secondary controls at all, IA32_VMX_PROCBASED_CTLS2 does not exist (SDM 3D A.3.3). */
+	if (!(gates & BIT(GATE_SECONDARY)))
+		gates &= BIT(GATE_ALWAYS) | BIT(GATE_MSR_BITMAPS) | BIT(GATE_TPR_SHADOW) | BIT(GATE_POSTED_INTR) |
+			 BIT(GATE_PREEMPTION_TIMER) | BIT(GATE_PAT) | BIT(GATE_EFER) | BIT(GATE_PERF);
+	if ((gates & BIT(GATE_VMFUNC)) && (caps->vmfunc & VMX_VMFUNC_EPTP_SWITCHING))
+		gates |= BIT(GATE_EPTP_SWITCHING);
+	if (vmx_misc_cr3_count(caps->misc) >= 4)
+		gates |= BIT(GATE_CR3_TARGETS);
+	return gates;
+}
+
+/**
+ * vmcs12_max_index() - the largest index of any field that exists (SDM 3D A.9)
+ * @gates: of vmcs12_gates()
+ */
+u32 vmcs12_max_index(u32 gates)
+{
+	u32 max = 0;
+	int i;
+
+	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
+		if (vmcs12_field_exists(&vmcs12_fields[i], gates) && VMCS_ENC_INDEX(vmcs12_fields[i].enc) > max)
+			max = VMCS_ENC_INDEX(vmcs12_fields[i].enc);
+	}
+	return max;
+}
+
+/**
+ * vmcs12_read_field() - read by encoding
+ * @vmcs12: where
+ * @enc: full or high access
+ * @val: the value, zero-extended
+ *
+ * Return: 0, or -ENOENT for an encoding without a row.
+ */
+int vmcs12_read_field(const struct vmcs12 *vmcs12, u64 enc, u64 *val)
+{
+	const struct vmcs12_field *f = vmcs12_field_lookup(enc);
+
+	if (!f)
+		return -ENOENT;
+	*val = vmcs12_get(vmcs12, f);
+	if (enc & VMCS_ENC_HIGH)
+		*val >>= 32;
+	return 0;
+}
+
+/**
+ * vmcs12_write_field() - write by encoding
+ * @vmcs12: where
+ * @enc: full or high access
+ * @val: the value; bits beyond the access's width are ignored (SDM 3C 31.3, VMWRITE)
+ *
+ * Return: 0, or -ENOENT for an encoding without a row.
+ */
+int vmcs12_write_field(struct vmcs12 *vmcs12, u64 enc, u64 val)
+{
+	const struct vmcs12_field *f = vmcs12_field_lookup(enc);
+
+	if (!f)
+		return -ENOENT;
+	if (enc & VMCS_ENC_HIGH)
+		val = (u32)vmcs12_get(vmcs12, f) | val << 32;
+	vmcs12_set(vmcs12, f, val);
+	return 0;
+}

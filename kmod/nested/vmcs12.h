@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* VMCS12, the VMCS that L1 builds: its layout, generated from vmx/fields.def, and access by encoding. */
+#ifndef DROSTE_VMCS12_H
+#define DROSTE_VMCS12_H
+
+#include <linux/types.h>
+#include <linux/bits.h>
+#include <linux/build_bug.h>
+#include "vmx/fields.h"
+
+struct vcpu;
+struct vmx_caps;
+
+/* What IA32_VMX_BASIC tells L1: bits 30:0 and bits 44:32 (SDM 3D A.1). Change the revision with the layout. */
+#define DROSTE_VMCS12_REVISION	0x44525354
+#define DROSTE_VMCS12_SIZE	4096
+#define VMCS12_SHADOW_BIT	BIT(31)	/* of the revision word: a shadow VMCS (SDM 3C 25.2) */
+
+/* Values of vmcs12.launch_state (SDM 3C 25.1). Anything else that L1 put there counts as clear. */
+#define VMCS12_CLEAR		0
+#define VMCS12_LAUNCHED		1
+
+/* Width of a field, as its encoding's bits 14:13 say it. */
+enum vmcs12_width {
+	VMCS12_WIDTH_16,
+	VMCS12_WIDTH_64,
+	VMCS12_WIDTH_32,
+	VMCS12_WIDTH_NATURAL,
+};
+
+/* Type of a field, as its encoding's bits 11:10 say it. */
+enum vmcs12_class {
+	VMCS12_CTL,
+	VMCS12_RO,	/* VM-exit information */
+	VMCS12_GUEST,
+	VMCS12_HOST,
+};
+
+/* How a field moves between VMCS12 and VMCS02. */
+enum vmcs12_sync {
+	SYNC_NONE,	/* never in VMCS02: used by L0 itself (host state, MSR lists, ...) */
+	SYNC_MERGE,	/* VMCS02's value is made of L1's and L0's when its dirty part changed */
+	SYNC_COPY,	/* L1's value goes to VMCS02 as it is when its dirty part changed */
+	SYNC_ENTRY,	/* goes in at each entry where valid, consumed by it (event injection) */
+	SYNC_HOT,	/* guest state that changes between any two exits: read back at each reflected exit */
+	SYNC_RARE,	/* guest state that L1 rarely looks at: lives in VMCS02 and is read back on demand */
+	SYNC_COND,	/* guest state that moves only under a control */
+	SYNC_EXIT,	/* exit information: written from the exit snapshot when an exit is reflected */
+	NR_SYNCS
+};
+
+/* Whether L1 reaches a field without an exit, through VMCS shadowing. */
+enum vmcs12_shadow {
+	SHADOW_NONE,
+	SHADOW_RO,	/* VMREAD only; a VMWRITE exits */
+	SHADOW_RW,
+};
+
+/* What L1 must have been offered for a field to exist (the notes to the tables of SDM 3D appendix B). */
+enum vmcs12_gate {
+	GATE_ALWAYS,
+	GATE_SECONDARY,		/* secondary processor-based controls */
+	GATE_MSR_BITMAPS,
+	GATE_TPR_SHADOW,
+	GATE_APIC_ACCESSES,
+	GATE_VID,		/* virtual-interrupt delivery */
+	GATE_POSTED_INTR,
+	GATE_EPT,
+	GATE_VPID,
+	GATE_PLE,		/* PAUSE-loop exiting */
+	GATE_PML,
+	GATE_VMFUNC,
+	GATE_EPTP_SWITCHING,
+	GATE_EPT_VE,		/* EPT-violation #VE */
+	GATE_SHADOW_VMCS,
+	GATE_XSAVES,
+	GATE_TSC_SCALING,
+	GATE_PREEMPTION_TIMER,
+	GATE_PAT,		/* an entry or exit control loads or saves IA32_PAT */
+	GATE_EFER,
+	GATE_PERF,		/* IA32_PERF_GLOBAL_CTRL */
+	GATE_CR3_TARGETS,	/* IA32_VMX_MISC offers the four CR3-target values */
+	NR_GATES
+};
+
+/* Parts of VMCS12 that L1 changed since the last merge: bits of nested.vmcs12_dirty. */
+#define DIRTY12_NONE	0
+#define DIRTY12_CTL	BIT(0)	/* controls, exception bitmap, what merge.c makes of them */
+#define DIRTY12_CR	BIT(1)	/* CR0, CR3, CR4, their masks, shadows and CR3 targets */
+#define DIRTY12_BITMAPS	BIT(2)	/* addresses of I/O, MSR and VMREAD/VMWRITE bitmaps */
+#define DIRTY12_LISTS	BIT(3)	/* addresses and counts of MSR load and store lists */
+#define DIRTY12_PAGES	BIT(4)	/* virtual-APIC, APIC-access, posted-interrupt, #VE pages */
+#define DIRTY12_EPT	BIT(5)	/* EPTP, VPID, PML */
+#define DIRTY12_TSC	BIT(6)	/* TSC offset and multiplier */
+#define DIRTY12_HOT	BIT(7)	/* guest state read back at each exit, CRs apart */
+#define DIRTY12_RARE	BIT(8)	/* SYNC_RARE guest state, and the access rights of CS and SS */
+#define DIRTY12_COND	BIT(9)	/* SYNC_COND guest state and the VMCS link pointer */
+#define DIRTY12_HOST	BIT(10)	/* host state: to be checked again */
+#define DIRTY12_EVENT	BIT(11)	/* event injection */
+#define DIRTY12_ALL	GENMASK(11, 0)	/* another VMCS became current */
+
+#define VMCS12_TYPE_16		u16
+#define VMCS12_TYPE_32		u32
+#define VMCS12_TYPE_64		u64
+#define VMCS12_TYPE_NATURAL	u64
+
+/**
+ * struct vmcs12 - L1's VMCS, as it lies in L1's memory and in L0's copy
+ *
+ * All of it comes from L1's memory at VMPTRLD and may hold anything.
+ */
+struct vmcs12 {
+	u32 revision_id;	/* DROSTE_VMCS12_REVISION, or with VMCS12_SHADOW_BIT (SDM 3C 25.2) */
+	u32 abort;		/* VMX-abort indicator (SDM 3C 28.7) */
+	u32 launch_state;	/* VMCS12_CLEAR or VMCS12_LAUNCHED */
+	u32 reserved;		/* 0 */
+#define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) VMCS12_TYPE_##width member;
+#include "vmx/fields.def"
+};
+static_assert(sizeof(struct vmcs12) <= DROSTE_VMCS12_SIZE);
+static_assert(offsetof(struct vmcs12, revision_id) == 0);
+static_assert(offsetof(struct vmcs12, abort) == 4);
+static_assert(offsetof(struct vmcs12, launch_state) == 8);
+
+/* Rows of the table by number: vmcs12_fields[VMCS12_I_GUEST_RIP]. */
+enum vmcs12_idx {
+#define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) VMCS12_I_##name,
+#include "vmx/fields.def"
+	NR_VMCS12_FIELDS
+};
+
+/* One row of vmx/fields.def. */
+struct vmcs12_field {
+	u16 enc;	/* encoding, full access */
+	u16 off;	/* in struct vmcs12 */
+	u16 twin;	/* encoding of the host-state field that replaces it at an exit; 0: none */
+	u16 dirty;	/* DIRTY12_* */
+	u8 width;	/* enum vmcs12_width */
+	u8 class;	/* enum vmcs12_class */
+	u8 sync;	/* enum vmcs12_sync */
+	u8 shadow;	/* enum vmcs12_shadow */
+	u8 gate;	/* enum vmcs12_gate */
+	const char *name;
+};
+extern const struct vmcs12_field vmcs12_fields[NR_VMCS12_FIELDS];
+
+/* --- vmcs12.c: pure --- */
+int vmcs12_init(void);		/* verify the table, build the index; -EINVAL and one log line for a bad row */
+const struct vmcs12_field *vmcs12_field_lookup(u64 enc);	/* NULL: no such field; HIGH encodings find their field */
+u32 vmcs12_gates(const struct vmx_caps *caps);	/* BIT(GATE_*) of what these capabilities offer */
+u32 vmcs12_max_index(u32 gates);		/* largest index of a field that exists: for IA32_VMX_VMCS_ENUM */
+/* By encoding, HIGH included: 0, or -ENOENT where the field does not exist. Values are cut to the field's width. */
+int vmcs12_read_field(const struct vmcs12 *vmcs12, u64 enc, u64 *val);
+int vmcs12_write_field(struct vmcs12 *vmcs12, u64 enc, u64 val);
+
+static inline bool vmcs12_field_exists(const struct vmcs12_field *f, u32 gates)
+{
+	return gates & BIT(f->gate);
+}
+
+/* The value of a row's field, zero-extended. */
+static __always_inline u64 vmcs12_get(const struct vmcs12 *vmcs12, const struct vmcs12_field *f)
+{
+	const void *p = (const char *)vmcs12 + f->off;
+
+	switch (f->width) {
+	case VMCS12_WIDTH_16:
+		return *(const u16 *)p;
+	case VMCS12_WIDTH_32:
+		return *(const u32 *)p;
+	default:
+		return *(const u64 *)p;
+	}
+}
+
+static __always_inline void vmcs12_set(struct vmcs12 *vmcs12, const struct vmcs12_field *f, u64 val)
+{
+	void *p = (char *)vmcs12 + f->off;
+
+	switch (f->width) {
+	case VMCS12_WIDTH_16:
+		*(u16 *)p = val;
+		break;
+	case VMCS12_WIDTH_32:
+		*(u32 *)p = val;
+		break;
+	default:
+		*(u64 *)p = val;
+		break;
+	}
+}
+
+/* --- insn_vmptr.c: VMCS12 and L1's memory --- */
+/* Copy the VMCS at @gpa into nested.vmcs12 and make it current; the caller checked its revision. 0 or -EFAULT. */
+int vmcs12_load(struct vcpu *vcpu, u64 gpa);
+/* Write L0's copy back to L1's memory, rare state read back first; there is no current VMCS afterwards. */
+void vmcs12_flush(struct vcpu *vcpu);
+
+/* --- shadow.c: VMCS shadowing for L1 --- */
+int nested_shadow_init(void);			/* after vmcs12_init() and the capabilities: 0 or -ENOMEM */
+void nested_shadow_exit(void);
+void nested_shadow_update(struct vcpu *vcpu);	/* L1's current VMCS changed: VMCS01's control, link pointer, bitmaps; VMCS01 current */
+void nested_shadow_fill(struct vcpu *vcpu);	/* VMCS12 to the shadow, before L1 runs again; any VMCS current, restored */
+void nested_shadow_fetch(struct vcpu *vcpu);	/* the shadow's writable fields to VMCS12, and their dirty parts */
+
+#endif
