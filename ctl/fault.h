@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Says why a virtual processor cannot go on. */
+#ifndef DROSTECTL_FAULT_H
+#define DROSTECTL_FAULT_H
+
+#include "vm.h"
+
+/** fault_shutdown() - end the run: the processor had a triple fault */
+void fault_shutdown(struct vcpu *vcpu);
+
+/** fault_internal() - end the run: the hypervisor met what it cannot handle */
+void fault_internal(struct vcpu *vcpu);
+
+/** fault_entry() - end the run: the processor refused a VM entry */
+void fault_entry(struct vcpu *vcpu);
+
+/** fault_unexpected() - end the run: an exit drostectl did not ask for */
+void fault_unexpected(struct vcpu *vcpu);
+
+#endif

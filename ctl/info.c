@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/* drostectl info: what the processor has beside what a guest is offered. */
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cpuid.h"
+#include "info.h"
+#include "outcome.h"
+#include "say.h"
+#include "vm.h"
+#include "vmxcaps.h"
+
+/* A value that may not be known. */
+struct value {
+	bool known;
+	uint64_t val;
+};
+
+/* One of the two sides that are compared. */
+struct side {
+	int fd;				/* MSR device, KVM device, or -1 */
+	struct kvm_cpuid2 *cpuid;	/* NULL: ask the processor */
+	struct value (*msr)(const struct side *s, uint32_t index);
+	struct kvm_cpuid_entry2 (*leaf)(const struct side *s, uint32_t leaf,
+					uint32_t subleaf);
+};
+
+enum { PROCESSOR, OFFERED, NR_SIDES };
+
+enum reg { EAX, EBX, ECX, EDX };
+
+/* CPUID features that matter to a hypervisor in a guest. */
+static const struct {
+	uint32_t leaf, subleaf;
+	enum reg reg;
+	uint8_t low, width;
+	const char *name;
+} features[] = {
+	{ 0x1, 0, ECX, 5, 1, "VMX" },
+	{ 0x1, 0, ECX, 31, 1, "Runs under a hypervisor" },
+	{ 0x1, 0, ECX, 21, 1, "x2APIC" },
+	{ 0x1, 0, ECX, 24, 1, "TSC deadline timer" },
+	{ 0x1, 0, ECX, 17, 1, "PCID" },
+	{ 0x1, 0, ECX, 26, 1, "XSAVE" },
+	{ 0x1, 0, ECX, 28, 1, "AVX" },
+	{ 0x1, 0, EDX, 12, 1, "MTRR" },
+	{ 0x1, 0, EDX, 16, 1, "PAT" },
+	{ 0x6, 0, EAX, 2, 1, "APIC timer always runs" },
+	{ 0x7, 0, EBX, 0, 1, "FSGSBASE" },
+	{ 0x7, 0, EBX, 5, 1, "AVX2" },
+	{ 0x7, 0, EBX, 7, 1, "SMEP" },
+	{ 0x7, 0, EBX, 10, 1, "INVPCID" },
+	{ 0x7, 0, EBX, 16, 1, "AVX-512F" },
+	{ 0x7, 0, EBX, 20, 1, "SMAP" },
+	{ 0x7, 0, ECX, 2, 1, "UMIP" },
+	{ 0x7, 0, ECX, 3, 1, "PKU" },
+	{ 0x7, 0, ECX, 16, 1, "LA57" },
+	{ 0x7, 0, EDX, 26, 1, "SPEC_CTRL" },
+	{ 0xd, 1, EAX, 3, 1, "XSAVES" },
+	{ 0x80000001, 0, EDX, 20, 1, "NX" },
+	{ 0x80000001, 0, EDX, 26, 1, "1 GiB pages" },
+	{ 0x80000001, 0, EDX, 27, 1, "RDTSCP" },
+	{ 0x80000007, 0, EDX, 8, 1, "Invariant TSC" },
+	{ 0x80000008, 0, EAX, 0, 8, "Physical address bits" },
+	{ 0x80000008, 0, EAX, 8, 8, "Linear address bits" },
+};
+
+static struct value processor_msr(const struct side *s, uint32_t index)
+{
+	struct value v = { .known = false };
+
+	if (s->fd >= 0)
+		v.known = pread(s->fd, &v.val, sizeof(v.val), index) ==
+			  sizeof(v.val);
+	return v;
+}
+
+static struct value offered_msr(const struct side *s, uint32_t index)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msr = { .head = { .nmsrs = 1 }, .entry = { .index = index } };
+	struct value v = { .known = false };
+
+	if (s->fd >= 0)
+		v.known = ioctl(s->fd, KVM_GET_MSRS, &msr) == 1;
+	v.val = msr.entry.data;
+	return v;
+}
+
+static struct kvm_cpuid_entry2 processor_leaf(const struct side *s,
+					      uint32_t leaf, uint32_t subleaf)
+{
+	struct kvm_cpuid_entry2 e = { .function = leaf, .index = subleaf };
+
+	(void)s;
+	/* Hypervisor leaves have a maximum of their own; the caller checks. */
+	if ((leaf & 0xf0000000) == 0x40000000 ||
+	    __get_cpuid_max(leaf & 0x80000000, NULL) >= leaf)
+		__cpuid_count(leaf, subleaf, e.eax, e.ebx, e.ecx, e.edx);
+	return e;
+}
+
+static struct kvm_cpuid_entry2 offered_leaf(const struct side *s,
+					    uint32_t leaf, uint32_t subleaf)
+{
+	const struct kvm_cpuid_entry2 *e =
+		s->cpuid ? cpuid_find(s->cpuid, leaf, subleaf) : NULL;
+
+	return e ? *e : (struct kvm_cpuid_entry2){ .function = leaf };
+}
+
+static uint64_t bits_of(uint64_t val, unsigned int low, unsigned int width)
+{
+	return val >> low & (width == 64 ? UINT64_MAX : (1ULL << width) - 1);
+}
+
+static void print_row(const char *name, const char *processor,
+		      const char *offered)
+{
+	printf("  %-44s %-18s %s\n", name, processor, offered);
+}
+
+/* What a control bit allows, from the two halves of its MSR (A.3.1). */
+static const char *control_word(uint64_t msr, unsigned int bit)
+{
+	if (!(msr >> (32 + bit) & 1))
+		return "no";
+	return msr >> bit & 1 ? "always" : "yes";
+}
+
+static void show_bits(char *text, size_t size, struct value v,
+		      unsigned int low, unsigned int width)
+{
+	if (!v.known)
+		snprintf(text, size, "unknown");
+	else if (width == 1)
+		snprintf(text, size, "%s", v.val >> low & 1 ? "yes" : "no");
+	else
+		snprintf(text, size, "%" PRIu64, bits_of(v.val, low, width));
+}
+
+static void print_msr(const struct side *sides, const struct vmxcap_msr *m)
+{
+	struct value v[NR_SIDES];
+	char text[NR_SIDES][24];
+
+	for (int i = 0; i < NR_SIDES; i++) {
+		struct value basic = sides[i].msr(&sides[i], MSR_VMX_BASIC);
+		bool has_true = m->true_index && basic.known &&
+				basic.val & VMX_BASIC_TRUE;
+
+		v[i] = sides[i].msr(&sides[i],
+				    has_true ? m->true_index : m->index);
+		if (v[i].known)
+			snprintf(text[i], sizeof(text[i]), "%016" PRIx64,
+				 v[i].val);
+		else
+			snprintf(text[i], sizeof(text[i]), "unknown");
+	}
+	if (m->kind != VMXCAP_VALUE)
+		printf("\n");
+	printf("%-46s %-18s %s\n", m->name, text[PROCESSOR], text[OFFERED]);
+
+	for (size_t n = 0; n < vmxcap_nr_bits; n++) {
+		const struct vmxcap_bit *b = &vmxcap_bits[n];
+
+		if (b->index != m->index)
+			continue;
+		for (int i = 0; i < NR_SIDES; i++) {
+			if (v[i].known && m->kind == VMXCAP_CONTROLS)
+				snprintf(text[i], sizeof(text[i]), "%s",
+					 control_word(v[i].val, b->low));
+			else
+				show_bits(text[i], sizeof(text[i]), v[i],
+					  b->low, b->width);
+		}
+		print_row(b->name, text[PROCESSOR], text[OFFERED]);
+	}
+}
+
+static uint32_t reg_of(const struct kvm_cpuid_entry2 *e, enum reg reg)
+{
+	const uint32_t regs[] = { e->eax, e->ebx, e->ecx, e->edx };
+
+	return regs[reg];
+}
+
+/* The hypervisor's name for itself (leaf 0x40000000), empty if there is none. */
+static void signature(const struct side *s, char *text)
+{
+	struct kvm_cpuid_entry2 e = s->leaf(s, 0x40000000, 0);
+
+	text[0] = '\0';
+	/* A processor without the hypervisor bit answers with another leaf. */
+	if (!s->cpuid && !(s->leaf(s, 1, 0).ecx >> 31))
+		return;
+	memcpy(text, &e.ebx, 4);
+	memcpy(text + 4, &e.ecx, 4);
+	memcpy(text + 8, &e.edx, 4);
+	text[12] = '\0';
+}
+
+static void print_features(const struct side *sides)
+{
+	bool known[NR_SIDES] = { true, sides[OFFERED].cpuid != NULL };
+	char text[NR_SIDES][24];
+
+	printf("CPUID\n");
+	for (int i = 0; i < NR_SIDES; i++)
+		signature(&sides[i], text[i]);
+	print_row("Hypervisor signature",
+		  *text[PROCESSOR] ? text[PROCESSOR] : "none",
+		  !known[OFFERED] ? "unknown" :
+		  *text[OFFERED] ? text[OFFERED] : "none");
+	for (size_t n = 0; n < sizeof(features) / sizeof(features[0]); n++) {
+		for (int i = 0; i < NR_SIDES; i++) {
+			struct kvm_cpuid_entry2 e =
+				sides[i].leaf(&sides[i], features[n].leaf,
+					      features[n].subleaf);
+			struct value v = {
+				.known = known[i],
+				.val = reg_of(&e, features[n].reg),
+			};
+
+			show_bits(text[i], sizeof(text[i]), v, features[n].low,
+				  features[n].width);
+		}
+		print_row(features[n].name, text[PROCESSOR], text[OFFERED]);
+	}
+}
+
+static void usage(void)
+{
+	printf("Usage: drostectl info [OPTION]...\n"
+	       "Show what the processor has and what a guest is offered, side by side.\n"
+	       "\n"
+	       "  --device PATH  device that speaks the KVM API (/dev/droste)\n"
+	       "  --cpu N        host processor whose MSRs are read (0)\n"
+	       "  --help         this text\n"
+	       "\n"
+	       "The processor's MSRs are read from /dev/cpu/N/msr: load the msr module first.\n"
+	       "For a control, \"yes\" means that it may be set, \"always\" that it must be.\n"
+	       "CPUID is as the program sees it, which in a virtual machine is what that offers.\n");
+}
+
+/*
+ * Return: 0 to go on, 1 if --help was asked for, -1 after saying what is
+ * wrong.
+ */
+static int parse_options(int argc, char **argv, const char **device,
+			 unsigned int *cpu)
+{
+	static const struct option longopts[] = {
+		{ "device", required_argument, NULL, 'd' },
+		{ "cpu", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt, used;
+
+	while ((opt = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		switch (opt) {
+		case 'd':
+			*device = optarg;
+			break;
+		case 'c':
+			if (sscanf(optarg, "%5u%n", cpu, &used) != 1 ||
+			    optarg[used]) {
+				say("--cpu takes a number, not \"%s\"", optarg);
+				return -1;
+			}
+			break;
+		case 'h':
+			return 1;
+		default:
+			return -1;
+		}
+	}
+	if (optind < argc) {
+		say("\"%s\" is no option", argv[optind]);
+		return -1;
+	}
+	return 0;
+}
+
+static int open_msrs(unsigned int cpu)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/cpu/%u/msr", cpu);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		say("cannot open %s: %s; the processor's MSRs stay unknown",
+		    path, strerror(errno));
+	return fd;
+}
+
+int cmd_info(int argc, char **argv)
+{
+	struct side sides[NR_SIDES] = {
+		[PROCESSOR] = { .msr = processor_msr, .leaf = processor_leaf },
+		[OFFERED] = { .msr = offered_msr, .leaf = offered_leaf },
+	};
+	const char *device = "/dev/droste";
+	unsigned int cpu = 0;
+	int ret = parse_options(argc, argv, &device, &cpu);
+
+	if (ret > 0) {
+		usage();
+		return 0;
+	}
+	if (ret < 0) {
+		say("\"drostectl info --help\" explains the options");
+		return STATUS_USAGE;
+	}
+	sides[PROCESSOR].fd = open_msrs(cpu);
+	sides[OFFERED].fd = vm_open(device);
+	if (sides[OFFERED].fd >= 0)
+		sides[OFFERED].cpuid = cpuid_get(sides[OFFERED].fd);
+
+	printf("%-46s %-18s %s\n", "", "processor", "offered");
+	print_features(sides);
+	for (size_t i = 0; i < vmxcap_nr_msrs; i++)
+		print_msr(sides, &vmxcap_msrs[i]);
+
+	ret = sides[OFFERED].cpuid ? 0 : STATUS_FAILED;
+	free(sides[OFFERED].cpuid);
+	for (int i = 0; i < NR_SIDES; i++)
+		if (sides[i].fd >= 0)
+			close(sides[i].fd);
+	return ret;
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The command that compares processor and offer. */
+#ifndef DROSTECTL_INFO_H
+#define DROSTECTL_INFO_H
+
+/** cmd_info() - drostectl info; returns the exit status */
+int cmd_info(int argc, char **argv);
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+/* drostectl: finds the command and runs it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "info.h"
+#include "outcome.h"
+#include "run.h"
+#include "say.h"
+
+static int cmd_help(int argc, char **argv);
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);	/* argv[0] is the name */
+	const char *help;
+} commands[] = {
+	{ "run",  cmd_run,  "boot a Linux kernel in a virtual machine" },
+	{ "info", cmd_info, "show what the processor has and what a guest is offered" },
+	{ "help", cmd_help, "this text" },
+};
+
+static const size_t nr_commands = sizeof(commands) / sizeof(commands[0]);
+
+static int cmd_help(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	printf("Usage: drostectl COMMAND [OPTION]...\n"
+	       "Control virtual machines of Droste, or of any device that speaks the KVM API.\n"
+	       "\n");
+	for (size_t i = 0; i < nr_commands; i++)
+		printf("  %-6s %s\n", commands[i].name, commands[i].help);
+	printf("\n\"drostectl COMMAND --help\" explains a command; drostectl(8) explains more.\n");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	if (name && (!strcmp(name, "--help") || !strcmp(name, "-h")))
+		name = "help";
+	for (size_t i = 0; name && i < nr_commands; i++) {
+		static char title[32];
+
+		if (strcmp(name, commands[i].name))
+			continue;
+		/* getopt_long() starts its messages with argv[0]. */
+		snprintf(title, sizeof(title), "drostectl %s", name);
+		argv[1] = title;
+		return commands[i].run(argc - 1, argv + 1);
+	}
+	if (name)
+		say("there is no command \"%s\"; \"drostectl --help\" lists them",
+		    name);
+	else
+		say("which command? \"drostectl --help\" lists them");
+	return STATUS_USAGE;
+}

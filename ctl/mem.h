@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Guest memory: below the 32-bit hole and above 4 GiB. */
+#ifndef DROSTECTL_MEM_H
+#define DROSTECTL_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEM_MAX_REGIONS	2
+
+/** struct mem_region - one run of guest memory */
+struct mem_region {
+	uint64_t gpa;	/* first guest-physical address */
+	uint64_t size;	/* bytes, a multiple of the page size */
+	uint8_t *host;	/* where it is in this process, 2 MiB aligned */
+};
+
+/** struct guest_mem - all memory of a guest */
+struct guest_mem {
+	struct mem_region region[MEM_MAX_REGIONS];	/* rising addresses */
+	unsigned int nr;				/* regions in use */
+};
+
+/**
+ * mem_init() - allocate a guest's memory
+ * @mem: filled in
+ * @size: bytes in all; what does not fit below GPA_HOLE goes above 4 GiB
+ *
+ * Return: 0, or -1 with errno set.
+ */
+int mem_init(struct guest_mem *mem, uint64_t size);
+
+/** mem_free() - give back what mem_init() allocated */
+void mem_free(struct guest_mem *mem);
+
+/**
+ * mem_at() - the host address of a piece of guest memory
+ * @mem: guest memory
+ * @gpa: guest-physical address
+ * @len: bytes the caller will touch
+ *
+ * Return: the address, or NULL unless all @len bytes lie in one region.
+ */
+void *mem_at(const struct guest_mem *mem, uint64_t gpa, uint64_t len);
+
+/** mem_low_end() - first address above the memory that starts at 0 */
+uint64_t mem_low_end(const struct guest_mem *mem);
+
+#endif

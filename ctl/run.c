@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+/* drostectl run: puts a machine together, runs it and says how it ended. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "acpi.h"
+#include "console.h"
+#include "cpuid.h"
+#include "layout.h"
+#include "linux.h"
+#include "power.h"
+#include "rtc.h"
+#include "run.h"
+#include "say.h"
+#include "term.h"
+#include "vcpu.h"
+#include "vm.h"
+
+#define MIB		(1024ULL * 1024)
+#define MEMORY_MIN	2		/* MiB */
+#define MEMORY_MAX	(1024UL * 1024)	/* MiB */
+
+/* The command line. */
+struct options {
+	const char *device;
+	const char *kernel;
+	const char *initrd;
+	const char *append;
+	unsigned long cpus;
+	unsigned long memory;	/* MiB */
+	bool trace;
+	bool quiet;
+};
+
+/* All of the guest's machine. */
+struct machine {
+	struct vm vm;
+	struct guest_mem mem;
+	struct iobus bus;
+	struct console console;
+	struct rtc rtc;
+	struct power power;
+};
+
+static void usage(void)
+{
+	printf("Usage: drostectl run --kernel FILE [OPTION]...\n"
+	       "Boot a Linux kernel in a virtual machine with a serial console.\n"
+	       "\n"
+	       "  --kernel FILE      bzImage to boot\n"
+	       "  --initrd FILE      initial RAM disk\n"
+	       "  --append TEXT      kernel command line, added to \"console=ttyS0\"\n"
+	       "  --cpus N           virtual processors (1)\n"
+	       "  --memory MIB       memory in MiB (512)\n"
+	       "  --device PATH      device that speaks the KVM API (/dev/droste)\n"
+	       "  --trace-unhandled  say which ports and addresses nobody answers\n"
+	       "  --quiet            do not say how the guest ended, unless it failed\n"
+	       "  --help             this text\n"
+	       "\n"
+	       "Ctrl-A x on the console ends the guest, Ctrl-A Ctrl-A types Ctrl-A.\n"
+	       "\n");
+	outcome_help();
+}
+
+static int bad_usage(void)
+{
+	say("\"drostectl run --help\" explains the options");
+	return STATUS_USAGE;
+}
+
+/* Reads a whole number from @min to @max. */
+static int parse_number(const char *option, const char *text, unsigned long min,
+			unsigned long max, unsigned long *val)
+{
+	char *end;
+
+	errno = 0;
+	*val = strtoul(text, &end, 10);
+	if (errno || *end || *text < '0' || *text > '9' || *val < min ||
+	    *val > max) {
+		say("--%s takes a number from %lu to %lu, not \"%s\"", option,
+		    min, max, text);
+		return -1;
+	}
+	return 0;
+}
+
+enum option_id {
+	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPUS, OPT_MEMORY,
+	OPT_DEVICE, OPT_TRACE, OPT_QUIET, OPT_HELP
+};
+
+static int set_option(struct options *o, int opt, const char *arg)
+{
+	switch (opt) {
+	case OPT_KERNEL:
+		o->kernel = arg;
+		return 0;
+	case OPT_INITRD:
+		o->initrd = arg;
+		return 0;
+	case OPT_APPEND:
+		o->append = arg;
+		return 0;
+	case OPT_CPUS:
+		return parse_number("cpus", arg, 1, ACPI_MAX_CPUS, &o->cpus);
+	case OPT_MEMORY:
+		return parse_number("memory", arg, MEMORY_MIN, MEMORY_MAX,
+				    &o->memory);
+	case OPT_DEVICE:
+		o->device = arg;
+		return 0;
+	case OPT_TRACE:
+		o->trace = true;
+		return 0;
+	case OPT_QUIET:
+		o->quiet = true;
+		return 0;
+	default:
+		return -1;	/* getopt_long() has said what is wrong */
+	}
+}
+
+/*
+ * Return: 0 to go on, 1 if --help was asked for, -1 after saying what is
+ * wrong.
+ */
+static int parse_options(struct options *o, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "kernel", required_argument, NULL, OPT_KERNEL },
+		{ "initrd", required_argument, NULL, OPT_INITRD },
+		{ "append", required_argument, NULL, OPT_APPEND },
+		{ "cpus", required_argument, NULL, OPT_CPUS },
+		{ "memory", required_argument, NULL, OPT_MEMORY },
+		{ "device", required_argument, NULL, OPT_DEVICE },
+		{ "trace-unhandled", no_argument, NULL, OPT_TRACE },
+		{ "quiet", no_argument, NULL, OPT_QUIET },
+		{ "help", no_argument, NULL, OPT_HELP },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		if (opt == OPT_HELP)
+			return 1;
+		if (set_option(o, opt, optarg))
+			return -1;
+	}
+	if (optind < argc) {
+		say("\"%s\" is no option", argv[optind]);
+		return -1;
+	}
+	if (!o->kernel) {
+		say("which kernel? --kernel is missing");
+		return -1;
+	}
+	return 0;
+}
+
+/* Loads the guest's files. Return: the entry point, or 0 after saying why. */
+static uint64_t load_guest(struct machine *m, const struct options *o)
+{
+	struct linux_image image = {
+		.kernel = o->kernel, .initrd = o->initrd,
+		.rsdp = acpi_build(&m->mem, o->cpus),
+	};
+	uint64_t entry = 0;
+	char *cmdline;
+
+	if (asprintf(&cmdline, "console=ttyS0%s%s", *o->append ? " " : "",
+		     o->append) < 0) {
+		say("out of memory");
+		return 0;
+	}
+	image.cmdline = cmdline;
+	entry = linux_load(&m->mem, &image);
+	free(cmdline);
+	return entry;
+}
+
+static int add_devices(struct machine *m, const struct options *o)
+{
+	struct ioport_dev rtc = rtc_dev(&m->rtc, PORT_RTC);
+
+	ioport_init(&m->bus, o->trace);
+	rtc_init(&m->rtc, rtc_now);
+	ioport_add(&m->bus, &rtc);
+	power_add(&m->power, &m->vm);
+	return console_init(&m->console, &m->vm);
+}
+
+static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
+{
+	struct kvm_cpuid2 *cpuid = cpuid_get(m->vm.dev_fd);
+	int ret = cpuid ? 0 : -1;
+
+	for (unsigned int i = 0; i < o->cpus && !ret; i++)
+		ret = vcpu_create(&m->vm, cpuid, i, o->cpus);
+	free(cpuid);
+	return ret ? ret : vcpu_boot_state(&m->vm.vcpu[0], entry);
+}
+
+/*
+ * Signals that end the run are read from a descriptor. They are blocked
+ * before any thread starts, so that no vCPU thread takes one.
+ */
+static int catch_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run_machine(struct machine *m, const struct options *o)
+{
+	int signal_fd = catch_signals();
+	bool tty = term_raw();
+	struct vm *vm = &m->vm;
+
+	if (vcpus_start(vm))
+		vm_end(vm, RUN_HOST_ERROR, 0, NULL, "not all CPUs could start");
+	console_loop(&m->console, tty, signal_fd);
+	vcpus_join(vm);
+	console_flush(&m->console);
+	term_restore();
+	close(signal_fd);
+
+	if (!o->quiet || vm->end != RUN_POWEROFF)
+		say("%s", vm->end_text);
+	for (char *next = vm->end_regs, *line; (line = strsep(&next, "\n"));)
+		if (*line)
+			say_more("%s", line);
+	return outcome_status(vm->end, vm->end_value);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct options o = {
+		.device = "/dev/droste", .append = "", .cpus = 1, .memory = 512,
+	};
+	struct machine *m;
+	uint64_t entry;
+	int ret = parse_options(&o, argc, argv);
+
+	if (ret > 0) {
+		usage();
+		return 0;
+	}
+	if (ret < 0)
+		return bad_usage();
+
+	m = calloc(1, sizeof(*m));
+	if (!m || mem_init(&m->mem, o.memory * MIB)) {
+		say("cannot get %lu MiB of memory: %s", o.memory,
+		    strerror(errno));
+		return STATUS_FAILED;
+	}
+	/* The files first: they are the user's most likely mistake. */
+	entry = load_guest(m, &o);
+	if (!entry)
+		return STATUS_USAGE;
+	m->vm.mem = &m->mem;
+	m->vm.bus = &m->bus;
+	m->vm.trace = o.trace;
+	m->vm.dev_fd = vm_open(o.device);
+	if (m->vm.dev_fd < 0 || vm_create(&m->vm, o.cpus) ||
+	    add_devices(m, &o) || add_vcpus(m, &o, entry))
+		return STATUS_FAILED;
+
+	ret = run_machine(m, &o);
+	vm_destroy(&m->vm);
+	mem_free(&m->mem);
+	free(m);
+	return ret;
+}

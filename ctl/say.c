@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Prints messages to the user on stderr, each as a single write. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "say.h"
+
+static const char *line_end = "\n";
+
+static void put_line(const char *prefix, const char *fmt, va_list ap)
+{
+	char text[1024];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	/* One call, so that lines of several threads do not mix. */
+	fprintf(stderr, "%s%s%s", prefix, text, line_end);
+	fflush(stderr);
+}
+
+void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_line("drostectl: ", fmt, ap);
+	va_end(ap);
+}
+
+void say_more(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_line("  ", fmt, ap);
+	va_end(ap);
+}
+
+void say_newline(const char *newline)
+{
+	line_end = newline;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What drostectl tells its user beside the guest's console. */
+#ifndef DROSTECTL_SAY_H
+#define DROSTECTL_SAY_H
+
+/**
+ * say() - print one "drostectl: ..." line on stderr
+ * @fmt: printf format, without a newline
+ */
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/**
+ * say_more() - print one indented line that belongs to the last say()
+ * @fmt: printf format, without a newline
+ */
+void say_more(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/**
+ * say_newline() - choose the line ending of say()
+ * @newline: "\n", or "\r\n" while the terminal is raw
+ */
+void say_newline(const char *newline);
+
+#endif

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Makes virtual processors and runs each in a thread of its own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cpuid.h"
+#include "fault.h"
+#include "layout.h"
+#include "say.h"
+#include "vcpu.h"
+
+#define MSR_FEATURE_CONTROL		0x03a
+#define FEATURE_CONTROL_LOCKED		(1ULL << 0)
+#define FEATURE_CONTROL_VMX		(1ULL << 2)	/* outside SMX */
+#define MSR_MTRR_DEF_TYPE		0x2ff
+#define MTRR_ENABLE			(1ULL << 11)
+#define MTRR_WRITE_BACK			6
+#define LEAF1_ECX_VMX			(1U << 5)
+
+#define CR0_PE		(1ULL << 0)
+#define CR0_ET		(1ULL << 4)
+#define CR0_NE		(1ULL << 5)
+#define CR0_PG		(1ULL << 31)
+#define CR4_PAE		(1ULL << 5)
+#define EFER_LME	(1ULL << 8)
+#define EFER_LMA	(1ULL << 10)
+#define RFLAGS_FIXED	(1ULL << 1)
+
+/* Segments of the boot GDT that linux_load() wrote. */
+#define BOOT_CS		0x10
+#define BOOT_DS		0x18
+#define BOOT_GDT_LIMIT	(4 * 8 - 1)
+
+/*
+ * What firmware does to MSRs before it starts a kernel: memory is write-back
+ * and, where there is VMX, its use is allowed and locked so.
+ */
+static void firmware_msrs(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
+{
+	const struct kvm_cpuid_entry2 *leaf1 = cpuid_find(cpuid, 1, 0);
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msr = { .head = { .nmsrs = 1 } };
+
+	msr.entry.index = MSR_MTRR_DEF_TYPE;
+	msr.entry.data = MTRR_ENABLE | MTRR_WRITE_BACK;
+	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msr) != 1)
+		say("CPU %u: IA32_MTRR_DEF_TYPE cannot be set; going on without",
+		    vcpu->id);
+	if (!leaf1 || !(leaf1->ecx & LEAF1_ECX_VMX))
+		return;
+	msr.entry.index = MSR_FEATURE_CONTROL;
+	msr.entry.data = FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX;
+	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msr) != 1)
+		say("CPU %u: IA32_FEATURE_CONTROL cannot be set; going on without",
+		    vcpu->id);
+}
+
+int vcpu_create(struct vm *vm, struct kvm_cpuid2 *cpuid, unsigned int id,
+		unsigned int total)
+{
+	struct vcpu *vcpu = &vm->vcpu[id];
+
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
+	if (vcpu->fd < 0) {
+		say("KVM_CREATE_VCPU failed for CPU %u: %s", id, strerror(errno));
+		return -1;
+	}
+	vcpu->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 vcpu->fd, 0);
+	if (vcpu->run == MAP_FAILED) {
+		say("cannot map the run structure of CPU %u: %s", id,
+		    strerror(errno));
+		close(vcpu->fd);
+		return -1;
+	}
+	vm->nr_vcpus = id + 1;
+
+	cpuid_fix(cpuid, id, total,
+		  vm_cap(vm->dev_fd, KVM_CAP_TSC_DEADLINE_TIMER));
+	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid)) {
+		say("KVM_SET_CPUID2 failed for CPU %u: %s", id, strerror(errno));
+		return -1;
+	}
+	firmware_msrs(vcpu, cpuid);
+	return 0;
+}
+
+/* The state of Documentation/arch/x86/boot.rst, "64-bit Boot Protocol". */
+static void set_long_mode(struct kvm_sregs *s)
+{
+	const struct kvm_segment code = {
+		.selector = BOOT_CS, .limit = 0xffffffff, .type = 0xb,
+		.present = 1, .s = 1, .l = 1, .g = 1,
+	};
+	const struct kvm_segment data = {
+		.selector = BOOT_DS, .limit = 0xffffffff, .type = 0x3,
+		.present = 1, .s = 1, .db = 1, .g = 1,
+	};
+
+	s->cs = code;
+	s->ds = s->es = s->fs = s->gs = s->ss = data;
+	s->gdt.base = GPA_GDT;
+	s->gdt.limit = BOOT_GDT_LIMIT;
+	s->idt.base = 0;
+	s->idt.limit = 0;
+	s->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
+	s->cr3 = GPA_PML4;
+	s->cr4 = CR4_PAE;
+	s->efer = EFER_LME | EFER_LMA;
+}
+
+int vcpu_boot_state(struct vcpu *vcpu, uint64_t entry)
+{
+	const struct kvm_regs regs = {
+		.rip = entry,
+		.rsi = GPA_ZERO_PAGE,
+		.rsp = GPA_STACK_TOP,
+		.rflags = RFLAGS_FIXED,
+	};
+	struct kvm_sregs sregs;
+
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs)) {
+		say("KVM_GET_SREGS failed: %s", strerror(errno));
+		return -1;
+	}
+	set_long_mode(&sregs);
+	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs)) {
+		say("KVM_SET_SREGS failed: %s", strerror(errno));
+		return -1;
+	}
+	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs)) {
+		say("KVM_SET_REGS failed: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static void exit_io(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	ioport_access(vcpu->vm->bus, run->io.direction == KVM_EXIT_IO_OUT,
+		      run->io.port, run->io.size, run->io.count,
+		      (uint8_t *)run + run->io.data_offset);
+}
+
+/* All devices are in the kernel or on ports: no memory address answers. */
+static void exit_mmio(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (!run->mmio.is_write)
+		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+	if (vcpu->vm->trace)
+		say("nobody answers at address 0x%llx: %u-byte %s",
+		    run->mmio.phys_addr, run->mmio.len,
+		    run->mmio.is_write ? "write goes nowhere" :
+					 "read gives all ones");
+}
+
+static void exit_system_event(struct vcpu *vcpu)
+{
+	switch (vcpu->run->system_event.type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		vm_end(vcpu->vm, RUN_POWEROFF, 0, NULL, "the guest powered off");
+		break;
+	case KVM_SYSTEM_EVENT_RESET:
+		vm_end(vcpu->vm, RUN_RESET, 0, NULL,
+		       "the guest reset the machine");
+		break;
+	default:
+		fault_unexpected(vcpu);
+		break;
+	}
+}
+
+/* Nothing to do but to look whether the run has ended. */
+static void exit_nothing(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+static void (* const exit_handler[])(struct vcpu *vcpu) = {
+	[KVM_EXIT_IO]			= exit_io,
+	[KVM_EXIT_MMIO]			= exit_mmio,
+	[KVM_EXIT_INTR]			= exit_nothing,
+	[KVM_EXIT_IRQ_WINDOW_OPEN]	= exit_nothing,
+	[KVM_EXIT_SHUTDOWN]		= fault_shutdown,
+	[KVM_EXIT_INTERNAL_ERROR]	= fault_internal,
+	[KVM_EXIT_FAIL_ENTRY]		= fault_entry,
+	[KVM_EXIT_SYSTEM_EVENT]		= exit_system_event,
+};
+
+static void *vcpu_loop(void *arg)
+{
+	const uint32_t nr_handlers =
+		sizeof(exit_handler) / sizeof(exit_handler[0]);
+	struct vcpu *vcpu = arg;
+
+	while (!vm_ended(vcpu->vm)) {
+		uint32_t reason;
+
+		if (ioctl(vcpu->fd, KVM_RUN, 0)) {
+			/* EAGAIN: a processor that has just been started. */
+			if (errno == EINTR || errno == EAGAIN)
+				continue;
+			vm_end(vcpu->vm, RUN_HOST_ERROR, 0, NULL,
+			       "KVM_RUN failed on CPU %u: %s", vcpu->id,
+			       strerror(errno));
+			break;
+		}
+		reason = vcpu->run->exit_reason;
+		if (reason < nr_handlers && exit_handler[reason])
+			exit_handler[reason](vcpu);
+		else
+			fault_unexpected(vcpu);
+	}
+	return NULL;
+}
+
+/* The signal only interrupts KVM_RUN. */
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+int vcpus_start(struct vm *vm)
+{
+	const struct sigaction kick = { .sa_handler = on_kick };
+	int err = 0;
+
+	sigaction(SIGUSR1, &kick, NULL);
+	/* vm_end() on a new thread must see which threads there are. */
+	pthread_mutex_lock(&vm->end_lock);
+	for (unsigned int i = 0; i < vm->nr_vcpus && !err; i++) {
+		err = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_loop,
+				     &vm->vcpu[i]);
+		vm->vcpu[i].started = !err;
+	}
+	pthread_mutex_unlock(&vm->end_lock);
+	if (err) {
+		say("cannot start a thread: %s", strerror(err));
+		return -1;
+	}
+	return 0;
+}
+
+void vcpus_join(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpu[i].started)
+			pthread_join(vm->vcpu[i].thread, NULL);
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Opens the device, makes the VM and keeps how its run ended. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "layout.h"
+#include "say.h"
+#include "vm.h"
+
+/* Capabilities without which no guest can be run as drostectl does. */
+static const struct {
+	long cap;
+	const char *name;
+} needed[] = {
+	{ KVM_CAP_USER_MEMORY,	  "KVM_CAP_USER_MEMORY" },
+	{ KVM_CAP_EXT_CPUID,	  "KVM_CAP_EXT_CPUID" },
+	{ KVM_CAP_IRQCHIP,	  "KVM_CAP_IRQCHIP" },
+	{ KVM_CAP_PIT2,		  "KVM_CAP_PIT2" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
+};
+
+int vm_cap(int dev_fd, long cap)
+{
+	int ret = ioctl(dev_fd, KVM_CHECK_EXTENSION, cap);
+
+	return ret < 0 ? 0 : ret;
+}
+
+int vm_open(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int version;
+
+	if (fd < 0) {
+		say("cannot open %s: %s%s", path, strerror(errno),
+		    errno == ENOENT ? " (is the module loaded?)" : "");
+		return -1;
+	}
+	version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	if (version != KVM_API_VERSION) {
+		if (version < 0)
+			say("%s does not speak the KVM API", path);
+		else
+			say("%s speaks version %d of the KVM API, not %d", path,
+			    version, KVM_API_VERSION);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int check_caps(const struct vm *vm)
+{
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (!vm_cap(vm->dev_fd, needed[i].cap)) {
+			say("the device lacks %s", needed[i].name);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int check_vcpus(const struct vm *vm, unsigned int nr_vcpus)
+{
+	int max = vm_cap(vm->dev_fd, KVM_CAP_MAX_VCPUS);
+
+	/* The KVM API: without a maximum, the recommended number is it. */
+	if (!max)
+		max = vm_cap(vm->dev_fd, KVM_CAP_NR_VCPUS);
+	if (!max)
+		max = 4;
+	if (nr_vcpus > (unsigned int)max) {
+		say("%u CPUs are too many: the device allows %d", nr_vcpus, max);
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * Intel processors without unrestricted guest borrow guest addresses for
+ * real mode; they must lie where the guest has nothing.
+ */
+static int place_helpers(struct vm *vm)
+{
+	uint64_t identity = GPA_IDENTITY;
+
+	if (vm_cap(vm->dev_fd, KVM_CAP_SET_IDENTITY_MAP_ADDR) &&
+	    ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity)) {
+		say("KVM_SET_IDENTITY_MAP_ADDR failed: %s", strerror(errno));
+		return -1;
+	}
+	if (vm_cap(vm->dev_fd, KVM_CAP_SET_TSS_ADDR) &&
+	    ioctl(vm->fd, KVM_SET_TSS_ADDR, GPA_TSS)) {
+		say("KVM_SET_TSS_ADDR failed: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static int create_irqchip(struct vm *vm)
+{
+	/* "Dummy speaker" has the kernel answer port 0x61 as well. */
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0)) {
+		say("KVM_CREATE_IRQCHIP failed: %s", strerror(errno));
+		return -1;
+	}
+	if (ioctl(vm->fd, KVM_CREATE_PIT2, &pit)) {
+		say("KVM_CREATE_PIT2 failed: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static int set_memory(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->mem->nr; i++) {
+		const struct mem_region *r = &vm->mem->region[i];
+		struct kvm_userspace_memory_region slot = {
+			.slot = i,
+			.guest_phys_addr = r->gpa,
+			.memory_size = r->size,
+			.userspace_addr = (uintptr_t)r->host,
+		};
+
+		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot)) {
+			say("KVM_SET_USER_MEMORY_REGION failed for 0x%llx bytes at 0x%llx: %s",
+			    slot.memory_size, slot.guest_phys_addr,
+			    strerror(errno));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int vm_create(struct vm *vm, unsigned int nr_vcpus)
+{
+	int size;
+
+	vm->fd = -1;
+	vm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_init(&vm->end_lock, NULL);
+	if (vm->wake_fd < 0) {
+		say("cannot make an eventfd: %s", strerror(errno));
+		return -1;
+	}
+	if (check_caps(vm) || check_vcpus(vm, nr_vcpus))
+		return -1;
+
+	size = ioctl(vm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (size < (int)sizeof(struct kvm_run)) {
+		say("KVM_GET_VCPU_MMAP_SIZE failed or answered too little");
+		return -1;
+	}
+	vm->run_size = size;
+	vm->fd = ioctl(vm->dev_fd, KVM_CREATE_VM, 0);
+	if (vm->fd < 0) {
+		say("KVM_CREATE_VM failed: %s", strerror(errno));
+		return -1;
+	}
+	vm->vcpu = calloc(nr_vcpus, sizeof(*vm->vcpu));
+	if (!vm->vcpu) {
+		say("out of memory");
+		return -1;
+	}
+	if (place_helpers(vm) || create_irqchip(vm) || set_memory(vm))
+		return -1;
+	return 0;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		munmap(vm->vcpu[i].run, vm->run_size);
+		close(vm->vcpu[i].fd);
+	}
+	free(vm->vcpu);
+	if (vm->fd >= 0)
+		close(vm->fd);
+	if (vm->wake_fd >= 0)
+		close(vm->wake_fd);
+	close(vm->dev_fd);
+}
+
+void vm_irq(struct vm *vm, unsigned int irq, bool level)
+{
+	struct kvm_irq_level line = { .irq = irq, .level = level };
+
+	if (ioctl(vm->fd, KVM_IRQ_LINE, &line))
+		vm_end(vm, RUN_HOST_ERROR, 0, NULL,
+		       "KVM_IRQ_LINE failed for line %u: %s", irq,
+		       strerror(errno));
+}
+
+/*
+ * immediate_exit makes the next KVM_RUN return at once, the signal one that
+ * is under way; together they leave no moment in which a vCPU is missed.
+ */
+static void kick_vcpus(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		vm->vcpu[i].run->immediate_exit = 1;
+		if (vm->vcpu[i].started)
+			pthread_kill(vm->vcpu[i].thread, SIGUSR1);
+	}
+}
+
+void vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
+	    const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&vm->end_lock);
+	if (vm->end == RUN_NONE) {
+		vm->end_value = value;
+		snprintf(vm->end_regs, sizeof(vm->end_regs), "%s",
+			 regs ? regs : "");
+		va_start(ap, fmt);
+		vsnprintf(vm->end_text, sizeof(vm->end_text), fmt, ap);
+		va_end(ap);
+		vm->end = end;
+		kick_vcpus(vm);
+		/* Can only fail when it is readable already. */
+		eventfd_write(vm->wake_fd, 1);
+	}
+	pthread_mutex_unlock(&vm->end_lock);
+}
+
+bool vm_ended(struct vm *vm)
+{
+	return __atomic_load_n(&vm->end, __ATOMIC_ACQUIRE) != RUN_NONE;
+}

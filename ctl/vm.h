@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* One virtual machine of the KVM API, and how its run ends. */
+#ifndef DROSTECTL_VM_H
+#define DROSTECTL_VM_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ioport.h"
+#include "mem.h"
+#include "outcome.h"
+
+struct vm;
+
+/** struct vcpu - one virtual processor and its thread */
+struct vcpu {
+	struct vm *vm;
+	unsigned int id;	/* index and APIC ID */
+	int fd;			/* vCPU file descriptor */
+	struct kvm_run *run;	/* shared with the kernel; vm->run_size bytes */
+	pthread_t thread;	/* valid if started */
+	bool started;
+};
+
+/** struct vm - a machine */
+struct vm {
+	int dev_fd;		/* /dev/droste or /dev/kvm */
+	int fd;			/* VM file descriptor */
+	size_t run_size;	/* bytes of a vCPU's struct kvm_run mapping */
+	bool trace;		/* say which memory addresses nobody answers */
+	struct guest_mem *mem;	/* guest memory, in the VM's slots */
+	struct iobus *bus;	/* I/O ports */
+	unsigned int nr_vcpus;
+	struct vcpu *vcpu;	/* nr_vcpus of them */
+	int wake_fd;		/* eventfd: becomes readable when the run ends */
+
+	pthread_mutex_t end_lock;	/* guards what follows */
+	enum run_end end;		/* RUN_NONE while running */
+	uint32_t end_value;		/* what the guest wrote to debug-exit */
+	char end_text[1024];		/* one line: what happened */
+	char end_regs[1024];		/* registers, several lines, or empty */
+};
+
+/**
+ * vm_open() - open the device and check that it speaks the KVM API
+ * @path: /dev/droste or /dev/kvm
+ *
+ * Return: a file descriptor, or -1 after saying what is wrong.
+ */
+int vm_open(const char *path);
+
+/** vm_cap() - what KVM_CHECK_EXTENSION answers; 0 if not offered */
+int vm_cap(int dev_fd, long cap);
+
+/**
+ * vm_create() - make the VM, its interrupt controllers, timer and memory
+ * @vm: zeroed but for dev_fd, mem and bus
+ * @nr_vcpus: virtual processors to make later
+ *
+ * Return: 0, or -1 after saying what is wrong.
+ */
+int vm_create(struct vm *vm, unsigned int nr_vcpus);
+
+/** vm_destroy() - close the VM and its vCPUs; no vCPU thread may run */
+void vm_destroy(struct vm *vm);
+
+/** vm_irq() - set the level of an interrupt line */
+void vm_irq(struct vm *vm, unsigned int irq, bool level);
+
+/**
+ * vm_end() - end the run; the first caller decides how it ended
+ * @vm: the VM
+ * @end: how it ended
+ * @value: what the guest wrote, for RUN_DEBUG_EXIT
+ * @regs: lines to print below the message, or NULL
+ * @fmt: what happened, one line without a newline
+ *
+ * May be called by any thread; all vCPU threads leave the guest soon after.
+ */
+void vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
+	    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/** vm_ended() - whether the run has ended */
+bool vm_ended(struct vm *vm);
+
+#endif
