@@ -22,7 +22,6 @@ struct memslot {
 	unsigned long hva;	/* user-space address of the first frame, page-aligned */
 	u32 flags;		/* KVM_MEM_* */
 	u16 id;			/* as KVM_SET_USER_MEMORY_REGION named it */
-	unsigned long *dirty;	/* one bit a page when KVM_MEM_LOG_DIRTY_PAGES, else NULL; set_bit from anyone */
 };
 
 /* All slots of a VM, sorted by @base, never overlapping. Replaced whole: RCU (srcu) protected. */
@@ -31,6 +30,32 @@ struct memslots {
 	int n;
 	struct memslot s[];
 };
+
+/* What a KVM_SET_USER_MEMORY_REGION comes down to. */
+enum memslot_change {
+	MEMSLOT_SAME,		/* it describes what is there */
+	MEMSLOT_CREATE,
+	MEMSLOT_DELETE,
+	MEMSLOT_MOVE,		/* to another guest-physical address */
+};
+
+struct memslot_plan {
+	enum memslot_change change;
+	int old;		/* index of the slot that goes or moves, or -1 */
+	struct memslot slot;	/* what comes: create and move */
+};
+
+/* --- slotplan.c: pure --- */
+/* The slot that holds @gfn, or NULL. */
+const struct memslot *memslots_find(const struct memslots *slots, gfn_t gfn);
+/* Check @mem against the slots there are: 0, -EINVAL or -EEXIST as the KVM API has it. */
+int memslots_plan(const struct memslots *cur, const struct kvm_userspace_memory_region *mem,
+		  struct memslot_plan *plan);
+/* Write what @cur becomes by @plan to @next, which has room for one slot more than @cur. */
+void memslots_apply(const struct memslots *cur, const struct memslot_plan *plan, struct memslots *next);
+/* The frames of @slot that user addresses [start, end) back: false when there are none. */
+bool memslot_frames(const struct memslot *slot, unsigned long start, unsigned long end,
+		    gfn_t *first, gfn_t *last_plus_1);
 
 /* A page of guest memory pinned and mapped, for what the processor itself reads or writes (SDM 3C 25.6). */
 struct gpa_map {
@@ -57,6 +82,5 @@ void vm_unmap_gpa(struct vm *vm, struct gpa_map *map);		/* marks dirty, unpins; 
 
 /* Direct use by EPT01: user address of a frame, with what the slot allows. 0 when there is none. */
 unsigned long vm_gfn_to_hva(struct vm *vm, gfn_t gfn, bool *writable);
-void memslot_mark_dirty(struct vm *vm, gfn_t gfn);	/* sets the bit where a log is kept; srcu held; any context */
 
 #endif

@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: GPL-2.0
+/* EPT01, which maps L1's guest-physical memory to the host's: filled on demand, emptied when the host takes a page. */
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/srcu.h>
+
+#include "droste.h"
+
+/*
+ * Set in a leaf that ept01_lookup() gave away: some EPT02 may hold a copy, and
+ * must be dropped when the leaf goes or loses rights.
+ */
+#define EPT01_SHADOWED	EPT_SOFT
+
+/* What was taken out of EPT01 under mmu_lock, and has to be finished without it: see ept01_finish(). */
+struct ept01_gone {
+	struct list_head tables;	/* table pages that a processor may still walk */
+	bool flush;			/* processors may hold what is no longer there */
+};
+
+static u64 *table_of(u64 entry)
+{
+	return __va(entry & EPT_ADDR_MASK);
+}
+
+static void gone_init(struct ept01_gone *gone)
+{
+	INIT_LIST_HEAD(&gone->tables);
+	gone->flush = false;
+}
+
+/*
+ * Make all vCPUs forget what is gone, then free its tables: only now can no
+ * processor walk them any more. mmu_lock is not held. Does not sleep.
+ */
+static void ept01_finish(struct vm *vm, struct ept01_gone *gone)
+{
+	struct page *page, *next;
+
+	if (gone->flush)
+		vm_request_all(vm, REQ_EPT01_FLUSH);
+	list_for_each_entry_safe(page, next, &gone->tables, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
+/* A leaf lost its page or rights. mmu_lock is held. */
+static void leaf_gone(struct vm *vm, u64 leaf, struct ept01_gone *gone)
+{
+	gone->flush = true;
+	if (leaf & EPT01_SHADOWED)
+		WRITE_ONCE(vm->ept01.shadow_seq, vm->ept01.shadow_seq + 1);
+}
+
+/* @table was unlinked: collect it and all tables below. */
+static void table_gone(struct vm *vm, u64 *table, int level, struct ept01_gone *gone)
+{
+	int i;
+
+	for (i = 0; i < EPT_ENTRIES; i++) {
+		u64 entry = READ_ONCE(table[i]);
+
+		if (!ept_present(entry))
+			continue;
+		if (ept_is_leaf(entry, level))
+			leaf_gone(vm, entry, gone);
+		else
+			table_gone(vm, table_of(entry), level - 1, gone);
+	}
+	list_add(&virt_to_page(table)->lru, &gone->tables);
+	vm->ept01.pages--;
+	gone->flush = true;
+}
+
+/* Replace the leaf at @slot by a table of smaller leaves, in the page @table. */
+static void split_leaf(struct vm *vm, u64 *slot, int level, u64 *table, struct ept01_gone *gone)
+{
+	u64 leaf = READ_ONCE(*slot);
+	int i;
+
+	for (i = 0; i < EPT_ENTRIES; i++)
+		table[i] = ept_split_entry(leaf, level, i);
+	/* Flags that the processor sets in between are lost: pages were marked dirty when they were mapped. */
+	xchg(slot, ept_make_table(__pa(table)));
+	vm->ept01.pages++;
+	gone->flush = true;
+}
+
+/* Empty what lies in frames [start, end) below @table, which maps frames from @base. mmu_lock is held. */
+static void zap_table(struct vm *vm, u64 *table, int level, gfn_t base, gfn_t start, gfn_t end,
+		      struct ept01_gone *gone)
+{
+	u64 frames = ept_frames(level);
+	unsigned int i = start > base ? (start - base) >> (9 * (level - 1)) : 0;
+
+	for (; i < EPT_ENTRIES; i++) {
+		gfn_t first = base + i * frames;
+		u64 entry = READ_ONCE(table[i]);
+		bool whole = first >= start && first + frames <= end;
+
+		if (first >= end)
+			break;
+		if (!ept_present(entry))
+			continue;
+		if (!whole && ept_is_leaf(entry, level)) {
+			/* Keep the rest if a table can be had at once; if not, it will fault in again. */
+			u64 *page = (u64 *)__get_free_page(GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+
+			if (page) {
+				split_leaf(vm, &table[i], level, page, gone);
+				entry = READ_ONCE(table[i]);
+			}
+		}
+		if (ept_is_leaf(entry, level)) {
+			leaf_gone(vm, xchg(&table[i], 0), gone);
+		} else if (whole) {
+			xchg(&table[i], 0);
+			table_gone(vm, table_of(entry), level - 1, gone);
+		} else {
+			zap_table(vm, table_of(entry), level - 1, first, start, end, gone);
+		}
+	}
+}
+
+/**
+ * ept01_zap() - drop frames from EPT01
+ * @vm: the machine
+ * @start: first frame
+ * @end: the frame after the last
+ *
+ * When it returns no vCPU reaches host memory through them: neither through
+ * EPT01 nor through any EPT02. Does not sleep. Whoever calls makes sure that
+ * nobody maps them again meanwhile, if it matters.
+ */
+void ept01_zap(struct vm *vm, gfn_t start, gfn_t end)
+{
+	struct ept01_gone gone;
+
+	gone_init(&gone);
+	while (start < end) {
+		/* One GiB a time: other vCPUs' faults wait for the lock. */
+		gfn_t stop = min(end, (start | (ept_frames(EPT_MAX_LEAF) - 1)) + 1);
+
+		spin_lock(&vm->mmu_lock);
+		zap_table(vm, vm->ept01.root, EPT_ROOT_LEVEL, 0, start, stop, &gone);
+		spin_unlock(&vm->mmu_lock);
+		start = stop;
+	}
+	ept01_finish(vm, &gone);
+}
+
+/* The entry that maps @gfn, a present leaf, or NULL. mmu_lock is held. */
+static u64 *find_leaf(struct vm *vm, gfn_t gfn, int *level)
+{
+	u64 *table = vm->ept01.root;
+
+	for (*level = EPT_ROOT_LEVEL; *level; --*level) {
+		u64 *slot = &table[ept_index(gfn << PAGE_SHIFT, *level)];
+		u64 entry = READ_ONCE(*slot);
+
+		if (!ept_present(entry))
+			return NULL;
+		if (ept_is_leaf(entry, *level))
+			return slot;
+		table = table_of(entry);
+	}
+	return NULL;
+}
+
+/* OR bits into an entry whose accessed and dirty flags the processor may set at the same time. */
+static void set_entry_bits(u64 *slot, u64 bits)
+{
+	if ((READ_ONCE(*slot) & bits) != bits)
+		atomic64_or(bits, (atomic64_t *)slot);
+}
+
+/* What an access leaves behind in the leaf: EPT01's own flags when it is L0 or L2, by EPT02, who accesses. */
+static u64 access_flags(u64 access, bool shadow)
+{
+	return EPT_ACCESSED | (access & EPT_WRITE ? EPT_DIRTY : 0) | (shadow ? EPT01_SHADOWED : 0);
+}
+
+/* Fill *@out from the leaf that maps @gpa if there is one that allows @access. mmu_lock is held. */
+static bool peek(struct vm *vm, gpa_t gpa, u64 access, bool shadow, struct ept01_leaf *out)
+{
+	int level;
+	u64 *slot = find_leaf(vm, gpa >> PAGE_SHIFT, &level);
+
+	if (!slot || (access & ~READ_ONCE(*slot)))
+		return false;
+	set_entry_bits(slot, access_flags(access, shadow));
+	out->hpa = ept_leaf_page(*slot, level, gpa);
+	out->rights = *slot & EPT_RWX;
+	out->level = level;
+	return true;
+}
+
+/* A table page that is allocated only when it turns out, under the lock, that it is needed. */
+struct ept01_spare {
+	u64 *page;	/* zeroed, or NULL */
+};
+
+static u64 *take_spare(struct ept01_spare *spare)
+{
+	u64 *page = spare->page;
+
+	spare->page = NULL;
+	return page;
+}
+
+/*
+ * Put @leaf in at @level for @gfn. mmu_lock is held, and no invalidation began
+ * since @leaf was made. -ENOMEM: a spare page is needed first.
+ */
+static int install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct ept01_spare *spare,
+		   struct ept01_gone *gone)
+{
+	u64 *table = vm->ept01.root, *slot;
+	u64 old;
+	int l;
+
+	for (l = EPT_ROOT_LEVEL; l > level; l--) {
+		slot = &table[ept_index(gfn << PAGE_SHIFT, l)];
+		old = READ_ONCE(*slot);
+		if (!ept_present(old)) {
+			table = take_spare(spare);
+			if (!table)
+				return -ENOMEM;
+			WRITE_ONCE(*slot, ept_make_table(__pa(table)));
+			vm->ept01.pages++;
+			continue;
+		}
+		if (ept_is_leaf(old, l)) {
+			/* Only a part of it may be mapped so now. */
+			table = take_spare(spare);
+			if (!table)
+				return -ENOMEM;
+			split_leaf(vm, slot, l, table, gone);
+			continue;
+		}
+		table = table_of(old);
+	}
+
+	slot = &table[ept_index(gfn << PAGE_SHIFT, level)];
+	old = READ_ONCE(*slot);
+	if (ept_present(old) && !ept_is_leaf(old, level)) {
+		/* The host maps by one large page now what was many. */
+		xchg(slot, leaf);
+		table_gone(vm, table_of(old), level - 1, gone);
+	} else if (ept_present(old) && ept_leaf_base(old, level) == ept_leaf_base(leaf, level)) {
+		/* More rights for the same page: nothing that a processor holds becomes wrong. */
+		set_entry_bits(slot, leaf);
+	} else {
+		old = xchg(slot, leaf);
+		if (ept_present(old))
+			leaf_gone(vm, old, gone);
+	}
+	return 0;
+}
+
+/* The user memory behind a frame, as EPT01 may map it. */
+struct ept01_source {
+	unsigned long hva;
+	const struct memslot *slot;
+	struct host_page host;
+};
+
+static u64 make_leaf(const struct ept01_source *src, gfn_t gfn, int level, u64 flags)
+{
+	u64 rights = EPT_READ | EPT_EXEC;
+
+	if (src->host.writable && !(src->slot->flags & KVM_MEM_READONLY))
+		rights |= EPT_WRITE;
+	/* IPAT 0: the guest's PAT counts, as on bare hardware (SDM 3C 29.3.7.2). */
+	return ept_make_leaf(page_to_phys(src->host.page), level, rights, EPT_WB, false) | flags;
+}
+
+static int leaf_level(const struct ept01_source *src, gfn_t gfn)
+{
+	int level = src->host.level;
+
+	if (level == 3 && !vmx_features.ept_1g)
+		level = 2;
+	if (level == 2 && !vmx_features.ept_2m)
+		level = 1;
+	return ept_fit_level(gfn, src->slot->base, src->slot->npages, src->slot->hva, level);
+}
+
+/*
+ * Map @gfn by @src, unless memory was invalidated since @seq was read: then
+ * -EAGAIN. -ENOMEM when there is no page for a table.
+ */
+static int map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u64 flags, unsigned long seq)
+{
+	int level = leaf_level(src, gfn);
+	u64 leaf = make_leaf(src, gfn, level, flags);
+	struct ept01_spare spare = {};
+	struct ept01_gone gone;
+	int err;
+
+	gone_init(&gone);
+	for (;;) {
+		spin_lock(&vm->mmu_lock);
+		if (vm->mmu_invalidating || vm->mmu_seq != seq)
+			err = -EAGAIN;
+		else
+			err = install(vm, gfn, leaf, level, &spare, &gone);
+		spin_unlock(&vm->mmu_lock);
+		if (err != -ENOMEM)
+			break;
+		spare.page = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!spare.page)
+			break;
+	}
+	free_page((unsigned long)spare.page);
+	ept01_finish(vm, &gone);
+	return err;
+}
+
+/*
+ * One try to map @gfn. The guest may write the page through EPT01 at any time
+ * from now on without being asked again, so it counts as dirty at once.
+ */
+static int try_map(struct vm *vm, gfn_t gfn, const struct memslot *slot, u64 access, bool shadow)
+{
+	struct ept01_source src = {
+		.slot = slot,
+		.hva = slot->hva + ((gfn - slot->base) << PAGE_SHIFT),
+	};
+	unsigned long seq = READ_ONCE(vm->mmu_seq);
+	int err;
+
+	smp_rmb();	/* the count before the page tables; pairs with the notifier's end */
+	err = host_page_get(src.hva, access & EPT_WRITE, !(slot->flags & KVM_MEM_READONLY), &src.host);
+	if (err)
+		return err;
+	err = map_frame(vm, gfn, &src, access_flags(access, shadow), seq);
+	if (!err && src.host.writable && !PageDirty(src.host.page))
+		set_page_dirty_lock(src.host.page);
+	put_page(src.host.page);
+	return err;
+}
+
+static enum ept01_result resolve(struct vcpu *vcpu, gpa_t gpa, u64 access, bool shadow, struct ept01_leaf *leaf)
+{
+	struct vm *vm = vcpu->vm;
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+
+	if (gpa >> EPT_GPA_BITS)
+		return EPT01_MMIO;
+	if (current->mm != vm->mm)
+		return EPT01_ERROR;
+	for (;;) {
+		const struct memslot *slot;
+		bool found;
+		int err;
+
+		spin_lock(&vm->mmu_lock);
+		found = peek(vm, gpa, access, shadow, leaf);
+		spin_unlock(&vm->mmu_lock);
+		if (found)
+			return EPT01_FIXED;
+
+		slot = vm_slot(vm, gfn);
+		if (!slot)
+			return EPT01_MMIO;
+		if ((access & EPT_WRITE) && (slot->flags & KVM_MEM_READONLY))
+			return EPT01_READONLY;
+		err = try_map(vm, gfn, slot, access, shadow);
+		if (err && err != -EAGAIN)
+			return EPT01_ERROR;
+		if (fatal_signal_pending(current))
+			return EPT01_ERROR;
+		cond_resched();
+	}
+}
+
+/**
+ * ept01_fault() - make an access of L1 possible that EPT01 did not allow
+ * @vcpu: it runs on this thread; srcu held
+ * @gpa: what it accessed
+ * @access: how: EPT_READ, EPT_WRITE, EPT_EXEC
+ *
+ * May sleep.
+ *
+ * Return: what to do.
+ */
+enum ept01_result ept01_fault(struct vcpu *vcpu, gpa_t gpa, u64 access)
+{
+	struct ept01_leaf leaf;
+
+	return resolve(vcpu, gpa, access, false, &leaf);
+}
+
+/**
+ * ept01_lookup() - the leaf of EPT01 that maps an address, for a copy in EPT02
+ * @vcpu: it runs on this thread; srcu held
+ * @gpa: the L1 guest-physical address
+ * @access: what the leaf must allow
+ * @leaf: filled when it returns EPT01_FIXED
+ *
+ * The copy is good until REQ_EPT01_FLUSH, which the vCPU handles before it
+ * next enters the guest. May sleep.
+ */
+enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access, struct ept01_leaf *leaf)
+{
+	return resolve(vcpu, gpa, access, true, leaf);
+}
+
+/* A leaf's accessed flag; with @clear it is cleared too. */
+static bool age_leaf(u64 *slot, bool clear)
+{
+	if (!(READ_ONCE(*slot) & EPT_ACCESSED))
+		return false;
+	if (clear)
+		atomic64_andnot(EPT_ACCESSED, (atomic64_t *)slot);
+	return true;
+}
+
+/**
+ * ept01_age() - were frames used since they were last asked for?
+ * @vm: the machine; mmu_lock held
+ * @start: first frame
+ * @end: the frame after the last
+ * @clear: forget it, so that the next answer tells what happened since
+ *
+ * Processors keep translations whose flag was cleared, and do not set it
+ * again while they do: as for the host's own tables, a page may look less
+ * used than it is for a while. Use by L2 counts when it is put into EPT02.
+ * Without accessed flags all that is mapped counts as used until cleared.
+ */
+bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear)
+{
+	bool young = false;
+	int level;
+
+	while (start < end) {
+		u64 *slot = find_leaf(vm, start, &level);
+
+		if (slot)
+			young |= age_leaf(slot, clear);
+		start = (start | (ept_frames(slot ? level : 1) - 1)) + 1;
+	}
+	return young;
+}
+
+/**
+ * ept01_flush() - what a vCPU does for REQ_EPT01_FLUSH
+ * @vcpu: it runs on this thread; preemption may be on, as a vCPU that comes to another CPU flushes there anyway
+ *
+ * The processor's copies of EPT01 go. EPT02's go only when they may hold a
+ * leaf that is gone.
+ */
+void ept01_flush(struct vcpu *vcpu)
+{
+	unsigned long seq = READ_ONCE(vcpu->vm->ept01.shadow_seq);
+
+	vmx_invept_single(vcpu->vm->ept01.eptp);
+	if (vcpu->nested.ept02.shadow_seq != seq) {
+		vcpu->nested.ept02.shadow_seq = seq;
+		ept02_invalidate_all(vcpu);
+	}
+}
+
+/**
+ * ept01_init() - an empty EPT01, and the notifier that keeps it true
+ * @vm: whose mm and mmu_lock are set up
+ */
+int ept01_init(struct vm *vm)
+{
+	int err;
+
+	vm->ept01.root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vm->ept01.root)
+		return -ENOMEM;
+	vm->ept01.eptp = __pa(vm->ept01.root) | EPTP_WB | EPTP_WALK4 | (vmx_features.ept_ad ? EPTP_AD : 0);
+	vm->mn.ops = &ept01_notifier_ops;
+	err = mmu_notifier_register(&vm->mn, vm->mm);
+	if (err) {
+		free_page((unsigned long)vm->ept01.root);
+		vm->ept01.root = NULL;
+		return err;
+	}
+	vm->mn_registered = true;
+	return 0;
+}
+
+/**
+ * ept01_destroy() - the end of EPT01
+ * @vm: none of its vCPUs runs or ever will; fine on one whose ept01_init() failed
+ */
+void ept01_destroy(struct vm *vm)
+{
+	struct ept01_gone gone;
+
+	if (vm->mn_registered)
+		mmu_notifier_unregister(&vm->mn, vm->mm);
+	vm->mn_registered = false;
+	if (!vm->ept01.root)
+		return;
+	gone_init(&gone);
+	vm->ept01.pages++;	/* the root is collected too, and was not counted */
+	table_gone(vm, vm->ept01.root, EPT_ROOT_LEVEL, &gone);
+	gone.flush = false;
+	ept01_finish(vm, &gone);
+	vm->ept01.root = NULL;
+}
