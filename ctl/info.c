@@ -19,9 +19,9 @@
 #include "vm.h"
 #include "vmxcaps.h"
 
-/* A value that may not be known. */
+/* A value that may not be there, or that cannot be asked for. */
 struct value {
-	bool known;
+	enum { UNKNOWN, ABSENT, KNOWN } state;
 	uint64_t val;
 };
 
@@ -76,11 +76,15 @@ static const struct {
 
 static struct value processor_msr(const struct side *s, uint32_t index)
 {
-	struct value v = { .known = false };
+	struct value v = { .state = UNKNOWN };
 
-	if (s->fd >= 0)
-		v.known = pread(s->fd, &v.val, sizeof(v.val), index) ==
-			  sizeof(v.val);
+	if (s->fd < 0)
+		return v;
+	/* The msr driver answers EIO where RDMSR faults. */
+	if (pread(s->fd, &v.val, sizeof(v.val), index) == sizeof(v.val))
+		v.state = KNOWN;
+	else if (errno == EIO)
+		v.state = ABSENT;
 	return v;
 }
 
@@ -90,10 +94,11 @@ static struct value offered_msr(const struct side *s, uint32_t index)
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
 	} msr = { .head = { .nmsrs = 1 }, .entry = { .index = index } };
-	struct value v = { .known = false };
+	struct value v = { .state = UNKNOWN };
 
-	if (s->fd >= 0)
-		v.known = ioctl(s->fd, KVM_GET_MSRS, &msr) == 1;
+	if (s->fd < 0)
+		return v;
+	v.state = ioctl(s->fd, KVM_GET_MSRS, &msr) == 1 ? KNOWN : ABSENT;
 	v.val = msr.entry.data;
 	return v;
 }
@@ -139,11 +144,16 @@ static const char *control_word(uint64_t msr, unsigned int bit)
 	return msr >> bit & 1 ? "always" : "yes";
 }
 
+static const char *not_known(struct value v)
+{
+	return v.state == ABSENT ? "-" : "unknown";
+}
+
 static void show_bits(char *text, size_t size, struct value v,
 		      unsigned int low, unsigned int width)
 {
-	if (!v.known)
-		snprintf(text, size, "unknown");
+	if (v.state != KNOWN)
+		snprintf(text, size, "%s", not_known(v));
 	else if (width == 1)
 		snprintf(text, size, "%s", v.val >> low & 1 ? "yes" : "no");
 	else
@@ -157,16 +167,18 @@ static void print_msr(const struct side *sides, const struct vmxcap_msr *m)
 
 	for (int i = 0; i < NR_SIDES; i++) {
 		struct value basic = sides[i].msr(&sides[i], MSR_VMX_BASIC);
-		bool has_true = m->true_index && basic.known &&
+		bool has_true = m->true_index &&
+				basic.state == KNOWN &&
 				basic.val & VMX_BASIC_TRUE;
 
 		v[i] = sides[i].msr(&sides[i],
 				    has_true ? m->true_index : m->index);
-		if (v[i].known)
+		if (v[i].state == KNOWN)
 			snprintf(text[i], sizeof(text[i]), "%016" PRIx64,
 				 v[i].val);
 		else
-			snprintf(text[i], sizeof(text[i]), "unknown");
+			snprintf(text[i], sizeof(text[i]), "%s",
+				 not_known(v[i]));
 	}
 	if (m->kind != VMXCAP_VALUE)
 		printf("\n");
@@ -178,7 +190,8 @@ static void print_msr(const struct side *sides, const struct vmxcap_msr *m)
 		if (b->index != m->index)
 			continue;
 		for (int i = 0; i < NR_SIDES; i++) {
-			if (v[i].known && m->kind == VMXCAP_CONTROLS)
+			if (v[i].state == KNOWN &&
+			    m->kind == VMXCAP_CONTROLS)
 				snprintf(text[i], sizeof(text[i]), "%s",
 					 control_word(v[i].val, b->low));
 			else
@@ -229,7 +242,7 @@ static void print_features(const struct side *sides)
 				sides[i].leaf(&sides[i], features[n].leaf,
 					      features[n].subleaf);
 			struct value v = {
-				.known = known[i],
+				.state = known[i] ? KNOWN : UNKNOWN,
 				.val = reg_of(&e, features[n].reg),
 			};
 
@@ -238,6 +251,11 @@ static void print_features(const struct side *sides)
 		}
 		print_row(features[n].name, text[PROCESSOR], text[OFFERED]);
 	}
+}
+
+static bool has_vmx(const struct side *s)
+{
+	return s->msr(s, MSR_VMX_BASIC).state == KNOWN;
 }
 
 static void usage(void)
@@ -332,8 +350,11 @@ int cmd_info(int argc, char **argv)
 
 	printf("%-46s %-18s %s\n", "", "processor", "offered");
 	print_features(sides);
-	for (size_t i = 0; i < vmxcap_nr_msrs; i++)
-		print_msr(sides, &vmxcap_msrs[i]);
+	if (has_vmx(&sides[PROCESSOR]) || has_vmx(&sides[OFFERED]))
+		for (size_t i = 0; i < vmxcap_nr_msrs; i++)
+			print_msr(sides, &vmxcap_msrs[i]);
+	else
+		printf("\nVMX: neither the processor's nor the offered capability MSRs can be read.\n");
 
 	ret = sides[OFFERED].cpuid ? 0 : STATUS_FAILED;
 	free(sides[OFFERED].cpuid);

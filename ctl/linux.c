@@ -115,6 +115,11 @@ static int read_header(const struct file *f, struct setup_header *hdr,
 	if (hdr_len < sizeof(*hdr))
 		memset((uint8_t *)hdr + hdr_len, 0, sizeof(*hdr) - hdr_len);
 
+	if (hdr->syssize * 16ULL <= ENTRY_64) {
+		say("%s is no Linux kernel: there is nothing after its header",
+		    f->name);
+		return -1;
+	}
 	*payload = ((hdr->setup_sects ? hdr->setup_sects : 4) + 1ULL) * SECTOR;
 	if (f->size <= *payload ||
 	    f->size - *payload < hdr->syssize * 16ULL) {
@@ -139,11 +144,11 @@ static int load_kernel(struct guest_mem *mem, const struct file *f,
 	len = hdr->syssize * 16ULL;
 	/* The kernel unpacks itself in place and wants init_size for that. */
 	need = hdr->init_size > len ? hdr->init_size : len;
-	if (base < GPA_HIGH || len <= ENTRY_64 || base >= mem_low_end(mem) ||
+	if (base < GPA_HIGH || base >= mem_low_end(mem) ||
 	    need > mem_low_end(mem) - base) {
-		say("%s needs memory from 0x%llx to 0x%llx: give the guest more",
-		    f->name, (unsigned long long)base,
-		    (unsigned long long)(base + need));
+		say("%s needs 0x%llx bytes of memory at 0x%llx, which the guest does not have",
+		    f->name, (unsigned long long)need,
+		    (unsigned long long)base);
 		return -1;
 	}
 	hdr->code32_start = base;

@@ -5,23 +5,22 @@
 
 #include <stdint.h>
 
-/** enum run_end - why the guest no longer runs */
+/** enum run_end - why the guest no longer runs; the value is the exit status */
 enum run_end {
-	RUN_NONE,		/* it still runs */
-	RUN_POWEROFF,		/* ACPI S5, or KVM's shutdown event */
-	RUN_RESET,		/* a reset port, or KVM's reset event */
-	RUN_TRIPLE_FAULT,	/* KVM_EXIT_SHUTDOWN */
-	RUN_INTERNAL_ERROR,	/* KVM_EXIT_INTERNAL_ERROR */
-	RUN_ENTRY_FAILED,	/* KVM_EXIT_FAIL_ENTRY */
-	RUN_DEBUG_EXIT,		/* a write to the debug-exit port */
-	RUN_STOPPED,		/* Ctrl-A x, or a signal */
-	RUN_HOST_ERROR,		/* the host failed, not the guest */
-	RUN_NR_ENDS
+	RUN_NONE = -1,		/* it still runs */
+	RUN_POWEROFF = 0,	/* ACPI S5, or KVM's shutdown event */
+	RUN_HOST_ERROR = 1,	/* the host failed, not the guest */
+	RUN_RESET = 3,		/* a reset port, or KVM's reset event */
+	RUN_TRIPLE_FAULT = 4,	/* KVM_EXIT_SHUTDOWN */
+	RUN_INTERNAL_ERROR = 5,	/* KVM_EXIT_INTERNAL_ERROR */
+	RUN_ENTRY_FAILED = 6,	/* KVM_EXIT_FAIL_ENTRY */
+	RUN_STOPPED = 7,	/* Ctrl-A x, or a signal */
+	RUN_DEBUG_EXIT = 32,	/* a write to the debug-exit port: from here on */
 };
 
-/* Exit statuses that are not the end of a run. */
-#define STATUS_FAILED	1	/* the host refused something */
-#define STATUS_USAGE	2	/* wrong arguments, files that cannot be used */
+/* Exit statuses when no guest has run. */
+#define STATUS_FAILED	RUN_HOST_ERROR	/* the host refused something */
+#define STATUS_USAGE	2		/* wrong arguments or files */
 
 /**
  * outcome_status() - drostectl's exit status

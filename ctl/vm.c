@@ -148,6 +148,7 @@ int vm_create(struct vm *vm, unsigned int nr_vcpus)
 	int size;
 
 	vm->fd = -1;
+	vm->end = RUN_NONE;
 	vm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&vm->end_lock, NULL);
 	if (vm->wake_fd < 0) {

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs inside a guest: "debug-exit N" writes N to drostectl's debug-exit port,
+ * which ends the guest with exit status 32 + N modulo 64.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/io.h>
+
+#include "layout.h"
+
+int main(int argc, char **argv)
+{
+	unsigned long val;
+	char *end;
+
+	if (argc != 2) {
+		fprintf(stderr, "Usage: debug-exit N\n");
+		return 2;
+	}
+	val = strtoul(argv[1], &end, 0);
+	if (*end || end == argv[1]) {
+		fprintf(stderr, "debug-exit: \"%s\" is no number\n", argv[1]);
+		return 2;
+	}
+	if (ioperm(PORT_DEBUG_EXIT, 4, 1)) {
+		perror("debug-exit: ioperm");
+		return 1;
+	}
+	outl(val, PORT_DEBUG_EXIT);
+	/* Only where no drostectl answers at the port does it come back. */
+	return 1;
+}
