@@ -4,5 +4,47 @@
 #define DROSTE_COMPAT_H
 
 #include <linux/version.h>
+#include <linux/kernel.h>
+#include <linux/syscore_ops.h>
+#include <asm/cpufeatures.h>
+#include <asm/reboot.h>
+
+/*
+ * A crashing kernel must leave VMX before it starts the next. From 6.7 on it
+ * asks the owner of VMX; before, it finds VMX by CR4.VMXE and does it itself.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#define compat_emergency_register(fn)	cpu_emergency_register_virt_callback(fn)
+#define compat_emergency_unregister(fn)	cpu_emergency_unregister_virt_callback(fn)
+#else
+#define compat_emergency_register(fn)	((void)(fn))
+#define compat_emergency_unregister(fn)	((void)(fn))
+#endif
+
+#ifndef X86_FEATURE_FRED	/* a kernel older than FRED never uses it */
+#define compat_host_uses_fred()	false
+#else
+#define compat_host_uses_fred()	cpu_feature_enabled(X86_FEATURE_FRED)
+#endif
+
+/*
+ * System-core operations got a registration object and an argument in the
+ * middle of stable series; Kbuild looks which of the two the headers have.
+ */
+#ifdef DROSTE_HAVE_REGISTER_SYSCORE
+#define COMPAT_SYSCORE_CONST		const
+#define COMPAT_SYSCORE_INIT(o)		{ .ops = &(o) }
+#define compat_syscore_arg		void *unused
+typedef struct syscore compat_syscore;
+#define compat_register_syscore(s)	register_syscore(s)
+#define compat_unregister_syscore(s)	unregister_syscore(s)
+#else
+#define COMPAT_SYSCORE_CONST
+#define COMPAT_SYSCORE_INIT(o)		(&(o))
+#define compat_syscore_arg		void
+typedef struct syscore_ops *compat_syscore;
+#define compat_register_syscore(s)	register_syscore_ops(*(s))
+#define compat_unregister_syscore(s)	unregister_syscore_ops(*(s))
+#endif
 
 #endif

@@ -71,6 +71,7 @@ enum vcpu_mode {
 enum vcpu_request {
 	REQ_EVENT,		/* look at interrupts and other events again */
 	REQ_EPT01_FLUSH,	/* EPT01 lost a mapping: INVEPT here, drop all of EPT02 */
+	REQ_EPT01_FLUSH_LOCAL,	/* the vCPU is on another CPU: what that one's TLB holds is stale */
 	REQ_TLB_FLUSH_GUEST,	/* drop linear mappings of the current VPID */
 	REQ_UNPIN,		/* the pages pinned for VMCS02 may have moved */
 	REQ_DEAD,		/* the VM is broken for good: KVM_RUN fails with EIO */
@@ -154,6 +155,8 @@ struct vcpu {
 	struct vcpu_events ev;
 
 	struct loaded_vmcs vmcs01;
+	unsigned long *msr_bitmap01;	/* one page; changed by vmx_update_msr_bitmap() only */
+	u16 vpid01;			/* 0: without VPID */
 	struct nested nested;		/* see nested/nested.h */
 
 	/* --- identity --- */
@@ -186,7 +189,12 @@ struct vcpu {
 	bool guest_debug_armed;		/* KVM_SET_GUEST_DEBUG is in force */
 	u32 guest_debug;		/* its control word */
 	u64 guest_debug_dr[8];		/* its debug registers */
-	bool nmi_masked_soft;		/* NMI blocking before the VMCS ever ran (KVM_SET_VCPU_EVENTS) */
+	s16 user_irq;			/* vector of KVM_INTERRUPT, -1: none (user-space irqchip) */
+	u8 cr8;				/* without a local APIC */
+	bool wants_irq_window;		/* kvm_run.request_interrupt_window of this run */
+	bool window_open;		/* L0 has interrupt-window exiting on */
+	bool nmi_window_open;		/* L0 has NMI-window exiting on */
+	bool want_immediate_exit;	/* the next entry must be followed by an exit at once */
 
 	struct vlapic *lapic;		/* NULL without KVM_CREATE_IRQCHIP */
 
@@ -217,6 +225,8 @@ void vcpu_load(struct vcpu *vcpu);	/* make its VMCS current on this CPU; may sle
 void vcpu_put(struct vcpu *vcpu);
 void vcpu_kick(struct vcpu *vcpu);	/* any context: make it look at its requests soon */
 void vm_request_all(struct vm *vm, enum vcpu_request req);	/* set it on all; returns when none is in the guest without having seen it */
+void vcpu_module_init(void);
+void vcpu_module_exit(void);
 void vm_kill(struct vm *vm);		/* the machine cannot go on: all its vCPUs return EIO from now on */
 int vcpu_triple_fault(struct vcpu *vcpu);	/* KVM_EXIT_SHUTDOWN */
 int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 ndata);
@@ -255,7 +265,16 @@ bool vcpu_is_paging(struct vcpu *vcpu);
 bool vcpu_is_pae(struct vcpu *vcpu);
 void vcpu_skip_instruction(struct vcpu *vcpu);	/* over exit.ilen: RIP, RF, STI/MOV-SS blocking, single-step trap */
 
+/* --- vmx/debug.c: debug registers --- */
+void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7);	/* vcpu->dr7 and the current VMCS's */
+u64 vcpu_effective_dr7(struct vcpu *vcpu);	/* the guest's, or the debugger's */
+u64 vcpu_dr6_value(u64 dr6);			/* with its fixed bits */
+bool vmx_load_guest_dr(struct vcpu *vcpu);
+void vmx_restore_host_dr(void);
+void vcpu_single_step_done(struct vcpu *vcpu);
+
 /* --- vmx/inject.c: events of the current level --- */
+void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault);	/* an exception, as walk.c reports it */
 void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
 void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code);
 void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code);

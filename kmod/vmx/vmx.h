@@ -61,6 +61,7 @@ extern struct vmx_features vmx_features;
 int vmx_caps_init(void);	/* read and check: 0, -EOPNOTSUPP with one log line */
 
 /* --- VMX root on each CPU: vmx/root.c --- */
+extern bool vmx_going_down;	/* VMX was turned off for reboot: VMX instructions may fault */
 int vmx_root_init(void);	/* VMXON everywhere, and on CPUs that come on line: errno and one log line */
 void vmx_root_exit(void);
 
@@ -93,7 +94,10 @@ static __always_inline unsigned long vmcs_read(unsigned long field)
 	unsigned long val;
 	bool bad;
 
-	asm volatile("vmread %2, %1" : "=@ccna"(bad), "=r"(val) : "r"(field) : "cc");
+	/* The fixup skips it when VMX was turned off under us for a reboot. */
+	asm volatile("1: vmread %2, %1\n\t"
+		     "2:" _ASM_EXTABLE(1b, 2b)
+		     : "=@ccna"(bad), "=r"(val) : "r"(field));
 	if (unlikely(bad)) {
 		vmcs_access_failed(field, false);
 		return 0;
@@ -105,7 +109,9 @@ static __always_inline void vmcs_write(unsigned long field, unsigned long val)
 {
 	bool bad;
 
-	asm volatile("vmwrite %2, %1" : "=@ccna"(bad) : "r"(field), "rm"(val) : "cc");
+	asm volatile("1: vmwrite %2, %1\n\t"
+		     "2:" _ASM_EXTABLE(1b, 2b)
+		     : "=@ccna"(bad) : "r"(field), "rm"(val));
 	if (unlikely(bad))
 		vmcs_access_failed(field, true);
 }
@@ -143,14 +149,16 @@ void vmx_update_msr_bitmap(struct vcpu *vcpu);		/* rebuild VMCS01's from what CP
 void vmx_update_exceptions(struct vcpu *vcpu);		/* exception bitmap of the current level (guest debug) */
 
 /* --- host state: vmx/hoststate.c --- */
-#define NR_URET_MSRS	4	/* STAR, LSTAR, SYSCALL_MASK (FMASK), KERNEL_GS_BASE: shared by all levels of a vCPU */
-enum { URET_STAR, URET_LSTAR, URET_FMASK, URET_KERNEL_GS };
+/* MSRs that guests use without exits and the host only in user mode: shared by all levels of a vCPU. */
+enum uret_msr { URET_STAR, URET_LSTAR, URET_FMASK, URET_KERNEL_GS, URET_TSC_AUX, NR_URET_MSRS };
 struct host_state {
-	bool loaded;		/* the guest's syscall MSRs are in the processor; owner's CPU only */
-	u16 ds, es, fs, gs, ldt;
+	bool loaded;		/* the guest's MSRs above are in the processor; owner's thread, preemption off */
+	u16 ds, es, fs, gs, ldt;	/* selectors to give back */
 	u64 fs_base, kernel_gs_base;
-	u64 dr_saved;
+	u64 uret[NR_URET_MSRS];	/* the host's values on this CPU */
 };
+u64 vmx_uret_get(struct vcpu *vcpu, enum uret_msr i);		/* vCPU loaded */
+void vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val);
 void vmx_host_prepare(struct vcpu *vcpu);	/* before the first entry after load; preemption off */
 void vmx_host_restore(struct vcpu *vcpu);	/* at put */
 
@@ -185,6 +193,7 @@ const char *vmx_exit_name(u16 basic);
 /* --- events: vmx/inject.c --- */
 void vmx_save_vectoring(struct vcpu *vcpu);	/* IDT-vectoring information to vcpu->ev.injected */
 int vmx_prepare_events(struct vcpu *vcpu);	/* before an entry, irqs on: what to inject, which windows to open; enum next */
+void vmx_cancel_events(struct vcpu *vcpu);	/* the prepared entry does not happen */
 bool vmx_interrupt_allowed(struct vcpu *vcpu);	/* IF, STI and MOV-SS blocking of the current VMCS */
 bool vmx_nmi_allowed(struct vcpu *vcpu);
 

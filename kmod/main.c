@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The module's life: each part in turn at load, in reverse at unload. */
+#include <linux/module.h>
+#include "droste.h"
+#include "dev.h"
+#include "vmx/root.h"
+
+static int __init droste_init(void)
+{
+	int ret;
+
+	ret = vmx_root_check();
+	if (ret)
+		return ret;
+	ret = vmx_caps_init();
+	if (ret)
+		return ret;
+	ret = vmcs12_init();
+	if (ret)
+		return ret;
+	ret = msr_init();
+	if (ret)
+		return ret;
+	cpuid_init();
+	ret = vmx_root_init();
+	if (ret)
+		return ret;
+	vcpu_module_init();
+	ret = dev_init();
+	if (ret)
+		goto err_root;
+	pr_info("droste: ready on %u CPUs, VMX revision %#x\n", num_online_cpus(),
+		(u32)(host_caps.basic & GENMASK(30, 0)));
+	return 0;
+
+err_root:
+	vcpu_module_exit();
+	vmx_root_exit();
+	return ret;
+}
+
+static void __exit droste_exit(void)
+{
+	/* Open descriptors hold the module: no VM is left here. */
+	dev_exit();
+	vcpu_module_exit();
+	vmx_root_exit();
+}
+
+module_init(droste_init);
+module_exit(droste_exit);
+
+MODULE_DESCRIPTION("Droste, a nested-virtualization research hypervisor for Intel VMX");
+MODULE_LICENSE("GPL");

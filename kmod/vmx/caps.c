@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What VMX the processor has, whether it is enough for Droste, and what of it an L1 may be offered. */
+#include <linux/kernel.h>
+#include <linux/stddef.h>
+#include <asm/cpufeature.h>
+#include <asm/msr.h>
+#include "droste.h"
+
+struct vmx_caps host_caps;
+struct vmx_caps offer_caps;
+struct vmx_features vmx_features;
+
+struct cap_row {
+	u16 cap;		/* offset of the capability in struct vmx_caps */
+	u8 bit;
+	bool need;		/* L0 does not run without it */
+	bool offer;		/* L1 may have it */
+	const char *name;
+};
+
+#define CAP(cap, bit, name, need, offer) { offsetof(struct vmx_caps, cap), bit, need, offer, #name },
+static const struct cap_row cap_rows[] = {
+#include "caps.def"
+};
+#undef CAP
+
+/* Bits that processors without "true" capability MSRs report as fixed to 1 (SDM 3D A.2). */
+#define DEFAULT1_PIN	0x00000016
+#define DEFAULT1_PROC	0x0401e172
+#define DEFAULT1_EXIT	0x00036dff
+#define DEFAULT1_ENTRY	0x000011ff
+
+/* IA32_VMX_EPT_VPID_CAP (SDM 3D A.10): what L0 needs, and what L1 may see. */
+#define EPT_CAP_NEED	(VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT | \
+			 VMX_EPT_EXTENT_GLOBAL_BIT)
+#define EPT_CAP_OFFER	(EPT_CAP_NEED | VMX_EPT_EXECUTE_ONLY_BIT | VMX_EPTP_UC_BIT | \
+			 VMX_EPT_2MB_PAGE_BIT | VMX_EPT_1GB_PAGE_BIT | VMX_EPT_AD_BIT | \
+			 VMX_EPT_EXTENT_CONTEXT_BIT | BIT_ULL(32) | GENMASK_ULL(43, 40))
+
+/* IA32_VMX_MISC (SDM 3D A.6) */
+#define MISC_TIMER_RATE		GENMASK_ULL(4, 0)
+#define MISC_SAVE_LMA		BIT_ULL(5)
+#define MISC_ACTIVITY		GENMASK_ULL(8, 6)
+#define MISC_CR3_TARGETS	(4ULL << 16)
+#define MISC_VMWRITE_ANY	BIT_ULL(29)
+#define MISC_INJECT_ILEN0	BIT_ULL(30)
+
+/* The allowed settings as the "true" MSRs tell them, where there are such. */
+static u64 true_cap(const struct vmx_caps *caps, u16 offset)
+{
+	switch (offset) {
+	case offsetof(struct vmx_caps, pin):
+		return caps->true_pin;
+	case offsetof(struct vmx_caps, proc):
+		return caps->true_proc;
+	case offsetof(struct vmx_caps, exit):
+		return caps->true_exit;
+	case offsetof(struct vmx_caps, entry):
+		return caps->true_entry;
+	default:
+		return caps->proc2;
+	}
+}
+
+/* Read the processor's capability MSRs; those it may lack stay 0, or take the value of their older twin. */
+static void read_host_caps(void)
+{
+	struct vmx_caps *c = &host_caps;
+	u32 msr;
+
+	for (msr = MSR_IA32_VMX_BASIC; msr <= MSR_IA32_VMX_VMCS_ENUM; msr++)
+		rdmsrl(msr, *vmx_caps_msr(c, msr));
+	if (vmx_may_set(c->proc, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS))
+		rdmsrl(MSR_IA32_VMX_PROCBASED_CTLS2, c->proc2);
+	if (vmx_may_set(c->proc2, SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_ENABLE_VPID))
+		rdmsrl(MSR_IA32_VMX_EPT_VPID_CAP, c->ept_vpid);
+	c->true_pin = c->pin;
+	c->true_proc = c->proc;
+	c->true_exit = c->exit;
+	c->true_entry = c->entry;
+	if (!(c->basic & BIT_ULL(55)))
+		return;
+	for (msr = MSR_IA32_VMX_TRUE_PINBASED_CTLS; msr <= MSR_IA32_VMX_TRUE_ENTRY_CTLS; msr++)
+		rdmsrl(msr, *vmx_caps_msr(c, msr));
+}
+
+static int check_needs(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cap_rows); i++) {
+		const struct cap_row *row = &cap_rows[i];
+
+		if (row->need && !vmx_may_set(true_cap(&host_caps, row->cap), BIT(row->bit))) {
+			pr_err("droste: this processor's VMX lacks %s, which Droste needs\n", row->name);
+			return -EOPNOTSUPP;
+		}
+	}
+	if ((host_caps.ept_vpid & EPT_CAP_NEED) != EPT_CAP_NEED) {
+		pr_err("droste: EPT of this processor lacks 4-level walk, write-back tables or INVEPT (capabilities %#llx)\n",
+		       host_caps.ept_vpid);
+		return -EOPNOTSUPP;
+	}
+	/* SDM 3D A.1: VMCS memory type in bits 53:50; only write-back is used here. */
+	if (((host_caps.basic >> 50) & 0xf) != 6) {
+		pr_err("droste: this processor wants VMCSs in memory that is not write-back\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static void find_features(void)
+{
+	struct vmx_features *f = &vmx_features;
+	u64 ept = host_caps.ept_vpid, proc2 = host_caps.proc2;
+
+	f->ept_ad = ept & VMX_EPT_AD_BIT;
+	f->ept_2m = ept & VMX_EPT_2MB_PAGE_BIT;
+	f->ept_1g = ept & VMX_EPT_1GB_PAGE_BIT;
+	f->ept_exec_only = ept & VMX_EPT_EXECUTE_ONLY_BIT;
+	f->invept_single = ept & VMX_EPT_EXTENT_CONTEXT_BIT;
+	f->invvpid_addr = ept & BIT_ULL(40);
+	f->invvpid_single = ept & BIT_ULL(41);
+	/* Without a way to invalidate one VPID, tagging would cost more than it gives. */
+	f->vpid = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_VPID) && (ept & BIT_ULL(32)) && f->invvpid_single;
+	f->vmcs_shadowing = vmx_may_set(proc2, SECONDARY_EXEC_SHADOW_VMCS) && (host_caps.misc & MISC_VMWRITE_ANY);
+	f->pml = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_PML);
+	f->tsc_scaling = vmx_may_set(proc2, SECONDARY_EXEC_TSC_SCALING);
+	f->xsaves = vmx_may_set(proc2, BIT(20)) && boot_cpu_has(X86_FEATURE_XSAVES);
+	f->rdtscp = vmx_may_set(proc2, BIT(3)) && boot_cpu_has(X86_FEATURE_RDTSCP);
+	f->invpcid = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_INVPCID) && boot_cpu_has(X86_FEATURE_INVPCID);
+	f->preemption_timer = vmx_may_set(host_caps.pin, PIN_BASED_VMX_PREEMPTION_TIMER);
+}
+
+/* One capability as offered: what the table offers and the processor has; must-be-one bits stay. */
+static u64 offered(u16 offset, u32 default1)
+{
+	u64 host = true_cap(&host_caps, offset);
+	u32 may = 0, must = (u32)host & default1;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cap_rows); i++)
+		if (cap_rows[i].cap == offset && cap_rows[i].offer)
+			may |= BIT(cap_rows[i].bit);
+	/*
+	 * L1's preemption timer is a timer of L0's, so it does not depend on
+	 * the processor. Everything else needs the processor's help.
+	 */
+	may &= (u32)(host >> 32) |
+	       (offset == offsetof(struct vmx_caps, pin) ? PIN_BASED_VMX_PREEMPTION_TIMER : 0) |
+	       (offset == offsetof(struct vmx_caps, exit) ? VM_EXIT_SAVE_VMX_PREEMPTION_TIMER : 0);
+	return (u64)(may | default1) << 32 | must;
+}
+
+static void make_offer(void)
+{
+	struct vmx_caps *o = &offer_caps;
+	u64 host_high;
+
+	o->true_pin = offered(offsetof(struct vmx_caps, pin), DEFAULT1_PIN);
+	o->true_proc = offered(offsetof(struct vmx_caps, proc), DEFAULT1_PROC);
+	o->true_exit = offered(offsetof(struct vmx_caps, exit), DEFAULT1_EXIT);
+	o->true_entry = offered(offsetof(struct vmx_caps, entry), DEFAULT1_ENTRY);
+	o->pin = o->true_pin | DEFAULT1_PIN;
+	o->proc = o->true_proc | DEFAULT1_PROC;
+	o->exit = o->true_exit | DEFAULT1_EXIT;
+	o->entry = o->true_entry | DEFAULT1_ENTRY;
+	host_high = offered(offsetof(struct vmx_caps, proc2), 0);
+	o->proc2 = host_high & GENMASK_ULL(63, 32);
+
+	/* Region size 4096, write-back, INS/OUTS information, true controls. The revision is nested/caps.c's. */
+	o->basic = 4096ULL << 32 | 6ULL << 50 | BIT_ULL(54) | BIT_ULL(55);
+	o->misc = (host_caps.misc & (MISC_TIMER_RATE | MISC_ACTIVITY | MISC_INJECT_ILEN0)) |
+		  MISC_SAVE_LMA | MISC_CR3_TARGETS | MISC_VMWRITE_ANY;
+	o->cr0_fixed0 = X86_CR0_PE | X86_CR0_NE | X86_CR0_PG;
+	o->cr0_fixed1 = host_caps.cr0_fixed1;
+	o->cr4_fixed0 = X86_CR4_VMXE;
+	o->cr4_fixed1 = host_caps.cr4_fixed1;
+	o->vmcs_enum = host_caps.vmcs_enum;
+	o->ept_vpid = host_caps.ept_vpid & EPT_CAP_OFFER;
+	/* VPIDs of L1 are emulated with one VPID of L0's; INVVPID's types need no more than single-context. */
+	if (vmx_features.vpid)
+		o->ept_vpid |= BIT_ULL(32) | GENMASK_ULL(43, 40);
+	else
+		o->proc2 &= ~((u64)SECONDARY_EXEC_ENABLE_VPID << 32);
+}
+
+/**
+ * vmx_caps_init - read this processor's VMX capabilities and check that they are enough
+ *
+ * Process context, at module load, before VMXON.
+ *
+ * Return: 0, or -EOPNOTSUPP with one line in the log that names what is missing.
+ */
+int vmx_caps_init(void)
+{
+	int ret;
+
+	read_host_caps();
+	ret = check_needs();
+	if (ret)
+		return ret;
+	find_features();
+	make_offer();
+	return 0;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The one way into a guest and out of it: VMLAUNCH or VMRESUME, general registers around it. SDM 3C 27, 28. */
+#include <linux/linkage.h>
+#include <asm/asm.h>
+#include <asm/nospec-branch.h>
+#include <asm/unwind_hints.h>
+
+#define HOST_RSP_FIELD	0x6c14
+
+/* struct vcpu.regs: eight bytes a register, in encoding order (enum gpr). */
+#define REG(n)	(8 * (n))
+
+	.text
+
+/*
+ * unsigned int vmx_enter(u64 *regs, bool launched, u64 *host_rsp)
+ *
+ * @regs:	general registers of the guest, loaded before and stored after; slot 4 (RSP) is the VMCS's
+ * @launched:	VMRESUME instead of VMLAUNCH
+ * @host_rsp:	what the current VMCS has as HOST_RSP; the field is written when the stack is elsewhere
+ *
+ * Returns 0 after a VM exit, 1 when the entry failed before anything was loaded (VMfail).
+ * Called with interrupts off; the current VMCS is the guest's.
+ */
+SYM_FUNC_START(vmx_enter)
+	push	%rbp
+	push	%r15
+	push	%r14
+	push	%r13
+	push	%r12
+	push	%rbx
+	push	%rdi
+
+	/* The stack is nearly always where it was the last time: no VMWRITE then. */
+	cmp	%rsp, (%rdx)
+	je	.Lrsp_known
+	mov	%rsp, (%rdx)
+	mov	$HOST_RSP_FIELD, %eax
+1:	vmwrite	%rsp, %rax
+	_ASM_EXTABLE(1b, .Lfail)
+.Lrsp_known:
+	/* SIL survives until the branch below: flags are not touched by the loads. */
+	test	%sil, %sil
+
+	mov	REG(0)(%rdi), %rax
+	mov	REG(1)(%rdi), %rcx
+	mov	REG(2)(%rdi), %rdx
+	mov	REG(3)(%rdi), %rbx
+	mov	REG(5)(%rdi), %rbp
+	mov	REG(6)(%rdi), %rsi
+	mov	REG(8)(%rdi), %r8
+	mov	REG(9)(%rdi), %r9
+	mov	REG(10)(%rdi), %r10
+	mov	REG(11)(%rdi), %r11
+	mov	REG(12)(%rdi), %r12
+	mov	REG(13)(%rdi), %r13
+	mov	REG(14)(%rdi), %r14
+	mov	REG(15)(%rdi), %r15
+	mov	REG(7)(%rdi), %rdi
+	UNWIND_HINT_SAVE
+	jz	.Llaunch
+2:	vmresume
+	jmp	.Lfail
+.Llaunch:
+3:	vmlaunch
+	jmp	.Lfail
+	_ASM_EXTABLE(2b, .Lfail)
+	_ASM_EXTABLE(3b, .Lfail)
+
+/* HOST_RIP: the processor comes here at a VM exit, with HOST_RSP as the stack. */
+SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
+	UNWIND_HINT_RESTORE
+	ENDBR
+	push	%rdi
+	mov	8(%rsp), %rdi
+	mov	%rax, REG(0)(%rdi)
+	mov	%rcx, REG(1)(%rdi)
+	mov	%rdx, REG(2)(%rdi)
+	mov	%rbx, REG(3)(%rdi)
+	mov	%rbp, REG(5)(%rdi)
+	mov	%rsi, REG(6)(%rdi)
+	mov	%r8, REG(8)(%rdi)
+	mov	%r9, REG(9)(%rdi)
+	mov	%r10, REG(10)(%rdi)
+	mov	%r11, REG(11)(%rdi)
+	mov	%r12, REG(12)(%rdi)
+	mov	%r13, REG(13)(%rdi)
+	mov	%r14, REG(14)(%rdi)
+	mov	%r15, REG(15)(%rdi)
+	pop	REG(7)(%rdi)
+	xor	%eax, %eax
+
+.Lclear:
+	/* The guest's return predictions must not steer the host. */
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, X86_FEATURE_RSB_VMEXIT_LITE
+
+	/* No value of the guest's stays where speculation could use it. RBX, RBP, R12-R15 are popped. */
+	xor	%ecx, %ecx
+	xor	%edx, %edx
+	xor	%esi, %esi
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
+
+	pop	%rdi
+	pop	%rbx
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	pop	%rbp
+	xor	%edi, %edi
+	RET
+
+.Lfail:
+	mov	$1, %eax
+	jmp	.Lclear
+SYM_FUNC_END(vmx_enter)

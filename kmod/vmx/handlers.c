@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/* L0's handlers of the exits that need only a few lines each. SDM 3C 26, 28. */
+#include "droste.h"
+#include "fpu.h"
+#include "emul/emul.h"
+#include "vmx/handlers.h"
+#include "vmx/regs.h"
+
+#define UD_VECTOR	6
+#define GP_VECTOR	13
+
+/* An exit that L0 never asked for: the machine's state cannot be trusted to go on. */
+int exit_unexpected(struct vcpu *vcpu)
+{
+	u64 data[2] = { vcpu->exit.reason, vcpu->exit.qual };
+
+	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, data, 2);
+}
+
+/* The processor refused the guest state that L0 put together (SDM 27.8). */
+int exit_entry_failure(struct vcpu *vcpu)
+{
+	pr_info_ratelimited("droste: VM entry failed, reason %#x, qualification %#llx, %s\n",
+			    vcpu->exit.reason, vcpu->exit.qual, vcpu->in_l2 ? "L2" : "L1");
+	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	vcpu->run->fail_entry.hardware_entry_failure_reason = vcpu->exit.reason;
+	vcpu->run->fail_entry.cpu = raw_smp_processor_id();
+	return NEXT_USER;
+}
+
+int exit_triple_fault(struct vcpu *vcpu)
+{
+	return vcpu_triple_fault(vcpu);
+}
+
+/* The host has taken it when interrupts came on again after the exit. */
+int exit_external_interrupt(struct vcpu *vcpu)
+{
+	return NEXT_ENTER;
+}
+
+int exit_interrupt_window(struct vcpu *vcpu)
+{
+	/* vmx_prepare_events() injects now, and closes the window. */
+	vcpu_request(vcpu, REQ_EVENT);
+	if (!vcpu->lapic && vcpu->wants_irq_window && vcpu->user_irq < 0) {
+		vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+		return NEXT_USER;
+	}
+	return NEXT_ENTER;
+}
+
+int exit_nmi_window(struct vcpu *vcpu)
+{
+	vcpu_request(vcpu, REQ_EVENT);
+	return NEXT_ENTER;
+}
+
+/* Hardware task switches always exit (SDM 26.4.2). No hypervisor or kernel that Droste runs uses them. */
+int exit_task_switch(struct vcpu *vcpu)
+{
+	u64 data[2] = { vcpu->exit.reason, vcpu->exit.qual };
+
+	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, data, 2);
+}
+
+int exit_cpuid(struct vcpu *vcpu)
+{
+	u32 eax = vcpu->regs[RAX], ecx = vcpu->regs[RCX], ebx, edx;
+
+	vcpu_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
+	vcpu->regs[RAX] = eax;
+	vcpu->regs[RBX] = ebx;
+	vcpu->regs[RCX] = ecx;
+	vcpu->regs[RDX] = edx;
+	vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+int exit_ud(struct vcpu *vcpu)
+{
+	vcpu_queue_exception(vcpu, UD_VECTOR);
+	return NEXT_ENTER;
+}
+
+int exit_hlt(struct vcpu *vcpu)
+{
+	vcpu_skip_instruction(vcpu);
+	if (!vcpu->lapic) {
+		vcpu->run->exit_reason = KVM_EXIT_HLT;
+		return NEXT_USER;
+	}
+	vcpu->mp_state = KVM_MP_STATE_HALTED;
+	return NEXT_ENTER;
+}
+
+/* Instructions whose effect on the host must not be: caches are the host's, PAUSE was pause enough. */
+int exit_skip(struct vcpu *vcpu)
+{
+	vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+/* No performance counters are offered: every index is out of range. */
+int exit_rdpmc(struct vcpu *vcpu)
+{
+	vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+	return NEXT_ENTER;
+}
+
+int exit_rdmsr(struct vcpu *vcpu)
+{
+	u64 data;
+
+	if (vcpu_get_msr(vcpu, vcpu->regs[RCX], &data, false)) {
+		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+		return NEXT_ENTER;
+	}
+	vcpu->regs[RAX] = (u32)data;
+	vcpu->regs[RDX] = data >> 32;
+	vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+int exit_wrmsr(struct vcpu *vcpu)
+{
+	u64 data = (u32)vcpu->regs[RAX] | (vcpu->regs[RDX] << 32);
+
+	if (vcpu_set_msr(vcpu, vcpu->regs[RCX], data, false))
+		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+	else
+		vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+/* CPUID does not offer MONITOR: as on a processor without it. */
+int exit_mwait(struct vcpu *vcpu)
+{
+	return exit_ud(vcpu);
+}
+
+int exit_xsetbv(struct vcpu *vcpu)
+{
+	u64 val = (u32)vcpu->regs[RAX] | (vcpu->regs[RDX] << 32);
+
+	/* SDM 2D XSETBV: the privilege check comes before the exit; #UD for CR4.OSXSAVE=0 does too. */
+	if (vcpu_set_xcr(vcpu, vcpu->regs[RCX], val))
+		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+	else
+		vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+/* SDM table 28-5: I/O instructions. */
+int exit_io(struct vcpu *vcpu)
+{
+	u64 q = vcpu->exit.qual;
+
+	if (q & BIT(4))		/* INS, OUTS */
+		return emul_instruction(vcpu);
+	return emul_pio(vcpu, q >> 16, (q & 7) + 1, q & BIT(3));
+}
+
+/* Delivering an event touched MMIO: nothing that a PC would do could go on from there. */
+static int delivery_to_mmio(struct vcpu *vcpu)
+{
+	u64 data[4] = { vcpu->exit.idt_info, vcpu->exit.reason, vcpu->exit.qual, vcpu->exit.gpa };
+
+	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, data, 4);
+}
+
+int exit_ept_violation(struct vcpu *vcpu)
+{
+	if (vcpu->in_l2 && vcpu->nested.ept02.cur)
+		return nested_handle_ept(vcpu);
+
+	switch (ept01_fault(vcpu, vcpu->exit.gpa, vcpu->exit.qual & EPT_RWX)) {
+	case EPT01_FIXED:
+		return NEXT_ENTER;
+	case EPT01_MMIO:
+	case EPT01_READONLY:
+		if (vcpu->ev.injected.valid)
+			return delivery_to_mmio(vcpu);
+		return emul_instruction(vcpu);
+	default:
+		return -EFAULT;
+	}
+}
+
+/* EPT01 is Droste's own and never misconfigured; EPT02's misconfigurations are L1's. */
+int exit_ept_misconfig(struct vcpu *vcpu)
+{
+	if (vcpu->in_l2 && vcpu->nested.ept02.cur)
+		return nested_handle_ept(vcpu);
+	return exit_unexpected(vcpu);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* L0's exit handlers: the names in exits.def. Each returns enum next or a negative errno. */
+#ifndef DROSTE_VMX_HANDLERS_H
+#define DROSTE_VMX_HANDLERS_H
+
+struct vcpu;
+
+/* handlers.c */
+int exit_unexpected(struct vcpu *vcpu);
+int exit_entry_failure(struct vcpu *vcpu);
+int exit_triple_fault(struct vcpu *vcpu);
+int exit_external_interrupt(struct vcpu *vcpu);
+int exit_interrupt_window(struct vcpu *vcpu);
+int exit_nmi_window(struct vcpu *vcpu);
+int exit_task_switch(struct vcpu *vcpu);
+int exit_cpuid(struct vcpu *vcpu);
+int exit_ud(struct vcpu *vcpu);
+int exit_hlt(struct vcpu *vcpu);
+int exit_skip(struct vcpu *vcpu);
+int exit_rdpmc(struct vcpu *vcpu);
+int exit_rdmsr(struct vcpu *vcpu);
+int exit_wrmsr(struct vcpu *vcpu);
+int exit_mwait(struct vcpu *vcpu);
+int exit_xsetbv(struct vcpu *vcpu);
+int exit_io(struct vcpu *vcpu);
+int exit_ept_violation(struct vcpu *vcpu);
+int exit_ept_misconfig(struct vcpu *vcpu);
+
+/* cr.c */
+int exit_cr_access(struct vcpu *vcpu);
+
+/* debug.c */
+int exit_exception(struct vcpu *vcpu);
+int exit_mov_dr(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Events: what waits to be delivered, what was being delivered when an exit came, and VM-entry injection. SDM 3C 25.8.3, 28.2.4. */
+#include <asm/irq_vectors.h>
+#include <asm/vmx.h>
+#include "droste.h"
+#include "vmx/regs.h"
+
+#define PF_VECTOR	14
+#define DB_VECTOR	1
+#define DF_VECTOR	8
+
+/* SDM 3A table 6-4: which pairs of exceptions make a double fault. */
+enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
+
+static enum exception_class class_of(u8 vector)
+{
+	switch (vector) {
+	case 14:
+		return PAGE_FAULT;
+	case 0:
+	case 10 ... 13:
+	case 21:
+		return CONTRIBUTORY;
+	default:
+		return BENIGN;
+	}
+}
+
+static void fault_blocks_rf(struct vcpu *vcpu, u8 vector)
+{
+	/* SDM 3B 18.3.1.1: faults push RF set, so that the instruction is not trapped again by a breakpoint. */
+	if (vector != DB_VECTOR && vector != 3 && vector != 4 && vector != DF_VECTOR && vector != 18)
+		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
+}
+
+static void queue(struct vcpu *vcpu, struct event ev)
+{
+	struct event *first = vcpu->ev.exception.valid ? &vcpu->ev.exception : &vcpu->ev.injected;
+	enum exception_class a, b;
+
+	ev.valid = true;
+	ev.type = INTR_TYPE_HARD_EXCEPTION >> 8;
+	if (!first->valid || first->type != INTR_TYPE_HARD_EXCEPTION >> 8) {
+		vcpu->ev.exception = ev;
+		vcpu_request(vcpu, REQ_EVENT);
+		return;
+	}
+	if (first->vector == DF_VECTOR) {
+		vcpu->ev.triple_fault = true;
+		vcpu_request(vcpu, REQ_EVENT);
+		return;
+	}
+	a = class_of(first->vector);
+	b = class_of(ev.vector);
+	if ((a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN)) {
+		ev = (struct event) { .valid = true, .vector = DF_VECTOR, .has_error = true,
+				      .type = INTR_TYPE_HARD_EXCEPTION >> 8 };
+		vcpu->ev.injected.valid = false;
+	}
+	vcpu->ev.exception = ev;
+	vcpu_request(vcpu, REQ_EVENT);
+}
+
+void vcpu_queue_exception(struct vcpu *vcpu, u8 vector)
+{
+	queue(vcpu, (struct event) { .vector = vector });
+}
+
+void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code)
+{
+	queue(vcpu, (struct event) { .vector = vector, .has_error = true, .error_code = error_code });
+}
+
+void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code)
+{
+	queue(vcpu, (struct event) { .vector = PF_VECTOR, .has_error = true, .error_code = error_code,
+				     .has_payload = true, .payload = cr2 });
+}
+
+void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits)
+{
+	queue(vcpu, (struct event) { .vector = DB_VECTOR, .has_payload = true, .payload = dr6_bits });
+}
+
+void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault)
+{
+	queue(vcpu, *fault);
+}
+
+void vcpu_inject_nmi(struct vcpu *vcpu)
+{
+	atomic_inc(&vcpu->ev.nmi_queued);
+	vcpu_request(vcpu, REQ_EVENT);
+	vcpu_kick(vcpu);
+}
+
+bool vmx_interrupt_allowed(struct vcpu *vcpu)
+{
+	return (vcpu_rflags(vcpu) & X86_EFLAGS_IF) &&
+	       !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+}
+
+bool vmx_nmi_allowed(struct vcpu *vcpu)
+{
+	return !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) &
+		 (GUEST_INTR_STATE_MOV_SS | GUEST_INTR_STATE_STI | GUEST_INTR_STATE_NMI));
+}
+
+static struct event event_from_info(u32 info, u32 error, u32 ilen)
+{
+	return (struct event) {
+		.valid = true,
+		.vector = info & INTR_INFO_VECTOR_MASK,
+		.type = (info & INTR_INFO_INTR_TYPE_MASK) >> 8,
+		.has_error = info & INTR_INFO_DELIVER_CODE_MASK,
+		.error_code = info & INTR_INFO_DELIVER_CODE_MASK ? error : 0,
+		.ilen = ilen,
+	};
+}
+
+static u32 event_to_info(const struct event *ev)
+{
+	return ev->vector | (u32)ev->type << 8 | INTR_INFO_VALID_MASK |
+	       (ev->has_error ? INTR_INFO_DELIVER_CODE_MASK : 0);
+}
+
+static bool is_software(u8 type)
+{
+	return type == INTR_TYPE_SOFT_INTR >> 8 || type == INTR_TYPE_SOFT_EXCEPTION >> 8 ||
+	       type == INTR_TYPE_PRIV_SW_EXCEPTION >> 8;
+}
+
+/**
+ * vmx_save_vectoring - keep the event whose delivery the last exit interrupted
+ * @vcpu: loaded, vcpu->exit is fresh
+ *
+ * SDM 3C 28.2.4: the event is delivered again at the next entry, to whoever
+ * runs then. Also SDM 28.2.3: an exit during an IRET that unblocked NMIs.
+ */
+void vmx_save_vectoring(struct vcpu *vcpu)
+{
+	const struct vmx_exit *e = &vcpu->exit;
+
+	vcpu->ev.injected.valid = false;
+	if (likely(!(e->idt_info & INTR_INFO_VALID_MASK))) {
+		if ((e->basic == EXIT_REASON_EXCEPTION_NMI && (e->intr_info & INTR_INFO_UNBLOCK_NMI) &&
+		     (e->intr_info & INTR_INFO_VECTOR_MASK) != DF_VECTOR) ||
+		    (e->basic == EXIT_REASON_EPT_VIOLATION && (e->qual & BIT(12))))
+			vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
+		return;
+	}
+	vcpu->ev.injected = event_from_info(e->idt_info, e->idt_error, e->ilen);
+	/* An NMI delivered again needs NMIs unblocked until then (SDM 27.3.1.5). */
+	if (vcpu->ev.injected.type == INTR_TYPE_NMI_INTR >> 8)
+		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
+}
+
+static void inject(struct vcpu *vcpu, const struct event *ev)
+{
+	if (ev->has_error)
+		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, ev->error_code);
+	if (is_software(ev->type))
+		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->ilen);
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, event_to_info(ev));
+}
+
+/* An exception leaves L0 for the guest: what the processor would have changed with it (SDM 3B 18.2.3, 3A 4.7). */
+static void deliver_payload(struct vcpu *vcpu, struct event *ev)
+{
+	if (!ev->has_payload)
+		return;
+	if (ev->vector == PF_VECTOR) {
+		vcpu->cr2 = ev->payload;
+	} else if (ev->vector == DB_VECTOR) {
+		vcpu->dr6 = (vcpu->dr6 & ~0xfULL) | ev->payload;
+		/* SDM 3B 18.2.4: a #DB clears GD and LBR. */
+		vcpu_set_dr7(vcpu, vcpu->dr7 & ~BIT_ULL(13));
+	}
+	ev->has_payload = false;
+}
+
+static void collect_nmis(struct vcpu *vcpu)
+{
+	unsigned int n;
+
+	if (likely(!atomic_read(&vcpu->ev.nmi_queued)))
+		return;
+	n = vcpu->ev.nmi_pending + atomic_xchg(&vcpu->ev.nmi_queued, 0);
+	/* One is handled, one waits behind it; more merge (SDM 3A 6.7). */
+	vcpu->ev.nmi_pending = min(n, vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI ? 1U : 2U);
+}
+
+static void set_window(struct vcpu *vcpu, u32 bit, bool on)
+{
+	u32 proc = vmcs_read(CPU_BASED_VM_EXEC_CONTROL);
+	u32 want = on ? proc | bit : proc & ~bit;
+
+	if (want != proc)
+		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, want);
+}
+
+/* L1 asked for the same window in L2: it stays open whatever L0 wants. */
+static bool l1_keeps_window(struct vcpu *vcpu, u32 bit)
+{
+	return vcpu->in_l2 && (vcpu->nested.vmcs12->cpu_based_vm_exec_control & bit);
+}
+
+/* Inject the first of what waits. True when something was written for the entry. */
+static bool inject_first(struct vcpu *vcpu)
+{
+	struct vcpu_events *e = &vcpu->ev;
+	int vector;
+
+	if (e->injected.valid) {
+		inject(vcpu, &e->injected);
+		return true;
+	}
+	if (e->exception.valid) {
+		deliver_payload(vcpu, &e->exception);
+		fault_blocks_rf(vcpu, e->exception.vector);
+		inject(vcpu, &e->exception);
+		e->injected = e->exception;
+		e->exception.valid = false;
+		return true;
+	}
+	if (e->nmi_pending && vmx_nmi_allowed(vcpu)) {
+		e->nmi_pending--;
+		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, NMI_VECTOR | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK);
+		return true;
+	}
+	if (!vmx_interrupt_allowed(vcpu))
+		return false;
+	if (vcpu->user_irq >= 0) {
+		vector = vcpu->user_irq;
+		vcpu->user_irq = -1;
+	} else {
+		if (irqchip_pending_vector(vcpu) < 0)
+			return false;
+		vector = irqchip_ack(vcpu);
+	}
+	if (vector < 0)
+		return false;
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK);
+	return true;
+}
+
+/**
+ * vmx_prepare_events - choose what the next entry injects, and ask for windows for the rest
+ * @vcpu: loaded; L1's claims on events of L2 were met by nested_check_events()
+ *
+ * Process context, irqs on. Order: SDM 3A table 6-2.
+ *
+ * Return: NEXT_ENTER, or what a triple fault leads to.
+ */
+int vmx_prepare_events(struct vcpu *vcpu)
+{
+	bool irq, injected = false;
+
+	if (unlikely(vcpu->ev.triple_fault))
+		return vcpu_triple_fault(vcpu);
+	collect_nmis(vcpu);
+	/* L1's own injection into L2 is in VMCS02 already and goes first. */
+	if (!(vcpu->in_l2 && vcpu->nested.entry_pending))
+		injected = inject_first(vcpu);
+	irq = irqchip_pending_vector(vcpu) >= 0 || vcpu->user_irq >= 0 || vcpu->wants_irq_window;
+	if (irq || vcpu->window_open) {
+		vcpu->window_open = irq;
+		if (!l1_keeps_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING))
+			set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
+	}
+	if (vcpu->ev.nmi_pending || vcpu->nmi_window_open) {
+		vcpu->nmi_window_open = vcpu->ev.nmi_pending;
+		if (!l1_keeps_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING))
+			set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, vcpu->nmi_window_open);
+	}
+	/* A second exception behind one delivered again: come back as soon as the first is in. */
+	vcpu->want_immediate_exit = injected && vcpu->ev.exception.valid;
+	return NEXT_ENTER;
+}
+
+/**
+ * vmx_cancel_events - an entry that was prepared does not happen
+ * @vcpu: loaded
+ *
+ * What was to be injected counts as interrupted delivery: it comes first again.
+ * An injection of L1's into L2 stays where it is.
+ */
+void vmx_cancel_events(struct vcpu *vcpu)
+{
+	u32 info;
+
+	if (vcpu->in_l2 && vcpu->nested.entry_pending)
+		return;
+	info = vmcs_read(VM_ENTRY_INTR_INFO_FIELD);
+	if (!(info & INTR_INFO_VALID_MASK))
+		return;
+	vcpu->ev.injected = event_from_info(info, vmcs_read(VM_ENTRY_EXCEPTION_ERROR_CODE),
+					    vmcs_read(VM_ENTRY_INSTRUCTION_LEN));
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+}
+
+/**
+ * vcpu_skip_instruction - go past the instruction that exited and was done by L0
+ * @vcpu: loaded, vcpu->exit is its exit
+ *
+ * RIP wraps at 32 bits outside 64-bit code; blocking by STI and MOV SS ends
+ * with the instruction; TF traps after it (SDM 3B 18.3.1.4, 3C 26.3).
+ */
+void vcpu_skip_instruction(struct vcpu *vcpu)
+{
+	u64 rip = vcpu_rip(vcpu) + vcpu->exit.ilen;
+	u64 flags = vcpu_rflags(vcpu);
+	u32 state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+
+	/* The add may carry out of bit 31, which only 64-bit code sees. */
+	if (unlikely((vcpu_rip(vcpu) ^ rip) >> 31 && !vcpu_is_64bit(vcpu)))
+		rip = (u32)rip;
+	vcpu_set_rip(vcpu, rip);
+	if (unlikely(state & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO,
+			   state & ~(u32)(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	if (unlikely(flags & (X86_EFLAGS_TF | X86_EFLAGS_RF))) {
+		vcpu_set_rflags(vcpu, flags & ~(u64)X86_EFLAGS_RF);
+		if (flags & X86_EFLAGS_TF)
+			vcpu_single_step_done(vcpu);
+	}
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+/* VMCS01: what the processor needs to run L1, from nothing to a vCPU after power-up. SDM 3C 25, 3A 10.1.1. */
+#include <linux/gfp.h>
+#include <asm/desc.h>
+#include <asm/msr.h>
+#include <asm/tlbflush.h>
+#include "droste.h"
+#include "vmx/regs.h"
+
+extern char vmx_exit_here[];
+
+/* Exceptions that L0 always looks at: #DB for DR6, #AC against endless delivery, #MC is the host's. */
+#define L0_EXCEPTIONS	(BIT(1) | BIT(17) | BIT(18))
+
+/* Bit 31:0 that must be 1 and what we want, without what the processor cannot. */
+static u32 control(u64 cap, u32 want)
+{
+	return (want | (u32)cap) & (u32)(cap >> 32);
+}
+
+static void choose_controls(struct vmx_controls *c)
+{
+	c->pin = control(host_caps.true_pin, PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING |
+			 PIN_BASED_VIRTUAL_NMIS);
+	c->proc = control(host_caps.true_proc, CPU_BASED_USE_TSC_OFFSETTING | CPU_BASED_HLT_EXITING |
+			  CPU_BASED_MWAIT_EXITING | CPU_BASED_RDPMC_EXITING | CPU_BASED_CR8_LOAD_EXITING |
+			  CPU_BASED_CR8_STORE_EXITING | CPU_BASED_MOV_DR_EXITING |
+			  CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS |
+			  CPU_BASED_MONITOR_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS);
+	c->proc2 = control(host_caps.proc2, SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
+			   SECONDARY_EXEC_WBINVD_EXITING |
+			   (vmx_features.vpid ? SECONDARY_EXEC_ENABLE_VPID : 0));
+	c->exit = control(host_caps.true_exit, VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_PAT |
+			  VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_EFER | VM_EXIT_SAVE_IA32_EFER |
+			  VM_EXIT_SAVE_DEBUG_CONTROLS);
+	c->entry = control(host_caps.true_entry, VM_ENTRY_LOAD_IA32_PAT | VM_ENTRY_LOAD_IA32_EFER |
+			   VM_ENTRY_LOAD_DEBUG_CONTROLS);
+	c->exceptions = L0_EXCEPTIONS;
+}
+
+/**
+ * vmcs_write_host_constants - host-state fields that are the same for the module's life
+ *
+ * Into the current VMCS, which is freshly cleared. Those that depend on the CPU
+ * are vmx_host_sync_cpu()'s, those that depend on the thread vmx_host_sync_vmcs()'s.
+ */
+void vmcs_write_host_constants(void)
+{
+	struct desc_ptr idt;
+	u64 val;
+
+	vmcs_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
+	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
+	vmcs_write(HOST_SS_SELECTOR, __KERNEL_DS);
+	vmcs_write(HOST_DS_SELECTOR, 0);
+	vmcs_write(HOST_ES_SELECTOR, 0);
+	vmcs_write(HOST_FS_SELECTOR, 0);
+	vmcs_write(HOST_GS_SELECTOR, 0);
+	vmcs_write(HOST_FS_BASE, 0);
+	vmcs_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
+	store_idt(&idt);
+	vmcs_write(HOST_IDTR_BASE, idt.address);
+	vmcs_write(HOST_RIP, (unsigned long)vmx_exit_here);
+	vmcs_write(HOST_RSP, 0);
+	rdmsrl(MSR_IA32_SYSENTER_CS, val);
+	vmcs_write(HOST_IA32_SYSENTER_CS, val);
+	rdmsrl(MSR_IA32_SYSENTER_EIP, val);
+	vmcs_write(HOST_IA32_SYSENTER_EIP, val);
+	rdmsrl(MSR_IA32_CR_PAT, val);
+	vmcs_write(HOST_IA32_PAT, val);
+	rdmsrl(MSR_EFER, val);
+	vmcs_write(HOST_IA32_EFER, val);
+}
+
+/* The MSRs that a guest reads and writes without an exit. */
+static const u32 passthrough_msrs[] = {
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+};
+
+static void msr_pass(unsigned long *bitmap, u32 msr, bool read, bool write)
+{
+	/* SDM 3C 25.6.9: four KiB/4 parts: read low, read high, write low, write high. */
+	unsigned int bit = (msr & 0x1fff) + (msr >= 0xc0000000 ? 0x400 * 8 : 0);
+
+	if (read)
+		__clear_bit(bit, bitmap);
+	if (write)
+		__clear_bit(bit + 0x800 * 8, bitmap);
+}
+
+void vmx_update_msr_bitmap(struct vcpu *vcpu)
+{
+	int i;
+
+	memset(vcpu->msr_bitmap01, 0xff, PAGE_SIZE);
+	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
+		msr_pass(vcpu->msr_bitmap01, passthrough_msrs[i], true, true);
+	msr_pass(vcpu->msr_bitmap01, MSR_IA32_TSC, true, false);	/* the offset applies to RDMSR too */
+	nested_remerge_bitmaps(vcpu);
+}
+
+/* Controls that follow from CPUID: an instruction the guest was not given must raise #UD. */
+void vmx_update_cpuid_controls(struct vcpu *vcpu)
+{
+	struct vmx_controls *c = &vcpu->nested.ctl01;
+	const struct guest_caps *g = &vcpu->gcaps;
+	u32 bits = SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_ENABLE_XSAVES;
+	u32 on = (g->rdtscp && vmx_features.rdtscp ? SECONDARY_EXEC_ENABLE_RDTSCP : 0) |
+		 (g->invpcid && vmx_features.invpcid ? SECONDARY_EXEC_ENABLE_INVPCID : 0) |
+		 (g->xsaves && vmx_features.xsaves ? SECONDARY_EXEC_ENABLE_XSAVES : 0);
+
+	c->proc2 = (c->proc2 & ~bits) | on;
+	/* L2's VMCS takes the change from here at its next entry. */
+	if (!vcpu->in_l2)
+		vmcs_write(SECONDARY_VM_EXEC_CONTROL, c->proc2);
+}
+
+void vmx_update_exceptions(struct vcpu *vcpu)
+{
+	u32 eb = L0_EXCEPTIONS;
+
+	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE && vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
+		eb |= BIT(3);
+	vcpu->nested.ctl01.exceptions = eb;
+	if (!vcpu->in_l2)
+		vmcs_write(EXCEPTION_BITMAP, eb);
+	else
+		vmcs_write(EXCEPTION_BITMAP, vcpu->nested.ctl02.exceptions | eb);
+}
+
+static void write_constants(struct vcpu *vcpu)
+{
+	struct vmx_controls *c = &vcpu->nested.ctl01;
+
+	vmcs_write_host_constants();
+	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, c->pin);
+	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->proc);
+	vmcs_write(SECONDARY_VM_EXEC_CONTROL, c->proc2);
+	vmcs_write(VM_EXIT_CONTROLS, c->exit);
+	vmcs_write(VM_ENTRY_CONTROLS, c->entry);
+	vmcs_write(EXCEPTION_BITMAP, c->exceptions);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
+	vmcs_write(CR3_TARGET_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
+	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write(MSR_BITMAP, __pa(vcpu->msr_bitmap01));
+	vmcs_write(EPT_POINTER, vcpu->vm->ept01.eptp);
+	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
+	vmcs_write(TSC_OFFSET, vcpu->tsc_offset);
+	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
+	if (vmx_features.vpid)
+		vmcs_write(VIRTUAL_PROCESSOR_ID, vcpu->vpid01);
+	if (vmx_features.xsaves)
+		vmcs_write(XSS_EXIT_BITMAP, 0);
+}
+
+/**
+ * vmcs01_create - VMCS01 of a new vCPU, in the state after power-up
+ * @vcpu: not loaded; its vm, id and CPUID-derived members are set
+ *
+ * Process context. Return: 0 or -ENOMEM.
+ */
+int vmcs01_create(struct vcpu *vcpu)
+{
+	int ret;
+
+	vcpu->msr_bitmap01 = (unsigned long *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vcpu->msr_bitmap01)
+		return -ENOMEM;
+	ret = vmcs_alloc(&vcpu->vmcs01, false);
+	if (ret)
+		goto err_bitmap;
+	vcpu->vpid01 = vpid_alloc();
+	vcpu->vmcs = &vcpu->vmcs01;
+	vcpu->cpu = -1;
+	choose_controls(&vcpu->nested.ctl01);
+	if (!vcpu->vpid01)
+		vcpu->nested.ctl01.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	vcpu_load(vcpu);
+	write_constants(vcpu);
+	vmx_update_msr_bitmap(vcpu);
+	vmcs01_reset(vcpu, false);
+	vcpu_put(vcpu);
+	return 0;
+
+err_bitmap:
+	free_page((unsigned long)vcpu->msr_bitmap01);
+	return ret;
+}
+
+void vmcs01_destroy(struct vcpu *vcpu)
+{
+	vmcs_free(&vcpu->vmcs01);
+	vpid_free(vcpu->vpid01);
+	free_page((unsigned long)vcpu->msr_bitmap01);
+}
+
+/* Real-mode segments (SDM 3A table 10-1); CS is told apart by the caller. */
+static void reset_segments(struct vcpu *vcpu)
+{
+	struct kvm_segment data = { .limit = 0xffff, .type = 3, .present = 1, .s = 1 };
+	struct kvm_segment sys = { .limit = 0xffff, .present = 1 };
+	enum seg seg;
+
+	for (seg = SEG_ES; seg <= SEG_GS; seg++)
+		if (seg != SEG_CS)
+			vcpu_set_segment(vcpu, seg, &data);
+	data.selector = 0xf000;
+	data.base = 0xffff0000;
+	data.type = 11;
+	vcpu_set_segment(vcpu, SEG_CS, &data);
+	sys.type = 2;
+	vcpu_set_segment(vcpu, SEG_LDTR, &sys);
+	sys.type = 11;
+	vcpu_set_segment(vcpu, SEG_TR, &sys);
+	vmcs_write(GUEST_GDTR_BASE, 0);
+	vmcs_write(GUEST_GDTR_LIMIT, 0xffff);
+	vmcs_write(GUEST_IDTR_BASE, 0);
+	vmcs_write(GUEST_IDTR_LIMIT, 0xffff);
+}
+
+/**
+ * vmcs01_reset - registers as after power-up or INIT
+ * @vcpu: loaded, VMCS01 current
+ * @init: INIT, which keeps CR0.CD and NW, the FPU and most MSRs (SDM 3A 10.1.1 table 10-1)
+ */
+void vmcs01_reset(struct vcpu *vcpu, bool init)
+{
+	u64 cr0 = X86_CR0_ET | X86_CR0_CD | X86_CR0_NW;
+
+	if (init)
+		cr0 = X86_CR0_ET | (vcpu_cr0(vcpu) & (X86_CR0_CD | X86_CR0_NW));
+	memset(vcpu->regs, 0, sizeof(vcpu->regs));
+	vcpu->regs[RDX] = cpuid_eax(1);
+	vcpu_set_rsp(vcpu, 0);
+	vcpu_set_rip(vcpu, 0xfff0);
+	vcpu_set_rflags(vcpu, X86_EFLAGS_FIXED);
+	memset(&vcpu->ev, 0, sizeof(vcpu->ev));
+	memset(vcpu->dr, 0, sizeof(vcpu->dr));
+	vcpu->dr6 = 0xffff0ff0;
+	vcpu->dr7 = 0x400;
+	vcpu->cr2 = 0;
+	vcpu->efer = 0;
+	reset_segments(vcpu);
+	vmx_write_efer(vcpu, 0);
+	vmx_write_cr0(vcpu, cr0);
+	vmx_write_cr4(vcpu, 0);
+	vmcs_write(GUEST_CR3, 0);
+	vmcs_write(GUEST_DR7, 0x400);
+	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
+	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
+	if (!init) {
+		vmcs_write(GUEST_SYSENTER_CS, 0);
+		vmcs_write(GUEST_SYSENTER_ESP, 0);
+		vmcs_write(GUEST_SYSENTER_EIP, 0);
+		vcpu->pat = 0x0007040600070406ULL;	/* SDM 3A 12.12.4 */
+		vmcs_write(GUEST_IA32_PAT, vcpu->pat);
+		memset(vcpu->uret_msr, 0, sizeof(vcpu->uret_msr));
+	}
+	vcpu_request(vcpu, REQ_TLB_FLUSH_GUEST);
+	vcpu_request(vcpu, REQ_EVENT);
+}
+
+/**
+ * vcpu_switch_vmcs - go from VMCS01 to VMCS02 or back
+ * @vcpu: loaded
+ * @to: one of its VMCSs, active on this CPU or nowhere
+ *
+ * Registers cached from the old VMCS are written to it first; nothing is
+ * cached of the new one. Any context with preemption off or on; irqs on or off,
+ * but on when @to may be active on another CPU.
+ */
+void vcpu_switch_vmcs(struct vcpu *vcpu, struct loaded_vmcs *to)
+{
+	bool moved;
+
+	preempt_disable();
+	vmx_flush_regs(vcpu);
+	vcpu->reg_avail = 0;
+	moved = to->cpu != smp_processor_id();
+	vcpu->vmcs = to;
+	vmcs_load(to);
+	if (moved)
+		vmx_host_sync_cpu(to);
+	if (vcpu->host.loaded)
+		vmx_host_sync_vmcs(vcpu);
+	preempt_enable();
+}
