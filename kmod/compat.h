@@ -47,4 +47,12 @@ typedef struct syscore_ops *compat_syscore;
 #define compat_unregister_syscore(s)	unregister_syscore_ops(*(s))
 #endif
 
+/* struct kvm_run's second byte; newer headers hide it from the kernel under another name. */
+#define compat_immediate_exit(run)	READ_ONCE((&(run)->request_interrupt_window)[1])
+
+/* smp_send_reschedule() traces from 6.4 on. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#include <trace/events/ipi.h>
+#endif
+
 #endif

@@ -554,7 +554,7 @@ int vcpu_run(struct vcpu *vcpu)
 	fpu_enter(vcpu);
 	ret = finish_exit(vcpu);
 	if (ret == NEXT_ENTER) {
-		if (READ_ONCE(vcpu->run->immediate_exit)) {
+		if (compat_immediate_exit(vcpu->run)) {
 			ret = -EINTR;
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 		} else {

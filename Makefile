@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0
+# Droste's front door: `make` builds for a kernel, `make demo` shows it, `make test` tests it.
+
+# The kernel to build for: the running one, or KDIR=/path/to/its/headers.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+all: module ctl
+
+module:
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod modules
+
+ctl:
+	$(MAKE) -C ctl
+
+clean:
+	-test ! -d $(KDIR) || $(MAKE) -C $(KDIR) M=$(CURDIR)/kmod clean
+	$(MAKE) -C ctl clean
+
+# L1 Linux on Droste and an L2 Linux in it, in an emulated VMX machine where this one has none.
+demo:
+	scripts/demo
+
+# Everything that can be tested; ends with "N passed, N failed".
+test:
+	scripts/test
+
+.PHONY: all module ctl clean demo test
