@@ -108,6 +108,18 @@ int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len)
 	return 0;
 }
 
+int vm_read_guest_u64(struct vm *vm, gpa_t gpa, u64 *val)
+{
+	u64 __user *from;
+
+	if (current->mm != vm->mm)
+		return -EIO;
+	from = gpa_to_user(vm, gpa, false);
+	if (!from || (gpa & 7) || get_user(*val, from))
+		return -EFAULT;
+	return 0;
+}
+
 int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len)
 {
 	if (current->mm != vm->mm)

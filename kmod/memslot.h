@@ -74,6 +74,7 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 const struct memslot *vm_slot(struct vm *vm, gfn_t gfn);	/* NULL: no memory there (MMIO) */
 int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len);		/* 0 or -EFAULT; may cross pages */
 int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len);	/* likewise; read-only slots: -EFAULT */
+int vm_read_guest_u64(struct vm *vm, gpa_t gpa, u64 *val);	/* aligned, in one access, as the processor reads a table entry; 0 or -EFAULT */
 int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len);	/* 0 done, 1 differs (*old updated), -EFAULT; len 4 or 8, aligned */
 /* The running thread's mm is vm->mm in all of the above; other threads get -EIO. */
 

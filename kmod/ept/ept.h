@@ -36,11 +36,6 @@ enum ept01_result ept01_fault(struct vcpu *vcpu, gpa_t gpa, u64 access);
  * The leaf that maps @gpa, made when there is none: HPA of the 4-KiB page, the rights,
  * and the level of the leaf (1: 4 KiB, 2: 2 MiB, 3: 1 GiB). Same context as ept01_fault().
  */
-struct ept01_leaf {
-	hpa_t hpa;
-	u64 rights;
-	int level;
-};
 enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access, struct ept01_leaf *leaf);
 /* Drop [start, end) frames from EPT01, and make all vCPUs flush. vm->mmu_lock not held. */
 void ept01_zap(struct vm *vm, gfn_t start, gfn_t end);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The walk of L1's own extended page tables: pure, so that it also runs under KUnit and in user space. */
+/* The walk of L1's own extended page tables, and their composition with EPT01: pure, for KUnit and user space. */
 #ifndef DROSTE_EPT12_H
 #define DROSTE_EPT12_H
 
@@ -46,5 +46,15 @@ struct ept12_result {
  */
 enum ept12_verdict ept12_walk(const struct ept12_cfg *cfg, const struct ept12_ops *ops, void *ctx,
 			      u64 l2_gpa, u64 access, struct ept12_result *out);
+
+/* What EPT01 has for a page: see ept01_lookup(). */
+struct ept01_leaf {
+	u64 hpa;		/* of the 4-KiB page */
+	u64 rights;
+	int level;		/* of the leaf */
+};
+
+/* The leaf of EPT02 that does what a leaf of EPT12 and then one of EPT01 do; its level in *level. 0: none may be made. */
+u64 ept02_compose(const struct ept12_result *outer, const struct ept01_leaf *inner, int *level);
 
 #endif

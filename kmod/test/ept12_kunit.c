@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The rules of the EPT12 walk, one a row; the geometry of EPT tables; what EPT12 and EPT01 compose to. */
+#include <kunit/test.h>
+
+#include "ept/ept12.h"
+
+#define R	EPT_READ
+#define W	EPT_WRITE
+#define X	EPT_EXEC
+#define RWX	EPT_RWX
+#define XU	EPT_EXEC_USER
+#define PS	EPT_PAGE_SIZE_BIT
+#define WB	(EPT_WB << EPT_MEMTYPE_SHIFT)
+#define TYPE(n)	((u64)(n) << EPT_MEMTYPE_SHIFT)
+#define A	EPT_ACCESSED
+#define D	EPT_DIRTY
+
+/* The tables of the test: one at each level, named by the level. */
+#define TABLE(level)	(0x100000ULL + (level) * 0x1000ULL)
+#define L2_GPA	0x123456789abcULL
+#define T4	(TABLE(3) | RWX)
+#define T3	(TABLE(2) | RWX)
+#define T2	(TABLE(1) | RWX)
+#define P4K	0x7654321000ULL
+#define P2M	0x7654200000ULL
+#define P1G	0x7640000000ULL
+
+/* What the machine offers L1 in a row, besides nothing. */
+enum { AD = 1, EXEC_ONLY = 2, NO_2M = 4, NO_1G = 8, MBEC = 16 };
+
+struct row {
+	const char *name;
+	u64 e[5];		/* the entry at each level; e[0] unused */
+	u64 access;
+	int offer;
+	enum ept12_verdict verdict;
+	u64 want;		/* OK: L1 GPA; violation: qualification */
+	int level;		/* OK: of the leaf */
+};
+
+static const struct row rows[] = {
+	/* sizes */
+	{ "4 KiB", { 0, P4K | RWX | WB, T2, T3, T4 }, R, 0, EPT12_OK, P4K | 0xabc, 1 },
+	{ "2 MiB", { 0, 0, P2M | RWX | WB | PS, T3, T4 }, R, 0, EPT12_OK, P2M | 0x189abc, 2 },
+	{ "1 GiB", { 0, 0, 0, P1G | RWX | WB | PS, T4 }, R, 0, EPT12_OK, P1G | 0x16789abc, 3 },
+	{ "bit 7 of a 4-KiB leaf is ignored", { 0, P4K | RWX | WB | PS, T2, T3, T4 }, R, 0, EPT12_OK, P4K | 0xabc, 1 },
+	{ "2 MiB not offered", { 0, 0, P2M | RWX | WB | PS, T3, T4 }, R, NO_2M, EPT12_MISCONFIG },
+	{ "1 GiB not offered", { 0, 0, 0, P1G | RWX | WB | PS, T4 }, R, NO_1G, EPT12_MISCONFIG },
+	{ "512 GiB does not exist", { 0, 0, 0, 0, T4 | PS }, R, 0, EPT12_MISCONFIG },
+	/* not present */
+	{ "PML4E absent", { 0, 0, 0, 0, 0 }, R, 0, EPT12_VIOLATION, 0 },
+	{ "PDPTE absent", { 0, 0, 0, 0, T4 }, R, 0, EPT12_VIOLATION, 0 },
+	{ "PDE absent", { 0, 0, 0, T3, T4 }, R, 0, EPT12_VIOLATION, 0 },
+	{ "PTE absent", { 0, 0, T2, T3, T4 }, R, 0, EPT12_VIOLATION, 0 },
+	{ "absent with reserved bits is still absent", { 0, ~RWX, T2, T3, T4 }, W, 0, EPT12_VIOLATION, 0 },
+	{ "absent for the processor though bit 10 is set", { 0, P4K | XU, T2, T3, T4 }, X, 0, EPT12_VIOLATION, 0 },
+	/* rights: of all levels, and no more than asked for */
+	{ "read of R", { 0, P4K | R | WB, T2, T3, T4 }, R, 0, EPT12_OK, P4K | 0xabc, 1 },
+	{ "write of R", { 0, P4K | R | WB, T2, T3, T4 }, W, 0, EPT12_VIOLATION, R << 3 },
+	{ "fetch of RW", { 0, P4K | R | W | WB, T2, T3, T4 }, X, 0, EPT12_VIOLATION, (R | W) << 3 },
+	{ "read and write of RX", { 0, P4K | R | X | WB, T2, T3, T4 }, R | W, 0, EPT12_VIOLATION, (R | X) << 3 },
+	{ "write taken away by the PDE", { 0, P4K | RWX | WB, TABLE(1) | R | X, T3, T4 }, W, 0, EPT12_VIOLATION, (R | X) << 3 },
+	{ "write taken away by the PDPTE", { 0, P4K | RWX | WB, T2, TABLE(2) | R | X, T4 }, W, 0, EPT12_VIOLATION, (R | X) << 3 },
+	{ "fetch taken away by the PML4E", { 0, P4K | RWX | WB, T2, T3, TABLE(3) | R | W }, X, 0, EPT12_VIOLATION, (R | W) << 3 },
+	{ "rights that leave nothing", { 0, P4K | X | WB, T2, T3, TABLE(3) | R }, R, EXEC_ONLY, EPT12_VIOLATION, 0 },
+	{ "whatever the rights", { 0, P4K | R | WB, T2, T3, T4 }, 0, 0, EPT12_OK, P4K | 0xabc, 1 },
+	/* misconfigured rights, at each level */
+	{ "write-only PTE", { 0, P4K | W | WB, T2, T3, T4 }, W, EXEC_ONLY, EPT12_MISCONFIG },
+	{ "write and execute PTE", { 0, P4K | W | X | WB, T2, T3, T4 }, X, EXEC_ONLY, EPT12_MISCONFIG },
+	{ "write-only PDE", { 0, 0, TABLE(1) | W, T3, T4 }, R, 0, EPT12_MISCONFIG },
+	{ "write-only PDPTE", { 0, 0, 0, TABLE(2) | W, T4 }, R, 0, EPT12_MISCONFIG },
+	{ "write-only PML4E", { 0, 0, 0, 0, TABLE(3) | W }, R, 0, EPT12_MISCONFIG },
+	{ "execute-only PTE, not offered", { 0, P4K | X | WB, T2, T3, T4 }, X, 0, EPT12_MISCONFIG },
+	{ "execute-only PML4E, not offered", { 0, 0, 0, 0, TABLE(3) | X }, X, 0, EPT12_MISCONFIG },
+	{ "fetch of execute-only", { 0, P4K | X | WB, T2, T3, T4 }, X, EXEC_ONLY, EPT12_OK, P4K | 0xabc, 1 },
+	{ "read of execute-only", { 0, P4K | X | WB, T2, T3, T4 }, R, EXEC_ONLY, EPT12_VIOLATION, X << 3 },
+	{ "misconfiguration before violation", { 0, P4K | W | WB, T2, T3, TABLE(3) | R }, W, 0, EPT12_MISCONFIG },
+	{ "violation above a table that is not reached", { 0, P4K | W, T2, 0, T4 }, W, 0, EPT12_VIOLATION, 0 },
+	/* mode-based execute control */
+	{ "user fetch allowed", { 0, P4K | R | XU | WB, T2 | XU, T3 | XU, T4 | XU }, XU, MBEC, EPT12_OK, P4K | 0xabc, 1 },
+	{ "user fetch not allowed", { 0, P4K | R | X | WB, T2 | XU, T3 | XU, T4 | XU }, XU, MBEC, EPT12_VIOLATION, (R | X) << 3 },
+	{ "supervisor fetch of a user page", { 0, P4K | R | XU | WB, T2 | XU, T3 | XU, T4 | XU }, X, MBEC, EPT12_VIOLATION, R << 3 | BIT(6) },
+	{ "user execute-only, not offered", { 0, P4K | XU | WB, T2, T3, T4 }, XU, MBEC, EPT12_MISCONFIG },
+	/* memory types of leaves */
+	{ "UC", { 0, P4K | RWX | TYPE(0), T2, T3, T4 }, R, 0, EPT12_OK, P4K | 0xabc, 1 },
+	{ "WC", { 0, P4K | RWX | TYPE(1), T2, T3, T4 }, R, 0, EPT12_OK, P4K | 0xabc, 1 },
+	{ "type 2", { 0, P4K | RWX | TYPE(2), T2, T3, T4 }, R, 0, EPT12_MISCONFIG },
+	{ "type 3", { 0, 0, P2M | RWX | TYPE(3) | PS, T3, T4 }, R, 0, EPT12_MISCONFIG },
+	{ "WT", { 0, P4K | RWX | TYPE(4), T2, T3, T4 }, R, 0, EPT12_OK, P4K | 0xabc, 1 },
+	{ "WP", { 0, P4K | RWX | TYPE(5), T2, T3, T4 }, R, 0, EPT12_OK, P4K | 0xabc, 1 },
+	{ "type 7", { 0, 0, 0, P1G | RWX | TYPE(7) | PS, T4 }, R, 0, EPT12_MISCONFIG },
+	/* reserved bits */
+	{ "bits 6:3 of a PDE that names a table", { 0, 0, T2 | BIT(3), T3, T4 }, R, 0, EPT12_MISCONFIG },
+	{ "bit 6 of a PDPTE that names a table", { 0, 0, 0, T3 | BIT(6), T4 }, R, 0, EPT12_MISCONFIG },
+	{ "bit 5 of a PML4E", { 0, 0, 0, 0, T4 | BIT(5) }, R, 0, EPT12_MISCONFIG },
+	{ "bit 12 of a 2-MiB leaf", { 0, 0, P2M | BIT(12) | RWX | WB | PS, T3, T4 }, R, 0, EPT12_MISCONFIG },
+	{ "bit 20 of a 2-MiB leaf", { 0, 0, P2M | BIT(20) | RWX | WB | PS, T3, T4 }, R, 0, EPT12_MISCONFIG },
+	{ "bit 29 of a 1-GiB leaf", { 0, 0, 0, P1G | BIT(29) | RWX | WB | PS, T4 }, R, 0, EPT12_MISCONFIG },
+	{ "address of a page beyond MAXPHYADDR", { 0, BIT_ULL(40) | RWX | WB, T2, T3, T4 }, R, 0, EPT12_MISCONFIG },
+	{ "address bit 51", { 0, BIT_ULL(51) | RWX | WB, T2, T3, T4 }, R, 0, EPT12_MISCONFIG },
+	{ "the last address bit there is", { 0, BIT_ULL(39) | RWX | WB, T2, T3, T4 }, R, 0, EPT12_OK, BIT_ULL(39) | 0xabc, 1 },
+	{ "address of a table beyond MAXPHYADDR", { 0, 0, T2, T3 | BIT_ULL(45), T4 }, R, 0, EPT12_MISCONFIG },
+	{ "bits 63:52 and 11 are ignored", { 0, P4K | RWX | WB | GENMASK_ULL(63, 52) | BIT(11), T2 | BIT_ULL(63), T3, T4 }, R, 0,
+	  EPT12_OK, P4K | 0xabc, 1 },
+	/* tables in a hole */
+	{ "PDPT where there is no memory", { 0, 0, 0, 0, 0x800000 | RWX }, R, 0, EPT12_FAULT },
+	{ "page table where there is no memory", { 0, 0, 0x800000 | RWX, T3, T4 }, R, 0, EPT12_FAULT },
+};
+
+/* L1's memory: the entry at each level, at the index that L2_GPA selects. */
+struct mem {
+	u64 e[5];
+	int writes;
+	int races;	/* how often set_bits finds the entry changed */
+};
+
+static u64 *mem_at(struct mem *m, u64 gpa)
+{
+	int level;
+
+	for (level = 1; level <= 4; level++)
+		if (gpa == TABLE(level) + ept_index(L2_GPA, level) * 8)
+			return &m->e[level];
+	return NULL;
+}
+
+static int mem_read(void *ctx, u64 gpa, u64 *entry)
+{
+	u64 *p = mem_at(ctx, gpa);
+
+	if (!p)
+		return -EFAULT;
+	*entry = *p;
+	return 0;
+}
+
+static int mem_set_bits(void *ctx, u64 gpa, u64 old, u64 bits)
+{
+	struct mem *m = ctx;
+	u64 *p = mem_at(m, gpa);
+
+	if (!p)
+		return -EFAULT;
+	if (m->races) {
+		m->races--;
+		return 1;
+	}
+	if (*p != old)
+		return 1;
+	*p |= bits;
+	m->writes++;
+	return 0;
+}
+
+static const struct ept12_ops ops = { mem_read, mem_set_bits };
+
+static struct ept12_cfg cfg_of(int offer)
+{
+	return (struct ept12_cfg) {
+		.eptp = TABLE(4) | EPTP_WB | EPTP_WALK4 | (offer & AD ? EPTP_AD : 0),
+		.maxphyaddr = 40,
+		.exec_only = offer & EXEC_ONLY,
+		.huge_2m = !(offer & NO_2M),
+		.huge_1g = !(offer & NO_1G),
+		.mode_based_exec = offer & MBEC,
+	};
+}
+
+static void ept12_rules(struct kunit *test)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct row *row = &rows[i];
+		struct ept12_cfg cfg = cfg_of(row->offer);
+		struct ept12_result out;
+		struct mem m = {};
+		enum ept12_verdict v;
+
+		memcpy(m.e, row->e, sizeof(m.e));
+		v = ept12_walk(&cfg, &ops, &m, L2_GPA, row->access, &out);
+		KUNIT_EXPECT_EQ_MSG(test, (int)v, (int)row->verdict, "%s", row->name);
+		KUNIT_EXPECT_EQ_MSG(test, m.writes, 0, "%s", row->name);
+		if (v == EPT12_OK) {
+			KUNIT_EXPECT_EQ_MSG(test, out.gpa, row->want, "%s", row->name);
+			KUNIT_EXPECT_EQ_MSG(test, out.level, row->level, "%s", row->name);
+			KUNIT_EXPECT_TRUE_MSG(test, out.dirty, "%s", row->name);
+		} else if (v == EPT12_VIOLATION) {
+			KUNIT_EXPECT_EQ_MSG(test, out.qual, row->want, "%s", row->name);
+		}
+	}
+}
+
+static void ept12_beyond_48_bits(struct kunit *test)
+{
+	struct mem m = { .e = { 0, P4K | RWX | WB, T2, T3, T4 } };
+	struct ept12_cfg cfg = cfg_of(0);
+	struct ept12_result out;
+
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA | BIT_ULL(48), R, &out), (int)EPT12_VIOLATION);
+	KUNIT_EXPECT_EQ(test, out.qual, 0ULL);
+}
+
+static void ept12_leaf_facts(struct kunit *test)
+{
+	struct mem m = { .e = { 0, P4K | R | W | TYPE(4) | EPT_IPAT, T2, T3, T4 } };
+	struct ept12_cfg cfg = cfg_of(0);
+	struct ept12_result out;
+
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, out.rights, R | W);
+	KUNIT_EXPECT_EQ(test, (int)out.memtype, 4);
+	KUNIT_EXPECT_TRUE(test, out.ipat);
+}
+
+/* SDM 3C 29.3.5, each step of a page's life. */
+static void ept12_accessed_dirty(struct kunit *test)
+{
+	struct mem m = { .e = { 0, P4K | RWX | WB, T2, T3, T4 } };
+	struct ept12_cfg cfg = cfg_of(AD);
+	struct ept12_result out;
+
+	/* L0's own look, without access, leaves nothing. */
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, 0, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, m.writes, 0);
+	KUNIT_EXPECT_FALSE(test, out.dirty);
+
+	/* A read sets the accessed flag at all four levels. */
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, m.writes, 4);
+	KUNIT_EXPECT_EQ(test, m.e[4], T4 | A);
+	KUNIT_EXPECT_EQ(test, m.e[1], P4K | RWX | WB | A);
+	KUNIT_EXPECT_FALSE(test, out.dirty);
+
+	/* A second one has nothing to do. */
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, m.writes, 4);
+
+	/* A write sets the dirty flag, in the leaf only. */
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, W, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, m.writes, 5);
+	KUNIT_EXPECT_EQ(test, m.e[2], T2 | A);
+	KUNIT_EXPECT_EQ(test, m.e[1], P4K | RWX | WB | A | D);
+	KUNIT_EXPECT_TRUE(test, out.dirty);
+}
+
+static void ept12_flags_need_a_right(struct kunit *test)
+{
+	struct mem m = { .e = { 0, P4K | R | WB, T2, T3, T4 } };
+	struct ept12_cfg cfg = cfg_of(AD);
+	struct ept12_result out;
+
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R | W, &out), (int)EPT12_VIOLATION);
+	KUNIT_EXPECT_EQ(test, m.writes, 0);
+}
+
+static void ept12_races(struct kunit *test)
+{
+	struct mem m = { .e = { 0, P4K | RWX | WB, T2, T3, T4 }, .races = 3 };
+	struct ept12_cfg cfg = cfg_of(AD);
+	struct ept12_result out;
+
+	/* Entries that change are read again, but not for ever. */
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, W, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, m.races, 0);
+	KUNIT_EXPECT_EQ(test, m.e[1], P4K | RWX | WB | A | D);
+	m.e[1] = P4K | RWX | WB;
+	m.races = INT_MAX;
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, W, &out), (int)EPT12_FAULT);
+}
+
+/* EPT12's leaf, EPT01's leaf, and what EPT02 gets. */
+static const struct compose_row {
+	const char *name;
+	u64 rights12;
+	int level12;
+	u8 type;
+	bool ipat, dirty;
+	u64 hpa, rights01;
+	int level01;
+	u64 want;	/* 0: no leaf */
+	int level;
+} compose_rows[] = {
+	{ "both all", RWX, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | RWX | WB | A | D, 1 },
+	{ "smaller of 2 MiB and 4 KiB", RWX, 2, 6, false, true, 0x205000, RWX, 1, 0x205000 | RWX | WB | A | D, 1 },
+	{ "smaller of 4 KiB and 2 MiB", RWX, 1, 6, false, true, 0x205000, RWX, 2, 0x205000 | RWX | WB | A | D, 1 },
+	{ "2 MiB by both", RWX, 2, 6, false, true, 0x205000, RWX, 2, 0x200000 | RWX | WB | PS | A | D, 2 },
+	{ "2 MiB in 1 GiB", RWX, 2, 6, false, true, 0x40205000, RWX, 3, 0x40200000 | RWX | WB | PS | A | D, 2 },
+	{ "1 GiB by both", RWX, 3, 6, false, true, 0x40205000, RWX, 3, 0x40000000 | RWX | WB | PS | A | D, 3 },
+	{ "EPT12 forbids writes", R | X, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | R | X | WB | A, 1 },
+	{ "EPT01 forbids writes", RWX, 1, 6, false, true, 0x5000, R | X, 1, 0x5000 | R | X | WB | A, 1 },
+	{ "not dirty yet", RWX, 1, 6, false, false, 0x5000, RWX, 1, 0x5000 | R | X | WB | A, 1 },
+	{ "execute-only", X, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | X | WB | A, 1 },
+	{ "type and IPAT are L1's", RWX, 1, 0, true, true, 0x5000, RWX, 1, 0x5000 | RWX | EPT_IPAT | A | D, 1 },
+	{ "user execute is not passed on", R | XU, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | R | WB | A, 1 },
+	{ "nothing left", XU, 1, 6, false, true, 0x5000, RWX, 1, 0, 0 },
+};
+
+static void ept02_compositions(struct kunit *test)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(compose_rows); i++) {
+		const struct compose_row *row = &compose_rows[i];
+		struct ept12_result outer = {
+			.rights = row->rights12, .level = row->level12, .memtype = row->type,
+			.ipat = row->ipat, .dirty = row->dirty,
+		};
+		struct ept01_leaf inner = { row->hpa, row->rights01, row->level01 };
+		int level = 0;
+
+		KUNIT_EXPECT_EQ_MSG(test, ept02_compose(&outer, &inner, &level), row->want, "%s", row->name);
+		KUNIT_EXPECT_EQ_MSG(test, level, row->level, "%s", row->name);
+	}
+}
+
+static void ept_geometry(struct kunit *test)
+{
+	u64 gpa = (1ULL << 39) * 5 + (1ULL << 30) * 6 + (1ULL << 21) * 7 + (1ULL << 12) * 8 + 9;
+
+	KUNIT_EXPECT_EQ(test, ept_index(gpa, 4), 5U);
+	KUNIT_EXPECT_EQ(test, ept_index(gpa, 3), 6U);
+	KUNIT_EXPECT_EQ(test, ept_index(gpa, 2), 7U);
+	KUNIT_EXPECT_EQ(test, ept_index(gpa, 1), 8U);
+	KUNIT_EXPECT_EQ(test, ept_frames(1), 1ULL);
+	KUNIT_EXPECT_EQ(test, ept_frames(3), 512ULL * 512);
+	KUNIT_EXPECT_EQ(test, ept_offset_mask(2), (2ULL << 20) - 1);
+	KUNIT_EXPECT_TRUE(test, ept_is_leaf(RWX, 1));
+	KUNIT_EXPECT_TRUE(test, ept_is_leaf(RWX | PS, 3));
+	KUNIT_EXPECT_FALSE(test, ept_is_leaf(RWX, 2));
+	KUNIT_EXPECT_FALSE(test, ept_is_leaf(RWX | PS, 4));
+	KUNIT_EXPECT_EQ(test, ept_leaf_page(ept_make_leaf(P2M, 2, RWX, EPT_WB, false), 2, gpa), P2M | 8 << 12);
+}
+
+/* Each piece of a split leaf maps what the whole one did there, with the same rights, type and flags. */
+static void ept_splitting(struct kunit *test)
+{
+	static const u64 flags = R | X | WB | EPT_IPAT | A | D | EPT_SOFT;
+	u64 leaf1g = P1G | flags | PS;
+	u64 leaf2m = ept_split_entry(leaf1g, 3, 17);
+	u64 leaf4k = ept_split_entry(leaf2m, 2, 511);
+
+	KUNIT_EXPECT_EQ(test, leaf2m, (P1G + 17 * (2ULL << 20)) | flags | PS);
+	KUNIT_EXPECT_EQ(test, leaf4k, (P1G + 17 * (2ULL << 20) + 511 * 4096ULL) | flags);
+	KUNIT_EXPECT_EQ(test, ept_split_entry(leaf1g, 3, 0), leaf1g);
+	KUNIT_EXPECT_TRUE(test, ept_is_leaf(leaf2m, 2));
+}
+
+static const struct fit_row {
+	const char *name;
+	u64 gfn, base, npages, hva;
+	int level, want;
+} fit_rows[] = {
+	{ "aligned, whole", 0x300, 0x200, 0x400, 0x7f0000000000, 2, 2 },
+	{ "host has small pages", 0x300, 0x200, 0x400, 0x7f0000000000, 1, 1 },
+	{ "user address not aligned alike", 0x300, 0x200, 0x400, 0x7f0000001000, 2, 1 },
+	{ "both off by the same", 0x400, 0x201, 0x5ff, 0x7f0000001000, 2, 2 },
+	{ "leaf begins before the slot", 0x300, 0x201, 0x5ff, 0x7f0000001000, 2, 1 },
+	{ "leaf ends after the slot", 0x300, 0x200, 0x1ff, 0x7f0000000000, 2, 1 },
+	{ "leaf is the slot", 0x200, 0x200, 0x200, 0x7f0000000000, 2, 2 },
+	{ "1 GiB", 0x40000, 0x40000, 0x40000, 0x7f0040000000, 3, 3 },
+	{ "1 GiB falls to 2 MiB", 0x40000, 0x40000, 0x40000, 0x7f0040200000, 3, 2 },
+	{ "1 GiB falls to 4 KiB", 0x40000, 0x40000, 0x40000, 0x7f0040201000, 3, 1 },
+	{ "1 GiB cut short", 0x40000, 0x40000, 0x3ffff, 0x7f0040000000, 3, 2 },
+	{ "slot at 0", 0, 0, 0x200, 0x7f0000000000, 3, 2 },
+};
+
+static void ept_fitting(struct kunit *test)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(fit_rows); i++) {
+		const struct fit_row *r = &fit_rows[i];
+
+		KUNIT_EXPECT_EQ_MSG(test, ept_fit_level(r->gfn, r->base, r->npages, r->hva, r->level), r->want,
+				    "%s", r->name);
+	}
+}
+
+static struct kunit_case ept12_cases[] = {
+	KUNIT_CASE(ept12_rules),
+	KUNIT_CASE(ept12_beyond_48_bits),
+	KUNIT_CASE(ept12_leaf_facts),
+	KUNIT_CASE(ept12_accessed_dirty),
+	KUNIT_CASE(ept12_flags_need_a_right),
+	KUNIT_CASE(ept12_races),
+	KUNIT_CASE(ept02_compositions),
+	KUNIT_CASE(ept_geometry),
+	KUNIT_CASE(ept_splitting),
+	KUNIT_CASE(ept_fitting),
+	{}
+};
+
+static struct kunit_suite ept12_suite = {
+	.name = "droste-ept",
+	.test_cases = ept12_cases,
+};
+kunit_test_suites(&ept12_suite);
