@@ -55,4 +55,14 @@ typedef struct syscore_ops *compat_syscore;
 #include <trace/events/ipi.h>
 #endif
 
+/* From 6.13 on a timer gets its function when it is set up. Macros: whoever has no timer needs no hrtimer.h. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#define compat_hrtimer_setup(t, fn, clock, mode)	hrtimer_setup(t, fn, clock, mode)
+#else
+#define compat_hrtimer_setup(t, fn, clock, mode)	do {	\
+		hrtimer_init(t, clock, mode);			\
+		(t)->function = (fn);				\
+	} while (0)
+#endif
+
 #endif

@@ -276,11 +276,9 @@ static int do_requests(struct vcpu *vcpu)
 	if (req & BIT(REQ_UNPIN))
 		nested_unpin(vcpu);
 	preempt_disable();
-	if (req & (BIT(REQ_EPT01_FLUSH) | BIT(REQ_EPT01_FLUSH_LOCAL)))
-		vmx_invept_single(vcpu->vm->ept01.eptp);
 	if (req & BIT(REQ_EPT01_FLUSH))
-		ept02_invalidate_all(vcpu);
-	else if (req & BIT(REQ_EPT01_FLUSH_LOCAL))
+		ept01_flush(vcpu);
+	if (req & BIT(REQ_EPT01_FLUSH_LOCAL))
 		vmx_invept_all();
 	if (req & BIT(REQ_TLB_FLUSH_GUEST)) {
 		vmx_invvpid_single(vcpu->vpid01);
