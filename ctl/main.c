@@ -7,6 +7,7 @@
 #include "outcome.h"
 #include "run.h"
 #include "say.h"
+#include "whoami.h"
 
 static int cmd_help(int argc, char **argv);
 
@@ -17,6 +18,7 @@ static const struct {
 } commands[] = {
 	{ "run",  cmd_run,  "boot a Linux kernel in a virtual machine" },
 	{ "info", cmd_info, "show what the processor has and what a guest is offered" },
+	{ "whoami", cmd_whoami, "one line about this level: kernel, hypervisor, VMX" },
 	{ "help", cmd_help, "this text" },
 };
 

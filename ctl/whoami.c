@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+/* "drostectl whoami": which kernel runs here and on what, as this level sees it. */
+#include "whoami.h"
+
+#include <cpuid.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* CPUID leaf 0x40000000 is where hypervisors name themselves, if leaf 1 says that there is one. */
+static void hypervisor_name(char name[13])
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	__cpuid(1, eax, ebx, ecx, edx);
+	if (!(ecx >> 31)) {
+		strcpy(name, "none");
+		return;
+	}
+	__cpuid(0x40000000, eax, ebx, ecx, edx);
+	memcpy(name, &ebx, 4);
+	memcpy(name + 4, &ecx, 4);
+	memcpy(name + 8, &edx, 4);
+	name[12] = '\0';
+}
+
+static const char *vmx_state(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	__cpuid(1, eax, ebx, ecx, edx);
+	return ecx & (1U << 5) ? "yes" : "no";
+}
+
+static void processor_name(char name[49])
+{
+	unsigned int regs[12], i;
+
+	for (i = 0; i < 3; i++)
+		__cpuid(0x80000002 + i, regs[4 * i], regs[4 * i + 1],
+			regs[4 * i + 2], regs[4 * i + 3]);
+	memcpy(name, regs, 48);
+	name[48] = '\0';
+}
+
+int cmd_whoami(int argc, char **argv)
+{
+	const char *label = argc > 1 ? argv[1] : "here";
+	char hypervisor[13], processor[49];
+	struct utsname u;
+
+	hypervisor_name(hypervisor);
+	processor_name(processor);
+	uname(&u);
+	printf("%s: %s %s, %ld CPU(s), hypervisor signature \"%s\", VMX offered: %s, processor \"%s\"\n",
+	       label, u.sysname, u.release, sysconf(_SC_NPROCESSORS_ONLN),
+	       hypervisor, vmx_state(), processor + strspn(processor, " "));
+	return 0;
+}
