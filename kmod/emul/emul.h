@@ -11,7 +11,9 @@ struct vcpu;
 enum emul_result {
 	EMUL_DONE,	/* executed: registers, flags, RIP and memory are as after it (or after one REP iteration batch; RIP unchanged then) */
 	EMUL_FAULT,	/* it raised emul_ctx.fault; nothing else changed (REP: registers show the finished iterations) */
-	EMUL_EXIT,	/* user space must do MMIO or port I/O first; call emul_continue() after */
+	EMUL_EXIT,	/* user space must do MMIO or port I/O first; then the instruction starts over */
+	EMUL_RETRY,	/* nothing changed; let the processor run the instruction (again) */
+	EMUL_ERROR,	/* user memory could not be had: KVM_RUN fails */
 	EMUL_UNKNOWN,	/* not an instruction this emulator knows: internal error, with the bytes */
 };
 

@@ -1,0 +1,815 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Execution of one instruction: operands, segmentation, the general instructions, REP. Pure. */
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "emul/exec.h"
+
+u64 emul_size_mask(u32 bytes)
+{
+	return bytes >= 8 ? ~0ULL : (1ULL << (8 * bytes)) - 1;
+}
+
+int emul_raise(struct emul_ctx *ctx, u8 vector)
+{
+	ctx->fault = (struct emul_fault){ .vector = vector };
+	return EMUL_FAULT;
+}
+
+int emul_raise_err(struct emul_ctx *ctx, u8 vector, u32 error_code)
+{
+	ctx->fault = (struct emul_fault){ .vector = vector, .has_error = true, .error_code = error_code };
+	return EMUL_FAULT;
+}
+
+/* --- addresses --- */
+
+static bool canonical(const struct emul_ctx *ctx, u64 la)
+{
+	u32 shift = 64 - ctx->la_bits;
+
+	return (u64)((s64)(la << shift) >> shift) == la;
+}
+
+static bool protected_mode(const struct emul_ctx *ctx)
+{
+	return (ctx->cr0 & EMUL_CR0_PE) && !(ctx->rflags & FL_VM);
+}
+
+/* Offsets a segment allows (SDM 3A 5.3): an expand-down data segment allows what is above its limit. */
+static bool within_limit(const struct emul_seg *s, u64 ea, u32 size)
+{
+	u64 last = ea + size - 1;
+
+	if ((s->type & 0xc) == 0x4)
+		return ea > s->limit && last <= (s->db ? 0xffffffffULL : 0xffffULL);
+	return last <= s->limit;
+}
+
+static bool type_allows(const struct emul_seg *s, bool write)
+{
+	bool code = s->type & 8, rw = s->type & 2;
+
+	if (write)
+		return !code && rw;
+	return !code || rw;
+}
+
+/* Logical to linear (SDM 3A 3.4, 5.3, 5.5; 64-bit mode: 3.2.4, 5.3.1). */
+int emul_linear(struct emul_ctx *ctx, u8 seg, u64 ea, u32 size, bool write, u64 *la)
+{
+	const struct emul_seg *s = &ctx->seg[seg];
+	u8 vector = seg == SREG_SS ? VEC_SS : VEC_GP;
+
+	if (ctx->mode == MODE_64) {
+		*la = ea + (seg >= SREG_FS ? s->base : 0);
+		if (!canonical(ctx, *la) || !canonical(ctx, *la + size - 1))
+			return emul_raise_err(ctx, vector, 0);
+		return EMUL_DONE;
+	}
+	if (s->unusable || (protected_mode(ctx) && !type_allows(s, write)) || !within_limit(s, ea, size))
+		return emul_raise_err(ctx, vector, 0);
+	*la = (u32)(s->base + ea);
+	return EMUL_DONE;
+}
+
+/* Alignment checking (SDM 3A 6.15, #AC). */
+int emul_check_alignment(struct emul_ctx *ctx, u64 la, u32 size)
+{
+	if (ctx->cpl != 3 || !(ctx->cr0 & EMUL_CR0_AM) || !(ctx->rflags & FL_AC))
+		return EMUL_DONE;
+	/* 16-byte operands are pairs of 8 bytes here; vectors check on their own. */
+	if (la & (min(size, 8U) - 1))
+		return emul_raise_err(ctx, VEC_AC, 0);
+	return EMUL_DONE;
+}
+
+int emul_mem_read(struct emul_ctx *ctx, u8 seg, u64 ea, void *data, u32 size, bool rmw)
+{
+	u64 la;
+	int r = emul_linear(ctx, seg, ea, size, rmw, &la);
+
+	if (r == EMUL_DONE)
+		r = emul_check_alignment(ctx, la, size);
+	return r == EMUL_DONE ? ctx->ops->read(ctx, la, data, size, rmw) : r;
+}
+
+int emul_mem_write(struct emul_ctx *ctx, u8 seg, u64 ea, const void *data, u32 size)
+{
+	u64 la;
+	int r = emul_linear(ctx, seg, ea, size, true, &la);
+
+	if (r == EMUL_DONE)
+		r = emul_check_alignment(ctx, la, size);
+	return r == EMUL_DONE ? ctx->ops->write(ctx, la, data, size) : r;
+}
+
+int emul_fetch_linear(struct emul_ctx *ctx, u64 rip, u32 *len, u64 *la)
+{
+	const struct emul_seg *cs = &ctx->seg[SREG_CS];
+
+	if (ctx->mode == MODE_64) {
+		*la = rip;
+		if (!canonical(ctx, rip))
+			return emul_raise_err(ctx, VEC_GP, 0);
+		return EMUL_DONE;
+	}
+	rip = (u32)rip;
+	if (rip > cs->limit)
+		return emul_raise_err(ctx, VEC_GP, 0);
+	*len = min_t(u64, *len, (u64)cs->limit - rip + 1);
+	*la = (u32)(cs->base + rip);
+	return EMUL_DONE;
+}
+
+u64 emul_effective_address(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u64 ea = insn->disp;
+
+	if (insn->rip_rel)
+		ea += ctx->rip + insn->len;
+	if (insn->base >= 0)
+		ea += ctx->gpr[insn->base];
+	if (insn->index >= 0)
+		ea += ctx->gpr[insn->index] << insn->scale;
+	return ea & emul_size_mask(insn->ad_bytes);
+}
+
+/* --- registers --- */
+
+/* Without REX, byte registers 4 to 7 are AH, CH, DH, BH (SDM 2A 2.2.1.2). */
+static bool is_high_byte(const struct emul_ctx *ctx, u8 reg, u32 bytes)
+{
+	return bytes == 1 && !ctx->insn.rex && reg >= 4 && reg < 8;
+}
+
+static u64 read_reg(const struct emul_ctx *ctx, u8 reg, u32 bytes)
+{
+	if (is_high_byte(ctx, reg, bytes))
+		return (ctx->gpr[reg - 4] >> 8) & 0xff;
+	return ctx->gpr[reg] & emul_size_mask(bytes);
+}
+
+void emul_write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val)
+{
+	u64 mask = emul_size_mask(bytes);
+
+	/* A 32-bit result clears the upper half (SDM 1 3.4.1.1). */
+	if (bytes == 4)
+		ctx->gpr[reg] = (u32)val;
+	else
+		ctx->gpr[reg] = (ctx->gpr[reg] & ~mask) | (val & mask);
+}
+
+static void write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val)
+{
+	if (is_high_byte(ctx, reg, bytes))
+		ctx->gpr[reg - 4] = (ctx->gpr[reg - 4] & ~0xff00ULL) | (val & 0xff) << 8;
+	else
+		emul_write_reg(ctx, reg, bytes, val);
+}
+
+/* --- operands --- */
+
+struct operand {
+	bool mem;
+	u8 reg;		/* !mem */
+	u32 bytes;
+	u64 ea;		/* mem */
+	u64 val;	/* once loaded, zero-extended */
+};
+
+static void find_operand(struct emul_ctx *ctx, u8 opd, u32 bytes, struct operand *out)
+{
+	const struct emul_insn *insn = &ctx->insn;
+
+	*out = (struct operand){ .bytes = bytes };
+	switch (opd) {
+	case OPD_RM:
+		out->mem = insn->mem;
+		out->reg = insn->rm;
+		if (out->mem)
+			out->ea = emul_effective_address(ctx);
+		break;
+	case OPD_REG:
+		out->reg = insn->reg;
+		break;
+	case OPD_OPREG:
+		out->reg = (insn->opcode & 7) | (insn->rex & 1 ? 8 : 0);
+		break;
+	case OPD_MOFFS:
+		out->mem = true;
+		out->ea = insn->disp;
+		break;
+	default:
+		out->reg = GPR_AX;
+		break;
+	}
+}
+
+static int load(struct emul_ctx *ctx, struct operand *o, bool rmw)
+{
+	o->val = 0;
+	if (o->mem)
+		return emul_mem_read(ctx, ctx->insn.seg, o->ea, &o->val, o->bytes, rmw);
+	o->val = read_reg(ctx, o->reg, o->bytes);
+	return EMUL_DONE;
+}
+
+static int store(struct emul_ctx *ctx, const struct operand *o, u64 val)
+{
+	if (o->mem)
+		return emul_mem_write(ctx, ctx->insn.seg, o->ea, &val, o->bytes);
+	write_reg(ctx, o->reg, o->bytes, val);
+	return EMUL_DONE;
+}
+
+static int locked_store(struct emul_ctx *ctx, u64 ea, const void *old, const void *new, u32 size)
+{
+	u64 la;
+	int r = emul_linear(ctx, ctx->insn.seg, ea, size, true, &la);
+
+	return r == EMUL_DONE ? ctx->ops->cmpxchg(ctx, la, old, new, size) : r;
+}
+
+/* Second half of a read-modify-write of @o, whose old value is o->val. */
+static int store_rmw(struct emul_ctx *ctx, const struct operand *o, u64 val, bool locked)
+{
+	if (o->mem && locked)
+		return locked_store(ctx, o->ea, &o->val, &val, o->bytes);
+	return store(ctx, o, val);
+}
+
+/* The source operand's value, loaded from wherever it is. */
+static int load_source(struct emul_ctx *ctx, u32 bytes, u64 *val)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	struct operand o;
+	int r;
+
+	switch (insn->src) {
+	case OPD_IMM:
+		*val = insn->imm & emul_size_mask(bytes);
+		return EMUL_DONE;
+	case OPD_ONE:
+		*val = 1;
+		return EMUL_DONE;
+	case OPD_CL:
+		*val = ctx->gpr[GPR_CX] & 0xff;
+		return EMUL_DONE;
+	}
+	find_operand(ctx, insn->src, bytes, &o);
+	r = load(ctx, &o, false);
+	*val = o.val;
+	return r;
+}
+
+/* --- instructions --- */
+
+static int exec_alu(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	bool keeps = insn->op != OP_CMP && insn->op != OP_TEST;
+	struct operand dst;
+	u64 src, val;
+	int r;
+
+	r = load_source(ctx, insn->op_bytes, &src);
+	if (r != EMUL_DONE)
+		return r;
+	find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	r = load(ctx, &dst, keeps);
+	if (r != EMUL_DONE)
+		return r;
+	val = alu_binary(insn->op, dst.val, src, insn->op_bytes, &ctx->rflags);
+	return keeps ? store_rmw(ctx, &dst, val, insn->lock) : EMUL_DONE;
+}
+
+static int exec_unary(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	struct operand dst;
+	u64 count, val;
+	int r;
+
+	find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	r = load(ctx, &dst, true);
+	if (r != EMUL_DONE)
+		return r;
+	if (insn->op >= OP_ROL && insn->op <= OP_SAR) {
+		r = load_source(ctx, 1, &count);
+		if (r != EMUL_DONE)
+			return r;
+		val = alu_shift(insn->op, dst.val, count, insn->op_bytes, &ctx->rflags);
+	} else {
+		val = alu_unary(insn->op, dst.val, insn->op_bytes, &ctx->rflags);
+	}
+	return store_rmw(ctx, &dst, val, insn->lock);
+}
+
+static int exec_shift_double(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u32 count = insn->flags & IF_IMM8 ? insn->imm & 0xff : ctx->gpr[GPR_CX] & 0xff;
+	struct operand dst;
+	u64 val;
+	int r;
+
+	find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	r = load(ctx, &dst, true);
+	if (r != EMUL_DONE)
+		return r;
+	val = alu_shift_double(insn->op == OP_SHLD, dst.val, read_reg(ctx, insn->reg, insn->op_bytes), count,
+			       insn->op_bytes, &ctx->rflags);
+	return store(ctx, &dst, val);
+}
+
+/* MOV, MOVZX, MOVSX, MOVSXD, MOVNTI, MOVBE, CMOVcc. */
+static int exec_mov(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u32 bytes = insn->op_bytes, shift;
+	struct operand dst;
+	u64 val;
+	int r;
+
+	if (insn->flags & IF_SRC8)
+		bytes = 1;
+	else if (insn->flags & IF_SRC16)
+		bytes = 2;
+	else if (insn->flags & IF_SRC32)
+		bytes = min(4U, bytes);
+	r = load_source(ctx, bytes, &val);
+	if (r != EMUL_DONE)
+		return r;
+	find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	if (insn->op == OP_MOVSX) {
+		shift = 64 - 8 * bytes;
+		val = (s64)(val << shift) >> shift;
+	} else if (insn->op == OP_MOVBE) {
+		val = __builtin_bswap64(val) >> (64 - 8 * bytes);
+	} else if (insn->op == OP_CMOV && !alu_condition(insn->opcode, ctx->rflags)) {
+		/* The source was read for its faults; a 32-bit destination is zero-extended all the same. */
+		val = read_reg(ctx, dst.reg, dst.bytes);
+	}
+	return store(ctx, &dst, val);
+}
+
+static int exec_movseg(struct emul_ctx *ctx)
+{
+	struct operand dst;
+
+	/* To memory it is 16 bits whatever the operand size (SDM 2B, MOV). */
+	find_operand(ctx, OPD_RM, ctx->insn.mem ? 2 : ctx->insn.op_bytes, &dst);
+	return store(ctx, &dst, ctx->seg[ctx->insn.reg & 7].sel);
+}
+
+static int exec_setcc(struct emul_ctx *ctx)
+{
+	struct operand dst;
+
+	find_operand(ctx, OPD_RM, 1, &dst);
+	return store(ctx, &dst, alu_condition(ctx->insn.opcode, ctx->rflags));
+}
+
+/* XCHG (locked with memory, with or without the prefix) and XADD. */
+static int exec_exchange(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	struct operand dst;
+	u64 reg = read_reg(ctx, insn->reg, insn->op_bytes), val = reg;
+	int r;
+
+	find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
+	r = load(ctx, &dst, true);
+	if (r != EMUL_DONE)
+		return r;
+	if (insn->op == OP_XADD)
+		val = alu_binary(OP_ADD, dst.val, reg, insn->op_bytes, &ctx->rflags);
+	/* XADD r, r with the same register leaves the sum: the destination is written last. */
+	write_reg(ctx, insn->reg, insn->op_bytes, dst.val);
+	return store_rmw(ctx, &dst, val, insn->lock || insn->op == OP_XCHG);
+}
+
+static int exec_cmpxchg(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u64 acc = ctx->gpr[GPR_AX] & emul_size_mask(insn->op_bytes), val;
+	struct operand dst;
+	int r;
+
+	find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
+	r = load(ctx, &dst, true);
+	if (r != EMUL_DONE)
+		return r;
+	alu_binary(OP_CMP, acc, dst.val, insn->op_bytes, &ctx->rflags);
+	/* Memory is written in any case, with what it held when the comparison failed (SDM 2A, CMPXCHG). */
+	val = dst.val;
+	if (ctx->rflags & FL_ZF)
+		val = read_reg(ctx, insn->reg, insn->op_bytes);
+	else
+		emul_write_reg(ctx, GPR_AX, insn->op_bytes, dst.val);
+	if (dst.mem || (ctx->rflags & FL_ZF))
+		return store_rmw(ctx, &dst, val, insn->lock);
+	return EMUL_DONE;
+}
+
+static int exec_cmpxchg8b(struct emul_ctx *ctx)
+{
+	u32 half = ctx->insn.op_bytes == 8 ? 8 : 4;
+	u64 ea = emul_effective_address(ctx), la, mask = emul_size_mask(half);
+	u64 old[2] = { 0 }, new[2];
+	u8 mem[16], out[16];
+	int r;
+
+	r = emul_linear(ctx, ctx->insn.seg, ea, 2 * half, true, &la);
+	if (r != EMUL_DONE)
+		return r;
+	/* CMPXCHG16B wants alignment (SDM 2A, CMPXCHG8B/CMPXCHG16B). */
+	if (half == 8 && (la & 15))
+		return emul_raise_err(ctx, VEC_GP, 0);
+	r = emul_mem_read(ctx, ctx->insn.seg, ea, mem, 2 * half, true);
+	if (r != EMUL_DONE)
+		return r;
+	memcpy(&old[0], mem, half);
+	memcpy(&old[1], mem + half, half);
+	memcpy(new, old, sizeof(new));
+	if (old[0] == (ctx->gpr[GPR_AX] & mask) && old[1] == (ctx->gpr[GPR_DX] & mask)) {
+		ctx->rflags |= FL_ZF;
+		new[0] = ctx->gpr[GPR_BX];
+		new[1] = ctx->gpr[GPR_CX];
+	} else {
+		ctx->rflags &= ~FL_ZF;
+		emul_write_reg(ctx, GPR_AX, half, old[0]);
+		emul_write_reg(ctx, GPR_DX, half, old[1]);
+	}
+	memcpy(out, &new[0], half);
+	memcpy(out + half, &new[1], half);
+	if (ctx->insn.lock)
+		return locked_store(ctx, ea, mem, out, 2 * half);
+	return emul_mem_write(ctx, ctx->insn.seg, ea, out, 2 * half);
+}
+
+static int exec_bit(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u32 bits = 8 * insn->op_bytes, shift = 64 - bits;
+	struct operand dst;
+	u64 index, bit, val;
+	s64 offset;
+	int r;
+
+	find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
+	if (insn->src == OPD_IMM) {
+		index = insn->imm;
+	} else {
+		index = read_reg(ctx, insn->reg, insn->op_bytes);
+		/* A register's bit offset reaches beyond the operand, both ways (SDM 2A, BT; 1 3.1.1.9). */
+		offset = (s64)(index << shift) >> shift;
+		offset = (offset & ~(s64)(bits - 1)) / 8;
+		dst.ea = (dst.ea + offset) & emul_size_mask(insn->ad_bytes);
+	}
+	bit = 1ULL << (index & (bits - 1));
+	r = load(ctx, &dst, insn->op != OP_BT);
+	if (r != EMUL_DONE)
+		return r;
+	ctx->rflags = (ctx->rflags & ~FL_CF) | (dst.val & bit ? FL_CF : 0);
+	switch (insn->op) {
+	case OP_BTS:
+		val = dst.val | bit;
+		break;
+	case OP_BTR:
+		val = dst.val & ~bit;
+		break;
+	case OP_BTC:
+		val = dst.val ^ bit;
+		break;
+	default:
+		return EMUL_DONE;
+	}
+	return store_rmw(ctx, &dst, val, insn->lock);
+}
+
+static int exec_bit_scan(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u64 src, val;
+	int r;
+
+	r = load_source(ctx, insn->op_bytes, &src);
+	if (r != EMUL_DONE)
+		return r;
+	/* With a source of 0 the destination keeps its value, and ZF tells (SDM 2A, BSF). */
+	if (!src) {
+		ctx->rflags |= FL_ZF;
+		return EMUL_DONE;
+	}
+	ctx->rflags &= ~FL_ZF;
+	val = insn->op == OP_BSF ? __builtin_ctzll(src) : 63 - __builtin_clzll(src);
+	emul_write_reg(ctx, insn->reg, insn->op_bytes, val);
+	return EMUL_DONE;
+}
+
+/* MUL, IMUL, DIV, IDIV with the accumulator: AX, or rDX:rAX. */
+static int exec_mul_div(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	bool is_signed = insn->op == OP_IMUL || insn->op == OP_IDIV;
+	u32 bytes = insn->op_bytes;
+	u64 mask = emul_size_mask(bytes), lo = ctx->gpr[GPR_AX] & mask, hi;
+	struct operand src;
+	int r;
+
+	find_operand(ctx, OPD_RM, bytes, &src);
+	r = load(ctx, &src, false);
+	if (r != EMUL_DONE)
+		return r;
+	if (insn->op == OP_MUL || insn->op == OP_IMUL) {
+		alu_mul(is_signed, lo, src.val, bytes, &lo, &hi, &ctx->rflags);
+	} else {
+		hi = (bytes == 1 ? ctx->gpr[GPR_AX] >> 8 : ctx->gpr[GPR_DX]) & mask;
+		if (!alu_div(is_signed, lo, hi, src.val, bytes, &lo, &hi))
+			return emul_raise(ctx, VEC_DE);
+	}
+	if (bytes == 1) {
+		emul_write_reg(ctx, GPR_AX, 2, hi << 8 | lo);
+	} else {
+		emul_write_reg(ctx, GPR_AX, bytes, lo);
+		emul_write_reg(ctx, GPR_DX, bytes, hi);
+	}
+	return EMUL_DONE;
+}
+
+/* IMUL with two operands, or with an immediate as the second factor. */
+static int exec_imul2(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u32 bytes = insn->op_bytes;
+	u64 a, b, lo, hi;
+	int r;
+
+	r = load_source(ctx, bytes, &a);
+	if (r != EMUL_DONE)
+		return r;
+	b = insn->flags & (IF_IMM8 | IF_IMMZ) ? insn->imm & emul_size_mask(bytes) : read_reg(ctx, insn->reg, bytes);
+	alu_mul(true, a, b, bytes, &lo, &hi, &ctx->rflags);
+	emul_write_reg(ctx, insn->reg, bytes, lo);
+	return EMUL_DONE;
+}
+
+/* --- stack and control flow --- */
+
+static u32 stack_bytes(const struct emul_ctx *ctx)
+{
+	if (ctx->mode == MODE_64)
+		return 8;
+	return ctx->seg[SREG_SS].db ? 4 : 2;
+}
+
+static int push(struct emul_ctx *ctx, u64 val, u32 bytes)
+{
+	u32 width = stack_bytes(ctx);
+	u64 sp = (ctx->gpr[GPR_SP] - bytes) & emul_size_mask(width);
+	int r = emul_mem_write(ctx, SREG_SS, sp, &val, bytes);
+
+	if (r == EMUL_DONE)
+		emul_write_reg(ctx, GPR_SP, width, sp);
+	return r;
+}
+
+static int pop(struct emul_ctx *ctx, u64 *val, u32 bytes, u32 release)
+{
+	u32 width = stack_bytes(ctx);
+	u64 sp = ctx->gpr[GPR_SP] & emul_size_mask(width);
+	int r;
+
+	*val = 0;
+	r = emul_mem_read(ctx, SREG_SS, sp, val, bytes, false);
+	if (r == EMUL_DONE)
+		emul_write_reg(ctx, GPR_SP, width, sp + bytes + release);
+	return r;
+}
+
+static int exec_push(struct emul_ctx *ctx)
+{
+	u64 val;
+	int r = load_source(ctx, ctx->insn.op_bytes, &val);
+
+	return r == EMUL_DONE ? push(ctx, val, ctx->insn.op_bytes) : r;
+}
+
+static int exec_pop(struct emul_ctx *ctx)
+{
+	struct operand dst;
+	u64 val;
+	int r = pop(ctx, &val, ctx->insn.op_bytes, 0);
+
+	if (r != EMUL_DONE)
+		return r;
+	/* An address that uses rSP uses it as incremented (SDM 2B, POP): look for it only now. */
+	find_operand(ctx, ctx->insn.dst, ctx->insn.op_bytes, &dst);
+	return store(ctx, &dst, val);
+}
+
+/* A branch target must be canonical or within CS (SDM 2A, CALL and JMP). */
+static int check_target(struct emul_ctx *ctx, u64 target)
+{
+	if (ctx->mode == MODE_64 ? !canonical(ctx, target) : target > ctx->seg[SREG_CS].limit)
+		return emul_raise_err(ctx, VEC_GP, 0);
+	return EMUL_DONE;
+}
+
+/* Near CALL, JMP and RET. RIP is set here; emul_exec() adds the length, so it is taken off. */
+static int exec_branch(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u32 bytes = insn->op_bytes;
+	u64 next = ctx->rip + insn->len, target;
+	int r;
+
+	if (insn->op == OP_RET) {
+		r = pop(ctx, &target, bytes, insn->imm);
+	} else if (insn->op == OP_CALLREL) {
+		target = (next + insn->imm) & emul_size_mask(bytes);
+		r = EMUL_DONE;
+	} else {
+		struct operand dst;
+
+		find_operand(ctx, OPD_RM, bytes, &dst);
+		r = load(ctx, &dst, false);
+		target = dst.val;
+	}
+	if (r == EMUL_DONE)
+		r = check_target(ctx, target);
+	if (r == EMUL_DONE && (insn->op == OP_CALL || insn->op == OP_CALLREL))
+		r = push(ctx, next & emul_size_mask(bytes), bytes);
+	if (r == EMUL_DONE)
+		ctx->rip = target - insn->len;
+	return r;
+}
+
+static int exec_clflush(struct emul_ctx *ctx)
+{
+	u32 len = 1;
+	u64 la;
+	int r = emul_linear(ctx, ctx->insn.seg, emul_effective_address(ctx), len, false, &la);
+
+	return r == EMUL_DONE ? ctx->ops->probe(ctx, la, &len, false) : r;
+}
+
+static int exec_one(struct emul_ctx *ctx)
+{
+	switch (ctx->insn.op) {
+	case OP_ADD ... OP_CMP:
+	case OP_TEST:
+		return exec_alu(ctx);
+	case OP_ROL ... OP_SAR:
+	case OP_NOT: case OP_NEG: case OP_INC: case OP_DEC:
+		return exec_unary(ctx);
+	case OP_BT ... OP_BTC:
+		return exec_bit(ctx);
+	case OP_MUL: case OP_IMUL: case OP_DIV: case OP_IDIV:
+		return exec_mul_div(ctx);
+	case OP_IMUL2:
+		return exec_imul2(ctx);
+	case OP_MOV: case OP_MOVZX: case OP_MOVSX: case OP_MOVBE: case OP_CMOV:
+		return exec_mov(ctx);
+	case OP_MOVSEG:
+		return exec_movseg(ctx);
+	case OP_XCHG: case OP_XADD:
+		return exec_exchange(ctx);
+	case OP_CMPXCHG:
+		return exec_cmpxchg(ctx);
+	case OP_CMPXCHG8B:
+		return exec_cmpxchg8b(ctx);
+	case OP_SETCC:
+		return exec_setcc(ctx);
+	case OP_SHLD: case OP_SHRD:
+		return exec_shift_double(ctx);
+	case OP_BSF: case OP_BSR:
+		return exec_bit_scan(ctx);
+	case OP_PUSH:
+		return exec_push(ctx);
+	case OP_POP:
+		return exec_pop(ctx);
+	case OP_CALL: case OP_CALLREL: case OP_JMP: case OP_RET:
+		return exec_branch(ctx);
+	case OP_HINT:
+		return EMUL_DONE;
+	case OP_CLFLUSH:
+		return exec_clflush(ctx);
+	case OP_VEC:
+		return emul_exec_vector(ctx);
+	default:
+		return EMUL_UNKNOWN;
+	}
+}
+
+/* Registers as they were, so that an instruction that does not finish has changed nothing. */
+struct saved {
+	u64 gpr[16];
+	u64 rip, rflags;
+};
+
+static void save(const struct emul_ctx *ctx, struct saved *s)
+{
+	memcpy(s->gpr, ctx->gpr, sizeof(s->gpr));
+	s->rip = ctx->rip;
+	s->rflags = ctx->rflags;
+}
+
+static void restore(struct emul_ctx *ctx, const struct saved *s)
+{
+	memcpy(ctx->gpr, s->gpr, sizeof(s->gpr));
+	ctx->rip = s->rip;
+	ctx->rflags = s->rflags;
+}
+
+static void retire(struct emul_ctx *ctx)
+{
+	ctx->rip += ctx->insn.len;
+	if (ctx->mode != MODE_64)
+		ctx->rip = (u32)ctx->rip;
+	ctx->rflags &= ~FL_RF;
+	ctx->retired = true;
+	ctx->progress = true;
+}
+
+/* A string instruction, with or without REP (SDM 2B, REP/REPE/REPZ/REPNE/REPNZ). */
+static int exec_repeated(struct emul_ctx *ctx, u32 max_iterations)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	bool compares = insn->op == OP_CMPS || insn->op == OP_SCAS;
+	u64 mask = emul_size_mask(insn->ad_bytes), left, done;
+	struct saved saved;
+	int r;
+
+	if (!insn->rep) {
+		save(ctx, &saved);
+		r = emul_exec_string(ctx, 1, &done);
+		if (r == EMUL_DONE)
+			retire(ctx);
+		else
+			restore(ctx, &saved);
+		return r;
+	}
+	/* With TF set there is a trap after each iteration. */
+	if (ctx->rflags & FL_TF)
+		max_iterations = 1;
+	while (max_iterations && !ctx->stop) {
+		left = ctx->gpr[GPR_CX] & mask;
+		if (!left) {
+			retire(ctx);
+			return EMUL_DONE;
+		}
+		save(ctx, &saved);
+		r = emul_exec_string(ctx, min_t(u64, left, max_iterations), &done);
+		if (r != EMUL_DONE) {
+			restore(ctx, &saved);
+			return r;
+		}
+		emul_write_reg(ctx, GPR_CX, insn->ad_bytes, left - done);
+		ctx->progress = true;
+		max_iterations -= done;
+		if (left == done || (compares && !!(ctx->rflags & FL_ZF) != (insn->rep == 0xf3))) {
+			retire(ctx);
+			return EMUL_DONE;
+		}
+		/* Between iterations an instruction breakpoint must not hit again (SDM 3B 18.3.1.1). */
+		ctx->rflags |= FL_RF;
+	}
+	return EMUL_DONE;
+}
+
+/**
+ * emul_exec() - execute the decoded instruction of @ctx
+ * @ctx: registers go in and come out; see &struct emul_ctx
+ * @max_iterations: how far a REP may go in this call; at least 1
+ *
+ * Return: anything but %EMUL_DONE means that no register changed, unless ctx->progress
+ * says that iterations of a REP were finished before.
+ */
+enum emul_result emul_exec(struct emul_ctx *ctx, u32 max_iterations)
+{
+	bool tf = ctx->rflags & FL_TF;
+	struct saved saved;
+	int r;
+
+	ctx->retired = false;
+	ctx->progress = false;
+	ctx->step_trap = false;
+	if (ctx->insn.flags & IF_STRING) {
+		r = exec_repeated(ctx, max_iterations);
+	} else {
+		save(ctx, &saved);
+		r = exec_one(ctx);
+		if (r == EMUL_DONE)
+			retire(ctx);
+		else
+			restore(ctx, &saved);
+	}
+	if (r == EMUL_DONE)
+		ctx->step_trap = tf && ctx->progress;
+	return r;
+}

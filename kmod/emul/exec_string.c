@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/* String instructions: one step of MOVS, CMPS, STOS, LODS, SCAS, INS, OUTS. Pure. */
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "emul/exec.h"
+
+static u64 string_reg(const struct emul_ctx *ctx, u8 reg)
+{
+	return ctx->gpr[reg] & emul_size_mask(ctx->insn.ad_bytes);
+}
+
+static void advance(struct emul_ctx *ctx, u8 reg, u64 elements, u32 bytes)
+{
+	u64 delta = elements * bytes;
+
+	emul_write_reg(ctx, reg, ctx->insn.ad_bytes, ctx->gpr[reg] + (ctx->rflags & FL_DF ? -delta : delta));
+}
+
+/*
+ * How many port elements move in one step. Only upwards within a page, so that one
+ * check of the whole range finds the fault that the first bad element would find.
+ */
+static u32 pio_batch(const struct emul_ctx *ctx, u64 la, u64 max, u32 bytes)
+{
+	u64 n = (0x1000 - (la & 0xfff)) / bytes;
+
+	if ((ctx->rflags & (FL_DF | FL_TF)) || !n)
+		return 1;
+	return min3(n, max, (u64)EMUL_PIO_BYTES / bytes);
+}
+
+/* Linear address of the first element, and how many move in this step: all of them have been checked for faults. */
+static int pio_range(struct emul_ctx *ctx, u8 seg, u64 ea, u64 max, bool write, u32 bytes, u64 *la, u32 *n)
+{
+	struct emul_fault none = { 0 };
+	u64 whole;
+	u32 len;
+	int r = emul_linear(ctx, seg, ea, bytes, write, la);
+
+	if (r == EMUL_DONE)
+		r = emul_check_alignment(ctx, *la, bytes);
+	if (r != EMUL_DONE)
+		return r;
+	*n = pio_batch(ctx, *la, max, bytes);
+	/* An address that would wrap, or a limit in between: element by element. */
+	if (ea + *n * bytes - 1 > emul_size_mask(ctx->insn.ad_bytes) ||
+	    emul_linear(ctx, seg, ea, *n * bytes, write, &whole) != EMUL_DONE)
+		*n = 1;
+	ctx->fault = none;
+	/* A port read cannot be undone: find out first whether its data has a place. */
+	len = *n * bytes;
+	r = ctx->ops->probe(ctx, *la, &len, write);
+	if (len < *n * bytes)
+		*n = 1;
+	return r;
+}
+
+static int step_ins(struct emul_ctx *ctx, u32 bytes, u64 max, u64 *done)
+{
+	u64 ea = string_reg(ctx, GPR_DI), la;
+	u32 n;
+	int r;
+
+	r = pio_range(ctx, SREG_ES, ea, max, true, bytes, &la, &n);
+	if (r == EMUL_DONE)
+		r = ctx->ops->in(ctx, ctx->gpr[GPR_DX], bytes, &n, ctx->pio_buf);
+	if (r == EMUL_DONE)
+		r = ctx->ops->write(ctx, la, ctx->pio_buf, n * bytes);
+	if (r != EMUL_DONE)
+		return r;
+	advance(ctx, GPR_DI, n, bytes);
+	*done = n;
+	return EMUL_DONE;
+}
+
+static int step_outs(struct emul_ctx *ctx, u32 bytes, u64 max, u64 *done)
+{
+	u64 ea = string_reg(ctx, GPR_SI), la;
+	u32 n;
+	int r;
+
+	r = pio_range(ctx, ctx->insn.seg, ea, max, false, bytes, &la, &n);
+	if (r == EMUL_DONE)
+		r = ctx->ops->read(ctx, la, ctx->pio_buf, n * bytes, false);
+	if (r == EMUL_DONE)
+		r = ctx->ops->out(ctx, ctx->gpr[GPR_DX], bytes, n, ctx->pio_buf);
+	if (r != EMUL_DONE)
+		return r;
+	advance(ctx, GPR_SI, n, bytes);
+	*done = n;
+	return EMUL_DONE;
+}
+
+static int step_two_memory(struct emul_ctx *ctx, u32 bytes)
+{
+	u64 src = 0, dst = 0;
+	int r;
+
+	r = emul_mem_read(ctx, ctx->insn.seg, string_reg(ctx, GPR_SI), &src, bytes, false);
+	if (r != EMUL_DONE)
+		return r;
+	if (ctx->insn.op == OP_MOVS) {
+		r = emul_mem_write(ctx, SREG_ES, string_reg(ctx, GPR_DI), &src, bytes);
+	} else {
+		r = emul_mem_read(ctx, SREG_ES, string_reg(ctx, GPR_DI), &dst, bytes, false);
+		if (r == EMUL_DONE)
+			alu_binary(OP_CMP, src, dst, bytes, &ctx->rflags);
+	}
+	if (r != EMUL_DONE)
+		return r;
+	advance(ctx, GPR_SI, 1, bytes);
+	advance(ctx, GPR_DI, 1, bytes);
+	return EMUL_DONE;
+}
+
+/* STOS, LODS and SCAS: the accumulator and one memory operand. */
+static int step_accumulator(struct emul_ctx *ctx, u32 bytes)
+{
+	u64 acc = ctx->gpr[GPR_AX] & emul_size_mask(bytes), val = 0;
+	bool lods = ctx->insn.op == OP_LODS;
+	u8 reg = lods ? GPR_SI : GPR_DI;
+	int r;
+
+	if (ctx->insn.op == OP_STOS)
+		r = emul_mem_write(ctx, SREG_ES, string_reg(ctx, reg), &acc, bytes);
+	else
+		r = emul_mem_read(ctx, lods ? ctx->insn.seg : SREG_ES, string_reg(ctx, reg), &val, bytes, false);
+	if (r != EMUL_DONE)
+		return r;
+	if (lods)
+		emul_write_reg(ctx, GPR_AX, bytes, val);
+	else if (ctx->insn.op == OP_SCAS)
+		alu_binary(OP_CMP, acc, val, bytes, &ctx->rflags);
+	advance(ctx, reg, 1, bytes);
+	return EMUL_DONE;
+}
+
+/* Registers but rCX are as after *@done elements; on anything but EMUL_DONE the caller restores them. */
+int emul_exec_string(struct emul_ctx *ctx, u64 max, u64 *done)
+{
+	u32 bytes = ctx->insn.op_bytes;
+
+	*done = 1;
+	switch (ctx->insn.op) {
+	case OP_INS:
+		return step_ins(ctx, min(bytes, 4U), max, done);
+	case OP_OUTS:
+		return step_outs(ctx, min(bytes, 4U), max, done);
+	case OP_MOVS:
+	case OP_CMPS:
+		return step_two_memory(ctx, bytes);
+	default:
+		return step_accumulator(ctx, bytes);
+	}
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Vector loads and stores: SSE, AVX and AVX-512 moves between memory and registers. Pure. */
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "emul/exec.h"
+
+#define XCR0_AVX	(BIT_ULL(1) | BIT_ULL(2))
+#define XCR0_AVX512	(XCR0_AVX | BIT_ULL(5) | BIT_ULL(6) | BIT_ULL(7))
+
+#define LOAD(m, o, p, k, ...)	{ .map = (m), .opcode = (o), .pp = (p), .kind = VEC_##k, ##__VA_ARGS__ }
+#define STORE(m, o, p, k, ...)	{ .map = (m), .opcode = (o), .pp = (p), .kind = VEC_##k, .store = true, ##__VA_ARGS__ }
+
+static const struct vec_row vec_rows[] = {
+	LOAD(1, 0x10, 0, FULL),				/* MOVUPS */
+	LOAD(1, 0x10, 1, FULL),				/* MOVUPD */
+	LOAD(1, 0x10, 2, SCALAR, .bytes = 4),		/* MOVSS */
+	LOAD(1, 0x10, 3, SCALAR, .bytes = 8),		/* MOVSD */
+	STORE(1, 0x11, 0, FULL),
+	STORE(1, 0x11, 1, FULL),
+	STORE(1, 0x11, 2, SCALAR, .bytes = 4),
+	STORE(1, 0x11, 3, SCALAR, .bytes = 8),
+	LOAD(1, 0x12, 0, LOW),				/* MOVLPS */
+	LOAD(1, 0x12, 1, LOW),				/* MOVLPD */
+	STORE(1, 0x13, 0, LOW),
+	STORE(1, 0x13, 1, LOW),
+	LOAD(1, 0x16, 0, HIGH),				/* MOVHPS */
+	LOAD(1, 0x16, 1, HIGH),				/* MOVHPD */
+	STORE(1, 0x17, 0, HIGH),
+	STORE(1, 0x17, 1, HIGH),
+	LOAD(1, 0x28, 0, FULL, .aligned = true),	/* MOVAPS */
+	LOAD(1, 0x28, 1, FULL, .aligned = true),	/* MOVAPD */
+	STORE(1, 0x29, 0, FULL, .aligned = true),
+	STORE(1, 0x29, 1, FULL, .aligned = true),
+	STORE(1, 0x2b, 0, FULL, .aligned = true),	/* MOVNTPS */
+	STORE(1, 0x2b, 1, FULL, .aligned = true),	/* MOVNTPD */
+	LOAD(1, 0x6e, 1, GPR),				/* MOVD, MOVQ */
+	LOAD(1, 0x6f, 1, FULL, .aligned = true),	/* MOVDQA */
+	LOAD(1, 0x6f, 2, FULL),				/* MOVDQU */
+	STORE(1, 0x7e, 1, GPR),				/* MOVD, MOVQ */
+	LOAD(1, 0x7e, 2, SCALAR, .bytes = 8),		/* MOVQ */
+	STORE(1, 0x7f, 1, FULL, .aligned = true),	/* MOVDQA */
+	STORE(1, 0x7f, 2, FULL),			/* MOVDQU */
+	STORE(1, 0xd6, 1, SCALAR, .bytes = 8),		/* MOVQ */
+	STORE(1, 0xe7, 1, FULL, .aligned = true),	/* MOVNTDQ */
+	LOAD(1, 0xf0, 3, FULL, .legacy_only = true),	/* LDDQU */
+	LOAD(2, 0x2a, 1, FULL, .aligned = true),	/* MOVNTDQA */
+};
+
+#undef LOAD
+#undef STORE
+
+const struct vec_row *emul_vec_row(u8 map, u8 opcode, u8 pp)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(vec_rows); i++) {
+		if (vec_rows[i].map == map && vec_rows[i].opcode == opcode && vec_rows[i].pp == pp)
+			return &vec_rows[i];
+	}
+	return NULL;
+}
+
+/* Whether vector instructions of this encoding may run (SDM 2A 2.4, 2.8, tables 2-14 and following). */
+static int check_enabled(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u64 xcr0 = insn->evex ? XCR0_AVX512 : XCR0_AVX;
+
+	if (insn->vex || insn->evex) {
+		if (!(ctx->cr0 & EMUL_CR0_PE) || (ctx->rflags & FL_VM) || !(ctx->cr4 & EMUL_CR4_OSXSAVE) ||
+		    (ctx->xcr0 & xcr0) != xcr0)
+			return emul_raise(ctx, VEC_UD);
+	} else if ((ctx->cr0 & EMUL_CR0_EM) || !(ctx->cr4 & EMUL_CR4_OSFXSR)) {
+		return emul_raise(ctx, VEC_UD);
+	}
+	return ctx->cr0 & EMUL_CR0_TS ? emul_raise(ctx, VEC_NM) : EMUL_DONE;
+}
+
+/* VEX.vvvv names a source for loads of half a vector only; VEX.L must be 0 but for whole vectors and scalars. */
+static bool encoding_ok(const struct emul_insn *insn)
+{
+	const struct vec_row *row = insn->vec;
+	bool half = row->kind == VEC_LOW || row->kind == VEC_HIGH;
+
+	if (!insn->vex)
+		return true;
+	if (insn->vvvv && !(half && !row->store))
+		return false;
+	/* MOVQ, unlike MOVSS and MOVSD, wants L clear as well (SDM 2B, MOVQ). */
+	if (half || row->kind == VEC_GPR || row->opcode == 0x7e || row->opcode == 0xd6)
+		return !insn->vl;
+	return true;
+}
+
+static int vector_store(struct emul_ctx *ctx, u64 la, u32 bytes)
+{
+	u8 data[64];
+
+	ctx->ops->get_vec(ctx, ctx->insn.reg, data);
+	return ctx->ops->write(ctx, la, data + (ctx->insn.vec->kind == VEC_HIGH ? 8 : 0), bytes);
+}
+
+static int vector_load(struct emul_ctx *ctx, u64 la, u32 bytes)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	bool high = insn->vec->kind == VEC_HIGH, wide = insn->vex || insn->evex;
+	u8 data[64] = { 0 }, old[64];
+	int r;
+
+	r = ctx->ops->read(ctx, la, data + (high ? 8 : 0), bytes, false);
+	if (r != EMUL_DONE)
+		return r;
+	if (high || insn->vec->kind == VEC_LOW) {
+		ctx->ops->get_vec(ctx, insn->vex ? insn->vvvv : insn->reg, old);
+		memcpy(data + (high ? 0 : 8), old + (high ? 0 : 8), 8);
+	}
+	/* A VEX or EVEX load clears the register above what it loads (SDM 1 14.3). */
+	ctx->ops->put_vec(ctx, insn->reg, data, wide ? 64 : 16);
+	return EMUL_DONE;
+}
+
+/* The operand is memory: the decoder leaves register forms out. */
+int emul_exec_vector(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	const struct vec_row *row = insn->vec;
+	u32 bytes = 16U << insn->vl;
+	u64 la;
+	int r;
+
+	if (!ctx->ops->get_vec)
+		return EMUL_UNKNOWN;
+	if (!encoding_ok(insn))
+		return emul_raise(ctx, VEC_UD);
+	r = check_enabled(ctx);
+	if (r != EMUL_DONE)
+		return r;
+	if (row->kind == VEC_SCALAR)
+		bytes = row->bytes;
+	else if (row->kind == VEC_GPR)
+		bytes = insn->op_bytes;
+	else if (row->kind != VEC_FULL)
+		bytes = 8;
+	r = emul_linear(ctx, insn->seg, emul_effective_address(ctx), bytes, row->store, &la);
+	if (r != EMUL_DONE)
+		return r;
+	if (row->aligned && (la & (bytes - 1)))
+		return emul_raise_err(ctx, VEC_GP, 0);
+	return row->store ? vector_store(ctx, la, bytes) : vector_load(ctx, la, bytes);
+}
