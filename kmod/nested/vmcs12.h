@@ -97,7 +97,9 @@ enum vmcs12_gate {
 #define DIRTY12_COND	BIT(9)	/* SYNC_COND guest state and the VMCS link pointer */
 #define DIRTY12_HOST	BIT(10)	/* host state: to be checked again */
 #define DIRTY12_EVENT	BIT(11)	/* event injection */
-#define DIRTY12_ALL	GENMASK(11, 0)	/* another VMCS became current */
+#define DIRTY12_MODE_ONLY BIT(12) /* of controls, those that the guest and host state checks depend on */
+#define DIRTY12_MODE	(DIRTY12_CTL | DIRTY12_MODE_ONLY)
+#define DIRTY12_ALL	GENMASK(12, 0)	/* another VMCS became current */
 
 #define VMCS12_TYPE_16		u16
 #define VMCS12_TYPE_32		u32
@@ -190,6 +192,15 @@ static __always_inline void vmcs12_set(struct vmcs12 *vmcs12, const struct vmcs1
 	}
 }
 
+/*
+ * What a change of RFLAGS dirties beyond its own part: in virtual-8086 mode
+ * the segments are checked by other rules.
+ */
+static inline u32 vmcs12_rflags_dirty(u64 old, u64 new)
+{
+	return (old ^ new) & BIT_ULL(17) ? DIRTY12_RARE : 0;
+}
+
 /* --- insn_vmptr.c: VMCS12 and L1's memory --- */
 /* Copy the VMCS at @gpa into nested.vmcs12 and make it current; the caller checked its revision. 0 or -EFAULT. */
 int vmcs12_load(struct vcpu *vcpu, u64 gpa);
@@ -200,7 +211,9 @@ void vmcs12_flush(struct vcpu *vcpu);
 int nested_shadow_init(void);			/* after vmcs12_init() and the capabilities: 0 or -ENOMEM */
 void nested_shadow_exit(void);
 void nested_shadow_update(struct vcpu *vcpu);	/* L1's current VMCS changed: VMCS01's control, link pointer, bitmaps; VMCS01 current */
-void nested_shadow_fill(struct vcpu *vcpu);	/* VMCS12 to the shadow, before L1 runs again; any VMCS current, restored */
+void nested_shadow_fill(struct vcpu *vcpu);	/* VMCS12 to the shadow, before L1 runs again; any VMCS current, restored; no-op when off */
 void nested_shadow_fetch(struct vcpu *vcpu);	/* the shadow's writable fields to VMCS12, and their dirty parts */
+void nested_shadow_on_cpu(struct vcpu *vcpu);	/* the vCPU came to this CPU, its VMCS is current; preemption off */
+void nested_shadow_free(struct vcpu *vcpu);	/* the vCPU goes */
 
 #endif

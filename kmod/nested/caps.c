@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The VMX capability MSRs of one L1: what Droste offers, less what its CPUID and user space take away. SDM 3D A. */
+#include <asm/processor-flags.h>
+
+#include "droste.h"
+
+#define CPUID_1_ECX_RDRAND	BIT(30)
+#define CPUID_7_EBX_RDSEED	BIT(18)
+
+/* IA32_VMX_BASIC (SDM 3D A.1): bits that are features and may be taken away; the rest is as it is. */
+#define BASIC_FEATURES	(BIT_ULL(49) | GENMASK_ULL(56, 54))
+/* IA32_VMX_MISC (SDM 3D A.6) */
+#define MISC_FEATURES	(BIT_ULL(5) | GENMASK_ULL(8, 6) | GENMASK_ULL(15, 14) | GENMASK_ULL(30, 28))
+#define MISC_TIMER_RATE	GENMASK_ULL(4, 0)
+#define MISC_CR3_COUNT	GENMASK_ULL(24, 16)
+#define MISC_MSR_LIST	GENMASK_ULL(27, 25)
+
+/* Take allowed-1 settings of a control away. */
+static void forbid(u64 *cap, u32 bits)
+{
+	*cap &= ~((u64)bits << 32);
+}
+
+/* Controls of instructions that CPUID does not give L1 (SDM 3C 25.6.2): they would mean nothing to it. */
+static void follow_cpuid(struct vcpu *vcpu, struct vmx_caps *caps)
+{
+	const struct kvm_cpuid_entry2 *leaf1 = vcpu_find_cpuid(vcpu, 1, 0);
+	const struct kvm_cpuid_entry2 *leaf7 = vcpu_find_cpuid(vcpu, 7, 0);
+	const struct guest_caps *g = &vcpu->gcaps;
+
+	if (!g->rdtscp)
+		forbid(&caps->proc2, SECONDARY_EXEC_ENABLE_RDTSCP);
+	if (!g->invpcid)
+		forbid(&caps->proc2, SECONDARY_EXEC_ENABLE_INVPCID);
+	if (!g->xsaves)
+		forbid(&caps->proc2, VMCS_CONTROL_BIT(XSAVES));
+	if (!leaf1 || !(leaf1->ecx & CPUID_1_ECX_RDRAND))
+		forbid(&caps->proc2, SECONDARY_EXEC_RDRAND_EXITING);
+	if (!leaf7 || !(leaf7->ebx & CPUID_7_EBX_RDSEED))
+		forbid(&caps->proc2, SECONDARY_EXEC_RDSEED_EXITING);
+	/* CR4 bits that L1 can set are those that CPUID gives it (SDM 3D A.8). */
+	caps->cr4_fixed1 = (g->cr4_allowed & offer_caps.cr4_fixed1) | X86_CR4_VMXE;
+}
+
+/* What @vcpu may be offered at most. */
+static void most(struct vcpu *vcpu, struct vmx_caps *caps)
+{
+	*caps = offer_caps;
+	caps->basic = (caps->basic & ~GENMASK_ULL(30, 0)) | DROSTE_VMCS12_REVISION;
+	follow_cpuid(vcpu, caps);
+	caps->vmcs_enum = (u64)vmcs12_max_index(vmcs12_gates(caps)) << 1;
+}
+
+/* Controls that the MSRs without "true" report as fixed to 1, whatever the true ones say (SDM 3D A.2). */
+static void derive(struct nested *n)
+{
+	struct vmx_caps *c = &n->caps;
+
+	c->pin = c->true_pin | PIN_BASED_ALWAYSON_WITHOUT_TRUE_MSR;
+	c->proc = c->true_proc | CPU_BASED_ALWAYSON_WITHOUT_TRUE_MSR;
+	c->exit = c->true_exit | VM_EXIT_ALWAYSON_WITHOUT_TRUE_MSR;
+	c->entry = c->true_entry | VM_ENTRY_ALWAYSON_WITHOUT_TRUE_MSR;
+	n->gates = vmcs12_gates(c);
+}
+
+/* Every bit set in @part is set in @whole, as far as @mask goes. */
+static bool subset(u64 part, u64 whole, u64 mask)
+{
+	return !(part & mask & ~whole);
+}
+
+static bool basic_ok(u64 most, u64 data)
+{
+	return subset(data, most, BASIC_FEATURES) && !((data ^ most) & ~BASIC_FEATURES);
+}
+
+/* A control may lose settings: more bits fixed to 1 below, fewer allowed above. */
+static bool control_ok(u64 most, u64 data)
+{
+	return subset(most, data, GENMASK_ULL(31, 0)) && subset(data, most, GENMASK_ULL(63, 32));
+}
+
+static bool misc_ok(u64 most, u64 data)
+{
+	const u64 counted = MISC_FEATURES | MISC_CR3_COUNT | MISC_MSR_LIST;
+
+	return subset(data, most, MISC_FEATURES) && !((data ^ most) & ~counted) &&
+	       (data & MISC_CR3_COUNT) <= (most & MISC_CR3_COUNT) &&
+	       (data & MISC_MSR_LIST) <= (most & MISC_MSR_LIST);
+}
+
+static bool features_ok(u64 most, u64 data)
+{
+	return subset(data, most, ~0ULL);
+}
+
+/* More bits may be fixed to 1, none fewer. */
+static bool fixed0_ok(u64 most, u64 data)
+{
+	return subset(most, data, ~0ULL);
+}
+
+/* Follows from CPUID or from the "true" MSRs: only its own value. */
+static bool same(u64 most, u64 data)
+{
+	return data == most;
+}
+
+static bool any(u64 most, u64 data)
+{
+	return true;
+}
+
+/* What user space may set each MSR to, by distance from IA32_VMX_BASIC; @most is the most that is offered. */
+static bool (*const may_set[VMX_CAPS_NR])(u64 most, u64 data) = {
+#define AT(msr) [MSR_IA32_VMX_##msr - VMX_CAPS_FIRST]
+	AT(BASIC) = basic_ok,
+	AT(PINBASED_CTLS) = same,
+	AT(PROCBASED_CTLS) = same,
+	AT(EXIT_CTLS) = same,
+	AT(ENTRY_CTLS) = same,
+	AT(MISC) = misc_ok,
+	AT(CR0_FIXED0) = fixed0_ok,
+	AT(CR0_FIXED1) = same,
+	AT(CR4_FIXED0) = fixed0_ok,
+	AT(CR4_FIXED1) = same,
+	AT(VMCS_ENUM) = any,
+	AT(PROCBASED_CTLS2) = control_ok,
+	AT(EPT_VPID_CAP) = features_ok,
+	AT(TRUE_PINBASED_CTLS) = control_ok,
+	AT(TRUE_PROCBASED_CTLS) = control_ok,
+	AT(TRUE_EXIT_CTLS) = control_ok,
+	AT(TRUE_ENTRY_CTLS) = control_ok,
+	AT(VMFUNC) = features_ok,
+#undef AT
+};
+
+/**
+ * nested_caps_init() - the capabilities that L1 sees
+ * @vcpu: not in VMX operation; at creation, and when its CPUID changed
+ *
+ * What user space has narrowed stays narrowed, as far as CPUID still allows it.
+ */
+void nested_caps_init(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	struct vmx_caps all;
+	u64 set, *cap;
+	u32 i;
+
+	most(vcpu, &all);
+	for (i = 0; i < VMX_CAPS_NR; i++) {
+		cap = vmx_caps_msr(&n->caps, VMX_CAPS_FIRST + i);
+		set = *vmx_caps_msr(&all, VMX_CAPS_FIRST + i);
+		if (!(n->caps_set & BIT(i)) || !may_set[i](set, *cap))
+			*cap = set;
+	}
+	derive(n);
+}
+
+/**
+ * nested_get_cap_msr() - read a VMX capability MSR
+ * @vcpu: whose
+ * @msr: IA32_VMX_BASIC to IA32_VMX_VMFUNC
+ * @data: its value
+ *
+ * Return: 0, or -EINVAL for another MSR.
+ */
+int nested_get_cap_msr(struct vcpu *vcpu, u32 msr, u64 *data)
+{
+	if (msr < VMX_CAPS_FIRST || msr >= VMX_CAPS_FIRST + VMX_CAPS_NR)
+		return -EINVAL;
+	*data = *vmx_caps_msr(&vcpu->nested.caps, msr);
+	return 0;
+}
+
+/**
+ * nested_set_cap_msr() - user space narrows a capability
+ * @vcpu: whose; loaded
+ * @msr: IA32_VMX_BASIC to IA32_VMX_VMFUNC
+ * @data: its new value
+ *
+ * Return: 0; -EINVAL for a value that offers more than Droste does, or in VMX operation.
+ */
+int nested_set_cap_msr(struct vcpu *vcpu, u32 msr, u64 data)
+{
+	struct nested *n = &vcpu->nested;
+	struct vmx_caps all;
+	u64 *cap;
+
+	if (msr < VMX_CAPS_FIRST || msr >= VMX_CAPS_FIRST + VMX_CAPS_NR)
+		return -EINVAL;
+	cap = vmx_caps_msr(&n->caps, msr);
+	if (data == *cap)
+		return 0;
+	most(vcpu, &all);
+	if (n->vmxon || !may_set[msr - VMX_CAPS_FIRST](*vmx_caps_msr(&all, msr), data))
+		return -EINVAL;
+	*cap = data;
+	n->caps_set |= BIT(msr - VMX_CAPS_FIRST);
+	derive(n);
+	return 0;
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The VM-entry checks for a vCPU: its context, what is in L1's memory, and the name of what failed. */
+#include <linux/printk.h>
+#include <asm/cpufeature.h>
+
+#include "droste.h"
+#include "nested/checks.h"
+
+/* Bits of IA32_DEBUGCTL that are not reserved on any processor with VMX (SDM 3D 2.1, IA32_DEBUGCTL). */
+#define DEBUGCTL_ALLOWED	(GENMASK_ULL(15, 6) | GENMASK_ULL(1, 0))
+#define PENDING_DBG_RTM		BIT_ULL(16)
+
+static int read_l1(void *arg, u64 gpa, void *data, u32 len)
+{
+	struct vcpu *vcpu = arg;
+
+	return vm_read_guest(vcpu->vm, gpa, data, len);
+}
+
+static void make_ctx(struct vcpu *vcpu, struct check_ctx *c)
+{
+	struct nested *n = &vcpu->nested;
+
+	*c = (struct check_ctx) {
+		.v = n->vmcs12,
+		.caps = &n->caps,
+		.vmptr = n->vmptr,
+		.efer_allowed = vcpu->gcaps.efer_allowed | (vcpu->gcaps.long_mode ? EFER_LMA : 0),
+		.debugctl_allowed = DEBUGCTL_ALLOWED,
+		.perf_global_allowed = 0,
+		.dirty = n->vmcs12_dirty,
+		.maxphyaddr = vcpu->gcaps.maxphyaddr,
+		.la57 = n->caps.cr4_fixed1 & X86_CR4_LA57,
+		.l1_lma = vcpu->efer & EFER_LMA,
+		.read = read_l1,
+		.arg = vcpu,
+	};
+}
+
+static void note_failure(struct vcpu *vcpu, enum check_id id)
+{
+	vcpu->nested.last_failed_check = id;
+	pr_debug_ratelimited("droste: vCPU %d: VM entry of L1 fails check %s (SDM 3C %s): %s\n",
+			     vcpu->id, check_name(id), check_section(id), check_text(id));
+}
+
+/**
+ * nested_check_vmfail() - the checks that make VMLAUNCH and VMRESUME fail
+ * @vcpu: in L1, VMCS01 current, the shadow's fields fetched
+ *
+ * Only what L1 changed since checks were last passed is looked at: the caller
+ * clears nested.vmcs12_dirty when, and only when, all checks passed and the
+ * changes went to VMCS02.
+ *
+ * Return: 0, or the VM-instruction error.
+ */
+u32 nested_check_vmfail(struct vcpu *vcpu)
+{
+	struct check_ctx c;
+	enum check_id id;
+
+	make_ctx(vcpu, &c);
+	id = checks_controls(&c);
+	if (unlikely(id)) {
+		note_failure(vcpu, id);
+		return VMXERR_ENTRY_INVALID_CONTROL_FIELD;
+	}
+	id = checks_host(&c);
+	if (unlikely(id)) {
+		note_failure(vcpu, id);
+		return VMXERR_ENTRY_INVALID_HOST_STATE_FIELD;
+	}
+	return 0;
+}
+
+/**
+ * nested_check_guest() - the checks that make a VM entry exit again
+ * @vcpu: as for nested_check_vmfail(), which was passed
+ * @qual: the exit qualification when they fail
+ *
+ * Return: true, or false: exit reason 33, with bit 31, goes to L1.
+ */
+bool nested_check_guest(struct vcpu *vcpu, u64 *qual)
+{
+	const struct kvm_cpuid_entry2 *leaf7;
+	struct check_ctx c;
+	enum check_id id;
+
+	make_ctx(vcpu, &c);
+	if (vcpu->nested.vmcs02_stale && checks_need_rare(&c))
+		nested_sync_rare(vcpu);
+	if (unlikely(c.v->guest_pending_dbg_exceptions & PENDING_DBG_RTM)) {
+		leaf7 = vcpu_find_cpuid(vcpu, 7, 0);
+		c.rtm = leaf7 && (leaf7->ebx & BIT(X86_FEATURE_RTM & 31));
+	}
+	id = checks_guest(&c, qual);
+	if (likely(!id))
+		return true;
+	note_failure(vcpu, id);
+	return false;
+}

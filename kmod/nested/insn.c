@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/* VMX instructions executed by L1: who may, VMXON, VMXOFF, VMCALL and the way to L2. SDM 3C 31.3. */
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/kvm_para.h>
+#include <linux/slab.h>
+#include <asm/msr-index.h>
+
+#include "nested/insn.h"
+
+#define ARITH_FLAGS	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
+			 X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
+
+static int finish(struct vcpu *vcpu, u64 set)
+{
+	vcpu_set_rflags(vcpu, (vcpu_rflags(vcpu) & ~ARITH_FLAGS) | set);
+	vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+/**
+ * nested_vmsucceed() - end a VMX instruction of L1 that worked
+ * @vcpu: in L1
+ */
+int nested_vmsucceed(struct vcpu *vcpu)
+{
+	return finish(vcpu, 0);
+}
+
+/**
+ * nested_vmfail_invalid() - end one that failed for want of a current VMCS
+ * @vcpu: in L1
+ */
+int nested_vmfail_invalid(struct vcpu *vcpu)
+{
+	return finish(vcpu, X86_EFLAGS_CF);
+}
+
+/**
+ * nested_vmfail() - end one that failed, with a VM-instruction error
+ * @vcpu: in L1
+ * @error: VMXERR_*; lost where there is no VMCS to keep it, as the SDM has it
+ */
+int nested_vmfail(struct vcpu *vcpu, u32 error)
+{
+	if (vcpu->nested.vmptr == VMPTR_NONE)
+		return nested_vmfail_invalid(vcpu);
+	vcpu->nested.vmcs12->vm_instruction_error = error;
+	return finish(vcpu, X86_EFLAGS_ZF);
+}
+
+int nested_insn_ud(struct vcpu *vcpu)
+{
+	vcpu_queue_exception(vcpu, X86_TRAP_UD);
+	return NEXT_ENTER;
+}
+
+int nested_insn_gp(struct vcpu *vcpu)
+{
+	vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
+	return NEXT_ENTER;
+}
+
+/* A value within the bits fixed to 1 and those allowed to be 1 (SDM 3D A.7, A.8). */
+static bool fixed_bits_ok(u64 val, u64 fixed0, u64 fixed1)
+{
+	return (val & fixed0) == fixed0 && !(val & ~fixed1);
+}
+
+/* The memory that entering VMX operation needs; kept until the vCPU goes. */
+static int vmxon_alloc(struct nested *n)
+{
+	if (!n->vmcs12)
+		n->vmcs12 = kzalloc(sizeof(*n->vmcs12), GFP_KERNEL_ACCOUNT);
+	return n->vmcs12 ? 0 : -ENOMEM;
+}
+
+/* VMXON outside VMX operation, whatever makes it raise #GP(0). */
+static bool vmxon_faults(struct vcpu *vcpu)
+{
+	const u64 enabled = FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
+	const struct vmx_caps *caps = &vcpu->nested.caps;
+
+	return vcpu_cpl(vcpu) > 0 ||
+	       !fixed_bits_ok(vcpu_cr0(vcpu), caps->cr0_fixed0, caps->cr0_fixed1) ||
+	       !fixed_bits_ok(vcpu_cr4(vcpu), caps->cr4_fixed0, caps->cr4_fixed1) ||
+	       (vcpu->feature_control & enabled) != enabled;
+}
+
+static int insn_vmxon(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	u64 gpa;
+	u32 rev;
+	int ret;
+
+	/* The processor's own CR4.VMXE is always set in non-root operation: only L0 can see that L1's is not. */
+	if (!(vcpu_cr4(vcpu) & X86_CR4_VMXE))
+		return nested_insn_ud(vcpu);
+	if (n->vmxon) {
+		if (vcpu_cpl(vcpu) > 0)
+			return nested_insn_gp(vcpu);
+		return nested_vmfail(vcpu, VMXERR_VMXON_IN_VMX_ROOT_OPERATION);
+	}
+	if (vmxon_faults(vcpu))
+		return nested_insn_gp(vcpu);
+	ret = insn_read_operand(vcpu, &gpa, sizeof(gpa));
+	if (ret != INSN_GO_ON)
+		return ret;
+	if (!PAGE_ALIGNED(gpa) || !gpa_legal(vcpu, gpa))
+		return nested_vmfail_invalid(vcpu);
+	/* Where there is no memory a read gives all ones, and that is not our revision. */
+	if (vm_read_guest(vcpu->vm, gpa, &rev, sizeof(rev)) || rev != DROSTE_VMCS12_REVISION)
+		return nested_vmfail_invalid(vcpu);
+	ret = vmxon_alloc(n);
+	if (ret)
+		return ret;
+	n->vmptr = VMPTR_NONE;
+	n->vmxon_gpa = gpa;
+	n->vmxon = true;
+	/* Nothing cached for an earlier VMX operation may be used in this one. */
+	ept02_invalidate_all(vcpu);
+	if (n->vpid02)
+		vmx_invvpid_single(n->vpid02);
+	return nested_vmsucceed(vcpu);
+}
+
+static int insn_vmxoff(struct vcpu *vcpu)
+{
+	vcpu->nested.vmxon = false;
+	vmcs12_flush(vcpu);
+	/* INIT was blocked in VMX root operation and may be waiting (SDM 3C 26.2). */
+	vcpu_request(vcpu, REQ_EVENT);
+	return nested_vmsucceed(vcpu);
+}
+
+/*
+ * VMCALL is L1's way to call L0, in VMX root operation too. No call is offered
+ * (CPUID advertises none), so that each is answered the way KVM answers an
+ * unknown one.
+ */
+static int insn_vmcall(struct vcpu *vcpu)
+{
+	long answer = vcpu_cpl(vcpu) > 0 ? -KVM_EPERM : -KVM_ENOSYS;
+
+	vcpu_set_gpr(vcpu, RAX, vcpu_is_64bit(vcpu) ? (u64)answer : (u32)answer);
+	vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+/* VM functions are off for L1, so the processor raised #UD; an exit would mean the same. */
+static int insn_vmfunc(struct vcpu *vcpu)
+{
+	return nested_insn_ud(vcpu);
+}
+
+/* VMLAUNCH and VMRESUME up to the checks on VMCS12's contents (SDM 3C 27.1). */
+static int enter_l2(struct vcpu *vcpu, bool launch)
+{
+	struct nested *n = &vcpu->nested;
+	bool launched;
+
+	if (n->vmptr == VMPTR_NONE || (n->vmcs12->revision_id & VMCS12_SHADOW_BIT))
+		return nested_vmfail_invalid(vcpu);
+	if (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_MOV_SS)
+		return nested_vmfail(vcpu, VMXERR_ENTRY_EVENTS_BLOCKED_BY_MOV_SS);
+	launched = n->vmcs12->launch_state == VMCS12_LAUNCHED;
+	if (launch && launched)
+		return nested_vmfail(vcpu, VMXERR_VMLAUNCH_NONCLEAR_VMCS);
+	if (!launch && !launched)
+		return nested_vmfail(vcpu, VMXERR_VMRESUME_NONLAUNCHED_VMCS);
+	nested_shadow_fetch(vcpu);
+	return nested_run(vcpu, launch);
+}
+
+static int insn_vmlaunch(struct vcpu *vcpu)
+{
+	return enter_l2(vcpu, true);
+}
+
+static int insn_vmresume(struct vcpu *vcpu)
+{
+	return enter_l2(vcpu, false);
+}
+
+/* One row an instruction, by basic exit reason. */
+static const struct vmx_insn {
+	int (*run)(struct vcpu *vcpu);
+	bool root_only;		/* #UD outside VMX operation, #GP(0) at CPL above 0 */
+} vmx_insns[] = {
+	[EXIT_REASON_VMRESUME]	= { insn_vmresume, true },
+	[EXIT_REASON_VMLAUNCH]	= { insn_vmlaunch, true },
+	[EXIT_REASON_VMREAD]	= { insn_vmread, true },
+	[EXIT_REASON_VMWRITE]	= { insn_vmwrite, true },
+	[EXIT_REASON_VMPTRLD]	= { insn_vmptrld, true },
+	[EXIT_REASON_VMPTRST]	= { insn_vmptrst, true },
+	[EXIT_REASON_VMCLEAR]	= { insn_vmclear, true },
+	[EXIT_REASON_VMOFF]	= { insn_vmxoff, true },
+	[EXIT_REASON_VMON]	= { insn_vmxon, false },
+	[EXIT_REASON_VMCALL]	= { insn_vmcall, false },
+	[EXIT_REASON_INVEPT]	= { insn_invept, true },
+	[EXIT_REASON_INVVPID]	= { insn_invvpid, true },
+	[EXIT_REASON_VMFUNC]	= { insn_vmfunc, false },
+};
+
+/**
+ * nested_handle_vmx_insn() - handle a VMX instruction that L1 executed
+ * @vcpu: in L1, VMCS01 current, the exit snapshot taken
+ *
+ * The processor has already raised #UD for a register operand where memory is
+ * needed, with CR0.PE clear, in virtual-8086 and in compatibility mode: these
+ * come before the exit (SDM 3C 31.3, each instruction's pseudo-code). Whether
+ * L1 is in VMX operation and its privilege level come after it, and are L0's
+ * to check. L2's VMX instructions never come here; the router reflects them.
+ *
+ * Return: enum next or a negative errno.
+ */
+int nested_handle_vmx_insn(struct vcpu *vcpu)
+{
+	const struct vmx_insn *insn;
+
+	if (WARN_ON_ONCE(vcpu->exit.basic >= ARRAY_SIZE(vmx_insns) || !vmx_insns[vcpu->exit.basic].run))
+		return -EIO;
+	insn = &vmx_insns[vcpu->exit.basic];
+	if (insn->root_only) {
+		if (!vcpu->nested.vmxon)
+			return nested_insn_ud(vcpu);
+		if (vcpu_cpl(vcpu) > 0)
+			return nested_insn_gp(vcpu);
+	}
+	return insn->run(vcpu);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* VMX instructions of L1: how they end, and the parts that their files share. SDM 3C 31. */
+#ifndef DROSTE_NESTED_INSN_H
+#define DROSTE_NESTED_INSN_H
+
+#include <linux/types.h>
+#include <asm/trapnr.h>
+#include "droste.h"
+
+/*
+ * How a VMX instruction ends (SDM 3C 31.2, "Conventions"): flags, the
+ * VM-instruction error, and over the instruction. All return NEXT_ENTER.
+ * VMCS01 is current.
+ */
+int nested_vmsucceed(struct vcpu *vcpu);
+int nested_vmfail_invalid(struct vcpu *vcpu);
+int nested_vmfail(struct vcpu *vcpu, u32 error);	/* VMfailValid where there is a current VMCS, else VMfailInvalid */
+
+/* An exception instead: nothing else changed. */
+int nested_insn_ud(struct vcpu *vcpu);
+int nested_insn_gp(struct vcpu *vcpu);
+
+/* --- insn_operand.c --- */
+
+/* VM-exit instruction information of VMX instructions (SDM 3C tables 28-13 and 28-14). */
+#define IINFO_SCALE(info)	((info) & 3)
+#define IINFO_REG1(info)	(((info) >> 3) & 15)	/* VMREAD, VMWRITE with a register operand */
+#define IINFO_ADDR_SIZE(info)	(((info) >> 7) & 7)	/* 0: 16 bits, 1: 32, 2: 64 */
+#define IINFO_IS_REG(info)	((info) & BIT(10))
+#define IINFO_SEG(info)		(((info) >> 15) & 7)
+#define IINFO_INDEX(info)	(((info) >> 18) & 15)
+#define IINFO_NO_INDEX(info)	((info) & BIT(22))
+#define IINFO_BASE(info)	(((info) >> 23) & 15)
+#define IINFO_NO_BASE(info)	((info) & BIT(27))
+#define IINFO_REG2(info)	(((info) >> 28) & 15)
+
+/*
+ * The memory operand of the exiting instruction. Like every helper here that
+ * may fault they return INSN_GO_ON to go on; anything else is what the handler
+ * returns at once (an exception is queued, or KVM_RUN ends).
+ */
+#define INSN_GO_ON	2	/* beyond enum next */
+int insn_read_operand(struct vcpu *vcpu, void *data, u32 len);
+int insn_write_operand(struct vcpu *vcpu, const void *data, u32 len);
+
+/* --- the instructions; VMCS01 is current, permission was checked --- */
+int insn_vmclear(struct vcpu *vcpu);		/* insn_vmptr.c */
+int insn_vmptrld(struct vcpu *vcpu);
+int insn_vmptrst(struct vcpu *vcpu);
+int insn_vmread(struct vcpu *vcpu);		/* insn_vmrw.c */
+int insn_vmwrite(struct vcpu *vcpu);
+int insn_invept(struct vcpu *vcpu);		/* insn_inv.c */
+int insn_invvpid(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory operands of L1's VMX instructions: from the exit's instruction information to bytes. */
+#include <linux/kvm.h>
+
+#include "nested/insn.h"
+
+/* The effective address: base + index * scale + displacement, cut to the address size (SDM 1, 3.7.5). */
+static u64 effective_address(struct vcpu *vcpu)
+{
+	u32 info = vcpu->exit.iinfo;
+	/* The exit qualification is the displacement, the next RIP already added where it is RIP-relative. */
+	u64 ea = vcpu->exit.qual;
+
+	if (!IINFO_NO_BASE(info))
+		ea += vcpu_gpr(vcpu, IINFO_BASE(info));
+	if (!IINFO_NO_INDEX(info))
+		ea += vcpu_gpr(vcpu, IINFO_INDEX(info)) << IINFO_SCALE(info);
+	switch (IINFO_ADDR_SIZE(info)) {
+	case 0:
+		return (u16)ea;
+	case 1:
+		return (u32)ea;
+	default:
+		return ea;
+	}
+}
+
+/* Whether bits above the linear-address width are copies of its top bit (SDM 1, 3.3.7.1). */
+static bool canonical(struct vcpu *vcpu, u64 la)
+{
+	int shift = vcpu_cr4(vcpu) & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
+
+	return (u64)((s64)(la << shift) >> shift) == la;
+}
+
+/* SDM 3A 5.3: whether [ea, ea + len) lies within the segment. The VMCS keeps limits in bytes. */
+static bool within_limit(const struct kvm_segment *s, u64 ea, u32 len)
+{
+	u64 last = ea + len - 1;
+	bool expand_down = s->s && !(s->type & 8) && (s->type & 4);
+
+	if (!expand_down)
+		return last <= s->limit;
+	return ea > s->limit && last <= (s->db ? 0xffffffffULL : 0xffffULL);
+}
+
+/* SDM 3A 5.5: whether the segment's type allows the access. */
+static bool type_allows(const struct kvm_segment *s, bool write)
+{
+	bool code = s->type & 8;
+	bool rw = s->type & 2;	/* writable for data, readable for code */
+
+	if (s->unusable || !s->present || !s->s)
+		return false;
+	return write ? !code && rw : !code || rw;
+}
+
+/*
+ * Linear address of the operand. Outside 64-bit mode L1 is in protected mode:
+ * the processor raised #UD in real, virtual-8086 and compatibility mode before
+ * the exit (SDM 3C 26.1.1 and the instructions' pseudo-code).
+ */
+static bool linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
+{
+	enum seg seg = IINFO_SEG(vcpu->exit.iinfo);
+	u64 ea = effective_address(vcpu);
+	struct kvm_segment s;
+
+	if (seg > SEG_GS)
+		return false;
+	if (vcpu_is_64bit(vcpu)) {
+		*la = ea;
+		if (seg == SEG_FS || seg == SEG_GS) {
+			vcpu_get_segment(vcpu, seg, &s);
+			*la += s.base;
+		}
+		return canonical(vcpu, *la) && canonical(vcpu, *la + len - 1);
+	}
+	vcpu_get_segment(vcpu, seg, &s);
+	*la = (u32)(s.base + ea);
+	return type_allows(&s, write) && within_limit(&s, ea, len);
+}
+
+/* What becomes of a failed access: 1 is a queued exception, below 0 there is no memory to access. */
+static int access_result(struct vcpu *vcpu, int ret)
+{
+	if (!ret)
+		return INSN_GO_ON;
+	if (ret > 0)
+		return NEXT_ENTER;
+	if (ret == -EFAULT)
+		/* An operand in MMIO: nothing that a hypervisor does, and nothing to guess at. */
+		return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
+	return ret;
+}
+
+static int segment_fault(struct vcpu *vcpu)
+{
+	vcpu_queue_exception_err(vcpu, IINFO_SEG(vcpu->exit.iinfo) == SEG_SS ? X86_TRAP_SS : X86_TRAP_GP, 0);
+	return NEXT_ENTER;
+}
+
+/**
+ * insn_read_operand() - read the memory operand of the exiting instruction
+ * @vcpu: in L1, the exit's instruction information and qualification read
+ * @data: where to
+ * @len: bytes
+ *
+ * The instruction runs at CPL 0 (checked before), so that no alignment check
+ * applies (SDM 3A 6.15, #AC).
+ *
+ * Return: INSN_GO_ON, or what the handler has to return.
+ */
+int insn_read_operand(struct vcpu *vcpu, void *data, u32 len)
+{
+	u64 la;
+
+	if (!linear_address(vcpu, len, false, &la))
+		return segment_fault(vcpu);
+	return access_result(vcpu, vcpu_read_gva(vcpu, la, data, len, 0, NULL));
+}
+
+/**
+ * insn_write_operand() - write the memory operand of the exiting instruction
+ * @vcpu: as for insn_read_operand()
+ * @data: from where
+ * @len: bytes
+ *
+ * Return: INSN_GO_ON, or what the handler has to return.
+ */
+int insn_write_operand(struct vcpu *vcpu, const void *data, u32 len)
+{
+	u64 la;
+
+	if (!linear_address(vcpu, len, true, &la))
+		return segment_fault(vcpu);
+	return access_result(vcpu, vcpu_write_gva(vcpu, la, data, len, WALK_WRITE, NULL));
+}

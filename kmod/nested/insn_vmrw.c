@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+/* VMREAD and VMWRITE of L1 that VMCS shadowing did not spare L0. SDM 3C 25.11.2, 31.3. */
+#include "nested/insn.h"
+
+/* SYNC_RARE guest state and whatever is written to VMCS02 along with it is in VMCS02, when that is ahead. */
+static void need_field(struct vcpu *vcpu, const struct vmcs12_field *f)
+{
+	if (vcpu->nested.vmcs02_stale && (f->sync == SYNC_RARE || (f->dirty & DIRTY12_RARE)))
+		nested_sync_rare(vcpu);
+}
+
+/* The row for an encoding that exists for this L1, or NULL. */
+static const struct vmcs12_field *find_field(struct vcpu *vcpu, u64 enc)
+{
+	const struct vmcs12_field *f;
+
+	/* Outside 64-bit mode the operand is 32 bits wide. */
+	f = vmcs12_field_lookup(vcpu_is_64bit(vcpu) ? enc : (u32)enc);
+	if (!f || !vmcs12_field_exists(f, vcpu->nested.gates))
+		return NULL;
+	return f;
+}
+
+/**
+ * insn_vmread() - VMREAD by L1
+ * @vcpu: in L1
+ *
+ * Return: enum next or a negative errno.
+ */
+int insn_vmread(struct vcpu *vcpu)
+{
+	bool is64 = vcpu_is_64bit(vcpu);
+	u32 info = vcpu->exit.iinfo;
+	const struct vmcs12_field *f;
+	u64 enc, val;
+	int ret;
+
+	if (vcpu->nested.vmptr == VMPTR_NONE)
+		return nested_vmfail_invalid(vcpu);
+	enc = vcpu_gpr(vcpu, IINFO_REG2(info));
+	f = find_field(vcpu, enc);
+	if (!f)
+		return nested_vmfail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
+	need_field(vcpu, f);
+	val = vmcs12_get(vcpu->nested.vmcs12, f);
+	if (enc & VMCS_ENC_HIGH)
+		val >>= 32;
+	/* Fields are zero-extended, or cut to 32 bits outside 64-bit mode. */
+	if (IINFO_IS_REG(info)) {
+		vcpu_set_gpr(vcpu, IINFO_REG1(info), is64 ? val : (u32)val);
+	} else {
+		ret = insn_write_operand(vcpu, &val, is64 ? 8 : 4);
+		if (ret != INSN_GO_ON)
+			return ret;
+	}
+	return nested_vmsucceed(vcpu);
+}
+
+static void write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
+{
+	struct nested *n = &vcpu->nested;
+	u64 rflags = n->vmcs12->guest_rflags;
+
+	(void)vmcs12_write_field(n->vmcs12, enc, val);
+	n->vmcs12_dirty |= f->dirty | vmcs12_rflags_dirty(rflags, n->vmcs12->guest_rflags);
+}
+
+/*
+ * A field that L1 may read without an exit but not write: bring the shadow in
+ * line. Its writable fields are newer there, so that they are fetched first.
+ */
+static void write_shadowed(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
+{
+	nested_shadow_fetch(vcpu);
+	write_field(vcpu, f, enc, val);
+	nested_shadow_fill(vcpu);
+}
+
+/**
+ * insn_vmwrite() - VMWRITE by L1
+ * @vcpu: in L1
+ *
+ * Return: enum next or a negative errno.
+ */
+int insn_vmwrite(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	bool is64 = vcpu_is_64bit(vcpu);
+	u32 info = vcpu->exit.iinfo;
+	const struct vmcs12_field *f;
+	u64 enc, val = 0;
+	int ret;
+
+	if (n->vmptr == VMPTR_NONE)
+		return nested_vmfail_invalid(vcpu);
+	/* The operand is read before the field is looked at, as processors do it. */
+	if (IINFO_IS_REG(info)) {
+		val = vcpu_gpr(vcpu, IINFO_REG1(info));
+	} else {
+		ret = insn_read_operand(vcpu, &val, is64 ? 8 : 4);
+		if (ret != INSN_GO_ON)
+			return ret;
+	}
+	if (!is64)
+		val = (u32)val;
+	enc = vcpu_gpr(vcpu, IINFO_REG2(info));
+	f = find_field(vcpu, enc);
+	if (!f)
+		return nested_vmfail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
+	if (f->class == VMCS12_RO && !(n->caps.misc & BIT_ULL(29)))
+		return nested_vmfail(vcpu, VMXERR_VMWRITE_READ_ONLY_VMCS_COMPONENT);
+	/* Writing one rare field sends all of them to VMCS02: the others must be up to date. */
+	need_field(vcpu, f);
+	if (n->shadow_on && f->shadow != SHADOW_NONE)
+		write_shadowed(vcpu, f, enc, val);
+	else
+		write_field(vcpu, f, enc, val);
+	return nested_vmsucceed(vcpu);
+}
