@@ -18,13 +18,16 @@ static int __init droste_init(void)
 	ret = vmcs12_init();
 	if (ret)
 		return ret;
-	ret = msr_init();
+	ret = nested_shadow_init();
 	if (ret)
 		return ret;
+	ret = msr_init();
+	if (ret)
+		goto err_shadow;
 	cpuid_init();
 	ret = vmx_root_init();
 	if (ret)
-		return ret;
+		goto err_shadow;
 	vcpu_module_init();
 	ret = dev_init();
 	if (ret)
@@ -36,6 +39,8 @@ static int __init droste_init(void)
 err_root:
 	vcpu_module_exit();
 	vmx_root_exit();
+err_shadow:
+	nested_shadow_exit();
 	return ret;
 }
 
@@ -45,6 +50,7 @@ static void __exit droste_exit(void)
 	dev_exit();
 	vcpu_module_exit();
 	vmx_root_exit();
+	nested_shadow_exit();
 }
 
 module_init(droste_init);

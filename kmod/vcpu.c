@@ -20,6 +20,7 @@ static void on_cpu(struct vcpu *vcpu)
 	bool moved = vcpu->vmcs->cpu != cpu;
 
 	vmcs_load(vcpu->vmcs);
+	nested_shadow_on_cpu(vcpu);
 	if (moved)
 		vmx_host_sync_cpu(vcpu->vmcs);
 	if (vcpu->cpu != cpu) {

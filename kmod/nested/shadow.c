@@ -100,19 +100,11 @@ void nested_shadow_exit(void)
 /* The shadow VMCS of a vCPU, made when L1 first has a current VMCS. */
 static bool shadow_alloc(struct nested *n)
 {
-	unsigned long flags;
-
 	if (n->shadow.region)
 		return true;
 	if (!n->shadow_held)
 		n->shadow_held = kcalloc(MAX_SHADOWED, sizeof(*n->shadow_held), GFP_KERNEL_ACCOUNT);
-	if (!n->shadow_held || vmcs_alloc(&n->shadow, true))
-		return false;
-	/* SDM 3C 25.11.3: a region becomes a VMCS by VMCLEAR. */
-	local_irq_save(flags);
-	vmcs_clear_local(&n->shadow);
-	local_irq_restore(flags);
-	return true;
+	return n->shadow_held && !vmcs_alloc(&n->shadow, true);
 }
 
 void nested_shadow_free(struct vcpu *vcpu)

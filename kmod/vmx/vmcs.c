@@ -63,6 +63,10 @@ int vmcs_alloc(struct loaded_vmcs *v, bool shadow)
 	v->hpa = __pa(region);
 	v->cpu = -1;
 	INIT_LIST_HEAD(&v->on_cpu);
+	/* SDM 3C 25.11.3: a region becomes a VMCS by VMCLEAR. Every CPU is in VMX root operation. */
+	preempt_disable();
+	vmclear(v->hpa);
+	preempt_enable();
 	return 0;
 }
 
