@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+/* L1's MSR and I/O bitmaps: merged with L0's for the processor, looked up at exits. SDM 3C 25.6.4, 25.6.9. */
+#include <linux/string.h>
+#include "nested/route.h"
+#include "nested/vmcs02.h"
+
+#define BITMAP_WORDS	(PAGE_SIZE / sizeof(u64))
+
+/* MSRs 0x800-0x8ff are the local APIC's: L2 never reaches the registers of L1's (CVE-2019-3887). */
+static bool is_x2apic_word(unsigned int w)
+{
+	unsigned int low = w % (BITMAP_WORDS / 2);	/* reads and writes alike */
+
+	return low >= 0x800 / 64 && low < 0x900 / 64;
+}
+
+/**
+ * nested_remerge_bitmaps() - VMCS01's MSR bitmap changed
+ * @vcpu: its thread; before nested_create() too
+ *
+ * L1 may change its bitmap in memory at any time, so that each entry has to
+ * look at it again. Only words where L0 lets something through can differ
+ * from all ones: find them here, once, so that an entry merges a handful.
+ */
+void nested_remerge_bitmaps(struct vcpu *vcpu)
+{
+	const u64 *l0 = (const u64 *)vcpu->msr_bitmap01;
+	struct nested *n = &vcpu->nested;
+	unsigned int w;
+
+	n->nr_msr_words = 0;
+	for (w = 0; w < BITMAP_WORDS; w++) {
+		if (l0[w] == ~0ULL || is_x2apic_word(w))
+			continue;
+		/* What does not fit exits, and is done by L0. */
+		if (WARN_ON_ONCE(n->nr_msr_words == NESTED_MSR_WORDS))
+			break;
+		n->msr_words[n->nr_msr_words++] = w;
+	}
+	if (n->msr_bitmap02)
+		memset(n->msr_bitmap02, 0xff, PAGE_SIZE);
+	n->bitmap_due = true;
+}
+
+void bitmaps_merge(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const u64 *l0 = (const u64 *)vcpu->msr_bitmap01, *l1 = n->msr_bitmap12.hva;
+	u64 *out = (u64 *)n->msr_bitmap02;
+	unsigned int i, w;
+
+	n->bitmap_due = false;
+	for (i = 0; i < n->nr_msr_words; i++) {
+		w = n->msr_words[i];
+		/* Where L1 has no memory it reads all ones. */
+		out[w] = l1 ? l0[w] | READ_ONCE(l1[w]) : ~0ULL;
+	}
+}
+
+/* One byte of a bitmap of L1's; all ones where it has no memory. */
+static u8 byte_of(struct vcpu *vcpu, gpa_t gpa)
+{
+	u8 b;
+
+	return vm_read_guest(vcpu->vm, gpa, &b, 1) ? 0xff : b;
+}
+
+static gpa_t io_byte_gpa(const struct vmcs12 *v, u32 byte)
+{
+	return byte < PAGE_SIZE ? v->io_bitmap_a + byte : v->io_bitmap_b + byte - PAGE_SIZE;
+}
+
+bool bitmaps_io_hit(struct vcpu *vcpu, u64 qual)
+{
+	const struct vmcs12 *v = vcpu->nested.vmcs12;
+	struct route_bit b = route_io_bits(qual);
+
+	if (!b.mask)
+		return true;
+	if (byte_of(vcpu, io_byte_gpa(v, b.byte)) & (u8)b.mask)
+		return true;
+	return b.mask >> 8 && (byte_of(vcpu, io_byte_gpa(v, b.byte + 1)) & (b.mask >> 8));
+}
+
+bool bitmaps_msr_hit(struct vcpu *vcpu, u32 msr, bool write)
+{
+	const struct nested *n = &vcpu->nested;
+	struct route_bit b = route_msr_bit(msr, write);
+
+	if (!b.mask)
+		return true;
+	if (n->msr_bitmap12.page)
+		return READ_ONCE(((const u8 *)n->msr_bitmap12.hva)[b.byte]) & b.mask;
+	return byte_of(vcpu, n->vmcs12->msr_bitmap + b.byte) & b.mask;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Events that come while L2 runs: which of them L1 gets as exits, and in what order. SDM 3C 26.2, 26.4, 3A table 6-2. */
+#include <asm/trapnr.h>
+#include "nested/route.h"
+#include "nested/vmcs02.h"
+
+bool nested_wants_exception(struct vcpu *vcpu, u8 vector, u32 error_code)
+{
+	return route_l1_takes_exception(vcpu->nested.vmcs12, vector, error_code);
+}
+
+bool nested_wants_extint(struct vcpu *vcpu)
+{
+	return vcpu->nested.vmcs12->pin_based_vm_exec_control & PIN_BASED_EXT_INTR_MASK;
+}
+
+bool nested_wants_nmi(struct vcpu *vcpu)
+{
+	return vcpu->nested.vmcs12->pin_based_vm_exec_control & PIN_BASED_NMI_EXITING;
+}
+
+/* What waits for L1, in falling priority. */
+enum nested_event {
+	PENDING_NONE,
+	PENDING_TRIPLE_FAULT,	/* L2 shut down in L0's hands: exit reason 2 */
+	PENDING_INIT,
+	PENDING_SIPI,
+	PENDING_EXCEPTION,		/* raised by L0's emulation, and L1 intercepts it */
+	PENDING_MTF,
+	PENDING_DEBUG_TRAP,		/* like PENDING_EXCEPTION, but below MTF (SDM 26.5.2) */
+	PENDING_TIMER,
+	PENDING_NMI,
+	PENDING_INTERRUPT,
+};
+
+static bool exception_for_l1(struct vcpu *vcpu)
+{
+	const struct event *ev = &vcpu->ev.exception;
+
+	return ev->valid && nested_wants_exception(vcpu, ev->vector, ev->error_code);
+}
+
+/* INIT always ends up in L1; SIPIs only where L2 waits for one, elsewhere they are lost (SDM 26.2). */
+static enum nested_event startup_event(struct vcpu *vcpu)
+{
+	u32 pending;
+
+	if (!vcpu->lapic)
+		return PENDING_NONE;
+	pending = vlapic_pending_init(vcpu);
+	if (likely(!pending))
+		return PENDING_NONE;
+	if (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
+		/* INIT is blocked while waiting for SIPI (SDM 25.4.2). */
+		return pending & VLAPIC_SIPI ? PENDING_SIPI : PENDING_NONE;
+	}
+	return pending & VLAPIC_INIT ? PENDING_INIT : PENDING_NONE;
+}
+
+static bool interrupt_pending(struct vcpu *vcpu)
+{
+	return vcpu->user_irq >= 0 || irqchip_pending_vector(vcpu) >= 0;
+}
+
+/* SDM 3A table 6-2, with VMX's own events where 3C 26.5 puts them. */
+static enum nested_event first_event(struct vcpu *vcpu)
+{
+	enum nested_event startup;
+	bool trap;
+
+	if (unlikely(vcpu->ev.triple_fault))
+		return PENDING_TRIPLE_FAULT;
+	startup = startup_event(vcpu);
+	if (unlikely(startup != PENDING_NONE))
+		return startup;
+	/* Waiting for SIPI nothing else comes through. */
+	if (unlikely(vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED))
+		return PENDING_NONE;
+	trap = vcpu->ev.exception.vector == X86_TRAP_DB;
+	if (exception_for_l1(vcpu) && !trap)
+		return PENDING_EXCEPTION;
+	if (unlikely(vcpu->nested.mtf_pending))
+		return PENDING_MTF;
+	if (exception_for_l1(vcpu))
+		return PENDING_DEBUG_TRAP;
+	/* L2's own exception comes before what is left; L0 injects it. */
+	if (vcpu->ev.exception.valid)
+		return PENDING_NONE;
+	if (ptimer_expired(vcpu))
+		return PENDING_TIMER;
+	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && nested_wants_nmi(vcpu))
+		return PENDING_NMI;
+	if (nested_wants_extint(vcpu) && interrupt_pending(vcpu))
+		return PENDING_INTERRUPT;
+	return PENDING_NONE;
+}
+
+/*
+ * Exceptions belong to the instruction that raised them, even when it was the
+ * delivery of another event; everything else waits for the next instruction
+ * boundary, and so for an event that must be delivered again.
+ */
+static bool blocked(struct vcpu *vcpu, enum nested_event ev)
+{
+	if (vcpu->nested.entry_pending)
+		return true;
+	if (ev == PENDING_EXCEPTION || ev == PENDING_DEBUG_TRAP || ev == PENDING_TRIPLE_FAULT)
+		return false;
+	return vcpu->ev.injected.valid;
+}
+
+static void exit_exception_to_l1(struct vcpu *vcpu)
+{
+	const struct event ev = vcpu->ev.exception;
+	u32 info = ev.vector | ev.type << 8 | INTR_INFO_VALID_MASK;
+
+	/* No error code in real mode (SDM 28.2.2). CR2 and DR6 stay as they are: L1 reads the qualification. */
+	if (ev.has_error && (vcpu_cr0(vcpu) & X86_CR0_PE))
+		info |= INTR_INFO_DELIVER_CODE_MASK;
+	nested_vmexit(vcpu, EXIT_REASON_EXCEPTION_NMI, ev.has_payload ? ev.payload : 0, info, ev.error_code);
+}
+
+static void exit_nmi(struct vcpu *vcpu)
+{
+	if (vcpu->ev.nmi_pending)
+		vcpu->ev.nmi_pending--;
+	else
+		atomic_dec(&vcpu->ev.nmi_queued);
+	nested_vmexit(vcpu, EXIT_REASON_EXCEPTION_NMI, 0,
+		      X86_TRAP_NMI | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK, 0);
+	/* The exit blocks NMIs in L1 (SDM 28.5.5). */
+	vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
+}
+
+/* SDM 25.7.1: acknowledged on exit, the vector is told and the interrupt is in service; else it stays pending. */
+static void exit_interrupt(struct vcpu *vcpu)
+{
+	int vector;
+
+	if (!(vcpu->nested.vmcs12->vm_exit_controls & VM_EXIT_ACK_INTR_ON_EXIT)) {
+		nested_vmexit(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT, 0, 0, 0);
+		return;
+	}
+	if (vcpu->user_irq >= 0) {
+		vector = vcpu->user_irq;
+		vcpu->user_irq = -1;
+	} else {
+		vector = irqchip_ack(vcpu);
+	}
+	if (vector >= 0)
+		nested_vmexit(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT, 0,
+			      vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK, 0);
+}
+
+static void deliver(struct vcpu *vcpu, enum nested_event ev)
+{
+	switch (ev) {
+	case PENDING_NONE:
+		break;
+	case PENDING_TRIPLE_FAULT:
+		vcpu->ev.triple_fault = false;
+		nested_vmexit(vcpu, EXIT_REASON_TRIPLE_FAULT, 0, 0, 0);
+		break;
+	case PENDING_INIT:
+		vlapic_clear_init(vcpu, VLAPIC_INIT);
+		nested_vmexit(vcpu, EXIT_REASON_INIT_SIGNAL, 0, 0, 0);
+		break;
+	case PENDING_SIPI:
+		vlapic_clear_init(vcpu, VLAPIC_SIPI);
+		nested_vmexit(vcpu, EXIT_REASON_SIPI_SIGNAL, vlapic_sipi_vector(vcpu), 0, 0);
+		break;
+	case PENDING_EXCEPTION:
+	case PENDING_DEBUG_TRAP:
+		exit_exception_to_l1(vcpu);
+		break;
+	case PENDING_MTF:
+		nested_vmexit(vcpu, EXIT_REASON_MONITOR_TRAP_FLAG, 0, 0, 0);
+		break;
+	case PENDING_TIMER:
+		nested_vmexit(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0, 0, 0);
+		break;
+	case PENDING_NMI:
+		exit_nmi(vcpu);
+		break;
+	case PENDING_INTERRUPT:
+		exit_interrupt(vcpu);
+		break;
+	}
+}
+
+/**
+ * nested_check_events() - turn what L1 intercepts into exits to it
+ * @vcpu: in L2, loaded
+ *
+ * Process context, srcu held, before each entry.
+ *
+ * Return: 0 when there was nothing or it was done (L1 runs then); -EBUSY when
+ * there is something, but an entry has to come first.
+ */
+int nested_check_events(struct vcpu *vcpu)
+{
+	enum nested_event ev = first_event(vcpu);
+
+	if (likely(ev == PENDING_NONE))
+		return 0;
+	if (blocked(vcpu, ev))
+		return -EBUSY;
+	deliver(vcpu, ev);
+	return 0;
+}
+
+bool nested_has_events(struct vcpu *vcpu)
+{
+	enum nested_event ev = first_event(vcpu);
+
+	return ev != PENDING_NONE && !blocked(vcpu, ev);
+}

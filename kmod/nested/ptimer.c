@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+/* L1's VMX-preemption timer: a TSC deadline, and an hrtimer that kicks L2 out when it comes. SDM 3C 26.5.1. */
+#include <linux/math64.h>
+#include <asm/msr.h>
+#include <asm/tsc.h>
+#include "compat.h"
+#include "nested/vmcs02.h"
+
+#define NOT_RUNNING	(~0ULL)
+
+static u32 rate(const struct nested *n)
+{
+	return n->caps.misc & 0x1f;
+}
+
+static enum hrtimer_restart timer_fn(struct hrtimer *t)
+{
+	struct vcpu *vcpu = container_of(t, struct vcpu, nested.preemption_timer);
+
+	WRITE_ONCE(vcpu->nested.timer_armed, 0);
+	vcpu_request(vcpu, REQ_EVENT);
+	vcpu_kick(vcpu);
+	return HRTIMER_NORESTART;
+}
+
+void ptimer_init(struct vcpu *vcpu)
+{
+	compat_hrtimer_setup(&vcpu->nested.preemption_timer, timer_fn, CLOCK_MONOTONIC,
+			     HRTIMER_MODE_REL_PINNED_HARD);
+	vcpu->nested.tsc_deadline_preemption = NOT_RUNNING;
+}
+
+/*
+ * The deadline alone says whether L1's timer ran out. The hrtimer may come
+ * early, and is armed again then; so it is left alone while a later deadline
+ * replaces an earlier one, as happens at each entry of an L1 that counts down
+ * to one moment.
+ */
+static void arm(struct nested *n, u64 now)
+{
+	const u64 an_hour = 3600ULL * 1000 * tsc_khz;
+	u64 delta = min(n->tsc_deadline_preemption - now, an_hour);
+
+	if (n->timer_armed && n->timer_armed <= n->tsc_deadline_preemption)
+		return;
+	WRITE_ONCE(n->timer_armed, now + delta);
+	hrtimer_start(&n->preemption_timer, ns_to_ktime(mul_u64_u64_div_u64(delta, 1000000, tsc_khz)),
+		      HRTIMER_MODE_REL_PINNED_HARD);
+}
+
+void ptimer_start(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	u64 now;
+
+	if (!(n->vmcs12->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER))
+		return;
+	now = rdtsc();
+	n->tsc_deadline_preemption = now + ((u64)n->vmcs12->vmx_preemption_timer_value << rate(n));
+	/* 0 expires before the first instruction: check_events() sees it without help. */
+	if (n->vmcs12->vmx_preemption_timer_value)
+		arm(n, now);
+}
+
+void ptimer_stop(struct vcpu *vcpu, bool save)
+{
+	struct nested *n = &vcpu->nested;
+	u64 now, deadline = n->tsc_deadline_preemption;
+
+	if (deadline == NOT_RUNNING)
+		return;
+	n->tsc_deadline_preemption = NOT_RUNNING;
+	if (!save)
+		return;
+	now = rdtsc();
+	n->vmcs12->vmx_preemption_timer_value = now < deadline ? (deadline - now) >> rate(n) : 0;
+}
+
+bool ptimer_expired(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	u64 now;
+
+	if (n->tsc_deadline_preemption == NOT_RUNNING)
+		return false;
+	now = rdtsc();
+	if (now >= n->tsc_deadline_preemption)
+		return true;
+	if (!READ_ONCE(n->timer_armed))
+		arm(n, now);
+	return false;
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Exits from L2 to L1: the decision's facts, the exit information, and L1's state again. SDM 3C 28. */
+#include "nested/route.h"
+#include "nested/vmcs02.h"
+
+#define DF_VECTOR	8
+
+/* What an exit of each reason tells besides the reason: exits.def has it for the snapshot. */
+#define EXIT(nr, name, handler, needs)	[nr] = (needs),
+static const u8 exit_tells[NR_EXIT_REASONS] = {
+#include "vmx/exits.def"
+};
+#undef EXIT
+
+static u8 tells(u16 basic)
+{
+	/* L0 never acknowledges interrupts on exit, L1 may: events.c makes that information up. */
+	if (basic == EXIT_REASON_EXTERNAL_INTERRUPT)
+		return EXIT_INTR;
+	return basic < NR_EXIT_REASONS ? exit_tells[basic] : 0;
+}
+
+/* The source of MOV to CR, cut to 32 bits outside 64-bit mode (SDM table 28-3 for the register). */
+static u64 cr_operand(struct vcpu *vcpu)
+{
+	u64 qual = vcpu->exit.qual, val;
+
+	if ((qual >> 4) & 3)
+		return 0;
+	val = vcpu_gpr(vcpu, (qual >> 8) & 0xf);
+	return vcpu_is_64bit(vcpu) ? val : (u32)val;
+}
+
+/* Exceptions that a debugger in user space takes before any guest does. */
+static u32 debugger_exceptions(const struct vcpu *vcpu)
+{
+	u32 bits = 0;
+
+	if (likely(!(vcpu->guest_debug & KVM_GUESTDBG_ENABLE)))
+		return 0;
+	if (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
+		bits |= BIT(1);
+	if (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
+		bits |= BIT(3);
+	return bits;
+}
+
+static void collect_facts(struct vcpu *vcpu, struct route_facts *f)
+{
+	u32 proc = f->vmcs12->cpu_based_vm_exec_control;
+
+	switch (f->basic) {
+	case EXIT_REASON_EXCEPTION_NMI:
+		f->l0_exceptions = debugger_exceptions(vcpu);
+		break;
+	case EXIT_REASON_CR_ACCESS:
+		f->value = cr_operand(vcpu);
+		break;
+	case EXIT_REASON_IO_INSTRUCTION:
+		if (proc & CPU_BASED_USE_IO_BITMAPS)
+			f->bitmap_hit = bitmaps_io_hit(vcpu, f->qual);
+		break;
+	case EXIT_REASON_MSR_READ:
+	case EXIT_REASON_MSR_WRITE:
+		if (proc & CPU_BASED_USE_MSR_BITMAPS)
+			f->bitmap_hit = bitmaps_msr_hit(vcpu, vcpu->regs[RCX], f->basic == EXIT_REASON_MSR_WRITE);
+		break;
+	case EXIT_REASON_XSAVES:
+	case EXIT_REASON_XRSTORS:
+		f->xss = ((vcpu->regs[RDX] << 32) | (u32)vcpu->regs[RAX]) & vcpu->xss;
+		break;
+	}
+}
+
+/**
+ * nested_l1_wants_exit() - does L1 get vcpu->exit, which came from L2?
+ * @vcpu: loaded, VMCS02 current
+ *
+ * Process context, srcu held. May read L1's bitmaps.
+ */
+bool nested_l1_wants_exit(struct vcpu *vcpu)
+{
+	const struct vmx_exit *e = &vcpu->exit;
+	struct route_facts f = {
+		.vmcs12 = vcpu->nested.vmcs12,
+		.basic = e->basic,
+		.intr_info = e->intr_info,
+		.intr_error = e->intr_error,
+		.qual = e->qual,
+	};
+
+	collect_facts(vcpu, &f);
+	return route_exit(&f) == ROUTE_L1;
+}
+
+/* VMX abort (SDM 3C 28.7): the indicator goes to the VMCS in memory, and the processor stands still for good. */
+static void vmx_abort(struct vcpu *vcpu, u32 indicator)
+{
+	struct nested *n = &vcpu->nested;
+
+	n->vmcs12->abort = indicator;
+	if (n->vmptr != VMPTR_NONE)
+		(void)vm_write_guest(vcpu->vm, n->vmptr + offsetof(struct vmcs12, abort),
+				     &indicator, sizeof(indicator));
+	vcpu->ev.triple_fault = true;
+	vcpu_request(vcpu, REQ_EVENT);
+}
+
+/* L1 reads VMCS12's exit information and runs on with its host state. VMCS01 is current. */
+static void resume_l1(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	u32 abort;
+
+	vcpu->ev.injected.valid = false;
+	vcpu->ev.exception.valid = false;
+	n->entry_pending = false;
+	n->mtf_pending = false;
+	vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	abort = hostload(vcpu);
+	if (unlikely(abort))
+		vmx_abort(vcpu, abort);
+	if (n->shadow_on)
+		nested_shadow_fill(vcpu);
+	/* Interrupts that L2 blocked or took may be L1's now. */
+	vcpu_request(vcpu, REQ_EVENT);
+}
+
+void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
+{
+	struct nested *n = &vcpu->nested;
+
+	/* Nothing else of the exit information changes, and no guest state is saved (SDM 3C 27.8). */
+	n->vmcs12->vm_exit_reason = basic | VMX_EXIT_REASONS_FAILED_VMENTRY;
+	n->vmcs12->exit_qualification = qual;
+	ptimer_stop(vcpu, false);
+	if (vcpu->in_l2)
+		vmcs02_leave(vcpu);
+	vmcs02_forget(vcpu);
+	resume_l1(vcpu);
+}
+
+static bool is_software(u8 type)
+{
+	u32 t = type << 8;
+
+	return t == INTR_TYPE_SOFT_INTR || t == INTR_TYPE_SOFT_EXCEPTION || t == INTR_TYPE_PRIV_SW_EXCEPTION;
+}
+
+/*
+ * The event whose delivery the exit interrupted, or that L0 still had to
+ * deliver again (SDM 3C 28.2.4). Exits for a double or triple fault are not
+ * considered to come during delivery.
+ */
+static void write_vectoring(struct vcpu *vcpu, const struct vmx_exit *e)
+{
+	const struct event *ev = &vcpu->ev.injected;
+	struct vmcs12 *v = vcpu->nested.vmcs12;
+
+	if (likely(!ev->valid) || e->basic == EXIT_REASON_TRIPLE_FAULT ||
+	    (e->basic == EXIT_REASON_EXCEPTION_NMI &&
+	     (e->intr_info & (INTR_INFO_VECTOR_MASK | INTR_INFO_INTR_TYPE_MASK)) ==
+	     (DF_VECTOR | INTR_TYPE_HARD_EXCEPTION))) {
+		v->idt_vectoring_info_field = 0;
+		return;
+	}
+	v->idt_vectoring_info_field = ev->vector | ev->type << 8 | VECTORING_INFO_VALID_MASK |
+				      (ev->has_error ? VECTORING_INFO_DELIVER_CODE_MASK : 0);
+	if (ev->has_error)
+		v->idt_vectoring_error_code = ev->error_code;
+	if (is_software(ev->type))
+		v->vm_exit_instruction_len = ev->ilen;
+}
+
+/* What an exit writes for its reason; what the reason does not define is 0 (SDM 3C 28.2). */
+static void write_exit_info(struct vcpu *vcpu, const struct vmx_exit *e)
+{
+	struct vmcs12 *v = vcpu->nested.vmcs12;
+	u8 t = tells(e->basic);
+
+	v->vm_exit_reason = e->reason;
+	v->exit_qualification = t & EXIT_QUAL ? e->qual : 0;
+	v->vm_exit_intr_info = t & EXIT_INTR ? e->intr_info : 0;
+	if (v->vm_exit_intr_info & INTR_INFO_DELIVER_CODE_MASK)
+		v->vm_exit_intr_error_code = e->intr_error;
+	v->vm_exit_instruction_len = t & EXIT_ILEN ? e->ilen : 0;
+	v->vmx_instruction_info = t & EXIT_IINFO ? e->iinfo : 0;
+	if (t & EXIT_GPA)
+		v->guest_physical_address = e->gpa;
+	if (t & EXIT_GLA)
+		v->guest_linear_address = e->gla;
+	write_vectoring(vcpu, e);
+	/* The event of the entry was delivered, or is in the vectoring information now (SDM 3C 28.2). */
+	v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
+	v->launch_state = VMCS12_LAUNCHED;
+}
+
+/* From L2 to L1 with the exit @e. VMCS02 is current, and VMCS01 afterwards. */
+static void exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	bool stored = true;
+
+	write_exit_info(vcpu, e);
+	vmcs02_save(vcpu);
+	ptimer_stop(vcpu, v->vm_exit_controls & VM_EXIT_SAVE_VMX_PREEMPTION_TIMER);
+	if (unlikely(v->vm_exit_msr_store_count))
+		stored = !msrlist_store(vcpu, v->vm_exit_msr_store_addr, v->vm_exit_msr_store_count);
+	vmcs02_leave(vcpu);
+	resume_l1(vcpu);
+	if (unlikely(!stored))
+		vmx_abort(vcpu, VMX_ABORT_SAVE_GUEST_MSR_FAIL);
+}
+
+/**
+ * nested_reflect() - give vcpu->exit to L1 as it is
+ * @vcpu: in L2, loaded; nested_l1_wants_exit() said so
+ *
+ * Process context, srcu held. Return: enum next.
+ */
+int nested_reflect(struct vcpu *vcpu)
+{
+	const struct vmx_exit *e = &vcpu->exit;
+
+	/* VMCS02's guest state is L1's: what the processor refuses of it, it would have refused to L1. */
+	if (unlikely(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		nested_entry_failed(vcpu, e->basic, e->qual);
+	else
+		exit_to_l1(vcpu, e);
+	return NEXT_ENTER;
+}
+
+/**
+ * nested_vmexit() - give L1 an exit that L0 makes up
+ * @vcpu: in L2, loaded
+ * @reason: basic exit reason
+ * @qual: exit qualification
+ * @intr_info: interruption information, for exceptions and interrupts
+ * @intr_error: its error code
+ *
+ * Process context. VMCS01 is current afterwards.
+ */
+void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 intr_error)
+{
+	struct vmx_exit e = {
+		.reason = reason,
+		.basic = reason,
+		.qual = qual,
+		.intr_info = intr_info,
+		.intr_error = intr_error,
+	};
+
+	exit_to_l1(vcpu, &e);
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Decides by table which exits from L2 are L1's. Pure: no hardware, no memory but the facts. */
+#include <linux/kernel.h>
+#include <asm/processor-flags.h>
+#include <asm/trapnr.h>
+#include "droste.h"
+#include "nested/route.h"
+
+/* Reasons that the oldest supported kernel's <uapi/asm/vmx.h> does not name (SDM 3D appendix C). */
+#ifndef EXIT_REASON_GETSEC
+#define EXIT_REASON_GETSEC	11
+#endif
+
+#define CR_ACCESS_MOV_TO	0
+#define CR_ACCESS_MOV_FROM	1
+#define CR_ACCESS_CLTS		2
+#define CR_ACCESS_LMSW		3
+#define CR3_TARGETS		4
+
+static bool proc(const struct vmcs12 *v, u32 bits)
+{
+	return v->cpu_based_vm_exec_control & bits;
+}
+
+/* Secondary controls count as 0 while the primary ones do not activate them (SDM 3C 25.6.2). */
+static bool proc2(const struct vmcs12 *v, u32 bits)
+{
+	return proc(v, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) && (v->secondary_vm_exec_control & bits);
+}
+
+/**
+ * route_l1_takes_exception() - does L1 intercept this exception?
+ * @v: L1's VMCS
+ * @vector: the exception
+ * @error_code: of a page fault; looked at for vector 14 only
+ *
+ * SDM 3C 26.2: for page faults the mask and match reverse the meaning of the
+ * exception bitmap's bit 14 when they do not agree with the error code.
+ */
+bool route_l1_takes_exception(const struct vmcs12 *v, u8 vector, u32 error_code)
+{
+	bool bit = vector < 32 && (v->exception_bitmap & BIT(vector));
+
+	if (vector == X86_TRAP_PF &&
+	    (error_code & v->page_fault_error_code_mask) != v->page_fault_error_code_match)
+		return !bit;
+	return bit;
+}
+
+static bool exception(const struct route_facts *f)
+{
+	u8 vector = f->intr_info & INTR_INFO_VECTOR_MASK;
+
+	/* An NMI that the processor took is the host's; machine checks likewise. */
+	if ((f->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR || vector == X86_TRAP_MC)
+		return false;
+	if (vector < 32 && (f->l0_exceptions & BIT(vector)))
+		return false;
+	return route_l1_takes_exception(f->vmcs12, vector, f->intr_error);
+}
+
+/* MOV to CR3 does not exit for one of L1's target values (SDM 3C 25.6.7). */
+static bool is_cr3_target(const struct vmcs12 *v, u64 value)
+{
+	const u64 target[CR3_TARGETS] = {
+		v->cr3_target_value0, v->cr3_target_value1, v->cr3_target_value2, v->cr3_target_value3
+	};
+	u32 i;
+
+	for (i = 0; i < min_t(u32, v->cr3_target_count, CR3_TARGETS); i++)
+		if (target[i] == value)
+			return true;
+	return false;
+}
+
+static bool mov_to_cr(const struct route_facts *f, int cr)
+{
+	const struct vmcs12 *v = f->vmcs12;
+
+	switch (cr) {
+	case 0:
+		return v->cr0_guest_host_mask & (f->value ^ v->cr0_read_shadow);
+	case 3:
+		return proc(v, CPU_BASED_CR3_LOAD_EXITING) && !is_cr3_target(v, f->value);
+	case 4:
+		return v->cr4_guest_host_mask & (f->value ^ v->cr4_read_shadow);
+	case 8:
+		return proc(v, CPU_BASED_CR8_LOAD_EXITING);
+	default:
+		return false;
+	}
+}
+
+/* LMSW loads CR0 bits 3:0 but cannot clear PE (SDM 3C 26.1.3). */
+static bool lmsw(const struct vmcs12 *v, u64 source)
+{
+	u64 diff = source ^ v->cr0_read_shadow;
+
+	if (v->cr0_guest_host_mask & diff & (X86_CR0_MP | X86_CR0_EM | X86_CR0_TS))
+		return true;
+	return v->cr0_guest_host_mask & diff & source & X86_CR0_PE;
+}
+
+/* SDM 3C 26.1.3 for who exits, table 28-3 for the qualification. */
+static bool cr(const struct route_facts *f)
+{
+	const struct vmcs12 *v = f->vmcs12;
+	int nr = f->qual & 0xf;
+
+	switch ((f->qual >> 4) & 3) {
+	case CR_ACCESS_MOV_TO:
+		return mov_to_cr(f, nr);
+	case CR_ACCESS_MOV_FROM:
+		return proc(v, nr == 3 ? CPU_BASED_CR3_STORE_EXITING :
+				nr == 8 ? CPU_BASED_CR8_STORE_EXITING : 0);
+	case CR_ACCESS_CLTS:
+		return v->cr0_guest_host_mask & v->cr0_read_shadow & X86_CR0_TS;
+	default:
+		return lmsw(v, (f->qual >> LMSW_SOURCE_DATA_SHIFT) & 0xffff);
+	}
+}
+
+/* With bitmaps in use the "unconditional" control counts for nothing (SDM 3C 25.6.2, table 25-6). */
+static bool io(const struct route_facts *f)
+{
+	if (proc(f->vmcs12, CPU_BASED_USE_IO_BITMAPS))
+		return f->bitmap_hit;
+	return proc(f->vmcs12, CPU_BASED_UNCOND_IO_EXITING);
+}
+
+static bool msr(const struct route_facts *f)
+{
+	return !proc(f->vmcs12, CPU_BASED_USE_MSR_BITMAPS) || f->bitmap_hit;
+}
+
+/* A pending MTF exit can also be injected, as event type 7 with vector 0 (SDM 3C 27.6.2). */
+static bool mtf(const struct route_facts *f)
+{
+	return proc(f->vmcs12, CPU_BASED_MONITOR_TRAP_FLAG) ||
+	       f->vmcs12->vm_entry_intr_info_field == (INTR_INFO_VALID_MASK | INTR_TYPE_OTHER_EVENT);
+}
+
+static bool pause(const struct route_facts *f)
+{
+	return proc(f->vmcs12, CPU_BASED_PAUSE_EXITING) ||
+	       proc2(f->vmcs12, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
+}
+
+static bool invpcid(const struct route_facts *f)
+{
+	return proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_INVPCID) && proc(f->vmcs12, CPU_BASED_INVLPG_EXITING);
+}
+
+static bool xss(const struct route_facts *f)
+{
+	/* Control bit 20 has two names, by kernel version: "enable XSAVES/XRSTORS". */
+	return proc2(f->vmcs12, BIT(20)) && (f->xss & f->vmcs12->xss_exit_bitmap);
+}
+
+static bool umwait(const struct route_facts *f)
+{
+	return proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE) && proc(f->vmcs12, CPU_BASED_RDTSC_EXITING);
+}
+
+enum rule {
+	RULE_L0,
+	RULE_L1,
+	RULE_PROC,
+	RULE_PROC2,
+	RULE_FUNC,
+};
+
+struct route_row {
+	enum rule rule;
+	union {
+		u32 bits;					/* RULE_PROC, RULE_PROC2 */
+		bool (*l1_wants)(const struct route_facts *f);	/* RULE_FUNC */
+	};
+};
+
+#define ARG_L0(arg)	.bits = (arg)
+#define ARG_L1(arg)	.bits = (arg)
+#define ARG_PROC(arg)	.bits = (arg)
+#define ARG_PROC2(arg)	.bits = (arg)
+#define ARG_FUNC(arg)	.l1_wants = (arg)
+#define ROUTE(reason, _rule, arg)	[reason] = { .rule = RULE_##_rule, ARG_##_rule(arg) },
+static const struct route_row rows[NR_EXIT_REASONS] = {
+#include "nested/routes.def"
+};
+
+/**
+ * route_exit() - whose exit is it?
+ * @f: the facts of an exit from L2
+ */
+enum route route_exit(const struct route_facts *f)
+{
+	const struct route_row *row;
+	bool l1 = false;
+
+	if (unlikely(f->basic >= NR_EXIT_REASONS))
+		return ROUTE_L0;
+	row = &rows[f->basic];
+	switch (row->rule) {
+	case RULE_L0:
+		break;
+	case RULE_L1:
+		l1 = true;
+		break;
+	case RULE_PROC:
+		l1 = proc(f->vmcs12, row->bits);
+		break;
+	case RULE_PROC2:
+		l1 = proc2(f->vmcs12, row->bits);
+		break;
+	case RULE_FUNC:
+		l1 = row->l1_wants(f);
+		break;
+	}
+	return l1 ? ROUTE_L1 : ROUTE_L0;
+}
+
+/**
+ * route_io_bits() - which bits of L1's I/O bitmaps an I/O exit is about
+ * @qual: its qualification (SDM 3C table 28-5)
+ *
+ * An access of up to 4 bytes covers as many bits, so a 16-bit word that
+ * starts at the first port's byte holds them all. An access that wraps
+ * around the port space exits whatever the bitmaps say (SDM 3C 26.1.3).
+ */
+struct route_bit route_io_bits(u64 qual)
+{
+	u32 port = (qual >> 16) & 0xffff, size = (qual & 7) + 1;
+	struct route_bit b = { .byte = port / 8 };
+
+	if (port + size <= 0x10000)
+		b.mask = GENMASK(size - 1, 0) << (port % 8);
+	return b;
+}
+
+/**
+ * route_msr_bit() - which bit of L1's MSR bitmap an access is about
+ * @msr: the MSR's number, ECX
+ * @write: WRMSR
+ *
+ * SDM 3C 25.6.9: four 1-KiB bitmaps, reads of low and high MSRs, then writes.
+ */
+struct route_bit route_msr_bit(u32 msr, bool write)
+{
+	struct route_bit b = { .byte = write ? 2048 : 0 };
+
+	if (msr >= 0xc0000000) {
+		msr -= 0xc0000000;
+		b.byte += 1024;
+	}
+	if (msr >= 0x2000)
+		return b;
+	b.byte += msr / 8;
+	b.mask = BIT(msr % 8);
+	return b;
+}

@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: GPL-2.0
+/* VMCS02, the VMCS that L2 really runs on: switched to and from, written where it changed, read back. */
+#include <asm/nospec-branch.h>
+#include "nested/merge.h"
+#include "nested/vmcs02.h"
+#include "vmx/regs.h"
+
+/* What never changes in VMCS02. It is current, and active on this CPU. */
+static void write_constants(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	vmcs_write_host_constants();
+	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
+	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
+	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write(MSR_BITMAP, __pa(n->msr_bitmap02));
+	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	if (n->ctl01.proc2 & SECONDARY_EXEC_ENABLE_VPID)
+		vmcs_write(VIRTUAL_PROCESSOR_ID, n->vpid02);
+}
+
+/* At the first entry. Preemption off. */
+static void make_vmcs02(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	vmcs_load(&n->vmcs02);
+	write_constants(vcpu);
+	vmx_host_sync_cpu(&n->vmcs02);
+	n->held = (struct vmcs02_held) {};
+	n->vmcs02_made = true;
+}
+
+/* What a VM entry does to linear mappings: nothing with a VPID of L1's, all of VPID 0 without (SDM 3C 29.4.3.1). */
+static bool entry_flushes(struct nested *n)
+{
+	u16 vpid12 = merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_VPID ? n->vmcs12->virtual_processor_id : 0;
+
+	if (vpid12 && vpid12 == n->last_vpid12)
+		return false;
+	/* vpid02 stood for another of L1's VPIDs, or for none. */
+	n->last_vpid12 = vpid12;
+	return true;
+}
+
+void vmcs02_enter(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	preempt_disable();
+	if (unlikely(!n->vmcs02_made))
+		make_vmcs02(vcpu);
+	vcpu_switch_vmcs(vcpu, &n->vmcs02);
+	vcpu->in_l2 = true;
+	/* On this CPU is enough: a vCPU that comes to another flushes there (vcpu.c, on_cpu()). */
+	if (entry_flushes(n))
+		vmx_invvpid_single(n->vpid02);
+	preempt_enable();
+}
+
+void vmcs02_leave(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	preempt_disable();
+	vcpu_switch_vmcs(vcpu, &vcpu->vmcs01);
+	vcpu->in_l2 = false;
+	/* VPID 0 is also L1's own, which its exits flush when L2 shares it. */
+	if (!(merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_VPID))
+		vmx_invvpid_single(vcpu->vpid01);
+	/* L1 believes itself in another predictor mode than L2, but both are guests here (CVE-2022-2196). */
+	if (n->ibpb)
+		indirect_branch_prediction_barrier();
+	preempt_enable();
+	n->ept02.cur = NULL;
+}
+
+int vmcs02_eptp(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	u64 eptp12 = n->vmcs12->ept_pointer;
+
+	if (!(merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_EPT)) {
+		n->ept02.cur = NULL;
+		return 0;
+	}
+	if (ept02_find(vcpu, eptp12) || ept02_use(vcpu, eptp12))
+		return 0;
+	return -ENOMEM;
+}
+
+void vmcs02_forget(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	n->held.valid = false;
+	/* What only VMCS02 knows must not be overwritten with what vmcs12 had before. */
+	n->vmcs12_dirty = n->vmcs02_stale ? DIRTY12_ALL & ~DIRTY12_RARE : DIRTY12_ALL;
+}
+
+static void write_word(bool force, unsigned long field, u32 *held, u32 val)
+{
+	if (force || *held != val) {
+		vmcs_write(field, val);
+		*held = val;
+	}
+}
+
+/* @windows: those that L0 holds open now; they are not part of what is kept in ctl02. */
+static void write_controls(struct vcpu *vcpu, bool lma, u32 windows)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	bool force = !n->held.valid;
+	struct vmx_controls c;
+	struct merged_pf pf;
+
+	merge_controls(&n->ctl01, v, lma, &c, &pf);
+	if (!n->vpid02)
+		c.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	n->merged01 = n->ctl01;
+	write_word(force, PIN_BASED_VM_EXEC_CONTROL, &n->ctl02.pin, c.pin);
+	if (force || n->ctl02.proc != c.proc)
+		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c.proc | windows);
+	n->ctl02.proc = c.proc;
+	write_word(force, SECONDARY_VM_EXEC_CONTROL, &n->ctl02.proc2, c.proc2);
+	write_word(force, VM_EXIT_CONTROLS, &n->ctl02.exit, c.exit);
+	write_word(force, VM_ENTRY_CONTROLS, &n->ctl02.entry, c.entry);
+	write_word(force, EXCEPTION_BITMAP, &n->ctl02.exceptions, c.exceptions);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, pf.mask);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, pf.match);
+	if (c.proc & CPU_BASED_TPR_SHADOW)
+		vmcs_write(TPR_THRESHOLD, v->tpr_threshold);
+	if (c.proc2 & BIT(20))	/* XSAVES and XRSTORS; L0's own bitmap is 0 */
+		vmcs_write(XSS_EXIT_BITMAP, v->xss_exit_bitmap);
+	if (c.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
+		vmcs_write(PLE_GAP, v->ple_gap);
+		vmcs_write(PLE_WINDOW, v->ple_window);
+	}
+}
+
+static void write_crs(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v = vcpu->nested.vmcs12;
+	u64 mask0 = v->cr0_guest_host_mask, mask4 = v->cr4_guest_host_mask;
+
+	vmcs_write(CR0_GUEST_HOST_MASK, merge_cr_mask(vmx_cr0_guest_owned(vcpu), mask0));
+	vmcs_write(CR4_GUEST_HOST_MASK, merge_cr_mask(vmx_cr4_guest_owned(vcpu), mask4));
+	vmcs_write(CR0_READ_SHADOW, merge_cr_shadow(v->guest_cr0, v->cr0_read_shadow, mask0));
+	vmcs_write(CR4_READ_SHADOW, merge_cr_shadow(v->guest_cr4, v->cr4_read_shadow, mask4));
+	vmcs_write(GUEST_CR0, vmx_hw_cr0(v->guest_cr0));
+	vmcs_write(GUEST_CR4, vmx_hw_cr4(v->guest_cr4));
+	vmcs_write(GUEST_CR3, v->guest_cr3);
+	vmcs_write(CR3_TARGET_COUNT, v->cr3_target_count);
+	if (v->cr3_target_count) {
+		vmcs_write(CR3_TARGET_VALUE0, v->cr3_target_value0);
+		vmcs_write(CR3_TARGET_VALUE1, v->cr3_target_value1);
+		vmcs_write(CR3_TARGET_VALUE2, v->cr3_target_value2);
+		vmcs_write(CR3_TARGET_VALUE3, v->cr3_target_value3);
+	}
+}
+
+/* The rare guest state and CS's and SS's rights: one VMWRITE a row of the table. */
+static noinline void write_rare(const struct vmcs12 *v)
+{
+#define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
+	if (DIRTY12_##dirty == DIRTY12_RARE) \
+		vmcs_write(name, v->member);
+#include "vmx/fields.def"
+}
+
+static noinline void read_rare(struct vmcs12 *v)
+{
+#define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
+	if (SYNC_##sync == SYNC_RARE) \
+		v->member = vmcs_read(name);
+#include "vmx/fields.def"
+}
+
+/* Guest state that L1's entry controls choose: VMCS12's value, or what L1 has itself (SDM 3C 27.3.2.1). */
+static void write_conditional(struct vcpu *vcpu, u64 efer, u64 l1_debugctl)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	bool force = !n->held.valid, debug = v->vm_entry_controls & VM_ENTRY_LOAD_DEBUG_CONTROLS;
+	u64 dr7 = debug ? v->guest_dr7 : n->l1_dr7;
+	u64 debugctl = debug ? v->guest_ia32_debugctl : l1_debugctl;
+	u64 pat = v->vm_entry_controls & VM_ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : n->l1_pat;
+
+	/* With a debugger of user space's the field holds other than the guest's value. */
+	if (force || dr7 != n->held.dr7 || vcpu->guest_debug)
+		vcpu_set_dr7(vcpu, dr7);
+	else
+		vcpu->dr7 = dr7;
+	if (force || debugctl != n->held.debugctl) {
+		vmcs_write(GUEST_IA32_DEBUGCTL, debugctl);
+		n->held.debugctl = debugctl;
+	}
+	vcpu->pat = pat;
+	if (force || pat != n->held.pat)
+		vmcs_write(GUEST_IA32_PAT, pat);
+	vcpu->efer = efer;
+	if (force || efer != n->held.efer)
+		vmcs_write(GUEST_IA32_EFER, efer);
+}
+
+/* State that changes between any two entries, and the event L1 injects. */
+static void write_hot(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	bool force = !n->held.valid;
+
+	vcpu_set_rip(vcpu, v->guest_rip);
+	if (force || v->guest_rsp != n->held.rsp)
+		vcpu_set_rsp(vcpu, v->guest_rsp);
+	if (force || v->guest_rflags != n->held.rflags)
+		vcpu_set_rflags(vcpu, v->guest_rflags);
+	if (force || v->guest_interruptibility_info != n->held.interruptibility)
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, v->guest_interruptibility_info);
+	if (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK) {
+		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, v->vm_entry_exception_error_code);
+		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, v->vm_entry_instruction_len);
+		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, v->vm_entry_intr_info_field);
+	} else if (force) {
+		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	}
+}
+
+static void write_tsc_offset(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	u64 offset = vcpu->tsc_offset;
+
+	/* L2 reads L1's TSC plus L1's offset (SDM 3C 26.3). */
+	if (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING)
+		offset += n->vmcs12->tsc_offset;
+	if (!n->held.valid || offset != n->held.tsc_offset) {
+		vmcs_write(TSC_OFFSET, offset);
+		n->held.tsc_offset = offset;
+	}
+}
+
+static bool pae_paging(const struct vmcs12 *v, u64 efer)
+{
+	return !(efer & EFER_LMA) && (v->guest_cr0 & X86_CR0_PG) && (v->guest_cr4 & X86_CR4_PAE);
+}
+
+/* PDPTEs come from VMCS12 when L1 uses EPT, else from memory, at each entry (SDM 3C 27.3.2.4). */
+static int write_pdptrs(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v = vcpu->nested.vmcs12;
+
+	if (!(merge_proc2_of(v) & SECONDARY_EXEC_ENABLE_EPT))
+		return vmx_load_pdptrs(vcpu, v->guest_cr3);
+	vmcs_write(GUEST_PDPTR0, v->guest_pdptr0);
+	vmcs_write(GUEST_PDPTR1, v->guest_pdptr1);
+	vmcs_write(GUEST_PDPTR2, v->guest_pdptr2);
+	vmcs_write(GUEST_PDPTR3, v->guest_pdptr3);
+	return 0;
+}
+
+static bool l1_wants_ibpb(struct vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, 7, 0);
+
+	return e && (e->edx & BIT(26));	/* IBRS and IBPB enumerated */
+}
+
+u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	u32 dirty = n->held.valid ? n->vmcs12_dirty : DIRTY12_ALL;
+	u64 efer = merge_entry_efer(v, n->l1_efer);
+
+	/* A stale vmcs12 has older values than VMCS02; L1 did not touch them, or they had been read back. */
+	if (n->vmcs02_stale && !(n->vmcs12_dirty & DIRTY12_RARE))
+		dirty &= ~DIRTY12_RARE;
+	if ((dirty & DIRTY12_CTL) || memcmp(&n->merged01, &n->ctl01, sizeof(n->ctl01)) ||
+	    !(efer & EFER_LMA) != !(n->ctl02.entry & VM_ENTRY_IA32E_MODE))
+		write_controls(vcpu, efer & EFER_LMA, 0);
+	if (dirty & DIRTY12_CR)
+		write_crs(vcpu);
+	write_conditional(vcpu, efer, l1_debugctl);
+	if (dirty & DIRTY12_RARE) {
+		write_rare(v);
+		n->vmcs02_stale = false;
+	}
+	if (unlikely(pae_paging(v, efer)) && write_pdptrs(vcpu))
+		return ENTRY_FAIL_PDPTE;
+	write_hot(vcpu);
+	write_tsc_offset(vcpu);
+	if (unlikely(!n->held.valid))
+		n->ibpb = l1_wants_ibpb(vcpu);
+	n->held.valid = true;
+	n->vmcs12_dirty = 0;
+	n->bitmap_due = true;
+	return 0;
+}
+
+/* A control register as VMCS12 keeps it: L1's bits as L1 set them, the others as L2 has them now. */
+static u64 save_cr(u64 owned, u64 mask12, u64 guest12, unsigned long field, unsigned long shadow)
+{
+	u64 cr = guest12 & mask12;
+
+	if (owned & ~mask12)
+		cr |= vmcs_read(field) & owned & ~mask12;
+	if (~owned & ~mask12)
+		cr |= vmcs_read(shadow) & ~owned & ~mask12;
+	return cr;
+}
+
+static void save_conditional(struct vcpu *vcpu, struct vmcs12 *v)
+{
+	struct nested *n = &vcpu->nested;
+
+	n->held.dr7 = vcpu->dr7;
+	n->held.pat = vcpu->pat;
+	n->held.efer = vcpu->efer;
+	if (v->vm_exit_controls & VM_EXIT_SAVE_DEBUG_CONTROLS) {
+		v->guest_dr7 = vcpu->dr7;
+		v->guest_ia32_debugctl = vmcs_read(GUEST_IA32_DEBUGCTL);
+		n->held.debugctl = v->guest_ia32_debugctl;
+	}
+	if (v->vm_exit_controls & VM_EXIT_SAVE_IA32_PAT)
+		v->guest_ia32_pat = vcpu->pat;
+	if (v->vm_exit_controls & VM_EXIT_SAVE_IA32_EFER)
+		v->guest_ia32_efer = vcpu->efer;
+}
+
+/* Where a vCPU stands still in L0's terms, as L1 reads it (SDM 3C 25.4.2). */
+static u32 activity(const struct vcpu *vcpu)
+{
+	switch (vcpu->mp_state) {
+	case KVM_MP_STATE_HALTED:
+		return GUEST_ACTIVITY_HLT;
+	case KVM_MP_STATE_INIT_RECEIVED:
+		return GUEST_ACTIVITY_WAIT_SIPI;
+	default:
+		return GUEST_ACTIVITY_ACTIVE;
+	}
+}
+
+/* SDM 3C 28.3: what an exit saves. */
+void vmcs02_save(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	struct vmcs12 *v = n->vmcs12;
+	u32 ia32e = vcpu->efer & EFER_LMA ? VM_ENTRY_IA32E_MODE : 0;
+
+	v->guest_rip = vcpu_rip(vcpu);
+	v->guest_rsp = vcpu_rsp(vcpu);
+	v->guest_rflags = vcpu_rflags(vcpu);
+	v->guest_cr0 = save_cr(vmx_cr0_guest_owned(vcpu), v->cr0_guest_host_mask, v->guest_cr0,
+			       GUEST_CR0, CR0_READ_SHADOW);
+	v->guest_cr4 = save_cr(vmx_cr4_guest_owned(vcpu), v->cr4_guest_host_mask, v->guest_cr4,
+			       GUEST_CR4, CR4_READ_SHADOW);
+	v->guest_cr3 = vmcs_read(GUEST_CR3);
+	v->guest_interruptibility_info = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	v->guest_cs_ar_bytes = vmcs_read(GUEST_CS_AR_BYTES);
+	v->guest_ss_ar_bytes = vmcs_read(GUEST_SS_AR_BYTES);
+	v->guest_activity_state = activity(vcpu);
+	save_conditional(vcpu, v);
+	/* The "IA-32e mode guest" control is guest state, too (SDM 3C 28.2). L0's handlers may have changed it. */
+	v->vm_entry_controls = (v->vm_entry_controls & ~(u32)VM_ENTRY_IA32E_MODE) | ia32e;
+	n->ctl02.entry = (n->ctl02.entry & ~(u32)VM_ENTRY_IA32E_MODE) | ia32e;
+	if (unlikely(pae_paging(v, vcpu->efer)) && n->ept02.cur) {
+		v->guest_pdptr0 = vmcs_read(GUEST_PDPTR0);
+		v->guest_pdptr1 = vmcs_read(GUEST_PDPTR1);
+		v->guest_pdptr2 = vmcs_read(GUEST_PDPTR2);
+		v->guest_pdptr3 = vmcs_read(GUEST_PDPTR3);
+	}
+	n->held.rsp = v->guest_rsp;
+	n->held.rflags = v->guest_rflags;
+	n->held.interruptibility = v->guest_interruptibility_info;
+	n->vmcs02_stale = true;
+}
+
+/**
+ * nested_sync_rare() - read the rare guest state back from VMCS02
+ * @vcpu: loaded; nested.vmcs02_stale may be set or not
+ *
+ * Any VMCS may be current, and is again afterwards. Irqs on. VMCS02 must not
+ * stay active on a CPU that L2 has not come to: the next entry would take it
+ * for one where its host state is in order.
+ */
+void nested_sync_rare(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	bool elsewhere;
+
+	if (!n->vmcs02_stale)
+		return;
+	preempt_disable();
+	elsewhere = n->vmcs02.cpu != smp_processor_id();
+	vmcs_load(&n->vmcs02);
+	read_rare(n->vmcs12);
+	if (elsewhere) {
+		local_irq_disable();
+		vmcs_clear_local(&n->vmcs02);
+		local_irq_enable();
+	}
+	vmcs_load(vcpu->vmcs);
+	preempt_enable();
+	n->vmcs02_stale = false;
+}
+
+/* Pin one of L1's pages and tell VMCS02 where it is. Without memory there, it is a page that reads all ones. */
+static void place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa, unsigned long field)
+{
+	if (likely(map->page && map->gpa == (gpa & PAGE_MASK)))
+		return;
+	vm_unmap_gpa(vcpu->vm, map);
+	if (vm_map_gpa(vcpu->vm, gpa, map)) {
+		map->hva = NULL;
+		if (field)
+			vmcs_write(field, __pa(vcpu->nested.no_page));
+	} else if (field) {
+		vmcs_write(field, map->hpa);
+	}
+}
+
+static void place_pages(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+
+	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
+		place_page(vcpu, &n->msr_bitmap12, v->msr_bitmap, 0);
+	if (n->ctl02.proc & CPU_BASED_TPR_SHADOW)
+		place_page(vcpu, &n->virtual_apic, v->virtual_apic_page_addr, VIRTUAL_APIC_PAGE_ADDR);
+	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
+		place_page(vcpu, &n->apic_access, v->apic_access_addr, APIC_ACCESS_ADDR);
+}
+
+static u32 l0_windows(const struct vcpu *vcpu)
+{
+	return (vcpu->window_open ? CPU_BASED_INTR_WINDOW_EXITING : 0) |
+	       (vcpu->nmi_window_open ? CPU_BASED_NMI_WINDOW_EXITING : 0);
+}
+
+/**
+ * nested_before_entry() - what may have changed since the last entry into L2, whoever caused it
+ * @vcpu: in L2, loaded, requests done
+ *
+ * Process context, irqs on, srcu held; nothing here allocates or sleeps when
+ * nothing changed.
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int nested_before_entry(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	u64 eptp;
+
+	place_pages(vcpu);
+	if (vmcs02_eptp(vcpu))
+		return -ENOMEM;
+	eptp = n->ept02.cur ? n->ept02.cur->eptp : vcpu->vm->ept01.eptp;
+	if (eptp != n->held.eptp) {
+		vmcs_write(EPT_POINTER, eptp);
+		n->held.eptp = eptp;
+	}
+	if (unlikely(memcmp(&n->merged01, &n->ctl01, sizeof(n->ctl01))))
+		write_controls(vcpu, vcpu->efer & EFER_LMA, l0_windows(vcpu));
+	if (n->bitmap_due && (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS))
+		bitmaps_merge(vcpu);
+	write_tsc_offset(vcpu);
+	return 0;
+}
+
+void nested_unpin(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	vm_unmap_gpa(vcpu->vm, &n->msr_bitmap12);
+	vm_unmap_gpa(vcpu->vm, &n->virtual_apic);
+	vm_unmap_gpa(vcpu->vm, &n->apic_access);
+	n->bitmap_due = true;
+}
