@@ -40,9 +40,9 @@ SPLATS = "|".join((
     r"rcu: INFO: .* stall", r"INFO: task .* blocked", r"held lock freed", r"lock held when returning"))
 
 # nopku: Bochs up to 3.0 applies a guest's PKRU to L0 after a VM exit. The rest makes the boot short and repeatable.
-COMMAND_LINE = ("console=ttyS2,115200 quiet nopku nokaslr tsc=reliable no_timer_check oops=panic softlockup_panic=1 "
+COMMAND_LINE = ("console=ttyS2,115200 quiet nopku nokaslr tsc=reliable tsc_early_khz=100000 idle=halt no_timer_check oops=panic softlockup_panic=1 "
                 "mitigations=off edd=off raid=noautodetect cryptomgr.notests 8250.nr_uarts=4 random.trust_cpu=on "
-                "noautogroup nowatchdog_extra rcupdate.rcu_expedited=1 i8042.noprobe=1 printk.time=1 rdinit=/init")
+                "rcupdate.rcu_expedited=1 initcall_blacklist=trace_eval_init,jent_mod_init rdinit=/init")
 
 
 class Options:

@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# /init of L1: says who it is, loads Debian's own kvm_intel, starts L2 with it, and powers off.
+# Words on its kernel command line: kvm_intel.PARAMETER=V are the module's; l2cpus=N and l2memory=MIB are L2's.
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+
+word() {
+	for w in $(cat /proc/cmdline); do
+		case $w in "$1="*) echo "${w#*=}"; return ;; esac
+	done
+	echo "$2"
+}
+
+/drostectl whoami L1
+modprobe kvm_intel || echo "L1: kvm_intel could not be loaded"
+echo "L1: kvm_intel is loaded: ept=$(cat /sys/module/kvm_intel/parameters/ept)" \
+	"nested=$(cat /sys/module/kvm_intel/parameters/nested) on $(nproc) CPUs"
+/drostectl run --device /dev/kvm --kernel /vmlinuz --initrd /l2.cpio --cpus "$(word l2cpus 1)" \
+	--memory "$(word l2memory 256)" --append "quiet tsc=reliable no_timer_check $(word l2append "")"
+status=$?
+if [ $status = 0 ]; then
+	echo "L1: L2 powered off cleanly"
+else
+	echo "L1: L2 ended with status $status"
+fi
+rmmod kvm_intel && echo "L1: kvm_intel is unloaded"
+poweroff -f
