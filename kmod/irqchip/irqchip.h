@@ -25,9 +25,13 @@ struct irqchip {
 	struct vpic *pic;
 	struct vpit *pit;		/* NULL without KVM_CREATE_PIT2 */
 	struct irq_routing __rcu *routing;	/* written under vm->lock, read under vm->srcu */
-	struct mutex fds_lock;		/* the two lists below */
+	struct mutex fds_lock;		/* who assigns and deassigns irqfds and ioeventfds */
+	spinlock_t irqfds_lock;		/* @irqfds; taken inside an eventfd's wait-queue lock, irqs off */
 	struct list_head irqfds;
+	struct workqueue_struct *irqfd_wq;	/* takes irqfds apart; made with the first, under fds_lock */
+	struct list_head resamplers;	/* GSIs with resampling irqfds; written under fds_lock, readers: vm->srcu */
 	struct list_head ioeventfds;	/* readers: vm->srcu */
+	int nr_ioeventfds;		/* fds_lock */
 	bool created;			/* KVM_CREATE_IRQCHIP succeeded; release */
 };
 
@@ -52,6 +56,7 @@ int vlapic_create(struct vcpu *vcpu);
 void vlapic_destroy(struct vcpu *vcpu);
 void vlapic_reset(struct vcpu *vcpu, bool init);	/* SDM 3A 11.4.7: power-up, or INIT */
 int vlapic_set_base(struct vcpu *vcpu, u64 base);	/* IA32_APIC_BASE: 0, or -EINVAL for #GP (mode transitions of 11.12.5) */
+int vlapic_restore_base(struct vcpu *vcpu, u64 base);	/* the same from user space: any valid mode may follow any other */
 int vlapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *data);	/* x2APIC MSRs 0x800-0x8ff: 0 or -EINVAL (#GP) */
 int vlapic_msr_write(struct vcpu *vcpu, u32 msr, u64 data);
 u64 vlapic_get_tsc_deadline(struct vcpu *vcpu);		/* IA32_TSC_DEADLINE */
@@ -68,6 +73,7 @@ u32 vlapic_pending_init(struct vcpu *vcpu);		/* peek, VLAPIC_* bits */
 void vlapic_clear_init(struct vcpu *vcpu, u32 bits);
 u8 vlapic_sipi_vector(struct vcpu *vcpu);
 /* Called by other code to hand an interrupt to this vCPU's APIC: any thread or hardirq context; kicks it. */
+/* @delivery_mode as in ICR bits 10:8, in place: APIC_DM_*. 1 when accepted, else 0. */
 int vlapic_accept(struct vcpu *vcpu, u32 delivery_mode, u8 vector, bool level_triggered);
 void vlapic_inject_pmi(struct vcpu *vcpu);
 

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/* From a message to the processors it is for: destinations, shorthands, lowest priority. SDM 3A 11.6. */
+#include "droste.h"
+#include "irqchip/impl.h"
+
+/* Is @vcpu one of those that @msg is for? Any context. */
+static bool irq_addresses(const struct irq_msg *msg, struct vcpu *sender, struct vcpu *vcpu)
+{
+	struct vlapic *a = vcpu->lapic;
+	struct lapic_target t;
+
+	if (!a)
+		return false;
+	t.mode = READ_ONCE(a->mode);
+	switch (msg->shorthand) {
+	case LAPIC_TO_SELF:
+		return vcpu == sender;
+	case LAPIC_TO_ALL:
+		return t.mode != LAPIC_DISABLED;
+	case LAPIC_TO_OTHERS:
+		return vcpu != sender && t.mode != LAPIC_DISABLED;
+	}
+	t.id = READ_ONCE(a->id);
+	t.ldr = vlapic_reg(a, LAPIC_LDR);
+	t.dfr = vlapic_reg(a, LAPIC_DFR);
+	return lapic_match(&t, msg);
+}
+
+/* Is @a the better one for a lowest-priority interrupt (SDM 11.6.2.4)? Ties go to who took fewer. */
+static bool irq_beats(struct vlapic *a, struct vlapic *best)
+{
+	u8 pa, pb;
+
+	if (!best)
+		return true;
+	pa = lapic_apr(vlapic_reg(a, LAPIC_TPR), READ_ONCE(a->isr_top), lapic_find_highest(a->regs + LAPIC_IRR));
+	pb = lapic_apr(vlapic_reg(best, LAPIC_TPR), READ_ONCE(best->isr_top),
+		       lapic_find_highest(best->regs + LAPIC_IRR));
+	if (pa >> 4 != pb >> 4)
+		return pa >> 4 < pb >> 4;
+	return (s32)(READ_ONCE(a->arb) - READ_ONCE(best->arb)) < 0;
+}
+
+/* To one of the processors addressed. */
+static int irq_deliver_lowest(struct vm *vm, struct vcpu *sender, const struct irq_msg *msg)
+{
+	struct irq_msg one = *msg;
+	struct vlapic *best = NULL;
+	struct vcpu *vcpu;
+	int i;
+
+	irqchip_for_each_vcpu(i, vcpu, vm) {
+		if (!irq_addresses(msg, sender, vcpu) || !vlapic_sw_enabled(vcpu->lapic))
+			continue;
+		if (irq_beats(vcpu->lapic, best))
+			best = vcpu->lapic;
+	}
+	if (!best)
+		return -1;
+	one.mode = LAPIC_DM_LOWEST;
+	return vlapic_accept_msg(best->vcpu, &one);
+}
+
+/**
+ * irq_deliver() - send a message to all it is for
+ * @vm: the machine
+ * @sender: the vCPU that sends it, NULL for the I/O APIC and MSIs
+ * @msg: the message
+ *
+ * Context: any, hard interrupts included.
+ * Return: how many processors accepted it, -1 when none was addressed.
+ */
+int irq_deliver(struct vm *vm, struct vcpu *sender, const struct irq_msg *msg)
+{
+	struct vcpu *vcpu;
+	int i, reached = -1;
+
+	if (msg->mode == LAPIC_DM_LOWEST || (msg->redirect && msg->mode == LAPIC_DM_FIXED))
+		return irq_deliver_lowest(vm, sender, msg);
+	if (msg->shorthand == LAPIC_TO_SELF)
+		return vlapic_accept_msg(sender, msg);
+
+	irqchip_for_each_vcpu(i, vcpu, vm) {
+		if (irq_addresses(msg, sender, vcpu))
+			reached = max(reached, 0) + vlapic_accept_msg(vcpu, msg);
+	}
+	return reached;
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+/* How an I/O APIC behaves: the 82093AA data sheet, with the EOI register of the ICHs (version 0x20). */
+#include <linux/bitops.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include "ioapic_logic.h"
+
+#define IOAPIC_IND_ID		0x00
+#define IOAPIC_IND_VERSION	0x01
+#define IOAPIC_IND_ARB		0x02
+#define IOAPIC_IND_RTE		0x10	/* two registers an entry */
+
+/* What software writes of an entry: not the two status bits, not the reserved ones. */
+#define IOAPIC_RTE_WRITABLE	(0xff0000000001ffffull & ~(IOAPIC_RTE_DELIVERY | IOAPIC_RTE_REMOTE_IRR))
+
+/**
+ * ioapic_init() - as after reset
+ * @io: the I/O APIC
+ * @fire: called for each interrupt that it sends
+ */
+void ioapic_init(struct ioapic *io, int (*fire)(struct ioapic *io, u64 rte))
+{
+	unsigned int pin;
+
+	memset(io, 0, sizeof(*io));
+	io->base = IOAPIC_DEFAULT_BASE;
+	io->fire = fire;
+	for (pin = 0; pin < IOAPIC_PINS; pin++)
+		io->rte[pin] = IOAPIC_RTE_MASKED;
+}
+
+/* Which vectors an EOI may be for. Masked entries too: their last interrupt may still be in service. */
+static void ioapic_update_handled(struct ioapic *io)
+{
+	unsigned long handled[256 / BITS_PER_LONG] = {};
+	unsigned int i;
+
+	for (i = 0; i < IOAPIC_PINS; i++)
+		__set_bit(io->rte[i] & 0xff, handled);
+	for (i = 0; i < ARRAY_SIZE(handled); i++)
+		WRITE_ONCE(io->handled[i], handled[i]);
+}
+
+/* Send a pin's interrupt if its entry lets it: processors reached, 0 or -1. */
+static int ioapic_service(struct ioapic *io, unsigned int pin)
+{
+	u64 rte = io->rte[pin];
+	int ret;
+
+	if (rte & IOAPIC_RTE_MASKED)
+		return -1;
+	if ((rte & IOAPIC_RTE_LEVEL) && (rte & IOAPIC_RTE_REMOTE_IRR))
+		return -1;
+	ret = io->fire(io, rte);
+	if (!(rte & IOAPIC_RTE_LEVEL))
+		io->delivered |= BIT(pin);
+	else if (ret > 0)
+		io->rte[pin] |= IOAPIC_RTE_REMOTE_IRR;
+	return ret;
+}
+
+/**
+ * ioapic_set_line() - a device raises or lowers its line
+ * @io: the I/O APIC
+ * @pin: 0 to 23
+ * @source: one of those that share the line; it is up while any holds it up
+ * @level: asserted or not, whatever the polarity
+ *
+ * Return: processors reached, 0 when the pin was up already, -1 when it is masked or reaches nobody.
+ */
+int ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned int source, bool level)
+{
+	bool edge = !(io->rte[pin] & IOAPIC_RTE_LEVEL);
+	bool was = io->irr & BIT(pin);
+
+	if (level)
+		io->sources[pin] |= BIT(source);
+	else
+		io->sources[pin] &= ~BIT(source);
+	if (!io->sources[pin]) {
+		io->irr &= ~BIT(pin);
+		io->delivered &= ~BIT(pin);
+		return 1;
+	}
+	io->irr |= BIT(pin);
+	if (edge && was)
+		return 0;
+	return ioapic_service(io, pin);
+}
+
+/** ioapic_pins_of() - the pins whose entries name this vector, one bit a pin */
+u32 ioapic_pins_of(const struct ioapic *io, u8 vector)
+{
+	unsigned int pin;
+	u32 pins = 0;
+
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		if ((io->rte[pin] & 0xff) == vector)
+			pins |= BIT(pin);
+	}
+	return pins;
+}
+
+/**
+ * ioapic_end() - level interrupts of these pins have been served
+ * @io: the I/O APIC
+ * @pins: one bit a pin
+ *
+ * A line that is still up interrupts again.
+ */
+void ioapic_end(struct ioapic *io, u32 pins)
+{
+	unsigned int pin;
+
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		if (!(pins & BIT(pin)) || !(io->rte[pin] & IOAPIC_RTE_LEVEL))
+			continue;
+		io->rte[pin] &= ~IOAPIC_RTE_REMOTE_IRR;
+		if (io->irr & BIT(pin))
+			ioapic_service(io, pin);
+	}
+}
+
+static void ioapic_write_rte(struct ioapic *io, unsigned int pin, bool high, u32 val)
+{
+	u64 old = io->rte[pin], new;
+
+	if (high)
+		new = (u64)val << 32 | (u32)old;
+	else
+		new = (old & ~0xffffffffull) | val;
+	new &= IOAPIC_RTE_WRITABLE;
+	/* Systems rely on it: an entry that becomes edge-triggered loses its remote IRR. */
+	if (new & IOAPIC_RTE_LEVEL)
+		new |= old & IOAPIC_RTE_REMOTE_IRR;
+	io->rte[pin] = new;
+	ioapic_update_handled(io);
+
+	/* A level that waited behind the mask comes through now; an edge that came meanwhile is lost. */
+	if ((new & IOAPIC_RTE_LEVEL) && (io->irr & BIT(pin)))
+		ioapic_service(io, pin);
+}
+
+static u32 ioapic_read_indirect(const struct ioapic *io)
+{
+	unsigned int pin = (io->select - IOAPIC_IND_RTE) / 2;
+
+	switch (io->select) {
+	case IOAPIC_IND_ID:
+	case IOAPIC_IND_ARB:
+		return io->id;
+	case IOAPIC_IND_VERSION:
+		return 0x20 | (IOAPIC_PINS - 1) << 16;
+	default:
+		if (io->select < IOAPIC_IND_RTE || pin >= IOAPIC_PINS)
+			return 0;
+		return io->select & 1 ? io->rte[pin] >> 32 : (u32)io->rte[pin];
+	}
+}
+
+static void ioapic_write_indirect(struct ioapic *io, u32 val)
+{
+	unsigned int pin = (io->select - IOAPIC_IND_RTE) / 2;
+
+	if (io->select == IOAPIC_IND_ID)
+		io->id = val & 0x0f000000;
+	else if (io->select >= IOAPIC_IND_RTE && pin < IOAPIC_PINS)
+		ioapic_write_rte(io, pin, io->select & 1, val);
+}
+
+/** ioapic_read() - a 32-bit load at this offset of its page */
+u32 ioapic_read(const struct ioapic *io, u32 offset)
+{
+	switch (offset) {
+	case IOAPIC_REG_SELECT:
+		return io->select;
+	case IOAPIC_REG_WINDOW:
+		return ioapic_read_indirect(io);
+	default:
+		return 0;
+	}
+}
+
+/** ioapic_write() - a 32-bit store at this offset; the EOI register is the caller's, by ioapic_end() */
+void ioapic_write(struct ioapic *io, u32 offset, u32 val)
+{
+	if (offset == IOAPIC_REG_SELECT)
+		io->select = val & 0xff;
+	else if (offset == IOAPIC_REG_WINDOW)
+		ioapic_write_indirect(io, val);
+}
+
+/** ioapic_get_state() - as user space saves it: edges that were sent are not pending any more */
+void ioapic_get_state(const struct ioapic *io, struct kvm_ioapic_state *state)
+{
+	unsigned int pin;
+
+	memset(state, 0, sizeof(*state));
+	state->base_address = io->base;
+	state->ioregsel = io->select;
+	state->id = io->id;
+	state->irr = io->irr & ~io->delivered;
+	for (pin = 0; pin < IOAPIC_PINS; pin++)
+		state->redirtbl[pin].bits = io->rte[pin];
+}
+
+/**
+ * ioapic_set_state() - as user space restores it
+ * @io: the I/O APIC
+ * @state: whatever; it is held to what the registers can hold
+ *
+ * What was pending is sent.
+ */
+void ioapic_set_state(struct ioapic *io, const struct kvm_ioapic_state *state)
+{
+	unsigned int pin;
+
+	io->base = state->base_address & ~0xffull;
+	io->select = state->ioregsel & 0xff;
+	io->id = state->id & 0x0f000000;
+	io->irr = state->irr & (BIT(IOAPIC_PINS) - 1);
+	io->delivered = 0;
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		u64 rte = state->redirtbl[pin].bits;
+
+		io->rte[pin] = rte & (IOAPIC_RTE_WRITABLE | (rte & IOAPIC_RTE_LEVEL ? IOAPIC_RTE_REMOTE_IRR : 0));
+	}
+	ioapic_update_handled(io);
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		if (io->irr & BIT(pin))
+			ioapic_service(io, pin);
+	}
+}

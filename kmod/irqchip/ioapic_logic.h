@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* An I/O APIC's registers and pins, without locks and without a machine around it. */
+#ifndef DROSTE_IOAPIC_LOGIC_H
+#define DROSTE_IOAPIC_LOGIC_H
+
+#include <linux/types.h>
+#include <linux/kvm.h>
+
+#define IOAPIC_PINS		KVM_IOAPIC_NUM_PINS
+#define IOAPIC_DEFAULT_BASE	0xfec00000ull
+
+/* Redirection entry bits (82093AA 3.2.4; the vector and delivery mode are in ICR's places) */
+#define IOAPIC_RTE_DELIVERY	BIT_ULL(12)	/* delivery status, read-only */
+#define IOAPIC_RTE_REMOTE_IRR	BIT_ULL(14)	/* a level interrupt is being served, read-only */
+#define IOAPIC_RTE_LEVEL	BIT_ULL(15)
+#define IOAPIC_RTE_MASKED	BIT_ULL(16)
+
+/**
+ * struct ioapic - the state of one I/O APIC
+ */
+struct ioapic {
+	u64 base;			/* where its page is */
+	u32 select;			/* IOREGSEL */
+	u32 id;				/* bits 27:24, in place */
+	u32 irr;			/* pins whose line is up, or whose edge was seen */
+	u32 delivered;			/* of them, edges that were sent */
+	u64 rte[IOAPIC_PINS];		/* redirection entries */
+	u8 sources[IOAPIC_PINS];	/* who holds each line up: bits by enum irq_source */
+	unsigned long handled[256 / BITS_PER_LONG];	/* vectors that some entry names; read without the lock */
+
+	/* Sends what an entry says: processors reached, -1 none addressed. Called with the caller's lock. */
+	int (*fire)(struct ioapic *io, u64 rte);
+};
+
+void ioapic_init(struct ioapic *io, int (*fire)(struct ioapic *io, u64 rte));
+int ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned int source, bool level);
+u32 ioapic_pins_of(const struct ioapic *io, u8 vector);
+void ioapic_end(struct ioapic *io, u32 pins);
+u32 ioapic_read(const struct ioapic *io, u32 offset);
+void ioapic_write(struct ioapic *io, u32 offset, u32 val);
+void ioapic_get_state(const struct ioapic *io, struct kvm_ioapic_state *state);
+void ioapic_set_state(struct ioapic *io, const struct kvm_ioapic_state *state);
+
+/* Offsets in its page */
+#define IOAPIC_REG_SELECT	0x00
+#define IOAPIC_REG_WINDOW	0x10
+#define IOAPIC_REG_EOI		0x40	/* a vector whose level interrupt has ended; from version 0x20 on */
+
+#endif

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The local APIC's decisions, free of vCPUs and clocks, so that they can be tested without either. */
+#include <linux/bitops.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/limits.h>
+#include <linux/math64.h>
+#include <linux/time64.h>
+#include "lapic_logic.h"
+
+#define LR_R	BIT(0)
+#define LR_W	BIT(1)
+#define LR_RW	(LR_R | LR_W)
+
+/*
+ * One register: how it may be accessed as memory and as an MSR, which bits
+ * can be written, and which bits a write may hold without effect. All other
+ * bits are reserved: ignored in memory, #GP in an MSR.
+ */
+struct lapic_reg {
+	u8 xapic, x2apic;	/* LR_* */
+	u32 mask;		/* bits that a write changes */
+	u32 ignored;		/* read-only bits that a write may carry */
+};
+
+#define LVT_COMMON	(0xffu | LAPIC_LVT_MASKED)
+#define LVT_DELIVERY	BIT(12)				/* delivery status, read-only */
+#define LVT_REMOTE_IRR	BIT(14)				/* read-only, LINT only */
+#define LVT_LINT	(LVT_COMMON | LAPIC_LVT_MODE | BIT(13) | BIT(15))
+#define LVT_TIMER_MODE	(BIT(17) | BIT(18))
+#define RO8(nr)		[(nr)] = { LR_R, LR_R }, [(nr) + 1] = { LR_R, LR_R }, [(nr) + 2] = { LR_R, LR_R }, \
+			[(nr) + 3] = { LR_R, LR_R }, [(nr) + 4] = { LR_R, LR_R }, [(nr) + 5] = { LR_R, LR_R }, \
+			[(nr) + 6] = { LR_R, LR_R }, [(nr) + 7] = { LR_R, LR_R }
+
+/* SDM 3A tables 11-1 and 11-6; reserved bits by the figures of 11.5 to 11.9. */
+static const struct lapic_reg lapic_regs[LAPIC_REGS_SIZE / 16] = {
+	[LAPIC_ID / 16]		= { LR_RW, LR_R, 0xff000000 },
+	[LAPIC_VERSION / 16]	= { LR_R, LR_R },
+	[LAPIC_TPR / 16]	= { LR_RW, LR_RW, 0xff },
+	[LAPIC_APR / 16]	= { LR_R, 0 },
+	[LAPIC_PPR / 16]	= { LR_R, LR_R },
+	[LAPIC_EOI / 16]	= { LR_W, LR_W },
+	[LAPIC_RRR / 16]	= { LR_R, 0 },
+	[LAPIC_LDR / 16]	= { LR_RW, LR_R, 0xff000000 },
+	[LAPIC_DFR / 16]	= { LR_RW, 0, 0xf0000000 },
+	/* Bit 9, focus checking, exists on no processor since the Pentium 4. */
+	[LAPIC_SVR / 16]	= { LR_RW, LR_RW, 0x1ff, BIT(9) },
+	RO8(LAPIC_ISR / 16),
+	RO8(LAPIC_TMR / 16),
+	RO8(LAPIC_IRR / 16),
+	[LAPIC_ESR / 16]	= { LR_RW, LR_RW },
+	[LAPIC_ICR / 16]	= { LR_RW, LR_RW, 0x000ccfff, LAPIC_ICR_BUSY },
+	[LAPIC_ICR2 / 16]	= { LR_RW, 0, 0xff000000 },
+	[LAPIC_LVTT / 16]	= { LR_RW, LR_RW, LVT_COMMON | BIT(17), LVT_DELIVERY },
+	[LAPIC_LVT_THERMAL / 16] = { LR_RW, LR_RW, LVT_COMMON | LAPIC_LVT_MODE, LVT_DELIVERY },
+	[LAPIC_LVT_PMC / 16]	= { LR_RW, LR_RW, LVT_COMMON | LAPIC_LVT_MODE, LVT_DELIVERY },
+	[LAPIC_LVT0 / 16]	= { LR_RW, LR_RW, LVT_LINT, LVT_DELIVERY | LVT_REMOTE_IRR },
+	[LAPIC_LVT1 / 16]	= { LR_RW, LR_RW, LVT_LINT, LVT_DELIVERY | LVT_REMOTE_IRR },
+	[LAPIC_LVT_ERROR / 16]	= { LR_RW, LR_RW, LVT_COMMON, LVT_DELIVERY },
+	[LAPIC_TMICT / 16]	= { LR_RW, LR_RW, 0xffffffff },
+	[LAPIC_TMCCT / 16]	= { LR_R, LR_R },
+	[LAPIC_TDCR / 16]	= { LR_RW, LR_RW, 0xb },
+	[LAPIC_SELF_IPI / 16]	= { 0, LR_W, 0xff },
+};
+
+static u8 lapic_access(u32 reg, enum lapic_mode mode)
+{
+	if (reg >= LAPIC_REGS_SIZE || (reg & 0xf))
+		return 0;
+	return mode == LAPIC_X2APIC ? lapic_regs[reg / 16].x2apic : lapic_regs[reg / 16].xapic;
+}
+
+/**
+ * lapic_readable() - may the register be read in this mode?
+ * @reg: its offset
+ * @mode: LAPIC_XAPIC or LAPIC_X2APIC
+ */
+bool lapic_readable(u32 reg, enum lapic_mode mode)
+{
+	return lapic_access(reg, mode) & LR_R;
+}
+
+/**
+ * lapic_writable() - may the register be written in this mode?
+ * @reg: its offset
+ * @mode: LAPIC_XAPIC or LAPIC_X2APIC
+ */
+bool lapic_writable(u32 reg, enum lapic_mode mode)
+{
+	return lapic_access(reg, mode) & LR_W;
+}
+
+/**
+ * lapic_write_mask() - the bits of a register that a write changes
+ * @reg: its offset, one that lapic_writable() allowed
+ * @caps: what this vCPU's APIC has
+ */
+u32 lapic_write_mask(u32 reg, struct lapic_caps caps)
+{
+	u32 mask = lapic_regs[reg / 16].mask;
+
+	if (reg == LAPIC_LVTT && caps.tsc_deadline)
+		mask |= LVT_TIMER_MODE;
+	if (reg == LAPIC_SVR && caps.directed_eoi)
+		mask |= LAPIC_SVR_NO_BROADCAST;
+	return mask;
+}
+
+/**
+ * lapic_x2apic_check_write() - would WRMSR of this value fault?
+ * @reg: the register's offset
+ * @val: what is written
+ * @caps: what this vCPU's APIC has
+ *
+ * Return: 0, or -EINVAL for #GP (SDM 11.12.1.3).
+ */
+int lapic_x2apic_check_write(u32 reg, u64 val, struct lapic_caps caps)
+{
+	if (!lapic_writable(reg, LAPIC_X2APIC))
+		return -EINVAL;
+	/* Only ICR has 64 bits; its upper half is the destination. */
+	if (val >> 32 && reg != LAPIC_ICR)
+		return -EINVAL;
+	if ((u32)val & ~(lapic_write_mask(reg, caps) | lapic_regs[reg / 16].ignored))
+		return -EINVAL;
+	if (reg == LAPIC_LVTT && ((u32)val & LVT_TIMER_MODE) == LVT_TIMER_MODE)
+		return -EINVAL;
+	return 0;
+}
+
+/** lapic_mode_of() - the mode an IA32_APIC_BASE value stands for */
+enum lapic_mode lapic_mode_of(u64 base)
+{
+	if (base & LAPIC_BASE_EXTD)
+		return base & LAPIC_BASE_EN ? LAPIC_X2APIC : LAPIC_INVALID;
+	return base & LAPIC_BASE_EN ? LAPIC_XAPIC : LAPIC_DISABLED;
+}
+
+/**
+ * lapic_check_base() - may IA32_APIC_BASE change like this?
+ * @old: its value
+ * @new: the value written
+ * @maxphyaddr: the vCPU's physical-address width
+ * @has_x2apic: CPUID offers x2APIC
+ * @host: user space restores a state, so any valid mode can follow any other
+ *
+ * Return: 0, or -EINVAL for #GP (SDM 11.4.4 and figure 11-26).
+ */
+int lapic_check_base(u64 old, u64 new, u8 maxphyaddr, bool has_x2apic, bool host)
+{
+	enum lapic_mode from = lapic_mode_of(old), to = lapic_mode_of(new);
+
+	if (new >> maxphyaddr || (new & (0xffull | BIT_ULL(9))))
+		return -EINVAL;
+	if ((new & LAPIC_BASE_EXTD) && !has_x2apic)
+		return -EINVAL;
+	if (to == LAPIC_INVALID)
+		return -EINVAL;
+	if (!host && from == LAPIC_X2APIC && to == LAPIC_XAPIC)
+		return -EINVAL;
+	if (!host && from == LAPIC_DISABLED && to == LAPIC_X2APIC)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * lapic_find_highest() - the highest vector set in IRR, ISR or TMR
+ * @field: the first of the eight registers; others may be setting bits
+ *
+ * Return: the vector, or -1.
+ */
+int lapic_find_highest(const void *field)
+{
+	int i;
+
+	for (i = 7; i >= 0; i--) {
+		u32 word = READ_ONCE(*(const u32 *)((const u8 *)field + i * 16));
+
+		if (word)
+			return i * 32 + fls(word) - 1;
+	}
+	return -1;
+}
+
+/** lapic_ppr() - processor priority from task priority and highest vector in service (SDM 11.8.3.1) */
+u8 lapic_ppr(u8 tpr, int isr_top)
+{
+	u8 isrv = isr_top < 0 ? 0 : isr_top;
+
+	return (tpr & 0xf0) >= (isrv & 0xf0) ? tpr : isrv & 0xf0;
+}
+
+/** lapic_apr() - arbitration priority, by which "lowest priority" picks a processor (SDM 11.6.2.4) */
+u8 lapic_apr(u8 tpr, int isr_top, int irr_top)
+{
+	u8 isrv = isr_top < 0 ? 0 : isr_top & 0xf0;
+	u8 irrv = irr_top < 0 ? 0 : irr_top & 0xf0;
+
+	if ((tpr & 0xf0) >= irrv && (tpr & 0xf0) > isrv)
+		return tpr;
+	return max3((u8)(tpr & 0xf0), isrv, irrv);
+}
+
+/** lapic_deliverable() - is the vector's class above the processor's priority (SDM 11.8.3.1)? */
+bool lapic_deliverable(int vector, u8 ppr)
+{
+	return vector >= 0 && (vector & 0xf0) > (ppr & 0xf0);
+}
+
+/** lapic_vector_legal() - is the vector one that an APIC sends and accepts in this mode (SDM 11.5.2)? */
+bool lapic_vector_legal(u16 mode, u8 vector)
+{
+	return (mode != LAPIC_DM_FIXED && mode != LAPIC_DM_LOWEST) || vector >= 16;
+}
+
+/** lapic_x2apic_ldr() - the logical x2APIC ID, which follows from the ID (SDM 11.12.10.2) */
+u32 lapic_x2apic_ldr(u32 id)
+{
+	return (id >> 4) << 16 | 1u << (id & 0xf);
+}
+
+static bool lapic_match_logical(const struct lapic_target *t, u32 dest)
+{
+	u32 ldr = t->ldr >> 24;
+
+	if (t->mode == LAPIC_X2APIC)
+		return t->ldr >> 16 == dest >> 16 && (t->ldr & dest & 0xffff);
+	if (dest > 0xff)
+		return false;
+	/* DFR: all ones is the flat model, all zeros the cluster model (SDM 11.6.2.2). */
+	if (t->dfr >> 28 == 0xf)
+		return ldr & dest;
+	return ldr >> 4 == dest >> 4 && (ldr & dest & 0xf);
+}
+
+/**
+ * lapic_match() - is this APIC addressed by the message's destination field?
+ * @t: the APIC
+ * @msg: the message; its shorthand is not looked at
+ *
+ * The broadcast address is 0xff in a message with 8 bits of destination, and
+ * all ones in one of an x2APIC (SDM 11.6.2.1, 11.12.9).
+ */
+bool lapic_match(const struct lapic_target *t, const struct irq_msg *msg)
+{
+	if (t->mode != LAPIC_XAPIC && t->mode != LAPIC_X2APIC)
+		return false;
+	if (msg->dest == (msg->x2apic ? U32_MAX : 0xff))
+		return true;
+	if (msg->logical)
+		return lapic_match_logical(t, msg->dest);
+	return t->id == msg->dest;
+}
+
+/**
+ * lapic_msg_from_icr() - what a write of ICR sends (SDM 11.6.1)
+ * @msg: filled
+ * @icr: ICR's lower half
+ * @dest: the destination: 8 bits in xAPIC mode
+ * @x2apic: the sender is in x2APIC mode
+ */
+void lapic_msg_from_icr(struct irq_msg *msg, u32 icr, u32 dest, bool x2apic)
+{
+	*msg = (struct irq_msg) {
+		.dest = dest,
+		.mode = icr & 0x700,
+		.vector = icr,
+		.shorthand = (icr >> 18) & 3,
+		.logical = icr & LAPIC_ICR_LOGICAL,
+		/* The trigger mode means something only with INIT: de-assert is level without assert. */
+		.assert = !(icr & LAPIC_ICR_LEVEL) || (icr & LAPIC_ICR_ASSERT),
+		.x2apic = x2apic,
+	};
+}
+
+/**
+ * lapic_msg_from_msi() - what an MSI write sends (SDM 11.11)
+ * @msg: filled
+ * @addr: the address written
+ * @data: the data written
+ */
+void lapic_msg_from_msi(struct irq_msg *msg, u64 addr, u32 data)
+{
+	*msg = (struct irq_msg) {
+		.dest = (addr >> 12) & 0xff,
+		.logical = addr & BIT(2),
+		.redirect = addr & BIT(3),
+		.mode = data & 0x700,
+		.vector = data,
+		.level = data & BIT(15),
+		.assert = true,
+	};
+}
+
+/**
+ * lapic_msg_from_rte() - what an I/O APIC's redirection entry sends
+ * @msg: filled
+ * @rte: the entry (82093AA 3.2.4)
+ */
+void lapic_msg_from_rte(struct irq_msg *msg, u64 rte)
+{
+	*msg = (struct irq_msg) {
+		.dest = rte >> 56,
+		.logical = rte & BIT(11),
+		.mode = rte & 0x700,
+		.vector = rte,
+		.level = rte & BIT(15),
+		.assert = true,
+	};
+}
+
+/** lapic_timer_mode() - LVT timer bits 18:17 (SDM figure 11-8) */
+enum lapic_timer_mode lapic_timer_mode(u32 lvtt)
+{
+	return (lvtt >> 17) & 3;
+}
+
+/** lapic_divisor() - what the divide configuration register divides by (SDM figure 11-10) */
+u32 lapic_divisor(u32 tdcr)
+{
+	u32 code = (tdcr & 3) | (tdcr & 8) >> 1;
+
+	/* 0 to 6 are 2 to 128; 7 is 1. */
+	return 1u << ((code + 1) & 7);
+}
+
+/**
+ * lapic_timer_count() - the current-count register
+ * @target: when the count reaches 0, in ns
+ * @now: the time
+ * @period: ns of one period when the timer is periodic, else 0
+ * @divisor: lapic_divisor()
+ *
+ * A tick that is due but was not delivered yet must not stop a periodic
+ * counter, so the count goes on modulo the period.
+ */
+u32 lapic_timer_count(u64 target, u64 now, u64 period, u32 divisor)
+{
+	u64 left;
+
+	if (target > now)
+		left = target - now;
+	else if (period)
+		left = period - (now - target) % period;
+	else
+		left = 0;
+	return min_t(u64, left / divisor, U32_MAX);
+}
+
+/** lapic_timer_advance() - the first expiry of a periodic timer after @now, in step with @target */
+u64 lapic_timer_advance(u64 target, u64 now, u64 period)
+{
+	if (now < target)
+		return target;
+	return target + ((now - target) / period + 1) * period;
+}
+
+/** lapic_tsc_to_ns() - TSC cycles as ns, rounded up so that a timer never fires early */
+u64 lapic_tsc_to_ns(u64 cycles, u32 khz)
+{
+	/* Beyond a century the answer only has to be large. */
+	u64 limit = 100ull * 365 * 86400 * NSEC_PER_SEC;
+
+	if (cycles / khz > limit / 1000000)
+		return limit;
+	return mul_u64_u32_div(cycles, 1000000, khz) + 1;
+}

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+/* How a pair of 8259As behaves, by Intel's 8259A data sheet, and the PIIX's edge/level registers. */
+#include <linux/bitops.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include "pic_logic.h"
+
+#define PIC_CASCADE	2	/* the master's input that the slave drives */
+
+/* Which byte the chip expects next after ICW1; kvm_pic_state's init_state. */
+enum { PIC_READY, PIC_WANTS_ICW2, PIC_WANTS_ICW3, PIC_WANTS_ICW4 };
+
+/** pic_init() - both chips as after power-up; lines that may be level-triggered are as on a PIIX */
+void pic_init(struct pic_pair *p)
+{
+	memset(p, 0, sizeof(*p));
+	p->chip[0].elcr_mask = 0xf8;	/* not 0, 1 and 2 */
+	p->chip[1].elcr_mask = 0xde;	/* not 8 and 13 */
+}
+
+/* The most urgent of @bits in the rotated order: the pin, or -1. */
+static int pic_first(const struct kvm_pic_state *s, u8 bits)
+{
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		int pin = (i + s->priority_add) & 7;
+
+		if (bits & BIT(pin))
+			return pin;
+	}
+	return -1;
+}
+
+/* How urgent a pin is: 0 is most; 8 stands for no pin. */
+static int pic_rank(const struct kvm_pic_state *s, int pin)
+{
+	return pin < 0 ? 8 : (pin - s->priority_add) & 7;
+}
+
+/* The request one chip would serve now, given what it has in service: the pin, or -1. */
+static int pic_chip_request(const struct kvm_pic_state *s, u8 irr, bool master)
+{
+	u8 blocking = s->isr;
+	int pin = pic_first(s, irr & ~s->imr);
+
+	/* Special mask mode: a masked pin's in-service bit blocks nobody. */
+	if (s->special_mask)
+		blocking &= ~s->imr;
+	/* Special fully nested: the slave may come again while one of its own is in service. */
+	if (master && s->special_fully_nested_mode)
+		blocking &= ~BIT(PIC_CASCADE);
+	return pic_rank(s, pin) < pic_rank(s, pic_first(s, blocking)) ? pin : -1;
+}
+
+/* The slave's INT output is the master's input 2: a wire, so it is looked at and not stored. */
+static u8 pic_master_irr(const struct pic_pair *p)
+{
+	u8 irr = p->chip[0].irr & ~BIT(PIC_CASCADE);
+
+	if (pic_chip_request(&p->chip[1], p->chip[1].irr, false) >= 0)
+		irr |= BIT(PIC_CASCADE);
+	return irr;
+}
+
+static int pic_master_request(const struct pic_pair *p)
+{
+	return pic_chip_request(&p->chip[0], pic_master_irr(p), true);
+}
+
+/**
+ * pic_set_line() - a device raises or lowers its line
+ * @p: the pair
+ * @pin: 0 to 15
+ * @source: one of those that share the line; it is up while any holds it up
+ * @level: up or down
+ *
+ * An edge stays latched when the line drops before it is acknowledged: those
+ * who send edges send pulses.
+ *
+ * Return: 1 a new request, 0 one was pending already, -1 the pin is masked.
+ */
+int pic_set_line(struct pic_pair *p, unsigned int pin, unsigned int source, bool level)
+{
+	struct kvm_pic_state *s = &p->chip[pin / 8];
+	u8 bit = BIT(pin % 8);
+	int ret = 1;
+
+	if (level)
+		p->sources[pin] |= BIT(source);
+	else
+		p->sources[pin] &= ~BIT(source);
+
+	if (!p->sources[pin]) {
+		s->last_irr &= ~bit;
+		if (s->elcr & bit)
+			s->irr &= ~bit;
+	} else if ((s->elcr & bit) || !(s->last_irr & bit)) {
+		ret = !(s->irr & bit);
+		s->irr |= bit;
+		s->last_irr |= bit;
+	}
+	return s->imr & bit ? -1 : ret;
+}
+
+/* In-service bits leave: note them for acknowledge notifications. */
+static void pic_clear_isr(struct pic_pair *p, int chip, u8 bits)
+{
+	p->acked |= (p->chip[chip].isr & bits) << (chip * 8);
+	p->chip[chip].isr &= ~bits;
+}
+
+/* One chip gets an INTA: the request goes into service. */
+static void pic_take(struct pic_pair *p, int chip, int pin)
+{
+	struct kvm_pic_state *s = &p->chip[chip];
+
+	s->isr |= BIT(pin);
+	/* A level stays requested as long as the line is up. */
+	if (!(s->elcr & BIT(pin)))
+		s->irr &= ~BIT(pin);
+	if (s->auto_eoi) {
+		if (s->rotate_on_auto_eoi)
+			s->priority_add = (pin + 1) & 7;
+		pic_clear_isr(p, chip, BIT(pin));
+	}
+}
+
+/**
+ * pic_pending() - the vector that an INTA would get now
+ * @p: the pair
+ *
+ * Return: the vector, or -1 while INT is low.
+ */
+int pic_pending(const struct pic_pair *p)
+{
+	int pin = pic_master_request(p);
+
+	if (pin < 0)
+		return -1;
+	if (pin != PIC_CASCADE)
+		return p->chip[0].irq_base + pin;
+	return p->chip[1].irq_base + pic_chip_request(&p->chip[1], p->chip[1].irr, false);
+}
+
+/**
+ * pic_inta() - the processor acknowledges
+ * @p: the pair
+ *
+ * Return: the vector; that of input 7 when the request has gone meanwhile (a spurious interrupt).
+ */
+int pic_inta(struct pic_pair *p)
+{
+	int pin = pic_master_request(p);
+	int pin2;
+
+	if (pin < 0)
+		return p->chip[0].irq_base + 7;
+	if (pin != PIC_CASCADE) {
+		pic_take(p, 0, pin);
+		return p->chip[0].irq_base + pin;
+	}
+	pin2 = pic_chip_request(&p->chip[1], p->chip[1].irr, false);
+	pic_take(p, 0, PIC_CASCADE);
+	pic_take(p, 1, pin2);
+	return p->chip[1].irq_base + pin2;
+}
+
+/* ICW1 starts the chip over; lines that are up and level-triggered go on requesting. */
+static void pic_icw1(struct pic_pair *p, int chip, u8 val)
+{
+	struct kvm_pic_state *s = &p->chip[chip];
+
+	pic_clear_isr(p, chip, 0xff);
+	/* Edges that waited are dropped; for who counts on an acknowledge, that is one. */
+	p->acked |= (s->irr & ~s->elcr) << (chip * 8);
+	s->irr &= s->elcr;
+	s->last_irr = 0;
+	s->imr = 0;
+	s->priority_add = 0;
+	s->special_mask = 0;
+	s->read_reg_select = 0;
+	s->poll = 0;
+	s->init4 = val & 1;
+	if (!s->init4) {
+		s->special_fully_nested_mode = 0;
+		s->auto_eoi = 0;
+	}
+	s->init_state = PIC_WANTS_ICW2;
+}
+
+/* OCW2's EOI and rotation commands, by bits 7:5. */
+static void pic_ocw2(struct pic_pair *p, int chip, u8 val)
+{
+	struct kvm_pic_state *s = &p->chip[chip];
+	bool rotate = val & 0x80, specific = val & 0x40, eoi = val & 0x20;
+	u8 in_service = s->isr;
+	int pin;
+
+	if (!eoi && !specific) {
+		s->rotate_on_auto_eoi = rotate;
+		return;
+	}
+	if (!eoi && !rotate)
+		return;		/* no operation */
+	if (specific) {
+		pin = val & 7;
+	} else {
+		/* In special mask mode a non-specific EOI leaves masked pins alone. */
+		if (s->special_mask)
+			in_service &= ~s->imr;
+		pin = pic_first(s, in_service);
+	}
+	if (pin < 0)
+		return;
+	if (eoi)
+		pic_clear_isr(p, chip, BIT(pin));
+	if (rotate)
+		s->priority_add = (pin + 1) & 7;
+}
+
+static void pic_ocw3(struct kvm_pic_state *s, u8 val)
+{
+	if (val & 0x04)
+		s->poll = 1;
+	if (val & 0x02)
+		s->read_reg_select = val & 1;
+	if (val & 0x40)
+		s->special_mask = (val >> 5) & 1;
+}
+
+static void pic_write_data(struct kvm_pic_state *s, u8 val)
+{
+	switch (s->init_state) {
+	case PIC_READY:
+		s->imr = val;
+		break;
+	case PIC_WANTS_ICW2:
+		s->irq_base = val & 0xf8;
+		s->init_state = PIC_WANTS_ICW3;
+		break;
+	case PIC_WANTS_ICW3:
+		/* How the two are wired is fixed in a PC. */
+		s->init_state = s->init4 ? PIC_WANTS_ICW4 : PIC_READY;
+		break;
+	case PIC_WANTS_ICW4:
+		s->special_fully_nested_mode = (val >> 4) & 1;
+		s->auto_eoi = (val >> 1) & 1;
+		s->init_state = PIC_READY;
+		break;
+	}
+}
+
+/* A poll is an INTA by hand: it takes the request into service and tells which it was. */
+static u8 pic_poll(struct pic_pair *p, int chip)
+{
+	struct kvm_pic_state *s = &p->chip[chip];
+	int pin = chip ? pic_chip_request(s, s->irr, false) : pic_master_request(p);
+
+	s->poll = 0;
+	if (pin < 0)
+		return 0;
+	pic_take(p, chip, pin);
+	return 0x80 | pin;
+}
+
+/** pic_has_port() - is this one of the pair's ports? */
+bool pic_has_port(u16 port)
+{
+	return port == 0x20 || port == 0x21 || port == 0xa0 || port == 0xa1 || port == 0x4d0 || port == 0x4d1;
+}
+
+/**
+ * pic_read() - IN from one of the pair's ports
+ * @p: the pair
+ * @port: one that pic_has_port() knows
+ */
+u8 pic_read(struct pic_pair *p, u16 port)
+{
+	int chip = port >= 0x4d0 ? port & 1 : port >= 0xa0;
+	struct kvm_pic_state *s = &p->chip[chip];
+
+	if (port >= 0x4d0)
+		return s->elcr;
+	if (s->poll)
+		return pic_poll(p, chip);
+	if (port & 1)
+		return s->imr;
+	if (s->read_reg_select)
+		return s->isr;
+	return chip ? s->irr : pic_master_irr(p);
+}
+
+/**
+ * pic_write() - OUT to one of the pair's ports
+ * @p: the pair
+ * @port: one that pic_has_port() knows
+ * @val: the byte
+ */
+void pic_write(struct pic_pair *p, u16 port, u8 val)
+{
+	int chip = port >= 0x4d0 ? port & 1 : port >= 0xa0;
+	struct kvm_pic_state *s = &p->chip[chip];
+
+	if (port >= 0x4d0)
+		s->elcr = val & s->elcr_mask;
+	else if (port & 1)
+		pic_write_data(s, val);
+	else if (val & 0x10)
+		pic_icw1(p, chip, val);
+	else if (val & 0x08)
+		pic_ocw3(s, val);
+	else
+		pic_ocw2(p, chip, val);
+}
+
+/**
+ * pic_set_state() - user space restores one chip
+ * @p: the pair
+ * @chip: 0 master, 1 slave
+ * @state: whatever; it is held to what a chip can be in
+ */
+void pic_set_state(struct pic_pair *p, unsigned int chip, const struct kvm_pic_state *state)
+{
+	struct kvm_pic_state *s = &p->chip[chip];
+	u8 elcr_mask = s->elcr_mask;
+
+	*s = *state;
+	s->elcr_mask = elcr_mask;
+	s->elcr &= elcr_mask;
+	s->irq_base &= 0xf8;
+	s->priority_add &= 7;
+	s->init_state &= 3;
+	s->poll = !!s->poll;
+	s->read_reg_select = !!s->read_reg_select;
+	s->special_mask = !!s->special_mask;
+	s->auto_eoi = !!s->auto_eoi;
+	s->init4 = !!s->init4;
+	s->rotate_on_auto_eoi = !!s->rotate_on_auto_eoi;
+	s->special_fully_nested_mode = !!s->special_fully_nested_mode;
+}

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+/* How an 8254 counts, latches and is programmed, by Intel's 8254 data sheet. */
+#include <linux/bcd.h>
+#include <linux/bitops.h>
+#include <linux/kernel.h>
+#include <linux/math64.h>
+#include <linux/string.h>
+#include <linux/time64.h>
+#include "pit_logic.h"
+
+/*
+ * How bytes go in and out (rw_mode, read_state, write_state and count_latched
+ * of kvm_pit_channel_state): low only, high only, low then high; the last
+ * value is the state "low is done".
+ */
+enum { PIT_LSB = 1, PIT_MSB, PIT_WORD0, PIT_WORD1 };
+
+/** pit_ns() - counter ticks as ns, rounded down */
+u64 pit_ns(u64 ticks)
+{
+	return mul_u64_u32_div(ticks, NSEC_PER_SEC, PIT_HZ);
+}
+
+/** pit_ticks() - whole counter ticks in @ns */
+u64 pit_ticks(u64 ns)
+{
+	return mul_u64_u32_div(ns, PIT_HZ, NSEC_PER_SEC);
+}
+
+/* Does a low gate stop the counter in this mode? In modes 1 and 5 the gate only triggers. */
+static bool pit_gate_stops(const struct kvm_pit_channel_state *s)
+{
+	return s->mode != 1 && s->mode != 5;
+}
+
+/* Ticks counted since the count was loaded. */
+static u64 pit_elapsed(const struct pit_channel *c, u64 now)
+{
+	u64 until = !c->s.gate && pit_gate_stops(&c->s) ? c->stopped : now;
+	u64 loaded = c->s.count_load_time;
+
+	return until > loaded ? pit_ticks(until - loaded) : 0;
+}
+
+/** pit_is_periodic() - rate generator or square wave: OUT repeats by itself */
+bool pit_is_periodic(const struct pit_channel *c)
+{
+	return c->s.mode == 2 || c->s.mode == 3;
+}
+
+/** pit_count() - what the counter stands at, in binary */
+u32 pit_count(const struct pit_channel *c, u64 now)
+{
+	u32 count = c->s.count;
+	u64 d = pit_elapsed(c, now);
+
+	switch (c->s.mode) {
+	case 2:
+		return count - d % count;
+	case 3:
+		/* The square wave counts down twice as fast, once for each half. */
+		return count - (2 * d) % count;
+	default:
+		/* It goes on past 0: through 0xffff, or 9999. */
+		return c->s.bcd ? (count + 10000 - d % 10000) % 10000 : (count - d) & 0xffff;
+	}
+}
+
+/** pit_out() - the OUT pin */
+bool pit_out(const struct pit_channel *c, u64 now)
+{
+	u32 count = c->s.count;
+	u64 d = pit_elapsed(c, now);
+
+	switch (c->s.mode) {
+	case 0:
+		return d >= count;
+	case 1:
+		return d >= count;
+	case 2:
+		/* Low for the one tick at which the count is 1; high while the gate is low. */
+		return !c->s.gate || d % count != count - 1;
+	case 3:
+		return !c->s.gate || d % count < (count + 1) / 2;
+	default:
+		/* Strobes: low for the one tick at which the count is 0. */
+		return d != count;
+	}
+}
+
+static void pit_load(struct pit_chip *pit, unsigned int channel, u32 val, u64 now)
+{
+	struct pit_channel *c = &pit->ch[channel];
+
+	if (c->s.bcd)
+		val = bcd2bin(val & 0xff) + 100 * bcd2bin(val >> 8);
+	/* 0 stands for the largest count. */
+	c->s.count = val ?: c->s.bcd ? 10000 : 0x10000;
+	c->s.count_load_time = now;
+	c->stopped = now;
+	if (channel == 0)
+		pit->reloaded = true;
+}
+
+/** pit_init() - as firmware finds it: no mode set, largest count, only the speaker's gate low */
+void pit_init(struct pit_chip *pit, u64 now)
+{
+	unsigned int i;
+
+	memset(pit, 0, sizeof(*pit));
+	for (i = 0; i < PIT_CHANNELS; i++) {
+		pit->ch[i].s.mode = 0xff;
+		pit->ch[i].s.gate = i != 2;
+		pit_load(pit, i, 0, now);
+	}
+	pit->reloaded = false;
+}
+
+/* What a read of the count shows: the low 16 bits, in BCD when it counts so. */
+static u16 pit_shown(const struct pit_channel *c, u64 now)
+{
+	u32 count = pit_count(c, now);
+
+	if (!c->s.bcd)
+		return count;
+	count %= 10000;
+	return bin2bcd(count / 100) << 8 | bin2bcd(count % 100);
+}
+
+static void pit_latch_count(struct pit_channel *c, u64 now)
+{
+	/* A second latch before the first is read is ignored. */
+	if (c->s.count_latched)
+		return;
+	c->s.latched_count = pit_shown(c, now);
+	c->s.count_latched = c->s.rw_mode;
+}
+
+static void pit_latch_status(struct pit_channel *c, u64 now)
+{
+	if (c->s.status_latched)
+		return;
+	c->s.status = pit_out(c, now) << 7 | c->s.rw_mode << 4 | (c->s.mode & 7) << 1 | c->s.bcd;
+	c->s.status_latched = 1;
+}
+
+static void pit_read_back(struct pit_chip *pit, u8 val, u64 now)
+{
+	unsigned int i;
+
+	for (i = 0; i < PIT_CHANNELS; i++) {
+		if (!(val & (2 << i)))
+			continue;
+		if (!(val & 0x20))
+			pit_latch_count(&pit->ch[i], now);
+		if (!(val & 0x10))
+			pit_latch_status(&pit->ch[i], now);
+	}
+}
+
+static void pit_control(struct pit_chip *pit, u8 val, u64 now)
+{
+	unsigned int channel = val >> 6, access = (val >> 4) & 3;
+	struct pit_channel *c;
+
+	if (channel == 3) {
+		pit_read_back(pit, val, now);
+		return;
+	}
+	c = &pit->ch[channel];
+	if (!access) {
+		pit_latch_count(c, now);
+		return;
+	}
+	c->s.rw_mode = access;
+	c->s.read_state = access;
+	c->s.write_state = access;
+	c->s.count_latched = 0;
+	c->s.status_latched = 0;
+	/* Modes 6 and 7 are 2 and 3. */
+	c->s.mode = (val >> 1) & 7;
+	if (c->s.mode > 5)
+		c->s.mode &= 3;
+	c->s.bcd = val & 1;
+	/* OUT goes to where the mode has it before it counts. */
+	c->s.count_load_time = now;
+	c->stopped = now;
+}
+
+/**
+ * pit_write() - OUT to ports 0x40 to 0x43
+ * @pit: the chip
+ * @port: 0 to 2 are the counters, 3 the control word
+ * @val: the byte
+ * @now: the time in ns
+ */
+void pit_write(struct pit_chip *pit, unsigned int port, u8 val, u64 now)
+{
+	struct kvm_pit_channel_state *s;
+
+	if (port == 3) {
+		pit_control(pit, val, now);
+		return;
+	}
+	s = &pit->ch[port].s;
+	switch (s->write_state) {
+	case PIT_LSB:
+		pit_load(pit, port, val, now);
+		break;
+	case PIT_MSB:
+		pit_load(pit, port, val << 8, now);
+		break;
+	case PIT_WORD0:
+		s->write_latch = val;
+		s->write_state = PIT_WORD1;
+		break;
+	case PIT_WORD1:
+		pit_load(pit, port, s->write_latch | val << 8, now);
+		s->write_state = PIT_WORD0;
+		break;
+	}
+}
+
+/**
+ * pit_read() - IN from ports 0x40 to 0x42
+ * @pit: the chip
+ * @channel: which counter
+ * @now: the time in ns
+ */
+u8 pit_read(struct pit_chip *pit, unsigned int channel, u64 now)
+{
+	struct pit_channel *c = &pit->ch[channel];
+	struct kvm_pit_channel_state *s = &c->s;
+
+	if (s->status_latched) {
+		s->status_latched = 0;
+		return s->status;
+	}
+	switch (s->count_latched) {
+	case PIT_LSB:
+		s->count_latched = 0;
+		return s->latched_count;
+	case PIT_MSB:
+		s->count_latched = 0;
+		return s->latched_count >> 8;
+	case PIT_WORD0:
+		s->count_latched = PIT_MSB;
+		return s->latched_count;
+	}
+	switch (s->read_state) {
+	case PIT_MSB:
+		return pit_shown(c, now) >> 8;
+	case PIT_WORD0:
+		s->read_state = PIT_WORD1;
+		return pit_shown(c, now);
+	case PIT_WORD1:
+		s->read_state = PIT_WORD0;
+		return pit_shown(c, now) >> 8;
+	default:
+		return pit_shown(c, now);
+	}
+}
+
+/* The gate pin moves. A rising edge triggers modes 1, 2, 3 and 5; 0 and 4 go on where they stood. */
+static void pit_set_gate(struct pit_channel *c, bool gate, u64 now)
+{
+	if (c->s.gate == gate)
+		return;
+	c->s.gate = gate;
+	if (!gate)
+		c->stopped = now;
+	else if (c->s.mode == 0 || c->s.mode == 4)
+		c->s.count_load_time += now - c->stopped;
+	else
+		c->s.count_load_time = now;
+}
+
+/** pit_read_port61() - the speaker's port: gate and OUT of channel 2, the refresh bit that toggles */
+u8 pit_read_port61(const struct pit_chip *pit, u64 now)
+{
+	const struct pit_channel *c = &pit->ch[2];
+
+	/* Memory refresh toggles bit 4 every 15 us or so; 2^14 ns is near enough. */
+	return c->s.gate | pit->speaker_on << 1 | ((now >> 14) & 1) << 4 | pit_out(c, now) << 5;
+}
+
+/** pit_write_port61() - bit 0 is channel 2's gate, bit 1 the speaker's */
+void pit_write_port61(struct pit_chip *pit, u8 val, u64 now)
+{
+	pit->speaker_on = val & 2;
+	pit_set_gate(&pit->ch[2], val & 1, now);
+}
+
+/** pit_get_channel() - as user space saves it */
+void pit_get_channel(const struct pit_channel *c, struct kvm_pit_channel_state *state, u64 now)
+{
+	*state = c->s;
+	/* Who stands still is as far now as when it stopped. */
+	if (!c->s.gate && pit_gate_stops(&c->s))
+		state->count_load_time += now - c->stopped;
+}
+
+/**
+ * pit_set_channel() - as user space restores it
+ * @c: the channel
+ * @state: whatever; it is held to what a channel can be in
+ * @now: the time in ns; the count starts over, as KVM's does
+ */
+void pit_set_channel(struct pit_channel *c, const struct kvm_pit_channel_state *state, u64 now)
+{
+	c->s = *state;
+	if (!c->s.count || c->s.count > 0x10000)
+		c->s.count = 0x10000;
+	c->s.bcd = !!c->s.bcd;
+	if (c->s.bcd && c->s.count > 10000)
+		c->s.count = 10000;
+	if (c->s.mode > 5 && c->s.mode != 0xff)
+		c->s.mode &= 3;
+	c->s.gate = !!c->s.gate;
+	c->s.rw_mode &= 3;
+	c->s.count_load_time = now;
+	c->stopped = now;
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The local APIC's timer: one-shot, periodic and TSC-deadline, all on one hrtimer. SDM 3A 11.5.4. */
+#include <asm/tsc.h>
+
+#include "droste.h"
+#include "irqchip/impl.h"
+
+/*
+ * The timer's input clock runs at 1 GHz before division, so that one count is
+ * one nanosecond times the divisor.
+ *
+ * The hrtimer only wakes the vCPU; the owner looks at the clocks and decides.
+ * So a callback that comes late, or for a setting that is no more, does no
+ * harm, and nothing here needs a lock.
+ */
+
+/* The shortest period: what is faster only keeps the host from its work. */
+#define VLAPIC_MIN_PERIOD_NS	(200 * NSEC_PER_USEC)
+
+/* Hard interrupt. */
+static enum hrtimer_restart vlapic_timer_fn(struct hrtimer *timer)
+{
+	struct vlapic *a = container_of(timer, struct vlapic, timer);
+
+	vcpu_request(a->vcpu, REQ_TIMER);
+	vcpu_kick(a->vcpu);
+	return HRTIMER_NORESTART;
+}
+
+/** vlapic_timer_init() - once, at creation */
+void vlapic_timer_init(struct vlapic *a)
+{
+	compat_hrtimer_setup(&a->timer, vlapic_timer_fn, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
+}
+
+static enum lapic_timer_mode vlapic_timer_mode(const struct vlapic *a)
+{
+	return lapic_timer_mode(vlapic_reg(a, LAPIC_LVTT));
+}
+
+static u64 vlapic_guest_tsc(const struct vlapic *a)
+{
+	return rdtsc() + a->vcpu->tsc_offset;
+}
+
+/* Set the hrtimer for what the registers say. In TSC-deadline mode the time follows from the TSC. */
+static void vlapic_timer_arm(struct vlapic *a)
+{
+	if (a->tsc_deadline) {
+		u64 tsc = vlapic_guest_tsc(a);
+
+		a->target = ktime_get_ns();
+		if (a->tsc_deadline > tsc)
+			a->target += lapic_tsc_to_ns(a->tsc_deadline - tsc, tsc_khz ?: 1000000);
+	}
+	a->armed = true;
+	hrtimer_start(&a->timer, ns_to_ktime(a->target), HRTIMER_MODE_ABS_PINNED_HARD);
+}
+
+/** vlapic_timer_stop() - disarm, in any mode */
+void vlapic_timer_stop(struct vlapic *a)
+{
+	a->armed = false;
+	a->period = 0;
+	a->target = 0;
+	a->tsc_deadline = 0;
+	/* A callback that is running now sets a request that will find nothing armed. */
+	hrtimer_try_to_cancel(&a->timer);
+}
+
+/**
+ * vlapic_timer_start() - count down in one-shot or periodic mode
+ * @a: the APIC
+ * @count: where the count stands; the initial count, or less after a restore. 0 stops the timer
+ */
+void vlapic_timer_start(struct vlapic *a, u32 count)
+{
+	u32 divisor = lapic_divisor(vlapic_reg(a, LAPIC_TDCR));
+	enum lapic_timer_mode mode = vlapic_timer_mode(a);
+
+	vlapic_timer_stop(a);
+	if (!count || (mode != LAPIC_ONESHOT && mode != LAPIC_PERIODIC))
+		return;
+	if (mode == LAPIC_PERIODIC)
+		a->period = max_t(u64, (u64)vlapic_reg(a, LAPIC_TMICT) * divisor, VLAPIC_MIN_PERIOD_NS);
+	a->target = ktime_get_ns() + (u64)count * divisor;
+	vlapic_timer_arm(a);
+}
+
+/** vlapic_timer_read() - the current-count register; 0 in TSC-deadline mode */
+u32 vlapic_timer_read(struct vlapic *a)
+{
+	u32 count;
+
+	if (!a->armed || a->tsc_deadline)
+		return 0;
+	count = lapic_timer_count(a->target, ktime_get_ns(), a->period,
+				  lapic_divisor(vlapic_reg(a, LAPIC_TDCR)));
+	return min(count, vlapic_reg(a, LAPIC_TMICT));
+}
+
+/**
+ * vlapic_timer_write_lvtt() - LVT timer register, the bits already checked
+ * @a: the APIC
+ * @val: what it becomes
+ *
+ * Going into or out of TSC-deadline mode disarms the timer; between one-shot
+ * and periodic the count goes on (SDM 11.5.4, 11.5.4.1).
+ */
+void vlapic_timer_write_lvtt(struct vlapic *a, u32 val)
+{
+	enum lapic_timer_mode old = vlapic_timer_mode(a), new = lapic_timer_mode(val);
+	u32 count;
+
+	if (old == new) {
+		vlapic_set_reg(a, LAPIC_LVTT, val);
+		return;
+	}
+	count = vlapic_timer_read(a);
+	vlapic_timer_stop(a);
+	vlapic_set_reg(a, LAPIC_LVTT, val);
+	if (old > LAPIC_PERIODIC || new > LAPIC_PERIODIC)
+		vlapic_set_reg(a, LAPIC_TMICT, 0);
+	else
+		vlapic_timer_start(a, count);
+}
+
+/** vlapic_timer_write_tdcr() - a new divisor; the count stays and goes on at the new speed */
+void vlapic_timer_write_tdcr(struct vlapic *a, u32 val)
+{
+	u32 count = vlapic_timer_read(a);
+
+	vlapic_set_reg(a, LAPIC_TDCR, val);
+	if (count)
+		vlapic_timer_start(a, count);
+}
+
+/* Has what the timer waits for come? */
+static bool vlapic_timer_due(const struct vlapic *a)
+{
+	if (a->tsc_deadline)
+		return vlapic_guest_tsc(a) >= a->tsc_deadline;
+	return ktime_get_ns() >= a->target;
+}
+
+/**
+ * vlapic_timer_request() - REQ_TIMER: deliver what has expired
+ * @vcpu: owner
+ *
+ * The request may have come from elsewhere, and the TSC and the kernel's
+ * clock may differ by a little: what is not due yet goes on waiting.
+ */
+void vlapic_timer_request(struct vcpu *vcpu)
+{
+	struct vlapic *a = vcpu->lapic;
+
+	if (!a || !a->armed)
+		return;
+	if (!vlapic_timer_due(a)) {
+		if (!hrtimer_is_queued(&a->timer))
+			vlapic_timer_arm(a);
+		return;
+	}
+	vlapic_local_interrupt(a, LAPIC_LVTT);
+	if (!a->period) {
+		vlapic_timer_stop(a);
+		return;
+	}
+	a->target = lapic_timer_advance(a->target, ktime_get_ns(), a->period);
+	vlapic_timer_arm(a);
+}
+
+/**
+ * vlapic_timer_migrate() - the vCPU moved to another CPU, or its TSC offset changed
+ * @vcpu: owner; preemption may be off
+ */
+void vlapic_timer_migrate(struct vcpu *vcpu)
+{
+	struct vlapic *a = vcpu->lapic;
+
+	if (a && a->armed)
+		vlapic_timer_arm(a);
+}
+
+/** vlapic_get_tsc_deadline() - IA32_TSC_DEADLINE: 0 when disarmed or in another mode (SDM 11.5.4.1) */
+u64 vlapic_get_tsc_deadline(struct vcpu *vcpu)
+{
+	return vcpu->lapic ? vcpu->lapic->tsc_deadline : 0;
+}
+
+/**
+ * vlapic_set_tsc_deadline() - arm or, with 0, disarm; ignored in another mode
+ * @vcpu: owner
+ * @deadline: in the guest's TSC
+ */
+void vlapic_set_tsc_deadline(struct vcpu *vcpu, u64 deadline)
+{
+	struct vlapic *a = vcpu->lapic;
+
+	if (!a || vlapic_timer_mode(a) != LAPIC_TSC_DEADLINE)
+		return;
+	if (!deadline) {
+		vlapic_timer_stop(a);
+		return;
+	}
+	a->tsc_deadline = deadline;
+	vlapic_timer_arm(a);
+}

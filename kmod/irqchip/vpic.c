@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A VM's PICs: the 8259A pair under a lock, and its INT line into the processors. */
+#include <linux/slab.h>
+
+#include "droste.h"
+#include "irqchip/impl.h"
+#include "irqchip/pic_logic.h"
+
+struct vpic {
+	raw_spinlock_t lock;	/* @pair; taken in hard interrupts */
+	struct pic_pair pair;
+	int pending;		/* pic_pending()'s answer; written under @lock, read without */
+};
+
+/** vpic_create() - vm->lock held; 0 or -ENOMEM */
+int vpic_create(struct vm *vm)
+{
+	struct vpic *pic = kzalloc(sizeof(*pic), GFP_KERNEL_ACCOUNT);
+
+	if (!pic)
+		return -ENOMEM;
+	raw_spin_lock_init(&pic->lock);
+	pic_init(&pic->pair);
+	pic->pending = -1;
+	vm->irqchip.pic = pic;
+	return 0;
+}
+
+/** vpic_destroy() - nothing can reach it any more */
+void vpic_destroy(struct vm *vm)
+{
+	kfree(vm->irqchip.pic);
+	vm->irqchip.pic = NULL;
+}
+
+/** vpic_pending() - the vector the pair asks the processor to take, or -1 */
+int vpic_pending(const struct vpic *pic)
+{
+	return READ_ONCE(pic->pending);
+}
+
+/* Wake a processor that INT reaches. */
+static void vpic_kick(struct vm *vm)
+{
+	struct vcpu *vcpu;
+	int i;
+
+	irqchip_for_each_vcpu(i, vcpu, vm) {
+		if (!vlapic_accepts_pic(vcpu))
+			continue;
+		vcpu_request(vcpu, REQ_EVENT);
+		vcpu_kick(vcpu);
+		return;
+	}
+}
+
+/*
+ * After every change: note what is pending now, unlock, and only then tell
+ * others, as an acknowledged pin's listener may raise it again at once.
+ */
+static void vpic_unlock(struct vm *vm, struct vpic *pic, unsigned long flags)
+{
+	unsigned long acked = pic->pair.acked;
+	int old = pic->pending, new = pic_pending(&pic->pair);
+	unsigned int pin;
+
+	pic->pair.acked = 0;
+	if (new != old)
+		WRITE_ONCE(pic->pending, new);
+	raw_spin_unlock_irqrestore(&pic->lock, flags);
+
+	if (new >= 0 && new != old)
+		vpic_kick(vm);
+	for_each_set_bit(pin, &acked, PIC_PINS)
+		irqchip_acked(vm, pin < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, pin % 8);
+}
+
+/**
+ * vpic_set_line() - a line of the pair goes up or down
+ * @vm: the machine
+ * @pin: 0 to 15
+ * @source: enum irq_source
+ * @level: up or down
+ *
+ * Context: any.
+ * Return: as pic_set_line().
+ */
+int vpic_set_line(struct vm *vm, unsigned int pin, int source, int level)
+{
+	struct vpic *pic = vm->irqchip.pic;
+	unsigned long flags;
+	int ret;
+
+	raw_spin_lock_irqsave(&pic->lock, flags);
+	ret = pic_set_line(&pic->pair, pin, source, level);
+	vpic_unlock(vm, pic, flags);
+	return ret;
+}
+
+/**
+ * vpic_inta() - a processor acknowledges the pair's interrupt
+ * @vm: the machine; srcu held
+ *
+ * Return: the vector, or -1 when the request has gone.
+ */
+int vpic_inta(struct vm *vm)
+{
+	struct vpic *pic = vm->irqchip.pic;
+	unsigned long flags;
+	int vec = -1;
+
+	raw_spin_lock_irqsave(&pic->lock, flags);
+	if (pic_pending(&pic->pair) >= 0)
+		vec = pic_inta(&pic->pair);
+	vpic_unlock(vm, pic, flags);
+	return vec;
+}
+
+/**
+ * vpic_pio() - port I/O that may be the pair's
+ * @vm: the machine; srcu held
+ * @port: the first port
+ * @len: bytes; each goes to a port of its own, as on a bus of 8 bits
+ * @data: what is written, or filled
+ * @write: the direction
+ *
+ * Return: true when it is.
+ */
+bool vpic_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write)
+{
+	struct vpic *pic = vm->irqchip.pic;
+	unsigned long flags;
+	u32 i;
+
+	if (!pic || !pic_has_port(port))
+		return false;
+	raw_spin_lock_irqsave(&pic->lock, flags);
+	for (i = 0; i < len; i++) {
+		u16 p = port + i;
+
+		if (!pic_has_port(p)) {
+			if (!write)
+				data[i] = 0xff;
+		} else if (write) {
+			pic_write(&pic->pair, p, data[i]);
+		} else {
+			data[i] = pic_read(&pic->pair, p);
+		}
+	}
+	vpic_unlock(vm, pic, flags);
+	return true;
+}
+
+/** vpic_get() - KVM_GET_IRQCHIP of chip 0 (master) or 1 (slave) */
+void vpic_get(struct vm *vm, unsigned int chip, struct kvm_pic_state *state)
+{
+	struct vpic *pic = vm->irqchip.pic;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&pic->lock, flags);
+	*state = pic->pair.chip[chip];
+	raw_spin_unlock_irqrestore(&pic->lock, flags);
+}
+
+/** vpic_set() - KVM_SET_IRQCHIP likewise */
+void vpic_set(struct vm *vm, unsigned int chip, const struct kvm_pic_state *state)
+{
+	struct vpic *pic = vm->irqchip.pic;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&pic->lock, flags);
+	pic_set_state(&pic->pair, chip, state);
+	vpic_unlock(vm, pic, flags);
+}
