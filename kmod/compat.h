@@ -65,4 +65,11 @@ typedef struct syscore_ops *compat_syscore;
 	} while (0)
 #endif
 
+/* From 6.8 on eventfd_signal() always adds one. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#define compat_eventfd_signal(ctx)	eventfd_signal(ctx)
+#else
+#define compat_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#endif
+
 #endif
