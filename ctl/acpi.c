@@ -287,17 +287,20 @@ static uint64_t build_fadt(struct builder *b, uint64_t facs, uint64_t dsdt)
 	return gpa;
 }
 
+/* Copies an entry to @p. Return: where the next one goes. */
+static uint8_t *append(uint8_t *p, const void *entry, size_t len)
+{
+	return (uint8_t *)memcpy(p, entry, len) + len;
+}
+
 static uint8_t *madt_cpu(uint8_t *p, uint32_t id)
 {
-	if (id < XAPIC_IDS) {
-		const struct madt_lapic e = { 0, sizeof(e), id, id, 1 };
+	const struct madt_lapic xapic = { 0, sizeof(xapic), id, id, 1 };
+	const struct madt_x2apic x2apic = { 9, sizeof(x2apic), 0, id, 1, id };
 
-		return (uint8_t *)memcpy(p, &e, sizeof(e)) + sizeof(e);
-	} else {
-		const struct madt_x2apic e = { 9, sizeof(e), 0, id, 1, id };
-
-		return (uint8_t *)memcpy(p, &e, sizeof(e)) + sizeof(e);
-	}
+	if (id < XAPIC_IDS)
+		return append(p, &xapic, sizeof(xapic));
+	return append(p, &x2apic, sizeof(x2apic));
 }
 
 /*
@@ -324,9 +327,9 @@ static uint64_t build_madt(struct builder *b, unsigned int ncpus)
 	madt->flags = 1;
 	for (unsigned int i = 0; i < ncpus; i++)
 		p = madt_cpu(p, i);
-	p = (uint8_t *)memcpy(p, &ioapic, sizeof(ioapic)) + sizeof(ioapic);
-	p = (uint8_t *)memcpy(p, &sci, sizeof(sci)) + sizeof(sci);
-	p = (uint8_t *)memcpy(p, &nmi, sizeof(nmi)) + sizeof(nmi);
+	p = append(p, &ioapic, sizeof(ioapic));
+	p = append(p, &sci, sizeof(sci));
+	p = append(p, &nmi, sizeof(nmi));
 	finish(&madt->h, "APIC", 5, p - (uint8_t *)madt);
 	return gpa;
 }

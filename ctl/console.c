@@ -21,21 +21,48 @@
 #define ESCAPE_KEY	0x01	/* Ctrl-A */
 #define FLUSH_AFTER_NS	20000000
 
-/* Writes all of it, also where standard output is in non-blocking mode. */
+static void signal_came(struct console *c)
+{
+	struct signalfd_siginfo info;
+
+	if (read(c->signal_fd, &info, sizeof(info)) == sizeof(info))
+		vm_end(c->vm, RUN_STOPPED, 0, NULL, "ended by signal %u (%s)",
+		       info.ssi_signo, strsignal(info.ssi_signo));
+}
+
+/*
+ * Waits until standard output takes bytes. Whoever reads it may have stopped
+ * for good, so a signal ends the wait and the run, and drops the output: the
+ * bus lock is held here, which keeps the loop from seeing the signal.
+ */
+static void wait_for_output(struct console *c)
+{
+	struct pollfd pfd[] = {
+		{ .fd = STDOUT_FILENO, .events = POLLOUT },
+		{ .fd = c->signal_fd, .events = POLLIN },
+	};
+
+	if (poll(pfd, 2, -1) > 0 && !pfd[0].revents) {
+		signal_came(c);
+		c->lost = true;
+	}
+}
+
+/* The buffer is no larger than PIPE_BUF, so that a pipe takes it whole. */
 static void write_out(struct console *c)
 {
-	struct pollfd pfd = { .fd = STDOUT_FILENO, .events = POLLOUT };
 	size_t done = 0;
 
 	while (done < c->out_len && !c->lost) {
-		ssize_t n = write(STDOUT_FILENO, c->out + done,
-				  c->out_len - done);
+		ssize_t n;
 
+		wait_for_output(c);
+		if (c->lost)
+			break;
+		n = write(STDOUT_FILENO, c->out + done, c->out_len - done);
 		if (n >= 0) {
 			done += n;
-		} else if (errno == EAGAIN) {
-			poll(&pfd, 1, -1);
-		} else if (errno != EINTR) {
+		} else if (errno != EINTR && errno != EAGAIN) {
 			say("standard output failed, the console is lost: %s",
 			    strerror(errno));
 			c->lost = true;
@@ -104,12 +131,13 @@ static const struct serial_ops port_ops = {
 	.receive = port_receive,
 };
 
-int console_init(struct console *c, struct vm *vm)
+int console_init(struct console *c, struct vm *vm, int signal_fd)
 {
 	struct ioport_dev dev = serial_dev(&c->port, PORT_COM1);
 
 	memset(c, 0, sizeof(*c));
 	c->vm = vm;
+	c->signal_fd = signal_fd;
 	c->timer_fd = timerfd_create(CLOCK_MONOTONIC,
 				     TFD_CLOEXEC | TFD_NONBLOCK);
 	c->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -203,21 +231,12 @@ static void timer_expired(struct console *c)
 	pthread_mutex_unlock(&c->vm->bus->lock);
 }
 
-static void signal_came(struct console *c, int signal_fd)
-{
-	struct signalfd_siginfo info;
-
-	if (read(signal_fd, &info, sizeof(info)) == sizeof(info))
-		vm_end(c->vm, RUN_STOPPED, 0, NULL, "ended by signal %u (%s)",
-		       info.ssi_signo, strsignal(info.ssi_signo));
-}
-
-void console_loop(struct console *c, bool tty, int signal_fd)
+void console_loop(struct console *c, bool tty)
 {
 	enum { WAKE, SIGNAL, TIMER, KICK, INPUT, NR };
 	struct pollfd pfd[NR] = {
 		[WAKE]	 = { .fd = c->vm->wake_fd, .events = POLLIN },
-		[SIGNAL] = { .fd = signal_fd, .events = POLLIN },
+		[SIGNAL] = { .fd = c->signal_fd, .events = POLLIN },
 		[TIMER]	 = { .fd = c->timer_fd, .events = POLLIN },
 		[KICK]	 = { .fd = c->kick_fd, .events = POLLIN },
 		[INPUT]	 = { .fd = STDIN_FILENO, .events = POLLIN },
@@ -230,7 +249,7 @@ void console_loop(struct console *c, bool tty, int signal_fd)
 		if (poll(pfd, NR, -1) < 0)
 			continue;
 		if (pfd[SIGNAL].revents)
-			signal_came(c, signal_fd);
+			signal_came(c);
 		if (pfd[TIMER].revents)
 			timer_expired(c);
 		if (pfd[KICK].revents)

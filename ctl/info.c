@@ -29,6 +29,7 @@ struct value {
 struct side {
 	int fd;				/* MSR device, KVM device, or -1 */
 	struct kvm_cpuid2 *cpuid;	/* NULL: ask the processor */
+	struct kvm_msr_list *msrs;	/* MSRs that may be asked for, or NULL */
 	struct value (*msr)(const struct side *s, uint32_t index);
 	struct kvm_cpuid_entry2 (*leaf)(const struct side *s, uint32_t leaf,
 					uint32_t subleaf);
@@ -88,6 +89,35 @@ static struct value processor_msr(const struct side *s, uint32_t index)
 	return v;
 }
 
+/* Whether the device lists an MSR; others it might answer at random. */
+static bool listed(const struct side *s, uint32_t index)
+{
+	for (uint32_t i = 0; s->msrs && i < s->msrs->nmsrs; i++)
+		if (s->msrs->indices[i] == index)
+			return true;
+	return false;
+}
+
+static struct kvm_msr_list *feature_msrs(int fd)
+{
+	struct kvm_msr_list probe = { .nmsrs = 0 }, *list;
+
+	/* The first call fails with E2BIG and tells how many there are. */
+	if (!ioctl(fd, KVM_GET_MSR_FEATURE_INDEX_LIST, &probe) ||
+	    errno != E2BIG)
+		return NULL;
+	list = calloc(1, sizeof(*list) +
+			 probe.nmsrs * sizeof(list->indices[0]));
+	if (!list)
+		return NULL;
+	list->nmsrs = probe.nmsrs;
+	if (ioctl(fd, KVM_GET_MSR_FEATURE_INDEX_LIST, list)) {
+		free(list);
+		return NULL;
+	}
+	return list;
+}
+
 static struct value offered_msr(const struct side *s, uint32_t index)
 {
 	struct {
@@ -98,7 +128,8 @@ static struct value offered_msr(const struct side *s, uint32_t index)
 
 	if (s->fd < 0)
 		return v;
-	v.state = ioctl(s->fd, KVM_GET_MSRS, &msr) == 1 ? KNOWN : ABSENT;
+	v.state = listed(s, index) && ioctl(s->fd, KVM_GET_MSRS, &msr) == 1 ?
+		  KNOWN : ABSENT;
 	v.val = msr.entry.data;
 	return v;
 }
@@ -325,6 +356,16 @@ static int open_msrs(unsigned int cpu)
 	return fd;
 }
 
+/* Reads what the device offers; CPUID as "drostectl run" hands it on. */
+static void open_offer(struct side *s)
+{
+	s->msrs = feature_msrs(s->fd);
+	s->cpuid = cpuid_get(s->fd);
+	if (s->cpuid)
+		cpuid_fix(s->cpuid, 0, 1,
+			  vm_cap(s->fd, KVM_CAP_TSC_DEADLINE_TIMER));
+}
+
 int cmd_info(int argc, char **argv)
 {
 	struct side sides[NR_SIDES] = {
@@ -346,7 +387,7 @@ int cmd_info(int argc, char **argv)
 	sides[PROCESSOR].fd = open_msrs(cpu);
 	sides[OFFERED].fd = vm_open(device);
 	if (sides[OFFERED].fd >= 0)
-		sides[OFFERED].cpuid = cpuid_get(sides[OFFERED].fd);
+		open_offer(&sides[OFFERED]);
 
 	printf("%-46s %-18s %s\n", "", "processor", "offered");
 	print_features(sides);
@@ -358,6 +399,7 @@ int cmd_info(int argc, char **argv)
 
 	ret = sides[OFFERED].cpuid ? 0 : STATUS_FAILED;
 	free(sides[OFFERED].cpuid);
+	free(sides[OFFERED].msrs);
 	for (int i = 0; i < NR_SIDES; i++)
 		if (sides[i].fd >= 0)
 			close(sides[i].fd);

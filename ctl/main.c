@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* drostectl: finds the command and runs it. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "info.h"
 #include "outcome.h"
@@ -37,10 +39,26 @@ static int cmd_help(int argc, char **argv)
 	return 0;
 }
 
+/*
+ * Descriptors 0 to 2 must not become something else: console output would go
+ * there. open() takes the lowest free one, so this fills the gaps.
+ */
+static void keep_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
+	keep_standard_files();
 	if (name && (!strcmp(name, "--help") || !strcmp(name, "-h")))
 		name = "help";
 	for (size_t i = 0; name && i < nr_commands; i++) {

@@ -185,28 +185,6 @@ static uint64_t load_guest(struct machine *m, const struct options *o)
 	return entry;
 }
 
-static int add_devices(struct machine *m, const struct options *o)
-{
-	struct ioport_dev rtc = rtc_dev(&m->rtc, PORT_RTC);
-
-	ioport_init(&m->bus, o->trace);
-	rtc_init(&m->rtc, rtc_now);
-	ioport_add(&m->bus, &rtc);
-	power_add(&m->power, &m->vm);
-	return console_init(&m->console, &m->vm);
-}
-
-static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
-{
-	struct kvm_cpuid2 *cpuid = cpuid_get(m->vm.dev_fd);
-	int ret = cpuid ? 0 : -1;
-
-	for (unsigned int i = 0; i < o->cpus && !ret; i++)
-		ret = vcpu_create(&m->vm, cpuid, i, o->cpus);
-	free(cpuid);
-	return ret ? ret : vcpu_boot_state(&m->vm.vcpu[0], entry);
-}
-
 /*
  * Signals that end the run are read from a descriptor. They are blocked
  * before any thread starts, so that no vCPU thread takes one.
@@ -224,19 +202,45 @@ static int catch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static int add_devices(struct machine *m, const struct options *o)
+{
+	struct ioport_dev rtc = rtc_dev(&m->rtc, PORT_RTC);
+	int signal_fd = catch_signals();
+
+	if (signal_fd < 0) {
+		say("cannot make a signalfd: %s", strerror(errno));
+		return -1;
+	}
+
+	ioport_init(&m->bus, o->trace);
+	rtc_init(&m->rtc, rtc_now);
+	ioport_add(&m->bus, &rtc);
+	power_add(&m->power, &m->vm);
+	return console_init(&m->console, &m->vm, signal_fd);
+}
+
+static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
+{
+	struct kvm_cpuid2 *cpuid = cpuid_get(m->vm.dev_fd);
+	int ret = cpuid ? 0 : -1;
+
+	for (unsigned int i = 0; i < o->cpus && !ret; i++)
+		ret = vcpu_create(&m->vm, cpuid, i, o->cpus);
+	free(cpuid);
+	return ret ? ret : vcpu_boot_state(&m->vm.vcpu[0], entry);
+}
+
 static int run_machine(struct machine *m, const struct options *o)
 {
-	int signal_fd = catch_signals();
 	bool tty = term_raw();
 	struct vm *vm = &m->vm;
 
 	if (vcpus_start(vm))
 		vm_end(vm, RUN_HOST_ERROR, 0, NULL, "not all CPUs could start");
-	console_loop(&m->console, tty, signal_fd);
+	console_loop(&m->console, tty);
 	vcpus_join(vm);
 	console_flush(&m->console);
 	term_restore();
-	close(signal_fd);
 
 	if (!o->quiet || vm->end != RUN_POWEROFF)
 		say("%s", vm->end_text);

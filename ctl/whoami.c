@@ -37,6 +37,11 @@ static void processor_name(char name[49])
 {
 	unsigned int regs[12], i;
 
+	/* Beyond its last leaf a processor answers with another one. */
+	if (__get_cpuid_max(0x80000000, NULL) < 0x80000004) {
+		strcpy(name, "unknown");
+		return;
+	}
 	for (i = 0; i < 3; i++)
 		__cpuid(0x80000002 + i, regs[4 * i], regs[4 * i + 1],
 			regs[4 * i + 2], regs[4 * i + 3]);
