@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Guest memory: the slots of a VM as they change, and the only reads and writes of what is in them. */
+/* Guest memory: the slots of a VM as they change, and all reads and writes of what is in them. */
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a change of the memory slots means, and the array that comes of it: pure, no memory is touched here. */
+/* What a change of the memory slots means, and the array that comes of it: pure. */
 #include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -8,7 +8,7 @@
 #include "memslot.h"
 #include "ept/format.h"
 
-#define SLOT_MAX_PAGES	((1ULL << 31) - 1)	/* as KVM has it: counts of pages fit an int everywhere */
+#define SLOT_MAX_PAGES	((1ULL << 31) - 1)	/* as KVM has it: counts fit an int everywhere */
 #define SLOT_MAX_GFN	(1ULL << (EPT_GPA_BITS - PAGE_SHIFT))	/* what a 4-level EPT can map */
 
 const struct memslot *memslots_find(const struct memslots *slots, gfn_t gfn)
@@ -47,7 +47,8 @@ static bool overlaps(const struct memslots *slots, const struct memslot *slot, i
 	for (i = 0; i < slots->n; i++) {
 		const struct memslot *s = &slots->s[i];
 
-		if (i != except && slot->base < s->base + s->npages && s->base < slot->base + slot->npages)
+		if (i != except && slot->base < s->base + s->npages &&
+		    s->base < slot->base + slot->npages)
 			return true;
 	}
 	return false;
@@ -94,8 +95,9 @@ int memslots_plan(const struct memslots *cur, const struct kvm_userspace_memory_
 	if (!old) {
 		plan->change = MEMSLOT_CREATE;
 	} else {
-		/* Only the place may change: size, backing and writability need a slot of their own. */
-		if (old->npages != plan->slot.npages || old->hva != plan->slot.hva || old->flags != plan->slot.flags)
+		/* Only the place may change: anything else needs a new slot. */
+		if (old->npages != plan->slot.npages || old->hva != plan->slot.hva ||
+		    old->flags != plan->slot.flags)
 			return -EINVAL;
 		plan->change = old->base == plan->slot.base ? MEMSLOT_SAME : MEMSLOT_MOVE;
 	}

@@ -29,7 +29,7 @@ enum ept01_result {
 };
 
 int ept01_init(struct vm *vm);		/* makes the root, registers the MMU notifier */
-void ept01_destroy(struct vm *vm);	/* no vCPU runs any more */
+void ept01_destroy(struct vm *vm);	/* no vCPU runs any more; before vCPUs, slots and srcu are freed */
 /* vCPU thread, srcu held, irqs on, may sleep. @access: EPT_READ/WRITE/EXEC as attempted. */
 enum ept01_result ept01_fault(struct vcpu *vcpu, gpa_t gpa, u64 access);
 /*
@@ -53,8 +53,7 @@ int host_page_get(unsigned long hva, bool write, bool may_write, struct host_pag
 
 /* --- ept/notifier.c: the host takes memory back --- */
 extern const struct mmu_notifier_ops ept01_notifier_ops;
-/* Inside ept01.c's lock for notifier.c: unmaps, ages. */
-bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear);	/* was any frame used? mmu_lock held */
+bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear);	/* ept01.c: was any frame used? mmu_lock held */
 
 /* --- EPT02: one small cache of roots a vCPU, used by its thread only --- */
 #define EPT02_ROOTS	8

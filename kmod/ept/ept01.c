@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* EPT01, which maps L1's guest-physical memory to the host's: filled on demand, emptied when the host takes a page. */
+/* EPT01, which maps L1's guest-physical memory to the host's: filled on demand. */
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -14,7 +14,7 @@
  */
 #define EPT01_SHADOWED	EPT_SOFT
 
-/* What was taken out of EPT01 under mmu_lock, and has to be finished without it: see ept01_finish(). */
+/* What was taken out of EPT01 under mmu_lock, and has to be finished without it. */
 struct ept01_gone {
 	struct list_head tables;	/* table pages that a processor may still walk */
 	bool flush;			/* processors may hold what is no longer there */
@@ -83,13 +83,16 @@ static void split_leaf(struct vm *vm, u64 *slot, int level, u64 *table, struct e
 
 	for (i = 0; i < EPT_ENTRIES; i++)
 		table[i] = ept_split_entry(leaf, level, i);
-	/* Flags that the processor sets in between are lost: pages were marked dirty when they were mapped. */
+	/* Flags set in between are lost; pages were marked dirty when they were mapped. */
 	xchg(slot, ept_make_table(__pa(table)));
 	vm->ept01.pages++;
 	gone->flush = true;
 }
 
-/* Empty what lies in frames [start, end) below @table, which maps frames from @base. mmu_lock is held. */
+/*
+ * Empty what lies in frames [start, end) below @table, which maps frames from
+ * @base. mmu_lock is held.
+ */
 static void zap_table(struct vm *vm, u64 *table, int level, gfn_t base, gfn_t start, gfn_t end,
 		      struct ept01_gone *gone)
 {
@@ -106,8 +109,9 @@ static void zap_table(struct vm *vm, u64 *table, int level, gfn_t base, gfn_t st
 		if (!ept_present(entry))
 			continue;
 		if (!whole && ept_is_leaf(entry, level)) {
-			/* Keep the rest if a table can be had at once; if not, it will fault in again. */
-			u64 *page = (u64 *)__get_free_page(GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+			/* Keep the rest if a table can be had at once; else it faults in again. */
+			u64 *page = (u64 *)__get_free_page(GFP_NOWAIT | __GFP_NOWARN |
+							   __GFP_ACCOUNT);
 
 			if (page) {
 				split_leaf(vm, &table[i], level, page, gone);
@@ -177,7 +181,7 @@ static void set_entry_bits(u64 *slot, u64 bits)
 		atomic64_or(bits, (atomic64_t *)slot);
 }
 
-/* What an access leaves behind in the leaf: EPT01's own flags when it is L0 or L2, by EPT02, who accesses. */
+/* What an access leaves in the leaf: also when it is L2 that accesses, through EPT02. */
 static u64 access_flags(u64 access, bool shadow)
 {
 	return EPT_ACCESSED | (access & EPT_WRITE ? EPT_DIRTY : 0) | (shadow ? EPT01_SHADOWED : 0);
@@ -263,12 +267,11 @@ static int install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct ept01_s
 
 /* The user memory behind a frame, as EPT01 may map it. */
 struct ept01_source {
-	unsigned long hva;
 	const struct memslot *slot;
 	struct host_page host;
 };
 
-static u64 make_leaf(const struct ept01_source *src, gfn_t gfn, int level, u64 flags)
+static u64 make_leaf(const struct ept01_source *src, int level, u64 flags)
 {
 	u64 rights = EPT_READ | EPT_EXEC;
 
@@ -293,10 +296,11 @@ static int leaf_level(const struct ept01_source *src, gfn_t gfn)
  * Map @gfn by @src, unless memory was invalidated since @seq was read: then
  * -EAGAIN. -ENOMEM when there is no page for a table.
  */
-static int map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u64 flags, unsigned long seq)
+static int map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u64 flags,
+		     unsigned long seq)
 {
 	int level = leaf_level(src, gfn);
-	u64 leaf = make_leaf(src, gfn, level, flags);
+	u64 leaf = make_leaf(src, level, flags);
 	struct ept01_spare spare = {};
 	struct ept01_gone gone;
 	int err;
@@ -326,15 +330,13 @@ static int map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u
  */
 static int try_map(struct vm *vm, gfn_t gfn, const struct memslot *slot, u64 access, bool shadow)
 {
-	struct ept01_source src = {
-		.slot = slot,
-		.hva = slot->hva + ((gfn - slot->base) << PAGE_SHIFT),
-	};
+	struct ept01_source src = { .slot = slot };
+	unsigned long hva = slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
 	unsigned long seq = READ_ONCE(vm->mmu_seq);
 	int err;
 
 	smp_rmb();	/* the count before the page tables; pairs with the notifier's end */
-	err = host_page_get(src.hva, access & EPT_WRITE, !(slot->flags & KVM_MEM_READONLY), &src.host);
+	err = host_page_get(hva, access & EPT_WRITE, !(slot->flags & KVM_MEM_READONLY), &src.host);
 	if (err)
 		return err;
 	err = map_frame(vm, gfn, &src, access_flags(access, shadow), seq);
@@ -344,7 +346,8 @@ static int try_map(struct vm *vm, gfn_t gfn, const struct memslot *slot, u64 acc
 	return err;
 }
 
-static enum ept01_result resolve(struct vcpu *vcpu, gpa_t gpa, u64 access, bool shadow, struct ept01_leaf *leaf)
+static enum ept01_result resolve(struct vcpu *vcpu, gpa_t gpa, u64 access, bool shadow,
+				 struct ept01_leaf *leaf)
 {
 	struct vm *vm = vcpu->vm;
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -405,7 +408,8 @@ enum ept01_result ept01_fault(struct vcpu *vcpu, gpa_t gpa, u64 access)
  * The copy is good until REQ_EPT01_FLUSH, which the vCPU handles before it
  * next enters the guest. May sleep.
  */
-enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access, struct ept01_leaf *leaf)
+enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access,
+			       struct ept01_leaf *leaf)
 {
 	return resolve(vcpu, gpa, access, true, leaf);
 }
@@ -449,10 +453,11 @@ bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear)
 
 /**
  * ept01_flush() - what a vCPU does for REQ_EPT01_FLUSH
- * @vcpu: it runs on this thread; preemption may be on, as a vCPU that comes to another CPU flushes there anyway
+ * @vcpu: it runs on this thread
  *
  * The processor's copies of EPT01 go. EPT02's go only when they may hold a
- * leaf that is gone.
+ * leaf that is gone. Preemption may be on: a vCPU that comes to another CPU
+ * flushes there anyway.
  */
 void ept01_flush(struct vcpu *vcpu)
 {
@@ -476,7 +481,8 @@ int ept01_init(struct vm *vm)
 	vm->ept01.root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!vm->ept01.root)
 		return -ENOMEM;
-	vm->ept01.eptp = __pa(vm->ept01.root) | EPTP_WB | EPTP_WALK4 | (vmx_features.ept_ad ? EPTP_AD : 0);
+	vm->ept01.eptp = __pa(vm->ept01.root) | EPTP_WB | EPTP_WALK4 |
+			 (vmx_features.ept_ad ? EPTP_AD : 0);
 	vm->mn.ops = &ept01_notifier_ops;
 	err = mmu_notifier_register(&vm->mn, vm->mm);
 	if (err) {
@@ -491,6 +497,9 @@ int ept01_init(struct vm *vm)
 /**
  * ept01_destroy() - the end of EPT01
  * @vm: none of its vCPUs runs or ever will; fine on one whose ept01_init() failed
+ *
+ * The notifier's last call still looks at vm->vcpus, the slots and srcu, so
+ * they go after this. May sleep.
  */
 void ept01_destroy(struct vm *vm)
 {

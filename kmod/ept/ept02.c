@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* EPT02, the shadow that L2 runs on: EPT12 followed by EPT01, filled on demand and dropped when either may have changed. */
+/* EPT02, the shadow that L2 runs on: EPT12 and then EPT01, filled on demand. */
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -14,10 +14,10 @@
  */
 #define EPT02_MAX_PAGES	8192
 
-/* What L1 reads of the processor's exit qualification: access, validity and kind of the linear address, NMI unblocking. */
+/* What L1 reads of the processor's exit qualification: access, linear address, NMI unblocking. */
 #define QUAL_FROM_HARDWARE (EPT_RWX | BIT_ULL(7) | BIT_ULL(8) | BIT_ULL(12))
 #define QUAL_GLA_VALID	BIT_ULL(7)
-#define QUAL_GLA_FINAL	BIT_ULL(8)	/* the access is to the linear address's translation, not to a paging structure */
+#define QUAL_GLA_FINAL	BIT_ULL(8)	/* not to a paging structure on the way */
 
 static struct ept02 *ept02_of(struct vcpu *vcpu)
 {
@@ -228,7 +228,8 @@ static const struct ept12_ops guest_ops = {
 	.set_bits = set_entry_bits,
 };
 
-enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out)
+enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access,
+				   struct ept12_result *out)
 {
 	struct ept02_root *r = ept02_of(vcpu)->cur;
 	u64 cap = vcpu->nested.caps.ept_vpid;
@@ -237,7 +238,11 @@ enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, 
 	if (!r) {
 		/* L1 does not use EPT: L2's guest-physical addresses are L1's. */
 		*out = (struct ept12_result) {
-			.gpa = l2_gpa, .rights = EPT_RWX, .level = 1, .memtype = EPT_WB, .dirty = true,
+			.gpa = l2_gpa,
+			.rights = EPT_RWX,
+			.level = 1,
+			.memtype = EPT_WB,
+			.dirty = true,
 		};
 		return EPT12_OK;
 	}
@@ -252,7 +257,7 @@ enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, 
 	return ept12_walk(&cfg, &guest_ops, vcpu, l2_gpa, access, out);
 }
 
-/* How L2 accessed, as the tables are to be asked: with A/D flags, the processor writes paging structures (SDM 3C 29.3.5). */
+/* L2's access as the tables see it: with A/D flags paging structures are written (SDM 3C 29.3.5). */
 static u64 access_of(const struct ept02_root *r, u64 qual)
 {
 	u64 access = qual & EPT_RWX;

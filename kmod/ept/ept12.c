@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walk of L1's own extended page tables, and what it makes of a leaf of EPT01: pure. SDM 3C 29.3. */
+/* The walk of L1's own EPT, and its composition with a leaf of EPT01: pure. SDM 3C 29.3. */
 #include <linux/errno.h>
 #include <linux/minmax.h>
 
@@ -28,13 +28,13 @@ static bool misconfigured(const struct ept12_cfg *cfg, u64 entry, int level)
 {
 	u64 exec = entry & rights_mask(cfg) & (EPT_EXEC | EPT_EXEC_USER);
 
-	/* "Bits 2:0 are either 010b (write-only) or 110b (write/execute)." */
+	/* Bits 2:0 are 010b (write-only) or 110b (write and execute). */
 	if ((entry & (EPT_READ | EPT_WRITE)) == EPT_WRITE)
 		return true;
-	/* "Bit 0 is clear and bit 2 (or bit 10) set", where execute-only translations are not supported. */
+	/* Bit 0 clear and bit 2 (or 10) set, where execute-only is not supported. */
 	if (!(entry & EPT_READ) && exec && !cfg->exec_only)
 		return true;
-	/* "A reserved bit is set. This includes the setting of a bit in the range 51:12 that is beyond MAXPHYADDR." */
+	/* A reserved bit, address bits beyond MAXPHYADDR included. */
 	if (cfg->maxphyaddr < 52 && (entry & GENMASK_ULL(51, cfg->maxphyaddr)))
 		return true;
 	if (!maps_page(cfg, entry, level))
@@ -43,7 +43,7 @@ static bool misconfigured(const struct ept12_cfg *cfg, u64 entry, int level)
 	/* Tables 29-2, 29-4: address bits below the page size. */
 	if (level > 1 && (entry & EPT_ADDR_MASK & ept_offset_mask(level)))
 		return true;
-	/* "The entry maps a page and the EPT memory type is 2, 3 or 7." */
+	/* A page of memory type 2, 3 or 7. */
 	return !(EPT_MEMTYPES_VALID & BIT((entry & EPT_MEMTYPE_MASK) >> EPT_MEMTYPE_SHIFT));
 }
 
@@ -105,7 +105,8 @@ static int set_flags(const struct ept12_ops *ops, void *ctx, u64 access, struct 
 	return 0;
 }
 
-static void fill_result(const struct ept12_cfg *cfg, const struct walk *w, u64 l2_gpa, struct ept12_result *out)
+static void fill_result(const struct ept12_cfg *cfg, const struct walk *w, u64 l2_gpa,
+			struct ept12_result *out)
 {
 	u64 leaf = w->entry[w->level];
 
@@ -119,13 +120,13 @@ static void fill_result(const struct ept12_cfg *cfg, const struct walk *w, u64 l
 	};
 }
 
-/* What the exit qualification says of the tables: bits 3-5, and 6 for user-mode fetches (SDM table 28-7). */
+/* What the exit qualification says of the tables: bits 3-6 (SDM table 28-7). */
 static u64 rights_in_qual(u64 rights)
 {
 	return (rights & EPT_RWX) << 3 | (rights & EPT_EXEC_USER ? BIT_ULL(6) : 0);
 }
 
-/* An L1 that changes its tables all the time from another vCPU may keep a walk from its end; not for long. */
+/* An L1 that changes its tables all the time may keep a walk from its end, but not for long. */
 #define WALK_TRIES	64
 
 enum ept12_verdict ept12_walk(const struct ept12_cfg *cfg, const struct ept12_ops *ops, void *ctx,
@@ -139,11 +140,11 @@ enum ept12_verdict ept12_walk(const struct ept12_cfg *cfg, const struct ept12_op
 		int changed;
 
 		*out = (struct ept12_result) {};
-		/* Beyond what four levels translate: no entry exists, so none gives a right (SDM 3C 29.3.3.2). */
+		/* Beyond what four levels translate no entry gives any right. */
 		if (l2_gpa >> EPT_GPA_BITS)
 			return verdict;
 		verdict = descend(cfg, ops, ctx, l2_gpa, &w);
-		/* A misconfiguration comes before any violation, wherever it is found on the way (SDM 3C 29.3.3.2). */
+		/* A misconfiguration anywhere comes before any violation (SDM 3C 29.3.3.2). */
 		if (verdict == EPT12_OK && (access & ~w.rights))
 			verdict = EPT12_VIOLATION;
 		if (verdict == EPT12_VIOLATION)

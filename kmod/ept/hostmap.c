@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How the host maps a user address: which page is there, by how large a mapping, and whether it may be written. */
+/* How the host maps a user address: which page, by how large a mapping, writable or not. */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
@@ -12,7 +12,8 @@ struct host_mapping {
 	bool writable;
 };
 
-static struct host_mapping mapping_of(unsigned long pfn, unsigned long hva, unsigned long size, int level, bool writable)
+static struct host_mapping mapping_of(unsigned long pfn, unsigned long hva, unsigned long size,
+				      int level, bool writable)
 {
 	return (struct host_mapping) {
 		.pfn = pfn + ((hva & (size - 1)) >> PAGE_SHIFT),
@@ -113,7 +114,7 @@ int host_page_get(unsigned long hva, bool write, bool may_write, struct host_pag
 		out->level = m.level;
 		out->writable = write || m.writable;
 	} else {
-		/* The host changed it since: the caller will notice, or its reference keeps the page. */
+		/* The host changed it since, as the caller will notice. */
 		out->level = 1;
 		out->writable = write;
 	}

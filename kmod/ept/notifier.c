@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The host takes user memory back, moves it or asks whether it is used: EPT01 follows by an MMU notifier. */
+/* The host takes user memory back, moves it, asks whether it is used: EPT01 follows. */
 #include <linux/mmu_notifier.h>
 #include <linux/srcu.h>
 
@@ -10,10 +10,10 @@ static struct vm *vm_of(struct mmu_notifier *mn)
 	return container_of(mn, struct vm, mn);
 }
 
-/* What is done to the frames that a range of user addresses backs. True: stop and return it. */
+/* What is done to the frames that a range of user addresses backs. */
 typedef bool (*frames_fn)(struct vm *vm, gfn_t start, gfn_t end);
 
-static bool for_each_frames(struct vm *vm, unsigned long start, unsigned long end, frames_fn fn)
+static bool with_frames(struct vm *vm, unsigned long start, unsigned long end, frames_fn fn)
 {
 	const struct memslots *slots;
 	bool ret = false;
@@ -39,7 +39,7 @@ static bool for_each_frames(struct vm *vm, unsigned long start, unsigned long en
  */
 static bool drop_frames(struct vm *vm, gfn_t start, gfn_t end)
 {
-	int i, n = smp_load_acquire(&vm->nr_vcpus);
+	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* after the slots of vm->vcpus */
 
 	for (i = 0; i < n; i++)
 		vcpu_request(vm->vcpus[i], REQ_UNPIN);
@@ -55,7 +55,7 @@ static int invalidate_start(struct mmu_notifier *mn, const struct mmu_notifier_r
 	spin_lock(&vm->mmu_lock);
 	vm->mmu_invalidating++;
 	spin_unlock(&vm->mmu_lock);
-	for_each_frames(vm, range->start, range->end, drop_frames);
+	with_frames(vm, range->start, range->end, drop_frames);
 	return 0;
 }
 
@@ -90,23 +90,27 @@ static bool test_frames(struct vm *vm, gfn_t start, gfn_t end)
 	return young;
 }
 
-static int clear_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long start, unsigned long end)
+static int clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+		       unsigned long start, unsigned long end)
 {
-	return for_each_frames(vm_of(mn), start, end, age_frames);
+	return with_frames(vm_of(mn), start, end, age_frames);
 }
 
 static int test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
 {
-	return for_each_frames(vm_of(mn), address, address + PAGE_SIZE, test_frames);
+	return with_frames(vm_of(mn), address, address + PAGE_SIZE, test_frames);
 }
 
 /* The process is gone, and so are its threads that ran vCPUs: only tables are left. */
 static void release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
-	for_each_frames(vm_of(mn), 0, ULONG_MAX, drop_frames);
+	with_frames(vm_of(mn), 0, ULONG_MAX, drop_frames);
 }
 
-/* What asks for flushed accessed flags is content without, as it is for the host's own tables on x86. */
+/*
+ * Who asks for flushed accessed flags is content without the flush, as it is
+ * for the host's own tables on x86.
+ */
 const struct mmu_notifier_ops ept01_notifier_ops = {
 	.release = release,
 	.invalidate_range_start = invalidate_start,

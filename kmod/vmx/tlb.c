@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the processor caches of address translations: INVEPT and INVVPID on this CPU, and who has which VPID. */
+/* What the processor caches of translations: INVEPT, INVVPID on this CPU, who has which VPID. */
 #include <linux/bitmap.h>
 #include <linux/printk.h>
 #include <linux/spinlock.h>
@@ -17,7 +17,7 @@ static void invept(unsigned long type, u64 eptp)
 
 	asm volatile("invept %1, %2" : "=@ccna"(bad) : "m"(desc), "r"(type) : "memory", "cc");
 	if (unlikely(bad))
-		pr_err_ratelimited("droste: INVEPT type %lu of EPTP %llx failed\n", type, eptp);
+		pr_err_ratelimited("droste: EPTP %llx: mappings not dropped (type %lu)\n", eptp, type);
 }
 
 static void invvpid(unsigned long type, u16 vpid, u64 gva)
@@ -27,7 +27,7 @@ static void invvpid(unsigned long type, u16 vpid, u64 gva)
 
 	asm volatile("invvpid %1, %2" : "=@ccna"(bad) : "m"(desc), "r"(type) : "memory", "cc");
 	if (unlikely(bad))
-		pr_err_ratelimited("droste: INVVPID type %lu of VPID %x failed\n", type, vpid);
+		pr_err_ratelimited("droste: VPID %x: mappings not dropped (type %lu)\n", vpid, type);
 }
 
 /**
@@ -63,7 +63,7 @@ void vmx_invvpid_single(u16 vpid)
 		invvpid(INVVPID_ALL, 0, 0);
 }
 
-/* Forget what @vpid has for the linear address @gva, which must be canonical, on this CPU. */
+/* Forget what @vpid has for the canonical linear address @gva, on this CPU. */
 void vmx_invvpid_addr(u16 vpid, u64 gva)
 {
 	if (!vpid)
@@ -77,7 +77,7 @@ void vmx_invvpid_addr(u16 vpid, u64 gva)
 /* VPID 0 is the host's (SDM 3C 29.1). */
 #define NR_VPIDS	(1 << 16)
 static DECLARE_BITMAP(vpids, NR_VPIDS);
-static unsigned int vpid_next = 1;	/* where to look first: a freed one rests as long as possible */
+static unsigned int vpid_next = 1;	/* look here first: a freed one rests as long as possible */
 static DEFINE_SPINLOCK(vpid_lock);	/* the two above */
 
 /**
