@@ -181,6 +181,8 @@ static void set_operand_size(struct emul_insn *insn, enum emul_mode mode)
 {
 	if (insn->flags & IF_BYTE)
 		insn->op_bytes = 1;
+	else if (insn->flags & IF_NOPREFIX)
+		insn->op_bytes = insn->rex & REX_W ? 8 : 4;
 	else if (mode != MODE_64)
 		insn->op_bytes = (mode == MODE_16) != insn->opsize ? 2 : 4;
 	else if (insn->flags & IF_F64)
@@ -204,6 +206,10 @@ static void choose_from_group(struct emul_insn *insn, const struct op_row *row)
 	if (row->group == GRP_3 && sub->op == OP_TEST) {
 		insn->src = OPD_IMM;
 		insn->flags |= insn->flags & IF_BYTE ? IF_IMM8 : IF_IMMZ;
+	}
+	if (sub->op == OP_PUSH) {
+		insn->src = insn->dst;
+		insn->dst = OPD_NONE;
 	}
 	/* Without 66, 0F AE /6 is XSAVEOPT; F3 forms are other instructions as well (IF_NOREP). */
 	if (row->group == GRP_15 && reg == 6 && !insn->opsize)
@@ -312,10 +318,10 @@ static enum decode_result decode_vex(struct cursor *c, struct emul_insn *insn, u
 		rex |= last & 0x80 ? REX_W : 0;
 		insn->map = b1 & 0x1f;
 	}
-	/* Outside 64-bit mode there are eight registers; VEX.B and vvvv's top bit are ignored. */
+	/* Outside 64-bit mode there are eight registers; VEX.B is ignored. */
 	insn->rex = mode == MODE_64 ? rex : 0;
 	insn->vex = true;
-	insn->vvvv = (~last >> 3) & (mode == MODE_64 ? 15 : 7);
+	insn->vvvv = (~last >> 3) & 15;
 	insn->vl = (last >> 2) & 1;
 	pp = last & 3;
 	insn->vec = emul_vec_row(insn->map, insn->opcode, pp);

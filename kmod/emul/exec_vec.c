@@ -105,14 +105,17 @@ static int vector_load(struct emul_ctx *ctx, u64 la, u32 bytes)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	bool high = insn->vec->kind == VEC_HIGH, wide = insn->vex || insn->evex;
-	u8 data[64] = { 0 }, old[64];
+	u8 data[64] = { 0 }, old[64], source = insn->reg;
 	int r;
 
 	r = ctx->ops->read(ctx, la, data + (high ? 8 : 0), bytes, false);
 	if (r != EMUL_DONE)
 		return r;
 	if (high || insn->vec->kind == VEC_LOW) {
-		ctx->ops->get_vec(ctx, insn->vex ? insn->vvvv : insn->reg, old);
+		/* Outside 64-bit mode vvvv's top bit is ignored where vvvv names a register (SDM 2A 2.3.5.6). */
+		if (insn->vex)
+			source = insn->vvvv & (ctx->mode == MODE_64 ? 15 : 7);
+		ctx->ops->get_vec(ctx, source, old);
 		memcpy(data + (high ? 0 : 8), old + (high ? 0 : 8), 8);
 	}
 	/* A VEX or EVEX load clears the register above what it loads (SDM 1 14.3). */

@@ -57,7 +57,7 @@ enum opd {
 #define IF_SRC8		BIT(12)	/* the source is a byte (MOVZX, MOVSX) */
 #define IF_SRC16	BIT(13)
 #define IF_SRC32	BIT(14)
-#define IF_NOPREFIX	BIT(15)	/* 66, F2 or F3 make it another instruction */
+#define IF_NOPREFIX	BIT(15)	/* 66, F2 or F3 make it another instruction; 4 bytes, or 8 with REX.W */
 #define IF_NOREP	BIT(16)	/* F2 or F3 make it another instruction */
 
 /* What a vector move transfers: see exec_vec.c. */
