@@ -42,7 +42,11 @@ SPLATS = "|".join((
 # nopku: Bochs up to 3.0 applies a guest's PKRU to L0 after a VM exit. The rest makes the boot short and repeatable.
 COMMAND_LINE = ("console=ttyS2,115200 quiet nopku nokaslr tsc=reliable tsc_early_khz=100000 idle=halt no_timer_check oops=panic softlockup_panic=1 "
                 "mitigations=off edd=off raid=noautodetect cryptomgr.notests 8250.nr_uarts=4 random.trust_cpu=on "
-                "rcupdate.rcu_expedited=1 initcall_blacklist=trace_eval_init,jent_mod_init rdinit=/init")
+                "rcupdate.rcu_expedited=1 rdinit=/init initcall_blacklist=" + ",".join((
+                    # Each takes a tenth of a second or more, and nothing in the lab needs what it does.
+                    "trace_eval_init", "jent_mod_init", "dev_map_init", "bpf_tcp_ca_kfunc_init",
+                    "bpf_dummy_struct_ops_init", "load_system_certificate_list", "init_encrypted",
+                    "crypto_kdf108_init")))
 
 
 class Options:
