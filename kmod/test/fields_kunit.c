@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The VMCS field table against the SDM's encoding rules, its gates, and the layout made from it. */
+#include <kunit/test.h>
+
+#include "memslot.h"
+#include "vmx/vmx.h"
+#include "nested/vmcs12.h"
+
+static void table_verifies(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, vmcs12_init(), 0);
+	/* Building the index again must not find its own rows to be duplicates. */
+	KUNIT_EXPECT_EQ(test, vmcs12_init(), 0);
+}
+
+static unsigned int size_of(const struct vmcs12_field *f)
+{
+	return f->width == VMCS12_WIDTH_16 ? 2 : f->width == VMCS12_WIDTH_32 ? 4 : 8;
+}
+
+/* Fields follow each other without holes or overlap, aligned, behind the 16-byte header. */
+static void layout_is_dense(struct kunit *test)
+{
+	unsigned int at = 16;
+	int i;
+
+	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
+		const struct vmcs12_field *f = &vmcs12_fields[i];
+
+		KUNIT_EXPECT_EQ_MSG(test, (unsigned int)f->off, at, "%s", f->name);
+		KUNIT_EXPECT_EQ_MSG(test, f->off % size_of(f), 0u, "%s", f->name);
+		at += size_of(f);
+	}
+	KUNIT_EXPECT_LE(test, at, (unsigned int)sizeof(struct vmcs12));
+	KUNIT_EXPECT_LE(test, sizeof(struct vmcs12), (size_t)DROSTE_VMCS12_SIZE);
+}
+
+/* Encodings that software has known since the first processors with VMX (SDM 3D appendix B). */
+static void known_encodings(struct kunit *test)
+{
+	static const struct {
+		u16 enc;
+		size_t off;
+		u8 class;
+	} rows[] = {
+		{ 0x0000, offsetof(struct vmcs12, virtual_processor_id), VMCS12_CTL },
+		{ 0x0802, offsetof(struct vmcs12, guest_cs_selector), VMCS12_GUEST },
+		{ 0x0c0c, offsetof(struct vmcs12, host_tr_selector), VMCS12_HOST },
+		{ 0x2000, offsetof(struct vmcs12, io_bitmap_a), VMCS12_CTL },
+		{ 0x201a, offsetof(struct vmcs12, ept_pointer), VMCS12_CTL },
+		{ 0x2400, offsetof(struct vmcs12, guest_physical_address), VMCS12_RO },
+		{ 0x2800, offsetof(struct vmcs12, vmcs_link_pointer), VMCS12_GUEST },
+		{ 0x2c02, offsetof(struct vmcs12, host_ia32_efer), VMCS12_HOST },
+		{ 0x4002, offsetof(struct vmcs12, cpu_based_vm_exec_control), VMCS12_CTL },
+		{ 0x4402, offsetof(struct vmcs12, vm_exit_reason), VMCS12_RO },
+		{ 0x4826, offsetof(struct vmcs12, guest_activity_state), VMCS12_GUEST },
+		{ 0x482e, offsetof(struct vmcs12, vmx_preemption_timer_value), VMCS12_GUEST },
+		{ 0x6004, offsetof(struct vmcs12, cr0_read_shadow), VMCS12_CTL },
+		{ 0x6400, offsetof(struct vmcs12, exit_qualification), VMCS12_RO },
+		{ 0x681e, offsetof(struct vmcs12, guest_rip), VMCS12_GUEST },
+		{ 0x6c16, offsetof(struct vmcs12, host_rip), VMCS12_HOST },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct vmcs12_field *f = vmcs12_field_lookup(rows[i].enc);
+
+		KUNIT_ASSERT_NOT_NULL(test, f);
+		KUNIT_EXPECT_EQ_MSG(test, (size_t)f->off, rows[i].off, "%s", f->name);
+		KUNIT_EXPECT_EQ_MSG(test, f->class, rows[i].class, "%s", f->name);
+	}
+}
+
+/* Each guest field that a VM exit loads has its host field, and each host field is some guest field's twin. */
+static void twins(struct kunit *test)
+{
+	int host = 0, twins = 0, i;
+
+	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
+		host += vmcs12_fields[i].class == VMCS12_HOST;
+		twins += vmcs12_fields[i].twin != 0;
+	}
+	KUNIT_EXPECT_EQ(test, twins, host);
+	KUNIT_EXPECT_EQ(test, vmcs12_fields[VMCS12_I_GUEST_RIP].twin, (u16)HOST_RIP);
+	KUNIT_EXPECT_EQ(test, vmcs12_fields[VMCS12_I_GUEST_LDTR_BASE].twin, (u16)0);
+}
+
+/* What L1 can change has a dirty part; exit information has none. */
+static void dirty_parts(struct kunit *test)
+{
+	int i;
+
+	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
+		const struct vmcs12_field *f = &vmcs12_fields[i];
+
+		if (f->class == VMCS12_RO)
+			KUNIT_EXPECT_EQ_MSG(test, f->dirty, (u16)0, "%s", f->name);
+		if (f->sync == SYNC_RARE)
+			KUNIT_EXPECT_EQ_MSG(test, f->dirty, (u16)DIRTY12_RARE, "%s", f->name);
+		if (f->sync == SYNC_MERGE || f->sync == SYNC_COPY)
+			KUNIT_EXPECT_NE_MSG(test, f->dirty, (u16)0, "%s", f->name);
+		KUNIT_EXPECT_EQ_MSG(test, (u32)f->dirty & ~DIRTY12_ALL, 0u, "%s", f->name);
+	}
+}
+
+/* Shadowing takes no 16-bit field, and writes only what L1 may write anyway. */
+static void shadow_rules(struct kunit *test)
+{
+	int i, shadowed = 0;
+
+	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
+		const struct vmcs12_field *f = &vmcs12_fields[i];
+
+		if (f->shadow == SHADOW_NONE)
+			continue;
+		shadowed++;
+		KUNIT_EXPECT_NE_MSG(test, f->width, (u8)VMCS12_WIDTH_16, "%s", f->name);
+		/* A field that is not read back at each exit would be stale in the shadow. */
+		KUNIT_EXPECT_NE_MSG(test, f->sync, (u8)SYNC_RARE, "%s", f->name);
+	}
+	KUNIT_EXPECT_LE(test, shadowed, 48);
+}
+
+static void gates_of_nothing(struct kunit *test)
+{
+	static const struct vmx_caps none;
+
+	KUNIT_EXPECT_EQ(test, vmcs12_gates(&none), (u32)BIT(GATE_ALWAYS));
+}
+
+static void gates_of_everything(struct kunit *test)
+{
+	static const struct vmx_caps all = {
+		.true_pin = ~0ULL, .true_proc = ~0ULL, .true_exit = ~0ULL, .true_entry = ~0ULL,
+		.proc2 = ~0ULL, .vmfunc = ~0ULL, .misc = 4 << 16,
+	};
+	u32 gates = vmcs12_gates(&all);
+
+	KUNIT_EXPECT_EQ(test, gates, (u32)GENMASK(NR_GATES - 1, 0));
+	/* TSC_MULTIPLIER, 0x2032, has index 0x19; without it the highest is XSS_EXIT_BITMAP's, 0x202c. */
+	KUNIT_EXPECT_EQ(test, vmcs12_max_index(gates), 0x19u);
+	KUNIT_EXPECT_EQ(test, vmcs12_max_index(gates & ~(u32)BIT(GATE_TSC_SCALING)), 0x17u);
+}
+
+/* Secondary controls that L1 cannot activate make no field exist. */
+static void gates_need_secondary(struct kunit *test)
+{
+	static const struct vmx_caps caps = { .proc2 = ~0ULL };
+
+	KUNIT_EXPECT_EQ(test, vmcs12_gates(&caps) & BIT(GATE_EPT), (u32)0);
+	KUNIT_EXPECT_FALSE(test, vmcs12_field_exists(&vmcs12_fields[VMCS12_I_EPT_POINTER], vmcs12_gates(&caps)));
+	KUNIT_EXPECT_TRUE(test, vmcs12_field_exists(&vmcs12_fields[VMCS12_I_GUEST_RIP], vmcs12_gates(&caps)));
+}
+
+static struct kunit_case fields_cases[] = {
+	KUNIT_CASE(table_verifies),
+	KUNIT_CASE(layout_is_dense),
+	KUNIT_CASE(known_encodings),
+	KUNIT_CASE(twins),
+	KUNIT_CASE(dirty_parts),
+	KUNIT_CASE(shadow_rules),
+	KUNIT_CASE(gates_of_nothing),
+	KUNIT_CASE(gates_of_everything),
+	KUNIT_CASE(gates_need_secondary),
+	{}
+};
+
+static struct kunit_suite fields_suite = {
+	.name = "droste-fields",
+	.test_cases = fields_cases,
+};
+kunit_test_suites(&fields_suite);
