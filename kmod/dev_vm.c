@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A VM's file descriptor: its ioctls, and the VM from creation to the last reference. */
+#include <linux/anon_inodes.h>
+#include <linux/ktime.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <asm/msr.h>
+#include <asm/tsc.h>
+#include "droste.h"
+#include "dev.h"
+
+#define DEFAULT_IDENTITY_MAP	0xfffbc000ULL
+
+/* --- life --- */
+
+static struct vm *vm_create(void)
+{
+	struct vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	int ret = -ENOMEM;
+
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&vm->users, 1);
+	mutex_init(&vm->lock);
+	spin_lock_init(&vm->mmu_lock);
+	vm->mm = current->mm;
+	mmgrab(vm->mm);
+	vm->identity_map_addr = DEFAULT_IDENTITY_MAP;
+	vm->tsc_offset0 = -(s64)rdtsc();
+	vm->clock_offset = -(s64)ktime_get_boottime_ns();
+	ret = init_srcu_struct(&vm->srcu);
+	if (ret)
+		goto err_mm;
+	ret = memslots_init(vm);
+	if (ret)
+		goto err_srcu;
+	irqchip_init(vm);
+	ret = ept01_init(vm);
+	if (ret)
+		goto err_slots;
+	/* The last reference may go after the last descriptor: an irqfd's work holds one. */
+	__module_get(THIS_MODULE);
+	return vm;
+
+err_slots:
+	ept01_destroy(vm);
+	memslots_destroy(vm);
+err_srcu:
+	cleanup_srcu_struct(&vm->srcu);
+err_mm:
+	mmdrop(vm->mm);
+	kfree(vm);
+	return ERR_PTR(ret);
+}
+
+/*
+ * Nothing runs any more. First those who call vCPUs on their own go: timers and
+ * irqfds, the MMU notifier; then the vCPUs; last what the vCPUs still use.
+ */
+static void vm_destroy(struct vm *vm)
+{
+	int i, idx;
+
+	irqchip_destroy(vm);
+	ept01_destroy(vm);
+	idx = srcu_read_lock(&vm->srcu);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vcpu_destroy(vm->vcpus[i]);
+	srcu_read_unlock(&vm->srcu, idx);
+	memslots_destroy(vm);
+	cleanup_srcu_struct(&vm->srcu);
+	mutex_destroy(&vm->lock);
+	mmdrop(vm->mm);
+	kfree(vm);
+	module_put(THIS_MODULE);
+}
+
+void vm_get(struct vm *vm)
+{
+	refcount_inc(&vm->users);
+}
+
+void vm_put(struct vm *vm)
+{
+	if (refcount_dec_and_test(&vm->users))
+		vm_destroy(vm);
+}
+
+/* --- ioctls --- */
+
+static long vm_check_extension(void *self, void *arg, unsigned long uarg)
+{
+	return dev_check_extension(uarg);
+}
+
+static long vm_create_vcpu(void *self, void *arg, unsigned long uarg)
+{
+	return uarg > U32_MAX ? -EINVAL : vcpu_create_fd(self, uarg);
+}
+
+static long vm_set_region(void *self, void *arg, unsigned long uarg)
+{
+	return vm_set_memory_region(self, arg);
+}
+
+static long vm_set_tss_addr(void *self, void *arg, unsigned long uarg)
+{
+	struct vm *vm = self;
+
+	/* Three pages below 4 GiB, as the API has it; real mode needs none here. */
+	if (uarg > (u32)(-3 * PAGE_SIZE))
+		return -EINVAL;
+	vm->tss_addr = uarg;
+	return 0;
+}
+
+static long vm_set_identity_map(void *self, void *arg, unsigned long uarg)
+{
+	struct vm *vm = self;
+	u64 addr = *(const u64 *)arg;
+
+	if (vm->nr_vcpus)
+		return -EINVAL;
+	vm->identity_map_addr = addr ?: DEFAULT_IDENTITY_MAP;
+	return 0;
+}
+
+static long vm_set_boot_cpu(void *self, void *arg, unsigned long uarg)
+{
+	struct vm *vm = self;
+
+	if (vm->nr_vcpus)
+		return -EBUSY;
+	vm->bsp_id = uarg;
+	return 0;
+}
+
+static long vm_create_irqchip(void *self, void *arg, unsigned long uarg)
+{
+	return irqchip_create(self);
+}
+
+static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
+{
+	const struct kvm_enable_cap *cap = arg;
+	struct vm *vm = self;
+
+	if (cap->flags || (cap->args[0] & ~1ULL))
+		return -EINVAL;
+	switch (cap->cap) {
+	case KVM_CAP_EXCEPTION_PAYLOAD:
+		WRITE_ONCE(vm->exception_payload, cap->args[0]);
+		return 0;
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
+		WRITE_ONCE(vm->triple_fault_event, cap->args[0]);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* The VM's clock counts from its creation. No guest is shown it (there is no kvmclock); user space may keep time by it. */
+static long vm_get_clock(void *self, void *arg, unsigned long uarg)
+{
+	struct vm *vm = self;
+	struct kvm_clock_data *clock = arg;
+
+	memset(clock, 0, sizeof(*clock));
+	clock->clock = ktime_get_boottime_ns() + vm->clock_offset;
+	return 0;
+}
+
+static long vm_set_clock(void *self, void *arg, unsigned long uarg)
+{
+	struct vm *vm = self;
+	const struct kvm_clock_data *clock = arg;
+
+	if (clock->flags)
+		return -EINVAL;
+	vm->clock_offset = clock->clock - ktime_get_boottime_ns();
+	return 0;
+}
+
+/* Rows that are not here are irqchip/'s, see irqchip_vm_ioctl(). */
+static const struct ioctl_row vm_rows[] = {
+	IO_ROW(KVM_CHECK_EXTENSION, vm_check_extension, IO_RAW),
+	IO_ROW(KVM_CREATE_VCPU, vm_create_vcpu, IO_RAW | IO_LOCK),
+	IO_ROW(KVM_SET_USER_MEMORY_REGION, vm_set_region, IO_LOCK),
+	IO_ROW(KVM_SET_TSS_ADDR, vm_set_tss_addr, IO_RAW | IO_LOCK),
+	IO_ROW(KVM_SET_IDENTITY_MAP_ADDR, vm_set_identity_map, IO_LOCK),
+	IO_ROW(KVM_SET_BOOT_CPU_ID, vm_set_boot_cpu, IO_RAW | IO_LOCK),
+	IO_ROW(KVM_CREATE_IRQCHIP, vm_create_irqchip, IO_RAW | IO_LOCK),
+	IO_ROW(KVM_ENABLE_CAP, vm_enable_cap, IO_LOCK),
+	IO_ROW(KVM_GET_CLOCK, vm_get_clock, IO_LOCK),
+	IO_ROW(KVM_SET_CLOCK, vm_set_clock, IO_LOCK),
+};
+
+const struct ioctl_table vm_ioctls = { vm_rows, ARRAY_SIZE(vm_rows) };
+
+static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
+{
+	struct vm *vm = file->private_data;
+	const struct ioctl_row *row = ioctl_find(&vm_ioctls, cmd);
+	long ret;
+
+	/* Slots name the creator's memory; a child of its fork() has another. */
+	if (vm->mm != current->mm || READ_ONCE(vm->dead))
+		return -EIO;
+	if (!row)
+		return irqchip_vm_ioctl(vm, cmd, uarg);
+	if (!(row->flags & IO_LOCK))
+		return ioctl_call(row, vm, uarg);
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	ret = ioctl_call(row, vm, uarg);
+	mutex_unlock(&vm->lock);
+	return ret;
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	struct vm *vm = file->private_data;
+
+	irqchip_release(vm);
+	vm_put(vm);
+	return 0;
+}
+
+static const struct file_operations vm_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = vm_ioctl,
+	.release = vm_release,
+	.llseek = noop_llseek,
+};
+
+int vm_create_fd(void)
+{
+	struct vm *vm = vm_create();
+	int fd;
+
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	fd = anon_inode_getfd("droste-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		vm_put(vm);
+	return fd;
+}
