@@ -224,6 +224,9 @@ static bool runnable(struct vcpu *vcpu)
 	case KVM_MP_STATE_RUNNABLE:
 		return true;
 	case KVM_MP_STATE_HALTED:
+		/* An exit to L1 tells that it found L2 halted: leave the state for it. */
+		if (vcpu->in_l2 && nested_has_events(vcpu))
+			return true;
 		if (!has_event(vcpu))
 			return false;
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Events that come while L2 runs: which of them L1 gets as exits, and in what order. SDM 3C 26.2, 26.4, 3A table 6-2. */
+/* Events that come while L2 runs: which L1 gets as exits, and in what order. SDM 3C 26.2, 26.5, 3A table 6-2. */
 #include <asm/trapnr.h>
 #include "nested/route.h"
 #include "nested/vmcs02.h"

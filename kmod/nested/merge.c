@@ -2,8 +2,12 @@
 /* Combines L1's controls with L0's. Pure: SDM 3C 25.6 to 25.8 say what each bit does. */
 #include <linux/build_bug.h>
 #include <linux/kernel.h>
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
 #include <asm/trapnr.h>
-#include "droste.h"
+#include "memslot.h"
+#include "vmx/vmx.h"
+#include "nested/vmcs12.h"
 #include "nested/merge.h"
 
 /*

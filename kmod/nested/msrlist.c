@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L1's MSR-load and MSR-store lists, which L0 walks in the processor's place. SDM 3C 25.7.2, 25.8.2, 27.4, 28.4, 28.6. */
+/* MSR-load and -store lists of L1, which L0 walks in the processor's place. SDM 3C 25.7.2, 25.8.2, 27.4, 28.4, 28.6. */
 #include <linux/kernel.h>
 #include "nested/vmcs02.h"
 

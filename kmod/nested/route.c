@@ -3,7 +3,9 @@
 #include <linux/kernel.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
-#include "droste.h"
+#include "memslot.h"
+#include "vmx/vmx.h"
+#include "nested/vmcs12.h"
 #include "nested/route.h"
 
 /* Reasons that the oldest supported kernel's <uapi/asm/vmx.h> does not name (SDM 3D appendix C). */

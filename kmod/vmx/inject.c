@@ -274,7 +274,8 @@ int vmx_prepare_events(struct vcpu *vcpu)
 			set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, vcpu->nmi_window_open);
 	}
 	/* A second exception behind one delivered again: come back as soon as the first is in. */
-	vcpu->want_immediate_exit = injected && vcpu->ev.exception.valid;
+	if (injected && vcpu->ev.exception.valid)
+		vcpu->want_immediate_exit = true;
 	return NEXT_ENTER;
 }
 

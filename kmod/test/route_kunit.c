@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Who gets an L2 exit: a row for each reason and for each control that decides it. */
+#include <kunit/test.h>
+#include <asm/processor-flags.h>
+
+#include "memslot.h"
+#include "vmx/vmx.h"
+#include "nested/vmcs12.h"
+#include "nested/route.h"
+
+/* Control bits under shorter names, so that a row stays a line. */
+#define P(bit)		CPU_BASED_##bit
+#define S(bit)		SECONDARY_EXEC_##bit
+#define R(reason)	EXIT_REASON_##reason
+#define GETSEC		11
+#define XSAVES_BIT	BIT(20)
+
+/* A reason that one bit of a control word decides: L1's with the bit, L0's without. */
+struct bit_row {
+	u16 reason;
+	u32 proc, proc2;
+};
+
+static const struct bit_row bit_rows[] = {
+	{ R(INTERRUPT_WINDOW), P(INTR_WINDOW_EXITING) },
+	{ R(NMI_WINDOW), P(NMI_WINDOW_EXITING) },
+	{ R(HLT), P(HLT_EXITING) },
+	{ R(INVLPG), P(INVLPG_EXITING) },
+	{ R(RDPMC), P(RDPMC_EXITING) },
+	{ R(RDTSC), P(RDTSC_EXITING) },
+	{ R(RDTSCP), P(RDTSC_EXITING) },
+	{ R(DR_ACCESS), P(MOV_DR_EXITING) },
+	{ R(MWAIT_INSTRUCTION), P(MWAIT_EXITING) },
+	{ R(MONITOR_INSTRUCTION), P(MONITOR_EXITING) },
+	{ R(MONITOR_TRAP_FLAG), P(MONITOR_TRAP_FLAG) },
+	{ R(PAUSE_INSTRUCTION), P(PAUSE_EXITING) },
+	{ R(PAUSE_INSTRUCTION), 0, S(PAUSE_LOOP_EXITING) },
+	{ R(TPR_BELOW_THRESHOLD), P(TPR_SHADOW) },
+	{ R(IO_INSTRUCTION), P(UNCOND_IO_EXITING) },
+	{ R(APIC_ACCESS), 0, S(VIRTUALIZE_APIC_ACCESSES) },
+	{ R(EOI_INDUCED), 0, S(VIRTUAL_INTR_DELIVERY) },
+	{ R(APIC_WRITE), 0, S(APIC_REGISTER_VIRT) },
+	{ R(GDTR_IDTR), 0, S(DESC) },
+	{ R(LDTR_TR), 0, S(DESC) },
+	{ R(WBINVD), 0, S(WBINVD_EXITING) },
+	{ R(RDRAND), 0, S(RDRAND_EXITING) },
+	{ R(RDSEED), 0, S(RDSEED_EXITING) },
+	{ R(VMFUNC), 0, S(ENABLE_VMFUNC) },
+};
+
+static struct vmcs12 *vmcs12_of(struct kunit *test)
+{
+	struct vmcs12 *v = kunit_kzalloc(test, sizeof(*v), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, v);
+	return v;
+}
+
+static bool to_l1(const struct vmcs12 *v, u16 reason)
+{
+	const struct route_facts f = { .vmcs12 = v, .basic = reason };
+
+	return route_exit(&f) == ROUTE_L1;
+}
+
+static void one_bit_decides(struct kunit *test)
+{
+	struct vmcs12 *v = vmcs12_of(test);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bit_rows); i++) {
+		const struct bit_row *row = &bit_rows[i];
+
+		v->cpu_based_vm_exec_control = row->proc | (row->proc2 ? P(ACTIVATE_SECONDARY_CONTROLS) : 0);
+		v->secondary_vm_exec_control = row->proc2;
+		KUNIT_EXPECT_TRUE_MSG(test, to_l1(v, row->reason), "reason %u with its control", row->reason);
+		/* Every other control set: still L0's. PAUSE has two, MSR and I/O bitmaps are other tests. */
+		if (row->reason == R(PAUSE_INSTRUCTION) || row->reason == R(APIC_WRITE))
+			continue;
+		v->cpu_based_vm_exec_control = ~row->proc & ~(u32)P(USE_IO_BITMAPS);
+		v->secondary_vm_exec_control = ~row->proc2;
+		KUNIT_EXPECT_FALSE_MSG(test, to_l1(v, row->reason), "reason %u without", row->reason);
+	}
+}
+
+/* Secondary controls that the primary ones do not activate count as 0. */
+static void secondary_inactive(struct kunit *test)
+{
+	struct vmcs12 *v = vmcs12_of(test);
+	int i;
+
+	v->secondary_vm_exec_control = ~0U;
+	for (i = 0; i < ARRAY_SIZE(bit_rows); i++)
+		if (bit_rows[i].proc2)
+			KUNIT_EXPECT_FALSE_MSG(test, to_l1(v, bit_rows[i].reason), "reason %u", bit_rows[i].reason);
+}
+
+static const u16 always_l1[] = {
+	R(TRIPLE_FAULT), R(TASK_SWITCH), R(CPUID), GETSEC, R(INVD), R(VMCALL), R(VMCLEAR), R(VMLAUNCH),
+	R(VMPTRLD), R(VMPTRST), R(VMREAD), R(VMRESUME), R(VMWRITE), R(VMOFF), R(VMON), R(INVEPT),
+	R(INVVPID), R(XSETBV), R(INVALID_STATE),
+};
+
+static const u16 always_l0[] = {
+	R(EXTERNAL_INTERRUPT), R(INIT_SIGNAL), R(SIPI_SIGNAL), R(EPT_VIOLATION), R(EPT_MISCONFIG),
+	R(PML_FULL), R(PREEMPTION_TIMER), R(MSR_LOAD_FAIL), R(MCE_DURING_VMENTRY), R(ENCLS),
+	R(BUS_LOCK), R(NOTIFY),
+	5, 6, 17, 35, 38, 42, 65, 66, 69, 79, 80, 0xffff,	/* reasons that nothing L0 set can bring */
+};
+
+static void fixed_owner(struct kunit *test)
+{
+	struct vmcs12 *v = vmcs12_of(test);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(always_l1); i++)
+		KUNIT_EXPECT_TRUE_MSG(test, to_l1(v, always_l1[i]), "reason %u", always_l1[i]);
+	memset(v, 0xff, sizeof(*v));
+	for (i = 0; i < ARRAY_SIZE(always_l0); i++)
+		KUNIT_EXPECT_FALSE_MSG(test, to_l1(v, always_l0[i]), "reason %u", always_l0[i]);
+}
+
+struct exception_row {
+	const char *name;
+	u32 bitmap, mask, match;	/* L1's */
+	u32 info, error;		/* of the exception; hardware exception unless a type is given */
+	u32 l0;				/* L0's own */
+	bool l1;
+};
+
+#define HARD(vector)	((vector) | INTR_TYPE_HARD_EXCEPTION | INTR_INFO_VALID_MASK)
+#define PF		HARD(14)
+
+static const struct exception_row exception_rows[] = {
+	{ "#UD wanted", BIT(6), 0, 0, HARD(6), 0, 0, true },
+	{ "#UD not wanted", ~(u32)BIT(6), 0, 0, HARD(6), 0, 0, false },
+	{ "#DB, L0 debugs", BIT(1), 0, 0, HARD(1), 0, BIT(1), false },
+	{ "#DB, L0 debugs something else", BIT(1), 0, 0, HARD(1), 0, BIT(3), true },
+	{ "#BP by INT3", BIT(3), 0, 0, 3 | INTR_TYPE_SOFT_EXCEPTION | INTR_INFO_VALID_MASK, 0, 0, true },
+	{ "#MC is the host's", ~0U, 0, 0, HARD(18), 0, 0, false },
+	{ "NMI is the host's", ~0U, 0, 0, 2 | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK, 0, 0, false },
+	{ "#PF wanted, mask 0 matches all", BIT(14), 0, 0, PF, 0, 0, true },
+	{ "#PF not wanted, mask 0 matches all", 0, 0, 0, PF, 7, 0, false },
+	{ "#PF wanted, error code matches", BIT(14), 1, 1, PF, 3, 0, true },
+	{ "#PF wanted, error code differs", BIT(14), 1, 1, PF, 2, 0, false },
+	{ "#PF not wanted, error code differs", 0, 1, 1, PF, 2, 0, true },
+	{ "#PF not wanted, error code matches", 0, 1, 1, PF, 1, 0, false },
+	{ "#PF, match outside mask never matches", 0, 0, 1, PF, 1, 0, true },
+	{ "mask and match are for #PF only", BIT(13), 1, 1, HARD(13), 0, 0, true },
+};
+
+static void exceptions(struct kunit *test)
+{
+	struct vmcs12 *v = vmcs12_of(test);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(exception_rows); i++) {
+		const struct exception_row *row = &exception_rows[i];
+		const struct route_facts f = {
+			.vmcs12 = v, .basic = R(EXCEPTION_NMI), .intr_info = row->info,
+			.intr_error = row->error, .l0_exceptions = row->l0,
+		};
+
+		v->exception_bitmap = row->bitmap;
+		v->page_fault_error_code_mask = row->mask;
+		v->page_fault_error_code_match = row->match;
+		KUNIT_EXPECT_EQ_MSG(test, route_exit(&f) == ROUTE_L1, row->l1, "%s", row->name);
+	}
+}
+
+/* Exit qualifications of control-register accesses (SDM table 28-3). */
+#define MOV_TO(cr)	(cr)
+#define MOV_FROM(cr)	((cr) | 1 << 4)
+#define CLTS		(2 << 4)
+#define LMSW(source)	(3 << 4 | (u64)(source) << 16)
+
+struct cr_row {
+	const char *name;
+	u64 qual, value;
+	u64 mask0, shadow0, mask4, shadow4;
+	u32 proc;
+	u32 targets;
+	bool l1;
+};
+
+static const struct cr_row cr_rows[] = {
+	{ "MOV CR0, held bit changes", MOV_TO(0), 0x1, 0x8, 0x8, 0, 0, 0, 0, true },
+	{ "MOV CR0, held bit stays", MOV_TO(0), 0x9, 0x8, 0x8, 0, 0, 0, 0, false },
+	{ "MOV CR0, other bit changes", MOV_TO(0), 0x9, 0x8, 0x8 | 0x10, 0, 0, 0, 0, false },
+	{ "MOV CR4, held bit changes", MOV_TO(4), 0, 0, 0, 0x2000, 0x2000, 0, 0, true },
+	{ "MOV CR4, CR0's mask is another's", MOV_TO(4), 0, ~0ULL, ~0ULL, 0, 0x2000, 0, 0, false },
+	{ "MOV CR3 with load exiting", MOV_TO(3), 0x5000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 0, true },
+	{ "MOV CR3 of a target value", MOV_TO(3), 0x2000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 2, false },
+	{ "MOV CR3 of a value beyond the count", MOV_TO(3), 0x3000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 2, true },
+	{ "MOV CR3, absurd count", MOV_TO(3), 0x9000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), ~0U, true },
+	{ "MOV CR3 without", MOV_TO(3), 0x5000, 0, 0, 0, 0, P(CR3_STORE_EXITING), 0, false },
+	{ "MOV CR8", MOV_TO(8), 1, 0, 0, 0, 0, P(CR8_LOAD_EXITING), 0, true },
+	{ "MOV CR8 without", MOV_TO(8), 1, 0, 0, 0, 0, P(CR8_STORE_EXITING), 0, false },
+	{ "MOV from CR3", MOV_FROM(3), 0, 0, 0, 0, 0, P(CR3_STORE_EXITING), 0, true },
+	{ "MOV from CR3 without", MOV_FROM(3), 0, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 0, false },
+	{ "MOV from CR8", MOV_FROM(8), 0, 0, 0, 0, 0, P(CR8_STORE_EXITING), 0, true },
+	{ "MOV from CR0 never exits for L1", MOV_FROM(0), 0, ~0ULL, ~0ULL, 0, 0, ~0U, 0, false },
+	{ "CLTS, TS held and seen", CLTS, 0, 0x8, 0x8, 0, 0, 0, 0, true },
+	{ "CLTS, TS held and not seen", CLTS, 0, 0x8, 0, 0, 0, 0, 0, false },
+	{ "CLTS, TS not held", CLTS, 0, 0, 0x8, 0, 0, 0, 0, false },
+	{ "LMSW sets held PE", LMSW(1), 0, 0x1, 0, 0, 0, 0, 0, true },
+	{ "LMSW cannot clear PE", LMSW(0), 0, 0x1, 0x1, 0, 0, 0, 0, false },
+	{ "LMSW clears held TS", LMSW(1), 0, 0x8, 0x9, 0, 0, 0, 0, true },
+	{ "LMSW leaves bits 31:4 alone", LMSW(0x10), 0, 0x10, 0, 0, 0, 0, 0, false },
+};
+
+static void control_registers(struct kunit *test)
+{
+	struct vmcs12 *v = vmcs12_of(test);
+	int i;
+
+	v->cr3_target_value0 = 0x1000;
+	v->cr3_target_value1 = 0x2000;
+	v->cr3_target_value2 = 0x3000;
+	v->cr3_target_value3 = 0x4000;
+	for (i = 0; i < ARRAY_SIZE(cr_rows); i++) {
+		const struct cr_row *row = &cr_rows[i];
+		const struct route_facts f = {
+			.vmcs12 = v, .basic = R(CR_ACCESS), .qual = row->qual, .value = row->value,
+		};
+
+		v->cr0_guest_host_mask = row->mask0;
+		v->cr0_read_shadow = row->shadow0;
+		v->cr4_guest_host_mask = row->mask4;
+		v->cr4_read_shadow = row->shadow4;
+		v->cpu_based_vm_exec_control = row->proc;
+		v->cr3_target_count = row->targets;
+		KUNIT_EXPECT_EQ_MSG(test, route_exit(&f) == ROUTE_L1, row->l1, "%s", row->name);
+	}
+}
+
+struct bitmap_row {
+	const char *name;
+	u16 reason;
+	u32 proc;
+	bool hit, l1;
+};
+
+static const struct bitmap_row bitmap_rows[] = {
+	{ "I/O, no control", R(IO_INSTRUCTION), 0, true, false },
+	{ "I/O, unconditional", R(IO_INSTRUCTION), P(UNCOND_IO_EXITING), false, true },
+	{ "I/O, bitmaps hit", R(IO_INSTRUCTION), P(USE_IO_BITMAPS), true, true },
+	{ "I/O, bitmaps miss", R(IO_INSTRUCTION), P(USE_IO_BITMAPS), false, false },
+	{ "I/O, bitmaps overrule unconditional", R(IO_INSTRUCTION), P(USE_IO_BITMAPS) | P(UNCOND_IO_EXITING),
+	  false, false },
+	{ "RDMSR, no bitmap", R(MSR_READ), 0, false, true },
+	{ "RDMSR, hit", R(MSR_READ), P(USE_MSR_BITMAPS), true, true },
+	{ "RDMSR, miss", R(MSR_READ), P(USE_MSR_BITMAPS), false, false },
+	{ "WRMSR, no bitmap", R(MSR_WRITE), 0, false, true },
+	{ "WRMSR, hit", R(MSR_WRITE), P(USE_MSR_BITMAPS), true, true },
+	{ "WRMSR, miss", R(MSR_WRITE), P(USE_MSR_BITMAPS), false, false },
+};
+
+static void bitmaps(struct kunit *test)
+{
+	struct vmcs12 *v = vmcs12_of(test);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bitmap_rows); i++) {
+		const struct bitmap_row *row = &bitmap_rows[i];
+		const struct route_facts f = { .vmcs12 = v, .basic = row->reason, .bitmap_hit = row->hit };
+
+		v->cpu_based_vm_exec_control = row->proc;
+		KUNIT_EXPECT_EQ_MSG(test, route_exit(&f) == ROUTE_L1, row->l1, "%s", row->name);
+	}
+}
+
+/* Exits that two controls, or a control and a value, decide. */
+static void two_controls(struct kunit *test)
+{
+	struct vmcs12 *v = vmcs12_of(test);
+	struct route_facts f = { .vmcs12 = v, .basic = R(XSAVES), .xss = 0x100 };
+
+	v->cpu_based_vm_exec_control = P(ACTIVATE_SECONDARY_CONTROLS);
+	v->secondary_vm_exec_control = S(ENABLE_INVPCID) | S(ENABLE_USR_WAIT_PAUSE);
+	KUNIT_EXPECT_FALSE(test, to_l1(v, R(INVPCID)));
+	KUNIT_EXPECT_FALSE(test, to_l1(v, R(UMWAIT)));
+	KUNIT_EXPECT_FALSE(test, to_l1(v, R(TPAUSE)));
+	v->cpu_based_vm_exec_control |= P(INVLPG_EXITING) | P(RDTSC_EXITING);
+	KUNIT_EXPECT_TRUE(test, to_l1(v, R(INVPCID)));
+	KUNIT_EXPECT_TRUE(test, to_l1(v, R(UMWAIT)));
+	KUNIT_EXPECT_TRUE(test, to_l1(v, R(TPAUSE)));
+	v->secondary_vm_exec_control = 0;
+	KUNIT_EXPECT_FALSE(test, to_l1(v, R(INVPCID)));
+	KUNIT_EXPECT_FALSE(test, to_l1(v, R(UMWAIT)));
+
+	v->xss_exit_bitmap = 0x100;
+	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L0);
+	v->secondary_vm_exec_control = XSAVES_BIT;
+	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L1);
+	f.basic = R(XRSTORS);
+	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L1);
+	f.xss = 0x200;
+	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L0);
+
+	v->cpu_based_vm_exec_control = 0;
+	v->vm_entry_intr_info_field = INTR_INFO_VALID_MASK | INTR_TYPE_OTHER_EVENT;
+	KUNIT_EXPECT_TRUE(test, to_l1(v, R(MONITOR_TRAP_FLAG)));
+	v->vm_entry_intr_info_field = INTR_TYPE_OTHER_EVENT;
+	KUNIT_EXPECT_FALSE(test, to_l1(v, R(MONITOR_TRAP_FLAG)));
+}
+
+#define IO_QUAL(port, size)	((u64)(port) << 16 | ((size) - 1))
+
+static void io_bits(struct kunit *test)
+{
+	static const struct { u32 port, size, byte, mask; } rows[] = {
+		{ 0x0, 1, 0, 0x1 },
+		{ 0x3f8, 1, 0x7f, 0x1 },
+		{ 0x3fd, 1, 0x7f, 0x20 },
+		{ 0xcfc, 4, 0x19f, 0xf0 },
+		{ 0x7, 4, 0, 0x780 },		/* into the next byte */
+		{ 0x7fff, 2, 0xfff, 0x180 },	/* into bitmap B */
+		{ 0x8000, 1, 0x1000, 0x1 },
+		{ 0xffff, 1, 0x1fff, 0x80 },
+		{ 0xfffc, 4, 0x1fff, 0xf0 },
+		{ 0xffff, 2, 0x1fff, 0 },	/* wraps around */
+		{ 0xfffd, 4, 0x1fff, 0 },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct route_bit b = route_io_bits(IO_QUAL(rows[i].port, rows[i].size));
+
+		KUNIT_EXPECT_EQ_MSG(test, (u32)b.mask, rows[i].mask, "port %#x size %u", rows[i].port, rows[i].size);
+		if (b.mask)
+			KUNIT_EXPECT_EQ_MSG(test, b.byte, rows[i].byte, "port %#x", rows[i].port);
+	}
+}
+
+static void msr_bits(struct kunit *test)
+{
+	static const struct { u32 msr; bool write; u32 byte, mask; } rows[] = {
+		{ 0x0, false, 0, 1 },
+		{ 0x10, false, 2, 1 },
+		{ 0x10, true, 2050, 1 },
+		{ 0x277, true, 2048 + 0x4e, 0x80 },
+		{ 0x1fff, false, 1023, 0x80 },
+		{ 0x2000, false, 0, 0 },
+		{ 0xbfffffff, true, 0, 0 },
+		{ 0xc0000000, false, 1024, 1 },
+		{ 0xc0000080, true, 3072 + 0x10, 1 },
+		{ 0xc0001fff, true, 4095, 0x80 },
+		{ 0xc0002000, true, 0, 0 },
+		{ 0xffffffff, false, 0, 0 },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct route_bit b = route_msr_bit(rows[i].msr, rows[i].write);
+
+		KUNIT_EXPECT_EQ_MSG(test, (u32)b.mask, rows[i].mask, "MSR %#x", rows[i].msr);
+		if (b.mask)
+			KUNIT_EXPECT_EQ_MSG(test, b.byte, rows[i].byte, "MSR %#x", rows[i].msr);
+	}
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(one_bit_decides),
+	KUNIT_CASE(secondary_inactive),
+	KUNIT_CASE(fixed_owner),
+	KUNIT_CASE(exceptions),
+	KUNIT_CASE(control_registers),
+	KUNIT_CASE(bitmaps),
+	KUNIT_CASE(two_controls),
+	KUNIT_CASE(io_bits),
+	KUNIT_CASE(msr_bits),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "droste_route",
+	.test_cases = cases,
+};
+kunit_test_suites(&suite);
