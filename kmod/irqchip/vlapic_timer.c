@@ -147,8 +147,9 @@ static bool vlapic_timer_due(const struct vlapic *a)
  * vlapic_timer_request() - REQ_TIMER: deliver what has expired
  * @vcpu: owner
  *
- * The request may have come from elsewhere, and the TSC and the kernel's
- * clock may differ by a little: what is not due yet goes on waiting.
+ * The request may have come from elsewhere (the vCPU moved to another CPU), and
+ * the TSC and the kernel's clock may differ by a little: what is not due yet
+ * goes on waiting, on this CPU.
  */
 void vlapic_timer_request(struct vcpu *vcpu)
 {
@@ -157,8 +158,7 @@ void vlapic_timer_request(struct vcpu *vcpu)
 	if (!a || !a->armed)
 		return;
 	if (!vlapic_timer_due(a)) {
-		if (!hrtimer_is_queued(&a->timer))
-			vlapic_timer_arm(a);
+		vlapic_timer_arm(a);
 		return;
 	}
 	vlapic_local_interrupt(a, LAPIC_LVTT);

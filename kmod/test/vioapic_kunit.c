@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Tests of the I/O APIC: registers, edges and levels, remote IRR, EOI. */
+#include <kunit/test.h>
+#include "irqchip/ioapic_logic.h"
+
+static struct ioapic io;
+static u64 fired[8];
+static int nr_fired;
+static int answer;	/* what the processors say */
+
+static int record(struct ioapic *who, u64 rte)
+{
+	if (nr_fired < (int)ARRAY_SIZE(fired))
+		fired[nr_fired] = rte;
+	nr_fired++;
+	return answer;
+}
+
+static void setup(void)
+{
+	ioapic_init(&io, record);
+	nr_fired = 0;
+	answer = 1;
+}
+
+static u32 read_reg(u8 reg)
+{
+	ioapic_write(&io, IOAPIC_REG_SELECT, reg);
+	return ioapic_read(&io, IOAPIC_REG_WINDOW);
+}
+
+static void write_reg(u8 reg, u32 val)
+{
+	ioapic_write(&io, IOAPIC_REG_SELECT, reg);
+	ioapic_write(&io, IOAPIC_REG_WINDOW, val);
+}
+
+static void vioapic_registers_test(struct kunit *test)
+{
+	setup();
+	KUNIT_EXPECT_EQ(test, read_reg(1), 0x00170020u);
+	write_reg(1, 0);
+	KUNIT_EXPECT_EQ(test, read_reg(1), 0x00170020u);
+	write_reg(0, 0xffffffff);
+	KUNIT_EXPECT_EQ(test, read_reg(0), 0x0f000000u);
+	KUNIT_EXPECT_EQ(test, read_reg(2), 0x0f000000u);
+	KUNIT_EXPECT_EQ(test, read_reg(0x10), 0x00010000u);
+	/* Status bits and reserved ones cannot be written. */
+	write_reg(0x3e, 0xffffffff);
+	write_reg(0x3f, 0xffffffff);
+	KUNIT_EXPECT_EQ(test, read_reg(0x3e), 0x0001afffu);
+	KUNIT_EXPECT_EQ(test, read_reg(0x3f), 0xff000000u);
+	/* What is not there reads as 0. */
+	write_reg(0x40, 0xffffffff);
+	KUNIT_EXPECT_EQ(test, read_reg(0x40), 0u);
+	KUNIT_EXPECT_EQ(test, read_reg(0xff), 0u);
+	KUNIT_EXPECT_EQ(test, read_reg(3), 0u);
+	KUNIT_EXPECT_EQ(test, ioapic_read(&io, 0x20), 0u);
+}
+
+static void vioapic_edge_test(struct kunit *test)
+{
+	setup();
+	write_reg(0x10 + 2 * 4 + 1, 0x03000000);
+	write_reg(0x10 + 2 * 4, 0x31);
+	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 4, 0, true), 1);
+	KUNIT_EXPECT_EQ(test, nr_fired, 1);
+	KUNIT_EXPECT_EQ(test, fired[0], 0x0300000000000031ull + 0);
+	/* No edge, no interrupt. */
+	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 4, 0, true), 0);
+	KUNIT_EXPECT_EQ(test, nr_fired, 1);
+	ioapic_set_line(&io, 4, 0, false);
+	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 4, 0, true), 1);
+	KUNIT_EXPECT_EQ(test, nr_fired, 2);
+	/* An edge behind the mask is lost. */
+	ioapic_set_line(&io, 4, 0, false);
+	write_reg(0x10 + 2 * 4, 0x10031);
+	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 4, 0, true), -1);
+	write_reg(0x10 + 2 * 4, 0x31);
+	KUNIT_EXPECT_EQ(test, nr_fired, 2);
+	/* An EOI does nothing to an edge. */
+	ioapic_end(&io, BIT(4));
+	KUNIT_EXPECT_EQ(test, nr_fired, 2);
+}
+
+static void vioapic_level_test(struct kunit *test)
+{
+	setup();
+	write_reg(0x10 + 2 * 9, 0x8041);
+	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 0, true), 1);
+	KUNIT_EXPECT_EQ(test, nr_fired, 1);
+	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0xc041u);
+	/* Being served: not again until the EOI. */
+	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 0, true), -1);
+	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 1, true), -1);
+	KUNIT_EXPECT_EQ(test, nr_fired, 1);
+	/* Still up after the EOI: again. */
+	ioapic_set_line(&io, 9, 0, false);
+	KUNIT_EXPECT_EQ(test, ioapic_pins_of(&io, 0x41), (u32)BIT(9));
+	ioapic_end(&io, BIT(9));
+	KUNIT_EXPECT_EQ(test, nr_fired, 2);
+	/* Down before the EOI: quiet after it. */
+	ioapic_set_line(&io, 9, 1, false);
+	ioapic_end(&io, BIT(9));
+	KUNIT_EXPECT_EQ(test, nr_fired, 2);
+	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0x8041u);
+}
+
+static void vioapic_level_mask_test(struct kunit *test)
+{
+	setup();
+	write_reg(0x10 + 2 * 9, 0x18041);
+	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 0, true), -1);
+	/* A level waits behind the mask. */
+	write_reg(0x10 + 2 * 9, 0x8041);
+	KUNIT_EXPECT_EQ(test, nr_fired, 1);
+	/* Masked while served: the EOI ends it, and nothing comes before it is unmasked. */
+	write_reg(0x10 + 2 * 9, 0x18041);
+	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0x1c041u);
+	ioapic_end(&io, BIT(9));
+	KUNIT_EXPECT_EQ(test, nr_fired, 1);
+	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0x18041u);
+	write_reg(0x10 + 2 * 9, 0x8041);
+	KUNIT_EXPECT_EQ(test, nr_fired, 2);
+	/* Made edge-triggered it loses its remote IRR. */
+	write_reg(0x10 + 2 * 9, 0x10041);
+	write_reg(0x10 + 2 * 9, 0x18041);
+	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0x18041u);
+}
+
+/* An interrupt that nobody accepts is not in service anywhere. */
+static void vioapic_refused_test(struct kunit *test)
+{
+	setup();
+	answer = 0;
+	write_reg(0x10 + 2 * 9, 0x8041);
+	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 0, true), 0);
+	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0x8041u);
+	answer = 1;
+	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 0, true), 1);
+	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0xc041u);
+}
+
+static void vioapic_shared_vector_test(struct kunit *test)
+{
+	setup();
+	write_reg(0x10 + 2 * 3, 0x8041);
+	write_reg(0x10 + 2 * 9, 0x8041);
+	write_reg(0x10 + 2 * 10, 0x8042);
+	KUNIT_EXPECT_EQ(test, ioapic_pins_of(&io, 0x41), (u32)(BIT(3) | BIT(9)));
+	KUNIT_EXPECT_TRUE(test, io.handled[0x41 / BITS_PER_LONG] & BIT(0x41 % BITS_PER_LONG));
+	KUNIT_EXPECT_TRUE(test, io.handled[0x42 / BITS_PER_LONG] & BIT(0x42 % BITS_PER_LONG));
+	write_reg(0x10 + 2 * 10, 0x8043);
+	KUNIT_EXPECT_FALSE(test, io.handled[0x42 / BITS_PER_LONG] & BIT(0x42 % BITS_PER_LONG));
+}
+
+static void vioapic_state_test(struct kunit *test)
+{
+	struct kvm_ioapic_state s;
+
+	setup();
+	write_reg(0x10 + 2 * 4, 0x31);
+	write_reg(0x10 + 2 * 9, 0x8041);
+	ioapic_set_line(&io, 4, 0, true);
+	ioapic_set_line(&io, 9, 0, true);
+	ioapic_get_state(&io, &s);
+	/* The edge was sent, the level is still up. */
+	KUNIT_EXPECT_EQ(test, s.irr, (__u32)BIT(9));
+	KUNIT_EXPECT_EQ(test, (u64)s.redirtbl[9].bits, (u64)0xc041);
+
+	nr_fired = 0;
+	s.irr |= BIT(4) | BIT(31);
+	ioapic_set_state(&io, &s);
+	/* The edge that waited is sent, the level is in service. */
+	KUNIT_EXPECT_EQ(test, nr_fired, 1);
+	KUNIT_EXPECT_EQ(test, fired[0], (u64)0x31);
+	KUNIT_EXPECT_EQ(test, io.irr, (u32)(BIT(4) | BIT(9)));
+
+	memset(&s, 0xff, sizeof(s));
+	ioapic_set_state(&io, &s);
+	KUNIT_EXPECT_EQ(test, io.rte[23], 0xff0000000001efffull + 0);
+	KUNIT_EXPECT_EQ(test, io.select, 0xffu);
+}
+
+static struct kunit_case vioapic_cases[] = {
+	KUNIT_CASE(vioapic_registers_test),
+	KUNIT_CASE(vioapic_edge_test),
+	KUNIT_CASE(vioapic_level_test),
+	KUNIT_CASE(vioapic_level_mask_test),
+	KUNIT_CASE(vioapic_refused_test),
+	KUNIT_CASE(vioapic_shared_vector_test),
+	KUNIT_CASE(vioapic_state_test),
+	{}
+};
+
+static struct kunit_suite vioapic_suite = {
+	.name = "droste_vioapic",
+	.test_cases = vioapic_cases,
+};
+kunit_test_suites(&vioapic_suite);
