@@ -55,7 +55,7 @@ static bool type_allows(const struct emul_seg *s, bool write)
 	return !code || rw;
 }
 
-/* Logical to linear (SDM 3A 3.4, 5.3, 5.5; 64-bit mode: 3.2.4, 5.3.1). */
+/* Logical to linear; *@la is set in any case (SDM 3A 3.4, 5.3, 5.5; 64-bit mode: 3.2.4, 5.3.1). */
 int emul_linear(struct emul_ctx *ctx, u8 seg, u64 ea, u32 size, bool write, u64 *la)
 {
 	const struct emul_seg *s = &ctx->seg[seg];
@@ -67,9 +67,9 @@ int emul_linear(struct emul_ctx *ctx, u8 seg, u64 ea, u32 size, bool write, u64 
 			return emul_raise_err(ctx, vector, 0);
 		return EMUL_DONE;
 	}
+	*la = (u32)(s->base + ea);
 	if (s->unusable || (protected_mode(ctx) && !type_allows(s, write)) || !within_limit(s, ea, size))
 		return emul_raise_err(ctx, vector, 0);
-	*la = (u32)(s->base + ea);
 	return EMUL_DONE;
 }
 

@@ -146,9 +146,10 @@ int emul_exec_vector(struct emul_ctx *ctx)
 	else if (row->kind != VEC_FULL)
 		bytes = 8;
 	r = emul_linear(ctx, insn->seg, emul_effective_address(ctx), bytes, row->store, &la);
-	if (r != EMUL_DONE)
-		return r;
+	/* Misalignment comes before what segmentation says. */
 	if (row->aligned && (la & (bytes - 1)))
 		return emul_raise_err(ctx, VEC_GP, 0);
+	if (r != EMUL_DONE)
+		return r;
 	return row->store ? vector_store(ctx, la, bytes) : vector_load(ctx, la, bytes);
 }

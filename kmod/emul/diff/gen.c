@@ -164,15 +164,18 @@ static void vex_vector(struct builder *b, const struct vec_row *row)
 
 static void evex_vector(struct builder *b, const struct vec_row *row)
 {
-	u8 w = row->pp == 1 && (row->opcode == 0x10 || row->opcode == 0x11 || row->opcode == 0x28 ||
+	u8 pp = row->pp, w = row->pp == 1 && (row->opcode == 0x10 || row->opcode == 0x11 || row->opcode == 0x28 ||
 				row->opcode == 0x29 || row->opcode == 0x2b);
 
 	/* W is the element's size where it is free; VMOVNTDQ, VMOVNTDQA and PS forms want 0, PD forms 1. */
 	if (row->opcode == 0x6f || row->opcode == 0x7f)
 		w = rng() & 1;
+	/* VMOVDQU8 and VMOVDQU16 have no row of their own. */
+	if (row->pp == 2 && chance(50))
+		pp = 3;
 	emit(b, 0x62);
 	emit(b, (rng() & 0xf0) | row->map);
-	emit(b, w << 7 | 0x7c | row->pp);
+	emit(b, w << 7 | 0x7c | pp);
 	emit(b, (rng() % 3) << 5 | 0x08);
 	emit(b, row->opcode);
 	modrm(b);
@@ -219,6 +222,14 @@ static u64 any_target(u32 margin)
 	else if (chance(30))
 		at = (at & ~0xfffULL) + 0x1000 - rng() % 20;
 	return (u64)arena + CODE_BYTES + at;
+}
+
+/* Addresses at a segment's limit, and at the end of the canonical ones. */
+static u64 limit_target(enum emul_mode mode)
+{
+	if (mode == MODE_64)
+		return (chance(50) ? 0x800000000000ULL : 0xffff800000000000ULL) - rng() % 20 + 2;
+	return 0xffff - rng() % 20;
 }
 
 /* Make the memory operand's address @target (an offset in the segment). */
@@ -285,6 +296,8 @@ static void aim_string(struct test_case *t)
 	g[GPR_SI] = (g[GPR_SI] & ~mask) | ((any_target(0x200) - seg) & mask);
 	g[GPR_DI] = (g[GPR_DI] & ~mask) | ((any_target(0x200) - seg) & mask);
 	g[GPR_CX] = (g[GPR_CX] & ~mask) | rng() % 20;
+	if (chance(3))
+		g[chance(50) ? GPR_SI : GPR_DI] = limit_target(t->mode);
 	if (chance(50))
 		g[GPR_AX] = value() & 0x0101;
 	/* Runs of equal elements, so that comparisons go on for some time. */
@@ -325,6 +338,9 @@ static bool set_up(struct test_case *t)
 	u64 seg = segment_base(t->mode);
 	u64 target = any_target(0x200) - seg;
 
+	/* A bit string that wraps around would reach the code page. */
+	if (chance(2) && !(insn->op >= OP_BT && insn->op <= OP_BTC))
+		target = limit_target(t->mode);
 	if (insn->flags & IF_STRING)
 		aim_string(t);
 	if (insn->op == OP_PUSH || insn->op == OP_POP || (insn->flags & IF_F64))
