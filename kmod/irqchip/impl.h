@@ -53,10 +53,13 @@ static inline void vlapic_set_reg(struct vlapic *a, u32 reg, u32 val)
 }
 
 /* What CPUID gives this vCPU's APIC. Suppressing EOI broadcasts came with x2APIC (SDM 11.8.5). */
-#define vlapic_caps(a) ((struct lapic_caps) { \
-	.tsc_deadline = (a)->vcpu->gcaps.tsc_deadline, \
-	.directed_eoi = (a)->vcpu->gcaps.x2apic, \
-})
+static inline struct lapic_caps vlapic_caps(const struct vlapic *a)
+{
+	return (struct lapic_caps) {
+		.tsc_deadline = a->vcpu->gcaps.tsc_deadline,
+		.directed_eoi = a->vcpu->gcaps.x2apic,
+	};
+}
 
 /* The bit of @vec in IRR, ISR or TMR: 32 vectors every 16 bytes (SDM table 11-1). */
 static inline unsigned long *vlapic_vec_word(struct vlapic *a, u32 field, u8 vec)
@@ -69,9 +72,27 @@ static inline bool vlapic_sw_enabled(const struct vlapic *a)
 	return vlapic_reg(a, LAPIC_SVR) & LAPIC_SVR_ENABLED;
 }
 
-/* All vCPUs that exist, from any context: a slot is set before nr_vcpus counts it. */
+/* How many vCPUs there are: each one's slot was set before it was counted. */
+static inline int irqchip_nr_vcpus(const struct vm *vm)
+{
+	return smp_load_acquire(&vm->nr_vcpus);	/* pairs with the release that counts one more */
+}
+
+/* All vCPUs that exist, from any context. */
 #define irqchip_for_each_vcpu(i, v, vm) \
-	for ((i) = 0; (i) < smp_load_acquire(&(vm)->nr_vcpus) && ((v) = (vm)->vcpus[i], true); (i)++)
+	for ((i) = 0; (i) < irqchip_nr_vcpus(vm) && ((v) = (vm)->vcpus[i], true); (i)++)
+
+/* Did KVM_CREATE_IRQCHIP succeed? Then all that it made can be seen. */
+static inline bool irqchip_ready(const struct vm *vm)
+{
+	return smp_load_acquire(&vm->irqchip.created);	/* pairs with irqchip_create() */
+}
+
+/* The PIT, whole when it can be seen, or NULL. */
+static inline struct vpit *irqchip_pit(const struct vm *vm)
+{
+	return smp_load_acquire(&vm->irqchip.pit);	/* pairs with vpit_create() */
+}
 
 /* --- vlapic.c --- */
 int vlapic_accept_msg(struct vcpu *vcpu, const struct irq_msg *msg);	/* any context; 1 accepted, 0 not */
@@ -97,7 +118,8 @@ int vlapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state);
 int vlapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state);
 
 /* --- deliver.c: any context --- */
-int irq_deliver(struct vm *vm, struct vcpu *sender, const struct irq_msg *msg);	/* processors reached, -1: none addressed */
+/* Processors reached, -1: none addressed. */
+int irq_deliver(struct vm *vm, struct vcpu *sender, const struct irq_msg *msg);
 
 /* --- vpic.c --- */
 int vpic_create(struct vm *vm);

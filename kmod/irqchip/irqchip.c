@@ -41,6 +41,7 @@ int irqchip_create(struct vm *vm)
 	err = irq_routing_default(vm);
 	if (err)
 		goto err_ioapic;
+	/* Pairs with irqchip_ready(). */
 	smp_store_release(&vm->irqchip.created, true);
 	return 0;
 
@@ -107,11 +108,6 @@ bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write)
 
 /* --- ioctls of the VM. Each: -EFAULT for a bad pointer, and what its comment says. --- */
 
-static bool has_irqchip(struct vm *vm)
-{
-	return smp_load_acquire(&vm->irqchip.created);
-}
-
 /* KVM_IRQ_LINE, KVM_IRQ_LINE_STATUS: -ENXIO without controllers. */
 static long ioctl_irq_line(struct vm *vm, void __user *arg, bool status)
 {
@@ -119,7 +115,7 @@ static long ioctl_irq_line(struct vm *vm, void __user *arg, bool status)
 
 	if (copy_from_user(&line, arg, sizeof(line)))
 		return -EFAULT;
-	if (!has_irqchip(vm))
+	if (!irqchip_ready(vm))
 		return -ENXIO;
 	line.status = irqchip_set_irq(vm, IRQ_SOURCE_USER, line.irq, !!line.level);
 	if (status && copy_to_user(arg, &line, sizeof(line)))
@@ -145,7 +141,7 @@ static long ioctl_get_irqchip(struct vm *vm, void __user *arg)
 
 	if (IS_ERR(chip))
 		return PTR_ERR(chip);
-	if (!has_irqchip(vm))
+	if (!irqchip_ready(vm))
 		err = -ENXIO;
 	else if (chip->chip_id <= KVM_IRQCHIP_PIC_SLAVE)
 		vpic_get(vm, chip->chip_id, &chip->chip.pic);
@@ -166,7 +162,7 @@ static long ioctl_set_irqchip(struct vm *vm, void __user *arg)
 
 	if (IS_ERR(chip))
 		return PTR_ERR(chip);
-	if (!has_irqchip(vm))
+	if (!irqchip_ready(vm))
 		err = -ENXIO;
 	else if (chip->chip_id <= KVM_IRQCHIP_PIC_SLAVE)
 		vpic_set(vm, chip->chip_id, &chip->chip.pic);
@@ -209,7 +205,7 @@ static long get_pit(struct vm *vm, void __user *arg, size_t size)
 {
 	struct kvm_pit_state2 state;
 
-	if (!smp_load_acquire(&vm->irqchip.pit))
+	if (!irqchip_pit(vm))
 		return -ENXIO;
 	vpit_get(vm, &state);
 	return copy_to_user(arg, &state, size) ? -EFAULT : 0;
@@ -222,7 +218,7 @@ static long set_pit(struct vm *vm, void __user *arg, size_t size)
 	BUILD_BUG_ON(offsetof(struct kvm_pit_state2, flags) != sizeof(struct kvm_pit_state));
 	if (copy_from_user(&state, arg, size))
 		return -EFAULT;
-	if (!smp_load_acquire(&vm->irqchip.pit))
+	if (!irqchip_pit(vm))
 		return -ENXIO;
 	vpit_set(vm, &state, size == sizeof(state));
 	return 0;
@@ -254,7 +250,7 @@ static long ioctl_reinject_control(struct vm *vm, void __user *arg)
 
 	if (copy_from_user(&control, arg, sizeof(control)))
 		return -EFAULT;
-	if (!smp_load_acquire(&vm->irqchip.pit))
+	if (!irqchip_pit(vm))
 		return -ENXIO;
 	vpit_set_reinject(vm, control.pit_reinject);
 	return 0;
@@ -268,7 +264,7 @@ static long ioctl_signal_msi(struct vm *vm, void __user *arg)
 
 	if (copy_from_user(&msi, arg, sizeof(msi)))
 		return -EFAULT;
-	if (!has_irqchip(vm) || msi.flags)
+	if (!irqchip_ready(vm) || msi.flags)
 		return -EINVAL;
 	lapic_msg_from_msi(&msg, msi.address_lo, msi.data);
 	return irq_deliver(vm, NULL, &msg);

@@ -40,12 +40,17 @@ void irqchip_init(struct vm *vm);		/* an empty one, at VM creation */
 int irqchip_create(struct vm *vm);		/* KVM_CREATE_IRQCHIP; vm->lock held, no vCPUs yet: EEXIST, EINVAL */
 void irqchip_destroy(struct vm *vm);		/* last reference gone; also the PIT, irqfds, ioeventfds */
 void irqchip_release(struct vm *vm);		/* the VM's file is being closed: deassign irqfds, ioeventfds */
-/* VM ioctls of this directory (KVM_IRQ_LINE, _IRQ_LINE_STATUS, GET/SET_IRQCHIP, GET/SET_PIT2, CREATE_PIT2,
- * SET_GSI_ROUTING, SIGNAL_MSI, IRQFD, IOEVENTFD, REINJECT_CONTROL). -ENOTTY: not one of ours. Process context, vm->lock not held. */
+/*
+ * VM ioctls of this directory (KVM_IRQ_LINE, _IRQ_LINE_STATUS, GET/SET_IRQCHIP,
+ * GET/SET_PIT, GET/SET_PIT2, CREATE_PIT, CREATE_PIT2, SET_GSI_ROUTING,
+ * SIGNAL_MSI, IRQFD, IOEVENTFD, REINJECT_CONTROL). -ENOTTY: not one of ours.
+ * Process context, vm->lock not held.
+ */
 long irqchip_vm_ioctl(struct vm *vm, unsigned int cmd, unsigned long arg);
 /* vCPU ioctls (GET/SET_LAPIC). vcpu->mutex held, vCPU loaded. -ENOTTY: not ours. */
 long irqchip_vcpu_ioctl(struct vcpu *vcpu, unsigned int cmd, unsigned long arg);
-int irqchip_set_irq(struct vm *vm, int source, u32 gsi, int level);	/* any context that may take spinlocks (irqs may be off); takes srcu */
+/* Any context that may take raw spinlocks; takes srcu itself. @source: enum irq_source of impl.h. */
+int irqchip_set_irq(struct vm *vm, int source, u32 gsi, int level);
 
 /* In-kernel devices on the buses. vCPU thread, srcu held. true: handled (data filled for reads). */
 bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write);
@@ -55,8 +60,10 @@ bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write);
 int vlapic_create(struct vcpu *vcpu);
 void vlapic_destroy(struct vcpu *vcpu);
 void vlapic_reset(struct vcpu *vcpu, bool init);	/* SDM 3A 11.4.7: power-up, or INIT */
-int vlapic_set_base(struct vcpu *vcpu, u64 base);	/* IA32_APIC_BASE: 0, or -EINVAL for #GP (mode transitions of 11.12.5) */
-int vlapic_restore_base(struct vcpu *vcpu, u64 base);	/* the same from user space: any valid mode may follow any other */
+/* IA32_APIC_BASE: 0, or -EINVAL for #GP (mode transitions of 11.12.5) */
+int vlapic_set_base(struct vcpu *vcpu, u64 base);
+/* The same from user space: any valid mode may follow any other */
+int vlapic_restore_base(struct vcpu *vcpu, u64 base);
 int vlapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *data);	/* x2APIC MSRs 0x800-0x8ff: 0 or -EINVAL (#GP) */
 int vlapic_msr_write(struct vcpu *vcpu, u32 msr, u64 data);
 u64 vlapic_get_tsc_deadline(struct vcpu *vcpu);		/* IA32_TSC_DEADLINE */
@@ -77,7 +84,7 @@ u8 vlapic_sipi_vector(struct vcpu *vcpu);
 int vlapic_accept(struct vcpu *vcpu, u32 delivery_mode, u8 vector, bool level_triggered);
 void vlapic_inject_pmi(struct vcpu *vcpu);
 
-/* The interrupt a vCPU would take now if it could: vector, or -1. Local APIC above PPR, else the PIC. Lock-free and cheap. */
+/* The interrupt a vCPU would take now: vector, or -1. Local APIC above PPR, else the PIC. Lock-free and cheap. */
 int irqchip_pending_vector(struct vcpu *vcpu);
 /* Acknowledge it: IRR to ISR, or the PIC's INTA. Returns the vector, or -1 when it is gone. */
 int irqchip_ack(struct vcpu *vcpu);

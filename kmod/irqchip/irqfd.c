@@ -237,7 +237,7 @@ static int irqfd_assign(struct vm *vm, const struct kvm_irqfd *args)
 	struct file *file;
 	int err;
 
-	if (!smp_load_acquire(&chip->created))
+	if (!irqchip_ready(vm))
 		return -EAGAIN;
 	file = eventfd_fget(args->fd);
 	if (IS_ERR(file))

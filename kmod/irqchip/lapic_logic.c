@@ -28,9 +28,6 @@ struct lapic_reg {
 #define LVT_REMOTE_IRR	BIT(14)				/* read-only, LINT only */
 #define LVT_LINT	(LVT_COMMON | LAPIC_LVT_MODE | BIT(13) | BIT(15))
 #define LVT_TIMER_MODE	(BIT(17) | BIT(18))
-#define RO8(nr)		[(nr)] = { LR_R, LR_R }, [(nr) + 1] = { LR_R, LR_R }, [(nr) + 2] = { LR_R, LR_R }, \
-			[(nr) + 3] = { LR_R, LR_R }, [(nr) + 4] = { LR_R, LR_R }, [(nr) + 5] = { LR_R, LR_R }, \
-			[(nr) + 6] = { LR_R, LR_R }, [(nr) + 7] = { LR_R, LR_R }
 
 /* SDM 3A tables 11-1 and 11-6; reserved bits by the figures of 11.5 to 11.9. */
 static const struct lapic_reg lapic_regs[LAPIC_REGS_SIZE / 16] = {
@@ -45,9 +42,8 @@ static const struct lapic_reg lapic_regs[LAPIC_REGS_SIZE / 16] = {
 	[LAPIC_DFR / 16]	= { LR_RW, 0, 0xf0000000 },
 	/* Bit 9, focus checking, exists on no processor since the Pentium 4. */
 	[LAPIC_SVR / 16]	= { LR_RW, LR_RW, 0x1ff, BIT(9) },
-	RO8(LAPIC_ISR / 16),
-	RO8(LAPIC_TMR / 16),
-	RO8(LAPIC_IRR / 16),
+	/* ISR, TMR and IRR follow each other. */
+	[LAPIC_ISR / 16 ... LAPIC_IRR / 16 + 7] = { LR_R, LR_R },
 	[LAPIC_ESR / 16]	= { LR_RW, LR_RW },
 	[LAPIC_ICR / 16]	= { LR_RW, LR_RW, 0x000ccfff, LAPIC_ICR_BUSY },
 	[LAPIC_ICR2 / 16]	= { LR_RW, 0, 0xff000000 },

@@ -3,6 +3,7 @@
 #ifndef DROSTE_LAPIC_LOGIC_H
 #define DROSTE_LAPIC_LOGIC_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 /* Register offsets within the APIC page (SDM 3A table 11-1); an x2APIC MSR is 0x800 + offset / 16 (table 11-6). */
@@ -34,11 +35,11 @@
 #define LAPIC_SELF_IPI	0x3f0
 #define LAPIC_REGS_SIZE	0x400
 
-#define LAPIC_SVR_ENABLED	(1u << 8)
-#define LAPIC_SVR_NO_BROADCAST	(1u << 12)	/* suppress EOI broadcast (SDM 11.8.5) */
-#define LAPIC_LVT_MASKED	(1u << 16)
+#define LAPIC_SVR_ENABLED	BIT(8)
+#define LAPIC_SVR_NO_BROADCAST	BIT(12)	/* suppress EOI broadcast (SDM 11.8.5) */
+#define LAPIC_LVT_MASKED	BIT(16)
 #define LAPIC_LVT_MODE		0x700u
-#define LAPIC_VERSION_DIRECTED_EOI (1u << 24)
+#define LAPIC_VERSION_DIRECTED_EOI BIT(24)
 
 /* Delivery modes, where ICR, LVT, redirection entries and MSI data have them (SDM 11.6.1) */
 #define LAPIC_DM_FIXED		0x000u
@@ -49,19 +50,19 @@
 #define LAPIC_DM_STARTUP	0x600u
 #define LAPIC_DM_EXTINT		0x700u
 
-#define LAPIC_ICR_LOGICAL	(1u << 11)
-#define LAPIC_ICR_BUSY		(1u << 12)
-#define LAPIC_ICR_ASSERT	(1u << 14)
-#define LAPIC_ICR_LEVEL		(1u << 15)
+#define LAPIC_ICR_LOGICAL	BIT(11)
+#define LAPIC_ICR_BUSY		BIT(12)
+#define LAPIC_ICR_ASSERT	BIT(14)
+#define LAPIC_ICR_LEVEL		BIT(15)
 
 /* ESR (SDM 11.5.3) */
-#define LAPIC_ERR_SEND_VECTOR	(1u << 5)
-#define LAPIC_ERR_RECV_VECTOR	(1u << 6)
-#define LAPIC_ERR_REGISTER	(1u << 7)
+#define LAPIC_ERR_SEND_VECTOR	BIT(5)
+#define LAPIC_ERR_RECV_VECTOR	BIT(6)
+#define LAPIC_ERR_REGISTER	BIT(7)
 
-#define LAPIC_BASE_BSP		(1ull << 8)
-#define LAPIC_BASE_EXTD		(1ull << 10)
-#define LAPIC_BASE_EN		(1ull << 11)
+#define LAPIC_BASE_BSP		BIT_ULL(8)
+#define LAPIC_BASE_EXTD		BIT_ULL(10)
+#define LAPIC_BASE_EN		BIT_ULL(11)
 #define LAPIC_DEFAULT_BASE	0xfee00000ull
 
 /* The APIC's mode, as IA32_APIC_BASE's EN and EXTD say (SDM table 11-5). */

@@ -171,7 +171,7 @@ long irq_routing_ioctl(struct vm *vm, void __user *arg)
 
 	if (copy_from_user(&head, arg, sizeof(head)))
 		return -EFAULT;
-	if (!smp_load_acquire(&vm->irqchip.created) || head.nr > DROSTE_NR_GSIS || head.flags)
+	if (!irqchip_ready(vm) || head.nr > DROSTE_NR_GSIS || head.flags)
 		return -EINVAL;
 	if (head.nr) {
 		e = vmemdup_user(arg + sizeof(head), array_size(head.nr, sizeof(*e)));

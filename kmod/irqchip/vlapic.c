@@ -27,8 +27,8 @@ static void vlapic_set_irr(struct vlapic *a, u8 vec, bool level)
 static void vlapic_clear_irr(struct vlapic *a, u8 vec)
 {
 	WRITE_ONCE(a->irr_pending, false);
-	/* The locked operation keeps the rescan behind the store above. */
 	clear_bit(vec % 32, vlapic_vec_word(a, LAPIC_IRR, vec));
+	/* The rescan stays behind both stores above. */
 	smp_mb__after_atomic();
 	if (lapic_find_highest(a->regs + LAPIC_IRR) >= 0)
 		WRITE_ONCE(a->irr_pending, true);
@@ -81,6 +81,7 @@ int vlapic_accept_msg(struct vcpu *vcpu, const struct irq_msg *msg)
 		break;
 	case LAPIC_DM_STARTUP:
 		WRITE_ONCE(a->sipi_vector, msg->vector);
+		/* Who sees the bit sees the vector. */
 		smp_mb__before_atomic();
 		atomic_or(VLAPIC_SIPI, &a->init_events);
 		break;

@@ -52,7 +52,7 @@ int vlapic_create(struct vcpu *vcpu)
 {
 	struct vlapic *a;
 
-	if (!smp_load_acquire(&vcpu->vm->irqchip.created))
+	if (!irqchip_ready(vcpu->vm))
 		return 0;
 	a = kzalloc(sizeof(*a), GFP_KERNEL_ACCOUNT);
 	if (!a)

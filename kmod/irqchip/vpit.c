@@ -116,7 +116,7 @@ static void vpit_restart(struct vpit *pit)
 /** vpit_acked() - the guest acknowledged IRQ 0: the next tick that waits may come. Thread, srcu held. */
 void vpit_acked(struct vm *vm)
 {
-	struct vpit *pit = smp_load_acquire(&vm->irqchip.pit);
+	struct vpit *pit = irqchip_pit(vm);
 
 	if (!pit)
 		return;
@@ -150,6 +150,7 @@ int vpit_create(struct vm *vm, u32 flags)
 	atomic_set(&pit->acked, 1);
 	pit_init(&pit->chip, ktime_get_ns());
 	compat_hrtimer_setup(&pit->timer, vpit_timer_fn, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+	/* Pairs with irqchip_pit(). */
 	smp_store_release(&vm->irqchip.pit, pit);
 	return 0;
 }
@@ -197,7 +198,7 @@ static bool vpit_pio_byte(struct vpit *pit, u16 port, u8 *data, bool write, u64 
  */
 bool vpit_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write)
 {
-	struct vpit *pit = smp_load_acquire(&vm->irqchip.pit);
+	struct vpit *pit = irqchip_pit(vm);
 	unsigned long flags;
 	u64 now;
 	u32 i;

@@ -197,4 +197,5 @@ static struct kunit_suite vioapic_suite = {
 	.name = "droste_vioapic",
 	.test_cases = vioapic_cases,
 };
+
 kunit_test_suites(&vioapic_suite);

@@ -25,7 +25,8 @@ static void vlapic_find_highest_test(struct kunit *test)
 	}
 	/* What lies between the words is not part of the field. */
 	memset(field, 0, sizeof(field));
-	field[1] = field[2] = field[31] = U32_MAX;
+	field[1] = U32_MAX;
+	field[31] = U32_MAX;
 	KUNIT_EXPECT_EQ(test, lapic_find_highest(field), -1);
 }
 
@@ -392,4 +393,5 @@ static struct kunit_suite vlapic_suite = {
 	.name = "droste_vlapic",
 	.test_cases = vlapic_cases,
 };
+
 kunit_test_suites(&vlapic_suite);

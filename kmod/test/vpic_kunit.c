@@ -281,4 +281,5 @@ static struct kunit_suite vpic_suite = {
 	.name = "droste_vpic",
 	.test_cases = vpic_cases,
 };
+
 kunit_test_suites(&vpic_suite);

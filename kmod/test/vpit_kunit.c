@@ -212,4 +212,5 @@ static struct kunit_suite vpit_suite = {
 	.name = "droste_vpit",
 	.test_cases = vpit_cases,
 };
+
 kunit_test_suites(&vpit_suite);
