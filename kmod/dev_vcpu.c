@@ -344,8 +344,8 @@ int vcpu_create_fd(struct vm *vm, u32 id)
 		goto err_fd;
 	}
 	vm_get(vm);
-	/* Whoever walks the array reads the count first. */
 	WRITE_ONCE(vm->vcpus[vcpu->index], vcpu);
+	/* Whoever walks the array reads the count first, with acquire. */
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
 	fd_install(fd, file);
 	return fd;

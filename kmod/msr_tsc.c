@@ -93,17 +93,20 @@ MSR_SET(set_tsc_adjust)
 	return 0;
 }
 
+/* Without a local APIC of ours the list of MSRs still has it: user space reads and restores a 0. */
 MSR_GET(get_tsc_deadline)
 {
-	if (!vcpu->lapic || (!host && !vcpu->gcaps.tsc_deadline))
+	if (!host && (!vcpu->lapic || !vcpu->gcaps.tsc_deadline))
 		return -EINVAL;
-	*data = vlapic_get_tsc_deadline(vcpu);
+	*data = vcpu->lapic ? vlapic_get_tsc_deadline(vcpu) : 0;
 	return 0;
 }
 
 MSR_SET(set_tsc_deadline)
 {
-	if (!vcpu->lapic || (!host && !vcpu->gcaps.tsc_deadline))
+	if (!vcpu->lapic)
+		return host && !data ? 0 : -EINVAL;
+	if (!host && !vcpu->gcaps.tsc_deadline)
 		return -EINVAL;
 	vlapic_set_tsc_deadline(vcpu, data);
 	return 0;
