@@ -152,8 +152,6 @@ int vcpu_change_apic_base(struct vcpu *vcpu, u64 base, bool host_initiated)
 {
 	const u64 mode = X2APIC_ENABLE | MSR_IA32_APICBASE_ENABLE;
 	u64 known = mode | MSR_IA32_APICBASE_BSP | GENMASK_ULL(vcpu->gcaps.maxphyaddr - 1, 12);
-	u64 old = vcpu->apic_base;
-	int ret;
 
 	if (base & ~known)
 		return -EINVAL;
@@ -165,20 +163,7 @@ int vcpu_change_apic_base(struct vcpu *vcpu, u64 base, bool host_initiated)
 		vcpu->apic_base = base;
 		return 0;
 	}
-	if (host_initiated && (old & mode) != (base & mode)) {
-		/* By way of the modes that lie between: x2APIC is reached from xAPIC and left to disabled. */
-		if (old & X2APIC_ENABLE) {
-			ret = vlapic_set_base(vcpu, base & ~mode);
-			if (ret)
-				return ret;
-		}
-		if (base & X2APIC_ENABLE) {
-			ret = vlapic_set_base(vcpu, (base & ~mode) | MSR_IA32_APICBASE_ENABLE);
-			if (ret)
-				return ret;
-		}
-	}
-	return vlapic_set_base(vcpu, base);
+	return host_initiated ? vlapic_restore_base(vcpu, base) : vlapic_set_base(vcpu, base);
 }
 
 /* Everything but events and PDPTEs. Checked already. */
