@@ -9,7 +9,7 @@ struct vcpu;
 
 /* What became of an instruction. */
 enum emul_result {
-	EMUL_DONE,	/* executed: registers, flags, RIP and memory are as after it (or after one REP iteration batch; RIP unchanged then) */
+	EMUL_DONE,	/* executed, or some iterations of a REP are; registers, flags and memory are as after that */
 	EMUL_FAULT,	/* it raised emul_ctx.fault; nothing else changed (REP: registers show the finished iterations) */
 	EMUL_EXIT,	/* user space must do MMIO or port I/O first; then the instruction starts over */
 	EMUL_RETRY,	/* nothing changed; let the processor run the instruction (again) */

@@ -76,7 +76,8 @@ struct emul_ops {
 	int (*out)(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void *data);
 	/* Vector registers, 64 bytes each; NULL: vector moves are unknown instructions */
 	void (*get_vec)(struct emul_ctx *ctx, u8 reg, void *data);
-	void (*put_vec)(struct emul_ctx *ctx, u8 reg, const void *data, u32 bytes);	/* @bytes: 16 keeps, 64 replaces the rest */
+	/* @bytes: 16 keeps, 64 replaces the rest */
+	void (*put_vec)(struct emul_ctx *ctx, u8 reg, const void *data, u32 bytes);
 };
 
 /* Elements of INS and OUTS that move in one step, in bytes. */
@@ -115,6 +116,7 @@ int emul_fetch_linear(struct emul_ctx *ctx, u64 rip, u32 *len, u64 *la);
 int emul_raise(struct emul_ctx *ctx, u8 vector);
 int emul_raise_err(struct emul_ctx *ctx, u8 vector, u32 error_code);
 u64 emul_size_mask(u32 bytes);
+bool emul_canonical(const struct emul_ctx *ctx, u64 la);
 void emul_write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val);	/* no high-byte registers */
 u64 emul_effective_address(struct emul_ctx *ctx);
 int emul_linear(struct emul_ctx *ctx, u8 seg, u64 ea, u32 size, bool write, u64 *la);

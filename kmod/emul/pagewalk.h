@@ -29,7 +29,10 @@ struct pagewalk_cfg {
 	bool ac_override;	/* EFLAGS.AC and an explicit access: SMAP does not apply */
 };
 
-/* Table entries are read and updated by guest-physical address. 0: done; 1 (cmpxchg): it holds something else by now; below 0: stop. */
+/*
+ * Table entries are read and updated by guest-physical address.
+ * 0: done; 1 (cmpxchg): it holds something else by now; below 0: stop.
+ */
 struct pagewalk_ops {
 	int (*read)(void *priv, u64 gpa, void *entry, u32 bytes);
 	int (*cmpxchg)(void *priv, u64 gpa, u64 old, u64 new, u32 bytes);

@@ -14,9 +14,9 @@
 #define PWU	(P | W | U)
 #define KEY(n)	((u64)(n) << 59)
 
-#define WRITE	PFERR_W
-#define USER	PFERR_U
-#define FETCH	PFERR_ID
+#define ACC_W	PFERR_W
+#define ACC_U	PFERR_U
+#define ACC_X	PFERR_ID
 
 /* The tables of the test: one at each level, named by the level. */
 #define TABLE(level)	(0x100000ULL + (level) * 0x1000ULL)
@@ -53,69 +53,69 @@ struct row {
 
 static const struct row rows[] = {
 	/* modes and sizes */
-	{ "no paging", M_NOPG, {}, USER | WRITE, OK, LA32, 0 },
-	{ "4 KiB", 0, LEAF4(PWU | A), USER, OK, PAGE | 0xabc, 1 },
-	{ "2 MiB", 0, { 0, 0, P2M | PWU | A | PS, T2, T3 }, USER, OK, P2M | 0x189abc, 2 },
-	{ "1 GiB", M_1G, { 0, 0, 0, P1G | PWU | A | PS, T3 }, USER, OK, P1G | 0x16789abc, 3 },
+	{ "no paging", M_NOPG, {}, ACC_U | ACC_W, OK, LA32, 0 },
+	{ "4 KiB", 0, LEAF4(PWU | A), ACC_U, OK, PAGE | 0xabc, 1 },
+	{ "2 MiB", 0, { 0, 0, P2M | PWU | A | PS, T2, T3 }, ACC_U, OK, P2M | 0x189abc, 2 },
+	{ "1 GiB", M_1G, { 0, 0, 0, P1G | PWU | A | PS, T3 }, ACC_U, OK, P1G | 0x16789abc, 3 },
 	{ "1 GiB not offered", 0, { 0, 0, 0, P1G | PWU | A | PS, T3 }, 0, PF, PFERR_P | PFERR_RSVD },
-	{ "5 levels", M_LA57, { 0, PAGE | PWU | A, T1, T2, T3, T4 }, USER, OK, PAGE | 0xabc, 1 },
-	{ "32-bit 4 KiB", M_32, { 0, 0x12345000 | PWU | A, T1 }, USER, OK, 0x12345789, 1 },
-	{ "32-bit 4 MiB", M_32 | M_PSE, { 0, 0, 0x12400000 | PWU | A | PS }, USER, OK, 0x12456789, 2 },
-	{ "PSE-36", M_32 | M_PSE, { 0, 0, 0x12400000 | 0x1fe000 | PWU | A | PS }, USER, OK, 0xff12456789ULL, 2 },
+	{ "5 levels", M_LA57, { 0, PAGE | PWU | A, T1, T2, T3, T4 }, ACC_U, OK, PAGE | 0xabc, 1 },
+	{ "32-bit 4 KiB", M_32, { 0, 0x12345000 | PWU | A, T1 }, ACC_U, OK, 0x12345789, 1 },
+	{ "32-bit 4 MiB", M_32 | M_PSE, { 0, 0, 0x12400000 | PWU | A | PS }, ACC_U, OK, 0x12456789, 2 },
+	{ "PSE-36", M_32 | M_PSE, { 0, 0, 0x12400000 | 0x1fe000 | PWU | A | PS }, ACC_U, OK, 0xff12456789ULL, 2 },
 	{ "PSE-36 beyond the address width", M_32 | M_PSE | M_36, { 0, 0, 0x12400000 | BIT(17) | PWU | A | PS }, 0, PF,
 	  PFERR_P | PFERR_RSVD },
 	{ "4 MiB, bit 21", M_32 | M_PSE, { 0, 0, 0x12400000 | BIT(21) | PWU | A | PS }, 0, PF, PFERR_P | PFERR_RSVD },
-	{ "PS without CR4.PSE", M_32, { 0, 0x12345000 | PWU | A, T1 | PS }, USER, OK, 0x12345789, 1 },
-	{ "PAE 4 KiB", M_PAE, { TABLE(2) | P, PAGE | PWU | A, T1 }, USER, OK, PAGE | 0x789, 1 },
-	{ "PAE 2 MiB", M_PAE, { TABLE(2) | P, 0, P2M | PWU | A | PS }, USER, OK, P2M | 0x56789, 2 },
-	{ "PAE PDPTE absent", M_PAE, { TABLE(2), PAGE | PWU | A, T1 }, USER, PF, PFERR_U },
+	{ "PS without CR4.PSE", M_32, { 0, 0x12345000 | PWU | A, T1 | PS }, ACC_U, OK, 0x12345789, 1 },
+	{ "PAE 4 KiB", M_PAE, { TABLE(2) | P, PAGE | PWU | A, T1 }, ACC_U, OK, PAGE | 0x789, 1 },
+	{ "PAE 2 MiB", M_PAE, { TABLE(2) | P, 0, P2M | PWU | A | PS }, ACC_U, OK, P2M | 0x56789, 2 },
+	{ "PAE PDPTE absent", M_PAE, { TABLE(2), PAGE | PWU | A, T1 }, ACC_U, PF, PFERR_U },
 	{ "PAE bit 52 is reserved", M_PAE, { TABLE(2) | P, PAGE | PWU | A | BIT_ULL(52), T1 }, 0, PF, PFERR_P | PFERR_RSVD },
 	/* absent */
 	{ "PML4E absent", 0, { 0, 0, 0, 0, 0 }, 0, PF, 0 },
-	{ "PTE absent, with anything else", 0, LEAF4(~P & ~PAGE), USER | WRITE, PF, PFERR_U | PFERR_W },
-	{ "absent, fetch", 0, LEAF4(0), FETCH, PF, PFERR_ID },
-	{ "absent, fetch, NX and SMEP off", M_NONXE, LEAF4(0), FETCH, PF, 0 },
-	{ "absent, fetch, SMEP makes I/D known", M_NONXE | M_SMEP, LEAF4(0), FETCH, PF, PFERR_ID },
-	{ "32-bit, fetch, I/D not known", M_32, { 0, 0, 0 }, FETCH | USER, PF, PFERR_U },
+	{ "PTE absent, with anything else", 0, LEAF4(~P & ~PAGE), ACC_U | ACC_W, PF, PFERR_U | PFERR_W },
+	{ "absent, fetch", 0, LEAF4(0), ACC_X, PF, PFERR_ID },
+	{ "absent, fetch, NX and SMEP off", M_NONXE, LEAF4(0), ACC_X, PF, 0 },
+	{ "absent, fetch, SMEP makes I/D known", M_NONXE | M_SMEP, LEAF4(0), ACC_X, PF, PFERR_ID },
+	{ "32-bit, fetch, I/D not known", M_32, { 0, 0, 0 }, ACC_X | ACC_U, PF, PFERR_U },
 	/* user and supervisor */
-	{ "user, supervisor page", 0, LEAF4(P | W | A), USER, PF, PFERR_P | PFERR_U },
-	{ "user, supervisor table", 0, { 0, PAGE | PWU | A, T1, T2 & ~U, T3 }, USER, PF, PFERR_P | PFERR_U },
+	{ "user, supervisor page", 0, LEAF4(P | W | A), ACC_U, PF, PFERR_P | PFERR_U },
+	{ "user, supervisor table", 0, { 0, PAGE | PWU | A, T1, T2 & ~U, T3 }, ACC_U, PF, PFERR_P | PFERR_U },
 	{ "supervisor, supervisor page", 0, LEAF4(P | W | A), 0, OK, PAGE | 0xabc, 1 },
 	/* writes */
-	{ "user write, read-only", 0, LEAF4(P | U | A), USER | WRITE, PF, PFERR_P | PFERR_U | PFERR_W },
-	{ "user write, read-only table, WP off", M_NOWP, { 0, PAGE | PWU | A, T1 & ~W, T2, T3 }, USER | WRITE, PF,
+	{ "user write, read-only", 0, LEAF4(P | U | A), ACC_U | ACC_W, PF, PFERR_P | PFERR_U | PFERR_W },
+	{ "user write, read-only table, WP off", M_NOWP, { 0, PAGE | PWU | A, T1 & ~W, T2, T3 }, ACC_U | ACC_W, PF,
 	  PFERR_P | PFERR_U | PFERR_W },
-	{ "supervisor write, read-only", 0, LEAF4(P | U | A), WRITE, PF, PFERR_P | PFERR_W },
-	{ "supervisor write, read-only, WP off", M_NOWP, LEAF4(P | A), WRITE, OK, PAGE | 0xabc, 1 },
+	{ "supervisor write, read-only", 0, LEAF4(P | U | A), ACC_W, PF, PFERR_P | PFERR_W },
+	{ "supervisor write, read-only, WP off", M_NOWP, LEAF4(P | A), ACC_W, OK, PAGE | 0xabc, 1 },
 	/* execution */
-	{ "fetch, NX", 0, LEAF4(PWU | A | NX), FETCH | USER, PF, PFERR_P | PFERR_U | PFERR_ID },
-	{ "fetch, NX in a table", 0, { 0, PAGE | PWU | A, T1, T2 | NX, T3 }, FETCH | USER, PF, PFERR_P | PFERR_U | PFERR_ID },
+	{ "fetch, NX", 0, LEAF4(PWU | A | NX), ACC_X | ACC_U, PF, PFERR_P | PFERR_U | PFERR_ID },
+	{ "fetch, NX in a table", 0, { 0, PAGE | PWU | A, T1, T2 | NX, T3 }, ACC_X | ACC_U, PF, PFERR_P | PFERR_U | PFERR_ID },
 	{ "NX without NXE is reserved", M_NONXE, LEAF4(PWU | A | NX), 0, PF, PFERR_P | PFERR_RSVD },
-	{ "data, NX", 0, LEAF4(PWU | A | NX), USER, OK, PAGE | 0xabc, 1 },
-	{ "SMEP", M_SMEP, LEAF4(PWU | A), FETCH, PF, PFERR_P | PFERR_ID },
-	{ "SMEP leaves user fetches alone", M_SMEP, LEAF4(PWU | A), FETCH | USER, OK, PAGE | 0xabc, 1 },
-	{ "SMEP leaves supervisor pages alone", M_SMEP, LEAF4(P | A), FETCH, OK, PAGE | 0xabc, 1 },
+	{ "data, NX", 0, LEAF4(PWU | A | NX), ACC_U, OK, PAGE | 0xabc, 1 },
+	{ "SMEP", M_SMEP, LEAF4(PWU | A), ACC_X, PF, PFERR_P | PFERR_ID },
+	{ "SMEP leaves user fetches alone", M_SMEP, LEAF4(PWU | A), ACC_X | ACC_U, OK, PAGE | 0xabc, 1 },
+	{ "SMEP leaves supervisor pages alone", M_SMEP, LEAF4(P | A), ACC_X, OK, PAGE | 0xabc, 1 },
 	{ "SMAP", M_SMAP, LEAF4(PWU | A), 0, PF, PFERR_P },
 	{ "SMAP with AC", M_SMAP | M_AC, LEAF4(PWU | A), 0, OK, PAGE | 0xabc, 1 },
-	{ "SMAP leaves fetches alone", M_SMAP, LEAF4(PWU | A), FETCH, OK, PAGE | 0xabc, 1 },
-	{ "SMAP with AC, read-only", M_SMAP | M_AC, LEAF4(P | U | A), WRITE, PF, PFERR_P | PFERR_W },
+	{ "SMAP leaves fetches alone", M_SMAP, LEAF4(PWU | A), ACC_X, OK, PAGE | 0xabc, 1 },
+	{ "SMAP with AC, read-only", M_SMAP | M_AC, LEAF4(P | U | A), ACC_W, PF, PFERR_P | PFERR_W },
 	/* reserved bits */
-	{ "address too wide", 0, LEAF4(PWU | A | BIT_ULL(40)), USER, PF, PFERR_P | PFERR_U | PFERR_RSVD },
-	{ "in a table", 0, { 0, PAGE | PWU | A, T1 | BIT_ULL(51), T2, T3 }, WRITE, PF, PFERR_P | PFERR_W | PFERR_RSVD },
-	{ "bits 62:52 are ignored", 0, LEAF4(PWU | A | GENMASK_ULL(62, 52)), USER, OK, PAGE | 0xabc, 1 },
+	{ "address too wide", 0, LEAF4(PWU | A | BIT_ULL(40)), ACC_U, PF, PFERR_P | PFERR_U | PFERR_RSVD },
+	{ "in a table", 0, { 0, PAGE | PWU | A, T1 | BIT_ULL(51), T2, T3 }, ACC_W, PF, PFERR_P | PFERR_W | PFERR_RSVD },
+	{ "bits 62:52 are ignored", 0, LEAF4(PWU | A | GENMASK_ULL(62, 52)), ACC_U, OK, PAGE | 0xabc, 1 },
 	{ "2 MiB, bit 13", 0, { 0, 0, P2M | PWU | A | PS | BIT(13), T2, T3 }, 0, PF, PFERR_P | PFERR_RSVD },
 	{ "2 MiB, bit 12 is PAT", 0, { 0, 0, P2M | PWU | A | PS | BIT(12), T2, T3 }, 0, OK, P2M | 0x189abc, 2 },
 	{ "1 GiB, bit 29", M_1G, { 0, 0, 0, P1G | PWU | A | PS | BIT(29), T3 }, 0, PF, PFERR_P | PFERR_RSVD },
 	{ "PS in a PML4E", 0, { 0, PAGE | PWU | A, T1, T2, T3 | PS }, 0, PF, PFERR_P | PFERR_RSVD },
-	{ "reserved beats rights", 0, LEAF4(P | A | BIT_ULL(40)), USER, PF, PFERR_P | PFERR_U | PFERR_RSVD },
+	{ "reserved beats rights", 0, LEAF4(P | A | BIT_ULL(40)), ACC_U, PF, PFERR_P | PFERR_U | PFERR_RSVD },
 	/* protection keys; PKRU: key 1 no access, key 2 no write */
-	{ "key 0", M_PKE, LEAF4(PWU | A), USER | WRITE, OK, PAGE | 0xabc, 1 },
-	{ "access disabled", M_PKE, LEAF4(PWU | A | KEY(1)), USER, PF, PFERR_P | PFERR_U | PFERR_PK },
-	{ "write disabled, read", M_PKE, LEAF4(PWU | A | KEY(2)), USER, OK, PAGE | 0xabc, 1 },
-	{ "write disabled", M_PKE, LEAF4(PWU | A | KEY(2)), USER | WRITE, PF, PFERR_P | PFERR_U | PFERR_W | PFERR_PK },
-	{ "write disabled, supervisor, WP off", M_PKE | M_NOWP, LEAF4(PWU | A | KEY(2)), WRITE, OK, PAGE | 0xabc, 1 },
+	{ "key 0", M_PKE, LEAF4(PWU | A), ACC_U | ACC_W, OK, PAGE | 0xabc, 1 },
+	{ "access disabled", M_PKE, LEAF4(PWU | A | KEY(1)), ACC_U, PF, PFERR_P | PFERR_U | PFERR_PK },
+	{ "write disabled, read", M_PKE, LEAF4(PWU | A | KEY(2)), ACC_U, OK, PAGE | 0xabc, 1 },
+	{ "write disabled", M_PKE, LEAF4(PWU | A | KEY(2)), ACC_U | ACC_W, PF, PFERR_P | PFERR_U | PFERR_W | PFERR_PK },
+	{ "write disabled, supervisor, WP off", M_PKE | M_NOWP, LEAF4(PWU | A | KEY(2)), ACC_W, OK, PAGE | 0xabc, 1 },
 	{ "keys are for user pages", M_PKE, LEAF4(P | W | A | KEY(1)), 0, OK, PAGE | 0xabc, 1 },
-	{ "keys do not keep from fetching", M_PKE, LEAF4(PWU | A | KEY(1)), USER | FETCH, OK, PAGE | 0xabc, 1 },
+	{ "keys do not keep from fetching", M_PKE, LEAF4(PWU | A | KEY(1)), ACC_U | ACC_X, OK, PAGE | 0xabc, 1 },
 };
 
 /* A guest's tables, and what the walk did to them. */
@@ -225,15 +225,15 @@ static void walk_accessed_dirty(struct kunit *test)
 	struct tables t;
 
 	set_up(&flags_row, &cfg, &t);
-	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, USER, &res), (int)OK);
+	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U, &res), (int)OK);
 	KUNIT_EXPECT_EQ(test, t.updates, 4);
 	KUNIT_EXPECT_EQ(test, t.e[1], PAGE | PWU | A);
 	KUNIT_EXPECT_EQ(test, t.e[4], T3);
-	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, USER | WRITE, &res), (int)OK);
+	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U | ACC_W, &res), (int)OK);
 	KUNIT_EXPECT_EQ(test, t.updates, 5);
 	KUNIT_EXPECT_EQ(test, t.e[1], PAGE | PWU | A | D);
 	KUNIT_EXPECT_EQ(test, t.e[2], T1);
-	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, USER | WRITE, &res), (int)OK);
+	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U | ACC_W, &res), (int)OK);
 	KUNIT_EXPECT_EQ(test, t.updates, 5);
 }
 
@@ -246,13 +246,13 @@ static void walk_races(struct kunit *test)
 
 	set_up(&flags_row, &cfg, &t);
 	t.races = 1;
-	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, USER | WRITE, &res), (int)OK);
+	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U | ACC_W, &res), (int)OK);
 	KUNIT_EXPECT_EQ(test, t.e[1] & (A | D), A | D);
 	KUNIT_EXPECT_EQ(test, t.e[4] & (A | BIT(9)), A | BIT(9));
 
 	set_up(&flags_row, &cfg, &t);
 	t.fail = true;
-	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, USER, &res), (int)PAGEWALK_STOPPED);
+	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U, &res), (int)PAGEWALK_STOPPED);
 }
 
 static struct kunit_case cases[] = {
