@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A vCPU's file descriptor: its ioctls, the pages it shares with user space, and the vCPU's making and end. */
 #include <linux/anon_inodes.h>
+#include <linux/droste.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -179,6 +180,19 @@ static long vcpu_set_tsc_khz(void *self, void *arg, unsigned long uarg)
 	return !uarg || uarg == tsc_khz ? 0 : -EINVAL;
 }
 
+static_assert(DROSTE_NR_EXIT_REASONS == NR_EXIT_REASONS);
+
+static long vcpu_get_exit_stats(void *self, void *arg, unsigned long uarg)
+{
+	const struct vcpu *vcpu = self;
+	struct droste_exit_stats *stats = arg;
+
+	memcpy(stats->exits, vcpu->exits, sizeof(stats->exits));
+	memcpy(stats->from_l2, vcpu->exits_l2, sizeof(stats->from_l2));
+	memcpy(stats->reflected, vcpu->exits_reflected, sizeof(stats->reflected));
+	return 0;
+}
+
 /* Rows that are not here are irqchip/'s, see irqchip_vcpu_ioctl(). */
 static const struct ioctl_row vcpu_rows[] = {
 	IO_ROW(KVM_RUN, vcpu_ioctl_run, IO_RAW | IO_LOAD),
@@ -215,6 +229,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	IO_ROW(KVM_X86_SET_MCE, vcpu_set_mce, IO_LOAD),
 	IO_ROW(KVM_GET_TSC_KHZ, vcpu_get_tsc_khz, IO_RAW),
 	IO_ROW(KVM_SET_TSC_KHZ, vcpu_set_tsc_khz, IO_RAW),
+	IO_ROW(DROSTE_GET_EXIT_STATS, vcpu_get_exit_stats, 0),
 };
 
 const struct ioctl_table vcpu_ioctls = { vcpu_rows, ARRAY_SIZE(vcpu_rows) };
@@ -245,7 +260,7 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 
 	if (vcpu->vm->mm != current->mm || READ_ONCE(vcpu->vm->dead))
 		return -EIO;
-	if (_IOC_TYPE(cmd) != KVMIO)
+	if (_IOC_TYPE(cmd) != KVMIO && _IOC_TYPE(cmd) != DROSTE_IOC_MAGIC)
 		return -ENOTTY;
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;

@@ -109,6 +109,9 @@ struct vm {
 	bool mn_registered;		/* mn must be unregistered */
 	u64 bsp_id;			/* KVM_SET_BOOT_CPU_ID; vCPU id, default 0 */
 	s64 tsc_offset0;		/* TSC offset that new vCPUs start with, so that they agree */
+	s64 clock_offset;		/* KVM_SET_CLOCK: the VM's clock minus the host's, ns; under lock */
+	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD is enabled; under lock, read without */
+	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is enabled; likewise */
 };
 
 /* A hardware event to deliver: pending, or to be delivered again (SDM 3C 26.8.3 format's parts). */
@@ -192,8 +195,6 @@ struct vcpu {
 	s16 user_irq;			/* vector of KVM_INTERRUPT, -1: none (user-space irqchip) */
 	u8 cr8;				/* without a local APIC */
 	bool wants_irq_window;		/* kvm_run.request_interrupt_window of this run */
-	bool window_open;		/* L0 has interrupt-window exiting on */
-	bool nmi_window_open;		/* L0 has NMI-window exiting on */
 	bool want_immediate_exit;	/* the next entry must be followed by an exit at once */
 
 	struct vlapic *lapic;		/* NULL without KVM_CREATE_IRQCHIP */

@@ -105,10 +105,10 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu)
 {
 	struct vmx_controls *c = &vcpu->nested.ctl01;
 	const struct guest_caps *g = &vcpu->gcaps;
-	u32 bits = SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_ENABLE_XSAVES;
+	u32 bits = SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | VMCS_CONTROL_BIT(XSAVES);
 	u32 on = (g->rdtscp && vmx_features.rdtscp ? SECONDARY_EXEC_ENABLE_RDTSCP : 0) |
 		 (g->invpcid && vmx_features.invpcid ? SECONDARY_EXEC_ENABLE_INVPCID : 0) |
-		 (g->xsaves && vmx_features.xsaves ? SECONDARY_EXEC_ENABLE_XSAVES : 0);
+		 (g->xsaves && vmx_features.xsaves ? VMCS_CONTROL_BIT(XSAVES) : 0);
 
 	c->proc2 = (c->proc2 & ~bits) | on;
 	/* L2's VMCS takes the change from here at its next entry. */
