@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Run a program's subtests, each in its own process, and report in TAP. */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "ksft.h"
+#include "vm.h"
+
+/* A subtest that has not ended after so many seconds hangs. Nothing is measured with it. */
+#define HANG_SECONDS	120
+
+static int failures;
+
+int ksft_failures(void)
+{
+	return failures;
+}
+
+static void diag(const char *fmt, va_list ap)
+{
+	char line[512];
+	int n = vsnprintf(line, sizeof(line), fmt, ap);
+
+	if (n < 0)
+		return;
+	flockfile(stdout);
+	printf("# %s\n", line);
+	fflush(stdout);
+	funlockfile(stdout);
+}
+
+void ksft_diag(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	diag(fmt, ap);
+	va_end(ap);
+}
+
+static void vfail(const char *file, int line, const char *fmt, va_list ap)
+{
+	char text[400];
+	const char *base = strrchr(file, '/');
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
+	/* An exit storm of failures says no more than its first lines. */
+	if (failures <= 40)
+		ksft_diag("%s:%d: %s", base ? base + 1 : file, line, text);
+}
+
+void ksft_fail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfail(file, line, fmt, ap);
+	va_end(ap);
+}
+
+void ksft_abort(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfail(file, line, fmt, ap);
+	va_end(ap);
+	_exit(KSFT_FAIL);
+}
+
+void ksft_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	diag(fmt, ap);
+	va_end(ap);
+	_exit(failures ? KSFT_FAIL : KSFT_SKIP);
+}
+
+static int run_one(const struct ksft_test *t)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0) {
+		ksft_diag("fork: %s", strerror(errno));
+		return KSFT_FAIL;
+	}
+	if (!pid) {
+		signal(SIGALRM, SIG_DFL);
+		alarm(HANG_SECONDS);
+		if (t->host)
+			t->host();
+		else
+			guest_subtest(t);
+		_exit(failures ? KSFT_FAIL : KSFT_PASS);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status)) {
+		ksft_diag("%s", WTERMSIG(status) == SIGALRM ? "hangs" : strsignal(WTERMSIG(status)));
+		return KSFT_FAIL;
+	}
+	return WEXITSTATUS(status);
+}
+
+int ksft_main(const struct ksft_test *tests, int n)
+{
+	int pass = 0, fail = 0, skip = 0, i;
+	const char *only = getenv("KSFT_ONLY");
+
+	printf("TAP version 13\n1..%d\n", n);
+	for (i = 0; i < n; i++) {
+		int status = KSFT_SKIP;
+
+		if (!only || strstr(tests[i].name, only))
+			status = run_one(&tests[i]);
+		if (status == KSFT_PASS)
+			pass++;
+		else if (status == KSFT_SKIP)
+			skip++;
+		else
+			fail++;
+		printf("%s %d %s%s\n", status == KSFT_PASS || status == KSFT_SKIP ? "ok" : "not ok", i + 1,
+		       tests[i].name, status == KSFT_SKIP ? " # SKIP" : "");
+		fflush(stdout);
+	}
+	printf("# Totals: pass:%d fail:%d xfail:0 xpass:0 skip:%d error:0\n", pass, fail, skip);
+	return fail ? KSFT_FAIL : skip == n ? KSFT_SKIP : KSFT_PASS;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The user-space side of a test: VMs and vCPUs over the KVM API, and what guests report. */
+#ifndef VM_H
+#define VM_H
+
+#include <linux/kvm.h>
+#include "ksft.h"
+#include "layout.h"
+
+#define MAX_VCPUS	8
+
+struct vcpu {
+	struct vm *vm;
+	int fd, id;
+	struct kvm_run *run;
+	bool done;		/* its guest function has returned */
+};
+
+/**
+ * struct vm - a machine with MEM_SIZE of memory at 0, which holds a copy of this program
+ *
+ * Guest code is C code of the program itself: it runs at the same addresses,
+ * on a copy of the program's data made when the VM was.
+ */
+struct vm {
+	int dev, fd;
+	u8 *mem;
+	struct vcpu vcpu[MAX_VCPUS];
+	unsigned int flags;
+	int run_size;
+};
+
+/* A variable of the program as the guest of @vm has it. */
+#define GUEST(vm, var)	(*(typeof(var) *)((vm)->mem + (uintptr_t)&(var)))
+
+const char *device_path(void);	/* $DROSTE_DEVICE, or /dev/droste */
+int device_open(void);
+void vm_create(struct vm *vm, unsigned int flags);	/* enum ksft_flags */
+struct vcpu *vcpu_create(struct vm *vm, int id, void (*fn)(void));	/* long mode, at fn() */
+void vcpu_start(struct vcpu *vcpu, void (*fn)(void), u64 arg);	/* registers only */
+void vm_destroy(struct vm *vm);
+void guest_subtest(const struct ksft_test *t);
+
+int vcpu_run_once(struct vcpu *vcpu);	/* KVM_RUN: 0, or -errno */
+/*
+ * Run until the guest reports something that is not a check (which is counted
+ * here) or exits for another reason: GCALL_*, GCALL_NONE for other exits.
+ */
+u64 vcpu_run_to_call(struct vcpu *vcpu, u64 args[4]);
+void vcpu_run_to_end(struct vcpu *vcpu);	/* other exits and other calls are failures */
+void vcpu_run_to_sync(struct vcpu *vcpu, u64 stage);	/* the next call must be g_sync(stage) */
+
+/* ioctls that have to work */
+#define DO(fd, req, arg) ({ \
+	int ret__ = ioctl(fd, req, arg); \
+	MUST(ret__ >= 0, #req ": %s", strerror(errno)); \
+	ret__; })
+
+/* ioctls that have to fail */
+#define FAILS(fd, req, arg, err) do { \
+	int ret__ = ioctl(fd, req, arg); \
+	if (ret__ >= 0) \
+		ksft_fail(__FILE__, __LINE__, #req " must fail with " #err); \
+	else \
+		EQ(errno, err, #req " fails, errno"); \
+} while (0)
+
+void vcpu_regs(struct vcpu *vcpu, struct kvm_regs *regs);
+void vcpu_set_regs(struct vcpu *vcpu, struct kvm_regs *regs);
+void vcpu_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs);
+void vcpu_set_sregs(struct vcpu *vcpu, struct kvm_sregs *sregs);
+int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *val);	/* 0, or -1 where it is not known */
+int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 val);
+struct kvm_cpuid2 *supported_cpuid(int dev);
+bool vm_has_vmx(struct vm *vm);
+void vm_slot(struct vm *vm, int slot, u32 flags, u64 gpa, u64 size, void *host);
+void describe_exit(struct vcpu *vcpu);	/* a diagnostic line */
+
+/* Threads that run vCPUs. */
+#include <pthread.h>
+void vcpu_thread(struct vcpu *vcpu, pthread_t *thread);	/* vcpu_run_to_end() in a thread */
+
+#endif
