@@ -9,12 +9,15 @@ import struct
 import bootrom
 import cache
 import debian
-from cache import LabError, path, run, say
+from cache import LabError, output, path, run, say
 
 TARBALL = "pool/main/b/bochs/bochs_3.0+dfsg.orig.tar.xz"
 SHA256 = "78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b"
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 VGA_BIOS = "/usr/share/vgabios/vgabios.bin"
+DEBIANS = "/usr/bin/bochs"   # what is used when the source cannot be had
+DEBIANS_PACKAGES = ["bochs", "bochs-term", "isolinux", "syslinux-common", "xorriso"]
+ISOLINUX_FILES = ("/usr/lib/ISOLINUX/isolinux.bin", "/usr/lib/syslinux/modules/bios/ldlinux.c32")
 
 # --disable-show-ips matters: its timer signal can deadlock against the emulator's own logging.
 CONFIGURE = """--with-nogui --without-x --without-wx --without-sdl --without-term --disable-plugins --enable-x86-64
@@ -36,6 +39,9 @@ def _host():
 
 def program():
     """The path of the emulator; built once, else the distribution's own."""
+    if os.environ.get("LAB_ENGINE") == "bochs-debian":
+        debian.install(DEBIANS_PACKAGES)
+        return DEBIANS
     directory = path("bochs", f"3.0-{_host()}")
     built = os.path.join(directory, "bochs")
     if os.path.exists(built):
@@ -48,8 +54,8 @@ def program():
         if tarball:
             build(tarball, directory, CONFIGURE + FAST)
             return built
-    debian.install(["bochs", "bochs-term"])
-    return "/usr/bin/bochs"
+    debian.install(DEBIANS_PACKAGES)
+    return DEBIANS
 
 
 # What the lab changes in the source of 3.0: file, its text, the text in its place.
@@ -107,23 +113,24 @@ def build(tarball, directory, configure, prepare=None):
         shutil.rmtree(source)
 
 
-def describe(binary):
+def describe():
     """What runs the machine, in words."""
-    if binary.startswith(cache.ROOT):
+    if program() != DEBIANS:
         return "Bochs 3.0 (built for this processor)"
-    return "Debian's own Bochs 2.7 (slower; the source of 3.0 could not be had)"
+    return "Debian's own Bochs 2.7 (several times slower than 3.0, whose source could not be had)"
 
+
+# nopku: Bochs up to 3.0 applies a guest's PKRU to L0 after a VM exit. idle=halt: idle processors that wait with MWAIT
+# keep waking one another. tsc_early_khz: the model's CPUID may name the real processor's frequency.
+COMMAND_LINE = "nopku idle=halt tsc=reliable tsc_early_khz=100000 no_timer_check"
 
 CONFIG = """\
-display_library: {display}
-cpu: model={model}, count={cpus}, ips=100000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model=corei7_skylake_x, count={cpus}, ips=100000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 memory: guest={memory}, host={memory}
 romimage: file={bios}
 vgaromimage: file={vga_bios}
-optromimage1: file={directory}/boot.rom, address={rom:#x}
-optramimage1: file={directory}/kernel, address={kernel:#x}
-optramimage2: file={directory}/initrd, address={initrd:#x}
-clock: sync=none, time0=local
+{boot}
+clock: sync={sync}, time0=local
 com1: enabled=1, {com1}
 com2: enabled=1, mode=file, dev={directory}/com2
 com3: enabled=1, mode=file, dev={directory}/com3
@@ -135,15 +142,52 @@ info: action=ignore
 debug: action=ignore
 """
 
+FROM_MEMORY = """\
+display_library: nogui
+optromimage1: file={directory}/boot.rom, address={rom:#x}
+optramimage1: file={directory}/kernel, address={kernel:#x}
+optramimage2: file={directory}/initrd, address={initrd:#x}"""
 
-def prepare(binary, directory, vmlinuz, initrd, command_line, cpus, memory, com1):
-    """Writes all that the emulator reads into `directory`; returns its command."""
-    with open(vmlinuz, "rb") as f:
+FROM_CD = """\
+display_library: term
+ata0-master: type=cdrom, path={directory}/boot.iso, status=inserted
+boot: cdrom"""
+
+ISOLINUX = """\
+default lab
+label lab
+kernel /kernel
+append initrd=/initrd {command_line}
+"""
+
+
+def prepare(machine, initrd, command_line, com1):
+    """Writes all that the emulator reads into the machine's directory; returns its command and a terminal for it."""
+    binary, options, directory = program(), machine.options, machine.directory
+    with open(machine.kernel.vmlinuz, "rb") as f:
         image = f.read()
+    own = binary != DEBIANS
+    boot = (_from_memory if own else _from_cd)(directory, image, initrd, command_line, options.memory)
+    # A person's idle machine should not run ahead of the clock, and leave the processor to others.
+    text = CONFIG.format(cpus=options.cpus, memory=options.memory, bios=BIOS, vga_bios=VGA_BIOS, boot=boot,
+                         sync="none" if options.command else "slowdown", directory=directory, com1=com1)
+    with open(os.path.join(directory, "bochsrc"), "w") as f:
+        f.write(text)
+    command = [binary, "-q", "-f", os.path.join(directory, "bochsrc")]
+    if own:
+        return command
+    # The distribution's build draws on a terminal, so it gets one that nobody sees; its debugger waits to be told to go.
+    with open(os.path.join(directory, "go"), "w") as f:
+        f.write("continue\n")
+    return ["script", "-qec", " ".join([*command, "-rc", os.path.join(directory, "go")]), "/dev/null"]
+
+
+def _from_memory(directory, image, initrd, command_line, memory):
+    """The machine has kernel and initrd in its memory when it is switched on, and a ROM that starts them."""
     try:
         setup, kernel = bootrom.split(image)
     except bootrom.NotAKernel as e:
-        raise LabError(f"{vmlinuz} cannot be booted: {e}") from e
+        raise LabError(f"L0's kernel cannot be booted: {e}") from e
     # The initrd goes near the top of memory, below the BIOS's tables and what a 32-bit loader may name.
     top = min(memory << 20, 0x7FE00000) - (4 << 20)
     address = (top - len(initrd)) & ~0x1FFFFF
@@ -154,17 +198,28 @@ def prepare(binary, directory, vmlinuz, initrd, command_line, cpus, memory, com1
     for name, data in (("boot.rom", rom), ("kernel", kernel), ("initrd", initrd)):
         with open(os.path.join(directory, name), "wb") as f:
             f.write(data)
-    own = binary != '/usr/bin/bochs'
-    text = CONFIG.format(display="nogui" if own else "term", model="corei7_skylake_x", cpus=cpus, memory=memory,
-                         bios=BIOS, vga_bios=VGA_BIOS, directory=directory, rom=bootrom.ROM_ADDRESS,
-                         kernel=bootrom.KERNEL_ADDRESS, initrd=address, com1=com1)
-    with open(os.path.join(directory, "bochsrc"), "w") as f:
-        f.write(text)
-    return [binary, "-q", "-f", os.path.join(directory, "bochsrc")]
+    return FROM_MEMORY.format(directory=directory, rom=bootrom.ROM_ADDRESS, kernel=bootrom.KERNEL_ADDRESS,
+                              initrd=address)
+
+
+def _from_cd(directory, image, initrd, command_line, memory):
+    """The distribution's build cannot put large files into memory; it boots from a CD."""
+    del memory
+    root = os.path.join(directory, "cd")
+    os.mkdir(root)
+    for name, data in (("kernel", image), ("initrd", initrd),
+                       ("isolinux.cfg", ISOLINUX.format(command_line=command_line).encode())):
+        with open(os.path.join(root, name), "wb") as f:
+            f.write(data)
+    for file in ISOLINUX_FILES:
+        shutil.copy(file, root)
+    output(["xorriso", "-as", "mkisofs", "-quiet", "-o", os.path.join(directory, "boot.iso"), "-b", "isolinux.bin",
+            "-c", "boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", root], "making the CD")
+    return FROM_CD.format(directory=directory)
 
 
 def read_log(directory):
-    """The emulator's log: whether L0 triple-faulted, why the emulator stopped, and failed VM entries."""
+    """What the emulator knows: whether L0 triple-faulted, why the emulator stopped, and failed VM entries."""
     try:
         with open(os.path.join(directory, "bochs.log"), errors="replace") as f:
             lines = [line.rstrip() for line in f]

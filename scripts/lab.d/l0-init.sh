@@ -39,6 +39,7 @@ give_up() {
 
 # From here on the kernel's messages go to its log port as they come.
 dmesg -n 8
+echo "<6>lab: L0 is up" > /dev/kmsg
 echo "$modules" | while read -r module arguments; do
 	[ -z "$module" ] && continue
 	# shellcheck disable=SC2086 # the arguments are several words
@@ -58,7 +59,8 @@ tell "READY"
 if [ "$mode" = shell ]; then
 	stty -F /dev/ttyS0 sane
 	[ -n "$rows" ] && stty -F /dev/ttyS0 rows "$rows" cols "$columns"
-	setsid -c sh -l < /dev/ttyS0 > /dev/ttyS0 2>&1
+	# The end of a session's leader drops what the terminal has not sent yet, so it is not the user's shell.
+	setsid -c sh -c 'sh -l; status=$?; stty -echo; stty echo; exit $status' < /dev/ttyS0 > /dev/ttyS0 2>&1
 	status=$?
 else
 	sh /lab.command < /dev/null > /dev/ttyS0 2>&1
@@ -84,7 +86,7 @@ if [ "$kmemleak" = yes ]; then
 	cat /sys/kernel/debug/kmemleak > /tmp/.leaks
 	[ -s /tmp/.leaks ] && send_log leaks /tmp/.leaks
 fi
-dmesg > /tmp/.log
+dmesg | sed -n '/lab: L0 is up/,$p' > /tmp/.log
 grep -E "$splats" /tmp/.log > /dev/null && send_log splats /tmp/.log
 tell "EXIT $status"
 while :; do sleep 1000; done

@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
+import tty
 
 import bochs
 import cache
-import cpio
 import initramfs
 import module
+import qemu
 from cache import LabError, say
 
 # Exit statuses that are not the command's own; each comes with a sentence.
@@ -30,6 +32,7 @@ STATUS_HUNG = 125          # the machine stands still, or ended by itself
 BOOT_LIMIT = 240           # seconds until L0 must have said READY
 SILENCE_LIMIT = 120        # seconds without a heartbeat after which L0 stands still
 PANIC_GRACE = 2            # seconds for the rest of a panic's report to come out
+ESCAPE = b"\x1d"           # Ctrl-] leaves an interactive machine
 CONSOLE_TAIL = 40          # lines of the kernel's log shown with a failure
 
 # What the kernel's log says when something is wrong with the kernel or a module.
@@ -39,14 +42,19 @@ SPLATS = "|".join((
     r"general protection fault", r"unchecked MSR access", r"Call Trace:", r"refcount_t:", r"DEBUG_LOCKS_WARN",
     r"rcu: INFO: .* stall", r"INFO: task .* blocked", r"held lock freed", r"lock held when returning"))
 
-# nopku: Bochs up to 3.0 applies a guest's PKRU to L0 after a VM exit. The rest makes the boot short and repeatable.
-COMMAND_LINE = ("console=ttyS2,115200 quiet nopku nokaslr tsc=reliable tsc_early_khz=100000 idle=halt no_timer_check oops=panic softlockup_panic=1 "
-                "mitigations=off edd=off raid=noautodetect cryptomgr.notests 8250.nr_uarts=4 random.trust_cpu=on "
-                "rcupdate.rcu_expedited=1 rdinit=/init initcall_blacklist=" + ",".join((
+# What makes the boot short and repeatable; the engine adds words of its own.
+COMMAND_LINE = ("console=ttyS2,115200 quiet nokaslr oops=panic softlockup_panic=1 mitigations=off edd=off "
+                "raid=noautodetect cryptomgr.notests 8250.nr_uarts=4 random.trust_cpu=on rcupdate.rcu_expedited=1 "
+                "rdinit=/init initcall_blacklist=" + ",".join((
                     # Each takes a tenth of a second or more, and nothing in the lab needs what it does.
                     "trace_eval_init", "jent_mod_init", "dev_map_init", "bpf_tcp_ca_kfunc_init",
                     "bpf_dummy_struct_ops_init", "load_system_certificate_list", "init_encrypted",
                     "crypto_kdf108_init")))
+
+
+def engine():
+    """The module that runs the machine: QEMU on real nested hardware, else Bochs."""
+    return qemu if qemu.emulated() or (not os.environ.get("LAB_ENGINE") and qemu.nested_hardware()) else bochs
 
 
 class Options:
@@ -86,8 +94,7 @@ def make_initrd(options, kernel):
         initramfs.add_file(archive, module.build(kernel), "lib/droste.ko")
         lines.append("/lib/droste.ko")
     for file in options.files:
-        initramfs.add_file(archive, file, "lab/" + os.path.basename(os.path.realpath(file).rstrip("/"))
-                           if not os.path.basename(file.rstrip("/")) else "lab/" + os.path.basename(file.rstrip("/")))
+        initramfs.add_file(archive, file, "lab/" + os.path.basename(os.path.abspath(file)))
     settings = {
         "hypervisor": options.hypervisor,
         "modules": "\n".join(lines),
@@ -119,7 +126,10 @@ class Machine:
     def __init__(self, options, kernel):
         self.options = options
         self.kernel = kernel
+        self.engine = engine()
         self.directory = tempfile.mkdtemp(prefix="lab-")
+        self.ports = {}           # the file that each serial port is read from
+        self.left = False         # the user typed the escape
         self.console_log = open(cache.path("logs", f"console-{os.getpid()}.log"), "wb")
         self.child = None
         self.buffer = b""         # of the message port, up to the next line end
@@ -147,18 +157,20 @@ class Machine:
 
     def start(self):
         """Writes the machine's files and starts the emulator."""
-        self.ports = {}
         for port in ("com1", "com2", "com3"):
             fifo = os.path.join(self.directory, port)
             os.mkfifo(fifo)
             # Opened for both, so that it never reads as ended and the emulator's open never waits.
             self.ports[port] = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
-        binary = bochs.program()
+        com1 = f"mode=file, dev={self.directory}/com1"
+        if not self.options.command:
+            self.ports["com1"], self.terminal = os.openpty()
+            tty.setraw(self.terminal)
+            com1 = f"mode=term, dev={os.ttyname(self.terminal)}"
         initrd = make_initrd(self.options, self.kernel)
-        command_line = f"{COMMAND_LINE} {self.options.append}".strip()
-        command = bochs.prepare(binary, self.directory, self.kernel.vmlinuz, initrd, command_line, self.options.cpus,
-                                self.options.memory, f"mode=file, dev={self.directory}/com1")
-        say(f"{bochs.describe(binary)}, L0 Linux {self.kernel.release}, hypervisor {self.options.hypervisor}")
+        command_line = " ".join((COMMAND_LINE, self.engine.COMMAND_LINE, self.options.append)).strip()
+        command = self.engine.prepare(self, initrd, command_line, com1)
+        say(f"{self.engine.describe()}, L0 Linux {self.kernel.release}, hypervisor {self.options.hypervisor}")
         with open(os.path.join(self.directory, "emulator.out"), "wb") as out:
             self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                           cwd=self.directory, preexec_fn=_die_with_parent)
@@ -170,15 +182,30 @@ class Machine:
         handlers = {"com1": self.on_output, "com2": self.on_message, "com3": self.on_console}
         for port, fd in self.ports.items():
             selector.register(fd, selectors.EVENT_READ, handlers[port])
+        typing = bool(self.options.command)  # whether the user's input is attended to, if there is any
         while True:
+            if self.ready and not typing:
+                # What was typed before waits in the terminal; the guest would lose it.
+                selector.register(sys.stdin.fileno(), selectors.EVENT_READ, self.on_input)
+                typing = True
             for key, _ in selector.select(0.2):
-                key.data(os.read(key.fd, 65536))
+                data = os.read(key.fd, 65536)
+                key.data(data)
+                if not data:
+                    selector.unregister(key.fd)
             verdict = self.verdict()
             if verdict:
                 # What the machine wrote before it ended is still in the pipes.
                 for key, _ in selector.select(0):
-                    key.data(os.read(key.fd, 1 << 20))
+                    if key.data != self.on_input:
+                        key.data(os.read(key.fd, 1 << 20))
                 return self.verdict() or verdict
+
+    def on_input(self, data):
+        """Passes what is typed on to the shell; an end of input ends the shell, and the escape the machine."""
+        if ESCAPE in data:
+            self.left = True
+        os.write(self.ports["com1"], data or b"\x04")
 
     def on_output(self, data):
         sys.stdout.buffer.write(data)
@@ -190,10 +217,9 @@ class Machine:
         if self.options.console:
             sys.stderr.buffer.write(data)
             sys.stderr.buffer.flush()
-        if not self.panicked:
-            self.console_tail = (self.console_tail + data)[-4096:]
-            if b"Kernel panic - not syncing" in self.console_tail:
-                self.panicked = time.monotonic()
+        self.console_tail = (self.console_tail + data)[-16384:]
+        if not self.panicked and b"Kernel panic - not syncing" in self.console_tail:
+            self.panicked = time.monotonic()
 
     def on_message(self, data):
         *lines, self.buffer = (self.buffer + data).split(b"\n")
@@ -227,12 +253,17 @@ class Machine:
             if now - self.panicked < PANIC_GRACE:
                 return None
             return STATUS_PANIC, "L0's kernel panicked: " + self.panic_reason()
+        if self.left:
+            return 0, None
         if self.status is not None:
             return self.judge_finished()
         if self.failure is not None:
             return STATUS_LAB, f"L0 could not be set up: {self.failure}"
         if self.child.poll() is not None:
-            log = bochs.read_log(self.directory)
+            log = self.engine.read_log(self.directory)
+            for said, what in ((b"reboot: Power down", "powered off"), (b"reboot: machine restart", "rebooted")):
+                if said in self.console_tail:
+                    return STATUS_HUNG, f"L0 {what} before the command had ended"
             if log["triple_fault"]:
                 return STATUS_TRIPLE_FAULT, "L0 triple-faulted: its processor shut down"
             why = log["panics"][-1] if log["panics"] else self.emulator_output()
@@ -271,7 +302,7 @@ class Machine:
 
     def explain(self, status, sentence):
         """Prints what helps to understand a failure."""
-        log = bochs.read_log(self.directory)
+        log = self.engine.read_log(self.directory)
         if log["vmfail"] and (status or self.options.vmfail):
             say("failed VM entries and VMX instructions, as the processor explains them:")
             for line in log["vmfail"][-10:]:
@@ -293,6 +324,15 @@ def run(options, kernel):
     """Runs one machine from start to end and returns the lab's exit status."""
     with Machine(options, kernel) as machine:
         machine.start()
-        status, sentence = machine.follow()
+        interactive = not options.command and sys.stdin.isatty()
+        if interactive:
+            say("the shell comes in some seconds; Ctrl-] switches the machine off")
+            saved = termios.tcgetattr(sys.stdin)
+            tty.setraw(sys.stdin)
+        try:
+            status, sentence = machine.follow()
+        finally:
+            if interactive:
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, saved)
         machine.explain(status, sentence)
         return status

@@ -37,11 +37,20 @@ def parser():
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND...",
                      help="one argument is a shell line, several are a program and its arguments")
 
+    shell = commands.add_parser("shell", help="boot L0 with a shell on the terminal; Ctrl-] ends it")
+    machine_options(shell)
+
+    commands.add_parser("setup", help="install the Debian packages that the lab needs")
+
+    prepare = commands.add_parser("prepare", aliases=["fetch"], help="do all downloads and builds now")
+    prepare.add_argument("--kernel", action="append", choices=kernels.NAMES,
+                         help="this kernel, not all; may be given several times")
+
     build = commands.add_parser("build-module", help="build droste.ko for a kernel of the lab, print its path")
     build.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
 
     where = commands.add_parser("path", help="print the path of something in the cache, made if need be")
-    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "cache"])
+    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache"])
     where.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
 
     image = commands.add_parser("make-initramfs", help="make an initramfs with busybox for an L1 or L2 guest")
@@ -96,6 +105,24 @@ def do_exec(arguments):
     return machine.run(machine_from(arguments, command), kernels.get(arguments.kernel))
 
 
+def do_shell(arguments):
+    arguments.timeout = 0
+    return machine.run(machine_from(arguments, None), kernels.get(arguments.kernel))
+
+
+def do_setup(_):
+    import debian
+    debian.install(debian.PACKAGES)
+
+
+def do_prepare(arguments):
+    do_setup(arguments)
+    say(f"engine: {machine.engine().describe()}")
+    for name in arguments.kernel or kernels.NAMES:
+        kernel = kernels.get(name)
+        say(f"kernel {name}: {kernel.release} in {kernel.directory}")
+
+
 def do_build_module(arguments):
     import module
     print(module.build(kernels.get(arguments.kernel)))
@@ -107,6 +134,9 @@ def do_path(arguments):
     elif arguments.thing == "bochs":
         import bochs
         print(bochs.program())
+    elif arguments.thing == "source":
+        import debugkernel
+        print(debugkernel.source())
     else:
         kernel = kernels.get(arguments.kernel)
         print({"kernel": kernel.directory, "vmlinuz": os.path.realpath(kernel.vmlinuz),
@@ -129,6 +159,10 @@ def do_make_initramfs(arguments):
 
 ACTIONS = {
     "exec": do_exec,
+    "shell": do_shell,
+    "setup": do_setup,
+    "prepare": do_prepare,
+    "fetch": do_prepare,
     "build-module": do_build_module,
     "path": do_path,
     "make-initramfs": do_make_initramfs,

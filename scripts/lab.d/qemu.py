@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+"""QEMU as the lab's engine: where the processor has VMX and lets guests use it, L0 runs on that."""
+import os
+
+import debian
+from cache import LabError
+
+PROGRAM = "/usr/bin/qemu-system-x86_64"
+COMMAND_LINE = ""
+
+
+def nested_hardware():
+    """Whether /dev/kvm can give L0 a processor with VMX."""
+    try:
+        with open("/proc/cpuinfo") as f:
+            vmx = any(line.startswith("flags") and " vmx " in line for line in f)
+        with open("/sys/module/kvm_intel/parameters/nested") as f:
+            nested = f.read().strip() in ("Y", "1")
+    except FileNotFoundError:
+        return False
+    return vmx and nested and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+def emulated():
+    """QEMU's own emulation has no VMX; it serves to test this engine where there is no other."""
+    return os.environ.get("LAB_ENGINE") == "qemu-tcg"
+
+
+def describe():
+    """What runs the machine, in words."""
+    return "QEMU's emulation (no VMX)" if emulated() else "QEMU on this processor's own nested VMX"
+
+
+def prepare(machine, initrd, command_line, com1):
+    """Writes what QEMU reads into the machine's directory; returns its command."""
+    debian.install(["qemu-system-x86"])
+    options, directory = machine.options, machine.directory
+    if emulated() and options.hypervisor != "none":
+        raise LabError("QEMU emulates no VMX; use --hypervisor none")
+    image = os.path.join(directory, "initrd")
+    with open(image, "wb") as f:
+        f.write(initrd)
+    accelerator = ["-accel", "tcg", "-cpu", "max"] if emulated() else ["-accel", "kvm", "-cpu", "host"]
+    command = [PROGRAM, *accelerator, "-machine", "pc", "-m", str(options.memory), "-smp", str(options.cpus),
+               "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+               "-kernel", os.path.realpath(machine.kernel.vmlinuz), "-initrd", image, "-append", command_line]
+    terminal = com1.removeprefix("mode=term, dev=")
+    com1 = f"file,path={directory}/com1" if terminal == com1 else f"serial,path={terminal}"
+    for number, device in enumerate((com1, f"file,path={directory}/com2", f"file,path={directory}/com3"), 1):
+        command += ["-chardev", f"{device},id=c{number}", "-serial", f"chardev:c{number}"]
+    return command
+
+
+def read_log(directory):
+    """What QEMU knows: with -no-reboot it ends without a word when L0 triple-faults."""
+    with open(os.path.join(directory, "emulator.out"), errors="replace") as f:
+        words = f.read().strip()
+    return {"triple_fault": not words, "panics": words.splitlines()[-1:], "vmfail": []}
