@@ -9,16 +9,20 @@ static void need_field(struct vcpu *vcpu, const struct vmcs12_field *f)
 		nested_sync_rare(vcpu);
 }
 
+/* The encoding operand: 64 bits in 64-bit mode, else 32. */
+static u64 encoding(struct vcpu *vcpu, bool is64)
+{
+	u64 enc = vcpu_gpr(vcpu, IINFO_REG2(vcpu->exit.iinfo));
+
+	return is64 ? enc : (u32)enc;
+}
+
 /* The row for an encoding that exists for this L1, or NULL. */
 static const struct vmcs12_field *find_field(struct vcpu *vcpu, u64 enc)
 {
-	const struct vmcs12_field *f;
+	const struct vmcs12_field *f = vmcs12_field_lookup(enc);
 
-	/* Outside 64-bit mode the operand is 32 bits wide. */
-	f = vmcs12_field_lookup(vcpu_is_64bit(vcpu) ? enc : (u32)enc);
-	if (!f || !vmcs12_field_exists(f, vcpu->nested.gates))
-		return NULL;
-	return f;
+	return f && vmcs12_field_exists(f, vcpu->nested.gates) ? f : NULL;
 }
 
 /**
@@ -37,7 +41,7 @@ int insn_vmread(struct vcpu *vcpu)
 
 	if (vcpu->nested.vmptr == VMPTR_NONE)
 		return nested_vmfail_invalid(vcpu);
-	enc = vcpu_gpr(vcpu, IINFO_REG2(info));
+	enc = encoding(vcpu, is64);
 	f = find_field(vcpu, enc);
 	if (!f)
 		return nested_vmfail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
@@ -61,7 +65,9 @@ static void write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc
 	struct nested *n = &vcpu->nested;
 	u64 rflags = n->vmcs12->guest_rflags;
 
-	(void)vmcs12_write_field(n->vmcs12, enc, val);
+	if (enc & VMCS_ENC_HIGH)
+		val = (u32)vmcs12_get(n->vmcs12, f) | val << 32;
+	vmcs12_set(n->vmcs12, f, val);
 	n->vmcs12_dirty |= f->dirty | vmcs12_rflags_dirty(rflags, n->vmcs12->guest_rflags);
 }
 
@@ -103,7 +109,7 @@ int insn_vmwrite(struct vcpu *vcpu)
 	}
 	if (!is64)
 		val = (u32)val;
-	enc = vcpu_gpr(vcpu, IINFO_REG2(info));
+	enc = encoding(vcpu, is64);
 	f = find_field(vcpu, enc);
 	if (!f)
 		return nested_vmfail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
