@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Builds the debug kernel from Debian's source with scripts/debug.config, as small as it can be."""
 import glob
+import hashlib
 import os
 import shutil
 
@@ -10,6 +11,12 @@ from cache import LabError, TREE, path, run, say
 
 SOURCE = "linux-source-6.12"
 FRAGMENT = os.path.join(TREE, "scripts", "debug.config")
+
+
+def directory_name():
+    """The kernel's directory in the cache: a changed configuration makes another kernel."""
+    with open(FRAGMENT, "rb") as f:
+        return "debug-" + hashlib.sha256(f.read()).hexdigest()[:8]
 
 
 def source():
@@ -33,7 +40,7 @@ def build(directory):
     tree = source()
     say("building the debug kernel (some six minutes on two cores)")
     # The build directory is the KDIR that modules are built against; it names itself by its path, so it stays in place.
-    build_directory = os.path.join(os.path.dirname(directory), "debug-build")
+    build_directory = directory + ".build"
     os.makedirs(build_directory, exist_ok=True)
     make = ["nice", "make", "-s", "-C", tree, f"O={build_directory}", "ARCH=x86_64", f"-j{os.cpu_count()}"]
     run([*make, "tinyconfig"], "configuring the debug kernel")

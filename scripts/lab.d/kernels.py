@@ -4,6 +4,7 @@ import os
 
 import cache
 import debian
+import debugkernel
 from cache import LabError, path, say
 
 # Debian's cloud flavour has KVM, the notifiers that hypervisors hook into, and boots fastest.
@@ -54,14 +55,13 @@ def get(name):
     """The kernel of that name, made if the cache does not have it."""
     if name not in NAMES:
         raise LabError(f"there is no kernel '{name}'; there are {', '.join(NAMES)}")
-    directory = path("kernels", name)
+    directory = path("kernels", name if name in STOCK else debugkernel.directory_name())
     if not os.path.exists(os.path.join(directory, "release")):
         with cache.lock(f"kernel-{name}"):
             if not os.path.exists(os.path.join(directory, "release")):
                 if name in STOCK:
                     _unpack_stock(name, directory)
                 else:
-                    import debugkernel
                     debugkernel.build(directory)
     return Kernel(name, directory)
 
