@@ -556,12 +556,8 @@ int vcpu_run(struct vcpu *vcpu)
 	fpu_enter(vcpu);
 	ret = finish_exit(vcpu);
 	if (ret == NEXT_ENTER) {
-		if (compat_immediate_exit(vcpu->run)) {
-			ret = -EINTR;
-			vcpu->run->exit_reason = KVM_EXIT_INTR;
-		} else {
-			ret = run_loop(vcpu);
-		}
+		/* The exit reason of before stays: what is asked for is only to finish that exit. */
+		ret = compat_immediate_exit(vcpu->run) ? -EINTR : run_loop(vcpu);
 	}
 	fpu_leave(vcpu);
 	fill_run(vcpu);

@@ -108,8 +108,8 @@ static void write_word(bool force, unsigned long field, u32 *held, u32 val)
 	}
 }
 
-/* @windows: those that L0 holds open now; they are not part of what is kept in ctl02. */
-static void write_controls(struct vcpu *vcpu, bool lma, u32 windows)
+/* Windows that L0 holds open are no part of what is kept in ctl02: see vmx/inject.c. */
+static void write_controls(struct vcpu *vcpu, bool lma)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
@@ -123,7 +123,7 @@ static void write_controls(struct vcpu *vcpu, bool lma, u32 windows)
 	n->merged01 = n->ctl01;
 	write_word(force, PIN_BASED_VM_EXEC_CONTROL, &n->ctl02.pin, c.pin);
 	if (force || n->ctl02.proc != c.proc)
-		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c.proc | windows);
+		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c.proc | n->vmcs02.windows);
 	n->ctl02.proc = c.proc;
 	write_word(force, SECONDARY_VM_EXEC_CONTROL, &n->ctl02.proc2, c.proc2);
 	write_word(force, VM_EXIT_CONTROLS, &n->ctl02.exit, c.exit);
@@ -186,7 +186,8 @@ static void write_conditional(struct vcpu *vcpu, u64 efer, u64 l1_debugctl)
 	const struct vmcs12 *v = n->vmcs12;
 	bool force = !n->held.valid, debug = v->vm_entry_controls & VM_ENTRY_LOAD_DEBUG_CONTROLS;
 	u64 dr7 = debug ? v->guest_dr7 : n->l1_dr7;
-	u64 debugctl = debug ? v->guest_ia32_debugctl : l1_debugctl;
+	/* Of what IA32_DEBUGCTL can do, only BTF acts within the guest alone. */
+	u64 debugctl = (debug ? v->guest_ia32_debugctl : l1_debugctl) & DEBUGCTLMSR_BTF;
 	u64 pat = v->vm_entry_controls & VM_ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : n->l1_pat;
 
 	/* With a debugger of user space's the field holds other than the guest's value. */
@@ -281,7 +282,7 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 		dirty &= ~DIRTY12_RARE;
 	if ((dirty & DIRTY12_CTL) || memcmp(&n->merged01, &n->ctl01, sizeof(n->ctl01)) ||
 	    !(efer & EFER_LMA) != !(n->ctl02.entry & VM_ENTRY_IA32E_MODE))
-		write_controls(vcpu, efer & EFER_LMA, 0);
+		write_controls(vcpu, efer & EFER_LMA);
 	if (dirty & DIRTY12_CR)
 		write_crs(vcpu);
 	write_conditional(vcpu, efer, l1_debugctl);
@@ -436,12 +437,6 @@ static void place_pages(struct vcpu *vcpu)
 		place_page(vcpu, &n->apic_access, v->apic_access_addr, APIC_ACCESS_ADDR);
 }
 
-static u32 l0_windows(const struct vcpu *vcpu)
-{
-	return (vcpu->window_open ? CPU_BASED_INTR_WINDOW_EXITING : 0) |
-	       (vcpu->nmi_window_open ? CPU_BASED_NMI_WINDOW_EXITING : 0);
-}
-
 /**
  * nested_before_entry() - what may have changed since the last entry into L2, whoever caused it
  * @vcpu: in L2, loaded, requests done
@@ -465,7 +460,7 @@ int nested_before_entry(struct vcpu *vcpu)
 		n->held.eptp = eptp;
 	}
 	if (unlikely(memcmp(&n->merged01, &n->ctl01, sizeof(n->ctl01))))
-		write_controls(vcpu, vcpu->efer & EFER_LMA, l0_windows(vcpu));
+		write_controls(vcpu, vcpu->efer & EFER_LMA);
 	if (n->bitmap_due && (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS))
 		bitmaps_merge(vcpu);
 	write_tsc_offset(vcpu);

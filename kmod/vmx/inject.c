@@ -190,19 +190,24 @@ static void collect_nmis(struct vcpu *vcpu)
 	vcpu->ev.nmi_pending = min(n, vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI ? 1U : 2U);
 }
 
+/*
+ * Open or close a window of L0's in the current VMCS, which remembers what L0
+ * has open there: VMCS01 and VMCS02 each keep theirs while the other runs.
+ * Where L1 asked for the same window in L2 the bit stays set whatever L0 wants.
+ */
 static void set_window(struct vcpu *vcpu, u32 bit, bool on)
 {
-	u32 proc = vmcs_read(CPU_BASED_VM_EXEC_CONTROL);
-	u32 want = on ? proc | bit : proc & ~bit;
+	struct loaded_vmcs *v = vcpu->vmcs;
 
-	if (want != proc)
-		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, want);
-}
-
-/* L1 asked for the same window in L2: it stays open whatever L0 wants. */
-static bool l1_keeps_window(struct vcpu *vcpu, u32 bit)
-{
-	return vcpu->in_l2 && (vcpu->nested.vmcs12->cpu_based_vm_exec_control & bit);
+	if (!(v->windows & bit) == !on)
+		return;
+	v->windows ^= bit;
+	if (vcpu->in_l2 && (vcpu->nested.vmcs12->cpu_based_vm_exec_control & bit))
+		return;
+	if (on)
+		vmcs_set_bits(CPU_BASED_VM_EXEC_CONTROL, bit);
+	else
+		vmcs_clear_bits(CPU_BASED_VM_EXEC_CONTROL, bit);
 }
 
 /* Inject the first of what waits. True when something was written for the entry. */
@@ -263,16 +268,8 @@ int vmx_prepare_events(struct vcpu *vcpu)
 	if (!(vcpu->in_l2 && vcpu->nested.entry_pending))
 		injected = inject_first(vcpu);
 	irq = irqchip_pending_vector(vcpu) >= 0 || vcpu->user_irq >= 0 || vcpu->wants_irq_window;
-	if (irq || vcpu->window_open) {
-		vcpu->window_open = irq;
-		if (!l1_keeps_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING))
-			set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
-	}
-	if (vcpu->ev.nmi_pending || vcpu->nmi_window_open) {
-		vcpu->nmi_window_open = vcpu->ev.nmi_pending;
-		if (!l1_keeps_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING))
-			set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, vcpu->nmi_window_open);
-	}
+	set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
+	set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, vcpu->ev.nmi_pending);
 	/* A second exception behind one delivered again: come back as soon as the first is in. */
 	if (injected && vcpu->ev.exception.valid)
 		vcpu->want_immediate_exit = true;

@@ -77,6 +77,7 @@ struct loaded_vmcs {
 	/* Host-state fields whose value changes at run time; what the VMCS holds now */
 	u64 host_cr3, host_cr4, host_fs_base, host_gs_base, host_rsp;
 	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel;
+	u32 windows;		/* interrupt and NMI windows that L0 holds open in it: CPU_BASED_*_WINDOW_EXITING */
 };
 
 int vmcs_alloc(struct loaded_vmcs *v, bool shadow);
