@@ -22,11 +22,10 @@ ISOLINUX_FILES = ("/usr/lib/ISOLINUX/isolinux.bin", "/usr/lib/syslinux/modules/b
 # --disable-show-ips matters: its timer signal can deadlock against the emulator's own logging.
 CONFIGURE = """--with-nogui --without-x --without-wx --without-sdl --without-term --disable-plugins --enable-x86-64
     --enable-cpu-level=6 --enable-smp --enable-vmx=2 --enable-avx --enable-evex --enable-protection-keys --enable-cet
-    --enable-memtype --enable-pci --enable-configurable-msrs --enable-large-ramfile --disable-docbook
-    --disable-show-ips""".split()
-# What only makes it fast; instrumentation does not go with some of it.
-FAST = """--enable-all-optimizations --enable-repeat-speedups --enable-fast-function-calls --enable-handlers-chaining
-    --enable-trace-linking""".split()
+    --enable-memtype --enable-pci --enable-configurable-msrs --enable-large-ramfile --enable-all-optimizations
+    --enable-repeat-speedups --enable-fast-function-calls --enable-handlers-chaining --enable-trace-linking
+    --disable-docbook --disable-show-ips""".split()
+INSTRUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "instrument")
 FLAGS = "-O3 -march=native -fomit-frame-pointer -w"
 
 
@@ -37,12 +36,12 @@ def _host():
     return hashlib.sha256(flags.encode()).hexdigest()[:8]
 
 
-def program():
-    """The path of the emulator; built once, else the distribution's own."""
+def program(counting=False):
+    """The path of the emulator, built once, else the distribution's own; `counting` names the instrumented build."""
     if os.environ.get("LAB_ENGINE") == "bochs-debian":
         debian.install(DEBIANS_PACKAGES)
         return DEBIANS
-    directory = path("bochs", f"3.0-{_host()}")
+    directory = path("bochs", f"3.0-{_host()}{'-' + _instrumentation() if counting else ''}")
     built = os.path.join(directory, "bochs")
     if os.path.exists(built):
         return built
@@ -52,10 +51,19 @@ def program():
             return built
         tarball = debian.pool_file(TARBALL, SHA256)
         if tarball:
-            build(tarball, directory, CONFIGURE + FAST)
+            build(tarball, directory, counting)
             return built
     debian.install(DEBIANS_PACKAGES)
     return DEBIANS
+
+
+def _instrumentation():
+    """Names the build that counts by what it counts with."""
+    digest = hashlib.sha256()
+    for name in sorted(os.listdir(INSTRUMENT)):
+        with open(os.path.join(INSTRUMENT, name), "rb") as f:
+            digest.update(f.read())
+    return "count-" + digest.hexdigest()[:8]
 
 
 # What the lab changes in the source of 3.0: file, its text, the text in its place.
@@ -96,20 +104,21 @@ def mend(source):
             f.write(text.replace(old, new))
 
 
-def build(tarball, directory, configure, prepare=None):
+def build(tarball, directory, counting):
     """Builds the emulator from its tarball and keeps the program alone."""
-    say("building Bochs 3.0 (some two minutes)")
+    say(f"building Bochs 3.0{' that counts' if counting else ''} (some two minutes)")
+    configure = CONFIGURE + (["--enable-instrumentation=instrument/lab"] if counting else [])
     with cache.making(directory) as new:
         source = os.path.join(new, "source")
         os.mkdir(source)
         run(["tar", "-xf", tarball, "-C", source, "--strip-components=1"], "unpacking Bochs")
         mend(source)
-        if prepare:
-            prepare(source)
+        if counting:
+            shutil.copytree(INSTRUMENT, os.path.join(source, "instrument/lab"))
         run(["./configure", *configure], "configuring Bochs", cwd=source, env={"CFLAGS": FLAGS, "CXXFLAGS": FLAGS})
         run(["make", f"-j{os.cpu_count()}", "bochs"], "building Bochs", cwd=source)
         shutil.copy(os.path.join(source, "bochs"), os.path.join(new, "bochs"))
-        cache.run(["strip", os.path.join(new, "bochs")], "stripping Bochs")
+        run(["strip", os.path.join(new, "bochs")], "stripping Bochs")
         shutil.rmtree(source)
 
 
@@ -163,7 +172,12 @@ append initrd=/initrd {command_line}
 
 def prepare(machine, initrd, command_line, com1):
     """Writes all that the emulator reads into the machine's directory; returns its command and a terminal for it."""
-    binary, options, directory = program(), machine.options, machine.directory
+    options, directory = machine.options, machine.directory
+    binary = program(options.count is not None)
+    if options.count is not None:
+        if binary == DEBIANS:
+            raise LabError("--count needs Bochs built from its source, which could not be had")
+        os.environ["LAB_COUNTS"] = os.path.join(directory, "counts")
     with open(machine.kernel.vmlinuz, "rb") as f:
         image = f.read()
     own = binary != DEBIANS
@@ -231,3 +245,12 @@ def read_log(directory):
         "panics": panics,
         "vmfail": [line for line in lines if "VMFAIL" in line],
     }
+
+
+def read_counts(directory):
+    """What the instrumented build counted: a dictionary for each pair of markers."""
+    try:
+        with open(os.path.join(directory, "counts")) as f:
+            return [{key: int(value) for key, value in (word.split("=") for word in line.split())} for line in f]
+    except FileNotFoundError:
+        return []

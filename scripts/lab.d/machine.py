@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """One lab machine: prepares its files, starts the emulator, follows what L0 says, and judges how it ended."""
 import ctypes
+import glob
 import os
 import re
 import selectors
@@ -16,6 +17,7 @@ import tty
 
 import bochs
 import cache
+import counts
 import initramfs
 import module
 import qemu
@@ -33,6 +35,7 @@ BOOT_LIMIT = 240           # seconds until L0 must have said READY
 SILENCE_LIMIT = 120        # seconds without a heartbeat after which L0 stands still
 PANIC_GRACE = 2            # seconds for the rest of a panic's report to come out
 ESCAPE = b"\x1d"           # Ctrl-] leaves an interactive machine
+LOGS_KEPT = 100           # kernel logs in the cache
 CONSOLE_TAIL = 40          # lines of the kernel's log shown with a failure
 
 # What the kernel's log says when something is wrong with the kernel or a module.
@@ -52,9 +55,11 @@ COMMAND_LINE = ("console=ttyS2,115200 quiet nokaslr oops=panic softlockup_panic=
                     "crypto_kdf108_init")))
 
 
-def engine():
-    """The module that runs the machine: QEMU on real nested hardware, else Bochs."""
-    return qemu if qemu.emulated() or (not os.environ.get("LAB_ENGINE") and qemu.nested_hardware()) else bochs
+def engine(count=None):
+    """The module that runs the machine: QEMU on real nested hardware, else Bochs; Bochs alone can count."""
+    if count is None and (qemu.emulated() or not os.environ.get("LAB_ENGINE") and qemu.nested_hardware()):
+        return qemu
+    return bochs
 
 
 class Options:
@@ -70,9 +75,13 @@ class Options:
     vmfail = False
     allow_splat = False
     kmemleak = False
-    heartbeat = True
+    count = None               # None: no; else the file for the counts, or an empty name
     append = ""
     keep = False
+
+    def heartbeat(self):
+        """Whether L0 says every now and then that it is alive; what is counted exactly must not be disturbed."""
+        return self.count is None
 
 
 def hypervisor_modules(options, kernel):
@@ -102,7 +111,7 @@ def make_initrd(options, kernel):
         "splats": SPLATS,
         "kmemleak": "yes" if options.kmemleak else "no",
         "unload": "yes" if options.kmemleak or kernel.name == "debug" else "no",
-        "heartbeat": "yes" if options.heartbeat else "no",
+        "heartbeat": "yes" if options.heartbeat() else "no",
     }
     if not options.command:
         size = shutil.get_terminal_size()
@@ -113,6 +122,18 @@ def make_initrd(options, kernel):
         command = options.command[0] if len(options.command) == 1 else shlex.join(options.command)
         archive.file("lab.command", command.encode() + b"\n")
     return archive.bytes()
+
+
+def clean_up():
+    """Removes what labs that were killed have left behind, and all but the newest of the kernel logs."""
+    for directory in glob.glob(os.path.join(tempfile.gettempdir(), "droste-lab-*-*")):
+        pid = os.path.basename(directory).split("-")[2]
+        # A kept machine has no process either, and is left alone.
+        if not os.path.exists(f"/proc/{pid}") and not os.path.exists(os.path.join(directory, "keep")):
+            shutil.rmtree(directory, ignore_errors=True)
+    logs = glob.glob(cache.path("logs", "console-*.log"))
+    for log in sorted(logs, key=os.path.getmtime)[:-LOGS_KEPT]:
+        os.unlink(log)
 
 
 def _die_with_parent():
@@ -126,8 +147,9 @@ class Machine:
     def __init__(self, options, kernel):
         self.options = options
         self.kernel = kernel
-        self.engine = engine()
-        self.directory = tempfile.mkdtemp(prefix="lab-")
+        self.engine = engine(options.count)
+        clean_up()
+        self.directory = tempfile.mkdtemp(prefix=f"droste-lab-{os.getpid()}-")
         self.ports = {}           # the file that each serial port is read from
         self.left = False         # the user typed the escape
         self.console_log = open(cache.path("logs", f"console-{os.getpid()}.log"), "wb")
@@ -151,6 +173,7 @@ class Machine:
             self.child.wait()
         self.console_log.close()
         if self.options.keep:
+            open(os.path.join(self.directory, "keep"), "w").close()
             say(f"the machine's files are in {self.directory}")
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -276,7 +299,7 @@ class Machine:
         if self.options.timeout and now - self.started > self.options.timeout:
             state = "L0 is alive" if silent < 30 else f"L0 has been silent for {silent:.0f} s"
             return STATUS_TIMEOUT, f"the command did not end within {self.options.timeout} s ({state})"
-        if self.options.heartbeat and silent > SILENCE_LIMIT:
+        if self.options.heartbeat() and silent > SILENCE_LIMIT:
             return STATUS_HUNG, f"the machine hangs: L0 has been silent for {silent:.0f} s"
         return None
 
@@ -335,4 +358,6 @@ def run(options, kernel):
             if interactive:
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, saved)
         machine.explain(status, sentence)
+        if options.count is not None:
+            counts.report(bochs.read_counts(machine.directory), options.count)
         return status

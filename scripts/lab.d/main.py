@@ -34,6 +34,8 @@ def parser():
     machine_options(run)
     run.add_argument("--timeout", type=float, default=600, metavar="S",
                      help="seconds the command may run, 0 for no limit (default 600)")
+    run.add_argument("--count", nargs="?", const="", metavar="FILE",
+                     help="count what is executed between two xchg %%bx,%%bx of a guest; into FILE as JSON too")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND...",
                      help="one argument is a shell line, several are a program and its arguments")
 
@@ -171,7 +173,7 @@ ACTIONS = {
 
 def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(128 + number))
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     arguments = parser().parse_args()
     try:
         return ACTIONS[arguments.what](arguments) or 0
