@@ -18,6 +18,7 @@
 #include "rtc.h"
 #include "run.h"
 #include "say.h"
+#include "stats.h"
 #include "term.h"
 #include "vcpu.h"
 #include "vm.h"
@@ -36,6 +37,7 @@ struct options {
 	unsigned long memory;	/* MiB */
 	bool trace;
 	bool quiet;
+	bool stats;
 };
 
 /* All of the guest's machine. */
@@ -61,6 +63,7 @@ static void usage(void)
 	       "  --device PATH      device that speaks the KVM API (/dev/droste)\n"
 	       "  --trace-unhandled  say which ports and addresses nobody answers\n"
 	       "  --quiet            do not say how the guest ended, unless it failed\n"
+	       "  --stats            at the end, the exits taken by reason and level (Droste only)\n"
 	       "  --help             this text\n"
 	       "\n"
 	       "Ctrl-A x on the console ends the guest, Ctrl-A Ctrl-A types Ctrl-A.\n"
@@ -93,7 +96,7 @@ static int parse_number(const char *option, const char *text, unsigned long min,
 
 enum option_id {
 	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPUS, OPT_MEMORY,
-	OPT_DEVICE, OPT_TRACE, OPT_QUIET, OPT_HELP
+	OPT_DEVICE, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_HELP
 };
 
 static int set_option(struct options *o, int opt, const char *arg)
@@ -122,6 +125,9 @@ static int set_option(struct options *o, int opt, const char *arg)
 	case OPT_QUIET:
 		o->quiet = true;
 		return 0;
+	case OPT_STATS:
+		o->stats = true;
+		return 0;
 	default:
 		return -1;	/* getopt_long() has said what is wrong */
 	}
@@ -142,6 +148,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "device", required_argument, NULL, OPT_DEVICE },
 		{ "trace-unhandled", no_argument, NULL, OPT_TRACE },
 		{ "quiet", no_argument, NULL, OPT_QUIET },
+		{ "stats", no_argument, NULL, OPT_STATS },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -247,6 +254,8 @@ static int run_machine(struct machine *m, const struct options *o)
 	for (char *next = vm->end_regs, *line; (line = strsep(&next, "\n"));)
 		if (*line)
 			say_more("%s", line);
+	if (o->stats)
+		stats_print(vm);
 	return outcome_status(vm->end, vm->end_value);
 }
 
