@@ -166,10 +166,17 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 
 void walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault)
 {
-	/* nested_vmexit() takes the two address fields of VMCS12 from here. */
-	vcpu->exit.gpa = fault->ept_gpa;
-	vcpu->exit.gla = fault->gla;
-	nested_vmexit(vcpu, fault->ept_reason, fault->ept_qual, 0, 0);
+	struct vmx_exit *e = &vcpu->exit;
+
+	/* As if the access itself had been the exit, instead of what made L0 emulate it. */
+	e->reason = fault->ept_reason;
+	e->basic = fault->ept_reason;
+	e->qual = fault->ept_qual;
+	e->gpa = fault->ept_gpa;
+	e->gla = fault->gla;
+	e->intr_info = 0;
+	vcpu->exits_reflected[e->basic]++;
+	nested_reflect(vcpu);
 }
 
 /* The common convention of the functions below: 0, 1 or -EFAULT. @event may be NULL: queue it here. */

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Instructions of L2 that L0 emulates: through L1's EPT, with what goes wrong on the way given to L1. */
+#include <string.h>
+#include "vm.h"
+#include "vmx.h"
+
+#define DEV		MMIO_HOLE
+#define ALIAS		0x18000000ul	/* L1's EPT has the device here as well */
+#define STR_PORT	0x300
+
+/* The device: what is written can be read; the host keeps it where L1 and L2 see it too. */
+static volatile u8 dev_mem[0x1000];
+static volatile u64 dev_gpa;		/* of the last access, as the host got it */
+
+static u8 buf[0x3000] __attribute__((aligned(4096)));
+static u64 in_rdi, in_rcx, in_fault;
+
+static void insb(u64 to, u64 n)
+{
+	in_rdi = to;
+	in_rcx = n;
+	asm volatile(TRY("rep insb") "mov %%r11, %2" : "+D" (in_rdi), "+c" (in_rcx), "=r" (in_fault) : "d" (STR_PORT)
+		     : "r11", "memory", "cc");
+}
+
+/* --- memory-mapped I/O --- */
+
+static void l2_mmio(void)
+{
+	*(volatile u32 *)(DEV + 0x10) = 0x12345678;
+	G_EQ(*(volatile u32 *)(dev_mem + 0x10), 0x12345678, "a store reaches the device");
+	G_EQ(dev_gpa, DEV + 0x10, "its address");
+	G_EQ(*(volatile u16 *)(ALIAS + 0x12), 0x1234, "a load through another L2 address");
+	G_EQ(dev_gpa, DEV + 0x12, "is one of L1's address");
+	asm volatile("lock orb $0x80, (%0)" : : "r" (ALIAS + 0x10) : "memory", "cc");
+	G_EQ(dev_mem[0x10], 0xf8, "RMW");
+	asm volatile("vmcall");
+}
+
+static void guest_mmio(void)
+{
+	u64 eptp;
+
+	vmcs_new(l2_mmio);
+	eptp = ept_new();
+	*ept_entry(eptp, ALIAS, 1) = DEV | EPT_RWX | EPT_MT_WB;
+	ept_use(eptp);
+	vmx_expect(R_VMCALL, "L1 sees nothing of it");
+}
+
+/* --- INS into a page that L1's EPT does not map --- */
+
+static void l2_ins(void)
+{
+	insb((u64)buf + 0xff0, 40);
+	asm volatile("vmcall");
+}
+
+static void check_bytes(void)
+{
+	u64 i;
+
+	G_EQ(in_rcx, 0, "RCX at the end");
+	G_EQ(in_rdi, (u64)buf + 0xff0 + 40, "RDI at the end");
+	G_EQ(in_fault, NO_FAULT, "fault");
+	for (i = 0; i < 40; i++)
+		G_EQN(buf[0xff0 + i], i, "byte", i);
+}
+
+static void guest_violation(void)
+{
+	u64 eptp, *e;
+
+	vmcs_new(l2_ins);
+	eptp = ept_new();
+	e = ept_entry(eptp, (u64)buf + 0x1000, 1);
+	*e &= ~EPT_W;
+	ept_use(eptp);
+	vmx_expect(R_EPT_VIOLATION, "a page that L2 may not write");
+	G_EQ(vmread(F_GUEST_PHYSICAL), (u64)buf + 0x1000, "guest-physical address");
+	G_EQ(vmread(F_LINEAR), (u64)buf + 0x1000, "guest-linear address");
+	G_EQ(vmread(F_QUAL) & 0x1bf, BIT(8) | BIT(7) | BIT(5) | BIT(3) | BIT(1), "qualification");
+	G_EQ(l2.rcx, 24, "RCX: one page is done");
+	G_EQ(l2.rdi, (u64)buf + 0x1000, "RDI");
+	*e = (u64)(buf + 0x1000) | EPT_MT_WB | EPT_W;
+	G_EQ(invept_all(), VM_OK, "INVEPT");
+	vmx_expect(R_EPT_MISCONFIG, "a page that may only be written");
+	G_EQ(vmread(F_GUEST_PHYSICAL), (u64)buf + 0x1000, "guest-physical address");
+	*e |= EPT_RWX;
+	G_EQ(invept_all(), VM_OK, "INVEPT");
+	vmx_expect(R_VMCALL, "L2 ends");
+	check_bytes();
+}
+
+/* --- the page table itself is not mapped --- */
+
+static void guest_table_violation(void)
+{
+	u64 *pte = g_pte((u64)buf + 0x1000), eptp, *e;
+
+	vmcs_new(l2_ins);
+	eptp = ept_new();
+	e = ept_entry(eptp, (u64)pte, 1);
+	*e &= ~EPT_RWX;
+	ept_use(eptp);
+	/* The processor's own walks meet it before the string instruction does: all of them end here. */
+	vmx_expect(R_EPT_VIOLATION, "a page table that L2 may not read");
+	G_EQ(vmread(F_GUEST_PHYSICAL) & ~0xffful, (u64)pte & ~0xffful, "guest-physical address");
+	G_EQ(vmread(F_QUAL) & 0x180, BIT(7), "qualification: not the translated address");
+	*e |= EPT_RWX;
+	G_EQ(invept_all(), VM_OK, "INVEPT");
+	vmx_expect(R_VMCALL, "L2 ends");
+	check_bytes();
+}
+
+/* --- L2's own page faults --- */
+
+static void guest_page_fault(void)
+{
+	u64 *pte = g_pte((u64)buf + 0x1000);
+
+	vmcs_new(l2_ins);
+	ept_use(ept_new());
+	*pte &= ~2ul;
+	invlpg((u64)buf + 0x1000);
+	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_PF));
+	vmx_expect(R_EXCEPTION, "#PF that L1 wants");
+	G_EQ(vmread(F_INTR_INFO) & 0x80000fff, 0x80000b0e, "interruption information");
+	G_EQ(vmread(F_INTR_ERROR), 3, "error code");
+	G_EQ(vmread(F_QUAL), (u64)buf + 0x1000, "address");
+	G_EQ(l2.rcx, 24, "RCX");
+	vmwrite(F_EXCEPTION_BITMAP, 0);
+	vmx_expect(R_VMCALL, "#PF that L2 handles");
+	G_EQ(in_fault, FAULT(VEC_PF, 3), "L2's fault");
+	G_EQ(in_rcx, 24, "RCX");
+	*pte |= 2;
+}
+
+/* --- without EPT, L1's page tables are L2's --- */
+
+static void guest_no_ept(void)
+{
+	vmcs_new(l2_ins);
+	vmx_expect(R_VMCALL, "L2 ends");
+	check_bytes();
+}
+
+/* --- the host's side --- */
+
+static bool serve(struct vm *vm, struct kvm_run *run, u8 *next)
+{
+	u8 *data = (u8 *)run + run->io.data_offset;
+	u8 *dev = (u8 *)GUEST(vm, dev_mem);
+	u64 gpa = run->mmio.phys_addr;
+	u32 i;
+
+	if (run->exit_reason == KVM_EXIT_IO && run->io.port == STR_PORT && run->io.direction == KVM_EXIT_IO_IN) {
+		for (i = 0; i < run->io.size * run->io.count; i++)
+			data[i] = (*next)++;
+		return true;
+	}
+	if (run->exit_reason != KVM_EXIT_MMIO || gpa < DEV || gpa + run->mmio.len > DEV + sizeof(dev_mem))
+		return false;
+	GUEST(vm, dev_gpa) = gpa;
+	if (run->mmio.is_write)
+		memcpy(dev + (gpa - DEV), run->mmio.data, run->mmio.len);
+	else
+		memcpy(run->mmio.data, dev + (gpa - DEV), run->mmio.len);
+	return true;
+}
+
+static void run_l1(void (*fn)(void))
+{
+	struct vcpu *vcpu;
+	struct vm vm;
+	u8 next = 0;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX for guests");
+	vcpu = vcpu_create(&vm, 0, fn);
+	while (vcpu_run_to_call(vcpu, NULL) != GCALL_DONE) {
+		if (serve(&vm, vcpu->run, &next))
+			continue;
+		describe_exit(vcpu);
+		ksft_abort(__FILE__, __LINE__, "an exit that nobody serves");
+	}
+	vm_destroy(&vm);
+}
+
+#define HOST(name, fn) static void name(void) { run_l1(fn); }
+HOST(host_mmio, guest_mmio)
+HOST(host_violation, guest_violation)
+HOST(host_table_violation, guest_table_violation)
+HOST(host_page_fault, guest_page_fault)
+HOST(host_no_ept, guest_no_ept)
+
+static const struct ksft_test tests[] = {
+	{ "MMIO of L2 at an address of L1", .host = host_mmio },
+	{ "EPT violation and misconfiguration in the middle of INS", .host = host_violation },
+	{ "EPT violation by a page table", .host = host_table_violation },
+	{ "page faults in the middle of INS", .host = host_page_fault },
+	{ "INS of L2 without EPT", .host = host_no_ept },
+};
+KSFT_MAIN(tests)
