@@ -275,6 +275,9 @@ int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0)
 		return -EINVAL;
 	if ((cr0 & X86_CR0_PG) && !(cr0 & X86_CR0_PE))
 		return -EINVAL;
+	/* In VMX operation PE, NE and PG are fixed (SDM 3C 24.8). */
+	if (vcpu->nested.vmxon && !vcpu->in_l2 && (vcpu->nested.caps.cr0_fixed0 & ~cr0))
+		return -EINVAL;
 	if ((old ^ cr0) & X86_CR0_PG) {
 		if (change_paging(vcpu, cr0, cr4))
 			return -EINVAL;
