@@ -47,14 +47,8 @@ def install(packages):
 
 def newest(pattern):
     """The newest package whose name matches a regular expression, by the version in its name."""
-    def search():
-        names = output(["apt-cache", "pkgnames", pattern.split("[")[0].replace("\\", "")], "apt-cache").split()
-        return [n for n in names if re.fullmatch(pattern, n)]
-
-    names = search()
-    if not names:
-        update()
-        names = search()
+    prefix = pattern.split("[")[0].replace("\\", "")
+    names = [n for n in output(["apt-cache", "pkgnames", prefix], "apt-cache").split() if re.fullmatch(pattern, n)]
     if not names:
         raise LabError(f"apt offers no package that matches {pattern}")
     return max(names, key=lambda n: [int(x) for x in re.findall(r"\d+", n)])
@@ -73,17 +67,9 @@ def unpack(packages, directory):
     """Downloads packages and unpacks them under a directory, without installing them."""
     work = path("downloads", "x")[:-1]
 
-    def fetch(p):
-        run(["apt-get", "download", "-q", p], f"downloading {p}", cwd=work)
-        return max(glob.glob(f"{work}/{glob.escape(p)}_*.deb"), key=os.path.getmtime)
-
     for package in packages:
-        try:
-            deb = fetch(package)
-        except LabError:
-            # The lists may name a version that the archive has replaced since.
-            update()
-            deb = fetch(package)
+        run(["apt-get", "download", "-q", package], f"downloading {package}", cwd=work)
+        deb = max(glob.glob(f"{work}/{glob.escape(package)}_*.deb"), key=os.path.getmtime)
         run(["dpkg-deb", "-x", deb, directory], f"unpacking {package}")
         os.unlink(deb)
 

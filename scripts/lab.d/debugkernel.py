@@ -26,6 +26,7 @@ def source():
         with cache.lock(SOURCE):
             if not os.path.isdir(directory):
                 say("fetching and unpacking the source of Linux 6.12 (half a minute)")
+                debian.update()
                 with cache.making(directory) as new:
                     debian.unpack([SOURCE], os.path.join(new, "deb"))
                     tarball = glob.glob(os.path.join(new, "deb/usr/src/*.tar.xz"))[0]

@@ -67,13 +67,14 @@ def get(name):
 
 
 def _unpack_stock(name, directory):
+    debian.install(debian.PACKAGES)
+    debian.update()  # old lists may name versions that the archive no longer has
     image = debian.newest(STOCK[name])
     release = image[len("linux-image-"):]
     headers = image.replace("linux-image-", "linux-headers-")
     common = debian.dependency(headers, r"linux-headers-.*-common")
     kbuild = debian.dependency(headers, r"linux-kbuild-.*")
     say(f"kernel {name} is Debian's {release}")
-    debian.install(debian.PACKAGES)
     with cache.making(directory) as new:
         tree = os.path.join(new, "tree")
         debian.unpack([image, headers, common, kbuild], tree)
