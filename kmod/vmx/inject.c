@@ -157,11 +157,16 @@ void vmx_save_vectoring(struct vcpu *vcpu)
 
 static void inject(struct vcpu *vcpu, const struct event *ev)
 {
-	if (ev->has_error)
+	u32 info = event_to_info(ev);
+
+	/* Exceptions push no error code in real mode, and none may be asked for (SDM 3C 26.2.1.3). */
+	if (ev->has_error && !(vmcs_read(GUEST_CR0) & X86_CR0_PE))
+		info &= ~INTR_INFO_DELIVER_CODE_MASK;
+	if (info & INTR_INFO_DELIVER_CODE_MASK)
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, ev->error_code);
 	if (is_software(ev->type))
 		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->ilen);
-	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, event_to_info(ev));
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, info);
 }
 
 /* An exception leaves L0 for the guest: what the processor would have changed with it (SDM 3B 18.2.3, 3A 4.7). */
