@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The chain of three Linuxes: L0 with Droste, L1 with its own kvm_intel, L2; each combination of what matters once."""
+import os
+
+from runner import Step
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LAB = os.path.join(TREE, "scripts", "lab")
+
+
+class Chain:
+    """One run: who is L0, how many CPUs each level has, which kernel L1 and L2 run, whether L1 uses EPT."""
+
+    def __init__(self, l0, l0_cpus, linux, l1_cpus, ept, l2_cpus, limit=1500):
+        self.l0 = l0
+        self.l0_cpus = l0_cpus
+        self.linux = linux
+        self.l1_cpus = l1_cpus
+        self.ept = ept
+        self.l2_cpus = l2_cpus
+        self.limit = limit
+
+    def name(self):
+        return f"chain-{self.l0}-{'ept' if self.ept else 'noept'}-{self.l1_cpus}cpu"
+
+    def title(self):
+        return (f"L0 {self.l0} on {self.l0_cpus} CPU, L1 Linux {self.linux} with {self.l1_cpus} vCPU "
+                f"{'and' if self.ept else 'without'} EPT, L2 with {self.l2_cpus}")
+
+    def expected(self):
+        """What each level says when all is well; a line that is missing is a failure."""
+        return [
+            f"L1: kvm_intel is loaded: ept={'Y' if self.ept else 'N'} nested=Y on {self.l1_cpus} CPUs",
+            "L2: user space runs; powering off",
+            "L1: L2 powered off cleanly",
+            "L1: kvm_intel is unloaded",
+            "L0: L1 powered off cleanly",
+        ]
+
+    def run(self, job):
+        images = job.path("images", self.linux)
+        files = [w for f in sorted(os.listdir(images)) for w in ("--file", os.path.join(images, f))]
+        lines = []
+        status = job.command(
+            [LAB, "exec", "--kernel", self.l0, "--cpus", str(self.l0_cpus), "--timeout", str(self.limit), *files, "--",
+             "./l0.sh", "/dev/droste", str(self.l1_cpus), "1024", f"l2cpus={self.l2_cpus}",
+             *([] if self.ept else ["kvm_intel.ept=0"])], self.limit + 600, lines.append)
+        missing = [line for line in self.expected() if not any(line in said for said in lines)]
+        problems = [f"'{line}' is missing" for line in missing] + ([f"the lab's exit status is {status}"] if status else [])
+        job.check(self.title(), "; ".join(problems) or None)
+
+
+# Every pair of (L0's kernel, EPT), (L0's kernel, L1's CPUs) and (EPT, L1's CPUs) is in one of them.
+CHAINS = [
+    Chain("6.12", 1, "6.12", 1, True, 1),
+    Chain("6.12", 2, "6.12", 2, True, 2),
+    Chain("6.12", 1, "6.12", 2, False, 1),
+    Chain("6.1", 2, "6.1", 2, True, 1),
+    Chain("6.1", 1, "6.12", 1, False, 1),
+    Chain("debug", 1, "6.12", 1, True, 1, limit=2400),
+]
+
+
+def images(linux):
+    def step(job):
+        job.must([os.path.join(TREE, "scripts/demo.d/images"), job.path("images", linux), linux], 900,
+                 f"images of L1 and L2 with Linux {linux}")
+    return step
+
+
+def steps(l0):
+    """The steps of the chains on one kernel of L0."""
+    return [Step(c.name(), c.title(), c.run, [f"build-{c.l0}", f"images-{c.linux}"]) for c in CHAINS if c.l0 == l0]

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs steps, two at a time where they do not need each other, and counts what they find."""
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import tap
+
+PROGRESS = 30           # seconds between lines that say what is running
+TAIL = 30               # lines of a failed step's log that are shown
+LIBC = ctypes.CDLL(None)
+
+
+class Broken(Exception):
+    """The step cannot go on; the text says why, and counts as a failure."""
+
+
+class Step:
+    """Something to run: a function of a Job, and the names of the steps that must have gone well before."""
+
+    def __init__(self, name, title, function, needs=()):
+        self.name = name
+        self.title = title
+        self.function = function
+        self.needs = tuple(needs)
+
+
+class Job:
+    """A step that runs: its log, and what it has found so far."""
+
+    def __init__(self, runner, step):
+        self.runner = runner
+        self.step = step
+        self.log_name = os.path.join(runner.directory, step.name + ".log")
+        self.passed = 0
+        self.skipped = 0
+        self.failures = []
+        self.last_line = ""
+        self.child = None
+        self.started = time.monotonic()
+
+    def seconds(self):
+        return time.monotonic() - self.started
+
+    def path(self, *parts):
+        """A path below the run's directory for files that steps share."""
+        return os.path.join(self.runner.directory, *parts)
+
+    def check(self, name, problem=None):
+        """Counts one test: passed if there is no problem."""
+        with open(self.log_name, "a") as log:
+            log.write(f"=== {'FAILED' if problem else 'passed'}: {name}{': ' + problem if problem else ''}\n")
+        if problem:
+            self.failures.append((name, problem))
+            self.runner.say(f"    not ok  {self.step.name}: {name}: {problem}")
+        else:
+            self.passed += 1
+
+    def report(self, name, outcome):
+        """Counts one result of a TAP reader; the log has it already."""
+        if outcome == "skip":
+            self.skipped += 1
+        elif outcome == "ok":
+            self.passed += 1
+        else:
+            self.check(name, outcome)
+
+    def command(self, arguments, limit, each_line=None, cwd=None):
+        """Runs a program with its output in the step's log; returns its exit status, or kills it after the limit."""
+        with open(self.log_name, "ab") as log:
+            log.write(f"=== {' '.join(arguments)}\n".encode())
+            log.flush()
+            self.child = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd,
+                start_new_session=True, preexec_fn=lambda: LIBC.prctl(1, signal.SIGTERM))  # PR_SET_PDEATHSIG
+            watchdog = threading.Timer(limit, self.kill)
+            watchdog.start()
+            for line in self.child.stdout:
+                log.write(line)
+                log.flush()
+                text = line.decode(errors="replace").rstrip()
+                if text.strip():
+                    self.last_line = text.strip()
+                if each_line:
+                    each_line(text)
+            status = self.child.wait()
+            watched = watchdog.is_alive()
+            watchdog.cancel()
+            self.child = None
+        if not watched:
+            raise Broken(f"{os.path.basename(arguments[0])} did not end within {limit} s")
+        return status
+
+    def must(self, arguments, limit, what):
+        """Runs a program that has to succeed; one test."""
+        status = self.command(arguments, limit)
+        self.check(what, f"exit status {status}" if status else None)
+        if status:
+            raise Broken("")
+
+    def tap(self, arguments, limit, what, cwd=None):
+        """Runs a program that prints TAP: a test for each result, and one that it came to its end."""
+        lines = []
+        reader = tap.Reader(self.report)
+
+        def each_line(text):
+            lines.append(text)
+            reader.line(text)
+
+        before = self.passed + len(self.failures)
+        failed_before = len(self.failures)
+        status = self.command(arguments, limit, each_line, cwd)
+        reader.end()
+        if self.passed + len(self.failures) == before:
+            self.check(what, f"it printed no result (exit status {status})")
+        elif status and len(self.failures) == failed_before:
+            self.check(what, f"exit status {status} although no result is a failure")
+        return lines
+
+    def kill(self):
+        child = self.child
+        if child and child.poll() is None:
+            try:
+                os.killpg(child.pid, signal.SIGTERM)
+                time.sleep(1)
+                os.killpg(child.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def run(self):
+        try:
+            self.step.function(self)
+        except Broken as e:
+            if str(e):
+                self.check(self.step.name, str(e))
+        except Exception as e:  # a step that breaks must not end the others
+            self.check(self.step.name, f"{type(e).__name__}: {e}")
+        if not self.passed and not self.failures and not self.skipped:
+            self.check(self.step.name, "it tested nothing")
+
+
+class Runner:
+    """All steps of one run."""
+
+    def __init__(self, steps, directory, slots):
+        self.waiting = list(steps)
+        self.directory = directory
+        self.slots = slots
+        self.running = []
+        self.good = set()       # names of steps that went well
+        self.bad = set()
+        self.passed = 0
+        self.failed = 0
+        self.skipped = 0
+        self.began = time.monotonic()
+        self.change = threading.Condition()
+        self.print_lock = threading.Lock()
+        self.stopped = False
+
+    def say(self, text):
+        with self.print_lock:
+            print(text, flush=True)
+
+    def clock(self):
+        seconds = int(time.monotonic() - self.began)
+        return f"[{seconds // 60:3d}:{seconds % 60:02d}]"
+
+    def stop(self):
+        """Ends everything that runs; steps that have not started count as failed."""
+        self.stopped = True
+        for job in list(self.running):
+            job.kill()
+
+    def next_step(self):
+        """The first waiting step whose needs are met; those whose needs failed are counted and dropped."""
+        for step in list(self.waiting):
+            lost = [n for n in step.needs if n in self.bad]
+            if lost or self.stopped:
+                self.waiting.remove(step)
+                self.bad.add(step.name)
+                self.failed += 1
+                why = f"{lost[0]} failed" if lost else "the run was stopped"
+                self.say(f"{self.clock()} FAILED  {step.name}: not run, because {why}")
+            elif all(n in self.good for n in step.needs):
+                self.waiting.remove(step)
+                return step
+        return None
+
+    def run(self):
+        with self.change:
+            while self.waiting or self.running:
+                while len(self.running) < self.slots:
+                    step = self.next_step()
+                    if not step:
+                        break
+                    self.start(step)
+                if self.running and not self.change.wait(PROGRESS):
+                    for job in self.running:
+                        self.say(f"{self.clock()}   ...   {job.step.name} ({job.seconds():.0f} s): {job.last_line[:90]}")
+
+    def start(self, step):
+        job = Job(self, step)
+        self.running.append(job)
+        self.say(f"{self.clock()} start   {step.name}: {step.title}")
+        threading.Thread(target=self.work, args=(job,), daemon=True).start()
+
+    def work(self, job):
+        job.run()
+        with self.change:
+            self.running.remove(job)
+            self.passed += job.passed
+            self.failed += len(job.failures)
+            self.skipped += job.skipped
+            (self.bad if job.failures else self.good).add(job.step.name)
+            verdict = "FAILED" if job.failures else "passed"
+            skipped = f", {job.skipped} skipped" if job.skipped else ""
+            self.say(f"{self.clock()} {verdict}  {job.step.name}: {job.passed} passed, {len(job.failures)} failed{skipped}"
+                     f" ({job.seconds():.0f} s)")
+            if job.failures:
+                self.show_tail(job)
+            self.change.notify()
+
+    def show_tail(self, job):
+        try:
+            with open(job.log_name, errors="replace") as log:
+                lines = log.readlines()[-TAIL:]
+        except FileNotFoundError:
+            return
+        self.say(f"    the end of {job.log_name}:\n" + "".join(f"    | {line.rstrip()}\n" for line in lines).rstrip())
+
+
+def on_signal(runner):
+    """Lets Ctrl-C and a polite kill end the run with its count."""
+    def handler(number, _):
+        signal.signal(number, signal.SIG_DFL)
+        print(f"stopping ({signal.Signals(number).name})", file=sys.stderr)
+        threading.Thread(target=runner.stop, daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)

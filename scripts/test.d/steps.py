@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The steps of scripts/test, in the order in which they start when they can."""
+import os
+
+import chain
+from runner import Step
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LAB = os.path.join(TREE, "scripts", "lab")
+EMUL_CASES = 200000     # random instructions compared with this machine's own processor
+
+
+def prepare(kernel):
+    def step(job):
+        job.must([LAB, "prepare", "--kernel", kernel], 3600, f"the lab has kernel {kernel}")
+    return step
+
+
+def build(kernel):
+    def step(job):
+        job.must([LAB, "build-module", "--kernel", kernel], 1200, f"droste.ko builds for {kernel}")
+    return step
+
+
+def host(job):
+    job.tap(["make", "-s", "-C", os.path.join(TREE, "ctl"), "check"], 900, "drostectl's unit checks")
+    job.tap(["make", "-s", "-C", os.path.join(TREE, "kmod/emul/diff"), "check", f"CASES={EMUL_CASES}",
+             f"OUTPUT={job.path('images', 'emul-diff')}"], 1800, "the emulator agrees with this processor")
+
+
+STEPS = [
+    Step("setup", "packages, the emulator and Linux 6.12", prepare("6.12")),
+    Step("setup-debug", "the debug kernel, built from Debian's source", prepare("debug"), ["setup"]),
+    Step("build-6.12", "droste.ko for Linux 6.12", build("6.12"), ["setup"]),
+    Step("images-6.12", "drostectl, and images of L1 and L2 with Linux 6.12", chain.images("6.12"), ["setup"]),
+    *chain.steps("6.12"),
+    Step("setup-6.1", "Linux 6.1", prepare("6.1"), ["setup"]),
+    Step("build-6.1", "droste.ko for Linux 6.1", build("6.1"), ["setup-6.1"]),
+    Step("images-6.1", "images of L1 and L2 with Linux 6.1", chain.images("6.1"), ["setup-6.1", "images-6.12"]),
+    *chain.steps("6.1"),
+    Step("host", "unit tests that need no kernel", host, ["images-6.12"]),
+    Step("build-debug", "droste.ko for the debug kernel", build("debug"), ["setup-debug"]),
+    *chain.steps("debug"),
+]
