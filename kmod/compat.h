@@ -72,4 +72,9 @@ typedef struct syscore_ops *compat_syscore;
 #define compat_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
 #endif
 
+/* load_gs_index() has a header of its own from 6.3 on. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#include <asm/gsseg.h>
+#endif
+
 #endif
