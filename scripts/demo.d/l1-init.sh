@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # /init of L1: says who it is, loads Debian's own kvm_intel, starts L2 with it, and powers off.
-# Words on its kernel command line: kvm_intel.PARAMETER=V are the module's; l2cpus=N and l2memory=MIB are L2's.
+# Words on its kernel command line: kvm_intel.PARAMETER=V are the module's; l2cpus=N, l2memory=MIB and l2append=WORD are L2's;
+# l1op=NAME is a benchmark to run here (scripts/bench.d/op.c).
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -19,6 +20,7 @@ word() {
 }
 
 /drostectl whoami L1
+[ -z "$(word l1op)" ] || /op $(word l1op | tr , ' ')
 modprobe kvm_intel || echo "L1: kvm_intel could not be loaded"
 echo "L1: kvm_intel is loaded: ept=$(cat /sys/module/kvm_intel/parameters/ept)" \
 	"nested=$(cat /sys/module/kvm_intel/parameters/nested) on $(nproc) CPUs"

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Repeats one operation 1,000 times between two markers that the lab's counting emulator sees. */
+#include <cpuid.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define TIMES	1000
+#define TOUCH	(64UL << 20)	/* bytes for "touch" */
+
+/* xchg %bx,%bx does nothing; the emulator takes it for a marker. */
+static inline void marker(void)
+{
+	asm volatile("xchg %%bx, %%bx" ::: "memory");
+}
+
+static void op_cpuid(void)
+{
+	unsigned int eax = 0, ebx, ecx = 0, edx;
+
+	asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+}
+
+static void op_nothing(void)
+{
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} ops[] = {
+	{ "cpuid", op_cpuid },
+	{ "nothing", op_nothing },
+};
+
+/* Write to each page of fresh memory, then again: backed on demand, and backed already. */
+static int touch(const char *again)
+{
+	char *mem = mmap(NULL, TOUCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED)
+		return 1;
+	madvise(mem, TOUCH, MADV_NOHUGEPAGE);
+	if (again)
+		for (unsigned long i = 0; i < TOUCH; i += 4096)
+			mem[i] = 1;
+	marker();
+	for (unsigned long i = 0; i < TOUCH; i += 4096)
+		mem[i] = 2;
+	marker();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	if (!strcmp(name, "touch"))
+		return touch(argc > 2 ? argv[2] : NULL);
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		if (strcmp(ops[i].name, name))
+			continue;
+		/* Once before, so that nothing counted is for the first time. */
+		ops[i].run();
+		marker();
+		for (int n = 0; n < TIMES; n++)
+			ops[i].run();
+		marker();
+		return 0;
+	}
+	fprintf(stderr, "op: which operation? cpuid, nothing, touch\n");
+	return 2;
+}
