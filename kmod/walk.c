@@ -89,7 +89,7 @@ static int cmpxchg_entry(void *priv, u64 gpa, u64 old, u64 new, u32 bytes)
 
 static const struct pagewalk_ops walk_ops = {
 	.read = read_entry,
-	.cmpxchg = cmpxchg_entry,
+	.compare_exchange = cmpxchg_entry,
 };
 
 /**

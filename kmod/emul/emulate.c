@@ -12,7 +12,7 @@
 static const struct emul_ops ops = {
 	.read = emul_op_read,
 	.write = emul_op_write,
-	.cmpxchg = emul_op_cmpxchg,
+	.compare_exchange = emul_op_cmpxchg,
 	.probe = emul_op_probe,
 	.in = emul_op_in,
 	.out = emul_op_out,

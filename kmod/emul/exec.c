@@ -99,7 +99,7 @@ static int locked_store(struct emul_ctx *ctx, u64 ea, const void *old, const voi
 	u64 la;
 	int r = emul_linear(ctx, ctx->insn.seg, ea, size, true, &la);
 
-	return r == EMUL_DONE ? ctx->ops->cmpxchg(ctx, la, old, new, size) : r;
+	return r == EMUL_DONE ? ctx->ops->compare_exchange(ctx, la, old, new, size) : r;
 }
 
 /* Second half of a read-modify-write of @o, whose old value is o->val. */

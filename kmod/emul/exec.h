@@ -68,7 +68,7 @@ struct emul_ops {
 	int (*read)(struct emul_ctx *ctx, u64 la, void *data, u32 len, bool rmw);
 	int (*write)(struct emul_ctx *ctx, u64 la, const void *data, u32 len);
 	/* Atomic where that is possible; %EMUL_RETRY when memory does not hold @old any more */
-	int (*cmpxchg)(struct emul_ctx *ctx, u64 la, const void *old, const void *new, u32 len);
+	int (*compare_exchange)(struct emul_ctx *ctx, u64 la, const void *old, const void *new, u32 len);
 	/* Would the access fault? Touches no data; *@len becomes 1 where there is no plain memory */
 	int (*probe)(struct emul_ctx *ctx, u64 la, u32 *len, bool write);
 	/* @count elements of @size bytes at once; in: returns how many came in *@count */

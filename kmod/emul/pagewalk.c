@@ -193,7 +193,7 @@ static int set_accessed_dirty(struct walk *w, const struct pagewalk_ops *ops, vo
 			want |= PTE_D;
 		if (want == w->entry[level])
 			continue;
-		r = ops->cmpxchg(priv, w->entry_gpa[level], w->entry[level], want, w->entry_bytes);
+		r = ops->compare_exchange(priv, w->entry_gpa[level], w->entry[level], want, w->entry_bytes);
 		if (r)
 			return r;
 	}

@@ -31,11 +31,11 @@ struct pagewalk_cfg {
 
 /*
  * Table entries are read and updated by guest-physical address.
- * 0: done; 1 (cmpxchg): it holds something else by now; below 0: stop.
+ * 0: done; 1 (compare_exchange): it holds something else by now; below 0: stop.
  */
 struct pagewalk_ops {
 	int (*read)(void *priv, u64 gpa, void *entry, u32 bytes);
-	int (*cmpxchg)(void *priv, u64 gpa, u64 old, u64 new, u32 bytes);
+	int (*compare_exchange)(void *priv, u64 gpa, u64 old, u64 new, u32 bytes);
 };
 
 struct pagewalk_result {

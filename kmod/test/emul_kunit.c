@@ -109,7 +109,7 @@ static int op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const voi
 }
 
 static const struct emul_ops ops = {
-	.read = op_read, .write = op_write, .cmpxchg = op_cmpxchg, .probe = op_probe, .in = op_in, .out = op_out,
+	.read = op_read, .write = op_write, .compare_exchange = op_cmpxchg, .probe = op_probe, .in = op_in, .out = op_out,
 };
 
 /* A machine in @mode with flat segments, RSI and RDI in memory, CPL 0. */

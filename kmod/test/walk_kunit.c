@@ -164,7 +164,7 @@ static int cmpxchg_entry(void *priv, u64 gpa, u64 old, u64 new, u32 bytes)
 	return 0;
 }
 
-static const struct pagewalk_ops ops = { .read = read_entry, .cmpxchg = cmpxchg_entry };
+static const struct pagewalk_ops ops = { .read = read_entry, .compare_exchange = cmpxchg_entry };
 
 static void set_up(const struct row *r, struct pagewalk_cfg *cfg, struct tables *t)
 {

@@ -89,7 +89,7 @@ static void side_put_vec(struct emul_ctx *ctx, u8 reg, const void *data, u32 byt
 static const struct emul_ops side_ops = {
 	.read = side_read,
 	.write = side_write,
-	.cmpxchg = side_cmpxchg,
+	.compare_exchange = side_cmpxchg,
 	.probe = side_probe,
 	.get_vec = side_get_vec,
 	.put_vec = side_put_vec,
