@@ -248,6 +248,17 @@ static bool activity_supported(const struct check_ctx *c)
 	}
 }
 
+/*
+ * With N-bit linear addresses, bits 63:N of RIP are identical. That is less
+ * than canonical: bit N - 1 may differ, and then the fetch faults.
+ */
+static bool rip_ok(const struct check_ctx *c)
+{
+	s64 high = (s64)c->v->guest_rip >> (c->la57 ? 57 : 48);
+
+	return high == 0 || high == -1;
+}
+
 /* Which injected events each activity state takes. */
 static bool activity_takes_event(const struct check_ctx *c)
 {

@@ -468,7 +468,7 @@ FAIL(IDTR_BASE, v->guest_idtr_base = NONCANONICAL)
 FAIL(GDTR_LIMIT, v->guest_gdtr_limit = BIT(16))
 FAIL(IDTR_LIMIT, v->guest_idtr_limit = BIT(31))
 FAILS(RIP_32) { to_32bit(v); v->guest_rip = BIT_ULL(32); }
-FAIL(RIP_64, v->guest_rip = NONCANONICAL)
+FAIL(RIP_64, v->guest_rip = BIT_ULL(48))
 FAIL(RFLAGS_RESERVED, v->guest_rflags = 0)
 FAILS(RFLAGS_VM) { to_v8086(v); secondary(v, SECONDARY_EXEC_UNRESTRICTED_GUEST); v->guest_cr0 = X86_CR0_NE; }
 FAIL(RFLAGS_IF, inject(v, INTR_TYPE_EXT_INTR, 0x20))
@@ -695,6 +695,16 @@ static void events_pass(struct kunit *test)
 	EXPECT_PASS(test, s);
 }
 
+/* RIP need not be canonical: its bit 47 alone may differ from those above. */
+static void rip_beyond_canonical(struct kunit *test)
+{
+	base_state(state);
+	state->v.guest_rip = NONCANONICAL;
+	EXPECT_PASS(test, state);
+	state->v.guest_rip = ~NONCANONICAL;
+	EXPECT_PASS(test, state);
+}
+
 /* An event that is not valid is not looked at. */
 static void invalid_event_ignored(struct kunit *test)
 {
@@ -783,6 +793,7 @@ static struct kunit_case checks_cases[] = {
 	KUNIT_CASE(unusable_segments),
 	KUNIT_CASE(features_pass),
 	KUNIT_CASE(events_pass),
+	KUNIT_CASE(rip_beyond_canonical),
 	KUNIT_CASE(invalid_event_ignored),
 	KUNIT_CASE(dirty_parts_choose),
 	KUNIT_CASE(rare_state_is_asked_for),
