@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -60,8 +61,9 @@ def run(command, what, cwd=None, env=None, log=None):
     started = last = time.monotonic()
     interactive = sys.stderr.isatty()
     with open(log, "w") as f:
+        # A session of its own, so that an interrupted make ends with all the makes below it.
         child = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT,
-                                 env={**os.environ, **(env or {})})
+                                 env={**os.environ, **(env or {})}, start_new_session=True)
         while True:
             try:
                 child.wait(1)
@@ -74,7 +76,7 @@ def run(command, what, cwd=None, env=None, log=None):
                     say(f"{what} ... {now - started:.0f} s")
                     last = now
             except BaseException:
-                child.kill()
+                os.killpg(child.pid, signal.SIGTERM)
                 raise
     if interactive and time.monotonic() - started > 1:
         print("\r\033[K", end="", file=sys.stderr)

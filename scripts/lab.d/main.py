@@ -50,6 +50,7 @@ def parser():
 
     build = commands.add_parser("build-module", help="build droste.ko for a kernel of the lab, print its path")
     build.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
+    build.add_argument("--kunit", action="store_true", help="build droste_kunit.ko, the KUnit tests (debug kernel)")
 
     where = commands.add_parser("path", help="print the path of something in the cache, made if need be")
     where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache"])
@@ -127,7 +128,8 @@ def do_prepare(arguments):
 
 def do_build_module(arguments):
     import module
-    print(module.build(kernels.get(arguments.kernel)))
+    build = module.build_kunit if arguments.kunit else module.build
+    print(build(kernels.get(arguments.kernel)))
 
 
 def do_path(arguments):

@@ -36,19 +36,27 @@ def _sync(source, target):
             os.unlink(os.path.join(target, name))
 
 
-def build(kernel):
-    """Builds the module for a kernel and returns the path of droste.ko; what is up to date stays."""
+def build(kernel, flavour="", module="droste.ko", words=()):
+    """Builds the module for a kernel and returns its path; what is up to date stays.
+
+    What is built with other words on make's command line is another flavour, with a directory of its own.
+    """
     if not os.path.exists(os.path.join(TREE, "kmod", "Kbuild")):
         raise LabError("there is no kmod/Kbuild in this tree; use --hypervisor none or kvm")
     name = hashlib.sha256(TREE.encode()).hexdigest()[:12]
-    directory = cache.path("build", name, kernel.name)
-    with cache.lock(f"build-{name}-{kernel.name}"):
+    directory = cache.path("build", name, kernel.name + flavour)
+    with cache.lock(f"build-{name}-{kernel.name}{flavour}"):
         for source in SOURCES:
             if os.path.isdir(os.path.join(TREE, source)):
                 _sync(os.path.join(TREE, source), os.path.join(directory, source))
         done = subprocess.run(
-            ["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}/kmod", "modules"],
+            ["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}/kmod", *words, "modules"],
             stdin=subprocess.DEVNULL, stdout=sys.stderr)
         if done.returncode:
-            raise LabError(f"droste.ko does not build for kernel {kernel.name} ({kernel.release})")
-    return os.path.join(directory, "kmod", "droste.ko")
+            raise LabError(f"{module} does not build for kernel {kernel.name} ({kernel.release})")
+    return os.path.join(directory, "kmod", module)
+
+
+def build_kunit(kernel):
+    """Builds the KUnit tests for a kernel and returns the path of droste_kunit.ko."""
+    return build(kernel, "-kunit", "droste_kunit.ko", ["DROSTE_KUNIT=1"])
