@@ -354,7 +354,9 @@ static void note_exit(struct vcpu *vcpu)
 {
 	u16 basic = vcpu->exit.basic;
 
-	vcpu->nested.entry_pending = false;
+	/* A VM entry that failed while it loaded guest state did not happen. */
+	if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
+		vcpu->nested.entry_pending = false;
 	vmx_save_vectoring(vcpu);
 	if (likely(basic < NR_EXIT_REASONS)) {
 		vcpu->exits[basic]++;

@@ -114,10 +114,13 @@ static void exit_exception_to_l1(struct vcpu *vcpu)
 	const struct event ev = vcpu->ev.exception;
 	u32 info = ev.vector | ev.type << 8 | INTR_INFO_VALID_MASK;
 
-	/* No error code in real mode (SDM 28.2.2). CR2 and DR6 stay as they are: L1 reads the qualification. */
+	/*
+	 * No error code in real mode (SDM 28.2.2), and none is wider than 16 bits,
+	 * whatever user space queued. CR2 and DR6 stay: L1 reads the qualification.
+	 */
 	if (ev.has_error && (vcpu_cr0(vcpu) & X86_CR0_PE))
 		info |= INTR_INFO_DELIVER_CODE_MASK;
-	nested_vmexit(vcpu, EXIT_REASON_EXCEPTION_NMI, ev.has_payload ? ev.payload : 0, info, ev.error_code);
+	nested_vmexit(vcpu, EXIT_REASON_EXCEPTION_NMI, ev.has_payload ? ev.payload : 0, info, (u16)ev.error_code);
 }
 
 static void exit_nmi(struct vcpu *vcpu)

@@ -223,11 +223,15 @@ int nested_reflect(struct vcpu *vcpu)
 {
 	const struct vmx_exit *e = &vcpu->exit;
 
-	/* VMCS02's guest state is L1's: what the processor refuses of it, it would have refused to L1. */
-	if (unlikely(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
-		nested_entry_failed(vcpu, e->basic, e->qual);
-	else
+	if (likely(!(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
 		exit_to_l1(vcpu, e);
+	} else if (vcpu->nested.entry_pending) {
+		/* VMCS02's guest state is L1's: what the processor refuses of it, it would have refused to L1. */
+		nested_entry_failed(vcpu, e->basic, e->qual);
+	} else {
+		/* L2 was running already: user space gave it state that no processor can be in. */
+		nested_vmexit(vcpu, EXIT_REASON_TRIPLE_FAULT, 0, 0, 0);
+	}
 	return NEXT_ENTER;
 }
 

@@ -163,7 +163,8 @@ static void inject(struct vcpu *vcpu, const struct event *ev)
 	if (ev->has_error && !(vmcs_read(GUEST_CR0) & X86_CR0_PE))
 		info &= ~INTR_INFO_DELIVER_CODE_MASK;
 	if (info & INTR_INFO_DELIVER_CODE_MASK)
-		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, ev->error_code);
+		/* No exception has a wider one, and entry refuses it (SDM 27.2.1.3); user space may have queued any. */
+		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, (u16)ev->error_code);
 	if (is_software(ev->type))
 		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->ilen);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, info);
