@@ -262,6 +262,7 @@ struct l2_regs {
 	u64 rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15;
 };
 extern struct l2_regs l2;
+extern u64 l1_exit_rflags;	/* RFLAGS right after the last exit */
 
 /* Instead of RSP and RIP of this very place, if vmx_host_override is set (for bad ones). */
 extern u64 vmx_host_override, vmx_host_rsp, vmx_host_rip;

@@ -54,6 +54,8 @@ vmx_enter:
 
 	.globl l1_exit
 l1_exit:
+	pushfq
+	popq	l1_exit_rflags(%rip)
 	mov	%rax, l2+0x00(%rip)
 	mov	%rbx, l2+0x08(%rip)
 	mov	%rcx, l2+0x10(%rip)
@@ -82,4 +84,7 @@ l1_exit:
 	.data
 	.balign 8
 l1_rsp:	.quad	0
+	.globl	l1_exit_rflags
+l1_exit_rflags:
+	.quad	0
 	.section .note.GNU-stack, "", @progbits
