@@ -3,6 +3,7 @@
 import os
 
 import chain
+import kunit
 from runner import Step
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -40,5 +41,6 @@ STEPS = [
     *chain.steps("6.1"),
     Step("host", "unit tests that need no kernel", host, ["images-6.12"]),
     Step("build-debug", "droste.ko for the debug kernel", build("debug"), ["setup-debug"]),
+    *kunit.STEPS,
     *chain.steps("debug"),
 ]

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0
+/* droste_kunit.ko: the suites of this directory and the pure files that they test, apart from droste.ko. */
+#include <linux/module.h>
+
+MODULE_DESCRIPTION("KUnit tests of Droste's pure parts");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The KUnit suites of the pure parts, in a module of their own on the debug kernel."""
+import glob
+import os
+import re
+import subprocess
+
+import tap
+from runner import Broken, Step
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LAB = os.path.join(TREE, "scripts", "lab")
+
+# The kernel keeps what each suite printed, apart from its log, which may be cut short.
+COMMAND = "insmod droste_kunit.ko || exit 1; for s in /sys/kernel/debug/kunit/*; do echo \"# --- ${s##*/}\"; cat $s/results; done"
+
+
+def suites():
+    """The names of the suites that the sources define."""
+    names = []
+    for file in sorted(glob.glob(os.path.join(TREE, "kmod/test/*_kunit.c"))):
+        with open(file) as f:
+            for body in re.findall(r"struct kunit_suite \w+ = \{(.*?)\};", f.read(), re.S):
+                names += re.findall(r"\.name\s*=\s*\"([^\"]+)\"", body)
+    return names
+
+
+def run(job):
+    built = subprocess.run([LAB, "build-module", "--kunit", "--kernel", "debug"], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=open(job.log_name, "ab"), text=True)
+    job.check("droste_kunit.ko builds", f"exit status {built.returncode}" if built.returncode else None)
+    if built.returncode:
+        raise Broken("")
+    lines = job.tap([LAB, "exec", "--kernel", "debug", "--hypervisor", "none", "--timeout", "900",
+                     "--file", built.stdout.strip(), "--", COMMAND], 1800, "the suites")
+    seen = {m[1] for m in map(tap.PROGRAM.match, lines) if m}
+    missing = [name for name in suites() if name not in seen]
+    job.check("every suite has run", "missing: " + ", ".join(missing) if missing else None)
+
+
+STEPS = [Step("kunit", "KUnit suites of the pure parts on the debug kernel", run, ["setup-debug"])]
