@@ -257,6 +257,16 @@ static int change_paging(struct vcpu *vcpu, u64 cr0, u64 cr4)
 	return 0;
 }
 
+/* Bits that VMX operation fixes to 1, in an unrestricted L2 but for PE and PG (SDM 3C 24.8, 26.3 on MOV to CR0). */
+static u64 cr0_fixed(struct vcpu *vcpu)
+{
+	u64 fixed = vcpu->nested.caps.cr0_fixed0;
+
+	if (vcpu->in_l2 && (vmcs_read(SECONDARY_VM_EXEC_CONTROL) & SECONDARY_EXEC_UNRESTRICTED_GUEST))
+		fixed &= ~(u64)(X86_CR0_PE | X86_CR0_PG);
+	return fixed;
+}
+
 /**
  * vcpu_set_cr0 - MOV to CR0 by the running level, or its like
  * @vcpu: loaded
@@ -275,8 +285,7 @@ int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0)
 		return -EINVAL;
 	if ((cr0 & X86_CR0_PG) && !(cr0 & X86_CR0_PE))
 		return -EINVAL;
-	/* In VMX operation PE, NE and PG are fixed (SDM 3C 24.8). */
-	if (vcpu->nested.vmxon && !vcpu->in_l2 && (vcpu->nested.caps.cr0_fixed0 & ~cr0))
+	if (vcpu->nested.vmxon && (cr0_fixed(vcpu) & ~cr0))
 		return -EINVAL;
 	if ((old ^ cr0) & X86_CR0_PG) {
 		if (change_paging(vcpu, cr0, cr4))
@@ -329,7 +338,7 @@ int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4)
 
 	if (cr4 & ~vcpu->gcaps.cr4_allowed)
 		return -EINVAL;
-	if (vcpu->nested.vmxon && !vcpu->in_l2 && !(cr4 & X86_CR4_VMXE))
+	if (vcpu->nested.vmxon && !(cr4 & X86_CR4_VMXE))
 		return -EINVAL;
 	if (vcpu_is_long_mode(vcpu)) {
 		if (!(cr4 & X86_CR4_PAE) || ((old ^ cr4) & X86_CR4_LA57))
