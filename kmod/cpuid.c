@@ -9,15 +9,25 @@
 #include "cpuid_table.h"
 
 static struct cpuid_host this_host;	/* constant after cpuid_init() */
+static u64 this_cr4;			/* bits of CR4 that a guest may be given here; likewise */
 
 static void read_host(const struct cpuid_host *host, u32 fn, u32 index, u32 regs[NR_CPUID_REGS])
 {
 	cpuid_count(fn, index, &regs[CPUID_RAX], &regs[CPUID_RBX], &regs[CPUID_RCX], &regs[CPUID_RDX]);
 }
 
-/* Needs vmx_caps_init(). */
-void cpuid_init(void)
+/* What the processor itself refuses in VMX operation is not the guest's to have (SDM 3C A.8). */
+static u64 cr4_of(const struct kvm_cpuid_entry2 *entries, int n)
 {
+	return cpuid_cr4_allowed(entries, n) & host_caps.cr4_fixed1;
+}
+
+/* Needs vmx_caps_init(). */
+int cpuid_init(void)
+{
+	struct kvm_cpuid_entry2 *entries;
+	int n;
+
 	fpu_init();
 	this_host = (struct cpuid_host) {
 		.read = read_host,
@@ -27,6 +37,13 @@ void cpuid_init(void)
 		.invpcid = vmx_features.invpcid,
 		.xsaves = vmx_features.xsaves,
 	};
+	entries = kvcalloc(DROSTE_MAX_CPUID, sizeof(*entries), GFP_KERNEL);
+	if (!entries)
+		return -ENOMEM;
+	n = cpuid_supported(&this_host, entries, DROSTE_MAX_CPUID);
+	this_cr4 = cr4_of(entries, max(n, 0));
+	kvfree(entries);
+	return n < 0 ? n : 0;
 }
 
 long cpuid_get_supported(struct kvm_cpuid2 __user *uarg)
@@ -96,8 +113,8 @@ void cpuid_update_caps(struct vcpu *vcpu)
 
 	*g = (struct guest_caps) {
 		.maxphyaddr = guest_maxphyaddr(vcpu),
-		/* What the processor itself refuses in VMX operation is not the guest's to have (SDM 3C A.8). */
-		.cr4_allowed = cpuid_cr4_allowed(vcpu->cpuid, vcpu->nr_cpuid) & host_caps.cr4_fixed1,
+		/* Before KVM_SET_CPUID2 user space may set up whatever could be. */
+		.cr4_allowed = vcpu->cpuid ? cr4_of(vcpu->cpuid, vcpu->nr_cpuid) : this_cr4,
 		.efer_allowed = cpuid_efer_allowed(vcpu->cpuid, vcpu->nr_cpuid),
 		.xcr0_allowed = guest_xcr0(vcpu),
 		.vmx = has(vcpu, 1, CPUID_RCX, BIT(5)),
@@ -116,19 +133,8 @@ void cpuid_update_caps(struct vcpu *vcpu)
 	};
 	g->xsaves = g->xsave && vmx_features.xsaves &&
 		    cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, 0xd, 1, CPUID_RAX, BIT(3));
-	if (!g->xsave)
+	if (!g->xsave && vcpu->cpuid)
 		g->cr4_allowed &= ~(u64)X86_CR4_OSXSAVE;
-}
-
-/* The vCPU's CPUID becomes @entries, which it owns from now on. Loaded. */
-static void replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
-{
-	kvfree(vcpu->cpuid);
-	vcpu->cpuid = entries;
-	vcpu->nr_cpuid = n;
-	cpuid_update_caps(vcpu);
-	nested_caps_init(vcpu);
-	vcpu_request(vcpu, REQ_CPUID);
 }
 
 /* Without LA57 a guest has 48 bits of linear address, or says nothing of it. */
@@ -138,6 +144,83 @@ static bool acceptable(const struct kvm_cpuid_entry2 *entries, int n)
 	u8 linear = e ? e->eax >> 8 : 0;
 
 	return linear == 0 || linear == 48;
+}
+
+/* Bits and sizes that follow the machine's state (SDM 2A, CPUID). */
+static void run_time_bits(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
+{
+	switch (fn) {
+	case 1:
+		r[CPUID_RCX] &= ~BIT(27);
+		if (vcpu_cr4(vcpu) & X86_CR4_OSXSAVE)
+			r[CPUID_RCX] |= BIT(27);
+		if (!(vcpu->apic_base & MSR_IA32_APICBASE_ENABLE))
+			r[CPUID_RDX] &= ~BIT(9);
+		break;
+	case 7:
+		/* OSPKE: protection keys are not offered. */
+		if (!index)
+			r[CPUID_RCX] &= ~BIT(4);
+		break;
+	case 0xd:
+		if (index == 0)
+			r[CPUID_RBX] = cpuid_xsave_size(vcpu->cpuid, vcpu->nr_cpuid, vcpu->xcr0, false);
+		else if (index == 1 && (r[CPUID_RAX] & (BIT(1) | BIT(3))))
+			r[CPUID_RBX] = cpuid_xsave_size(vcpu->cpuid, vcpu->nr_cpuid, vcpu->xcr0 | vcpu->xss,
+							true);
+		break;
+	}
+}
+
+/* An entry as the guest would read it now. */
+static struct kvm_cpuid_entry2 entry_now(struct vcpu *vcpu, struct kvm_cpuid_entry2 e)
+{
+	u32 r[NR_CPUID_REGS] = { e.eax, e.ebx, e.ecx, e.edx };
+
+	run_time_bits(vcpu, e.function, e.index, r);
+	e.ebx = r[CPUID_RBX];
+	e.ecx = r[CPUID_RCX];
+	e.edx = r[CPUID_RDX];
+	return e;
+}
+
+static bool same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int n)
+{
+	int i;
+
+	if (n != vcpu->nr_cpuid)
+		return false;
+	for (i = 0; i < n; i++) {
+		struct kvm_cpuid_entry2 a = entry_now(vcpu, vcpu->cpuid[i]), b = entry_now(vcpu, entries[i]);
+
+		if (memcmp(&a, &b, sizeof(a)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The vCPU's CPUID becomes @entries, which are its own or freed from now on.
+ * Once the guest ran it only may be set to what it is. Loaded.
+ */
+static long replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
+{
+	long ret = 0;
+
+	if (!acceptable(entries, n))
+		ret = -EINVAL;
+	else if (vcpu->has_run)
+		ret = same(vcpu, entries, n) ? 0 : -EINVAL;
+	else
+		swap(vcpu->cpuid, entries);
+	kvfree(entries);
+	if (ret || vcpu->has_run)
+		return ret;
+	vcpu->nr_cpuid = n;
+	cpuid_update_caps(vcpu);
+	nested_caps_init(vcpu);
+	vcpu_request(vcpu, REQ_CPUID);
+	return 0;
 }
 
 long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg)
@@ -155,12 +238,7 @@ long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg)
 		if (IS_ERR(entries))
 			return PTR_ERR(entries);
 	}
-	if (!acceptable(entries, head.nent)) {
-		kvfree(entries);
-		return -EINVAL;
-	}
-	replace(self, entries, head.nent);
-	return 0;
+	return replace(self, entries, head.nent);
 }
 
 /* The older form without indices: each entry stands for all sub-leaves of its function. */
@@ -191,28 +269,7 @@ long vcpu_set_cpuid(void *self, void *arg, unsigned long uarg)
 				.ecx = old[i].ecx, .edx = old[i].edx };
 		kvfree(old);
 	}
-	if (!acceptable(entries, head.nent)) {
-		kvfree(entries);
-		return -EINVAL;
-	}
-	replace(self, entries, head.nent);
-	return 0;
-}
-
-long vcpu_get_cpuid2(void *self, void *arg, unsigned long uarg)
-{
-	struct kvm_cpuid2 __user *user = (void __user *)uarg;
-	struct vcpu *vcpu = self;
-	struct kvm_cpuid2 head;
-
-	if (copy_from_user(&head, user, sizeof(head)))
-		return -EFAULT;
-	if (head.nent < vcpu->nr_cpuid)
-		return -E2BIG;
-	if (vcpu->nr_cpuid && copy_to_user(user->entries, vcpu->cpuid, vcpu->nr_cpuid * sizeof(*vcpu->cpuid)))
-		return -EFAULT;
-	head.nent = vcpu->nr_cpuid;
-	return copy_to_user(user, &head, sizeof(head)) ? -EFAULT : 0;
+	return replace(self, entries, head.nent);
 }
 
 const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 index)
@@ -220,30 +277,25 @@ const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 in
 	return cpuid_find(vcpu->cpuid, vcpu->nr_cpuid, fn, index);
 }
 
-/* Bits and sizes that follow the machine's state (SDM 2A, CPUID). */
-static void run_time_bits(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
+long vcpu_get_cpuid2(void *self, void *arg, unsigned long uarg)
 {
-	switch (fn) {
-	case 1:
-		r[CPUID_RCX] &= ~BIT(27);
-		if (vcpu_cr4(vcpu) & X86_CR4_OSXSAVE)
-			r[CPUID_RCX] |= BIT(27);
-		if (!(vcpu->apic_base & MSR_IA32_APICBASE_ENABLE))
-			r[CPUID_RDX] &= ~BIT(9);
-		break;
-	case 7:
-		/* OSPKE: protection keys are not offered. */
-		if (!index)
-			r[CPUID_RCX] &= ~BIT(4);
-		break;
-	case 0xd:
-		if (index == 0)
-			r[CPUID_RBX] = cpuid_xsave_size(vcpu->cpuid, vcpu->nr_cpuid, vcpu->xcr0, false);
-		else if (index == 1 && (r[CPUID_RAX] & (BIT(1) | BIT(3))))
-			r[CPUID_RBX] = cpuid_xsave_size(vcpu->cpuid, vcpu->nr_cpuid, vcpu->xcr0 | vcpu->xss,
-							true);
-		break;
+	struct kvm_cpuid2 __user *user = (void __user *)uarg;
+	struct vcpu *vcpu = self;
+	struct kvm_cpuid2 head;
+	int i;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.nent < vcpu->nr_cpuid)
+		return -E2BIG;
+	for (i = 0; i < vcpu->nr_cpuid; i++) {
+		struct kvm_cpuid_entry2 e = entry_now(vcpu, vcpu->cpuid[i]);
+
+		if (copy_to_user(&user->entries[i], &e, sizeof(e)))
+			return -EFAULT;
 	}
+	head.nent = vcpu->nr_cpuid;
+	return copy_to_user(user, &head, sizeof(head)) ? -EFAULT : 0;
 }
 
 /* Topology leaves answer any sub-leaf: its number and the x2APIC ID, whatever the level (SDM 2A, leaf 0BH). */

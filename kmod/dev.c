@@ -126,6 +126,9 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },
+#ifdef KVM_CAP_USER_MEMORY2
+	{ KVM_CAP_USER_MEMORY2, 1 },
+#endif
 };
 
 long dev_check_extension(unsigned long cap)

@@ -59,7 +59,7 @@ void vcpu_destroy(struct vcpu *vcpu);	/* vm->srcu held for reading */
 #define VCPU_MMAP_PAGES	2	/* struct kvm_run, and the data of port I/O */
 
 /* --- cpuid.c --- */
-void cpuid_init(void);
+int cpuid_init(void);
 struct kvm_cpuid2;
 struct kvm_cpuid;
 long cpuid_get_supported(struct kvm_cpuid2 __user *uarg);

@@ -117,7 +117,12 @@ void vcpu_destroy(struct vcpu *vcpu)
 
 static long vcpu_ioctl_run(void *self, void *arg, unsigned long uarg)
 {
-	return uarg ? -EINVAL : vcpu_run(self);
+	struct vcpu *vcpu = self;
+
+	if (uarg)
+		return -EINVAL;
+	vcpu->has_run = true;
+	return vcpu_run(vcpu);
 }
 
 /* KVM_INTERRUPT: user space has its own interrupt controller, and this is INTR with the vector acknowledged. */
@@ -209,7 +214,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	IO_ROW(KVM_SET_MSRS, vcpu_set_msrs, IO_RAW | IO_LOAD | IO_SRCU),
 	IO_ROW(KVM_SET_CPUID, vcpu_set_cpuid, IO_RAW | IO_LOAD),
 	IO_ROW(KVM_SET_CPUID2, vcpu_set_cpuid2, IO_RAW | IO_LOAD),
-	IO_ROW(KVM_GET_CPUID2, vcpu_get_cpuid2, IO_RAW),
+	IO_ROW(KVM_GET_CPUID2, vcpu_get_cpuid2, IO_RAW | IO_LOAD),
 	IO_ROW(KVM_SET_SIGNAL_MASK, vcpu_set_signal_mask, IO_RAW),
 	IO_ROW(KVM_GET_FPU, vcpu_get_fpu, 0),
 	IO_ROW(KVM_SET_FPU, vcpu_set_fpu, 0),

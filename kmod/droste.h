@@ -202,6 +202,7 @@ struct vcpu {
 	/* --- CPUID: what user space set; entries sorted as given --- */
 	struct kvm_cpuid_entry2 *cpuid;
 	int nr_cpuid;
+	bool has_run;			/* KVM_RUN was called: CPUID stays as it is */
 	struct guest_caps gcaps;	/* derived from cpuid by cpuid.c: allowed CR4/EFER/XCR0 bits, maxphyaddr */
 
 	/* --- exits to user space --- */

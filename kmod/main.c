@@ -24,7 +24,9 @@ static int __init droste_init(void)
 	ret = msr_init();
 	if (ret)
 		goto err_shadow;
-	cpuid_init();
+	ret = cpuid_init();
+	if (ret)
+		goto err_shadow;
 	ret = vmx_root_init();
 	if (ret)
 		goto err_shadow;

@@ -136,8 +136,11 @@ static bool sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *s)
 			return false;
 		return !(s->cs.l && s->cs.db);
 	}
-	/* Not in long mode: no 64-bit code and no PCIDs; LMA follows CR0.PG and LME. */
-	return !(s->efer & EFER_LMA) && !s->cs.l && !(s->cr4 & X86_CR4_PCIDE);
+	/*
+	 * Not in long mode: no 64-bit code, and LMA follows CR0.PG and LME. PCIDE
+	 * without long mode is let through, as by KVM: VM entry refuses it then.
+	 */
+	return !(s->efer & EFER_LMA) && !s->cs.l;
 }
 
 /**
