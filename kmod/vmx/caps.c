@@ -40,7 +40,8 @@ static const struct cap_row cap_rows[] = {
 /* IA32_VMX_MISC (SDM 3D A.6) */
 #define MISC_TIMER_RATE		GENMASK_ULL(4, 0)
 #define MISC_SAVE_LMA		BIT_ULL(5)
-#define MISC_ACTIVITY		GENMASK_ULL(8, 6)
+/* HLT and wait-for-SIPI: an L2 that starts in the shutdown state is not offered. */
+#define MISC_ACTIVITY		(BIT_ULL(6) | BIT_ULL(8))
 #define MISC_CR3_TARGETS	(4ULL << 16)
 #define MISC_VMWRITE_ANY	BIT_ULL(29)
 #define MISC_INJECT_ILEN0	BIT_ULL(30)
