@@ -47,7 +47,8 @@ SPLATS = "|".join((
 
 # What makes the boot short and repeatable; the engine adds words of its own.
 COMMAND_LINE = ("console=ttyS2,115200 quiet nokaslr oops=panic softlockup_panic=1 mitigations=off edd=off "
-                "raid=noautodetect cryptomgr.notests 8250.nr_uarts=4 random.trust_cpu=on rcupdate.rcu_expedited=1 "
+                "raid=noautodetect cryptomgr.notests pty.legacy_count=0 8250.nr_uarts=4 random.trust_cpu=on "
+                "rcupdate.rcu_expedited=1 "
                 "rdinit=/init initcall_blacklist=" + ",".join((
                     # Each takes a tenth of a second or more, and nothing in the lab needs what it does.
                     "trace_eval_init", "jent_mod_init", "dev_map_init", "bpf_tcp_ca_kfunc_init",
@@ -191,7 +192,9 @@ class Machine:
             tty.setraw(self.terminal)
             com1 = f"mode=term, dev={os.ttyname(self.terminal)}"
         initrd = make_initrd(self.options, self.kernel)
-        command_line = " ".join((COMMAND_LINE, self.engine.COMMAND_LINE, self.options.append)).strip()
+        # Keeping a stack for each allocation makes the debug kernel's boot two times longer.
+        leaks = "" if self.options.kmemleak else "kmemleak=off"
+        command_line = " ".join((COMMAND_LINE, self.engine.COMMAND_LINE, leaks, self.options.append)).strip()
         command = self.engine.prepare(self, initrd, command_line, com1)
         say(f"{self.engine.describe()}, L0 Linux {self.kernel.release}, hypervisor {self.options.hypervisor}")
         with open(os.path.join(self.directory, "emulator.out"), "wb") as out:
