@@ -5,6 +5,7 @@
 #include <linux/smp.h>
 #include <asm/debugreg.h>
 #include <asm/mmu_context.h>
+#include <asm/nospec-branch.h>
 #include <asm/tlbflush.h>
 #include "droste.h"
 #include "fpu.h"
@@ -12,6 +13,9 @@
 #include "vmx/regs.h"
 
 /* --- being on a CPU --- */
+
+/* Who ran last on a CPU: branch predictions of one guest must not steer another. That CPU, preemption off. */
+static DEFINE_PER_CPU(struct vcpu *, last_vcpu);
 
 /* The vCPU's VMCS becomes current here; preemption is off. */
 static void on_cpu(struct vcpu *vcpu)
@@ -21,6 +25,10 @@ static void on_cpu(struct vcpu *vcpu)
 
 	vmcs_load(vcpu->vmcs);
 	nested_shadow_on_cpu(vcpu);
+	if (this_cpu_read(last_vcpu) != vcpu) {
+		this_cpu_write(last_vcpu, vcpu);
+		indirect_branch_prediction_barrier();
+	}
 	if (moved)
 		vmx_host_sync_cpu(vcpu->vmcs);
 	if (vcpu->cpu != cpu) {
@@ -346,7 +354,9 @@ static void enter_once(struct vcpu *vcpu)
 		vmx_restore_host_dr();
 	vcpu->cr2 = native_read_cr2();
 	vcpu->reg_avail = 0;
-	vcpu->vmcs->launched = true;
+	/* Only an entry that got as far as the guest state launches (SDM 3C 31.3, VMLAUNCH). */
+	if (likely(!vcpu->exit.fail))
+		vcpu->vmcs->launched = true;
 }
 
 /* Count it, and keep what it interrupted. */
@@ -374,8 +384,6 @@ static int vmfail(struct vcpu *vcpu)
 		return -EIO;
 	pr_info_ratelimited("droste: VM entry refused, VM-instruction error %u, %s\n", error,
 			    vcpu->in_l2 ? "L2" : "L1");
-	vcpu->vmcs->launched = false;
-	vmcs_clear(vcpu->vmcs);
 	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	vcpu->run->fail_entry.hardware_entry_failure_reason = error;
 	vcpu->run->fail_entry.cpu = raw_smp_processor_id();

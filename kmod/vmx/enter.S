@@ -39,6 +39,8 @@ SYM_FUNC_START(vmx_enter)
 1:	vmwrite	%rsp, %rax
 	_ASM_EXTABLE(1b, .Lfail)
 .Lrsp_known:
+	/* Nothing of the host's stays in buffers that the guest could sample. */
+	CLEAR_CPU_BUFFERS
 	/* SIL survives until the branch below: flags are not touched by the loads. */
 	test	%sil, %sil
 

@@ -127,6 +127,9 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	}
 	h->loaded = true;
 	vmx_host_sync_vmcs(vcpu);
+	/* The host ran since the guest last did: what it left in the L1 data cache is not for the guest (L1TF). */
+	if (boot_cpu_has_bug(X86_BUG_L1TF) && boot_cpu_has(X86_FEATURE_FLUSH_L1D))
+		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 }
 
 /**

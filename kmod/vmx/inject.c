@@ -328,4 +328,6 @@ void vcpu_skip_instruction(struct vcpu *vcpu)
 		if (flags & X86_EFLAGS_TF)
 			vcpu_single_step_done(vcpu);
 	}
+	if (vcpu->in_l2)
+		nested_insn_done(&vcpu->nested);
 }
