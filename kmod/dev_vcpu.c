@@ -239,6 +239,12 @@ static const struct ioctl_row vcpu_rows[] = {
 
 const struct ioctl_table vcpu_ioctls = { vcpu_rows, ARRAY_SIZE(vcpu_rows) };
 
+/* The handler, for a number without a row the interrupt controller's. */
+static long plain_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigned int cmd, unsigned long uarg)
+{
+	return row ? ioctl_call(row, vcpu, uarg) : irqchip_vcpu_ioctl(vcpu, cmd, uarg);
+}
+
 /* The handler with what its row asks for around it. vcpu->mutex held. */
 static long locked_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigned int cmd, unsigned long uarg)
 {
@@ -248,11 +254,13 @@ static long locked_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigne
 
 	if (flags & IO_LOAD)
 		vcpu_load(vcpu);
-	if (flags & IO_SRCU)
+	if (flags & IO_SRCU) {
 		idx = srcu_read_lock(&vcpu->vm->srcu);
-	ret = row ? ioctl_call(row, vcpu, uarg) : irqchip_vcpu_ioctl(vcpu, cmd, uarg);
-	if (flags & IO_SRCU)
+		ret = plain_ioctl(vcpu, row, cmd, uarg);
 		srcu_read_unlock(&vcpu->vm->srcu, idx);
+	} else {
+		ret = plain_ioctl(vcpu, row, cmd, uarg);
+	}
 	if (flags & IO_LOAD)
 		vcpu_put(vcpu);
 	return ret;

@@ -128,6 +128,7 @@ static void seen(void *unused)
  */
 void vm_request_all(struct vm *vm, enum vcpu_request req)
 {
+	/* Pairs with the release that publishes a vCPU: its pointer is there when it counts. */
 	int i, n = smp_load_acquire(&vm->nr_vcpus);
 
 	for (i = 0; i < n; i++)

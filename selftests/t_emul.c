@@ -28,22 +28,22 @@ struct state {
 
 void run_code(struct state *s, const void *insn);
 asm(".pushsection .text\n"
-    "run_code:\n\t"
-    "push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n\t"
-    "mov %rdi, %r14; mov %rsi, %r15\n\t"
-    "push 64(%r14)\n\t"
-    "mov 0(%r14), %rax; mov 8(%r14), %rcx; mov 16(%r14), %rdx; mov 24(%r14), %rbx\n\t"
-    "mov 32(%r14), %rsi; mov 40(%r14), %rdi; mov 48(%r14), %rbp; mov 56(%r14), %r8\n\t"
-    "popfq\n\t"
-    "call *%r15\n\t"
-    "pushfq\n\t"
-    "mov %rax, 0(%r14); mov %rcx, 8(%r14); mov %rdx, 16(%r14); mov %rbx, 24(%r14)\n\t"
-    "mov %rsi, 32(%r14); mov %rdi, 40(%r14); mov %rbp, 48(%r14); mov %r8, 56(%r14)\n\t"
-    "pop 64(%r14)\n\t"
-    "cld\n\t"
-    "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n\t"
-    "ret\n"
-    ".popsection\n");
+	"run_code:\n\t"
+	"push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n\t"
+	"mov %rdi, %r14; mov %rsi, %r15\n\t"
+	"push 64(%r14)\n\t"
+	"mov 0(%r14), %rax; mov 8(%r14), %rcx; mov 16(%r14), %rdx; mov 24(%r14), %rbx\n\t"
+	"mov 32(%r14), %rsi; mov 40(%r14), %rdi; mov 48(%r14), %rbp; mov 56(%r14), %r8\n\t"
+	"popfq\n\t"
+	"call *%r15\n\t"
+	"pushfq\n\t"
+	"mov %rax, 0(%r14); mov %rcx, 8(%r14); mov %rdx, 16(%r14); mov %rbx, 24(%r14)\n\t"
+	"mov %rsi, 32(%r14); mov %rdi, 40(%r14); mov %rbp, 48(%r14); mov %r8, 56(%r14)\n\t"
+	"pop 64(%r14)\n\t"
+	"cld\n\t"
+	"pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n\t"
+	"ret\n"
+	".popsection\n");
 
 static void put_code(const u8 *insn, u8 n)
 {

@@ -389,10 +389,10 @@ static u64 movss_launch(bool launch)
 
 	/* vmx_enter() is no use here: the MOV must be right before. HOST_RSP and HOST_RIP do not matter: it fails. */
 	if (launch)
-		asm volatile("mov %%ss, %%eax; mov %%eax, %%ss\n" "1: vmlaunch; pushfq; popq %1; xor %0, %0"
+		asm volatile("mov %%ss, %%eax; mov %%eax, %%ss\n1: vmlaunch; pushfq; popq %1; xor %0, %0"
 			     : "=r" (f), "=r" (fl) : : "rax", "memory", "cc");
 	else
-		asm volatile("mov %%ss, %%eax; mov %%eax, %%ss\n" "1: vmresume; pushfq; popq %1; xor %0, %0"
+		asm volatile("mov %%ss, %%eax; mov %%eax, %%ss\n1: vmresume; pushfq; popq %1; xor %0, %0"
 			     : "=r" (f), "=r" (fl) : : "rax", "memory", "cc");
 	return vmx_outcome(f, fl);
 }

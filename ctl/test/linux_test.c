@@ -14,7 +14,7 @@
 #define PAYLOAD_SIZE	8192
 
 static struct guest_mem mem;
-static char dir[] = "/tmp/linux_test.XXXXXX";
+static char dir[sizeof("/tmp/linux_test.XXXXXX")] = "/tmp/linux_test.XXXXXX";
 static char kernel[64], initrd[64];
 
 /* The image that a test then damages. */

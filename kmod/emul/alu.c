@@ -227,9 +227,9 @@ static s64 sign_extend(u64 val, u32 bytes)
 /* CF and OF say whether the upper half is significant; SF, ZF, AF and PF are undefined and stay. */
 void alu_mul(bool is_signed, u64 a, u64 b, u32 bytes, u64 *lo, u64 *hi, u64 *flags)
 {
+	unsigned __int128 wide;
 	u64 mask = emul_size_mask(bytes);
 	u32 bits = 8 * bytes;
-	unsigned __int128 wide;
 	bool big;
 
 	if (is_signed) {

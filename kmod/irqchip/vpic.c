@@ -59,6 +59,7 @@ static void vpic_kick(struct vm *vm)
  * others, as an acknowledged pin's listener may raise it again at once.
  */
 static void vpic_unlock(struct vm *vm, struct vpic *pic, unsigned long flags)
+	__releases(&pic->lock)
 {
 	unsigned long acked = pic->pair.acked;
 	int old = pic->pending, new = pic_pending(&pic->pair);

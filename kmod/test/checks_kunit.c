@@ -760,33 +760,6 @@ static void rare_state_is_asked_for(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, checks_need_rare(&state->c));
 }
 
-static void eptp_values(struct kunit *test)
-{
-	struct vmx_caps caps;
-
-	base_caps(&caps);
-	KUNIT_EXPECT_TRUE(test, check_eptp(&caps, 40, 0x501e));
-	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, 0x5018));	/* uncacheable: not offered */
-	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, 0x5019));	/* write-combining */
-	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, 0x5026));	/* five levels */
-	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, 0x505e));	/* accessed and dirty flags: not offered */
-	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, 0x509e));	/* reserved */
-	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, TOO_HIGH | 0x1e));
-	caps.ept_vpid |= VMX_EPTP_UC_BIT | VMX_EPT_AD_BIT;
-	KUNIT_EXPECT_TRUE(test, check_eptp(&caps, 40, 0x5018));
-	KUNIT_EXPECT_TRUE(test, check_eptp(&caps, 40, 0x505e));
-}
-
-static void canonical_values(struct kunit *test)
-{
-	KUNIT_EXPECT_TRUE(test, check_canonical(0, false));
-	KUNIT_EXPECT_TRUE(test, check_canonical(0x00007fffffffffffULL, false));
-	KUNIT_EXPECT_FALSE(test, check_canonical(0x0000800000000000ULL, false));
-	KUNIT_EXPECT_TRUE(test, check_canonical(0xffff800000000000ULL, false));
-	KUNIT_EXPECT_TRUE(test, check_canonical(0x0000800000000000ULL, true));
-	KUNIT_EXPECT_FALSE(test, check_canonical(0x0100000000000000ULL, true));
-}
-
 static struct kunit_case checks_cases[] = {
 	KUNIT_CASE(each_row_fails),
 	KUNIT_CASE(baselines_pass),
@@ -797,8 +770,6 @@ static struct kunit_case checks_cases[] = {
 	KUNIT_CASE(invalid_event_ignored),
 	KUNIT_CASE(dirty_parts_choose),
 	KUNIT_CASE(rare_state_is_asked_for),
-	KUNIT_CASE(eptp_values),
-	KUNIT_CASE(canonical_values),
 	{}
 };
 

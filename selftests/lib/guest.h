@@ -10,8 +10,8 @@
 void g_call(enum gcall_kind kind, const char *file, int line, const char *text, u64 a, u64 b, u64 c, u64 d);
 void g_sync(u64 stage);
 void g_sync2(u64 stage, u64 val);
-void g_done(void) __attribute__((noreturn));
-void g_skip(const char *why) __attribute__((noreturn));
+__attribute__((noreturn)) void g_done(void);
+__attribute__((noreturn)) void g_skip(const char *why);
 void g_diag(const char *text, u64 a, u64 b);	/* text has one %llx for each */
 u64 g_arg(void);	/* the subtest's argument */
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The values that several VM-entry checks and instructions judge alike: EPT pointers and linear addresses. */
+#include <kunit/test.h>
+#include <asm/vmx.h>
+
+#include "memslot.h"
+#include "vmx/vmx.h"
+#include "nested/checks.h"
+
+static void eptp_values(struct kunit *test)
+{
+	struct vmx_caps caps = { .ept_vpid = VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT };
+
+	KUNIT_EXPECT_TRUE(test, check_eptp(&caps, 40, 0x501e));
+	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, 0x5018));	/* uncacheable: not offered */
+	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, 0x5019));	/* write-combining */
+	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, 0x5026));	/* five levels */
+	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, 0x505e));	/* accessed and dirty flags: not offered */
+	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, 0x509e));	/* reserved */
+	KUNIT_EXPECT_FALSE(test, check_eptp(&caps, 40, BIT_ULL(40) | 0x1e));
+	caps.ept_vpid |= VMX_EPTP_UC_BIT | VMX_EPT_AD_BIT;
+	KUNIT_EXPECT_TRUE(test, check_eptp(&caps, 40, 0x5018));
+	KUNIT_EXPECT_TRUE(test, check_eptp(&caps, 40, 0x505e));
+}
+
+static void canonical_values(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, check_canonical(0, false));
+	KUNIT_EXPECT_TRUE(test, check_canonical(0x00007fffffffffffULL, false));
+	KUNIT_EXPECT_FALSE(test, check_canonical(0x0000800000000000ULL, false));
+	KUNIT_EXPECT_TRUE(test, check_canonical(0xffff800000000000ULL, false));
+	KUNIT_EXPECT_TRUE(test, check_canonical(0x0000800000000000ULL, true));
+	KUNIT_EXPECT_FALSE(test, check_canonical(0x0100000000000000ULL, true));
+}
+
+static struct kunit_case values_cases[] = {
+	KUNIT_CASE(eptp_values),
+	KUNIT_CASE(canonical_values),
+	{}
+};
+
+static struct kunit_suite values_suite = {
+	.name = "droste-values",
+	.test_cases = values_cases,
+};
+kunit_test_suites(&values_suite);
