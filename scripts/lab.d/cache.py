@@ -2,6 +2,7 @@
 """Where the lab keeps what it downloads and builds, and how it says what it is doing."""
 import contextlib
 import fcntl
+import glob
 import os
 import shutil
 import signal
@@ -44,8 +45,10 @@ def lock(name):
 @contextlib.contextmanager
 def making(directory):
     """Gives a scratch directory that takes the place of `directory` once it is complete."""
+    # The caller holds the lock for this directory, so any other scratch directory is one that was left behind.
+    for stale in glob.glob(f"{glob.escape(directory)}.new-*"):
+        shutil.rmtree(stale, ignore_errors=True)
     scratch = f"{directory}.new-{os.getpid()}"
-    shutil.rmtree(scratch, ignore_errors=True)
     os.makedirs(scratch)
     try:
         yield scratch
@@ -82,8 +85,10 @@ def run(command, what, cwd=None, env=None, log=None):
         print("\r\033[K", end="", file=sys.stderr)
     if child.returncode:
         with open(log, errors="replace") as f:
-            tail = f.readlines()[-25:]
-        raise LabError(f"{what} failed (whole log: {log}):\n" + "".join(tail))
+            lines = f.readlines()
+        # With several jobs at work, the error is seldom at the end.
+        errors = [line for line in lines[:-10] if "error:" in line or "Error " in line][:10]
+        raise LabError(f"{what} failed (whole log: {log}):\n" + "".join(errors + lines[-10:]))
 
 
 def output(command, what):

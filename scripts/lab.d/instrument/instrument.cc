@@ -11,6 +11,7 @@
 
 #include "bochs.h"
 #include "cpu/cpu.h"
+#include "cpu/decoder/ia_opcodes.h"
 
 namespace {
 
