@@ -66,6 +66,15 @@ static MSR_SET(set_uret)
 	return 0;
 }
 
+static MSR_SET(set_uret32)
+{
+	/* Bits 63:32 are reserved (SDM 4, table 2-2): the processor itself would fault, in the host. */
+	if (data >> 32)
+		return -EINVAL;
+	vmx_uret_set(vcpu, row->arg, data);
+	return 0;
+}
+
 static MSR_SET(set_uret_canonical)
 {
 	if (!msr_canonical(data))
@@ -85,10 +94,9 @@ static MSR_GET(get_tsc_aux)
 
 static MSR_SET(set_tsc_aux)
 {
-	/* Bits 63:32 are reserved (SDM 4, table 2-2). */
-	if ((!host && !vcpu->gcaps.rdtscp) || data >> 32)
+	if (!host && !vcpu->gcaps.rdtscp)
 		return -EINVAL;
-	return set_uret(vcpu, row, msr, data, host);
+	return set_uret32(vcpu, row, msr, data, host);
 }
 
 static MSR_GET(get_apic_base)

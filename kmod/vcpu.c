@@ -355,9 +355,6 @@ static void enter_once(struct vcpu *vcpu)
 		vmx_restore_host_dr();
 	vcpu->cr2 = native_read_cr2();
 	vcpu->reg_avail = 0;
-	/* Only an entry that got as far as the guest state launches (SDM 3C 31.3, VMLAUNCH). */
-	if (likely(!vcpu->exit.fail))
-		vcpu->vmcs->launched = true;
 }
 
 /* Count it, and keep what it interrupted. */
@@ -424,6 +421,9 @@ static int enter(struct vcpu *vcpu, bool *entered)
 	enter_once(vcpu);
 	if (likely(!vcpu->exit.fail)) {
 		vmx_snapshot_exit(vcpu);
+		/* An entry that failed on the guest's state launched nothing (SDM 3C 31.3, VMLAUNCH). */
+		if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
+			vcpu->vmcs->launched = true;
 		pass_to_host(vcpu);
 	}
 	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
