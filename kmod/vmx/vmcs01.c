@@ -97,6 +97,8 @@ void vmx_update_msr_bitmap(struct vcpu *vcpu)
 	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
 		msr_pass(vcpu->msr_bitmap01, passthrough_msrs[i], true, true);
 	msr_pass(vcpu->msr_bitmap01, MSR_IA32_TSC, true, false);	/* the offset applies to RDMSR too */
+	/* Entries load the guest's value (SDM 3C 27.3.2.1). KVM as L1 reads it at every exit of its guest. */
+	msr_pass(vcpu->msr_bitmap01, MSR_IA32_DEBUGCTLMSR, true, false);
 	nested_remerge_bitmaps(vcpu);
 }
 
