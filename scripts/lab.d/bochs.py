@@ -89,6 +89,9 @@ CHANGES = (
      "get_leaf(leaf, 1, 1, 100000000, 0);"),
     ("cpu/cpudb/intel/corei7_skylake-x.cc", "get_leaf(leaf, 0x00000dac, 0x00000fa0, 0x00000064, 0x00000000);",
      "get_leaf(leaf, 100, 100, 100, 0);"),
+    # An interrupt that L0 had masked when it entered a guest must end that guest, although IF is clear in both (SDM 3C 26.2).
+    ("cpu/vmx.cc", "BX_CPU_THIS_PTR in_vmx_guest = true;",
+     "BX_CPU_THIS_PTR in_vmx_guest = true; handleInterruptMaskChange();"),
     # KVM reads IA32_DEBUGCTL, which the emulator does not have, around every VM entry: no line in the log for that.
     ("cpu/msr.cc", 'BX_ERROR(("RDMSR: Unknown register', 'BX_DEBUG(("RDMSR: Unknown register'),
 )
