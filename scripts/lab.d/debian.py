@@ -9,7 +9,7 @@ from cache import LabError, output, path, run, say
 
 # What the lab runs or builds with; each is a Debian 12 package.
 PACKAGES = """build-essential bc bison bochsbios busybox-static cpio flex kmod libelf-dev libssl-dev
-    python3 rsync sparse vgabios xz-utils""".split()
+    pahole python3 rsync sparse vgabios xz-utils""".split()
 
 _updated = False
 
