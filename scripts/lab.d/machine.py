@@ -31,8 +31,8 @@ STATUS_TRIPLE_FAULT = 123  # L0's processor shut down
 STATUS_TIMEOUT = 124       # the command ran for longer than --timeout
 STATUS_HUNG = 125          # the machine stands still, or ended by itself
 
-BOOT_LIMIT = 240           # seconds until L0 must have said READY
-SILENCE_LIMIT = 120        # seconds without a heartbeat after which L0 stands still
+BOOT_LIMIT = 420           # seconds until L0 must have said READY
+SILENCE_LIMIT = 180        # seconds without a heartbeat after which L0 stands still
 PANIC_GRACE = 2            # seconds for the rest of a panic's report to come out
 ESCAPE = b"\x1d"           # Ctrl-] leaves an interactive machine
 LOGS_KEPT = 100           # kernel logs in the cache
