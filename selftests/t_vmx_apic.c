@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/* TPR shadow, CR8, TPR threshold, the APIC-access page; L2 without any of them must not reach the host's CR8. */
+#include "vm.h"
+#include "vmx.h"
+
+#define CODE(name, text) \
+extern char name[]; \
+asm(".pushsection .text\n.globl " #name "\n" #name ":\n" text "\n\tvmcall\n.popsection\n")
+
+CODE(c_cr8w, "mov %rbx, %cr8");
+CODE(c_cr8r, "mov %cr8, %rax");
+CODE(c_read, "mov (%rbx), %eax");
+CODE(c_write, "mov %eax, (%rbx)");
+
+static u64 step(char *code, u64 rbx)
+{
+	vmwrite(F_RIP, (u64)code);
+	l2.rbx = rbx;
+	return vmx_run();
+}
+
+static void guest_cr8(void)
+{
+	vmcs_new((void (*)(void))(u64)c_cr8r);
+	/* Neither exits nor a shadow: L2's CR8 is L1's. */
+	write_cr8(3);
+	if (vmread(F_PROC) & (PROC_CR8_LOAD | PROC_CR8_STORE))
+		g_skip("CR8 exits cannot be off");
+	G_EQ(step(c_cr8r, 0), R_VMCALL, "MOV from CR8");
+	G_EQ(l2.rax, 3, "L2 reads L1's");
+	G_EQ(step(c_cr8w, 9), R_VMCALL, "MOV to CR8");
+	G_EQ(read_cr8(), 9, "L2 wrote L1's");
+	write_cr8(0);
+	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_GP));
+	G_EQ(step(c_cr8w, 16), R_EXCEPTION, "MOV to CR8, reserved bits");
+	G_EQ(vmread(F_INTR_INFO), 0x80000b0d, "#GP(0)");
+}
+
+static void guest_shadow(void)
+{
+	volatile u32 *vapic = g_page();
+	u64 i;
+
+	vmcs_new((void (*)(void))(u64)c_cr8r);
+	need(F_PROC, PROC_TPR_SHADOW, "no TPR shadow");
+	vmwrite(F_VIRTUAL_APIC, (u64)vapic);
+	vmwrite(F_TPR_THRESHOLD, 0);
+	write_cr8(2);
+	vapic[0x20] = 0x70;
+	G_EQ(step(c_cr8r, 0), R_VMCALL, "MOV from CR8");
+	G_EQ(l2.rax, 7, "it reads VTPR");
+	for (i = 0; i < 16; i++) {
+		G_EQ(step(c_cr8w, i), R_VMCALL, "MOV to CR8");
+		G_EQ(vapic[0x20], i << 4, "it writes VTPR");
+	}
+	G_EQ(read_cr8(), 2, "L1's CR8 stays");
+	vmwrite(F_TPR_THRESHOLD, 5);
+	vapic[0x20] = 0x80;
+	G_EQ(step(c_cr8w, 5), R_VMCALL, "at the threshold");
+	G_EQ(step(c_cr8w, 4), R_TPR, "below the threshold");
+	G_EQ(vmread(F_RIP), (u64)c_cr8w + 4, "a trap: RIP is after the instruction");
+	G_EQ(vapic[0x20], 0x40, "VTPR is written");
+	vmwrite(F_TPR_THRESHOLD, 0);
+	vmset(F_PROC, PROC_CR8_STORE);
+	G_EQ(step(c_cr8r, 0), R_CR, "CR8-store exiting is stronger");
+	write_cr8(0);
+}
+
+static void guest_access_page(void)
+{
+	volatile u32 *vapic = g_page();
+	u64 access = (u64)g_page(), eptp;
+
+	vmcs_new((void (*)(void))(u64)c_read);
+	need_secondary(SEC_APIC_ACCESS, "no APIC-access page");
+	vmwrite(F_APIC_ACCESS, access);
+	eptp = ept_caps() ? ept_new() : 0;
+	if (eptp) {
+		ept_use(eptp);
+		G_EQ(*ept_entry(eptp, access, 1) & EPT_RWX, EPT_RWX, "4 KiB entry");
+	}
+	G_EQ(step(c_read, access + 0x30), R_APIC_ACCESS, "read");
+	G_EQ(vmread(F_QUAL) & 0xffff, 0x30, "qualification: read at 0x30");
+	G_EQ(vmread(F_RIP), (u64)c_read, "RIP");
+	G_EQ(step(c_write, access + 0xb0), R_APIC_ACCESS, "write");
+	G_EQ(vmread(F_QUAL) & 0xffff, 0x10b0, "qualification: write at 0xb0");
+	/* Fetches are left out: Bochs panics on them. */
+	if (!ctl_has(F_PROC, PROC_TPR_SHADOW))
+		return;
+	/* With a TPR shadow, offset 0x80 is VTPR. */
+	vmset(F_PROC, PROC_TPR_SHADOW);
+	vmwrite(F_VIRTUAL_APIC, (u64)vapic);
+	vmwrite(F_TPR_THRESHOLD, 0);
+	vapic[0x20] = 0x90;
+	G_EQ(step(c_read, access + 0x80), R_VMCALL, "read of VTPR");
+	G_EQ((u32)l2.rax, 0x90, "its value");
+	l2.rax = 0x60;
+	G_EQ(step(c_write, access + 0x80), R_VMCALL, "write of VTPR");
+	G_EQ(vapic[0x20], 0x60, "its value");
+	G_EQ(step(c_read, access + 0x20), R_APIC_ACCESS, "another register");
+}
+
+/* Pages L1 has no memory for: L0 lives, L2 may run or not. */
+static void guest_holes(void)
+{
+	u64 ret;
+
+	vmcs_new((void (*)(void))(u64)c_cr8r);
+	need(F_PROC, PROC_TPR_SHADOW, "no TPR shadow");
+	vmwrite(F_TPR_THRESHOLD, 0);
+	vmwrite(F_VIRTUAL_APIC, MMIO_HOLE);
+	ret = vmx_try_enter(true);
+	G_OK(ret == VM_OK || ret == VM_FAIL(E_BAD_CONTROLS), "virtual-APIC page outside memory");
+	vmcs_new((void (*)(void))(u64)c_cr8r);
+	need_secondary(SEC_APIC_ACCESS, "no APIC-access page");
+	vmwrite(F_APIC_ACCESS, MMIO_HOLE);
+	G_EQ(vmx_try_enter(true), VM_OK, "APIC-access page outside memory");
+}
+
+#define V .flags = KSFT_VMX
+static const struct ksft_test tests[] = {
+	{ "CR8 without exits and without a shadow", .guest = guest_cr8, .flags = KSFT_VMX | KSFT_IRQCHIP },
+	{ "TPR shadow and threshold", .guest = guest_shadow, .flags = KSFT_VMX | KSFT_IRQCHIP },
+	{ "APIC-access page", .guest = guest_access_page, V },
+	{ "pages outside memory", .guest = guest_holes, V },
+};
+KSFT_MAIN(tests)

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: GPL-2.0
+/* L1's own EPT: violations and their qualifications, misconfigurations, accessed and dirty bits, INVEPT; VPIDs. */
+#include "vm.h"
+#include "vmx.h"
+
+#define CODE(name, text) \
+extern char name[]; \
+asm(".pushsection .text\n.globl " #name "\n" #name ":\n" text "\n\tvmcall\n.popsection\n")
+
+CODE(c_read, "mov (%rbx), %rax");
+CODE(c_write, "mov %rax, (%rbx)");
+CODE(c_rmw, "lock addq $1, (%rbx)");
+CODE(c_call, "call *%rbx");
+CODE(c_end, "nop");
+
+static u64 eptp, page, target;
+
+static u64 step(char *code)
+{
+	vmwrite(F_RIP, (u64)code);
+	vmwrite(F_RSP, target);
+	l2.rbx = page;
+	return vmx_run();
+}
+
+/* A VMCS with EPT, and a page whose EPT entry is 4 KiB. */
+static u64 *setup(void)
+{
+	vmcs_new((void (*)(void))(u64)c_end);
+	eptp = ept_new();
+	ept_use(eptp);
+	page = (u64)g_page();
+	target = (u64)g_stack();
+	*(u8 *)page = 0xc3;	/* RET */
+	return ept_entry(eptp, page, 1);
+}
+
+static void set(u64 *pte, u64 val)
+{
+	*pte = val;
+	invept_all();
+}
+
+static void guest_identity(void)
+{
+	u64 i;
+
+	setup();
+	for (i = 0; i < 10; i++) {
+		G_EQ(step(c_read), R_VMCALL, "read");
+		G_EQ(l2.rax & 0xff, 0xc3, "what is read");
+		G_EQ(step(c_write), R_VMCALL, "write");
+		G_EQ(step(c_call), R_VMCALL, "fetch");
+	}
+}
+
+/* Exit qualification of EPT violations: SDM 3C table 28-7. */
+static void guest_violations(void)
+{
+	static const struct {
+		u64 perm;
+		u8 read_exits, write_exits, fetch_exits;
+	} t[] = {
+		{ 0, 1, 1, 1 },
+		{ EPT_R, 0, 1, 1 },
+		{ EPT_R | EPT_W, 0, 0, 1 },
+		{ EPT_R | EPT_X, 0, 1, 0 },
+		{ EPT_RWX, 0, 0, 0 },
+		{ EPT_X, 1, 1, 0 },
+	};
+	u64 i, *pte = setup(), q;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		if (t[i].perm == EPT_X && !(ept_caps() & 1))
+			continue;
+		set(pte, page | EPT_MT_WB | t[i].perm);
+		if (!t[i].perm)
+			set(pte, 0);
+		G_EQN(step(c_read), t[i].read_exits ? R_EPT_VIOLATION : R_VMCALL, "read", i);
+		if (t[i].read_exits) {
+			q = vmread(F_QUAL);
+			G_EQN(q & 0x1bf, 1 | t[i].perm << 3 | 0x180, "qualification of a read", i);
+			G_EQN(vmread(F_GUEST_PHYSICAL), page, "guest-physical address", i);
+			G_EQN(vmread(F_LINEAR), page, "linear address", i);
+			G_EQN(vmread(F_RIP), (u64)c_read, "RIP", i);
+		}
+		G_EQN(step(c_write), t[i].write_exits ? R_EPT_VIOLATION : R_VMCALL, "write", i);
+		if (t[i].write_exits) {
+			q = vmread(F_QUAL);
+			G_EQN(q & 0x1be, 2 | t[i].perm << 3 | 0x180, "qualification of a write", i);
+		}
+		G_EQN(step(c_call), t[i].fetch_exits ? R_EPT_VIOLATION : R_VMCALL, "fetch", i);
+		if (t[i].fetch_exits) {
+			q = vmread(F_QUAL);
+			G_EQN(q & 0x1bf, 4 | t[i].perm << 3 | 0x180, "qualification of a fetch", i);
+			G_EQN(vmread(F_GUEST_PHYSICAL), page, "guest-physical address", i);
+		}
+	}
+	set(pte, page | EPT_MT_WB | EPT_RWX);
+	G_EQ(step(c_write), R_VMCALL, "mended");
+}
+
+/* Permissions are those of all levels together. */
+static void guest_levels(void)
+{
+	u64 *pte = setup(), *pde = ept_entry(eptp, page, 2), *pdpte = ept_entry(eptp, page, 3), q;
+
+	G_OK(pte, "4 KiB entry");
+	set(pde, *pde & ~EPT_W);
+	G_EQ(step(c_write), R_EPT_VIOLATION, "not writable at level 2");
+	q = vmread(F_QUAL);
+	G_EQ(q & 0x3a, 2 | 0x28, "qualification: readable, not writable");
+	G_EQ(step(c_read), R_VMCALL, "readable");
+	set(pde, *pde | EPT_W);
+	G_EQ(step(c_write), R_VMCALL, "writable");
+	(void)pdpte;
+}
+
+/* An access of L2's paging structures has bit 8 clear and bit 7 set; the address is the structure's. */
+static void guest_walk(void)
+{
+	u64 pt = (u64)g_pte(0x7f000000) & ~0xffful, *pte, q;
+
+	setup();
+	*g_pte(0x7f000000) = page | 7;
+	page = 0x7f000000;
+	pte = ept_entry(eptp, pt, 1);
+	set(pte, 0);
+	G_EQ(step(c_read), R_EPT_VIOLATION, "page table not mapped");
+	q = vmread(F_QUAL);
+	G_EQ(q & 0x180, 0x80, "qualification: linear address valid, access of the walk");
+	G_EQ(vmread(F_GUEST_PHYSICAL), pt + (0x7f000000ul >> 12 & 511) * 8, "address of the entry");
+	G_EQ(vmread(F_LINEAR), 0x7f000000, "linear address");
+	if (ept_caps() & BIT(21)) {
+		/* With accessed and dirty bits on, the walk's accesses count as writes (SDM 3C 29.3.3.2). */
+		vmwrite(F_EPTP, eptp | BIT(6));
+		set(pte, pt | EPT_MT_WB | EPT_R | EPT_X);
+		G_EQ(step(c_read), R_EPT_VIOLATION, "page table not writable");
+		G_EQ(vmread(F_QUAL) & 0x182, 0x82, "a write of the walk");
+	}
+	set(pte, pt | EPT_MT_WB | EPT_RWX);
+	G_EQ(step(c_write), R_VMCALL, "mended");
+}
+
+static void guest_misconfig(void)
+{
+	static const u64 bad[] = {
+		EPT_W | EPT_MT_WB, EPT_W | EPT_X | EPT_MT_WB,
+		EPT_RWX | 2ul << 3, EPT_RWX | 3ul << 3, EPT_RWX | 7ul << 3,
+		EPT_RWX | EPT_MT_WB | 1ul << 51,
+	};
+	u64 i, *pte = setup(), phys = CPUID_REG(0x80000008, 0, a) & 0xff, *pde;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (bad[i] >> 51 && phys >= 52)
+			continue;
+		set(pte, page | bad[i]);
+		G_EQN(step(c_read), R_EPT_MISCONFIG, "misconfiguration", i);
+		G_EQN(vmread(F_GUEST_PHYSICAL), page, "guest-physical address", i);
+	}
+	if (!(ept_caps() & 1)) {
+		set(pte, page | EPT_X | EPT_MT_WB);
+		G_EQ(step(c_read), R_EPT_MISCONFIG, "execute-only that is not offered");
+	}
+	set(pte, page | EPT_RWX | EPT_MT_WB);
+	G_EQ(step(c_read), R_VMCALL, "mended");
+	/* Reserved bits of upper levels. */
+	pde = ept_entry(eptp, page, 2);
+	set(pde, *pde | 1 << 3);
+	G_EQ(step(c_read), R_EPT_MISCONFIG, "reserved bit 3 at level 2");
+	set(pde, *pde & ~8ul);
+	pde = ept_entry(eptp, page, 4);
+	set(pde, *pde | EPT_LEAF);
+	G_EQ(step(c_read), R_EPT_MISCONFIG, "reserved bit 7 at level 4");
+	set(pde, *pde & ~EPT_LEAF);
+	G_EQ(step(c_read), R_VMCALL, "mended");
+	/* A large page with address bits inside the page. */
+	pde = ept_entry(eptp, 0x40000000 - 0x200000, 2);
+	*pde |= 1 << 12;
+	page = 0x40000000 - 0x200000;
+	G_EQ(step(c_read), R_EPT_MISCONFIG, "misaligned 2 MiB page");
+}
+
+static void guest_dirty(void)
+{
+	u64 *pte = setup(), *pde = ept_entry(eptp, page, 2);
+
+	if (!(ept_caps() & BIT(21)))
+		g_skip("no accessed and dirty bits");
+	vmwrite(F_EPTP, eptp | BIT(6));
+	*pte &= ~(EPT_A | EPT_D);
+	*pde &= ~EPT_A;
+	invept_all();
+	G_EQ(step(c_end), R_VMCALL, "nothing touched");
+	G_EQ(*pte & (EPT_A | EPT_D), 0, "not accessed");
+	G_EQ(step(c_read), R_VMCALL, "read");
+	G_EQ(*pte & (EPT_A | EPT_D), EPT_A, "accessed");
+	G_EQ(*pde & EPT_A, EPT_A, "accessed at level 2");
+	G_EQ(step(c_write), R_VMCALL, "write");
+	G_EQ(*pte & (EPT_A | EPT_D), EPT_A | EPT_D, "dirty");
+	*pte &= ~EPT_D;
+	invept_all();
+	G_EQ(step(c_read), R_VMCALL, "read");
+	G_EQ(*pte & EPT_D, 0, "clean");
+	G_EQ(step(c_rmw), R_VMCALL, "locked add");
+	G_EQ(*pte & EPT_D, EPT_D, "dirty");
+	/* Off: the bits are ignored and not set. */
+	vmwrite(F_EPTP, eptp);
+	*pte &= ~(EPT_A | EPT_D);
+	invept_all();
+	G_EQ(step(c_write), R_VMCALL, "write");
+	G_EQ(*pte & (EPT_A | EPT_D), 0, "bits that are off");
+}
+
+/* Changed entries take effect after INVEPT; one that gives more rights needs none after a violation. */
+static void guest_invept(void)
+{
+	u64 *pte = setup(), other = (u64)g_page(), type;
+
+	*(u64 *)other = 0x1234;
+	for (type = 1; type <= 2; type++) {
+		if (!(ept_caps() & BIT(24 + type)))
+			continue;
+		*pte = page | EPT_RWX | EPT_MT_WB;
+		invept(type, (struct inv_desc) { eptp, 0 });
+		G_EQ(step(c_read), R_VMCALL, "read");
+		G_EQ(l2.rax & 0xff, 0xc3, "first page");
+		*pte = other | EPT_RWX | EPT_MT_WB;
+		invept(type, (struct inv_desc) { eptp, 0 });
+		G_EQ(step(c_read), R_VMCALL, "read");
+		G_EQ(l2.rax, 0x1234, "other page after INVEPT");
+		*pte = 0;
+		invept(type, (struct inv_desc) { eptp, 0 });
+		G_EQ(step(c_read), R_EPT_VIOLATION, "no page after INVEPT");
+		*pte = page | EPT_R | EPT_MT_WB;
+		G_EQ(step(c_read), R_VMCALL, "a violation leaves nothing stale");
+		G_EQ(step(c_write), R_EPT_VIOLATION, "write");
+		*pte = page | EPT_RWX | EPT_MT_WB;
+		G_EQ(step(c_write), R_VMCALL, "more rights without INVEPT");
+	}
+}
+
+/* Two hierarchies, switched by EPTP. */
+static void guest_two(void)
+{
+	u64 *a = setup(), b_eptp = ept_new(), other = (u64)g_page(), i;
+	u64 *b = ept_entry(b_eptp, page, 1);
+
+	*(u64 *)page = 1;
+	*(u64 *)other = 2;
+	*b = other | EPT_RWX | EPT_MT_WB;
+	G_OK(a, "entry");
+	for (i = 0; i < 50; i++) {
+		vmwrite(F_EPTP, i & 1 ? b_eptp : eptp);
+		G_EQ(step(c_read), R_VMCALL, "read");
+		G_EQ(l2.rax, i & 1 ? 2 : 1, "which page");
+	}
+	for (i = 0; i < 20; i++) {
+		/* More hierarchies than anyone keeps. */
+		u64 e = ept_new();
+
+		*ept_entry(e, page, 1) = (i & 1 ? other : page) | EPT_RWX | EPT_MT_WB;
+		vmwrite(F_EPTP, e);
+		G_EQ(step(c_read), R_VMCALL, "read");
+		G_EQ(l2.rax, i & 1 ? 2 : 1, "which page");
+	}
+}
+
+/* EPT12 that maps what L1 does not have is MMIO for user space, or an exit of L0; never host memory. */
+static void guest_hole(void)
+{
+	u64 *pte = setup();
+
+	set(pte, MMIO_HOLE | EPT_RWX | EPT_MT_WB);
+	G_EQ(step(c_read), R_VMCALL, "read of a hole");
+	G_EQ(l2.rax, 0x1122334455667788ul, "what user space answers");
+	l2.rax = 0x42;
+	G_EQ(step(c_write), R_VMCALL, "write of a hole");
+	set(pte, page | EPT_RWX | EPT_MT_WB);
+	G_EQ(step(c_read), R_VMCALL, "mended");
+	G_EQ(l2.rax & 0xff, 0xc3, "memory");
+}
+
+static void host_hole(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 reads = 0, writes = 0;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	vcpu = vcpu_create(&vm, 0, guest_hole);
+	while (vcpu_run_to_call(vcpu, NULL) == GCALL_NONE) {
+		struct kvm_run *run = vcpu->run;
+
+		if (run->exit_reason != KVM_EXIT_MMIO || run->mmio.phys_addr != MMIO_HOLE || run->mmio.len != 8) {
+			describe_exit(vcpu);
+			ksft_abort(__FILE__, __LINE__, "unexpected exit");
+		}
+		if (run->mmio.is_write) {
+			EQ(*(u64 *)run->mmio.data, 0x42, "data");
+			writes++;
+		} else {
+			*(u64 *)run->mmio.data = 0x1122334455667788ul;
+			reads++;
+		}
+	}
+	EQ(reads, 1, "reads");
+	EQ(writes, 1, "writes");
+}
+
+/* Tables of EPT12 outside memory, and a table that is its own child. */
+static void guest_hostile(void)
+{
+	u64 *pml4, *pte = setup(), ret;
+
+	if ((CPUID_REG(0x80000008, 0, a) & 0xff) < 40)
+		g_skip("not enough physical-address bits");
+	pml4 = ept_entry(eptp, 0, 4);
+	G_OK(pte, "entry");
+	*g_pte(0x7f000000) = 1ul << 39 | 7;
+	page = 0x7f000000;
+	pml4[1] = MMIO_HOLE | EPT_RWX;
+	invept_all();
+	ret = step(c_read);
+	G_OK(ret == R_EPT_MISCONFIG || ret == R_EPT_VIOLATION, "a table outside memory");
+	pml4[1] = (eptp & ~0xffful) | EPT_RWX;
+	invept_all();
+	ret = step(c_read);
+	G_OK(ret == R_EPT_MISCONFIG || ret == R_EPT_VIOLATION || ret == R_VMCALL, "a table that is its own child");
+	/* The root itself. */
+	vmwrite(F_EPTP, MMIO_HOLE | 3 << 3 | 6);
+	ret = vmx_try_enter(false);
+	G_EQ(ret, VM_OK, "EPTP outside memory");
+	ret = vmread(F_REASON);
+	G_OK(ret == R_EPT_MISCONFIG || ret == R_EPT_VIOLATION || ret == R_TRIPLE_FAULT, "exit");
+}
+
+/* --- VPID --- */
+
+static void guest_vpid(void)
+{
+	u64 *pte, other, i, v;
+
+	vmcs_new((void (*)(void))(u64)c_end);
+	need_secondary(SEC_VPID, "no VPID");
+	page = 0x7f000000;
+	target = (u64)g_stack();
+	other = (u64)g_page();
+	*(u64 *)other = 0x99;
+	v = (u64)g_page();
+	*(u64 *)v = 0x11;
+	pte = g_pte(page);
+	for (i = 0; i < 40; i++) {
+		u64 type = i % 4;
+
+		if (!(rdmsr(MSR_VMX_EPT) & 1ul << (40 + type)))
+			continue;
+		vmwrite(F_VPID, 1 + i % 3);
+		*pte = (i & 1 ? other : v) | 7;
+		G_EQ(invvpid(type, (struct inv_desc) { 1 + i % 3, page }), VM_OK, "INVVPID");
+		G_EQ(step(c_read), R_VMCALL, "read");
+		G_EQN(l2.rax, i & 1 ? 0x99 : 0x11, "what L2 sees after INVVPID of type", type);
+	}
+	/* Without VPID every entry and exit flushes. */
+	vmclr(F_PROC2, SEC_VPID);
+	for (i = 0; i < 6; i++) {
+		*pte = (i & 1 ? other : v) | 7;
+		G_EQ(step(c_read), R_VMCALL, "read");
+		G_EQ(l2.rax, i & 1 ? 0x99 : 0x11, "what L2 sees without VPID");
+	}
+	/* A VPID used again after VMXOFF and VMXON: L1 must flush, INVVPID must work. */
+	vmset(F_PROC2, SEC_VPID);
+	vmwrite(F_VPID, 1);
+	*pte = other | 7;
+	invvpid(2, (struct inv_desc) { 0, 0 });
+	G_EQ(step(c_read), R_VMCALL, "read");
+	G_EQ(vmxoff(), VM_OK, "VMXOFF");
+	G_EQ(vmxon(vmx_region_on), VM_OK, "VMXON");
+	*pte = v | 7;
+	vmcs_new((void (*)(void))(u64)c_end);
+	need_secondary(SEC_VPID, "no VPID");
+	vmwrite(F_VPID, 1);
+	invvpid(2, (struct inv_desc) { 0, 0 });
+	G_EQ(step(c_read), R_VMCALL, "read");
+	G_EQ(l2.rax, 0x11, "what L2 sees after VMXOFF, VMXON and INVVPID");
+}
+
+/* L1's own mappings and L2's do not mix. */
+static volatile u64 *probe = (void *)0x7f000000;
+
+static void guest_tags(void)
+{
+	u64 own = (u64)g_page(), theirs = (u64)g_page(), cr3 = (u64)g_pages(4), *pdpt, *pd, *pt, i;
+
+	*(u64 *)own = 1;
+	*(u64 *)theirs = 2;
+	*g_pte(0x7f000000) = own | 7;
+	/* L2 has tables of its own that differ in this page. */
+	pdpt = (u64 *)(cr3 + 0x1000);
+	pd = (u64 *)(cr3 + 0x2000);
+	pt = (u64 *)(cr3 + 0x3000);
+	g_copy((void *)cr3, (void *)read_cr3(), 4096);
+	*(u64 *)cr3 = (u64)pdpt | 7;
+	g_copy(pdpt, (void *)(PAGE_TABLES + 0x1000), 4096);
+	pdpt[1] = (u64)pd | 7;
+	g_copy(pd, (void *)(PAGE_TABLES + 0x3000), 4096);
+	pd[0x3f000000 >> 21] = (u64)pt | 7;
+	pt[0] = theirs | 7;
+	vmcs_new((void (*)(void))(u64)c_end);
+	if (ctl_has(F_PROC, PROC_SECONDARY) && ctl_has(F_PROC2, SEC_VPID)) {
+		need_secondary(SEC_VPID, "");
+		vmwrite(F_VPID, 5);
+	}
+	vmwrite(F_GUEST_CR3, cr3);
+	page = 0x7f000000;
+	target = (u64)g_stack();
+	for (i = 0; i < 50; i++) {
+		G_EQ(*probe, 1, "L1's page");
+		G_EQ(step(c_read), R_VMCALL, "read");
+		G_EQ(l2.rax, 2, "L2's page");
+	}
+}
+
+/* Unrestricted guest: L2 in real mode. */
+extern char real_code[], real_end[];
+asm(".pushsection .text\n.code16\nreal_code: mov $0x1234, %ax; mov %ax, 0x600; cpuid; vmcall\nreal_end:\n.code64\n.popsection\n");
+
+static volatile u16 *volatile word = (void *)0x600;
+
+static void guest_real(void)
+{
+	u64 i;
+
+	setup();
+	need_secondary(SEC_UNRESTRICTED, "no unrestricted guest");
+	g_copy((void *)LOW_CODE, real_code, real_end - real_code);
+	vmclr(F_ENTRY_CTLS, ENTRY_IA32E);
+	if (ctl_has(F_ENTRY_CTLS, ENTRY_LOAD_EFER)) {
+		vmset(F_ENTRY_CTLS, ENTRY_LOAD_EFER);
+		vmwrite(F_GUEST_EFER, 0);
+	}
+	if (ctl_has(F_EXIT_CTLS, EXIT_LOAD_EFER))
+		vmset(F_EXIT_CTLS, EXIT_LOAD_EFER);
+	vmclr(F_GUEST_CR0, CR0_PG | CR0_PE);
+	vmclr(F_GUEST_CR4, CR4_PAE);
+	for (i = 0; i < 6; i++) {
+		vmwrite(F_GUEST_ES + i * 2, 0);
+		vmwrite(F_ES_BASE + i * 2, 0);
+		vmwrite(F_ES_LIMIT + i * 2, 0xffff);
+		vmwrite(F_ES_AR + i * 2, i == 1 ? 0x9b : 0x93);
+	}
+	vmwrite(F_RIP, LOW_CODE);
+	vmwrite(F_RSP, 0x7000);
+	*word = 0;
+	vmx_expect(R_CPUID, "CPUID in real mode");
+	G_EQ(*word, 0x1234, "real-mode code ran");
+	G_EQ(vmread(F_GUEST_CR0) & (CR0_PE | CR0_PG), 0, "CR0");
+	vmx_skip();
+	vmx_expect(R_VMCALL, "VMCALL in real mode");
+	G_EQ(rdmsr(MSR_EFER) & EFER_LMA, EFER_LMA, "L1's EFER");
+}
+
+#define V .flags = KSFT_VMX
+static const struct ksft_test tests[] = {
+	{ "identity", .guest = guest_identity, V },
+	{ "violations", .guest = guest_violations, V },
+	{ "permissions of upper levels", .guest = guest_levels, V },
+	{ "violations of L2's page walk", .guest = guest_walk, V },
+	{ "misconfigurations", .guest = guest_misconfig, V },
+	{ "accessed and dirty bits", .guest = guest_dirty, V },
+	{ "INVEPT", .guest = guest_invept, V },
+	{ "several hierarchies", .guest = guest_two, V },
+	{ "L2 maps a hole of L1's memory", .host = host_hole },
+	{ "hostile tables", .guest = guest_hostile, V },
+	{ "VPID and INVVPID", .guest = guest_vpid, V },
+	{ "mappings of L1 and L2", .guest = guest_tags, V },
+	{ "unrestricted guest in real mode", .guest = guest_real, V },
+};
+KSFT_MAIN(tests)

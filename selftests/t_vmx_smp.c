@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Two vCPUs that both run L2, VMCSs that change hands, L2 killed with its process, VMCSs in turn on one vCPU. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "vm.h"
+#include "vmx.h"
+
+#define ROUNDS 300
+
+static void __attribute__((naked)) l2_count(void)
+{
+	asm volatile("1: inc %rbx; vmcall; jmp 1b");
+}
+
+static void guest_two_vmcs(void)
+{
+	u64 a, b, i, count[2] = { 0, 0 }, v[2];
+
+	v[0] = a = vmcs_new(l2_count);
+	v[1] = b = vmcs_new(l2_count);
+	G_OK(a != b, "two regions");
+	for (i = 0; i < ROUNDS; i++) {
+		u64 n = (i * 7 >> 2) & 1;
+
+		G_EQ(vmptrld(v[n]), VM_OK, "VMPTRLD");
+		vmx_launched(count[n]);
+		l2.rbx = count[n];
+		vmx_expect(R_VMCALL, "exit");
+		vmx_skip();
+		count[n]++;
+		G_EQ(l2.rbx, count[n], "count");
+	}
+}
+
+/*
+ * The vCPUs are started by the host, each in its own function: the VMX state
+ * that lib/vmx.c keeps is shared, so that this is done by hand.
+ */
+static volatile u64 turn, handed;
+
+static u64 enter_here(bool launch)
+{
+	u64 fl, dummy;
+
+	asm volatile("push %%rbp\n"
+		     "mov $0x6c14, %%eax; vmwrite %%rsp, %%rax\n"
+		     "mov $0x6c16, %%eax; lea 1f(%%rip), %%rdx; vmwrite %%rdx, %%rax\n"
+		     "test %%rcx, %%rcx; jz 2f\n"
+		     "vmlaunch; jmp 3f\n"
+		     "2: vmresume\n"
+		     "3: pushfq; pop %%rax; pop %%rbp; jmp 4f\n"
+		     "1: xor %%eax, %%eax; pop %%rbp\n4:"
+		     : "=&a" (fl), "=c" (dummy) : "c" ((u64)launch)
+		     : "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+	return fl;
+}
+
+static u64 make_vmcs(void (*fn)(void))
+{
+	u64 vmcs = vmx_region();
+
+	vmclear(vmcs);
+	vmptrld(vmcs);
+	vmcs_fill(fn);
+	return vmcs;
+}
+
+static void __attribute__((naked)) l2_plain(void)
+{
+	asm volatile("1: vmcall; jmp 1b");
+}
+
+static void work(void)
+{
+	u64 i;
+
+	vmx_enable();
+	G_EQ(vmxon(vmx_region()), VM_OK, "VMXON");
+	/* lib/vmx.c is not made for two at once: the VMCSs are filled one after the other. */
+	while (__atomic_exchange_n(&turn, 1, __ATOMIC_ACQUIRE))
+		relax();
+	make_vmcs(l2_plain);
+	__atomic_store_n(&turn, 0, __ATOMIC_RELEASE);
+	for (i = 0; i < ROUNDS; i++) {
+		G_EQ(enter_here(!i), 0, "entry");
+		G_EQ(vmread(F_REASON), R_VMCALL, "reason");
+		vmwrite(F_RIP, (u64)l2_plain);
+	}
+	G_EQ(vmxoff(), VM_OK, "VMXOFF");
+}
+
+static void host_two(void)
+{
+	struct vm vm;
+	pthread_t t[2];
+	int i;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	for (i = 0; i < 2; i++)
+		vcpu_create(&vm, i, work);
+	for (i = 0; i < 2; i++)
+		vcpu_thread(&vm.vcpu[i], &t[i]);
+	for (i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	vm_destroy(&vm);
+}
+
+/* One vCPU makes and runs a VMCS, clears it; the other one goes on with it. */
+static void hand_over(void)
+{
+	u64 vmcs, i;
+
+	vmx_enable();
+	G_EQ(vmxon(vmx_region()), VM_OK, "VMXON");
+	vmcs = make_vmcs(l2_plain);
+	G_EQ(enter_here(true), 0, "entry");
+	vmwrite(F_GUEST_SYSENTER_ESP, 0x1234000);
+	G_EQ(vmclear(vmcs), VM_OK, "VMCLEAR");
+	handed = vmcs;
+	for (i = 0; i < 100 && handed; i++)
+		g_sync(1);
+}
+
+static void take_over(void)
+{
+	u64 i;
+
+	vmx_enable();
+	G_EQ(vmxon(vmx_region()), VM_OK, "VMXON");
+	G_MUST(handed, "a VMCS");
+	G_EQ(vmptrld(handed), VM_OK, "VMPTRLD of the other's VMCS");
+	G_EQ(vmread(F_GUEST_SYSENTER_ESP), 0x1234000, "its state came along");
+	vmwrite(F_RIP, (u64)l2_plain);
+	for (i = 0; i < 20; i++) {
+		G_EQ(enter_here(!i), 0, "entry");
+		G_EQ(vmread(F_REASON), R_VMCALL, "reason");
+		vmwrite(F_RIP, (u64)l2_plain);
+	}
+	/* VMCLEAR of what is current elsewhere, or was: no harm. */
+	G_EQ(vmclear(handed), VM_OK, "VMCLEAR");
+	handed = 0;
+}
+
+static void host_hand_over(void)
+{
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	vcpu_create(&vm, 0, hand_over);
+	vcpu_create(&vm, 1, take_over);
+	vcpu_run_to_sync(&vm.vcpu[0], 1);
+	vcpu_run_to_end(&vm.vcpu[1]);
+	vcpu_run_to_end(&vm.vcpu[0]);
+}
+
+/* L2 loops for ever; its process is killed, its descriptors are closed. */
+static void __attribute__((naked)) l2_forever(void)
+{
+	asm volatile("1: inc %rbx; jmp 1b");
+}
+
+static void guest_forever(void)
+{
+	vmcs_new(l2_forever);
+	g_sync(1);
+	vmx_run();
+}
+
+static void host_kill(void)
+{
+	int i, status;
+
+	for (i = 0; i < 10; i++) {
+		int p[2];
+		char c;
+		pid_t pid;
+
+		MUST(!pipe(p), "pipe");
+		pid = fork();
+		if (!pid) {
+			struct vm vm;
+			struct vcpu *vcpu;
+
+			vm_create(&vm, 0);
+			if (!vm_has_vmx(&vm))
+				_exit(KSFT_SKIP);
+			vcpu = vcpu_create(&vm, 0, guest_forever);
+			vcpu_run_to_sync(vcpu, 1);
+			if (write(p[1], "x", 1) != 1)
+				_exit(KSFT_FAIL);
+			vcpu_run_once(vcpu);
+			_exit(KSFT_FAIL);
+		}
+		close(p[1]);
+		if (read(p[0], &c, 1) == 1) {
+			/* It enters L2 at once; how far it has come differs, as it should. */
+			usleep(i * 3000);
+			kill(pid, SIGKILL);
+			MUST(waitpid(pid, &status, 0) == pid, "wait");
+			OK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "killed");
+		} else {
+			waitpid(pid, &status, 0);
+			if (WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP)
+				ksft_skip("no VMX");
+			ksft_abort(__FILE__, __LINE__, "the child did not start");
+		}
+		close(p[0]);
+	}
+}
+
+static void on_alarm(int sig)
+{
+}
+
+/* A signal takes L2 out to user space, KVM_RUN goes on in L2. */
+static void guest_bounded(void)
+{
+	vmcs_new(l2_forever);
+	g_sync(1);
+	vmx_run();
+	g_sync(2);
+}
+
+static void host_signal(void)
+{
+	struct sigaction sa = { .sa_handler = on_alarm };
+	struct vm vm;
+	struct vcpu *vcpu;
+	struct kvm_regs r;
+	u64 before = 0;
+	int i;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	vcpu = vcpu_create(&vm, 0, guest_bounded);
+	vcpu_run_to_sync(vcpu, 1);
+	sigaction(SIGUSR1, &sa, NULL);
+	for (i = 0; i < 20; i++) {
+		timer_t timer;
+		struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+		struct itimerspec its = { .it_value.tv_nsec = 1000000 * (i + 1) };
+
+		timer_create(CLOCK_MONOTONIC, &ev, &timer);
+		timer_settime(timer, 0, &its, NULL);
+		EQ(vcpu_run_once(vcpu), -EINTR, "KVM_RUN with a signal");
+		EQ(vcpu->run->exit_reason, KVM_EXIT_INTR, "exit reason");
+		timer_delete(timer);
+		vcpu_regs(vcpu, &r);
+		OK(r.rip >= (u64)l2_forever && r.rip < (u64)l2_forever + 16, "in L2");
+		OK(r.rbx > before, "L2 runs on");
+		before = r.rbx;
+	}
+	/* immediate_exit lets nothing run. */
+	vcpu->run->immediate_exit = 1;
+	EQ(vcpu_run_once(vcpu), -EINTR, "immediate_exit");
+	vcpu->run->immediate_exit = 0;
+	vcpu_regs(vcpu, &r);
+	EQ(r.rbx, before, "L2 did not run");
+	/* Changed from outside, L2 goes on with what it is given. */
+	r.rbx = 7;
+	vcpu_set_regs(vcpu, &r);
+	vm_destroy(&vm);
+}
+
+/* The vCPU moves between processors while it runs L2. */
+static void guest_migrate(void)
+{
+	u64 i, n = 0;
+
+	vmcs_new(l2_count);
+	for (i = 0; i < 2000; i++) {
+		vmx_expect(R_VMCALL, "exit");
+		vmx_skip();
+		G_EQ(l2.rbx, ++n, "count");
+		if (i % 20 == 0)
+			g_sync(i);
+	}
+}
+
+static void host_migrate(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 args[4];
+	int i = 0, cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cpus < 2)
+		ksft_skip("one processor");
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	vcpu = vcpu_create(&vm, 0, guest_migrate);
+	while (vcpu_run_to_call(vcpu, args) == GCALL_SYNC) {
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET(i++ % cpus, &set);
+		sched_setaffinity(0, sizeof(set), &set);
+	}
+	OK(vcpu->done, "it ended");
+}
+
+static const struct ksft_test tests[] = {
+	{ "two VMCSs in turn", .guest = guest_two_vmcs, .flags = KSFT_VMX },
+	{ "two vCPUs run L2", .host = host_two },
+	{ "a VMCS goes from one vCPU to another", .host = host_hand_over },
+	{ "kill -9 while L2 runs", .host = host_kill },
+	{ "signals and immediate_exit while L2 runs", .host = host_signal },
+	{ "a vCPU that runs L2 moves between processors", .host = host_migrate },
+};
+KSFT_MAIN(tests)
