@@ -45,7 +45,6 @@ def program(counting=False):
     built = os.path.join(directory, "bochs")
     if os.path.exists(built):
         return built
-    debian.install(debian.PACKAGES)
     with cache.lock("bochs"):
         if os.path.exists(built):
             return built

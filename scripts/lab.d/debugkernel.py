@@ -37,7 +37,7 @@ def source():
 
 def build(directory):
     """Configures and builds the kernel into `directory`, laid out like an unpacked stock one."""
-    debian.install(debian.PACKAGES + ["lz4"])
+    debian.install(["lz4"])
     tree = source()
     say("building the debug kernel (some six minutes on two cores)")
     # The build directory is the KDIR that modules are built against; it names itself by its path, so it stays in place.

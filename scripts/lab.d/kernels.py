@@ -67,7 +67,6 @@ def get(name):
 
 
 def _unpack_stock(name, directory):
-    debian.install(debian.PACKAGES)
     debian.update()  # old lists may name versions that the archive no longer has
     image = debian.newest(STOCK[name])
     release = image[len("linux-image-"):]

@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import cache
+import debian
 import kernels
 import machine
 from cache import LabError, say
@@ -114,12 +115,10 @@ def do_shell(arguments):
 
 
 def do_setup(_):
-    import debian
-    debian.install(debian.PACKAGES)
+    """The packages are installed before any action."""
 
 
 def do_prepare(arguments):
-    do_setup(arguments)
     say(f"engine: {machine.engine().describe()}")
     for name in arguments.kernel or kernels.NAMES:
         kernel = kernels.get(name)
@@ -178,6 +177,8 @@ def main():
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     arguments = parser().parse_args()
     try:
+        # Quick when all is there; a cache that is shared or older than this machine's packages says nothing about them.
+        debian.install(debian.PACKAGES)
         return ACTIONS[arguments.what](arguments) or 0
     except LabError as e:
         say(str(e))
