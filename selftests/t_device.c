@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The device, VM and vCPU descriptors: what their ioctls answer, how they fail, and that they close in any order. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "guest.h"
+#include "vm.h"
+
+static void guest_nothing(void)
+{
+	outb(0x80, 1);
+}
+
+/* Which of the two errors it is differs from descriptor to descriptor in KVM; ENOTTY is Droste's everywhere. */
+#define UNKNOWN(fd, req, arg) do { \
+	int ret__ = ioctl(fd, req, arg); \
+	OK(ret__ < 0 && (errno == ENOTTY || errno == EINVAL), #req " is not known here"); \
+} while (0)
+
+static void host_device(void)
+{
+	int fd = device_open(), size;
+
+	EQ(DO(fd, KVM_GET_API_VERSION, 0), 12, "API version");
+	FAILS(fd, KVM_GET_API_VERSION, 1, EINVAL);
+	size = DO(fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	OK(size >= 4096 && size % 4096 == 0, "size of the vCPU mapping");
+	FAILS(fd, KVM_GET_VCPU_MMAP_SIZE, 7, EINVAL);
+	FAILS(fd, KVM_CREATE_VM, 0xdead, EINVAL);
+	UNKNOWN(fd, 0x12345678, 0);
+	UNKNOWN(fd, KVM_RUN, 0);
+	UNKNOWN(fd, KVM_CREATE_VCPU, 0);
+	UNKNOWN(fd, KVM_GET_REGS, 0);
+	OK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED, "the device cannot be mapped");
+	close(fd);
+}
+
+static void host_capabilities(void)
+{
+	static const int must[] = {
+		KVM_CAP_IRQCHIP, KVM_CAP_HLT, KVM_CAP_USER_MEMORY, KVM_CAP_EXT_CPUID, KVM_CAP_MP_STATE,
+		KVM_CAP_DESTROY_MEMORY_REGION_WORKS, KVM_CAP_IRQ_ROUTING, KVM_CAP_VCPU_EVENTS, KVM_CAP_DEBUGREGS,
+		KVM_CAP_XSAVE, KVM_CAP_READONLY_MEM, KVM_CAP_SIGNAL_MSI, KVM_CAP_IMMEDIATE_EXIT, KVM_CAP_IRQFD,
+		KVM_CAP_IOEVENTFD, KVM_CAP_NR_VCPUS, KVM_CAP_MAX_VCPUS, KVM_CAP_NR_MEMSLOTS, KVM_CAP_GET_MSR_FEATURES,
+	};
+	int fd = device_open(), vm;
+	u64 i;
+
+	vm = DO(fd, KVM_CREATE_VM, 0);
+	for (i = 0; i < ARRAY_SIZE(must); i++) {
+		OK(ioctl(fd, KVM_CHECK_EXTENSION, must[i]) > 0, "capability %d", must[i]);
+		OK(ioctl(vm, KVM_CHECK_EXTENSION, must[i]) > 0, "capability %d of the VM", must[i]);
+	}
+	EQ(ioctl(fd, KVM_CHECK_EXTENSION, 100000), 0, "a capability that is not there");
+	EQ(ioctl(fd, KVM_CHECK_EXTENSION, -1), 0, "a capability that is not there");
+}
+
+static void host_cpuid_lists(void)
+{
+	int fd = device_open();
+	struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + 256 * sizeof(c->entries[0]));
+	u32 n;
+
+	c->nent = 0;
+	FAILS(fd, KVM_GET_SUPPORTED_CPUID, c, E2BIG);
+	c->nent = 1;
+	FAILS(fd, KVM_GET_SUPPORTED_CPUID, c, E2BIG);
+	c->nent = 256;
+	DO(fd, KVM_GET_SUPPORTED_CPUID, c);
+	n = c->nent;
+	OK(n > 10 && n < 256, "entries: %u", n);
+	c->nent = n;
+	DO(fd, KVM_GET_SUPPORTED_CPUID, c);
+	EQ(c->nent, n, "entries again");
+	FAILS(fd, KVM_GET_SUPPORTED_CPUID, 0, EFAULT);
+	FAILS(fd, KVM_GET_SUPPORTED_CPUID, 8, EFAULT);
+}
+
+static void host_msr_lists(void)
+{
+	static const u32 reqs[] = { KVM_GET_MSR_INDEX_LIST, KVM_GET_MSR_FEATURE_INDEX_LIST };
+	int fd = device_open();
+	struct kvm_msr_list *l = calloc(1, sizeof(*l) + 1024 * 4);
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 i, v;
+
+	for (i = 0; i < 2; i++) {
+		l->nmsrs = 0;
+		EQ(ioctl(fd, reqs[i], l), -1, "an empty list");
+		EQ(errno, E2BIG, "errno");
+		OK(l->nmsrs > 0 && l->nmsrs < 1024, "it tells how many there are");
+		EQ(ioctl(fd, reqs[i], l), 0, "the list");
+	}
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_nothing);
+	l->nmsrs = 1024;
+	DO(fd, KVM_GET_MSR_INDEX_LIST, l);
+	for (i = 0; i < l->nmsrs; i++) {
+		if (vcpu_get_msr(vcpu, l->indices[i], &v) == 0)
+			continue;
+		OK(l->indices[i] >= 0x40000000 && l->indices[i] < 0x50000000, "MSR %#x of the list can be read", l->indices[i]);
+	}
+	OK(vcpu_get_msr(vcpu, 0x1fff, &v), "an MSR that is not there");
+}
+
+static void host_vm_errors(void)
+{
+	struct vm vm;
+	int i;
+
+	vm_create(&vm, 0);
+	UNKNOWN(vm.fd, 0x12345678, 0);
+	UNKNOWN(vm.fd, KVM_GET_API_VERSION, 0);
+	UNKNOWN(vm.fd, KVM_RUN, 0);
+	FAILS(vm.fd, KVM_CREATE_VCPU, 1 << 20, EINVAL);
+	FAILS(vm.fd, KVM_CREATE_VCPU, -1, EINVAL);
+	vcpu_create(&vm, 0, guest_nothing);
+	FAILS(vm.fd, KVM_CREATE_VCPU, 0, EEXIST);
+	FAILS(vm.fd, KVM_SET_USER_MEMORY_REGION, 0, EFAULT);
+	/* Too late for an interrupt controller. */
+	i = ioctl(vm.fd, KVM_CREATE_IRQCHIP, 0);
+	OK(i < 0 && errno == EINVAL, "an irqchip after a vCPU");
+	vm_destroy(&vm);
+	vm_create(&vm, KSFT_IRQCHIP);
+	FAILS(vm.fd, KVM_CREATE_IRQCHIP, 0, EEXIST);
+	vm_destroy(&vm);
+}
+
+static void host_vcpu_errors(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	struct kvm_sregs s;
+	struct kvm_mp_state mp = { .mp_state = 99 };
+	u64 bad;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_nothing);
+	UNKNOWN(vcpu->fd, 0x12345678, 0);
+	UNKNOWN(vcpu->fd, KVM_CREATE_VCPU, 0);
+	FAILS(vcpu->fd, KVM_RUN, 1, EINVAL);
+	FAILS(vcpu->fd, KVM_GET_REGS, 0, EFAULT);
+	FAILS(vcpu->fd, KVM_SET_REGS, 0, EFAULT);
+	FAILS(vcpu->fd, KVM_SET_SREGS, 8, EFAULT);
+	FAILS(vcpu->fd, KVM_SET_MP_STATE, &mp, EINVAL);
+	vcpu_sregs(vcpu, &s);
+	bad = s.cr4;
+	s.cr4 |= 1ul << 40;
+	FAILS(vcpu->fd, KVM_SET_SREGS, &s, EINVAL);
+	s.cr4 = bad;
+	s.efer |= BIT(9);
+	FAILS(vcpu->fd, KVM_SET_SREGS, &s, EINVAL);
+	s.efer &= ~BIT(9);
+	s.cr0 &= ~CR0_PE;
+	FAILS(vcpu->fd, KVM_SET_SREGS, &s, EINVAL);
+	s.cr0 |= CR0_PE;
+	DO(vcpu->fd, KVM_SET_SREGS, &s);
+	EQ(vcpu_run_once(vcpu), 0, "it still runs");
+	EQ(vcpu->run->exit_reason, KVM_EXIT_IO, "exit");
+	vm_destroy(&vm);
+}
+
+static void host_registers(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	struct kvm_regs r, r2;
+	struct kvm_sregs s, s2;
+	struct kvm_debugregs d = { .db = { 1, 2, 3, 4 }, .dr6 = 0xffff0ff0, .dr7 = 0x400 }, d2;
+	u64 i;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_nothing);
+	for (i = 0; i < sizeof(r) / 8; i++)
+		((u64 *)&r)[i] = 0x0101010101010101ul * (i + 1);
+	r.rflags = 0x202;
+	vcpu_set_regs(vcpu, &r);
+	vcpu_regs(vcpu, &r2);
+	EQ(memcmp(&r, &r2, sizeof(r)), 0, "registers");
+	vcpu_sregs(vcpu, &s);
+	s.fs.base = 0x123456789000;
+	s.gs.base = 0xffff888800000000;
+	s.cr2 = 0x777;
+	vcpu_set_sregs(vcpu, &s);
+	vcpu_sregs(vcpu, &s2);
+	EQ(s2.fs.base, s.fs.base, "FS base");
+	EQ(s2.gs.base, s.gs.base, "GS base");
+	EQ(s2.cr2, 0x777, "CR2");
+	EQ(s2.cr0, s.cr0, "CR0");
+	EQ(s2.cr3, s.cr3, "CR3");
+	EQ(s2.cr4, s.cr4, "CR4");
+	EQ(s2.efer, s.efer, "EFER");
+	EQ(s2.tr.base, s.tr.base, "TR base");
+	EQ(s2.cs.l, 1, "CS.L");
+	DO(vcpu->fd, KVM_SET_DEBUGREGS, &d);
+	DO(vcpu->fd, KVM_GET_DEBUGREGS, &d2);
+	for (i = 0; i < 4; i++)
+		EQ(d2.db[i], i + 1, "DR%d", (int)i);
+	EQ(d2.dr7, 0x400, "DR7");
+	vm_destroy(&vm);
+}
+
+/* Whatever is closed first, the rest goes on working or goes away. */
+static void host_close_order(void)
+{
+	int order, i;
+
+	for (order = 0; order < 6; order++) {
+		static const u8 perm[6][3] = {
+			{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
+		};
+		struct vm vm;
+		struct vcpu *vcpu;
+
+		vm_create(&vm, order & 1 ? KSFT_IRQCHIP : 0);
+		vcpu = vcpu_create(&vm, 0, guest_nothing);
+		for (i = 0; i < 3; i++) {
+			if (perm[order][i] == 0)
+				close(vm.dev);
+			if (perm[order][i] == 1)
+				close(vm.fd);
+			if (perm[order][i] == 2) {
+				munmap(vcpu->run, vm.run_size);
+				close(vcpu->fd);
+				vcpu->run = NULL;
+			} else if (vcpu->run) {
+				vcpu_start(vcpu, guest_nothing, 0);
+				EQ(vcpu_run_once(vcpu), 0, "a vCPU outlives its VM's descriptor");
+				EQ(vcpu->run->exit_reason, KVM_EXIT_IO, "exit");
+			}
+		}
+		munmap(vm.mem, MEM_SIZE);
+	}
+}
+
+static void host_mapping_outlives(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_nothing);
+	EQ(vcpu_run_once(vcpu), 0, "run");
+	close(vcpu->fd);
+	close(vm.fd);
+	close(vm.dev);
+	EQ(vcpu->run->exit_reason, KVM_EXIT_IO, "the mapping is still there");
+	vcpu->run->exit_reason = 5;
+	munmap(vcpu->run, vm.run_size);
+}
+
+/* Memory of the process that runs a VM is its maker's: a child cannot run it. */
+static void host_fork(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	int status;
+	pid_t pid;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_nothing);
+	pid = fork();
+	if (!pid)
+		_exit(vcpu_run_once(vcpu) == -EIO ? 0 : 1);
+	waitpid(pid, &status, 0);
+	EQ(status, 0, "KVM_RUN of a forked child fails with EIO");
+	EQ(vcpu_run_once(vcpu), 0, "the parent goes on");
+}
+
+static const struct ksft_test tests[] = {
+	{ "device ioctls and errors", .host = host_device },
+	{ "capabilities", .host = host_capabilities },
+	{ "lists of CPUID entries", .host = host_cpuid_lists },
+	{ "lists of MSRs", .host = host_msr_lists },
+	{ "errors of VM ioctls", .host = host_vm_errors },
+	{ "errors of vCPU ioctls", .host = host_vcpu_errors },
+	{ "registers set and read back", .host = host_registers },
+	{ "descriptors closed in any order", .host = host_close_order },
+	{ "the mapping of a closed vCPU", .host = host_mapping_outlives },
+	{ "a forked child", .host = host_fork },
+};
+KSFT_MAIN(tests)

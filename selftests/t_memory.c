@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory slots: made, moved, deleted, read-only, refused; memory of the process that changes under the guest; MMIO exits. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "guest.h"
+#include "vm.h"
+
+#define AT	0x20000000ul	/* where the slots of the test go */
+#define SIZE	0x10000ul
+
+static void *host_memory(u64 size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	MUST(p != MAP_FAILED, "mmap");
+	return p;
+}
+
+static int try_slot(struct vm *vm, u32 slot, u32 flags, u64 gpa, u64 size, void *host)
+{
+	struct kvm_userspace_memory_region r = {
+		.slot = slot, .flags = flags, .guest_phys_addr = gpa, .memory_size = size, .userspace_addr = (u64)host,
+	};
+
+	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r) ? -errno : 0;
+}
+
+static void host_refused(void)
+{
+	struct vm vm;
+	u8 *p = host_memory(SIZE);
+
+	vm_create(&vm, 0);
+	EQ(try_slot(&vm, 1, 0, AT + 1, SIZE, p), -EINVAL, "address misaligned");
+	EQ(try_slot(&vm, 1, 0, AT, SIZE + 1, p), -EINVAL, "size misaligned");
+	EQ(try_slot(&vm, 1, 0, AT, SIZE, p + 1), -EINVAL, "host address misaligned");
+	EQ(try_slot(&vm, 1, 0x80, AT, SIZE, p), -EINVAL, "unknown flag");
+	EQ(try_slot(&vm, 0xfff0, 0, AT, SIZE, p), -EINVAL, "slot number");
+	EQ(try_slot(&vm, 1, 0, ~0xffful, 0x2000, p), -EINVAL, "wraps");
+	EQ(try_slot(&vm, 1, 0, AT, SIZE, (void *)0xffff800000000000ul), -EINVAL, "a kernel address");
+	EQ(try_slot(&vm, 1, 0, 0x1000, SIZE, p), -EEXIST, "overlaps slot 0");
+	EQ(try_slot(&vm, 1, 0, MEM_SIZE - 0x1000, 0x2000, p), -EEXIST, "overlaps slot 0's end");
+	EQ(try_slot(&vm, 1, 0, AT, 0, p), -EINVAL, "deletes what is not there");
+	EQ(try_slot(&vm, 1, 0, AT, SIZE, p), 0, "a good one");
+	EQ(try_slot(&vm, 1, 0, AT, SIZE * 2, p), -EINVAL, "a size cannot change");
+	EQ(try_slot(&vm, 2, 0, AT + SIZE - 0x1000, SIZE, p), -EEXIST, "overlaps slot 1");
+	EQ(try_slot(&vm, 2, 0, AT + SIZE, SIZE, p), 0, "right behind slot 1");
+	EQ(try_slot(&vm, 1, 0, AT + SIZE, SIZE, p), -EEXIST, "moved over slot 2");
+	EQ(try_slot(&vm, 1, 0, AT - SIZE, SIZE, p), 0, "moved away");
+	EQ(try_slot(&vm, 1, 0, 0, 0, NULL), 0, "deleted");
+	EQ(try_slot(&vm, 2, 0, 0, 0, NULL), 0, "deleted");
+	EQ(try_slot(&vm, 2, 0, 0, 0, NULL), -EINVAL, "deleted twice");
+	vm_destroy(&vm);
+}
+
+/* The guest reads an address each time it is asked to, and says what it saw. */
+static volatile u64 ask_addr, ask_write, ask_value;
+
+static void guest_asked(void)
+{
+	for (;;) {
+		if (ask_write)
+			*(volatile u64 *)ask_addr = ask_value;
+		g_sync2(1, *(volatile u64 *)ask_addr);
+	}
+}
+
+/* What the guest read; an MMIO exit is answered with @mmio and noted. */
+static int mmio_exits, mmio_writes;
+static u64 mmio_wrote;
+
+static u64 access_guest(struct vcpu *vcpu, u64 addr, bool write, u64 val, u64 mmio)
+{
+	u64 args[4], kind;
+
+	GUEST(vcpu->vm, ask_addr) = addr;
+	GUEST(vcpu->vm, ask_write) = write;
+	GUEST(vcpu->vm, ask_value) = val;
+	for (;;) {
+		kind = vcpu_run_to_call(vcpu, args);
+		if (kind == GCALL_SYNC)
+			return args[1];
+		if (vcpu->run->exit_reason != KVM_EXIT_MMIO) {
+			describe_exit(vcpu);
+			ksft_abort(__FILE__, __LINE__, "unexpected exit");
+		}
+		mmio_exits++;
+		EQ(vcpu->run->mmio.phys_addr, addr, "MMIO address");
+		EQ(vcpu->run->mmio.len, 8, "MMIO length");
+		if (vcpu->run->mmio.is_write) {
+			mmio_writes++;
+			memcpy(&mmio_wrote, vcpu->run->mmio.data, 8);
+		} else {
+			memcpy(vcpu->run->mmio.data, &mmio, 8);
+		}
+	}
+}
+
+#define READ(addr) access_guest(vcpu, addr, false, 0, 0xabcdef)
+#define WRITE(addr, val) access_guest(vcpu, addr, true, val, 0xabcdef)
+
+static void host_slots(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 *a = host_memory(SIZE), *b = host_memory(SIZE);
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_asked);
+	a[0] = 1;
+	b[0] = 2;
+	EQ(READ(AT), 0xabcdef, "nothing there: MMIO");
+	EQ(mmio_exits, 1, "MMIO exits");
+	vm_slot(&vm, 1, 0, AT, SIZE, a);
+	EQ(READ(AT), 1, "slot made");
+	EQ(WRITE(AT + 8, 77), 77, "write");
+	EQ(a[1], 77, "the process sees it");
+	vm_slot(&vm, 1, 0, AT + SIZE, SIZE, a);
+	EQ(READ(AT + SIZE), 1, "slot moved");
+	EQ(READ(AT), 0xabcdef, "its old place");
+	vm_slot(&vm, 2, 0, AT, SIZE, b);
+	EQ(READ(AT), 2, "another slot there");
+	EQ(READ(AT + SIZE), 1, "the first one");
+	vm_slot(&vm, 2, 0, AT, 0, NULL);
+	EQ(READ(AT), 0xabcdef, "deleted");
+	vm_slot(&vm, 2, 0, AT, SIZE, a);
+	EQ(READ(AT), 1, "the same memory twice");
+	EQ(WRITE(AT + 16, 5), 5, "write");
+	EQ(READ(AT + SIZE + 16), 5, "read through the other slot");
+	/* 100 times, so that something stale is found. */
+	for (int i = 0; i < 100; i++) {
+		vm_slot(&vm, 2, 0, AT, 0, NULL);
+		vm_slot(&vm, 2, 0, AT, SIZE, i & 1 ? a : b);
+		EQ(READ(AT), i & 1 ? 1 : 2, "round %d", i);
+	}
+	vm_destroy(&vm);
+}
+
+static void host_read_only(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 *a = host_memory(SIZE);
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_asked);
+	a[0] = 5;
+	vm_slot(&vm, 1, KVM_MEM_READONLY, AT, SIZE, a);
+	EQ(READ(AT), 5, "read");
+	EQ(mmio_exits, 0, "no MMIO exit");
+	EQ(WRITE(AT, 6), 5, "write, and read again");
+	EQ(mmio_writes, 1, "the write is an MMIO exit");
+	EQ(mmio_wrote, 6, "its data");
+	EQ(a[0], 5, "memory is not written");
+	a[0] = 9;
+	EQ(READ(AT), 9, "the process can change it");
+	vm_slot(&vm, 1, 0, 0, 0, NULL);
+	vm_slot(&vm, 1, 0, AT, SIZE, a);
+	EQ(WRITE(AT, 6), 6, "writable now");
+	EQ(a[0], 6, "memory");
+	vm_destroy(&vm);
+}
+
+/* The process's own mappings change under the guest: the MMU notifier. */
+static void host_notifier(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 *a = host_memory(SIZE), i;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_asked);
+	vm_slot(&vm, 1, 0, AT, SIZE, a);
+	for (i = 1; i < 50; i++) {
+		EQ(WRITE(AT, i), i, "write");
+		switch (i % 3) {
+		case 0:
+			MUST(!madvise(a, SIZE, MADV_DONTNEED), "madvise");
+			EQ(READ(AT), 0, "dropped memory is zero");
+			break;
+		case 1:
+			MUST(mmap(a, SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == a, "mmap");
+			a[0] = i * 100;
+			EQ(READ(AT), i * 100, "memory mapped anew");
+			break;
+		case 2:
+			MUST(!mprotect(a, SIZE, PROT_READ), "mprotect");
+			EQ(READ(AT), i, "read of what is read-only now");
+			MUST(!mprotect(a, SIZE, PROT_READ | PROT_WRITE), "mprotect");
+			break;
+		}
+	}
+	/* Gone: KVM_RUN says so, and the VM works again when it is back. */
+	EQ(READ(AT), a[0], "read");
+	munmap(a, SIZE);
+	GUEST(&vm, ask_write) = 0;
+	GUEST(&vm, ask_addr) = AT;
+	EQ(vcpu_run_once(vcpu), -EFAULT, "no memory behind a slot");
+	MUST(mmap(a, SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == a, "mmap");
+	EQ(READ(AT), 0, "memory is back");
+	vm_destroy(&vm);
+}
+
+/* Large pages of the process. */
+static void host_huge(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 size = 8ul << 20, i;
+	u8 *raw = mmap(NULL, size * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	u8 *p = (u8 *)(((u64)raw + (2ul << 20) - 1) & ~((2ul << 20) - 1));
+
+	madvise(p, size, MADV_HUGEPAGE);
+	memset(p, 0x11, size);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_asked);
+	vm_slot(&vm, 1, 0, AT, size, p);
+	for (i = 0; i < size; i += 0x31000)
+		EQ(WRITE(AT + i, i), i, "write at %#llx", (long long)i);
+	for (i = 0; i < size; i += 0x31000)
+		EQ(*(u64 *)(p + i), i, "memory at %#llx", (long long)i);
+	madvise(p + 0x1000, 0x1000, MADV_DONTNEED);
+	EQ(READ(AT + 0x1000), 0, "a piece dropped out of a large page");
+	EQ(READ(AT + 0x2000), 0x1111111111111111ul, "the piece behind it");
+	vm_destroy(&vm);
+}
+
+/* --- MMIO instructions --- */
+
+static volatile u64 results[32];
+
+static void guest_mmio(void)
+{
+	volatile u8 *b = (u8 *)MMIO_HOLE;
+	u64 v, f;
+	u8 buf[16] = "string of MMIO";
+	const u8 *src = buf;
+	u8 *dst;
+	u64 n;
+
+	results[0] = b[0];
+	results[1] = *(volatile u16 *)(b + 2);
+	results[2] = *(volatile u32 *)(b + 4);
+	results[3] = *(volatile u64 *)(b + 8);
+	asm volatile("movsbq (%1), %0" : "=r" (v) : "r" (b + 0x80));
+	results[4] = v;
+	asm volatile("movzwl (%1), %k0" : "=r" (v) : "r" (b + 2));
+	results[5] = v;
+	b[0x10] = 0x12;
+	*(volatile u16 *)(b + 0x12) = 0x3456;
+	*(volatile u32 *)(b + 0x14) = 0x789abcde;
+	*(volatile u64 *)(b + 0x18) = 0x1122334455667788ul;
+	asm volatile("movl $0x55aa, (%0)" : : "r" (b + 0x20) : "memory");
+	asm volatile("orb $0x80, (%0)" : : "r" (b + 0x21) : "memory", "cc");
+	v = 0x77;
+	asm volatile("xchg %b0, (%1)" : "+q" (v) : "r" (b + 0x22) : "memory");
+	results[6] = v & 0xff;
+	asm volatile("addl $5, (%1); pushfq; pop %0" : "=r" (f) : "r" (b + 0x24) : "memory", "cc");
+	results[7] = f & (RFLAGS_CF | RFLAGS_ZF);
+	asm volatile("testb $1, (%1); pushfq; pop %0" : "=r" (f) : "r" (b + 1) : "memory", "cc");
+	results[8] = f & RFLAGS_ZF;
+	dst = (u8 *)b + 0x40;
+	n = 4;
+	asm volatile("rep movsb" : "+S" (src), "+D" (dst), "+c" (n) : : "memory");
+	results[9] = n;
+	n = 2;
+	dst = (u8 *)b + 0x50;
+	asm volatile("rep stosl" : "+D" (dst), "+c" (n) : "a" (0xcafe) : "memory");
+	results[10] = (u64)dst;
+	/* Across the boundary of two pages that are both MMIO. */
+	results[11] = *(volatile u32 *)(b + 0xffe);
+}
+
+/* The device: reading address A gives bytes A, A+1, ...; what is written is kept. */
+static void host_mmio(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	static u8 dev[0x2000];
+	u64 *r, i;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_mmio);
+	for (i = 0; i < sizeof(dev); i++)
+		dev[i] = i;
+	dev[0x24] = dev[0x25] = dev[0x26] = dev[0x27] = 0xff;
+	while (vcpu_run_to_call(vcpu, NULL) == GCALL_NONE) {
+		struct kvm_run *run = vcpu->run;
+		u64 off = run->mmio.phys_addr - MMIO_HOLE;
+
+		if (run->exit_reason != KVM_EXIT_MMIO || off + run->mmio.len > sizeof(dev) || run->mmio.len > 8) {
+			describe_exit(vcpu);
+			ksft_abort(__FILE__, __LINE__, "unexpected exit");
+		}
+		if (run->mmio.is_write)
+			memcpy(dev + off, run->mmio.data, run->mmio.len);
+		else
+			memcpy(run->mmio.data, dev + off, run->mmio.len);
+	}
+	OK(vcpu->done, "it ended");
+	r = (u64 *)&GUEST(&vm, results);
+	EQ(r[0], 0, "8 bits");
+	EQ(r[1], 0x0302, "16 bits");
+	EQ(r[2], 0x07060504, "32 bits");
+	EQ(r[3], 0x0f0e0d0c0b0a0908ul, "64 bits");
+	EQ(r[4], 0xffffffffffffff80ul, "MOVSX");
+	EQ(r[5], 0x0302, "MOVZX");
+	EQ(dev[0x10], 0x12, "8-bit write");
+	EQ(*(u16 *)&dev[0x12], 0x3456, "16-bit write");
+	EQ(*(u32 *)&dev[0x14], 0x789abcde, "32-bit write");
+	EQ(*(u64 *)&dev[0x18], 0x1122334455667788ul, "64-bit write");
+	EQ(*(u16 *)&dev[0x20], 0xd5aa, "write of an immediate, OR");
+	EQ(r[6], 0, "XCHG");
+	EQ(dev[0x22], 0x77, "XCHG wrote");
+	EQ(*(u32 *)&dev[0x24], 4, "ADD");
+	EQ(r[7], RFLAGS_CF, "flags of ADD");
+	EQ(r[8], 0, "flags of TEST");
+	EQ(memcmp(dev + 0x40, "stri", 4), 0, "REP MOVSB");
+	EQ(r[9], 0, "RCX after REP MOVSB");
+	EQ(*(u32 *)&dev[0x50], 0xcafe, "REP STOSL");
+	EQ(*(u32 *)&dev[0x54], 0xcafe, "REP STOSL");
+	EQ(r[10], MMIO_HOLE + 0x58, "RDI after REP STOSL");
+	EQ(r[11], 0x0100fffe, "across two pages");
+	vm_destroy(&vm);
+}
+
+static const struct ksft_test tests[] = {
+	{ "slots that are refused", .host = host_refused },
+	{ "slots made, moved and deleted", .host = host_slots },
+	{ "read-only slots", .host = host_read_only },
+	{ "memory of the process changes", .host = host_notifier },
+	{ "large pages", .host = host_huge },
+	{ "MMIO instructions", .host = host_mmio },
+};
+KSFT_MAIN(tests)
