@@ -332,6 +332,9 @@ u64 vcpu_run_to_call(struct vcpu *vcpu, u64 args[4])
 		ret = vcpu_run_once(vcpu);
 		if (ret == -EINTR)
 			return GCALL_NONE;
+		/* A vCPU that waited for INIT and SIPI was started. */
+		if (ret == -EAGAIN)
+			continue;
 		if (ret < 0)
 			ksft_abort(__FILE__, __LINE__, "KVM_RUN: %s", strerror(-ret));
 		if (run->exit_reason != KVM_EXIT_IO || run->io.port != GCALL_PORT || run->io.size != 4 ||

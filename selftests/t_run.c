@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Running: signals, immediate_exit, many vCPUs at once, memory that changes while they run, kill -9, processors that go and come. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "guest.h"
+#include "vm.h"
+
+static volatile u64 counters[MAX_VCPUS], stop;
+
+static void guest_forever(void)
+{
+	for (;;)
+		counters[0]++;
+}
+
+static void on_signal(int sig)
+{
+}
+
+static void host_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 before = 0;
+	sigset_t all, old;
+	struct {
+		struct kvm_signal_mask head;
+		u64 set;
+	} mask = { .head.len = 8, .set = 0 };
+	int i;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_forever);
+	vcpu->run->immediate_exit = 1;
+	EQ(vcpu_run_once(vcpu), -EINTR, "immediate_exit");
+	EQ(GUEST(&vm, counters)[0], 0, "nothing ran");
+	vcpu->run->immediate_exit = 0;
+	/* A signal that is blocked but let through by the vCPU's mask: pending before, it lets nothing run. */
+	sigemptyset(&all);
+	sigaddset(&all, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	DO(vcpu->fd, KVM_SET_SIGNAL_MASK, &mask);
+	for (i = 0; i < 10; i++) {
+		raise(SIGUSR1);
+		EQ(vcpu_run_once(vcpu), -EINTR, "a signal pending");
+		EQ(vcpu->run->exit_reason, KVM_EXIT_INTR, "exit reason");
+		sigtimedwait(&all, NULL, &(struct timespec) { 0 });
+	}
+	DO(vcpu->fd, KVM_SET_SIGNAL_MASK, NULL);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	for (i = 0; i < 10; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			usleep(2000);
+			kill(getppid(), SIGUSR1);
+			_exit(0);
+		}
+		EQ(vcpu_run_once(vcpu), -EINTR, "a signal while it runs");
+		EQ(vcpu->run->exit_reason, KVM_EXIT_INTR, "exit reason");
+		waitpid(pid, NULL, 0);
+		OK(GUEST(&vm, counters)[0] > before, "it ran on");
+		before = GUEST(&vm, counters)[0];
+	}
+	mask.head.len = 4;
+	FAILS(vcpu->fd, KVM_SET_SIGNAL_MASK, &mask, EINVAL);
+	vm_destroy(&vm);
+}
+
+static void guest_work(void)
+{
+	u64 id = CPUID_REG(1, 0, b) >> 24, i;
+
+	for (i = 0; i < 2000; i++) {
+		counters[id]++;
+		CPUID_REG(0, 0, a);
+		if (i % 50 == 0)
+			*(volatile u8 *)g_page() = i;
+	}
+}
+
+static void host_many(void)
+{
+	struct vm vm;
+	pthread_t t[MAX_VCPUS];
+	int i;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	for (i = 0; i < MAX_VCPUS; i++) {
+		struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
+
+		vcpu_create(&vm, i, guest_work);
+		DO(vm.vcpu[i].fd, KVM_SET_MP_STATE, &mp);
+	}
+	for (i = 0; i < MAX_VCPUS; i++)
+		vcpu_thread(&vm.vcpu[i], &t[i]);
+	for (i = 0; i < MAX_VCPUS; i++)
+		pthread_join(t[i], NULL);
+	for (i = 0; i < MAX_VCPUS; i++)
+		EQ(GUEST(&vm, counters)[i], 2000, "vCPU %d", i);
+	vm_destroy(&vm);
+}
+
+/* Memory is dropped and slots come and go while vCPUs run. */
+static void guest_touch(void)
+{
+	volatile u64 *p = (u64 *)HEAP;
+	u64 i = 0;
+
+	while (!stop) {
+		p[i % 512 * 512] = i;
+		i++;
+		counters[1]++;
+	}
+}
+
+static void host_racing(void)
+{
+	struct vm vm;
+	pthread_t t[2];
+	void *more = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int i;
+
+	vm_create(&vm, 0);
+	for (i = 0; i < 2; i++) {
+		vcpu_create(&vm, i, guest_touch);
+		vcpu_thread(&vm.vcpu[i], &t[i]);
+	}
+	for (i = 0; i < 200; i++) {
+		madvise(vm.mem + HEAP, 2ul << 20, MADV_DONTNEED);
+		vm_slot(&vm, 3, 0, 0x40000000, 0x10000, more);
+		mprotect(vm.mem + HEAP, 2ul << 20, PROT_READ | PROT_WRITE);
+		vm_slot(&vm, 3, 0, 0x40000000, 0, NULL);
+		sched_yield();
+	}
+	GUEST(&vm, stop) = 1;
+	for (i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	vm_destroy(&vm);
+}
+
+static void host_kill(void)
+{
+	int i, status;
+
+	for (i = 0; i < 10; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			struct vm vm;
+			pthread_t t[2];
+
+			vm_create(&vm, i & 1 ? KSFT_IRQCHIP : 0);
+			vcpu_create(&vm, 0, guest_forever);
+			vcpu_create(&vm, 1, guest_forever);
+			vcpu_thread(&vm.vcpu[0], &t[0]);
+			vcpu_thread(&vm.vcpu[1], &t[1]);
+			pause();
+		}
+		usleep(i * 4000);
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		OK(WIFSIGNALED(status), "killed");
+	}
+}
+
+/* A vCPU's descriptor closed, and the VM's, by one thread while another is in KVM_RUN. */
+static void host_close_running(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct vm vm;
+	pid_t pid;
+	int status;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	pid = fork();
+	if (!pid) {
+		pthread_t t;
+
+		vm_create(&vm, KSFT_IRQCHIP);
+		vcpu_create(&vm, 0, guest_forever);
+		vcpu_thread(&vm.vcpu[0], &t);
+		usleep(5000);
+		close(vm.vcpu[0].fd);
+		close(vm.fd);
+		munmap(vm.mem, MEM_SIZE);
+		usleep(5000);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	/* The guest has lost its memory: its thread may fail first. */
+	OK(WIFEXITED(status), "the process ends");
+}
+
+static int write_online(int cpu, char c)
+{
+	char path[64];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -1;
+	ret = write(fd, &c, 1) == 1 ? 0 : -1;
+	close(fd);
+	return ret;
+}
+
+static void host_hotplug(void)
+{
+	struct vm vm;
+	pthread_t t[2];
+	u64 before;
+	int i;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		ksft_skip("one processor");
+	vm_create(&vm, 0);
+	for (i = 0; i < 2; i++) {
+		vcpu_create(&vm, i, guest_touch);
+		vcpu_thread(&vm.vcpu[i], &t[i]);
+	}
+	for (i = 0; i < 5; i++) {
+		if (write_online(1, '0'))
+			ksft_skip("processors cannot go off line");
+		before = GUEST(&vm, counters)[1];
+		usleep(2000);
+		OK(GUEST(&vm, counters)[1] > before, "it runs on with a processor off line");
+		MUST(!write_online(1, '1'), "processor on line");
+		usleep(2000);
+	}
+	GUEST(&vm, stop) = 1;
+	for (i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	vm_destroy(&vm);
+}
+
+/* Single steps and breakpoints of a debugger in user space. */
+extern char debug_here[], debug_next[], debug_int3[];
+
+static void guest_debugged(void)
+{
+	asm volatile("debug_here: nop\n debug_next: nop; nop\n debug_int3: int3" : : : "memory");
+}
+
+static void host_debug(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	struct kvm_guest_debug d = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP };
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_debugged);
+	d.arch.debugreg[0] = (u64)debug_here;
+	d.arch.debugreg[7] = 0x401;
+	DO(vcpu->fd, KVM_SET_GUEST_DEBUG, &d);
+	EQ(vcpu_run_once(vcpu), 0, "run");
+	EQ(vcpu->run->exit_reason, KVM_EXIT_DEBUG, "breakpoint");
+	EQ(vcpu->run->debug.arch.pc, (u64)debug_here, "its address");
+	EQ(vcpu->run->debug.arch.exception, 1, "#DB");
+	EQ(vcpu->run->debug.arch.dr6 & 1, 1, "DR6");
+	memset(&d, 0, sizeof(d));
+	d.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
+	DO(vcpu->fd, KVM_SET_GUEST_DEBUG, &d);
+	EQ(vcpu_run_once(vcpu), 0, "run");
+	EQ(vcpu->run->exit_reason, KVM_EXIT_DEBUG, "single step");
+	EQ(vcpu->run->debug.arch.pc, (u64)debug_next, "its address");
+	EQ(vcpu->run->debug.arch.dr6 & BIT(14), BIT(14), "DR6");
+	d.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
+	DO(vcpu->fd, KVM_SET_GUEST_DEBUG, &d);
+	EQ(vcpu_run_once(vcpu), 0, "run");
+	EQ(vcpu->run->exit_reason, KVM_EXIT_DEBUG, "INT3");
+	EQ(vcpu->run->debug.arch.pc, (u64)debug_int3, "its address");
+	EQ(vcpu->run->debug.arch.exception, 3, "#BP");
+	vm_destroy(&vm);
+}
+
+static const struct ksft_test tests[] = {
+	{ "signals and immediate_exit", .host = host_signals },
+	{ "eight vCPUs", .host = host_many },
+	{ "memory and slots change while vCPUs run", .host = host_racing },
+	{ "kill -9 while vCPUs run", .host = host_kill },
+	{ "descriptors closed while a vCPU runs", .host = host_close_running },
+	{ "processors go off and on line", .host = host_hotplug },
+	{ "guest debugging", .host = host_debug },
+};
+KSFT_MAIN(tests)
