@@ -91,6 +91,10 @@ CHANGES = (
     # An interrupt that L0 had masked when it entered a guest must end that guest, although IF is clear in both (SDM 3C 26.2).
     ("cpu/vmx.cc", "BX_CPU_THIS_PTR in_vmx_guest = true;",
      "BX_CPU_THIS_PTR in_vmx_guest = true; handleInterruptMaskChange();"),
+    # With several processors, an exception's new RIP was not committed as the loop for one does it: an interrupt that
+    # ended a guest right after brought back the RIP of before, with the handler's CS and stack.
+    ("cpu/cpu.cc", "void BX_CPU_C::cpu_run_trace(void)\n{",
+     "void BX_CPU_C::cpu_run_trace(void)\n{\n  BX_CPU_THIS_PTR prev_rip = RIP; BX_CPU_THIS_PTR speculative_rsp = false;"),
     # KVM reads IA32_DEBUGCTL, which the emulator does not have, around every VM entry: no line in the log for that.
     ("cpu/msr.cc", 'BX_ERROR(("RDMSR: Unknown register', 'BX_DEBUG(("RDMSR: Unknown register'),
 )
