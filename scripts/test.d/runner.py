@@ -102,6 +102,14 @@ class Job:
         if status:
             raise Broken("")
 
+    def output(self, arguments):
+        """What a program that has to succeed prints, apart from its errors, which go to the log."""
+        with open(self.log_name, "ab") as log:
+            done = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+        if done.returncode:
+            raise Broken(f"{' '.join(arguments[:2])} exited with {done.returncode}")
+        return done.stdout.strip()
+
     def tap(self, arguments, limit, what, cwd=None):
         """Runs a program that prints TAP: a test for each result, and one that it came to its end."""
         lines = []

@@ -4,6 +4,7 @@ import os
 
 import chain
 import kunit
+import lab
 from runner import Step
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -29,12 +30,18 @@ def host(job):
              f"OUTPUT={job.path('images', 'emul-diff')}"], 1800, "the emulator agrees with this processor")
 
 
+def style(job):
+    job.tap([os.path.join(TREE, "scripts", "check-style")], 3600, "check-style")
+
+
 STEPS = [
     Step("setup", "packages, the emulator and Linux 6.12", prepare("6.12")),
     Step("setup-debug", "the debug kernel, built from Debian's source", prepare("debug"), ["setup"]),
     Step("build-6.12", "droste.ko for Linux 6.12", build("6.12"), ["setup"]),
     Step("images-6.12", "drostectl, and images of L1 and L2 with Linux 6.12", chain.images("6.12"), ["setup"]),
+    Step("selftests", "the kselftest programs", lab.build_selftests, ["setup"]),
     *chain.steps("6.12"),
+    *lab.steps("6.12"),
     Step("setup-6.1", "Linux 6.1", prepare("6.1"), ["setup"]),
     Step("build-6.1", "droste.ko for Linux 6.1", build("6.1"), ["setup-6.1"]),
     Step("images-6.1", "images of L1 and L2 with Linux 6.1", chain.images("6.1"), ["setup-6.1", "images-6.12"]),
@@ -43,4 +50,6 @@ STEPS = [
     Step("build-debug", "droste.ko for the debug kernel", build("debug"), ["setup-debug"]),
     *kunit.STEPS,
     *chain.steps("debug"),
+    *lab.steps("debug"),
+    Step("style", "warnings, sparse, checkpatch and the project's rules", style, ["setup-6.1", "setup-debug"]),
 ]

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Steps that run a program of tests in the lab: the kselftests, and the module's life."""
+import glob
+import os
+
+from runner import Step
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LAB = os.path.join(TREE, "scripts", "lab")
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def files(*names):
+    return [word for name in names for word in ("--file", name)]
+
+
+def build_selftests(job):
+    job.must(["make", "-s", "-C", os.path.join(TREE, "selftests")], 900, "the kselftest programs build")
+
+
+def selftests(kernel, cpus, limit):
+    """All kselftest programs on one kernel; on the debug kernel, leaks are looked for after unloading."""
+    def step(job):
+        programs = sorted(glob.glob(os.path.join(TREE, "selftests/bin/t_*")))
+        job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", str(limit),
+                 *(["--kmemleak"] if kernel == "debug" else []),
+                 *files(os.path.join(TREE, "selftests/run"), *programs), "--", "./run"], limit + 600, "kselftests")
+    return step
+
+
+def lifecycle(kernel, cpus, loads, limit):
+    """Loads, unloads and kills; kvm_intel is loaded first, to see that Droste respects it."""
+    def step(job):
+        module = job.output([LAB, "build-module", "--kernel", kernel])
+        images = job.path("images", "6.12")
+        guest = job.path("images", f"guest-{kernel}", "guest.cpio")
+        os.makedirs(os.path.dirname(guest), exist_ok=True)
+        job.output([LAB, "make-initramfs", "--out", guest, "--file", f"{images}/drostectl:/drostectl",
+                    "--init", os.path.join(TREE, "scripts/demo.d/l2-init.sh")])
+        job.tap([LAB, "exec", "--kernel", kernel, "--hypervisor", "kvm", "--cpus", str(cpus), "--timeout", str(limit),
+                 *(["--kmemleak"] if kernel == "debug" else []),
+                 *files(module, guest, os.path.join(HERE, "lifecycle.sh"),
+                        *(os.path.join(images, name) for name in ("drostectl", "vmlinuz", "l1.cpio"))),
+                 "--", "./lifecycle.sh", str(loads)], limit + 600, "the module's life")
+    return step
+
+
+SELFTESTS = [("6.12", 1, 1200), ("6.12", 2, 1200), ("debug", 2, 2400)]
+LIFECYCLES = [("6.12", 2, 30, 1800), ("debug", 1, 5, 2400)]
+
+
+def steps(kernel):
+    """The steps on one kernel."""
+    return [
+        *[Step(f"selftests-{k}-{cpus}cpu", f"kselftests on {k} with {cpus} CPU", selftests(k, cpus, limit),
+               [f"build-{k}", "selftests"]) for k, cpus, limit in SELFTESTS if k == kernel],
+        *[Step(f"life-{k}-{cpus}cpu", f"loading, unloading and killing on {k} with {cpus} CPU",
+               lifecycle(k, cpus, loads, limit), [f"build-{k}", "images-6.12"])
+          for k, cpus, loads, limit in LIFECYCLES if k == kernel],
+    ]
