@@ -59,7 +59,7 @@ static void host_ports(void)
 		}
 	}
 	EQ(n, 17, "bytes written");
-	EQ(memcmp(out, "\x12\x56\x34\xde\xbc\x9a\x78" "0123456789", 17), 0, "what is written");
+	EQ(memcmp(out, "\x12\x56\x34\xde\xbc\x9ax0123456789", 17), 0, "what is written");
 	v = (u64 *)&GUEST(&vm, in_values);
 	EQ(v[0], 0xa0, "IN, 8 bits");
 	EQ(v[1], 0xa2a1, "IN, 16 bits");
@@ -435,11 +435,10 @@ static void fill_vectors(u64 seed, bool avx)
 
 	for (i = 0; i < 8; i++)
 		v[i] = seed * 0x0101010101010101ul + i;
-	if (avx) {
+	if (avx)
 		asm volatile("vmovdqu (%0), %%ymm0; vmovdqu (%0), %%ymm7; vmovdqu (%0), %%ymm15" : : "r" (v) : "memory");
-	} else {
+	else
 		asm volatile("movdqu (%0), %%xmm0; movdqu (%0), %%xmm7; movdqu (%0), %%xmm15" : : "r" (v) : "memory");
-	}
 }
 
 static bool same_vectors(u64 seed, bool avx)

@@ -442,13 +442,20 @@ static void host_user_irq(void)
 	vm_destroy(&vm);
 }
 
+static void guest_ioeventfd(void)
+{
+	outb(0xd0, 7);
+	outb(0xd0, 7);
+	outb(0xd0, 8);
+	outb(0xd0, 7);
+}
+
 static void host_ioeventfd(void)
 {
 	struct vm vm;
 	struct vcpu *vcpu;
 	struct kvm_ioeventfd io = { .addr = 0xd0, .len = 1, .flags = KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DATAMATCH, .datamatch = 7 };
 	u64 n = 0;
-	extern void guest_ioeventfd(void);
 
 	vm_create(&vm, 0);
 	vcpu = vcpu_create(&vm, 0, guest_ioeventfd);
@@ -465,14 +472,6 @@ static void host_ioeventfd(void)
 	DO(vm.fd, KVM_IOEVENTFD, &io);
 	FAILS(vm.fd, KVM_IOEVENTFD, &io, ENOENT);
 	vm_destroy(&vm);
-}
-
-void guest_ioeventfd(void)
-{
-	outb(0xd0, 7);
-	outb(0xd0, 7);
-	outb(0xd0, 8);
-	outb(0xd0, 7);
 }
 
 /* NMIs from user space, one waiting behind the one that is handled. */

@@ -20,6 +20,11 @@ verdict() {
 	fi
 }
 
+skip() {
+	number=$((number + 1))
+	echo "ok $number - $1 # SKIP $2"
+}
+
 load() {
 	insmod droste.ko 2> insmod.err
 }
@@ -48,7 +53,8 @@ set_cpu() {
 	echo "$2" > "/sys/devices/system/cpu/cpu$1/online"
 }
 
-# Starts drostectl in the background, waits until its output has line $1, and kills it. More words are drostectl's.
+# Starts drostectl in the background, waits until its output has line $1, and kills it; $busy tells whether rmmod was
+# refused just before. More words are drostectl's.
 kill_at() {
 	line=$1
 	shift
@@ -57,6 +63,8 @@ kill_at() {
 	while ! grep -q "$line" killed.out && kill -0 $pid 2> /dev/null; do
 		sleep 1
 	done
+	busy=0
+	rmmod droste 2> rmmod.err || busy=1
 	kill -9 $pid
 	wait $pid 2> /dev/null
 	[ $? = 137 ] && return 0
@@ -78,16 +86,15 @@ verdict $? "kvm_intel unloads after that"
 
 load
 verdict $? "insmod" "$(cat insmod.err)"
-modprobe kvm_intel 2> modprobe.err
-if [ -e /sys/module/kvm_intel ] && [ ! -e /sys/module/kvm_intel/parameters/enable_virt_at_load ]; then
-	# Before 6.12, kvm_intel does not touch VMX before its first VM.
+if grep -q cpu_emergency_register_virt_callback /proc/kallsyms; then
+	# This kernel warns in its own code, with a backtrace, when a second owner comes: docs/gaps.md.
+	skip "kvm_intel runs no VM while Droste owns VMX" "the kernel itself warns here"
+else
+	modprobe kvm_intel
 	./drostectl run --device /dev/kvm --kernel vmlinuz --initrd guest.cpio --memory 128 > kvm.out 2>&1
 	[ $? != 0 ]
-	verdict $? "kvm_intel runs no VM while Droste owns VMX"
+	verdict $? "kvm_intel runs no VM while Droste owns VMX" "$(tail -n 3 kvm.out)"
 	rmmod kvm_intel
-else
-	[ ! -e /sys/module/kvm_intel ]
-	verdict $? "kvm_intel is refused while Droste owns VMX"
 fi
 guest 1
 verdict $? "a guest runs after that" "$(tail -n 3 guest.out)"
@@ -145,14 +152,7 @@ fi
 load
 kill_at "L1: Linux" --kernel vmlinuz --initrd l1.cpio --cpus "$cpus" --memory 1024 --append "$lean"
 verdict $? "drostectl is killed while L1 loads kvm_intel"
-rmmod_busy=0
-./drostectl run --kernel vmlinuz --initrd l1.cpio --memory 1024 --append "$lean" > busy.out 2>&1 &
-pid=$!
-sleep 1
-rmmod droste 2> rmmod.err || rmmod_busy=1
-kill -9 $pid
-wait $pid 2> /dev/null
-[ $rmmod_busy = 1 ]
+[ $busy = 1 ]
 verdict $? "rmmod is refused while a guest runs" "$(cat rmmod.err)"
 # L2's init prints for ever, so that there is no end to what is in flight.
 kill_at "^y" --kernel vmlinuz --initrd l1.cpio --cpus "$cpus" --memory 1024 --append "$lean l2append=rdinit=/bin/yes"

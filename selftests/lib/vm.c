@@ -333,7 +333,7 @@ u64 vcpu_run_to_call(struct vcpu *vcpu, u64 args[4])
 		if (ret == -EINTR)
 			return GCALL_NONE;
 		/* A vCPU that waited for INIT and SIPI was started. */
-		if (ret == -EAGAIN)
+		if (ret == -EAGAIN || (ret == -EFAULT && vcpu->past_faults))
 			continue;
 		if (ret < 0)
 			ksft_abort(__FILE__, __LINE__, "KVM_RUN: %s", strerror(-ret));

@@ -14,6 +14,7 @@ struct vcpu {
 	int fd, id;
 	struct kvm_run *run;
 	bool done;		/* its guest function has returned */
+	bool past_faults;	/* run again when KVM_RUN fails with EFAULT */
 };
 
 /**

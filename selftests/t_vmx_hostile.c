@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0
+/* An L1 that does what no L1 should: memory that changes under L0, aborts, INIT and NMIs in odd states. L0 must survive all of it. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "vm.h"
+#include "vmx.h"
+
+#define CODE(name, text) \
+extern char name[]; \
+asm(".pushsection .text\n.globl " #name "\n" #name ":\n" text "\n\tvmcall\n.popsection\n")
+
+CODE(c_end, "nop; nop; nop");
+CODE(c_loop, "1: pause; jmp 1b");
+CODE(c_hlt, "hlt");
+CODE(c_touch, "1: mov (%rbx), %rax; add $1, %rax; mov %rax, (%rbx); dec %rcx; jnz 1b");
+
+static u64 seed = 88172645463325252ul;
+
+static u64 random64(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+static void start(char *code)
+{
+	vmcs_new((void (*)(void))(u64)code);
+}
+
+/* --- the VMCS region, the bitmaps and the lists are written while they are in use --- */
+
+static volatile u64 victim, victim2, stop, rounds;
+
+static void scribbler(void)
+{
+	while (!victim)
+		relax();
+	while (!stop) {
+		u64 at = random64() % 4096 & ~7ul;
+
+		/* The revision stays, so that VMPTRLD has something to read. */
+		if (at >= 8)
+			*(volatile u64 *)(victim + at) = random64();
+		if (victim2)
+			*(volatile u64 *)(victim2 + at) = random64();
+	}
+}
+
+static void guest_scribbled(void)
+{
+	u64 vmcs = vmcs_new((void (*)(void))(u64)c_end), i;
+
+	victim = vmcs;
+	for (i = 0; i < 300; i++) {
+		u64 ret;
+
+		/* What is in the region is anyone's guess; the instructions end as one of theirs does. */
+		vmclear(vmcs);
+		ret = vmptrld(vmcs);
+		if (ret != VM_OK)
+			continue;
+		vmcs_fill((void (*)(void))(u64)c_end);
+		vmx_try_enter(i & 1);
+		vmx_try_enter(!(i & 1));
+	}
+	stop = 1;
+}
+
+static void guest_bitmaps(void)
+{
+	u64 i, ret;
+
+	start(c_end);
+	need(F_PROC, PROC_MSR_BITMAPS, "no MSR bitmaps");
+	victim = (u64)g_page();
+	victim2 = (u64)g_page();
+	vmwrite(F_MSR_BITMAP, victim);
+	if (ctl_has(F_PROC, PROC_IO_BITMAPS)) {
+		vmset(F_PROC, PROC_IO_BITMAPS);
+		vmwrite(F_IO_BITMAP_A, victim);
+		vmwrite(F_IO_BITMAP_B, victim2);
+	}
+	vmwrite(F_ENTRY_MSR_LOAD, victim2);
+	vmwrite(F_EXIT_MSR_STORE, victim2);
+	for (i = 0; i < 1000; i++) {
+		vmwrite(F_RIP, (u64)c_end);
+		vmwrite(F_ENTRY_LOAD_COUNT, i % 7);
+		/* A list that asks to store MSRs that are not there aborts: that is another subtest. */
+		vmwrite(F_EXIT_STORE_COUNT, 0);
+		ret = vmx_try_enter(i == 0);
+		if (ret == VM_FAIL(E_RESUME_NOT_LAUNCHED))
+			ret = vmx_try_enter(true);
+		G_OK(ret == VM_OK || ret == VM_FAIL(E_LAUNCH_NOT_CLEAR), "entry");
+	}
+	stop = 1;
+}
+
+static void run_two(void (*main_fn)(void), void (*other)(void))
+{
+	struct vm vm;
+	pthread_t t;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	vcpu_create(&vm, 0, main_fn);
+	vcpu_create(&vm, 1, other);
+	vcpu_thread(&vm.vcpu[1], &t);
+	/* The main one may shut down when it is fed rubbish: that is the guest's trouble. */
+	if (vcpu_run_to_call(&vm.vcpu[0], NULL) != GCALL_DONE) {
+		OK(vm.vcpu[0].run->exit_reason == KVM_EXIT_SHUTDOWN || vm.vcpu[0].run->exit_reason == KVM_EXIT_HLT ||
+		   vm.vcpu[0].run->exit_reason == KVM_EXIT_INTERNAL_ERROR, "an end that is no worse than a dead guest");
+		describe_exit(&vm.vcpu[0]);
+		GUEST(&vm, stop) = 1;
+	}
+	pthread_join(t, NULL);
+	vm_destroy(&vm);
+}
+
+static void host_scribble_vmcs(void)
+{
+	run_two(guest_scribbled, scribbler);
+}
+
+static void host_scribble_bitmaps(void)
+{
+	run_two(guest_bitmaps, scribbler);
+}
+
+/* --- random VMCSs: valid state with a few fields replaced by boundary values --- */
+
+static void guest_random(void)
+{
+	static const u64 edges[] = {
+		0, 1, ~0ul, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000ul, 0x7fffffffffffffff, 0x8000000000000000,
+		0x0000800000000000, 0xffff7fffffffffff, 0x1000, 0xfff, MMIO_HOLE, 0xfee00000, 1ul << 40, 1ul << 52,
+	};
+	u64 i, n, entered = 0, left, field, ret, reason;
+
+	vmcs_new((void (*)(void))(u64)c_end);
+	seed += g_arg() * 0x1234567;
+	for (i = 0; i < 400; i++) {
+		vmcs_new((void (*)(void))(u64)c_end);
+		/* Whatever L2 does, it ends: by the timer, by an exception, by a shutdown. */
+		if (ctl_has(F_PIN, PIN_TIMER)) {
+			vmset(F_PIN, PIN_TIMER);
+			vmwrite(F_TIMER, 100);
+		}
+		vmwrite(F_EXCEPTION_BITMAP, 0xffffffff);
+		left = 1 + random64() % 3;
+		while (left--) {
+			field = (random64() % 0x20) << 1 | (random64() & 3) << 10 | (random64() & 3) << 13;
+			n = random64() % (ARRAY_SIZE(edges) + 8);
+			/* L1 itself has to be able to go on: its host state is left alone. */
+			if ((field >> 10 & 3) == 3 || field == F_EXIT_CTLS || field == F_PIN || field == F_EXCEPTION_BITMAP ||
+			    field == F_EXIT_STORE_COUNT || field == F_EXIT_LOAD_COUNT || field == F_TIMER)
+				continue;
+			if (n < ARRAY_SIZE(edges)) {
+				try_vmwrite(field, edges[n]);
+			} else {
+				u64 v = 0;
+
+				if (try_vmread(field, &v) == VM_OK)
+					try_vmwrite(field, v ^ 1ul << random64() % 64);
+			}
+		}
+		/* Wait-for-SIPI would wait for ever, and is L1's right to ask for. */
+		if (vmread(F_ACTIVITY) == 3)
+			vmwrite(F_ACTIVITY, 0);
+		ret = vmx_try_enter(true);
+		if (ret == VM_OK) {
+			reason = vmread(F_REASON);
+			G_OK((reason & 0xffff) < 70 && !(reason & 0x70000000), "a reason that exists");
+			entered += !(reason & R_FAILED_ENTRY);
+		} else {
+			G_OK(ret == VM_FAIL(E_BAD_CONTROLS) || ret == VM_FAIL(E_BAD_HOST), "a failure of an entry");
+		}
+		/* The heap does not grow without bound. */
+		{
+			u64 vmcs;
+
+			vmptrst(&vmcs);
+			vmclear(vmcs);
+		}
+	}
+	G_OK(entered > 20, "some of them enter");
+}
+
+/* --- VMX aborts (SDM 3C 28.7): L1 is dead, L0 is not --- */
+
+static void guest_abort_load(void)
+{
+	struct { u32 msr, zero; u64 val; } *list = g_page();
+
+	start(c_end);
+	list[0].msr = MSR_KERNEL_GS_BASE;
+	list[0].val = 0x8000000000000000ul;	/* would fault */
+	vmwrite(F_EXIT_MSR_LOAD, (u64)list);
+	vmwrite(F_EXIT_LOAD_COUNT, 1);
+	g_sync(1);
+	vmx_try_enter(true);
+	g_sync(2);
+}
+
+static void guest_abort_store(void)
+{
+	u32 *list = g_page();
+
+	start(c_end);
+	list[0] = 0x1fff;	/* no such MSR */
+	vmwrite(F_EXIT_MSR_STORE, (u64)list);
+	vmwrite(F_EXIT_STORE_COUNT, 1);
+	g_sync(1);
+	vmx_try_enter(true);
+	g_sync(2);
+}
+
+static void abort_of(void (*fn)(void))
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	vcpu = vcpu_create(&vm, 0, fn);
+	vcpu_run_to_sync(vcpu, 1);
+	EQ(vcpu_run_once(vcpu), 0, "KVM_RUN");
+	EQ(vcpu->run->exit_reason, KVM_EXIT_SHUTDOWN, "a VMX abort shuts L1 down");
+	vm_destroy(&vm);
+}
+
+static void host_abort_load(void)
+{
+	abort_of(guest_abort_load);
+}
+
+static void host_abort_store(void)
+{
+	abort_of(guest_abort_store);
+}
+
+/* --- memory of L1 that user space drops and moves while L2 uses it --- */
+
+static void guest_touching(void)
+{
+	u64 i, p = HEAP_END - 0x200000;
+
+	start(c_touch);
+	if (g_arg() && ept_caps())
+		ept_use(ept_new());
+	if (ctl_has(F_PROC, PROC_TPR_SHADOW)) {
+		vmset(F_PROC, PROC_TPR_SHADOW);
+		vmwrite(F_VIRTUAL_APIC, HEAP_END - 0x1000);
+		vmwrite(F_TPR_THRESHOLD, 0);
+	}
+	for (i = 0; i < 400; i++) {
+		vmwrite(F_RIP, (u64)c_touch);
+		l2.rbx = p + (i % 500) * 4096;
+		l2.rcx = 300;
+		vmx_expect(R_VMCALL, "L2 touches memory");
+		rounds++;
+	}
+	stop = 1;
+}
+
+static void host_moving(u64 ept)
+{
+	struct vm vm;
+	pthread_t t;
+	u8 *page;
+	extern u64 guest_arg;
+
+	guest_arg = ept;
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	/* A write that meets the moment in which the page is read-only ends in EFAULT, with nothing done. */
+	vcpu_create(&vm, 0, guest_touching)->past_faults = true;
+	page = vm.mem + HEAP_END - 0x200000;
+	vcpu_thread(&vm.vcpu[0], &t);
+	while (!GUEST(&vm, stop)) {
+		madvise(page, 0x200000, MADV_DONTNEED);
+		mprotect(page, 0x200000, PROT_READ);
+		mprotect(page, 0x200000, PROT_READ | PROT_WRITE);
+		MUST(mmap(page, 0x200000, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == page, "mmap");
+		usleep(2000);
+	}
+	pthread_join(t, NULL);
+	EQ(GUEST(&vm, rounds), 400, "rounds");
+	vm_destroy(&vm);
+}
+
+static void host_moving_ept(void)
+{
+	host_moving(1);
+}
+
+static void host_moving_no_ept(void)
+{
+	host_moving(0);
+}
+
+/* --- INIT, SIPI and NMI while L2 runs or waits --- */
+
+extern char ap_start[], ap_end[];
+extern void (*ap_fn)(void);
+static volatile u64 ap_stage, ap_reason, ap_info, ap_qual;
+
+static void ap_l1(void)
+{
+	/* lib/vmx.c is used by this vCPU alone. */
+	vmcs_new((void (*)(void))(u64)c_loop);
+	if (ctl_has(F_PIN, PIN_NMI))
+		vmset(F_PIN, PIN_NMI);
+	ap_stage = 1;
+	ap_reason = vmx_run();		/* NMI while L2 runs */
+	ap_info = vmread(F_INTR_INFO);
+	ap_stage = 2;
+	while (ap_stage == 2)
+		relax();
+	vmwrite(F_RIP, (u64)c_hlt);
+	ap_reason = vmx_run();		/* NMI while L2 is halted */
+	ap_info = vmread(F_INTR_INFO);
+	ap_stage = 4;
+	while (ap_stage == 4)
+		relax();
+	vmwrite(F_RIP, (u64)c_loop);
+	vmwrite(F_ACTIVITY, 0);
+	ap_reason = vmx_run();		/* INIT while L2 runs */
+	ap_qual = vmread(F_QUAL);
+	ap_stage = 6;
+	while (ap_stage == 6)
+		relax();
+	if (rdmsr(MSR_VMX_MISC) & BIT(8)) {
+		vmwrite(F_ACTIVITY, 3);
+		ap_reason = vmx_run();	/* SIPI while L2 waits for it */
+		ap_qual = vmread(F_QUAL);
+	} else {
+		ap_reason = R_SIPI;
+		ap_qual = 0x34;
+	}
+	ap_stage = 8;
+	for (;;)
+		relax();
+}
+
+static void wait_stage(u64 stage)
+{
+	while (ap_stage != stage)
+		relax();
+}
+
+static void guest_signals(void)
+{
+	u64 i;
+
+	vmx_enable();
+	apic_enable();
+	g_copy((void *)LOW_CODE, ap_start, ap_end - ap_start);
+	ap_fn = ap_l1;
+	apic_icr(1, 0x4500);
+	apic_icr(1, 0x4600 | (LOW_CODE >> 12));
+	wait_stage(1);
+	for (i = 0; i < 10000; i++)
+		relax();
+	apic_icr(1, 0x400);
+	wait_stage(2);
+	G_EQ(ap_reason, R_EXCEPTION, "NMI while L2 runs");
+	G_EQ(ap_info, 0x80000202, "interruption information");
+	ap_stage = 3;
+	for (i = 0; i < 10000; i++)
+		relax();
+	apic_icr(1, 0x400);
+	wait_stage(4);
+	G_EQ(ap_reason, R_EXCEPTION, "NMI while L2 is halted");
+	G_EQ(ap_info, 0x80000202, "interruption information");
+	ap_stage = 5;
+	for (i = 0; i < 10000; i++)
+		relax();
+	apic_icr(1, 0x4500);
+	wait_stage(6);
+	G_EQ(ap_reason, R_INIT, "INIT while L2 runs");
+	ap_stage = 7;
+	/* A SIPI that comes before L2 waits is lost: it is sent until it is seen. */
+	while (ap_stage != 8) {
+		for (i = 0; i < 5000; i++)
+			relax();
+		apic_icr(1, 0x4634);
+	}
+	G_EQ(ap_reason, R_SIPI, "SIPI while L2 waits for it");
+	G_EQ(ap_qual, 0x34, "its vector");
+}
+
+/* MOV SS blocking and #DB: a data breakpoint on MOV SS's operand becomes pending, and INT1 follows (CVE-2018-8897's pattern). */
+u64 ss_value __attribute__((used)) = SEL_DS;
+CODE(c_movss, "mov ss_value(%rip), %ss; vmcall");
+
+static void guest_movss(void)
+{
+	start(c_movss);
+	need(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG, "no loading of debug controls");
+	write_dr0((u64)&ss_value);
+	vmwrite(F_GUEST_DR7, 0x400 | 2 | 0x7ul << 16);	/* read or write, 2 bytes */
+	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_DB));
+	vmx_expect(R_VMCALL, "VMCALL right after MOV SS with a breakpoint");
+	G_EQ(vmread(F_INTERRUPTIBILITY) & 3, 2, "blocking by MOV SS");
+	G_EQ(vmread(F_PENDING_DBG) & 0xf, 1, "the breakpoint is pending");
+	/* Entered as it is, the #DB comes after the next instruction. */
+	vmwrite(F_RIP, (u64)c_end);
+	vmx_expect(R_EXCEPTION, "the #DB");
+	G_EQ(vmread(F_INTR_INFO), 0x80000301, "interruption information");
+	G_EQ(vmread(F_QUAL) & 0xf, 1, "qualification");
+	G_EQ(vmread(F_RIP), (u64)c_end + 1, "RIP");
+	write_dr0(0);
+}
+
+/* L1 in VMX operation executes everything of L0's concern while it has a VMCS: MMIO, ports, HLT with an interrupt. */
+static void guest_everything(void)
+{
+	u64 i;
+
+	start(c_end);
+	apic_enable();
+	for (i = 0; i < 20; i++) {
+		apic_write(APIC_TPR, i);
+		G_EQ(apic_read(APIC_TPR), i, "TPR by MMIO in VMX operation");
+		vmwrite(F_RIP, (u64)c_end);
+		vmx_expect(R_VMCALL, "L2");
+		G_EQ(CPUID_REG(1, 0, b) >> 24, 0, "CPUID");
+	}
+}
+
+#define V .flags = KSFT_VMX
+static const struct ksft_test tests[] = {
+	{ "a VMCS region that another vCPU overwrites", .host = host_scribble_vmcs },
+	{ "bitmaps and lists that another vCPU overwrites", .host = host_scribble_bitmaps },
+	{ "VMCSs on the edge, 1", .guest = guest_random, V, .arg = 1 },
+	{ "VMCSs on the edge, 2", .guest = guest_random, V, .arg = 2 },
+	{ "VMCSs on the edge, 3", .guest = guest_random, V, .arg = 3 },
+	{ "VMX abort: loading host MSRs", .host = host_abort_load },
+	{ "VMX abort: storing guest MSRs", .host = host_abort_store },
+	{ "L1's memory moves while L2 uses it, with EPT", .host = host_moving_ept },
+	{ "L1's memory moves while L2 uses it, without EPT", .host = host_moving_no_ept },
+	{ "NMI, INIT and SIPI while L2 runs, halts, waits", .guest = guest_signals, .flags = KSFT_VMX | KSFT_SMP2 },
+	{ "#DB held back by MOV SS", .guest = guest_movss, V },
+	{ "L1's own MMIO and CPUID between entries", .guest = guest_everything, .flags = KSFT_VMX | KSFT_IRQCHIP },
+};
+KSFT_MAIN(tests)
