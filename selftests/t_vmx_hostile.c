@@ -290,7 +290,9 @@ static void host_moving(u64 ept)
 		mprotect(page, 0x200000, PROT_READ);
 		mprotect(page, 0x200000, PROT_READ | PROT_WRITE);
 		MUST(mmap(page, 0x200000, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == page, "mmap");
-		usleep(2000);
+		/* To clear a huge page takes longer than it would live here. */
+		madvise(page, 0x200000, MADV_NOHUGEPAGE);
+		usleep(500);
 	}
 	pthread_join(t, NULL);
 	EQ(GUEST(&vm, rounds), 400, "rounds");
