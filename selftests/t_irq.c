@@ -143,7 +143,8 @@ static void guest_timer(void)
 	G_EQ(last_vector, 0x60, "vector");
 	G_EQ(apic_read(APIC_TMCCT), 0, "current count afterwards");
 	apic_write(APIC_LVTT, 0x61 | 1 << 17);
-	apic_write(APIC_TMICT, 200000);
+	/* Long enough for the slowest host to handle one before the next. */
+	apic_write(APIC_TMICT, 5000000);
 	for (i = 0; i < 5; i++)
 		sti_hlt_cli();
 	G_OK(count >= 6, "periodic");
@@ -308,8 +309,8 @@ static void guest_ioapic(void)
 	g_sync(4);		/* an MSI with vector 0x73 */
 	sti_nop_cli();
 	G_EQ(last_vector, 0x73, "MSI");
-	g_sync(5);		/* irqfd of line 10 */
-	sti_nop_cli();
+	g_sync(5);		/* irqfd of line 10, by a worker of the kernel at the latest */
+	sti_hlt_cli();
 	G_EQ(last_vector, 0x71, "irqfd");
 }
 
@@ -348,8 +349,6 @@ static void host_ioapic(void)
 	irqfd.fd = eventfd(0, 0);
 	DO(vm.fd, KVM_IRQFD, &irqfd);
 	EQ(write(irqfd.fd, &one, 8), 8, "eventfd");
-	/* The interrupt goes its way in a worker of the kernel at the latest. */
-	usleep(10000);
 	vcpu_run_to_end(vcpu);
 	irqfd.flags = KVM_IRQFD_FLAG_DEASSIGN;
 	DO(vm.fd, KVM_IRQFD, &irqfd);

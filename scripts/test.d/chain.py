@@ -42,7 +42,8 @@ class Chain:
         files = [w for f in sorted(os.listdir(images)) for w in ("--file", os.path.join(images, f))]
         lines = []
         status = job.command(
-            [LAB, "exec", "--kernel", self.l0, "--cpus", str(self.l0_cpus), "--timeout", str(self.limit), *files, "--",
+            [LAB, "exec", "--kernel", self.l0, "--cpus", str(self.l0_cpus), "--timeout", str(self.limit),
+             *(["--kmemleak"] if self.l0 == "debug" else []), *files, "--",
              "./l0.sh", "/dev/droste", str(self.l1_cpus), "1024", f"l2cpus={self.l2_cpus}",
              *([] if self.ept else ["kvm_intel.ept=0"])], self.limit + 600, lines.append)
         missing = [line for line in self.expected() if not any(line in said for said in lines)]
@@ -57,7 +58,7 @@ CHAINS = [
     Chain("6.12", 1, "6.12", 2, False, 1),
     Chain("6.1", 2, "6.1", 2, True, 1),
     Chain("6.1", 1, "6.12", 1, False, 1),
-    Chain("debug", 1, "6.12", 1, True, 1, limit=2400),
+    Chain("debug", 2, "6.12", 2, True, 1, limit=2400),
 ]
 
 

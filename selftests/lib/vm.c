@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -400,6 +401,34 @@ static void *thread_main(void *arg)
 void vcpu_thread(struct vcpu *vcpu, pthread_t *thread)
 {
 	MUST(!pthread_create(thread, NULL, thread_main, vcpu), "thread");
+}
+
+struct watch {
+	volatile u64 *counter;
+	u64 was;
+	pthread_t runner;
+};
+
+static void *watch_main(void *arg)
+{
+	struct watch *w = arg;
+
+	while (*w->counter == w->was)
+		usleep(100);
+	pthread_kill(w->runner, SIGUSR1);
+	return NULL;
+}
+
+int vcpu_run_until_changed(struct vcpu *vcpu, volatile u64 *counter)
+{
+	struct watch w = { .counter = counter, .was = *counter, .runner = pthread_self() };
+	pthread_t t;
+	int ret;
+
+	MUST(!pthread_create(&t, NULL, watch_main, &w), "thread");
+	ret = vcpu_run_once(vcpu);
+	pthread_join(t, NULL);
+	return ret;
 }
 
 /* The second vCPU of KSFT_SMP2 runs until the process ends. */

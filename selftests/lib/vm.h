@@ -80,5 +80,7 @@ void describe_exit(struct vcpu *vcpu);	/* a diagnostic line */
 /* Threads that run vCPUs. */
 #include <pthread.h>
 void vcpu_thread(struct vcpu *vcpu, pthread_t *thread);	/* vcpu_run_to_end() in a thread */
+/* KVM_RUN, and SIGUSR1 for the calling thread, which has a handler for it, when *@counter has changed. */
+int vcpu_run_until_changed(struct vcpu *vcpu, volatile u64 *counter);
 
 #endif
