@@ -169,7 +169,6 @@ struct vcpu {
 	struct mutex mutex;		/* vCPU ioctls, one at a time */
 	struct kvm_run *run;		/* shared with user space: hostile, read each member once */
 	void *pio_data;			/* the page after run: data of port exits */
-	struct pid __rcu *pid;		/* thread that runs it; for directed yields and debugging */
 
 	/* --- registers the VMCS does not hold --- */
 	u64 apic_base;			/* IA32_APIC_BASE */
@@ -189,7 +188,6 @@ struct vcpu {
 	struct fpu_guest guest_fpu;	/* see fpu.c */
 	u32 mp_state;			/* KVM_MP_STATE_*; INIT and SIPI come in through the local APIC */
 	bool fpu_loaded;		/* the guest's FPU state is in the registers */
-	bool guest_debug_armed;		/* KVM_SET_GUEST_DEBUG is in force */
 	u32 guest_debug;		/* its control word */
 	u64 guest_debug_dr[8];		/* its debug registers */
 	s16 user_irq;			/* vector of KVM_INTERRUPT, -1: none (user-space irqchip) */

@@ -126,6 +126,9 @@ static MSR_SET(set_feature_control)
 	if (!host && (vcpu->feature_control & FEAT_CTL_LOCKED))
 		return -EINVAL;
 	vcpu->feature_control = data;
+	/* User space writes what only a reset writes: VMX operation ends with it, as KVM has it. */
+	if (host && !data)
+		nested_reset(vcpu);
 	return 0;
 }
 

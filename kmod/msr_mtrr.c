@@ -84,7 +84,7 @@ MSR_SET(set_mtrr_fixed)
 
 MSR_GET(get_pat)
 {
-	*data = vmcs_read(GUEST_IA32_PAT);
+	*data = vcpu->pat;
 	return 0;
 }
 
@@ -97,9 +97,6 @@ MSR_SET(set_pat)
 		if (!memtype_valid(data >> i, true))
 			return -EINVAL;
 	vmcs_write(GUEST_IA32_PAT, data);
-	if (vcpu->in_l2)
-		vcpu->nested.held.pat = data;
-	else
-		vcpu->pat = data;
+	vcpu->pat = data;
 	return 0;
 }

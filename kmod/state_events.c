@@ -247,7 +247,6 @@ long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg)
 	if (stepping)
 		rflags &= ~(u64)X86_EFLAGS_TF;
 	vcpu->guest_debug = dbg->control & KVM_GUESTDBG_ENABLE ? dbg->control : 0;
-	vcpu->guest_debug_armed = vcpu->guest_debug;
 	memcpy(vcpu->guest_debug_dr, dbg->arch.debugreg, sizeof(vcpu->guest_debug_dr));
 	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
 		rflags |= X86_EFLAGS_TF;

@@ -66,7 +66,8 @@ static int read_entry(void *priv, u64 gpa, void *entry, u32 bytes)
 	p->status = table_gpa(p, gpa, EPT_READ, &l1_gpa);
 	if (p->status != WALK_OK)
 		return -EIO;
-	if (!vm_read_guest(p->vcpu->vm, l1_gpa, entry, bytes))
+	if (bytes == sizeof(u64) ? !vm_read_guest_u64(p->vcpu->vm, l1_gpa, entry) :
+				   !vm_read_guest(p->vcpu->vm, l1_gpa, entry, bytes))
 		return 0;
 	p->status = WALK_NOMEM;
 	return -EFAULT;

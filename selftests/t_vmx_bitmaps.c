@@ -350,6 +350,43 @@ static void guest_pf_mask(void)
 	}
 }
 
+/* MSRs that the VMCS holds: what L2 writes is what an exit saves, and what L1 has where an exit loads nothing. */
+static void guest_vmcs_msrs(void)
+{
+	const u64 l1 = 0x0007040600070406ul, first = 0x0007040600070404ul;
+	u64 own = rdmsr(MSR_PAT);
+
+	start(c_wrmsr);
+	need(F_PROC, PROC_MSR_BITMAPS, "no MSR bitmaps");
+	need(F_ENTRY_CTLS, ENTRY_LOAD_PAT, "PAT is not loaded");
+	vmset(F_EXIT_CTLS, EXIT_SAVE_PAT | EXIT_LOAD_PAT);
+	vmset(F_ENTRY_CTLS, ENTRY_LOAD_PAT);
+	vmwrite(F_MSR_BITMAP, (u64)g_page());
+	vmwrite(F_HOST_PAT, l1);
+	vmwrite(F_GUEST_PAT, first);
+	G_EQ(msr(c_rdmsr, MSR_PAT), R_VMCALL, "RDMSR");
+	G_EQ(l2.rax, (u32)first, "loaded on entry");
+	G_EQ(rdmsr(MSR_PAT), l1, "loaded on exit");
+	l2.rdx = first >> 32;
+	l2.rax = (u32)first & ~7ul;
+	l2.rcx = MSR_PAT;
+	G_EQ(step(c_wrmsr), R_VMCALL, "WRMSR");
+	G_EQ(vmread(F_GUEST_PAT), first & ~7ul, "saved on exit");
+	G_EQ(rdmsr(MSR_PAT), l1, "loaded on exit");
+	G_EQ(msr(c_rdmsr, MSR_PAT), R_VMCALL, "RDMSR");
+	G_EQ(l2.rax, (u32)first & ~7ul, "entered again");
+	vmclr(F_EXIT_CTLS, EXIT_SAVE_PAT | EXIT_LOAD_PAT);
+	l2.rdx = first >> 32;
+	l2.rax = (u32)first | 1;
+	l2.rcx = MSR_PAT;
+	G_EQ(step(c_wrmsr), R_VMCALL, "WRMSR");
+	G_EQ(vmread(F_GUEST_PAT), first & ~7ul, "not saved");
+	G_EQ(rdmsr(MSR_PAT), first | 1, "L1 goes on with L2's");
+	G_EQ(msr(c_rdmsr, MSR_PAT), R_VMCALL, "RDMSR");
+	G_EQ(l2.rax, (u32)first & ~7ul, "loaded from the VMCS again");
+	wrmsr(MSR_PAT, own);
+}
+
 /* --- MSR lists (SDM 3C 25.7.2, 27.4, 28.4, 28.6) --- */
 
 struct entry {
@@ -465,6 +502,7 @@ static const struct ksft_test tests[] = {
 	{ "bitmaps outside memory", .guest = guest_bitmap_hole, V },
 	{ "exception bitmap", .guest = guest_exceptions, V },
 	{ "#PF mask and match", .guest = guest_pf_mask, V },
+	{ "MSRs that the VMCS holds", .guest = guest_vmcs_msrs, V },
 	{ "MSR load and store lists", .guest = guest_lists, V },
 	{ "bad MSR-load lists (exit reason 34)", .guest = guest_bad_load, V },
 	{ "MSR-load list outside memory", .guest = guest_list_hole, V },

@@ -234,6 +234,18 @@ static void guest_bounded(void)
 	g_sync(2);
 }
 
+static void guest_after_reset(void)
+{
+	u64 vmcs;
+
+	G_EQ(rdmsr(MSR_FEATURE_CONTROL), 0, "IA32_FEATURE_CONTROL");
+	G_EQ(TRY_INSN("vmxoff"), UD, "out of VMX operation");
+	vmx_on();
+	vmcs = vmcs_new(l2_count);
+	vmx_expect(R_VMCALL, "L2 runs again");
+	G_EQ(vmclear(vmcs), VM_OK, "VMCLEAR");
+}
+
 static void host_signal(void)
 {
 	struct sigaction sa = { .sa_handler = on_alarm };
@@ -266,6 +278,13 @@ static void host_signal(void)
 	/* Changed from outside, L2 goes on with what it is given. */
 	r.rbx = 7;
 	vcpu_set_regs(vcpu, &r);
+	EQ(vcpu_run_until_changed(vcpu, &GUEST(&vm, l2_rounds)), -EINTR, "KVM_RUN with a signal");
+	vcpu_regs(vcpu, &r);
+	OK(r.rbx > 7 && r.rbx < before, "L2 counts from there");
+	/* What user space writes at a reset ends L2 and VMX operation. */
+	EQ(vcpu_set_msr(vcpu, MSR_FEATURE_CONTROL, 0), 0, "IA32_FEATURE_CONTROL");
+	vcpu_start(vcpu, guest_after_reset, 0);
+	vcpu_run_to_end(vcpu);
 	vm_destroy(&vm);
 }
 

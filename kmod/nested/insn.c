@@ -4,6 +4,8 @@
 #include <linux/mm.h>
 #include <linux/kvm_para.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+#include <asm/kvm_para.h>
 #include <asm/msr-index.h>
 
 #include "nested/insn.h"
@@ -134,18 +136,46 @@ static int insn_vmxoff(struct vcpu *vcpu)
 	return nested_vmsucceed(vcpu);
 }
 
-/*
- * VMCALL is L1's way to call L0, in VMX root operation too. No call is offered
- * (CPUID advertises none), so that each is answered the way KVM answers an
- * unknown one.
- */
-static int insn_vmcall(struct vcpu *vcpu)
+/* Did user space give the vCPU KVM's signature? Its guest may make KVM's hypercalls then. */
+static bool has_kvm_signature(struct vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, KVM_CPUID_SIGNATURE, 0);
+	u32 text[3];
+
+	if (!e)
+		return false;
+	text[0] = e->ebx;
+	text[1] = e->ecx;
+	text[2] = e->edx;
+	return !memcmp(text, KVM_SIGNATURE, sizeof(text));
+}
+
+/* No hypercall is offered: each is answered the way KVM answers an unknown one. */
+static int hypercall(struct vcpu *vcpu)
 {
 	long answer = vcpu_cpl(vcpu) > 0 ? -KVM_EPERM : -KVM_ENOSYS;
 
 	vcpu_set_gpr(vcpu, RAX, vcpu_is_64bit(vcpu) ? (u64)answer : (u32)answer);
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
+}
+
+/*
+ * SDM 3C 31.3, VMCALL: without an SMM monitor it is good for nothing but exits
+ * of L2. Unlike the other instructions it exits in every mode, and the checks
+ * of modes are L0's too.
+ */
+static int insn_vmcall(struct vcpu *vcpu)
+{
+	bool wrong_mode = (vcpu_rflags(vcpu) & X86_EFLAGS_VM) || (vcpu_is_long_mode(vcpu) && !vcpu_is_64bit(vcpu));
+
+	if (has_kvm_signature(vcpu))
+		return hypercall(vcpu);
+	if (!vcpu->nested.vmxon || wrong_mode)
+		return nested_insn_ud(vcpu);
+	if (vcpu_cpl(vcpu) > 0)
+		return nested_insn_gp(vcpu);
+	return nested_vmfail(vcpu, VMXERR_VMCALL_IN_VMX_ROOT_OPERATION);
 }
 
 /* VM functions are off for L1, so the processor raised #UD; an exit would mean the same. */

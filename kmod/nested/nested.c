@@ -79,6 +79,9 @@ void nested_reset(struct vcpu *vcpu)
 	if (vcpu->in_l2) {
 		ptimer_stop(vcpu, false);
 		vmcs02_leave(vcpu);
+		vcpu->efer = n->l1_efer;
+		vcpu->pat = n->l1_pat;
+		vcpu->dr7 = n->l1_dr7;
 	}
 	n->entry_pending = false;
 	n->mtf_pending = false;

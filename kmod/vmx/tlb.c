@@ -3,6 +3,7 @@
 #include <linux/bitmap.h>
 #include <linux/printk.h>
 #include <linux/spinlock.h>
+#include <asm/asm.h>
 
 #include "droste.h"
 
@@ -10,24 +11,35 @@
 enum { INVEPT_SINGLE = 1, INVEPT_ALL = 2 };
 enum { INVVPID_ADDR = 0, INVVPID_SINGLE = 1, INVVPID_ALL = 2 };
 
+/* Both fault when the machine goes down and VMX is off already (vmx_going_down): nothing is cached then. */
 static void invept(unsigned long type, u64 eptp)
 {
 	struct { u64 eptp, zero; } desc = { eptp, 0 };
-	bool bad;
 
-	asm volatile("invept %1, %2" : "=@ccna"(bad) : "m"(desc), "r"(type) : "memory", "cc");
-	if (unlikely(bad))
-		pr_err_ratelimited("droste: EPTP %llx: mappings not dropped (type %lu)\n", eptp, type);
+	asm goto("1: invept %0, %1\n\t"
+		 "jbe %l[bad]\n\t"
+		 _ASM_EXTABLE(1b, %l[off])
+		 : : "m"(desc), "r"(type) : "memory", "cc" : bad, off);
+	return;
+bad:
+	pr_err_ratelimited("droste: EPTP %llx: mappings not dropped (type %lu)\n", eptp, type);
+off:
+	return;
 }
 
 static void invvpid(unsigned long type, u16 vpid, u64 gva)
 {
 	struct { u64 vpid, gva; } desc = { vpid, gva };
-	bool bad;
 
-	asm volatile("invvpid %1, %2" : "=@ccna"(bad) : "m"(desc), "r"(type) : "memory", "cc");
-	if (unlikely(bad))
-		pr_err_ratelimited("droste: VPID %x: mappings not dropped (type %lu)\n", vpid, type);
+	asm goto("1: invvpid %0, %1\n\t"
+		 "jbe %l[bad]\n\t"
+		 _ASM_EXTABLE(1b, %l[off])
+		 : : "m"(desc), "r"(type) : "memory", "cc" : bad, off);
+	return;
+bad:
+	pr_err_ratelimited("droste: VPID %x: mappings not dropped (type %lu)\n", vpid, type);
+off:
+	return;
 }
 
 /**

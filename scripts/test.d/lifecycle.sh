@@ -75,8 +75,17 @@ kill_at() {
 echo "TAP version 13"
 
 # Who owns VMX
+# (before 6.12, kvm_intel does not touch VMX before its first VM)
+./drostectl run --device /dev/kvm --kernel vmlinuz --initrd guest.cpio --memory 128 --append "$lean rdinit=/bin/yes" \
+	> kvm.out 2>&1 &
+pid=$!
+while ! grep -q "^y" kvm.out && kill -0 $pid 2> /dev/null; do
+	sleep 1
+done
 load
 refused=$?
+kill $pid
+wait $pid 2> /dev/null
 grep -q "Device or resource busy" insmod.err && [ $refused != 0 ]
 verdict $? "insmod is refused with EBUSY while kvm_intel owns VMX" "status $refused: $(cat insmod.err)"
 [ "$(messages | wc -l)" = 1 ]
