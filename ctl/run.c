@@ -36,6 +36,7 @@ struct options {
 	unsigned long cpus;
 	unsigned long memory;	/* MiB */
 	bool trace;
+	bool lock_vmx;
 	bool quiet;
 	bool stats;
 };
@@ -61,6 +62,7 @@ static void usage(void)
 	       "  --cpus N           virtual processors (1)\n"
 	       "  --memory MIB       memory in MiB (512)\n"
 	       "  --device PATH      device that speaks the KVM API (/dev/droste)\n"
+	       "  --lock-vmx         the guest's firmware has locked VMX off\n"
 	       "  --trace-unhandled  say which ports and addresses nobody answers\n"
 	       "  --quiet            do not say how the guest ended, unless it failed\n"
 	       "  --stats            at the end, the exits taken by reason and level (Droste only)\n"
@@ -96,7 +98,7 @@ static int parse_number(const char *option, const char *text, unsigned long min,
 
 enum option_id {
 	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPUS, OPT_MEMORY,
-	OPT_DEVICE, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_HELP
+	OPT_DEVICE, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_HELP
 };
 
 static int set_option(struct options *o, int opt, const char *arg)
@@ -118,6 +120,9 @@ static int set_option(struct options *o, int opt, const char *arg)
 				    &o->memory);
 	case OPT_DEVICE:
 		o->device = arg;
+		return 0;
+	case OPT_LOCK_VMX:
+		o->lock_vmx = true;
 		return 0;
 	case OPT_TRACE:
 		o->trace = true;
@@ -146,6 +151,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "cpus", required_argument, NULL, OPT_CPUS },
 		{ "memory", required_argument, NULL, OPT_MEMORY },
 		{ "device", required_argument, NULL, OPT_DEVICE },
+		{ "lock-vmx", no_argument, NULL, OPT_LOCK_VMX },
 		{ "trace-unhandled", no_argument, NULL, OPT_TRACE },
 		{ "quiet", no_argument, NULL, OPT_QUIET },
 		{ "stats", no_argument, NULL, OPT_STATS },
@@ -288,6 +294,7 @@ int cmd_run(int argc, char **argv)
 	m->vm.mem = &m->mem;
 	m->vm.bus = &m->bus;
 	m->vm.trace = o.trace;
+	m->vm.lock_vmx = o.lock_vmx;
 	m->vm.dev_fd = vm_open(o.device);
 	if (m->vm.dev_fd < 0 || vm_create(&m->vm, o.cpus) ||
 	    add_devices(m, &o) || add_vcpus(m, &o, entry))

@@ -39,7 +39,7 @@
 
 /*
  * What firmware does to MSRs before it starts a kernel: memory is write-back
- * and, where there is VMX, its use is allowed and locked so.
+ * and, where there is VMX, its use is allowed, or not, and locked so.
  */
 static void firmware_msrs(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 {
@@ -57,7 +57,7 @@ static void firmware_msrs(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 	if (!leaf1 || !(leaf1->ecx & LEAF1_ECX_VMX))
 		return;
 	msr.entry.index = MSR_FEATURE_CONTROL;
-	msr.entry.data = FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX;
+	msr.entry.data = FEATURE_CONTROL_LOCKED | (vcpu->vm->lock_vmx ? 0 : FEATURE_CONTROL_VMX);
 	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msr) != 1)
 		say("CPU %u: IA32_FEATURE_CONTROL cannot be set; going on without",
 		    vcpu->id);

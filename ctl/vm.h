@@ -31,6 +31,7 @@ struct vm {
 	int fd;			/* VM file descriptor */
 	size_t run_size;	/* bytes of a vCPU's struct kvm_run mapping */
 	bool trace;		/* say which memory addresses nobody answers */
+	bool lock_vmx;		/* as firmware, lock VMX off */
 	struct guest_mem *mem;	/* guest memory, in the VM's slots */
 	struct iobus *bus;	/* I/O ports */
 	unsigned int nr_vcpus;

@@ -142,7 +142,7 @@ def describe():
 COMMAND_LINE = "nopku idle=halt tsc=reliable tsc_early_khz=100000 no_timer_check"
 
 CONFIG = """\
-cpu: model=corei7_skylake_x, count={cpus}, ips=100000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model={cpu}, count={cpus}, ips=100000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 memory: guest={memory}, host={memory}
 romimage: file={bios}
 vgaromimage: file={vga_bios}
@@ -191,7 +191,7 @@ def prepare(machine, initrd, command_line, com1):
     own = binary != DEBIANS
     boot = (_from_memory if own else _from_cd)(directory, image, initrd, command_line, options.memory)
     # A person's idle machine should not run ahead of the clock, and leave the processor to others.
-    text = CONFIG.format(cpus=options.cpus, memory=options.memory, bios=BIOS, vga_bios=VGA_BIOS, boot=boot,
+    text = CONFIG.format(cpu=options.cpu, cpus=options.cpus, memory=options.memory, bios=BIOS, vga_bios=VGA_BIOS, boot=boot,
                          sync="none" if options.command else "slowdown", directory=directory, com1=com1)
     with open(os.path.join(directory, "bochsrc"), "w") as f:
         f.write(text)

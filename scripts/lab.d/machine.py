@@ -79,6 +79,7 @@ class Options:
     kmemleak = False
     count = None               # None: no; else the file for the counts, or an empty name
     append = ""
+    cpu = "corei7_skylake_x"   # Bochs' name
     keep = False
 
     def heartbeat(self):

@@ -76,6 +76,8 @@ def machine_options(sub):
     sub.add_argument("--memory", type=int, default=2048, metavar="MiB")
     sub.add_argument("--file", action="append", default=[], metavar="PATH", dest="files",
                      help="a file or directory to copy to /lab")
+    sub.add_argument("--cpu", default="corei7_skylake_x", metavar="MODEL",
+                     help="L0's processor, by Bochs' name (default corei7_skylake_x)")
     sub.add_argument("--append", default="", metavar="WORDS", help="more words for L0's kernel command line")
     sub.add_argument("--console", action="store_true", help="show L0's kernel log as it comes, on the standard error")
     sub.add_argument("--vmfail", action="store_true", help="always show why VMX instructions failed, not only in a failed run")

@@ -45,6 +45,34 @@ def lifecycle(kernel, cpus, loads, limit):
     return step
 
 
+# Processors on which insmod must fail: the lab's name of one, refuse.sh's words.
+REFUSALS = [
+    ("a processor without VMX", "p4_prescott_celeron_336", ["No such device", "has no VMX"]),
+    ("a processor without EPT", "core2_penryn_t9600", ["not supported", "lacks EPT"]),
+]
+
+
+def refusals(job):
+    module = job.output([LAB, "build-module", "--kernel", "6.12"])
+
+    def refuses(what, *words):
+        lines = []
+        status = job.command([LAB, "exec", *words], 600, lines.append)
+        refused = any("refused as it must be" in line for line in lines)
+        job.check(f"insmod refuses {what}", None if refused and not status else f"exit status {status}: {'; '.join(lines[-4:])}")
+
+    for what, cpu, words in REFUSALS:
+        refuses(what, "--hypervisor", "none", "--cpu", cpu, *files(module, os.path.join(HERE, "refuse.sh")),
+                "--", "./refuse.sh", *words)
+    # A guest whose firmware has locked VMX off.
+    images, guest = job.path("images", "6.12"), job.path("locked.cpio")
+    job.output([LAB, "make-initramfs", "--out", guest, "--file", f"{module}:/droste.ko",
+                "--init", os.path.join(HERE, "refuse.sh")])
+    refuses("VMX that firmware locked off",
+            *files(guest, os.path.join(images, "drostectl"), os.path.join(images, "vmlinuz")), "--",
+            "./drostectl", "run", "--kernel", "vmlinuz", "--initrd", "locked.cpio", "--lock-vmx", "--append", "loglevel=1")
+
+
 SELFTESTS = [("6.12", 1, 1200), ("6.12", 2, 1200), ("6.1", 2, 1200), ("debug", 1, 2400)]
 LIFECYCLES = [("6.12", 2, 30, 1200), ("6.1", 2, 10, 1200), ("debug", 1, 5, 2400)]
 
