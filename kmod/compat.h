@@ -10,15 +10,27 @@
 #include <asm/reboot.h>
 
 /*
- * A crashing kernel must leave VMX before it starts the next. From 6.7 on it
- * asks the owner of VMX; before, it finds VMX by CR4.VMXE and does it itself.
+ * A crashing kernel must leave VMX before it starts the next. From 6.7 on, and
+ * in later releases of older series, it asks the owner of VMX; before, it finds
+ * VMX by CR4.VMXE and does it itself. Kbuild looks which.
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#ifdef DROSTE_HAVE_VIRT_CALLBACK
 #define compat_emergency_register(fn)	cpu_emergency_register_virt_callback(fn)
 #define compat_emergency_unregister(fn)	cpu_emergency_unregister_virt_callback(fn)
 #else
 #define compat_emergency_register(fn)	((void)(fn))
 #define compat_emergency_unregister(fn)	((void)(fn))
+#endif
+
+/*
+ * The one step of CPU hotplug that belongs to the owner of VMX, which is KVM's
+ * name for it: when a CPU goes, no task is left there that could run a vCPU,
+ * and when one comes none is there yet. Only one owner gets it.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#define COMPAT_CPUHP_VMX	CPUHP_AP_KVM_ONLINE
+#else
+#define COMPAT_CPUHP_VMX	CPUHP_AP_KVM_STARTING
 #endif
 
 #ifndef X86_FEATURE_FRED	/* a kernel older than FRED never uses it */

@@ -13,7 +13,6 @@
 
 static DEFINE_PER_CPU(void *, vmxon_region);	/* one page a CPU; written at init and exit only */
 static DEFINE_PER_CPU(bool, vmx_on);		/* this CPU is in VMX operation by us; that CPU, irqs off */
-static int hp_state;
 
 /* Set when the machine goes down with VMX already off: VMX instructions fault then, and that is fine. */
 bool vmx_going_down;
@@ -84,6 +83,15 @@ out:
 	cr4_clear_bits(X86_CR4_VMXE);
 }
 
+static void say_failed(int cpu, int err)
+{
+	if (err == -EBUSY)
+		pr_err("droste: VMX on CPU %u belongs to someone else (CR4.VMXE is set)\n", cpu);
+	else
+		pr_err("droste: VMXON failed on CPU %u\n", cpu);
+}
+
+/* A CPU comes: before any task runs there. Irqs may be off. */
 static int cpu_up_root(unsigned int cpu)
 {
 	unsigned long flags;
@@ -92,13 +100,12 @@ static int cpu_up_root(unsigned int cpu)
 	local_irq_save(flags);
 	ret = root_on();
 	local_irq_restore(flags);
-	if (ret == -EBUSY)
-		pr_err("droste: VMX on CPU %u belongs to someone else (CR4.VMXE is set; is kvm_intel loaded?)\n", cpu);
-	else if (ret)
-		pr_err("droste: VMXON failed on CPU %u\n", cpu);
+	if (ret)
+		say_failed(cpu, ret);
 	return ret;
 }
 
+/* A CPU goes: no task is left there. Irqs may be off. */
 static int cpu_down_root(unsigned int cpu)
 {
 	unsigned long flags;
@@ -107,6 +114,21 @@ static int cpu_down_root(unsigned int cpu)
 	root_off();
 	local_irq_restore(flags);
 	return 0;
+}
+
+/* What the IPI of vmx_root_init() finds. */
+struct on_result {
+	atomic_t err;		/* of one CPU that failed, or 0 */
+	int cpu;		/* which */
+};
+
+static void root_on_ipi(void *arg)
+{
+	struct on_result *result = arg;
+	int ret = root_on();
+
+	if (ret && !atomic_cmpxchg(&result->err, 0, ret))
+		result->cpu = smp_processor_id();
 }
 
 static void root_off_ipi(void *unused)
@@ -183,6 +205,43 @@ int vmx_root_check(void)
 	return check_available();
 }
 
+/* VMX operation on all CPUs, or on none. cpus_read_lock() held. */
+static int root_on_all(void)
+{
+	struct on_result result = { .err = ATOMIC_INIT(0) };
+	int err;
+
+	on_each_cpu(root_on_ipi, &result, 1);
+	err = atomic_read(&result.err);
+	if (err) {
+		on_each_cpu(root_off_ipi, NULL, 1);
+		say_failed(result.cpu, err);
+	}
+	return err;
+}
+
+/* The owner's step of CPU hotplug, then the CPUs that are there. */
+static int take_cpus(void)
+{
+	int ret;
+
+	cpus_read_lock();
+	ret = cpuhp_setup_state_nocalls_cpuslocked(COMPAT_CPUHP_VMX, "droste:vmx", cpu_up_root, cpu_down_root);
+	if (ret < 0) {
+		pr_err("droste: VMX belongs to someone else (is kvm_intel loaded?)\n");
+		goto out;
+	}
+	compat_emergency_register(vmx_root_emergency);
+	ret = root_on_all();
+	if (ret) {
+		compat_emergency_unregister(vmx_root_emergency);
+		cpuhp_remove_state_nocalls_cpuslocked(COMPAT_CPUHP_VMX);
+	}
+out:
+	cpus_read_unlock();
+	return ret;
+}
+
 /**
  * vmx_root_init - enter VMX root operation on all CPUs, and on those to come
  *
@@ -197,25 +256,24 @@ int vmx_root_init(void)
 	if (ret)
 		return ret;
 	vmcs_cpu_lists_init();
-	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "droste:online", cpu_up_root, cpu_down_root);
-	if (ret < 0)
-		goto err_regions;
-	hp_state = ret;
+	ret = take_cpus();
+	if (ret) {
+		free_regions();
+		return ret;
+	}
 	register_reboot_notifier(&reboot_nb);
 	compat_register_syscore(&syscore);
-	compat_emergency_register(vmx_root_emergency);
 	return 0;
-
-err_regions:
-	free_regions();
-	return ret;
 }
 
 void vmx_root_exit(void)
 {
-	compat_emergency_unregister(vmx_root_emergency);
 	compat_unregister_syscore(&syscore);
 	unregister_reboot_notifier(&reboot_nb);
-	cpuhp_remove_state(hp_state);
+	cpus_read_lock();
+	on_each_cpu(root_off_ipi, NULL, 1);
+	compat_emergency_unregister(vmx_root_emergency);
+	cpuhp_remove_state_nocalls_cpuslocked(COMPAT_CPUHP_VMX);
+	cpus_read_unlock();
 	free_regions();
 }
