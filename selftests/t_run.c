@@ -105,12 +105,12 @@ static void host_many(void)
 static void guest_touch(void)
 {
 	volatile u64 *p = (u64 *)HEAP;
-	u64 i = 0;
+	u64 id = CPUID_REG(1, 0, b) >> 24, i = 0;
 
 	while (!stop) {
 		p[i % 512 * 512] = i;
 		i++;
-		counters[1]++;
+		counters[id]++;
 	}
 }
 

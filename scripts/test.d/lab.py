@@ -73,6 +73,26 @@ def refusals(job):
             "./drostectl", "run", "--kernel", "vmlinuz", "--initrd", "locked.cpio", "--lock-vmx", "--append", "loglevel=1")
 
 
+def kexec(job):
+    """The next kernel must find VMX off on every processor, also when a guest ran until then."""
+    images, program, small = job.path("images", "6.12"), job.path("kexec"), job.path("small", "droste.ko")
+    second, guest = job.path("second.cpio"), job.path("guest.cpio")
+    os.makedirs(os.path.dirname(small), exist_ok=True)
+    job.output(["cc", "-O2", "-static", "-o", program, os.path.join(HERE, "kexec.c")])
+    # The kernel hashes what it is given, slowly on an emulator.
+    job.output(["strip", "-g", "-o", small, job.output([LAB, "build-module", "--kernel", "6.12"])])
+    job.output([LAB, "make-initramfs", "--out", second, "--file", f"{small}:/droste.ko", "--init", os.path.join(HERE, "kexec.sh")])
+    job.output([LAB, "make-initramfs", "--out", guest, "--init", os.path.join(TREE, "scripts/demo.d/l2-init.sh")])
+    lines = []
+    job.command([LAB, "exec", "--cpus", "2", "--append", "nosoftlockup nowatchdog",
+                 *files(program, second, guest, os.path.join(HERE, "kexec.sh"),
+                        *(os.path.join(images, name) for name in ("drostectl", "vmlinuz"))), "--", "./kexec.sh"],
+                900, lines.append)
+    for what in "second kernel: 2 CPUs", "second kernel: Droste is loaded":
+        job.check(f"kexec while a guest runs: {what}",
+                  None if any(what in line for line in lines) else f"not seen; {'; '.join(lines[-4:])}")
+
+
 SELFTESTS = [("6.12", 1, 1200), ("6.12", 2, 1200), ("6.1", 2, 1200), ("debug", 1, 2400)]
 LIFECYCLES = [("6.12", 2, 30, 1200), ("6.1", 2, 10, 1200), ("debug", 1, 5, 2400)]
 

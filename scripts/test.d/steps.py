@@ -43,6 +43,7 @@ STEPS = [
     *chain.steps("6.12"),
     *lab.steps("6.12"),
     Step("refusals", "insmod where Droste cannot run", lab.refusals, ["build-6.12", "images-6.12"]),
+    Step("kexec", "another kernel started while a guest runs", lab.kexec, ["build-6.12", "images-6.12"]),
     Step("setup-6.1", "Linux 6.1", prepare("6.1"), ["setup"]),
     Step("build-6.1", "droste.ko for Linux 6.1", build("6.1"), ["setup-6.1"]),
     Step("images-6.1", "images of L1 and L2 with Linux 6.1", chain.images("6.1"), ["setup-6.1", "images-6.12"]),
