@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Turns the CPUID that a device supports into that of one processor. */
+#include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,13 @@ static void fix_topology(struct kvm_cpuid_entry2 *e, uint32_t id,
 	e->ebx = e->index ? total : 1;
 }
 
+/* The processor's name, which KVM leaves to user space: this one's. */
+static void fix_brand(struct kvm_cpuid_entry2 *e)
+{
+	if (!(e->eax | e->ebx | e->ecx | e->edx))
+		__cpuid(e->function, e->eax, e->ebx, e->ecx, e->edx);
+}
+
 /*
  * A device may list only subleaf 0 of a topology leaf, while the cores are
  * told by subleaf 1. cpuid_get() left room for one more entry.
@@ -147,6 +155,9 @@ void cpuid_fix(struct kvm_cpuid2 *list, uint32_t id, unsigned int total,
 		case 0xb:
 		case 0x1f:
 			fix_topology(e, id, total);
+			break;
+		case 0x80000002 ... 0x80000004:
+			fix_brand(e);
 			break;
 		}
 	}
