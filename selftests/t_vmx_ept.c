@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* L1's own EPT: violations and their qualifications, misconfigurations, accessed and dirty bits, INVEPT; VPIDs. */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <linux/droste.h>
 #include "vm.h"
 #include "vmx.h"
 
@@ -462,6 +467,63 @@ static void guest_real(void)
 	G_EQ(rdmsr(MSR_EFER) & EFER_LMA, EFER_LMA, "L1's EFER");
 }
 
+/* --- the host takes memory of L1's back --- */
+
+#define TAKEN_PAGES	200
+#define TAKEN_AT	(HEAP_END - 0x200000)
+
+CODE(c_sum, "1: add (%rbx), %rax; add $4096, %rbx; dec %rcx; jnz 1b");
+
+static void guest_sums(void)
+{
+	u64 i, round;
+
+	vmcs_new((void (*)(void))(u64)c_sum);
+	ept_use(ept_new());
+	for (i = 0; i < TAKEN_PAGES; i++)
+		*(volatile u64 *)(TAKEN_AT + i * 4096) = i + 1;
+	for (round = 0; round < 3; round++) {
+		vmwrite(F_RIP, (u64)c_sum);
+		l2 = (struct l2_regs) { .rbx = TAKEN_AT, .rcx = TAKEN_PAGES };
+		vmx_expect(R_VMCALL, "L2 adds up");
+		g_sync(l2.rax);
+	}
+}
+
+static u64 l2_violations(struct vcpu *vcpu)
+{
+	struct droste_exit_stats stats;
+
+	DO(vcpu->fd, DROSTE_GET_EXIT_STATS, &stats);
+	return stats.from_l2[R_EPT_VIOLATION];
+}
+
+static void host_takes_back(void)
+{
+	const u64 sum = TAKEN_PAGES * (TAKEN_PAGES + 1) / 2;
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 first, then;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	madvise(vm.mem + TAKEN_AT, 0x200000, MADV_NOHUGEPAGE);
+	vcpu = vcpu_create(&vm, 0, guest_sums);
+	vcpu_run_to_sync(vcpu, sum);
+	first = l2_violations(vcpu);
+	OK(first >= TAKEN_PAGES, "each page faulted once");
+	/* One page is taken: it is found empty, and the others are still mapped. */
+	madvise(vm.mem + TAKEN_AT + 49 * 4096, 4096, MADV_DONTNEED);
+	vcpu_run_to_sync(vcpu, sum - 50);
+	then = l2_violations(vcpu);
+	OK(then > first && then < first + 20, "the page that was taken faults, and not all");
+	/* Half of them. */
+	madvise(vm.mem + TAKEN_AT, TAKEN_PAGES / 2 * 4096, MADV_DONTNEED);
+	vcpu_run_to_sync(vcpu, sum - TAKEN_PAGES / 2 * (TAKEN_PAGES / 2 + 1) / 2);
+	vm_destroy(&vm);
+}
+
 #define V .flags = KSFT_VMX
 static const struct ksft_test tests[] = {
 	{ "identity", .guest = guest_identity, V },
@@ -477,5 +539,6 @@ static const struct ksft_test tests[] = {
 	{ "VPID and INVVPID", .guest = guest_vpid, V },
 	{ "mappings of L1 and L2", .guest = guest_tags, V },
 	{ "unrestricted guest in real mode", .guest = guest_real, V },
+	{ "the host takes memory back", .host = host_takes_back },
 };
 KSFT_MAIN(tests)

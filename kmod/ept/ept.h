@@ -12,12 +12,20 @@
 struct vm;
 struct vcpu;
 
+/* Host memory that EPT01 mapped and does not map any more, or not with the same rights. */
+struct ept01_hole {
+	hpa_t hpa;
+	u64 bytes;
+};
+
 /* --- EPT01: one of a VM, under vm->mmu_lock --- */
+#define EPT01_HOLES	32
 struct ept01 {
 	u64 *root;		/* PML4 page */
 	u64 eptp;		/* what VMCS01 gets */
 	unsigned long pages;	/* table pages in use, the root not counted; under mmu_lock */
 	unsigned long shadow_seq;	/* counts removals of leaves that some EPT02 may hold; written under mmu_lock */
+	struct ept01_hole holes[EPT01_HOLES];	/* the last of them: number n is at n % EPT01_HOLES; under mmu_lock */
 };
 
 /* What became of an access that faulted in EPT01. */
@@ -87,7 +95,8 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t 
 /* As ept02_use(), but 0 when it would have to be made; never sleeps, irqs may be off. */
 u64 ept02_find(struct vcpu *vcpu, u64 eptp12);
 void ept02_invalidate(struct vcpu *vcpu, u64 eptp12);	/* INVEPT single-context by L1 */
-void ept02_invalidate_all(struct vcpu *vcpu);		/* INVEPT global, or EPT01 changed; also does the hardware INVEPT */
+void ept02_invalidate_all(struct vcpu *vcpu);		/* INVEPT global; also does the hardware INVEPT */
+void ept02_drop_holes(struct vcpu *vcpu, const struct ept01_hole *holes, unsigned int n);	/* EPT01 changed; likewise */
 /* L2 GPA to L1 GPA for L0's own use (emulation in L2, guest page walks). EPT12_* verdict, *out filled. */
 enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out);
 

@@ -48,11 +48,18 @@ static void ept01_finish(struct vm *vm, struct ept01_gone *gone)
 }
 
 /* A leaf lost its page or rights. mmu_lock is held. */
-static void leaf_gone(struct vm *vm, u64 leaf, struct ept01_gone *gone)
+static void leaf_gone(struct vm *vm, u64 leaf, int level, struct ept01_gone *gone)
 {
+	struct ept01 *e = &vm->ept01;
+
 	gone->flush = true;
-	if (leaf & EPT01_SHADOWED)
-		WRITE_ONCE(vm->ept01.shadow_seq, vm->ept01.shadow_seq + 1);
+	if (!(leaf & EPT01_SHADOWED))
+		return;
+	e->holes[e->shadow_seq % EPT01_HOLES] = (struct ept01_hole) {
+		.hpa = ept_leaf_base(leaf, level),
+		.bytes = ept_frames(level) << PAGE_SHIFT,
+	};
+	WRITE_ONCE(e->shadow_seq, e->shadow_seq + 1);
 }
 
 /* @table was unlinked: collect it and all tables below. */
@@ -66,7 +73,7 @@ static void table_gone(struct vm *vm, u64 *table, int level, struct ept01_gone *
 		if (!ept_present(entry))
 			continue;
 		if (ept_is_leaf(entry, level))
-			leaf_gone(vm, entry, gone);
+			leaf_gone(vm, entry, level, gone);
 		else
 			table_gone(vm, table_of(entry), level - 1, gone);
 	}
@@ -119,7 +126,7 @@ static void zap_table(struct vm *vm, u64 *table, int level, gfn_t base, gfn_t st
 			}
 		}
 		if (ept_is_leaf(entry, level)) {
-			leaf_gone(vm, xchg(&table[i], 0), gone);
+			leaf_gone(vm, xchg(&table[i], 0), level, gone);
 		} else if (whole) {
 			xchg(&table[i], 0);
 			table_gone(vm, table_of(entry), level - 1, gone);
@@ -260,7 +267,7 @@ static int install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct ept01_s
 	} else {
 		old = xchg(slot, leaf);
 		if (ept_present(old))
-			leaf_gone(vm, old, gone);
+			leaf_gone(vm, old, level, gone);
 	}
 	return 0;
 }
@@ -451,23 +458,46 @@ bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear)
 	return young;
 }
 
+/*
+ * The holes that came since a vCPU last looked, and their number, or -1 when
+ * there are no records of all of them any more.
+ */
+static int new_holes(struct vm *vm, unsigned long *seen, struct ept01_hole *holes)
+{
+	struct ept01 *e = &vm->ept01;
+	int n = 0;
+
+	if (READ_ONCE(e->shadow_seq) == *seen)
+		return 0;
+	spin_lock(&vm->mmu_lock);
+	if (e->shadow_seq - *seen > EPT01_HOLES) {
+		n = -1;
+		*seen = e->shadow_seq;
+	}
+	while (*seen != e->shadow_seq)
+		holes[n++] = e->holes[(*seen)++ % EPT01_HOLES];
+	spin_unlock(&vm->mmu_lock);
+	return n;
+}
+
 /**
  * ept01_flush() - what a vCPU does for REQ_EPT01_FLUSH
  * @vcpu: it runs on this thread
  *
- * The processor's copies of EPT01 go. EPT02's go only when they may hold a
- * leaf that is gone. Preemption may be on: a vCPU that comes to another CPU
- * flushes there anyway.
+ * The processor's copies of EPT01 go, and of EPT02 what is a copy of a leaf
+ * that is gone. Preemption may be on: a vCPU that comes to another CPU flushes
+ * there anyway.
  */
 void ept01_flush(struct vcpu *vcpu)
 {
-	unsigned long seq = READ_ONCE(vcpu->vm->ept01.shadow_seq);
+	struct ept01_hole holes[EPT01_HOLES];
+	int n = new_holes(vcpu->vm, &vcpu->nested.ept02.shadow_seq, holes);
 
 	vmx_invept_single(vcpu->vm->ept01.eptp);
-	if (vcpu->nested.ept02.shadow_seq != seq) {
-		vcpu->nested.ept02.shadow_seq = seq;
+	if (n < 0)
 		ept02_invalidate_all(vcpu);
-	}
+	else if (n)
+		ept02_drop_holes(vcpu, holes, n);
 }
 
 /**

@@ -152,6 +152,57 @@ void ept02_invalidate_all(struct vcpu *vcpu)
 		drop(e, &e->roots[i]);
 }
 
+static bool in_hole(u64 leaf, int level, const struct ept01_hole *holes, unsigned int n)
+{
+	u64 hpa = ept_leaf_base(leaf, level), bytes = ept_frames(level) << PAGE_SHIFT;
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (hpa < holes[i].hpa + holes[i].bytes && holes[i].hpa < hpa + bytes)
+			return true;
+	return false;
+}
+
+/* Clear the leaves below @table that reach into a hole. Were there any? */
+static bool drop_leaves(u64 *table, int level, const struct ept01_hole *holes, unsigned int n)
+{
+	bool any = false;
+	int i;
+
+	for (i = 0; i < EPT_ENTRIES; i++) {
+		u64 entry = table[i];
+
+		if (!ept_present(entry))
+			continue;
+		if (!ept_is_leaf(entry, level)) {
+			any |= drop_leaves(table_of(entry), level - 1, holes, n);
+		} else if (in_hole(entry, level, holes, n)) {
+			WRITE_ONCE(table[i], 0);
+			any = true;
+		}
+	}
+	return any;
+}
+
+/**
+ * ept02_drop_holes() - forget what maps host memory that EPT01 lost
+ * @vcpu: it runs on this thread; preemption may be on
+ * @holes: the memory
+ * @n: how many ranges
+ *
+ * The leaves are looked for in all tables: there is no map from host memory to
+ * them, and this is rare next to the faults that would fill them again.
+ */
+void ept02_drop_holes(struct vcpu *vcpu, const struct ept01_hole *holes, unsigned int n)
+{
+	struct ept02 *e = ept02_of(vcpu);
+	int i;
+
+	for (i = 0; i < EPT02_ROOTS; i++)
+		if (e->roots[i].root && drop_leaves(e->roots[i].root, EPT_ROOT_LEVEL, holes, n))
+			vmx_invept_single(e->roots[i].eptp);
+}
+
 /* A table of @r in place of what *slot holds, or NULL. */
 static u64 *new_table(struct ept02 *e, struct ept02_root *r, u64 *slot)
 {

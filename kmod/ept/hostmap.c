@@ -89,7 +89,7 @@ static int get_page_at(unsigned long hva, bool write, struct page **page)
  *
  * Memory that is not there yet is got for writing even when it is only to be
  * read, where that is allowed. Else the host would map its page of zeros, and
- * the first write would replace that: a mapping lost, and all EPT02 with it.
+ * the first write would replace that: a mapping lost, in EPT02 too.
  * What is there already is taken as it is.
  *
  * What this finds is true only as long as no invalidation by the MMU notifier
