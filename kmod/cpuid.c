@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* CPUID of guests: the list user space may choose from, what it chose, and the instruction's answers. */
+#include <linux/kvm_para.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/processor.h>
@@ -103,12 +104,27 @@ static u64 guest_xcr0(struct vcpu *vcpu)
 	return ((u64)e->edx << 32 | e->eax) & this_host.xcr0;
 }
 
+/* Guests that see KVM's signature may use what KVM has for its guests. */
+static bool has_kvm_signature(struct vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, KVM_CPUID_SIGNATURE, 0);
+	u32 text[3];
+
+	if (!e)
+		return false;
+	text[0] = e->ebx;
+	text[1] = e->ecx;
+	text[2] = e->edx;
+	return !memcmp(text, KVM_SIGNATURE, sizeof(text));
+}
+
 /**
  * cpuid_update_caps - derive vcpu->gcaps from its CPUID
  * @vcpu: need not be loaded
  */
 void cpuid_update_caps(struct vcpu *vcpu)
 {
+	const struct kvm_cpuid_entry2 *e;
 	struct guest_caps *g = &vcpu->gcaps;
 
 	*g = (struct guest_caps) {
@@ -131,6 +147,9 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.mtrr = has(vcpu, 1, CPUID_RDX, BIT(12)),
 		.mce = has(vcpu, 1, CPUID_RDX, BIT(7)),
 	};
+	g->kvm_signature = has_kvm_signature(vcpu);
+	e = vcpu_find_cpuid(vcpu, KVM_CPUID_FEATURES, 0);
+	g->kvm_features = g->kvm_signature && e ? e->eax & KVMCLOCK_FEATURES : 0;
 	g->xsaves = g->xsave && vmx_features.xsaves &&
 		    cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, 0xd, 1, CPUID_RAX, BIT(3));
 	if (!g->xsave && vcpu->cpuid)

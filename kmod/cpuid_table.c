@@ -3,11 +3,13 @@
 #include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/kvm_para.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
 #include <asm/processor-flags.h>
 #include <asm/msr-index.h>
 #include "cpuid_table.h"
+#include "kvmclock.h"
 
 #define MAX_BASIC	0x16
 #define MAX_EXTENDED	0x80000008
@@ -192,7 +194,9 @@ static void emit_signature(struct sink *s)
 
 	memcpy(&r[CPUID_RBX], CPUID_DROSTE_SIGNATURE, 12);
 	emit(s, CPUID_DROSTE_BASE, 0, 0, r);
+	/* For user space that shows its guest KVM's signature instead: what there is of KVM's features. */
 	memset(r, 0, sizeof(r));
+	r[CPUID_RAX] = KVMCLOCK_FEATURES;
 	emit(s, CPUID_DROSTE_MAX, 0, 0, r);
 }
 

@@ -169,14 +169,14 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 	}
 }
 
-/* The VM's clock counts from its creation. No guest is shown it (there is no kvmclock); user space may keep time by it. */
+/* The VM's clock counts from its creation; kvmclock shows it to guests. */
 static long vm_get_clock(void *self, void *arg, unsigned long uarg)
 {
 	struct vm *vm = self;
 	struct kvm_clock_data *clock = arg;
 
 	memset(clock, 0, sizeof(*clock));
-	clock->clock = ktime_get_boottime_ns() + vm->clock_offset;
+	clock->clock = kvmclock_now(vm);
 	return 0;
 }
 
@@ -187,7 +187,8 @@ static long vm_set_clock(void *self, void *arg, unsigned long uarg)
 
 	if (clock->flags)
 		return -EINVAL;
-	vm->clock_offset = clock->clock - ktime_get_boottime_ns();
+	WRITE_ONCE(vm->clock_offset, clock->clock - ktime_get_boottime_ns());
+	vm_request_all(vm, REQ_CLOCK);
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 #include <asm/processor-flags.h>
 
 #include "compat.h"
+#include "kvmclock.h"
 #include "memslot.h"
 #include "vmx/vmx.h"
 #include "ept/ept.h"
@@ -39,6 +40,8 @@ struct guest_caps {
 	u64 efer_allowed;
 	u64 xcr0_allowed;	/* 0: no XSAVE */
 	u64 xss_allowed;
+	bool kvm_signature;	/* user space gave it KVM's CPUID signature */
+	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf behind it; 0 without it */
 	bool vmx, x2apic, tsc_deadline, tsc_adjust, xsave, xsaves, rdtscp, invpcid, long_mode, pdpe1gb, syscall, mtrr, mce;
 };
 
@@ -76,6 +79,7 @@ enum vcpu_request {
 	REQ_UNPIN,		/* the pages pinned for VMCS02 may have moved */
 	REQ_DEAD,		/* the VM is broken for good: KVM_RUN fails with EIO */
 	REQ_CPUID,		/* CPUID or capability MSRs changed: rebuild what depends on them */
+	REQ_CLOCK,		/* what kvmclock told the guest is not so any more */
 	REQ_TIMER,		/* the local APIC timer, or L1's preemption timer, expired */
 	NR_REQUESTS
 };
@@ -109,7 +113,8 @@ struct vm {
 	bool mn_registered;		/* mn must be unregistered */
 	u64 bsp_id;			/* KVM_SET_BOOT_CPU_ID; vCPU id, default 0 */
 	s64 tsc_offset0;		/* TSC offset that new vCPUs start with, so that they agree */
-	s64 clock_offset;		/* KVM_SET_CLOCK: the VM's clock minus the host's, ns; under lock */
+	s64 clock_offset;		/* KVM_SET_CLOCK: the VM's clock minus the host's, ns; under lock, read without */
+	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK, of all vCPUs; whoever wrote it last */
 	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD is enabled; under lock, read without */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is enabled; likewise */
 };
@@ -194,6 +199,8 @@ struct vcpu {
 	u8 cr8;				/* without a local APIC */
 	bool wants_irq_window;		/* kvm_run.request_interrupt_window of this run */
 	bool want_immediate_exit;	/* the next entry must be followed by an exit at once */
+
+	struct kvmclock clock;
 
 	struct vlapic *lapic;		/* NULL without KVM_CREATE_IRQCHIP */
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* RDMSR and WRMSR: one table of the MSRs a guest has, and the handlers of the plain ones. SDM 4. */
+#include <linux/kvm_para.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/msr.h>

@@ -60,6 +60,12 @@ MSR_SET(set_tsc_adjust);
 MSR_GET(get_tsc_deadline);
 MSR_SET(set_tsc_deadline);
 
+/* --- kvmclock.c --- */
+MSR_GET(get_wall_clock);
+MSR_SET(set_wall_clock);
+MSR_GET(get_system_time);
+MSR_SET(set_system_time);
+
 /* --- msr_mtrr.c --- */
 MSR_GET(get_mtrr_cap);
 MSR_GET(get_mtrr_def);

@@ -23,6 +23,7 @@ static void change_offset(struct vcpu *vcpu, u64 offset)
 	}
 	if (vcpu->lapic)
 		vlapic_timer_migrate(vcpu);
+	vcpu_request(vcpu, REQ_CLOCK);
 }
 
 MSR_GET(get_tsc)

@@ -35,6 +35,8 @@ static void on_cpu(struct vcpu *vcpu)
 		/* What this CPU's TLB holds of the vCPU is from an earlier stay (SDM 29.4.3.3). */
 		vcpu_request(vcpu, REQ_EPT01_FLUSH_LOCAL);
 		vcpu_request(vcpu, REQ_TLB_FLUSH_GUEST);
+		if (vcpu->clock.system_time)
+			vcpu_request(vcpu, REQ_CLOCK);
 		if (vcpu->lapic && vcpu->cpu >= 0)
 			vcpu_request(vcpu, REQ_TIMER);
 		vcpu->cpu = cpu;
@@ -286,6 +288,8 @@ static int do_requests(struct vcpu *vcpu)
 		if (vcpu->lapic)
 			vlapic_timer_request(vcpu);
 	}
+	if (req & BIT(REQ_CLOCK))
+		kvmclock_update(vcpu);
 	if (req & BIT(REQ_UNPIN))
 		nested_unpin(vcpu);
 	preempt_disable();

@@ -340,6 +340,22 @@ static long ioctl_set_lapic(struct vcpu *vcpu, void __user *arg)
 	return err;
 }
 
+/*
+ * The page through which a guest patched by QEMU's option ROM reads its TPR
+ * without exits. With a TPR shadow in the processor nothing has to be patched:
+ * only "none" is taken.
+ */
+static long ioctl_set_vapic(struct vcpu *vcpu, void __user *arg)
+{
+	struct kvm_vapic_addr vapic;
+
+	if (!vcpu->lapic)
+		return -EINVAL;
+	if (copy_from_user(&vapic, arg, sizeof(vapic)))
+		return -EFAULT;
+	return vapic.vapic_addr ? -EINVAL : 0;
+}
+
 /**
  * irqchip_vcpu_ioctl() - ioctls of a vCPU's file that are about interrupts
  * @vcpu: vcpu->mutex held
@@ -355,6 +371,8 @@ long irqchip_vcpu_ioctl(struct vcpu *vcpu, unsigned int cmd, unsigned long arg)
 		return ioctl_get_lapic(vcpu, (void __user *)arg);
 	case KVM_SET_LAPIC:
 		return ioctl_set_lapic(vcpu, (void __user *)arg);
+	case KVM_SET_VAPIC_ADDR:
+		return ioctl_set_vapic(vcpu, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

@@ -4,8 +4,6 @@
 #include <linux/mm.h>
 #include <linux/kvm_para.h>
 #include <linux/slab.h>
-#include <linux/string.h>
-#include <asm/kvm_para.h>
 #include <asm/msr-index.h>
 
 #include "nested/insn.h"
@@ -136,20 +134,6 @@ static int insn_vmxoff(struct vcpu *vcpu)
 	return nested_vmsucceed(vcpu);
 }
 
-/* Did user space give the vCPU KVM's signature? Its guest may make KVM's hypercalls then. */
-static bool has_kvm_signature(struct vcpu *vcpu)
-{
-	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, KVM_CPUID_SIGNATURE, 0);
-	u32 text[3];
-
-	if (!e)
-		return false;
-	text[0] = e->ebx;
-	text[1] = e->ecx;
-	text[2] = e->edx;
-	return !memcmp(text, KVM_SIGNATURE, sizeof(text));
-}
-
 /* No hypercall is offered: each is answered the way KVM answers an unknown one. */
 static int hypercall(struct vcpu *vcpu)
 {
@@ -169,7 +153,8 @@ static int insn_vmcall(struct vcpu *vcpu)
 {
 	bool wrong_mode = (vcpu_rflags(vcpu) & X86_EFLAGS_VM) || (vcpu_is_long_mode(vcpu) && !vcpu_is_64bit(vcpu));
 
-	if (has_kvm_signature(vcpu))
+	/* A guest that was told that it runs on KVM may make its hypercalls. */
+	if (vcpu->gcaps.kvm_signature)
 		return hypercall(vcpu);
 	if (!vcpu->nested.vmxon || wrong_mode)
 		return nested_insn_ud(vcpu);

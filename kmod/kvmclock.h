@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* kvmclock of one vCPU. */
+#ifndef DROSTE_KVMCLOCK_H
+#define DROSTE_KVMCLOCK_H
+
+#include <linux/types.h>
+
+struct vm;
+struct vcpu;
+
+/* Owner: the vCPU's thread. */
+struct kvmclock {
+	u64 system_time;	/* MSR_KVM_SYSTEM_TIME: where the guest wants its time, bit 0: at all */
+	bool stopped;		/* to be told with the next update: KVM_KVMCLOCK_CTRL */
+};
+
+/* The bits of KVM's feature leaf that stand for it, and all that Droste offers of that leaf. */
+#define KVMCLOCK_FEATURES	(BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2))
+
+u64 kvmclock_now(struct vm *vm);	/* the VM's clock, ns */
+void kvmclock_update(struct vcpu *vcpu);
+/* Nanoseconds of @n ticks at @khz: (@n << @shift) * @mul >> 32, a negative shift goes right. */
+void kvmclock_scale(u32 khz, u32 *mul, s8 *shift);
+long vcpu_kvmclock_ctrl(void *self, void *arg, unsigned long uarg);
+
+#endif
