@@ -124,6 +124,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, MANUAL_DIRTY_LOG },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },

@@ -44,6 +44,8 @@ int ioctl_check(const struct ioctl_table *table);	/* at load: 0, or -EINVAL with
 long ioctl_call(const struct ioctl_row *row, void *self, unsigned long uarg);
 
 /* --- dev_vm.c --- */
+/* What KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 takes. */
+#define MANUAL_DIRTY_LOG	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
 extern const struct ioctl_table vm_ioctls;
 /* KVM_CREATE_VM: a descriptor for a new VM of the calling process, or -errno. */
 int vm_create_fd(void);

@@ -158,6 +158,12 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 	if (cap->flags)
 		return -EINVAL;
 	switch (cap->cap) {
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		/* Marked from the start makes sense only where user space clears. */
+		if (cap->args[0] & ~(u64)MANUAL_DIRTY_LOG || cap->args[0] == KVM_DIRTY_LOG_INITIALLY_SET)
+			return -EINVAL;
+		vm->manual_dirty_log = cap->args[0];
+		return 0;
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		WRITE_ONCE(vm->exception_payload, cap->args[0] != 0);
 		return 0;
@@ -206,6 +212,8 @@ static const struct ioctl_row vm_rows[] = {
 #ifdef KVM_SET_USER_MEMORY_REGION2
 	IO_ROW(KVM_SET_USER_MEMORY_REGION2, vm_set_region, IO_LOCK),
 #endif
+	IO_ROW(KVM_GET_DIRTY_LOG, vm_get_dirty_log, IO_LOCK),
+	IO_ROW(KVM_CLEAR_DIRTY_LOG, vm_clear_dirty_log, IO_LOCK),
 	IO_ROW(KVM_SET_TSS_ADDR, vm_set_tss_addr, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_SET_IDENTITY_MAP_ADDR, vm_set_identity_map, IO_LOCK),
 	IO_ROW(KVM_SET_BOOT_CPU_ID, vm_set_boot_cpu, IO_RAW | IO_LOCK),

@@ -115,6 +115,7 @@ struct vm {
 	s64 tsc_offset0;		/* TSC offset that new vCPUs start with, so that they agree */
 	s64 clock_offset;		/* KVM_SET_CLOCK: the VM's clock minus the host's, ns; under lock, read without */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK, of all vCPUs; whoever wrote it last */
+	u8 manual_dirty_log;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2's bits; under lock */
 	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD is enabled; under lock, read without */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is enabled; likewise */
 };

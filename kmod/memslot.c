@@ -22,13 +22,47 @@ int memslots_init(struct vm *vm)
 /* The last reference to the VM is gone: nobody reads the slots. */
 void memslots_destroy(struct vm *vm)
 {
-	kvfree(rcu_dereference_protected(vm->slots, true));
+	struct memslots *slots = rcu_dereference_protected(vm->slots, true);
+	int i;
+
+	for (i = 0; i < slots->n; i++)
+		kvfree(slots->s[i].dirty);
+	kvfree(slots);
 	RCU_INIT_POINTER(vm->slots, NULL);
 }
 
 static struct memslots *slots_of(struct vm *vm)
 {
 	return srcu_dereference(vm->slots, &vm->srcu);
+}
+
+/* What has to be done when nobody uses a slot as it was any more. @now: what became of it, or NULL. */
+static void slot_changed(struct vm *vm, enum memslot_change change, const struct memslot *old,
+			 const struct memslot *now)
+{
+	if (!old->npages)
+		return;
+	if (change == MEMSLOT_FLAGS && now->dirty) {
+		/* With all frames marked from the start the first protection is KVM_CLEAR_DIRTY_LOG's. */
+		if (!(vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET))
+			ept01_protect(vm, old->base, old->base + old->npages);
+	} else {
+		/* Gone, moved, or large pages are possible again. */
+		ept01_zap(vm, old->base, old->base + old->npages);
+	}
+	/* Pages that were pinned for a VMCS may have been of this slot. */
+	vm_request_all(vm, REQ_UNPIN);
+}
+
+/* The bitmap of a slot that is logged: the one it had, or a new one. */
+static int get_bitmap(struct vm *vm, const struct memslot *old, struct memslot *slot)
+{
+	if (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
+		return 0;
+	slot->dirty = old->dirty;
+	if (!slot->dirty)
+		slot->dirty = dirty_alloc(slot->npages, vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET);
+	return slot->dirty ? 0 : -ENOMEM;
 }
 
 int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region *mem)
@@ -47,6 +81,13 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 		return -ENOMEM;
 	if (plan.old >= 0)
 		old = cur->s[plan.old];
+	if (plan.change != MEMSLOT_DELETE) {
+		err = get_bitmap(vm, &old, &plan.slot);
+		if (err) {
+			kvfree(next);
+			return err;
+		}
+	}
 	memslots_apply(cur, &plan, next);
 	rcu_assign_pointer(vm->slots, next);
 
@@ -56,11 +97,9 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 	 * they put there is found by the zap.
 	 */
 	synchronize_srcu_expedited(&vm->srcu);
-	if (old.npages) {
-		ept01_zap(vm, old.base, old.base + old.npages);
-		/* Pages that were pinned for a VMCS may have been of this slot. */
-		vm_request_all(vm, REQ_UNPIN);
-	}
+	slot_changed(vm, plan.change, &old, &plan.slot);
+	if (old.dirty != plan.slot.dirty)
+		kvfree(old.dirty);
 	kvfree(cur);
 	return 0;
 }
@@ -89,6 +128,15 @@ static void __user *gpa_to_user(struct vm *vm, gpa_t gpa, bool write)
 	if (!hva || (write && !writable))
 		return NULL;
 	return (void __user *)(hva + offset_in_page(gpa));
+}
+
+/* L0 wrote at @gpa. */
+static void wrote(struct vm *vm, gpa_t gpa)
+{
+	const struct memslot *s = vm_slot(vm, gpa >> PAGE_SHIFT);
+
+	if (s)
+		dirty_mark(s, gpa >> PAGE_SHIFT);
 }
 
 int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len)
@@ -130,6 +178,7 @@ int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len)
 
 		if (!to || copy_to_user(to, data, part))
 			return -EFAULT;
+		wrote(vm, gpa);
 		gpa += part;
 		data += part;
 		len -= part;
@@ -155,6 +204,7 @@ static int cmpxchg_user_64(u64 __user *to, u64 *old, u64 new)
 int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len)
 {
 	void __user *to;
+	int ret;
 
 	if (current->mm != vm->mm)
 		return -EIO;
@@ -163,7 +213,10 @@ int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len)
 	to = gpa_to_user(vm, gpa, true);
 	if (!to || !access_ok(to, len))
 		return -EFAULT;
-	return len == 4 ? cmpxchg_user_32(to, old, new) : cmpxchg_user_64(to, old, new);
+	ret = len == 4 ? cmpxchg_user_32(to, old, new) : cmpxchg_user_64(to, old, new);
+	if (!ret)
+		wrote(vm, gpa);
+	return ret;
 }
 
 int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map)
@@ -183,6 +236,8 @@ int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map)
 	map->hpa = page_to_phys(map->page);
 	map->gpa = gpa;
 	map->generation = slots_of(vm)->generation;
+	/* Whoever takes the log asks for unpinning, which marks it once more. */
+	wrote(vm, gpa);
 	return 0;
 }
 
@@ -190,6 +245,7 @@ void vm_unmap_gpa(struct vm *vm, struct gpa_map *map)
 {
 	if (!map->page)
 		return;
+	wrote(vm, map->gpa);
 	unpin_user_pages_dirty_lock(&map->page, 1, true);
 	*map = (struct gpa_map) {};
 }

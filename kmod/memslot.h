@@ -22,6 +22,7 @@ struct memslot {
 	unsigned long hva;	/* user-space address of the first frame, page-aligned */
 	u32 flags;		/* KVM_MEM_* */
 	u16 id;			/* as KVM_SET_USER_MEMORY_REGION named it */
+	unsigned long *dirty;	/* with KVM_MEM_LOG_DIRTY_PAGES: a bit a frame, see dirty.c; of all arrays that have the slot */
 };
 
 /* All slots of a VM, sorted by @base, never overlapping. Replaced whole: RCU (srcu) protected. */
@@ -37,12 +38,13 @@ enum memslot_change {
 	MEMSLOT_CREATE,
 	MEMSLOT_DELETE,
 	MEMSLOT_MOVE,		/* to another guest-physical address */
+	MEMSLOT_FLAGS,		/* dirty logging begins or ends */
 };
 
 struct memslot_plan {
 	enum memslot_change change;
-	int old;		/* index of the slot that goes or moves, or -1 */
-	struct memslot slot;	/* what comes: create and move */
+	int old;		/* index of the slot that goes or changes, or -1 */
+	struct memslot slot;	/* what comes: create, move and flags */
 };
 
 /* --- slotplan.c: pure --- */
@@ -80,6 +82,13 @@ int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len);	/* 0
 
 int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map);	/* pin for writing; 0 or -EFAULT (no memory, read-only) */
 void vm_unmap_gpa(struct vm *vm, struct gpa_map *map);		/* marks dirty, unpins; fine on one not mapped */
+
+/* --- dirty.c: which frames were written --- */
+unsigned long *dirty_alloc(u64 npages, bool all_set);	/* or NULL; kvfree() frees it */
+/* @slot's frame @gfn was, or may now be, written without anybody being asked again. srcu held; any locks. */
+void dirty_mark(const struct memslot *slot, gfn_t gfn);
+long vm_get_dirty_log(void *self, void *arg, unsigned long uarg);	/* VM ioctl handlers; vm->lock held */
+long vm_clear_dirty_log(void *self, void *arg, unsigned long uarg);
 
 /* Direct use by EPT01: user address of a frame, with what the slot allows. 0 when there is none. */
 unsigned long vm_gfn_to_hva(struct vm *vm, gfn_t gfn, bool *writable);

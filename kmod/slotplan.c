@@ -57,7 +57,7 @@ static bool overlaps(const struct memslots *slots, const struct memslot *slot, i
 /* What is wrong with a request whatever slots there are. Only address space 0 exists. */
 static bool well_formed(const struct kvm_userspace_memory_region *mem)
 {
-	return !(mem->flags & ~KVM_MEM_READONLY) &&
+	return !(mem->flags & ~(KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES)) &&
 	       mem->slot < DROSTE_MAX_SLOTS &&
 	       PAGE_ALIGNED(mem->memory_size) &&
 	       PAGE_ALIGNED(mem->guest_phys_addr) &&
@@ -95,18 +95,21 @@ int memslots_plan(const struct memslots *cur, const struct kvm_userspace_memory_
 	if (!old) {
 		plan->change = MEMSLOT_CREATE;
 	} else {
-		/* Only the place may change: anything else needs a new slot. */
+		/* Only the place and dirty logging may change: anything else needs a new slot. */
 		if (old->npages != plan->slot.npages || old->hva != plan->slot.hva ||
-		    old->flags != plan->slot.flags)
+		    ((old->flags ^ plan->slot.flags) & KVM_MEM_READONLY))
 			return -EINVAL;
-		plan->change = old->base == plan->slot.base ? MEMSLOT_SAME : MEMSLOT_MOVE;
+		if (old->base != plan->slot.base)
+			plan->change = MEMSLOT_MOVE;
+		else
+			plan->change = old->flags == plan->slot.flags ? MEMSLOT_SAME : MEMSLOT_FLAGS;
 	}
 	return overlaps(cur, &plan->slot, plan->old) ? -EEXIST : 0;
 }
 
 void memslots_apply(const struct memslots *cur, const struct memslot_plan *plan, struct memslots *next)
 {
-	bool add = plan->change == MEMSLOT_CREATE || plan->change == MEMSLOT_MOVE;
+	bool add = plan->change != MEMSLOT_DELETE;
 	int i;
 
 	next->generation = cur->generation + 1;

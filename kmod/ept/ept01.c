@@ -163,12 +163,15 @@ void ept01_zap(struct vm *vm, gfn_t start, gfn_t end)
 	ept01_finish(vm, &gone);
 }
 
-/* The entry that maps @gfn, a present leaf, or NULL. mmu_lock is held. */
+/*
+ * The entry that maps @gfn, a present leaf, or NULL. *@level is in either case
+ * that of the last entry looked at. mmu_lock is held.
+ */
 static u64 *find_leaf(struct vm *vm, gfn_t gfn, int *level)
 {
 	u64 *table = vm->ept01.root;
 
-	for (*level = EPT_ROOT_LEVEL; *level; --*level) {
+	for (*level = EPT_ROOT_LEVEL;; --*level) {
 		u64 *slot = &table[ept_index(gfn << PAGE_SHIFT, *level)];
 		u64 entry = READ_ONCE(*slot);
 
@@ -178,7 +181,6 @@ static u64 *find_leaf(struct vm *vm, gfn_t gfn, int *level)
 			return slot;
 		table = table_of(entry);
 	}
-	return NULL;
 }
 
 /* OR bits into an entry whose accessed and dirty flags the processor may set at the same time. */
@@ -276,13 +278,14 @@ static int install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct ept01_s
 struct ept01_source {
 	const struct memslot *slot;
 	struct host_page host;
+	bool write;		/* the access that asks for it is a write */
 };
 
 static u64 make_leaf(const struct ept01_source *src, int level, u64 flags)
 {
 	u64 rights = EPT_READ | EPT_EXEC;
 
-	if (src->host.writable && !(src->slot->flags & KVM_MEM_READONLY))
+	if (src->host.writable && !(src->slot->flags & KVM_MEM_READONLY) && (src->write || !src->slot->dirty))
 		rights |= EPT_WRITE;
 	/* IPAT 0: the guest's PAT counts, as on bare hardware (SDM 3C 29.3.7.2). */
 	return ept_make_leaf(page_to_phys(src->host.page), level, rights, EPT_WB, false) | flags;
@@ -292,6 +295,9 @@ static int leaf_level(const struct ept01_source *src, gfn_t gfn)
 {
 	int level = src->host.level;
 
+	/* A write is logged by the frame. */
+	if (src->slot->dirty && src->write)
+		level = 1;
 	if (level == 3 && !vmx_features.ept_1g)
 		level = 2;
 	if (level == 2 && !vmx_features.ept_2m)
@@ -319,6 +325,9 @@ static int map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u
 			err = -EAGAIN;
 		else
 			err = install(vm, gfn, leaf, level, &spare, &gone);
+		/* Under the lock under which the log is taken and the frame protected again. */
+		if (!err && (leaf & EPT_WRITE))
+			dirty_mark(src->slot, gfn);
 		spin_unlock(&vm->mmu_lock);
 		if (err != -ENOMEM)
 			break;
@@ -337,7 +346,7 @@ static int map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u
  */
 static int try_map(struct vm *vm, gfn_t gfn, const struct memslot *slot, u64 access, bool shadow)
 {
-	struct ept01_source src = { .slot = slot };
+	struct ept01_source src = { .slot = slot, .write = access & EPT_WRITE };
 	unsigned long hva = slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
 	unsigned long seq = READ_ONCE(vm->mmu_seq);
 	int err;
@@ -453,9 +462,57 @@ bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear)
 
 		if (slot)
 			young |= age_leaf(slot, clear);
-		start = (start | (ept_frames(slot ? level : 1) - 1)) + 1;
+		start = (start | (ept_frames(level) - 1)) + 1;
 	}
 	return young;
+}
+
+/* A leaf must not be written through any more. Could it be? mmu_lock is held. */
+static bool protect_leaf(struct vm *vm, u64 *slot, int level, struct ept01_gone *gone)
+{
+	if (!(READ_ONCE(*slot) & EPT_WRITE))
+		return false;
+	atomic64_andnot(EPT_WRITE, (atomic64_t *)slot);
+	leaf_gone(vm, *slot, level, gone);
+	return true;
+}
+
+void ept01_protect(struct vm *vm, gfn_t start, gfn_t end)
+{
+	struct ept01_gone gone;
+	int level;
+
+	gone_init(&gone);
+	while (start < end) {
+		gfn_t stop = min(end, (start | (ept_frames(EPT_MAX_LEAF) - 1)) + 1);
+
+		spin_lock(&vm->mmu_lock);
+		while (start < stop) {
+			u64 *slot = find_leaf(vm, start, &level);
+
+			if (slot)
+				protect_leaf(vm, slot, level, &gone);
+			start = (start | (ept_frames(level) - 1)) + 1;
+		}
+		spin_unlock(&vm->mmu_lock);
+	}
+	ept01_finish(vm, &gone);
+}
+
+bool ept01_protect_frames(struct vm *vm, gfn_t base, unsigned long mask)
+{
+	struct ept01_gone gone;
+	bool any = false;
+	int i, level;
+
+	gone_init(&gone);
+	for_each_set_bit(i, &mask, BITS_PER_LONG) {
+		u64 *slot = find_leaf(vm, base + i, &level);
+
+		if (slot)
+			any |= protect_leaf(vm, slot, level, &gone);
+	}
+	return any;
 }
 
 /*

@@ -22,7 +22,6 @@ static const struct row {
 	enum memslot_change change;
 } rows[] = {
 	{ "unknown flag", { 0, BIT(5), 0, 0x1000, HVA }, -EINVAL },
-	{ "dirty log is not offered", { 0, KVM_MEM_LOG_DIRTY_PAGES, 0, 0x1000, HVA }, -EINVAL },
 	{ "slot number too large", { DROSTE_MAX_SLOTS, 0, 0, 0x1000, HVA }, -EINVAL },
 	{ "second address space", { 1 << 16, 0, 0, 0x1000, HVA }, -EINVAL },
 	{ "size not whole pages", { 0, 0, 0, 0x1001, HVA }, -EINVAL },
@@ -49,6 +48,10 @@ static const struct row {
 	{ "other size", { 1, 0, 0x100000, 0x20000, HVA }, -EINVAL },
 	{ "other user memory", { 1, 0, 0x100000, 0x10000, HVA + 0x1000 }, -EINVAL },
 	{ "made read-only", { 1, KVM_MEM_READONLY, 0x100000, 0x10000, HVA }, -EINVAL },
+	{ "logged", { 1, KVM_MEM_LOG_DIRTY_PAGES, 0x100000, 0x10000, HVA }, 0, MEMSLOT_FLAGS },
+	{ "logged as it is", { 1, KVM_MEM_LOG_DIRTY_PAGES, 0x100000, 0x10000, HVA }, 0, MEMSLOT_SAME },
+	{ "logged, but another size", { 1, KVM_MEM_LOG_DIRTY_PAGES, 0x100000, 0x20000, HVA }, -EINVAL },
+	{ "logged no more", { 1, 0, 0x100000, 0x10000, HVA }, 0, MEMSLOT_FLAGS },
 	{ "move onto another", { 4, 0, 0x200000, 0x1000, HVA }, -EEXIST },
 	{ "move over itself", { 1, 0, 0xf8000, 0x10000, HVA }, 0, MEMSLOT_MOVE },
 	{ "move to the top", { 1, 0, 0x100000000, 0x10000, HVA }, 0, MEMSLOT_MOVE },
