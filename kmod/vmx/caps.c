@@ -129,6 +129,7 @@ static void find_features(void)
 	f->tsc_scaling = vmx_may_set(proc2, SECONDARY_EXEC_TSC_SCALING);
 	f->xsaves = vmx_may_set(proc2, BIT(20)) && boot_cpu_has(X86_FEATURE_XSAVES);
 	f->rdtscp = vmx_may_set(proc2, BIT(3)) && boot_cpu_has(X86_FEATURE_RDTSCP);
+	f->ple = vmx_may_set(proc2, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
 	f->invpcid = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_INVPCID) && boot_cpu_has(X86_FEATURE_INVPCID);
 	f->preemption_timer = vmx_may_set(host_caps.pin, PIN_BASED_VMX_PREEMPTION_TIMER);
 }

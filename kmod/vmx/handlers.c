@@ -94,10 +94,19 @@ int exit_hlt(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* Instructions whose effect on the host must not be: caches are the host's, PAUSE was pause enough. */
+/* Instructions whose effect on the host must not be: caches are the host's. */
 int exit_skip(struct vcpu *vcpu)
 {
 	vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+/* The vCPU spins, for a lock most likely; who holds it may be waiting for this CPU. */
+int exit_pause(struct vcpu *vcpu)
+{
+	vcpu_skip_instruction(vcpu);
+	if (READ_ONCE(vcpu->vm->nr_vcpus) > 1)
+		yield();
 	return NEXT_ENTER;
 }
 

@@ -29,7 +29,8 @@ static void choose_controls(struct vmx_controls *c)
 			  CPU_BASED_MONITOR_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS);
 	c->proc2 = control(host_caps.proc2, SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
 			   SECONDARY_EXEC_WBINVD_EXITING |
-			   (vmx_features.vpid ? SECONDARY_EXEC_ENABLE_VPID : 0));
+			   (vmx_features.vpid ? SECONDARY_EXEC_ENABLE_VPID : 0) |
+			   (vmx_features.ple ? SECONDARY_EXEC_PAUSE_LOOP_EXITING : 0));
 	c->exit = control(host_caps.true_exit, VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_PAT |
 			  VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_EFER | VM_EXIT_SAVE_IA32_EFER |
 			  VM_EXIT_SAVE_DEBUG_CONTROLS);
@@ -131,6 +132,13 @@ void vmx_update_exceptions(struct vcpu *vcpu)
 		vmcs_write(EXCEPTION_BITMAP, vcpu->nested.ctl02.exceptions | eb);
 }
 
+/*
+ * PAUSE-loop exiting (SDM 3C 26.1.3): PAUSEs at most so many cycles apart are
+ * one loop, and a loop so many cycles long is a vCPU that waits for another.
+ */
+#define SPIN_GAP	128
+#define SPIN_WINDOW	4096
+
 static void write_constants(struct vcpu *vcpu)
 {
 	struct vmx_controls *c = &vcpu->nested.ctl01;
@@ -157,6 +165,10 @@ static void write_constants(struct vcpu *vcpu)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, vcpu->vpid01);
 	if (vmx_features.xsaves)
 		vmcs_write(XSS_EXIT_BITMAP, 0);
+	if (vmx_features.ple) {
+		vmcs_write(PLE_GAP, SPIN_GAP);
+		vmcs_write(PLE_WINDOW, SPIN_WINDOW);
+	}
 }
 
 /**
