@@ -4,6 +4,11 @@
 # The kernel to build for: the running one, or KDIR=/path/to/its/headers.
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
+# All processors, unless make was told how many.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 all: module ctl
 
 module:

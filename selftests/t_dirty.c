@@ -46,8 +46,8 @@ static void touch(struct vcpu *vcpu, bool read, const u64 *list)
 	vcpu_run_to_sync(vcpu, 1);
 }
 
-#define WRITE(...) touch(vcpu, false, (u64[]) { __VA_ARGS__ NONE })
-#define READ(...) touch(vcpu, true, (u64[]) { __VA_ARGS__ NONE })
+#define WRITE(...) touch(vcpu, false, (u64[]) { __VA_ARGS__ __VA_OPT__(,) NONE })
+#define READ(...) touch(vcpu, true, (u64[]) { __VA_ARGS__ __VA_OPT__(,) NONE })
 
 /* --- the log --- */
 
@@ -75,7 +75,7 @@ static void check_log(struct vm *vm, int line, const u64 *list)
 				  (long long)got[i], (long long)want[i]);
 }
 
-#define LOG(...) check_log(&vm, __LINE__, (u64[]) { __VA_ARGS__ NONE })
+#define LOG(...) check_log(&vm, __LINE__, (u64[]) { __VA_ARGS__ __VA_OPT__(,) NONE })
 
 static void host_written(void)
 {
@@ -87,19 +87,19 @@ static void host_written(void)
 	vcpu = vcpu_create(&vm, 0, guest_toucher);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
 	LOG();
-	WRITE(0, 1, 511, 512, 1023,);
-	READ(700, 2,);
-	LOG(0, 1, 511, 512, 1023,);
+	WRITE(0, 1, 511, 512, 1023);
+	READ(700, 2);
+	LOG(0, 1, 511, 512, 1023);
 	LOG();
 	EQ(mem[511 * 512 + 2], 1, "what was written is there");
-	WRITE(1,);
-	READ(0, 511,);
-	LOG(1,);
+	WRITE(1);
+	READ(0, 511);
+	LOG(1);
 	/* A large mapping made for a read is no excuse. */
 	madvise(mem, PAGES * 4096, MADV_DONTNEED);
-	READ(100,);
-	WRITE(101, 102,);
-	LOG(101, 102,);
+	READ(100);
+	WRITE(101, 102);
+	LOG(101, 102);
 	vm_destroy(&vm);
 }
 
@@ -116,25 +116,25 @@ static void host_switched(void)
 	FAILS(vm.fd, KVM_GET_DIRTY_LOG, &log, ENOENT);
 	vm_slot(&vm, SLOT, 0, AT, PAGES * 4096, mem);
 	FAILS(vm.fd, KVM_GET_DIRTY_LOG, &log, ENOENT);
-	WRITE(5, 6, 600,);
+	WRITE(5, 6, 600);
 	/* On: what is mapped already is logged from now on. */
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
 	LOG();
-	WRITE(5, 7,);
-	LOG(5, 7,);
-	WRITE(600,);
+	WRITE(5, 7);
+	LOG(5, 7);
+	WRITE(600);
 	/* Off and on: what was not taken is gone. */
 	vm_slot(&vm, SLOT, 0, AT, PAGES * 4096, mem);
 	FAILS(vm.fd, KVM_GET_DIRTY_LOG, &log, ENOENT);
-	WRITE(8,);
+	WRITE(8);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
-	WRITE(9,);
-	LOG(9,);
+	WRITE(9);
+	LOG(9);
 	/* A slot that moves takes its log along. */
-	WRITE(10,);
+	WRITE(10);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT + 0x1000000, PAGES * 4096, mem);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
-	LOG(10,);
+	LOG(10);
 	log.slot = 1 << 16 | SLOT;
 	FAILS(vm.fd, KVM_GET_DIRTY_LOG, &log, EINVAL);
 	log.slot = SLOT;
@@ -178,24 +178,24 @@ static void host_cleared(void)
 	enable_manual(&vm, 1);
 	vcpu = vcpu_create(&vm, 0, guest_toucher);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
-	WRITE(3, 4, 70, 1000,);
-	LOG(3, 4, 70, 1000,);
-	LOG(3, 4, 70, 1000,);
+	WRITE(3, 4, 70, 1000);
+	LOG(3, 4, 70, 1000);
+	LOG(3, 4, 70, 1000);
 	/* Bit 5 was not set; bit 4 is not asked for. */
 	bits[0] = BIT(3) | BIT(5);
 	EQ(try_clear(&vm, 0, 64, bits), 0, "clear");
-	LOG(4, 70, 1000,);
-	WRITE(3,);
-	LOG(3, 4, 70, 1000,);
+	LOG(4, 70, 1000);
+	WRITE(3);
+	LOG(3, 4, 70, 1000);
 	bits[0] = ~0ul;
 	EQ(try_clear(&vm, 960, 64, bits), 0, "clear the last word");
-	LOG(3, 4, 70,);
+	LOG(3, 4, 70);
 	EQ(try_clear(&vm, 1, 64, bits), -EINVAL, "first page in the middle of a word");
 	EQ(try_clear(&vm, 0, 63, bits), -EINVAL, "a part of a word that is not the last");
 	EQ(try_clear(&vm, 0, PAGES + 64, bits), -EINVAL, "beyond the slot");
 	EQ(try_clear(&vm, PAGES + 64, 64, bits), -EINVAL, "behind the slot");
 	EQ(try_clear(&vm, 0, 64, (void *)8), -EFAULT, "a bad pointer");
-	LOG(3, 4, 70,);
+	LOG(3, 4, 70);
 	vm_destroy(&vm);
 }
 
@@ -211,15 +211,15 @@ static void host_all_set(void)
 	enable_manual(&vm, 3);
 	vcpu = vcpu_create(&vm, 0, guest_toucher);
 	vm_slot(&vm, SLOT, 0, AT, PAGES * 4096, mem);
-	WRITE(9, 10,);
+	WRITE(9, 10);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
 	DO(vm.fd, KVM_GET_DIRTY_LOG, &log);
 	for (i = 0; i < WORDS; i++)
 		EQ(bits[i], ~0ul, "all frames are marked");
 	EQ(try_clear(&vm, 0, PAGES, bits), 0, "clear");
 	LOG();
-	WRITE(9, 512,);
-	LOG(9, 512,);
+	WRITE(9, 512);
+	LOG(9, 512);
 	vm_destroy(&vm);
 }
 
@@ -245,7 +245,7 @@ static void host_input(void)
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
 	while (vcpu_run_to_call(vcpu, args) == GCALL_NONE)
 		MUST(vcpu->run->exit_reason == KVM_EXIT_IO && vcpu->run->io.port == 0x77, "exit");
-	LOG(33, 34,);
+	LOG(33, 34);
 	vm_destroy(&vm);
 }
 
@@ -286,16 +286,16 @@ static void nested_log(u64 ept)
 		ksft_skip("no VMX");
 	vcpu = vcpu_create(&vm, 0, guest_l1);
 	vm_slot(&vm, SLOT, 0, AT, PAGES * 4096, mem);
-	WRITE(20, 21, 700,);
+	WRITE(20, 21, 700);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
 	LOG();
-	READ(20, 30,);
+	READ(20, 30);
 	LOG();
-	WRITE(20, 22,);
-	LOG(20, 22,);
-	WRITE(20, 700,);
-	READ(21,);
-	LOG(20, 700,);
+	WRITE(20, 22);
+	LOG(20, 22);
+	WRITE(20, 700);
+	READ(21);
+	LOG(20, 700);
 	LOG();
 	EQ(mem[20 * 512], 3, "what was written is there");
 	vm_destroy(&vm);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <linux/droste.h>
 #include "guest.h"
 #include "vm.h"
 
@@ -243,6 +244,37 @@ static void host_hotplug(void)
 	vm_destroy(&vm);
 }
 
+/* A vCPU that waits in a loop for another gives its processor away, as often as the processor tells. */
+static void guest_spins(void)
+{
+	u64 i;
+
+	for (i = 0; i < 200000; i++)
+		relax();
+}
+
+static void host_spins(void)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} caps = { .head.nmsrs = 1, .entry.index = 0x48b };	/* IA32_VMX_PROCBASED_CTLS2 */
+	struct droste_exit_stats stats;
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	EQ(ioctl(vm.dev, KVM_GET_MSRS, &caps), 1, "the processor's controls");
+	if (!(caps.entry.data >> 32 & BIT(10)))
+		ksft_skip("no PAUSE-loop exiting");
+	vcpu = vcpu_create(&vm, 0, guest_spins);
+	vcpu_create(&vm, 1, guest_spins);
+	vcpu_run_to_end(vcpu);
+	DO(vcpu->fd, DROSTE_GET_EXIT_STATS, &stats);
+	OK(stats.exits[40] > 10 && stats.exits[40] < 200000, "exits for PAUSE loops, and not for each PAUSE");
+	vm_destroy(&vm);
+}
+
 /* Single steps and breakpoints of a debugger in user space. */
 extern char debug_here[], debug_next[], debug_int3[];
 
@@ -291,5 +323,6 @@ static const struct ksft_test tests[] = {
 	{ "descriptors closed while a vCPU runs", .host = host_close_running },
 	{ "processors go off and on line", .host = host_hotplug },
 	{ "guest debugging", .host = host_debug },
+	{ "a vCPU that spins", .host = host_spins },
 };
 KSFT_MAIN(tests)
