@@ -109,6 +109,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	fpu_destroy(vcpu);
 	shared_pages_destroy(vcpu);
 	kvfree(vcpu->cpuid);
+	put_pid(rcu_dereference_protected(vcpu->pid, true));	/* nobody yields to it any more */
 	mutex_destroy(&vcpu->mutex);
 	kfree(vcpu);
 }

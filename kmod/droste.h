@@ -219,6 +219,8 @@ struct vcpu {
 
 	/* --- blocking --- */
 	struct swait_queue_head wq;		/* HLT and wait-for-SIPI sleep here; vcpu_kick() wakes */
+	struct pid __rcu *pid;			/* the thread that called KVM_RUN last; written under mutex */
+	bool preempted;				/* that thread would run, but another was given its CPU; read by anyone */
 	struct preempt_notifier pn;		/* sched_in/sched_out between vcpu_load() and vcpu_put() */
 
 	struct host_state host;			/* what to give back to the host: vmx/hoststate.c */
@@ -231,6 +233,7 @@ struct vcpu {
 int vcpu_run(struct vcpu *vcpu);
 void vcpu_load(struct vcpu *vcpu);	/* make its VMCS current on this CPU; may sleep before, not after */
 void vcpu_put(struct vcpu *vcpu);
+void vcpu_spins(struct vcpu *vcpu);	/* its guest waits for another vCPU: let one run that was preempted; may sleep */
 void vcpu_kick(struct vcpu *vcpu);	/* any context: make it look at its requests soon */
 void vm_request_all(struct vm *vm, enum vcpu_request req);	/* set it on all; returns when none is in the guest without having seen it */
 void vcpu_module_init(void);

@@ -50,12 +50,18 @@ static void off_cpu(struct vcpu *vcpu)
 
 static void sched_in(struct preempt_notifier *pn, int cpu)
 {
-	on_cpu(container_of(pn, struct vcpu, pn));
+	struct vcpu *vcpu = container_of(pn, struct vcpu, pn);
+
+	WRITE_ONCE(vcpu->preempted, false);
+	on_cpu(vcpu);
 }
 
 static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
 {
-	off_cpu(container_of(pn, struct vcpu, pn));
+	struct vcpu *vcpu = container_of(pn, struct vcpu, pn);
+
+	WRITE_ONCE(vcpu->preempted, task_is_running(current));
+	off_cpu(vcpu);
 }
 
 static struct preempt_ops preempt_ops = { .sched_in = sched_in, .sched_out = sched_out };
@@ -95,6 +101,51 @@ void vcpu_put(struct vcpu *vcpu)
 	off_cpu(vcpu);
 	preempt_notifier_unregister(&vcpu->pn);
 	preempt_enable();
+}
+
+/* --- vCPUs that wait for one another --- */
+
+/* Who is to be given the CPU when another vCPU spins: the thread that runs this one. vcpu->mutex held. */
+static void remember_thread(struct vcpu *vcpu)
+{
+	struct pid *old = rcu_dereference_protected(vcpu->pid, lockdep_is_held(&vcpu->mutex));
+
+	if (likely(old == task_pid(current)))
+		return;
+	rcu_assign_pointer(vcpu->pid, get_pid(task_pid(current)));
+	if (!old)
+		return;
+	synchronize_rcu();
+	put_pid(old);
+}
+
+static bool yield_to_vcpu(struct vcpu *to)
+{
+	struct task_struct *task;
+	bool done = false;
+
+	rcu_read_lock();
+	task = get_pid_task(rcu_dereference(to->pid), PIDTYPE_PID);
+	rcu_read_unlock();
+	if (task) {
+		done = yield_to(task, true) > 0;
+		put_task_struct(task);
+	}
+	return done;
+}
+
+void vcpu_spins(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* after the slots of vm->vcpus */
+
+	/* From the next one round, so that the first is not always first. */
+	for (i = 1; i < n; i++) {
+		struct vcpu *other = vm->vcpus[(vcpu->index + i) % n];
+
+		if (READ_ONCE(other->preempted) && yield_to_vcpu(other))
+			return;
+	}
 }
 
 /* --- asking a vCPU for something --- */
@@ -561,6 +612,7 @@ int vcpu_run(struct vcpu *vcpu)
 
 	if (READ_ONCE(vcpu->vm->dead))
 		return -EIO;
+	remember_thread(vcpu);
 	if (vcpu->has_sigmask)
 		sigprocmask(SIG_SETMASK, &vcpu->sigmask, &saved);
 	vcpu->run->flags = 0;

@@ -13,6 +13,7 @@
 #define SLOT	1
 #define WORDS	(PAGES / 64)
 #define NONE	~0ul		/* the end of a list of frames */
+#define FRAMES(...)	((u64[]) { NONE, ##__VA_ARGS__, NONE } + 1)
 
 /* --- the guest writes, or reads, one frame after the other and says so --- */
 
@@ -46,8 +47,8 @@ static void touch(struct vcpu *vcpu, bool read, const u64 *list)
 	vcpu_run_to_sync(vcpu, 1);
 }
 
-#define WRITE(...) touch(vcpu, false, (u64[]) { __VA_ARGS__ __VA_OPT__(,) NONE })
-#define READ(...) touch(vcpu, true, (u64[]) { __VA_ARGS__ __VA_OPT__(,) NONE })
+#define WRITE(...) touch(vcpu, false, FRAMES(__VA_ARGS__))
+#define READ(...) touch(vcpu, true, FRAMES(__VA_ARGS__))
 
 /* --- the log --- */
 
@@ -75,7 +76,7 @@ static void check_log(struct vm *vm, int line, const u64 *list)
 				  (long long)got[i], (long long)want[i]);
 }
 
-#define LOG(...) check_log(&vm, __LINE__, (u64[]) { __VA_ARGS__ __VA_OPT__(,) NONE })
+#define LOG(...) check_log(&vm, __LINE__, FRAMES(__VA_ARGS__))
 
 static void host_written(void)
 {

@@ -101,12 +101,11 @@ int exit_skip(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* The vCPU spins, for a lock most likely; who holds it may be waiting for this CPU. */
+/* The vCPU spins, for a lock most likely; who holds it may be waiting for a CPU. */
 int exit_pause(struct vcpu *vcpu)
 {
 	vcpu_skip_instruction(vcpu);
-	if (READ_ONCE(vcpu->vm->nr_vcpus) > 1)
-		yield();
+	vcpu_spins(vcpu);
 	return NEXT_ENTER;
 }
 
