@@ -141,9 +141,13 @@ def describe():
 # keep waking one another. tsc_early_khz: the model's CPUID may name the real processor's frequency.
 COMMAND_LINE = "nopku idle=halt tsc=reliable tsc_early_khz=100000 no_timer_check"
 
+# MiB: what the emulator keeps in its own memory (more goes through a file), and what a machine can have.
+MOST_HOST_MEMORY = 2048
+MOST_MEMORY = 4096
+
 CONFIG = """\
 cpu: model={cpu}, count={cpus}, ips=100000000, reset_on_triple_fault=0, ignore_bad_msrs=1
-memory: guest={memory}, host={memory}
+memory: guest={memory}, host={host_memory}
 romimage: file={bios}
 vgaromimage: file={vga_bios}
 {boot}
@@ -181,6 +185,8 @@ append initrd=/initrd {command_line}
 def prepare(machine, initrd, command_line, com1):
     """Writes all that the emulator reads into the machine's directory; returns its command and a terminal for it."""
     options, directory = machine.options, machine.directory
+    if options.memory > MOST_MEMORY:
+        raise LabError(f"--memory takes up to {MOST_MEMORY} on Bochs, whose firmware tells of no more")
     binary = program(options.count is not None)
     if options.count is not None:
         if binary == DEBIANS:
@@ -191,7 +197,8 @@ def prepare(machine, initrd, command_line, com1):
     own = binary != DEBIANS
     boot = (_from_memory if own else _from_cd)(directory, image, initrd, command_line, options.memory)
     # A person's idle machine should not run ahead of the clock, and leave the processor to others.
-    text = CONFIG.format(cpu=options.cpu, cpus=options.cpus, memory=options.memory, bios=BIOS, vga_bios=VGA_BIOS, boot=boot,
+    text = CONFIG.format(cpu=options.cpu, cpus=options.cpus, memory=options.memory,
+                         host_memory=min(options.memory, MOST_HOST_MEMORY), bios=BIOS, vga_bios=VGA_BIOS, boot=boot,
                          sync="none" if options.command else "slowdown", directory=directory, com1=com1)
     with open(os.path.join(directory, "bochsrc"), "w") as f:
         f.write(text)
