@@ -73,7 +73,7 @@ enum vcpu_mode {
 /* Bits of vcpu->requests: work that others ask of a vCPU; done before its next entry. */
 enum vcpu_request {
 	REQ_EVENT,		/* look at interrupts and other events again */
-	REQ_EPT01_FLUSH,	/* EPT01 lost a mapping: INVEPT here, drop all of EPT02 */
+	REQ_EPT01_FLUSH,	/* EPT01 lost a mapping: INVEPT here, drop the copies of it in EPT02 */
 	REQ_EPT01_FLUSH_LOCAL,	/* the vCPU is on another CPU: what that one's TLB holds is stale */
 	REQ_TLB_FLUSH_GUEST,	/* drop linear mappings of the current VPID */
 	REQ_UNPIN,		/* the pages pinned for VMCS02 may have moved */

@@ -26,7 +26,8 @@ u64 kvmclock_now(struct vm *vm)
 	return ktime_get_boottime_ns() + READ_ONCE(vm->clock_offset);
 }
 
-void kvmclock_scale(u32 khz, u32 *mul, s8 *shift)
+/* Nanoseconds of n ticks at @khz: (n << @shift) * @mul >> 32, a negative shift goes right. */
+static void kvmclock_scale(u32 khz, u32 *mul, s8 *shift)
 {
 	u64 hz = khz * 1000ULL;
 

@@ -19,8 +19,6 @@ struct kvmclock {
 
 u64 kvmclock_now(struct vm *vm);	/* the VM's clock, ns */
 void kvmclock_update(struct vcpu *vcpu);
-/* Nanoseconds of @n ticks at @khz: (@n << @shift) * @mul >> 32, a negative shift goes right. */
-void kvmclock_scale(u32 khz, u32 *mul, s8 *shift);
 long vcpu_kvmclock_ctrl(void *self, void *arg, unsigned long uarg);
 
 #endif
