@@ -56,9 +56,15 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	ret = shared_pages_create(vcpu);
 	if (ret)
 		goto err_free;
-	ret = fpu_create(vcpu);
+	ret = dirty_ring_create(vcpu);
 	if (ret)
 		goto err_pages;
+	ret = vmx_pml_create(vcpu);
+	if (ret)
+		goto err_ring;
+	ret = fpu_create(vcpu);
+	if (ret)
+		goto err_pml;
 	ret = msr_create(vcpu);
 	if (ret)
 		goto err_fpu;
@@ -92,6 +98,10 @@ err_msr:
 	msr_destroy(vcpu);
 err_fpu:
 	fpu_destroy(vcpu);
+err_pml:
+	vmx_pml_destroy(vcpu);
+err_ring:
+	dirty_ring_destroy(vcpu);
 err_pages:
 	shared_pages_destroy(vcpu);
 err_free:
@@ -107,6 +117,8 @@ void vcpu_destroy(struct vcpu *vcpu)
 	emul_destroy(vcpu);
 	msr_destroy(vcpu);
 	fpu_destroy(vcpu);
+	vmx_pml_destroy(vcpu);
+	dirty_ring_destroy(vcpu);
 	shared_pages_destroy(vcpu);
 	kvfree(vcpu->cpuid);
 	put_pid(rcu_dereference_protected(vcpu->pid, true));	/* nobody yields to it any more */
@@ -289,19 +301,15 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 {
 	struct vcpu *vcpu = vmf->vma->vm_file->private_data;
-	void *page;
 
-	switch (vmf->pgoff) {
-	case 0:
-		page = vcpu->run;
-		break;
-	case 1:
-		page = vcpu->pio_data;
-		break;
-	default:
+	if (vmf->pgoff == 0)
+		vmf->page = virt_to_page(vcpu->run);
+	else if (vmf->pgoff == 1)
+		vmf->page = virt_to_page(vcpu->pio_data);
+	else if (dirty_ring_has_page(vcpu->vm, vmf->pgoff))
+		vmf->page = dirty_ring_page(vcpu, vmf->pgoff);
+	else
 		return VM_FAULT_SIGBUS;
-	}
-	vmf->page = virt_to_page(page);
 	get_page(vmf->page);
 	return 0;
 }
@@ -310,6 +318,13 @@ static const struct vm_operations_struct vcpu_vm_ops = { .fault = vcpu_fault };
 
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	const struct vm *vm = ((struct vcpu *)file->private_data)->vm;
+	unsigned long last = vma->vm_pgoff + vma_pages(vma) - 1;
+
+	/* A private copy of the ring would tell, and take, nothing. */
+	if ((dirty_ring_has_page(vm, vma->vm_pgoff) || dirty_ring_has_page(vm, last)) &&
+	    ((vma->vm_flags & VM_EXEC) || !(vma->vm_flags & VM_SHARED)))
+		return -EINVAL;
 	vma->vm_ops = &vcpu_vm_ops;
 	return 0;
 }

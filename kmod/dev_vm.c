@@ -164,6 +164,9 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 			return -EINVAL;
 		vm->manual_dirty_log = cap->args[0];
 		return 0;
+	case KVM_CAP_DIRTY_LOG_RING:
+	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
+		return dirty_ring_enable(vm, cap->args[0]);
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		WRITE_ONCE(vm->exception_payload, cap->args[0] != 0);
 		return 0;
@@ -214,6 +217,7 @@ static const struct ioctl_row vm_rows[] = {
 #endif
 	IO_ROW(KVM_GET_DIRTY_LOG, vm_get_dirty_log, IO_LOCK),
 	IO_ROW(KVM_CLEAR_DIRTY_LOG, vm_clear_dirty_log, IO_LOCK),
+	IO_ROW(KVM_RESET_DIRTY_RINGS, vm_reset_dirty_rings, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_SET_TSS_ADDR, vm_set_tss_addr, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_SET_IDENTITY_MAP_ADDR, vm_set_identity_map, IO_LOCK),
 	IO_ROW(KVM_SET_BOOT_CPU_ID, vm_set_boot_cpu, IO_RAW | IO_LOCK),

@@ -23,14 +23,30 @@ unsigned long *dirty_alloc(u64 npages, bool all_set)
 	return bits;
 }
 
-void dirty_mark(const struct memslot *slot, gfn_t gfn)
+/*
+ * To the ring of the vCPU that runs on this thread. Without one nothing is
+ * written but when the VM ends: the pages that were pinned go.
+ */
+static void mark_in_ring(struct vm *vm, const struct memslot *slot, gfn_t gfn)
 {
-	if (slot->dirty)
+	struct vcpu *vcpu = vcpu_running(vm);
+
+	if (vcpu)
+		dirty_ring_push(vcpu, slot->id, gfn - slot->base,
+				srcu_dereference(vm->slots, &vm->srcu)->generation);
+}
+
+void dirty_mark(struct vm *vm, const struct memslot *slot, gfn_t gfn)
+{
+	if (!memslot_logged(slot))
+		return;
+	if (vm->ring_bytes)
+		mark_in_ring(vm, slot, gfn);
+	else
 		set_bit(gfn - slot->base, slot->dirty);
 }
 
-/* The logged slot that user space names. */
-static int find_logged(struct vm *vm, u32 id, const struct memslot **slot)
+int dirty_find_slot(struct vm *vm, u32 id, const struct memslot **slot)
 {
 	const struct memslots *slots = rcu_dereference_protected(vm->slots, lockdep_is_held(&vm->lock));
 	int i;
@@ -41,7 +57,7 @@ static int find_logged(struct vm *vm, u32 id, const struct memslot **slot)
 	for (i = 0; i < slots->n; i++) {
 		*slot = &slots->s[i];
 		if ((*slot)->id == id)
-			return (*slot)->dirty ? 0 : -ENOENT;
+			return memslot_logged(*slot) ? 0 : -ENOENT;
 	}
 	return -ENOENT;
 }
@@ -80,6 +96,15 @@ static bool any_hypervisor(struct vm *vm)
 	return false;
 }
 
+void dirty_taken(struct vm *vm, bool flush)
+{
+	if (flush)
+		vm_request_all(vm, REQ_EPT01_FLUSH);
+	/* What is pinned the processor writes without a fault: to be marked, now and when it is pinned again. */
+	if (any_hypervisor(vm))
+		vm_request_all(vm, REQ_UNPIN);
+}
+
 static void take_all(struct vm *vm, const struct memslot *slot, u64 from, u64 to, const unsigned long *want,
 		     unsigned long *taken)
 {
@@ -91,11 +116,13 @@ static void take_all(struct vm *vm, const struct memslot *slot, u64 from, u64 to
 			    taken ? taken + (i - from) : NULL);
 		cond_resched();
 	}
-	if (any)
-		vm_request_all(vm, REQ_EPT01_FLUSH);
-	/* What is pinned the processor writes without a fault: to be marked, now and when it is pinned again. */
-	if (any_hypervisor(vm))
-		vm_request_all(vm, REQ_UNPIN);
+	dirty_taken(vm, any);
+}
+
+/* The slot whose bits user space asks for: the one dirty_find_slot() finds, or -ENXIO where rings are used. */
+static int find_bitmap(struct vm *vm, u32 id, const struct memslot **slot)
+{
+	return vm->ring_bytes ? -ENXIO : dirty_find_slot(vm, id, slot);
 }
 
 /* KVM_GET_DIRTY_LOG: the log so far, which begins anew unless user space clears it itself. */
@@ -106,10 +133,13 @@ long vm_get_dirty_log(void *self, void *arg, unsigned long uarg)
 	unsigned long *bits;
 	struct vm *vm = self;
 	u64 words;
-	int err = find_logged(vm, log->slot, &slot);
+	int err = find_bitmap(vm, log->slot, &slot);
 
 	if (err)
 		return err;
+	/* When this returns, what guests wrote before is marked: they leave, and flush the processor's log. */
+	if (vm->pml)
+		vm_request_all(vm, REQ_PML);
 	words = BITS_TO_LONGS(slot->npages);
 	bits = slot->dirty;
 	if (!vm->manual_dirty_log) {
@@ -131,7 +161,7 @@ long vm_clear_dirty_log(void *self, void *arg, unsigned long uarg)
 
 	if (log->first_page % BITS_PER_LONG)
 		return -EINVAL;
-	err = find_logged(vm, log->slot, &slot);
+	err = find_bitmap(vm, log->slot, &slot);
 	if (err)
 		return err;
 	first = log->first_page;

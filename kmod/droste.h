@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "kvmclock.h"
 #include "memslot.h"
+#include "dirtyring.h"
 #include "vmx/vmx.h"
 #include "ept/ept.h"
 #include "irqchip/irqchip.h"
@@ -81,6 +82,8 @@ enum vcpu_request {
 	REQ_CPUID,		/* CPUID or capability MSRs changed: rebuild what depends on them */
 	REQ_CLOCK,		/* what kvmclock told the guest is not so any more */
 	REQ_TIMER,		/* the local APIC timer, or L1's preemption timer, expired */
+	REQ_PML,		/* take vm->pml into the VMCSs; asking alone flushes what the processor logged */
+	REQ_RING_FULL,		/* the dirty ring may be too full to enter the guest */
 	NR_REQUESTS
 };
 
@@ -116,6 +119,8 @@ struct vm {
 	s64 clock_offset;		/* KVM_SET_CLOCK: the VM's clock minus the host's, ns; under lock, read without */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK, of all vCPUs; whoever wrote it last */
 	u8 manual_dirty_log;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2's bits; under lock */
+	bool pml;			/* some slot is logged, and the processor helps: see vmx/pml.c; under lock, read without */
+	u32 ring_bytes;			/* size of each vCPU's dirty ring, or 0; under lock, set once before the first vCPU */
 	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD is enabled; under lock, read without */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is enabled; likewise */
 };
@@ -166,6 +171,8 @@ struct vcpu {
 	struct loaded_vmcs vmcs01;
 	unsigned long *msr_bitmap01;	/* one page; changed by vmx_update_msr_bitmap() only */
 	u16 vpid01;			/* 0: without VPID */
+	u64 *pml;			/* page-modification log, one page; NULL: the processor has none */
+	struct dirty_ring ring;		/* see dirtyring.h */
 	struct nested nested;		/* see nested/nested.h */
 
 	/* --- identity --- */
@@ -233,6 +240,7 @@ struct vcpu {
 int vcpu_run(struct vcpu *vcpu);
 void vcpu_load(struct vcpu *vcpu);	/* make its VMCS current on this CPU; may sleep before, not after */
 void vcpu_put(struct vcpu *vcpu);
+struct vcpu *vcpu_running(struct vm *vm);	/* the vCPU of @vm that this thread has loaded, or NULL; no interrupts */
 void vcpu_spins(struct vcpu *vcpu);	/* its guest waits for another vCPU: let one run that was preempted; may sleep */
 void vcpu_kick(struct vcpu *vcpu);	/* any context: make it look at its requests soon */
 void vm_request_all(struct vm *vm, enum vcpu_request req);	/* set it on all; returns when none is in the guest without having seen it */

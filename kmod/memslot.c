@@ -42,9 +42,9 @@ static void slot_changed(struct vm *vm, enum memslot_change change, const struct
 {
 	if (!old->npages)
 		return;
-	if (change == MEMSLOT_FLAGS && now->dirty) {
+	if (change == MEMSLOT_FLAGS && memslot_logged(now)) {
 		/* With all frames marked from the start the first protection is KVM_CLEAR_DIRTY_LOG's. */
-		if (!(vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET))
+		if (vm->ring_bytes || !(vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET))
 			ept01_protect(vm, old->base, old->base + old->npages);
 	} else {
 		/* Gone, moved, or large pages are possible again. */
@@ -54,15 +54,36 @@ static void slot_changed(struct vm *vm, enum memslot_change change, const struct
 	vm_request_all(vm, REQ_UNPIN);
 }
 
-/* The bitmap of a slot that is logged: the one it had, or a new one. */
+/* The bitmap of a slot that is logged to one: the one it had, or a new one. */
 static int get_bitmap(struct vm *vm, const struct memslot *old, struct memslot *slot)
 {
-	if (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
+	if (!memslot_logged(slot) || vm->ring_bytes)
 		return 0;
 	slot->dirty = old->dirty;
 	if (!slot->dirty)
 		slot->dirty = dirty_alloc(slot->npages, vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET);
 	return slot->dirty ? 0 : -ENOMEM;
+}
+
+/*
+ * Does the processor log writes? While there is a slot to log, if it can. It
+ * begins before such a slot is seen, and ends when none is seen any more:
+ * EPT01's leaves of logged slots rely on it. What it logged so far is flushed
+ * in any case, to where it belongs as the slots are now.
+ */
+static void update_pml(struct vm *vm, const struct memslots *slots)
+{
+	bool logged = false;
+	int i;
+
+	if (!vmx_features.pml)
+		return;
+	for (i = 0; i < slots->n; i++)
+		logged |= memslot_logged(&slots->s[i]);
+	if (!logged && !vm->pml)
+		return;
+	WRITE_ONCE(vm->pml, logged);
+	vm_request_all(vm, REQ_PML);
 }
 
 int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region *mem)
@@ -89,6 +110,8 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 		}
 	}
 	memslots_apply(cur, &plan, next);
+	if (plan.change != MEMSLOT_DELETE && memslot_logged(&plan.slot))
+		update_pml(vm, next);
 	rcu_assign_pointer(vm->slots, next);
 
 	/*
@@ -98,6 +121,8 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 	 */
 	synchronize_srcu_expedited(&vm->srcu);
 	slot_changed(vm, plan.change, &old, &plan.slot);
+	if (memslot_logged(&old))
+		update_pml(vm, next);
 	if (old.dirty != plan.slot.dirty)
 		kvfree(old.dirty);
 	kvfree(cur);
@@ -136,7 +161,7 @@ static void wrote(struct vm *vm, gpa_t gpa)
 	const struct memslot *s = vm_slot(vm, gpa >> PAGE_SHIFT);
 
 	if (s)
-		dirty_mark(s, gpa >> PAGE_SHIFT);
+		dirty_mark(vm, s, gpa >> PAGE_SHIFT);
 }
 
 int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len)

@@ -22,8 +22,13 @@ struct memslot {
 	unsigned long hva;	/* user-space address of the first frame, page-aligned */
 	u32 flags;		/* KVM_MEM_* */
 	u16 id;			/* as KVM_SET_USER_MEMORY_REGION named it */
-	unsigned long *dirty;	/* with KVM_MEM_LOG_DIRTY_PAGES: a bit a frame, see dirty.c; of all arrays that have the slot */
+	unsigned long *dirty;	/* when logged, but not to rings: a bit a frame, see dirty.c; of all arrays that have the slot */
 };
+
+static inline bool memslot_logged(const struct memslot *slot)
+{
+	return slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
+}
 
 /* All slots of a VM, sorted by @base, never overlapping. Replaced whole: RCU (srcu) protected. */
 struct memslots {
@@ -85,8 +90,11 @@ void vm_unmap_gpa(struct vm *vm, struct gpa_map *map);		/* marks dirty, unpins; 
 
 /* --- dirty.c: which frames were written --- */
 unsigned long *dirty_alloc(u64 npages, bool all_set);	/* or NULL; kvfree() frees it */
-/* @slot's frame @gfn was, or may now be, written without anybody being asked again. srcu held; any locks. */
-void dirty_mark(const struct memslot *slot, gfn_t gfn);
+/* @slot's frame @gfn was, or may now be, written without anybody being asked again. srcu held; any locks, irqs on or off. */
+void dirty_mark(struct vm *vm, const struct memslot *slot, gfn_t gfn);
+int dirty_find_slot(struct vm *vm, u32 id, const struct memslot **slot);	/* the logged slot that user space names; 0, -EINVAL, -ENOENT; vm->lock held */
+/* Frames were protected again; @flush: some were mapped. vm->lock held. */
+void dirty_taken(struct vm *vm, bool flush);
 long vm_get_dirty_log(void *self, void *arg, unsigned long uarg);	/* VM ioctl handlers; vm->lock held */
 long vm_clear_dirty_log(void *self, void *arg, unsigned long uarg);
 

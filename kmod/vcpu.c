@@ -17,6 +17,9 @@
 /* Who ran last on a CPU: branch predictions of one guest must not steer another. That CPU, preemption off. */
 static DEFINE_PER_CPU(struct vcpu *, last_vcpu);
 
+/* Whose VMCS is current for the thread that runs on a CPU, or NULL. Likewise. */
+static DEFINE_PER_CPU(struct vcpu *, loaded_vcpu);
+
 /* The vCPU's VMCS becomes current here; preemption is off. */
 static void on_cpu(struct vcpu *vcpu)
 {
@@ -24,6 +27,7 @@ static void on_cpu(struct vcpu *vcpu)
 	bool moved = vcpu->vmcs->cpu != cpu;
 
 	vmcs_load(vcpu->vmcs);
+	this_cpu_write(loaded_vcpu, vcpu);
 	nested_shadow_on_cpu(vcpu);
 	if (this_cpu_read(last_vcpu) != vcpu) {
 		this_cpu_write(last_vcpu, vcpu);
@@ -45,6 +49,7 @@ static void on_cpu(struct vcpu *vcpu)
 
 static void off_cpu(struct vcpu *vcpu)
 {
+	this_cpu_write(loaded_vcpu, NULL);
 	vmx_host_restore(vcpu);
 }
 
@@ -101,6 +106,17 @@ void vcpu_put(struct vcpu *vcpu)
 	off_cpu(vcpu);
 	preempt_notifier_unregister(&vcpu->pn);
 	preempt_enable();
+}
+
+struct vcpu *vcpu_running(struct vm *vm)
+{
+	struct vcpu *vcpu;
+
+	/* Wherever the thread is moved to afterwards, its vCPU is the same. */
+	preempt_disable();
+	vcpu = this_cpu_read(loaded_vcpu);
+	preempt_enable();
+	return vcpu && vcpu->vm == vm ? vcpu : NULL;
 }
 
 /* --- vCPUs that wait for one another --- */
@@ -321,6 +337,21 @@ static int wait_for_event(struct vcpu *vcpu)
 
 /* --- one entry --- */
 
+/* The dirty ring had no room to spare, or none at all. Is it still so? */
+static int ring_full(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->ring.lost)) {
+		pr_info_ratelimited("droste: a dirty ring overflowed: what was written is not known any more\n");
+		vm_kill(vcpu->vm);
+		return -EIO;
+	}
+	if (!dirty_ring_soft_full(vcpu))
+		return NEXT_ENTER;
+	vcpu_request(vcpu, REQ_RING_FULL);
+	vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
+	return NEXT_USER;
+}
+
 /* What others asked for, before the entry. srcu held. Return: enum next or a negative errno. */
 static int do_requests(struct vcpu *vcpu)
 {
@@ -343,6 +374,8 @@ static int do_requests(struct vcpu *vcpu)
 		kvmclock_update(vcpu);
 	if (req & BIT(REQ_UNPIN))
 		nested_unpin(vcpu);
+	if (req & BIT(REQ_PML))
+		vmx_pml_update(vcpu);
 	preempt_disable();
 	if (req & BIT(REQ_EPT01_FLUSH))
 		ept01_flush(vcpu);
@@ -353,7 +386,8 @@ static int do_requests(struct vcpu *vcpu)
 		vmx_invvpid_single(vcpu->nested.vpid02);
 	}
 	preempt_enable();
-	return NEXT_ENTER;
+	/* Last: nothing that was asked for may be forgotten. */
+	return req & BIT(REQ_RING_FULL) ? ring_full(vcpu) : NEXT_ENTER;
 }
 
 /* Host fields that another thread or the scheduler may have changed. Irqs off. */
@@ -410,6 +444,14 @@ static void enter_once(struct vcpu *vcpu)
 		vmx_restore_host_dr();
 	vcpu->cr2 = native_read_cr2();
 	vcpu->reg_avail = 0;
+}
+
+/* Does the processor log what is written through the current VMCS? */
+static bool logs_writes(const struct vcpu *vcpu)
+{
+	const struct vmx_controls *c = vcpu->in_l2 ? &vcpu->nested.ctl02 : &vcpu->nested.ctl01;
+
+	return c->proc2 & SECONDARY_EXEC_ENABLE_PML;
 }
 
 /* Count it, and keep what it interrupted. */
@@ -480,6 +522,9 @@ static int enter(struct vcpu *vcpu, bool *entered)
 		if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
 			vcpu->vmcs->launched = true;
 		pass_to_host(vcpu);
+		/* Before the mode: whoever waits for the vCPU to be outside waits for this too. */
+		if (unlikely(logs_writes(vcpu)))
+			vmx_pml_flush(vcpu);
 	}
 	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 	/* A host interrupt that caused the exit is delivered here, through the host's own IDT. */

@@ -2,6 +2,10 @@
 /* The dirty log: what guests, their guests and L0 write, taken and cleared in every way. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/droste.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -136,7 +140,7 @@ static void host_switched(void)
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT + 0x1000000, PAGES * 4096, mem);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
 	LOG(10);
-	log.slot = 1 << 16 | SLOT;
+	log.slot = 0xffff << 16 | SLOT;
 	FAILS(vm.fd, KVM_GET_DIRTY_LOG, &log, EINVAL);
 	log.slot = SLOT;
 	log.dirty_bitmap = (void *)8;
@@ -224,6 +228,329 @@ static void host_all_set(void)
 	vm_destroy(&vm);
 }
 
+/* --- the log of running guests, and of a processor that keeps one --- */
+
+/* Writes a frame more, says so, and runs on. */
+static volatile u64 written, go_on;
+
+static void guest_runs_on(void)
+{
+	u64 i;
+
+	for (i = 0; i < PAGES; i++) {
+		*(volatile u64 *)(AT + i * 4096) = 1;
+		written = i + 1;
+		while (go_on <= i)
+			asm volatile("pause");
+	}
+}
+
+static void host_running(void)
+{
+	u64 bits[WORDS], i, tries;
+	struct kvm_dirty_log log = { .slot = SLOT, .dirty_bitmap = bits };
+	bool droste = strcmp(device_path(), "/dev/kvm");
+	volatile u64 *go, *seen;
+	struct vm vm;
+	struct vcpu *vcpu;
+	pthread_t thread;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_runs_on);
+	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
+	go = &GUEST(&vm, go_on);
+	seen = &GUEST(&vm, written);
+	vcpu_thread(vcpu, &thread);
+	for (i = 0; i < 20; i++) {
+		while (*seen <= i)
+			sched_yield();
+		/* KVM asks its vCPUs to tell, and does not wait until they have. */
+		for (tries = 0; tries < (droste ? 1 : 1000000); tries++) {
+			DO(vm.fd, KVM_GET_DIRTY_LOG, &log);
+			if (bits[0])
+				break;
+		}
+		EQ(bits[0], BIT(i), "log after frame %llu", (long long)i);
+		*go = i + 1;
+	}
+	*go = PAGES;
+	pthread_join(thread, NULL);
+	vm_destroy(&vm);
+}
+
+/* Does the processor of L0 have a feature of VMX, as Linux names it? */
+static bool has_vmx_flag(const char *name)
+{
+	char line[4096], word[32];
+	FILE *f = fopen("/proc/cpuinfo", "r");
+	bool has = false;
+
+	snprintf(word, sizeof(word), " %s", name);
+	while (f && fgets(line, sizeof(line), f)) {
+		const char *at = strncmp(line, "vmx flags", 9) ? NULL : strstr(line, word);
+
+		has |= at && (at[strlen(word)] == ' ' || at[strlen(word)] == '\n');
+	}
+	if (f)
+		fclose(f);
+	return has;
+}
+
+static u64 exits(struct vcpu *vcpu, int reason)
+{
+	struct droste_exit_stats stats = { 0 };
+
+	DO(vcpu->fd, DROSTE_GET_EXIT_STATS, &stats);
+	return stats.exits[reason];
+}
+
+static void guest_writes_all(void)
+{
+	u64 i;
+
+	for (;;) {
+		for (i = 0; i < PAGES; i++)
+			++*(volatile u64 *)(AT + i * 4096);
+		g_sync(1);
+	}
+}
+
+/* Where the processor logs, the second write of a frame costs no exit. */
+static void host_processor_logs(void)
+{
+	struct droste_exit_stats stats;
+	u64 bits[WORDS], i, faults, full;
+	struct kvm_dirty_log log = { .slot = SLOT, .dirty_bitmap = bits };
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_writes_all);
+	if (ioctl(vcpu->fd, DROSTE_GET_EXIT_STATS, &stats))
+		ksft_skip("no exit statistics");
+	if (!has_vmx_flag("pml"))
+		ksft_skip("no page-modification logging");
+	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
+	vcpu_run_to_sync(vcpu, 1);
+	DO(vm.fd, KVM_GET_DIRTY_LOG, &log);
+	faults = exits(vcpu, 48);
+	full = exits(vcpu, 62);
+	vcpu_run_to_sync(vcpu, 1);
+	EQ(exits(vcpu, 48) - faults, 0, "EPT violations");
+	OK(exits(vcpu, 62) > full, "the processor's log was full");
+	DO(vm.fd, KVM_GET_DIRTY_LOG, &log);
+	for (i = 0; i < WORDS; i++)
+		EQ(bits[i], ~0ul, "frames from %llu", (long long)i * 64);
+	LOG();
+	vm_destroy(&vm);
+}
+
+/* --- the ring --- */
+
+#define RING_BYTES	16384ul
+#define RING_SIZE	(RING_BYTES / sizeof(struct kvm_dirty_gfn))
+
+struct ring {
+	volatile struct kvm_dirty_gfn *e;
+	u64 next;		/* counts entries seen */
+};
+
+static int try_ring(struct vm *vm, u32 which, u64 bytes)
+{
+	struct kvm_enable_cap cap = { .cap = which, .args = { bytes } };
+
+	return ioctl(vm->fd, KVM_ENABLE_CAP, &cap) ? -errno : 0;
+}
+
+static int map_ring(struct vcpu *vcpu, int prot, int flags, void **at)
+{
+	*at = mmap(NULL, RING_BYTES, prot, flags, vcpu->fd, KVM_DIRTY_LOG_PAGE_OFFSET * 4096);
+	return *at == MAP_FAILED ? -errno : 0;
+}
+
+static struct vcpu *ring_vm(struct vm *vm, struct ring *ring, void (*fn)(void))
+{
+	struct vcpu *vcpu;
+	void *at;
+
+	vm_create(vm, 0);
+	MUST(!try_ring(vm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL, RING_BYTES), "enable the ring");
+	vcpu = vcpu_create(vm, 0, fn);
+	MUST(!map_ring(vcpu, PROT_READ | PROT_WRITE, MAP_SHARED, &at), "map the ring");
+	*ring = (struct ring) { at };
+	return vcpu;
+}
+
+/* Take what is there: the frames into @bits. How many entries. */
+static u64 harvest(struct ring *ring, u64 bits[WORDS])
+{
+	u64 n = 0;
+
+	for (;; n++, ring->next++) {
+		volatile struct kvm_dirty_gfn *e = &ring->e[ring->next % RING_SIZE];
+
+		if (__atomic_load_n(&e->flags, __ATOMIC_ACQUIRE) != KVM_DIRTY_GFN_F_DIRTY)
+			return n;
+		EQ(e->slot, SLOT, "entry %llu: slot", (long long)ring->next);
+		MUST(e->offset < PAGES, "frame");
+		bits[e->offset / 64] |= BIT(e->offset % 64);
+		__atomic_store_n(&e->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
+	}
+}
+
+static void check_ring(struct vm *vm, struct ring *ring, int line, const u64 *list)
+{
+	u64 got[WORDS] = { 0 }, want[WORDS] = { 0 }, i, n = harvest(ring, got);
+
+	for (i = 0; list[i] != NONE; i++)
+		want[list[i] / 64] |= BIT(list[i] % 64);
+	for (i = 0; i < WORDS; i++)
+		if (got[i] != want[i])
+			ksft_fail(__FILE__, line, "frames from %llu: ring %#llx, expected %#llx", (long long)i * 64,
+				  (long long)got[i], (long long)want[i]);
+	EQ(DO(vm->fd, KVM_RESET_DIRTY_RINGS, 0), n, "line %d: entries given back", line);
+}
+
+#define RING(...) check_ring(&vm, &ring, __LINE__, FRAMES(__VA_ARGS__))
+
+static void host_ring_limits(void)
+{
+	u64 bits[WORDS] = { 0 };
+	struct kvm_dirty_log log = { .slot = SLOT, .dirty_bitmap = bits };
+	struct kvm_clear_dirty_log clear = { .slot = SLOT, .num_pages = 64, .dirty_bitmap = bits };
+	u64 min = has_vmx_flag("pml") ? 16384 : 4096;
+	struct vcpu *vcpu;
+	struct vm vm;
+	void *at;
+
+	vm_create(&vm, 0);
+	EQ(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_DIRTY_LOG_RING), 1 << 20, "capability");
+	EQ(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_DIRTY_LOG_RING_ACQ_REL), 1 << 20, "capability, ordered");
+	FAILS(vm.fd, KVM_RESET_DIRTY_RINGS, 0, EINVAL);
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, 0), -EINVAL, "no size");
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, 3 * 16384), -EINVAL, "no power of two");
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, min / 2), -EINVAL, "too small");
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, 2 << 20), -E2BIG, "too large");
+	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
+	DO(vm.fd, KVM_GET_DIRTY_LOG, &log);
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, RING_BYTES), 0, "enable");
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, RING_BYTES), -EINVAL, "twice");
+	FAILS(vm.fd, KVM_GET_DIRTY_LOG, &log, ENXIO);
+	FAILS(vm.fd, KVM_CLEAR_DIRTY_LOG, &clear, ENXIO);
+	vcpu = vcpu_create(&vm, 0, guest_toucher);
+	EQ(map_ring(vcpu, PROT_READ | PROT_WRITE, MAP_PRIVATE, &at), -EINVAL, "a private mapping");
+	EQ(map_ring(vcpu, PROT_READ | PROT_EXEC, MAP_SHARED, &at), -EINVAL, "a mapping to execute");
+	EQ(map_ring(vcpu, PROT_READ, MAP_SHARED, &at), 0, "a mapping to read");
+	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), 0, "nothing to give back");
+	vm_destroy(&vm);
+
+	vm_create(&vm, 0);
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, min), 0, "the smallest one");
+	vm_destroy(&vm);
+	vm_create(&vm, 0);
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL, 1 << 20), 0, "the largest one");
+	vcpu_create(&vm, 0, guest_toucher);
+	vm_destroy(&vm);
+	vm_create(&vm, 0);
+	vcpu_create(&vm, 0, guest_toucher);
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, RING_BYTES), -EINVAL, "after the first vCPU");
+	vm_destroy(&vm);
+}
+
+static void host_ring(void)
+{
+	u64 bits[WORDS] = { 0 };
+	struct ring ring;
+	struct vm vm;
+	struct vcpu *vcpu = ring_vm(&vm, &ring, guest_toucher);
+	u64 *mem = memory();
+
+	vm_slot(&vm, SLOT, 0, AT, PAGES * 4096, mem);
+	WRITE(3, 4);
+	RING();
+	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
+	READ(8, 3);
+	RING();
+	WRITE(0, 3, 64, 1023);
+	RING(0, 3, 64, 1023);
+	/* Given back: to be written again. What is not, is not told again. */
+	WRITE(3, 3, 5);
+	WRITE(3, 5);
+	RING(3, 5);
+	RING();
+	WRITE(7);
+	EQ(harvest(&ring, bits), 1, "entries");
+	WRITE(7);
+	EQ(harvest(&ring, bits), 0, "entries");
+	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), 1, "entries given back");
+	WRITE(7);
+	RING(7);
+	vm_slot(&vm, SLOT, 0, AT, PAGES * 4096, mem);
+	WRITE(9);
+	RING();
+	vm_destroy(&vm);
+}
+
+static void host_ring_full(void)
+{
+	u64 bits[WORDS] = { 0 }, args[4], i, n, full = 0;
+	struct ring ring;
+	struct vm vm;
+	struct vcpu *vcpu = ring_vm(&vm, &ring, guest_writes_all);
+
+	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
+	while (vcpu_run_to_call(vcpu, args) == GCALL_NONE) {
+		EQ(vcpu->run->exit_reason, KVM_EXIT_DIRTY_RING_FULL, "exit");
+		MUST(++full < 10, "room in the ring");
+		/* It stays full until entries are given back. */
+		EQ(vcpu_run_once(vcpu), 0, "KVM_RUN again");
+		EQ(vcpu->run->exit_reason, KVM_EXIT_DIRTY_RING_FULL, "exit");
+		n = harvest(&ring, bits);
+		OK(n >= RING_SIZE - 64 - 512 && n <= RING_SIZE, "%llu entries", (long long)n);
+		EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), n, "entries given back");
+	}
+	OK(full > 0, "the ring was full");
+	harvest(&ring, bits);
+	for (i = 0; i < WORDS; i++)
+		EQ(bits[i], ~0ul, "frames from %llu", (long long)i * 64);
+	vm_destroy(&vm);
+}
+
+/* What user space writes to its ring is nobody's business but its own. */
+static void host_ring_hostile(void)
+{
+	static const struct { u32 slot; u64 offset; } bad[] = {
+		{ ~0u, 0 }, { 511, 0 }, { 1 << 16 | SLOT, 3 }, { SLOT, PAGES }, { SLOT, ~0ul }, { SLOT, 1ul << 58 },
+		{ SLOT, 1ul << 63 }, { 0, 0 }, { SLOT, PAGES - 1 },
+	};
+	struct ring ring;
+	struct vm vm;
+	struct vcpu *vcpu = ring_vm(&vm, &ring, guest_toucher);
+	u64 i;
+
+	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
+	WRITE(0, 1, 2, 3, 4, 5, 6, 7, 8);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		ring.e[i].slot = bad[i].slot;
+		ring.e[i].offset = bad[i].offset;
+		ring.e[i].flags = ~0u;
+	}
+	ring.next = ARRAY_SIZE(bad);
+	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), ARRAY_SIZE(bad), "entries given back");
+	WRITE(20, 21);
+	RING(20, 21);
+	/* KVM counts entries that it never filled, and its ring is full for ever. */
+	if (!strcmp(device_path(), "/dev/kvm"))
+		goto out;
+	for (i = 0; i < RING_SIZE; i++)
+		ring.e[i].flags = KVM_DIRTY_GFN_F_RESET;
+	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), 0, "entries that were not filled");
+	WRITE(30, 31);
+	RING(30, 31);
+out:
+	vm_destroy(&vm);
+}
+
 /* --- who else writes --- */
 
 static void guest_input(void)
@@ -235,18 +562,32 @@ static void guest_input(void)
 	g_sync(2);
 }
 
+static void run_input(struct vcpu *vcpu)
+{
+	u64 args[4];
+
+	vm_slot(vcpu->vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
+	while (vcpu_run_to_call(vcpu, args) == GCALL_NONE)
+		MUST(vcpu->run->exit_reason == KVM_EXIT_IO && vcpu->run->io.port == 0x77, "exit");
+}
+
 static void host_input(void)
 {
 	struct vm vm;
-	struct vcpu *vcpu;
-	u64 args[4];
 
 	vm_create(&vm, 0);
-	vcpu = vcpu_create(&vm, 0, guest_input);
-	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
-	while (vcpu_run_to_call(vcpu, args) == GCALL_NONE)
-		MUST(vcpu->run->exit_reason == KVM_EXIT_IO && vcpu->run->io.port == 0x77, "exit");
+	run_input(vcpu_create(&vm, 0, guest_input));
 	LOG(33, 34);
+	vm_destroy(&vm);
+}
+
+static void host_input_ring(void)
+{
+	struct ring ring;
+	struct vm vm;
+
+	run_input(ring_vm(&vm, &ring, guest_input));
+	RING(33, 34);
 	vm_destroy(&vm);
 }
 
@@ -274,42 +615,122 @@ static void guest_l1(void)
 	}
 }
 
-static void nested_log(u64 ept)
+/* The same to a bitmap and to a ring. */
+struct nested_log {
+	void (*check)(struct vm *vm, struct ring *ring, int line, const u64 *list);
+	bool ring, ept;
+};
+
+static void check_bitmap(struct vm *vm, struct ring *ring, int line, const u64 *list)
+{
+	check_log(vm, line, list);
+}
+
+#define WROTE(...) how->check(&vm, &ring, __LINE__, FRAMES(__VA_ARGS__))
+
+static struct vcpu *nested_vm(const struct nested_log *how, struct vm *vm, struct ring *ring, void (*fn)(void))
 {
 	extern u64 guest_arg;
-	struct vm vm;
 	struct vcpu *vcpu;
+
+	guest_arg = how->ept;
+	if (how->ring) {
+		vcpu = ring_vm(vm, ring, fn);
+	} else {
+		vm_create(vm, 0);
+		vcpu = vcpu_create(vm, 0, fn);
+	}
+	if (!vm_has_vmx(vm))
+		ksft_skip("no VMX");
+	return vcpu;
+}
+
+static void nested_log(const struct nested_log *how)
+{
+	struct ring ring;
+	struct vm vm;
+	struct vcpu *vcpu = nested_vm(how, &vm, &ring, guest_l1);
 	u64 *mem = memory();
 
-	guest_arg = ept;
-	vm_create(&vm, 0);
-	if (!vm_has_vmx(&vm))
-		ksft_skip("no VMX");
-	vcpu = vcpu_create(&vm, 0, guest_l1);
 	vm_slot(&vm, SLOT, 0, AT, PAGES * 4096, mem);
 	WRITE(20, 21, 700);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
-	LOG();
+	WROTE();
 	READ(20, 30);
-	LOG();
+	WROTE();
 	WRITE(20, 22);
-	LOG(20, 22);
+	WROTE(20, 22);
 	WRITE(20, 700);
 	READ(21);
-	LOG(20, 700);
-	LOG();
+	WROTE(20, 700);
+	WROTE();
 	EQ(mem[20 * 512], 3, "what was written is there");
 	vm_destroy(&vm);
 }
 
+/* What L0 writes for VMX: an instruction's operand, a list of MSRs across a page's end. */
+static void guest_vmx_writes(void)
+{
+	u64 *list = (u64 *)(AT + 41 * 4096 - 256), i;
+
+	vmcs_new((void (*)(void))(u64)c_write);
+	for (i = 0; i < 100; i++)
+		list[i * 2] = 0x277;	/* IA32_PAT */
+	g_sync(1);
+	l2.rbx = AT + 50 * 4096;
+	vmwrite(F_EXIT_MSR_STORE, (u64)list);
+	vmwrite(F_EXIT_STORE_COUNT, 100);
+	vmx_expect(R_VMCALL, "L2");
+	vmptrst((u64 *)(AT + 60 * 4096));
+	g_sync(2);
+}
+
+static void vmx_writes(const struct nested_log *how)
+{
+	struct ring ring;
+	struct vm vm;
+	struct vcpu *vcpu = nested_vm(how, &vm, &ring, guest_vmx_writes);
+
+	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
+	vcpu_run_to_sync(vcpu, 1);
+	WROTE(40, 41);
+	vcpu_run_to_sync(vcpu, 2);
+	WROTE(40, 41, 50, 60);
+	vm_destroy(&vm);
+}
+
+static const struct nested_log to_bitmap = { check_bitmap }, to_bitmap_ept = { check_bitmap, .ept = true },
+			       to_ring = { check_ring, .ring = true },
+			       to_ring_ept = { check_ring, .ring = true, .ept = true };
+
 static void host_l2_ept(void)
 {
-	nested_log(1);
+	nested_log(&to_bitmap_ept);
 }
 
 static void host_l2_no_ept(void)
 {
-	nested_log(0);
+	nested_log(&to_bitmap);
+}
+
+static void host_l2_ring_ept(void)
+{
+	nested_log(&to_ring_ept);
+}
+
+static void host_l2_ring_no_ept(void)
+{
+	nested_log(&to_ring);
+}
+
+static void host_vmx_writes(void)
+{
+	vmx_writes(&to_bitmap);
+}
+
+static void host_vmx_writes_ring(void)
+{
+	vmx_writes(&to_ring);
 }
 
 static const struct ksft_test tests[] = {
@@ -317,8 +738,19 @@ static const struct ksft_test tests[] = {
 	{ "logging switched on and off", .host = host_switched },
 	{ "user space clears", .host = host_cleared },
 	{ "all marked from the start", .host = host_all_set },
+	{ "the log of a running guest", .host = host_running },
+	{ "the processor logs", .host = host_processor_logs },
 	{ "what L0 writes", .host = host_input },
 	{ "what L2 writes, with EPT", .host = host_l2_ept },
 	{ "what L2 writes, without EPT", .host = host_l2_no_ept },
+	{ "what L0 writes for VMX", .host = host_vmx_writes },
+	{ "sizes of the ring", .host = host_ring_limits },
+	{ "the ring", .host = host_ring },
+	{ "the ring is full", .host = host_ring_full },
+	{ "a ring that user space writes", .host = host_ring_hostile },
+	{ "the ring: what L0 writes", .host = host_input_ring },
+	{ "the ring: what L2 writes, with EPT", .host = host_l2_ring_ept },
+	{ "the ring: what L2 writes, without EPT", .host = host_l2_ring_no_ept },
+	{ "the ring: what L0 writes for VMX", .host = host_vmx_writes_ring },
 };
 KSFT_MAIN(tests)

@@ -48,7 +48,7 @@ enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access, struct 
 /* Drop [start, end) frames from EPT01, and make all vCPUs flush. vm->mmu_lock not held. */
 void ept01_zap(struct vm *vm, gfn_t start, gfn_t end);
 
-/* Take the right to write from what is mapped of [start, end), and make all vCPUs flush. vm->mmu_lock not held. */
+/* Have the next write to what is mapped of [start, end) seen, and make all vCPUs flush. vm->mmu_lock not held. */
 void ept01_protect(struct vm *vm, gfn_t start, gfn_t end);
 /* The same for the 64 frames from @base whose bits are set; true: the caller must make all vCPUs flush. mmu_lock held. */
 bool ept01_protect_frames(struct vm *vm, gfn_t base, unsigned long mask);

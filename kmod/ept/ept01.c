@@ -196,6 +196,31 @@ static u64 access_flags(u64 access, bool shadow)
 	return EPT_ACCESSED | (access & EPT_WRITE ? EPT_DIRTY : 0) | (shadow ? EPT01_SHADOWED : 0);
 }
 
+/*
+ * The rights that a copy of @leaf in EPT02 may have. When the processor logs
+ * writes through EPT01, by its dirty flag, one through EPT02 must be seen here.
+ */
+static u64 rights_of(struct vm *vm, u64 leaf, bool shadow)
+{
+	u64 rights = leaf & EPT_RWX;
+
+	if (shadow && READ_ONCE(vm->pml) && !(leaf & EPT_DIRTY))
+		rights &= ~EPT_WRITE;
+	return rights;
+}
+
+/* A write that finds its leaf not dirty: the flag is set here, so that the processor will not log it. */
+static void mark_if_clean(struct vm *vm, gfn_t gfn, u64 leaf, u64 access)
+{
+	const struct memslot *slot;
+
+	if (!(access & EPT_WRITE) || (leaf & EPT_DIRTY))
+		return;
+	slot = vm_slot(vm, gfn);
+	if (slot)
+		dirty_mark(vm, slot, gfn);
+}
+
 /* Fill *@out from the leaf that maps @gpa if there is one that allows @access. mmu_lock is held. */
 static bool peek(struct vm *vm, gpa_t gpa, u64 access, bool shadow, struct ept01_leaf *out)
 {
@@ -204,9 +229,10 @@ static bool peek(struct vm *vm, gpa_t gpa, u64 access, bool shadow, struct ept01
 
 	if (!slot || (access & ~READ_ONCE(*slot)))
 		return false;
+	mark_if_clean(vm, gpa >> PAGE_SHIFT, READ_ONCE(*slot), access);
 	set_entry_bits(slot, access_flags(access, shadow));
 	out->hpa = ept_leaf_page(*slot, level, gpa);
-	out->rights = *slot & EPT_RWX;
+	out->rights = rights_of(vm, READ_ONCE(*slot), shadow);
 	out->level = level;
 	return true;
 }
@@ -279,13 +305,15 @@ struct ept01_source {
 	const struct memslot *slot;
 	struct host_page host;
 	bool write;		/* the access that asks for it is a write */
+	bool pml;		/* the processor logs the first write by itself */
 };
 
 static u64 make_leaf(const struct ept01_source *src, int level, u64 flags)
 {
 	u64 rights = EPT_READ | EPT_EXEC;
 
-	if (src->host.writable && !(src->slot->flags & KVM_MEM_READONLY) && (src->write || !src->slot->dirty))
+	if (src->host.writable && !(src->slot->flags & KVM_MEM_READONLY) &&
+	    (src->write || src->pml || !memslot_logged(src->slot)))
 		rights |= EPT_WRITE;
 	/* IPAT 0: the guest's PAT counts, as on bare hardware (SDM 3C 29.3.7.2). */
 	return ept_make_leaf(page_to_phys(src->host.page), level, rights, EPT_WB, false) | flags;
@@ -296,7 +324,7 @@ static int leaf_level(const struct ept01_source *src, gfn_t gfn)
 	int level = src->host.level;
 
 	/* A write is logged by the frame. */
-	if (src->slot->dirty && src->write)
+	if (memslot_logged(src->slot) && (src->write || src->pml))
 		level = 1;
 	if (level == 3 && !vmx_features.ept_1g)
 		level = 2;
@@ -326,8 +354,8 @@ static int map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u
 		else
 			err = install(vm, gfn, leaf, level, &spare, &gone);
 		/* Under the lock under which the log is taken and the frame protected again. */
-		if (!err && (leaf & EPT_WRITE))
-			dirty_mark(src->slot, gfn);
+		if (!err && src->write)
+			dirty_mark(vm, src->slot, gfn);
 		spin_unlock(&vm->mmu_lock);
 		if (err != -ENOMEM)
 			break;
@@ -346,7 +374,7 @@ static int map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u
  */
 static int try_map(struct vm *vm, gfn_t gfn, const struct memslot *slot, u64 access, bool shadow)
 {
-	struct ept01_source src = { .slot = slot, .write = access & EPT_WRITE };
+	struct ept01_source src = { .slot = slot, .write = access & EPT_WRITE, .pml = READ_ONCE(vm->pml) };
 	unsigned long hva = slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
 	unsigned long seq = READ_ONCE(vm->mmu_seq);
 	int err;
@@ -467,13 +495,21 @@ bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear)
 	return young;
 }
 
-/* A leaf must not be written through any more. Could it be? mmu_lock is held. */
+/*
+ * The next write through a leaf must be seen: as a fault, or where the
+ * processor logs as a dirty flag that it sets. EPT02 has no such log, so
+ * copies go in any case. Could it be written unseen? mmu_lock is held.
+ */
 static bool protect_leaf(struct vm *vm, u64 *slot, int level, struct ept01_gone *gone)
 {
-	if (!(READ_ONCE(*slot) & EPT_WRITE))
+	bool pml = READ_ONCE(vm->pml) && level == 1;
+	u64 old = READ_ONCE(*slot);
+
+	if (!(old & EPT_WRITE) || (pml && !(old & (EPT_DIRTY | EPT01_SHADOWED))))
 		return false;
-	atomic64_andnot(EPT_WRITE, (atomic64_t *)slot);
-	leaf_gone(vm, *slot, level, gone);
+	/* A small leaf that comes of a large one must not look dirty either. */
+	atomic64_andnot(EPT_DIRTY | (pml ? EPT01_SHADOWED : EPT_WRITE), (atomic64_t *)slot);
+	leaf_gone(vm, old, level, gone);
 	return true;
 }
 

@@ -52,10 +52,10 @@ static const struct merge_rule proc_rule = {
 	.both = PROC_BOTH,
 };
 
-/* VM functions, VMCS shadowing, page-modification logging, #VE: not for L2. */
+/* VM functions, VMCS shadowing, #VE: not for L2. L0's page-modification logging: see merge_proc2(). */
 static const struct merge_rule proc2_rule = {
 	.l0 = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENCLS_EXITING |
-	      SECONDARY_EXEC_TSC_SCALING,
+	      SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_ENABLE_PML,
 	.l1 = SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 	      SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY |
 	      SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | PROC2_XSAVES |
@@ -89,6 +89,16 @@ static u32 merge_proc(u32 l0, u32 l1)
 	return proc;
 }
 
+static u32 merge_proc2(u32 l0, u32 l1)
+{
+	u32 proc2 = merge_word(&proc2_rule, l0, l1);
+
+	/* On EPT02 it would log L2's guest-physical addresses. */
+	if (l1 & SECONDARY_EXEC_ENABLE_EPT)
+		proc2 &= ~SECONDARY_EXEC_ENABLE_PML;
+	return proc2;
+}
+
 /*
  * Page faults exit when bit 14 of the bitmap and the outcome of mask and
  * match agree (SDM 3C 25.6.3). When L0 wants them too, all of them exit:
@@ -115,7 +125,7 @@ void merge_controls(const struct vmx_controls *l0, const struct vmcs12 *v, bool 
 {
 	out->pin = merge_word(&pin_rule, l0->pin, v->pin_based_vm_exec_control);
 	out->proc = merge_proc(l0->proc, v->cpu_based_vm_exec_control);
-	out->proc2 = merge_word(&proc2_rule, l0->proc2, merge_proc2_of(v));
+	out->proc2 = merge_proc2(l0->proc2, merge_proc2_of(v));
 	/* An exit from L2 goes to L0 first, so it is L0's exit; L1's wishes are reflect.c's. */
 	out->exit = l0->exit | VM_EXIT_SAVE_DEBUG_CONTROLS;
 	/* What L1 loads at entry is merged into the guest fields; the processor loads them all. */

@@ -67,6 +67,8 @@ void vmcs02_leave(struct vcpu *vcpu)
 	preempt_disable();
 	vcpu_switch_vmcs(vcpu, &vcpu->vmcs01);
 	vcpu->in_l2 = false;
+	if (unlikely(n->pml01_stale))
+		vmx_pml_write01(vcpu);
 	/* VPID 0 is also L1's own, which its exits flush when L2 shares it. */
 	if (!(merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_VPID))
 		vmx_invvpid_single(vcpu->vpid01);
@@ -139,6 +141,8 @@ static void write_controls(struct vcpu *vcpu, bool lma)
 		vmcs_write(PLE_GAP, v->ple_gap);
 		vmcs_write(PLE_WINDOW, v->ple_window);
 	}
+	if (c.proc2 & SECONDARY_EXEC_ENABLE_PML)
+		vmx_pml_begin(vcpu);
 }
 
 static void write_crs(struct vcpu *vcpu)

@@ -83,7 +83,7 @@ static const struct bit_row proc2_rows[] = {
 	{ S(ENABLE_VMFUNC), NEVER },
 	{ S(SHADOW_VMCS), NEVER },
 	{ S(RDSEED_EXITING), EITHER },
-	{ S(ENABLE_PML), NEVER },
+	{ S(ENABLE_PML), OF_L0 },	/* without EPT of L1's; see pml() */
 	{ BIT(18), NEVER },		/* EPT-violation #VE */
 	{ BIT(20), OF_L1 },		/* XSAVES */
 	{ S(MODE_BASED_EPT_EXEC), NEVER },
@@ -128,6 +128,21 @@ static void control_bits(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, truth_of(v, &v->secondary_vm_exec_control, &l0, &l0.proc2,
 						   &out.proc2, &out, proc2_rows[i].bit),
 				    (u32)proc2_rows[i].truth, "proc2 %#x", proc2_rows[i].bit);
+}
+
+/* The addresses that the processor logs are L1's only while L2 runs on EPT01. */
+static void pml(struct kunit *test)
+{
+	struct vmcs12 *v = vmcs12_of(test);
+	struct vmx_controls l0 = { .proc2 = S(ENABLE_PML) }, out;
+	struct merged_pf pf;
+
+	v->cpu_based_vm_exec_control = P(ACTIVATE_SECONDARY_CONTROLS);
+	merge_controls(&l0, v, false, &out, &pf);
+	KUNIT_EXPECT_EQ(test, out.proc2, (u32)S(ENABLE_PML));
+	v->secondary_vm_exec_control = S(ENABLE_EPT);
+	merge_controls(&l0, v, false, &out, &pf);
+	KUNIT_EXPECT_EQ(test, out.proc2, 0U);
 }
 
 /* L2 reaches CR8 only through a TPR shadow of L1's (CVE-2017-12154). */
@@ -242,6 +257,7 @@ static void efer_and_cr4(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(control_bits),
+	KUNIT_CASE(pml),
 	KUNIT_CASE(cr8),
 	KUNIT_CASE(secondary_inactive),
 	KUNIT_CASE(exit_and_entry),

@@ -125,7 +125,8 @@ static void find_features(void)
 	/* Without a way to invalidate one VPID, tagging would cost more than it gives. */
 	f->vpid = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_VPID) && (ept & BIT_ULL(32)) && f->invvpid_single;
 	f->vmcs_shadowing = vmx_may_set(proc2, SECONDARY_EXEC_SHADOW_VMCS) && (host_caps.misc & MISC_VMWRITE_ANY);
-	f->pml = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_PML);
+	/* It logs the setting of dirty flags. */
+	f->pml = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_PML) && f->ept_ad;
 	f->tsc_scaling = vmx_may_set(proc2, SECONDARY_EXEC_TSC_SCALING);
 	f->xsaves = vmx_may_set(proc2, BIT(20)) && boot_cpu_has(X86_FEATURE_XSAVES);
 	f->rdtscp = vmx_may_set(proc2, BIT(3)) && boot_cpu_has(X86_FEATURE_RDTSCP);

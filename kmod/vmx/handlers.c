@@ -94,6 +94,12 @@ int exit_hlt(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
+/* Every exit has flushed the log already. */
+int exit_pml_full(struct vcpu *vcpu)
+{
+	return NEXT_ENTER;
+}
+
 /* Instructions whose effect on the host must not be: caches are the host's. */
 int exit_skip(struct vcpu *vcpu)
 {

@@ -26,6 +26,7 @@ int exit_xsetbv(struct vcpu *vcpu);
 int exit_io(struct vcpu *vcpu);
 int exit_ept_violation(struct vcpu *vcpu);
 int exit_ept_misconfig(struct vcpu *vcpu);
+int exit_pml_full(struct vcpu *vcpu);
 
 /* cr.c */
 int exit_cr_access(struct vcpu *vcpu);

@@ -145,7 +145,7 @@ void vmx_save_vectoring(struct vcpu *vcpu)
 	if (likely(!(e->idt_info & INTR_INFO_VALID_MASK))) {
 		if ((e->basic == EXIT_REASON_EXCEPTION_NMI && (e->intr_info & INTR_INFO_UNBLOCK_NMI) &&
 		     (e->intr_info & INTR_INFO_VECTOR_MASK) != DF_VECTOR) ||
-		    (e->basic == EXIT_REASON_EPT_VIOLATION && (e->qual & BIT(12))))
+		    ((e->basic == EXIT_REASON_EPT_VIOLATION || e->basic == EXIT_REASON_PML_FULL) && (e->qual & BIT(12))))
 			vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 		return;
 	}

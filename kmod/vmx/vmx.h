@@ -149,6 +149,15 @@ void vmcs_write_host_constants(void);			/* host-state fields that never change, 
 void vmx_update_msr_bitmap(struct vcpu *vcpu);		/* rebuild VMCS01's from what CPUID and L0 need */
 void vmx_update_exceptions(struct vcpu *vcpu);		/* exception bitmap of the current level (guest debug) */
 
+/* --- page-modification logging: vmx/pml.c --- */
+#define PML_ENTRIES	512
+int vmx_pml_create(struct vcpu *vcpu);		/* 0 or -ENOMEM */
+void vmx_pml_destroy(struct vcpu *vcpu);
+void vmx_pml_begin(struct vcpu *vcpu);		/* an empty log for the current VMCS */
+void vmx_pml_update(struct vcpu *vcpu);		/* REQ_PML: log as vm->pml says from the next entry on; preemption on or off */
+void vmx_pml_write01(struct vcpu *vcpu);	/* ctl01's secondary controls into VMCS01, which is current */
+void vmx_pml_flush(struct vcpu *vcpu);		/* the processor's log into the VM's; the current VMCS logs; irqs off or on */
+
 /* --- host state: vmx/hoststate.c --- */
 /* MSRs that guests use without exits and the host only in user mode: shared by all levels of a vCPU. */
 enum uret_msr { URET_STAR, URET_LSTAR, URET_FMASK, URET_KERNEL_GS, URET_TSC_AUX, NR_URET_MSRS };
