@@ -47,6 +47,19 @@ int cpuid_init(void)
 	return n < 0 ? n : 0;
 }
 
+/* KVM_GET_EMULATED_CPUID: what the emulator has that processors may lack. There is nothing such. */
+long cpuid_get_emulated(struct kvm_cpuid2 __user *uarg)
+{
+	struct kvm_cpuid2 head;
+
+	if (copy_from_user(&head, uarg, sizeof(head)))
+		return -EFAULT;
+	if (!head.nent)
+		return -E2BIG;
+	head.nent = 0;
+	return copy_to_user(uarg, &head, sizeof(head)) ? -EFAULT : 0;
+}
+
 long cpuid_get_supported(struct kvm_cpuid2 __user *uarg)
 {
 	struct kvm_cpuid_entry2 *entries;

@@ -81,7 +81,9 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_HLT, 1 },
 	{ KVM_CAP_USER_MEMORY, 1 },
 	{ KVM_CAP_SET_TSS_ADDR, 1 },
+	{ KVM_CAP_MMU_SHADOW_CACHE_CONTROL, 1 },
 	{ KVM_CAP_EXT_CPUID, 1 },
+	{ KVM_CAP_EXT_EMUL_CPUID, 1 },
 	{ KVM_CAP_NR_MEMSLOTS, DROSTE_MAX_SLOTS },
 	{ KVM_CAP_PIT, 1 },
 	{ KVM_CAP_MP_STATE, 1 },
@@ -89,8 +91,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
 	{ KVM_CAP_USER_NMI, 1 },
 	{ KVM_CAP_SET_GUEST_DEBUG, 1 },
-	{ KVM_CAP_SET_GUEST_DEBUG2, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP |
-	  KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP },
+	{ KVM_CAP_SET_GUEST_DEBUG2, GUEST_DEBUG_FLAGS },
 	{ KVM_CAP_REINJECT_CONTROL, 1 },
 	{ KVM_CAP_IRQ_ROUTING, DROSTE_NR_GSIS },
 	{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
@@ -130,6 +131,10 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },
+	{ KVM_CAP_X2APIC_API, X2APIC_API_FLAGS },
+#ifdef KVM_CAP_X86_APIC_BUS_CYCLES_NS	/* since 6.11 */
+	{ KVM_CAP_X86_APIC_BUS_CYCLES_NS, DROSTE_APIC_BUS_NS },
+#endif
 #ifdef KVM_CAP_USER_MEMORY2
 	{ KVM_CAP_USER_MEMORY2, 1 },
 #endif
@@ -177,6 +182,11 @@ static long get_supported_cpuid(void *self, void *arg, unsigned long uarg)
 	return cpuid_get_supported((void __user *)uarg);
 }
 
+static long get_emulated_cpuid(void *self, void *arg, unsigned long uarg)
+{
+	return cpuid_get_emulated((void __user *)uarg);
+}
+
 static long get_msr_index_list(void *self, void *arg, unsigned long uarg)
 {
 	return msr_index_list((void __user *)uarg);
@@ -204,6 +214,7 @@ static const struct ioctl_row dev_rows[] = {
 	IO_ROW(KVM_CHECK_EXTENSION, check_extension, IO_RAW),
 	IO_ROW(KVM_GET_VCPU_MMAP_SIZE, get_mmap_size, IO_RAW),
 	IO_ROW(KVM_GET_SUPPORTED_CPUID, get_supported_cpuid, IO_RAW),
+	IO_ROW(KVM_GET_EMULATED_CPUID, get_emulated_cpuid, IO_RAW),
 	IO_ROW(KVM_GET_MSR_INDEX_LIST, get_msr_index_list, IO_RAW),
 	IO_ROW(KVM_GET_MSR_FEATURE_INDEX_LIST, get_msr_feature_index_list, IO_RAW),
 	IO_ROW(KVM_GET_MSRS, get_msr_features, IO_RAW),

@@ -54,7 +54,7 @@ void vm_put(struct vm *vm);	/* the last one destroys it; may sleep */
 
 /* --- dev_vcpu.c --- */
 extern const struct ioctl_table vcpu_ioctls;
-#define DROSTE_MAX_VCPU_ID	255	/* KVM_CREATE_VCPU takes smaller ones: 255 is xAPIC's broadcast */
+#define DROSTE_MAX_VCPU_ID	4096	/* KVM_CREATE_VCPU takes smaller ones; from 255 on only an x2APIC is reached */
 /* KVM_CREATE_VCPU: a descriptor, or -errno. vm->lock held. */
 int vcpu_create_fd(struct vm *vm, u32 id);
 void vcpu_destroy(struct vcpu *vcpu);	/* vm->srcu held for reading */
@@ -65,6 +65,7 @@ int cpuid_init(void);
 struct kvm_cpuid2;
 struct kvm_cpuid;
 long cpuid_get_supported(struct kvm_cpuid2 __user *uarg);
+long cpuid_get_emulated(struct kvm_cpuid2 __user *uarg);
 long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg);
 long vcpu_get_cpuid2(void *self, void *arg, unsigned long uarg);
 long vcpu_set_cpuid(void *self, void *arg, unsigned long uarg);
@@ -96,6 +97,10 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg);
 long vcpu_set_events(void *self, void *arg, unsigned long uarg);
 long vcpu_get_mp_state(void *self, void *arg, unsigned long uarg);
 long vcpu_set_mp_state(void *self, void *arg, unsigned long uarg);
+/* What KVM_SET_GUEST_DEBUG takes. */
+#define GUEST_DEBUG_FLAGS	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP | \
+				 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP | \
+				 KVM_GUESTDBG_BLOCKIRQ)
 long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg);
 long vcpu_translate(void *self, void *arg, unsigned long uarg);
 int vcpu_change_apic_base(struct vcpu *vcpu, u64 base, bool host_initiated);

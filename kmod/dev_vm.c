@@ -3,6 +3,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
+#include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -28,6 +29,7 @@ static struct vm *vm_create(void)
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 	vm->identity_map_addr = DEFAULT_IDENTITY_MAP;
+	vm->apic_bus_ns = DROSTE_APIC_BUS_NS;
 	vm->tsc_offset0 = -(s64)rdtsc();
 	vm->clock_offset = -(s64)ktime_get_boottime_ns();
 	ret = init_srcu_struct(&vm->srcu);
@@ -150,6 +152,36 @@ static long vm_create_irqchip(void *self, void *arg, unsigned long uarg)
 	return irqchip_create(self);
 }
 
+#define MIN_SHADOW_PAGES	64	/* KVM's minimum */
+
+/* KVM_SET_NR_MMU_PAGES: how many pages shadow tables may take. Only EPT02 is such. */
+static long vm_set_nr_mmu_pages(void *self, void *arg, unsigned long uarg)
+{
+	struct vm *vm = self;
+
+	if (uarg < MIN_SHADOW_PAGES)
+		return -EINVAL;
+	WRITE_ONCE(vm->max_shadow_pages, uarg);
+	return 0;
+}
+
+#ifdef KVM_CAP_X86_APIC_BUS_CYCLES_NS
+static long vm_set_apic_bus(struct vm *vm, u64 ns)
+{
+	u64 unused;
+
+	/* The longest count, by the largest divisor, has to fit. */
+	if (!ns || check_mul_overflow(U32_MAX * 128ULL, ns, &unused))
+		return -EINVAL;
+	if (!vm->irqchip.created)
+		return -ENXIO;
+	if (vm->nr_vcpus)
+		return -EINVAL;
+	vm->apic_bus_ns = ns;
+	return 0;
+}
+#endif
+
 static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_enable_cap *cap = arg;
@@ -167,6 +199,15 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 	case KVM_CAP_DIRTY_LOG_RING:
 	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
 		return dirty_ring_enable(vm, cap->args[0]);
+	case KVM_CAP_X2APIC_API:
+		if (cap->args[0] & ~(u64)X2APIC_API_FLAGS)
+			return -EINVAL;
+		WRITE_ONCE(vm->x2apic_api, vm->x2apic_api | cap->args[0]);
+		return 0;
+#ifdef KVM_CAP_X86_APIC_BUS_CYCLES_NS
+	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
+		return vm_set_apic_bus(vm, cap->args[0]);
+#endif
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		WRITE_ONCE(vm->exception_payload, cap->args[0] != 0);
 		return 0;
@@ -219,6 +260,7 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_CLEAR_DIRTY_LOG, vm_clear_dirty_log, IO_LOCK),
 	IO_ROW(KVM_RESET_DIRTY_RINGS, vm_reset_dirty_rings, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_SET_TSS_ADDR, vm_set_tss_addr, IO_RAW | IO_LOCK),
+	IO_ROW(KVM_SET_NR_MMU_PAGES, vm_set_nr_mmu_pages, IO_RAW),
 	IO_ROW(KVM_SET_IDENTITY_MAP_ADDR, vm_set_identity_map, IO_LOCK),
 	IO_ROW(KVM_SET_BOOT_CPU_ID, vm_set_boot_cpu, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_CREATE_IRQCHIP, vm_create_irqchip, IO_RAW | IO_LOCK),

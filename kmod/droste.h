@@ -28,8 +28,11 @@
 #include "irqchip/irqchip.h"
 #include "nested/nested.h"
 
-#define DROSTE_MAX_VCPUS	64
+#define DROSTE_MAX_VCPUS	1024
 #define DROSTE_MAX_CPUID	256
+#define DROSTE_APIC_BUS_NS	1	/* what vm->apic_bus_ns starts with: 1 GHz */
+/* What KVM_CAP_X2APIC_API takes. */
+#define X2APIC_API_FLAGS	(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 
 struct file;
 struct emul_state;
@@ -121,6 +124,9 @@ struct vm {
 	u8 manual_dirty_log;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2's bits; under lock */
 	bool pml;			/* some slot is logged, and the processor helps: see vmx/pml.c; under lock, read without */
 	u32 ring_bytes;			/* size of each vCPU's dirty ring, or 0; under lock, set once before the first vCPU */
+	u8 x2apic_api;			/* KVM_CAP_X2APIC_API's bits; under lock, read without */
+	u64 apic_bus_ns;		/* of one cycle of the local APICs' timers, before division; set before the first vCPU */
+	unsigned long max_shadow_pages;	/* KVM_SET_NR_MMU_PAGES: of all vCPUs' EPT02, 0: as many as they like; read without lock */
 	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD is enabled; under lock, read without */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is enabled; likewise */
 };

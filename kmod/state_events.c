@@ -225,9 +225,6 @@ long vcpu_set_mp_state(void *self, void *arg, unsigned long uarg)
 
 /* --- the debugger --- */
 
-#define DEBUG_FLAGS (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP | \
-		     KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)
-
 long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -236,7 +233,7 @@ long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg)
 			(vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP);
 	u64 rflags;
 
-	if (dbg->control & ~DEBUG_FLAGS)
+	if (dbg->control & ~GUEST_DEBUG_FLAGS)
 		return -EINVAL;
 	if (dbg->control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) {
 		if (vcpu->ev.exception.valid)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,6 +62,29 @@ static void host_capabilities(void)
 	EQ(ioctl(fd, KVM_CHECK_EXTENSION, -1), 0, "a capability that is not there");
 }
 
+/* As many vCPUs as are promised, and one more; the last ID, and one more. */
+static void host_vcpu_limits(void)
+{
+	int fd = device_open(), vm = DO(fd, KVM_CREATE_VM, 0);
+	int max = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS), ids = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPU_ID);
+	struct rlimit files = { 300, 300 };
+	int i;
+
+	OK(max >= 256 && ids >= max, "%d vCPUs, IDs below %d", max, ids);
+	setrlimit(RLIMIT_NOFILE, &files);
+	DO(vm, KVM_CREATE_IRQCHIP, 0);
+	DO(vm, KVM_CREATE_VCPU, ids - 1);
+	EQ(ioctl(vm, KVM_CREATE_VCPU, ids), -1, "an ID too many");
+	EQ(errno, EINVAL, "errno");
+	for (i = 0; i < 260; i++)
+		DO(vm, KVM_CREATE_VCPU, i);
+	EQ(ioctl(vm, KVM_CREATE_VCPU, 259), -1, "an ID that is taken");
+	EQ(errno, EEXIST, "errno");
+	EQ(ioctl(vm, KVM_SET_NR_MMU_PAGES, 63), -1, "too few shadow pages");
+	EQ(errno, EINVAL, "errno");
+	DO(vm, KVM_SET_NR_MMU_PAGES, 64);
+}
+
 static void host_cpuid_lists(void)
 {
 	int fd = device_open();
@@ -69,6 +93,10 @@ static void host_cpuid_lists(void)
 
 	c->nent = 0;
 	FAILS(fd, KVM_GET_SUPPORTED_CPUID, c, E2BIG);
+	FAILS(fd, KVM_GET_EMULATED_CPUID, c, E2BIG);
+	c->nent = 256;
+	DO(fd, KVM_GET_EMULATED_CPUID, c);
+	OK(c->nent < 10, "%u entries of emulated features", c->nent);
 	c->nent = 1;
 	FAILS(fd, KVM_GET_SUPPORTED_CPUID, c, E2BIG);
 	c->nent = 256;
@@ -277,6 +305,7 @@ static void host_fork(void)
 static const struct ksft_test tests[] = {
 	{ "device ioctls and errors", .host = host_device },
 	{ "capabilities", .host = host_capabilities },
+	{ "limits of vCPUs", .host = host_vcpu_limits },
 	{ "lists of CPUID entries", .host = host_cpuid_lists },
 	{ "lists of MSRs", .host = host_msr_lists },
 	{ "errors of VM ioctls", .host = host_vm_errors },

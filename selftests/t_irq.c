@@ -55,9 +55,19 @@ static void guest_registers(void)
 	write_cr8(0);
 	apic_write(APIC_LVTT, 0x10000 | 0x44);
 	G_EQ(apic_read(APIC_LVTT), 0x10044, "LVT timer");
-	if (!g_arg())
+	cli();
+	if (!g_arg()) {
+		/* Of ICR only the delivery status is not the guest's; a fixed interrupt to nobody. */
+		apic_write(APIC_ICR2, 0x55667788);
+		apic_write(APIC_ICR, 0xfff3f8ff & ~(u32)0x800);
+		G_EQ(apic_read(APIC_ICR2), 0x55000000, "ICR, upper half");
+		G_EQ(apic_read(APIC_ICR), 0xfff3e0ff, "ICR, lower half");
 		return;
+	}
 	/* x2APIC: SDM 3A 11.12. */
+	G_EQ(try_wrmsr(MSR_X2APIC(APIC_ICR), 0x5500000020ffull), GP0, "reserved bit of ICR");
+	G_EQ(try_wrmsr(MSR_X2APIC(APIC_ICR), 0x55667788000040ffull), 0, "ICR");
+	G_EQ(rdmsr(MSR_X2APIC(APIC_ICR)), 0x55667788000040ffull, "ICR");
 	G_EQ(try_rdmsr(MSR_X2APIC(APIC_DFR), &v), GP0, "no DFR in x2APIC mode");
 	G_EQ(try_wrmsr(MSR_X2APIC(APIC_LVR), 0), GP0, "the version is read-only");
 	G_EQ(try_wrmsr(MSR_X2APIC(APIC_TPR), 0x100), GP0, "reserved bits of TPR");
@@ -538,6 +548,97 @@ static void host_chip_state(void)
 	vm_destroy(&vm);
 }
 
+static int enable_cap(struct vm *vm, u32 which, u64 arg)
+{
+	struct kvm_enable_cap cap = { .cap = which, .args = { arg } };
+
+	return ioctl(vm->fd, KVM_ENABLE_CAP, &cap) ? -errno : 0;
+}
+
+#define FAR	300	/* an APIC ID of more than 8 bits */
+
+static void host_wide_ids(void)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000 | (FAR & 0xff) << 12, .address_hi = FAR & ~0xff, .data = 0x51 };
+	struct kvm_msi all = { .address_lo = 0xfee00000 | 0xff << 12, .data = 0x52 };
+	struct kvm_lapic_state l;
+	struct vcpu far = { 0 };
+	struct vm vm;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	EQ(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_X2APIC_API), 3, "capability");
+	EQ(enable_cap(&vm, KVM_CAP_X2APIC_API, 4), -EINVAL, "an unknown flag");
+	far.fd = DO(vm.fd, KVM_CREATE_VCPU, FAR);
+	DO(far.fd, KVM_SET_CPUID2, supported_cpuid(vm.dev));
+	EQ(vcpu_set_msr(&far, MSR_APIC_BASE, 0xfee00000 | BIT(11) | BIT(10)), 0, "x2APIC mode");
+	DO(far.fd, KVM_GET_LAPIC, &l);
+	EQ(*(u32 *)&l.regs[APIC_ID], (u32)FAR << 24, "ID in 8 bits");
+	*(u32 *)&l.regs[APIC_SVR] = 0x1ff;
+	DO(far.fd, KVM_SET_LAPIC, &l);
+	EQ(DO(vm.fd, KVM_SIGNAL_MSI, &all), 1, "0xff is broadcast");
+	EQ(enable_cap(&vm, KVM_CAP_X2APIC_API, 3), 0, "wide IDs");
+	OK(ioctl(vm.fd, KVM_SIGNAL_MSI, &all) <= 0, "0xff is an ID");
+	DO(far.fd, KVM_GET_LAPIC, &l);
+	EQ(*(u32 *)&l.regs[APIC_ID], FAR, "ID");
+	DO(far.fd, KVM_SET_LAPIC, &l);
+	*(u32 *)&l.regs[APIC_ID] = FAR + 1;
+	FAILS(far.fd, KVM_SET_LAPIC, &l, EINVAL);
+	EQ(DO(vm.fd, KVM_SIGNAL_MSI, &msi), 1, "MSI to a wide ID");
+	DO(far.fd, KVM_GET_LAPIC, &l);
+	EQ(*(u32 *)&l.regs[APIC_IRR + 0x20], BIT(0x11) | BIT(0x12), "IRR");
+	msi.address_hi |= 1;
+	FAILS(vm.fd, KVM_SIGNAL_MSI, &msi, EINVAL);
+	close(far.fd);
+	vm_destroy(&vm);
+}
+
+#ifndef KVM_CAP_X86_APIC_BUS_CYCLES_NS	/* since 6.11 */
+#define KVM_CAP_X86_APIC_BUS_CYCLES_NS	237
+#endif
+
+static volatile u64 left;
+
+static void guest_counts(void)
+{
+	u64 tsc;
+
+	apic_enable();
+	apic_write(APIC_LVTT, 0x10000);
+	apic_write(APIC_TDCR, 0xb);
+	apic_write(APIC_TMICT, ~0u);
+	tsc = rdtsc();
+	while (rdtsc() - tsc < 20000000)
+		;
+	left = apic_read(APIC_TMCCT);
+	g_sync(1);
+}
+
+/* By how far the timer counts in the same time, roughly: with 1 ns and with 1 ms a count. */
+static void host_apic_bus(void)
+{
+	u64 counted[2], i;
+	struct vcpu *vcpu;
+	struct vm vm;
+
+	for (i = 0; i < 2; i++) {
+		vm_create(&vm, 0);
+		if (ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_APIC_BUS_CYCLES_NS) <= 0)
+			ksft_skip("no bus clock to set");
+		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 2), -ENXIO, "without irqchip");
+		DO(vm.fd, KVM_CREATE_IRQCHIP, 0);
+		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 0), -EINVAL, "no time at all");
+		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 1ul << 40), -EINVAL, "too long");
+		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, i ? 1000000 : 1), 0, "set");
+		vcpu = vcpu_create(&vm, 0, guest_counts);
+		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 1), -EINVAL, "after the first vCPU");
+		vcpu_run_to_sync(vcpu, 1);
+		counted[i] = ~0u - (u32)GUEST(&vm, left);
+		vm_destroy(&vm);
+	}
+	OK(counted[1] < counted[0] / 1000, "%llu and %llu counts", (long long)counted[0], (long long)counted[1]);
+	OK(counted[0], "the timer counts");
+}
+
 #define I .flags = KSFT_IRQCHIP
 static const struct ksft_test tests[] = {
 	{ "xAPIC registers", .guest = guest_registers, I },
@@ -553,5 +654,7 @@ static const struct ksft_test tests[] = {
 	{ "ioeventfd", .host = host_ioeventfd },
 	{ "NMIs from user space", .host = host_nmis },
 	{ "state of the chips", .host = host_chip_state },
+	{ "IDs of 32 bits", .host = host_wide_ids },
+	{ "the timer's clock", .host = host_apic_bus },
 };
 KSFT_MAIN(tests)

@@ -315,6 +315,55 @@ static void host_debug(void)
 	vm_destroy(&vm);
 }
 
+static volatile u64 irqs;
+
+static void on_irq(struct trap_regs *r)
+{
+	irqs++;
+	apic_eoi();
+}
+
+static void guest_stepped(void)
+{
+	g_trap_fn[0x41] = on_irq;
+	apic_enable();
+	cli();
+	apic_icr(0, 0x41 | 1 << 18);
+	g_sync(1);
+	asm volatile("sti\n step_1: nop\n step_2: nop\n step_3: nop\n step_4: nop" : : : "memory");
+	g_sync(2);
+}
+
+/* An interrupt waits all the time, and the debugger's steps see none of it. */
+static void host_step_without_irqs(void)
+{
+	extern char step_1[];
+	struct kvm_guest_debug d = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ,
+	};
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 at, n;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	OK(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ, "capability");
+	vcpu = vcpu_create(&vm, 0, guest_stepped);
+	vcpu_run_to_sync(vcpu, 1);
+	DO(vcpu->fd, KVM_SET_GUEST_DEBUG, &d);
+	for (at = 0, n = 0; at != (u64)step_1 + 3 && n < 100; n++) {
+		EQ(vcpu_run_once(vcpu), 0, "run");
+		MUST(vcpu->run->exit_reason == KVM_EXIT_DEBUG, "a step");
+		at = vcpu->run->debug.arch.pc;
+		EQ(GUEST(&vm, irqs), 0, "interrupts");
+	}
+	EQ(at, (u64)step_1 + 3, "instructions after STI");
+	memset(&d, 0, sizeof(d));
+	DO(vcpu->fd, KVM_SET_GUEST_DEBUG, &d);
+	vcpu_run_to_sync(vcpu, 2);
+	EQ(GUEST(&vm, irqs), 1, "interrupts");
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "signals and immediate_exit", .host = host_signals },
 	{ "eight vCPUs", .host = host_many },
@@ -323,6 +372,7 @@ static const struct ksft_test tests[] = {
 	{ "descriptors closed while a vCPU runs", .host = host_close_running },
 	{ "processors go off and on line", .host = host_hotplug },
 	{ "guest debugging", .host = host_debug },
+	{ "single steps without interrupts", .host = host_step_without_irqs },
 	{ "a vCPU that spins", .host = host_spins },
 };
 KSFT_MAIN(tests)

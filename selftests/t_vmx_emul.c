@@ -195,11 +195,44 @@ HOST(host_table_violation, guest_table_violation)
 HOST(host_page_fault, guest_page_fault)
 HOST(host_no_ept, guest_no_ept)
 
+extern char l2_in[];
+asm(".pushsection .text\nl2_in: in $0x77, %al\n\tvmcall\n.popsection");
+
+static void guest_bad_l2(void)
+{
+	vmcs_new((void (*)(void))(u64)l2_in);
+	vmx_expect(R_TRIPLE_FAULT, "user space broke L2");
+	vmwrite(F_RIP, (u64)l2_in + 2);
+	vmwrite(F_TR_AR, 0x8b);
+	vmx_expect(R_VMCALL, "L2 repaired");
+}
+
+/* A state of L2's that only user space can make is L2's end, not L1's. */
+static void host_bad_l2(void)
+{
+	struct kvm_sregs s;
+	struct vcpu *vcpu;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX for guests");
+	vcpu = vcpu_create(&vm, 0, guest_bad_l2);
+	EQ(vcpu_run_to_call(vcpu, NULL), GCALL_NONE, "an exit");
+	MUST(vcpu->run->exit_reason == KVM_EXIT_IO && vcpu->run->io.port == 0x77, "IN of L2");
+	vcpu_sregs(vcpu, &s);
+	s.tr.unusable = 1;
+	vcpu_set_sregs(vcpu, &s);
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "MMIO of L2 at an address of L1", .host = host_mmio },
 	{ "EPT violation and misconfiguration in the middle of INS", .host = host_violation },
 	{ "EPT violation by a page table", .host = host_table_violation },
 	{ "page faults in the middle of INS", .host = host_page_fault },
 	{ "INS of L2 without EPT", .host = host_no_ept },
+	{ "a state of L2 that cannot be", .host = host_bad_l2 },
 };
 KSFT_MAIN(tests)

@@ -19,6 +19,14 @@
 #define QUAL_GLA_VALID	BIT_ULL(7)
 #define QUAL_GLA_FINAL	BIT_ULL(8)	/* not to a paging structure on the way */
 
+/* How many tables this vCPU may have: its part of what user space allows, and enough for some walks in any case. */
+static unsigned long max_tables(const struct vcpu *vcpu)
+{
+	unsigned long all = READ_ONCE(vcpu->vm->max_shadow_pages);
+
+	return all ? clamp(all / vcpu->vm->nr_vcpus, 16UL, (unsigned long)EPT02_MAX_PAGES) : EPT02_MAX_PAGES;
+}
+
 static struct ept02 *ept02_of(struct vcpu *vcpu)
 {
 	return &vcpu->nested.ept02;
@@ -360,7 +368,7 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t 
 		return EPT02_ERROR;
 	}
 
-	if (e->pages + EPT_ROOT_LEVEL > EPT02_MAX_PAGES)
+	if (e->pages + EPT_ROOT_LEVEL > max_tables(vcpu))
 		ept02_invalidate_all(vcpu);
 	leaf = ept02_compose(&outer, &inner, &level);
 	if (leaf && !install(e, e->cur, l2_gpa, leaf, level))

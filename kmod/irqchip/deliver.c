@@ -3,11 +3,22 @@
 #include "droste.h"
 #include "irqchip/impl.h"
 
+/*
+ * An x2APIC takes 0xff from the I/O APIC and from MSIs as broadcast, unless
+ * user space has its IDs in 32 bits and said that then this is one of them.
+ */
+static bool irq_names_255(const struct vm *vm, const struct vcpu *sender, enum lapic_mode mode)
+{
+	return !sender && mode == LAPIC_X2APIC &&
+	       (READ_ONCE(vm->x2apic_api) & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK);
+}
+
 /* Is @vcpu one of those that @msg is for? Any context. */
 static bool irq_addresses(const struct irq_msg *msg, struct vcpu *sender, struct vcpu *vcpu)
 {
 	struct vlapic *a = vcpu->lapic;
 	struct lapic_target t;
+	struct irq_msg m;
 
 	if (!a)
 		return false;
@@ -23,7 +34,11 @@ static bool irq_addresses(const struct irq_msg *msg, struct vcpu *sender, struct
 	t.id = READ_ONCE(a->id);
 	t.ldr = vlapic_reg(a, LAPIC_LDR);
 	t.dfr = vlapic_reg(a, LAPIC_DFR);
-	return lapic_match(&t, msg);
+	if (likely(msg->dest != 0xff) || !irq_names_255(vcpu->vm, sender, t.mode))
+		return lapic_match(&t, msg);
+	m = *msg;
+	m.x2apic = true;
+	return lapic_match(&t, &m);
 }
 
 /* Is @a the better one for a lowest-priority interrupt (SDM 11.6.2.4)? Ties go to who took fewer. */

@@ -150,6 +150,9 @@ void vpit_get(struct vm *vm, struct kvm_pit_state2 *state);
 void vpit_set(struct vm *vm, const struct kvm_pit_state2 *state, bool has_flags);
 void vpit_set_reinject(struct vm *vm, bool reinject);
 
+/* --- irqchip.c --- */
+int irq_msg_of_user(struct vm *vm, struct irq_msg *msg, u32 lo, u32 hi, u32 data);	/* 0 or -EINVAL */
+
 /* --- route.c --- */
 int irq_routing_default(struct vm *vm);		/* vm->lock held */
 void irq_routing_destroy(struct vm *vm);

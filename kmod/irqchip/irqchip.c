@@ -256,6 +256,17 @@ static long ioctl_reinject_control(struct vm *vm, void __user *arg)
 	return 0;
 }
 
+/* User space's MSI: -EINVAL for bits that an address with 32 bits of destination has not. */
+int irq_msg_of_user(struct vm *vm, struct irq_msg *msg, u32 lo, u32 hi, u32 data)
+{
+	bool wide = READ_ONCE(vm->x2apic_api) & KVM_X2APIC_API_USE_32BIT_IDS;
+
+	if (wide && (hi & 0xff))
+		return -EINVAL;
+	lapic_msg_from_msi(msg, (u64)hi << 32 | lo, data, wide);
+	return 0;
+}
+
 /* -EINVAL without controllers or with flags; else above 0 delivered, 0 blocked by the guest, -1 nobody addressed. */
 static long ioctl_signal_msi(struct vm *vm, void __user *arg)
 {
@@ -266,7 +277,8 @@ static long ioctl_signal_msi(struct vm *vm, void __user *arg)
 		return -EFAULT;
 	if (!irqchip_ready(vm) || msi.flags)
 		return -EINVAL;
-	lapic_msg_from_msi(&msg, msi.address_lo, msi.data);
+	if (irq_msg_of_user(vm, &msg, msi.address_lo, msi.address_hi, msi.data))
+		return -EINVAL;
 	return irq_deliver(vm, NULL, &msg);
 }
 

@@ -28,6 +28,7 @@ struct lapic_reg {
 #define LVT_REMOTE_IRR	BIT(14)				/* read-only, LINT only */
 #define LVT_LINT	(LVT_COMMON | LAPIC_LVT_MODE | BIT(13) | BIT(15))
 #define LVT_TIMER_MODE	(BIT(17) | BIT(18))
+#define ICR_RESERVED	(GENMASK(31, 20) | GENMASK(17, 16) | BIT(13))	/* of its lower half */
 
 /* SDM 3A tables 11-1 and 11-6; reserved bits by the figures of 11.5 to 11.9. */
 static const struct lapic_reg lapic_regs[LAPIC_REGS_SIZE / 16] = {
@@ -45,7 +46,8 @@ static const struct lapic_reg lapic_regs[LAPIC_REGS_SIZE / 16] = {
 	/* ISR, TMR and IRR follow each other. */
 	[LAPIC_ISR / 16 ... LAPIC_IRR / 16 + 7] = { LR_R, LR_R },
 	[LAPIC_ESR / 16]	= { LR_RW, LR_RW },
-	[LAPIC_ICR / 16]	= { LR_RW, LR_RW, 0x000ccfff, LAPIC_ICR_BUSY },
+	/* In memory it keeps reserved bits, as processors and KVM do; the MSR has none. */
+	[LAPIC_ICR / 16]	= { LR_RW, LR_RW, ~(u32)LAPIC_ICR_BUSY, LAPIC_ICR_BUSY },
 	[LAPIC_ICR2 / 16]	= { LR_RW, 0, 0xff000000 },
 	[LAPIC_LVTT / 16]	= { LR_RW, LR_RW, LVT_COMMON | BIT(17), LVT_DELIVERY },
 	[LAPIC_LVT_THERMAL / 16] = { LR_RW, LR_RW, LVT_COMMON | LAPIC_LVT_MODE, LVT_DELIVERY },
@@ -118,6 +120,8 @@ int lapic_x2apic_check_write(u32 reg, u64 val, struct lapic_caps caps)
 	if (val >> 32 && reg != LAPIC_ICR)
 		return -EINVAL;
 	if ((u32)val & ~(lapic_write_mask(reg, caps) | lapic_regs[reg / 16].ignored))
+		return -EINVAL;
+	if (reg == LAPIC_ICR && (val & ICR_RESERVED))
 		return -EINVAL;
 	if (reg == LAPIC_LVTT && ((u32)val & LVT_TIMER_MODE) == LVT_TIMER_MODE)
 		return -EINVAL;
@@ -274,11 +278,16 @@ void lapic_msg_from_icr(struct irq_msg *msg, u32 icr, u32 dest, bool x2apic)
  * @msg: filled
  * @addr: the address written
  * @data: the data written
+ * @wide: bits 63:40 of the address are bits 31:8 of the destination (KVM_X2APIC_API_USE_32BIT_IDS)
  */
-void lapic_msg_from_msi(struct irq_msg *msg, u64 addr, u32 data)
+void lapic_msg_from_msi(struct irq_msg *msg, u64 addr, u32 data, bool wide)
 {
+	u32 dest = ((addr >> 12) & 0xff) | (wide ? (addr >> 32) & ~0xffu : 0);
+
 	*msg = (struct irq_msg) {
-		.dest = (addr >> 12) & 0xff,
+		.dest = dest,
+		/* Beyond 8 bits it is as an x2APIC would write it. */
+		.x2apic = dest > 0xff,
 		.logical = addr & BIT(2),
 		.redirect = addr & BIT(3),
 		.mode = data & 0x700,
@@ -325,12 +334,12 @@ u32 lapic_divisor(u32 tdcr)
  * @target: when the count reaches 0, in ns
  * @now: the time
  * @period: ns of one period when the timer is periodic, else 0
- * @divisor: lapic_divisor()
+ * @tick: ns of one count
  *
  * A tick that is due but was not delivered yet must not stop a periodic
  * counter, so the count goes on modulo the period.
  */
-u32 lapic_timer_count(u64 target, u64 now, u64 period, u32 divisor)
+u32 lapic_timer_count(u64 target, u64 now, u64 period, u64 tick)
 {
 	u64 left;
 
@@ -340,7 +349,7 @@ u32 lapic_timer_count(u64 target, u64 now, u64 period, u32 divisor)
 		left = period - (now - target) % period;
 	else
 		left = 0;
-	return min_t(u64, left / divisor, U32_MAX);
+	return min_t(u64, left / tick, U32_MAX);
 }
 
 /** lapic_timer_advance() - the first expiry of a periodic timer after @now, in step with @target */

@@ -122,12 +122,12 @@ u32 lapic_x2apic_ldr(u32 id);
 bool lapic_match(const struct lapic_target *t, const struct irq_msg *msg);
 
 void lapic_msg_from_icr(struct irq_msg *msg, u32 icr, u32 dest, bool x2apic);
-void lapic_msg_from_msi(struct irq_msg *msg, u64 addr, u32 data);
+void lapic_msg_from_msi(struct irq_msg *msg, u64 addr, u32 data, bool wide);
 void lapic_msg_from_rte(struct irq_msg *msg, u64 rte);
 
 enum lapic_timer_mode lapic_timer_mode(u32 lvtt);
 u32 lapic_divisor(u32 tdcr);
-u32 lapic_timer_count(u64 target, u64 now, u64 period, u32 divisor);
+u32 lapic_timer_count(u64 target, u64 now, u64 period, u64 tick);
 u64 lapic_timer_advance(u64 target, u64 now, u64 period);
 u64 lapic_tsc_to_ns(u64 cycles, u32 khz);
 

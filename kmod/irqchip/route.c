@@ -24,7 +24,7 @@ struct irq_routing {
 };
 
 /* Check one entry of user space and take it over: 0 or -EINVAL. */
-static int irq_route_parse(struct irq_route *r, const struct kvm_irq_routing_entry *e)
+static int irq_route_parse(struct vm *vm, struct irq_route *r, const struct kvm_irq_routing_entry *e)
 {
 	if (e->gsi >= DROSTE_NR_GSIS || e->flags)
 		return -EINVAL;
@@ -38,8 +38,7 @@ static int irq_route_parse(struct irq_route *r, const struct kvm_irq_routing_ent
 			return r->pin < KVM_IOAPIC_NUM_PINS ? 0 : -EINVAL;
 		return r->chip <= KVM_IRQCHIP_PIC_SLAVE && r->pin < 8 ? 0 : -EINVAL;
 	case KVM_IRQ_ROUTING_MSI:
-		lapic_msg_from_msi(&r->msg, e->u.msi.address_lo, e->u.msi.data);
-		return 0;
+		return irq_msg_of_user(vm, &r->msg, e->u.msi.address_lo, e->u.msi.address_hi, e->u.msi.data);
 	default:
 		return -EINVAL;
 	}
@@ -68,7 +67,7 @@ static int irq_route_place(struct irq_routing *rt, u8 *placed, const struct irq_
 }
 
 /* Sort the entries by GSI. Clashes end it before a GSI has more than one route for each chip. */
-static int irq_routing_fill(struct irq_routing *rt, const struct kvm_irq_routing_entry *e, u32 nr)
+static int irq_routing_fill(struct vm *vm, struct irq_routing *rt, const struct kvm_irq_routing_entry *e, u32 nr)
 {
 	struct irq_route r = {};
 	u32 i, gsi, sum = 0;
@@ -76,7 +75,7 @@ static int irq_routing_fill(struct irq_routing *rt, const struct kvm_irq_routing
 	int err = 0;
 
 	for (i = 0; i < nr; i++) {
-		err = irq_route_parse(&r, &e[i]);
+		err = irq_route_parse(vm, &r, &e[i]);
 		if (err)
 			return err;
 		rt->first[r.gsi]++;
@@ -91,14 +90,14 @@ static int irq_routing_fill(struct irq_routing *rt, const struct kvm_irq_routing
 	if (!placed)
 		return -ENOMEM;
 	for (i = 0; i < nr && !err; i++) {
-		irq_route_parse(&r, &e[i]);
+		irq_route_parse(vm, &r, &e[i]);
 		err = irq_route_place(rt, placed, &r);
 	}
 	kfree(placed);
 	return err;
 }
 
-static struct irq_routing *irq_routing_build(const struct kvm_irq_routing_entry *e, u32 nr)
+static struct irq_routing *irq_routing_build(struct vm *vm, const struct kvm_irq_routing_entry *e, u32 nr)
 {
 	struct irq_routing *rt = kvzalloc(struct_size(rt, r, nr), GFP_KERNEL_ACCOUNT);
 	int err;
@@ -106,7 +105,7 @@ static struct irq_routing *irq_routing_build(const struct kvm_irq_routing_entry 
 	if (!rt)
 		return ERR_PTR(-ENOMEM);
 	memset(rt->gsi_of, 0xff, sizeof(rt->gsi_of));
-	err = irq_routing_fill(rt, e, nr);
+	err = irq_routing_fill(vm, rt, e, nr);
 	if (!err)
 		return rt;
 	kvfree(rt);
@@ -140,7 +139,7 @@ int irq_routing_default(struct vm *vm)
 		e[n].u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
 		e[n++].u.irqchip.pin = gsi;
 	}
-	rt = irq_routing_build(e, n);
+	rt = irq_routing_build(vm, e, n);
 	kfree(e);
 	if (IS_ERR(rt))
 		return PTR_ERR(rt);
@@ -178,7 +177,7 @@ long irq_routing_ioctl(struct vm *vm, void __user *arg)
 		if (IS_ERR(e))
 			return PTR_ERR(e);
 	}
-	rt = irq_routing_build(e, head.nr);
+	rt = irq_routing_build(vm, e, head.nr);
 	kvfree(e);
 	if (IS_ERR(rt))
 		return PTR_ERR(rt);

@@ -159,10 +159,15 @@ int vlapic_restore_base(struct vcpu *vcpu, u64 base)
 	return err;
 }
 
+static bool vlapic_wide_ids(const struct vlapic *a)
+{
+	return READ_ONCE(a->vcpu->vm->x2apic_api) & KVM_X2APIC_API_USE_32BIT_IDS;
+}
+
 /**
  * vlapic_get_state() - KVM_GET_LAPIC
  * @vcpu: vcpu->mutex held
- * @state: the register page; the ID in xAPIC's place in every mode, as without KVM_CAP_X2APIC_API
+ * @state: the register page; the ID in xAPIC's place in every mode unless user space takes 32 bits of it
  *
  * Return: 0, or -EINVAL without an in-kernel APIC.
  */
@@ -177,7 +182,7 @@ int vlapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state)
 	for (reg = 0; reg < LAPIC_REGS_SIZE; reg += 16) {
 		u32 val = vlapic_read_reg(a, reg);
 
-		if (reg == LAPIC_ID && a->mode == LAPIC_X2APIC)
+		if (reg == LAPIC_ID && a->mode == LAPIC_X2APIC && !vlapic_wide_ids(a))
 			val <<= 24;
 		memcpy(state->regs + reg, &val, sizeof(val));
 	}
@@ -218,7 +223,7 @@ static void vlapic_restore_timer(struct vlapic *a, u32 count, u64 deadline)
  * @vcpu: vcpu->mutex held
  * @state: as vlapic_get_state() gives it; IA32_APIC_BASE and IA32_TSC_DEADLINE are set apart
  *
- * Return: 0, or -EINVAL without an in-kernel APIC.
+ * Return: 0, or -EINVAL without an in-kernel APIC, and for a wide ID that is not the x2APIC's.
  */
 int vlapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 {
@@ -227,6 +232,9 @@ int vlapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 	u32 reg, val;
 
 	if (!a)
+		return -EINVAL;
+	memcpy(&val, state->regs + LAPIC_ID, sizeof(val));
+	if (a->mode == LAPIC_X2APIC && vlapic_wide_ids(a) && val != vcpu->id)
 		return -EINVAL;
 	deadline = a->tsc_deadline;
 	vlapic_timer_stop(a);

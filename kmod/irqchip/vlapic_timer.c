@@ -6,8 +6,8 @@
 #include "irqchip/impl.h"
 
 /*
- * The timer's input clock runs at 1 GHz before division, so that one count is
- * one nanosecond times the divisor.
+ * The timer's input clock runs at 1 GHz before division, or as user space set
+ * it (KVM_CAP_X86_APIC_BUS_CYCLES_NS).
  *
  * The hrtimer only wakes the vCPU; the owner looks at the clocks and decides.
  * So a callback that comes late, or for a setting that is no more, does no
@@ -36,6 +36,12 @@ void vlapic_timer_init(struct vlapic *a)
 static enum lapic_timer_mode vlapic_timer_mode(const struct vlapic *a)
 {
 	return lapic_timer_mode(vlapic_reg(a, LAPIC_LVTT));
+}
+
+/* Nanoseconds of one count. No product of it and a count overflows: see vm_set_apic_bus(). */
+static u64 vlapic_tick(const struct vlapic *a)
+{
+	return lapic_divisor(vlapic_reg(a, LAPIC_TDCR)) * a->vcpu->vm->apic_bus_ns;
 }
 
 static u64 vlapic_guest_tsc(const struct vlapic *a)
@@ -75,15 +81,15 @@ void vlapic_timer_stop(struct vlapic *a)
  */
 void vlapic_timer_start(struct vlapic *a, u32 count)
 {
-	u32 divisor = lapic_divisor(vlapic_reg(a, LAPIC_TDCR));
+	u64 tick = vlapic_tick(a);
 	enum lapic_timer_mode mode = vlapic_timer_mode(a);
 
 	vlapic_timer_stop(a);
 	if (!count || (mode != LAPIC_ONESHOT && mode != LAPIC_PERIODIC))
 		return;
 	if (mode == LAPIC_PERIODIC)
-		a->period = max_t(u64, (u64)vlapic_reg(a, LAPIC_TMICT) * divisor, VLAPIC_MIN_PERIOD_NS);
-	a->target = ktime_get_ns() + (u64)count * divisor;
+		a->period = max_t(u64, vlapic_reg(a, LAPIC_TMICT) * tick, VLAPIC_MIN_PERIOD_NS);
+	a->target = ktime_get_ns() + count * tick;
 	vlapic_timer_arm(a);
 }
 
@@ -94,8 +100,7 @@ u32 vlapic_timer_read(struct vlapic *a)
 
 	if (!a->armed || a->tsc_deadline)
 		return 0;
-	count = lapic_timer_count(a->target, ktime_get_ns(), a->period,
-				  lapic_divisor(vlapic_reg(a, LAPIC_TDCR)));
+	count = lapic_timer_count(a->target, ktime_get_ns(), a->period, vlapic_tick(a));
 	return min(count, vlapic_reg(a, LAPIC_TMICT));
 }
 

@@ -297,13 +297,18 @@ static void vlapic_messages_test(struct kunit *test)
 	lapic_msg_from_icr(&m, 0x00000500, 1, true);	/* INIT, edge */
 	KUNIT_EXPECT_TRUE(test, m.assert);
 
-	lapic_msg_from_msi(&m, 0xfee3400c, 0xc1a5);
+	lapic_msg_from_msi(&m, 0x12345600fee3400c, 0xc1a5, false);
 	KUNIT_EXPECT_EQ(test, m.dest, 0x34u);
 	KUNIT_EXPECT_EQ(test, m.vector, (u8)0xa5);
 	KUNIT_EXPECT_EQ(test, m.mode, (u16)LAPIC_DM_LOWEST);
 	KUNIT_EXPECT_TRUE(test, m.logical);
 	KUNIT_EXPECT_TRUE(test, m.redirect);
 	KUNIT_EXPECT_TRUE(test, m.level);
+	KUNIT_EXPECT_FALSE(test, m.x2apic);
+
+	lapic_msg_from_msi(&m, 0x12345600fee3400c, 0xc1a5, true);
+	KUNIT_EXPECT_EQ(test, m.dest, 0x12345634u);
+	KUNIT_EXPECT_TRUE(test, m.x2apic);
 
 	lapic_msg_from_rte(&m, 0x560000000000894bull);
 	KUNIT_EXPECT_EQ(test, m.dest, 0x56u);

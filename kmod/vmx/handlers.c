@@ -20,6 +20,14 @@ int exit_unexpected(struct vcpu *vcpu)
 /* The processor refused the guest state that L0 put together (SDM 27.8). */
 int exit_entry_failure(struct vcpu *vcpu)
 {
+	/*
+	 * Not at L1's VM entry, whose checks are L0's: user space has made a state
+	 * of L2's that no processor can be in. L1 sees L2 shut down.
+	 */
+	if (vcpu->in_l2 && !vcpu->nested.entry_pending && vcpu->exit.basic == EXIT_REASON_INVALID_STATE) {
+		vcpu->ev.triple_fault = true;
+		return NEXT_ENTER;
+	}
 	pr_info_ratelimited("droste: VM entry failed, reason %#x, qualification %#llx, %s\n",
 			    vcpu->exit.reason, vcpu->exit.qual, vcpu->in_l2 ? "L2" : "L1");
 	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;

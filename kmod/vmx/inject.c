@@ -216,6 +216,12 @@ static void set_window(struct vcpu *vcpu, u32 bit, bool on)
 		vmcs_clear_bits(CPU_BASED_VM_EXEC_CONTROL, bit);
 }
 
+/* Does a debugger of user space's keep interrupts and NMIs out, to see its steps undisturbed? */
+static bool debugger_blocks(const struct vcpu *vcpu)
+{
+	return unlikely(vcpu->guest_debug & KVM_GUESTDBG_BLOCKIRQ);
+}
+
 /* Inject the first of what waits. True when something was written for the entry. */
 static bool inject_first(struct vcpu *vcpu)
 {
@@ -234,6 +240,8 @@ static bool inject_first(struct vcpu *vcpu)
 		e->exception.valid = false;
 		return true;
 	}
+	if (debugger_blocks(vcpu))
+		return false;
 	if (e->nmi_pending && vmx_nmi_allowed(vcpu)) {
 		e->nmi_pending--;
 		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, NMI_VECTOR | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK);
@@ -265,7 +273,7 @@ static bool inject_first(struct vcpu *vcpu)
  */
 int vmx_prepare_events(struct vcpu *vcpu)
 {
-	bool irq, injected = false;
+	bool irq, blocked, injected = false;
 
 	if (unlikely(vcpu->ev.triple_fault))
 		return vcpu_triple_fault(vcpu);
@@ -273,9 +281,11 @@ int vmx_prepare_events(struct vcpu *vcpu)
 	/* L1's own injection into L2 is in VMCS02 already and goes first. */
 	if (!(vcpu->in_l2 && vcpu->nested.entry_pending))
 		injected = inject_first(vcpu);
-	irq = irqchip_pending_vector(vcpu) >= 0 || vcpu->user_irq >= 0 || vcpu->wants_irq_window;
+	/* A window for what is blocked would open at once, for ever. */
+	blocked = debugger_blocks(vcpu);
+	irq = (!blocked && (irqchip_pending_vector(vcpu) >= 0 || vcpu->user_irq >= 0)) || vcpu->wants_irq_window;
 	set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
-	set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, vcpu->ev.nmi_pending);
+	set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, !blocked && vcpu->ev.nmi_pending);
 	/* A second exception behind one delivered again: come back as soon as the first is in. */
 	if (injected && vcpu->ev.exception.valid)
 		vcpu->want_immediate_exit = true;

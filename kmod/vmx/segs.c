@@ -38,9 +38,9 @@ static u32 access_rights(const struct kvm_segment *s, enum seg seg)
 
 	if (s->unusable || !s->present)
 		ar |= VMX_AR_UNUSABLE_MASK;
-	/* TR is never unusable, and entry wants it busy (SDM 27.3.1.2); callers hand in the idle types too. */
+	/* Entry wants TR busy (SDM 27.3.1.2); callers hand in the idle types too. It is unusable only by express wish. */
 	if (seg == SEG_TR)
-		ar = (ar & ~VMX_AR_UNUSABLE_MASK) | 2;
+		ar = (ar & ~VMX_AR_UNUSABLE_MASK) | 2 | (s->unusable ? VMX_AR_UNUSABLE_MASK : 0);
 	return ar;
 }
 
