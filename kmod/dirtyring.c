@@ -104,6 +104,7 @@ void dirty_ring_push(struct vcpu *vcpu, u32 slot, u64 offset, u64 generation)
 	r->last_generation = generation;
 	/* Counted before user space sees it, and may give it back. */
 	WRITE_ONCE(r->dirty, r->dirty + 1);
+	/* With all of that before it; user space looks at the flag first. */
 	smp_store_release(&e->flags, KVM_DIRTY_GFN_F_DIRTY);
 	if (dirty_ring_soft_full(vcpu))
 		vcpu_request(vcpu, REQ_RING_FULL);
@@ -155,19 +156,20 @@ static void gather(struct vm *vm, struct reset_run *run, u32 slot, u64 offset)
 /* The entries that user space has marked, in their order, of those that were filled when this began. */
 static u32 reset_ring(struct vm *vm, struct dirty_ring *r, struct reset_run *run)
 {
-	u32 end = smp_load_acquire(&r->dirty), n;
+	u32 end = READ_ONCE(r->dirty), n;
 
 	for (n = 0; r->reset != end; n++) {
 		struct kvm_dirty_gfn *e = &r->entries[r->reset & (r->size - 1)];
 		u32 slot;
 		u64 offset;
 
+		/* Before the rest of the entry; pairs with user space's store of the mark. */
 		if (!(smp_load_acquire(&e->flags) & KVM_DIRTY_GFN_F_RESET))
 			break;
 		slot = READ_ONCE(e->slot);
 		offset = READ_ONCE(e->offset);
-		smp_store_release(&e->flags, 0);
-		/* From here on the vCPU may fill it again. */
+		WRITE_ONCE(e->flags, 0);
+		/* From here on the vCPU may fill it again: what is above comes first. Pairs with said_already(). */
 		smp_store_release(&r->reset, r->reset + 1);
 		gather(vm, run, slot, offset);
 	}
