@@ -80,6 +80,7 @@ long msr_feature_index_list(struct kvm_msr_list __user *uarg);
 long msr_get_features(struct kvm_msrs __user *uarg);	/* KVM_GET_MSRS of the device */
 long vcpu_get_msrs(void *self, void *arg, unsigned long uarg);
 long vcpu_set_msrs(void *self, void *arg, unsigned long uarg);
+long vm_set_msr_filter(void *self, void *arg, unsigned long uarg);	/* msr_filter.c */
 u64 mce_supported_cap(void);
 long vcpu_setup_mce(void *self, void *arg, unsigned long uarg);
 long vcpu_set_mce(void *self, void *arg, unsigned long uarg);

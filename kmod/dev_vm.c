@@ -11,8 +11,12 @@
 #include <asm/tsc.h>
 #include "droste.h"
 #include "dev.h"
+#include "msr.h"
 
 #define DEFAULT_IDENTITY_MAP	0xfffbc000ULL
+/* What KVM_CAP_X86_USER_SPACE_MSR takes. */
+#define USER_MSR_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
+				 KVM_MSR_EXIT_REASON_FILTER)
 
 /* --- life --- */
 
@@ -72,6 +76,7 @@ static void vm_destroy(struct vm *vm)
 		vcpu_destroy(vm->vcpus[i]);
 	srcu_read_unlock(&vm->srcu, idx);
 	memslots_destroy(vm);
+	msr_filter_free(rcu_dereference_protected(vm->msr_filter, true));
 	cleanup_srcu_struct(&vm->srcu);
 	mutex_destroy(&vm->lock);
 	mmdrop(vm->mm);
@@ -208,6 +213,11 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
 		return vm_set_apic_bus(vm, cap->args[0]);
 #endif
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		if (cap->args[0] & ~(u64)USER_MSR_REASONS)
+			return -EINVAL;
+		WRITE_ONCE(vm->user_msr_reasons, cap->args[0]);
+		return 0;
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		WRITE_ONCE(vm->exception_payload, cap->args[0] != 0);
 		return 0;
@@ -265,6 +275,7 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_SET_BOOT_CPU_ID, vm_set_boot_cpu, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_CREATE_IRQCHIP, vm_create_irqchip, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_ENABLE_CAP, vm_enable_cap, IO_LOCK),
+	IO_ROW(KVM_X86_SET_MSR_FILTER, vm_set_msr_filter, IO_LOCK),
 	IO_ROW(KVM_GET_TSC_KHZ, vm_get_tsc_khz, IO_RAW),
 	IO_ROW(KVM_GET_CLOCK, vm_get_clock, IO_LOCK),
 	IO_ROW(KVM_SET_CLOCK, vm_set_clock, IO_LOCK),

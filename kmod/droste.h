@@ -36,6 +36,7 @@
 
 struct file;
 struct emul_state;
+struct msr_filter;
 
 /* What a vCPU's CPUID permits, derived once when CPUID is set (cpuid.c), asked often. */
 struct guest_caps {
@@ -83,6 +84,7 @@ enum vcpu_request {
 	REQ_UNPIN,		/* the pages pinned for VMCS02 may have moved */
 	REQ_DEAD,		/* the VM is broken for good: KVM_RUN fails with EIO */
 	REQ_CPUID,		/* CPUID or capability MSRs changed: rebuild what depends on them */
+	REQ_MSR_FILTER,		/* the VM's MSR filter changed: make the MSR bitmap again */
 	REQ_CLOCK,		/* what kvmclock told the guest is not so any more */
 	REQ_TIMER,		/* the local APIC timer, or L1's preemption timer, expired */
 	REQ_PML,		/* take vm->pml into the VMCSs; asking alone flushes what the processor logged */
@@ -121,6 +123,8 @@ struct vm {
 	s64 tsc_offset0;		/* TSC offset that new vCPUs start with, so that they agree */
 	s64 clock_offset;		/* KVM_SET_CLOCK: the VM's clock minus the host's, ns; under lock, read without */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK, of all vCPUs; whoever wrote it last */
+	struct msr_filter __rcu *msr_filter;	/* KVM_X86_SET_MSR_FILTER, or NULL; written under lock, read under srcu */
+	u32 user_msr_reasons;		/* KVM_CAP_X86_USER_SPACE_MSR: KVM_MSR_EXIT_REASON_*; under lock, read without */
 	u8 manual_dirty_log;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2's bits; under lock */
 	bool pml;			/* some slot is logged, and the processor helps: see vmx/pml.c; under lock, read without */
 	u32 ring_bytes;			/* size of each vCPU's dirty ring, or 0; under lock, set once before the first vCPU */
@@ -307,7 +311,7 @@ void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits);
 void vcpu_inject_nmi(struct vcpu *vcpu);	/* any thread */
 
 /* --- msr.c --- */
-int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated);	/* 0, or -EINVAL for #GP */
+int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated);	/* 0; -EINVAL, -ENOENT for #GP */
 int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated);
 
 /* --- cpuid.c --- */

@@ -307,14 +307,15 @@ static const struct msr_row *find_row(u32 msr)
  * @data: its value; untouched on failure
  * @host_initiated: user space asks, which may see what the guest's CPUID hides
  *
- * Process context. Return: 0, or -EINVAL where the guest gets #GP(0).
+ * Process context. Return: 0; -ENOENT for an MSR that is not there, -EINVAL:
+ * where the guest gets #GP(0).
  */
 int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated)
 {
 	const struct msr_row *row = find_row(msr);
 
 	if (!row || !row->get)
-		return -EINVAL;
+		return -ENOENT;
 	return row->get(vcpu, row, msr, data, host_initiated);
 }
 
@@ -325,13 +326,13 @@ int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated)
  * @data: new value
  * @host_initiated: user space sets it, which may write what is read-only to the guest
  *
- * Process context. Return: 0, or -EINVAL where the guest gets #GP(0).
+ * Process context. Return: as of vcpu_get_msr().
  */
 int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated)
 {
 	const struct msr_row *row = find_row(msr);
 
-	return row ? row->set(vcpu, row, msr, data, host_initiated) : -EINVAL;
+	return row ? row->set(vcpu, row, msr, data, host_initiated) : -ENOENT;
 }
 
 int msr_create(struct vcpu *vcpu)

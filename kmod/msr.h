@@ -52,6 +52,14 @@ static inline bool memtype_valid(u8 type, bool pat)
 	return type < 8 && (((pat ? 0xf3 : 0x73) >> type) & 1);
 }
 
+/* --- msr_filter.c --- */
+struct msr_filter;
+bool msr_allowed(struct vcpu *vcpu, u32 msr, u32 access);
+int vcpu_guest_get_msr(struct vcpu *vcpu, u32 msr, u64 *data);
+int vcpu_guest_set_msr(struct vcpu *vcpu, u32 msr, u64 data);
+int msr_refused(struct vcpu *vcpu, int err, u64 data);
+void msr_filter_free(struct msr_filter *f);	/* nobody reads it any more; NULL is fine */
+
 /* --- msr_tsc.c --- */
 MSR_GET(get_tsc);
 MSR_SET(set_tsc);

@@ -366,6 +366,8 @@ static int do_requests(struct vcpu *vcpu)
 	}
 	if (req & BIT(REQ_CPUID))
 		vmx_update_cpuid_controls(vcpu);
+	if (req & BIT(REQ_MSR_FILTER))
+		vmx_update_msr_bitmap(vcpu);
 	if (req & BIT(REQ_TIMER)) {
 		if (vcpu->lapic)
 			vlapic_timer_request(vcpu);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* MSR-load and -store lists of L1, which L0 walks in the processor's place. SDM 3C 25.7.2, 25.8.2, 27.4, 28.4, 28.6. */
 #include <linux/kernel.h>
+#include "msr.h"
 #include "nested/vmcs02.h"
 
 /* IA32_VMX_MISC bits 27:25 = N recommend at most 512 * (N + 1) entries; more may do anything, here they fail. */
@@ -59,7 +60,7 @@ u32 msrlist_load(struct vcpu *vcpu, u64 gpa, u32 count)
 			return i + 1;
 		if (e.reserved || forbidden_load(e.msr))
 			return i + 1;
-		if (vcpu_set_msr(vcpu, e.msr, e.value, false))
+		if (vcpu_guest_set_msr(vcpu, e.msr, e.value))
 			return i + 1;
 	}
 	return 0;
@@ -81,7 +82,7 @@ int msrlist_store(struct vcpu *vcpu, u64 gpa, u32 count)
 	for (i = 0; i < count; i++) {
 		if (i >= max || read_entry(vcpu, gpa, i, &e))
 			return -EINVAL;
-		if (e.reserved || forbidden(e.msr) || vcpu_get_msr(vcpu, e.msr, &e.value, false))
+		if (e.reserved || forbidden(e.msr) || vcpu_guest_get_msr(vcpu, e.msr, &e.value))
 			return -EINVAL;
 		if (vm_write_guest(vcpu->vm, gpa + i * sizeof(e) + offsetof(struct entry, value),
 				   &e.value, sizeof(e.value)))

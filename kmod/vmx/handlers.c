@@ -2,6 +2,7 @@
 /* L0's handlers of the exits that need only a few lines each. SDM 3C 26, 28. */
 #include "droste.h"
 #include "fpu.h"
+#include "msr.h"
 #include "emul/emul.h"
 #include "vmx/handlers.h"
 #include "vmx/regs.h"
@@ -133,11 +134,10 @@ int exit_rdpmc(struct vcpu *vcpu)
 int exit_rdmsr(struct vcpu *vcpu)
 {
 	u64 data;
+	int err = vcpu_guest_get_msr(vcpu, vcpu->regs[RCX], &data);
 
-	if (vcpu_get_msr(vcpu, vcpu->regs[RCX], &data, false)) {
-		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
-		return NEXT_ENTER;
-	}
+	if (unlikely(err))
+		return msr_refused(vcpu, err, 0);
 	vcpu->regs[RAX] = (u32)data;
 	vcpu->regs[RDX] = data >> 32;
 	vcpu_skip_instruction(vcpu);
@@ -147,11 +147,11 @@ int exit_rdmsr(struct vcpu *vcpu)
 int exit_wrmsr(struct vcpu *vcpu)
 {
 	u64 data = (u32)vcpu->regs[RAX] | (vcpu->regs[RDX] << 32);
+	int err = vcpu_guest_set_msr(vcpu, vcpu->regs[RCX], data);
 
-	if (vcpu_set_msr(vcpu, vcpu->regs[RCX], data, false))
-		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
-	else
-		vcpu_skip_instruction(vcpu);
+	if (unlikely(err))
+		return msr_refused(vcpu, err, data);
+	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }
 

@@ -5,6 +5,7 @@
 #include <asm/msr.h>
 #include <asm/tlbflush.h>
 #include "droste.h"
+#include "msr.h"
 #include "vmx/regs.h"
 
 extern char vmx_exit_here[];
@@ -79,15 +80,16 @@ static const u32 passthrough_msrs[] = {
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 };
 
-static void msr_pass(unsigned long *bitmap, u32 msr, bool read, bool write)
+/* Unless user space's filter keeps it from guests. */
+static void msr_pass(struct vcpu *vcpu, u32 msr, bool read, bool write)
 {
 	/* SDM 3C 25.6.9: four KiB/4 parts: read low, read high, write low, write high. */
 	unsigned int bit = (msr & 0x1fff) + (msr >= 0xc0000000 ? 0x400 * 8 : 0);
 
-	if (read)
-		__clear_bit(bit, bitmap);
-	if (write)
-		__clear_bit(bit + 0x800 * 8, bitmap);
+	if (read && msr_allowed(vcpu, msr, KVM_MSR_FILTER_READ))
+		__clear_bit(bit, vcpu->msr_bitmap01);
+	if (write && msr_allowed(vcpu, msr, KVM_MSR_FILTER_WRITE))
+		__clear_bit(bit + 0x800 * 8, vcpu->msr_bitmap01);
 }
 
 void vmx_update_msr_bitmap(struct vcpu *vcpu)
@@ -96,10 +98,10 @@ void vmx_update_msr_bitmap(struct vcpu *vcpu)
 
 	memset(vcpu->msr_bitmap01, 0xff, PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
-		msr_pass(vcpu->msr_bitmap01, passthrough_msrs[i], true, true);
-	msr_pass(vcpu->msr_bitmap01, MSR_IA32_TSC, true, false);	/* the offset applies to RDMSR too */
+		msr_pass(vcpu, passthrough_msrs[i], true, true);
+	msr_pass(vcpu, MSR_IA32_TSC, true, false);	/* the offset applies to RDMSR too */
 	/* Entries load the guest's value (SDM 3C 27.3.2.1). KVM as L1 reads it at every exit of its guest. */
-	msr_pass(vcpu->msr_bitmap01, MSR_IA32_DEBUGCTLMSR, true, false);
+	msr_pass(vcpu, MSR_IA32_DEBUGCTLMSR, true, false);
 	nested_remerge_bitmaps(vcpu);
 }
 

@@ -146,7 +146,7 @@ int vmcs01_create(struct vcpu *vcpu);
 void vmcs01_destroy(struct vcpu *vcpu);
 void vmcs01_reset(struct vcpu *vcpu, bool init);	/* power-up or INIT state (SDM 3A table 10-1); VMCS01 current */
 void vmcs_write_host_constants(void);			/* host-state fields that never change, into the current VMCS */
-void vmx_update_msr_bitmap(struct vcpu *vcpu);		/* rebuild VMCS01's from what CPUID and L0 need */
+void vmx_update_msr_bitmap(struct vcpu *vcpu);		/* rebuild VMCS01's from what L0 needs and user space filters; srcu held, or vm->lock */
 void vmx_update_exceptions(struct vcpu *vcpu);		/* exception bitmap of the current level (guest debug) */
 
 /* --- page-modification logging: vmx/pml.c --- */
