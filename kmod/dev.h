@@ -60,6 +60,10 @@ int vcpu_create_fd(struct vm *vm, u32 id);
 void vcpu_destroy(struct vcpu *vcpu);	/* vm->srcu held for reading */
 #define VCPU_MMAP_PAGES	2	/* struct kvm_run, and the data of port I/O */
 
+/* --- stats.c --- */
+long vm_get_stats_fd(void *self, void *arg, unsigned long uarg);
+long vcpu_get_stats_fd(void *self, void *arg, unsigned long uarg);
+
 /* --- cpuid.c --- */
 int cpuid_init(void);
 struct kvm_cpuid2;

@@ -247,6 +247,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	IO_ROW(KVM_X86_SET_MCE, vcpu_set_mce, IO_LOAD),
 	IO_ROW(KVM_GET_TSC_KHZ, vcpu_get_tsc_khz, IO_RAW),
 	IO_ROW(KVM_SET_TSC_KHZ, vcpu_set_tsc_khz, IO_RAW),
+	IO_ROW(KVM_GET_STATS_FD, vcpu_get_stats_fd, IO_RAW),
 	IO_ROW(KVM_KVMCLOCK_CTRL, vcpu_kvmclock_ctrl, IO_RAW),
 	IO_ROW(DROSTE_GET_EXIT_STATS, vcpu_get_exit_stats, 0),
 };

@@ -275,6 +275,7 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_SET_BOOT_CPU_ID, vm_set_boot_cpu, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_CREATE_IRQCHIP, vm_create_irqchip, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_ENABLE_CAP, vm_enable_cap, IO_LOCK),
+	IO_ROW(KVM_GET_STATS_FD, vm_get_stats_fd, IO_RAW),
 	IO_ROW(KVM_X86_SET_MSR_FILTER, vm_set_msr_filter, IO_LOCK),
 	IO_ROW(KVM_GET_TSC_KHZ, vm_get_tsc_khz, IO_RAW),
 	IO_ROW(KVM_GET_CLOCK, vm_get_clock, IO_LOCK),

@@ -23,6 +23,7 @@
 #include "kvmclock.h"
 #include "memslot.h"
 #include "dirtyring.h"
+#include "stats.h"
 #include "vmx/vmx.h"
 #include "ept/ept.h"
 #include "irqchip/irqchip.h"
@@ -131,6 +132,7 @@ struct vm {
 	u8 x2apic_api;			/* KVM_CAP_X2APIC_API's bits; under lock, read without */
 	u64 apic_bus_ns;		/* of one cycle of the local APICs' timers, before division; set before the first vCPU */
 	unsigned long max_shadow_pages;	/* KVM_SET_NR_MMU_PAGES: of all vCPUs' EPT02, 0: as many as they like; read without lock */
+	struct vm_stats stats;
 	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD is enabled; under lock, read without */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is enabled; likewise */
 };
@@ -244,6 +246,7 @@ struct vcpu {
 	u64 exits[NR_EXIT_REASONS];		/* exits taken by L0, by basic reason */
 	u64 exits_l2[NR_EXIT_REASONS];		/* of them, those that came from L2 */
 	u64 exits_reflected[NR_EXIT_REASONS];	/* of them, those that L1 was shown */
+	struct vcpu_stats stats;
 };
 
 /* --- vcpu.c: the run loop --- */

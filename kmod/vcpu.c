@@ -318,8 +318,10 @@ static bool runnable(struct vcpu *vcpu)
 static int wait_for_event(struct vcpu *vcpu)
 {
 	DECLARE_SWAITQUEUE(wait);
+	u64 start = ktime_get_ns();
 	int ret = NEXT_ENTER;
 
+	WRITE_ONCE(vcpu->stats.blocking, 1);
 	for (;;) {
 		prepare_to_swait_exclusive(&vcpu->wq, &wait, TASK_INTERRUPTIBLE);
 		if (runnable(vcpu) || READ_ONCE(vcpu->vm->dead))
@@ -332,6 +334,10 @@ static int wait_for_event(struct vcpu *vcpu)
 		schedule();
 	}
 	finish_swait(&vcpu->wq, &wait);
+	WRITE_ONCE(vcpu->stats.blocking, 0);
+	vcpu->stats.halt_wait_ns += ktime_get_ns() - start;
+	if (ret == NEXT_ENTER)
+		vcpu->stats.halt_wakeup++;
 	return ret;
 }
 
@@ -674,6 +680,8 @@ int vcpu_run(struct vcpu *vcpu)
 		ret = compat_immediate_exit(vcpu->run) ? -EINTR : run_loop(vcpu);
 	}
 	fpu_leave(vcpu);
+	if (ret == -EINTR)
+		vcpu->stats.signal_exits++;
 	fill_run(vcpu);
 	if (vcpu->has_sigmask)
 		sigprocmask(SIG_SETMASK, &saved, NULL);

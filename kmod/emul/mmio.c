@@ -6,6 +6,7 @@ static int ask_for_read(struct emul_state *es, gpa_t gpa, u32 len)
 {
 	struct kvm_run *run = es->vcpu->run;
 
+	es->vcpu->stats.mmio_exits++;
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = gpa;
 	run->mmio.len = len;
@@ -73,6 +74,7 @@ int emul_mmio_deliver(struct vcpu *vcpu)
 	struct mmio_frag *f = &es->writes[es->next_write++];
 	struct kvm_run *run = vcpu->run;
 
+	vcpu->stats.mmio_exits++;
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = f->gpa;
 	run->mmio.len = f->len;

@@ -39,8 +39,10 @@ static void ept01_finish(struct vm *vm, struct ept01_gone *gone)
 {
 	struct page *page, *next;
 
-	if (gone->flush)
+	if (gone->flush) {
+		atomic64_inc(&vm->stats.remote_tlb_flush);
 		vm_request_all(vm, REQ_EPT01_FLUSH);
+	}
 	list_for_each_entry_safe(page, next, &gone->tables, lru) {
 		list_del(&page->lru);
 		__free_page(page);

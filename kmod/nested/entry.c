@@ -102,6 +102,7 @@ int nested_run(struct vcpu *vcpu, bool launch)
 		}
 	}
 	/* Up to here an exit to L1 would undo an instruction that did not finish; from here on L2 runs first. */
+	vcpu->stats.nested_run++;
 	n->entry_pending = true;
 	n->mtf_pending = false;
 	ptimer_start(vcpu);

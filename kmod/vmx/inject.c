@@ -244,6 +244,7 @@ static bool inject_first(struct vcpu *vcpu)
 		return false;
 	if (e->nmi_pending && vmx_nmi_allowed(vcpu)) {
 		e->nmi_pending--;
+		vcpu->stats.nmi_injections++;
 		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, NMI_VECTOR | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK);
 		return true;
 	}
@@ -259,6 +260,7 @@ static bool inject_first(struct vcpu *vcpu)
 	}
 	if (vector < 0)
 		return false;
+	vcpu->stats.irq_injections++;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK);
 	return true;
 }
