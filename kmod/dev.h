@@ -58,7 +58,11 @@ extern const struct ioctl_table vcpu_ioctls;
 /* KVM_CREATE_VCPU: a descriptor, or -errno. vm->lock held. */
 int vcpu_create_fd(struct vm *vm, u32 id);
 void vcpu_destroy(struct vcpu *vcpu);	/* vm->srcu held for reading */
-#define VCPU_MMAP_PAGES	2	/* struct kvm_run, and the data of port I/O */
+#define VCPU_MMAP_PAGES	3	/* struct kvm_run, the data of port I/O, the VM's ring of coalesced writes */
+
+/* --- coalesced.c --- */
+long vm_register_coalesced(void *self, void *arg, unsigned long uarg);
+long vm_unregister_coalesced(void *self, void *arg, unsigned long uarg);
 
 /* --- stats.c --- */
 long vm_get_stats_fd(void *self, void *arg, unsigned long uarg);

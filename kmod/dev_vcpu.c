@@ -297,7 +297,7 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 	return ret;
 }
 
-/* --- the shared pages --- */
+/* --- the shared pages; a mapping holds the file, and that the VM --- */
 
 static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 {
@@ -305,8 +305,10 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 
 	if (vmf->pgoff == 0)
 		vmf->page = virt_to_page(vcpu->run);
-	else if (vmf->pgoff == 1)
+	else if (vmf->pgoff == KVM_PIO_PAGE_OFFSET)
 		vmf->page = virt_to_page(vcpu->pio_data);
+	else if (vmf->pgoff == KVM_COALESCED_MMIO_PAGE_OFFSET)
+		vmf->page = virt_to_page(vcpu->vm->coalesced.ring);
 	else if (dirty_ring_has_page(vcpu->vm, vmf->pgoff))
 		vmf->page = dirty_ring_page(vcpu, vmf->pgoff);
 	else

@@ -36,9 +36,12 @@ static struct vm *vm_create(void)
 	vm->apic_bus_ns = DROSTE_APIC_BUS_NS;
 	vm->tsc_offset0 = -(s64)rdtsc();
 	vm->clock_offset = -(s64)ktime_get_boottime_ns();
-	ret = init_srcu_struct(&vm->srcu);
+	ret = coalesced_init(vm);
 	if (ret)
 		goto err_mm;
+	ret = init_srcu_struct(&vm->srcu);
+	if (ret)
+		goto err_coalesced;
 	ret = memslots_init(vm);
 	if (ret)
 		goto err_srcu;
@@ -55,6 +58,8 @@ err_slots:
 	memslots_destroy(vm);
 err_srcu:
 	cleanup_srcu_struct(&vm->srcu);
+err_coalesced:
+	coalesced_destroy(vm);
 err_mm:
 	mmdrop(vm->mm);
 	kfree(vm);
@@ -76,6 +81,7 @@ static void vm_destroy(struct vm *vm)
 		vcpu_destroy(vm->vcpus[i]);
 	srcu_read_unlock(&vm->srcu, idx);
 	memslots_destroy(vm);
+	coalesced_destroy(vm);
 	msr_filter_free(rcu_dereference_protected(vm->msr_filter, true));
 	cleanup_srcu_struct(&vm->srcu);
 	mutex_destroy(&vm->lock);
@@ -275,6 +281,8 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_SET_BOOT_CPU_ID, vm_set_boot_cpu, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_CREATE_IRQCHIP, vm_create_irqchip, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_ENABLE_CAP, vm_enable_cap, IO_LOCK),
+	IO_ROW(KVM_REGISTER_COALESCED_MMIO, vm_register_coalesced, IO_LOCK),
+	IO_ROW(KVM_UNREGISTER_COALESCED_MMIO, vm_unregister_coalesced, IO_LOCK),
 	IO_ROW(KVM_GET_STATS_FD, vm_get_stats_fd, IO_RAW),
 	IO_ROW(KVM_X86_SET_MSR_FILTER, vm_set_msr_filter, IO_LOCK),
 	IO_ROW(KVM_GET_TSC_KHZ, vm_get_tsc_khz, IO_RAW),

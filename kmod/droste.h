@@ -19,6 +19,7 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
+#include "coalesced.h"
 #include "compat.h"
 #include "kvmclock.h"
 #include "memslot.h"
@@ -115,6 +116,7 @@ struct vm {
 	int nr_vcpus;			/* how many of them there are; release after the slot is set */
 
 	struct irqchip irqchip;		/* see irqchip/irqchip.h */
+	struct coalesced coalesced;	/* see coalesced.h */
 
 	gpa_t tss_addr;			/* KVM_SET_TSS_ADDR; kept, not needed (unrestricted guest) */
 	gpa_t identity_map_addr;	/* likewise */

@@ -61,7 +61,10 @@ int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len)
 		f = &es->writes[es->nr_writes];
 		*f = (struct mmio_frag) { .gpa = gpa, .len = n };
 		memcpy(f->data, data, n);
-		if (!irqchip_mmio(es->vcpu, gpa, n, f->data, true))
+		if (irqchip_mmio(es->vcpu, gpa, n, f->data, true))
+			continue;
+		/* What follows a write that user space is told at once must not come before it. */
+		if (es->nr_writes || !coalesced_write(es->vcpu->vm, false, gpa, n, f->data))
 			es->nr_writes++;
 	}
 	return EMUL_DONE;

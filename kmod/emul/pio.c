@@ -2,6 +2,12 @@
 /* Port I/O: IN and OUT without decode, and the port side of INS and OUTS. */
 #include "emul/state.h"
 
+/* OUT that user space need not be told at once. */
+static bool out_in_kernel(struct vcpu *vcpu, u16 port, u32 size, u32 *data)
+{
+	return irqchip_pio(vcpu, port, size, data, true) || coalesced_write(vcpu->vm, true, port, size, data);
+}
+
 /* Ports are a page of their own behind struct kvm_run. */
 static int exit_io(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
 {
@@ -61,7 +67,7 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 {
 	u32 data = in ? 0 : vcpu_gpr(vcpu, RAX);
 
-	if (irqchip_pio(vcpu, port, size, &data, !in)) {
+	if (in ? irqchip_pio(vcpu, port, size, &data, false) : out_in_kernel(vcpu, port, size, &data)) {
 		if (in)
 			set_accumulator(vcpu, size, data);
 		vcpu_skip_instruction(vcpu);
@@ -118,7 +124,7 @@ int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void 
 	for (i = 0; i < count; i++, data += size) {
 		val = 0;
 		memcpy(&val, data, size);
-		if (!irqchip_pio(vcpu, port, size, &val, true))
+		if (!out_in_kernel(vcpu, port, size, &val))
 			break;
 	}
 	if (i == count)
