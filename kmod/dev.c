@@ -140,6 +140,9 @@ static const struct cap_row caps[] = {
 #ifdef KVM_CAP_X86_APIC_BUS_CYCLES_NS	/* since 6.11 */
 	{ KVM_CAP_X86_APIC_BUS_CYCLES_NS, DROSTE_APIC_BUS_NS },
 #endif
+#ifdef KVM_CAP_PRE_FAULT_MEMORY
+	{ KVM_CAP_PRE_FAULT_MEMORY, 1 },
+#endif
 #ifdef KVM_CAP_USER_MEMORY2
 	{ KVM_CAP_USER_MEMORY2, 1 },
 #endif

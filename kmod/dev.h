@@ -64,6 +64,9 @@ void vcpu_destroy(struct vcpu *vcpu);	/* vm->srcu held for reading */
 long vm_register_coalesced(void *self, void *arg, unsigned long uarg);
 long vm_unregister_coalesced(void *self, void *arg, unsigned long uarg);
 
+/* --- prefault.c --- */
+long vcpu_pre_fault_memory(void *self, void *arg, unsigned long uarg);
+
 /* --- stats.c --- */
 long vm_get_stats_fd(void *self, void *arg, unsigned long uarg);
 long vcpu_get_stats_fd(void *self, void *arg, unsigned long uarg);

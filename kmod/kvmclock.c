@@ -102,7 +102,7 @@ static bool offered(const struct vcpu *vcpu, const struct msr_row *row)
 MSR_GET(get_wall_clock)
 {
 	if (!host && !offered(vcpu, row))
-		return -EINVAL;
+		return -ENOENT;
 	*data = READ_ONCE(vcpu->vm->wall_clock);
 	return 0;
 }
@@ -110,7 +110,7 @@ MSR_GET(get_wall_clock)
 MSR_SET(set_wall_clock)
 {
 	if (!host && !offered(vcpu, row))
-		return -EINVAL;
+		return -ENOENT;
 	WRITE_ONCE(vcpu->vm->wall_clock, data);
 	if (data)
 		write_wall_clock(vcpu->vm, data);
@@ -120,7 +120,7 @@ MSR_SET(set_wall_clock)
 MSR_GET(get_system_time)
 {
 	if (!host && !offered(vcpu, row))
-		return -EINVAL;
+		return -ENOENT;
 	*data = vcpu->clock.system_time;
 	return 0;
 }
@@ -128,7 +128,7 @@ MSR_GET(get_system_time)
 MSR_SET(set_system_time)
 {
 	if (!host && !offered(vcpu, row))
-		return -EINVAL;
+		return -ENOENT;
 	vcpu->clock.system_time = data;
 	vcpu_request(vcpu, REQ_CLOCK);
 	return 0;
