@@ -105,7 +105,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_PIT_STATE2, 1 },
 	{ KVM_CAP_IOEVENTFD, 1 },
 	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
-	{ KVM_CAP_ADJUST_CLOCK, 1 },
+	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
 	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
 	{ KVM_CAP_VCPU_EVENTS, 1 },
 	{ KVM_CAP_INTR_SHADOW, 1 },
@@ -113,6 +113,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_X86_ROBUST_SINGLESTEP, 1 },
 	{ KVM_CAP_XSAVE, 1 },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
 	{ KVM_CAP_MAX_VCPUS, DROSTE_MAX_VCPUS },
 	{ KVM_CAP_MAX_VCPU_ID, DROSTE_MAX_VCPU_ID },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
@@ -157,6 +158,8 @@ long dev_check_extension(unsigned long cap)
 		return min_t(int, num_online_cpus(), DROSTE_MAX_VCPUS);
 	if (cap == KVM_CAP_XCRS)
 		return fpu_supported_xcr0() != 0;
+	if (cap == KVM_CAP_TSC_CONTROL || cap == KVM_CAP_VM_TSC_CONTROL)
+		return vmx_features.tsc_scaling;
 	for (i = 0; i < ARRAY_SIZE(caps); i++)
 		if (caps[i].cap == cap)
 			return caps[i].value;

@@ -8,7 +8,6 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <asm/tsc.h>
 #include "droste.h"
 #include "dev.h"
 #include "emul/emul.h"
@@ -48,7 +47,7 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	vcpu->index = vm->nr_vcpus;
 	vcpu->cpu = -1;
 	vcpu->user_irq = -1;
-	vcpu->tsc_offset = vm->tsc_offset0;
+	tsc_init_vcpu(vcpu);
 	mutex_init(&vcpu->mutex);
 	init_swait_queue_head(&vcpu->wq);
 	cpuid_update_caps(vcpu);
@@ -187,17 +186,6 @@ static long vcpu_set_signal_mask(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
-/* The guest's TSC runs at the host's rate: there is no scaling. */
-static long vcpu_get_tsc_khz(void *self, void *arg, unsigned long uarg)
-{
-	return tsc_khz;
-}
-
-static long vcpu_set_tsc_khz(void *self, void *arg, unsigned long uarg)
-{
-	return !uarg || uarg == tsc_khz ? 0 : -EINVAL;
-}
-
 static_assert(DROSTE_NR_EXIT_REASONS == NR_EXIT_REASONS);
 
 static long vcpu_get_exit_stats(void *self, void *arg, unsigned long uarg)
@@ -246,7 +234,10 @@ static const struct ioctl_row vcpu_rows[] = {
 	IO_ROW(KVM_X86_SETUP_MCE, vcpu_setup_mce, 0),
 	IO_ROW(KVM_X86_SET_MCE, vcpu_set_mce, IO_LOAD),
 	IO_ROW(KVM_GET_TSC_KHZ, vcpu_get_tsc_khz, IO_RAW),
-	IO_ROW(KVM_SET_TSC_KHZ, vcpu_set_tsc_khz, IO_RAW),
+	IO_ROW(KVM_SET_TSC_KHZ, vcpu_set_tsc_khz, IO_RAW | IO_LOAD),
+	IO_ROW(KVM_HAS_DEVICE_ATTR, vcpu_has_attr, 0),
+	IO_ROW(KVM_GET_DEVICE_ATTR, vcpu_get_attr, 0),
+	IO_ROW(KVM_SET_DEVICE_ATTR, vcpu_set_attr, IO_LOAD),
 #ifdef KVM_PRE_FAULT_MEMORY
 	IO_ROW(KVM_PRE_FAULT_MEMORY, vcpu_pre_fault_memory, IO_RAW | IO_LOAD | IO_SRCU),
 #endif

@@ -7,8 +7,6 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <asm/msr.h>
-#include <asm/tsc.h>
 #include "droste.h"
 #include "dev.h"
 #include "msr.h"
@@ -34,7 +32,7 @@ static struct vm *vm_create(void)
 	mmgrab(vm->mm);
 	vm->identity_map_addr = DEFAULT_IDENTITY_MAP;
 	vm->apic_bus_ns = DROSTE_APIC_BUS_NS;
-	vm->tsc_offset0 = -(s64)rdtsc();
+	tsc_init_vm(vm);
 	vm->clock_offset = -(s64)ktime_get_boottime_ns();
 	ret = coalesced_init(vm);
 	if (ret)
@@ -235,35 +233,6 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 	}
 }
 
-/* The VM's clock counts from its creation; kvmclock shows it to guests. */
-static long vm_get_clock(void *self, void *arg, unsigned long uarg)
-{
-	struct vm *vm = self;
-	struct kvm_clock_data *clock = arg;
-
-	memset(clock, 0, sizeof(*clock));
-	clock->clock = kvmclock_now(vm);
-	return 0;
-}
-
-static long vm_set_clock(void *self, void *arg, unsigned long uarg)
-{
-	struct vm *vm = self;
-	const struct kvm_clock_data *clock = arg;
-
-	if (clock->flags)
-		return -EINVAL;
-	WRITE_ONCE(vm->clock_offset, clock->clock - ktime_get_boottime_ns());
-	vm_request_all(vm, REQ_CLOCK);
-	return 0;
-}
-
-/* All vCPUs run at the host's rate: there is no scaling. */
-static long vm_get_tsc_khz(void *self, void *arg, unsigned long uarg)
-{
-	return tsc_khz;
-}
-
 /* Rows that are not here are irqchip/'s, see irqchip_vm_ioctl(). */
 static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_CHECK_EXTENSION, vm_check_extension, IO_RAW),
@@ -286,6 +255,7 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_GET_STATS_FD, vm_get_stats_fd, IO_RAW),
 	IO_ROW(KVM_X86_SET_MSR_FILTER, vm_set_msr_filter, IO_LOCK),
 	IO_ROW(KVM_GET_TSC_KHZ, vm_get_tsc_khz, IO_RAW),
+	IO_ROW(KVM_SET_TSC_KHZ, vm_set_tsc_khz, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_GET_CLOCK, vm_get_clock, IO_LOCK),
 	IO_ROW(KVM_SET_CLOCK, vm_set_clock, IO_LOCK),
 };

@@ -25,6 +25,7 @@
 #include "memslot.h"
 #include "dirtyring.h"
 #include "stats.h"
+#include "tsc.h"
 #include "vmx/vmx.h"
 #include "ept/ept.h"
 #include "irqchip/irqchip.h"
@@ -123,7 +124,7 @@ struct vm {
 	bool dead;			/* set once, never cleared: see vm_kill() */
 	bool mn_registered;		/* mn must be unregistered */
 	u64 bsp_id;			/* KVM_SET_BOOT_CPU_ID; vCPU id, default 0 */
-	s64 tsc_offset0;		/* TSC offset that new vCPUs start with, so that they agree */
+	struct vm_tsc tsc;
 	s64 clock_offset;		/* KVM_SET_CLOCK: the VM's clock minus the host's, ns; under lock, read without */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK, of all vCPUs; whoever wrote it last */
 	struct msr_filter __rcu *msr_filter;	/* KVM_X86_SET_MSR_FILTER, or NULL; written under lock, read under srcu */
@@ -207,7 +208,7 @@ struct vcpu {
 	u64 dr7;			/* what the guest reads */
 	u64 pat;
 	u64 misc_enable;		/* IA32_MISC_ENABLE */
-	u64 tsc_offset;			/* L1's TSC minus the host's */
+	struct vcpu_tsc tsc;
 	u64 tsc_adjust;			/* IA32_TSC_ADJUST */
 	u64 feature_control;		/* IA32_FEATURE_CONTROL */
 	u64 uret_msr[NR_URET_MSRS];	/* guest's syscall MSRs and KERNEL_GS_BASE: see vmx/hoststate.c */

@@ -5,7 +5,6 @@
 #include <linux/math64.h>
 #include <asm/msr.h>
 #include <asm/pvclock-abi.h>
-#include <asm/tsc.h>
 #include "droste.h"
 #include "dev.h"
 #include "kvmclock.h"
@@ -74,10 +73,10 @@ void kvmclock_update(struct vcpu *vcpu)
 	if (!(vcpu->clock.system_time & TIME_ENABLED))
 		return;
 	local_irq_save(flags);
-	info.tsc_timestamp = rdtsc() + vcpu->tsc_offset;
+	info.tsc_timestamp = tsc_of_l1(vcpu);
 	info.system_time = kvmclock_now(vcpu->vm);
 	local_irq_restore(flags);
-	kvmclock_scale(tsc_khz, &info.tsc_to_system_mul, &info.tsc_shift);
+	kvmclock_scale(tsc_rate(vcpu), &info.tsc_to_system_mul, &info.tsc_shift);
 	info.flags = vcpu->clock.stopped ? PVCLOCK_GUEST_STOPPED : 0;
 	if (write_versioned(vcpu->vm, vcpu->clock.system_time & ~TIME_ENABLED, &info.version, &info, sizeof(info)))
 		vcpu->clock.stopped = false;
@@ -131,6 +130,41 @@ MSR_SET(set_system_time)
 		return -ENOENT;
 	vcpu->clock.system_time = data;
 	vcpu_request(vcpu, REQ_CLOCK);
+	return 0;
+}
+
+/* KVM_GET_CLOCK. It counts from the VM's creation, or from what was set. */
+long vm_get_clock(void *self, void *arg, unsigned long uarg)
+{
+	struct vm *vm = self;
+	struct kvm_clock_data *clock = arg;
+	unsigned long flags;
+
+	memset(clock, 0, sizeof(*clock));
+	/* The three of one moment. */
+	local_irq_save(flags);
+	clock->clock = kvmclock_now(vm);
+	clock->realtime = ktime_get_real_ns();
+	clock->host_tsc = rdtsc();
+	local_irq_restore(flags);
+	clock->flags = KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
+	return 0;
+}
+
+/* KVM_SET_CLOCK. With the time of day at which the clock was read, it goes on from there; never back. */
+long vm_set_clock(void *self, void *arg, unsigned long uarg)
+{
+	struct vm *vm = self;
+	const struct kvm_clock_data *user = arg;
+	u64 real = ktime_get_real_ns(), clock = user->clock;
+
+	/* What KVM_GET_CLOCK gives may be given back. */
+	if (user->flags & ~(u32)(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC))
+		return -EINVAL;
+	if ((user->flags & KVM_CLOCK_REALTIME) && real > user->realtime)
+		clock += real - user->realtime;
+	WRITE_ONCE(vm->clock_offset, clock - ktime_get_boottime_ns());
+	vm_request_all(vm, REQ_CLOCK);
 	return 0;
 }
 

@@ -18,6 +18,8 @@ struct kvmclock {
 #define KVMCLOCK_FEATURES	(BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2))
 
 u64 kvmclock_now(struct vm *vm);	/* the VM's clock, ns */
+long vm_get_clock(void *self, void *arg, unsigned long uarg);
+long vm_set_clock(void *self, void *arg, unsigned long uarg);
 void kvmclock_update(struct vcpu *vcpu);
 long vcpu_kvmclock_ctrl(void *self, void *arg, unsigned long uarg);
 

@@ -139,6 +139,13 @@ static void host_clock(void)
 	EQ(vcpu_get_msr(vcpu, 0x10, &val), 0, "TSC");
 	EQ(vcpu_set_msr(vcpu, 0x10, val + (1ull << 40)), 0, "TSC");
 	EQ(check_clock(&vm, vcpu), 0, "flags");
+	if (ioctl(vm.dev, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) > 0) {
+		val = DO(vcpu->fd, KVM_GET_TSC_KHZ, 0);
+		DO(vcpu->fd, KVM_SET_TSC_KHZ, val * 3);
+		check_clock(&vm, vcpu);
+		DO(vcpu->fd, KVM_SET_TSC_KHZ, val / 3);
+		check_clock(&vm, vcpu);
+	}
 	vm_destroy(&vm);
 }
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The local APIC's timer: one-shot, periodic and TSC-deadline, all on one hrtimer. SDM 3A 11.5.4. */
-#include <asm/tsc.h>
-
 #include "droste.h"
 #include "irqchip/impl.h"
 
@@ -44,20 +42,15 @@ static u64 vlapic_tick(const struct vlapic *a)
 	return lapic_divisor(vlapic_reg(a, LAPIC_TDCR)) * a->vcpu->vm->apic_bus_ns;
 }
 
-static u64 vlapic_guest_tsc(const struct vlapic *a)
-{
-	return rdtsc() + a->vcpu->tsc_offset;
-}
-
 /* Set the hrtimer for what the registers say. In TSC-deadline mode the time follows from the TSC. */
 static void vlapic_timer_arm(struct vlapic *a)
 {
 	if (a->tsc_deadline) {
-		u64 tsc = vlapic_guest_tsc(a);
+		u64 tsc = tsc_of_l1(a->vcpu);
 
 		a->target = ktime_get_ns();
 		if (a->tsc_deadline > tsc)
-			a->target += lapic_tsc_to_ns(a->tsc_deadline - tsc, tsc_khz ?: 1000000);
+			a->target += lapic_tsc_to_ns(a->tsc_deadline - tsc, tsc_rate(a->vcpu));
 	}
 	a->armed = true;
 	hrtimer_start(&a->timer, ns_to_ktime(a->target), HRTIMER_MODE_ABS_PINNED_HARD);
@@ -144,7 +137,7 @@ void vlapic_timer_write_tdcr(struct vlapic *a, u32 val)
 static bool vlapic_timer_due(const struct vlapic *a)
 {
 	if (a->tsc_deadline)
-		return vlapic_guest_tsc(a) >= a->tsc_deadline;
+		return tsc_of_l1(a->vcpu) >= a->tsc_deadline;
 	return ktime_get_ns() >= a->target;
 }
 

@@ -18,7 +18,7 @@ struct vmcs02_held {
 	bool valid;			/* false: unknown, write everything */
 	u64 rsp, rflags;
 	u64 dr7, debugctl, pat, efer;
-	u64 tsc_offset, eptp;
+	u64 tsc_offset, tsc_ratio, eptp;
 	u32 interruptibility;
 };
 
@@ -69,8 +69,8 @@ struct nested {
 
 	/* --- L1's preemption timer --- */
 	struct hrtimer preemption_timer;	/* runs out no later than the deadline below, and kicks */
-	u64 tsc_deadline_preemption;	/* host TSC at which L1's timer runs out; ~0: it does not run */
-	u64 timer_armed;		/* host TSC at which the hrtimer runs out; 0: not armed. Cleared by the hrtimer */
+	u64 tsc_deadline_preemption;	/* tsc_now_scaled() at which L1's timer runs out; ~0: it does not run */
+	u64 timer_armed;		/* likewise, at which the hrtimer runs out; 0: not armed. Cleared by the hrtimer */
 };
 
 /* --- the vCPU's life --- */
@@ -120,6 +120,7 @@ bool nested_wants_nmi(struct vcpu *vcpu);
  * changed of VMCS02. Process context, irqs on, srcu held. 0 or -errno.
  */
 int nested_before_entry(struct vcpu *vcpu);
+void nested_write_tsc(struct vcpu *vcpu);	/* L1's TSC changed, or L2 is entered: VMCS02's; VMCS02 current */
 void nested_unpin(struct vcpu *vcpu);		/* REQ_UNPIN: let go of L1's pages; any level */
 /* L0 carried out an instruction of L2: L1's monitor trap flag wants to know (SDM 3C 26.5.2). */
 static inline void nested_insn_done(struct nested *n)

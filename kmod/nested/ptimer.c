@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L1's VMX-preemption timer: a TSC deadline, and an hrtimer that kicks L2 out when it comes. SDM 3C 26.5.1. */
+/* L1's VMX-preemption timer: a deadline of a TSC at L1's rate, and an hrtimer that kicks L2 out when it comes. SDM 3C 26.5.1. */
 #include <linux/math64.h>
-#include <asm/msr.h>
-#include <asm/tsc.h>
 #include "compat.h"
 #include "nested/vmcs02.h"
 
@@ -36,15 +34,16 @@ void ptimer_init(struct vcpu *vcpu)
  * replaces an earlier one, as happens at each entry of an L1 that counts down
  * to one moment.
  */
-static void arm(struct nested *n, u64 now)
+static void arm(struct vcpu *vcpu, u64 now)
 {
-	const u64 an_hour = 3600ULL * 1000 * tsc_khz;
+	struct nested *n = &vcpu->nested;
+	const u64 khz = tsc_rate(vcpu), an_hour = 3600ULL * 1000 * khz;
 	u64 delta = min(n->tsc_deadline_preemption - now, an_hour);
 
 	if (n->timer_armed && n->timer_armed <= n->tsc_deadline_preemption)
 		return;
 	WRITE_ONCE(n->timer_armed, now + delta);
-	hrtimer_start(&n->preemption_timer, ns_to_ktime(mul_u64_u64_div_u64(delta, 1000000, tsc_khz)),
+	hrtimer_start(&n->preemption_timer, ns_to_ktime(mul_u64_u64_div_u64(delta, 1000000, khz)),
 		      HRTIMER_MODE_REL_PINNED_HARD);
 }
 
@@ -55,11 +54,11 @@ void ptimer_start(struct vcpu *vcpu)
 
 	if (!(n->vmcs12->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER))
 		return;
-	now = rdtsc();
+	now = tsc_now_scaled(vcpu);
 	n->tsc_deadline_preemption = now + ((u64)n->vmcs12->vmx_preemption_timer_value << rate(n));
 	/* 0 expires before the first instruction: check_events() sees it without help. */
 	if (n->vmcs12->vmx_preemption_timer_value)
-		arm(n, now);
+		arm(vcpu, now);
 }
 
 void ptimer_stop(struct vcpu *vcpu, bool save)
@@ -72,7 +71,7 @@ void ptimer_stop(struct vcpu *vcpu, bool save)
 	n->tsc_deadline_preemption = NOT_RUNNING;
 	if (!save)
 		return;
-	now = rdtsc();
+	now = tsc_now_scaled(vcpu);
 	n->vmcs12->vmx_preemption_timer_value = now < deadline ? (deadline - now) >> rate(n) : 0;
 }
 
@@ -83,10 +82,10 @@ bool ptimer_expired(struct vcpu *vcpu)
 
 	if (n->tsc_deadline_preemption == NOT_RUNNING)
 		return false;
-	now = rdtsc();
+	now = tsc_now_scaled(vcpu);
 	if (now >= n->tsc_deadline_preemption)
 		return true;
 	if (!READ_ONCE(n->timer_armed))
-		arm(n, now);
+		arm(vcpu, now);
 	return false;
 }

@@ -234,18 +234,28 @@ static void write_hot(struct vcpu *vcpu)
 	}
 }
 
-static void write_tsc_offset(struct vcpu *vcpu)
+/* L2 reads L1's TSC times L1's ratio plus L1's offset (SDM 3C 25.6.5, 26.3), so that both are made of both. */
+void nested_write_tsc(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
-	u64 offset = vcpu->tsc_offset;
+	const struct vmcs12 *v = n->vmcs12;
+	u64 offset = vcpu->tsc.offset, ratio = vcpu->tsc.ratio;
 
-	/* L2 reads L1's TSC plus L1's offset (SDM 3C 26.3). */
-	if (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING)
-		offset += n->vmcs12->tsc_offset;
+	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING) {
+		if (merge_proc2_of(v) & SECONDARY_EXEC_TSC_SCALING) {
+			offset = mul_s64_u64_shr(offset, v->tsc_multiplier, TSC_RATIO_BITS);
+			/* 0 would be no valid multiplier, however small L1 wants it. */
+			ratio = tsc_scale(ratio, v->tsc_multiplier) ?: 1;
+		}
+		offset += v->tsc_offset;
+	}
 	if (!n->held.valid || offset != n->held.tsc_offset) {
 		vmcs_write(TSC_OFFSET, offset);
 		n->held.tsc_offset = offset;
 	}
+	if (vmx_features.tsc_scaling && (!n->held.valid || ratio != n->held.tsc_ratio))
+		vmcs_write(TSC_MULTIPLIER, ratio);
+	n->held.tsc_ratio = ratio;
 }
 
 static bool pae_paging(const struct vmcs12 *v, u64 efer)
@@ -297,7 +307,7 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 	if (unlikely(pae_paging(v, efer)) && write_pdptrs(vcpu))
 		return ENTRY_FAIL_PDPTE;
 	write_hot(vcpu);
-	write_tsc_offset(vcpu);
+	nested_write_tsc(vcpu);
 	if (unlikely(!n->held.valid))
 		n->ibpb = l1_wants_ibpb(vcpu);
 	n->held.valid = true;
@@ -467,7 +477,7 @@ int nested_before_entry(struct vcpu *vcpu)
 		write_controls(vcpu, vcpu->efer & EFER_LMA);
 	if (n->bitmap_due && (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS))
 		bitmaps_merge(vcpu);
-	write_tsc_offset(vcpu);
+	nested_write_tsc(vcpu);
 	return 0;
 }
 

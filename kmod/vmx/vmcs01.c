@@ -31,6 +31,7 @@ static void choose_controls(struct vmx_controls *c)
 	c->proc2 = control(host_caps.proc2, SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
 			   SECONDARY_EXEC_WBINVD_EXITING |
 			   (vmx_features.vpid ? SECONDARY_EXEC_ENABLE_VPID : 0) |
+			   (vmx_features.tsc_scaling ? SECONDARY_EXEC_TSC_SCALING : 0) |
 			   (vmx_features.ple ? SECONDARY_EXEC_PAUSE_LOOP_EXITING : 0));
 	c->exit = control(host_caps.true_exit, VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_PAT |
 			  VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_EFER | VM_EXIT_SAVE_IA32_EFER |
@@ -161,7 +162,9 @@ static void write_constants(struct vcpu *vcpu)
 	vmcs_write(MSR_BITMAP, __pa(vcpu->msr_bitmap01));
 	vmcs_write(EPT_POINTER, vcpu->vm->ept01.eptp);
 	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
-	vmcs_write(TSC_OFFSET, vcpu->tsc_offset);
+	vmcs_write(TSC_OFFSET, vcpu->tsc.offset);
+	if (vmx_features.tsc_scaling)
+		vmcs_write(TSC_MULTIPLIER, vcpu->tsc.ratio);
 	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
 	if (vmx_features.vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, vcpu->vpid01);
