@@ -135,6 +135,8 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },
 	{ KVM_CAP_X86_MSR_FILTER, 1 },
 	{ KVM_CAP_BINARY_STATS_FD, 1 },
+	{ KVM_CAP_HALT_POLL, 1 },
+	{ KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },
 	{ KVM_CAP_X2APIC_API, X2APIC_API_FLAGS },

@@ -367,7 +367,7 @@ int vcpu_create_fd(struct vm *vm, u32 id)
 	char name[24];
 	int fd, ret, idx;
 
-	if (id >= DROSTE_MAX_VCPU_ID || vm->nr_vcpus >= DROSTE_MAX_VCPUS)
+	if (id >= (vm->max_vcpu_id ?: DROSTE_MAX_VCPU_ID) || vm->nr_vcpus >= DROSTE_MAX_VCPUS)
 		return -EINVAL;
 	if (id_taken(vm, id))
 		return -EEXIST;

@@ -12,6 +12,9 @@
 #include "msr.h"
 
 #define DEFAULT_IDENTITY_MAP	0xfffbc000ULL
+/* What KVM_CAP_X86_DISABLE_EXITS takes; what of it has no effect, KVM_CHECK_EXTENSION does not name. */
+#define DISABLE_EXITS_KNOWN	(KVM_X86_DISABLE_EXITS_MWAIT | KVM_X86_DISABLE_EXITS_HLT | \
+				 KVM_X86_DISABLE_EXITS_PAUSE | KVM_X86_DISABLE_EXITS_CSTATE)
 /* What KVM_CAP_X86_USER_SPACE_MSR takes. */
 #define USER_MSR_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
 				 KVM_MSR_EXIT_REASON_FILTER)
@@ -33,6 +36,7 @@ static struct vm *vm_create(void)
 	vm->identity_map_addr = DEFAULT_IDENTITY_MAP;
 	vm->apic_bus_ns = DROSTE_APIC_BUS_NS;
 	tsc_init_vm(vm);
+	vm->halt_poll_ns = -1;
 	vm->clock_offset = -(s64)ktime_get_boottime_ns();
 	ret = coalesced_init(vm);
 	if (ret)
@@ -148,7 +152,7 @@ static long vm_set_boot_cpu(void *self, void *arg, unsigned long uarg)
 {
 	struct vm *vm = self;
 
-	if (uarg >= DROSTE_MAX_VCPU_ID)
+	if (uarg >= (vm->max_vcpu_id ?: DROSTE_MAX_VCPU_ID))
 		return -EINVAL;
 	if (vm->nr_vcpus)
 		return -EBUSY;
@@ -191,6 +195,17 @@ static long vm_set_apic_bus(struct vm *vm, u64 ns)
 }
 #endif
 
+/* Once, and not below what KVM_SET_BOOT_CPU_ID chose. */
+static long limit_vcpu_ids(struct vm *vm, u64 limit)
+{
+	if (limit > DROSTE_MAX_VCPU_ID || vm->bsp_id > limit)
+		return -EINVAL;
+	if (vm->max_vcpu_id && vm->max_vcpu_id != limit)
+		return -EINVAL;
+	vm->max_vcpu_id = limit;
+	return 0;
+}
+
 static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_enable_cap *cap = arg;
@@ -217,6 +232,19 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
 		return vm_set_apic_bus(vm, cap->args[0]);
 #endif
+	case KVM_CAP_HALT_POLL:
+		if (cap->args[0] > U32_MAX)
+			return -EINVAL;
+		WRITE_ONCE(vm->halt_poll_ns, cap->args[0]);
+		return 0;
+	case KVM_CAP_X86_DISABLE_EXITS:
+		if (cap->args[0] & ~(u64)DISABLE_EXITS_KNOWN)
+			return -EINVAL;
+		if (cap->args[0] & KVM_X86_DISABLE_EXITS_PAUSE)
+			vm->pause_in_guest = true;
+		return 0;
+	case KVM_CAP_MAX_VCPU_ID:
+		return limit_vcpu_ids(vm, cap->args[0]);
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		if (cap->args[0] & ~(u64)USER_MSR_REASONS)
 			return -EINVAL;

@@ -136,6 +136,9 @@ struct vm {
 	u64 apic_bus_ns;		/* of one cycle of the local APICs' timers, before division; set before the first vCPU */
 	unsigned long max_shadow_pages;	/* KVM_SET_NR_MMU_PAGES: of all vCPUs' EPT02, 0: as many as they like; read without lock */
 	struct vm_stats stats;
+	s64 halt_poll_ns;		/* KVM_CAP_HALT_POLL: the longest poll, ns; -1: the module's; under lock, read without */
+	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID: IDs are below; 0: DROSTE_MAX_VCPU_ID; under lock */
+	bool pause_in_guest;		/* KVM_CAP_X86_DISABLE_EXITS: new vCPUs spin without exits; under lock */
 	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD is enabled; under lock, read without */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is enabled; likewise */
 };
@@ -242,6 +245,7 @@ struct vcpu {
 	/* --- blocking --- */
 	struct swait_queue_head wq;		/* HLT and wait-for-SIPI sleep here; vcpu_kick() wakes */
 	struct pid __rcu *pid;			/* the thread that called KVM_RUN last; written under mutex */
+	u64 halt_window;			/* ns to poll for an event before it sleeps: halt.c */
 	bool preempted;				/* that thread would run, but another was given its CPU; read by anyone */
 	struct preempt_notifier pn;		/* sched_in/sched_out between vcpu_load() and vcpu_put() */
 
@@ -265,6 +269,10 @@ void vcpu_module_exit(void);
 void vm_kill(struct vm *vm);		/* the machine cannot go on: all its vCPUs return EIO from now on */
 int vcpu_triple_fault(struct vcpu *vcpu);	/* KVM_EXIT_SHUTDOWN */
 int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 ndata);
+
+/* --- halt.c: vCPU's thread --- */
+u64 halt_poll_window(struct vcpu *vcpu);	/* ns to poll before it sleeps; 0: not at all */
+void halt_poll_learn(struct vcpu *vcpu, u64 ns);	/* an event came after @ns */
 
 static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
 {

@@ -17,6 +17,9 @@ struct vcpu_stats {
 	u64 irq_injections;
 	u64 nmi_injections;
 	u64 nested_run;			/* VM entries of L1 that succeeded */
+	u64 halt_attempted_poll;	/* waits that began with a poll */
+	u64 halt_successful_poll;	/* of them, those that ended with it */
+	u64 halt_poll_success_ns, halt_poll_fail_ns;	/* time polled */
 	u64 halt_wakeup;		/* waits that ended with a sleep */
 	u64 halt_wait_ns;		/* time slept */
 	u64 blocking;			/* 1: it sleeps now */

@@ -2,6 +2,7 @@
 /* The run loop: look at requests, prepare events, enter, read the exit, route it, handle or reflect it, repeat. */
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
 #include <linux/smp.h>
 #include <asm/debugreg.h>
 #include <asm/mmu_context.h>
@@ -314,8 +315,32 @@ static bool runnable(struct vcpu *vcpu)
 	}
 }
 
+/* Look for an event for a while, if nobody else wants the CPU. */
+static bool poll_for_event(struct vcpu *vcpu, u64 start)
+{
+	u64 window = halt_poll_window(vcpu), now = start;
+	bool came = false;
+
+	if (!window)
+		return false;
+	while (!came && now - start < window && single_task_running() && !need_resched() &&
+	       !signal_pending(current) && !READ_ONCE(vcpu->vm->dead)) {
+		cpu_relax();
+		came = runnable(vcpu);
+		now = ktime_get_ns();
+	}
+	vcpu->stats.halt_attempted_poll++;
+	if (came) {
+		vcpu->stats.halt_successful_poll++;
+		vcpu->stats.halt_poll_success_ns += now - start;
+	} else {
+		vcpu->stats.halt_poll_fail_ns += now - start;
+	}
+	return came;
+}
+
 /* Sleep until kicked with something to do, or a signal. Process context, srcu not held. */
-static int wait_for_event(struct vcpu *vcpu)
+static int sleep_for_event(struct vcpu *vcpu)
 {
 	DECLARE_SWAITQUEUE(wait);
 	u64 start = ktime_get_ns();
@@ -338,6 +363,19 @@ static int wait_for_event(struct vcpu *vcpu)
 	vcpu->stats.halt_wait_ns += ktime_get_ns() - start;
 	if (ret == NEXT_ENTER)
 		vcpu->stats.halt_wakeup++;
+	return ret;
+}
+
+static int wait_for_event(struct vcpu *vcpu)
+{
+	bool halted = vcpu->mp_state == KVM_MP_STATE_HALTED;
+	u64 start = ktime_get_ns();
+	int ret = NEXT_ENTER;
+
+	if (!poll_for_event(vcpu, start))
+		ret = sleep_for_event(vcpu);
+	if (halted && ret == NEXT_ENTER)
+		halt_poll_learn(vcpu, ktime_get_ns() - start);
 	return ret;
 }
 

@@ -198,6 +198,8 @@ int vmcs01_create(struct vcpu *vcpu)
 	choose_controls(&vcpu->nested.ctl01);
 	if (!vcpu->vpid01)
 		vcpu->nested.ctl01.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	if (vcpu->vm->pause_in_guest)
+		vcpu->nested.ctl01.proc2 &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
 	vcpu_load(vcpu);
 	write_constants(vcpu);
 	vmx_update_msr_bitmap(vcpu);

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Halt polling, PAUSE without exits, limits of vCPU IDs: what KVM_ENABLE_CAP changes of vCPUs. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/droste.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "guest.h"
+#include "vm.h"
+
+#define PAUSE	40	/* exit reason */
+
+static int enable(struct vm *vm, u32 cap, u64 arg)
+{
+	struct kvm_enable_cap c = { .cap = cap, .args[0] = arg };
+
+	return ioctl(vm->fd, KVM_ENABLE_CAP, &c) ? errno : 0;
+}
+
+/* One statistic of a vCPU, as t_stats.c tests them. */
+static u64 stat(struct vcpu *vcpu, const char *name)
+{
+	struct kvm_stats_header h;
+	struct kvm_stats_desc *d;
+	u64 val, found = ~0ul;
+	u32 i, size;
+	int fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, 0);
+
+	if (fd < 0)
+		ksft_skip("no statistics");
+	MUST(pread(fd, &h, sizeof(h), 0) == sizeof(h), "header");
+	size = sizeof(*d) + h.name_size;
+	d = malloc(size);
+	for (i = 0; i < h.num_desc && found == ~0ul; i++) {
+		MUST(pread(fd, d, size, h.desc_offset + i * size) == size, "descriptor");
+		if (!strcmp(d->name, name))
+			found = h.data_offset + d->offset;
+	}
+	MUST(found != ~0ul, "no statistic %s", name);
+	MUST(pread(fd, &val, 8, found) == 8, "value");
+	free(d);
+	close(fd);
+	return val;
+}
+
+/* --- halt polling --- */
+
+static volatile u64 halts;
+
+static void on_timer(struct trap_regs *r)
+{
+	apic_eoi();
+}
+
+static void guest_halts(void)
+{
+	u64 i;
+
+	apic_enable();
+	g_trap_fn[0x40] = on_timer;
+	apic_write(APIC_LVTT, 0x40);
+	apic_write(APIC_TDCR, 0xb);
+	for (;;) {
+		for (i = 0; i < halts; i++) {
+			apic_write(APIC_TMICT, 500000);
+			sti_hlt_cli();
+		}
+		g_sync(1);
+	}
+}
+
+static void halt(struct vcpu *vcpu, u64 n)
+{
+	GUEST(vcpu->vm, halts) = n;
+	vcpu_run_to_sync(vcpu, 1);
+}
+
+static void host_polls(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 woken, tried, i;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	if (ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_HALT_POLL) <= 0)
+		ksft_skip("no halt polling");
+	vcpu = vcpu_create(&vm, 0, guest_halts);
+	EQ(enable(&vm, KVM_CAP_HALT_POLL, 1ul << 32), EINVAL, "more than 32 bits");
+	EQ(enable(&vm, KVM_CAP_HALT_POLL, 0), 0, "never");
+	halt(vcpu, 10);
+	EQ(stat(vcpu, "halt_attempted_poll"), 0, "polls");
+	EQ(stat(vcpu, "halt_successful_poll"), 0, "of them successful");
+	woken = stat(vcpu, "halt_wakeup");
+	OK(woken > 0 && woken <= 10, "it slept: %llu", (long long)woken);
+	OK(stat(vcpu, "halt_wait_ns"), "for some time");
+	/* The window grows until the events fall into it. */
+	EQ(enable(&vm, KVM_CAP_HALT_POLL, 0xffffffff), 0, "four seconds");
+	for (i = 0; i < 100 && !stat(vcpu, "halt_successful_poll"); i++)
+		halt(vcpu, 10);
+	OK(stat(vcpu, "halt_successful_poll"), "a poll succeeds");
+	OK(stat(vcpu, "halt_attempted_poll") >= stat(vcpu, "halt_successful_poll"), "after some that did not");
+	OK(stat(vcpu, "halt_poll_success_ns"), "which took time");
+	/* And never again. */
+	EQ(enable(&vm, KVM_CAP_HALT_POLL, 0), 0, "never");
+	tried = stat(vcpu, "halt_attempted_poll");
+	woken = stat(vcpu, "halt_wakeup");
+	halt(vcpu, 10);
+	EQ(stat(vcpu, "halt_attempted_poll"), tried, "polls");
+	OK(stat(vcpu, "halt_wakeup") > woken, "it sleeps again");
+	vm_destroy(&vm);
+}
+
+/* --- PAUSE --- */
+
+static void guest_spins(void)
+{
+	for (u64 i = 0; i < 100000; i++)
+		relax();
+}
+
+static u64 pauses(struct vcpu *vcpu)
+{
+	struct droste_exit_stats s;
+
+	if (ioctl(vcpu->fd, DROSTE_GET_EXIT_STATS, &s))
+		ksft_skip("not Droste: exits are not counted by reason");
+	return s.exits[PAUSE];
+}
+
+static void host_pause(void)
+{
+	struct vm vm;
+	struct vcpu *with, *without;
+	int offered;
+	u64 i;
+
+	vm_create(&vm, 0);
+	offered = ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_DISABLE_EXITS);
+	if (!(offered & KVM_X86_DISABLE_EXITS_PAUSE))
+		ksft_skip("PAUSE always exits");
+	for (i = 4; i < 64; i++)
+		EQ(enable(&vm, KVM_CAP_X86_DISABLE_EXITS, BIT(i)), EINVAL, "bit %d", (int)i);
+	with = vcpu_create(&vm, 0, guest_spins);
+	vcpu_run_to_end(with);
+	EQ(enable(&vm, KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE), 0, "PAUSE");
+	vm_destroy(&vm);
+
+	vm_create(&vm, 0);
+	with = vcpu_create(&vm, 0, guest_spins);
+	vcpu_run_to_end(with);
+	if (!pauses(with))
+		ksft_skip("no PAUSE-loop exiting");
+	vm_destroy(&vm);
+	vm_create(&vm, 0);
+	EQ(enable(&vm, KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE), 0, "PAUSE");
+	without = vcpu_create(&vm, 0, guest_spins);
+	vcpu_run_to_end(without);
+	EQ(pauses(without), 0, "exits");
+	vm_destroy(&vm);
+}
+
+/* --- vCPU IDs --- */
+
+#define LIMIT	10
+
+static void host_ids(void)
+{
+	struct vm vm;
+	int most;
+
+	vm_create(&vm, 0);
+	most = ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPU_ID);
+	if (enable(&vm, KVM_CAP_MAX_VCPU_ID, most + 1) == EINVAL && enable(&vm, KVM_CAP_MAX_VCPU_ID, most) == EINVAL)
+		ksft_skip("vCPU IDs cannot be limited");
+	vm_destroy(&vm);
+
+	vm_create(&vm, 0);
+	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, most + 1), EINVAL, "more than there are");
+	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, 1ul << 32), EINVAL, "more than there are");
+	DO(vm.fd, KVM_SET_BOOT_CPU_ID, LIMIT);
+	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT - 1), EINVAL, "below the boot processor's");
+	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT), 0, "limit");
+	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT + 1), EINVAL, "another limit");
+	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT), 0, "the same limit");
+	FAILS(vm.fd, KVM_CREATE_VCPU, LIMIT, EINVAL);
+	FAILS(vm.fd, KVM_CREATE_VCPU, 1ul << 32, EINVAL);
+	close(DO(vm.fd, KVM_CREATE_VCPU, LIMIT - 1));
+	vm_destroy(&vm);
+}
+
+static const struct ksft_test tests[] = {
+	{ "halt polling", .host = host_polls },
+	{ "PAUSE without exits", .host = host_pause },
+	{ "limits of vCPU IDs", .host = host_ids },
+};
+KSFT_MAIN(tests)
