@@ -102,6 +102,7 @@ bool coalesced_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *dat
  * vm_register_coalesced() - KVM_REGISTER_COALESCED_MMIO
  * @self: the VM; its lock held
  * @arg: struct kvm_coalesced_mmio_zone
+ * @uarg: not looked at
  *
  * Return: 0; -EINVAL for a kind that is neither memory nor port, -ENOSPC, -ENOMEM.
  */
@@ -147,6 +148,7 @@ static bool remove_one(struct vm *vm, const struct kvm_coalesced_mmio_zone *want
  * vm_unregister_coalesced() - KVM_UNREGISTER_COALESCED_MMIO
  * @self: the VM; its lock held
  * @arg: struct kvm_coalesced_mmio_zone; all zones that hold it go
+ * @uarg: not looked at
  *
  * Return: 0, also where there was none; -EINVAL as above.
  */

@@ -25,6 +25,7 @@ static int prefault_page(struct vcpu *vcpu, gpa_t gpa)
 /**
  * vcpu_pre_fault_memory() - KVM_PRE_FAULT_MEMORY
  * @self: the vCPU; srcu held, vCPU loaded
+ * @arg: not looked at
  * @uarg: struct kvm_pre_fault_memory, which tells afterwards what is left
  *
  * Return: 0 when at least one page was done; -EINVAL for flags, a range that

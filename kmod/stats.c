@@ -95,10 +95,8 @@ struct file_desc {
 static_assert(offsetof(struct file_desc, offset) == offsetof(struct kvm_stats_desc, offset));
 static_assert(offsetof(struct file_desc, name) == offsetof(struct kvm_stats_desc, name));
 
-/**
- * struct stats_file - an open file of statistics
- *
- * It is read by offset: header, name, descriptors, which never change, then
+/*
+ * An open file of statistics. It is read by offset: header, name, descriptors, which never change, then
  * the values, which each read looks up anew.
  */
 struct stats_file {

@@ -322,9 +322,9 @@ static void host_while_running(void)
 
 extern char c_rdmsr[], c_wrmsr[];
 asm(".pushsection .text\n"
-    "c_rdmsr: rdmsr\nvmcall\n"
-    "c_wrmsr: wrmsr\nvmcall\n"
-    ".popsection\n");
+	"c_rdmsr: rdmsr\nvmcall\n"
+	"c_wrmsr: wrmsr\nvmcall\n"
+	".popsection\n");
 
 static volatile u64 l1_map, l1_load_list;
 

@@ -301,10 +301,10 @@ static void host_deadline(void)
 
 extern char c_rdtsc[], c_rdmsr_tsc[], c_spin[];
 asm(".pushsection .text\n"
-    "c_rdtsc: rdtsc\nvmcall\n"
-    "c_rdmsr_tsc: rdmsr\nvmcall\n"
-    "c_spin: pause\njmp c_spin\n"
-    ".popsection\n");
+	"c_rdtsc: rdtsc\nvmcall\n"
+	"c_rdmsr_tsc: rdmsr\nvmcall\n"
+	"c_spin: pause\njmp c_spin\n"
+	".popsection\n");
 
 static u64 l2_of(u64 l1, bool scaled)
 {
