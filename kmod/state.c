@@ -259,6 +259,7 @@ long vcpu_set_sregs2(void *self, void *arg, unsigned long uarg)
 	if (given) {
 		for (i = 0; i < 4; i++)
 			vmcs_write(pdptr_fields[i], s->pdptrs[i]);
+		vcpu->nested.pdptes_due = false;
 	} else if (pae) {
 		vmx_load_pdptrs(vcpu, s->cr3);
 	}

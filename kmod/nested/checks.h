@@ -31,6 +31,7 @@ struct check_ctx {
 	bool la57;			/* linear addresses have 57 bits */
 	bool l1_lma;			/* L1 is in IA-32e mode */
 	bool rtm;			/* L1 has RTM */
+	bool restored;			/* by user space, which may put what L2's CR3 points to into memory later */
 	int (*read)(void *arg, u64 gpa, void *data, u32 len);	/* L1's memory: 0, or not: none there */
 	void *arg;			/* for @read */
 };
@@ -52,5 +53,7 @@ struct vcpu;
 u32 nested_check_vmfail(struct vcpu *vcpu);
 /* true, or false with @qual for exit reason 33. nested_sync_rare() is called when it must be. */
 bool nested_check_guest(struct vcpu *vcpu, u64 *qual);
+/* All of them for an L2 that user space restores. @v: its VMCS12, at @vmptr; any VMCS current. */
+bool nested_check_restored(struct vcpu *vcpu, const struct vmcs12 *v, u64 vmptr);
 
 #endif

@@ -73,6 +73,16 @@ u32 nested_check_vmfail(struct vcpu *vcpu)
 	return 0;
 }
 
+static void look_for_rtm(struct vcpu *vcpu, struct check_ctx *c)
+{
+	const struct kvm_cpuid_entry2 *leaf7;
+
+	if (likely(!(c->v->guest_pending_dbg_exceptions & PENDING_DBG_RTM)))
+		return;
+	leaf7 = vcpu_find_cpuid(vcpu, 7, 0);
+	c->rtm = leaf7 && (leaf7->ebx & BIT(X86_FEATURE_RTM & 31));
+}
+
 /**
  * nested_check_guest() - the checks that make a VM entry exit again
  * @vcpu: as for nested_check_vmfail(), which was passed
@@ -82,19 +92,47 @@ u32 nested_check_vmfail(struct vcpu *vcpu)
  */
 bool nested_check_guest(struct vcpu *vcpu, u64 *qual)
 {
-	const struct kvm_cpuid_entry2 *leaf7;
 	struct check_ctx c;
 	enum check_id id;
 
 	make_ctx(vcpu, &c);
 	if (vcpu->nested.vmcs02_stale && checks_need_rare(&c))
 		nested_sync_rare(vcpu);
-	if (unlikely(c.v->guest_pending_dbg_exceptions & PENDING_DBG_RTM)) {
-		leaf7 = vcpu_find_cpuid(vcpu, 7, 0);
-		c.rtm = leaf7 && (leaf7->ebx & BIT(X86_FEATURE_RTM & 31));
-	}
+	look_for_rtm(vcpu, &c);
 	id = checks_guest(&c, qual);
 	if (likely(!id))
+		return true;
+	note_failure(vcpu, id);
+	return false;
+}
+
+/**
+ * nested_check_restored() - may a vCPU be put into L2 with this VMCS12?
+ * @vcpu: in any level
+ * @v: all of it current; from user space, any bits
+ * @vmptr: where L1 has it
+ *
+ * L1's own mode is not known while L2 runs; its exit controls say it.
+ */
+bool nested_check_restored(struct vcpu *vcpu, const struct vmcs12 *v, u64 vmptr)
+{
+	struct check_ctx c;
+	enum check_id id;
+	u64 qual;
+
+	make_ctx(vcpu, &c);
+	c.v = v;
+	c.vmptr = vmptr;
+	c.dirty = DIRTY12_ALL;
+	c.l1_lma = v->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE;
+	c.restored = true;
+	look_for_rtm(vcpu, &c);
+	id = checks_controls(&c);
+	if (!id)
+		id = checks_host(&c);
+	if (!id)
+		id = checks_guest(&c, &qual);
+	if (!id)
 		return true;
 	note_failure(vcpu, id);
 	return false;

@@ -110,3 +110,17 @@ int nested_run(struct vcpu *vcpu, bool launch)
 		enter_activity(vcpu);
 	return NEXT_ENTER;
 }
+
+void nested_reenter(struct vcpu *vcpu, bool run_pending)
+{
+	struct nested *n = &vcpu->nested;
+	u64 l1_debugctl;
+
+	/* Out of memory: nested_before_entry() tries again. */
+	(void)vmcs02_eptp(vcpu);
+	l1_debugctl = remember_l1(vcpu);
+	vmcs02_enter(vcpu);
+	/* Memory with the PDPTEs may come later. */
+	n->pdptes_due = vmcs02_write(vcpu, l1_debugctl);
+	n->entry_pending = run_pending;
+}

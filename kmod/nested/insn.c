@@ -67,12 +67,26 @@ static bool fixed_bits_ok(u64 val, u64 fixed0, u64 fixed1)
 	return (val & fixed0) == fixed0 && !(val & ~fixed1);
 }
 
-/* The memory that entering VMX operation needs; kept until the vCPU goes. */
-static int vmxon_alloc(struct nested *n)
+int nested_vmcs12_alloc(struct vcpu *vcpu)
 {
+	struct nested *n = &vcpu->nested;
+
 	if (!n->vmcs12)
 		n->vmcs12 = kzalloc(sizeof(*n->vmcs12), GFP_KERNEL_ACCOUNT);
 	return n->vmcs12 ? 0 : -ENOMEM;
+}
+
+void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa)
+{
+	struct nested *n = &vcpu->nested;
+
+	n->vmptr = VMPTR_NONE;
+	n->vmxon_gpa = vmxon_gpa;
+	n->vmxon = true;
+	/* Nothing cached for an earlier VMX operation may be used in this one. */
+	ept02_invalidate_all(vcpu);
+	if (n->vpid02)
+		vmx_invvpid_single(n->vpid02);
 }
 
 /* VMXON outside VMX operation, whatever makes it raise #GP(0). */
@@ -112,16 +126,10 @@ static int insn_vmxon(struct vcpu *vcpu)
 	/* Where there is no memory a read gives all ones, and that is not our revision. */
 	if (vm_read_guest(vcpu->vm, gpa, &rev, sizeof(rev)) || rev != DROSTE_VMCS12_REVISION)
 		return nested_vmfail_invalid(vcpu);
-	ret = vmxon_alloc(n);
+	ret = nested_vmcs12_alloc(vcpu);
 	if (ret)
 		return ret;
-	n->vmptr = VMPTR_NONE;
-	n->vmxon_gpa = gpa;
-	n->vmxon = true;
-	/* Nothing cached for an earlier VMX operation may be used in this one. */
-	ept02_invalidate_all(vcpu);
-	if (n->vpid02)
-		vmx_invvpid_single(n->vpid02);
+	nested_enter_vmx(vcpu, gpa);
 	return nested_vmsucceed(vcpu);
 }
 

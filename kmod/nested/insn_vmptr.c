@@ -21,6 +21,19 @@ int vmcs12_load(struct vcpu *vcpu, u64 gpa)
 
 	if (vm_read_guest(vcpu->vm, gpa, n->vmcs12, sizeof(*n->vmcs12)))
 		return -EFAULT;
+	vmcs12_adopt(vcpu, gpa);
+	return 0;
+}
+
+/**
+ * vmcs12_adopt() - what nested.vmcs12 holds becomes the current VMCS
+ * @vcpu: in L1, VMCS01 current
+ * @gpa: where L1 has it
+ */
+void vmcs12_adopt(struct vcpu *vcpu, u64 gpa)
+{
+	struct nested *n = &vcpu->nested;
+
 	/* Another vCPU may have changed what was checked a moment ago. */
 	n->vmcs12->revision_id &= VMCS12_SHADOW_BIT;
 	n->vmcs12->revision_id |= DROSTE_VMCS12_REVISION;
@@ -30,7 +43,6 @@ int vmcs12_load(struct vcpu *vcpu, u64 gpa)
 	n->vmcs12_dirty = DIRTY12_ALL;
 	n->vmcs02_stale = false;
 	nested_shadow_update(vcpu);
-	return 0;
 }
 
 /**
@@ -89,8 +101,14 @@ int insn_vmclear(struct vcpu *vcpu)
 	return nested_vmsucceed(vcpu);
 }
 
-/* A revision word as VMPTRLD accepts it: ours, the shadow bit only where L1 was offered VMCS shadowing. */
-static bool revision_ok(struct vcpu *vcpu, u32 rev)
+/**
+ * vmcs12_revision_ok() - a revision word as VMPTRLD accepts it
+ * @vcpu: whose
+ * @rev: the first word of a VMCS region
+ *
+ * Ours, and the shadow bit only where L1 was offered VMCS shadowing.
+ */
+bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev)
 {
 	if ((rev & VMCS12_SHADOW_BIT) && !(vcpu->nested.gates & BIT(GATE_SHADOW_VMCS)))
 		return false;
@@ -109,7 +127,7 @@ int insn_vmptrld(struct vcpu *vcpu)
 		return ret;
 	if (gpa == vcpu->nested.vmptr)
 		return nested_vmsucceed(vcpu);
-	if (vm_read_guest(vcpu->vm, gpa, &rev, sizeof(rev)) || !revision_ok(vcpu, rev))
+	if (vm_read_guest(vcpu->vm, gpa, &rev, sizeof(rev)) || !vmcs12_revision_ok(vcpu, rev))
 		return nested_vmfail(vcpu, VMXERR_VMPTRLD_INCORRECT_VMCS_REVISION_ID);
 	vmcs12_flush(vcpu);
 	/* The region ends in other memory than it begins, or was taken away just now: it has no revision. */

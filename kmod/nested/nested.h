@@ -49,6 +49,7 @@ struct nested {
 	bool bitmap_due;		/* L1's MSR bitmap may have changed, or L0's: merge before L2 runs */
 	bool ibpb;			/* L1 may count on its predictors being its own: barrier at each exit to it */
 	bool entry_pending;		/* VMLAUNCH or VMRESUME succeeded and L2 has not run yet: nothing may exit to L1 before it did (SDM 3C 27.7) */
+	bool pdptes_due;		/* user space restored an L2 whose PDPTEs are in memory: read them before it runs */
 	bool mtf_pending;		/* L0 executed an instruction of L2 while L1's monitor trap flag was on */
 	u16 vpid02;			/* L2's linear-mapping tag in hardware; 0: L2 goes without */
 	u16 last_vpid12;		/* what vpid02 stood for at the last entry; 0: nothing */
@@ -71,6 +72,8 @@ struct nested {
 	struct hrtimer preemption_timer;	/* runs out no later than the deadline below, and kicks */
 	u64 tsc_deadline_preemption;	/* tsc_now_scaled() at which L1's timer runs out; ~0: it does not run */
 	u64 timer_armed;		/* likewise, at which the hrtimer runs out; 0: not armed. Cleared by the hrtimer */
+	bool timer_restored;		/* instead of tsc_deadline_preemption, the next line is when it runs out */
+	u64 restored_deadline;		/* by user space: L1's TSC shifted right by the timer's rate */
 };
 
 /* --- the vCPU's life --- */
@@ -84,12 +87,20 @@ int nested_set_cap_msr(struct vcpu *vcpu, u32 msr, u64 data);	/* user space narr
 /* --- VMX instructions executed by L1: L0's handlers (enum next) --- */
 int nested_handle_vmx_insn(struct vcpu *vcpu);	/* all of exit reasons 18 to 27, 50, 53: dispatch by vcpu->exit.basic */
 
+int nested_vmcs12_alloc(struct vcpu *vcpu);	/* the memory for VMX operation, kept until the vCPU goes: 0 or -ENOMEM */
+void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa);	/* into VMX operation, without a current VMCS; memory is there */
+
 /* --- entry into L2: entry.c --- */
 /*
  * VMLAUNCH or VMRESUME of L1's current VMCS, from the checks on its contents
  * on (SDM 3C 27.2); the writable fields of the shadow were fetched. Enum next or -errno.
  */
 int nested_run(struct vcpu *vcpu, bool launch);
+/*
+ * The same for user space, which restores an L2 that ran already. VMCS12 is current and checked, VMCS01 is, too, and
+ * VMCS02 afterwards. @run_pending: L1's entry was done but for the first instruction of L2 and the event it injects.
+ */
+void nested_reenter(struct vcpu *vcpu, bool run_pending);
 void nested_sync_rare(struct vcpu *vcpu);	/* SYNC_RARE guest state from VMCS02 to vmcs12; any VMCS current, restored */
 
 /* --- L2's exits --- */
@@ -103,6 +114,11 @@ int nested_reflect(struct vcpu *vcpu);		/* vcpu->exit to L1, as it is; enum next
 void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 intr_error);
 /* L2 touched memory that EPT02 does not map (reasons 48, 49): fix, reflect, or emulate; enum next */
 int nested_handle_ept(struct vcpu *vcpu);
+
+/* --- savestate.c: VMX operation as user space saves and restores it --- */
+#define NESTED_STATE_SIZE	(sizeof(struct kvm_nested_state) + sizeof(struct kvm_vmx_nested_state_data))
+long vcpu_get_nested_state(void *self, void *arg, unsigned long uarg);
+long vcpu_set_nested_state(void *self, void *arg, unsigned long uarg);
 
 /* --- events --- */
 /*

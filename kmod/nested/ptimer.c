@@ -52,6 +52,7 @@ void ptimer_start(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 	u64 now;
 
+	n->timer_restored = false;
 	if (!(n->vmcs12->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER))
 		return;
 	now = tsc_now_scaled(vcpu);
@@ -61,11 +62,55 @@ void ptimer_start(struct vcpu *vcpu)
 		arm(vcpu, now);
 }
 
+/*
+ * The deadline that user space restored counts in L1's TSC, which user space
+ * may have set only after it: now that the vCPU runs, it is known.
+ */
+static void settle(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const s64 longest = (u64)U32_MAX << rate(n);
+	u64 now = tsc_now_scaled(vcpu);
+	s64 left = (n->restored_deadline << rate(n)) - (now + vcpu->tsc_offset);
+
+	n->timer_restored = false;
+	n->tsc_deadline_preemption = now + clamp(left, (s64)0, longest);
+}
+
+bool ptimer_deadline(struct vcpu *vcpu, u64 *deadline)
+{
+	struct nested *n = &vcpu->nested;
+	u64 unit = BIT_ULL(rate(n));
+
+	if (n->timer_restored)
+		*deadline = n->restored_deadline;
+	else if (n->tsc_deadline_preemption != NOT_RUNNING)
+		/* Upwards: the timer never runs out early. */
+		*deadline = (n->tsc_deadline_preemption + vcpu->tsc_offset + unit - 1) >> rate(n);
+	else
+		return false;
+	return true;
+}
+
+void ptimer_restore(struct vcpu *vcpu, u64 deadline)
+{
+	struct nested *n = &vcpu->nested;
+
+	if (!(n->vmcs12->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER))
+		return;
+	n->tsc_deadline_preemption = NOT_RUNNING;
+	n->restored_deadline = deadline;
+	n->timer_restored = true;
+}
+
 void ptimer_stop(struct vcpu *vcpu, bool save)
 {
 	struct nested *n = &vcpu->nested;
-	u64 now, deadline = n->tsc_deadline_preemption;
+	u64 now, deadline;
 
+	if (unlikely(n->timer_restored))
+		settle(vcpu);
+	deadline = n->tsc_deadline_preemption;
 	if (deadline == NOT_RUNNING)
 		return;
 	n->tsc_deadline_preemption = NOT_RUNNING;
@@ -80,8 +125,11 @@ bool ptimer_expired(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 	u64 now;
 
-	if (n->tsc_deadline_preemption == NOT_RUNNING)
-		return false;
+	if (n->tsc_deadline_preemption == NOT_RUNNING) {
+		if (likely(!n->timer_restored))
+			return false;
+		settle(vcpu);
+	}
 	now = tsc_now_scaled(vcpu);
 	if (now >= n->tsc_deadline_preemption)
 		return true;

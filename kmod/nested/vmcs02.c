@@ -77,6 +77,7 @@ void vmcs02_leave(struct vcpu *vcpu)
 		indirect_branch_prediction_barrier();
 	preempt_enable();
 	n->ept02.cur = NULL;
+	n->pdptes_due = false;
 }
 
 int vmcs02_eptp(struct vcpu *vcpu)
@@ -304,8 +305,6 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 		write_rare(v);
 		n->vmcs02_stale = false;
 	}
-	if (unlikely(pae_paging(v, efer)) && write_pdptrs(vcpu))
-		return ENTRY_FAIL_PDPTE;
 	write_hot(vcpu);
 	nested_write_tsc(vcpu);
 	if (unlikely(!n->held.valid))
@@ -313,7 +312,7 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 	n->held.valid = true;
 	n->vmcs12_dirty = 0;
 	n->bitmap_due = true;
-	return 0;
+	return unlikely(pae_paging(v, efer)) && write_pdptrs(vcpu) ? ENTRY_FAIL_PDPTE : 0;
 }
 
 /* A control register as VMCS12 keeps it: L1's bits as L1 set them, the others as L2 has them now. */
@@ -328,17 +327,11 @@ static u64 save_cr(u64 owned, u64 mask12, u64 guest12, unsigned long field, unsi
 	return cr;
 }
 
-static void save_conditional(struct vcpu *vcpu, struct vmcs12 *v)
+static __always_inline void read_conditional(struct vcpu *vcpu, struct vmcs12 *v)
 {
-	struct nested *n = &vcpu->nested;
-
-	n->held.dr7 = vcpu->dr7;
-	n->held.pat = vcpu->pat;
-	n->held.efer = vcpu->efer;
 	if (v->vm_exit_controls & VM_EXIT_SAVE_DEBUG_CONTROLS) {
 		v->guest_dr7 = vcpu->dr7;
 		v->guest_ia32_debugctl = vmcs_read(GUEST_IA32_DEBUGCTL);
-		n->held.debugctl = v->guest_ia32_debugctl;
 	}
 	if (v->vm_exit_controls & VM_EXIT_SAVE_IA32_PAT)
 		v->guest_ia32_pat = vcpu->pat;
@@ -359,11 +352,9 @@ static u32 activity(const struct vcpu *vcpu)
 	}
 }
 
-/* SDM 3C 28.3: what an exit saves. */
-void vmcs02_save(struct vcpu *vcpu)
+/* SDM 3C 28.3: what an exit saves, but for the rare state. @v: vmcs12 or a copy of it. */
+static __always_inline void read_state(struct vcpu *vcpu, struct vmcs12 *v)
 {
-	struct nested *n = &vcpu->nested;
-	struct vmcs12 *v = n->vmcs12;
 	u32 ia32e = vcpu->efer & EFER_LMA ? VM_ENTRY_IA32E_MODE : 0;
 
 	v->guest_rip = vcpu_rip(vcpu);
@@ -378,20 +369,40 @@ void vmcs02_save(struct vcpu *vcpu)
 	v->guest_cs_ar_bytes = vmcs_read(GUEST_CS_AR_BYTES);
 	v->guest_ss_ar_bytes = vmcs_read(GUEST_SS_AR_BYTES);
 	v->guest_activity_state = activity(vcpu);
-	save_conditional(vcpu, v);
+	read_conditional(vcpu, v);
 	/* The "IA-32e mode guest" control is guest state, too (SDM 3C 28.2). L0's handlers may have changed it. */
 	v->vm_entry_controls = (v->vm_entry_controls & ~(u32)VM_ENTRY_IA32E_MODE) | ia32e;
-	n->ctl02.entry = (n->ctl02.entry & ~(u32)VM_ENTRY_IA32E_MODE) | ia32e;
-	if (unlikely(pae_paging(v, vcpu->efer)) && n->ept02.cur) {
+	if (unlikely(pae_paging(v, vcpu->efer)) && vcpu->nested.ept02.cur) {
 		v->guest_pdptr0 = vmcs_read(GUEST_PDPTR0);
 		v->guest_pdptr1 = vmcs_read(GUEST_PDPTR1);
 		v->guest_pdptr2 = vmcs_read(GUEST_PDPTR2);
 		v->guest_pdptr3 = vmcs_read(GUEST_PDPTR3);
 	}
+}
+
+void vmcs02_save(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	struct vmcs12 *v = n->vmcs12;
+
+	read_state(vcpu, v);
+	n->ctl02.entry = (n->ctl02.entry & ~(u32)VM_ENTRY_IA32E_MODE) | (v->vm_entry_controls & VM_ENTRY_IA32E_MODE);
+	n->held.dr7 = vcpu->dr7;
+	n->held.pat = vcpu->pat;
+	n->held.efer = vcpu->efer;
+	if (v->vm_exit_controls & VM_EXIT_SAVE_DEBUG_CONTROLS)
+		n->held.debugctl = v->guest_ia32_debugctl;
 	n->held.rsp = v->guest_rsp;
 	n->held.rflags = v->guest_rflags;
 	n->held.interruptibility = v->guest_interruptibility_info;
 	n->vmcs02_stale = true;
+}
+
+void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to)
+{
+	*to = *vcpu->nested.vmcs12;
+	read_state(vcpu, to);
+	read_rare(to);
 }
 
 /**
@@ -458,7 +469,7 @@ static void place_pages(struct vcpu *vcpu)
  * Process context, irqs on, srcu held; nothing here allocates or sleeps when
  * nothing changed.
  *
- * Return: 0, or -ENOMEM.
+ * Return: 0; -ENOMEM; -EFAULT where user space restored an L2 and its PDPTEs are not in memory.
  */
 int nested_before_entry(struct vcpu *vcpu)
 {
@@ -468,6 +479,11 @@ int nested_before_entry(struct vcpu *vcpu)
 	place_pages(vcpu);
 	if (vmcs02_eptp(vcpu))
 		return -ENOMEM;
+	if (unlikely(n->pdptes_due)) {
+		if (vmx_load_pdptrs(vcpu, vmcs_read(GUEST_CR3)))
+			return -EFAULT;
+		n->pdptes_due = false;
+	}
 	eptp = n->ept02.cur ? n->ept02.cur->eptp : vcpu->vm->ept01.eptp;
 	if (eptp != n->held.eptp) {
 		vmcs_write(EPT_POINTER, eptp);

@@ -16,6 +16,7 @@ int vmcs02_eptp(struct vcpu *vcpu);	/* choose EPT02, or EPT01; any VMCS current;
  */
 u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl);
 void vmcs02_save(struct vcpu *vcpu);	/* guest state to vmcs12, all but the rare; VMCS02 current */
+void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to);	/* all guest state to a copy of vmcs12, nothing changes; VMCS02 current */
 void vmcs02_forget(struct vcpu *vcpu);	/* what VMCS02 holds is not known any more */
 
 /* --- bitmaps.c --- */
@@ -28,6 +29,9 @@ void ptimer_init(struct vcpu *vcpu);
 void ptimer_start(struct vcpu *vcpu);	/* L2 is entered */
 void ptimer_stop(struct vcpu *vcpu, bool save);	/* L2 was left; @save: what remains goes to vmcs12 */
 bool ptimer_expired(struct vcpu *vcpu);	/* in L2; arms the hrtimer again where it ran out early */
+/* When it runs out: L1's TSC shifted right by the rate in IA32_VMX_MISC. False: it does not run. */
+bool ptimer_deadline(struct vcpu *vcpu, u64 *deadline);
+void ptimer_restore(struct vcpu *vcpu, u64 deadline);	/* instead of ptimer_start(), with such a deadline */
 
 /* --- msrlist.c --- */
 u32 msrlist_load(struct vcpu *vcpu, u64 gpa, u32 count);	/* 0, or the 1-based index of the first that fails */

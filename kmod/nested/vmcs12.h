@@ -204,6 +204,8 @@ static inline u32 vmcs12_rflags_dirty(u64 old, u64 new)
 /* --- insn_vmptr.c: VMCS12 and L1's memory --- */
 /* Copy the VMCS at @gpa into nested.vmcs12 and make it current; the caller checked its revision. 0 or -EFAULT. */
 int vmcs12_load(struct vcpu *vcpu, u64 gpa);
+void vmcs12_adopt(struct vcpu *vcpu, u64 gpa);	/* its second half, for a copy that came another way */
+bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev);
 /* Write L0's copy back to L1's memory, rare state read back first; there is no current VMCS afterwards. */
 void vmcs12_flush(struct vcpu *vcpu);
 

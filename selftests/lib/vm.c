@@ -55,31 +55,21 @@ static void page_tables(struct vm *vm)
 		pd[i] = i << 21 | 0x87;	/* 2 MiB, present, writable, user */
 }
 
-void vm_create(struct vm *vm, unsigned int flags)
+static void open_fds(struct vm *vm)
 {
-	uintptr_t image = (uintptr_t)__executable_start & ~0xffful;
-
-	memset(vm, 0, sizeof(*vm));
-	vm->flags = flags;
 	vm->dev = device_open();
 	vm->fd = DO(vm->dev, KVM_CREATE_VM, 0);
 	vm->run_size = DO(vm->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
-	if (flags & (KSFT_IRQCHIP | KSFT_PIT | KSFT_SMP2))
+	if (vm->flags & (KSFT_IRQCHIP | KSFT_PIT | KSFT_SMP2))
 		DO(vm->fd, KVM_CREATE_IRQCHIP, 0);
-	if (flags & KSFT_PIT) {
+	if (vm->flags & KSFT_PIT) {
 		struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 
 		DO(vm->fd, KVM_CREATE_PIT2, &pit);
 	}
-	vm->mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	MUST(vm->mem != MAP_FAILED, "mmap: %s", strerror(errno));
-	MUST((uintptr_t)_end <= HEAP, "the program is too large");
-	memcpy(vm->mem + image, (void *)image, (uintptr_t)_end - image);
-	page_tables(vm);
-	vm_slot(vm, 0, 0, 0, MEM_SIZE, vm->mem);
 }
 
-void vm_destroy(struct vm *vm)
+static void close_fds(struct vm *vm)
 {
 	int i;
 
@@ -89,8 +79,36 @@ void vm_destroy(struct vm *vm)
 		munmap(vm->vcpu[i].run, vm->run_size);
 		close(vm->vcpu[i].fd);
 	}
+	memset(vm->vcpu, 0, sizeof(vm->vcpu));
 	close(vm->fd);
 	close(vm->dev);
+}
+
+void vm_create(struct vm *vm, unsigned int flags)
+{
+	uintptr_t image = (uintptr_t)__executable_start & ~0xffful;
+
+	memset(vm, 0, sizeof(*vm));
+	vm->flags = flags;
+	open_fds(vm);
+	vm->mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	MUST(vm->mem != MAP_FAILED, "mmap: %s", strerror(errno));
+	MUST((uintptr_t)_end <= HEAP, "the program is too large");
+	memcpy(vm->mem + image, (void *)image, (uintptr_t)_end - image);
+	page_tables(vm);
+	vm_slot(vm, 0, 0, 0, MEM_SIZE, vm->mem);
+}
+
+void vm_replace(struct vm *vm)
+{
+	close_fds(vm);
+	open_fds(vm);
+	vm_slot(vm, 0, 0, 0, MEM_SIZE, vm->mem);
+}
+
+void vm_destroy(struct vm *vm)
+{
+	close_fds(vm);
 	munmap(vm->mem, MEM_SIZE);
 	memset(vm, 0, sizeof(*vm));
 }

@@ -40,6 +40,7 @@ void vm_create(struct vm *vm, unsigned int flags);	/* enum ksft_flags */
 struct vcpu *vcpu_create(struct vm *vm, int id, void (*fn)(void));	/* long mode, at fn() */
 void vcpu_start(struct vcpu *vcpu, void (*fn)(void), u64 arg);	/* registers only */
 void vm_destroy(struct vm *vm);
+void vm_replace(struct vm *vm);	/* the machine goes, and a new one without vCPUs has its memory */
 void guest_subtest(const struct ksft_test *t);
 
 int vcpu_run_once(struct vcpu *vcpu);	/* KVM_RUN: 0, or -errno */

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+/* KVM_GET_NESTED_STATE, KVM_SET_NESTED_STATE: VMX operation, VMCS12 and a running L2 for migration. */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "nested/checks.h"
+#include "nested/vmcs02.h"
+#include "vmx/regs.h"
+
+/* The API has a page for VMCS12. What is in it begins with Droste's revision, and only Droste reads it. */
+#define BLOB_SIZE	KVM_STATE_NESTED_VMX_VMCS_SIZE
+static_assert(sizeof(struct vmcs12) <= BLOB_SIZE);
+static_assert(sizeof_field(struct kvm_vmx_nested_state_data, vmcs12) == BLOB_SIZE);
+
+/* --- saving --- */
+
+/* All but VMCS12. There are no SMM and no enlightened VMCS, and L1 has no VMCS shadowing. */
+static void describe(struct vcpu *vcpu, struct kvm_nested_state *s)
+{
+	struct nested *n = &vcpu->nested;
+	u64 deadline;
+
+	*s = (struct kvm_nested_state) {
+		.format = KVM_STATE_NESTED_FORMAT_VMX,
+		.size = sizeof(*s),
+		.hdr.vmx.vmxon_pa = VMPTR_NONE,
+		.hdr.vmx.vmcs12_pa = VMPTR_NONE,
+	};
+	if (!n->vmxon)
+		return;
+	s->hdr.vmx.vmxon_pa = n->vmxon_gpa;
+	s->hdr.vmx.vmcs12_pa = n->vmptr;
+	if (n->vmptr != VMPTR_NONE)
+		s->size += BLOB_SIZE;
+	if (!vcpu->in_l2)
+		return;
+	s->flags = KVM_STATE_NESTED_GUEST_MODE;
+	if (n->entry_pending)
+		s->flags |= KVM_STATE_NESTED_RUN_PENDING;
+	if (n->mtf_pending)
+		s->flags |= KVM_STATE_NESTED_MTF_PENDING;
+	if (ptimer_deadline(vcpu, &deadline)) {
+		s->hdr.vmx.flags = KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE;
+		s->hdr.vmx.preemption_timer_deadline = deadline;
+	}
+}
+
+/* VMCS12 as it is now; what runs stays as it is. */
+static void collect(struct vcpu *vcpu, struct vmcs12 *v)
+{
+	struct nested *n = &vcpu->nested;
+
+	if (!vcpu->in_l2) {
+		nested_shadow_fetch(vcpu);
+		nested_sync_rare(vcpu);
+		*v = *n->vmcs12;
+		return;
+	}
+	vmcs02_copy(vcpu, v);
+	/* The event that the entry injected is in L2, or KVM_GET_VCPU_EVENTS has it. */
+	if (!n->entry_pending)
+		v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
+}
+
+static long save_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user)
+{
+	void *blob = kzalloc(BLOB_SIZE, GFP_KERNEL_ACCOUNT);
+	long ret = 0;
+
+	if (!blob)
+		return -ENOMEM;
+	collect(vcpu, blob);
+	if (copy_to_user(user->data.vmx[0].vmcs12, blob, BLOB_SIZE))
+		ret = -EFAULT;
+	kfree(blob);
+	return ret;
+}
+
+/**
+ * vcpu_get_nested_state() - KVM_GET_NESTED_STATE
+ * @self: the vCPU, loaded; any level
+ * @arg: NULL
+ * @uarg: struct kvm_nested_state with the room there is in its size
+ *
+ * Return: 0; -E2BIG with the room needed in the size; -EFAULT, -ENOMEM.
+ */
+long vcpu_get_nested_state(void *self, void *arg, unsigned long uarg)
+{
+	struct kvm_nested_state __user *user = (void __user *)uarg;
+	struct vcpu *vcpu = self;
+	struct kvm_nested_state s;
+	u32 room;
+
+	if (get_user(room, &user->size))
+		return -EFAULT;
+	describe(vcpu, &s);
+	if (room < s.size)
+		return put_user(s.size, &user->size) ? -EFAULT : -E2BIG;
+	if (copy_to_user(user, &s, sizeof(s)))
+		return -EFAULT;
+	return vcpu->nested.vmptr == VMPTR_NONE ? 0 : save_vmcs12(vcpu, user);
+}
+
+/* --- restoring --- */
+
+#define STATE_FLAGS (KVM_STATE_NESTED_GUEST_MODE | KVM_STATE_NESTED_RUN_PENDING | KVM_STATE_NESTED_EVMCS | \
+		     KVM_STATE_NESTED_MTF_PENDING | KVM_STATE_NESTED_GIF_SET)
+
+static bool page_ok(struct vcpu *vcpu, u64 gpa)
+{
+	return PAGE_ALIGNED(gpa) && gpa_legal(vcpu, gpa);
+}
+
+/* Is there a VMCS12 in it? A shorter one than what Droste has cannot be. */
+static bool has_vmcs12(const struct kvm_nested_state *s)
+{
+	return s->size >= sizeof(*s) + sizeof(struct vmcs12);
+}
+
+/* Everything but VMCS12's contents, as KVM wants it. */
+static bool header_ok(struct vcpu *vcpu, const struct kvm_nested_state *s)
+{
+	const struct kvm_vmx_nested_state_hdr *vmx = &s->hdr.vmx;
+
+	if (s->size < sizeof(*s) || (s->flags & ~STATE_FLAGS) || s->format != KVM_STATE_NESTED_FORMAT_VMX)
+		return false;
+	if ((s->flags & KVM_STATE_NESTED_RUN_PENDING) && !(s->flags & KVM_STATE_NESTED_GUEST_MODE))
+		return false;
+	if (vmx->smm.flags || (vmx->flags & ~KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE))
+		return false;
+	if (s->flags & KVM_STATE_NESTED_EVMCS)
+		return false;
+	if (vmx->vmxon_pa == VMPTR_NONE)
+		return vmx->vmcs12_pa == VMPTR_NONE && !s->flags;
+	if (!vcpu->gcaps.vmx || !page_ok(vcpu, vmx->vmxon_pa))
+		return false;
+	if (!has_vmcs12(s))
+		return vmx->vmcs12_pa == VMPTR_NONE && !(s->flags & KVM_STATE_NESTED_GUEST_MODE);
+	return vmx->vmcs12_pa != vmx->vmxon_pa && page_ok(vcpu, vmx->vmcs12_pa);
+}
+
+/* Guest state that VM-entry controls load, and that a running L2 has since changed. */
+struct live {
+	u64 efer, pat, dr7, debugctl;
+};
+
+/* As user space has set it, in whichever level. */
+static struct live live_of(struct vcpu *vcpu)
+{
+	return (struct live) { vcpu->efer, vcpu->pat, vcpu->dr7, vmcs_read(GUEST_IA32_DEBUGCTL) };
+}
+
+/* LMA and LME are what VMCS12 says of L2's mode (SDM 3C 27.3.2.1). */
+static u64 fit_efer(const struct vmcs12 *v, u64 efer)
+{
+	if (v->vm_entry_controls & VM_ENTRY_IA32E_MODE)
+		return efer | EFER_LMA | EFER_LME;
+	return efer & ~(u64)(v->guest_cr0 & X86_CR0_PG ? EFER_LMA | EFER_LME : EFER_LMA);
+}
+
+/* As L1 wants it at an entry. */
+static struct live live_in(const struct vmcs12 *v)
+{
+	return (struct live) { v->guest_ia32_efer, v->guest_ia32_pat, v->guest_dr7, v->guest_ia32_debugctl };
+}
+
+static void put_live(struct vmcs12 *v, const struct live *live)
+{
+	v->guest_ia32_efer = live->efer;
+	v->guest_ia32_pat = live->pat;
+	v->guest_dr7 = live->dr7;
+	v->guest_ia32_debugctl = live->debugctl;
+}
+
+/* What user space set while an older L2 was there is for the new one. VMCS01 is current; an exit loads it anew. */
+static void carry_over(struct vcpu *vcpu, const struct live *live)
+{
+	vmx_write_efer(vcpu, live->efer);
+	vcpu->pat = live->pat;
+	vmcs_write(GUEST_IA32_PAT, live->pat);
+	vcpu_set_dr7(vcpu, live->dr7);
+}
+
+/* Into L2 with nested.vmcs12, which is current and checked. @own: what of it stands aside for the live state. */
+static void restore_l2(struct vcpu *vcpu, const struct kvm_nested_state *s, const struct live *own)
+{
+	struct nested *n = &vcpu->nested;
+	bool run_pending = s->flags & KVM_STATE_NESTED_RUN_PENDING;
+
+	nested_reenter(vcpu, run_pending);
+	put_live(n->vmcs12, own);
+	/* Nobody has checked those of its own: L1's next entry does. */
+	n->vmcs12_dirty |= DIRTY12_COND;
+	n->mtf_pending = s->flags & KVM_STATE_NESTED_MTF_PENDING;
+	if (s->hdr.vmx.flags & KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE)
+		ptimer_restore(vcpu, s->hdr.vmx.preemption_timer_deadline);
+	else
+		ptimer_start(vcpu);
+}
+
+/* Out of whatever there was, and what goes with it. VMCS01 is current afterwards. */
+static void leave(struct vcpu *vcpu)
+{
+	nested_reset(vcpu);
+	nested_unpin(vcpu);
+	vcpu_request(vcpu, REQ_TLB_FLUSH_GUEST);
+	vcpu_request(vcpu, REQ_EVENT);
+}
+
+/* VMX operation with the VMCS12 @v, which nobody has looked at but for its revision. */
+static long restore_vmcs12(struct vcpu *vcpu, const struct kvm_nested_state *s, struct vmcs12 *v)
+{
+	bool guest_mode = s->flags & KVM_STATE_NESTED_GUEST_MODE, was_in_l2 = vcpu->in_l2;
+	struct live live = live_of(vcpu), own = live_in(v);
+
+	if (guest_mode) {
+		if (v->revision_id & VMCS12_SHADOW_BIT)
+			return -EINVAL;
+		if (!(s->flags & KVM_STATE_NESTED_RUN_PENDING)) {
+			v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
+			live.efer = fit_efer(v, live.efer);
+			put_live(v, &live);
+		}
+		if (!nested_check_restored(vcpu, v, s->hdr.vmx.vmcs12_pa))
+			return -EINVAL;
+	}
+	leave(vcpu);
+	if (guest_mode && was_in_l2)
+		carry_over(vcpu, &live);
+	nested_enter_vmx(vcpu, s->hdr.vmx.vmxon_pa);
+	*vcpu->nested.vmcs12 = *v;
+	vmcs12_adopt(vcpu, s->hdr.vmx.vmcs12_pa);
+	if (guest_mode)
+		restore_l2(vcpu, s, &own);
+	return 0;
+}
+
+static long read_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user, const struct kvm_nested_state *s)
+{
+	struct vmcs12 *v = kmalloc(sizeof(*v), GFP_KERNEL_ACCOUNT);
+	long ret = -EFAULT;
+
+	if (!v)
+		return -ENOMEM;
+	if (copy_from_user(v, user->data.vmx[0].vmcs12, sizeof(*v)))
+		goto out;
+	ret = -EINVAL;
+	if (vmcs12_revision_ok(vcpu, v->revision_id))
+		ret = restore_vmcs12(vcpu, s, v);
+out:
+	kfree(v);
+	return ret;
+}
+
+/**
+ * vcpu_set_nested_state() - KVM_SET_NESTED_STATE
+ * @self: the vCPU, loaded; any level
+ * @arg: NULL
+ * @uarg: struct kvm_nested_state
+ *
+ * Process context, srcu held. Pages of L1 that L2 needs are looked up when it
+ * runs, except what VM-entry checks read.
+ *
+ * Return: 0; -EINVAL for a state that cannot be, or not with this vCPU's CPUID
+ * and capability MSRs, -EFAULT, -ENOMEM: nothing changed.
+ */
+long vcpu_set_nested_state(void *self, void *arg, unsigned long uarg)
+{
+	struct kvm_nested_state __user *user = (void __user *)uarg;
+	struct vcpu *vcpu = self;
+	struct kvm_nested_state s;
+
+	if (copy_from_user(&s, user, sizeof(s)))
+		return -EFAULT;
+	if (!header_ok(vcpu, &s))
+		return -EINVAL;
+	if (s.hdr.vmx.vmxon_pa == VMPTR_NONE) {
+		leave(vcpu);
+		return 0;
+	}
+	if (nested_vmcs12_alloc(vcpu))
+		return -ENOMEM;
+	if (has_vmcs12(&s))
+		return read_vmcs12(vcpu, user, &s);
+	leave(vcpu);
+	nested_enter_vmx(vcpu, s.hdr.vmx.vmxon_pa);
+	return 0;
+}

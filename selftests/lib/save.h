@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* All state of a vCPU that the KVM API has, taken and put back. */
+#ifndef SAVE_H
+#define SAVE_H
+
+#include "vm.h"
+
+#define MAX_MSRS 512
+
+/* KVM_GET_NESTED_STATE with room for everything. */
+union nested_state {
+	struct kvm_nested_state s;
+	u8 bytes[sizeof(struct kvm_nested_state) + sizeof(struct kvm_vmx_nested_state_data)];
+};
+
+struct saved_vcpu {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_vcpu_events events;
+	struct kvm_mp_state mp;
+	struct kvm_debugregs debugregs;
+	struct kvm_xcrs xcrs;
+	struct kvm_xsave xsave;
+	bool has_xcrs;
+	u32 nr_msrs, msr[MAX_MSRS];
+	u64 val[MAX_MSRS];
+	union nested_state nested;
+};
+
+/* In which order a vCPU gets its state: nested state is before the registers, or comes last. */
+enum save_order {
+	ORDER_QEMU,		/* target/i386/kvm/kvm.c, kvm_arch_put_registers() */
+	ORDER_SELFTESTS,	/* tools/testing/selftests/kvm/lib, vcpu_load_state() */
+	NR_ORDERS
+};
+
+bool is_droste(void);	/* not the reference, which does some things otherwise */
+struct vcpu *vmx_vm(struct vm *vm, void (*fn)(void));	/* vCPU 0 of a new VM is an L1; skips where there is no nested state */
+void vcpu_finish_exit(struct vcpu *vcpu);	/* what the last exit left to be done, without running the guest */
+void vcpu_save(struct vcpu *vcpu, struct saved_vcpu *s);
+void vcpu_restore(struct vcpu *vcpu, const struct saved_vcpu *s, enum save_order order);
+void nested_get(struct vcpu *vcpu, union nested_state *n);
+int nested_set(struct vcpu *vcpu, const union nested_state *n);	/* 0, or -errno */
+
+#endif
