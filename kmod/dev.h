@@ -115,6 +115,8 @@ long vcpu_set_mp_state(void *self, void *arg, unsigned long uarg);
 				 KVM_GUESTDBG_BLOCKIRQ)
 long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg);
 long vcpu_translate(void *self, void *arg, unsigned long uarg);
+int vcpu_sync_regs_in(struct vcpu *vcpu);	/* sync_regs.c: KVM_CAP_SYNC_REGS */
+void vcpu_sync_regs_out(struct vcpu *vcpu);
 int vcpu_change_apic_base(struct vcpu *vcpu, u64 base, bool host_initiated);
 
 #endif

@@ -9,6 +9,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/tlbflush.h>
 #include "droste.h"
+#include "dev.h"
 #include "fpu.h"
 #include "vmx/handlers.h"
 #include "vmx/regs.h"
@@ -686,27 +687,11 @@ static int finish_exit(struct vcpu *vcpu)
 	return ret;
 }
 
-/**
- * vcpu_run - KVM_RUN
- * @vcpu: its mutex held, loaded
- *
- * Runs the guest until user space has something to do.
- *
- * Return: 0 with vcpu->run filled; -EINTR for a signal or immediate_exit;
- * -EAGAIN when a waiting application processor was started; -EIO when the VM
- * is dead; -EFAULT when guest memory cannot be had.
- */
-int vcpu_run(struct vcpu *vcpu)
+/* KVM_RUN but for the page that it shares with user space. */
+static int run(struct vcpu *vcpu)
 {
-	sigset_t saved;
 	int ret;
 
-	if (READ_ONCE(vcpu->vm->dead))
-		return -EIO;
-	remember_thread(vcpu);
-	if (vcpu->has_sigmask)
-		sigprocmask(SIG_SETMASK, &vcpu->sigmask, &saved);
-	vcpu->run->flags = 0;
 	vcpu->wants_irq_window = !vcpu->lapic && READ_ONCE(vcpu->run->request_interrupt_window);
 	if (!vcpu->lapic)
 		vcpu_set_cr8(vcpu, READ_ONCE(vcpu->run->cr8) & 0xf);
@@ -720,7 +705,36 @@ int vcpu_run(struct vcpu *vcpu)
 	fpu_leave(vcpu);
 	if (ret == -EINTR)
 		vcpu->stats.signal_exits++;
+	return ret;
+}
+
+/**
+ * vcpu_run - KVM_RUN
+ * @vcpu: its mutex held, loaded
+ *
+ * Runs the guest until user space has something to do.
+ *
+ * Return: 0 with vcpu->run filled; -EINTR for a signal or immediate_exit;
+ * -EAGAIN when a waiting application processor was started; -EIO when the VM
+ * is dead; -EFAULT when guest memory cannot be had; -EINVAL for registers in
+ * vcpu->run that cannot be.
+ */
+int vcpu_run(struct vcpu *vcpu)
+{
+	sigset_t saved;
+	int ret;
+
+	if (READ_ONCE(vcpu->vm->dead))
+		return -EIO;
+	remember_thread(vcpu);
+	if (vcpu->has_sigmask)
+		sigprocmask(SIG_SETMASK, &vcpu->sigmask, &saved);
+	vcpu->run->flags = 0;
+	ret = vcpu_sync_regs_in(vcpu);
+	if (!ret)
+		ret = run(vcpu);
 	fill_run(vcpu);
+	vcpu_sync_regs_out(vcpu);
 	if (vcpu->has_sigmask)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
 	return ret;
