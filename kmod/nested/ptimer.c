@@ -71,7 +71,7 @@ static void settle(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 	const s64 longest = (u64)U32_MAX << rate(n);
 	u64 now = tsc_now_scaled(vcpu);
-	s64 left = (n->restored_deadline << rate(n)) - (now + vcpu->tsc_offset);
+	s64 left = (n->restored_deadline << rate(n)) - (now + vcpu->tsc.offset);
 
 	n->timer_restored = false;
 	n->tsc_deadline_preemption = now + clamp(left, (s64)0, longest);
@@ -86,7 +86,7 @@ bool ptimer_deadline(struct vcpu *vcpu, u64 *deadline)
 		*deadline = n->restored_deadline;
 	else if (n->tsc_deadline_preemption != NOT_RUNNING)
 		/* Upwards: the timer never runs out early. */
-		*deadline = (n->tsc_deadline_preemption + vcpu->tsc_offset + unit - 1) >> rate(n);
+		*deadline = (n->tsc_deadline_preemption + vcpu->tsc.offset + unit - 1) >> rate(n);
 	else
 		return false;
 	return true;
