@@ -137,3 +137,32 @@ int ksft_main(const struct ksft_test *tests, int n)
 	printf("# Totals: pass:%d fail:%d xfail:0 xpass:0 skip:%d error:0\n", pass, fail, skip);
 	return fail ? KSFT_FAIL : skip == n ? KSFT_SKIP : KSFT_PASS;
 }
+
+static bool take_option(const struct ksft_option *o, const char *text)
+{
+	char *end;
+
+	*o->val = strtoull(text, &end, 0);
+	if (o->second && *end == ':')
+		*o->second = strtoull(end + 1, &end, 0);
+	return end != text && !*end;
+}
+
+bool ksft_options(int argc, char **argv, const struct ksft_option *options, int n)
+{
+	int i, k;
+
+	for (i = 1; i + 1 < argc; i += 2) {
+		for (k = 0; k < n && strcmp(argv[i], options[k].name); k++)
+			;
+		if (k == n || !take_option(&options[k], argv[i + 1]))
+			break;
+	}
+	if (i >= argc)
+		return true;
+	fprintf(stderr, "usage: %s", argv[0]);
+	for (k = 0; k < n; k++)
+		fprintf(stderr, " [%s N%s]", options[k].name, options[k].second ? ":N" : "");
+	fprintf(stderr, "\n");
+	return false;
+}

@@ -44,6 +44,15 @@ struct ksft_test {
 
 int ksft_main(const struct ksft_test *tests, int n);
 
+/* An option of a program, "--name NUMBER", or "--name NUMBER:NUMBER". */
+struct ksft_option {
+	const char *name;
+	u64 *val, *second;	/* @second: NULL for one number */
+};
+
+/* False, and a line on the standard error, for arguments that are none of them. */
+bool ksft_options(int argc, char **argv, const struct ksft_option *options, int n);
+
 /* In a subtest's process. Failures are counted, the subtest goes on. */
 void ksft_fail(const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void ksft_diag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -7,6 +7,8 @@
 #include "diff.h"
 #include "emul/optable.h"
 
+s64 insn_at = INSN_AT;
+
 static u64 rng_state;
 
 void rng_seed(u64 seed)
@@ -60,13 +62,16 @@ static void emit(struct builder *b, u8 byte)
 
 static void prefixes(struct builder *b, const struct op_row *row)
 {
+	static const u8 segments[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x64, 0x65 };
 	bool string = row && (row->flags & IF_STRING);
 
 	if (chance(20))
 		emit(b, 0x67);
 	if (chance(25))
 		emit(b, 0x66);
-	if (chance(5))
+	if (has_machine && chance(15))
+		emit(b, segments[rng() & 7]);
+	else if (chance(5))
 		emit(b, b->t->mode == MODE_64 && chance(50) ? 0x2e : 0x3e);
 	if (string ? chance(75) : chance(2))
 		emit(b, chance(50) ? 0xf2 : 0xf3);
@@ -293,7 +298,7 @@ static void aim_string(struct test_case *t)
 	u64 seg = segment_base(t->mode), mask = emul_size_mask(t->insn.ad_bytes);
 	u64 *g = t->in.gpr;
 
-	g[GPR_SI] = (g[GPR_SI] & ~mask) | ((any_target(0x200) - seg) & mask);
+	g[GPR_SI] = (g[GPR_SI] & ~mask) | ((any_target(0x200) - seg - override_base(t)) & mask);
 	g[GPR_DI] = (g[GPR_DI] & ~mask) | ((any_target(0x200) - seg) & mask);
 	g[GPR_CX] = (g[GPR_CX] & ~mask) | rng() % 20;
 	if (chance(3))
@@ -313,10 +318,10 @@ static bool can_run(const struct test_case *t)
 	if (insn->op == OP_INS || insn->op == OP_OUTS)
 		return false;
 	/* Processors of the other vendor take 66 seriously there. */
-	if ((insn->flags & IF_F64) && insn->opsize && t->mode == MODE_64)
+	if ((insn->flags & IF_F64) && insn->opsize && t->mode == MODE_64 && !has_machine)
 		return false;
 	/* A null selector's register form, and stores of selectors outside 64-bit mode, which differ there. */
-	if (insn->op == OP_MOVSEG && t->mode != MODE_64)
+	if (insn->op == OP_MOVSEG && t->mode != MODE_64 && !(has_machine && insn->mem))
 		return false;
 	/* IP of 16 bits would leave the code page's addresses. */
 	if ((insn->flags & IF_F64) && insn->op_bytes == 2 && t->mode == MODE_32)
@@ -327,7 +332,7 @@ static bool can_run(const struct test_case *t)
 	if ((insn->op == OP_MOVBE && !has_movbe) || (insn->op == OP_CLFLUSH && insn->opsize && !has_clwb))
 		return false;
 	/* MOVSXD r16 reads two bytes on Intel's processors, four on the others. */
-	if ((insn->flags & IF_SRC32) && insn->op_bytes == 2)
+	if ((insn->flags & IF_SRC32) && insn->op_bytes == 2 && !has_machine)
 		return false;
 	return true;
 }
@@ -353,7 +358,7 @@ static bool set_up(struct test_case *t)
 	/* Quotients that fit now and then. */
 	if ((insn->op == OP_DIV || insn->op == OP_IDIV) && chance(70))
 		t->in.gpr[GPR_DX] = chance(80) ? 0 : ~0ULL;
-	if (insn->mem && insn->op != OP_HINT && !aim(t, target))
+	if (insn->mem && insn->op != OP_HINT && !aim(t, target - override_base(t)))
 		return false;
 	if (insn->flags & IF_F64)
 		aim_branch(t, target);
@@ -388,7 +393,9 @@ static void random_state(struct test_case *t)
 		memcpy(&t->in.vec[0][0] + i, &v, 8);
 	}
 	t->in.rflags = FL_FIX | (rng() & FL_ARITH) | (chance(30) ? FL_DF : 0);
-	t->in.rip = (u64)arena + INSN_AT - segment_base(t->mode);
+	t->in.rip = (u64)arena + insn_at - segment_base(t->mode);
+	if (t->mode != MODE_64)
+		t->in.rip = (u32)t->in.rip;
 }
 
 static enum emul_mode any_mode(void)

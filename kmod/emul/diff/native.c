@@ -23,7 +23,7 @@
 #define USER_DS		0x2b
 
 u8 *arena;
-bool has_avx, has_avx512, has_mode16, has_mode32, has_movbe, has_clwb;
+bool has_avx, has_avx512, has_mode16, has_mode32, has_movbe, has_clwb, has_machine;
 u16 selectors[NR_SREGS];
 
 static u32 opmask_at, zmm_hi_at, zmm16_at;	/* in the XSAVE area (SDM 1 13.4.3) */
@@ -199,6 +199,18 @@ void native_run(const struct test_case *t, struct machine *out)
 u64 segment_base(enum emul_mode mode)
 {
 	return mode == MODE_16 ? (u64)arena : 0;
+}
+
+/* A process's FS and GS are not the test's to set. */
+u64 override_base(const struct test_case *t)
+{
+	(void)t;
+	return 0;
+}
+
+bool pf_elsewhere(const struct machine *nat)
+{
+	return nat->trap == VEC_PF && nat->cr2 - (u64)arena > CODE_BYTES + DATA_BYTES;
 }
 
 static bool add_ldt_entry(u32 entry, bool code)

@@ -16,7 +16,9 @@ typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
 
+#ifndef BIT
 #define BIT(n)		(1UL << (n))
+#endif
 #define BIT_ULL(n)	(1ULL << (n))
 #define GENMASK_ULL(h, l)	((~0ULL >> (63 - (h))) & (~0ULL << (l)))
 
