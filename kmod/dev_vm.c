@@ -140,10 +140,12 @@ static long vm_set_tss_addr(void *self, void *arg, unsigned long uarg)
 static long vm_set_identity_map(void *self, void *arg, unsigned long uarg)
 {
 	struct vm *vm = self;
-	u64 addr = *(const u64 *)arg;
+	u64 addr;
 
 	if (vm->nr_vcpus)
 		return -EINVAL;
+	if (copy_from_user(&addr, (void __user *)uarg, sizeof(addr)))
+		return -EFAULT;
 	vm->identity_map_addr = addr ?: DEFAULT_IDENTITY_MAP;
 	return 0;
 }
@@ -274,7 +276,7 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_RESET_DIRTY_RINGS, vm_reset_dirty_rings, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_SET_TSS_ADDR, vm_set_tss_addr, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_SET_NR_MMU_PAGES, vm_set_nr_mmu_pages, IO_RAW),
-	IO_ROW(KVM_SET_IDENTITY_MAP_ADDR, vm_set_identity_map, IO_LOCK),
+	IO_ROW(KVM_SET_IDENTITY_MAP_ADDR, vm_set_identity_map, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_SET_BOOT_CPU_ID, vm_set_boot_cpu, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_CREATE_IRQCHIP, vm_create_irqchip, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_ENABLE_CAP, vm_enable_cap, IO_LOCK),
