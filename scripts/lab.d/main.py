@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import cache
 import debian
+import debqemu
 import kernels
 import machine
 from cache import LabError, say
@@ -54,7 +55,7 @@ def parser():
     build.add_argument("--kunit", action="store_true", help="build droste_kunit.ko, the KUnit tests (debug kernel)")
 
     where = commands.add_parser("path", help="print the path of something in the cache, made if need be")
-    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache"])
+    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache", "qemu"])
     where.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
 
     image = commands.add_parser("make-initramfs", help="make an initramfs with busybox for an L1 or L2 guest")
@@ -125,6 +126,7 @@ def do_prepare(arguments):
     for name in arguments.kernel or kernels.NAMES:
         kernel = kernels.get(name)
         say(f"kernel {name}: {kernel.release} in {kernel.directory}")
+    say(f"QEMU to run in the lab: {debqemu.directory()}")
 
 
 def do_build_module(arguments):
@@ -139,6 +141,8 @@ def do_path(arguments):
     elif arguments.thing == "bochs":
         import bochs
         print(bochs.program())
+    elif arguments.thing == "qemu":
+        print(debqemu.directory())
     elif arguments.thing == "source":
         import debugkernel
         print(debugkernel.source())

@@ -5,6 +5,7 @@ import os
 import chain
 import kunit
 import lab
+import qemu
 from runner import Step
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -42,6 +43,7 @@ STEPS = [
     Step("selftests", "the kselftest programs", lab.build_selftests, ["setup"]),
     *chain.steps("6.12"),
     *lab.steps("6.12"),
+    *qemu.STEPS,
     Step("refusals", "insmod where Droste cannot run", lab.refusals, ["build-6.12", "images-6.12"]),
     Step("kexec", "another kernel started while a guest runs", lab.kexec, ["build-6.12", "images-6.12"]),
     Step("setup-6.1", "Linux 6.1", prepare("6.1"), ["setup"]),

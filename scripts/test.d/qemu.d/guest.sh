@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# /init of a Linux guest of QEMU: uses each virtio device that is there, says how it went, powers off.
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+cd /tmp || exit
+
+verdict() {
+	if [ "$1" = 0 ]; then echo "guest: good: $2"; else echo "guest: BAD: $2"; fi
+}
+
+echo "guest: $(nproc) processors, $(uname -r)"
+for module in virtio_blk virtio_net virtio-rng; do
+	modprobe $module || echo "guest: BAD: module $module"
+done
+if [ -e /dev/vda ]; then
+	# What it writes is put together from what it reads, so that reading and writing are both in the result.
+	dd if=/dev/vda of=head bs=4096 count=64 2> /dev/null
+	dd if=head of=/dev/vda bs=4096 seek=64 conv=fsync 2> /dev/null
+	echo 3 > /proc/sys/vm/drop_caches
+	dd if=/dev/vda of=copy bs=4096 skip=64 count=64 2> /dev/null
+	cmp head copy
+	verdict $? "virtio-blk reads back what was written"
+fi
+if [ -e /sys/class/net/eth0 ]; then
+	ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0
+	tftp -g -r sent -l got -b 1468 10.0.2.2
+	echo "guest: got $(sha256sum < got)"
+	verdict $? "virtio-net fetches a file"
+fi
+if grep -q virtio /sys/class/misc/hw_random/rng_available 2> /dev/null; then
+	dd if=/dev/hwrng of=random bs=64 count=1 2> /dev/null
+	[ "$(wc -c < random)" -gt 0 ] && ! dd if=/dev/zero bs=64 count=1 2> /dev/null | cmp -s - random
+	verdict $? "virtio-rng gives numbers"
+fi
+echo "guest: irqs $(grep -c virtio /proc/interrupts)"
+echo "guest: powering off"
+poweroff -f
