@@ -137,7 +137,7 @@ static long vcpu_ioctl_run(void *self, void *arg, unsigned long uarg)
 	return vcpu_run(vcpu);
 }
 
-/* KVM_INTERRUPT: user space has its own interrupt controller, and this is INTR with the vector acknowledged. */
+/* KVM_INTERRUPT: user space has the PIC, and this is INTR, or LINT0, with the vector acknowledged. */
 static long vcpu_interrupt(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -145,14 +145,14 @@ static long vcpu_interrupt(void *self, void *arg, unsigned long uarg)
 
 	if (irq >= KVM_NR_INTERRUPTS)
 		return -EINVAL;
-	if (vcpu->lapic)
+	if (vcpu->vm->irqchip.pic)
 		return -ENXIO;
 	if (vcpu->user_irq >= 0)
 		return -EEXIST;
 	vcpu->user_irq = irq;
 	vcpu_request(vcpu, REQ_EVENT);
 	/* HLT ends with it; in user space's machine nobody else would tell. */
-	if (vcpu->mp_state == KVM_MP_STATE_HALTED)
+	if (!vcpu->lapic && vcpu->mp_state == KVM_MP_STATE_HALTED)
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	return 0;
 }

@@ -258,6 +258,8 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
 		WRITE_ONCE(vm->triple_fault_event, cap->args[0] != 0);
 		return 0;
+	case KVM_CAP_SPLIT_IRQCHIP:
+		return irqchip_create_split(vm, cap->args[0]);
 	default:
 		return -EINVAL;
 	}

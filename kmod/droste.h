@@ -92,6 +92,7 @@ enum vcpu_request {
 	REQ_TIMER,		/* the local APIC timer, or L1's preemption timer, expired */
 	REQ_PML,		/* take vm->pml into the VMCSs; asking alone flushes what the processor logged */
 	REQ_RING_FULL,		/* the dirty ring may be too full to enter the guest */
+	REQ_SPLIT_EOI,		/* an interrupt of user space's I/O APIC ended: tell it */
 	NR_REQUESTS
 };
 
@@ -221,7 +222,8 @@ struct vcpu {
 	bool fpu_loaded;		/* the guest's FPU state is in the registers */
 	u32 guest_debug;		/* its control word */
 	u64 guest_debug_dr[8];		/* its debug registers */
-	s16 user_irq;			/* vector of KVM_INTERRUPT, -1: none (user-space irqchip) */
+	s16 user_irq;			/* vector of KVM_INTERRUPT, -1: none (the PIC is user space's) */
+	u8 eoi_vector;			/* with REQ_SPLIT_EOI: which interrupt ended */
 	u8 cr8;				/* without a local APIC */
 	bool wants_irq_window;		/* kvm_run.request_interrupt_window of this run */
 	bool want_immediate_exit;	/* the next entry must be followed by an exit at once */

@@ -100,7 +100,7 @@ long vcpu_get_sregs(void *self, void *arg, unsigned long uarg)
 	/* An interrupt on its way into the guest shows as its bit, whoever sent it. */
 	if (ev->valid && ev->type == INTR_TYPE_EXT_INTR >> 8)
 		__set_bit(ev->vector, (unsigned long *)s->interrupt_bitmap);
-	else if (vcpu->user_irq >= 0)
+	else if (!vcpu->lapic && vcpu->user_irq >= 0)
 		__set_bit(vcpu->user_irq, (unsigned long *)s->interrupt_bitmap);
 	return 0;
 }

@@ -74,7 +74,7 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg)
 		out->interrupt.injected = 1;
 		out->interrupt.nr = injected->vector;
 		out->interrupt.soft = injected->type == INTR_TYPE_SOFT_INTR >> 8;
-	} else if (vcpu->user_irq >= 0) {
+	} else if (!vcpu->lapic && vcpu->user_irq >= 0) {
 		out->interrupt.injected = 1;
 		out->interrupt.nr = vcpu->user_irq;
 	}
@@ -173,7 +173,9 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 	if (!events_valid(vcpu, in))
 		return -EINVAL;
 	set_exception(vcpu, in);
-	vcpu->user_irq = -1;
+	/* With a local APIC here it is what waits at LINT0, which this state does not have. */
+	if (!vcpu->lapic)
+		vcpu->user_irq = -1;
 	/* A software interrupt's instruction length is not in the API: it is executed again instead. */
 	if (in->interrupt.injected && !in->interrupt.soft && !ev->injected.valid)
 		ev->injected = (struct event) { .valid = true, .vector = in->interrupt.nr,

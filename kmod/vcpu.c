@@ -434,6 +434,13 @@ static int do_requests(struct vcpu *vcpu)
 	}
 	preempt_enable();
 	/* Last: nothing that was asked for may be forgotten. */
+	if (unlikely(req & BIT(REQ_SPLIT_EOI))) {
+		if (req & BIT(REQ_RING_FULL))
+			vcpu_request(vcpu, REQ_RING_FULL);
+		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+		vcpu->run->eoi.vector = vcpu->eoi_vector;
+		return NEXT_USER;
+	}
 	return req & BIT(REQ_RING_FULL) ? ring_full(vcpu) : NEXT_ENTER;
 }
 
@@ -628,6 +635,13 @@ static int turn(struct vcpu *vcpu, int *srcu)
 	return dispatch(vcpu);
 }
 
+/* Would the guest take an interrupt of user space's PIC at once? */
+static bool ready_for_extint(struct vcpu *vcpu)
+{
+	return irqchip_takes_extint(vcpu) && !vcpu->ev.injected.valid && !vcpu->ev.exception.valid &&
+	       vmx_interrupt_allowed(vcpu);
+}
+
 static int run_loop(struct vcpu *vcpu)
 {
 	struct srcu_struct *srcu = &vcpu->vm->srcu;
@@ -636,6 +650,10 @@ static int run_loop(struct vcpu *vcpu)
 	while (ret == NEXT_ENTER) {
 		if (likely(runnable(vcpu))) {
 			ret = turn(vcpu, &idx);
+		} else if (vcpu->wants_irq_window && ready_for_extint(vcpu)) {
+			/* It halted before the window was seen. */
+			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+			ret = NEXT_USER;
 		} else {
 			srcu_read_unlock(srcu, idx);
 			ret = wait_for_event(vcpu);
@@ -668,8 +686,7 @@ static void fill_run(struct vcpu *vcpu)
 	run->flags = 0;
 	run->cr8 = vcpu_cr8(vcpu);
 	run->apic_base = vcpu->apic_base;
-	run->ready_for_interrupt_injection = vcpu->lapic ||
-		(vcpu->user_irq < 0 && !vcpu->ev.injected.valid && vmx_interrupt_allowed(vcpu));
+	run->ready_for_interrupt_injection = vcpu->vm->irqchip.pic || ready_for_extint(vcpu);
 }
 
 /* Work left over from the last exit to user space: its answer. */
@@ -692,7 +709,7 @@ static int run(struct vcpu *vcpu)
 {
 	int ret;
 
-	vcpu->wants_irq_window = !vcpu->lapic && READ_ONCE(vcpu->run->request_interrupt_window);
+	vcpu->wants_irq_window = !vcpu->vm->irqchip.pic && READ_ONCE(vcpu->run->request_interrupt_window);
 	if (!vcpu->lapic)
 		vcpu_set_cr8(vcpu, READ_ONCE(vcpu->run->cr8) & 0xf);
 

@@ -82,10 +82,16 @@ static inline int irqchip_nr_vcpus(const struct vm *vm)
 #define irqchip_for_each_vcpu(i, v, vm) \
 	for ((i) = 0; (i) < irqchip_nr_vcpus(vm) && ((v) = (vm)->vcpus[i], true); (i)++)
 
-/* Did KVM_CREATE_IRQCHIP succeed? Then all that it made can be seen. */
+/* Are there in-kernel controllers, all or the local APICs alone? Then all that there is can be seen. */
 static inline bool irqchip_ready(const struct vm *vm)
 {
 	return smp_load_acquire(&vm->irqchip.created);	/* pairs with irqchip_create() */
+}
+
+/* Are PIC and I/O APIC in the kernel, too? */
+static inline bool irqchip_whole(const struct vm *vm)
+{
+	return irqchip_ready(vm) && vm->irqchip.pic;
 }
 
 /* The PIT, whole when it can be seen, or NULL. */
@@ -99,6 +105,9 @@ int vlapic_accept_msg(struct vcpu *vcpu, const struct irq_msg *msg);	/* any cont
 void vlapic_error(struct vlapic *a, u32 bits);			/* any context */
 int vlapic_local_interrupt(struct vlapic *a, u32 lvt);		/* any context */
 void vlapic_eoi(struct vlapic *a);				/* owner, srcu held */
+
+/* --- split.c --- */
+void split_eoi(struct vcpu *vcpu, u8 vector);			/* owner, srcu held */
 
 /* --- vlapic_timer.c: owner --- */
 void vlapic_timer_init(struct vlapic *a);
@@ -158,6 +167,7 @@ int irq_routing_default(struct vm *vm);		/* vm->lock held */
 void irq_routing_destroy(struct vm *vm);
 long irq_routing_ioctl(struct vm *vm, void __user *arg);	/* KVM_SET_GSI_ROUTING */
 void irqchip_acked(struct vm *vm, u32 chip, u32 pin);	/* the guest acknowledged a pin: thread */
+bool irq_routing_split_level(struct vm *vm, u8 vector);	/* a pin of user space's I/O APIC sends it, level-triggered; srcu held */
 
 /* --- irqfd.c, ioeventfd.c --- */
 long irqfd_ioctl(struct vm *vm, void __user *arg);

@@ -141,7 +141,7 @@ static long ioctl_get_irqchip(struct vm *vm, void __user *arg)
 
 	if (IS_ERR(chip))
 		return PTR_ERR(chip);
-	if (!irqchip_ready(vm))
+	if (!irqchip_whole(vm))
 		err = -ENXIO;
 	else if (chip->chip_id <= KVM_IRQCHIP_PIC_SLAVE)
 		vpic_get(vm, chip->chip_id, &chip->chip.pic);
@@ -162,7 +162,7 @@ static long ioctl_set_irqchip(struct vm *vm, void __user *arg)
 
 	if (IS_ERR(chip))
 		return PTR_ERR(chip);
-	if (!irqchip_ready(vm))
+	if (!irqchip_whole(vm))
 		err = -ENXIO;
 	else if (chip->chip_id <= KVM_IRQCHIP_PIC_SLAVE)
 		vpic_set(vm, chip->chip_id, &chip->chip.pic);

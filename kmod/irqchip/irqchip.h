@@ -21,8 +21,8 @@ struct irq_routing;	/* route.c's own; RCU (srcu) protected */
 
 /* A VM's controllers. Pointers are set once under vm->lock (release) and stay until the VM goes. */
 struct irqchip {
-	struct vioapic *ioapic;		/* NULL without KVM_CREATE_IRQCHIP */
-	struct vpic *pic;
+	struct vioapic *ioapic;		/* NULL when user space has it */
+	struct vpic *pic;		/* likewise; both or neither, and fixed once there is a vCPU */
 	struct vpit *pit;		/* NULL without KVM_CREATE_PIT2 */
 	struct irq_routing __rcu *routing;	/* written under vm->lock, read under vm->srcu */
 	struct mutex fds_lock;		/* who assigns and deassigns irqfds and ioeventfds */
@@ -32,12 +32,14 @@ struct irqchip {
 	struct list_head resamplers;	/* GSIs with resampling irqfds; written under fds_lock, readers: vm->srcu */
 	struct list_head ioeventfds;	/* readers: vm->srcu */
 	int nr_ioeventfds;		/* fds_lock */
-	bool created;			/* KVM_CREATE_IRQCHIP succeeded; release */
+	bool created;			/* there are local APICs: KVM_CREATE_IRQCHIP, or KVM_CAP_SPLIT_IRQCHIP; release */
+	u32 split_pins;			/* split: the GSIs below are pins of user space's I/O APIC; set before @created */
 };
 
 /* --- irqchip.c: all of them --- */
 void irqchip_init(struct vm *vm);		/* an empty one, at VM creation */
 int irqchip_create(struct vm *vm);		/* KVM_CREATE_IRQCHIP; vm->lock held, no vCPUs yet: EEXIST, EINVAL */
+int irqchip_create_split(struct vm *vm, u64 pins);	/* KVM_CAP_SPLIT_IRQCHIP; vm->lock held: EEXIST, EINVAL */
 void irqchip_destroy(struct vm *vm);		/* last reference gone; also the PIT, irqfds, ioeventfds */
 void irqchip_release(struct vm *vm);		/* the VM's file is being closed: deassign irqfds, ioeventfds */
 /*
@@ -84,6 +86,8 @@ u8 vlapic_sipi_vector(struct vcpu *vcpu);
 int vlapic_accept(struct vcpu *vcpu, u32 delivery_mode, u8 vector, bool level_triggered);
 void vlapic_inject_pmi(struct vcpu *vcpu);
 
+/* Can user space's PIC, if it has one, hand this vCPU an interrupt? Owner. */
+bool irqchip_takes_extint(struct vcpu *vcpu);
 /* The interrupt a vCPU would take now: vector, or -1. Local APIC above PPR, else the PIC. Lock-free and cheap. */
 int irqchip_pending_vector(struct vcpu *vcpu);
 /* Acknowledge it: IRR to ISR, or the PIC's INTA. Returns the vector, or -1 when it is gone. */

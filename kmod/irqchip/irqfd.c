@@ -239,6 +239,9 @@ static int irqfd_assign(struct vm *vm, const struct kvm_irqfd *args)
 
 	if (!irqchip_ready(vm))
 		return -EAGAIN;
+	/* Who acknowledges is known to whoever has the I/O APIC. */
+	if ((args->flags & KVM_IRQFD_FLAG_RESAMPLE) && !irqchip_whole(vm))
+		return -EINVAL;
 	file = eventfd_fget(args->fd);
 	if (IS_ERR(file))
 		return PTR_ERR(file);

@@ -20,6 +20,7 @@ struct irq_route {
 struct irq_routing {
 	u16 first[DROSTE_NR_GSIS + 1];	/* where each GSI's routes start in @r; they end where the next's start */
 	s16 gsi_of[NR_CHIPS][KVM_IOAPIC_NUM_PINS];	/* the GSI of a pin, -1: none */
+	u64 split_level[256 / 64];	/* vectors that pins of user space's I/O APIC send level-triggered */
 	struct irq_route r[];		/* by GSI */
 };
 
@@ -32,6 +33,8 @@ static int irq_route_parse(struct vm *vm, struct irq_route *r, const struct kvm_
 	r->type = e->type;
 	switch (e->type) {
 	case KVM_IRQ_ROUTING_IRQCHIP:
+		if (!vm->irqchip.pic)
+			return -EINVAL;
 		r->chip = e->u.irqchip.irqchip;
 		r->pin = e->u.irqchip.pin;
 		if (r->chip == KVM_IRQCHIP_IOAPIC)
@@ -51,7 +54,7 @@ static bool irq_routes_clash(const struct irq_route *a, const struct irq_route *
 }
 
 /* Put a parsed route in place, behind the @placed[gsi] ones that its GSI has already. */
-static int irq_route_place(struct irq_routing *rt, u8 *placed, const struct irq_route *r)
+static int irq_route_place(struct vm *vm, struct irq_routing *rt, u8 *placed, const struct irq_route *r)
 {
 	struct irq_route *own = &rt->r[rt->first[r->gsi]];
 	unsigned int i;
@@ -63,6 +66,8 @@ static int irq_route_place(struct irq_routing *rt, u8 *placed, const struct irq_
 	own[placed[r->gsi]++] = *r;
 	if (r->type == KVM_IRQ_ROUTING_IRQCHIP)
 		rt->gsi_of[r->chip][r->pin] = r->gsi;
+	else if (r->msg.level && r->gsi < vm->irqchip.split_pins)
+		rt->split_level[r->msg.vector / 64] |= BIT_ULL(r->msg.vector % 64);
 	return 0;
 }
 
@@ -91,7 +96,7 @@ static int irq_routing_fill(struct vm *vm, struct irq_routing *rt, const struct 
 		return -ENOMEM;
 	for (i = 0; i < nr && !err; i++) {
 		irq_route_parse(vm, &r, &e[i]);
-		err = irq_route_place(rt, placed, &r);
+		err = irq_route_place(vm, rt, placed, &r);
 	}
 	kfree(placed);
 	return err;
@@ -253,4 +258,16 @@ void irqchip_acked(struct vm *vm, u32 chip, u32 pin)
 	if (gsi >= 0)
 		irqfd_acked(vm, gsi);
 	srcu_read_unlock(&vm->srcu, idx);
+}
+
+/**
+ * irq_routing_split_level() - does a pin of user space's I/O APIC send this vector, level-triggered?
+ * @vm: the machine; srcu held
+ * @vector: which
+ */
+bool irq_routing_split_level(struct vm *vm, u8 vector)
+{
+	const struct irq_routing *rt = srcu_dereference(vm->irqchip.routing, &vm->srcu);
+
+	return rt && (rt->split_level[vector / 64] & BIT_ULL(vector % 64));
 }

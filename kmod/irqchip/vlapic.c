@@ -180,13 +180,16 @@ void vlapic_eoi(struct vlapic *a)
 	__clear_bit(vec % 32, vlapic_vec_word(a, LAPIC_ISR, vec));
 	a->isr_top = lapic_find_highest(a->regs + LAPIC_ISR);
 
-	if (!vioapic_has_vector(vm->irqchip.ioapic, vec))
+	if (vm->irqchip.ioapic && !vioapic_has_vector(vm->irqchip.ioapic, vec))
 		return;
 	level = test_bit(vec % 32, vlapic_vec_word(a, LAPIC_TMR, vec));
 	/* With broadcasts suppressed the guest writes the I/O APIC's EOI register itself. */
 	if (level && (vlapic_reg(a, LAPIC_SVR) & LAPIC_SVR_NO_BROADCAST))
 		return;
-	vioapic_eoi(vm, vec, level);
+	if (vm->irqchip.ioapic)
+		vioapic_eoi(vm, vec, level);
+	else if (level)
+		split_eoi(a->vcpu, vec);
 }
 
 /* The vector above the processor's priority, or -1. Owner. */
@@ -220,10 +223,20 @@ bool vlapic_accepts_pic(struct vcpu *vcpu)
 	return (vlapic_reg(a, LAPIC_LVT0) & (LAPIC_LVT_MASKED | LAPIC_LVT_MODE)) == LAPIC_DM_EXTINT;
 }
 
+/* Take the vector of KVM_INTERRUPT, or -1. Whoever gave it has acknowledged it already. */
+static int vcpu_take_user_irq(struct vcpu *vcpu)
+{
+	int vec = vcpu->user_irq;
+
+	vcpu->user_irq = -1;
+	return vec;
+}
+
 /* The PIC's vector when it has one for this vCPU, or -1. */
 static int vcpu_pic_pending(struct vcpu *vcpu)
 {
-	int vec = vpic_pending(vcpu->vm->irqchip.pic);
+	struct vpic *pic = vcpu->vm->irqchip.pic;
+	int vec = pic ? vpic_pending(pic) : vcpu->user_irq;
 
 	return vec >= 0 && vlapic_accepts_pic(vcpu) ? vec : -1;
 }
@@ -234,7 +247,7 @@ static int vcpu_pic_pending(struct vcpu *vcpu)
  *
  * Lock-free; a handful of instructions when nothing is pending.
  *
- * Return: the vector, or -1. Without in-kernel controllers always -1.
+ * Return: the vector, or -1. Without in-kernel controllers user space's, from KVM_INTERRUPT.
  */
 int irqchip_pending_vector(struct vcpu *vcpu)
 {
@@ -242,7 +255,7 @@ int irqchip_pending_vector(struct vcpu *vcpu)
 	int vec;
 
 	if (!a)
-		return -1;
+		return vcpu->user_irq;
 	if (unlikely(READ_ONCE(a->irr_pending))) {
 		vec = vlapic_pending(a);
 		if (vec >= 0)
@@ -263,10 +276,13 @@ int irqchip_ack(struct vcpu *vcpu)
 	int vec;
 
 	if (!a)
-		return -1;
+		return vcpu_take_user_irq(vcpu);
 	vec = vlapic_pending(a);
-	if (vec < 0)
-		return vcpu_pic_pending(vcpu) < 0 ? -1 : vpic_inta(vcpu->vm);
+	if (vec < 0) {
+		if (vcpu_pic_pending(vcpu) < 0)
+			return -1;
+		return vcpu->vm->irqchip.pic ? vpic_inta(vcpu->vm) : vcpu_take_user_irq(vcpu);
+	}
 
 	/* In service before it leaves IRR, so that no reader sees it in neither. */
 	__set_bit(vec % 32, vlapic_vec_word(a, LAPIC_ISR, vec));

@@ -138,7 +138,7 @@ int vpit_create(struct vm *vm, u32 flags)
 
 	if (vm->irqchip.pit)
 		return -EEXIST;
-	if (!vm->irqchip.created)
+	if (!irqchip_whole(vm))
 		return -ENOENT;
 	pit = kzalloc(sizeof(*pit), GFP_KERNEL_ACCOUNT);
 	if (!pit)

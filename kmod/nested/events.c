@@ -59,7 +59,7 @@ static enum nested_event startup_event(struct vcpu *vcpu)
 
 static bool interrupt_pending(struct vcpu *vcpu)
 {
-	return vcpu->user_irq >= 0 || irqchip_pending_vector(vcpu) >= 0;
+	return irqchip_pending_vector(vcpu) >= 0;
 }
 
 /* SDM 3A table 6-2, with VMX's own events where 3C 26.5 puts them. */
@@ -144,12 +144,7 @@ static void exit_interrupt(struct vcpu *vcpu)
 		nested_vmexit(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT, 0, 0, 0);
 		return;
 	}
-	if (vcpu->user_irq >= 0) {
-		vector = vcpu->user_irq;
-		vcpu->user_irq = -1;
-	} else {
-		vector = irqchip_ack(vcpu);
-	}
+	vector = irqchip_ack(vcpu);
 	if (vector >= 0)
 		nested_vmexit(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT, 0,
 			      vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK, 0);

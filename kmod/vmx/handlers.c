@@ -52,7 +52,7 @@ int exit_interrupt_window(struct vcpu *vcpu)
 {
 	/* vmx_prepare_events() injects now, and closes the window. */
 	vcpu_request(vcpu, REQ_EVENT);
-	if (!vcpu->lapic && vcpu->wants_irq_window && vcpu->user_irq < 0) {
+	if (vcpu->wants_irq_window && irqchip_takes_extint(vcpu)) {
 		vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 		return NEXT_USER;
 	}

@@ -250,14 +250,9 @@ static bool inject_first(struct vcpu *vcpu)
 	}
 	if (!vmx_interrupt_allowed(vcpu))
 		return false;
-	if (vcpu->user_irq >= 0) {
-		vector = vcpu->user_irq;
-		vcpu->user_irq = -1;
-	} else {
-		if (irqchip_pending_vector(vcpu) < 0)
-			return false;
-		vector = irqchip_ack(vcpu);
-	}
+	if (irqchip_pending_vector(vcpu) < 0)
+		return false;
+	vector = irqchip_ack(vcpu);
 	if (vector < 0)
 		return false;
 	vcpu->stats.irq_injections++;
@@ -285,7 +280,8 @@ int vmx_prepare_events(struct vcpu *vcpu)
 		injected = inject_first(vcpu);
 	/* A window for what is blocked would open at once, for ever. */
 	blocked = debugger_blocks(vcpu);
-	irq = (!blocked && (irqchip_pending_vector(vcpu) >= 0 || vcpu->user_irq >= 0)) || vcpu->wants_irq_window;
+	irq = (!blocked && irqchip_pending_vector(vcpu) >= 0) ||
+	      (vcpu->wants_irq_window && irqchip_takes_extint(vcpu));
 	set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
 	set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, !blocked && vcpu->ev.nmi_pending);
 	/* A second exception behind one delivered again: come back as soon as the first is in. */

@@ -72,7 +72,7 @@ linux() {
 
 pcs() {
 	for machine in pc q35; do
-		for chip in on; do
+		for chip in on split; do
 			pc "QEMU -M $machine, kernel-irqchip=$chip, 1 vCPU" "pc: processors 1" \
 				-M $machine,kernel-irqchip=$chip -cpu host -smp 1
 			pc "QEMU -M $machine, kernel-irqchip=$chip, 4 vCPUs" "pc: processors 4" \
@@ -90,8 +90,8 @@ pcs() {
 
 linuxes() {
 	linux "Linux, -M pc, kernel-irqchip=on, 1 vCPU" -M pc,kernel-irqchip=on -cpu host -smp 1
-	linux "Linux, -M q35, kernel-irqchip=on, 4 vCPUs, -cpu Skylake-Client" \
-		-M q35,kernel-irqchip=on -cpu Skylake-Client -smp 4
+	linux "Linux, -M q35, kernel-irqchip=split, 4 vCPUs, -cpu Skylake-Client" \
+		-M q35,kernel-irqchip=split -cpu Skylake-Client -smp 4
 }
 
 for group in "$@"; do
