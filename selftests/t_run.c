@@ -364,6 +364,37 @@ static void host_step_without_irqs(void)
 	vm_destroy(&vm);
 }
 
+static void guest_starts_other(void)
+{
+	apic_enable();
+	apic_icr(1, 0x4500);
+	apic_icr(1, 0x4600 | LOW_CODE >> 12);
+}
+
+/* INIT resets the processor, but not its debugger. */
+static void host_debug_init(void)
+{
+	struct kvm_guest_debug d = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP };
+	struct vcpu *vcpu, *other;
+	struct vm vm;
+	int ret;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_starts_other);
+	other = vcpu_create(&vm, 1, NULL);
+	d.arch.debugreg[0] = LOW_CODE;
+	d.arch.debugreg[7] = 0x401;
+	DO(other->fd, KVM_SET_GUEST_DEBUG, &d);
+	vcpu_run_to_end(vcpu);
+	do
+		ret = vcpu_run_once(other);
+	while (ret == -EAGAIN);
+	EQ(ret, 0, "run");
+	EQ(other->run->exit_reason, KVM_EXIT_DEBUG, "breakpoint");
+	EQ(other->run->debug.arch.pc, LOW_CODE, "its address");
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "signals and immediate_exit", .host = host_signals },
 	{ "eight vCPUs", .host = host_many },
@@ -373,6 +404,7 @@ static const struct ksft_test tests[] = {
 	{ "processors go off and on line", .host = host_hotplug },
 	{ "guest debugging", .host = host_debug },
 	{ "single steps without interrupts", .host = host_step_without_irqs },
+	{ "guest debugging and INIT", .host = host_debug_init },
 	{ "a vCPU that spins", .host = host_spins },
 };
 KSFT_MAIN(tests)

@@ -258,7 +258,8 @@ void vmcs01_reset(struct vcpu *vcpu, bool init)
 	vcpu->regs[RDX] = cpuid_eax(1);
 	vcpu_set_rsp(vcpu, 0);
 	vcpu_set_rip(vcpu, 0xfff0);
-	vcpu_set_rflags(vcpu, X86_EFLAGS_FIXED);
+	/* A debugger in user space goes on stepping, and keeps its breakpoints. */
+	vcpu_set_rflags(vcpu, X86_EFLAGS_FIXED | (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP ? X86_EFLAGS_TF : 0));
 	memset(&vcpu->ev, 0, sizeof(vcpu->ev));
 	memset(vcpu->dr, 0, sizeof(vcpu->dr));
 	vcpu->dr6 = 0xffff0ff0;
@@ -270,7 +271,7 @@ void vmcs01_reset(struct vcpu *vcpu, bool init)
 	vmx_write_cr0(vcpu, cr0);
 	vmx_write_cr4(vcpu, 0);
 	vmcs_write(GUEST_CR3, 0);
-	vmcs_write(GUEST_DR7, 0x400);
+	vmcs_write(GUEST_DR7, vcpu_effective_dr7(vcpu));
 	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);

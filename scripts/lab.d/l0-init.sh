@@ -63,7 +63,9 @@ if [ "$mode" = shell ]; then
 	setsid -c sh -c 'sh -l; status=$?; stty -echo; stty echo; exit $status' < /dev/ttyS0 > /dev/ttyS0 2>&1
 	status=$?
 else
-	sh /lab.command < /dev/null > /dev/ttyS0 2>&1
+	# It stays open here: the command's end, were it the last to have it open, may drop what has not been sent yet.
+	exec 8> /dev/ttyS0
+	sh /lab.command < /dev/null > /dev/ttyS0 2>&1 8>&-
 	status=$?
 fi
 # Setting the terminal waits until all that was written has been sent.

@@ -12,6 +12,8 @@ FREESTANDING = """-m32 -O2 -Wall -ffreestanding -fno-pic -no-pie -static -nostdl
     -fcf-protection=none -fno-strict-aliasing -fno-asynchronous-unwind-tables -Wl,-n -Wl,-Ttext=0x100000
     -Wl,--build-id=none -Wl,--no-warn-rwx-segments""".split()
 
+SYMBOLS = {"main", "say", "aps_running"}        # of pc.c, where rsp.c sets its breakpoints
+
 
 def source(name):
     return os.path.join(HERE, name)
@@ -23,6 +25,10 @@ def images(job):
     os.makedirs(directory, exist_ok=True)
     built = {name: os.path.join(directory, name) for name in ("pc.elf", "linux.cpio")}
     job.must(["gcc", *FREESTANDING, "-o", built["pc.elf"], source("pc-head.S"), source("pc.c")], 60, "pc.c builds")
+    with open(os.path.join(directory, "symbols.sh"), "w") as f:
+        f.write("".join(f"{name}={address}\n" for address, _, name in
+                        (line.split() for line in job.output(["nm", built["pc.elf"]]).splitlines()) if name in SYMBOLS))
+    job.must(["gcc", "-O2", "-Wall", "-static", "-o", os.path.join(directory, "rsp"), source("rsp.c")], 60, "rsp.c builds")
     job.must([LAB, "make-initramfs", "--out", built["linux.cpio"], "--modules", "virtio_blk,virtio_net,virtio-rng",
               "--init", source("guest.sh")], 120, "a Linux guest with virtio's modules")
     qemu = os.path.join(directory, "qemu-dir")
@@ -33,7 +39,7 @@ def images(job):
 def cases(groups, cpus, memory, limit):
     """Groups of run.sh's cases in one boot of the lab."""
     def step(job):
-        files = [os.path.join(job.path("images", "qemu"), name) for name in ("pc.elf", "linux.cpio", "qemu-dir")]
+        files = [os.path.join(job.path("images", "qemu"), name) for name in ("pc.elf", "rsp", "symbols.sh", "linux.cpio", "qemu-dir")]
         files += [os.path.join(job.path("images", "6.12"), "vmlinuz"), source("run.sh")]
         job.tap([LAB, "exec", "--kernel", "6.12", "--cpus", str(cpus), "--memory", str(memory), "--timeout", str(limit),
                  *(word for file in files for word in ("--file", file)), "--", "./run.sh", *groups],
@@ -44,5 +50,5 @@ def cases(groups, cpus, memory, limit):
 STEPS = [
     Step("images-qemu", "guests for QEMU", images, ["images-6.12"]),
     Step("qemu-6.12", "QEMU: machines, interrupt controllers, processor models, virtio",
-         cases(["pcs", "linuxes"], 2, 2048, 1500), ["build-6.12", "images-qemu"]),
+         cases(["pcs", "gdb", "linuxes"], 2, 2048, 1500), ["build-6.12", "images-qemu"]),
 ]

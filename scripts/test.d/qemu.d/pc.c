@@ -63,7 +63,7 @@ static void put(char c)
 	outb(COM1, c);
 }
 
-static void say(const char *text)
+__attribute__((noinline)) static void say(const char *text)
 {
 	while (*text)
 		put(*text++);

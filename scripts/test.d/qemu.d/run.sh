@@ -94,6 +94,23 @@ linuxes() {
 		-M q35,kernel-irqchip=split -cpu Skylake-Client -smp 4
 }
 
+# QEMU's gdb stub, with rsp.c as the debugger; symbols.sh, made with pc.elf, says where things are in it.
+gdb() {
+	. ./symbols.sh
+	ip link set lo up
+	qemu -m 32 -M q35 -cpu host -smp 2 -kernel pc.elf -device edu -device isa-debug-exit,iobase=0xf4,iosize=1 \
+		-gdb tcp:127.0.0.1:1234 -S &
+	timeout $limit ./rsp 1234 "$main" "$say" "$aps_running" > /tmp/rsp 2>&1
+	status=$?
+	sed 's/^/# /' /tmp/rsp
+	result $status "QEMU's debugger: breakpoints of both kinds, a watchpoint, single steps"
+	wait $!
+	[ $? = 85 ] || grep -q "pc: all well" /tmp/out
+	bad=$?
+	shown $bad
+	result $bad "QEMU's debugger: the guest goes on undisturbed"
+}
+
 for group in "$@"; do
 	"$group"
 done
