@@ -9,7 +9,7 @@ import cache
 import debian
 from cache import output, path, run
 
-PACKAGES = ["qemu-system-x86", "seabios"]
+PACKAGES = ["qemu-system-x86", "qemu-utils", "seabios"]
 PROGRAM = "/usr/bin/qemu-system-x86_64"
 FIRMWARE = ["/usr/share/seabios/*.bin", "/usr/share/qemu/kvmvapic.bin", "/usr/share/qemu/*boot*.bin", "/usr/share/qemu/pvh.bin"]
 

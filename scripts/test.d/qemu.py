@@ -32,14 +32,16 @@ def images(job):
     job.must([LAB, "make-initramfs", "--out", built["linux.cpio"], "--modules", "virtio_blk,virtio_net,virtio-rng",
               "--init", source("guest.sh")], 120, "a Linux guest with virtio's modules")
     qemu = os.path.join(directory, "qemu-dir")
+    snapshots = os.path.join(directory, "snap.qcow2")
     if not os.path.exists(qemu):
         os.symlink(job.output([LAB, "path", "qemu"]), qemu)
+    job.must(["qemu-img", "create", "-q", "-f", "qcow2", snapshots, "16M"], 60, "a disk for snapshots")
 
 
 def cases(groups, cpus, memory, limit):
     """Groups of run.sh's cases in one boot of the lab."""
     def step(job):
-        files = [os.path.join(job.path("images", "qemu"), name) for name in ("pc.elf", "rsp", "symbols.sh", "linux.cpio", "qemu-dir")]
+        files = [os.path.join(job.path("images", "qemu"), name) for name in ("pc.elf", "rsp", "symbols.sh", "snap.qcow2", "linux.cpio", "qemu-dir")]
         files += [os.path.join(job.path("images", "6.12"), "vmlinuz"), source("run.sh")]
         job.tap([LAB, "exec", "--kernel", "6.12", "--cpus", str(cpus), "--memory", str(memory), "--timeout", str(limit),
                  *(word for file in files for word in ("--file", file)), "--", "./run.sh", *groups],
@@ -49,6 +51,6 @@ def cases(groups, cpus, memory, limit):
 
 STEPS = [
     Step("images-qemu", "guests for QEMU", images, ["images-6.12"]),
-    Step("qemu-6.12", "QEMU: machines, interrupt controllers, processor models, virtio",
-         cases(["pcs", "gdb", "linuxes"], 2, 2048, 1500), ["build-6.12", "images-qemu"]),
+    Step("qemu-6.12", "QEMU: machines, interrupt controllers, models, debugger, saving, virtio",
+         cases(["pcs", "gdb", "states", "linuxes", "linuxstate"], 2, 2048, 1500), ["build-6.12", "images-qemu"]),
 ]

@@ -35,6 +35,16 @@ if grep -q virtio /sys/class/misc/hw_random/rng_available 2> /dev/null; then
 	[ "$(wc -c < random)" -gt 0 ] && ! dd if=/dev/zero bs=64 count=1 2> /dev/null | cmp -s - random
 	verdict $? "virtio-rng gives numbers"
 fi
+if grep -q count /proc/cmdline; then
+	# For a machine that is saved and restored: a number for each time that the disk could be read past the cache.
+	n=0
+	while echo 1 > /proc/sys/vm/drop_caches && dd if=/dev/vda of=again bs=4096 skip=64 count=64 2> /dev/null && cmp copy again; do
+		n=$((n + 1))
+		echo "count $n"
+		usleep 20000
+	done
+	echo "guest: BAD: the disk reads otherwise"
+fi
 echo "guest: irqs $(grep -c virtio /proc/interrupts)"
 echo "guest: powering off"
 poweroff -f

@@ -21,11 +21,12 @@ _start:
 	mov	%ax, %fs
 	mov	%ax, %gs
 	mov	%ax, %ss
+	push	%ebx
 	call	main
 2:	hlt
 	jmp	2b
 
-	/* Copied to AP_START (pc.c); each processor that comes here counts itself and sleeps. */
+	/* Copied to AP_START (pc.c); each processor that comes here counts itself, and then its turns when it is told to. */
 	.globl	ap_code, ap_code_end
 	.code16
 ap_code:
@@ -45,7 +46,10 @@ ap_code_end:
 1:	mov	$16, %ax
 	mov	%ax, %ds
 	lock incl aps_running
-2:	hlt
+2:	cmpl	$0, aps_count
+	je	3f
+	lock incl ap_turns
+3:	pause
 	jmp	2b
 
 	.data

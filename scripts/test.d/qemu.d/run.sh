@@ -4,8 +4,10 @@
 # The arguments name the groups of cases; each is a function below.
 cd /lab || exit 1
 [ -e /dev/droste ] && ln -sf droste /dev/kvm
+trap '' PIPE	# a QEMU that ended takes no commands, and its case fails by what it said
 count=0
 limit=300
+linux_words="console=ttyS0 no_timer_check cryptomgr.notests mitigations=off loglevel=4 initcall_blacklist=jent_mod_init"
 
 result() { # status, name
 	count=$((count + 1))
@@ -49,7 +51,7 @@ linux() {
 	mkdir -p /tmp/tftp
 	[ -e /tmp/tftp/sent ] || dd if=vmlinuz of=/tmp/tftp/sent bs=100000 count=3 2> /dev/null
 	qemu -m 256 -kernel vmlinuz -initrd linux.cpio "$@" \
-		-append "console=ttyS0 no_timer_check cryptomgr.notests mitigations=off loglevel=4 initcall_blacklist=jent_mod_init" \
+		-append "$linux_words" \
 		-drive file=/tmp/disk,format=raw,if=none,id=d -device virtio-blk-pci,drive=d \
 		-netdev user,id=n,tftp=/tmp/tftp -device virtio-net-pci,netdev=n,romfile= -device virtio-rng-pci
 	status=$?
@@ -109,6 +111,126 @@ gdb() {
 	bad=$?
 	shown $bad
 	result $bad "QEMU's debugger: the guest goes on undisturbed"
+}
+
+# --- saving and migrating: a guest that counts on its serial port, and QEMU's monitor on two pipes ---
+
+# QEMU in the background, with its serial port in file $1 and a monitor.
+start() {
+	serial=$1
+	shift
+	rm -f /tmp/mon.in /tmp/mon.out
+	: > "$serial"
+	mkfifo /tmp/mon.in /tmp/mon.out
+	cat /tmp/mon.out > /tmp/monitor &
+	timeout $limit qemu-dir/qemu -accel kvm -nodefaults -no-user-config -display none -no-reboot -serial "file:$serial" \
+		-monitor pipe:/tmp/mon "$@" < /dev/null > /tmp/out 2>&1 &
+	machine=$!
+	exec 9> /tmp/mon.in
+}
+
+tell() {
+	echo "$*" >&9
+}
+
+finish() {
+	tell quit
+	exec 9>&-
+	wait $machine
+	{
+		echo "QEMU ended with $?"
+		tr '\r' '\n' < /tmp/monitor | grep -v '.\[[DK]'
+		tail -5 "$serial"
+		grep "TSC went" "$serial"
+	} >> /tmp/out
+}
+
+# The numbers that the guest has said, without one that is not whole.
+counts() {
+	tr -d '\r' < "$1" | sed '$d' | sed -n 's/^count //p'
+}
+
+# Wait until the last number in file $1 is at least $2; false when QEMU ends before.
+await() {
+	until [ "$(counts "$1" | tail -1)" -ge "$2" ] 2> /dev/null; do
+		kill -0 $machine 2> /dev/null || return 1
+		usleep 50000
+	done
+}
+
+# Each number must follow the one before; a restored machine may begin anew once, below what it had come to.
+runs() { # file, how many times it may go back
+	counts "$1" | awk -v back="$2" 'NR > 1 && $1 != last + 1 { jumps++; if ($1 > last) wrong = 1 } { last = $1 }
+		END { exit wrong || jumps != back || NR < 2 }' && ! grep -q BAD "$1"
+}
+
+migrates() { # name, QEMU's arguments
+	name=$1
+	shift
+	start /tmp/before "$@"
+	await /tmp/before 5
+	result $? "$name: counts before it migrates"
+	tell 'migrate "exec:cat > /tmp/state"'
+	# The monitor takes the next command when all is written; QEMU has stopped the machine by then.
+	finish
+	last=$(counts /tmp/before | tail -1)
+	start /tmp/after "$@" -incoming "exec:cat /tmp/state"
+	await /tmp/after $((last + 5)) && runs /tmp/after 0 &&
+		first=$(counts /tmp/after | head -1) && [ "$first" -gt "$last" ] && [ "$first" -le $((last + 2)) ]
+	bad=$?
+	finish
+	grep "TSC went" /tmp/after | sed 's/^/# /'
+	echo "# counted to $last before, from $first after; the state has $(wc -c < /tmp/state) bytes"
+	shown $bad
+	result $bad "$name: goes on counting where it was, in another QEMU"
+	rm -f /tmp/state
+}
+
+saves() { # name, QEMU's arguments
+	name=$1
+	shift
+	cp snap.qcow2 /tmp/snap.qcow2
+	start /tmp/before "$@" -drive file=/tmp/snap.qcow2,if=none,id=snap -device virtio-blk-pci,drive=snap
+	await /tmp/before 5
+	tell savevm one
+	await /tmp/before 12
+	tell loadvm one
+	# Back, and on from there.
+	until runs /tmp/before 1 && await /tmp/before 15; do
+		kill -0 $machine 2> /dev/null || break
+		usleep 50000
+	done
+	runs /tmp/before 1
+	bad=$?
+	finish
+	grep "TSC went" /tmp/before | sed 's/^/# /'
+	echo "# counted: $(counts /tmp/before | tr '\n' ' ' | cut -c 1-200)"
+	shown $bad
+	result $bad "$name: savevm, and loadvm back to it"
+	start /tmp/after "$@" -drive file=/tmp/snap.qcow2,if=none,id=snap -device virtio-blk-pci,drive=snap -loadvm one
+	await /tmp/after 10 && runs /tmp/after 0 && [ "$(counts /tmp/after | head -1)" -ge 5 ]
+	bad=$?
+	finish
+	shown $bad
+	result $bad "$name: goes on from the snapshot in another QEMU"
+}
+
+# No VMX in them: QEMU saves a machine with it only where nested state can be saved.
+states() {
+	pc="-m 32 -kernel pc.elf -append count -device edu -device isa-debug-exit,iobase=0xf4,iosize=1"
+	# shellcheck disable=SC2086 # several words
+	{
+	migrates "migration, -M pc, kernel-irqchip=on, 1 vCPU" -M pc,kernel-irqchip=on -cpu host,-vmx $pc
+	migrates "migration, -M q35, kernel-irqchip=split, 2 vCPUs" -M q35,kernel-irqchip=split -cpu host,-vmx -smp 2 $pc
+	saves "savevm, -M q35, kernel-irqchip=on, 2 vCPUs" -M q35,kernel-irqchip=on -cpu host,-vmx -smp 2 $pc
+	}
+}
+
+linuxstate() {
+	dd if=vmlinuz of=/tmp/disk bs=4096 count=128 2> /dev/null
+	migrates "migration of Linux, -M q35, 2 vCPUs" -M q35 -cpu host,-vmx -smp 2 -m 192 -kernel vmlinuz -initrd linux.cpio \
+		-append "$linux_words count" -drive file=/tmp/disk,format=raw,if=none,id=d -device virtio-blk-pci,drive=d \
+		-device virtio-rng-pci
 }
 
 for group in "$@"; do
