@@ -215,12 +215,12 @@ saves() { # name, QEMU's arguments
 	result $bad "$name: goes on from the snapshot in another QEMU"
 }
 
-# No VMX in them: QEMU saves a machine with it only where nested state can be saved.
+# With VMX, which QEMU saves only where nested state can be saved, and without.
 states() {
 	pc="-m 32 -kernel pc.elf -append count -device edu -device isa-debug-exit,iobase=0xf4,iosize=1"
 	# shellcheck disable=SC2086 # several words
 	{
-	migrates "migration, -M pc, kernel-irqchip=on, 1 vCPU" -M pc,kernel-irqchip=on -cpu host,-vmx $pc
+	migrates "migration, -M pc, kernel-irqchip=on, 1 vCPU with VMX" -M pc,kernel-irqchip=on -cpu host $pc
 	migrates "migration, -M q35, kernel-irqchip=split, 2 vCPUs" -M q35,kernel-irqchip=split -cpu host,-vmx -smp 2 $pc
 	saves "savevm, -M q35, kernel-irqchip=on, 2 vCPUs" -M q35,kernel-irqchip=on -cpu host,-vmx -smp 2 $pc
 	}
