@@ -29,4 +29,8 @@ demo:
 test:
 	scripts/test
 
-.PHONY: all module ctl clean demo test
+# The kernel's own KVM selftests, on kvm_intel and on Droste side by side.
+test-kvm-selftests:
+	scripts/test kvm-selftests
+
+.PHONY: all module ctl clean demo test test-kvm-selftests

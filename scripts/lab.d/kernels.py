@@ -7,10 +7,11 @@ import debian
 import debugkernel
 from cache import LabError, path, say
 
-# Debian's cloud flavour has KVM, the notifiers that hypervisors hook into, and boots fastest.
+# Debian's cloud flavour has KVM, the notifiers that hypervisors hook into, and boots fastest; Xen's dom0 is full.
 STOCK = {
     "6.12": r"linux-image-6\.12\.[0-9]+\+deb12-cloud-amd64",
     "6.1": r"linux-image-6\.1\.0-[0-9]+-cloud-amd64",
+    "6.12-full": r"linux-image-6\.12\.[0-9]+\+deb12-amd64",
 }
 NAMES = [*STOCK, "debug"]
 

@@ -10,7 +10,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cache
 import debian
 import debqemu
+import debxen
 import kernels
+import kvmselftests
 import machine
 from cache import LabError, say
 
@@ -55,7 +57,9 @@ def parser():
     build.add_argument("--kunit", action="store_true", help="build droste_kunit.ko, the KUnit tests (debug kernel)")
 
     where = commands.add_parser("path", help="print the path of something in the cache, made if need be")
-    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache", "qemu"])
+    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache", "qemu",
+                                         *(f"kvm-selftests-{release}" for release in kvmselftests.RELEASES),
+                                         *(f"xen-{version}" for version in debxen.SUITES)])
     where.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
 
     image = commands.add_parser("make-initramfs", help="make an initramfs with busybox for an L1 or L2 guest")
@@ -143,6 +147,10 @@ def do_path(arguments):
         print(bochs.program())
     elif arguments.thing == "qemu":
         print(debqemu.directory())
+    elif arguments.thing.startswith("kvm-selftests-"):
+        print(kvmselftests.directory(arguments.thing.removeprefix("kvm-selftests-")))
+    elif arguments.thing.startswith("xen-"):
+        print(debxen.directory(arguments.thing.removeprefix("xen-")))
     elif arguments.thing == "source":
         import debugkernel
         print(debugkernel.source())

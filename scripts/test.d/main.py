@@ -45,7 +45,7 @@ def select(words, alone):
             sys.exit(f"scripts/test: there is no step '{word}'; see scripts/test --list")
         for name in matches:
             add(name)
-    return [s for s in steps.STEPS if not words or s.name in wanted]
+    return [s for s in steps.STEPS if (s.name in wanted if words else not s.extra)]
 
 
 def make_directory():
@@ -63,8 +63,9 @@ def main():
     arguments = parser().parse_args()
     chosen = select(arguments.steps, arguments.alone)
     if arguments.list:
-        for step in chosen:
-            print(f"{step.name:24} {step.title}" + (f" [after {', '.join(step.needs)}]" if step.needs else ""))
+        for step in chosen if arguments.steps else steps.STEPS:
+            print(f"{step.name:24} {step.title}" + (f" [after {', '.join(step.needs)}]" if step.needs else "")
+                  + (" [only when named]" if step.extra else ""))
         return 0
     if arguments.alone:
         for step in chosen:

@@ -20,13 +20,17 @@ class Broken(Exception):
 
 
 class Step:
-    """Something to run: a function of a Job, and the names of the steps that must have gone well before."""
+    """Something to run: a function of a Job, and the names of the steps that must have gone well before.
 
-    def __init__(self, name, title, function, needs=()):
+    An extra step is run only when it is named.
+    """
+
+    def __init__(self, name, title, function, needs=(), extra=False):
         self.name = name
         self.title = title
         self.function = function
         self.needs = tuple(needs)
+        self.extra = extra
 
 
 class Job:

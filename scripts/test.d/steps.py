@@ -4,6 +4,7 @@ import os
 
 import chain
 import kunit
+import kvmtests
 import lab
 import qemu
 from runner import Step
@@ -56,5 +57,6 @@ STEPS = [
     *kunit.STEPS,
     *chain.steps("debug"),
     *lab.steps("debug"),
+    *kvmtests.STEPS,
     Step("style", "warnings, sparse, checkpatch and the project's rules", style, ["setup-6.1", "setup-debug"]),
 ]

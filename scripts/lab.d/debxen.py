@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Debian's Xen as one directory: the hypervisor, and the tree of programs that its dom0 gets besides busybox."""
+import glob
+import gzip
+import os
+import re
+import shutil
+
+import cache
+from cache import LabError, output, path, say
+from suite import Suite
+
+# The versions of Xen, and the Debian suite that each comes from.
+SUITES = {"4.17": "bookworm", "4.20": "trixie"}
+
+# What dom0 runs, and the data that they open; all else of the packages stays out. {v} is Xen's version.
+PROGRAMS = """usr/lib/xen-{v}/bin/xl usr/lib/xen-{v}/bin/xenstored usr/lib/xen-{v}/bin/xenconsoled
+    usr/lib/xen-{v}/bin/xenconsole usr/lib/xen-{v}/bin/xen-init-dom0 usr/lib/xen-{v}/bin/libxl-save-helper
+    usr/libexec/xen-qemu-system-i386""".split()
+DATA = """usr/lib/xen-{v}/boot/hvmloader usr/share/seabios/bios-256k.bin usr/share/qemu/linuxboot_dma.bin
+    usr/share/qemu/linuxboot.bin usr/share/qemu/kvmvapic.bin usr/share/qemu/keymaps/en-us""".split()
+LIBRARY_DIRECTORIES = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/xen-{v}/lib/x86_64-linux-gnu",
+                       "usr/lib/x86_64-linux-gnu/*"]
+LOADER = "ld-linux-x86-64.so.2"
+
+
+def directory(version):
+    """The directory with `xen` (a multiboot ELF) and `root` (to be added to dom0's initramfs), made once."""
+    made = path("xen", version)
+    if not os.path.exists(made):
+        with cache.lock("xen-" + version):
+            if not os.path.exists(made):
+                say(f"fetching Xen {version} of Debian's {SUITES[version]} (a minute)")
+                with cache.making(made) as new:
+                    _make(version, new)
+    return made
+
+
+def _make(version, new):
+    packages = os.path.join(new, "packages")
+    Suite(SUITES[version]).unpack(
+        [f"xen-hypervisor-{version}-amd64", f"xen-utils-{version}", "qemu-system-xen", "seabios"], packages)
+    with gzip.open(os.path.join(packages, f"boot/xen-{version}-amd64.gz")) as f, open(os.path.join(new, "xen"), "wb") as to:
+        shutil.copyfileobj(f, to)
+    root = os.path.join(new, "root")
+    programs = [p.format(v=version) for p in PROGRAMS]
+    for name in [*programs, *(d.format(v=version) for d in DATA)]:
+        _copy(os.path.join(packages, name), os.path.join(root, name))
+    libraries = _libraries(packages, [os.path.join(packages, p) for p in programs], version)
+    for library in libraries.values():
+        _copy(library, os.path.join(root, "lib/x86_64-linux-gnu", os.path.basename(library)))
+    os.makedirs(os.path.join(root, "lib64"))
+    os.symlink(f"../lib/x86_64-linux-gnu/{LOADER}", os.path.join(root, "lib64", LOADER))
+    shutil.rmtree(packages)
+
+
+def _copy(source, target):
+    """Copies what a name stands for, so that links between packages' directories do not matter."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copy(source, target)
+
+
+def _libraries(packages, programs, version):
+    """The shared libraries that programs need, and those that these need, by name."""
+    found = {}
+    waiting = list(programs)
+    while waiting:
+        for name in re.findall(r"\(NEEDED\).*\[(.*)\]", output(["readelf", "-d", waiting.pop()], "readelf")):
+            if name in found:
+                continue
+            places = [f for d in LIBRARY_DIRECTORIES for f in glob.glob(os.path.join(packages, d.format(v=version), name))]
+            if not places:
+                raise LabError(f"no package of Xen {version} has the library {name}")
+            # Under its own name, which the loader asks for, whatever file it is a link to.
+            found[name] = places[0]
+            waiting.append(places[0])
+    return found

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's own KVM selftests, built from Debian's source packages into the cache; nothing of them is in this tree."""
+import glob
+import os
+import shutil
+
+import cache
+import debian
+import debugkernel
+from cache import path, run, say
+from suite import Suite
+
+# Releases of Linux whose selftests there are, with the Debian suite of the source; None: this machine's.
+RELEASES = {"6.12": None, "7.2": "forky"}
+
+
+def directory(release):
+    """The directory with the static programs for x86, made once."""
+    made = path("kvm-selftests", release)
+    if not os.path.exists(made):
+        with cache.lock("kvm-selftests-" + release):
+            if not os.path.exists(made):
+                debian.install(["libcap-dev"])
+                with cache.making(made) as new:
+                    _build(release, new)
+    return made
+
+
+def _source(release, scratch):
+    """The kernel's source tree: the debug kernel's, or one that goes again when the programs are built."""
+    if not RELEASES[release]:
+        return debugkernel.source()
+    say(f"fetching the source of Linux {release}")
+    Suite(RELEASES[release]).unpack([f"linux-source-{release}"], scratch, alone=True)
+    tree = os.path.join(scratch, "tree")
+    os.mkdir(tree)
+    tarball = glob.glob(os.path.join(scratch, "usr/src/*.tar.xz"))[0]
+    run(["tar", "-xf", tarball, "-C", tree, "--strip-components=1"], f"unpacking Linux {release}")
+    return tree
+
+
+def _build(release, new):
+    scratch = os.path.join(new, "scratch")
+    os.mkdir(scratch)
+    tree = _source(release, scratch)
+    headers, out = os.path.join(scratch, "headers"), os.path.join(scratch, "out")
+    run(["make", "-s", "-C", tree, f"O={scratch}/build", "ARCH=x86_64", "headers_install", f"INSTALL_HDR_PATH={headers}"],
+        f"headers of Linux {release}")
+    # A program that does not build here, for a library that Debian has no static form of, does not end the others.
+    run(["make", "-s", "-k", f"-j{os.cpu_count()}", "-C", os.path.join(tree, "tools/testing/selftests/kvm"), f"OUTPUT={out}",
+         f"KHDR_INCLUDES=-isystem {headers}/include", "LDFLAGS=-static -pthread -no-pie"],
+        f"building the KVM selftests of Linux {release}")
+    for directory_name, _, names in os.walk(out):
+        for name in names:
+            file = os.path.join(directory_name, name)
+            if os.access(file, os.X_OK) and "." not in name:
+                run(["strip", "-o", os.path.join(new, name), file], "stripping the KVM selftests")
+    shutil.rmtree(scratch)

@@ -1,0 +1,111 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# /init of dom0: brings up Xen's toolstack, runs the guests of /guests through their lives, and powers off. Prints TAP.
+# Words of the kernel's command line, after "--": the guests, and "full" for all of it rather than once through.
+PATH=/bin:$(echo /usr/lib/xen-*/bin)
+export PATH
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /tmp
+mkdir -p /var/run/xen /var/run/xenstored /var/lib/xen /var/lib/xenstored /var/log/xen/console /var/lock
+number=0
+log=/tmp/log
+
+# Reports the last command's status: verdict $? "what was tested"
+verdict() {
+	number=$((number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $number - $2"
+	else
+		[ -e $log ] && tail -n 5 $log | sed 's/^/# /'
+		[ -e "$console" ] && tail -n 5 "$console" | sed 's/^/# console: /'
+		echo "not ok $number - $2"
+	fi
+}
+
+# Waits until a line of the guest's console has a text; what waits for ever ends with the machine.
+seen() {
+	while ! grep -q "$1" "$console" 2> /dev/null; do
+		xl list "$guest" > /dev/null 2>&1 || grep -q "$1" "$console" || return 1
+		sleep 1
+	done
+}
+
+# Waits until the guest is gone.
+gone() {
+	while xl list "$guest" > /dev/null 2>&1; do
+		sleep 1
+	done
+}
+
+# Lines that the guest counted so far.
+counted() {
+	grep -c "L2: count" "$console"
+}
+
+# Waits until the guest has counted further than $1.
+counts_beyond() {
+	while [ "$(counted)" -le "$1" ]; do
+		xl list "$guest" > /dev/null 2>&1 || return 1
+		sleep 1
+	done
+}
+
+create() {
+	rm -f "$console"
+	xl create "/guests/$guest.cfg" > $log 2>&1
+}
+
+# One guest: created, seen to run, shut down by its own kernel.
+life() {
+	create
+	verdict $? "$guest: xl create"
+	seen "user space runs"
+	verdict $? "$guest: $(grep -o 'L2: Linux.*' "$console")"
+	xl shutdown -w "$guest" > $log 2>&1 && grep -q "asked to power off" "$console"
+	verdict $? "$guest: it powers off when xl shutdown asks it to"
+}
+
+# The same guest, held up, saved and restored in the middle, and destroyed.
+more() {
+	create && seen "L2: count 2"
+	verdict $? "$guest: it runs again"
+	xl pause "$guest" && before=$(counted) && sleep 3 && [ "$(counted)" -le $((before + 1)) ]
+	verdict $? "$guest: it stands still after xl pause"
+	xl unpause "$guest" && counts_beyond $((before + 1))
+	verdict $? "$guest: it goes on after xl unpause"
+	xl save "$guest" /tmp/saved > $log 2>&1
+	verdict $? "$guest: xl save while it runs"
+	before=$(counted)
+	xl restore /tmp/saved > $log 2>&1 && counts_beyond $((before + 1))
+	verdict $? "$guest: it counts on after xl restore"
+	rm -f /tmp/saved
+	xl destroy "$guest" > $log 2>&1 && gone
+	verdict $? "$guest: xl destroy"
+}
+
+console=/nothing
+for module in xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs; do
+	modprobe $module
+done
+mount -t xenfs xenfs /proc/xen
+echo "dom0: Linux $(uname -r) on $(cat /sys/hypervisor/type)-$(cat /sys/hypervisor/version/major).$(cat /sys/hypervisor/version/minor), $(nproc) CPUs"
+xenstored --pid-file /var/run/xenstored.pid && xen-init-dom0 > $log 2>&1 && xenconsoled --log=guest
+verdict $? "dom0: the toolstack is up"
+xl info > /tmp/info
+grep -E "^(xen_version|virt_caps|nr_cpus|free_memory)" /tmp/info | sed 's/^/# /'
+grep -q "virt_caps.*hvm.*hap" /tmp/info
+verdict $? "dom0: Xen has HVM and HAP"
+words=$(sed 's/.*-- //' /proc/cmdline)
+for guest in $words; do
+	[ -e "/guests/$guest.cfg" ] || continue
+	console=/var/log/xen/console/guest-$guest.log
+	grep -q "file:" "/guests/$guest.cfg" && console=/tmp/$guest.console
+	life
+	case " $words " in *" full "*) more ;; esac
+done
+echo "1..$number"
+poweroff -f

@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# /init of a guest of Xen: says where it is, counts, and powers off when the toolstack asks for it.
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+# The kernel calls poweroff, and that asks process 1.
+trap 'echo "L2: asked to power off"; poweroff -f' USR2
+echo "L2: Linux $(uname -r) on $(cat /sys/hypervisor/type) as $(cat /sys/hypervisor/guest_type), user space runs"
+count=0
+while :; do
+	count=$((count + 1))
+	echo "L2: count $count"
+	sleep 1 &
+	wait $!
+done
