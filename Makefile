@@ -25,6 +25,10 @@ clean:
 demo:
 	scripts/demo
 
+# Debian's Xen as L1 in QEMU on Droste, a PVH and an HVM guest in it.
+demo-xen:
+	scripts/demo-xen
+
 # Everything that can be tested; ends with "N passed, N failed".
 test:
 	scripts/test
@@ -33,4 +37,4 @@ test:
 test-kvm-selftests:
 	scripts/test kvm-selftests
 
-.PHONY: all module ctl clean demo test test-kvm-selftests
+.PHONY: all module ctl clean demo demo-xen test test-kvm-selftests

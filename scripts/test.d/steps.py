@@ -7,6 +7,7 @@ import kunit
 import kvmtests
 import lab
 import qemu
+import xen
 from runner import Step
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -57,6 +58,7 @@ STEPS = [
     *kunit.STEPS,
     *chain.steps("debug"),
     *lab.steps("debug"),
+    *xen.STEPS,
     *kvmtests.STEPS,
     Step("style", "warnings, sparse, checkpatch and the project's rules", style, ["setup-6.1", "setup-debug"]),
 ]
