@@ -8,6 +8,7 @@ import struct
 
 import bootrom
 import cache
+import cdimage
 import debian
 from cache import LabError, output, path, run, say
 
@@ -16,8 +17,7 @@ SHA256 = "78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b"
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 VGA_BIOS = "/usr/share/vgabios/vgabios.bin"
 DEBIANS = "/usr/bin/bochs"   # what is used when the source cannot be had
-DEBIANS_PACKAGES = ["bochs", "bochs-term", "isolinux", "syslinux-common", "xorriso"]
-ISOLINUX_FILES = ("/usr/lib/ISOLINUX/isolinux.bin", "/usr/lib/syslinux/modules/bios/ldlinux.c32")
+DEBIANS_PACKAGES = ["bochs", "bochs-term"]
 
 # --disable-show-ips matters: its timer signal can deadlock against the emulator's own logging.
 CONFIGURE = """--with-nogui --without-x --without-wx --without-sdl --without-term --disable-plugins --enable-x86-64
@@ -180,13 +180,6 @@ display_library: term
 ata0-master: type=cdrom, path={directory}/boot.iso, status=inserted
 boot: cdrom"""
 
-ISOLINUX = """\
-default lab
-label lab
-kernel /kernel
-append initrd=/initrd {command_line}
-"""
-
 
 def prepare(machine, initrd, command_line, com1):
     """Writes all that the emulator reads into the machine's directory; returns its command and a terminal for it."""
@@ -240,16 +233,7 @@ def _from_memory(directory, image, initrd, command_line, memory):
 def _from_cd(directory, image, initrd, command_line, memory):
     """The distribution's build cannot put large files into memory; it boots from a CD."""
     del memory
-    root = os.path.join(directory, "cd")
-    os.mkdir(root)
-    for name, data in (("kernel", image), ("initrd", initrd),
-                       ("isolinux.cfg", ISOLINUX.format(command_line=command_line).encode())):
-        with open(os.path.join(root, name), "wb") as f:
-            f.write(data)
-    for file in ISOLINUX_FILES:
-        shutil.copy(file, root)
-    output(["xorriso", "-as", "mkisofs", "-quiet", "-o", os.path.join(directory, "boot.iso"), "-b", "isolinux.bin",
-            "-c", "boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", root], "making the CD")
+    cdimage.make(os.path.join(directory, "boot.iso"), image, initrd, command_line)
     return FROM_CD.format(directory=directory)
 
 

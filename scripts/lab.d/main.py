@@ -70,6 +70,12 @@ def parser():
                        help="a file or directory to put in, at DEST or in the root directory")
     image.add_argument("--init", metavar="SCRIPT", help="/init (default: a shell on the console)")
     image.add_argument("--gzip", action="store_true", help="compress it")
+
+    disc = commands.add_parser("make-cd", help="make a CD that boots a kernel in a guest with firmware")
+    disc.add_argument("--out", required=True, metavar="F")
+    disc.add_argument("--linux", required=True, metavar="F", help="the kernel's bzImage")
+    disc.add_argument("--initrd", required=True, metavar="F")
+    disc.add_argument("--append", default="", metavar="WORDS", help="the kernel's command line")
     return top
 
 
@@ -174,6 +180,12 @@ def do_make_initramfs(arguments):
         f.write(gzip.compress(data, 6) if arguments.gzip else data)
 
 
+def do_make_cd(arguments):
+    import cdimage
+    with open(arguments.linux, "rb") as kernel, open(arguments.initrd, "rb") as initrd:
+        cdimage.make(arguments.out, kernel.read(), initrd.read(), arguments.append)
+
+
 ACTIONS = {
     "exec": do_exec,
     "shell": do_shell,
@@ -183,6 +195,7 @@ ACTIONS = {
     "build-module": do_build_module,
     "path": do_path,
     "make-initramfs": do_make_initramfs,
+    "make-cd": do_make_cd,
 }
 
 
