@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Makes a CD that boots a Linux kernel in any PC with firmware: Debian's ISOLINUX in an ISO 9660 image."""
+"""Makes a CD, or disk, that boots a Linux kernel in any PC with firmware: Debian's ISOLINUX in an ISO 9660 image."""
 import os
 import shutil
 import tempfile
@@ -8,6 +8,7 @@ import debian
 from cache import output
 
 PACKAGES = ["isolinux", "syslinux-common", "xorriso"]
+BOOT_RECORD = "/usr/lib/ISOLINUX/isohdpfx.bin"      # what makes the image a bootable disk, too
 FILES = ("/usr/lib/ISOLINUX/isolinux.bin", "/usr/lib/syslinux/modules/bios/ldlinux.c32")
 CONFIG = """\
 default linux
@@ -31,4 +32,4 @@ def make(image, kernel, initrd, command_line):
         for file in FILES:
             shutil.copy(file, root)
         output(["xorriso", "-as", "mkisofs", "-quiet", "-o", image, "-b", "isolinux.bin", "-c", "boot.cat",
-                "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", root], "making the CD")
+                "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-isohybrid-mbr", BOOT_RECORD, root], "making the CD")

@@ -71,7 +71,7 @@ def parser():
     image.add_argument("--init", metavar="SCRIPT", help="/init (default: a shell on the console)")
     image.add_argument("--gzip", action="store_true", help="compress it")
 
-    disc = commands.add_parser("make-cd", help="make a CD that boots a kernel in a guest with firmware")
+    disc = commands.add_parser("make-cd", help="make a CD, or disk, that boots a kernel in a guest with firmware")
     disc.add_argument("--out", required=True, metavar="F")
     disc.add_argument("--linux", required=True, metavar="F", help="the kernel's bzImage")
     disc.add_argument("--initrd", required=True, metavar="F")

@@ -11,6 +11,7 @@ mkdir -p /dev/pts
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /tmp
 mkdir -p /var/run/xen /var/run/xenstored /var/lib/xen /var/lib/xenstored /var/log/xen/console /var/lock
+mkdir -p /etc/xen && touch /etc/xen/xl.conf
 number=0
 log=/tmp/log
 
