@@ -522,6 +522,111 @@ static void host_over_l2(void)
 	free(s);
 }
 
+/* --- an L2 with a shadow VMCS --- */
+
+static u8 no_bits[4096] __attribute__((aligned(4096)));
+static volatile u64 l2_read[4];
+
+static u64 shadow_rip(void)
+{
+	u64 v = 0;
+
+	return try_vmread(F_RIP, &v) == VM_OK ? v : INVALID;
+}
+
+static void l2_shadow(void)
+{
+	g_sync(1);
+	l2_read[0] = shadow_rip();
+	g_sync(2);
+	l2_read[1] = shadow_rip();
+	try_vmwrite(F_RIP, 0xbeef);
+	g_sync(3);
+	l2_read[2] = shadow_rip();
+	try_vmwrite(F_RIP, 0xcafe);
+	asm volatile("vmcall");
+}
+
+static void guest_shadow(void)
+{
+	u64 vmcs = vmcs_new(l2_shadow), shadow = vmx_region();
+
+	need_secondary(SEC_SHADOW, "no VMCS shadowing");
+	*(u32 *)shadow |= BIT(31);
+	G_EQ(vmclear(shadow), VM_OK, "VMCLEAR");
+	vmwrite(F_VMREAD_BITMAP, (u64)no_bits);
+	vmwrite(F_VMWRITE_BITMAP, (u64)no_bits);
+	vmwrite(F_LINK_POINTER, shadow);
+	vmcs_load(shadow);
+	vmwrite(F_RIP, 0xc0ffee);
+	g_sync(0);
+	G_EQ(vmread(F_RIP), 0xc0ffee, "the shadow VMCS is current");
+	vmcs_load(vmcs);
+	vmx_expect(R_VMCALL, "L2");
+	G_EQ(l2_read[0], 0xc0ffee, "what L1 wrote");
+	G_EQ(l2_read[1], 0xc0ffee, "what L1 wrote, read again");
+	G_EQ(l2_read[2], 0xbeef, "what L2 wrote");
+	vmcs_load(shadow);
+	G_EQ(vmread(F_RIP), 0xcafe, "what L2 wrote last");
+}
+
+/* States whose shadow VMCS is not there, or none. The vCPU is in no good state afterwards. */
+static void refuse_shadow(struct vcpu *vcpu, const union nested_state *good)
+{
+	struct kvm_vmx_nested_state_data *d;
+	union nested_state n, now;
+	int i;
+
+	d = &n.s.data.vmx[0];
+	for (i = 0; i < 3; i++) {
+		n = *good;
+		if (i == 0)
+			n.s.size = sizeof(n.s) + 4096;
+		else if (i == 1)
+			d->shadow_vmcs12[0] ^= 1;
+		else
+			d->shadow_vmcs12[3] ^= 0x80;
+		EQ(nested_set(vcpu, &n), -EINVAL, "without a shadow VMCS, case %d", i);
+		if (!is_droste())
+			continue;
+		nested_get(vcpu, &now);
+		OK(!memcmp(&now, good, sizeof(now)), "nothing changed, case %d", i);
+	}
+}
+
+static void host_shadow(enum save_order order)
+{
+	struct vm vm;
+	struct vcpu *vcpu = vmx_vm(&vm, guest_shadow);
+	struct saved_vcpu *s = malloc(sizeof(*s));
+	union nested_state n;
+	int i;
+
+	for (i = 0; i <= 3; i++) {
+		vcpu_run_to_sync(vcpu, i);
+		nested_get(vcpu, &n);
+		EQ(n.s.size, sizeof(n.s) + (i ? 2 : 1) * 4096, "size at %d", i);
+		if (i) {
+			vcpu_save(vcpu, s);
+			refuse_shadow(vcpu, &s->nested);
+			vcpu_restore(vcpu, s, order);
+		}
+		vcpu = migrate(vcpu, order);
+	}
+	vcpu_run_to_end(vcpu);
+	free(s);
+}
+
+static void host_shadow_qemu(void)
+{
+	host_shadow(ORDER_QEMU);
+}
+
+static void host_shadow_selftests(void)
+{
+	host_shadow(ORDER_SELFTESTS);
+}
+
 static const struct ksft_test tests[] = {
 	{ "L1 and L2 move, QEMU's order", .host = host_scene_qemu },
 	{ "L1 and L2 move, the selftests' order", .host = host_scene_selftests },
@@ -534,5 +639,7 @@ static const struct ksft_test tests[] = {
 	{ "L1's preemption timer goes on, the selftests' order", .host = host_timer_selftests },
 	{ "deadlines of any value", .host = host_timer_wild },
 	{ "a running L2 is replaced", .host = host_over_l2 },
+	{ "an L2 with a shadow VMCS moves, QEMU's order", .host = host_shadow_qemu },
+	{ "an L2 with a shadow VMCS moves, the selftests' order", .host = host_shadow_selftests },
 };
 KSFT_MAIN(tests)

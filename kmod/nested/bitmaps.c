@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L1's MSR and I/O bitmaps: merged with L0's for the processor, looked up at exits. SDM 3C 25.6.4, 25.6.9. */
+/* L1's MSR, I/O, VMREAD and VMWRITE bitmaps: merged with L0's or looked up at exits. SDM 3C 25.6.4, .9, .15. */
 #include <linux/string.h>
 #include "nested/route.h"
 #include "nested/vmcs02.h"
@@ -92,4 +92,15 @@ bool bitmaps_msr_hit(struct vcpu *vcpu, u32 msr, bool write)
 	if (n->msr_bitmap12.page)
 		return READ_ONCE(((const u8 *)n->msr_bitmap12.hva)[b.byte]) & b.mask;
 	return byte_of(vcpu, n->vmcs12->msr_bitmap + b.byte) & b.mask;
+}
+
+/* Encodings beyond the bitmap's 32768 bits exit whatever it says (SDM 3C 26.1.3, VMREAD). */
+bool bitmaps_vmcs_hit(struct vcpu *vcpu, u64 enc, bool write)
+{
+	const struct vmcs12 *v = vcpu->nested.vmcs12;
+	gpa_t bitmap = write ? v->vmwrite_bitmap : v->vmread_bitmap;
+
+	if (enc >> 15)
+		return true;
+	return byte_of(vcpu, bitmap + enc / 8) & BIT(enc % 8);
 }

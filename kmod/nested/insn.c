@@ -73,7 +73,9 @@ int nested_vmcs12_alloc(struct vcpu *vcpu)
 
 	if (!n->vmcs12)
 		n->vmcs12 = kzalloc(sizeof(*n->vmcs12), GFP_KERNEL_ACCOUNT);
-	return n->vmcs12 ? 0 : -ENOMEM;
+	if (!n->link12)
+		n->link12 = kzalloc(sizeof(*n->link12), GFP_KERNEL_ACCOUNT);
+	return n->vmcs12 && n->link12 ? 0 : -ENOMEM;
 }
 
 void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa)
@@ -183,6 +185,7 @@ static int enter_l2(struct vcpu *vcpu, bool launch)
 	struct nested *n = &vcpu->nested;
 	bool launched;
 
+	/* A shadow VMCS is no VMCS to enter with (SDM 3C 31.3). */
 	if (n->vmptr == VMPTR_NONE || (n->vmcs12->revision_id & VMCS12_SHADOW_BIT))
 		return nested_vmfail_invalid(vcpu);
 	if (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_MOV_SS)
@@ -227,14 +230,15 @@ static const struct vmx_insn {
 };
 
 /**
- * nested_handle_vmx_insn() - handle a VMX instruction that L1 executed
- * @vcpu: in L1, VMCS01 current, the exit snapshot taken
+ * nested_handle_vmx_insn() - handle a VMX instruction that L1 executed, or a VMREAD or VMWRITE of L2's
+ * @vcpu: its VMCS current, the exit snapshot taken
  *
  * The processor has already raised #UD for a register operand where memory is
  * needed, with CR0.PE clear, in virtual-8086 and in compatibility mode: these
  * come before the exit (SDM 3C 31.3, each instruction's pseudo-code). Whether
  * L1 is in VMX operation and its privilege level come after it, and are L0's
- * to check. L2's VMX instructions never come here; the router reflects them.
+ * to check. Of L2's VMX instructions only VMREAD and VMWRITE come here, where L1
+ * gave it a shadow VMCS; the router reflects all others.
  *
  * Return: enum next or a negative errno.
  */

@@ -10,7 +10,7 @@
 /*
  * How a VMX instruction ends (SDM 3C 31.2, "Conventions"): flags, the
  * VM-instruction error, and over the instruction. All return NEXT_ENTER.
- * VMCS01 is current.
+ * The VMCS of the level that executes it is current.
  */
 int nested_vmsucceed(struct vcpu *vcpu);
 int nested_vmfail_invalid(struct vcpu *vcpu);
@@ -43,11 +43,12 @@ int nested_insn_gp(struct vcpu *vcpu);
 int insn_read_operand(struct vcpu *vcpu, void *data, u32 len);
 int insn_write_operand(struct vcpu *vcpu, const void *data, u32 len);
 
-/* --- the instructions; VMCS01 is current, permission was checked --- */
+/* --- the instructions; VMCS01 is current unless it says otherwise, permission was checked --- */
 int insn_vmclear(struct vcpu *vcpu);		/* insn_vmptr.c */
 int insn_vmptrld(struct vcpu *vcpu);
 int insn_vmptrst(struct vcpu *vcpu);
-int insn_vmread(struct vcpu *vcpu);		/* insn_vmrw.c */
+u64 insn_encoding(struct vcpu *vcpu);		/* insn_vmrw.c: which field VMREAD or VMWRITE is about; any level */
+int insn_vmread(struct vcpu *vcpu);		/* any level */
 int insn_vmwrite(struct vcpu *vcpu);
 int insn_invept(struct vcpu *vcpu);		/* insn_inv.c */
 int insn_invvpid(struct vcpu *vcpu);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMREAD and VMWRITE of L1 that VMCS shadowing did not spare L0. SDM 3C 25.11.2, 31.3. */
+/* VMREAD and VMWRITE of L1 that VMCS shadowing did not spare L0, and those of L2's shadow VMCS. SDM 3C 25.11.2, 31.3. */
 #include "nested/insn.h"
+#include "nested/vmcs02.h"
 
 /* SYNC_RARE guest state and whatever is written to VMCS02 along with it is in VMCS02, when that is ahead. */
 static void need_field(struct vcpu *vcpu, const struct vmcs12_field *f)
@@ -9,12 +10,27 @@ static void need_field(struct vcpu *vcpu, const struct vmcs12_field *f)
 		nested_sync_rare(vcpu);
 }
 
-/* The encoding operand: 64 bits in 64-bit mode, else 32. */
-static u64 encoding(struct vcpu *vcpu, bool is64)
+/**
+ * insn_encoding() - the operand of VMREAD and VMWRITE that says which field
+ * @vcpu: at its exit, in any level
+ *
+ * 64 bits in 64-bit mode, else 32.
+ */
+u64 insn_encoding(struct vcpu *vcpu)
 {
 	u64 enc = vcpu_gpr(vcpu, IINFO_REG2(vcpu->exit.iinfo));
 
-	return is64 ? enc : (u32)enc;
+	return vcpu_is_64bit(vcpu) ? enc : (u32)enc;
+}
+
+/* The VMCS that the instruction is about: L1's current one, or L2's shadow VMCS. NULL: there is none. */
+static struct vmcs12 *target(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	if (vcpu->in_l2)
+		return link12_named(n->vmcs12) ? link12_get(vcpu) : NULL;
+	return n->vmptr != VMPTR_NONE ? n->vmcs12 : NULL;
 }
 
 /* The row for an encoding that exists for this L1, or NULL. */
@@ -26,8 +42,8 @@ static const struct vmcs12_field *find_field(struct vcpu *vcpu, u64 enc)
 }
 
 /**
- * insn_vmread() - VMREAD by L1
- * @vcpu: in L1
+ * insn_vmread() - VMREAD
+ * @vcpu: in L1; or in L2, where L1 lets it read this field of its shadow VMCS
  *
  * Return: enum next or a negative errno.
  */
@@ -36,17 +52,19 @@ int insn_vmread(struct vcpu *vcpu)
 	bool is64 = vcpu_is_64bit(vcpu);
 	u32 info = vcpu->exit.iinfo;
 	const struct vmcs12_field *f;
+	struct vmcs12 *v = target(vcpu);
 	u64 enc, val;
 	int ret;
 
-	if (vcpu->nested.vmptr == VMPTR_NONE)
+	if (!v)
 		return nested_vmfail_invalid(vcpu);
-	enc = encoding(vcpu, is64);
+	enc = insn_encoding(vcpu);
 	f = find_field(vcpu, enc);
 	if (!f)
 		return nested_vmfail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
-	need_field(vcpu, f);
-	val = vmcs12_get(vcpu->nested.vmcs12, f);
+	if (!vcpu->in_l2)
+		need_field(vcpu, f);
+	val = vmcs12_get(v, f);
 	if (enc & VMCS_ENC_HIGH)
 		val >>= 32;
 	/* Fields are zero-extended, or cut to 32 bits outside 64-bit mode. */
@@ -65,6 +83,8 @@ static void write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc
 	struct nested *n = &vcpu->nested;
 	u64 rflags = n->vmcs12->guest_rflags;
 
+	/* Writing one rare field sends all of them to VMCS02: the others must be up to date. */
+	need_field(vcpu, f);
 	if (enc & VMCS_ENC_HIGH)
 		val = (u32)vmcs12_get(n->vmcs12, f) | val << 32;
 	vmcs12_set(n->vmcs12, f, val);
@@ -82,9 +102,16 @@ static void write_shadowed(struct vcpu *vcpu, const struct vmcs12_field *f, u64 
 	nested_shadow_fill(vcpu);
 }
 
+/* By L2. L1 finds it in its memory when it runs again. */
+static void write_link(struct vcpu *vcpu, u64 enc, u64 val)
+{
+	(void)vmcs12_write_field(link12_get(vcpu), enc, val);
+	vcpu->nested.link12_dirty = true;
+}
+
 /**
- * insn_vmwrite() - VMWRITE by L1
- * @vcpu: in L1
+ * insn_vmwrite() - VMWRITE
+ * @vcpu: as for insn_vmread()
  *
  * Return: enum next or a negative errno.
  */
@@ -97,7 +124,7 @@ int insn_vmwrite(struct vcpu *vcpu)
 	u64 enc, val = 0;
 	int ret;
 
-	if (n->vmptr == VMPTR_NONE)
+	if (!target(vcpu))
 		return nested_vmfail_invalid(vcpu);
 	/* The operand is read before the field is looked at, as processors do it. */
 	if (IINFO_IS_REG(info)) {
@@ -109,15 +136,15 @@ int insn_vmwrite(struct vcpu *vcpu)
 	}
 	if (!is64)
 		val = (u32)val;
-	enc = encoding(vcpu, is64);
+	enc = insn_encoding(vcpu);
 	f = find_field(vcpu, enc);
 	if (!f)
 		return nested_vmfail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
 	if (f->class == VMCS12_RO && !(n->caps.misc & BIT_ULL(29)))
 		return nested_vmfail(vcpu, VMXERR_VMWRITE_READ_ONLY_VMCS_COMPONENT);
-	/* Writing one rare field sends all of them to VMCS02: the others must be up to date. */
-	need_field(vcpu, f);
-	if (n->shadow_on && f->shadow != SHADOW_NONE)
+	if (vcpu->in_l2)
+		write_link(vcpu, enc, val);
+	else if (n->shadow_on && f->shadow != SHADOW_NONE)
 		write_shadowed(vcpu, f, enc, val);
 	else
 		write_field(vcpu, f, enc, val);

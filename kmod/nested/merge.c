@@ -52,7 +52,7 @@ static const struct merge_rule proc_rule = {
 	.both = PROC_BOTH,
 };
 
-/* VM functions, VMCS shadowing, #VE: not for L2. L0's page-modification logging: see merge_proc2(). */
+/* VM functions, #VE: not for L2. VMCS shadowing: its VMREAD and VMWRITE exit to L0. L0's page-modification logging: see merge_proc2(). */
 static const struct merge_rule proc2_rule = {
 	.l0 = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENCLS_EXITING |
 	      SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_ENABLE_PML,

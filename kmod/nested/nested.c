@@ -10,7 +10,7 @@
  * nested_create() - the nested part of a new vCPU
  * @vcpu: not loaded; VMCS01 exists
  *
- * Process context. VMCS12's copy comes with L1's first VMXON, the shadow VMCS
+ * Process context. VMCS12's copy and that of L2's shadow VMCS come with L1's first VMXON, the shadow VMCS
  * with its first VMPTRLD.
  *
  * Return: 0 or -ENOMEM.
@@ -62,6 +62,7 @@ void nested_destroy(struct vcpu *vcpu)
 	vpid_free(n->vpid02);
 	free_page((unsigned long)n->no_page);
 	free_page((unsigned long)n->msr_bitmap02);
+	kfree(n->link12);
 	kfree(n->vmcs12);
 }
 
@@ -85,6 +86,7 @@ void nested_reset(struct vcpu *vcpu)
 	}
 	n->entry_pending = false;
 	n->mtf_pending = false;
+	n->link12_valid = false;
 	n->vmxon = false;
 	n->vmptr = VMPTR_NONE;
 	n->vmcs02_stale = false;

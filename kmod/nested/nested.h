@@ -36,6 +36,9 @@ struct nested {
 	gpa_t vmxon_gpa;		/* the VMXON region, when @vmxon */
 	gpa_t vmptr;			/* L1's current VMCS, or VMPTR_NONE */
 	struct vmcs12 *vmcs12;		/* L0's copy of it: read at VMPTRLD, written back at VMCLEAR, VMPTRLD of another, VMXOFF */
+	struct vmcs12 *link12;		/* L0's copy of the shadow VMCS that vmcs12's link pointer names: link.c */
+	bool link12_valid;		/* @link12 was read; only in L2 */
+	bool link12_dirty;		/* and L2 wrote to it */
 	u32 vmcs12_dirty;		/* which parts L1 changed since the last merge: DIRTY12_* */
 	bool pml01_stale;		/* VMCS01 lacks a change of ctl01's page-modification logging */
 	bool vmcs02_stale;		/* VMCS02 holds the guest state of vmcs12's "rare" fields; they must be read back on demand */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Exits from L2 to L1: the decision's facts, the exit information, and L1's state again. SDM 3C 28. */
+#include "nested/insn.h"
+#include "nested/merge.h"
 #include "nested/route.h"
 #include "nested/vmcs02.h"
 
@@ -65,6 +67,11 @@ static void collect_facts(struct vcpu *vcpu, struct route_facts *f)
 		if (proc & CPU_BASED_USE_MSR_BITMAPS)
 			f->bitmap_hit = bitmaps_msr_hit(vcpu, vcpu->regs[RCX], f->basic == EXIT_REASON_MSR_WRITE);
 		break;
+	case EXIT_REASON_VMREAD:
+	case EXIT_REASON_VMWRITE:
+		if (merge_proc2_of(f->vmcs12) & SECONDARY_EXEC_SHADOW_VMCS)
+			f->bitmap_hit = bitmaps_vmcs_hit(vcpu, insn_encoding(vcpu), f->basic == EXIT_REASON_VMWRITE);
+		break;
 	case EXIT_REASON_XSAVES:
 	case EXIT_REASON_XRSTORS:
 		f->xss = ((vcpu->regs[RDX] << 32) | (u32)vcpu->regs[RAX]) & vcpu->xss;
@@ -112,6 +119,7 @@ static void resume_l1(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 	u32 abort;
 
+	link12_flush(vcpu);
 	vcpu->ev.injected.valid = false;
 	vcpu->ev.exception.valid = false;
 	n->entry_pending = false;

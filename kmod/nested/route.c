@@ -135,6 +135,12 @@ static bool msr(const struct route_facts *f)
 	return !proc(f->vmcs12, CPU_BASED_USE_MSR_BITMAPS) || f->bitmap_hit;
 }
 
+/* Without a shadow VMCS there is nothing that L2 could read (SDM 3C 26.1.3). */
+static bool vmcs_access(const struct route_facts *f)
+{
+	return !proc2(f->vmcs12, SECONDARY_EXEC_SHADOW_VMCS) || f->bitmap_hit;
+}
+
 /* A pending MTF exit can also be injected, as event type 7 with vector 0 (SDM 3C 27.6.2). */
 static bool mtf(const struct route_facts *f)
 {

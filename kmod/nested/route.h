@@ -22,7 +22,7 @@ enum route {
 struct route_facts {
 	const struct vmcs12 *vmcs12;	/* L1's controls */
 	u16 basic;			/* basic exit reason */
-	bool bitmap_hit;		/* I/O and MSR accesses: a bit of L1's bitmap is set, or cannot be read */
+	bool bitmap_hit;		/* I/O, MSR and VMCS accesses: a bit of L1's bitmap is set, or cannot be read */
 	u32 intr_info;			/* exceptions and NMIs: interruption information */
 	u32 intr_error;			/* page faults: error code */
 	u32 l0_exceptions;		/* vectors that are L0's own business (guest debugging), as in an exception bitmap */

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KVM_GET_NESTED_STATE, KVM_SET_NESTED_STATE: VMX operation, VMCS12 and a running L2 for migration. */
+#include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include "nested/checks.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
 
-/* The API has a page for VMCS12. What is in it begins with Droste's revision, and only Droste reads it. */
+/*
+ * The API has a page for VMCS12, and one for the shadow VMCS that L2 has. What
+ * is in them begins with Droste's revision, and only Droste reads it.
+ */
 #define BLOB_SIZE	KVM_STATE_NESTED_VMX_VMCS_SIZE
 static_assert(sizeof(struct vmcs12) <= BLOB_SIZE);
 static_assert(sizeof_field(struct kvm_vmx_nested_state_data, vmcs12) == BLOB_SIZE);
+static_assert(sizeof_field(struct kvm_vmx_nested_state_data, shadow_vmcs12) == BLOB_SIZE);
 
 /* --- saving --- */
 
-/* All but VMCS12. There are no SMM and no enlightened VMCS, and L1 has no VMCS shadowing. */
+/* All but VMCS12. There are no SMM and no enlightened VMCS. */
 static void describe(struct vcpu *vcpu, struct kvm_nested_state *s)
 {
 	struct nested *n = &vcpu->nested;
@@ -34,6 +40,8 @@ static void describe(struct vcpu *vcpu, struct kvm_nested_state *s)
 		s->size += BLOB_SIZE;
 	if (!vcpu->in_l2)
 		return;
+	if (link12_named(n->vmcs12))
+		s->size += BLOB_SIZE;
 	s->flags = KVM_STATE_NESTED_GUEST_MODE;
 	if (n->entry_pending)
 		s->flags |= KVM_STATE_NESTED_RUN_PENDING;
@@ -64,15 +72,20 @@ static void collect(struct vcpu *vcpu, struct vmcs12 *v)
 
 static long save_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user)
 {
-	void *blob = kzalloc(BLOB_SIZE, GFP_KERNEL_ACCOUNT);
+	struct kvm_vmx_nested_state_data *data = kzalloc(sizeof(*data), GFP_KERNEL_ACCOUNT);
+	u32 size = BLOB_SIZE;
 	long ret = 0;
 
-	if (!blob)
+	if (!data)
 		return -ENOMEM;
-	collect(vcpu, blob);
-	if (copy_to_user(user->data.vmx[0].vmcs12, blob, BLOB_SIZE))
+	collect(vcpu, (struct vmcs12 *)data->vmcs12);
+	if (vcpu->in_l2 && link12_named(vcpu->nested.vmcs12)) {
+		*(struct vmcs12 *)data->shadow_vmcs12 = *link12_get(vcpu);
+		size += BLOB_SIZE;
+	}
+	if (copy_to_user(&user->data.vmx[0], data, size))
 		ret = -EFAULT;
-	kfree(blob);
+	kfree(data);
 	return ret;
 }
 
@@ -181,14 +194,20 @@ static void carry_over(struct vcpu *vcpu, const struct live *live)
 	vcpu_set_dr7(vcpu, live->dr7);
 }
 
-/* Into L2 with nested.vmcs12, which is current and checked. @own: what of it stands aside for the live state. */
-static void restore_l2(struct vcpu *vcpu, const struct kvm_nested_state *s, const struct live *own)
+/*
+ * Into L2 with nested.vmcs12, which is current and checked. @own: what of it
+ * stands aside for the live state; @link: L2's shadow VMCS, if it has one.
+ */
+static void restore_l2(struct vcpu *vcpu, const struct kvm_nested_state *s, const struct live *own,
+		       const struct vmcs12 *link)
 {
 	struct nested *n = &vcpu->nested;
 	bool run_pending = s->flags & KVM_STATE_NESTED_RUN_PENDING;
 
 	nested_reenter(vcpu, run_pending);
 	put_live(n->vmcs12, own);
+	if (link)
+		link12_set(vcpu, link);
 	/* Nobody has checked those of its own: L1's next entry does. */
 	n->vmcs12_dirty |= DIRTY12_COND;
 	n->mtf_pending = s->flags & KVM_STATE_NESTED_MTF_PENDING;
@@ -207,8 +226,9 @@ static void leave(struct vcpu *vcpu)
 	vcpu_request(vcpu, REQ_EVENT);
 }
 
-/* VMX operation with the VMCS12 @v, which nobody has looked at but for its revision. */
-static long restore_vmcs12(struct vcpu *vcpu, const struct kvm_nested_state *s, struct vmcs12 *v)
+/* VMX operation with the VMCS12 @v, which nobody has looked at but for its revision. @link as above. */
+static long restore_vmcs12(struct vcpu *vcpu, const struct kvm_nested_state *s, struct vmcs12 *v,
+			   const struct vmcs12 *link)
 {
 	bool guest_mode = s->flags & KVM_STATE_NESTED_GUEST_MODE, was_in_l2 = vcpu->in_l2;
 	struct live live = live_of(vcpu), own = live_in(v);
@@ -231,22 +251,43 @@ static long restore_vmcs12(struct vcpu *vcpu, const struct kvm_nested_state *s, 
 	*vcpu->nested.vmcs12 = *v;
 	vmcs12_adopt(vcpu, s->hdr.vmx.vmcs12_pa);
 	if (guest_mode)
-		restore_l2(vcpu, s, &own);
+		restore_l2(vcpu, s, &own, link);
 	return 0;
+}
+
+/* L2's shadow VMCS, which has to be there where VMCS12 names one; NULL where it does not. */
+static struct vmcs12 *read_link12(struct kvm_nested_state __user *user, const struct kvm_nested_state *s,
+				  const struct vmcs12 *v)
+{
+	struct vmcs12 *link;
+
+	if (!(s->flags & KVM_STATE_NESTED_GUEST_MODE) || !link12_named(v))
+		return NULL;
+	if (s->size < sizeof(*s) + BLOB_SIZE + sizeof(*link))
+		return ERR_PTR(-EINVAL);
+	link = memdup_user(user->data.vmx[0].shadow_vmcs12, sizeof(*link));
+	if (!IS_ERR(link) && link->revision_id != (DROSTE_VMCS12_REVISION | VMCS12_SHADOW_BIT)) {
+		kfree(link);
+		return ERR_PTR(-EINVAL);
+	}
+	return link;
 }
 
 static long read_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user, const struct kvm_nested_state *s)
 {
-	struct vmcs12 *v = kmalloc(sizeof(*v), GFP_KERNEL_ACCOUNT);
-	long ret = -EFAULT;
+	struct vmcs12 *v = memdup_user(user->data.vmx[0].vmcs12, sizeof(*v)), *link;
+	long ret = -EINVAL;
 
-	if (!v)
-		return -ENOMEM;
-	if (copy_from_user(v, user->data.vmx[0].vmcs12, sizeof(*v)))
+	if (IS_ERR(v))
+		return PTR_ERR(v);
+	if (!vmcs12_revision_ok(vcpu, v->revision_id))
 		goto out;
-	ret = -EINVAL;
-	if (vmcs12_revision_ok(vcpu, v->revision_id))
-		ret = restore_vmcs12(vcpu, s, v);
+	link = read_link12(user, s, v);
+	ret = PTR_ERR_OR_ZERO(link);
+	if (ret)
+		goto out;
+	ret = restore_vmcs12(vcpu, s, v, link);
+	kfree(link);
 out:
 	kfree(v);
 	return ret;

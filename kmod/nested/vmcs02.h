@@ -23,6 +23,13 @@ void vmcs02_forget(struct vcpu *vcpu);	/* what VMCS02 holds is not known any mor
 void bitmaps_merge(struct vcpu *vcpu);	/* MSR bitmap of VMCS02; L1's is pinned */
 bool bitmaps_io_hit(struct vcpu *vcpu, u64 qual);		/* does L1 intercept this port access? */
 bool bitmaps_msr_hit(struct vcpu *vcpu, u32 msr, bool write);
+bool bitmaps_vmcs_hit(struct vcpu *vcpu, u64 enc, bool write);	/* with VMCS shadowing on: VMREAD, VMWRITE of a field */
+
+/* --- link.c: VMCS shadowing for L2 --- */
+bool link12_named(const struct vmcs12 *v);	/* L1 gives L2 a shadow VMCS */
+struct vmcs12 *link12_get(struct vcpu *vcpu);	/* L0's copy of it; in L2 */
+void link12_set(struct vcpu *vcpu, const struct vmcs12 *link);	/* user space restores it; in L2 */
+void link12_flush(struct vcpu *vcpu);		/* L2 was left; VMCS12's link pointer is what it was */
 
 /* --- ptimer.c: L1's preemption timer --- */
 void ptimer_init(struct vcpu *vcpu);

@@ -97,7 +97,7 @@ static void secondary_inactive(struct kunit *test)
 
 static const u16 always_l1[] = {
 	R(TRIPLE_FAULT), R(TASK_SWITCH), R(CPUID), GETSEC, R(INVD), R(VMCALL), R(VMCLEAR), R(VMLAUNCH),
-	R(VMPTRLD), R(VMPTRST), R(VMREAD), R(VMRESUME), R(VMWRITE), R(VMOFF), R(VMON), R(INVEPT),
+	R(VMPTRLD), R(VMPTRST), R(VMRESUME), R(VMOFF), R(VMON), R(INVEPT),
 	R(INVVPID), R(XSETBV), R(INVALID_STATE),
 };
 
@@ -239,6 +239,7 @@ struct bitmap_row {
 	u16 reason;
 	u32 proc;
 	bool hit, l1;
+	u32 proc2;
 };
 
 static const struct bitmap_row bitmap_rows[] = {
@@ -254,6 +255,13 @@ static const struct bitmap_row bitmap_rows[] = {
 	{ "WRMSR, no bitmap", R(MSR_WRITE), 0, false, true },
 	{ "WRMSR, hit", R(MSR_WRITE), P(USE_MSR_BITMAPS), true, true },
 	{ "WRMSR, miss", R(MSR_WRITE), P(USE_MSR_BITMAPS), false, false },
+	{ "VMREAD, no shadowing", R(VMREAD), P(ACTIVATE_SECONDARY_CONTROLS), false, true, ~(u32)S(SHADOW_VMCS) },
+	{ "VMREAD, shadowing not activated", R(VMREAD), 0, false, true, S(SHADOW_VMCS) },
+	{ "VMREAD, hit", R(VMREAD), P(ACTIVATE_SECONDARY_CONTROLS), true, true, S(SHADOW_VMCS) },
+	{ "VMREAD, miss", R(VMREAD), P(ACTIVATE_SECONDARY_CONTROLS), false, false, S(SHADOW_VMCS) },
+	{ "VMWRITE, no shadowing", R(VMWRITE), P(ACTIVATE_SECONDARY_CONTROLS), false, true, ~(u32)S(SHADOW_VMCS) },
+	{ "VMWRITE, hit", R(VMWRITE), P(ACTIVATE_SECONDARY_CONTROLS), true, true, S(SHADOW_VMCS) },
+	{ "VMWRITE, miss", R(VMWRITE), P(ACTIVATE_SECONDARY_CONTROLS), false, false, S(SHADOW_VMCS) },
 };
 
 static void bitmaps(struct kunit *test)
@@ -266,6 +274,7 @@ static void bitmaps(struct kunit *test)
 		const struct route_facts f = { .vmcs12 = v, .basic = row->reason, .bitmap_hit = row->hit };
 
 		v->cpu_based_vm_exec_control = row->proc;
+		v->secondary_vm_exec_control = row->proc2;
 		KUNIT_EXPECT_EQ_MSG(test, route_exit(&f) == ROUTE_L1, row->l1, "%s", row->name);
 	}
 }

@@ -146,11 +146,13 @@ static u64 offered(u16 offset, u32 default1)
 		if (cap_rows[i].cap == offset && cap_rows[i].offer)
 			may |= BIT(cap_rows[i].bit);
 	/*
-	 * L1's preemption timer is a timer of L0's, so it does not depend on
-	 * the processor. Everything else needs the processor's help.
+	 * L1's preemption timer is a timer of L0's, and VMREAD and VMWRITE of
+	 * an L2 with a shadow VMCS are L0's to do, so they do not depend on the
+	 * processor. Everything else needs the processor's help.
 	 */
 	may &= (u32)(host >> 32) |
 	       (offset == offsetof(struct vmx_caps, pin) ? PIN_BASED_VMX_PREEMPTION_TIMER : 0) |
+	       (offset == offsetof(struct vmx_caps, proc2) ? SECONDARY_EXEC_SHADOW_VMCS : 0) |
 	       (offset == offsetof(struct vmx_caps, exit) ? VM_EXIT_SAVE_VMX_PREEMPTION_TIMER : 0);
 	return (u64)(may | default1) << 32 | must;
 }

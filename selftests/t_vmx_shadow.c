@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0
+/* VMCS shadowing that L1 gives its L2: shadow VMCSs, bitmaps, VMREAD and VMWRITE of L2. SDM 3C 25.10, 31.3. */
+#include "vmx.h"
+
+#define SHADOW_BIT	BIT(31)
+#define VM_FAIL_ANY	0x2000ul	/* VMfailValid; its number is in the VMCS that L2 cannot see */
+
+static u64 vmcs, shadow;
+static u8 read_bitmap[4096] __attribute__((aligned(4096)));
+static u8 write_bitmap[4096] __attribute__((aligned(4096)));
+static volatile u64 buf[512] __attribute__((aligned(4096)));
+
+static u64 shadow_region(void)
+{
+	u64 region = vmx_region();
+
+	*(u32 *)region |= SHADOW_BIT;
+	G_MUST(vmclear(region) == VM_OK, "VMCLEAR of a shadow VMCS");
+	return region;
+}
+
+/* L1 with a VMCS whose L2 has a shadow VMCS, every field of it in reach. */
+static void prepare(void (*fn)(void))
+{
+	vmcs = vmcs_new(fn);
+	need_secondary(SEC_SHADOW, "no VMCS shadowing");
+	shadow = shadow_region();
+	vmwrite(F_VMREAD_BITMAP, (u64)read_bitmap);
+	vmwrite(F_VMWRITE_BITMAP, (u64)write_bitmap);
+	vmwrite(F_LINK_POINTER, shadow);
+}
+
+/* A field of the shadow VMCS, by L1; the VMCS that is current stays it. */
+static u64 shadow_read(u64 field)
+{
+	u64 v;
+
+	vmcs_load(shadow);
+	v = vmread(field);
+	vmcs_load(vmcs);
+	return v;
+}
+
+static void shadow_write(u64 field, u64 val)
+{
+	vmcs_load(shadow);
+	vmwrite(field, val);
+	vmcs_load(vmcs);
+}
+
+static void forbid(u8 *bitmap, u64 field)
+{
+	bitmap[field / 8] |= 1 << field % 8;
+}
+
+static void allow(u8 *bitmap, u64 field)
+{
+	bitmap[field / 8] &= ~(1 << field % 8);
+}
+
+/* --- what L1 can do with a shadow VMCS --- */
+
+static void l2_vmcall(void)
+{
+	for (;;)
+		asm volatile("vmcall");
+}
+
+static void guest_region(void)
+{
+	u64 ptr = 0;
+
+	prepare(l2_vmcall);
+	G_EQ(vmptrld(shadow), VM_OK, "VMPTRLD of a shadow VMCS");
+	G_EQ(vmptrst(&ptr), VM_OK, "VMPTRST");
+	G_EQ(ptr, shadow, "it is current");
+	G_EQ(vmx_try_enter(true), VM_INVALID, "VMLAUNCH with a shadow VMCS");
+	G_EQ(vmx_try_enter(false), VM_INVALID, "VMRESUME with a shadow VMCS");
+	vmwrite(F_RIP, 0xc0ffee);
+	vmwrite(F_GUEST_ES, 0x1234);
+	G_EQ(vmptrld(vmcs), VM_OK, "VMPTRLD of the other");
+	vmx_expect(R_VMCALL, "L2");
+	G_EQ(vmread(F_LINK_POINTER), shadow, "link pointer");
+	G_EQ(shadow_read(F_RIP), 0xc0ffee, "a field of the shadow VMCS");
+	G_EQ(shadow_read(F_GUEST_ES), 0x1234, "another");
+	G_EQ(vmxoff(), VM_OK, "VMXOFF");
+	G_EQ(vmxon(shadow), VM_INVALID, "VMXON with a shadow VMCS");
+}
+
+/* --- VMREAD and VMWRITE of L2 --- */
+
+static const struct {
+	u64 field, val, seen;	/* what L2 writes, and what a read gives */
+} rows[] = {
+	{ F_GUEST_ES, 0x12345678abcd, 0xabcd },
+	{ F_EXCEPTION_BITMAP, 0x1111222233334444, 0x33334444 },
+	{ F_TSC_OFFSET, 0x123456789abcdef0, 0x123456789abcdef0 },
+	{ F_TSC_OFFSET + 1, 0x1777777755555555, 0x55555555 },
+	{ F_RIP, 0xfedcba9876543210, 0xfedcba9876543210 },
+	{ F_CS_BASE, ~0ul, ~0ul },
+	{ F_HOST_RSP, 0x8000000000000001, 0x8000000000000001 },
+};
+#define ROWS ARRAY_SIZE(rows)
+
+static volatile u64 first[ROWS], second[ROWS], outcome[ROWS][3], outcomes[8];
+
+static void l2_fields(void)
+{
+	u64 i, v;
+
+	for (i = 0; i < ROWS; i++) {
+		v = 0x5a5a;
+		outcome[i][0] = try_vmread(rows[i].field, &v);
+		first[i] = v;
+		outcome[i][1] = try_vmwrite(rows[i].field, rows[i].val);
+		v = 0x5a5a;
+		outcome[i][2] = try_vmread(rows[i].field, &v);
+		second[i] = v;
+	}
+	asm volatile("vmcall");
+	asm volatile("vmread %1, %0" : "=m" (buf[0]) : "r" ((u64)F_RIP) : "cc");
+	buf[1] = 0x77777;
+	asm volatile("vmwrite %1, %0" : : "r" ((u64)F_RSP), "m" (buf[1]) : "cc");
+	asm volatile("vmcall");
+}
+
+static void guest_fields(void)
+{
+	u64 i;
+
+	prepare(l2_fields);
+	for (i = 0; i < ROWS; i++) {
+		if (!(rows[i].field & 1))
+			shadow_write(rows[i].field, 0x1000 + i);
+	}
+	vmx_expect(R_VMCALL, "L2 does without exits");
+	for (i = 0; i < ROWS; i++) {
+		G_EQN(outcome[i][0], VM_OK, "VMREAD", i);
+		G_EQN(outcome[i][1], VM_OK, "VMWRITE", i);
+		G_EQN(outcome[i][2], VM_OK, "VMREAD after it", i);
+		if (!(rows[i].field & 1))
+			G_EQN(first[i], 0x1000 + i, "what L1 wrote", i);
+		G_EQN(second[i], rows[i].seen, "what L2 wrote", i);
+	}
+	G_EQ(shadow_read(F_TSC_OFFSET), 0x555555559abcdef0, "both halves of a field, seen by L1");
+	G_EQ(shadow_read(F_GUEST_ES), 0xabcd, "16 bits");
+	G_EQ(shadow_read(F_CS_BASE), ~0ul, "natural width");
+	G_EQ(vmread(F_GUEST_ES), SEL_DS, "L1's VMCS is another");
+	shadow_write(F_RIP, 0xabc);
+	vmx_launched(true);
+	vmx_skip();
+	vmx_expect(R_VMCALL, "memory operands");
+	G_EQ(buf[0], 0xabc, "VMREAD to memory");
+	G_EQ(shadow_read(F_RSP), 0x77777, "VMWRITE from memory");
+}
+
+/* --- what cannot be read or written --- */
+
+static void l2_failures(void)
+{
+	u64 v = 0x1234;
+
+	outcomes[0] = try_vmread(0x6ffe, &v);
+	outcomes[1] = try_vmwrite(0x6ffe, 1);
+	outcomes[2] = try_vmread(F_RIP + 1, &v);
+	outcomes[3] = v;
+	outcomes[4] = try_vmwrite(F_QUAL, 0x42);
+	asm volatile("vmcall");
+	outcomes[5] = try_vmread(F_RIP, &v);
+	outcomes[6] = try_vmwrite(F_RIP, 1);
+	asm volatile("vmcall");
+}
+
+static void guest_failures(void)
+{
+	bool any = false;
+
+	prepare(l2_failures);
+	any = rdmsr(MSR_VMX_MISC) & BIT(29);
+	vmx_expect(R_VMCALL, "L2");
+	G_EQ(outcomes[0] & ~0xffful, VM_FAIL_ANY, "VMREAD of no field");
+	G_EQ(outcomes[1] & ~0xffful, VM_FAIL_ANY, "VMWRITE of no field");
+	G_EQ(outcomes[2] & ~0xffful, VM_FAIL_ANY, "VMREAD of the upper half of no 64-bit field");
+	G_EQ(outcomes[3], 0x1234, "a failed VMREAD changes nothing");
+	G_EQ(any ? outcomes[4] : outcomes[4] & ~0xffful, any ? VM_OK : VM_FAIL_ANY, "VMWRITE of a read-only field");
+	if (any)
+		G_EQ(shadow_read(F_QUAL), 0x42, "read-only field");
+	vmx_launched(true);
+	vmwrite(F_LINK_POINTER, ~0ul);
+	vmx_skip();
+	vmx_expect(R_VMCALL, "without a shadow VMCS");
+	G_EQ(outcomes[5], VM_INVALID, "VMREAD");
+	G_EQ(outcomes[6], VM_INVALID, "VMWRITE");
+}
+
+/* --- which of them exit --- */
+
+static u64 l2_field;
+
+static void l2_one(void)
+{
+	u64 v;
+
+	for (;;) {
+		v = 0x99;
+		outcomes[0] = try_vmread(l2_field, &v);
+		outcomes[1] = v;
+		outcomes[2] = try_vmwrite(l2_field, 0x4321);
+		asm volatile("vmcall");
+	}
+}
+
+static u64 one(u64 field)
+{
+	l2_field = field;
+	vmwrite(F_RIP, (u64)l2_one);
+	return vmx_run();
+}
+
+static void guest_bitmaps(void)
+{
+	prepare(l2_one);
+	shadow_write(F_RIP, 0x5555);
+	forbid(read_bitmap, F_RIP);
+	G_EQ(one(F_RIP), R_VMREAD, "a VMREAD that L1 wants");
+	G_EQ(vmread(F_ILEN), 3, "its length");
+	G_EQ(vmread(F_INSN_INFO) & BIT(10), BIT(10), "a register operand");
+	vmx_skip();
+	G_EQ(vmx_run(), R_VMCALL, "the VMWRITE is not");
+	G_EQ(outcomes[1], 0x99, "nothing was read");
+	allow(read_bitmap, F_RIP);
+	forbid(write_bitmap, F_RIP);
+	G_EQ(one(F_RIP), R_VMWRITE, "a VMWRITE that L1 wants");
+	G_EQ(outcomes[1], 0x4321, "what was written and read before");
+	G_EQ(one(F_RSP), R_VMCALL, "another field");
+	G_EQ(one(F_RIP | BIT(15)), R_VMREAD, "bit 15 of the encoding");
+	G_EQ(one(F_RIP | BIT(40)), R_VMREAD, "bit 40 of the encoding");
+	G_EQ(one(F_RIP | BIT(63)), R_VMREAD, "bit 63 of the encoding");
+	vmwrite(F_LINK_POINTER, ~0ul);
+	G_EQ(one(F_RIP), R_VMWRITE, "a bit without a shadow VMCS");
+	G_EQ(outcomes[0], VM_INVALID, "no bit without one");
+	vmclr(F_PROC2, SEC_SHADOW);
+	G_EQ(one(F_RSP), R_VMREAD, "without VMCS shadowing");
+}
+
+/* --- faults --- */
+
+static u64 user_read(u64 arg)
+{
+	u64 v = 0;
+
+	return try_vmread(F_RIP, &v);
+}
+
+static u64 memory_read(u64 to)
+{
+	u64 f;
+
+	asm volatile(TRY("vmread %2, (%1)") "mov %%r11, %0" : "=r" (f) : "r" (to), "r" ((u64)F_RIP)
+		     : "r11", "memory", "cc");
+	return f;
+}
+
+static void l2_faults(void)
+{
+	outcomes[0] = g_user(user_read, 0);
+	outcomes[1] = memory_read((u64)buf);
+	asm volatile("vmcall");
+	outcomes[2] = memory_read((u64)buf);
+	asm volatile("vmcall");
+}
+
+static void guest_faults(void)
+{
+	u64 *pte = g_pte((u64)buf), *e, eptp;
+
+	prepare(l2_faults);
+	eptp = ept_new();
+	ept_use(eptp);
+	shadow_write(F_RIP, 0x5555);
+	*pte &= ~2ul;
+	invlpg((u64)buf);
+	vmx_expect(R_VMCALL, "L2 takes its faults");
+	G_EQ(outcomes[0], GP0, "VMREAD at CPL 3");
+	G_EQ(outcomes[1], FAULT(VEC_PF, 3), "VMREAD to a page that is read-only");
+	*pte |= 2;
+	invlpg((u64)buf);
+	vmx_launched(true);
+	vmx_skip();
+	e = ept_entry(eptp, (u64)buf, 1);
+	*e &= ~EPT_W;
+	G_EQ(invept_all(), VM_OK, "INVEPT");
+	vmx_expect(R_EPT_VIOLATION, "VMREAD to a page that L1 protects");
+	G_EQ(vmread(F_GUEST_PHYSICAL) & ~0xffful, (u64)buf, "guest-physical address");
+	*e |= EPT_W;
+	G_EQ(invept_all(), VM_OK, "INVEPT");
+	vmx_expect(R_VMCALL, "again");
+	G_EQ(outcomes[2], NO_FAULT, "VMREAD");
+	G_EQ(buf[0], 0x5555, "what it read");
+	G_OK(!(vmread(F_IDT_INFO) >> 31), "no event is left");
+}
+
+/* CPL does not matter to exits. */
+static void l2_user(void)
+{
+	outcomes[0] = g_user(user_read, 0);
+	asm volatile("vmcall");
+}
+
+static void guest_user_exits(void)
+{
+	prepare(l2_user);
+	forbid(read_bitmap, F_RIP);
+	vmx_expect(R_VMREAD, "VMREAD at CPL 3 that L1 wants");
+}
+
+/* --- checks of VM entries --- */
+
+static void bad_link(u64 link, const char *what)
+{
+	vmwrite(F_LINK_POINTER, link);
+	G_EQ(vmx_try_enter(true), VM_OK, what);
+	G_EQ(vmread(F_REASON), R_FAILED_ENTRY | R_BAD_GUEST, what);
+	G_EQ(vmread(F_QUAL), 4, what);
+}
+
+static void guest_checks(void)
+{
+	u64 plain;
+
+	prepare(l2_vmcall);
+	plain = vmx_region();
+	vmwrite(F_VMREAD_BITMAP, (u64)read_bitmap + 8);
+	G_EQ(vmx_try_enter(true), VM_FAIL(E_BAD_CONTROLS), "VMREAD bitmap misaligned");
+	vmwrite(F_VMREAD_BITMAP, (u64)read_bitmap);
+	vmwrite(F_VMWRITE_BITMAP, 1ul << 62);
+	G_EQ(vmx_try_enter(true), VM_FAIL(E_BAD_CONTROLS), "VMWRITE bitmap beyond MAXPHYADDR");
+	vmwrite(F_VMWRITE_BITMAP, (u64)write_bitmap);
+	bad_link(plain, "link pointer to a VMCS that is no shadow VMCS");
+	bad_link(shadow + 8, "link pointer misaligned");
+	bad_link(vmcs, "link pointer to the current VMCS");
+	*(u32 *)shadow ^= 4;
+	bad_link(shadow, "link pointer to another revision");
+	*(u32 *)shadow ^= 4;
+	vmclr(F_PROC2, SEC_SHADOW);
+	bad_link(shadow, "a shadow VMCS without VMCS shadowing");
+	vmset(F_PROC2, SEC_SHADOW);
+	vmx_expect(R_VMCALL, "and after all of it, an entry");
+}
+
+#define V .flags = KSFT_VMX
+static const struct ksft_test tests[] = {
+	{ "a shadow VMCS is no VMCS to enter with", .guest = guest_region, V },
+	{ "L2 reads and writes its shadow VMCS", .guest = guest_fields, V },
+	{ "fields that do not exist, and no shadow VMCS", .guest = guest_failures, V },
+	{ "bitmaps decide what exits", .guest = guest_bitmaps, V },
+	{ "faults of L2 at VMREAD", .guest = guest_faults, V },
+	{ "VMREAD at CPL 3 exits when L1 wants it", .guest = guest_user_exits, V },
+	{ "checks of VM entries", .guest = guest_checks, V },
+};
+KSFT_MAIN(tests)
