@@ -738,21 +738,27 @@ static int run(struct vcpu *vcpu)
  */
 int vcpu_run(struct vcpu *vcpu)
 {
-	sigset_t saved;
 	int ret;
 
 	if (READ_ONCE(vcpu->vm->dead))
 		return -EIO;
 	remember_thread(vcpu);
+	/*
+	 * What the thread itself blocks is kept where the sender of a signal
+	 * looks, too: one that is unblocked only here, and has no handler,
+	 * ends KVM_RUN and not the process.
+	 */
 	if (vcpu->has_sigmask)
-		sigprocmask(SIG_SETMASK, &vcpu->sigmask, &saved);
+		sigprocmask(SIG_SETMASK, &vcpu->sigmask, &current->real_blocked);
 	vcpu->run->flags = 0;
 	ret = vcpu_sync_regs_in(vcpu);
 	if (!ret)
 		ret = run(vcpu);
 	fill_run(vcpu);
 	vcpu_sync_regs_out(vcpu);
-	if (vcpu->has_sigmask)
-		sigprocmask(SIG_SETMASK, &saved, NULL);
+	if (vcpu->has_sigmask) {
+		sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+		sigemptyset(&current->real_blocked);
+	}
 	return ret;
 }

@@ -57,6 +57,11 @@ static void host_signals(void)
 		EQ(vcpu->run->exit_reason, KVM_EXIT_INTR, "exit reason");
 		sigtimedwait(&all, NULL, &(struct timespec) { 0 });
 	}
+	/* Sent while the guest runs, and without a handler: it ends the call, not the process. */
+	signal(SIGUSR1, SIG_DFL);
+	EQ(vcpu_run_until_changed(vcpu, &GUEST(&vm, counters[0])), -EINTR, "a signal that only KVM_RUN lets through");
+	sigtimedwait(&all, NULL, &(struct timespec) { 0 });
+	sigaction(SIGUSR1, &sa, NULL);
 	DO(vcpu->fd, KVM_SET_SIGNAL_MASK, NULL);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	for (i = 0; i < 10; i++) {
