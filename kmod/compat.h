@@ -84,6 +84,15 @@ typedef struct syscore_ops *compat_syscore;
 #define compat_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
 #endif
 
+/* Quirks that older headers have no name for. */
+#include <linux/kvm.h>
+#ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
+#define KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS	BIT(6)
+#endif
+#ifndef KVM_X86_QUIRK_SLOT_ZAP_ALL
+#define KVM_X86_QUIRK_SLOT_ZAP_ALL		BIT(7)
+#endif
+
 /* load_gs_index() has a header of its own from 6.3 on. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
 #include <asm/gsseg.h>

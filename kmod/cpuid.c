@@ -118,9 +118,9 @@ static u64 guest_xcr0(struct vcpu *vcpu)
 }
 
 /* Guests that see KVM's signature may use what KVM has for its guests. */
-static bool has_kvm_signature(struct vcpu *vcpu)
+static bool has_signature(const struct kvm_cpuid_entry2 *entries, int n, const char *signature)
 {
-	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, KVM_CPUID_SIGNATURE, 0);
+	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, KVM_CPUID_SIGNATURE, 0);
 	u32 text[3];
 
 	if (!e)
@@ -128,7 +128,15 @@ static bool has_kvm_signature(struct vcpu *vcpu)
 	text[0] = e->ebx;
 	text[1] = e->ecx;
 	text[2] = e->edx;
-	return !memcmp(text, KVM_SIGNATURE, sizeof(text));
+	return !memcmp(text, signature, sizeof(text));
+}
+
+/* The leaf of KVM's features, behind its signature or Droste's, or NULL. */
+static struct kvm_cpuid_entry2 *pv_leaf(struct kvm_cpuid_entry2 *entries, int n)
+{
+	if (!has_signature(entries, n, KVM_SIGNATURE) && !has_signature(entries, n, CPUID_DROSTE_SIGNATURE))
+		return NULL;
+	return (struct kvm_cpuid_entry2 *)cpuid_find(entries, n, KVM_CPUID_FEATURES, 0);
 }
 
 /**
@@ -160,9 +168,9 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.mtrr = has(vcpu, 1, CPUID_RDX, BIT(12)),
 		.mce = has(vcpu, 1, CPUID_RDX, BIT(7)),
 	};
-	g->kvm_signature = has_kvm_signature(vcpu);
-	e = vcpu_find_cpuid(vcpu, KVM_CPUID_FEATURES, 0);
-	g->kvm_features = g->kvm_signature && e ? e->eax & KVMCLOCK_FEATURES : 0;
+	g->kvm_signature = has_signature(vcpu->cpuid, vcpu->nr_cpuid, KVM_SIGNATURE);
+	e = pv_leaf(vcpu->cpuid, vcpu->nr_cpuid);
+	g->kvm_features = e ? e->eax & PV_FEATURES : 0;
 	g->xsaves = g->xsave && vmx_features.xsaves &&
 		    cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, 0xd, 1, CPUID_RAX, BIT(3));
 	if (!g->xsave && vcpu->cpuid)
@@ -188,6 +196,9 @@ static void run_time_bits(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_R
 			r[CPUID_RCX] |= BIT(27);
 		if (!(vcpu->apic_base & MSR_IA32_APICBASE_ENABLE))
 			r[CPUID_RDX] &= ~BIT(9);
+		if (READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+			r[CPUID_RCX] = (r[CPUID_RCX] & ~BIT(3)) |
+				       (vcpu->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT ? BIT(3) : 0);
 		break;
 	case 7:
 		/* OSPKE: protection keys are not offered. */
@@ -237,8 +248,12 @@ static bool same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int 
  */
 static long replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 {
+	struct kvm_cpuid_entry2 *pv = pv_leaf(entries, n);
 	long ret = 0;
 
+	/* A vCPU that halts without exits cannot be kicked by a hypercall. */
+	if (pv && READ_ONCE(vcpu->vm->hlt_in_guest))
+		pv->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
 	if (!acceptable(entries, n))
 		ret = -EINVAL;
 	else if (vcpu->has_run)

@@ -10,6 +10,7 @@
 #include <asm/msr-index.h>
 #include "cpuid_table.h"
 #include "kvmclock.h"
+#include "pv.h"
 
 #define MAX_BASIC	0x16
 #define MAX_EXTENDED	0x80000008
@@ -194,9 +195,9 @@ static void emit_signature(struct sink *s)
 
 	memcpy(&r[CPUID_RBX], CPUID_DROSTE_SIGNATURE, 12);
 	emit(s, CPUID_DROSTE_BASE, 0, 0, r);
-	/* For user space that shows its guest KVM's signature instead: what there is of KVM's features. */
+	/* What there is of KVM's features, for guests that know either signature. */
 	memset(r, 0, sizeof(r));
-	r[CPUID_RAX] = KVMCLOCK_FEATURES;
+	r[CPUID_RAX] = PV_FEATURES;
 	emit(s, CPUID_DROSTE_MAX, 0, 0, r);
 }
 

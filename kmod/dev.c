@@ -141,6 +141,12 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_HALT_POLL, 1 },
 	{ KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE },
 	{ KVM_CAP_SREGS2, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS2, DROSTE_QUIRKS },
+	{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
+	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
+	{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1 },
+	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
 	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },
 	{ KVM_CAP_X2APIC_API, X2APIC_API_FLAGS },
 #ifdef KVM_CAP_X86_APIC_BUS_CYCLES_NS	/* since 6.11 */
@@ -224,6 +230,23 @@ static long get_mce_cap(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+static long dev_has_attr(void *self, void *arg, unsigned long uarg)
+{
+	const struct kvm_device_attr *attr = arg;
+
+	return attr->group == 0 && attr->attr == KVM_X86_XCOMP_GUEST_SUPP ? 0 : -ENXIO;
+}
+
+/* The components that guests may be given; none needs a permission of the process. */
+static long dev_get_attr(void *self, void *arg, unsigned long uarg)
+{
+	const struct kvm_device_attr *attr = arg;
+
+	if (dev_has_attr(self, arg, uarg))
+		return -ENXIO;
+	return put_user(fpu_supported_xcr0(), (u64 __user *)u64_to_user_ptr(attr->addr));
+}
+
 static const struct ioctl_row dev_rows[] = {
 	IO_ROW(KVM_GET_API_VERSION, get_api_version, IO_RAW),
 	IO_ROW(KVM_CREATE_VM, create_vm, IO_RAW),
@@ -235,6 +258,8 @@ static const struct ioctl_row dev_rows[] = {
 	IO_ROW(KVM_GET_MSR_FEATURE_INDEX_LIST, get_msr_feature_index_list, IO_RAW),
 	IO_ROW(KVM_GET_MSRS, get_msr_features, IO_RAW),
 	IO_ROW(KVM_X86_GET_MCE_CAP_SUPPORTED, get_mce_cap, 0),
+	IO_ROW(KVM_HAS_DEVICE_ATTR, dev_has_attr, 0),
+	IO_ROW(KVM_GET_DEVICE_ATTR, dev_get_attr, 0),
 };
 
 static const struct ioctl_table dev_ioctls = { dev_rows, ARRAY_SIZE(dev_rows) };

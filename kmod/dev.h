@@ -46,6 +46,11 @@ long ioctl_call(const struct ioctl_row *row, void *self, unsigned long uarg);
 /* --- dev_vm.c --- */
 /* What KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 takes. */
 #define MANUAL_DIRTY_LOG	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
+/* What KVM_CAP_DISABLE_QUIRKS2 takes: each is honoured, or is something that Droste does not do in any case. */
+#define DROSTE_QUIRKS	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_CD_NW_CLEARED | \
+			 KVM_X86_QUIRK_LAPIC_MMIO_HOLE | KVM_X86_QUIRK_OUT_7E_INC_RIP | \
+			 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | \
+			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | KVM_X86_QUIRK_SLOT_ZAP_ALL)
 extern const struct ioctl_table vm_ioctls;
 /* KVM_CREATE_VM: a descriptor for a new VM of the calling process, or -errno. */
 int vm_create_fd(void);

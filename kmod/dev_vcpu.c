@@ -244,6 +244,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	IO_ROW(KVM_PRE_FAULT_MEMORY, vcpu_pre_fault_memory, IO_RAW | IO_LOAD | IO_SRCU),
 #endif
 	IO_ROW(KVM_GET_STATS_FD, vcpu_get_stats_fd, IO_RAW),
+	IO_ROW(KVM_ENABLE_CAP, vcpu_enable_cap, 0),
 	IO_ROW(KVM_KVMCLOCK_CTRL, vcpu_kvmclock_ctrl, IO_RAW),
 	IO_ROW(DROSTE_GET_EXIT_STATS, vcpu_get_exit_stats, 0),
 };

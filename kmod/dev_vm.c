@@ -208,6 +208,14 @@ static long limit_vcpu_ids(struct vm *vm, u64 limit)
 	return 0;
 }
 
+/* They are never enabled again. */
+static long disable_quirks(struct vm *vm, u64 quirks)
+{
+	WRITE_ONCE(vm->disabled_quirks, vm->disabled_quirks | (quirks & DROSTE_QUIRKS));
+	vm_request_all(vm, REQ_CPUID);	/* exceptions that L0 takes */
+	return 0;
+}
+
 static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_enable_cap *cap = arg;
@@ -244,6 +252,22 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 			return -EINVAL;
 		if (cap->args[0] & KVM_X86_DISABLE_EXITS_PAUSE)
 			vm->pause_in_guest = true;
+		if (cap->args[0] & KVM_X86_DISABLE_EXITS_HLT)
+			WRITE_ONCE(vm->hlt_in_guest, true);
+		return 0;
+	case KVM_CAP_DISABLE_QUIRKS2:
+		if (cap->args[0] & ~(u64)DROSTE_QUIRKS)
+			return -EINVAL;
+		fallthrough;
+	case KVM_CAP_DISABLE_QUIRKS:
+		return disable_quirks(vm, cap->args[0]);
+	case KVM_CAP_MSR_PLATFORM_INFO:
+		WRITE_ONCE(vm->hide_platform_info, !cap->args[0]);
+		return 0;
+	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+		if (cap->args[0] & ~1ULL)
+			return -EINVAL;
+		WRITE_ONCE(vm->exit_on_emul_failure, cap->args[0]);
 		return 0;
 	case KVM_CAP_MAX_VCPU_ID:
 		return limit_vcpu_ids(vm, cap->args[0]);

@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "kvmclock.h"
 #include "memslot.h"
+#include "pv.h"
 #include "dirtyring.h"
 #include "stats.h"
 #include "tsc.h"
@@ -49,7 +50,7 @@ struct guest_caps {
 	u64 xcr0_allowed;	/* 0: no XSAVE */
 	u64 xss_allowed;
 	bool kvm_signature;	/* user space gave it KVM's CPUID signature */
-	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf behind it; 0 without it */
+	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf behind that signature or Droste's; 0 without */
 	bool vmx, x2apic, tsc_deadline, tsc_adjust, xsave, xsaves, rdtscp, invpcid, long_mode, pdpe1gb, syscall, mtrr, mce;
 };
 
@@ -88,6 +89,7 @@ enum vcpu_request {
 	REQ_DEAD,		/* the VM is broken for good: KVM_RUN fails with EIO */
 	REQ_CPUID,		/* CPUID or capability MSRs changed: rebuild what depends on them */
 	REQ_MSR_FILTER,		/* the VM's MSR filter changed: make the MSR bitmap again */
+	REQ_STEAL,		/* tell the guest how long its vCPU waited for a CPU */
 	REQ_CLOCK,		/* what kvmclock told the guest is not so any more */
 	REQ_TIMER,		/* the local APIC timer, or L1's preemption timer, expired */
 	REQ_PML,		/* take vm->pml into the VMCSs; asking alone flushes what the processor logged */
@@ -140,6 +142,11 @@ struct vm {
 	s64 halt_poll_ns;		/* KVM_CAP_HALT_POLL: the longest poll, ns; -1: the module's; under lock, read without */
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID: IDs are below; 0: DROSTE_MAX_VCPU_ID; under lock */
 	bool pause_in_guest;		/* KVM_CAP_X86_DISABLE_EXITS: new vCPUs spin without exits; under lock */
+	u64 disabled_quirks;		/* KVM_CAP_DISABLE_QUIRKS2: KVM_X86_QUIRK_*; under lock, read without */
+	bool hide_platform_info;	/* KVM_CAP_MSR_PLATFORM_INFO: guests do not read that MSR; likewise */
+	bool exit_on_emul_failure;	/* KVM_CAP_EXIT_ON_EMULATION_FAILURE is enabled; likewise */
+	bool hlt_in_guest;		/* KVM_CAP_X86_DISABLE_EXITS named HLT: no KVM_FEATURE_PV_UNHALT; likewise */
+	bool vmmcall_seen;		/* some vCPU has executed AMD's VMMCALL: see pv.c; any vCPU's thread */
 	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD is enabled; under lock, read without */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is enabled; likewise */
 };
@@ -229,6 +236,8 @@ struct vcpu {
 	bool want_immediate_exit;	/* the next entry must be followed by an exit at once */
 
 	struct kvmclock clock;
+	struct steal_time steal;
+	bool enforce_pv;		/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID is enabled */
 
 	struct vlapic *lapic;		/* NULL without KVM_CREATE_IRQCHIP */
 
@@ -264,6 +273,7 @@ void vcpu_load(struct vcpu *vcpu);	/* make its VMCS current on this CPU; may sle
 void vcpu_put(struct vcpu *vcpu);
 struct vcpu *vcpu_running(struct vm *vm);	/* the vCPU of @vm that this thread has loaded, or NULL; no interrupts */
 void vcpu_spins(struct vcpu *vcpu);	/* its guest waits for another vCPU: let one run that was preempted; may sleep */
+void vcpu_yields_to(struct vcpu *vcpu, u32 id);	/* its guest wants the vCPU with this APIC ID to run; may sleep */
 void vcpu_kick(struct vcpu *vcpu);	/* any context: make it look at its requests soon */
 void vm_request_all(struct vm *vm, enum vcpu_request req);	/* set it on all; returns when none is in the guest without having seen it */
 void vcpu_module_init(void);

@@ -14,7 +14,7 @@ struct kvmclock {
 	bool stopped;		/* to be told with the next update: KVM_KVMCLOCK_CTRL */
 };
 
-/* The bits of KVM's feature leaf that stand for it, and all that Droste offers of that leaf. */
+/* The bits of KVM's feature leaf that stand for it. */
 #define KVMCLOCK_FEATURES	(BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2))
 
 u64 kvmclock_now(struct vm *vm);	/* the VM's clock, ns */

@@ -117,12 +117,16 @@ static MSR_GET(get_feature_control)
 	return 0;
 }
 
+/* What user space may put there, as into KVM's: firmware that it restores knew another CPUID. */
+#define FEAT_CTL_HOST	(FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_INSIDE_SMX | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX | \
+			 FEAT_CTL_SGX_LC_ENABLED | FEAT_CTL_SGX_ENABLED | FEAT_CTL_LMCE_ENABLED)
+
 /* SDM 3C 24.7: once locked, WRMSR faults until the next reset. SMX is not offered. */
 static MSR_SET(set_feature_control)
 {
-	u64 valid = FEAT_CTL_LOCKED | (vcpu->gcaps.vmx || host ? FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX : 0);
+	u64 guest = FEAT_CTL_LOCKED | (vcpu->gcaps.vmx ? FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX : 0);
 
-	if (data & ~valid)
+	if (data & ~(host ? FEAT_CTL_HOST : guest))
 		return -EINVAL;
 	if (!host && (vcpu->feature_control & FEAT_CTL_LOCKED))
 		return -EINVAL;
@@ -130,6 +134,53 @@ static MSR_SET(set_feature_control)
 	/* User space writes what only a reset writes: VMX operation ends with it, as KVM has it. */
 	if (host && !data)
 		nested_reset(vcpu);
+	return 0;
+}
+
+static MSR_GET(get_platform_info)
+{
+	if (!host && READ_ONCE(vcpu->vm->hide_platform_info))
+		return -EINVAL;
+	*data = vcpu->misc->platform_info;
+	return 0;
+}
+
+static MSR_SET(set_platform_info)
+{
+	/* The guest would look for CPUID faulting in IA32_MISC_FEATURES_ENABLES, which is not there. */
+	if (!host || (data & MSR_PLATFORM_INFO_CPUID_FAULT))
+		return -EINVAL;
+	vcpu->misc->platform_info = data;
+	return 0;
+}
+
+static MSR_GET(get_power_ctl)
+{
+	*data = vcpu->misc->power_ctl;
+	return 0;
+}
+
+static MSR_SET(set_power_ctl)
+{
+	vcpu->misc->power_ctl = data;
+	return 0;
+}
+
+static MSR_GET(get_hwcr)
+{
+	*data = vcpu->misc->hwcr;
+	return 0;
+}
+
+/* Bits that switch off what no guest has are dropped; McStatusWrEn and TscFreqSel are kept. */
+#define HWCR_IGNORED	(BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8))
+#define HWCR_KEPT	(BIT_ULL(18) | BIT_ULL(24))
+
+static MSR_SET(set_hwcr)
+{
+	if (data & ~(HWCR_IGNORED | HWCR_KEPT))
+		return -EINVAL;
+	vcpu->misc->hwcr = data & HWCR_KEPT;
 	return 0;
 }
 
@@ -160,16 +211,19 @@ static MSR_GET(get_misc_enable)
 
 static MSR_SET(set_misc_enable)
 {
-	u64 changed = data ^ vcpu->misc_enable;
+	u64 changed = data ^ vcpu->misc_enable, writable = MISC_ENABLE_WRITABLE;
 
 	if (host) {
 		vcpu->misc_enable = data;
 		return 0;
 	}
+	/* CPUID follows this bit where the quirk is disabled. */
+	if (READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+		writable |= MSR_IA32_MISC_ENABLE_MWAIT;
 	/* Read-only bits are ignored; others would change what CPUID promised. */
-	if (changed & ~(MISC_ENABLE_READ_ONLY | MISC_ENABLE_WRITABLE))
+	if (changed & ~(MISC_ENABLE_READ_ONLY | writable))
 		return -EINVAL;
-	vcpu->misc_enable ^= changed & MISC_ENABLE_WRITABLE;
+	vcpu->misc_enable ^= changed & writable;
 	return 0;
 }
 

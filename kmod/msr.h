@@ -21,6 +21,8 @@ struct msr_misc {
 	u64 mtrr_var[2 * NR_MTRR_VAR];	/* base and mask in turn */
 	u64 mcg_cap, mcg_status, mcg_ctl;
 	u64 mc[4 * MAX_MC_BANKS];	/* CTL, STATUS, ADDR, MISC of each bank */
+	u64 mc_ctl2[MAX_MC_BANKS];	/* with MCG_CMCI_P: which banks tell of corrected errors */
+	u64 platform_info, power_ctl, hwcr;
 };
 
 /* One row of msrs.def: the MSRs @first to @last. */
@@ -69,6 +71,7 @@ MSR_GET(get_tsc_deadline);
 MSR_SET(set_tsc_deadline);
 
 /* --- kvmclock.c --- */
+bool msr_pv_offered(const struct vcpu *vcpu, const struct msr_row *row);
 MSR_GET(get_wall_clock);
 MSR_SET(set_wall_clock);
 MSR_GET(get_system_time);
@@ -91,5 +94,12 @@ MSR_GET(get_mcg);
 MSR_SET(set_mcg);
 MSR_GET(get_mc_bank);
 MSR_SET(set_mc_bank);
+MSR_GET(get_mc_ctl2);
+MSR_SET(set_mc_ctl2);
+bool mce_has_cmci(const struct vcpu *vcpu);
+
+/* --- pv.c --- */
+MSR_GET(get_steal_time);
+MSR_SET(set_steal_time);
 
 #endif

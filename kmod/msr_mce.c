@@ -6,18 +6,25 @@
 
 #define MC_FIRST	0x400
 #define MCG_CTL_P	BIT_ULL(8)
+#define MCG_CMCI_P	BIT_ULL(10)
 #define MCG_SER_P	BIT_ULL(24)
 #define MCG_BANKS	0xffULL
 #define MCI_VALID	BIT_ULL(63)
 #define MCI_OVER	BIT_ULL(62)
 #define MCI_UC		BIT_ULL(61)
+#define MCI_PCC		BIT_ULL(57)
+#define MCI_S		BIT_ULL(56)
+#define MCI_AR		BIT_ULL(55)
+#define CTL2_FIRST	0x280
+#define CTL2_CMCI_EN	BIT_ULL(30)
+#define CTL2_THRESHOLD	GENMASK_ULL(14, 0)
 #define MCG_MCIP	BIT_ULL(2)
 #define MC_VECTOR	18
 enum { MC_CTL, MC_STATUS, MC_ADDR, MC_MISC };
 
 u64 mce_supported_cap(void)
 {
-	return MCG_CTL_P | MCG_SER_P;
+	return MCG_CTL_P | MCG_CMCI_P | MCG_SER_P;
 }
 
 void mce_init_misc(struct msr_misc *misc)
@@ -95,6 +102,33 @@ MSR_SET(set_mc_bank)
 	return 0;
 }
 
+bool mce_has_cmci(const struct vcpu *vcpu)
+{
+	return vcpu->misc->mcg_cap & MCG_CMCI_P;
+}
+
+static bool has_ctl2(struct vcpu *vcpu, u32 msr, bool host)
+{
+	return msr - CTL2_FIRST < (vcpu->misc->mcg_cap & MCG_BANKS) && (host || mce_has_cmci(vcpu));
+}
+
+MSR_GET(get_mc_ctl2)
+{
+	if (!has_ctl2(vcpu, msr, host))
+		return -EINVAL;
+	*data = vcpu->misc->mc_ctl2[msr - CTL2_FIRST];
+	return 0;
+}
+
+/* SDM 3B 16.3.2.5 */
+MSR_SET(set_mc_ctl2)
+{
+	if (!has_ctl2(vcpu, msr, host && !data) || (data & ~(CTL2_CMCI_EN | CTL2_THRESHOLD)))
+		return -EINVAL;
+	vcpu->misc->mc_ctl2[msr - CTL2_FIRST] = data;
+	return 0;
+}
+
 /* KVM_X86_SETUP_MCE: how many banks, and which of the optional features. */
 long vcpu_setup_mce(void *self, void *arg, unsigned long uarg)
 {
@@ -111,6 +145,25 @@ long vcpu_setup_mce(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+/* Uncorrected, no action required (SDM 3B 16.6.3): logged, and signalled like a corrected one. */
+static bool is_ucna(const struct kvm_x86_mce *mce)
+{
+	return !mce->mcg_status && !(mce->status & (MCI_PCC | MCI_S | MCI_AR)) && (mce->status & MCI_UC);
+}
+
+static void log_ucna(struct vcpu *vcpu, const struct kvm_x86_mce *mce)
+{
+	struct msr_misc *m = vcpu->misc;
+	u64 *bank = &m->mc[mce->bank * 4];
+
+	bank[MC_STATUS] = mce->status;
+	bank[MC_ADDR] = mce->addr;
+	bank[MC_MISC] = mce->misc;
+	m->mcg_status = 0;
+	if (vcpu->lapic && mce_has_cmci(vcpu) && (m->mc_ctl2[mce->bank] & CTL2_CMCI_EN))
+		vlapic_inject_cmci(vcpu);
+}
+
 /* KVM_X86_SET_MCE: an error appears in a bank; uncorrected ones raise #MC. */
 long vcpu_set_mce(void *self, void *arg, unsigned long uarg)
 {
@@ -121,6 +174,10 @@ long vcpu_set_mce(void *self, void *arg, unsigned long uarg)
 
 	if (mce->bank >= (m->mcg_cap & MCG_BANKS) || !(mce->status & MCI_VALID))
 		return -EINVAL;
+	if (is_ucna(mce)) {
+		log_ucna(vcpu, mce);
+		return 0;
+	}
 	bank = &m->mc[mce->bank * 4];
 	/* Reporting switched off, for all or for the bank: the error is not seen. */
 	if ((mce->status & MCI_UC) &&

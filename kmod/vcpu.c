@@ -37,6 +37,8 @@ static void on_cpu(struct vcpu *vcpu)
 	}
 	if (moved)
 		vmx_host_sync_cpu(vcpu->vmcs);
+	if (vcpu->steal.msr)
+		vcpu_request(vcpu, REQ_STEAL);
 	if (vcpu->cpu != cpu) {
 		/* What this CPU's TLB holds of the vCPU is from an earlier stay (SDM 29.4.3.3). */
 		vcpu_request(vcpu, REQ_EPT01_FLUSH_LOCAL);
@@ -163,6 +165,19 @@ void vcpu_spins(struct vcpu *vcpu)
 
 		if (READ_ONCE(other->preempted) && yield_to_vcpu(other))
 			return;
+	}
+}
+
+void vcpu_yields_to(struct vcpu *vcpu, u32 id)
+{
+	struct vm *vm = vcpu->vm;
+	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* after the slots of vm->vcpus */
+
+	for (i = 0; i < n; i++) {
+		struct vcpu *other = vm->vcpus[i];
+
+		if (other->id == id && other != vcpu && READ_ONCE(other->preempted))
+			yield_to_vcpu(other);
 	}
 }
 
@@ -417,6 +432,8 @@ static int do_requests(struct vcpu *vcpu)
 		if (vcpu->lapic)
 			vlapic_timer_request(vcpu);
 	}
+	if (req & BIT(REQ_STEAL))
+		steal_time_update(vcpu);
 	if (req & BIT(REQ_CLOCK))
 		kvmclock_update(vcpu);
 	if (req & BIT(REQ_UNPIN))

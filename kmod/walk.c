@@ -127,6 +127,20 @@ static u64 ept_access(u32 access)
 	return access & WALK_WRITE ? EPT_WRITE : EPT_READ;
 }
 
+static enum walk_status walk_pf(struct walk_fault *fault, u64 gva, u32 error_code)
+{
+	fault->pf = (struct event) {
+		.valid = true,
+		.vector = PF_VECTOR,
+		.type = INTR_TYPE_HARD_EXCEPTION >> 8,
+		.has_error = true,
+		.error_code = error_code,
+		.has_payload = true,
+		.payload = gva,
+	};
+	return WALK_PF;
+}
+
 /**
  * walk_gva() - translate one linear address of the running level
  * @vcpu: loaded, srcu held
@@ -150,18 +164,12 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 		return to_l1_gpa(vcpu, res.gpa, ept_access(access), EPT_QUAL_GLA_VALID | EPT_QUAL_TRANSLATED,
 				 gpa, fault);
 	case PAGEWALK_FAULT:
-		fault->pf = (struct event) {
-			.valid = true,
-			.vector = PF_VECTOR,
-			.type = INTR_TYPE_HARD_EXCEPTION >> 8,
-			.has_error = true,
-			.error_code = res.error_code,
-			.has_payload = true,
-			.payload = gva,
-		};
-		return WALK_PF;
+		return walk_pf(fault, gva, res.error_code);
 	default:
-		return priv.status;
+		if (priv.status != WALK_NOMEM)
+			return priv.status;
+		/* A table where there is no memory has no entries, as KVM has it. */
+		return walk_pf(fault, gva, pagewalk_fault_code(cfg, access));
 	}
 }
 

@@ -155,6 +155,11 @@ static int unknown_instruction(struct emul_state *es)
 		};
 	} data = { .flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES, .size = es->nr_bytes };
 
+	/* A part of the guest that KVM does not trust with the whole machine has only itself stopped. */
+	if ((es->vcpu->in_l2 || vcpu_cpl(es->vcpu)) && !READ_ONCE(es->vcpu->vm->exit_on_emul_failure)) {
+		vcpu_queue_exception(es->vcpu, VEC_UD);
+		return NEXT_ENTER;
+	}
 	/* The layout of emulation_failure in struct kvm_run; what is not there reads as NOP, as with KVM. */
 	memset(data.bytes, 0x90, sizeof(data.bytes));
 	memcpy(data.bytes, es->bytes, es->nr_bytes);

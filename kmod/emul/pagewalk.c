@@ -97,14 +97,18 @@ static u64 reserved_bits(const struct walk *w, u8 level, bool leaf)
 	return rsvd;
 }
 
-static u32 fault_code(const struct walk *w, u32 code)
+/**
+ * pagewalk_fault_code() - the error code of a page that is not present
+ * @cfg: paging state
+ * @access: of the access that faults
+ */
+u32 pagewalk_fault_code(const struct pagewalk_cfg *cfg, u32 access)
 {
-	const struct pagewalk_cfg *cfg = w->cfg;
 	bool nx = (cfg->cr4 & CR4_PAE) && (cfg->efer & EFER_NXE_BIT);
+	u32 code = access & (PFERR_W | PFERR_U);
 
-	code |= w->access & (PFERR_W | PFERR_U);
 	/* I/D is reported only where fetches are told apart (SDM 3A 4.7). */
-	if ((w->access & PFERR_ID) && (nx || (cfg->cr4 & CR4_SMEP)))
+	if ((access & PFERR_ID) && (nx || (cfg->cr4 & CR4_SMEP)))
 		code |= PFERR_ID;
 	return code;
 }
@@ -202,7 +206,7 @@ static int set_accessed_dirty(struct walk *w, const struct pagewalk_ops *ops, vo
 
 static enum pagewalk_verdict fault(struct walk *w, struct pagewalk_result *out, u32 code)
 {
-	out->error_code = fault_code(w, code);
+	out->error_code = pagewalk_fault_code(w->cfg, w->access) | code;
 	return PAGEWALK_FAULT;
 }
 

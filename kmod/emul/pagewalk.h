@@ -46,5 +46,6 @@ struct pagewalk_result {
 
 enum pagewalk_verdict pagewalk(const struct pagewalk_cfg *cfg, const struct pagewalk_ops *ops, void *priv,
 			       u64 la, u32 access, struct pagewalk_result *out);
+u32 pagewalk_fault_code(const struct pagewalk_cfg *cfg, u32 access);
 
 #endif

@@ -75,7 +75,7 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 	}
 	if (!in) {
 		memcpy(vcpu->pio_data, &data, size);
-		if (port == 0x7e) {
+		if (port == 0x7e && !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
 			vcpu_skip_instruction(vcpu);
 			return exit_io(vcpu, port, size, 1, false);
 		}

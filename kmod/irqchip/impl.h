@@ -6,6 +6,7 @@
 #include <linux/atomic.h>
 #include <linux/hrtimer.h>
 #include "lapic_logic.h"
+#include "msr.h"
 
 /* Who holds an interrupt line up: a line is the OR of its sources. */
 enum irq_source {
@@ -58,6 +59,7 @@ static inline struct lapic_caps vlapic_caps(const struct vlapic *a)
 	return (struct lapic_caps) {
 		.tsc_deadline = a->vcpu->gcaps.tsc_deadline,
 		.directed_eoi = a->vcpu->gcaps.x2apic,
+		.cmci = mce_has_cmci(a->vcpu),
 	};
 }
 

@@ -85,6 +85,7 @@ u8 vlapic_sipi_vector(struct vcpu *vcpu);
 /* @delivery_mode as in ICR bits 10:8, in place: APIC_DM_*. 1 when accepted, else 0. */
 int vlapic_accept(struct vcpu *vcpu, u32 delivery_mode, u8 vector, bool level_triggered);
 void vlapic_inject_pmi(struct vcpu *vcpu);
+void vlapic_inject_cmci(struct vcpu *vcpu);
 
 /* Can user space's PIC, if it has one, hand this vCPU an interrupt? Owner. */
 bool irqchip_takes_extint(struct vcpu *vcpu);

@@ -46,6 +46,7 @@ static const struct lapic_reg lapic_regs[LAPIC_REGS_SIZE / 16] = {
 	/* ISR, TMR and IRR follow each other. */
 	[LAPIC_ISR / 16 ... LAPIC_IRR / 16 + 7] = { LR_R, LR_R },
 	[LAPIC_ESR / 16]	= { LR_RW, LR_RW },
+	[LAPIC_LVT_CMCI / 16]	= { LR_RW, LR_RW, LVT_COMMON | LAPIC_LVT_MODE, LVT_DELIVERY },
 	/* In memory it keeps reserved bits, as processors and KVM do; the MSR has none. */
 	[LAPIC_ICR / 16]	= { LR_RW, LR_RW, ~(u32)LAPIC_ICR_BUSY, LAPIC_ICR_BUSY },
 	[LAPIC_ICR2 / 16]	= { LR_RW, 0, 0xff000000 },
@@ -61,9 +62,11 @@ static const struct lapic_reg lapic_regs[LAPIC_REGS_SIZE / 16] = {
 	[LAPIC_SELF_IPI / 16]	= { 0, LR_W, 0xff },
 };
 
-static u8 lapic_access(u32 reg, enum lapic_mode mode)
+static u8 lapic_access(u32 reg, enum lapic_mode mode, struct lapic_caps caps)
 {
 	if (reg >= LAPIC_REGS_SIZE || (reg & 0xf))
+		return 0;
+	if (reg == LAPIC_LVT_CMCI && !caps.cmci)
 		return 0;
 	return mode == LAPIC_X2APIC ? lapic_regs[reg / 16].x2apic : lapic_regs[reg / 16].xapic;
 }
@@ -72,20 +75,22 @@ static u8 lapic_access(u32 reg, enum lapic_mode mode)
  * lapic_readable() - may the register be read in this mode?
  * @reg: its offset
  * @mode: LAPIC_XAPIC or LAPIC_X2APIC
+ * @caps: what this vCPU's APIC has
  */
-bool lapic_readable(u32 reg, enum lapic_mode mode)
+bool lapic_readable(u32 reg, enum lapic_mode mode, struct lapic_caps caps)
 {
-	return lapic_access(reg, mode) & LR_R;
+	return lapic_access(reg, mode, caps) & LR_R;
 }
 
 /**
  * lapic_writable() - may the register be written in this mode?
  * @reg: its offset
  * @mode: LAPIC_XAPIC or LAPIC_X2APIC
+ * @caps: what this vCPU's APIC has
  */
-bool lapic_writable(u32 reg, enum lapic_mode mode)
+bool lapic_writable(u32 reg, enum lapic_mode mode, struct lapic_caps caps)
 {
-	return lapic_access(reg, mode) & LR_W;
+	return lapic_access(reg, mode, caps) & LR_W;
 }
 
 /**
@@ -114,7 +119,7 @@ u32 lapic_write_mask(u32 reg, struct lapic_caps caps)
  */
 int lapic_x2apic_check_write(u32 reg, u64 val, struct lapic_caps caps)
 {
-	if (!lapic_writable(reg, LAPIC_X2APIC))
+	if (!lapic_writable(reg, LAPIC_X2APIC, caps))
 		return -EINVAL;
 	/* Only ICR has 64 bits; its upper half is the destination. */
 	if (val >> 32 && reg != LAPIC_ICR)

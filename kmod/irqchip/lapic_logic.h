@@ -21,6 +21,7 @@
 #define LAPIC_TMR	0x180
 #define LAPIC_IRR	0x200
 #define LAPIC_ESR	0x280
+#define LAPIC_LVT_CMCI	0x2f0
 #define LAPIC_ICR	0x300
 #define LAPIC_ICR2	0x310
 #define LAPIC_LVTT	0x320
@@ -77,6 +78,7 @@ enum lapic_mode {
 struct lapic_caps {
 	bool tsc_deadline;	/* the timer has TSC-deadline mode */
 	bool directed_eoi;	/* EOI broadcasts can be suppressed */
+	bool cmci;		/* there is an LVT entry for corrected machine checks */
 };
 
 /* Where a message goes, and what it is. */
@@ -108,8 +110,8 @@ enum lapic_timer_mode { LAPIC_ONESHOT, LAPIC_PERIODIC, LAPIC_TSC_DEADLINE, LAPIC
 enum lapic_mode lapic_mode_of(u64 base);
 int lapic_check_base(u64 old, u64 new, u8 maxphyaddr, bool has_x2apic, bool host);
 
-bool lapic_readable(u32 reg, enum lapic_mode mode);
-bool lapic_writable(u32 reg, enum lapic_mode mode);
+bool lapic_readable(u32 reg, enum lapic_mode mode, struct lapic_caps caps);
+bool lapic_writable(u32 reg, enum lapic_mode mode, struct lapic_caps caps);
 u32 lapic_write_mask(u32 reg, struct lapic_caps caps);
 int lapic_x2apic_check_write(u32 reg, u64 val, struct lapic_caps caps);
 

@@ -166,6 +166,15 @@ void vlapic_inject_pmi(struct vcpu *vcpu)
 }
 
 /**
+ * vlapic_inject_cmci() - a bank tells of a corrected machine check (SDM 3B 16.5.1)
+ * @vcpu: has a local APIC with the entry; its mutex is held
+ */
+void vlapic_inject_cmci(struct vcpu *vcpu)
+{
+	vlapic_local_interrupt(vcpu->lapic, LAPIC_LVT_CMCI);
+}
+
+/**
  * vlapic_eoi() - end of interrupt (SDM 11.8.5)
  * @a: the APIC; owner, srcu held
  */

@@ -34,7 +34,8 @@ static void vlapic_self_ipi(struct vlapic *a, u8 vector)
  */
 u32 vlapic_read_reg(struct vlapic *a, u32 reg)
 {
-	u32 version = 0x14 | 5 << 16;	/* an integrated APIC with six LVT entries (SDM 11.4.8) */
+	/* An integrated APIC; the number of LVT entries less one (SDM 11.4.8). */
+	u32 version = 0x14 | (vlapic_caps(a).cmci ? 6 : 5) << 16;
 
 	switch (reg) {
 	case LAPIC_VERSION:
@@ -58,6 +59,7 @@ static void vlapic_write_svr(struct vlapic *a, u32 val)
 	/* Software disable masks every local source (SDM 11.4.7.2). */
 	for (reg = LAPIC_LVTT; reg <= LAPIC_LVT_ERROR; reg += 16)
 		vlapic_set_reg(a, reg, vlapic_reg(a, reg) | LAPIC_LVT_MASKED);
+	vlapic_set_reg(a, LAPIC_LVT_CMCI, vlapic_reg(a, LAPIC_LVT_CMCI) | LAPIC_LVT_MASKED);
 }
 
 static void vlapic_write_lvt(struct vlapic *a, u32 reg, u32 val)
@@ -116,6 +118,7 @@ void vlapic_write_reg(struct vlapic *a, u32 reg, u32 val)
 		/* A write, of whatever, latches the errors since the last one (SDM 11.5.3). */
 		vlapic_set_reg(a, reg, atomic_xchg(&a->esr, 0));
 		break;
+	case LAPIC_LVT_CMCI:
 	case LAPIC_LVTT ... LAPIC_LVT_ERROR:
 		vlapic_write_lvt(a, reg, val);
 		break;
@@ -138,7 +141,7 @@ static void vlapic_mmio_read(struct vlapic *a, u32 offset, u32 len, void *data)
 	/* Registers are 32 bits at 16-byte boundaries; nothing else is there (SDM 11.4.1). */
 	if ((offset & 0xf) + len > 4)
 		return;
-	if (!lapic_readable(reg, LAPIC_XAPIC)) {
+	if (!lapic_readable(reg, LAPIC_XAPIC, vlapic_caps(a))) {
 		vlapic_error(a, LAPIC_ERR_REGISTER);
 		return;
 	}
@@ -152,7 +155,7 @@ static void vlapic_mmio_write(struct vlapic *a, u32 offset, u32 len, const void 
 
 	if (len != 4 || (offset & 0xf))
 		return;
-	if (!lapic_writable(offset, LAPIC_XAPIC)) {
+	if (!lapic_writable(offset, LAPIC_XAPIC, vlapic_caps(a))) {
 		vlapic_error(a, LAPIC_ERR_REGISTER);
 		return;
 	}
@@ -168,7 +171,8 @@ static void vlapic_mmio_write(struct vlapic *a, u32 offset, u32 len, const void 
  * @data: what is written, or filled
  * @write: the direction
  *
- * When the registers are not in memory the page is a hole: it reads as ones.
+ * When the registers are not in memory the page is a hole: it reads as ones,
+ * unless user space disabled that quirk and is asked itself.
  *
  * Return: true when the page is this APIC's.
  */
@@ -180,6 +184,8 @@ bool vlapic_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write)
 	if (!a || ((gpa ^ vcpu->apic_base) & ~0xfffull))
 		return false;
 	if (a->mode != LAPIC_XAPIC) {
+		if (READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_LAPIC_MMIO_HOLE)
+			return false;
 		if (!write)
 			memset(data, 0xff, len);
 		return true;
@@ -204,7 +210,7 @@ int vlapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *data)
 	struct vlapic *a = vcpu->lapic;
 	u32 reg = (msr - X2APIC_MSR_FIRST) * 16;
 
-	if (!a || a->mode != LAPIC_X2APIC || !lapic_readable(reg, LAPIC_X2APIC))
+	if (!a || a->mode != LAPIC_X2APIC || !lapic_readable(reg, LAPIC_X2APIC, vlapic_caps(a)))
 		return -EINVAL;
 	*data = vlapic_read_reg(a, reg);
 	if (reg == LAPIC_ICR)

@@ -33,8 +33,10 @@ static void vlapic_reset_regs(struct vlapic *a)
 	vlapic_set_reg(a, LAPIC_SVR, 0xff);
 	for (reg = LAPIC_LVTT; reg <= LAPIC_LVT_ERROR; reg += 16)
 		vlapic_set_reg(a, reg, LAPIC_LVT_MASKED);
+	vlapic_set_reg(a, LAPIC_LVT_CMCI, LAPIC_LVT_MASKED);
 	/* What firmware would do for the boot processor: the PIC comes in through LINT0. */
-	if (a->vcpu->id == a->vcpu->vm->bsp_id)
+	if (a->vcpu->id == a->vcpu->vm->bsp_id &&
+	    !(READ_ONCE(a->vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_LINT0_REENABLED))
 		vlapic_set_reg(a, LAPIC_LVT0, LAPIC_DM_EXTINT);
 	a->isr_top = -1;
 	WRITE_ONCE(a->irr_pending, false);
@@ -192,13 +194,14 @@ int vlapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state)
 /* What user space restores is held to what the guest could have written. */
 static u32 vlapic_sanitize(u32 reg, u32 val)
 {
-	struct lapic_caps all = { .tsc_deadline = true, .directed_eoi = true };
+	struct lapic_caps all = { .tsc_deadline = true, .directed_eoi = true, .cmci = true };
 
 	switch (reg) {
 	case LAPIC_DFR:
 		return val | 0x0fffffff;
 	case LAPIC_TPR:
 	case LAPIC_SVR:
+	case LAPIC_LVT_CMCI:
 	case LAPIC_LVTT ... LAPIC_LVT_ERROR:
 	case LAPIC_TDCR:
 		return val & lapic_write_mask(reg, all);

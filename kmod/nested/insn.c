@@ -144,10 +144,9 @@ static int insn_vmxoff(struct vcpu *vcpu)
 	return nested_vmsucceed(vcpu);
 }
 
-/* No hypercall is offered: each is answered the way KVM answers an unknown one. */
 static int hypercall(struct vcpu *vcpu)
 {
-	long answer = vcpu_cpl(vcpu) > 0 ? -KVM_EPERM : -KVM_ENOSYS;
+	long answer = vcpu_cpl(vcpu) > 0 ? -KVM_EPERM : pv_hypercall(vcpu);
 
 	vcpu_set_gpr(vcpu, RAX, vcpu_is_64bit(vcpu) ? (u64)answer : (u32)answer);
 	vcpu_skip_instruction(vcpu);
@@ -163,8 +162,7 @@ static int insn_vmcall(struct vcpu *vcpu)
 {
 	bool wrong_mode = (vcpu_rflags(vcpu) & X86_EFLAGS_VM) || (vcpu_is_long_mode(vcpu) && !vcpu_is_64bit(vcpu));
 
-	/* A guest that was told that it runs on KVM may make its hypercalls. */
-	if (vcpu->gcaps.kvm_signature)
+	if (pv_takes_hypercalls(vcpu))
 		return hypercall(vcpu);
 	if (!vcpu->nested.vmxon || wrong_mode)
 		return nested_insn_ud(vcpu);

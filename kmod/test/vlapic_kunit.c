@@ -218,19 +218,21 @@ static void vlapic_x2apic_write_test(struct kunit *test)
 
 static void vlapic_access_test(struct kunit *test)
 {
-	KUNIT_EXPECT_TRUE(test, lapic_readable(LAPIC_ID, LAPIC_XAPIC));
-	KUNIT_EXPECT_TRUE(test, lapic_writable(LAPIC_ID, LAPIC_XAPIC));
-	KUNIT_EXPECT_TRUE(test, lapic_readable(LAPIC_DFR, LAPIC_XAPIC));
-	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_DFR, LAPIC_X2APIC));
-	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_EOI, LAPIC_XAPIC));
-	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_EOI, LAPIC_X2APIC));
-	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_SELF_IPI, LAPIC_X2APIC));
-	KUNIT_EXPECT_FALSE(test, lapic_writable(LAPIC_SELF_IPI, LAPIC_XAPIC));
-	KUNIT_EXPECT_TRUE(test, lapic_readable(LAPIC_IRR + 0x70, LAPIC_X2APIC));
-	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_ICR2, LAPIC_X2APIC));
-	KUNIT_EXPECT_FALSE(test, lapic_readable(0x10, LAPIC_XAPIC));
-	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_TPR + 4, LAPIC_XAPIC));
-	KUNIT_EXPECT_FALSE(test, lapic_readable(0x1000, LAPIC_XAPIC));
+	KUNIT_EXPECT_TRUE(test, lapic_readable(LAPIC_ID, LAPIC_XAPIC, no_caps));
+	KUNIT_EXPECT_TRUE(test, lapic_writable(LAPIC_ID, LAPIC_XAPIC, no_caps));
+	KUNIT_EXPECT_TRUE(test, lapic_readable(LAPIC_DFR, LAPIC_XAPIC, no_caps));
+	KUNIT_EXPECT_FALSE(test, lapic_writable(LAPIC_LVT_CMCI, LAPIC_XAPIC, no_caps));
+	KUNIT_EXPECT_TRUE(test, lapic_writable(LAPIC_LVT_CMCI, LAPIC_X2APIC, (struct lapic_caps) { .cmci = true }));
+	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_DFR, LAPIC_X2APIC, no_caps));
+	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_EOI, LAPIC_XAPIC, no_caps));
+	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_EOI, LAPIC_X2APIC, no_caps));
+	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_SELF_IPI, LAPIC_X2APIC, no_caps));
+	KUNIT_EXPECT_FALSE(test, lapic_writable(LAPIC_SELF_IPI, LAPIC_XAPIC, no_caps));
+	KUNIT_EXPECT_TRUE(test, lapic_readable(LAPIC_IRR + 0x70, LAPIC_X2APIC, no_caps));
+	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_ICR2, LAPIC_X2APIC, no_caps));
+	KUNIT_EXPECT_FALSE(test, lapic_readable(0x10, LAPIC_XAPIC, no_caps));
+	KUNIT_EXPECT_FALSE(test, lapic_readable(LAPIC_TPR + 4, LAPIC_XAPIC, no_caps));
+	KUNIT_EXPECT_FALSE(test, lapic_readable(0x1000, LAPIC_XAPIC, no_caps));
 }
 
 #define EN LAPIC_BASE_EN

@@ -115,6 +115,8 @@ int exit_exception(struct vcpu *vcpu)
 		return NEXT_ENTER;
 	if (vector == DB_VECTOR)
 		return on_debug_exception(vcpu);
+	if (vector == UD_VECTOR && !vcpu->in_l2 && pv_fix_hypercall(vcpu))
+		return NEXT_ENTER;
 	if (vector == BP_VECTOR && (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))
 		return report_debug(vcpu, BP_VECTOR, 0);
 	/* #AC, or what L1's bitmap brought here but L1 does not want (its #PF mask): the guest's own. */
@@ -127,9 +129,13 @@ int exit_exception(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* These exits come before the checks that the instruction makes (SDM 26.1.3): make them here. */
-static bool mov_dr_faults(struct vcpu *vcpu, unsigned int dr)
+/*
+ * These exits come before the checks that the instruction makes (SDM 26.1.3):
+ * make them here. Return: true when it is not to be executed, *next tells why.
+ */
+static bool mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
 {
+	*next = NEXT_ENTER;
 	if ((dr == 4 || dr == 5) && (vcpu_cr4(vcpu) & X86_CR4_DE)) {
 		vcpu_queue_exception(vcpu, UD_VECTOR);
 		return true;
@@ -138,11 +144,14 @@ static bool mov_dr_faults(struct vcpu *vcpu, unsigned int dr)
 		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
 		return true;
 	}
-	if (vcpu->dr7 & DR7_GD) {
+	/* DR7 is the debugger's while it sets hardware breakpoints, and so is what its GD catches. */
+	if (!(vcpu_effective_dr7(vcpu) & DR7_GD))
+		return false;
+	if (debugger_owns_dr(vcpu))
+		*next = report_debug(vcpu, DB_VECTOR, DR6_BD);
+	else
 		vcpu_queue_db(vcpu, DR6_BD);
-		return true;
-	}
-	return false;
+	return true;
 }
 
 static bool write_dr(struct vcpu *vcpu, unsigned int dr, u64 val)
@@ -173,9 +182,10 @@ int exit_mov_dr(struct vcpu *vcpu)
 	u64 q = vcpu->exit.qual;
 	unsigned int dr = q & 7, reg = q >> 8 & 15;
 	bool wide = vcpu_is_64bit(vcpu);
+	int next;
 
-	if (mov_dr_faults(vcpu, dr))
-		return NEXT_ENTER;
+	if (mov_dr_faults(vcpu, dr, &next))
+		return next;
 	if (q & BIT(4)) {
 		u64 val = read_dr(vcpu, dr);
 

@@ -155,10 +155,15 @@ int exit_wrmsr(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* CPUID does not offer MONITOR: as on a processor without it. */
+/* MONITOR, MWAIT. CPUID does not offer them, but to KVM they are NOPs for whoever did not disable the quirk. */
 int exit_mwait(struct vcpu *vcpu)
 {
-	return exit_ud(vcpu);
+	u32 eax = 1, ebx, ecx = 0, edx;
+
+	if (!(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS))
+		return exit_skip(vcpu);
+	vcpu_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
+	return ecx & BIT(3) ? exit_skip(vcpu) : exit_ud(vcpu);
 }
 
 int exit_xsetbv(struct vcpu *vcpu)

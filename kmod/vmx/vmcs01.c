@@ -117,6 +117,7 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu)
 		 (g->xsaves && vmx_features.xsaves ? VMCS_CONTROL_BIT(XSAVES) : 0);
 
 	c->proc2 = (c->proc2 & ~bits) | on;
+	vmx_update_exceptions(vcpu);
 	/* L2's VMCS takes the change from here at its next entry. */
 	if (!vcpu->in_l2)
 		vmcs_write(SECONDARY_VM_EXEC_CONTROL, c->proc2);
@@ -129,8 +130,10 @@ void vmx_update_exceptions(struct vcpu *vcpu)
 	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE && vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
 		eb |= BIT(3);
 	vcpu->nested.ctl01.exceptions = eb;
+	/* VMMCALL is only L1's to have fixed: see pv_fix_hypercall(). */
 	if (!vcpu->in_l2)
-		vmcs_write(EXCEPTION_BITMAP, eb);
+		vmcs_write(EXCEPTION_BITMAP, READ_ONCE(vcpu->vm->disabled_quirks) &
+			   KVM_X86_QUIRK_FIX_HYPERCALL_INSN ? eb : eb | BIT(6));
 	else
 		vmcs_write(EXCEPTION_BITMAP, vcpu->nested.ctl02.exceptions | eb);
 }
