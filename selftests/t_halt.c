@@ -12,13 +12,6 @@
 
 #define PAUSE	40	/* exit reason */
 
-static int enable(struct vm *vm, u32 cap, u64 arg)
-{
-	struct kvm_enable_cap c = { .cap = cap, .args[0] = arg };
-
-	return ioctl(vm->fd, KVM_ENABLE_CAP, &c) ? errno : 0;
-}
-
 /* One statistic of a vCPU, as t_stats.c tests them. */
 static u64 stat(struct vcpu *vcpu, const char *name)
 {
@@ -87,8 +80,8 @@ static void host_polls(void)
 	if (ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_HALT_POLL) <= 0)
 		ksft_skip("no halt polling");
 	vcpu = vcpu_create(&vm, 0, guest_halts);
-	EQ(enable(&vm, KVM_CAP_HALT_POLL, 1ul << 32), EINVAL, "more than 32 bits");
-	EQ(enable(&vm, KVM_CAP_HALT_POLL, 0), 0, "never");
+	EQ(vm_enable_cap(&vm, KVM_CAP_HALT_POLL, 1ul << 32), EINVAL, "more than 32 bits");
+	EQ(vm_enable_cap(&vm, KVM_CAP_HALT_POLL, 0), 0, "never");
 	halt(vcpu, 10);
 	EQ(stat(vcpu, "halt_attempted_poll"), 0, "polls");
 	EQ(stat(vcpu, "halt_successful_poll"), 0, "of them successful");
@@ -96,14 +89,14 @@ static void host_polls(void)
 	OK(woken > 0 && woken <= 10, "it slept: %llu", (long long)woken);
 	OK(stat(vcpu, "halt_wait_ns"), "for some time");
 	/* The window grows until the events fall into it. */
-	EQ(enable(&vm, KVM_CAP_HALT_POLL, 0xffffffff), 0, "four seconds");
+	EQ(vm_enable_cap(&vm, KVM_CAP_HALT_POLL, 0xffffffff), 0, "four seconds");
 	for (i = 0; i < 100 && !stat(vcpu, "halt_successful_poll"); i++)
 		halt(vcpu, 10);
 	OK(stat(vcpu, "halt_successful_poll"), "a poll succeeds");
 	OK(stat(vcpu, "halt_attempted_poll") >= stat(vcpu, "halt_successful_poll"), "after some that did not");
 	OK(stat(vcpu, "halt_poll_success_ns"), "which took time");
 	/* And never again. */
-	EQ(enable(&vm, KVM_CAP_HALT_POLL, 0), 0, "never");
+	EQ(vm_enable_cap(&vm, KVM_CAP_HALT_POLL, 0), 0, "never");
 	tried = stat(vcpu, "halt_attempted_poll");
 	woken = stat(vcpu, "halt_wakeup");
 	halt(vcpu, 10);
@@ -141,10 +134,10 @@ static void host_pause(void)
 	if (!(offered & KVM_X86_DISABLE_EXITS_PAUSE))
 		ksft_skip("PAUSE always exits");
 	for (i = 4; i < 64; i++)
-		EQ(enable(&vm, KVM_CAP_X86_DISABLE_EXITS, BIT(i)), EINVAL, "bit %d", (int)i);
+		EQ(vm_enable_cap(&vm, KVM_CAP_X86_DISABLE_EXITS, BIT(i)), EINVAL, "bit %d", (int)i);
 	with = vcpu_create(&vm, 0, guest_spins);
 	vcpu_run_to_end(with);
-	EQ(enable(&vm, KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE), 0, "PAUSE");
+	EQ(vm_enable_cap(&vm, KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE), 0, "PAUSE");
 	vm_destroy(&vm);
 
 	vm_create(&vm, 0);
@@ -154,7 +147,7 @@ static void host_pause(void)
 		ksft_skip("no PAUSE-loop exiting");
 	vm_destroy(&vm);
 	vm_create(&vm, 0);
-	EQ(enable(&vm, KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE), 0, "PAUSE");
+	EQ(vm_enable_cap(&vm, KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE), 0, "PAUSE");
 	without = vcpu_create(&vm, 0, guest_spins);
 	vcpu_run_to_end(without);
 	EQ(pauses(without), 0, "exits");
@@ -172,18 +165,18 @@ static void host_ids(void)
 
 	vm_create(&vm, 0);
 	most = ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPU_ID);
-	if (enable(&vm, KVM_CAP_MAX_VCPU_ID, most + 1) == EINVAL && enable(&vm, KVM_CAP_MAX_VCPU_ID, most) == EINVAL)
+	if (vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, most + 1) == EINVAL && vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, most) == EINVAL)
 		ksft_skip("vCPU IDs cannot be limited");
 	vm_destroy(&vm);
 
 	vm_create(&vm, 0);
-	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, most + 1), EINVAL, "more than there are");
-	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, 1ul << 32), EINVAL, "more than there are");
+	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, most + 1), EINVAL, "more than there are");
+	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, 1ul << 32), EINVAL, "more than there are");
 	DO(vm.fd, KVM_SET_BOOT_CPU_ID, LIMIT);
-	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT - 1), EINVAL, "below the boot processor's");
-	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT), 0, "limit");
-	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT + 1), EINVAL, "another limit");
-	EQ(enable(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT), 0, "the same limit");
+	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT - 1), EINVAL, "below the boot processor's");
+	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT), 0, "limit");
+	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT + 1), EINVAL, "another limit");
+	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT), 0, "the same limit");
 	FAILS(vm.fd, KVM_CREATE_VCPU, LIMIT, EINVAL);
 	FAILS(vm.fd, KVM_CREATE_VCPU, 1ul << 32, EINVAL);
 	close(DO(vm.fd, KVM_CREATE_VCPU, LIMIT - 1));

@@ -146,6 +146,13 @@ static void cpu_tables(struct vm *vm, int id)
 	t[25] = 0x68 << 16;	/* no I/O bitmap */
 }
 
+int vm_enable_cap(struct vm *vm, u32 cap, u64 arg)
+{
+	struct kvm_enable_cap c = { .cap = cap, .args[0] = arg };
+
+	return ioctl(vm->fd, KVM_ENABLE_CAP, &c) ? errno : 0;
+}
+
 struct kvm_cpuid2 *supported_cpuid(int dev)
 {
 	int n = 256;

@@ -75,6 +75,7 @@ int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *val);	/* 0, or -1 where it is 
 int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 val);
 struct kvm_cpuid2 *supported_cpuid(int dev);
 bool vm_has_vmx(struct vm *vm);
+int vm_enable_cap(struct vm *vm, u32 cap, u64 arg);	/* 0, or an errno */
 void vm_slot(struct vm *vm, int slot, u32 flags, u64 gpa, u64 size, void *host);
 void describe_exit(struct vcpu *vcpu);	/* a diagnostic line */
 
