@@ -117,7 +117,7 @@ static u64 guest_xcr0(struct vcpu *vcpu)
 	return ((u64)e->edx << 32 | e->eax) & this_host.xcr0;
 }
 
-/* Guests that see KVM's signature may use what KVM has for its guests. */
+/* The hypervisor that the CPUID names, in the leaf where guests look for KVM. */
 static bool has_signature(const struct kvm_cpuid_entry2 *entries, int n, const char *signature)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, KVM_CPUID_SIGNATURE, 0);

@@ -92,24 +92,14 @@ static void write_wall_clock(struct vm *vm, gpa_t gpa)
 	write_versioned(vm, gpa, &wall.version, &wall, sizeof(wall));
 }
 
-/* Does the guest have the MSR? A row's argument is its bit in KVM's feature leaf. */
-bool msr_pv_offered(const struct vcpu *vcpu, const struct msr_row *row)
-{
-	return vcpu->gcaps.kvm_features & BIT(row->arg);
-}
-
 MSR_GET(get_wall_clock)
 {
-	if (!host && !msr_pv_offered(vcpu, row))
-		return -ENOENT;
 	*data = READ_ONCE(vcpu->vm->wall_clock);
 	return 0;
 }
 
 MSR_SET(set_wall_clock)
 {
-	if (!host && !msr_pv_offered(vcpu, row))
-		return -ENOENT;
 	WRITE_ONCE(vcpu->vm->wall_clock, data);
 	if (data)
 		write_wall_clock(vcpu->vm, data);
@@ -118,16 +108,12 @@ MSR_SET(set_wall_clock)
 
 MSR_GET(get_system_time)
 {
-	if (!host && !msr_pv_offered(vcpu, row))
-		return -ENOENT;
 	*data = vcpu->clock.system_time;
 	return 0;
 }
 
 MSR_SET(set_system_time)
 {
-	if (!host && !msr_pv_offered(vcpu, row))
-		return -ENOENT;
 	vcpu->clock.system_time = data;
 	vcpu_request(vcpu, REQ_CLOCK);
 	return 0;

@@ -312,12 +312,14 @@ static MSR_SET(set_cstar)
 
 #define LIST	MSR_F_LIST
 #define FEATURE	MSR_F_FEATURE
+#define PV	MSR_F_PV
 #define MSR(_first, _last, _get, _set, _arg, _flags) \
 	{ .first = _first, .last = _last, .flags = _flags, .arg = _arg, .get = _get, .set = _set },
 static const struct msr_row msr_rows[] = {
 #include "msrs.def"
 };
 #undef MSR
+#undef PV
 #undef FEATURE
 #undef LIST
 
@@ -354,6 +356,11 @@ static const struct msr_row *find_row(u32 msr)
 	return NULL;
 }
 
+static bool is_hidden(const struct vcpu *vcpu, const struct msr_row *row, bool host)
+{
+	return (row->flags & MSR_F_PV) && !host && !(vcpu->gcaps.kvm_features & BIT(row->arg));
+}
+
 /**
  * vcpu_get_msr - RDMSR
  * @vcpu: loaded
@@ -368,7 +375,7 @@ int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated)
 {
 	const struct msr_row *row = find_row(msr);
 
-	if (!row || !row->get)
+	if (!row || !row->get || is_hidden(vcpu, row, host_initiated))
 		return -ENOENT;
 	return row->get(vcpu, row, msr, data, host_initiated);
 }
@@ -386,7 +393,9 @@ int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated)
 {
 	const struct msr_row *row = find_row(msr);
 
-	return row ? row->set(vcpu, row, msr, data, host_initiated) : -ENOENT;
+	if (!row || is_hidden(vcpu, row, host_initiated))
+		return -ENOENT;
+	return row->set(vcpu, row, msr, data, host_initiated);
 }
 
 int msr_create(struct vcpu *vcpu)

@@ -36,6 +36,7 @@ struct msr_row {
 };
 #define MSR_F_LIST	BIT(0)	/* KVM_GET_MSR_INDEX_LIST: user space saves and restores it */
 #define MSR_F_FEATURE	BIT(1)	/* KVM_GET_MSR_FEATURE_INDEX_LIST: what the host can offer */
+#define MSR_F_PV	BIT(2)	/* KVM's own: there for a guest whose feature leaf has bit @arg */
 
 #define MSR_GET(name) \
 	int name(struct vcpu *vcpu, const struct msr_row *row, u32 msr, u64 *data, bool host)
@@ -71,7 +72,6 @@ MSR_GET(get_tsc_deadline);
 MSR_SET(set_tsc_deadline);
 
 /* --- kvmclock.c --- */
-bool msr_pv_offered(const struct vcpu *vcpu, const struct msr_row *row);
 MSR_GET(get_wall_clock);
 MSR_SET(set_wall_clock);
 MSR_GET(get_system_time);

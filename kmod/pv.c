@@ -55,16 +55,12 @@ void steal_time_update(struct vcpu *vcpu)
 
 MSR_GET(get_steal_time)
 {
-	if (!host && !msr_pv_offered(vcpu, row))
-		return -ENOENT;
 	*data = vcpu->steal.msr;
 	return 0;
 }
 
 MSR_SET(set_steal_time)
 {
-	if (!host && !msr_pv_offered(vcpu, row))
-		return -ENOENT;
 	if (data & KVM_STEAL_RESERVED_MASK)
 		return -EINVAL;
 	vcpu->steal.msr = data;
