@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The shortest way into L2 and back: entry, an exit, general registers, resume. */
-#include "vm.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include "save.h"
 #include "vmx.h"
 
 static volatile u64 seen;
@@ -112,10 +115,76 @@ static void host_l2_io(void)
 	vcpu_run_to_end(vcpu);
 }
 
+/* A debugger's software breakpoints, switched on and off while L2 runs: in each level they are its, or the guest's. */
+extern char l2_int3[], l1_int3[], l1_own_int3[];
+static volatile u64 own_breakpoints;
+
+static void on_breakpoint(struct trap_regs *r)
+{
+	own_breakpoints++;
+	G_EQ(r->rip, (u64)l1_own_int3 + 1, "#BP is a trap");
+}
+
+static void l2_breaks(void)
+{
+	g_sync(7);
+	asm volatile("l2_int3: int3" : : : "memory");
+	asm volatile("vmcall");
+	g_sync(8);
+	asm volatile("vmcall");
+}
+
+static void guest_breaks(void)
+{
+	g_trap_fn[VEC_BP] = on_breakpoint;
+	vmcs_new(l2_breaks);
+	vmx_expect(R_VMCALL, "L2's first exit");
+	vmx_skip();
+	asm volatile("l1_int3: int3" : : : "memory");
+	vmx_expect(R_VMCALL, "L2's second exit");
+	asm volatile("l1_own_int3: int3" : : : "memory");
+	G_EQ(own_breakpoints, 1, "L1's own handler");
+}
+
+static void expect_breakpoint(struct vcpu *vcpu, char *at)
+{
+	struct kvm_regs regs;
+
+	EQ(vcpu_run_once(vcpu), 0, "run");
+	EQ(vcpu->run->exit_reason, KVM_EXIT_DEBUG, "INT3");
+	EQ(vcpu->run->debug.arch.pc, (u64)at, "its address");
+	DO(vcpu->fd, KVM_GET_REGS, &regs);
+	regs.rip++;
+	DO(vcpu->fd, KVM_SET_REGS, &regs);
+}
+
+static void host_breaks(void)
+{
+	struct kvm_guest_debug d = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP };
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	if (!is_droste())
+		ksft_skip("KVM leaves VMCS01's exception bitmap as it was");
+	vcpu = vcpu_create(&vm, 0, guest_breaks);
+	vcpu_run_to_sync(vcpu, 7);
+	DO(vcpu->fd, KVM_SET_GUEST_DEBUG, &d);
+	expect_breakpoint(vcpu, l2_int3);
+	expect_breakpoint(vcpu, l1_int3);
+	vcpu_run_to_sync(vcpu, 8);
+	d.control = 0;
+	DO(vcpu->fd, KVM_SET_GUEST_DEBUG, &d);
+	vcpu_run_to_end(vcpu);
+}
+
 static const struct ksft_test tests[] = {
 	{ "VMLAUNCH, an exit, VMRESUME", .guest = guest_enter, .flags = KSFT_VMX },
 	{ "general registers of L2", .guest = guest_registers, .flags = KSFT_VMX },
 	{ "1000 CPUIDs of L2 answered by L1", .guest = guest_cpuids, .flags = KSFT_VMX },
 	{ "port I/O of L2 that only user space sees", .host = host_l2_io },
+	{ "software breakpoints of a debugger, switched on and off in L2", .host = host_breaks },
 };
 KSFT_MAIN(tests)

@@ -40,7 +40,7 @@ struct nested {
 	bool link12_valid;		/* @link12 was read; only in L2 */
 	bool link12_dirty;		/* and L2 wrote to it */
 	u32 vmcs12_dirty;		/* which parts L1 changed since the last merge: DIRTY12_* */
-	bool pml01_stale;		/* VMCS01 lacks a change of ctl01's page-modification logging */
+	bool ctl01_stale;		/* VMCS01 lacks a change of ctl01 that came while L2 ran */
 	bool vmcs02_stale;		/* VMCS02 holds the guest state of vmcs12's "rare" fields; they must be read back on demand */
 
 	struct loaded_vmcs vmcs02;

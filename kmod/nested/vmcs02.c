@@ -19,6 +19,7 @@ static void write_constants(struct vcpu *vcpu)
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	if (n->ctl01.proc2 & SECONDARY_EXEC_ENABLE_VPID)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, n->vpid02);
+	vmx_pml_begin(vcpu);
 }
 
 /* At the first entry. Preemption off. */
@@ -67,8 +68,8 @@ void vmcs02_leave(struct vcpu *vcpu)
 	preempt_disable();
 	vcpu_switch_vmcs(vcpu, &vcpu->vmcs01);
 	vcpu->in_l2 = false;
-	if (unlikely(n->pml01_stale))
-		vmx_pml_write01(vcpu);
+	if (unlikely(n->ctl01_stale))
+		vmx_write_ctl01(vcpu);
 	/* VPID 0 is also L1's own, which its exits flush when L2 shares it. */
 	if (!(merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_VPID))
 		vmx_invvpid_single(vcpu->vpid01);
@@ -142,8 +143,6 @@ static void write_controls(struct vcpu *vcpu, bool lma)
 		vmcs_write(PLE_GAP, v->ple_gap);
 		vmcs_write(PLE_WINDOW, v->ple_window);
 	}
-	if (c.proc2 & SECONDARY_EXEC_ENABLE_PML)
-		vmx_pml_begin(vcpu);
 }
 
 static void write_crs(struct vcpu *vcpu)

@@ -29,18 +29,10 @@ void vmx_pml_destroy(struct vcpu *vcpu)
 
 void vmx_pml_begin(struct vcpu *vcpu)
 {
+	if (!vcpu->pml)
+		return;
 	vmcs_write(PML_ADDRESS, __pa(vcpu->pml));
 	vmcs_write(GUEST_PML_INDEX, PML_ENTRIES - 1);
-}
-
-void vmx_pml_write01(struct vcpu *vcpu)
-{
-	u32 proc2 = vcpu->nested.ctl01.proc2;
-
-	if (proc2 & SECONDARY_EXEC_ENABLE_PML)
-		vmx_pml_begin(vcpu);
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, proc2);
-	vcpu->nested.pml01_stale = false;
 }
 
 void vmx_pml_update(struct vcpu *vcpu)
@@ -50,11 +42,7 @@ void vmx_pml_update(struct vcpu *vcpu)
 	if (!(c->proc2 & SECONDARY_EXEC_ENABLE_PML) == !READ_ONCE(vcpu->vm->pml))
 		return;
 	c->proc2 ^= SECONDARY_EXEC_ENABLE_PML;
-	/* VMCS02 takes the change from ctl01 at the next entry, VMCS01 when it is current again. */
-	if (vcpu->in_l2)
-		vcpu->nested.pml01_stale = true;
-	else
-		vmx_pml_write01(vcpu);
+	vmx_write_ctl01(vcpu);
 }
 
 void vmx_pml_flush(struct vcpu *vcpu)

@@ -118,9 +118,24 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu)
 
 	c->proc2 = (c->proc2 & ~bits) | on;
 	vmx_update_exceptions(vcpu);
-	/* L2's VMCS takes the change from here at its next entry. */
-	if (!vcpu->in_l2)
-		vmcs_write(SECONDARY_VM_EXEC_CONTROL, c->proc2);
+}
+
+/* VMMCALL is only L1's to have fixed: see pv_fix_hypercall(). */
+static bool takes_ud(const struct vcpu *vcpu)
+{
+	return !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN);
+}
+
+/* ctl01 has changed: VMCS02 takes it at its next entry, VMCS01 now or when it is current again. */
+void vmx_write_ctl01(struct vcpu *vcpu)
+{
+	const struct vmx_controls *c = &vcpu->nested.ctl01;
+
+	vcpu->nested.ctl01_stale = vcpu->in_l2;
+	if (vcpu->in_l2)
+		return;
+	vmcs_write(SECONDARY_VM_EXEC_CONTROL, c->proc2);
+	vmcs_write(EXCEPTION_BITMAP, c->exceptions | (takes_ud(vcpu) ? BIT(UD_VECTOR) : 0));
 }
 
 void vmx_update_exceptions(struct vcpu *vcpu)
@@ -130,12 +145,7 @@ void vmx_update_exceptions(struct vcpu *vcpu)
 	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE && vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
 		eb |= BIT(3);
 	vcpu->nested.ctl01.exceptions = eb;
-	/* VMMCALL is only L1's to have fixed: see pv_fix_hypercall(). */
-	if (!vcpu->in_l2)
-		vmcs_write(EXCEPTION_BITMAP, READ_ONCE(vcpu->vm->disabled_quirks) &
-			   KVM_X86_QUIRK_FIX_HYPERCALL_INSN ? eb : eb | BIT(6));
-	else
-		vmcs_write(EXCEPTION_BITMAP, vcpu->nested.ctl02.exceptions | eb);
+	vmx_write_ctl01(vcpu);
 }
 
 /*
@@ -152,10 +162,9 @@ static void write_constants(struct vcpu *vcpu)
 	vmcs_write_host_constants();
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, c->pin);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->proc);
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, c->proc2);
 	vmcs_write(VM_EXIT_CONTROLS, c->exit);
 	vmcs_write(VM_ENTRY_CONTROLS, c->entry);
-	vmcs_write(EXCEPTION_BITMAP, c->exceptions);
+	vmx_write_ctl01(vcpu);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmcs_write(CR3_TARGET_COUNT, 0);
@@ -177,6 +186,7 @@ static void write_constants(struct vcpu *vcpu)
 		vmcs_write(PLE_GAP, SPIN_GAP);
 		vmcs_write(PLE_WINDOW, SPIN_WINDOW);
 	}
+	vmx_pml_begin(vcpu);
 }
 
 /**

@@ -147,15 +147,15 @@ void vmcs01_destroy(struct vcpu *vcpu);
 void vmcs01_reset(struct vcpu *vcpu, bool init);	/* power-up or INIT state (SDM 3A table 10-1); VMCS01 current */
 void vmcs_write_host_constants(void);			/* host-state fields that never change, into the current VMCS */
 void vmx_update_msr_bitmap(struct vcpu *vcpu);		/* rebuild VMCS01's from what L0 needs and user space filters; srcu held, or vm->lock */
-void vmx_update_exceptions(struct vcpu *vcpu);		/* exception bitmap of the current level (guest debug) */
+void vmx_update_exceptions(struct vcpu *vcpu);		/* exceptions that L0 takes (guest debug, quirks); the vCPU is loaded */
+void vmx_write_ctl01(struct vcpu *vcpu);		/* what can change of ctl01 into VMCS01, at once or when L2 has left */
 
 /* --- page-modification logging: vmx/pml.c --- */
 #define PML_ENTRIES	512
 int vmx_pml_create(struct vcpu *vcpu);		/* 0 or -ENOMEM */
 void vmx_pml_destroy(struct vcpu *vcpu);
-void vmx_pml_begin(struct vcpu *vcpu);		/* an empty log for the current VMCS */
+void vmx_pml_begin(struct vcpu *vcpu);		/* an empty log for the current VMCS, if the processor can keep one */
 void vmx_pml_update(struct vcpu *vcpu);		/* REQ_PML: log as vm->pml says from the next entry on; preemption on or off */
-void vmx_pml_write01(struct vcpu *vcpu);	/* ctl01's secondary controls into VMCS01, which is current */
 void vmx_pml_flush(struct vcpu *vcpu);		/* the processor's log into the VM's; the current VMCS logs; irqs off or on */
 
 /* --- host state: vmx/hoststate.c --- */
