@@ -556,9 +556,12 @@ static int vmfail(struct vcpu *vcpu)
 	return NEXT_USER;
 }
 
+/* What the host wants of the thread before it enters a guest. */
+#define HOST_WORK	(_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
+
 static bool must_not_enter(struct vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->requests) || signal_pending(current) || need_resched();
+	return READ_ONCE(vcpu->requests) || (read_thread_flags() & HOST_WORK);
 }
 
 /*
@@ -659,6 +662,19 @@ static bool ready_for_extint(struct vcpu *vcpu)
 	       vmx_interrupt_allowed(vcpu);
 }
 
+/*
+ * Work that the kernel does for a thread on its way to user space (task_work,
+ * restartable sequences) waits for KVM_RUN to end. It ends as for a signal
+ * without a handler: the kernel restarts it, and user space sees nothing. Only
+ * if a signal comes as well it is EINTR.
+ */
+static int leave_for_task_work(struct vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_INTR;
+	set_thread_flag(TIF_NOTIFY_SIGNAL);
+	return -ERESTARTNOHAND;
+}
+
 static int run_loop(struct vcpu *vcpu)
 {
 	struct srcu_struct *srcu = &vcpu->vm->srcu;
@@ -683,6 +699,8 @@ static int run_loop(struct vcpu *vcpu)
 		if (signal_pending(current)) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			ret = -EINTR;
+		} else if (test_thread_flag(TIF_NOTIFY_RESUME)) {
+			ret = leave_for_task_work(vcpu);
 		} else if (need_resched()) {
 			/* A grace period must not wait for a vCPU that is preempted. */
 			srcu_read_unlock(srcu, idx);
@@ -749,6 +767,7 @@ static int run(struct vcpu *vcpu)
  * Runs the guest until user space has something to do.
  *
  * Return: 0 with vcpu->run filled; -EINTR for a signal or immediate_exit;
+ * -ERESTARTNOHAND, which user space does not see, for work of the kernel's;
  * -EAGAIN when a waiting application processor was started; -EIO when the VM
  * is dead; -EFAULT when guest memory cannot be had; -EINVAL for registers in
  * vcpu->run that cannot be.

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/rseq.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <linux/droste.h>
@@ -400,10 +401,60 @@ static void host_debug_init(void)
 	vm_destroy(&vm);
 }
 
+/* --- work that the kernel does on the way to user space --- */
+
+static struct rseq *volatile runs_here;
+
+static void *run_until_signal(void *fd)
+{
+	runs_here = (void *)((char *)__builtin_thread_pointer() + __rseq_offset);
+	while (!ioctl((long)fd, KVM_RUN, 0))
+		;
+	return (void *)(long)errno;
+}
+
+/* A thread that never leaves its guest by itself is moved to other CPUs, and the kernel tells it where it is. */
+static void host_moved(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	volatile u64 *counter;
+	struct vcpu *vcpu;
+	pthread_t thread;
+	cpu_set_t set;
+	struct vm vm;
+	void *err;
+	u64 start;
+	int i;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || !__rseq_size)
+		ksft_skip("needs two CPUs and restartable sequences");
+	sigaction(SIGUSR1, &sa, NULL);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_forever);
+	counter = &GUEST(&vm, counters[0]);
+	MUST(!pthread_create(&thread, NULL, run_until_signal, (void *)(long)vcpu->fd), "thread");
+	while (!*counter)
+		sched_yield();
+	for (i = 0; i < 10; i++) {
+		CPU_ZERO(&set);
+		CPU_SET(i % 2, &set);
+		MUST(!pthread_setaffinity_np(thread, sizeof(set), &set), "move it");
+		start = *counter;
+		while (*(volatile u32 *)&runs_here->cpu_id != (u32)(i % 2) && *counter - start < 20000000)
+			sched_yield();
+		EQ(runs_here->cpu_id, (u32)(i % 2), "CPU that the thread is told of");
+	}
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, &err);
+	EQ((long)err, EINTR, "a signal with a handler ends KVM_RUN");
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "signals and immediate_exit", .host = host_signals },
 	{ "eight vCPUs", .host = host_many },
 	{ "memory and slots change while vCPUs run", .host = host_racing },
+	{ "a vCPU's thread is moved", .host = host_moved },
 	{ "kill -9 while vCPUs run", .host = host_kill },
 	{ "descriptors closed while a vCPU runs", .host = host_close_running },
 	{ "processors go off and on line", .host = host_hotplug },
