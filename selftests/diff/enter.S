@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* t_diff's way into one instruction with all registers given, and out of it by whatever exception ends it. */
+#include "callee.h"
 
 	.text
 	/* void diff_enter(const struct diff_regs *in, const struct iret_frame *frame) */
 	.globl diff_enter
 diff_enter:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_callee_saved
 	mov	%rsp, diff_rsp(%rip)
 	push	32(%rsi)
 	push	24(%rsi)
@@ -37,12 +33,7 @@ diff_enter:
 	/* Where diff_trap() sends it, with RSP as it was when diff_enter() had saved registers. */
 	.globl diff_leave
 diff_leave:
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	pop_callee_saved
 	ret
 
 	/* All vector registers from RDI's 32 times 64 bytes, or to there; RSI: 0 SSE, 1 AVX, 2 AVX-512. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Guest code that cannot be C: interrupt stubs, the way to CPL 3 and back, the start of a vCPU. */
+#include "callee.h"
 #include "layout.h"
 
 	.text
@@ -64,12 +65,7 @@ guest_start:
 	/* u64 enter_user(void *fn, u64 arg, u64 stack, u64 cs) */
 	.globl enter_user
 enter_user:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_callee_saved
 	mov	%rsp, kernel_rsp(%rip)
 	sub	$16, %rdx
 	lea	user_exit(%rip), %rax
@@ -90,12 +86,7 @@ user_exit:
 	.globl user_return
 user_return:
 	mov	kernel_rsp(%rip), %rsp
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	pop_callee_saved
 	ret
 
 	/*

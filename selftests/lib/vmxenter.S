@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* VM entry from L1 and the exit back: swaps general registers with struct l2_regs. */
+#include "callee.h"
 
 	.text
 	/* u64 vmx_enter(u64 launch): RFLAGS after an entry that failed, 0 after an exit, bit 63: a fault */
 	.globl vmx_enter
 vmx_enter:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_callee_saved
 	mov	%rsp, %rcx
 	lea	l1_exit(%rip), %rdx
 	cmpq	$0, vmx_host_override(%rip)
@@ -73,12 +69,7 @@ l1_exit:
 	mov	%r15, l2+0x70(%rip)
 	xor	%eax, %eax
 6:	mov	l1_rsp(%rip), %rsp
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	pop_callee_saved
 	ret
 
 	.data
