@@ -12,6 +12,7 @@ struct row {
 
 #define LIST	MSR_F_LIST
 #define FEATURE	MSR_F_FEATURE
+#define PV	MSR_F_PV
 #define MSR(_first, _last, _get, _set, _arg, _flags) { _first, _last, #_get, #_set, _flags },
 static const struct row rows[] = {
 #include "msrs.def"
