@@ -459,9 +459,9 @@ static int feature_msr(struct vcpu *unused, u32 msr, u64 *data)
 {
 	if (msr >= VMX_CAPS_FIRST && msr < VMX_CAPS_FIRST + VMX_CAPS_NR) {
 		*data = *vmx_caps_msr(&offer_caps, msr);
-		/* Two of them describe the VMCS, and L1's is Droste's own (nested/caps.c). */
+		/* Two of them describe the VMCS, and L1's is not the processor's (nested/caps.c). */
 		if (msr == MSR_IA32_VMX_BASIC)
-			*data = (*data & ~GENMASK_ULL(30, 0)) | DROSTE_VMCS12_REVISION;
+			*data = (*data & ~GENMASK_ULL(30, 0)) | VMCS12_REVISION;
 		else if (msr == MSR_IA32_VMX_VMCS_ENUM)
 			*data = (u64)vmcs12_max_index(vmcs12_gates(&offer_caps)) << 1;
 		return 0;

@@ -11,7 +11,6 @@
 #define BASIC_FEATURES	(BIT_ULL(49) | GENMASK_ULL(56, 54))
 /* IA32_VMX_MISC (SDM 3D A.6) */
 #define MISC_FEATURES	(BIT_ULL(5) | GENMASK_ULL(8, 6) | GENMASK_ULL(15, 14) | GENMASK_ULL(30, 28))
-#define MISC_TIMER_RATE	GENMASK_ULL(4, 0)
 #define MISC_CR3_COUNT	GENMASK_ULL(24, 16)
 #define MISC_MSR_LIST	GENMASK_ULL(27, 25)
 
@@ -46,7 +45,7 @@ static void follow_cpuid(struct vcpu *vcpu, struct vmx_caps *caps)
 static void most(struct vcpu *vcpu, struct vmx_caps *caps)
 {
 	*caps = offer_caps;
-	caps->basic = (caps->basic & ~GENMASK_ULL(30, 0)) | DROSTE_VMCS12_REVISION;
+	caps->basic = (caps->basic & ~GENMASK_ULL(30, 0)) | VMCS12_REVISION;
 	follow_cpuid(vcpu, caps);
 	caps->vmcs_enum = (u64)vmcs12_max_index(vmcs12_gates(caps)) << 1;
 }

@@ -287,7 +287,7 @@ static bool link_revision_ok(const struct check_ctx *c)
 
 	if (c->read(c->arg, v->vmcs_link_pointer, &rev, sizeof(rev)))
 		return false;
-	return rev == (DROSTE_VMCS12_REVISION | (SEC(SHADOW_VMCS) ? VMCS12_SHADOW_BIT : 0));
+	return rev == (VMCS12_REVISION | (SEC(SHADOW_VMCS) ? VMCS12_SHADOW_BIT : 0));
 }
 
 /* A present PDPTE has no reserved bits set (SDM 3A table 4-8). */

@@ -126,7 +126,7 @@ static int insn_vmxon(struct vcpu *vcpu)
 	if (!PAGE_ALIGNED(gpa) || !gpa_legal(vcpu, gpa))
 		return nested_vmfail_invalid(vcpu);
 	/* Where there is no memory a read gives all ones, and that is not our revision. */
-	if (vm_read_guest(vcpu->vm, gpa, &rev, sizeof(rev)) || rev != DROSTE_VMCS12_REVISION)
+	if (vm_read_guest(vcpu->vm, gpa, &rev, sizeof(rev)) || rev != VMCS12_REVISION)
 		return nested_vmfail_invalid(vcpu);
 	ret = nested_vmcs12_alloc(vcpu);
 	if (ret)

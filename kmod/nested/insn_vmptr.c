@@ -36,7 +36,7 @@ void vmcs12_adopt(struct vcpu *vcpu, u64 gpa)
 
 	/* Another vCPU may have changed what was checked a moment ago. */
 	n->vmcs12->revision_id &= VMCS12_SHADOW_BIT;
-	n->vmcs12->revision_id |= DROSTE_VMCS12_REVISION;
+	n->vmcs12->revision_id |= VMCS12_REVISION;
 	if (n->vmcs12->launch_state != VMCS12_LAUNCHED)
 		n->vmcs12->launch_state = VMCS12_CLEAR;
 	n->vmptr = gpa;
@@ -112,7 +112,7 @@ bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev)
 {
 	if ((rev & VMCS12_SHADOW_BIT) && !(vcpu->nested.gates & BIT(GATE_SHADOW_VMCS)))
 		return false;
-	return (rev & ~VMCS12_SHADOW_BIT) == DROSTE_VMCS12_REVISION;
+	return (rev & ~VMCS12_SHADOW_BIT) == VMCS12_REVISION;
 }
 
 /* SDM 3C 31.3, VMPTRLD */

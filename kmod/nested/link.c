@@ -13,7 +13,7 @@ bool link12_named(const struct vmcs12 *v)
 /* What L1 or user space put into it may be anything; the header is L0's. */
 static void adopt_header(struct vmcs12 *link)
 {
-	link->revision_id = DROSTE_VMCS12_REVISION | VMCS12_SHADOW_BIT;
+	link->revision_id = VMCS12_REVISION | VMCS12_SHADOW_BIT;
 }
 
 /**

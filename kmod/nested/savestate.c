@@ -10,8 +10,8 @@
 #include "vmx/regs.h"
 
 /*
- * The API has a page for VMCS12, and one for the shadow VMCS that L2 has. What
- * is in them begins with Droste's revision, and only Droste reads it.
+ * The API has a page for VMCS12, and one for the shadow VMCS that L2 has, in
+ * KVM's layout: what KVM saved can be restored here, and the other way round.
  */
 #define BLOB_SIZE	KVM_STATE_NESTED_VMX_VMCS_SIZE
 static_assert(sizeof(struct vmcs12) <= BLOB_SIZE);
@@ -266,7 +266,7 @@ static struct vmcs12 *read_link12(struct kvm_nested_state __user *user, const st
 	if (s->size < sizeof(*s) + BLOB_SIZE + sizeof(*link))
 		return ERR_PTR(-EINVAL);
 	link = memdup_user(user->data.vmx[0].shadow_vmcs12, sizeof(*link));
-	if (!IS_ERR(link) && link->revision_id != (DROSTE_VMCS12_REVISION | VMCS12_SHADOW_BIT)) {
+	if (!IS_ERR(link) && link->revision_id != (VMCS12_REVISION | VMCS12_SHADOW_BIT)) {
 		kfree(link);
 		return ERR_PTR(-EINVAL);
 	}

@@ -11,9 +11,9 @@
 struct vcpu;
 struct vmx_caps;
 
-/* What IA32_VMX_BASIC tells L1: bits 30:0 and bits 44:32 (SDM 3D A.1). Change the revision with the layout. */
-#define DROSTE_VMCS12_REVISION	0x44525354
-#define DROSTE_VMCS12_SIZE	4096
+/* What IA32_VMX_BASIC tells L1: bits 30:0 and bits 44:32 (SDM 3D A.1). The revision is KVM's, as the layout is. */
+#define VMCS12_REVISION	0x11e57ed0
+#define VMCS12_SIZE	4096
 #define VMCS12_SHADOW_BIT	BIT(31)	/* of the revision word: a shadow VMCS (SDM 3C 25.2) */
 
 /* Values of vmcs12.launch_state (SDM 3C 25.1). Anything else that L1 put there counts as clear. */
@@ -112,17 +112,27 @@ enum vmcs12_gate {
  * All of it comes from L1's memory at VMPTRLD and may hold anything.
  */
 struct vmcs12 {
-	u32 revision_id;	/* DROSTE_VMCS12_REVISION, or with VMCS12_SHADOW_BIT (SDM 3C 25.2) */
+	u32 revision_id;	/* VMCS12_REVISION, or with VMCS12_SHADOW_BIT (SDM 3C 25.2) */
 	u32 abort;		/* VMX-abort indicator (SDM 3C 28.7) */
 	u32 launch_state;	/* VMCS12_CLEAR or VMCS12_LAUNCHED */
-	u32 reserved;		/* 0 */
+	u32 reserved[7];	/* as L1 or user space left it */
 #define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) VMCS12_TYPE_##width member;
+#define HOLE(name, bytes) u8 hole_##name[bytes];
 #include "vmx/fields.def"
 };
-static_assert(sizeof(struct vmcs12) <= DROSTE_VMCS12_SIZE);
+static_assert(sizeof(struct vmcs12) <= VMCS12_SIZE);
+/* KVM's layout: where the header and each run of fields of one size begin and end. */
 static_assert(offsetof(struct vmcs12, revision_id) == 0);
 static_assert(offsetof(struct vmcs12, abort) == 4);
 static_assert(offsetof(struct vmcs12, launch_state) == 8);
+static_assert(offsetof(struct vmcs12, io_bitmap_a) == 40);
+static_assert(offsetof(struct vmcs12, tsc_multiplier) == 328);
+static_assert(offsetof(struct vmcs12, cr0_guest_host_mask) == 344);
+static_assert(offsetof(struct vmcs12, host_rip) == 672);
+static_assert(offsetof(struct vmcs12, pin_based_vm_exec_control) == 744);
+static_assert(offsetof(struct vmcs12, vmx_preemption_timer_value) == 928);
+static_assert(offsetof(struct vmcs12, virtual_processor_id) == 960);
+static_assert(offsetof(struct vmcs12, guest_pml_index) == 996);
 
 /* Rows of the table by number: vmcs12_fields[VMCS12_I_GUEST_RIP]. */
 enum vmcs12_idx {

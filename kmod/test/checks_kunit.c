@@ -125,7 +125,7 @@ static void base_state(struct state *s)
 {
 	base_caps(&s->caps);
 	base_vmcs12(&s->v);
-	s->mem = (struct mem) { .link_revision = DROSTE_VMCS12_REVISION };
+	s->mem = (struct mem) { .link_revision = VMCS12_REVISION };
 	s->c = (struct check_ctx) {
 		.v = &s->v,
 		.caps = &s->caps,

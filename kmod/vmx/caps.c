@@ -38,7 +38,8 @@ static const struct cap_row cap_rows[] = {
 			 VMX_EPT_EXTENT_CONTEXT_BIT | BIT_ULL(32) | GENMASK_ULL(43, 40))
 
 /* IA32_VMX_MISC (SDM 3D A.6) */
-#define MISC_TIMER_RATE		GENMASK_ULL(4, 0)
+/* L1's preemption timer is L0's to count, at the rate that Intel's processors have and KVM offers. */
+#define MISC_TIMER_RATE		5ULL
 #define MISC_SAVE_LMA		BIT_ULL(5)
 /* HLT and wait-for-SIPI: an L2 that starts in the shutdown state is not offered. */
 #define MISC_ACTIVITY		(BIT_ULL(6) | BIT_ULL(8))
@@ -175,8 +176,8 @@ static void make_offer(void)
 
 	/* Region size 4096, write-back, INS/OUTS information, true controls. The revision is nested/caps.c's. */
 	o->basic = 4096ULL << 32 | 6ULL << 50 | BIT_ULL(54) | BIT_ULL(55);
-	o->misc = (host_caps.misc & (MISC_TIMER_RATE | MISC_ACTIVITY | MISC_INJECT_ILEN0)) |
-		  MISC_SAVE_LMA | MISC_CR3_TARGETS | MISC_VMWRITE_ANY;
+	o->misc = (host_caps.misc & (MISC_ACTIVITY | MISC_INJECT_ILEN0)) |
+		  MISC_TIMER_RATE | MISC_SAVE_LMA | MISC_CR3_TARGETS | MISC_VMWRITE_ANY;
 	o->cr0_fixed0 = X86_CR0_PE | X86_CR0_NE | X86_CR0_PG;
 	o->cr0_fixed1 = host_caps.cr0_fixed1;
 	o->cr4_fixed0 = X86_CR4_VMXE;
