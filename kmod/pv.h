@@ -13,8 +13,12 @@ struct steal_time {
 	u64 seen;	/* ns that the thread had waited for a CPU at the last update */
 };
 
+/* Does this kernel know how long a thread waited for a CPU? */
+#define STEAL_TIME_WORKS	IS_ENABLED(CONFIG_SCHED_INFO)
+
 /* All that Droste offers of KVM's feature leaf. */
-#define PV_FEATURES	(KVMCLOCK_FEATURES | BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_SCHED_YIELD))
+#define PV_FEATURES	(KVMCLOCK_FEATURES | BIT(KVM_FEATURE_PV_SCHED_YIELD) | \
+			 (STEAL_TIME_WORKS ? BIT(KVM_FEATURE_STEAL_TIME) : 0))
 
 void steal_time_update(struct vcpu *vcpu);	/* REQ_STEAL; srcu held, may sleep */
 bool pv_takes_hypercalls(const struct vcpu *vcpu);	/* VMCALL is a hypercall, and not as the SDM has it */
