@@ -171,6 +171,9 @@ long vm_clear_dirty_log(void *self, void *arg, unsigned long uarg)
 	want = slot->dirty + BITS_TO_LONGS(slot->npages);
 	if (copy_from_user(want, log->dirty_bitmap, words * sizeof(long)))
 		return -EFAULT;
+	/* It may be the first protection of all, as in memslot.c. */
+	if (vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET)
+		ept01_split(vm, slot->base + first, slot->base + first + n);
 	/* Bits behind the last frame mean nothing, and are never set. */
 	take_all(vm, slot, first / BITS_PER_LONG, first / BITS_PER_LONG + words, want, NULL);
 	return 0;

@@ -44,8 +44,10 @@ static void slot_changed(struct vm *vm, enum memslot_change change, const struct
 		return;
 	if (change == MEMSLOT_FLAGS && memslot_logged(now)) {
 		/* With all frames marked from the start the first protection is KVM_CLEAR_DIRTY_LOG's. */
-		if (vm->ring_bytes || !(vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET))
+		if (vm->ring_bytes || !(vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET)) {
+			ept01_split(vm, old->base, old->base + old->npages);
 			ept01_protect(vm, old->base, old->base + old->npages);
+		}
 	} else {
 		/* Gone, moved, or large pages are possible again. */
 		ept01_zap(vm, old->base, old->base + old->npages);

@@ -48,6 +48,9 @@ struct stat_table {
 /* Names are KVM's where KVM has such a counter. */
 static const struct stat_row vm_rows[] = {
 	VM_COUNT("remote_tlb_flush", stats.remote_tlb_flush),
+	VM_NOW("pages_4k", ept01.leaves[1]),
+	VM_NOW("pages_2m", ept01.leaves[2]),
+	VM_NOW("pages_1g", ept01.leaves[3]),
 	VM_NOW("ept_tables", ept01.pages),
 	VM_NOW("vcpus", nr_vcpus),
 };

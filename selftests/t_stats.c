@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "vm.h"
 #include "vmx.h"
@@ -316,11 +317,80 @@ static void host_nested(void)
 	vm_destroy(&vm);
 }
 
+/* --- pages by size --- */
+
+#define LARGE		0x200000ul
+#define LARGE_PAGES	4
+#define LARGE_AT	0x50000000ul
+
+static void guest_touch(void)
+{
+	u64 i;
+
+	for (;;) {
+		for (i = 0; i < LARGE_PAGES * LARGE; i += 4096)
+			*(volatile u64 *)(LARGE_AT + i) += 1;
+		g_sync(1);
+	}
+}
+
+/* Memory of large pages, as far as the host has them. */
+static void *large_memory(void)
+{
+	u8 *p = mmap(NULL, (LARGE_PAGES + 1) * LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	MUST(p != MAP_FAILED, "mmap");
+	p = (u8 *)(((uintptr_t)p + LARGE - 1) & -LARGE);
+	madvise(p, LARGE_PAGES * LARGE, MADV_HUGEPAGE);
+	memset(p, 1, LARGE_PAGES * LARGE);
+	return p;
+}
+
+/* Before writes are logged large pages are split, and afterwards they are large again. */
+static void host_pages(void)
+{
+	void *mem = large_memory();
+	struct stats s;
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 large, small;
+
+	vm_create(&vm, 0);
+	vm_slot(&vm, 1, 0, LARGE_AT, LARGE_PAGES * LARGE, mem);
+	vcpu = vcpu_create(&vm, 0, guest_touch);
+	open_stats(&s, vm.fd);
+	EQ(stat(&s, "pages_4k") + stat(&s, "pages_2m") + stat(&s, "pages_1g"), 0, "nothing is mapped yet");
+	vcpu_run_to_sync(vcpu, 1);
+	large = stat(&s, "pages_2m");
+	small = stat(&s, "pages_4k");
+	if (large < LARGE_PAGES)
+		ksft_skip("no large pages");
+	vm_slot(&vm, 1, KVM_MEM_LOG_DIRTY_PAGES, LARGE_AT, LARGE_PAGES * LARGE, mem);
+	EQ(stat(&s, "pages_2m"), large - LARGE_PAGES, "large pages while writes are logged");
+	EQ(stat(&s, "pages_4k"), small + LARGE_PAGES * 512, "and small ones");
+	vcpu_run_to_sync(vcpu, 1);
+	EQ(stat(&s, "pages_2m"), large - LARGE_PAGES, "large pages when all was written");
+	vm_slot(&vm, 1, 0, LARGE_AT, LARGE_PAGES * LARGE, mem);
+	vcpu_run_to_sync(vcpu, 1);
+	EQ(stat(&s, "pages_2m"), large, "large pages when nothing is logged any more");
+	small = stat(&s, "pages_4k");
+	/* A quarter goes with its memory. */
+	madvise(mem, LARGE, MADV_DONTNEED);
+	EQ(stat(&s, "pages_2m"), large - 1, "large pages without what the host took");
+	EQ(stat(&s, "pages_4k"), small, "and small ones");
+	vm_slot(&vm, 1, 0, LARGE_AT, 0, mem);
+	OK(stat(&s, "pages_2m") <= large - LARGE_PAGES, "large pages without the slot");
+	EQ(stat(&s, "pages_1g"), 0, "pages of 1 GiB");
+	close_stats(&s);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "the files' form", .host = host_form },
 	{ "a file outlives its VM's descriptors", .host = host_outlives },
 	{ "exits are counted", .host = host_counts },
 	{ "interrupts and HLT are counted", .host = host_irqs },
+	{ "pages are counted by size", .host = host_pages },
 	{ "nested entries and exits are counted", .host = host_nested },
 };
 KSFT_MAIN(tests)

@@ -24,6 +24,7 @@ struct ept01 {
 	u64 *root;		/* PML4 page */
 	u64 eptp;		/* what VMCS01 gets */
 	unsigned long pages;	/* table pages in use, the root not counted; under mmu_lock */
+	unsigned long leaves[EPT_MAX_LEAF + 1];	/* by level: mapped pages of each size; likewise */
 	unsigned long shadow_seq;	/* counts removals of leaves that some EPT02 may hold; written under mmu_lock */
 	struct ept01_hole holes[EPT01_HOLES];	/* the last of them: number n is at n % EPT01_HOLES; under mmu_lock */
 };
@@ -48,6 +49,11 @@ enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access, struct 
 /* Drop [start, end) frames from EPT01, and make all vCPUs flush. vm->mmu_lock not held. */
 void ept01_zap(struct vm *vm, gfn_t start, gfn_t end);
 
+/*
+ * Map what is mapped of [start, end) by 4-KiB leaves: before writes are logged, as each would split a large one
+ * and make all vCPUs flush. Whatever there is no memory for is split by those writes. vm->mmu_lock not held; may sleep.
+ */
+void ept01_split(struct vm *vm, gfn_t start, gfn_t end);
 /* Have the next write to what is mapped of [start, end) seen, and make all vCPUs flush. vm->mmu_lock not held. */
 void ept01_protect(struct vm *vm, gfn_t start, gfn_t end);
 /* The same for the 64 frames from @base whose bits are set; true: the caller must make all vCPUs flush. mmu_lock held. */

@@ -64,6 +64,13 @@ static void leaf_gone(struct vm *vm, u64 leaf, int level, struct ept01_gone *gon
 	WRITE_ONCE(e->shadow_seq, e->shadow_seq + 1);
 }
 
+/* A leaf was taken out. mmu_lock is held. */
+static void leaf_removed(struct vm *vm, u64 leaf, int level, struct ept01_gone *gone)
+{
+	vm->ept01.leaves[level]--;
+	leaf_gone(vm, leaf, level, gone);
+}
+
 /* @table was unlinked: collect it and all tables below. */
 static void table_gone(struct vm *vm, u64 *table, int level, struct ept01_gone *gone)
 {
@@ -75,7 +82,7 @@ static void table_gone(struct vm *vm, u64 *table, int level, struct ept01_gone *
 		if (!ept_present(entry))
 			continue;
 		if (ept_is_leaf(entry, level))
-			leaf_gone(vm, entry, level, gone);
+			leaf_removed(vm, entry, level, gone);
 		else
 			table_gone(vm, table_of(entry), level - 1, gone);
 	}
@@ -95,6 +102,8 @@ static void split_leaf(struct vm *vm, u64 *slot, int level, u64 *table, struct e
 	/* Flags set in between are lost; pages were marked dirty when they were mapped. */
 	xchg(slot, ept_make_table(__pa(table)));
 	vm->ept01.pages++;
+	vm->ept01.leaves[level]--;
+	vm->ept01.leaves[level - 1] += EPT_ENTRIES;
 	gone->flush = true;
 }
 
@@ -128,7 +137,7 @@ static void zap_table(struct vm *vm, u64 *table, int level, gfn_t base, gfn_t st
 			}
 		}
 		if (ept_is_leaf(entry, level)) {
-			leaf_gone(vm, xchg(&table[i], 0), level, gone);
+			leaf_removed(vm, xchg(&table[i], 0), level, gone);
 		} else if (whole) {
 			xchg(&table[i], 0);
 			table_gone(vm, table_of(entry), level - 1, gone);
@@ -166,10 +175,10 @@ void ept01_zap(struct vm *vm, gfn_t start, gfn_t end)
 }
 
 /*
- * The entry that maps @gfn, a present leaf, or NULL. *@level is in either case
- * that of the last entry looked at. mmu_lock is held.
+ * The entry that maps @gfn, a present leaf at @lowest or above, or NULL.
+ * *@level is in either case that of the last entry looked at. mmu_lock is held.
  */
-static u64 *find_leaf(struct vm *vm, gfn_t gfn, int *level)
+static __always_inline u64 *find_leaf_above(struct vm *vm, gfn_t gfn, int lowest, int *level)
 {
 	u64 *table = vm->ept01.root;
 
@@ -181,8 +190,15 @@ static u64 *find_leaf(struct vm *vm, gfn_t gfn, int *level)
 			return NULL;
 		if (ept_is_leaf(entry, *level))
 			return slot;
+		if (*level == lowest)
+			return NULL;
 		table = table_of(entry);
 	}
+}
+
+static u64 *find_leaf(struct vm *vm, gfn_t gfn, int *level)
+{
+	return find_leaf_above(vm, gfn, 1, level);
 }
 
 /* OR bits into an entry whose accessed and dirty flags the processor may set at the same time. */
@@ -290,14 +306,16 @@ static int install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct ept01_s
 	if (ept_present(old) && !ept_is_leaf(old, level)) {
 		/* The host maps by one large page now what was many. */
 		xchg(slot, leaf);
+		vm->ept01.leaves[level]++;
 		table_gone(vm, table_of(old), level - 1, gone);
 	} else if (ept_present(old) && ept_leaf_base(old, level) == ept_leaf_base(leaf, level)) {
 		/* More rights for the same page: nothing that a processor holds becomes wrong. */
 		set_entry_bits(slot, leaf);
 	} else {
 		old = xchg(slot, leaf);
+		vm->ept01.leaves[level]++;
 		if (ept_present(old))
-			leaf_gone(vm, old, level, gone);
+			leaf_removed(vm, old, level, gone);
 	}
 	return 0;
 }
@@ -513,6 +531,53 @@ static bool protect_leaf(struct vm *vm, u64 *slot, int level, struct ept01_gone 
 	atomic64_andnot(EPT_DIRTY | (pml ? EPT01_SHADOWED : EPT_WRITE), (atomic64_t *)slot);
 	leaf_gone(vm, old, level, gone);
 	return true;
+}
+
+/*
+ * Split large leaves from @start on, those of 1 GiB down to 4 KiB, for which
+ * @spare has one table. The frame to go on with; @end when all is done.
+ * mmu_lock is held.
+ */
+static gfn_t split_some(struct vm *vm, gfn_t start, gfn_t end, struct ept01_spare *spare,
+			struct ept01_gone *gone)
+{
+	int level;
+
+	while (start < end) {
+		u64 *slot = find_leaf_above(vm, start, 2, &level);
+
+		if (!slot) {
+			start = (start | (ept_frames(level) - 1)) + 1;
+			continue;
+		}
+		if (!spare->page)
+			return start;
+		split_leaf(vm, slot, level, take_spare(spare), gone);
+	}
+	return end;
+}
+
+void ept01_split(struct vm *vm, gfn_t start, gfn_t end)
+{
+	struct ept01_spare spare = {};
+	struct ept01_gone gone;
+
+	gone_init(&gone);
+	while (start < end && !fatal_signal_pending(current)) {
+		gfn_t stop = min(end, (start | (ept_frames(EPT_MAX_LEAF) - 1)) + 1);
+
+		spin_lock(&vm->mmu_lock);
+		start = split_some(vm, start, stop, &spare, &gone);
+		spin_unlock(&vm->mmu_lock);
+		cond_resched();
+		if (start == stop)
+			continue;
+		spare.page = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT);
+		if (!spare.page)
+			break;
+	}
+	free_page((unsigned long)spare.page);
+	ept01_finish(vm, &gone);
 }
 
 void ept01_protect(struct vm *vm, gfn_t start, gfn_t end)
