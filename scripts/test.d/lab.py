@@ -45,6 +45,14 @@ def lifecycle(kernel, cpus, loads, limit):
     return step
 
 
+def exchange(job):
+    """L1s with their L2s go from kvm_intel to Droste, and back."""
+    module = job.output([LAB, "build-module", "--kernel", "6.12"])
+    job.tap([LAB, "exec", "--hypervisor", "kvm", "--cpus", "2", "--timeout", "600",
+             *files(module, os.path.join(TREE, "selftests/bin/t_exchange"), os.path.join(HERE, "exchange.sh")),
+             "--", "./exchange.sh"], 1200, "nested state goes from one hypervisor to the other")
+
+
 # Processors on which insmod must fail: the lab's name of one, refuse.sh's words.
 REFUSALS = [
     ("a processor without VMX", "p4_prescott_celeron_336", ["No such device", "has no VMX"]),
