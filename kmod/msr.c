@@ -200,7 +200,7 @@ static MSR_SET(set_ucode_rev)
 
 #define MISC_ENABLE_READ_ONLY	(MSR_IA32_MISC_ENABLE_EMON | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | \
 				 MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
-#define MISC_ENABLE_WRITABLE	(MSR_IA32_MISC_ENABLE_FAST_STRING | BIT_ULL(3) | \
+#define MISC_ENABLE_WRITABLE	(MSR_IA32_MISC_ENABLE_FAST_STRING | BIT_ULL(3) | MSR_IA32_MISC_ENABLE_MWAIT | \
 				 MSR_IA32_MISC_ENABLE_ENHANCED_SPEEDSTEP | BIT_ULL(23))
 
 static MSR_GET(get_misc_enable)
@@ -211,19 +211,16 @@ static MSR_GET(get_misc_enable)
 
 static MSR_SET(set_misc_enable)
 {
-	u64 changed = data ^ vcpu->misc_enable, writable = MISC_ENABLE_WRITABLE;
+	u64 changed = data ^ vcpu->misc_enable;
 
 	if (host) {
 		vcpu->misc_enable = data;
 		return 0;
 	}
-	/* CPUID follows this bit where the quirk is disabled. */
-	if (READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
-		writable |= MSR_IA32_MISC_ENABLE_MWAIT;
-	/* Read-only bits are ignored; others would change what CPUID promised. */
-	if (changed & ~(MISC_ENABLE_READ_ONLY | writable))
+	/* Read-only bits are ignored; others would change what CPUID promised, as MWAIT's may: see vcpu_cpuid(). */
+	if (changed & ~(MISC_ENABLE_READ_ONLY | MISC_ENABLE_WRITABLE))
 		return -EINVAL;
-	vcpu->misc_enable ^= changed & writable;
+	vcpu->misc_enable ^= changed & MISC_ENABLE_WRITABLE;
 	return 0;
 }
 
