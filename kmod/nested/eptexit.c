@@ -40,13 +40,11 @@ static int reflect_as(struct vcpu *vcpu, u32 reason, u64 qual)
 /* L1's tables allow the access, but L1 has no memory there: a device that L1 gave to L2, or L1's local APIC. */
 static int emulate(struct vcpu *vcpu, gpa_t l1_gpa)
 {
-	u64 data[4] = { vcpu->exit.idt_info, vcpu->exit.reason, vcpu->exit.qual, vcpu->exit.gpa };
-
 	if (is_apic_access(vcpu->nested.vmcs12, l1_gpa))
 		return apic_access(vcpu, l1_gpa);
 	/* Event delivery through a device: there is no instruction to emulate. */
 	if (vcpu->ev.injected.valid)
-		return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, data, ARRAY_SIZE(data));
+		return vcpu_delivery_error(vcpu);
 	return emul_instruction(vcpu);
 }
 

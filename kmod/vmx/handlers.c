@@ -188,14 +188,6 @@ int exit_io(struct vcpu *vcpu)
 	return emul_pio(vcpu, q >> 16, (q & 7) + 1, q & BIT(3));
 }
 
-/* Delivering an event touched MMIO: nothing that a PC would do could go on from there. */
-static int delivery_to_mmio(struct vcpu *vcpu)
-{
-	u64 data[4] = { vcpu->exit.idt_info, vcpu->exit.reason, vcpu->exit.qual, vcpu->exit.gpa };
-
-	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, data, 4);
-}
-
 int exit_ept_violation(struct vcpu *vcpu)
 {
 	if (vcpu->in_l2 && vcpu->nested.ept02.cur)
@@ -207,7 +199,7 @@ int exit_ept_violation(struct vcpu *vcpu)
 	case EPT01_MMIO:
 	case EPT01_READONLY:
 		if (vcpu->ev.injected.valid)
-			return delivery_to_mmio(vcpu);
+			return vcpu_delivery_error(vcpu);
 		return emul_instruction(vcpu);
 	default:
 		return -EFAULT;
