@@ -281,7 +281,7 @@ void vcpu_module_exit(void);
 void vm_kill(struct vm *vm);		/* the machine cannot go on: all its vCPUs return EIO from now on */
 int vcpu_triple_fault(struct vcpu *vcpu);	/* KVM_EXIT_SHUTDOWN */
 int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 ndata);
-int vcpu_delivery_error(struct vcpu *vcpu);	/* an event's delivery touched MMIO: no PC would go on from there */
+int vcpu_delivery_error(struct vcpu *vcpu);	/* an event's delivery touched MMIO: no PC would go on from there; vmx/handlers.c */
 
 /* --- halt.c: vCPU's thread --- */
 u64 halt_poll_window(struct vcpu *vcpu);	/* ns to poll before it sleeps; 0: not at all */

@@ -261,15 +261,6 @@ int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 nd
 	return NEXT_USER;
 }
 
-/* As KVM has it, which tells the address and the CPU too. */
-int vcpu_delivery_error(struct vcpu *vcpu)
-{
-	const struct vmx_exit *exit = &vcpu->exit;
-	const u64 data[] = { exit->idt_info, exit->reason, exit->qual, exit->gpa, vcpu->cpu };
-
-	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, data, ARRAY_SIZE(data));
-}
-
 /* --- waiting: HLT, wait-for-SIPI --- */
 
 /* INIT and SIPI through the local APIC (SDM 3A 9.4). L1 in VMX operation has INIT blocked (SDM 3C 24.8); L2 is nested_check_events()'s. */

@@ -188,6 +188,15 @@ int exit_io(struct vcpu *vcpu)
 	return emul_pio(vcpu, q >> 16, (q & 7) + 1, q & BIT(3));
 }
 
+/* As KVM has it, which tells the address and the CPU too. */
+int vcpu_delivery_error(struct vcpu *vcpu)
+{
+	const struct vmx_exit *exit = &vcpu->exit;
+	const u64 data[] = { exit->idt_info, exit->reason, exit->qual, exit->gpa, vcpu->cpu };
+
+	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, data, ARRAY_SIZE(data));
+}
+
 int exit_ept_violation(struct vcpu *vcpu)
 {
 	if (vcpu->in_l2 && vcpu->nested.ept02.cur)
