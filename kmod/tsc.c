@@ -91,14 +91,27 @@ void tsc_init_vcpu(struct vcpu *vcpu)
 	mutex_unlock(&offset_lock);
 }
 
-/* From now on others are to agree with this one. */
+/* From now on others are to agree with this one. A round is those that share an offset. offset_lock held. */
 static void note_user_offset(struct vcpu *vcpu, u64 offset)
 {
 	struct vm_tsc *t = &vcpu->vm->tsc;
 
+	if (offset != t->offset || !t->round)
+		t->round++;
+	vcpu->tsc.round = t->round;
 	t->offset = offset;
 	t->offset_khz = vcpu->tsc.khz;
-	t->user_set = true;
+}
+
+/* Is an offset that user space asks for meant to be that of the vCPUs before? offset_lock held. */
+static bool meant_to_agree(const struct vcpu *vcpu, u64 offset)
+{
+	const struct vm_tsc *t = &vcpu->vm->tsc;
+	s64 ahead = offset - t->offset;
+
+	if (!t->round || t->offset_khz != vcpu->tsc.khz || abs(ahead) >= (s64)vcpu->tsc.khz * 1000)
+		return false;
+	return ahead <= 0 || vcpu->tsc.round != t->round;
 }
 
 /**
@@ -109,21 +122,20 @@ static void note_user_offset(struct vcpu *vcpu, u64 offset)
  * User space sets the counters of several vCPUs one after the other and means
  * them to agree: values within a second of what the one before would read now
  * get its offset, as does 0. The first value that user space sets is taken as
- * it is.
+ * it is. So is one for a vCPU whose counter has agreed and would read less: a
+ * machine is restored in a VM that is about as old, and its time must not go
+ * back. (KVM lets it.)
  */
 void tsc_set_by_user(struct vcpu *vcpu, u64 tsc)
 {
-	struct vm_tsc *t = &vcpu->vm->tsc;
 	u64 offset = tsc - tsc_now_scaled(vcpu);
-	s64 apart;
 
 	mutex_lock(&offset_lock);
-	apart = offset - t->offset;
 	if (!tsc) {
 		offset = offset_to_agree(vcpu);
 	} else {
-		if (t->user_set && t->offset_khz == vcpu->tsc.khz && abs(apart) < (s64)vcpu->tsc.khz * 1000)
-			offset = t->offset;
+		if (meant_to_agree(vcpu, offset))
+			offset = vcpu->vm->tsc.offset;
 		note_user_offset(vcpu, offset);
 	}
 	mutex_unlock(&offset_lock);

@@ -23,7 +23,7 @@ struct vm_tsc {
 	u64 offset;		/* that of new vCPUs, and of those that user space sets alike: so they agree */
 	u32 offset_khz;		/* the rate of the vCPUs that it is for */
 	u32 khz;		/* KVM_SET_TSC_KHZ: what new vCPUs get; vm->lock, read without */
-	bool user_set;		/* user space has set a counter */
+	u64 round;		/* counts the offsets that user space has set; 0: none */
 };
 
 /* Of a vCPU; owner: its thread. */
@@ -31,6 +31,7 @@ struct vcpu_tsc {
 	u64 offset;		/* L1's counter minus the host's scaled one */
 	u64 ratio;		/* L1's counter runs so many times as fast as the host's; TSC_RATIO_ONE without scaling */
 	u32 khz;		/* the rate that user space was told or chose */
+	u64 round;		/* the VM's when user space set it last, 0: never; under offset_lock of tsc.c */
 };
 
 void tsc_init_vm(struct vm *vm);
