@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian's QEMU as one directory that runs in the lab: program, libraries, firmware, and a script that starts it."""
+"""Debian's QEMU as one directory that runs in the lab: program, libraries, firmware, and a script that starts it.
+
+That of this machine's Debian 12 is installed; newer ones are unpacked from the packages of other suites.
+"""
 import glob
 import os
 import re
@@ -7,8 +10,11 @@ import shutil
 
 import cache
 import debian
-from cache import output, path, run
+import libraries
+from cache import output, path, run, say
+from suite import Suite
 
+SUITES = {"10": "trixie", "11": "forky"}     # QEMU's versions besides the installed one
 PACKAGES = ["qemu-system-x86", "qemu-utils", "seabios"]
 PROGRAM = "/usr/bin/qemu-system-x86_64"
 FIRMWARE = ["/usr/share/seabios/*.bin", "/usr/share/qemu/kvmvapic.bin", "/usr/share/qemu/*boot*.bin", "/usr/share/qemu/pvh.bin"]
@@ -40,14 +46,38 @@ def directory():
     return made
 
 
+def newer(version):
+    """The directory of one of SUITES, made once."""
+    made = path("qemu", version)
+    if not os.path.exists(made):
+        with cache.lock("qemu-" + version):
+            if not os.path.exists(made):
+                say(f"fetching QEMU {version} of Debian's {SUITES[version]} (a minute)")
+                with cache.making(made) as new:
+                    _unpack(new, version)
+    return made
+
+
+def _unpack(new, version):
+    packages = os.path.join(new, "packages")
+    Suite(SUITES[version]).unpack(["qemu-system-x86", "seabios"], packages)
+    program = packages + PROGRAM
+    libraries.put(packages, [program], os.path.join(new, "lib"))
+    _finish(new, program, packages)
+    shutil.rmtree(packages)
+
+
 def _fill(new):
-    for name in ("lib", "fw"):
-        os.mkdir(os.path.join(new, name))
-    run(["strip", "-o", os.path.join(new, "qemu-system-x86_64"), PROGRAM], "stripping QEMU")
     for library in _libraries():
-        shutil.copy(library, os.path.join(new, "lib"))
-    for file in [f for pattern in FIRMWARE for f in glob.glob(pattern)]:
-        shutil.copy(file, os.path.join(new, "fw"))
+        libraries.copy(library, os.path.join(new, "lib", os.path.basename(library)))
+    _finish(new, PROGRAM, "")
+
+
+def _finish(new, program, root):
+    """Program, firmware and script; the libraries are there."""
+    run(["strip", "-o", os.path.join(new, "qemu-system-x86_64"), program], "stripping QEMU")
+    for file in [f for pattern in FIRMWARE for f in glob.glob(root + pattern)]:
+        libraries.copy(file, os.path.join(new, "fw", os.path.basename(file)))
     start = os.path.join(new, "qemu")
     with open(start, "w") as f:
         f.write(START)

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Debian's Xen as one directory: the hypervisor, and the tree of programs that its dom0 gets besides busybox."""
-import glob
 import gzip
 import os
-import re
 import shutil
 
 import cache
-from cache import LabError, output, path, say
+import libraries
+from cache import path, say
 from suite import Suite
 
 # The versions of Xen, and the Debian suite that each comes from.
@@ -19,9 +18,7 @@ PROGRAMS = """usr/lib/xen-{v}/bin/xl usr/lib/xen-{v}/bin/xenstored usr/lib/xen-{
     usr/libexec/xen-qemu-system-i386""".split()
 DATA = """usr/lib/xen-{v}/boot/hvmloader usr/share/seabios/bios-256k.bin usr/share/qemu/linuxboot_dma.bin
     usr/share/qemu/linuxboot.bin usr/share/qemu/kvmvapic.bin usr/share/qemu/keymaps/en-us""".split()
-LIBRARY_DIRECTORIES = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/xen-{v}/lib/x86_64-linux-gnu",
-                       "usr/lib/x86_64-linux-gnu/*"]
-LOADER = "ld-linux-x86-64.so.2"
+LIBRARIES = "usr/lib/xen-{v}/lib/x86_64-linux-gnu"
 
 
 def directory(version):
@@ -45,33 +42,9 @@ def _make(version, new):
     root = os.path.join(new, "root")
     programs = [p.format(v=version) for p in PROGRAMS]
     for name in [*programs, *(d.format(v=version) for d in DATA)]:
-        _copy(os.path.join(packages, name), os.path.join(root, name))
-    libraries = _libraries(packages, [os.path.join(packages, p) for p in programs], version)
-    for library in libraries.values():
-        _copy(library, os.path.join(root, "lib/x86_64-linux-gnu", os.path.basename(library)))
+        libraries.copy(os.path.join(packages, name), os.path.join(root, name))
+    libraries.put(packages, [os.path.join(packages, p) for p in programs], os.path.join(root, "lib/x86_64-linux-gnu"),
+                  [LIBRARIES.format(v=version)])
     os.makedirs(os.path.join(root, "lib64"))
-    os.symlink(f"../lib/x86_64-linux-gnu/{LOADER}", os.path.join(root, "lib64", LOADER))
+    os.symlink(f"../lib/x86_64-linux-gnu/{libraries.LOADER}", os.path.join(root, "lib64", libraries.LOADER))
     shutil.rmtree(packages)
-
-
-def _copy(source, target):
-    """Copies what a name stands for, so that links between packages' directories do not matter."""
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    shutil.copy(source, target)
-
-
-def _libraries(packages, programs, version):
-    """The shared libraries that programs need, and those that these need, by name."""
-    found = {}
-    waiting = list(programs)
-    while waiting:
-        for name in re.findall(r"\(NEEDED\).*\[(.*)\]", output(["readelf", "-d", waiting.pop()], "readelf")):
-            if name in found:
-                continue
-            places = [f for d in LIBRARY_DIRECTORIES for f in glob.glob(os.path.join(packages, d.format(v=version), name))]
-            if not places:
-                raise LabError(f"no package of Xen {version} has the library {name}")
-            # Under its own name, which the loader asks for, whatever file it is a link to.
-            found[name] = places[0]
-            waiting.append(places[0])
-    return found

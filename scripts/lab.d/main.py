@@ -58,6 +58,7 @@ def parser():
 
     where = commands.add_parser("path", help="print the path of something in the cache, made if need be")
     where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache", "qemu",
+                                         *(f"qemu-{version}" for version in debqemu.SUITES),
                                          *(f"kvm-selftests-{release}" for release in kvmselftests.RELEASES),
                                          *(f"xen-{version}" for version in debxen.SUITES)])
     where.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
@@ -153,6 +154,8 @@ def do_path(arguments):
         print(bochs.program())
     elif arguments.thing == "qemu":
         print(debqemu.directory())
+    elif arguments.thing.startswith("qemu-"):
+        print(debqemu.newer(arguments.thing.removeprefix("qemu-")))
     elif arguments.thing.startswith("kvm-selftests-"):
         print(kvmselftests.directory(arguments.thing.removeprefix("kvm-selftests-")))
     elif arguments.thing.startswith("xen-"):

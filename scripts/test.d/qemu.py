@@ -23,7 +23,7 @@ def images(job):
     """What the cases need besides QEMU: the guest of pc.c, and a Linux with virtio's modules."""
     directory = job.path("images", "qemu")
     os.makedirs(directory, exist_ok=True)
-    built = {name: os.path.join(directory, name) for name in ("pc.elf", "linux.cpio")}
+    built = {name: os.path.join(directory, name) for name in ("pc.elf", "linux.cpio", "l1.cpio")}
     job.must(["gcc", *FREESTANDING, "-o", built["pc.elf"], source("pc-head.S"), source("pc.c")], 60, "pc.c builds")
     with open(os.path.join(directory, "symbols.sh"), "w") as f:
         f.write("".join(f"{name}={address}\n" for address, _, name in
@@ -31,26 +31,40 @@ def images(job):
     job.must(["gcc", "-O2", "-Wall", "-static", "-o", os.path.join(directory, "rsp"), source("rsp.c")], 60, "rsp.c builds")
     job.must([LAB, "make-initramfs", "--out", built["linux.cpio"], "--modules", "virtio_blk,virtio_net,virtio-rng",
               "--init", source("guest.sh")], 120, "a Linux guest with virtio's modules")
-    qemu = os.path.join(directory, "qemu-dir")
+    job.must([LAB, "make-initramfs", "--out", built["l1.cpio"], "--modules", "kvm_intel", "--init", source("l1.sh")], 120,
+             "an L1 with kvm_intel")
     snapshots = os.path.join(directory, "snap.qcow2")
-    if not os.path.exists(qemu):
-        os.symlink(job.output([LAB, "path", "qemu"]), qemu)
     job.must(["qemu-img", "create", "-q", "-f", "qcow2", snapshots, "16M"], 60, "a disk for snapshots")
 
 
-def cases(groups, cpus, memory, limit):
-    """Groups of run.sh's cases in one boot of the lab."""
+def cases(groups, limit, qemu="qemu", hypervisor="droste"):
+    """Groups of run.sh's cases in one boot of the lab, with a QEMU that "scripts/lab path" has by that name."""
     def step(job):
-        files = [os.path.join(job.path("images", "qemu"), name) for name in ("pc.elf", "rsp", "symbols.sh", "snap.qcow2", "linux.cpio", "qemu-dir")]
-        files += [os.path.join(job.path("images", "6.12"), "vmlinuz"), source("run.sh")]
-        job.tap([LAB, "exec", "--kernel", "6.12", "--cpus", str(cpus), "--memory", str(memory), "--timeout", str(limit),
+        link = job.path("images", job.step.name, "qemu-dir")
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        os.symlink(job.output([LAB, "path", qemu]), link)
+        files = [os.path.join(job.path("images", "qemu"), name)
+                 for name in ("pc.elf", "rsp", "symbols.sh", "snap.qcow2", "linux.cpio", "l1.cpio")]
+        files += [link, os.path.join(job.path("images", "6.12"), "vmlinuz"), source("run.sh")]
+        job.tap([LAB, "exec", "--kernel", "6.12", "--hypervisor", hypervisor, "--cpus", "2", "--memory", "2048", "--timeout", str(limit),
                  *(word for file in files for word in ("--file", file)), "--", "./run.sh", *groups],
                 limit + 600, "QEMU's cases")
     return step
 
 
+GROUPS = ["pcs", "gdb", "states", "linuxes", "linuxstate"]
+NESTED = ["nested", "nestedstate"]
+
 STEPS = [
     Step("images-qemu", "guests for QEMU", images, ["images-6.12"]),
-    Step("qemu-6.12", "QEMU: machines, interrupt controllers, models, debugger, saving, virtio",
-         cases(["pcs", "gdb", "states", "linuxes", "linuxstate"], 2, 2048, 1500), ["build-6.12", "images-qemu"]),
+    Step("qemu-6.12", "QEMU: machines, interrupt controllers, models, debugger, saving, virtio", cases(GROUPS, 1500),
+         ["build-6.12", "images-qemu"]),
+    Step("qemu-nested-6.12", "QEMU in an L1 under QEMU; an L1 that is saved and migrated while its L2 runs", cases(NESTED, 1500),
+         ["build-6.12", "images-qemu"]),
+    Step("qemu-10", "the same with QEMU 10 of Debian 13, by the name of the device",
+         cases(["by_device", *GROUPS, *NESTED], 3600, "qemu-10"), ["build-6.12", "images-qemu"], extra=True),
+    Step("qemu-11", "the same with QEMU 11 of Debian's next", cases(["by_device", *GROUPS, *NESTED], 3600, "qemu-11"),
+         ["build-6.12", "images-qemu"], extra=True),
+    Step("qemu-kvm", "the reference: QEMU 7.2 on kvm_intel", cases([*GROUPS, *NESTED], 3600, hypervisor="kvm"), ["images-qemu"],
+         extra=True),
 ]

@@ -7,6 +7,9 @@ cd /lab || exit 1
 trap '' PIPE	# a QEMU that ended takes no commands, and its case fails by what it said
 count=0
 limit=300
+plain="-nodefaults -no-user-config -display none -no-reboot -accel kvm"
+debug_exit="-device isa-debug-exit,iobase=0xf4,iosize=1"
+counter="-m 32 -kernel pc.elf -append count -device edu $debug_exit"
 linux_words="console=ttyS0 no_timer_check cryptomgr.notests mitigations=off loglevel=4 initcall_blacklist=jent_mod_init"
 
 result() { # status, name
@@ -14,10 +17,16 @@ result() { # status, name
 	if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
 }
 
+# A group without cases, to be named first: the device by its own name, which QEMU takes from version 8.2 on.
+by_device() {
+	rm /dev/kvm
+	plain=$plain,device=/dev/droste
+}
+
 # QEMU with nothing but what is named; its output, and the guest's, in /tmp/out.
 qemu() {
-	timeout $limit qemu-dir/qemu -accel kvm -nodefaults -no-user-config -display none -no-reboot -serial stdio "$@" \
-		< /dev/null > /tmp/out 2>&1
+	# shellcheck disable=SC2086 # several words
+	timeout $limit qemu-dir/qemu $plain -serial stdio "$@" < /dev/null > /tmp/out 2>&1
 }
 
 # What QEMU itself says of features that it cannot have goes to the log, each line once.
@@ -33,7 +42,8 @@ shown() { # status: the output of what failed
 pc() {
 	name=$1 words=$2
 	shift 2
-	qemu -m 32 -kernel pc.elf -device edu -device isa-debug-exit,iobase=0xf4,iosize=1 "$@"
+	# shellcheck disable=SC2086 # several words
+	qemu -m 32 -kernel pc.elf -device edu $debug_exit "$@"
 	status=$?
 	# pc.c's last word is 42, of which QEMU makes 2 * 42 + 1.
 	[ $status = 85 ] && grep -q "$words" /tmp/out
@@ -100,8 +110,8 @@ linuxes() {
 gdb() {
 	. ./symbols.sh
 	ip link set lo up
-	qemu -m 32 -M q35 -cpu host -smp 2 -kernel pc.elf -device edu -device isa-debug-exit,iobase=0xf4,iosize=1 \
-		-gdb tcp:127.0.0.1:1234 -S &
+	# shellcheck disable=SC2086 # several words
+	qemu -m 32 -M q35 -cpu host -smp 2 -kernel pc.elf -device edu $debug_exit -gdb tcp:127.0.0.1:1234 -S &
 	timeout $limit ./rsp 1234 "$main" "$say" "$aps_running" > /tmp/rsp 2>&1
 	status=$?
 	sed 's/^/# /' /tmp/rsp
@@ -123,8 +133,8 @@ start() {
 	: > "$serial"
 	mkfifo /tmp/mon.in /tmp/mon.out
 	cat /tmp/mon.out > /tmp/monitor &
-	timeout $limit qemu-dir/qemu -accel kvm -nodefaults -no-user-config -display none -no-reboot -serial "file:$serial" \
-		-monitor pipe:/tmp/mon "$@" < /dev/null > /tmp/out 2>&1 &
+	# shellcheck disable=SC2086 # several words
+	timeout $limit qemu-dir/qemu $plain -serial "file:$serial" -monitor pipe:/tmp/mon "$@" < /dev/null > /tmp/out 2>&1 &
 	machine=$!
 	exec 9> /tmp/mon.in
 }
@@ -150,12 +160,37 @@ counts() {
 	tr -d '\r' < "$1" | sed '$d' | sed -n 's/^count //p'
 }
 
-# Wait until the last number in file $1 is at least $2; false when QEMU ends before.
+# Wait until the last number in file $1 is at least $2; false when QEMU ends before. A machine saved while it was stopped
+# is restored so, and goes on here.
 await() {
 	until [ "$(counts "$1" | tail -1)" -ge "$2" ] 2> /dev/null; do
 		kill -0 $machine 2> /dev/null || return 1
+		[ "$ready" = true ] || tell cont
 		usleep 50000
 	done
+}
+
+# Called before a machine is saved.
+ready=true
+
+# Stop the machine while an L2 runs: it has 32-bit code, of which QEMU shows EIP and not RIP; L1 has none.
+stop_in_l2() {
+	asked=0
+	while [ $asked -lt 100 ]; do
+		asked=$((asked + 1))
+		before=$(grep -c '^EIP=' /tmp/monitor)
+		tell stop
+		tell info registers -a
+		tell info status
+		until [ "$(grep -c '^VM status: paused' /tmp/monitor)" -ge $asked ]; do
+			kill -0 $machine 2> /dev/null || return 1
+			usleep 10000
+		done
+		running=$(($(grep -c '^EIP=' /tmp/monitor) - before))
+		[ $running -gt 0 ] && echo "# stopped with $running vCPUs in L2, at the $asked. time" && return
+		tell cont
+	done
+	return 1
 }
 
 # Each number must follow the one before; a restored machine may begin anew once, below what it had come to.
@@ -170,6 +205,7 @@ migrates() { # name, QEMU's arguments
 	start /tmp/before "$@"
 	await /tmp/before 5
 	result $? "$name: counts before it migrates"
+	$ready || result 1 "$name: stopped for saving"
 	tell 'migrate "exec:cat > /tmp/state"'
 	# The monitor takes the next command when all is written; QEMU has stopped the machine by then.
 	finish
@@ -192,6 +228,7 @@ saves() { # name, QEMU's arguments
 	cp snap.qcow2 /tmp/snap.qcow2
 	start /tmp/before "$@" -drive file=/tmp/snap.qcow2,if=none,id=snap -device virtio-blk-pci,drive=snap
 	await /tmp/before 5
+	$ready || result 1 "$name: stopped for saving"
 	tell savevm one
 	await /tmp/before 12
 	tell loadvm one
@@ -217,12 +254,11 @@ saves() { # name, QEMU's arguments
 
 # With VMX, which QEMU saves only where nested state can be saved, and without.
 states() {
-	pc="-m 32 -kernel pc.elf -append count -device edu -device isa-debug-exit,iobase=0xf4,iosize=1"
 	# shellcheck disable=SC2086 # several words
 	{
-	migrates "migration, -M pc, kernel-irqchip=on, 1 vCPU with VMX" -M pc,kernel-irqchip=on -cpu host $pc
-	migrates "migration, -M q35, kernel-irqchip=split, 2 vCPUs" -M q35,kernel-irqchip=split -cpu host,-vmx -smp 2 $pc
-	saves "savevm, -M q35, kernel-irqchip=on, 2 vCPUs" -M q35,kernel-irqchip=on -cpu host,-vmx -smp 2 $pc
+	migrates "migration, -M pc, kernel-irqchip=on, 1 vCPU with VMX" -M pc,kernel-irqchip=on -cpu host $counter
+	migrates "migration, -M q35, kernel-irqchip=split, 2 vCPUs" -M q35,kernel-irqchip=split -cpu host,-vmx -smp 2 $counter
+	saves "savevm, -M q35, kernel-irqchip=on, 2 vCPUs" -M q35,kernel-irqchip=on -cpu host,-vmx -smp 2 $counter
 	}
 }
 
@@ -231,6 +267,59 @@ linuxstate() {
 	migrates "migration of Linux, -M q35, 2 vCPUs" -M q35 -cpu host,-vmx -smp 2 -m 192 -kernel vmlinuz -initrd linux.cpio \
 		-append "$linux_words count" -drive file=/tmp/disk,format=raw,if=none,id=d -device virtio-blk-pci,drive=d \
 		-device virtio-rng-pci
+}
+
+# --- nesting: an L1 with Debian's kvm_intel, which runs this script with the same QEMU, so that the guests above are L2 ---
+
+# The L1's initramfs: what is in L0 already need not be there twice.
+l1_image() {
+	[ -e /tmp/l1.cpio ] && return
+	cp l1.cpio /tmp/l1.cpio
+	(cd / && find lab/qemu-dir lab/run.sh lab/pc.elf lab/vmlinuz lab/linux.cpio | cpio -o -H newc) >> /tmp/l1.cpio
+}
+
+# The groups that an L1 ran have results of their own; each becomes one of ours.
+inner_results() {
+	tr -d '\r' < /tmp/out | grep '^# ' | head -60
+	tr -d '\r' < /tmp/out | sed -n 's/^not ok [0-9]* - /1 /p; s/^ok [0-9]* - /0 /p' > /tmp/results
+	while read -r status name; do
+		result "$status" "in L1: $name"
+	done < /tmp/results
+}
+
+# What an L1 runs in "nested".
+inner() {
+	pc "QEMU -M q35, kernel-irqchip=on, 2 vCPUs, as L2" "pc: processors 2" -M q35 -cpu host -smp 2
+	linux "Linux as L2" -M q35 -cpu host -smp 1
+}
+
+nested() {
+	l1_image
+	qemu -M q35 -cpu host -smp 2 -m 640 -kernel vmlinuz -initrd /tmp/l1.cpio -append "$linux_words tsc=reliable groups=inner"
+	status=$?
+	grep -q "^1\.\.3" /tmp/out && [ $status = 0 ]
+	bad=$?
+	inner_results
+	shown $bad
+	result $bad "an L1 under QEMU runs QEMU, and powers off"
+}
+
+# What an L1 runs in "nestedstate": the L2's numbers go to L1's console. The second vCPU is always busy in L2.
+counting() {
+	# shellcheck disable=SC2086 # several words
+	qemu-dir/qemu $plain -serial stdio -M q35 -cpu host -smp 2 $counter < /dev/null
+}
+
+nestedstate() {
+	l1_image
+	ready=stop_in_l2
+	l1="-M q35 -cpu host -smp 2 -m 384 -kernel vmlinuz -initrd /tmp/l1.cpio"
+	# shellcheck disable=SC2086 # several words
+	{
+	migrates "migration of an L1 while its L2 runs" $l1 -append "$linux_words tsc=reliable groups=counting"
+	saves "savevm of an L1 while its L2 runs" $l1 -append "$linux_words tsc=reliable groups=counting"
+	}
+	ready=true
 }
 
 for group in "$@"; do

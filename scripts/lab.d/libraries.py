@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The shared libraries of programs that were unpacked from packages and not installed."""
+import glob
+import os
+import re
+import shutil
+
+from cache import LabError, output
+
+PLACES = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/*"]
+LOADER = "ld-linux-x86-64.so.2"
+
+
+def copy(source, target):
+    """Copies what a name stands for, so that links between packages' directories do not matter."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copy(source, target)
+
+
+def needed(packages, programs, places=()):
+    """The shared libraries that programs need, and those that these need, by name; more places than usual may be named."""
+    found = {}
+    waiting = list(programs)
+    while waiting:
+        for name in re.findall(r"\(NEEDED\).*\[(.*)\]", output(["readelf", "-d", waiting.pop()], "readelf")):
+            if name in found:
+                continue
+            files = [f for place in [*PLACES, *places] for f in glob.glob(os.path.join(packages, place, name))]
+            if not files:
+                raise LabError(f"no package that was unpacked has the library {name}")
+            # Under its own name, which the loader asks for, whatever file it is a link to.
+            found[name] = files[0]
+            waiting.append(files[0])
+    return found
+
+
+def put(packages, programs, directory, places=()):
+    """Copies what needed() finds into a directory."""
+    for library in needed(packages, programs, places).values():
+        copy(library, os.path.join(directory, os.path.basename(library)))
