@@ -98,7 +98,8 @@ int vcpu_set_xcr(struct vcpu *vcpu, u32 index, u64 val)
 {
 	if (index != XCR_XFEATURE_ENABLED_MASK)
 		return -EINVAL;
-	if (!xcr0_valid(val) || (val & ~vcpu->gcaps.xcr0_allowed))
+	/* A vCPU without XSAVE has x87 enabled as well, and user space restores that. */
+	if (!xcr0_valid(val) || (val & ~(vcpu->gcaps.xcr0_allowed | XFEATURE_MASK_FP)))
 		return -EINVAL;
 	vcpu->xcr0 = val;
 	return 0;

@@ -549,6 +549,30 @@ static void host_xsave(void)
 	vm_destroy(&vm);
 }
 
+/* A processor without XSAVE has x87 enabled too: QEMU 10 restores that for models that have none. */
+static void host_no_xsave(void)
+{
+	struct kvm_xcrs x;
+	struct vm vm;
+	int fd;
+
+	vm_create(&vm, 0);
+	fd = DO(vm.fd, KVM_CREATE_VCPU, 0);
+	if (ioctl(fd, KVM_GET_XCRS, &x))
+		ksft_skip("the host has no XSAVE");
+	EQ(x.nr_xcrs, 1, "registers");
+	EQ(x.xcrs[0].value, 1, "XCR0");
+	DO(fd, KVM_SET_XCRS, &x);
+	x.xcrs[0].value = 3;
+	FAILS(fd, KVM_SET_XCRS, &x, EINVAL);
+	x.xcrs[0].value = 0;
+	FAILS(fd, KVM_SET_XCRS, &x, EINVAL);
+	DO(fd, KVM_GET_XCRS, &x);
+	EQ(x.xcrs[0].value, 1, "as it was");
+	close(fd);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "port I/O", .host = host_ports },
 	{ "CPUID", .host = host_cpuid },
@@ -559,5 +583,6 @@ static const struct ksft_test tests[] = {
 	{ "triple fault", .host = host_triple },
 	{ "vector registers over exits and migration", .host = host_vectors },
 	{ "FPU and XSAVE areas", .host = host_xsave },
+	{ "XCR0 without XSAVE", .host = host_no_xsave },
 };
 KSFT_MAIN(tests)
