@@ -176,14 +176,22 @@ optramimage1: file={directory}/kernel, address={kernel:#x}
 optramimage2: file={directory}/initrd, address={initrd:#x}"""
 
 FROM_CD = """\
-display_library: term
-ata0-master: type=cdrom, path={directory}/boot.iso, status=inserted
+display_library: {display}
+ata0-master: type=cdrom, path={image}, status=inserted
 boot: cdrom"""
 
 
-def prepare(machine, initrd, command_line, com1):
-    """Writes all that the emulator reads into the machine's directory; returns its command and a terminal for it."""
-    options, directory = machine.options, machine.directory
+def _configure(options, directory, boot, com1, sync):
+    """Writes the emulator's configuration."""
+    text = CONFIG.format(cpu=options.cpu, cpus=options.cpus, memory=options.memory,
+                         host_memory=min(options.memory, MOST_HOST_MEMORY), bios=BIOS, vga_bios=VGA_BIOS, boot=boot,
+                         sync=sync, directory=directory, com1=com1)
+    with open(os.path.join(directory, "bochsrc"), "w") as f:
+        f.write(text)
+
+
+def _binary(options, directory):
+    """The emulator that the options ask for."""
     if options.memory > MOST_MEMORY:
         raise LabError(f"--memory takes up to {MOST_MEMORY} on Bochs, whose firmware tells of no more")
     binary = program(options.count is not None)
@@ -191,16 +199,28 @@ def prepare(machine, initrd, command_line, com1):
         if binary == DEBIANS:
             raise LabError("--count needs Bochs built from its source, which could not be had")
         os.environ["LAB_COUNTS"] = os.path.join(directory, "counts")
+    return binary
+
+
+def prepare_cd(options, directory, image, com1):
+    """Writes what the emulator reads for a machine that boots a CD and has nothing of the lab's; returns its command."""
+    binary = _binary(options, directory)
+    if binary == DEBIANS:
+        raise LabError("a machine that boots a CD needs Bochs built from its source, which could not be had")
+    _configure(options, directory, FROM_CD.format(display="nogui", image=os.path.abspath(image)), com1, "none")
+    return [binary, "-q", "-f", os.path.join(directory, "bochsrc")]
+
+
+def prepare(machine, initrd, command_line, com1):
+    """Writes all that the emulator reads into the machine's directory; returns its command and a terminal for it."""
+    options, directory = machine.options, machine.directory
+    binary = _binary(options, directory)
     with open(machine.kernel.vmlinuz, "rb") as f:
         image = f.read()
     own = binary != DEBIANS
     boot = (_from_memory if own else _from_cd)(directory, image, initrd, command_line, options.memory)
     # A person's idle machine should not run ahead of the clock, and leave the processor to others.
-    text = CONFIG.format(cpu=options.cpu, cpus=options.cpus, memory=options.memory,
-                         host_memory=min(options.memory, MOST_HOST_MEMORY), bios=BIOS, vga_bios=VGA_BIOS, boot=boot,
-                         sync="none" if options.command else "slowdown", directory=directory, com1=com1)
-    with open(os.path.join(directory, "bochsrc"), "w") as f:
-        f.write(text)
+    _configure(options, directory, boot, com1, "none" if options.command else "slowdown")
     command = [binary, "-q", "-f", os.path.join(directory, "bochsrc")]
     if own:
         return command
@@ -233,8 +253,9 @@ def _from_memory(directory, image, initrd, command_line, memory):
 def _from_cd(directory, image, initrd, command_line, memory):
     """The distribution's build cannot put large files into memory; it boots from a CD."""
     del memory
-    cdimage.make(os.path.join(directory, "boot.iso"), image, initrd, command_line)
-    return FROM_CD.format(directory=directory)
+    disc = os.path.join(directory, "boot.iso")
+    cdimage.make(disc, image, initrd, command_line)
+    return FROM_CD.format(display="term", image=disc)
 
 
 def read_log(directory):

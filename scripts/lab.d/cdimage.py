@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Makes a CD, or disk, that boots a Linux kernel in any PC with firmware: Debian's ISOLINUX in an ISO 9660 image."""
+"""Makes a CD, or disk, that boots a Linux kernel, or Xen with one, in any PC with firmware: Debian's ISOLINUX in an ISO 9660 image."""
 import os
 import shutil
 import tempfile
@@ -9,27 +9,38 @@ from cache import output
 
 PACKAGES = ["isolinux", "syslinux-common", "xorriso"]
 BOOT_RECORD = "/usr/lib/ISOLINUX/isohdpfx.bin"      # what makes the image a bootable disk, too
-FILES = ("/usr/lib/ISOLINUX/isolinux.bin", "/usr/lib/syslinux/modules/bios/ldlinux.c32")
+MODULES = "/usr/lib/syslinux/modules/bios"
+FILES = ("/usr/lib/ISOLINUX/isolinux.bin", f"{MODULES}/ldlinux.c32")
+MULTIBOOT_FILES = (f"{MODULES}/mboot.c32", f"{MODULES}/libcom32.c32")
 CONFIG = """\
-default linux
+default it
 prompt 0
 timeout 0
-label linux
+label it
+"""
+LINUX = """\
  kernel /kernel
  initrd /initrd
  append {command_line}
 """
+XEN = """\
+ kernel /mboot.c32
+ append /xen {xen_command_line} --- /kernel {command_line} --- /initrd
+"""
 
 
-def make(image, kernel, initrd, command_line):
-    """Writes the CD's image; kernel and initrd are their bytes."""
+def make(image, kernel, initrd, command_line, xen=None, xen_command_line=""):
+    """Writes the CD's image; kernel, initrd and xen, which starts the kernel as its dom0 if it is there, are their bytes."""
     debian.install(PACKAGES)
+    config = CONFIG + (XEN if xen else LINUX).format(command_line=command_line, xen_command_line=xen_command_line)
+    contents = [("kernel", kernel), ("initrd", initrd), ("isolinux.cfg", config.encode())]
+    if xen:
+        contents.append(("xen", xen))
     with tempfile.TemporaryDirectory() as root:
-        for name, data in (("kernel", kernel), ("initrd", initrd),
-                           ("isolinux.cfg", CONFIG.format(command_line=command_line).encode())):
+        for name, data in contents:
             with open(os.path.join(root, name), "wb") as f:
                 f.write(data)
-        for file in FILES:
+        for file in FILES + (MULTIBOOT_FILES if xen else ()):
             shutil.copy(file, root)
         output(["xorriso", "-as", "mkisofs", "-quiet", "-o", image, "-b", "isolinux.bin", "-c", "boot.cat",
                 "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-isohybrid-mbr", BOOT_RECORD, root], "making the CD")

@@ -140,7 +140,7 @@ def clean_up():
             os.unlink(log)
 
 
-def _die_with_parent():
+def die_with_parent():
     """Runs in the emulator's process before it starts: the kernel ends it when the lab ends, however that is."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
@@ -202,7 +202,7 @@ class Machine:
         say(f"{self.engine.describe()}, L0 Linux {self.kernel.release}, hypervisor {self.options.hypervisor}")
         with open(os.path.join(self.directory, "emulator.out"), "wb") as out:
             self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                          cwd=self.directory, preexec_fn=_die_with_parent)
+                                          cwd=self.directory, preexec_fn=die_with_parent)
         self.started = self.heard = time.monotonic()
 
     def follow(self):

@@ -36,10 +36,7 @@ def parser():
     run = commands.add_parser("exec", help="boot L0, run a command in it, exit with its status", epilog=EPILOG,
                               formatter_class=argparse.RawDescriptionHelpFormatter)
     machine_options(run)
-    run.add_argument("--timeout", type=float, default=600, metavar="S",
-                     help="seconds the command may run, 0 for no limit (default 600)")
-    run.add_argument("--count", nargs="?", const="", metavar="FILE",
-                     help="count what is executed between two xchg %%bx,%%bx of a guest; into FILE as JSON too")
+    limit_options(run)
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND...",
                      help="one argument is a shell line, several are a program and its arguments")
 
@@ -77,19 +74,38 @@ def parser():
     disc.add_argument("--linux", required=True, metavar="F", help="the kernel's bzImage")
     disc.add_argument("--initrd", required=True, metavar="F")
     disc.add_argument("--append", default="", metavar="WORDS", help="the kernel's command line")
+    disc.add_argument("--xen", metavar="F", help="Xen, which starts the kernel as its dom0")
+    disc.add_argument("--xen-append", default="", metavar="WORDS", help="Xen's command line")
+
+    bare = commands.add_parser("boot-cd", help="boot a CD on the emulated machine, with nothing of the lab in it, and show "
+                               "its first serial port until it powers off")
+    processor_options(bare)
+    limit_options(bare)
+    bare.add_argument("cd", metavar="CD")
     return top
+
+
+def processor_options(sub):
+    sub.add_argument("--cpus", type=int, default=1, metavar="N")
+    sub.add_argument("--memory", type=int, default=2048, metavar="MiB")
+    sub.add_argument("--cpu", default="corei7_skylake_x", metavar="MODEL",
+                     help="the machine's processor, by Bochs' name (default corei7_skylake_x)")
+
+
+def limit_options(sub):
+    sub.add_argument("--timeout", type=float, default=600, metavar="S",
+                     help="seconds it may run, 0 for no limit (default 600)")
+    sub.add_argument("--count", nargs="?", const="", metavar="FILE",
+                     help="count what is executed between two xchg %%bx,%%bx of a guest; into FILE as JSON too")
 
 
 def machine_options(sub):
     sub.add_argument("--kernel", default="6.12", choices=kernels.NAMES, help="L0's kernel (default 6.12)")
     sub.add_argument("--hypervisor", default="droste", choices=["droste", "kvm", "none"],
                      help="what L0 loads: droste.ko of this tree, its own kvm_intel, or neither (default droste)")
-    sub.add_argument("--cpus", type=int, default=1, metavar="N")
-    sub.add_argument("--memory", type=int, default=2048, metavar="MiB")
+    processor_options(sub)
     sub.add_argument("--file", action="append", default=[], metavar="PATH", dest="files",
                      help="a file or directory to copy to /lab")
-    sub.add_argument("--cpu", default="corei7_skylake_x", metavar="MODEL",
-                     help="L0's processor, by Bochs' name (default corei7_skylake_x)")
     sub.add_argument("--append", default="", metavar="WORDS", help="more words for L0's kernel command line")
     sub.add_argument("--console", action="store_true", help="show L0's kernel log as it comes, on the standard error")
     sub.add_argument("--vmfail", action="store_true", help="always show why VMX instructions failed, not only in a failed run")
@@ -104,16 +120,20 @@ def machine_from(arguments, command):
         if hasattr(options, name):
             setattr(options, name, value)
     options.command = command
-    if not 1 <= options.cpus <= 8:
-        raise LabError("--cpus takes 1 to 8")
-    if not 128 <= options.memory <= 16384:
-        raise LabError("--memory takes 128 to 16384 MiB")
+    check_processor(options)
     if options.kmemleak and options.kernel != "debug":
         raise LabError("--kmemleak needs --kernel debug")
     for file in options.files:
         if not os.path.exists(file):
             raise LabError(f"{file}: no such file")
     return options
+
+
+def check_processor(options):
+    if not 1 <= options.cpus <= 8:
+        raise LabError("--cpus takes 1 to 8")
+    if not 128 <= options.memory <= 16384:
+        raise LabError("--memory takes 128 to 16384 MiB")
 
 
 def do_exec(arguments):
@@ -185,8 +205,20 @@ def do_make_initramfs(arguments):
 
 def do_make_cd(arguments):
     import cdimage
-    with open(arguments.linux, "rb") as kernel, open(arguments.initrd, "rb") as initrd:
-        cdimage.make(arguments.out, kernel.read(), initrd.read(), arguments.append)
+
+    def contents(name):
+        with open(name, "rb") as f:
+            return f.read()
+    cdimage.make(arguments.out, contents(arguments.linux), contents(arguments.initrd), arguments.append,
+                 contents(arguments.xen) if arguments.xen else None, arguments.xen_append)
+
+
+def do_boot_cd(arguments):
+    import bare
+    check_processor(arguments)
+    if not os.path.exists(arguments.cd):
+        raise LabError(f"{arguments.cd}: no such file")
+    return bare.run(arguments, arguments.cd)
 
 
 ACTIONS = {
@@ -199,6 +231,7 @@ ACTIONS = {
     "path": do_path,
     "make-initramfs": do_make_initramfs,
     "make-cd": do_make_cd,
+    "boot-cd": do_boot_cd,
 }
 
 

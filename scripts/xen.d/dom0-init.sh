@@ -55,8 +55,10 @@ counts_beyond() {
 	done
 }
 
+# With the lab's --count, what is executed from here until the guest's user space runs is counted.
 create() {
 	rm -f "$console"
+	mark
 	xl create "/guests/$guest.cfg" > $log 2>&1
 }
 

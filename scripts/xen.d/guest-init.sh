@@ -5,6 +5,7 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
+mark
 # The kernel calls poweroff, and that asks process 1.
 trap 'echo "L2: asked to power off"; poweroff -f' USR2
 echo "L2: Linux $(uname -r) on $(cat /sys/hypervisor/type) as $(cat /sys/hypervisor/guest_type), user space runs"

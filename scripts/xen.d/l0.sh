@@ -1,19 +1,39 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs in L0: QEMU starts Xen and its dom0 as L1, on whatever hypervisor the lab has loaded.
-# Usage: l0.sh CPUS MEMORY WORDS... ; MEMORY in MiB is L1's, WORDS are dom0's (dom0-init.sh); /lab has qemu, xen, vmlinuz, dom0.cpio.
-cpus=$1 memory=$2
-shift 2
+# Runs in L0: QEMU starts Xen and its dom0 as L1, on whatever hypervisor the lab has loaded, and tells the exits that Droste counted.
+# Usage: l0.sh CPUS MEMORY XEN DOM0 ; MEMORY in MiB is L1's; the command lines of Xen and of dom0; /lab has qemu, xen, vmlinuz, dom0.cpio.
+cpus=$1 memory=$2 status=1
 [ -e /dev/droste ] && ln -sf droste /dev/kvm
 echo "L0: Linux $(uname -r) with $(grep -oE '^(droste|kvm_intel)' /proc/modules)"
-# Each character on the serial port costs exits, so Xen says little; noreboot keeps a crash's last words.
-qemu/qemu -accel kvm -nodefaults -no-user-config -display none -no-reboot -serial stdio -M q35 -cpu host -smp "$cpus" \
-	-m "$memory" -kernel xen -append "com1=115200,8n1 console=com1 loglvl=warning dom0_mem=768M" \
-	-initrd "vmlinuz console=hvc0 loglevel=4 cryptomgr.notests mitigations=off -- $*,dom0.cpio"
-status=$?
-if [ $status = 0 ]; then
+# QEMU says by one pipe what happens and is told by the other what to do; it waits at L1's end, so that its counters can be read.
+mkfifo /tmp/qmp.in /tmp/qmp.out
+qemu/qemu -accel kvm -nodefaults -no-user-config -display none -no-reboot -action shutdown=pause -qmp pipe:/tmp/qmp \
+	-serial stdio -M q35 -cpu host -smp "$cpus" -m "$memory" -kernel xen -append "$3" -initrd "vmlinuz $4,dom0.cpio" &
+exec 4> /tmp/qmp.in 5< /tmp/qmp.out
+
+quit() {
+	echo '{"execute": "quit"}' >&4
+}
+
+echo '{"execute": "qmp_capabilities"}' >&4
+while read -r said <&5; do
+	case $said in
+	*'"guest-shutdown"'*)
+		status=0
+		echo '{"execute": "query-stats", "arguments": {"target": "vcpu"}}' >&4 ;;
+	*'"STOP"'*)
+		[ $status = 0 ] || quit ;;
+	*'"exits_by_reason"'*)
+		echo "$said" | awk -f exits.awk reasons -
+		quit ;;
+	*'"exits"'* | *'"error"'*)
+		quit ;;
+	esac
+done
+if wait $! && [ $status = 0 ]; then
 	echo "L0: Xen powered off cleanly"
 else
-	echo "L0: QEMU ended with status $status"
+	echo "L0: Xen did not power off"
+	status=1
 fi
 exit $status

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A machine that boots a CD and has nothing of the lab in it: no L0 of ours, one serial port, and an end when it powers off."""
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import bochs
+import counts
+import machine
+from cache import say
+
+POWERED_OFF = "soft power off"      # what the emulator's last words contain then
+
+
+class Bare:
+    """The emulator's process and its files; used as a context manager, it leaves neither behind."""
+
+    def __init__(self, options, cd):
+        machine.clean_up()
+        self.directory = tempfile.mkdtemp(prefix=f"droste-lab-{os.getpid()}-")
+        self.port, theirs = os.pipe()
+        command = bochs.prepare_cd(options, self.directory, cd, f"mode=file, dev=/proc/self/fd/{theirs}")
+        with open(os.path.join(self.directory, "emulator.out"), "wb") as out:
+            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.directory,
+                                          pass_fds=[theirs], preexec_fn=machine.die_with_parent)
+        os.close(theirs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.kill()
+        self.child.wait()
+        os.close(self.port)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def follow(self, timeout):
+        """Copies what the machine says until it ends; returns the status and a sentence or None."""
+        selector = selectors.DefaultSelector()
+        selector.register(self.port, selectors.EVENT_READ)
+        deadline = time.monotonic() + timeout if timeout else None
+        while True:
+            if selector.select(1):
+                data = os.read(self.port, 65536)
+                if not data:
+                    return self.judge()
+                sys.stdout.buffer.write(data)
+                sys.stdout.buffer.flush()
+            if deadline and time.monotonic() > deadline:
+                return machine.STATUS_TIMEOUT, f"the machine did not power off within {timeout:.0f} s"
+
+    def judge(self):
+        """What the emulator's own end says."""
+        self.child.wait()
+        log = bochs.read_log(self.directory)
+        last = log["panics"][-1] if log["panics"] else f"emulator status {self.child.returncode}"
+        if POWERED_OFF in last:
+            return 0, None
+        if log["triple_fault"]:
+            return machine.STATUS_TRIPLE_FAULT, "the machine triple-faulted"
+        return machine.STATUS_HUNG, f"the machine ended by itself: {last}"
+
+
+def run(options, cd):
+    """Runs the machine from start to end and returns the lab's exit status."""
+    with Bare(options, cd) as bare:
+        status, sentence = bare.follow(options.timeout)
+        if sentence:
+            for line in bochs.read_log(bare.directory)["vmfail"][-10:]:
+                say(line)
+            say(f"{sentence} [exit status {status}]")
+        if options.count is not None:
+            counts.report(bochs.read_counts(bare.directory), options.count)
+        return status
