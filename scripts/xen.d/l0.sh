@@ -8,7 +8,7 @@ echo "L0: Linux $(uname -r) with $(grep -oE '^(droste|kvm_intel)' /proc/modules)
 # QEMU says by one pipe what happens and is told by the other what to do; it waits at L1's end, so that its counters can be read.
 mkfifo /tmp/qmp.in /tmp/qmp.out
 qemu/qemu -accel kvm -nodefaults -no-user-config -display none -no-reboot -action shutdown=pause -qmp pipe:/tmp/qmp \
-	-serial stdio -M q35 -cpu host -smp "$cpus" -m "$memory" -kernel xen -append "$3" -initrd "vmlinuz $4,dom0.cpio" &
+	-serial stdio -M q35 -cpu host,+invtsc -smp "$cpus" -m "$memory" -kernel xen -append "$3" -initrd "vmlinuz $4,dom0.cpio" &
 exec 4> /tmp/qmp.in 5< /tmp/qmp.out
 
 quit() {
