@@ -104,7 +104,6 @@ xl info > /tmp/info
 grep -E "^(xen_version|virt_caps|nr_cpus|free_memory)" /tmp/info | sed 's/^/# /'
 grep -q "virt_caps.*hvm.*hap" /tmp/info
 verdict $? "dom0: Xen has HVM and HAP"
-sed -i "s/KHZ/$(awk '/^cpu_mhz/ { print $3 * 1000 }' /tmp/info)/" /guests/*.cfg
 words=$(sed 's/.*-- //' /proc/cmdline)
 for guest in $words; do
 	[ -e "/guests/$guest.cfg" ] || continue
