@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Makes a CD, or disk, that boots a Linux kernel, or Xen with one, in any PC with firmware: Debian's ISOLINUX in an ISO 9660 image."""
+"""Makes a CD, or disk, that boots Linux, or Xen with it, in any PC with firmware: Debian's ISOLINUX in an ISO 9660 image."""
 import os
 import shutil
 import tempfile
@@ -30,7 +30,7 @@ XEN = """\
 
 
 def make(image, kernel, initrd, command_line, xen=None, xen_command_line=""):
-    """Writes the CD's image; kernel, initrd and xen, which starts the kernel as its dom0 if it is there, are their bytes."""
+    """Writes the CD's image; kernel, initrd and xen (the kernel is its dom0's then) are their bytes."""
     debian.install(PACKAGES)
     config = CONFIG + (XEN if xen else LINUX).format(command_line=command_line, xen_command_line=xen_command_line)
     contents = [("kernel", kernel), ("initrd", initrd), ("isolinux.cfg", config.encode())]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# Prints Droste's counters of exits by reason and level from QEMU's answer to query-stats; reads "number name" lines of reasons first.
+# Prints Droste's counters of exits by reason and level, from QEMU's answer to query-stats.
+# Reads the names of reasons first, lines of a number and a name.
 FNR == NR {
 	name[$1] = $2
 	next
