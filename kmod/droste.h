@@ -263,7 +263,7 @@ struct vcpu {
 	struct host_state host;			/* what to give back to the host: vmx/hoststate.c */
 	u64 exits[NR_EXIT_REASONS];		/* exits taken by L0, by basic reason */
 	u64 exits_l2[NR_EXIT_REASONS];		/* of them, those that came from L2 */
-	u64 exits_reflected[NR_EXIT_REASONS];	/* of them, those that L1 was shown */
+	u64 exits_reflected[NR_EXIT_REASONS];	/* of them, those that L1 was shown, whatever it was shown */
 	struct vcpu_stats stats;
 };
 

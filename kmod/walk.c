@@ -177,6 +177,7 @@ void walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault)
 {
 	struct vmx_exit *e = &vcpu->exit;
 
+	vcpu->exits_reflected[e->basic]++;
 	/* As if the access itself had been the exit, instead of what made L0 emulate it. */
 	e->reason = fault->ept_reason;
 	e->basic = fault->ept_reason;
@@ -184,7 +185,6 @@ void walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault)
 	e->gpa = fault->ept_gpa;
 	e->gla = fault->gla;
 	e->intr_info = 0;
-	vcpu->exits_reflected[e->basic]++;
 	nested_reflect(vcpu);
 }
 

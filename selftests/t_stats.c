@@ -385,6 +385,50 @@ static void host_pages(void)
 	vm_destroy(&vm);
 }
 
+#define HOLE	0x7000000	/* what EPT12 does not map */
+
+static void l2_hole(void)
+{
+	*(volatile u64 *)HOLE;
+}
+
+static void guest_ept(void)
+{
+	u64 i, eptp;
+
+	vmcs_new(l2_hole);
+	eptp = ept_new();
+	ept_use(eptp);
+	*ept_entry(eptp, HOLE, 1) = 0;
+	/* L2 does not get past it. */
+	for (i = 0; i < TIMES; i++)
+		vmx_expect(R_EPT_VIOLATION, "a page that is not there");
+	g_sync(1);
+}
+
+static void host_ept(void)
+{
+	struct stats s;
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 all;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	if (device_path()[5] != 'd')
+		ksft_skip("KVM does not tell them apart");
+	vcpu = vcpu_create(&vm, 0, guest_ept);
+	vcpu_run_to_sync(vcpu, 1);
+	open_stats(&s, vcpu->fd);
+	all = stat_at(&s, "l2_exits_by_reason", R_EPT_VIOLATION);
+	EQ(stat_at(&s, "l2_exits_reflected_by_reason", R_EPT_VIOLATION), TIMES, "shown to L1");
+	/* What EPT02 lacked was L0's business. */
+	OK(all > TIMES, "EPT violations of L2 in all: %lu", all);
+	close_stats(&s);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "the files' form", .host = host_form },
 	{ "a file outlives its VM's descriptors", .host = host_outlives },
@@ -392,5 +436,6 @@ static const struct ksft_test tests[] = {
 	{ "interrupts and HLT are counted", .host = host_irqs },
 	{ "pages are counted by size", .host = host_pages },
 	{ "nested entries and exits are counted", .host = host_nested },
+	{ "EPT violations are counted for who answers them", .host = host_ept },
 };
 KSFT_MAIN(tests)

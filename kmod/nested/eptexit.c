@@ -25,12 +25,14 @@ static int apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
 		type = APIC_EVENT;
 	else
 		type = qual & EPT_WRITE ? APIC_WRITE : qual & EPT_EXEC ? APIC_FETCH : APIC_READ;
+	vcpu->exits_reflected[vcpu->exit.basic]++;
 	nested_vmexit(vcpu, EXIT_REASON_APIC_ACCESS, (l1_gpa & ~PAGE_MASK) | type << 12, 0, 0);
 	return NEXT_ENTER;
 }
 
 static int reflect_as(struct vcpu *vcpu, u32 reason, u64 qual)
 {
+	vcpu->exits_reflected[vcpu->exit.basic]++;
 	vcpu->exit.reason = reason;
 	vcpu->exit.basic = reason;
 	vcpu->exit.qual = qual;
