@@ -301,7 +301,7 @@ static bool has_event(struct vcpu *vcpu)
 		return true;
 	if (vcpu->ev.nmi_pending && vmx_nmi_allowed(vcpu))
 		return true;
-	if (vcpu->in_l2 && nested_has_events(vcpu))
+	if (vcpu->in_l2 && (nested_has_events(vcpu) || (apicv_interrupt_due(vcpu) && vmx_interrupt_allowed(vcpu))))
 		return true;
 	if (irqchip_pending_vector(vcpu) < 0)
 		return false;

@@ -93,5 +93,7 @@ bool irqchip_takes_extint(struct vcpu *vcpu);
 int irqchip_pending_vector(struct vcpu *vcpu);
 /* Acknowledge it: IRR to ISR, or the PIC's INTA. Returns the vector, or -1 when it is gone. */
 int irqchip_ack(struct vcpu *vcpu);
+/* End of interrupt, as the guest's write to its local APIC would be; srcu held. Nothing without one. */
+void irqchip_eoi(struct vcpu *vcpu);
 
 #endif

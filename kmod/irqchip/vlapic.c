@@ -201,6 +201,12 @@ void vlapic_eoi(struct vlapic *a)
 		split_eoi(a->vcpu, vec);
 }
 
+void irqchip_eoi(struct vcpu *vcpu)
+{
+	if (vcpu->lapic)
+		vlapic_eoi(vcpu->lapic);
+}
+
 /* The vector above the processor's priority, or -1. Owner. */
 static int vlapic_pending(struct vlapic *a)
 {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* L1's MSR, I/O, VMREAD and VMWRITE bitmaps: merged with L0's or looked up at exits. SDM 3C 25.6.4, .9, .15. */
 #include <linux/string.h>
+#include <asm/apicdef.h>
 #include "nested/route.h"
 #include "nested/vmcs02.h"
 
 #define BITMAP_WORDS	(PAGE_SIZE / sizeof(u64))
 
-/* MSRs 0x800-0x8ff are the local APIC's: L2 never reaches the registers of L1's (CVE-2019-3887). */
+/* MSRs 0x800-0x8ff are the local APIC's: L2 never reaches the registers of the host's, nor unasked L1's (CVE-2019-3887). */
 static bool is_x2apic_word(unsigned int w)
 {
 	unsigned int low = w % (BITMAP_WORDS / 2);	/* reads and writes alike */
@@ -39,7 +40,31 @@ void nested_remerge_bitmaps(struct vcpu *vcpu)
 	}
 	if (n->msr_bitmap02)
 		memset(n->msr_bitmap02, 0xff, PAGE_SIZE);
+	n->x2apic_passed = false;
 	n->bitmap_due = true;
+}
+
+#define X2APIC_BIT(reg)	BIT_ULL((reg) >> 4)	/* of a register up to 0x3f0, in the first of the words */
+
+/*
+ * With the x2APIC virtualized the processor answers from the virtual-APIC page
+ * what L1 lets L2 have, and what it would not answer so exits (SDM 3C 30.5).
+ */
+static void merge_x2apic(struct nested *n, const u64 *l1, u64 *out)
+{
+	u32 proc2 = n->ctl02.proc2;
+	u64 reads = proc2 & SECONDARY_EXEC_APIC_REGISTER_VIRT ? ~0ULL : X2APIC_BIT(APIC_TASKPRI), writes = X2APIC_BIT(APIC_TASKPRI);
+	unsigned int r = 0x800 / 64, w = r + BITMAP_WORDS / 2;
+
+	if (proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+		writes |= X2APIC_BIT(APIC_EOI) | X2APIC_BIT(APIC_SELF_IPI);
+	if (!l1 || !(proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
+		reads = writes = 0;
+	out[r] = reads ? READ_ONCE(l1[r]) | ~reads : ~0ULL;
+	out[w] = writes ? READ_ONCE(l1[w]) | ~writes : ~0ULL;
+	for (r++; is_x2apic_word(r); r++)
+		out[r] = reads == ~0ULL ? READ_ONCE(l1[r]) : ~0ULL;
+	n->x2apic_passed = writes;
 }
 
 void bitmaps_merge(struct vcpu *vcpu)
@@ -55,6 +80,8 @@ void bitmaps_merge(struct vcpu *vcpu)
 		/* Where L1 has no memory it reads all ones. */
 		out[w] = l1 ? l0[w] | READ_ONCE(l1[w]) : ~0ULL;
 	}
+	if (n->x2apic_passed || (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
+		merge_x2apic(n, l1, out);
 }
 
 /* One byte of a bitmap of L1's; all ones where it has no memory. */

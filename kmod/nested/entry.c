@@ -46,6 +46,8 @@ static void enter_activity(struct vcpu *vcpu)
 		if (!stays_halted(n->vmcs12))
 			return;
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
+		/* A virtual interrupt that is due wakes it: that is seen in L1's page. */
+		vmcs02_place_pages(vcpu);
 		break;
 	case GUEST_ACTIVITY_WAIT_SIPI:
 		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;

@@ -31,6 +31,7 @@ enum nested_event {
 	PENDING_TIMER,
 	PENDING_NMI,
 	PENDING_INTERRUPT,
+	PENDING_POSTED,			/* an interrupt that is no exit: it notifies of others (SDM 30.6) */
 };
 
 static bool exception_for_l1(struct vcpu *vcpu)
@@ -91,7 +92,7 @@ static enum nested_event first_event(struct vcpu *vcpu)
 	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && nested_wants_nmi(vcpu))
 		return PENDING_NMI;
 	if (nested_wants_extint(vcpu) && interrupt_pending(vcpu))
-		return PENDING_INTERRUPT;
+		return apicv_is_notification(vcpu) ? PENDING_POSTED : PENDING_INTERRUPT;
 	return PENDING_NONE;
 }
 
@@ -183,6 +184,9 @@ static void deliver(struct vcpu *vcpu, enum nested_event ev)
 	case PENDING_INTERRUPT:
 		exit_interrupt(vcpu);
 		break;
+	case PENDING_POSTED:
+		apicv_post(vcpu);
+		break;
 	}
 }
 
@@ -197,13 +201,16 @@ static void deliver(struct vcpu *vcpu, enum nested_event ev)
  */
 int nested_check_events(struct vcpu *vcpu)
 {
-	enum nested_event ev = first_event(vcpu);
+	enum nested_event ev;
 
-	if (likely(ev == PENDING_NONE))
-		return 0;
-	if (blocked(vcpu, ev))
-		return -EBUSY;
-	deliver(vcpu, ev);
+	do {
+		ev = first_event(vcpu);
+		if (likely(ev == PENDING_NONE))
+			return 0;
+		if (blocked(vcpu, ev))
+			return -EBUSY;
+		deliver(vcpu, ev);
+	} while (ev == PENDING_POSTED);
 	return 0;
 }
 

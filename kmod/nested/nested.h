@@ -20,6 +20,7 @@ struct vmcs02_held {
 	u64 dr7, debugctl, pat, efer;
 	u64 tsc_offset, tsc_ratio, eptp;
 	u32 interruptibility;
+	u16 intr_status;		/* with virtual-interrupt delivery only */
 };
 
 /**
@@ -67,8 +68,10 @@ struct nested {
 	unsigned long *msr_bitmap02;	/* merged; all ones but for what both levels let through */
 	u16 msr_words[NESTED_MSR_WORDS];	/* u64 words of the bitmaps where L0 lets something through */
 	u8 nr_msr_words;
+	bool x2apic_passed;		/* some of the words of MSRs 0x800-0x8ff let something through, to the virtual-APIC page */
 	struct gpa_map msr_bitmap12;	/* L1's MSR bitmap */
 	struct gpa_map virtual_apic, apic_access;	/* pages of L1 that VMCS02 points to */
+	struct gpa_map posted_desc;	/* L1's posted-interrupt descriptor: L0 looks at it, see apicv.c */
 	void *no_page;			/* stands for those of them that L1 has no memory for: all ones */
 
 	/* --- L1's preemption timer --- */
@@ -134,6 +137,7 @@ bool nested_has_events(struct vcpu *vcpu);	/* in L2: does nested_check_events() 
 bool nested_wants_exception(struct vcpu *vcpu, u8 vector, u32 error_code);	/* L1's exception bitmap (with the #PF mask and match) */
 bool nested_wants_extint(struct vcpu *vcpu);	/* L1 has external-interrupt exiting on */
 bool nested_wants_nmi(struct vcpu *vcpu);
+bool apicv_interrupt_due(const struct vcpu *vcpu);	/* L2 has a virtual interrupt to take, if it can take any */
 /*
  * Before each entry into L2, and with the requests done (they may set what it looks at): pins, EPTP, what L0
  * changed of VMCS02. Process context, irqs on, srcu held. 0 or -errno.

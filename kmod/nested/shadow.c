@@ -15,25 +15,48 @@ struct shadow_field {
 };
 
 /*
- * The shadowed fields in four runs, so that each loop knows its width and
- * what it does with a field: written by L1 or not, 64 or 32 bits in VMCS12.
- * Constant after init, as are the bitmaps: a set bit makes the access exit.
+ * The shadowed fields in runs, so that each loop knows its width and what it
+ * does with a field: written by L1 or not, its bits in VMCS12. Constant after
+ * init, as are the bitmaps: a set bit makes the access exit.
  */
-enum { RUN_RW64, RUN_RW32, RUN_RO64, RUN_RO32, NR_RUNS };
+enum { RUN_RW64, RUN_RW32, RUN_RW16, RUN_RO64, RUN_RO32, NR_RUNS };
 static struct shadow_field fields[MAX_SHADOWED];
 static unsigned int run_end[NR_RUNS];	/* index after the run's last field; a run begins where the one before ends */
-static u32 shadow_gates;		/* what an L1 must have been offered for all of them to exist */
-static unsigned long *vmread_bitmap, *vmwrite_bitmap;
+
+/*
+ * Two pairs of bitmaps, as L1s with APIC virtualization and those without
+ * have the guest interrupt status or not. Of the other fields an L1 has all
+ * or goes without shadowing.
+ */
+enum { WITHOUT_VID, WITH_VID, NR_VARIANTS };
+static struct {
+	u32 gates;	/* what an L1 must have been offered for all of its fields to exist */
+	unsigned long *vmread, *vmwrite;
+} variants[NR_VARIANTS];
 
 /* The run a row belongs to, or NR_RUNS. */
 static unsigned int run_of(const struct vmcs12_field *f, u32 gates)
 {
-	unsigned int run;
+	bool rw = f->shadow == SHADOW_RW;
 
 	if (f->shadow == SHADOW_NONE || !vmcs12_field_exists(f, gates))
 		return NR_RUNS;
-	run = f->shadow == SHADOW_RW ? RUN_RW64 : RUN_RO64;
-	return f->width == VMCS12_WIDTH_32 ? run + 1 : run;
+	switch (f->width) {
+	case VMCS12_WIDTH_16:
+		return WARN_ON_ONCE(!rw) ? NR_RUNS : RUN_RW16;
+	case VMCS12_WIDTH_32:
+		return rw ? RUN_RW32 : RUN_RO32;
+	default:
+		return rw ? RUN_RW64 : RUN_RO64;
+	}
+}
+
+static void let_through(const struct vmcs12_field *f, int variant)
+{
+	variants[variant].gates |= BIT(f->gate);
+	__clear_bit(f->enc, variants[variant].vmread);
+	if (f->shadow == SHADOW_RW)
+		__clear_bit(f->enc, variants[variant].vmwrite);
 }
 
 /* Choose the fields that both an L1 and this processor's VMCSs may have. */
@@ -49,13 +72,12 @@ static int choose_fields(void)
 
 			if (run_of(f, gates) != run)
 				continue;
-			if (WARN_ON_ONCE(n == MAX_SHADOWED || f->width == VMCS12_WIDTH_16))
+			if (WARN_ON_ONCE(n == MAX_SHADOWED))
 				return -EINVAL;
 			fields[n++] = (struct shadow_field) { f->enc, f->off, f->dirty };
-			shadow_gates |= BIT(f->gate);
-			__clear_bit(f->enc, vmread_bitmap);
-			if (f->shadow == SHADOW_RW)
-				__clear_bit(f->enc, vmwrite_bitmap);
+			let_through(f, WITH_VID);
+			if (f->gate != GATE_VID)
+				let_through(f, WITHOUT_VID);
 		}
 		run_end[run] = n;
 	}
@@ -71,18 +93,20 @@ static int choose_fields(void)
  */
 int nested_shadow_init(void)
 {
-	int ret;
+	int i, ret;
 
 	if (!vmx_features.vmcs_shadowing)
 		return 0;
-	vmread_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
-	vmwrite_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
-	if (!vmread_bitmap || !vmwrite_bitmap) {
-		nested_shadow_exit();
-		return -ENOMEM;
+	for (i = 0; i < NR_VARIANTS; i++) {
+		variants[i].vmread = (unsigned long *)__get_free_page(GFP_KERNEL);
+		variants[i].vmwrite = (unsigned long *)__get_free_page(GFP_KERNEL);
+		if (!variants[i].vmread || !variants[i].vmwrite) {
+			nested_shadow_exit();
+			return -ENOMEM;
+		}
+		memset(variants[i].vmread, 0xff, PAGE_SIZE);
+		memset(variants[i].vmwrite, 0xff, PAGE_SIZE);
 	}
-	memset(vmread_bitmap, 0xff, PAGE_SIZE);
-	memset(vmwrite_bitmap, 0xff, PAGE_SIZE);
 	ret = choose_fields();
 	if (ret)
 		nested_shadow_exit();
@@ -91,10 +115,14 @@ int nested_shadow_init(void)
 
 void nested_shadow_exit(void)
 {
-	free_page((unsigned long)vmread_bitmap);
-	free_page((unsigned long)vmwrite_bitmap);
-	vmread_bitmap = NULL;
-	vmwrite_bitmap = NULL;
+	int i;
+
+	for (i = 0; i < NR_VARIANTS; i++) {
+		free_page((unsigned long)variants[i].vmread);
+		free_page((unsigned long)variants[i].vmwrite);
+		variants[i].vmread = NULL;
+		variants[i].vmwrite = NULL;
+	}
 }
 
 /* The shadow VMCS of a vCPU, made when L1 first has a current VMCS. */
@@ -118,14 +146,15 @@ void nested_shadow_free(struct vcpu *vcpu)
  * Write the fields [from, to) that are not what the shadow holds already;
  * the shadow is current.
  */
-static __always_inline void fill_run(struct nested *n, unsigned int from, unsigned int to, bool is64, bool all)
+static __always_inline void fill_run(struct nested *n, unsigned int from, unsigned int to, int bits, bool all)
 {
-	const char *vmcs12 = (const char *)n->vmcs12;
+	const char *vmcs12 = (const char *)n->vmcs12, *at;
 	unsigned int i;
 	u64 val;
 
 	for (i = from; i < to; i++) {
-		val = is64 ? *(const u64 *)(vmcs12 + fields[i].off) : *(const u32 *)(vmcs12 + fields[i].off);
+		at = vmcs12 + fields[i].off;
+		val = bits == 64 ? *(const u64 *)at : bits == 32 ? *(const u32 *)at : *(const u16 *)at;
 		if (!all && val == n->shadow_held[i])
 			continue;
 		n->shadow_held[i] = val;
@@ -140,10 +169,11 @@ static void fill(struct vcpu *vcpu, bool all)
 	/* A thread scheduled out and in finds its own VMCS current, not the shadow. */
 	preempt_disable();
 	vmcs_load(&n->shadow);
-	fill_run(n, 0, run_end[RUN_RW64], true, all);
-	fill_run(n, run_end[RUN_RW64], run_end[RUN_RW32], false, all);
-	fill_run(n, run_end[RUN_RW32], run_end[RUN_RO64], true, all);
-	fill_run(n, run_end[RUN_RO64], run_end[RUN_RO32], false, all);
+	fill_run(n, 0, run_end[RUN_RW64], 64, all);
+	fill_run(n, run_end[RUN_RW64], run_end[RUN_RW32], 32, all);
+	fill_run(n, run_end[RUN_RW32], run_end[RUN_RW16], 16, all);
+	fill_run(n, run_end[RUN_RW16], run_end[RUN_RO64], 64, all);
+	fill_run(n, run_end[RUN_RO64], run_end[RUN_RO32], 32, all);
 	vmcs_load(vcpu->vmcs);
 	preempt_enable();
 	n->shadow_dirty = false;
@@ -161,9 +191,9 @@ void nested_shadow_fill(struct vcpu *vcpu)
 		fill(vcpu, false);
 }
 
-static __always_inline void fetch_run(struct nested *n, unsigned int from, unsigned int to, bool is64)
+static __always_inline void fetch_run(struct nested *n, unsigned int from, unsigned int to, int bits)
 {
-	char *vmcs12 = (char *)n->vmcs12;
+	char *vmcs12 = (char *)n->vmcs12, *at;
 	unsigned int i;
 	u64 val;
 
@@ -173,10 +203,13 @@ static __always_inline void fetch_run(struct nested *n, unsigned int from, unsig
 			continue;
 		n->shadow_held[i] = val;
 		n->vmcs12_dirty |= fields[i].dirty;
-		if (is64)
-			*(u64 *)(vmcs12 + fields[i].off) = val;
+		at = vmcs12 + fields[i].off;
+		if (bits == 64)
+			*(u64 *)at = val;
+		else if (bits == 32)
+			*(u32 *)at = val;
 		else
-			*(u32 *)(vmcs12 + fields[i].off) = val;
+			*(u16 *)at = val;
 	}
 }
 
@@ -196,8 +229,9 @@ void nested_shadow_fetch(struct vcpu *vcpu)
 	rflags = n->vmcs12->guest_rflags;
 	preempt_disable();
 	vmcs_load(&n->shadow);
-	fetch_run(n, 0, run_end[RUN_RW64], true);
-	fetch_run(n, run_end[RUN_RW64], run_end[RUN_RW32], false);
+	fetch_run(n, 0, run_end[RUN_RW64], 64);
+	fetch_run(n, run_end[RUN_RW64], run_end[RUN_RW32], 32);
+	fetch_run(n, run_end[RUN_RW32], run_end[RUN_RW16], 16);
 	vmcs_load(vcpu->vmcs);
 	preempt_enable();
 	n->vmcs12_dirty |= vmcs12_rflags_dirty(rflags, n->vmcs12->guest_rflags);
@@ -232,15 +266,16 @@ void nested_shadow_on_cpu(struct vcpu *vcpu)
 void nested_shadow_update(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
+	int variant = n->gates & BIT(GATE_VID) ? WITH_VID : WITHOUT_VID;
 	bool on = vmx_features.vmcs_shadowing && n->vmptr != VMPTR_NONE &&
-		  !(shadow_gates & ~n->gates) && shadow_alloc(n);
+		  !(variants[variant].gates & ~n->gates) && shadow_alloc(n);
 
 	if (on) {
 		n->shadow_on = true;
 		fill(vcpu, true);
 		vmcs_write(VMCS_LINK_POINTER, n->shadow.hpa);
-		vmcs_write(VMREAD_BITMAP, __pa(vmread_bitmap));
-		vmcs_write(VMWRITE_BITMAP, __pa(vmwrite_bitmap));
+		vmcs_write(VMREAD_BITMAP, __pa(variants[variant].vmread));
+		vmcs_write(VMWRITE_BITMAP, __pa(variants[variant].vmwrite));
 		n->ctl01.proc2 |= SECONDARY_EXEC_SHADOW_VMCS;
 	} else if (n->shadow_on) {
 		n->shadow_on = false;

@@ -112,6 +112,11 @@ static void write_word(bool force, unsigned long field, u32 *held, u32 val)
 	}
 }
 
+static bool delivers_virtually(const struct vmx_controls *c)
+{
+	return c->proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+}
+
 /* Windows that L0 holds open are no part of what is kept in ctl02: see vmx/inject.c. */
 static void write_controls(struct vcpu *vcpu, bool lma)
 {
@@ -142,6 +147,12 @@ static void write_controls(struct vcpu *vcpu, bool lma)
 	if (c.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
 		vmcs_write(PLE_GAP, v->ple_gap);
 		vmcs_write(PLE_WINDOW, v->ple_window);
+	}
+	if (delivers_virtually(&c)) {
+		vmcs_write(EOI_EXIT_BITMAP0, v->eoi_exit_bitmap0);
+		vmcs_write(EOI_EXIT_BITMAP1, v->eoi_exit_bitmap1);
+		vmcs_write(EOI_EXIT_BITMAP2, v->eoi_exit_bitmap2);
+		vmcs_write(EOI_EXIT_BITMAP3, v->eoi_exit_bitmap3);
 	}
 }
 
@@ -225,6 +236,8 @@ static void write_hot(struct vcpu *vcpu)
 		vcpu_set_rflags(vcpu, v->guest_rflags);
 	if (force || v->guest_interruptibility_info != n->held.interruptibility)
 		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, v->guest_interruptibility_info);
+	if (delivers_virtually(&n->ctl02) && (force || v->guest_intr_status != n->held.intr_status))
+		vmcs_write(GUEST_INTR_STATUS, v->guest_intr_status);
 	if (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK) {
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, v->vm_entry_exception_error_code);
 		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, v->vm_entry_instruction_len);
@@ -368,6 +381,8 @@ static __always_inline void read_state(struct vcpu *vcpu, struct vmcs12 *v)
 	v->guest_cs_ar_bytes = vmcs_read(GUEST_CS_AR_BYTES);
 	v->guest_ss_ar_bytes = vmcs_read(GUEST_SS_AR_BYTES);
 	v->guest_activity_state = activity(vcpu);
+	if (delivers_virtually(&vcpu->nested.ctl02))
+		v->guest_intr_status = vmcs_read(GUEST_INTR_STATUS);
 	read_conditional(vcpu, v);
 	/* The "IA-32e mode guest" control is guest state, too (SDM 3C 28.2). L0's handlers may have changed it. */
 	v->vm_entry_controls = (v->vm_entry_controls & ~(u32)VM_ENTRY_IA32E_MODE) | ia32e;
@@ -394,6 +409,8 @@ void vmcs02_save(struct vcpu *vcpu)
 	n->held.rsp = v->guest_rsp;
 	n->held.rflags = v->guest_rflags;
 	n->held.interruptibility = v->guest_interruptibility_info;
+	if (delivers_virtually(&n->ctl02))
+		n->held.intr_status = v->guest_intr_status;
 	n->vmcs02_stale = true;
 }
 
@@ -448,7 +465,7 @@ static void place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa, unsign
 	}
 }
 
-static void place_pages(struct vcpu *vcpu)
+void vmcs02_place_pages(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
@@ -459,6 +476,8 @@ static void place_pages(struct vcpu *vcpu)
 		place_page(vcpu, &n->virtual_apic, v->virtual_apic_page_addr, VIRTUAL_APIC_PAGE_ADDR);
 	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 		place_page(vcpu, &n->apic_access, v->apic_access_addr, APIC_ACCESS_ADDR);
+	if (v->pin_based_vm_exec_control & PIN_BASED_POSTED_INTR)
+		place_page(vcpu, &n->posted_desc, v->posted_intr_desc_addr, 0);
 }
 
 /**
@@ -475,7 +494,7 @@ int nested_before_entry(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 	u64 eptp;
 
-	place_pages(vcpu);
+	vmcs02_place_pages(vcpu);
 	if (vmcs02_eptp(vcpu))
 		return -ENOMEM;
 	if (unlikely(n->pdptes_due)) {
@@ -503,5 +522,6 @@ void nested_unpin(struct vcpu *vcpu)
 	vm_unmap_gpa(vcpu->vm, &n->msr_bitmap12);
 	vm_unmap_gpa(vcpu->vm, &n->virtual_apic);
 	vm_unmap_gpa(vcpu->vm, &n->apic_access);
+	vm_unmap_gpa(vcpu->vm, &n->posted_desc);
 	n->bitmap_due = true;
 }

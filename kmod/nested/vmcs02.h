@@ -19,6 +19,13 @@ void vmcs02_save(struct vcpu *vcpu);	/* guest state to vmcs12, all but the rare;
 void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to);	/* all guest state to a copy of vmcs12, nothing changes; VMCS02 current */
 void vmcs02_forget(struct vcpu *vcpu);	/* what VMCS02 holds is not known any more */
 
+/* L1's pages that VMCS02 points to, pinned; VMCS02 current. May sleep. Cheap where nothing changed. */
+void vmcs02_place_pages(struct vcpu *vcpu);
+
+/* --- apicv.c --- */
+bool apicv_is_notification(struct vcpu *vcpu);	/* is what L1's APIC would deliver now the notification of posted interrupts? in L2 */
+void apicv_post(struct vcpu *vcpu);		/* then they become pending virtual interrupts */
+
 /* --- bitmaps.c --- */
 void bitmaps_merge(struct vcpu *vcpu);	/* MSR bitmap of VMCS02; L1's is pinned */
 bool bitmaps_io_hit(struct vcpu *vcpu, u64 qual);		/* does L1 intercept this port access? */
