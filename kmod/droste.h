@@ -284,8 +284,8 @@ int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 nd
 int vcpu_delivery_error(struct vcpu *vcpu);	/* an event's delivery touched MMIO: no PC would go on from there; vmx/handlers.c */
 
 /* --- halt.c: vCPU's thread --- */
-u64 halt_poll_window(struct vcpu *vcpu);	/* ns to poll before it sleeps; 0: not at all */
-void halt_poll_learn(struct vcpu *vcpu, u64 ns);	/* an event came after @ns */
+int halt_wait(struct vcpu *vcpu);		/* until vcpu_runnable(): NEXT_ENTER, or -EINTR; sleeps, srcu not held */
+bool vcpu_runnable(struct vcpu *vcpu);	/* vcpu.c: is there something to do, in its state? Does not sleep */
 
 static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
 {

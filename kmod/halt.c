@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How long a vCPU that halts polls for an event before it sleeps: to sleep and be woken costs the guest more. */
+/* A vCPU that halts polls for an event before it sleeps: to sleep and be woken costs the guest more. */
 #include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
 #include "droste.h"
 
 /* Windows grow from here, and below here there is none. */
@@ -17,7 +19,7 @@ static u64 limit(const struct vcpu *vcpu)
 	return of_vm >= 0 ? of_vm : READ_ONCE(halt_poll_ns);
 }
 
-u64 halt_poll_window(struct vcpu *vcpu)
+static u64 poll_window(struct vcpu *vcpu)
 {
 	if (vcpu->mp_state != KVM_MP_STATE_HALTED)
 		return 0;
@@ -25,15 +27,12 @@ u64 halt_poll_window(struct vcpu *vcpu)
 	return vcpu->halt_window;
 }
 
-/**
- * halt_poll_learn() - choose the next window by how long this halt was
- * @vcpu: its thread
- * @ns: from HLT to the event
- *
+/*
+ * Choose the next window by how long this halt was, from HLT to the event.
  * Halts a little longer than the window would have been worth polling for;
  * halts longer than the limit will not be.
  */
-void halt_poll_learn(struct vcpu *vcpu, u64 ns)
+static void learn(struct vcpu *vcpu, u64 ns)
 {
 	u64 most = limit(vcpu), window = vcpu->halt_window;
 
@@ -47,4 +46,74 @@ void halt_poll_learn(struct vcpu *vcpu, u64 ns)
 			window = 0;
 	}
 	vcpu->halt_window = min(window, most);
+}
+
+/* Look for an event for a while, if nobody else wants the CPU. */
+static bool poll_for_event(struct vcpu *vcpu, u64 start)
+{
+	u64 window = poll_window(vcpu), now = start;
+	bool came = false;
+
+	if (!window)
+		return false;
+	while (!came && now - start < window && single_task_running() && !need_resched() &&
+	       !signal_pending(current) && !READ_ONCE(vcpu->vm->dead)) {
+		cpu_relax();
+		came = vcpu_runnable(vcpu);
+		now = ktime_get_ns();
+	}
+	vcpu->stats.halt_attempted_poll++;
+	if (came) {
+		vcpu->stats.halt_successful_poll++;
+		vcpu->stats.halt_poll_success_ns += now - start;
+	} else {
+		vcpu->stats.halt_poll_fail_ns += now - start;
+	}
+	return came;
+}
+
+/* Sleep until kicked with something to do, or a signal. Process context, srcu not held. */
+static int sleep_for_event(struct vcpu *vcpu)
+{
+	DECLARE_SWAITQUEUE(wait);
+	u64 start = ktime_get_ns();
+	int ret = NEXT_ENTER;
+
+	WRITE_ONCE(vcpu->stats.blocking, 1);
+	for (;;) {
+		prepare_to_swait_exclusive(&vcpu->wq, &wait, TASK_INTERRUPTIBLE);
+		if (vcpu_runnable(vcpu) || READ_ONCE(vcpu->vm->dead))
+			break;
+		if (signal_pending(current)) {
+			vcpu->run->exit_reason = KVM_EXIT_INTR;
+			ret = -EINTR;
+			break;
+		}
+		schedule();
+	}
+	finish_swait(&vcpu->wq, &wait);
+	WRITE_ONCE(vcpu->stats.blocking, 0);
+	vcpu->stats.halt_wait_ns += ktime_get_ns() - start;
+	if (ret == NEXT_ENTER)
+		vcpu->stats.halt_wakeup++;
+	return ret;
+}
+
+/**
+ * halt_wait() - wait until the vCPU has something to do
+ * @vcpu: its thread, loaded; srcu not held
+ *
+ * Process context, sleeps. Return: NEXT_ENTER, or -EINTR for a signal.
+ */
+int halt_wait(struct vcpu *vcpu)
+{
+	bool halted = vcpu->mp_state == KVM_MP_STATE_HALTED;
+	u64 start = ktime_get_ns();
+	int ret = NEXT_ENTER;
+
+	if (!poll_for_event(vcpu, start))
+		ret = sleep_for_event(vcpu);
+	if (halted && ret == NEXT_ENTER)
+		learn(vcpu, ktime_get_ns() - start);
+	return ret;
 }

@@ -2,7 +2,6 @@
 /* The run loop: look at requests, prepare events, enter, read the exit, route it, handle or reflect it, repeat. */
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/stat.h>
 #include <linux/smp.h>
 #include <asm/debugreg.h>
 #include <asm/mmu_context.h>
@@ -308,7 +307,7 @@ static bool has_event(struct vcpu *vcpu)
 	return vmx_interrupt_allowed(vcpu) || (vcpu->in_l2 && nested_wants_extint(vcpu));
 }
 
-static bool runnable(struct vcpu *vcpu)
+bool vcpu_runnable(struct vcpu *vcpu)
 {
 	if (test_bit(REQ_TIMER, &vcpu->requests) && vcpu->lapic) {
 		clear_bit(REQ_TIMER, &vcpu->requests);
@@ -329,70 +328,6 @@ static bool runnable(struct vcpu *vcpu)
 	default:
 		return vcpu->in_l2 && nested_has_events(vcpu);
 	}
-}
-
-/* Look for an event for a while, if nobody else wants the CPU. */
-static bool poll_for_event(struct vcpu *vcpu, u64 start)
-{
-	u64 window = halt_poll_window(vcpu), now = start;
-	bool came = false;
-
-	if (!window)
-		return false;
-	while (!came && now - start < window && single_task_running() && !need_resched() &&
-	       !signal_pending(current) && !READ_ONCE(vcpu->vm->dead)) {
-		cpu_relax();
-		came = runnable(vcpu);
-		now = ktime_get_ns();
-	}
-	vcpu->stats.halt_attempted_poll++;
-	if (came) {
-		vcpu->stats.halt_successful_poll++;
-		vcpu->stats.halt_poll_success_ns += now - start;
-	} else {
-		vcpu->stats.halt_poll_fail_ns += now - start;
-	}
-	return came;
-}
-
-/* Sleep until kicked with something to do, or a signal. Process context, srcu not held. */
-static int sleep_for_event(struct vcpu *vcpu)
-{
-	DECLARE_SWAITQUEUE(wait);
-	u64 start = ktime_get_ns();
-	int ret = NEXT_ENTER;
-
-	WRITE_ONCE(vcpu->stats.blocking, 1);
-	for (;;) {
-		prepare_to_swait_exclusive(&vcpu->wq, &wait, TASK_INTERRUPTIBLE);
-		if (runnable(vcpu) || READ_ONCE(vcpu->vm->dead))
-			break;
-		if (signal_pending(current)) {
-			vcpu->run->exit_reason = KVM_EXIT_INTR;
-			ret = -EINTR;
-			break;
-		}
-		schedule();
-	}
-	finish_swait(&vcpu->wq, &wait);
-	WRITE_ONCE(vcpu->stats.blocking, 0);
-	vcpu->stats.halt_wait_ns += ktime_get_ns() - start;
-	if (ret == NEXT_ENTER)
-		vcpu->stats.halt_wakeup++;
-	return ret;
-}
-
-static int wait_for_event(struct vcpu *vcpu)
-{
-	bool halted = vcpu->mp_state == KVM_MP_STATE_HALTED;
-	u64 start = ktime_get_ns();
-	int ret = NEXT_ENTER;
-
-	if (!poll_for_event(vcpu, start))
-		ret = sleep_for_event(vcpu);
-	if (halted && ret == NEXT_ENTER)
-		halt_poll_learn(vcpu, ktime_get_ns() - start);
-	return ret;
 }
 
 /* --- one entry --- */
@@ -681,7 +616,7 @@ static int run_loop(struct vcpu *vcpu)
 	int idx = srcu_read_lock(srcu), ret = NEXT_ENTER;
 
 	while (ret == NEXT_ENTER) {
-		if (likely(runnable(vcpu))) {
+		if (likely(vcpu_runnable(vcpu))) {
 			ret = turn(vcpu, &idx);
 		} else if (vcpu->wants_irq_window && ready_for_extint(vcpu)) {
 			/* It halted before the window was seen. */
@@ -689,7 +624,7 @@ static int run_loop(struct vcpu *vcpu)
 			ret = NEXT_USER;
 		} else {
 			srcu_read_unlock(srcu, idx);
-			ret = wait_for_event(vcpu);
+			ret = halt_wait(vcpu);
 			idx = srcu_read_lock(srcu);
 			if (READ_ONCE(vcpu->vm->dead))
 				ret = -EIO;

@@ -49,10 +49,12 @@ def select(words, alone):
 
 
 def make_directory():
-    """A directory for this run's logs; the oldest ones go."""
+    """A directory for this run's logs; the oldest ones go, but those of runs that still are."""
     root = os.path.join(CACHE, "test")
     os.makedirs(root, exist_ok=True)
     for old in sorted(os.listdir(root))[:-KEPT]:
+        if os.path.exists(f"/proc/{old.rpartition('-')[2]}"):
+            continue
         shutil.rmtree(os.path.join(root, old), ignore_errors=True)
     directory = os.path.join(root, f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
     os.makedirs(directory)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* t_diff's way into one instruction with all registers given, and out of it by whatever exception ends it. */
-#include "callee.h"
+#include "callee.inc"
 
 	.text
 	/* void diff_enter(const struct diff_regs *in, const struct iret_frame *frame) */

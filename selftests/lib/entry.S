@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Guest code that cannot be C: interrupt stubs, the way to CPL 3 and back, the start of a vCPU. */
-#include "callee.h"
+#include "callee.inc"
 #include "layout.h"
 
 	.text

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* VM entry from L1 and the exit back: swaps general registers with struct l2_regs. */
-#include "callee.h"
+#include "callee.inc"
 
 	.text
 	/* u64 vmx_enter(u64 launch): RFLAGS after an entry that failed, 0 after an exit, bit 63: a fault */
