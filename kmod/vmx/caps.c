@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What VMX the processor has, whether it is enough for Droste, and what of it an L1 may be offered. */
 #include <linux/kernel.h>
+#include <linux/module.h>
 #include <linux/stddef.h>
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
@@ -9,6 +10,15 @@
 struct vmx_caps host_caps;
 struct vmx_caps offer_caps;
 struct vmx_features vmx_features;
+
+static bool apicv;
+module_param(apicv, bool, 0444);
+MODULE_PARM_DESC(apicv, "offer APIC virtualization to L1; hypervisors that use it were seen to hang: see docs/gaps.md");
+
+/* What goes by that name, of the primary pin-based and the secondary controls. */
+#define APICV_PIN	PIN_BASED_POSTED_INTR
+#define APICV_PROC2	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | SECONDARY_EXEC_APIC_REGISTER_VIRT | \
+			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 
 struct cap_row {
 	u16 cap;		/* offset of the capability in struct vmx_caps */
@@ -167,12 +177,16 @@ static void make_offer(void)
 	o->true_proc = offered(offsetof(struct vmx_caps, proc), DEFAULT1_PROC);
 	o->true_exit = offered(offsetof(struct vmx_caps, exit), DEFAULT1_EXIT);
 	o->true_entry = offered(offsetof(struct vmx_caps, entry), DEFAULT1_ENTRY);
+	if (!apicv)
+		o->true_pin &= ~((u64)APICV_PIN << 32);
 	o->pin = o->true_pin | DEFAULT1_PIN;
 	o->proc = o->true_proc | DEFAULT1_PROC;
 	o->exit = o->true_exit | DEFAULT1_EXIT;
 	o->entry = o->true_entry | DEFAULT1_ENTRY;
 	host_high = offered(offsetof(struct vmx_caps, proc2), 0);
 	o->proc2 = host_high & GENMASK_ULL(63, 32);
+	if (!apicv)
+		o->proc2 &= ~((u64)APICV_PROC2 << 32);
 
 	/* Region size 4096, write-back, INS/OUTS information, true controls. The revision is nested/caps.c's. */
 	o->basic = 4096ULL << 32 | 6ULL << 50 | BIT_ULL(54) | BIT_ULL(55);
