@@ -13,7 +13,7 @@ struct vmx_features vmx_features;
 
 static bool apicv;
 module_param(apicv, bool, 0444);
-MODULE_PARM_DESC(apicv, "offer APIC virtualization to L1; hypervisors that use it were seen to hang: see docs/gaps.md");
+MODULE_PARM_DESC(apicv, "offer APIC virtualization to L1");
 
 /* What goes by that name, of the primary pin-based and the secondary controls. */
 #define APICV_PIN	PIN_BASED_POSTED_INTR

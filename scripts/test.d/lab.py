@@ -45,6 +45,13 @@ def lifecycle(kernel, cpus, loads, limit):
     return step
 
 
+def apicv(job):
+    """What L1 is offered on demand only."""
+    module = job.output([LAB, "build-module", "--kernel", "6.12"])
+    job.tap([LAB, "exec", "--hypervisor", "none", *files(module, os.path.join(TREE, "selftests", "bin", "t_vmx_apicv")),
+             "--", "insmod droste.ko apicv=1 && ./t_vmx_apicv"], 600, "APIC virtualization for L1")
+
+
 def exchange(job):
     """L1s with their L2s go from kvm_intel to Droste, and back."""
     module = job.output([LAB, "build-module", "--kernel", "6.12"])
