@@ -58,6 +58,16 @@ def making(directory):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def once(directory, name, make):
+    """The directory, which make(scratch) fills when it is asked for the first time; `name` is its lock's."""
+    if not os.path.exists(directory):
+        with lock(name):
+            if not os.path.exists(directory):
+                with making(directory) as new:
+                    make(new)
+    return directory
+
+
 def run(command, what, cwd=None, env=None, log=None):
     """Runs a program that may take long, showing that it is alive; its output is shown if it fails."""
     log = log or path("logs", what.replace(" ", "-").replace("/", "-") + ".log")

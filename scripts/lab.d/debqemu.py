@@ -37,28 +37,16 @@ def directory():
     debian.install(PACKAGES)
     version = output(["dpkg-query", "-W", "-f", "${Version}", PACKAGES[0]], "dpkg-query")
     made = path("qemu", re.sub(r"[^\w.+-]", "-", version))
-    if os.path.exists(made):
-        return made
-    with cache.lock("qemu"):
-        if not os.path.exists(made):
-            with cache.making(made) as new:
-                _fill(new)
-    return made
+    return cache.once(made, "qemu", _fill)
 
 
 def newer(version):
     """The directory of one of SUITES, made once."""
-    made = path("qemu", version)
-    if not os.path.exists(made):
-        with cache.lock("qemu-" + version):
-            if not os.path.exists(made):
-                say(f"fetching QEMU {version} of Debian's {SUITES[version]} (a minute)")
-                with cache.making(made) as new:
-                    _unpack(new, version)
-    return made
+    return cache.once(path("qemu", version), "qemu-" + version, lambda new: _unpack(new, version))
 
 
 def _unpack(new, version):
+    say(f"fetching QEMU {version} of Debian's {SUITES[version]} (a minute)")
     packages = os.path.join(new, "packages")
     Suite(SUITES[version]).unpack(["qemu-system-x86", "seabios"], packages)
     program = packages + PROGRAM

@@ -21,18 +21,16 @@ def directory_name():
 
 def source():
     """The unpacked source tree of Debian's Linux 6.12."""
-    directory = path("source", SOURCE)
-    if not os.path.isdir(directory):
-        with cache.lock(SOURCE):
-            if not os.path.isdir(directory):
-                say("fetching and unpacking the source of Linux 6.12 (half a minute)")
-                debian.update()
-                with cache.making(directory) as new:
-                    debian.unpack([SOURCE], os.path.join(new, "deb"))
-                    tarball = glob.glob(os.path.join(new, "deb/usr/src/*.tar.xz"))[0]
-                    run(["tar", "-xf", tarball, "-C", new, "--strip-components=1"], "unpacking Linux 6.12")
-                    shutil.rmtree(os.path.join(new, "deb"))
-    return directory
+    return cache.once(path("source", SOURCE), SOURCE, _unpack)
+
+
+def _unpack(new):
+    say("fetching and unpacking the source of Linux 6.12 (half a minute)")
+    debian.update()
+    debian.unpack([SOURCE], os.path.join(new, "deb"))
+    tarball = glob.glob(os.path.join(new, "deb/usr/src/*.tar.xz"))[0]
+    run(["tar", "-xf", tarball, "-C", new, "--strip-components=1"], "unpacking Linux 6.12")
+    shutil.rmtree(os.path.join(new, "deb"))
 
 
 def build(directory):

@@ -23,17 +23,11 @@ LIBRARIES = "usr/lib/xen-{v}/lib/x86_64-linux-gnu"
 
 def directory(version):
     """The directory with `xen` (a multiboot ELF) and `root` (to be added to dom0's initramfs), made once."""
-    made = path("xen", version)
-    if not os.path.exists(made):
-        with cache.lock("xen-" + version):
-            if not os.path.exists(made):
-                say(f"fetching Xen {version} of Debian's {SUITES[version]} (a minute)")
-                with cache.making(made) as new:
-                    _make(version, new)
-    return made
+    return cache.once(path("xen", version), "xen-" + version, lambda new: _make(version, new))
 
 
 def _make(version, new):
+    say(f"fetching Xen {version} of Debian's {SUITES[version]} (a minute)")
     packages = os.path.join(new, "packages")
     Suite(SUITES[version]).unpack(
         [f"xen-hypervisor-{version}-amd64", f"xen-utils-{version}", "qemu-system-xen", "seabios"], packages)

@@ -16,14 +16,7 @@ RELEASES = {"6.12": None, "7.2": "forky"}
 
 def directory(release):
     """The directory with the static programs for x86, made once."""
-    made = path("kvm-selftests", release)
-    if not os.path.exists(made):
-        with cache.lock("kvm-selftests-" + release):
-            if not os.path.exists(made):
-                debian.install(["libcap-dev"])
-                with cache.making(made) as new:
-                    _build(release, new)
-    return made
+    return cache.once(path("kvm-selftests", release), "kvm-selftests-" + release, lambda new: _build(release, new))
 
 
 def _source(release, scratch):
@@ -40,6 +33,7 @@ def _source(release, scratch):
 
 
 def _build(release, new):
+    debian.install(["libcap-dev"])
     scratch = os.path.join(new, "scratch")
     os.mkdir(scratch)
     tree = _source(release, scratch)
