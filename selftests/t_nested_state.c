@@ -549,14 +549,8 @@ static void l2_shadow(void)
 
 static void guest_shadow(void)
 {
-	u64 vmcs = vmcs_new(l2_shadow), shadow = vmx_region();
+	u64 vmcs = vmcs_new(l2_shadow), shadow = vmcs_link(no_bits, no_bits);
 
-	need_secondary(SEC_SHADOW, "no VMCS shadowing");
-	*(u32 *)shadow |= BIT(31);
-	G_EQ(vmclear(shadow), VM_OK, "VMCLEAR");
-	vmwrite(F_VMREAD_BITMAP, (u64)no_bits);
-	vmwrite(F_VMWRITE_BITMAP, (u64)no_bits);
-	vmwrite(F_LINK_POINTER, shadow);
 	vmcs_load(shadow);
 	vmwrite(F_RIP, 0xc0ffee);
 	g_sync(0);

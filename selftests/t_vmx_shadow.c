@@ -2,7 +2,6 @@
 /* VMCS shadowing that L1 gives its L2: shadow VMCSs, bitmaps, VMREAD and VMWRITE of L2. SDM 3C 25.10, 31.3. */
 #include "vmx.h"
 
-#define SHADOW_BIT	BIT(31)
 #define VM_FAIL_ANY	0x2000ul	/* VMfailValid; its number is in the VMCS that L2 cannot see */
 
 static u64 vmcs, shadow;
@@ -10,24 +9,11 @@ static u8 read_bitmap[4096] __attribute__((aligned(4096)));
 static u8 write_bitmap[4096] __attribute__((aligned(4096)));
 static volatile u64 buf[512] __attribute__((aligned(4096)));
 
-static u64 shadow_region(void)
-{
-	u64 region = vmx_region();
-
-	*(u32 *)region |= SHADOW_BIT;
-	G_MUST(vmclear(region) == VM_OK, "VMCLEAR of a shadow VMCS");
-	return region;
-}
-
 /* L1 with a VMCS whose L2 has a shadow VMCS, every field of it in reach. */
 static void prepare(void (*fn)(void))
 {
 	vmcs = vmcs_new(fn);
-	need_secondary(SEC_SHADOW, "no VMCS shadowing");
-	shadow = shadow_region();
-	vmwrite(F_VMREAD_BITMAP, (u64)read_bitmap);
-	vmwrite(F_VMWRITE_BITMAP, (u64)write_bitmap);
-	vmwrite(F_LINK_POINTER, shadow);
+	shadow = vmcs_link(read_bitmap, write_bitmap);
 }
 
 /* A field of the shadow VMCS, by L1; the VMCS that is current stays it. */

@@ -118,6 +118,27 @@ u64 vmx_region(void)
 	return (u64)p;
 }
 
+u64 vmx_shadow_region(void)
+{
+	u64 region = vmx_region();
+
+	*(u32 *)region |= BIT(31);	/* SDM 3C 25.2 */
+	G_MUST(vmclear(region) == VM_OK, "VMCLEAR of a shadow VMCS");
+	return region;
+}
+
+u64 vmcs_link(void *vmread_bitmap, void *vmwrite_bitmap)
+{
+	u64 shadow;
+
+	need_secondary(SEC_SHADOW, "no VMCS shadowing");
+	shadow = vmx_shadow_region();
+	vmwrite(F_VMREAD_BITMAP, (u64)vmread_bitmap);
+	vmwrite(F_VMWRITE_BITMAP, (u64)vmwrite_bitmap);
+	vmwrite(F_LINK_POINTER, shadow);
+	return shadow;
+}
+
 void vmx_on(void)
 {
 	vmx_enable();

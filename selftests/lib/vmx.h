@@ -253,6 +253,8 @@ u64 ept_caps(void);
 void vmx_enable(void);			/* IA32_FEATURE_CONTROL, CR4.VMXE, CR0 */
 void vmx_on(void);			/* and VMXON; skips the subtest where there is no VMX */
 u64 vmx_region(void);			/* a new page with the revision */
+u64 vmx_shadow_region(void);		/* likewise a shadow VMCS, cleared */
+u64 vmcs_link(void *vmread_bitmap, void *vmwrite_bitmap);	/* a new shadow VMCS for L2 of the current VMCS; skips without VMCS shadowing */
 u64 vmcs_new(void (*l2)(void));		/* vmx_on() was called: a region, cleared, current, filled to run l2() */
 void vmcs_fill(void (*l2)(void));	/* the current VMCS: L2 runs l2() in L1's own address space, on a stack of its own */
 void vmcs_load(u64 vmcs);		/* VMPTRLD */
