@@ -177,15 +177,11 @@ void walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault)
 {
 	struct vmx_exit *e = &vcpu->exit;
 
-	vcpu->exits_reflected[e->basic]++;
 	/* As if the access itself had been the exit, instead of what made L0 emulate it. */
-	e->reason = fault->ept_reason;
-	e->basic = fault->ept_reason;
-	e->qual = fault->ept_qual;
 	e->gpa = fault->ept_gpa;
 	e->gla = fault->gla;
 	e->intr_info = 0;
-	nested_reflect(vcpu);
+	nested_reflect_as(vcpu, fault->ept_reason, fault->ept_qual);
 }
 
 /* The common convention of the functions below: 0, 1 or -EFAULT. @event may be NULL: queue it here. */

@@ -30,15 +30,6 @@ static int apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
 	return NEXT_ENTER;
 }
 
-static int reflect_as(struct vcpu *vcpu, u32 reason, u64 qual)
-{
-	vcpu->exits_reflected[vcpu->exit.basic]++;
-	vcpu->exit.reason = reason;
-	vcpu->exit.basic = reason;
-	vcpu->exit.qual = qual;
-	return nested_reflect(vcpu);
-}
-
 /* L1's tables allow the access, but L1 has no memory there: a device that L1 gave to L2, or L1's local APIC. */
 static int emulate(struct vcpu *vcpu, gpa_t l1_gpa)
 {
@@ -67,9 +58,9 @@ int nested_handle_ept(struct vcpu *vcpu)
 	case EPT02_FIXED:
 		return NEXT_ENTER;
 	case EPT02_VIOLATION:
-		return reflect_as(vcpu, EXIT_REASON_EPT_VIOLATION, qual);
+		return nested_reflect_as(vcpu, EXIT_REASON_EPT_VIOLATION, qual);
 	case EPT02_MISCONFIG:
-		return reflect_as(vcpu, EXIT_REASON_EPT_MISCONFIG, 0);
+		return nested_reflect_as(vcpu, EXIT_REASON_EPT_MISCONFIG, 0);
 	case EPT02_MMIO:
 		return emulate(vcpu, l1_gpa);
 	default:

@@ -116,6 +116,7 @@ void nested_sync_rare(struct vcpu *vcpu);	/* SYNC_RARE guest state from VMCS02 t
  */
 bool nested_l1_wants_exit(struct vcpu *vcpu);
 int nested_reflect(struct vcpu *vcpu);		/* vcpu->exit to L1, as it is; enum next */
+int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual);	/* to L1 as an exit of another reason, and counted; enum next */
 /* An exit that L0 makes up: reason with qualification and interruption information. VMCS01 is current afterwards. */
 void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 intr_error);
 /* L2 touched memory that EPT02 does not map (reasons 48, 49): fix, reflect, or emulate; enum next */

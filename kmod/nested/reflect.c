@@ -244,6 +244,25 @@ int nested_reflect(struct vcpu *vcpu)
 }
 
 /**
+ * nested_reflect_as() - give vcpu->exit to L1 as an exit of another reason
+ * @vcpu: in L2, loaded; what else of vcpu->exit goes with @reason is right
+ * @reason: basic exit reason
+ * @qual: exit qualification
+ *
+ * It counts as the exit that it was. Process context, srcu held. Return: enum next.
+ */
+int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual)
+{
+	struct vmx_exit *e = &vcpu->exit;
+
+	vcpu->exits_reflected[e->basic]++;
+	e->reason = reason;
+	e->basic = reason;
+	e->qual = qual;
+	return nested_reflect(vcpu);
+}
+
+/**
  * nested_vmexit() - give L1 an exit that L0 makes up
  * @vcpu: in L2, loaded
  * @reason: basic exit reason
