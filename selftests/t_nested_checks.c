@@ -251,7 +251,7 @@ static void host_noise(void)
 	struct kvm_guest_debug dbg = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP };
 	struct saved_vcpu *s = malloc(sizeof(*s));
 	union nested_state n;
-	const struct itimerval soon = { .it_value.tv_usec = 100000 }, never = {};
+	const struct itimerval soon = { .it_value.tv_usec = 100000, .it_interval.tv_usec = 100000 }, never = {};
 	struct sigaction act = { .sa_handler = on_alarm };
 	int i, k, taken = 0, refused = 0, endless = 0;
 
@@ -278,7 +278,7 @@ static void host_noise(void)
 			continue;
 		}
 		taken++;
-		/* What runs there may have become a loop without an exit: a signal ends it. */
+		/* What runs there may have become a loop without an exit: a signal ends it, the next one if it comes too early. */
 		setitimer(ITIMER_REAL, &soon, NULL);
 		endless += vcpu_run_once(vcpu) == -EINTR;
 		setitimer(ITIMER_REAL, &never, NULL);
