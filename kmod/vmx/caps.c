@@ -11,9 +11,9 @@ struct vmx_caps host_caps;
 struct vmx_caps offer_caps;
 struct vmx_features vmx_features;
 
-static bool apicv;
+static bool apicv = true;
 module_param(apicv, bool, 0444);
-MODULE_PARM_DESC(apicv, "offer APIC virtualization to L1");
+MODULE_PARM_DESC(apicv, "offer APIC virtualization to L1 (default: yes)");
 
 /* What goes by that name, of the primary pin-based and the secondary controls. */
 #define APICV_PIN	PIN_BASED_POSTED_INTR

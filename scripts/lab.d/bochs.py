@@ -108,6 +108,9 @@ CHANGES = (
     # An external interrupt that ends a guest with IF clear must not deliver a virtual interrupt to it (SDM 3C 30.2.2).
     ("cpu/event.cc", "if (is_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)) {",
      "if (is_unmasked_event_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)) {"),
+    # A posted-interrupt descriptor is aligned to 64 bytes (SDM 3C 27.2.1.1), as Xen has it, not to a page.
+    ("cpu/vmx.cc", "if (! IsValidPageAlignedPhyAddr(vm->pid_addr)) {",
+     "if ((vm->pid_addr & 63) || ! IsValidPhyAddr(vm->pid_addr)) {"),
     # KVM reads IA32_DEBUGCTL, which the emulator does not have, around every VM entry: no line in the log for that.
     ("cpu/msr.cc", 'BX_ERROR(("RDMSR: Unknown register', 'BX_DEBUG(("RDMSR: Unknown register'),
 )

@@ -46,7 +46,7 @@ STEPS = [
     *chain.steps("6.12"),
     *lab.steps("6.12"),
     *qemu.STEPS,
-    Step("apicv", "APIC virtualization for L1, where it is asked for", lab.apicv, ["build-6.12", "selftests"]),
+    Step("apicv-off", "APIC virtualization for L1 is left out where that is asked for", lab.without_apicv, ["build-6.12", "selftests"]),
     Step("exchange", "nested state that goes from kvm_intel to Droste and back", lab.exchange, ["build-6.12", "selftests"]),
     Step("refusals", "insmod where Droste cannot run", lab.refusals, ["build-6.12", "images-6.12"]),
     Step("kexec", "another kernel started while a guest runs", lab.kexec, ["build-6.12", "images-6.12"]),

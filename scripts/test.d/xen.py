@@ -37,6 +37,7 @@ STEPS = [
     Step("xen-4.17-bare", "the reference: the same on the emulated machine itself, without L0",
          run("4.17", "bare", 1, ["pvh", "hvm", "full"], 3600), ["images-xen-4.17"], extra=True),
     Step("images-xen-4.20", "Xen 4.20 of Debian 13, dom0 and its guests", images("4.20"), ["setup"], extra=True),
-    Step("xen-4.20", "Xen 4.20 as L1, its guests through all of their lives",
-         run("4.20", "droste", 1, ["pvh", "hvm", "full"], 3600), ["build-6.12", "images-xen-4.20"], extra=True),
+    *(Step(f"xen-4.20-{cpus}cpu", f"Xen 4.20 as L1 with {cpus} vCPU, its guests through all of their lives",
+           run("4.20", "droste", cpus, ["pvh", "hvm", "full"], 3600), ["build-6.12", "images-xen-4.20"], extra=True)
+      for cpus in (1, 2)),
 ]
