@@ -28,6 +28,20 @@ static MSR_SET(set_read_only)
 	return data == now ? 0 : -EINVAL;
 }
 
+/* Guests do not have it; user space that asks what there is to offer hears that it is nothing. */
+static MSR_GET(get_none)
+{
+	if (!host)
+		return -ENOENT;
+	*data = 0;
+	return 0;
+}
+
+static MSR_SET(set_none)
+{
+	return !host ? -ENOENT : data ? -EINVAL : 0;
+}
+
 static MSR_SET(set_ignored)
 {
 	return 0;
@@ -465,6 +479,10 @@ static int feature_msr(struct vcpu *unused, u32 msr, u64 *data)
 	}
 	if (msr == MSR_IA32_UCODE_REV) {
 		*data = (u64)boot_cpu_data.microcode << 32;
+		return 0;
+	}
+	if (msr == MSR_IA32_ARCH_CAPABILITIES || msr == MSR_IA32_PERF_CAPABILITIES) {
+		*data = 0;
 		return 0;
 	}
 	return -EINVAL;

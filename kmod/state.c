@@ -303,7 +303,9 @@ long vcpu_translate(void *self, void *arg, unsigned long uarg)
 	struct event fault;
 	gpa_t gpa = 0;
 
-	t->valid = !vcpu_gva_to_gpa(vcpu, t->linear_address, 0, &gpa, &fault);
+	/* Linear addresses have 32 bits outside of IA-32e mode: the walk would take the lower half. */
+	t->valid = ((vcpu->efer & EFER_LMA) || !upper_32_bits(t->linear_address)) &&
+		   !vcpu_gva_to_gpa(vcpu, t->linear_address, 0, &gpa, &fault);
 	t->physical_address = t->valid ? gpa : ~0ULL;
 	t->writeable = 1;
 	t->usermode = 0;

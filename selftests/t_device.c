@@ -136,6 +136,33 @@ static void host_msr_lists(void)
 		OK(l->indices[i] >= 0x40000000 && l->indices[i] < 0x50000000, "MSR %#x of the list can be read", l->indices[i]);
 	}
 	OK(vcpu_get_msr(vcpu, 0x1fff, &v), "an MSR that is not there");
+	l->nmsrs = 1024;
+	DO(fd, KVM_GET_MSR_FEATURE_INDEX_LIST, l);
+	for (i = 0; i < l->nmsrs; i++) {
+		struct { struct kvm_msrs head; struct kvm_msr_entry e; } one = { { .nmsrs = 1 }, { .index = l->indices[i] } };
+
+		EQ(ioctl(fd, KVM_GET_MSRS, &one), 1, "feature MSR %#x, of the device", l->indices[i]);
+		EQ(vcpu_get_msr(vcpu, l->indices[i], &v), 0, "feature MSR %#x, of a vCPU", l->indices[i]);
+	}
+}
+
+/* The linear address ~0 is none outside of 64-bit mode. */
+static void host_translate(void)
+{
+	struct kvm_translation tr = { .linear_address = 0xfff0 };
+	struct vm vm;
+	int fd;
+
+	vm_create(&vm, 0);
+	fd = DO(vm.fd, KVM_CREATE_VCPU, 0);
+	DO(fd, KVM_TRANSLATE, &tr);
+	EQ(tr.valid, 1, "an address without paging");
+	EQ(tr.physical_address, 0xfff0, "is the physical address");
+	tr.linear_address = ~0ull;
+	DO(fd, KVM_TRANSLATE, &tr);
+	EQ(tr.valid, 0, "an address of 64 bits");
+	close(fd);
+	vm_destroy(&vm);
 }
 
 static void host_vm_errors(void)
@@ -308,6 +335,7 @@ static const struct ksft_test tests[] = {
 	{ "limits of vCPUs", .host = host_vcpu_limits },
 	{ "lists of CPUID entries", .host = host_cpuid_lists },
 	{ "lists of MSRs", .host = host_msr_lists },
+	{ "KVM_TRANSLATE without paging", .host = host_translate },
 	{ "errors of VM ioctls", .host = host_vm_errors },
 	{ "errors of vCPU ioctls", .host = host_vcpu_errors },
 	{ "registers set and read back", .host = host_registers },

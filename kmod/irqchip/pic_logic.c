@@ -318,17 +318,13 @@ void pic_write(struct pic_pair *p, u16 port, u8 val)
  * pic_set_state() - user space restores one chip
  * @p: the pair
  * @chip: 0 master, 1 slave
- * @state: whatever; it is held to what a chip can be in
+ * @state: whatever; what would mislead this code is held to what a chip can be in, the rest stays as it was given
  */
 void pic_set_state(struct pic_pair *p, unsigned int chip, const struct kvm_pic_state *state)
 {
 	struct kvm_pic_state *s = &p->chip[chip];
-	u8 elcr_mask = s->elcr_mask;
 
 	*s = *state;
-	s->elcr_mask = elcr_mask;
-	s->elcr &= elcr_mask;
-	s->irq_base &= 0xf8;
 	s->priority_add &= 7;
 	s->init_state &= 3;
 	s->poll = !!s->poll;

@@ -253,10 +253,11 @@ static void vpic_state_test(struct kunit *test)
 	memset(&s, 0xff, sizeof(s));
 	pic_set_state(&p, 0, &s);
 	pic_set_state(&p, 1, &s);
-	KUNIT_EXPECT_EQ(test, p.chip[0].elcr, (__u8)0xf8);
-	KUNIT_EXPECT_EQ(test, p.chip[1].elcr_mask, (__u8)0xde);
 	KUNIT_EXPECT_EQ(test, p.chip[0].priority_add, (__u8)7);
-	KUNIT_EXPECT_EQ(test, p.chip[0].irq_base, (__u8)0xf8);
+	/* User space may read back what it set. */
+	KUNIT_EXPECT_EQ(test, p.chip[0].elcr, (__u8)0xff);
+	KUNIT_EXPECT_EQ(test, p.chip[1].elcr_mask, (__u8)0xff);
+	KUNIT_EXPECT_EQ(test, p.chip[0].irq_base, (__u8)0xff);
 	/* All masked. */
 	KUNIT_EXPECT_EQ(test, pic_pending(&p), -1);
 }
