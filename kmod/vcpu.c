@@ -594,7 +594,7 @@ static int turn(struct vcpu *vcpu, int *srcu)
 static bool ready_for_extint(struct vcpu *vcpu)
 {
 	return irqchip_takes_extint(vcpu) && !vcpu->ev.injected.valid && !vcpu->ev.exception.valid &&
-	       vmx_interrupt_allowed(vcpu);
+	       (vmx_interrupt_allowed(vcpu) || (vcpu->in_l2 && nested_wants_extint(vcpu)));
 }
 
 /*

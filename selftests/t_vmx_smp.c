@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Two vCPUs that both run L2, VMCSs that change hands, L2 killed with its process, VMCSs in turn on one vCPU. */
+/* Two vCPUs that both run L2, VMCSs that change hands, L2 killed with its process, VMCSs in turn on one vCPU, interrupts from elsewhere. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -326,6 +327,81 @@ static void host_migrate(void)
 	OK(vcpu->done, "it ended");
 }
 
+/*
+ * Interrupts for L1 that come at any moment, most of them while L0 handles an
+ * exit of L2's that L1 does not hear of. None may end up in L2, whose IF is set.
+ */
+#define STORM	1000
+
+static volatile u64 asked;	/* by L1: so many interrupts */
+static volatile bool storm_over;
+
+static void __attribute__((naked)) l2_msrs(void)
+{
+	asm volatile("sti; 1: mov $0x1a0, %ecx; rdmsr; jmp 1b");
+}
+
+static void on_leak(struct trap_regs *r)
+{
+	asm volatile("vmcall");
+}
+
+static void guest_storm(void)
+{
+	u64 i;
+
+	vmcs_new(l2_msrs);
+	need(F_PIN, PIN_EXTINT, "no external-interrupt exiting");
+	need(F_EXIT_CTLS, EXIT_ACK, "no acknowledge on exit");
+	need(F_PROC, PROC_MSR_BITMAPS, "no MSR bitmaps");
+	vmwrite(F_MSR_BITMAP, (u64)g_page());
+	apic_enable();
+	g_trap_fn[0x61] = on_leak;
+	for (i = 0; i < STORM; i++) {
+		asked = i + 1;
+		vmx_expect(R_EXTINT, "an interrupt for L1");
+		G_EQ(vmread(F_INTR_INFO), 0x80000061, "its vector");
+		apic_eoi();
+	}
+}
+
+/* The next one comes when L2 has run for a while, of another length each time. */
+static void *storm(void *arg)
+{
+	struct vm *vm = arg;
+	struct kvm_msi msi = { .address_lo = APIC_BASE, .data = 0x61 };
+	unsigned int delay;
+	u64 i;
+
+	for (i = 0; i < STORM; i++) {
+		while (GUEST(vm, asked) <= i && !storm_over)
+			relax();
+		for (delay = rand() % 2048; delay; delay--)
+			relax();
+		DO(vm->fd, KVM_SIGNAL_MSI, &msi);
+	}
+	return NULL;
+}
+
+static void host_storm(void)
+{
+	struct vm vm;
+	pthread_t t;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		ksft_skip("one processor");
+	vm_create(&vm, KSFT_IRQCHIP);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	vcpu_create(&vm, 0, guest_storm);
+	storm_over = false;
+	pthread_create(&t, NULL, storm, &vm);
+	vcpu_run_to_end(&vm.vcpu[0]);
+	storm_over = true;
+	pthread_join(t, NULL);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "two VMCSs in turn", .guest = guest_two_vmcs, .flags = KSFT_VMX },
 	{ "two vCPUs run L2", .host = host_two },
@@ -333,5 +409,6 @@ static const struct ksft_test tests[] = {
 	{ "kill -9 while L2 runs", .host = host_kill },
 	{ "signals and immediate_exit while L2 runs", .host = host_signal },
 	{ "a vCPU that runs L2 moves between processors", .host = host_migrate },
+	{ "interrupts for L1 at any moment of L2", .host = host_storm },
 };
 KSFT_MAIN(tests)

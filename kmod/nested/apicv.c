@@ -17,12 +17,11 @@
 
 #define PRIORITY_CLASS	0xf0	/* of a vector */
 
-bool apicv_is_notification(struct vcpu *vcpu)
+bool apicv_is_notification(const struct vcpu *vcpu, u8 vector)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 
-	return (v->pin_based_vm_exec_control & PIN_BASED_POSTED_INTR) &&
-	       irqchip_pending_vector(vcpu) == v->posted_intr_nv;
+	return (v->pin_based_vm_exec_control & PIN_BASED_POSTED_INTR) && vector == v->posted_intr_nv;
 }
 
 /* Take the requests of L1's descriptor over to the virtual IRR. The highest of them, or -1. */
@@ -49,7 +48,7 @@ static int take_posted(unsigned long *desc, void *vapic)
 
 /**
  * apicv_post() - posted-interrupt processing (SDM 3C 30.6)
- * @vcpu: in L2, VMCS02 current; apicv_is_notification()
+ * @vcpu: in L2, VMCS02 current; apicv_is_notification() of the vector just acknowledged
  *
  * The next entry evaluates what is pending then. May sleep.
  */
@@ -59,7 +58,6 @@ void apicv_post(struct vcpu *vcpu)
 	u16 status;
 	int vector;
 
-	irqchip_ack(vcpu);
 	irqchip_eoi(vcpu);
 	vmcs02_place_pages(vcpu);
 	if (!n->posted_desc.hva || !n->virtual_apic.hva)

@@ -31,7 +31,6 @@ enum nested_event {
 	PENDING_TIMER,
 	PENDING_NMI,
 	PENDING_INTERRUPT,
-	PENDING_POSTED,			/* an interrupt that is no exit: it notifies of others (SDM 30.6) */
 };
 
 static bool exception_for_l1(struct vcpu *vcpu)
@@ -92,7 +91,7 @@ static enum nested_event first_event(struct vcpu *vcpu)
 	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && nested_wants_nmi(vcpu))
 		return PENDING_NMI;
 	if (nested_wants_extint(vcpu) && interrupt_pending(vcpu))
-		return apicv_is_notification(vcpu) ? PENDING_POSTED : PENDING_INTERRUPT;
+		return PENDING_INTERRUPT;
 	return PENDING_NONE;
 }
 
@@ -136,8 +135,12 @@ static void exit_nmi(struct vcpu *vcpu)
 	vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 }
 
-/* SDM 25.7.1: acknowledged on exit, the vector is told and the interrupt is in service; else it stays pending. */
-static void exit_interrupt(struct vcpu *vcpu)
+/*
+ * SDM 25.7.1: acknowledged on exit, the vector is told and the interrupt is in
+ * service; else it stays pending. What the vector turns out to be when it is
+ * acknowledged decides whether it is an exit, or notifies of others (SDM 30.6).
+ */
+static void take_interrupt(struct vcpu *vcpu)
 {
 	int vector;
 
@@ -146,7 +149,11 @@ static void exit_interrupt(struct vcpu *vcpu)
 		return;
 	}
 	vector = irqchip_ack(vcpu);
-	if (vector >= 0)
+	if (vector < 0)
+		return;
+	if (apicv_is_notification(vcpu, vector))
+		apicv_post(vcpu);
+	else
 		nested_vmexit(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT, 0,
 			      vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK, 0);
 }
@@ -182,10 +189,7 @@ static void deliver(struct vcpu *vcpu, enum nested_event ev)
 		exit_nmi(vcpu);
 		break;
 	case PENDING_INTERRUPT:
-		exit_interrupt(vcpu);
-		break;
-	case PENDING_POSTED:
-		apicv_post(vcpu);
+		take_interrupt(vcpu);
 		break;
 	}
 }
@@ -210,7 +214,7 @@ int nested_check_events(struct vcpu *vcpu)
 		if (blocked(vcpu, ev))
 			return -EBUSY;
 		deliver(vcpu, ev);
-	} while (ev == PENDING_POSTED);
+	} while (vcpu->in_l2);
 	return 0;
 }
 

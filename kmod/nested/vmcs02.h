@@ -23,8 +23,8 @@ void vmcs02_forget(struct vcpu *vcpu);	/* what VMCS02 holds is not known any mor
 void vmcs02_place_pages(struct vcpu *vcpu);
 
 /* --- apicv.c --- */
-bool apicv_is_notification(struct vcpu *vcpu);	/* is what L1's APIC would deliver now the notification of posted interrupts? in L2 */
-void apicv_post(struct vcpu *vcpu);		/* then they become pending virtual interrupts */
+bool apicv_is_notification(const struct vcpu *vcpu, u8 vector);	/* does that interrupt notify of posted ones? in L2 */
+void apicv_post(struct vcpu *vcpu);		/* they become pending virtual interrupts */
 
 /* --- bitmaps.c --- */
 void bitmaps_merge(struct vcpu *vcpu);	/* MSR bitmap of VMCS02; L1's is pinned */

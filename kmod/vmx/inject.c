@@ -222,6 +222,20 @@ static bool debugger_blocks(const struct vcpu *vcpu)
 	return unlikely(vcpu->guest_debug & KVM_GUESTDBG_BLOCKIRQ);
 }
 
+/*
+ * NMIs and interrupts that L1 intercepts in L2 are never L2's own, also when
+ * they came after nested_check_events() looked, or behind what L2 is to get first.
+ */
+static bool nmi_is_l1s(struct vcpu *vcpu)
+{
+	return vcpu->in_l2 && nested_wants_nmi(vcpu);
+}
+
+static bool interrupt_is_l1s(struct vcpu *vcpu)
+{
+	return vcpu->in_l2 && nested_wants_extint(vcpu);
+}
+
 /* Inject the first of what waits. True when something was written for the entry. */
 static bool inject_first(struct vcpu *vcpu)
 {
@@ -242,13 +256,13 @@ static bool inject_first(struct vcpu *vcpu)
 	}
 	if (debugger_blocks(vcpu))
 		return false;
-	if (e->nmi_pending && vmx_nmi_allowed(vcpu)) {
+	if (e->nmi_pending && !nmi_is_l1s(vcpu) && vmx_nmi_allowed(vcpu)) {
 		e->nmi_pending--;
 		vcpu->stats.nmi_injections++;
 		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, NMI_VECTOR | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK);
 		return true;
 	}
-	if (!vmx_interrupt_allowed(vcpu))
+	if (interrupt_is_l1s(vcpu) || !vmx_interrupt_allowed(vcpu))
 		return false;
 	if (irqchip_pending_vector(vcpu) < 0)
 		return false;
@@ -270,7 +284,7 @@ static bool inject_first(struct vcpu *vcpu)
  */
 int vmx_prepare_events(struct vcpu *vcpu)
 {
-	bool irq, blocked, injected = false;
+	bool irq, nmi, blocked, injected = false;
 
 	if (unlikely(vcpu->ev.triple_fault))
 		return vcpu_triple_fault(vcpu);
@@ -280,10 +294,16 @@ int vmx_prepare_events(struct vcpu *vcpu)
 		injected = inject_first(vcpu);
 	/* A window for what is blocked would open at once, for ever. */
 	blocked = debugger_blocks(vcpu);
-	irq = (!blocked && irqchip_pending_vector(vcpu) >= 0) ||
-	      (vcpu->wants_irq_window && irqchip_takes_extint(vcpu));
+	irq = !blocked && irqchip_pending_vector(vcpu) >= 0;
+	nmi = !blocked && vcpu->ev.nmi_pending;
+	/* L1's come out as soon as L2 has what it was to get first. */
+	if ((irq && interrupt_is_l1s(vcpu)) || (nmi && nmi_is_l1s(vcpu))) {
+		vcpu->want_immediate_exit = true;
+		return NEXT_ENTER;
+	}
+	irq = irq || (vcpu->wants_irq_window && irqchip_takes_extint(vcpu));
 	set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
-	set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, !blocked && vcpu->ev.nmi_pending);
+	set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, nmi);
 	/* A second exception behind one delivered again: come back as soon as the first is in. */
 	if (injected && vcpu->ev.exception.valid)
 		vcpu->want_immediate_exit = true;
