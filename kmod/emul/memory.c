@@ -80,8 +80,11 @@ static int locate(struct emul_state *es, u64 la, u32 len, bool check_write, bool
 	return EMUL_DONE;
 }
 
-static int memory_failed(struct emul_state *es, int err)
+/* Memory was there, and failed. Where its slot went in the meantime the instruction finds out what is there now. */
+static int memory_failed(struct emul_state *es, gpa_t gpa, bool write, int err)
 {
+	if (!is_ram(es, gpa, write))
+		return EMUL_RETRY;
 	es->error = err;
 	return EMUL_ERROR;
 }
@@ -97,7 +100,7 @@ int emul_op_read(struct emul_ctx *ctx, u64 la, void *data, u32 len, bool rmw)
 		if (p.ram[i]) {
 			err = vm_read_guest(es->vcpu->vm, p.gpa[i], data, p.len[i]);
 			if (err)
-				return memory_failed(es, err);
+				return memory_failed(es, p.gpa[i], false, err);
 		} else {
 			r = emul_mmio_read(es, p.gpa[i], data, p.len[i]);
 		}
@@ -117,7 +120,7 @@ int emul_op_write(struct emul_ctx *ctx, u64 la, const void *data, u32 len)
 		if (p.ram[i]) {
 			err = vm_write_guest(es->vcpu->vm, p.gpa[i], data, p.len[i]);
 			if (err)
-				return memory_failed(es, err);
+				return memory_failed(es, p.gpa[i], true, err);
 		} else {
 			r = emul_mmio_write(es, p.gpa[i], data, p.len[i]);
 		}
@@ -148,14 +151,14 @@ int emul_op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *n
 	word = p.gpa[0] & ~7ULL;
 	r = vm_read_guest(vm, word, &seen, sizeof(seen));
 	if (r)
-		return memory_failed(es, r);
+		return memory_failed(es, word, true, r);
 	if (memcmp((u8 *)&seen + shift, old, len))
 		return EMUL_RETRY;
 	next = seen;
 	memcpy((u8 *)&next + shift, new, len);
 	r = vm_cmpxchg_guest(vm, word, &seen, next, sizeof(next));
 	if (r < 0)
-		return memory_failed(es, r);
+		return memory_failed(es, word, true, r);
 	return r ? EMUL_RETRY : EMUL_DONE;
 }
 
@@ -180,5 +183,5 @@ int emul_fetch(struct emul_state *es, u64 la, void *data, u32 len)
 	if (!is_ram(es, gpa, false))
 		return EMUL_UNKNOWN;
 	r = vm_read_guest(es->vcpu->vm, gpa, data, len);
-	return r ? memory_failed(es, r) : EMUL_DONE;
+	return r ? memory_failed(es, gpa, false, r) : EMUL_DONE;
 }
