@@ -7,7 +7,7 @@ list=$1 limit=$2
 log=/tmp/kvmtests.log
 
 column() {
-	dmesg -C
+	dmesg -c > /dev/null
 	while read -r program arguments; do
 		# Backed by huge pages where a program wants them; one that leaves them reserved must not starve the next.
 		echo 40 > /proc/sys/vm/nr_hugepages

@@ -2,6 +2,7 @@
 """Steps that run a program of tests in the lab: the kselftests, and the module's life."""
 import glob
 import os
+import re
 
 from runner import Step
 
@@ -48,10 +49,12 @@ def lifecycle(kernel, cpus, loads, limit):
 def without_apicv(job):
     """With the parameter apicv=0 an L1 finds nothing of APIC virtualization."""
     module = job.output([LAB, "build-module", "--kernel", "6.12"])
-    lines = job.tap([LAB, "exec", "--hypervisor", "none", *files(module, os.path.join(TREE, "selftests", "bin", "t_vmx_apicv")),
-                     "--", "insmod droste.ko apicv=0 && ./t_vmx_apicv"], 600, "APIC virtualization is not offered")
-    offered = [line for line in lines if line.startswith("ok") and "# SKIP" not in line]
-    job.check("with apicv=0 L1 is offered no APIC virtualization", "\n".join(offered))
+    lines = []
+    job.command([LAB, "exec", "--hypervisor", "none", *files(module, os.path.join(TREE, "selftests", "bin", "t_vmx_apicv")),
+                 "--", "insmod droste.ko apicv=0 && ./t_vmx_apicv"], 600, lines.append)
+    results = [line for line in lines if re.match(r"(not )?ok\b", line)]
+    offered = [line for line in results if "# SKIP" not in line]
+    job.check("with apicv=0 all of t_vmx_apicv is skipped", None if results and not offered else f"it said {offered or lines[-5:]}")
 
 
 def exchange(job):
