@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Runs in L0 with kvm_intel loaded: the kernel's KVM selftests on it and then on Droste.
-# Usage: kvmtests.sh LIST LIMIT ; LIST has a line for each program with its arguments, LIMIT is L0's seconds for one.
+# Usage: kvmtests.sh LIST ; LIST has a line for each program: L0's seconds that it may take, its name, its arguments.
 # Says for each "result COLUMN PROGRAM STATUS", after the last lines of what a program said that did not succeed.
-list=$1 limit=$2
+list=$1
 log=/tmp/kvmtests.log
 
 column() {
 	dmesg -c > /dev/null
-	while read -r program arguments; do
+	while read -r limit program arguments; do
 		# Backed by huge pages where a program wants them; one that leaves them reserved must not starve the next.
 		echo 40 > /proc/sys/vm/nr_hugepages
 		# shellcheck disable=SC2086 # the arguments are several words
