@@ -230,10 +230,11 @@ saves() { # name, QEMU's arguments
 	await /tmp/before 5
 	$ready || result 1 "$name: stopped for saving"
 	tell savevm one
-	await /tmp/before 12
+	saved=$(counts /tmp/before | tail -1)
+	await /tmp/before $((saved + 7))
 	tell loadvm one
 	# Back, and on from there.
-	until runs /tmp/before 1 && await /tmp/before 15; do
+	until runs /tmp/before 1 && await /tmp/before $((saved + 10)); do
 		kill -0 $machine 2> /dev/null || break
 		usleep 50000
 	done
@@ -245,7 +246,7 @@ saves() { # name, QEMU's arguments
 	shown $bad
 	result $bad "$name: savevm, and loadvm back to it"
 	start /tmp/after "$@" -drive file=/tmp/snap.qcow2,if=none,id=snap -device virtio-blk-pci,drive=snap -loadvm one
-	await /tmp/after 10 && runs /tmp/after 0 && [ "$(counts /tmp/after | head -1)" -ge 5 ]
+	await /tmp/after $((saved + 5)) && runs /tmp/after 0 && [ "$(counts /tmp/after | head -1)" -ge "$saved" ]
 	bad=$?
 	finish
 	shown $bad
