@@ -168,6 +168,11 @@ static void guest_msrs(void)
 	G_EQ(try_rdmsr(0x1fff, &v), GP0, "RDMSR of what is not there");
 	G_EQ(try_wrmsr(0x1fff, 0), GP0, "WRMSR of what is not there");
 	G_EQ(try_rdmsr(0xc0001fff, &v), GP0, "RDMSR of what is not there");
+	/* IA32_ARCH_CAPABILITIES, which user space reads and a guest has with CPUID's bit only. */
+	if (!(CPUID_REG(7, 0, d) & BIT(29))) {
+		G_EQ(try_rdmsr(0x10a, &v), GP0, "RDMSR of what is not offered");
+		G_EQ(try_wrmsr(0x10a, 0), GP0, "WRMSR of what is not offered");
+	}
 	G_EQ(try_rdmsr(0xdeadbeef, &v), GP0, "RDMSR far away");
 	G_EQ(try_wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_LME), GP0, "EFER.LME cannot change while paging is on");
 	/* The time goes on, and TSC_ADJUST follows a write (SDM 3B 18.17.3). */
