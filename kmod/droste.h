@@ -19,14 +19,14 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
-#include "coalesced.h"
+#include "io/coalesced.h"
 #include "compat.h"
-#include "kvmclock.h"
-#include "memslot.h"
-#include "pv.h"
-#include "dirtyring.h"
-#include "stats.h"
-#include "tsc.h"
+#include "pv/kvmclock.h"
+#include "mem/memslot.h"
+#include "pv/pv.h"
+#include "mem/dirty.h"
+#include "abi/types.h"
+#include "cpu/tsc.h"
 #include "vmx/vmx.h"
 #include "ept/ept.h"
 #include "irqchip/irqchip.h"

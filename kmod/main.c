@@ -2,7 +2,7 @@
 /* The module's life: each part in turn at load, in reverse at unload. */
 #include <linux/module.h>
 #include "droste.h"
-#include "dev.h"
+#include "abi/dev.h"
 #include "vmx/root.h"
 
 static int __init droste_init(void)

@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 #include <linux/list.h>
-#include "memslot.h"
+#include "mem/memslot.h"
 #include "ept/format.h"
 #include "ept/ept12.h"
 

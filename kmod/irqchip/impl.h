@@ -6,7 +6,7 @@
 #include <linux/atomic.h>
 #include <linux/hrtimer.h>
 #include "lapic_logic.h"
-#include "msr.h"
+#include "cpu/msr.h"
 
 /* Who holds an interrupt line up: a line is the OR of its sources. */
 enum irq_source {

@@ -7,7 +7,7 @@
 #include <asm/trapnr.h>
 #include <asm/vmx.h>
 
-#include "memslot.h"
+#include "mem/memslot.h"
 #include "vmx/vmx.h"
 #include "nested/checks.h"
 

@@ -5,7 +5,7 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
-#include "memslot.h"
+#include "mem/memslot.h"
 #include "vmx/vmx.h"
 #include "nested/vmcs12.h"
 #include "nested/merge.h"

@@ -3,7 +3,7 @@
 #include <linux/kernel.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
-#include "memslot.h"
+#include "mem/memslot.h"
 #include "vmx/vmx.h"
 #include "nested/vmcs12.h"
 #include "nested/route.h"

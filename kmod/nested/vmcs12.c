@@ -5,7 +5,7 @@
 #include <linux/stddef.h>
 #include <linux/types.h>
 
-#include "memslot.h"
+#include "mem/memslot.h"
 #include "vmx/vmx.h"
 #include "nested/vmcs12.h"
 

@@ -5,7 +5,7 @@
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
-#include "memslot.h"
+#include "mem/memslot.h"
 #include "vmx/vmx.h"
 #include "nested/checks.h"
 

@@ -4,7 +4,7 @@
 #include <linux/errno.h>
 #include <asm/processor-flags.h>
 #include <asm/msr-index.h>
-#include "cpuid_table.h"
+#include "cpu/cpuid_table.h"
 
 #define MAX_ENTRIES	64
 #define XCR0_SSE	0x3ULL

@@ -2,7 +2,7 @@
 /* The VMCS field table against the SDM's encoding rules, its gates, and the layout made from it. */
 #include <kunit/test.h>
 
-#include "memslot.h"
+#include "mem/memslot.h"
 #include "vmx/vmx.h"
 #include "nested/vmcs12.h"
 

@@ -2,7 +2,7 @@
 /* msrs.def: order, ranges, what a guest must and must not have; and the value checks that handlers share. */
 #include <kunit/test.h>
 #include <linux/string.h>
-#include "msr.h"
+#include "cpu/msr.h"
 
 struct row {
 	u32 first, last;
@@ -15,7 +15,7 @@ struct row {
 #define PV	MSR_F_PV
 #define MSR(_first, _last, _get, _set, _arg, _flags) { _first, _last, #_get, #_set, _flags },
 static const struct row rows[] = {
-#include "msrs.def"
+#include "cpu/msrs.def"
 };
 #undef MSR
 

@@ -3,7 +3,7 @@
 #include <kunit/test.h>
 #include <asm/processor-flags.h>
 
-#include "memslot.h"
+#include "mem/memslot.h"
 #include "vmx/vmx.h"
 #include "nested/vmcs12.h"
 #include "nested/route.h"

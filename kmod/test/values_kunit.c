@@ -3,7 +3,7 @@
 #include <kunit/test.h>
 #include <asm/vmx.h>
 
-#include "memslot.h"
+#include "mem/memslot.h"
 #include "vmx/vmx.h"
 #include "nested/checks.h"
 

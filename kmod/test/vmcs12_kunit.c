@@ -2,7 +2,7 @@
 /* VMCS12 by encoding: all 2^15 of them, and some that no register should hold. */
 #include <kunit/test.h>
 
-#include "memslot.h"
+#include "mem/memslot.h"
 #include "vmx/vmx.h"
 #include "nested/vmcs12.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The exit table: what to read of each exit, and which of L0's handlers answers it. */
 #include "droste.h"
-#include "vmx/handlers.h"
+#include "run/handlers.h"
 
 struct exit_row {
 	const char *name;

@@ -5,7 +5,7 @@
 #include <asm/msr.h>
 #include <asm/tlbflush.h>
 #include "droste.h"
-#include "msr.h"
+#include "cpu/msr.h"
 #include "vmx/regs.h"
 
 extern char vmx_exit_here[];

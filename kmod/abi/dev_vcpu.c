@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A vCPU's file descriptor: its ioctls, the pages it shares with user space, and the vCPU's making and end. */
+#include <linux/anon_inodes.h>
+#include <linux/droste.h>
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "droste.h"
+#include "abi/dev.h"
+#include "emul/emul.h"
+#include "cpu/fpu.h"
+
+/* --- life --- */
+
+/* Pages that user space maps: struct kvm_run, and the data of port I/O. */
+static int shared_pages_create(struct vcpu *vcpu)
+{
+	vcpu->run = (struct kvm_run *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vcpu->run)
+		return -ENOMEM;
+	vcpu->pio_data = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vcpu->pio_data) {
+		free_page((unsigned long)vcpu->run);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void shared_pages_destroy(struct vcpu *vcpu)
+{
+	free_page((unsigned long)vcpu->pio_data);
+	free_page((unsigned long)vcpu->run);
+}
+
+static struct vcpu *vcpu_create(struct vm *vm, u32 id)
+{
+	struct vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!vcpu)
+		return ERR_PTR(-ENOMEM);
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->index = vm->nr_vcpus;
+	vcpu->cpu = -1;
+	vcpu->user_irq = -1;
+	tsc_init_vcpu(vcpu);
+	mutex_init(&vcpu->mutex);
+	init_swait_queue_head(&vcpu->wq);
+	cpuid_update_caps(vcpu);
+
+	ret = shared_pages_create(vcpu);
+	if (ret)
+		goto err_free;
+	ret = dirty_ring_create(vcpu);
+	if (ret)
+		goto err_pages;
+	ret = vmx_pml_create(vcpu);
+	if (ret)
+		goto err_ring;
+	ret = fpu_create(vcpu);
+	if (ret)
+		goto err_pml;
+	ret = msr_create(vcpu);
+	if (ret)
+		goto err_fpu;
+	ret = emul_create(vcpu);
+	if (ret)
+		goto err_msr;
+	ret = vmcs01_create(vcpu);
+	if (ret)
+		goto err_emul;
+	ret = nested_create(vcpu);
+	if (ret)
+		goto err_vmcs;
+	nested_caps_init(vcpu);
+	ret = vlapic_create(vcpu);
+	if (ret)
+		goto err_nested;
+	/* Also without a local APIC of ours there is an IA32_APIC_BASE. */
+	if (!vcpu->lapic)
+		vlapic_reset(vcpu, false);
+	vcpu->mp_state = vcpu->lapic && id != vm->bsp_id ? KVM_MP_STATE_UNINITIALIZED :
+							    KVM_MP_STATE_RUNNABLE;
+	return vcpu;
+
+err_nested:
+	nested_destroy(vcpu);
+err_vmcs:
+	vmcs01_destroy(vcpu);
+err_emul:
+	emul_destroy(vcpu);
+err_msr:
+	msr_destroy(vcpu);
+err_fpu:
+	fpu_destroy(vcpu);
+err_pml:
+	vmx_pml_destroy(vcpu);
+err_ring:
+	dirty_ring_destroy(vcpu);
+err_pages:
+	shared_pages_destroy(vcpu);
+err_free:
+	kfree(vcpu);
+	return ERR_PTR(ret);
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	vlapic_destroy(vcpu);
+	nested_destroy(vcpu);
+	vmcs01_destroy(vcpu);
+	emul_destroy(vcpu);
+	msr_destroy(vcpu);
+	fpu_destroy(vcpu);
+	vmx_pml_destroy(vcpu);
+	dirty_ring_destroy(vcpu);
+	shared_pages_destroy(vcpu);
+	kvfree(vcpu->cpuid);
+	put_pid(rcu_dereference_protected(vcpu->pid, true));	/* nobody yields to it any more */
+	mutex_destroy(&vcpu->mutex);
+	kfree(vcpu);
+}
+
+/* --- ioctls that are one call --- */
+
+static long vcpu_ioctl_run(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+
+	if (uarg)
+		return -EINVAL;
+	vcpu->has_run = true;
+	return vcpu_run(vcpu);
+}
+
+/* KVM_INTERRUPT: user space has the PIC, and this is INTR, or LINT0, with the vector acknowledged. */
+static long vcpu_interrupt(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	u32 irq = ((const struct kvm_interrupt *)arg)->irq;
+
+	if (irq >= KVM_NR_INTERRUPTS)
+		return -EINVAL;
+	if (vcpu->vm->irqchip.pic)
+		return -ENXIO;
+	if (vcpu->user_irq >= 0)
+		return -EEXIST;
+	vcpu->user_irq = irq;
+	vcpu_request(vcpu, REQ_EVENT);
+	/* HLT ends with it; in user space's machine nobody else would tell. */
+	if (!vcpu->lapic && vcpu->mp_state == KVM_MP_STATE_HALTED)
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	return 0;
+}
+
+static long vcpu_nmi(void *self, void *arg, unsigned long uarg)
+{
+	vcpu_inject_nmi(self);
+	return 0;
+}
+
+static long vcpu_set_signal_mask(void *self, void *arg, unsigned long uarg)
+{
+	struct kvm_signal_mask __user *user = (void __user *)uarg;
+	struct vcpu *vcpu = self;
+	sigset_t set;
+	u32 len;
+
+	if (!uarg) {
+		vcpu->has_sigmask = false;
+		return 0;
+	}
+	if (get_user(len, &user->len))
+		return -EFAULT;
+	if (len != sizeof(set))
+		return -EINVAL;
+	if (copy_from_user(&set, user->sigset, sizeof(set)))
+		return -EFAULT;
+	sigdelsetmask(&set, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	vcpu->sigmask = set;
+	vcpu->has_sigmask = true;
+	return 0;
+}
+
+static_assert(DROSTE_NR_EXIT_REASONS == NR_EXIT_REASONS);
+
+static long vcpu_get_exit_stats(void *self, void *arg, unsigned long uarg)
+{
+	const struct vcpu *vcpu = self;
+	struct droste_exit_stats *stats = arg;
+
+	memcpy(stats->exits, vcpu->exits, sizeof(stats->exits));
+	memcpy(stats->from_l2, vcpu->exits_l2, sizeof(stats->from_l2));
+	memcpy(stats->reflected, vcpu->exits_reflected, sizeof(stats->reflected));
+	return 0;
+}
+
+/* Rows that are not here are irqchip/'s, see irqchip_vcpu_ioctl(). */
+static const struct ioctl_row vcpu_rows[] = {
+	IO_ROW(KVM_RUN, vcpu_ioctl_run, IO_RAW | IO_LOAD),
+	IO_ROW(KVM_GET_REGS, vcpu_get_regs, IO_LOAD),
+	IO_ROW(KVM_SET_REGS, vcpu_set_regs, IO_LOAD),
+	IO_ROW(KVM_GET_SREGS, vcpu_get_sregs, IO_LOAD),
+	IO_ROW(KVM_SET_SREGS, vcpu_set_sregs, IO_LOAD | IO_SRCU),
+	IO_ROW(KVM_GET_SREGS2, vcpu_get_sregs2, IO_LOAD),
+	IO_ROW(KVM_SET_SREGS2, vcpu_set_sregs2, IO_LOAD | IO_SRCU),
+	IO_ROW(KVM_TRANSLATE, vcpu_translate, IO_LOAD | IO_SRCU),
+	IO_ROW(KVM_INTERRUPT, vcpu_interrupt, IO_LOAD),
+	IO_ROW(KVM_NMI, vcpu_nmi, IO_RAW),
+	IO_ROW(KVM_GET_MSRS, vcpu_get_msrs, IO_RAW | IO_LOAD | IO_SRCU),
+	IO_ROW(KVM_SET_MSRS, vcpu_set_msrs, IO_RAW | IO_LOAD | IO_SRCU),
+	IO_ROW(KVM_SET_CPUID, vcpu_set_cpuid, IO_RAW | IO_LOAD),
+	IO_ROW(KVM_SET_CPUID2, vcpu_set_cpuid2, IO_RAW | IO_LOAD),
+	IO_ROW(KVM_GET_CPUID2, vcpu_get_cpuid2, IO_RAW | IO_LOAD),
+	IO_ROW(KVM_SET_SIGNAL_MASK, vcpu_set_signal_mask, IO_RAW),
+	IO_ROW(KVM_GET_FPU, vcpu_get_fpu, 0),
+	IO_ROW(KVM_SET_FPU, vcpu_set_fpu, 0),
+	IO_ROW(KVM_GET_XSAVE, vcpu_get_xsave, 0),
+	IO_ROW(KVM_GET_XSAVE2, vcpu_get_xsave, 0),
+	IO_ROW(KVM_SET_XSAVE, vcpu_set_xsave, 0),
+	IO_ROW(KVM_GET_XCRS, vcpu_get_xcrs, 0),
+	IO_ROW(KVM_SET_XCRS, vcpu_set_xcrs, 0),
+	IO_ROW(KVM_GET_DEBUGREGS, vcpu_get_debugregs, IO_LOAD),
+	IO_ROW(KVM_SET_DEBUGREGS, vcpu_set_debugregs, IO_LOAD),
+	IO_ROW(KVM_GET_VCPU_EVENTS, vcpu_get_events, IO_LOAD),
+	IO_ROW(KVM_SET_VCPU_EVENTS, vcpu_set_events, IO_LOAD),
+	IO_ROW(KVM_GET_MP_STATE, vcpu_get_mp_state, IO_LOAD),
+	IO_ROW(KVM_SET_MP_STATE, vcpu_set_mp_state, IO_LOAD),
+	IO_ROW(KVM_GET_NESTED_STATE, vcpu_get_nested_state, IO_RAW | IO_LOAD | IO_SRCU),
+	IO_ROW(KVM_SET_NESTED_STATE, vcpu_set_nested_state, IO_RAW | IO_LOAD | IO_SRCU),
+	IO_ROW(KVM_SET_GUEST_DEBUG, vcpu_set_guest_debug, IO_LOAD),
+	IO_ROW(KVM_X86_SETUP_MCE, vcpu_setup_mce, 0),
+	IO_ROW(KVM_X86_SET_MCE, vcpu_set_mce, IO_LOAD),
+	IO_ROW(KVM_GET_TSC_KHZ, vcpu_get_tsc_khz, IO_RAW),
+	IO_ROW(KVM_SET_TSC_KHZ, vcpu_set_tsc_khz, IO_RAW | IO_LOAD),
+	IO_ROW(KVM_HAS_DEVICE_ATTR, vcpu_has_attr, 0),
+	IO_ROW(KVM_GET_DEVICE_ATTR, vcpu_get_attr, 0),
+	IO_ROW(KVM_SET_DEVICE_ATTR, vcpu_set_attr, IO_LOAD),
+#ifdef KVM_PRE_FAULT_MEMORY
+	IO_ROW(KVM_PRE_FAULT_MEMORY, vcpu_pre_fault_memory, IO_RAW | IO_LOAD | IO_SRCU),
+#endif
+	IO_ROW(KVM_GET_STATS_FD, vcpu_get_stats_fd, IO_RAW),
+	IO_ROW(KVM_ENABLE_CAP, vcpu_enable_cap, 0),
+	IO_ROW(KVM_KVMCLOCK_CTRL, vcpu_kvmclock_ctrl, IO_RAW),
+	IO_ROW(DROSTE_GET_EXIT_STATS, vcpu_get_exit_stats, 0),
+};
+
+const struct ioctl_table vcpu_ioctls = { vcpu_rows, ARRAY_SIZE(vcpu_rows) };
+
+/* The handler, for a number without a row the interrupt controller's. */
+static long plain_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigned int cmd, unsigned long uarg)
+{
+	return row ? ioctl_call(row, vcpu, uarg) : irqchip_vcpu_ioctl(vcpu, cmd, uarg);
+}
+
+/* The handler with what its row asks for around it. vcpu->mutex held. */
+static long locked_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigned int cmd, unsigned long uarg)
+{
+	u32 flags = row ? row->flags : IO_LOAD;
+	long ret;
+	int idx;
+
+	if (flags & IO_LOAD)
+		vcpu_load(vcpu);
+	if (flags & IO_SRCU) {
+		idx = srcu_read_lock(&vcpu->vm->srcu);
+		ret = plain_ioctl(vcpu, row, cmd, uarg);
+		srcu_read_unlock(&vcpu->vm->srcu, idx);
+	} else {
+		ret = plain_ioctl(vcpu, row, cmd, uarg);
+	}
+	if (flags & IO_LOAD)
+		vcpu_put(vcpu);
+	return ret;
+}
+
+static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
+{
+	struct vcpu *vcpu = file->private_data;
+	long ret;
+
+	if (vcpu->vm->mm != current->mm || READ_ONCE(vcpu->vm->dead))
+		return -EIO;
+	if (_IOC_TYPE(cmd) != KVMIO && _IOC_TYPE(cmd) != DROSTE_IOC_MAGIC)
+		return -ENOTTY;
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	ret = locked_ioctl(vcpu, ioctl_find(&vcpu_ioctls, cmd), cmd, uarg);
+	mutex_unlock(&vcpu->mutex);
+	return ret;
+}
+
+/* --- the shared pages; a mapping holds the file, and that the VM --- */
+
+static vm_fault_t vcpu_fault(struct vm_fault *vmf)
+{
+	struct vcpu *vcpu = vmf->vma->vm_file->private_data;
+
+	if (vmf->pgoff == 0)
+		vmf->page = virt_to_page(vcpu->run);
+	else if (vmf->pgoff == KVM_PIO_PAGE_OFFSET)
+		vmf->page = virt_to_page(vcpu->pio_data);
+	else if (vmf->pgoff == KVM_COALESCED_MMIO_PAGE_OFFSET)
+		vmf->page = virt_to_page(vcpu->vm->coalesced.ring);
+	else if (dirty_ring_has_page(vcpu->vm, vmf->pgoff))
+		vmf->page = dirty_ring_page(vcpu, vmf->pgoff);
+	else
+		return VM_FAULT_SIGBUS;
+	get_page(vmf->page);
+	return 0;
+}
+
+static const struct vm_operations_struct vcpu_vm_ops = { .fault = vcpu_fault };
+
+static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	const struct vm *vm = ((struct vcpu *)file->private_data)->vm;
+	unsigned long last = vma->vm_pgoff + vma_pages(vma) - 1;
+
+	/* A private copy of the ring would tell, and take, nothing. */
+	if ((dirty_ring_has_page(vm, vma->vm_pgoff) || dirty_ring_has_page(vm, last)) &&
+	    ((vma->vm_flags & VM_EXEC) || !(vma->vm_flags & VM_SHARED)))
+		return -EINVAL;
+	vma->vm_ops = &vcpu_vm_ops;
+	return 0;
+}
+
+static int vcpu_release(struct inode *inode, struct file *file)
+{
+	struct vcpu *vcpu = file->private_data;
+
+	/* The vCPU itself stays with its VM, which may have other descriptors. */
+	vm_put(vcpu->vm);
+	return 0;
+}
+
+static const struct file_operations vcpu_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = vcpu_ioctl,
+	.mmap = vcpu_mmap,
+	.release = vcpu_release,
+	.llseek = noop_llseek,
+};
+
+static bool id_taken(struct vm *vm, u32 id)
+{
+	int i;
+
+	for (i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i]->id == id)
+			return true;
+	return false;
+}
+
+/**
+ * vcpu_create_fd - KVM_CREATE_VCPU
+ * @vm: its lock held
+ * @id: also the initial APIC ID
+ *
+ * Return: a descriptor; -EINVAL for an ID or a number of vCPUs out of range, -EEXIST, -ENOMEM, -EMFILE.
+ */
+int vcpu_create_fd(struct vm *vm, u32 id)
+{
+	struct vcpu *vcpu;
+	struct file *file;
+	char name[24];
+	int fd, ret, idx;
+
+	if (id >= (vm->max_vcpu_id ?: DROSTE_MAX_VCPU_ID) || vm->nr_vcpus >= DROSTE_MAX_VCPUS)
+		return -EINVAL;
+	if (id_taken(vm, id))
+		return -EEXIST;
+	vcpu = vcpu_create(vm, id);
+	if (IS_ERR(vcpu))
+		return PTR_ERR(vcpu);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		ret = fd;
+		goto err_vcpu;
+	}
+	snprintf(name, sizeof(name), "droste-vcpu:%u", id);
+	file = anon_inode_getfile(name, &vcpu_fops, vcpu, O_RDWR);
+	if (IS_ERR(file)) {
+		ret = PTR_ERR(file);
+		goto err_fd;
+	}
+	vm_get(vm);
+	WRITE_ONCE(vm->vcpus[vcpu->index], vcpu);
+	/* Whoever walks the array reads the count first, with acquire. */
+	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
+	fd_install(fd, file);
+	return fd;
+
+err_fd:
+	put_unused_fd(fd);
+err_vcpu:
+	idx = srcu_read_lock(&vm->srcu);
+	vcpu_destroy(vcpu);
+	srcu_read_unlock(&vm->srcu, idx);
+	return ret;
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Registers as user space reads and writes them: general, special, debug. */
+#include <linux/bitmap.h>
+#include "droste.h"
+#include "abi/dev.h"
+#include "vmx/regs.h"
+
+/* Where struct kvm_regs has each register. */
+static const u16 gpr_offset[NR_GPRS] = {
+	[RAX] = offsetof(struct kvm_regs, rax), [RCX] = offsetof(struct kvm_regs, rcx),
+	[RDX] = offsetof(struct kvm_regs, rdx), [RBX] = offsetof(struct kvm_regs, rbx),
+	[RSP] = offsetof(struct kvm_regs, rsp), [RBP] = offsetof(struct kvm_regs, rbp),
+	[RSI] = offsetof(struct kvm_regs, rsi), [RDI] = offsetof(struct kvm_regs, rdi),
+	[R8] = offsetof(struct kvm_regs, r8), [R9] = offsetof(struct kvm_regs, r9),
+	[R10] = offsetof(struct kvm_regs, r10), [R11] = offsetof(struct kvm_regs, r11),
+	[R12] = offsetof(struct kvm_regs, r12), [R13] = offsetof(struct kvm_regs, r13),
+	[R14] = offsetof(struct kvm_regs, r14), [R15] = offsetof(struct kvm_regs, r15),
+};
+
+static u64 *gpr_in(struct kvm_regs *regs, enum gpr reg)
+{
+	return (void *)regs + gpr_offset[reg];
+}
+
+long vcpu_get_regs(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	struct kvm_regs *regs = arg;
+	enum gpr reg;
+
+	for (reg = RAX; reg < NR_GPRS; reg++)
+		*gpr_in(regs, reg) = vcpu_gpr(vcpu, reg);
+	regs->rip = vcpu_rip(vcpu);
+	regs->rflags = vcpu_rflags(vcpu);
+	/* The debugger's trap flag is not the guest's. */
+	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) && (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP))
+		regs->rflags &= ~(u64)X86_EFLAGS_TF;
+	return 0;
+}
+
+long vcpu_set_regs(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	struct kvm_regs *regs = arg;
+	u64 rflags = regs->rflags;
+	enum gpr reg;
+
+	for (reg = RAX; reg < NR_GPRS; reg++)
+		vcpu_set_gpr(vcpu, reg, *gpr_in(regs, reg));
+	vcpu_set_rip(vcpu, regs->rip);
+	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) && (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP))
+		rflags |= X86_EFLAGS_TF;
+	/* VM entry checks RFLAGS' fixed bits (SDM 3C 27.3.1.4): what no register can hold is not put there. */
+	vcpu_set_rflags(vcpu, (rflags & 0x3f7fd5) | X86_EFLAGS_FIXED);
+	/* An exception waiting for delivery belonged to the state that is gone. */
+	vcpu->ev.exception.valid = false;
+	return 0;
+}
+
+/* --- special registers --- */
+
+static const struct { enum seg seg; u16 offset; } sreg_segs[] = {
+	{ SEG_CS, offsetof(struct kvm_sregs, cs) }, { SEG_DS, offsetof(struct kvm_sregs, ds) },
+	{ SEG_ES, offsetof(struct kvm_sregs, es) }, { SEG_FS, offsetof(struct kvm_sregs, fs) },
+	{ SEG_GS, offsetof(struct kvm_sregs, gs) }, { SEG_SS, offsetof(struct kvm_sregs, ss) },
+	{ SEG_TR, offsetof(struct kvm_sregs, tr) }, { SEG_LDTR, offsetof(struct kvm_sregs, ldt) },
+};
+
+/* The two structures for special registers begin alike, up to apic_base. */
+static_assert(offsetof(struct kvm_sregs, apic_base) == offsetof(struct kvm_sregs2, apic_base));
+static_assert(offsetof(struct kvm_sregs, idt) == offsetof(struct kvm_sregs2, idt));
+
+static void get_common(struct vcpu *vcpu, struct kvm_sregs *s)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sreg_segs); i++)
+		vcpu_get_segment(vcpu, sreg_segs[i].seg, (void *)s + sreg_segs[i].offset);
+	s->gdt.base = vmcs_read(GUEST_GDTR_BASE);
+	s->gdt.limit = vmcs_read(GUEST_GDTR_LIMIT);
+	s->idt.base = vmcs_read(GUEST_IDTR_BASE);
+	s->idt.limit = vmcs_read(GUEST_IDTR_LIMIT);
+	s->cr0 = vcpu_cr0(vcpu);
+	s->cr2 = vcpu->cr2;
+	s->cr3 = vcpu_cr3(vcpu);
+	s->cr4 = vcpu_cr4(vcpu);
+	s->cr8 = vcpu_cr8(vcpu);
+	s->efer = vcpu->efer;
+	s->apic_base = vcpu->apic_base;
+}
+
+long vcpu_get_sregs(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	struct kvm_sregs *s = arg;
+	const struct event *ev = &vcpu->ev.injected;
+
+	get_common(vcpu, s);
+	memset(s->interrupt_bitmap, 0, sizeof(s->interrupt_bitmap));
+	/* An interrupt on its way into the guest shows as its bit, whoever sent it. */
+	if (ev->valid && ev->type == INTR_TYPE_EXT_INTR >> 8)
+		__set_bit(ev->vector, (unsigned long *)s->interrupt_bitmap);
+	else if (!vcpu->lapic && vcpu->user_irq >= 0)
+		__set_bit(vcpu->user_irq, (unsigned long *)s->interrupt_bitmap);
+	return 0;
+}
+
+static bool uses_pdptrs(u64 cr0, u64 cr4, u64 efer)
+{
+	return (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !(efer & EFER_LMA);
+}
+
+#define CR0_DEFINED (X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | \
+		     X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | X86_CR0_PG)
+
+/* Could a processor be in this state (SDM 3A 2.5, 10.8.5; 3C 27.3.1.1)? */
+static bool sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *s)
+{
+	bool paging = s->cr0 & X86_CR0_PG;
+
+	if (s->cr0 >> 32 || ((s->cr0 & X86_CR0_NW) && !(s->cr0 & X86_CR0_CD)))
+		return false;
+	if (paging && !(s->cr0 & X86_CR0_PE))
+		return false;
+	if (s->cr4 & ~vcpu->gcaps.cr4_allowed)
+		return false;
+	if (s->efer & ~vcpu->gcaps.efer_allowed)
+		return false;
+	if (s->cr8 & ~0xfULL)
+		return false;
+	if (paging && (s->efer & EFER_LME)) {
+		/* Long mode: PAE paging and LMA go with it, and CR3 is a whole address. */
+		if (!(s->cr4 & X86_CR4_PAE) || !(s->efer & EFER_LMA))
+			return false;
+		if (!gpa_legal(vcpu, s->cr3))
+			return false;
+		return !(s->cs.l && s->cs.db);
+	}
+	/*
+	 * Not in long mode: no 64-bit code, and LMA follows CR0.PG and LME. PCIDE
+	 * without long mode is let through, as by KVM: VM entry refuses it then.
+	 */
+	return !(s->efer & EFER_LMA) && !s->cs.l;
+}
+
+/**
+ * vcpu_change_apic_base - IA32_APIC_BASE is written
+ * @vcpu: loaded
+ * @base: new value
+ * @host_initiated: by user space, which may go from any mode to any other
+ *
+ * Return: 0, or -EINVAL for #GP(0) (SDM 3A 11.4.4, 11.12.5).
+ */
+int vcpu_change_apic_base(struct vcpu *vcpu, u64 base, bool host_initiated)
+{
+	const u64 mode = X2APIC_ENABLE | MSR_IA32_APICBASE_ENABLE;
+	u64 known = mode | MSR_IA32_APICBASE_BSP | GENMASK_ULL(vcpu->gcaps.maxphyaddr - 1, 12);
+
+	if (base & ~known)
+		return -EINVAL;
+	if ((base & mode) == X2APIC_ENABLE)
+		return -EINVAL;
+	if (!host_initiated && (base & X2APIC_ENABLE) && !vcpu->gcaps.x2apic)
+		return -EINVAL;
+	if (!vcpu->lapic) {
+		vcpu->apic_base = base;
+		return 0;
+	}
+	return host_initiated ? vlapic_restore_base(vcpu, base) : vlapic_set_base(vcpu, base);
+}
+
+/* Everything but events and PDPTEs. Checked already. */
+static void set_common(struct vcpu *vcpu, const struct kvm_sregs *s)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sreg_segs); i++)
+		vcpu_set_segment(vcpu, sreg_segs[i].seg, (const void *)s + sreg_segs[i].offset);
+	vmcs_write(GUEST_GDTR_BASE, s->gdt.base);
+	vmcs_write(GUEST_GDTR_LIMIT, s->gdt.limit);
+	vmcs_write(GUEST_IDTR_BASE, s->idt.base);
+	vmcs_write(GUEST_IDTR_LIMIT, s->idt.limit);
+	vcpu->cr2 = s->cr2;
+	vcpu_set_cr8(vcpu, s->cr8);
+	/* All together and without the checks of each: the whole was checked, the steps between are no states. */
+	vmx_write_efer(vcpu, s->efer);
+	vmx_write_cr0(vcpu, (s->cr0 & CR0_DEFINED) | X86_CR0_ET);
+	vmx_write_cr4(vcpu, s->cr4);
+	vmcs_write(GUEST_CR3, s->cr3);
+	vcpu_request(vcpu, REQ_TLB_FLUSH_GUEST);
+	vcpu_request(vcpu, REQ_EVENT);
+	vcpu_request(vcpu, REQ_CPUID);
+}
+
+/* An application processor that user space put at the reset vector without an APIC of ours need not wait for SIPI. */
+static void wake_waiting_processor(struct vcpu *vcpu, const struct kvm_sregs *s)
+{
+	if (!vcpu->lapic && vcpu->id == vcpu->vm->bsp_id && s->cs.selector == 0xf000 &&
+	    s->cs.base == 0xffff0000 && !(s->cr0 & X86_CR0_PE))
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+}
+
+long vcpu_set_sregs(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	struct kvm_sregs *s = arg;
+	int vector;
+
+	if (!sregs_valid(vcpu, s))
+		return -EINVAL;
+	if (vcpu_change_apic_base(vcpu, s->apic_base, true))
+		return -EINVAL;
+	set_common(vcpu, s);
+	/* Memory with the PDPTEs may come later; MOV to CR3 or a VM entry finds out then. */
+	if (uses_pdptrs(s->cr0, s->cr4, s->efer))
+		vmx_load_pdptrs(vcpu, s->cr3);
+	vector = find_first_bit((unsigned long *)s->interrupt_bitmap, KVM_NR_INTERRUPTS);
+	if (vector < KVM_NR_INTERRUPTS)
+		vcpu->ev.injected = (struct event) { .valid = true, .vector = vector,
+						     .type = INTR_TYPE_EXT_INTR >> 8 };
+	wake_waiting_processor(vcpu, s);
+	return 0;
+}
+
+static const u16 pdptr_fields[4] = { GUEST_PDPTR0, GUEST_PDPTR1, GUEST_PDPTR2, GUEST_PDPTR3 };
+
+long vcpu_get_sregs2(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	struct kvm_sregs2 *s = arg;
+	int i;
+
+	get_common(vcpu, (struct kvm_sregs *)s);
+	s->flags = 0;
+	if (!uses_pdptrs(s->cr0, s->cr4, s->efer))
+		return 0;
+	for (i = 0; i < 4; i++)
+		s->pdptrs[i] = vmcs_read(pdptr_fields[i]);
+	s->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	return 0;
+}
+
+long vcpu_set_sregs2(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	struct kvm_sregs2 *s = arg;
+	struct kvm_sregs *common = (struct kvm_sregs *)s;
+	bool pae = uses_pdptrs(s->cr0, s->cr4, s->efer);
+	bool given = s->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	int i;
+
+	if ((s->flags & ~(u64)KVM_SREGS2_FLAGS_PDPTRS_VALID) || (given && !pae))
+		return -EINVAL;
+	if (!sregs_valid(vcpu, common))
+		return -EINVAL;
+	if (vcpu_change_apic_base(vcpu, s->apic_base, true))
+		return -EINVAL;
+	set_common(vcpu, common);
+	if (given) {
+		for (i = 0; i < 4; i++)
+			vmcs_write(pdptr_fields[i], s->pdptrs[i]);
+		vcpu->nested.pdptes_due = false;
+	} else if (pae) {
+		vmx_load_pdptrs(vcpu, s->cr3);
+	}
+	wake_waiting_processor(vcpu, common);
+	return 0;
+}
+
+/* --- debug registers --- */
+
+long vcpu_get_debugregs(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	struct kvm_debugregs *d = arg;
+
+	memset(d, 0, sizeof(*d));
+	memcpy(d->db, vcpu->dr, sizeof(d->db));
+	d->dr6 = vcpu->dr6;
+	d->dr7 = vcpu->dr7;
+	return 0;
+}
+
+long vcpu_set_debugregs(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	const struct kvm_debugregs *d = arg;
+
+	if (d->flags || d->dr6 >> 32 || d->dr7 >> 32)
+		return -EINVAL;
+	memcpy(vcpu->dr, d->db, sizeof(d->db));
+	vcpu->dr6 = vcpu_dr6_value(d->dr6);
+	vcpu_set_dr7(vcpu, d->dr7);
+	return 0;
+}
+
+/* --- the guest's page tables --- */
+
+long vcpu_translate(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	struct kvm_translation *t = arg;
+	struct event fault;
+	gpa_t gpa = 0;
+
+	/* Linear addresses have 32 bits outside of IA-32e mode: the walk would take the lower half. */
+	t->valid = ((vcpu->efer & EFER_LMA) || !upper_32_bits(t->linear_address)) &&
+		   !vcpu_gva_to_gpa(vcpu, t->linear_address, 0, &gpa, &fault);
+	t->physical_address = t->valid ? gpa : ~0ULL;
+	t->writeable = 1;
+	t->usermode = 0;
+	return 0;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/* KVM_CAP_SYNC_REGS: registers that go in and out with KVM_RUN, through the page shared with user space. */
+#include "droste.h"
+#include "abi/dev.h"
+
+/*
+ * Other threads may write to the page at any time. So each set is copied, and
+ * the copy goes the way of the ioctl's argument: checked, then used.
+ */
+static int take(struct vcpu *vcpu, u64 dirty)
+{
+	const struct kvm_sync_regs *s = &vcpu->run->s.regs;
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	if (dirty & KVM_SYNC_X86_REGS) {
+		regs = s->regs;
+		barrier_data(&regs);
+		vcpu_set_regs(vcpu, &regs, 0);
+		vcpu->run->kvm_dirty_regs &= ~(u64)KVM_SYNC_X86_REGS;
+	}
+	if (dirty & KVM_SYNC_X86_SREGS) {
+		sregs = s->sregs;
+		barrier_data(&sregs);
+		if (vcpu_set_sregs(vcpu, &sregs, 0))
+			return -EINVAL;
+		vcpu->run->kvm_dirty_regs &= ~(u64)KVM_SYNC_X86_SREGS;
+	}
+	if (dirty & KVM_SYNC_X86_EVENTS) {
+		events = s->events;
+		barrier_data(&events);
+		if (vcpu_set_events(vcpu, &events, 0))
+			return -EINVAL;
+		vcpu->run->kvm_dirty_regs &= ~(u64)KVM_SYNC_X86_EVENTS;
+	}
+	return 0;
+}
+
+/**
+ * vcpu_sync_regs_in() - at the start of KVM_RUN
+ * @vcpu: its mutex held, loaded
+ *
+ * What was taken over is not dirty any more.
+ *
+ * Return: 0; -EINVAL for sets that are not known, or what the ioctl of a set
+ * refuses; sets before it are taken over then.
+ */
+int vcpu_sync_regs_in(struct vcpu *vcpu)
+{
+	u64 dirty = READ_ONCE(vcpu->run->kvm_dirty_regs);
+	int idx, ret;
+
+	if ((READ_ONCE(vcpu->run->kvm_valid_regs) | dirty) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
+		return -EINVAL;
+	if (likely(!dirty))
+		return 0;
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	ret = take(vcpu, dirty);
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	return ret;
+}
+
+/**
+ * vcpu_sync_regs_out() - at the end of KVM_RUN, whatever it returns
+ * @vcpu: its mutex held, loaded
+ */
+void vcpu_sync_regs_out(struct vcpu *vcpu)
+{
+	struct kvm_sync_regs *s = &vcpu->run->s.regs;
+	u64 valid = READ_ONCE(vcpu->run->kvm_valid_regs);
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	/* Filled apart: what is put together in several steps is not read back from the page. */
+	if (valid & KVM_SYNC_X86_REGS) {
+		vcpu_get_regs(vcpu, &regs, 0);
+		s->regs = regs;
+	}
+	if (valid & KVM_SYNC_X86_SREGS) {
+		memset(&sregs, 0, sizeof(sregs));	/* it has padding */
+		vcpu_get_sregs(vcpu, &sregs, 0);
+		s->sregs = sregs;
+	}
+	if (valid & KVM_SYNC_X86_EVENTS) {
+		vcpu_get_events(vcpu, &events, 0);
+		s->events = events;
+	}
+}

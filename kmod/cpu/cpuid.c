@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0
+/* CPUID of guests: the list user space may choose from, what it chose, and the instruction's answers. */
+#include <linux/kvm_para.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <asm/processor.h>
+#include "droste.h"
+#include "abi/dev.h"
+#include "cpu/fpu.h"
+#include "cpu/cpuid_table.h"
+
+static struct cpuid_host this_host;	/* constant after cpuid_init() */
+static u64 this_cr4;			/* bits of CR4 that a guest may be given here; likewise */
+
+static void read_host(const struct cpuid_host *host, u32 fn, u32 index, u32 regs[NR_CPUID_REGS])
+{
+	cpuid_count(fn, index, &regs[CPUID_RAX], &regs[CPUID_RBX], &regs[CPUID_RCX], &regs[CPUID_RDX]);
+}
+
+/* What the processor itself refuses in VMX operation is not the guest's to have (SDM 3C A.8). */
+static u64 cr4_of(const struct kvm_cpuid_entry2 *entries, int n)
+{
+	return cpuid_cr4_allowed(entries, n) & host_caps.cr4_fixed1;
+}
+
+/* Needs vmx_caps_init(). */
+int cpuid_init(void)
+{
+	struct kvm_cpuid_entry2 *entries;
+	int n;
+
+	fpu_init();
+	this_host = (struct cpuid_host) {
+		.read = read_host,
+		.xcr0 = fpu_supported_xcr0(),
+		.phys_bits = boot_cpu_data.x86_phys_bits,
+		.rdtscp = vmx_features.rdtscp,
+		.invpcid = vmx_features.invpcid,
+		.xsaves = vmx_features.xsaves,
+	};
+	entries = kvcalloc(DROSTE_MAX_CPUID, sizeof(*entries), GFP_KERNEL);
+	if (!entries)
+		return -ENOMEM;
+	n = cpuid_supported(&this_host, entries, DROSTE_MAX_CPUID);
+	this_cr4 = cr4_of(entries, max(n, 0));
+	kvfree(entries);
+	return n < 0 ? n : 0;
+}
+
+/* KVM_GET_EMULATED_CPUID: what the emulator has that processors may lack. There is nothing such. */
+long cpuid_get_emulated(struct kvm_cpuid2 __user *uarg)
+{
+	struct kvm_cpuid2 head;
+
+	if (copy_from_user(&head, uarg, sizeof(head)))
+		return -EFAULT;
+	if (!head.nent)
+		return -E2BIG;
+	head.nent = 0;
+	return copy_to_user(uarg, &head, sizeof(head)) ? -EFAULT : 0;
+}
+
+long cpuid_get_supported(struct kvm_cpuid2 __user *uarg)
+{
+	struct kvm_cpuid_entry2 *entries;
+	struct kvm_cpuid2 head;
+	int n, ret = -EFAULT;
+
+	if (copy_from_user(&head, uarg, sizeof(head)))
+		return -EFAULT;
+	if (!head.nent)
+		return -E2BIG;
+	head.nent = min_t(u32, head.nent, DROSTE_MAX_CPUID);
+	entries = kvcalloc(head.nent, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+	if (!entries)
+		return -ENOMEM;
+	n = cpuid_supported(&this_host, entries, head.nent);
+	if (n < 0) {
+		ret = n;
+		goto out;
+	}
+	head.nent = n;
+	head.padding = 0;
+	if (copy_to_user(uarg, &head, sizeof(head)))
+		goto out;
+	if (copy_to_user(uarg->entries, entries, n * sizeof(*entries)))
+		goto out;
+	ret = 0;
+out:
+	kvfree(entries);
+	return ret;
+}
+
+static bool has(struct vcpu *vcpu, u32 fn, enum cpuid_reg reg, u32 bit)
+{
+	return cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, fn, 0, reg, bit);
+}
+
+static u8 guest_maxphyaddr(struct vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, 0x80000000, 0);
+	u8 bits;
+
+	if (!e || e->eax < 0x80000008)
+		return 36;
+	e = vcpu_find_cpuid(vcpu, 0x80000008, 0);
+	bits = e ? e->eax & 0xff : 36;
+	return clamp_t(u8, bits, 32, 52);
+}
+
+static u64 guest_xcr0(struct vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, 0xd, 0);
+
+	if (!e || !has(vcpu, 1, CPUID_RCX, BIT(26)))
+		return 0;
+	return ((u64)e->edx << 32 | e->eax) & this_host.xcr0;
+}
+
+/* The hypervisor that the CPUID names, in the leaf where guests look for KVM. */
+static bool has_signature(const struct kvm_cpuid_entry2 *entries, int n, const char *signature)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, KVM_CPUID_SIGNATURE, 0);
+	u32 text[3];
+
+	if (!e)
+		return false;
+	text[0] = e->ebx;
+	text[1] = e->ecx;
+	text[2] = e->edx;
+	return !memcmp(text, signature, sizeof(text));
+}
+
+/* The leaf of KVM's features, behind its signature or Droste's, or NULL. */
+static struct kvm_cpuid_entry2 *pv_leaf(struct kvm_cpuid_entry2 *entries, int n)
+{
+	if (!has_signature(entries, n, KVM_SIGNATURE) && !has_signature(entries, n, CPUID_DROSTE_SIGNATURE))
+		return NULL;
+	return (struct kvm_cpuid_entry2 *)cpuid_find(entries, n, KVM_CPUID_FEATURES, 0);
+}
+
+/**
+ * cpuid_update_caps - derive vcpu->gcaps from its CPUID
+ * @vcpu: need not be loaded
+ */
+void cpuid_update_caps(struct vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *e;
+	struct guest_caps *g = &vcpu->gcaps;
+
+	*g = (struct guest_caps) {
+		.maxphyaddr = guest_maxphyaddr(vcpu),
+		/* Before KVM_SET_CPUID2 user space may set up whatever could be. */
+		.cr4_allowed = vcpu->cpuid ? cr4_of(vcpu->cpuid, vcpu->nr_cpuid) : this_cr4,
+		.efer_allowed = cpuid_efer_allowed(vcpu->cpuid, vcpu->nr_cpuid),
+		.xcr0_allowed = guest_xcr0(vcpu),
+		.vmx = has(vcpu, 1, CPUID_RCX, BIT(5)),
+		.x2apic = has(vcpu, 1, CPUID_RCX, BIT(21)),
+		.tsc_deadline = has(vcpu, 1, CPUID_RCX, BIT(24)),
+		.xsave = has(vcpu, 1, CPUID_RCX, BIT(26)) && this_host.xcr0,
+		.rdtscp = (has(vcpu, 0x80000001, CPUID_RDX, BIT(27)) || has(vcpu, 7, CPUID_RCX, BIT(22))) &&
+			  vmx_features.rdtscp,
+		.tsc_adjust = has(vcpu, 7, CPUID_RBX, BIT(1)),
+		.invpcid = has(vcpu, 7, CPUID_RBX, BIT(10)) && vmx_features.invpcid,
+		.long_mode = has(vcpu, 0x80000001, CPUID_RDX, BIT(29)),
+		.pdpe1gb = has(vcpu, 0x80000001, CPUID_RDX, BIT(26)),
+		.syscall = has(vcpu, 0x80000001, CPUID_RDX, BIT(11)),
+		.mtrr = has(vcpu, 1, CPUID_RDX, BIT(12)),
+		.mce = has(vcpu, 1, CPUID_RDX, BIT(7)),
+	};
+	g->kvm_signature = has_signature(vcpu->cpuid, vcpu->nr_cpuid, KVM_SIGNATURE);
+	e = pv_leaf(vcpu->cpuid, vcpu->nr_cpuid);
+	g->kvm_features = e ? e->eax & PV_FEATURES : 0;
+	g->xsaves = g->xsave && vmx_features.xsaves &&
+		    cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, 0xd, 1, CPUID_RAX, BIT(3));
+	if (!g->xsave && vcpu->cpuid)
+		g->cr4_allowed &= ~(u64)X86_CR4_OSXSAVE;
+}
+
+/* Without LA57 a guest has 48 bits of linear address, or says nothing of it. */
+static bool acceptable(const struct kvm_cpuid_entry2 *entries, int n)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, 0x80000008, 0);
+	u8 linear = e ? e->eax >> 8 : 0;
+
+	return linear == 0 || linear == 48;
+}
+
+/* Bits and sizes that follow the machine's state (SDM 2A, CPUID). */
+static void run_time_bits(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
+{
+	switch (fn) {
+	case 1:
+		r[CPUID_RCX] &= ~BIT(27);
+		if (vcpu_cr4(vcpu) & X86_CR4_OSXSAVE)
+			r[CPUID_RCX] |= BIT(27);
+		if (!(vcpu->apic_base & MSR_IA32_APICBASE_ENABLE))
+			r[CPUID_RDX] &= ~BIT(9);
+		if (READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+			r[CPUID_RCX] = (r[CPUID_RCX] & ~BIT(3)) |
+				       (vcpu->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT ? BIT(3) : 0);
+		break;
+	case 7:
+		/* OSPKE: protection keys are not offered. */
+		if (!index)
+			r[CPUID_RCX] &= ~BIT(4);
+		break;
+	case 0xd:
+		if (index == 0)
+			r[CPUID_RBX] = cpuid_xsave_size(vcpu->cpuid, vcpu->nr_cpuid, vcpu->xcr0, false);
+		else if (index == 1 && (r[CPUID_RAX] & (BIT(1) | BIT(3))))
+			r[CPUID_RBX] = cpuid_xsave_size(vcpu->cpuid, vcpu->nr_cpuid, vcpu->xcr0 | vcpu->xss,
+							true);
+		break;
+	}
+}
+
+/* An entry as the guest would read it now. */
+static struct kvm_cpuid_entry2 entry_now(struct vcpu *vcpu, struct kvm_cpuid_entry2 e)
+{
+	u32 r[NR_CPUID_REGS] = { e.eax, e.ebx, e.ecx, e.edx };
+
+	run_time_bits(vcpu, e.function, e.index, r);
+	e.ebx = r[CPUID_RBX];
+	e.ecx = r[CPUID_RCX];
+	e.edx = r[CPUID_RDX];
+	return e;
+}
+
+static bool same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int n)
+{
+	int i;
+
+	if (n != vcpu->nr_cpuid)
+		return false;
+	for (i = 0; i < n; i++) {
+		struct kvm_cpuid_entry2 a = entry_now(vcpu, vcpu->cpuid[i]), b = entry_now(vcpu, entries[i]);
+
+		if (memcmp(&a, &b, sizeof(a)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The vCPU's CPUID becomes @entries, which are its own or freed from now on.
+ * Once the guest ran it only may be set to what it is. Loaded.
+ */
+static long replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
+{
+	struct kvm_cpuid_entry2 *pv = pv_leaf(entries, n);
+	long ret = 0;
+
+	/* A vCPU that halts without exits cannot be kicked by a hypercall. */
+	if (pv && READ_ONCE(vcpu->vm->hlt_in_guest))
+		pv->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
+	if (!acceptable(entries, n))
+		ret = -EINVAL;
+	else if (vcpu->has_run)
+		ret = same(vcpu, entries, n) ? 0 : -EINVAL;
+	else
+		swap(vcpu->cpuid, entries);
+	kvfree(entries);
+	if (ret || vcpu->has_run)
+		return ret;
+	vcpu->nr_cpuid = n;
+	cpuid_update_caps(vcpu);
+	nested_caps_init(vcpu);
+	vcpu_request(vcpu, REQ_CPUID);
+	return 0;
+}
+
+long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg)
+{
+	struct kvm_cpuid2 __user *user = (void __user *)uarg;
+	struct kvm_cpuid_entry2 *entries = NULL;
+	struct kvm_cpuid2 head;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.nent > DROSTE_MAX_CPUID)
+		return -E2BIG;
+	if (head.nent) {
+		entries = vmemdup_user(user->entries, array_size(head.nent, sizeof(*entries)));
+		if (IS_ERR(entries))
+			return PTR_ERR(entries);
+	}
+	return replace(self, entries, head.nent);
+}
+
+/* The older form without indices: each entry stands for all sub-leaves of its function. */
+long vcpu_set_cpuid(void *self, void *arg, unsigned long uarg)
+{
+	struct kvm_cpuid __user *user = (void __user *)uarg;
+	struct kvm_cpuid_entry2 *entries = NULL;
+	struct kvm_cpuid_entry *old;
+	struct kvm_cpuid head;
+	u32 i;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.nent > DROSTE_MAX_CPUID)
+		return -E2BIG;
+	if (head.nent) {
+		old = vmemdup_user(user->entries, array_size(head.nent, sizeof(*old)));
+		if (IS_ERR(old))
+			return PTR_ERR(old);
+		entries = kvcalloc(head.nent, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+		if (!entries) {
+			kvfree(old);
+			return -ENOMEM;
+		}
+		for (i = 0; i < head.nent; i++)
+			entries[i] = (struct kvm_cpuid_entry2) {
+				.function = old[i].function, .eax = old[i].eax, .ebx = old[i].ebx,
+				.ecx = old[i].ecx, .edx = old[i].edx };
+		kvfree(old);
+	}
+	return replace(self, entries, head.nent);
+}
+
+const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 index)
+{
+	return cpuid_find(vcpu->cpuid, vcpu->nr_cpuid, fn, index);
+}
+
+long vcpu_get_cpuid2(void *self, void *arg, unsigned long uarg)
+{
+	struct kvm_cpuid2 __user *user = (void __user *)uarg;
+	struct vcpu *vcpu = self;
+	struct kvm_cpuid2 head;
+	int i;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.nent < vcpu->nr_cpuid)
+		return -E2BIG;
+	for (i = 0; i < vcpu->nr_cpuid; i++) {
+		struct kvm_cpuid_entry2 e = entry_now(vcpu, vcpu->cpuid[i]);
+
+		if (copy_to_user(&user->entries[i], &e, sizeof(e)))
+			return -EFAULT;
+	}
+	head.nent = vcpu->nr_cpuid;
+	return copy_to_user(user, &head, sizeof(head)) ? -EFAULT : 0;
+}
+
+/* Topology leaves answer any sub-leaf: its number and the x2APIC ID, whatever the level (SDM 2A, leaf 0BH). */
+static void beyond_topology(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
+{
+	const struct kvm_cpuid_entry2 *first = vcpu_find_cpuid(vcpu, fn, 0);
+
+	if (!first)
+		return;
+	r[CPUID_RCX] = index & 0xff;
+	r[CPUID_RDX] = first->edx;
+}
+
+/**
+ * vcpu_cpuid - what CPUID answers
+ * @vcpu: loaded
+ * @eax: in: function; out: the answer's EAX
+ * @ebx: out
+ * @ecx: in: sub-leaf; out
+ * @edx: out
+ *
+ * Return: whether user space gave an entry for just this function and sub-leaf.
+ */
+bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_answer(vcpu->cpuid, vcpu->nr_cpuid, *eax, *ecx);
+	u32 r[NR_CPUID_REGS] = { 0 };
+	u32 fn = *eax, index = *ecx;
+
+	if (e) {
+		r[CPUID_RAX] = e->eax;
+		r[CPUID_RBX] = e->ebx;
+		r[CPUID_RCX] = e->ecx;
+		r[CPUID_RDX] = e->edx;
+		run_time_bits(vcpu, e->function, index, r);
+	} else if (fn == 0xb || fn == 0x1f) {
+		beyond_topology(vcpu, fn, index, r);
+	}
+	*eax = r[CPUID_RAX];
+	*ebx = r[CPUID_RBX];
+	*ecx = r[CPUID_RCX];
+	*edx = r[CPUID_RDX];
+	return e && e->function == fn;
+}

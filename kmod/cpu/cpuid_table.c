@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0
+/* CPUID as plain values (SDM 2A, CPUID): one row a leaf says what of the host's a guest may be shown. */
+#include <linux/bits.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/kvm_para.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+#include <asm/processor-flags.h>
+#include <asm/msr-index.h>
+#include "cpu/cpuid_table.h"
+#include "pv/kvmclock.h"
+#include "pv/pv.h"
+
+#define MAX_BASIC	0x16
+#define MAX_EXTENDED	0x80000008
+#define NO_INDEX	0
+#define INDEXED		KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+#define ALL		(~0U)
+
+/* What a guest sees of one leaf: the host's bits in @keep, and @force. Leaves without a row read as 0. */
+struct leaf_row {
+	u32 fn, index;
+	u32 flags;		/* INDEXED: only this sub-leaf */
+	u32 keep[NR_CPUID_REGS];
+	u32 force[NR_CPUID_REGS];
+};
+
+/* CPUID.1:ECX. Hidden: MONITOR, DS, PDCM (no performance counters), SMX, and what user space sets. */
+#define LEAF1_ECX (BIT(0) /* SSE3 */ | BIT(1) /* PCLMULQDQ */ | BIT(5) /* VMX */ | BIT(9) /* SSSE3 */ | \
+	BIT(12) /* FMA */ | BIT(13) /* CX16 */ | BIT(17) /* PCID */ | BIT(19) /* SSE4.1 */ | BIT(20) /* SSE4.2 */ | \
+	BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ | BIT(25) /* AES */ | BIT(26) /* XSAVE */ | BIT(28) /* AVX */ | \
+	BIT(29) /* F16C */ | BIT(30) /* RDRAND */)
+/* The local APIC is Droste's own, so are x2APIC and the TSC deadline. Bit 31: there is a hypervisor. */
+#define LEAF1_ECX_FORCE (BIT(21) | BIT(24) | BIT(31))
+/* CPUID.1:EDX but PSN, DS, ACPI, HTT, TM, PBE. */
+#define LEAF1_EDX (GENMASK(9, 0) | GENMASK(17, 11) | BIT(19) | GENMASK(27, 23))
+
+/* CPUID.7.0. Hidden: SGX, MPX, RDT, PT; PKU, CET, WAITPKG, LA57; all of IA32_SPEC_CTRL and IA32_ARCH_CAPABILITIES; AMX. */
+#define LEAF7_EBX (BIT(0) /* FSGSBASE */ | GENMASK(11, 3) | BIT(13) /* no FCS, FDS */ | GENMASK(21, 16) | \
+	GENMASK(24, 23) | GENMASK(31, 26))
+#define LEAF7_EBX_FORCE BIT(1)	/* TSC_ADJUST is Droste's own */
+#define LEAF7_ECX (BIT(1) /* VBMI */ | BIT(2) /* UMIP */ | BIT(6) /* VBMI2 */ | GENMASK(12, 8) | BIT(14) /* VPOPCNTDQ */ | \
+	BIT(22) /* RDPID */ | BIT(25) /* CLDEMOTE */ | BIT(27) /* MOVDIRI */ | BIT(28) /* MOVDIR64B */)
+#define LEAF7_EDX (BIT(2) | BIT(3) /* Xeon Phi's AVX-512 */ | BIT(4) /* FSRM */ | BIT(8) /* VP2INTERSECT */ | \
+	BIT(10) /* MD_CLEAR */ | BIT(14) /* SERIALIZE */ | BIT(16) /* TSXLDTRK */ | BIT(23) /* AVX512_FP16 */)
+#define LEAF7_1_EAX (BIT(4) /* AVX_VNNI */ | BIT(5) /* AVX512_BF16 */ | BIT(7) | GENMASK(12, 10) /* fast strings */ | \
+	BIT(23) /* AVX_IFMA */)
+#define LEAF7_1_EDX (BIT(4) /* AVX_VNNI_INT8 */ | BIT(5) /* AVX_NE_CONVERT */ | BIT(14) /* PREFETCHI */)
+
+#define EXT1_ECX (BIT(0) /* LAHF */ | BIT(5) /* LZCNT */ | BIT(8) /* PREFETCHW */)
+#define EXT1_EDX (BIT(11) /* SYSCALL */ | BIT(20) /* NX */ | BIT(26) /* 1-GiB pages */ | BIT(27) /* RDTSCP */ | BIT(29) /* LM */)
+
+static const struct leaf_row leaf_rows[] = {
+	{ 0x0, NO_INDEX, 0, { ALL, ALL, ALL, ALL } },		/* EAX: capped in finish() */
+	{ 0x1, NO_INDEX, 0, { ALL, GENMASK(15, 0), LEAF1_ECX, LEAF1_EDX }, { 0, 0, LEAF1_ECX_FORCE, 0 } },
+	{ 0x2, NO_INDEX, 0, { ALL, ALL, ALL, ALL } },
+	{ 0x6, NO_INDEX, 0, { 0 }, { BIT(2), 0, 0, 0 } },	/* the APIC timer runs in every power state */
+	{ 0x7, 0, INDEXED, { ALL, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX }, { 0, LEAF7_EBX_FORCE, 0, 0 } },
+	{ 0x7, 1, INDEXED, { LEAF7_1_EAX, 0, 0, LEAF7_1_EDX } },
+	{ 0xb, 0, INDEXED, { 0 } },				/* topology: user space's to fill in */
+	{ 0x15, NO_INDEX, 0, { ALL, ALL, ALL, 0 } },
+	{ 0x16, NO_INDEX, 0, { ALL, ALL, ALL, 0 } },
+	{ 0x80000000, NO_INDEX, 0, { ALL, 0, 0, 0 } },
+	{ 0x80000001, NO_INDEX, 0, { 0, 0, EXT1_ECX, EXT1_EDX } },
+	{ 0x80000002, NO_INDEX, 0, { ALL, ALL, ALL, ALL } },
+	{ 0x80000003, NO_INDEX, 0, { ALL, ALL, ALL, ALL } },
+	{ 0x80000004, NO_INDEX, 0, { ALL, ALL, ALL, ALL } },
+	{ 0x80000005, NO_INDEX, 0, { 0 } },
+	{ 0x80000006, NO_INDEX, 0, { 0, 0, ALL, 0 } },
+	{ 0x80000007, NO_INDEX, 0, { 0, 0, 0, BIT(8) } },	/* invariant TSC */
+	{ 0x80000008, NO_INDEX, 0, { ALL, 0, 0, 0 } },		/* EAX: made in finish() */
+};
+
+/* A feature bit that needs something else: gone without it. */
+struct dependency {
+	u32 fn, index;
+	enum cpuid_reg reg;
+	u32 bits;
+	enum { NEED_XSAVE, NEED_AVX, NEED_AVX512, NEED_RDTSCP, NEED_INVPCID } need;
+};
+
+#define AVX512_7_EBX (BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31))
+#define AVX512_7_ECX (BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14))
+#define AVX512_7_EDX (BIT(2) | BIT(3) | BIT(8) | BIT(23))
+
+static const struct dependency dependencies[] = {
+	{ 0x1, 0, CPUID_RCX, BIT(26), NEED_XSAVE },
+	{ 0x1, 0, CPUID_RCX, BIT(12) | BIT(28) | BIT(29), NEED_AVX },
+	{ 0x7, 0, CPUID_RBX, BIT(5), NEED_AVX },
+	{ 0x7, 0, CPUID_RCX, BIT(9) | BIT(10), NEED_AVX },
+	{ 0x7, 1, CPUID_RAX, BIT(4) | BIT(23), NEED_AVX },
+	{ 0x7, 1, CPUID_RDX, BIT(4) | BIT(5), NEED_AVX },
+	{ 0x7, 0, CPUID_RBX, AVX512_7_EBX, NEED_AVX512 },
+	{ 0x7, 0, CPUID_RCX, AVX512_7_ECX, NEED_AVX512 },
+	{ 0x7, 0, CPUID_RDX, AVX512_7_EDX, NEED_AVX512 },
+	{ 0x7, 1, CPUID_RAX, BIT(5), NEED_AVX512 },
+	{ 0x80000001, 0, CPUID_RDX, BIT(27), NEED_RDTSCP },
+	{ 0x7, 0, CPUID_RCX, BIT(22), NEED_RDTSCP },
+	{ 0x7, 0, CPUID_RBX, BIT(10), NEED_INVPCID },
+};
+
+#define XCR0_AVX	BIT_ULL(2)
+#define XCR0_AVX512	(BIT_ULL(5) | BIT_ULL(6) | BIT_ULL(7))
+
+static bool have(const struct cpuid_host *host, int need)
+{
+	switch (need) {
+	case NEED_XSAVE:
+		return host->xcr0;
+	case NEED_AVX:
+		return host->xcr0 & XCR0_AVX;
+	case NEED_AVX512:
+		return (host->xcr0 & XCR0_AVX512) == XCR0_AVX512;
+	case NEED_RDTSCP:
+		return host->rdtscp;
+	default:
+		return host->invpcid;
+	}
+}
+
+/* Where entries go: a bounded array. */
+struct sink {
+	struct kvm_cpuid_entry2 *out;
+	int n, max;
+	bool full;
+};
+
+static struct kvm_cpuid_entry2 *emit(struct sink *s, u32 fn, u32 index, u32 flags, const u32 r[NR_CPUID_REGS])
+{
+	struct kvm_cpuid_entry2 *e;
+
+	if (s->n == s->max) {
+		s->full = true;
+		return NULL;
+	}
+	e = &s->out[s->n++];
+	*e = (struct kvm_cpuid_entry2) { .function = fn, .index = index, .flags = flags, .eax = r[CPUID_RAX],
+					 .ebx = r[CPUID_RBX], .ecx = r[CPUID_RCX], .edx = r[CPUID_RDX] };
+	return e;
+}
+
+/* Leaf 4: caches as the host's, but none shared with other cores: which share is user space's to say. */
+static void emit_caches(const struct cpuid_host *host, struct sink *s)
+{
+	u32 r[NR_CPUID_REGS], i;
+
+	for (i = 0; i < 16; i++) {
+		host->read(host, 4, i, r);
+		r[CPUID_RAX] &= GENMASK(13, 0);
+		emit(s, 4, i, INDEXED, r);
+		if (!(r[CPUID_RAX] & GENMASK(4, 0)))
+			return;
+	}
+}
+
+/* Leaf 0xd (SDM 1, 13.2): the components that may be enabled, where they lie, and how large all are. */
+static void emit_xsave(const struct cpuid_host *host, struct sink *s)
+{
+	const u32 zero[NR_CPUID_REGS] = { 0 };
+	u32 r[NR_CPUID_REGS], i, features;
+	struct kvm_cpuid_entry2 *main_leaf, *sub1;
+
+	if (!host->xcr0) {
+		emit(s, 0xd, 0, INDEXED, zero);
+		return;
+	}
+	main_leaf = emit(s, 0xd, 0, INDEXED, zero);
+	host->read(host, 0xd, 1, r);
+	/* XSAVEOPT, XSAVEC, XGETBV with ECX 1, XSAVES; not XFD */
+	features = r[CPUID_RAX] & (GENMASK(2, 0) | (host->xsaves ? BIT(3) : 0));
+	sub1 = emit(s, 0xd, 1, INDEXED, zero);
+	for (i = 2; i < 63; i++) {
+		if (!(host->xcr0 & BIT_ULL(i)))
+			continue;
+		host->read(host, 0xd, i, r);
+		r[CPUID_RCX] &= BIT(1);		/* alignment in the compacted format; no supervisor state */
+		r[CPUID_RDX] = 0;
+		emit(s, 0xd, i, INDEXED, r);
+	}
+	if (!main_leaf || !sub1)
+		return;
+	main_leaf->eax = host->xcr0;
+	main_leaf->edx = host->xcr0 >> 32;
+	main_leaf->ecx = cpuid_xsave_size(s->out, s->n, host->xcr0, false);
+	main_leaf->ebx = main_leaf->ecx;
+	sub1->eax = features;
+	/* EBX of either is the size for what is enabled now: computed at run time. */
+	sub1->ebx = features & (BIT(1) | BIT(3)) ? cpuid_xsave_size(s->out, s->n, host->xcr0, true) : 0;
+}
+
+static void emit_signature(struct sink *s)
+{
+	u32 r[NR_CPUID_REGS] = { CPUID_DROSTE_MAX };
+
+	memcpy(&r[CPUID_RBX], CPUID_DROSTE_SIGNATURE, 12);
+	emit(s, CPUID_DROSTE_BASE, 0, 0, r);
+	/* What there is of KVM's features, for guests that know either signature. */
+	memset(r, 0, sizeof(r));
+	r[CPUID_RAX] = PV_FEATURES;
+	emit(s, CPUID_DROSTE_MAX, 0, 0, r);
+}
+
+/* What one row cannot say. */
+static void finish(const struct cpuid_host *host, struct kvm_cpuid_entry2 *e)
+{
+	switch (e->function) {
+	case 0:
+		e->eax = min_t(u32, e->eax, MAX_BASIC);
+		break;
+	case 7:
+		if (!e->index)
+			e->eax = min_t(u32, e->eax, 1);
+		break;
+	case 0x80000000:
+		e->eax = min_t(u32, e->eax, MAX_EXTENDED);
+		break;
+	case 0x80000008:
+		/*
+		 * A 4-level EPT maps 48 bits of guest-physical address (SDM 3C 29.3.2),
+		 * and without LA57 linear addresses have 48.
+		 */
+		e->eax = min_t(u32, min_t(u32, e->eax & 0xff, host->phys_bits), 48) | 48 << 8;
+		break;
+	}
+}
+
+static u32 *entry_reg(struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
+{
+	switch (reg) {
+	case CPUID_RAX:
+		return &e->eax;
+	case CPUID_RBX:
+		return &e->ebx;
+	case CPUID_RCX:
+		return &e->ecx;
+	default:
+		return &e->edx;
+	}
+}
+
+static void apply_dependencies(const struct cpuid_host *host, struct kvm_cpuid_entry2 *e)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(dependencies); i++) {
+		const struct dependency *d = &dependencies[i];
+
+		if (d->fn == e->function && d->index == e->index && !have(host, d->need))
+			*entry_reg(e, d->reg) &= ~d->bits;
+	}
+}
+
+static void emit_row(const struct cpuid_host *host, struct sink *s, const struct leaf_row *row)
+{
+	struct kvm_cpuid_entry2 *e;
+	u32 r[NR_CPUID_REGS];
+	int i;
+
+	host->read(host, row->fn, row->index, r);
+	for (i = 0; i < NR_CPUID_REGS; i++)
+		r[i] = (r[i] & row->keep[i]) | row->force[i];
+	e = emit(s, row->fn, row->index, row->flags, r);
+	if (!e)
+		return;
+	finish(host, e);
+	apply_dependencies(host, e);
+}
+
+/* Is the leaf within what the host has? Leaves above that would answer with another leaf's bits. */
+static bool host_has(const struct cpuid_host *host, const struct leaf_row *row)
+{
+	u32 r[NR_CPUID_REGS];
+
+	host->read(host, row->fn & 0x80000000, 0, r);
+	if (row->fn > r[CPUID_RAX])
+		return false;
+	if (row->fn != 7 || !row->index)
+		return true;
+	host->read(host, 7, 0, r);
+	return row->index <= r[CPUID_RAX];
+}
+
+int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *out, int max)
+{
+	struct sink s = { .out = out, .max = max };
+	u32 r[NR_CPUID_REGS], max_basic;
+	int i;
+
+	host->read(host, 0, 0, r);
+	max_basic = r[CPUID_RAX];
+	for (i = 0; i < ARRAY_SIZE(leaf_rows); i++) {
+		const struct leaf_row *row = &leaf_rows[i];
+
+		/* The computed leaves, where they stand in order. */
+		if (row->fn == 0x6 && max_basic >= 4)
+			emit_caches(host, &s);
+		if (row->fn == 0x15 && max_basic >= 0xd)
+			emit_xsave(host, &s);
+		if (row->fn == 0x80000000)
+			emit_signature(&s);
+		if (host_has(host, row))
+			emit_row(host, &s, row);
+	}
+	return s.full ? -E2BIG : s.n;
+}
+
+const struct kvm_cpuid_entry2 *cpuid_find(const struct kvm_cpuid_entry2 *entries, int n, u32 fn, u32 index)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		const struct kvm_cpuid_entry2 *e = &entries[i];
+
+		if (e->function == fn && (e->index == index || !(e->flags & INDEXED)))
+			return e;
+	}
+	return NULL;
+}
+
+static u32 max_of_range(const struct kvm_cpuid_entry2 *entries, int n, u32 base)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, base, 0);
+
+	return e ? e->eax : 0;
+}
+
+const struct kvm_cpuid_entry2 *cpuid_answer(const struct kvm_cpuid_entry2 *entries, int n, u32 fn, u32 index)
+{
+	u32 base = fn >= 0x80000000 ? 0x80000000 : fn >= 0x40000000 ? fn & 0xffffff00 : 0;
+	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, fn, index);
+
+	/* A leaf that user space gave is there, whatever it said of the highest one. */
+	if (e || fn <= max_of_range(entries, n, base))
+		return e;
+	return cpuid_find(entries, n, max_of_range(entries, n, 0), index);
+}
+
+u32 cpuid_xsave_size(const struct kvm_cpuid_entry2 *entries, int n, u64 mask, bool compacted)
+{
+	u32 size = 512 + 64;	/* legacy area and header: SDM 1, 13.4.1, 13.4.2 */
+	u32 i;
+
+	for (i = 2; i < 63; i++) {
+		const struct kvm_cpuid_entry2 *e;
+
+		if (!(mask & BIT_ULL(i)))
+			continue;
+		e = cpuid_find(entries, n, 0xd, i);
+		if (!e)
+			continue;
+		if (!compacted) {
+			size = max(size, e->ebx + e->eax);
+			continue;
+		}
+		if (e->ecx & BIT(1))
+			size = ALIGN(size, 64);
+		size += e->eax;
+	}
+	return size;
+}
+
+bool cpuid_has(const struct kvm_cpuid_entry2 *entries, int n, u32 fn, u32 index, enum cpuid_reg reg, u32 bit)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, fn, index);
+
+	return e && (*entry_reg((struct kvm_cpuid_entry2 *)e, reg) & bit);
+}
+
+/* A bit of a control register, and the CPUID bit that brings it. */
+struct cr_bit {
+	u64 allowed;
+	u32 fn;
+	enum cpuid_reg reg;
+	u32 bit;
+};
+
+static const struct cr_bit cr4_bits[] = {
+	{ X86_CR4_VME | X86_CR4_PVI, 1, CPUID_RDX, BIT(1) },
+	{ X86_CR4_DE, 1, CPUID_RDX, BIT(2) },
+	{ X86_CR4_PSE, 1, CPUID_RDX, BIT(3) },
+	{ X86_CR4_TSD, 1, CPUID_RDX, BIT(4) },
+	{ X86_CR4_PAE, 1, CPUID_RDX, BIT(6) },
+	{ X86_CR4_MCE, 1, CPUID_RDX, BIT(7) },
+	{ X86_CR4_PGE, 1, CPUID_RDX, BIT(13) },
+	{ X86_CR4_OSFXSR, 1, CPUID_RDX, BIT(24) },
+	{ X86_CR4_OSXMMEXCPT, 1, CPUID_RDX, BIT(25) },
+	{ X86_CR4_VMXE, 1, CPUID_RCX, BIT(5) },
+	{ X86_CR4_PCIDE, 1, CPUID_RCX, BIT(17) },
+	{ X86_CR4_OSXSAVE, 1, CPUID_RCX, BIT(26) },
+	{ X86_CR4_FSGSBASE, 7, CPUID_RBX, BIT(0) },
+	{ X86_CR4_SMEP, 7, CPUID_RBX, BIT(7) },
+	{ X86_CR4_SMAP, 7, CPUID_RBX, BIT(20) },
+	{ X86_CR4_UMIP, 7, CPUID_RCX, BIT(2) },
+};
+
+static const struct cr_bit efer_bits[] = {
+	{ EFER_SCE, 0x80000001, CPUID_RDX, BIT(11) },
+	{ EFER_NX, 0x80000001, CPUID_RDX, BIT(20) },
+	{ EFER_LME | EFER_LMA, 0x80000001, CPUID_RDX, BIT(29) },
+};
+
+static u64 allowed(const struct cr_bit *rows, int nr_rows, const struct kvm_cpuid_entry2 *entries, int n)
+{
+	u64 bits = 0;
+	int i;
+
+	for (i = 0; i < nr_rows; i++) {
+		if (cpuid_has(entries, n, rows[i].fn, 0, rows[i].reg, rows[i].bit))
+			bits |= rows[i].allowed;
+	}
+	return bits;
+}
+
+u64 cpuid_cr4_allowed(const struct kvm_cpuid_entry2 *entries, int n)
+{
+	/* PCE has no CPUID bit: every processor with CPUID has it. */
+	return allowed(cr4_bits, ARRAY_SIZE(cr4_bits), entries, n) | X86_CR4_PCE;
+}
+
+u64 cpuid_efer_allowed(const struct kvm_cpuid_entry2 *entries, int n)
+{
+	return allowed(efer_bits, ARRAY_SIZE(efer_bits), entries, n);
+}

@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0
+/* RDMSR and WRMSR: one table of the MSRs a guest has, and the handlers of the plain ones. SDM 4. */
+#include <linux/kvm_para.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <asm/msr.h>
+#include <asm/processor.h>
+#include "droste.h"
+#include "abi/dev.h"
+#include "cpu/msr.h"
+#include "vmx/regs.h"
+
+/* --- handlers that one argument tells apart --- */
+
+static MSR_GET(get_const)
+{
+	*data = row->arg;
+	return 0;
+}
+
+/* User space restores what it read; a guest's write raises #GP. */
+static MSR_SET(set_read_only)
+{
+	u64 now;
+
+	if (!host || row->get(vcpu, row, msr, &now, true))
+		return -EINVAL;
+	return data == now ? 0 : -EINVAL;
+}
+
+/* Guests do not have it; user space that asks what there is to offer hears that it is nothing. */
+static MSR_GET(get_none)
+{
+	if (!host)
+		return -ENOENT;
+	*data = 0;
+	return 0;
+}
+
+static MSR_SET(set_none)
+{
+	return !host ? -ENOENT : data ? -EINVAL : 0;
+}
+
+static MSR_SET(set_ignored)
+{
+	return 0;
+}
+
+/* MSRs that live in the current VMCS. */
+static MSR_GET(get_vmcs)
+{
+	*data = vmcs_read(row->arg);
+	return 0;
+}
+
+static MSR_SET(set_vmcs32)
+{
+	vmcs_write(row->arg, (u32)data);
+	return 0;
+}
+
+static MSR_SET(set_vmcs_canonical)
+{
+	if (!msr_canonical(data))
+		return -EINVAL;
+	vmcs_write(row->arg, data);
+	return 0;
+}
+
+/* MSRs that are in the processor while the vCPU is: see vmx/hoststate.c. */
+static MSR_GET(get_uret)
+{
+	*data = vmx_uret_get(vcpu, row->arg);
+	return 0;
+}
+
+static MSR_SET(set_uret)
+{
+	vmx_uret_set(vcpu, row->arg, data);
+	return 0;
+}
+
+static MSR_SET(set_uret32)
+{
+	/* Bits 63:32 are reserved (SDM 4, table 2-2): the processor itself would fault, in the host. */
+	if (data >> 32)
+		return -EINVAL;
+	vmx_uret_set(vcpu, row->arg, data);
+	return 0;
+}
+
+static MSR_SET(set_uret_canonical)
+{
+	if (!msr_canonical(data))
+		return -EINVAL;
+	vmx_uret_set(vcpu, row->arg, data);
+	return 0;
+}
+
+/* --- one of a kind --- */
+
+static MSR_GET(get_tsc_aux)
+{
+	if (!host && !vcpu->gcaps.rdtscp)
+		return -EINVAL;
+	return get_uret(vcpu, row, msr, data, host);
+}
+
+static MSR_SET(set_tsc_aux)
+{
+	if (!host && !vcpu->gcaps.rdtscp)
+		return -EINVAL;
+	return set_uret32(vcpu, row, msr, data, host);
+}
+
+static MSR_GET(get_apic_base)
+{
+	*data = vcpu->apic_base;
+	return 0;
+}
+
+static MSR_SET(set_apic_base)
+{
+	return vcpu_change_apic_base(vcpu, data, host);
+}
+
+static MSR_GET(get_feature_control)
+{
+	*data = vcpu->feature_control;
+	return 0;
+}
+
+/* What user space may put there, as into KVM's: firmware that it restores knew another CPUID. */
+#define FEAT_CTL_HOST	(FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_INSIDE_SMX | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX | \
+			 FEAT_CTL_SGX_LC_ENABLED | FEAT_CTL_SGX_ENABLED | FEAT_CTL_LMCE_ENABLED)
+
+/* SDM 3C 24.7: once locked, WRMSR faults until the next reset. SMX is not offered. */
+static MSR_SET(set_feature_control)
+{
+	u64 guest = FEAT_CTL_LOCKED | (vcpu->gcaps.vmx ? FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX : 0);
+
+	if (data & ~(host ? FEAT_CTL_HOST : guest))
+		return -EINVAL;
+	if (!host && (vcpu->feature_control & FEAT_CTL_LOCKED))
+		return -EINVAL;
+	vcpu->feature_control = data;
+	/* User space writes what only a reset writes: VMX operation ends with it, as KVM has it. */
+	if (host && !data)
+		nested_reset(vcpu);
+	return 0;
+}
+
+static MSR_GET(get_platform_info)
+{
+	if (!host && READ_ONCE(vcpu->vm->hide_platform_info))
+		return -EINVAL;
+	*data = vcpu->misc->platform_info;
+	return 0;
+}
+
+static MSR_SET(set_platform_info)
+{
+	/* The guest would look for CPUID faulting in IA32_MISC_FEATURES_ENABLES, which is not there. */
+	if (!host || (data & MSR_PLATFORM_INFO_CPUID_FAULT))
+		return -EINVAL;
+	vcpu->misc->platform_info = data;
+	return 0;
+}
+
+static MSR_GET(get_power_ctl)
+{
+	*data = vcpu->misc->power_ctl;
+	return 0;
+}
+
+static MSR_SET(set_power_ctl)
+{
+	vcpu->misc->power_ctl = data;
+	return 0;
+}
+
+static MSR_GET(get_hwcr)
+{
+	*data = vcpu->misc->hwcr;
+	return 0;
+}
+
+/* Bits that switch off what no guest has are dropped; McStatusWrEn and TscFreqSel are kept. */
+#define HWCR_IGNORED	(BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8))
+#define HWCR_KEPT	(BIT_ULL(18) | BIT_ULL(24))
+
+static MSR_SET(set_hwcr)
+{
+	if (data & ~(HWCR_IGNORED | HWCR_KEPT))
+		return -EINVAL;
+	vcpu->misc->hwcr = data & HWCR_KEPT;
+	return 0;
+}
+
+static MSR_GET(get_ucode_rev)
+{
+	*data = vcpu->misc->ucode_rev;
+	return 0;
+}
+
+static MSR_SET(set_ucode_rev)
+{
+	/* A guest writes 0 before it executes CPUID to learn the revision (SDM 3A 10.11.7.1): it stays. */
+	if (host)
+		vcpu->misc->ucode_rev = data;
+	return 0;
+}
+
+#define MISC_ENABLE_READ_ONLY	(MSR_IA32_MISC_ENABLE_EMON | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | \
+				 MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
+#define MISC_ENABLE_WRITABLE	(MSR_IA32_MISC_ENABLE_FAST_STRING | BIT_ULL(3) | MSR_IA32_MISC_ENABLE_MWAIT | \
+				 MSR_IA32_MISC_ENABLE_ENHANCED_SPEEDSTEP | BIT_ULL(23))
+
+static MSR_GET(get_misc_enable)
+{
+	*data = vcpu->misc_enable;
+	return 0;
+}
+
+static MSR_SET(set_misc_enable)
+{
+	u64 changed = data ^ vcpu->misc_enable;
+
+	if (host) {
+		vcpu->misc_enable = data;
+		return 0;
+	}
+	/* Read-only bits are ignored; others would change what CPUID promised, as MWAIT's may: see vcpu_cpuid(). */
+	if (changed & ~(MISC_ENABLE_READ_ONLY | MISC_ENABLE_WRITABLE))
+		return -EINVAL;
+	vcpu->misc_enable ^= changed & MISC_ENABLE_WRITABLE;
+	return 0;
+}
+
+/* Last-branch records are not kept: the bit reads as 0, as after a #DB. BTF works, the processor does it. */
+static MSR_SET(set_debugctl)
+{
+	if (data & ~(u64)(DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF))
+		return -EINVAL;
+	data &= ~(u64)DEBUGCTLMSR_LBR;
+	vmcs_write(row->arg, data);
+	if (vcpu->in_l2)
+		vcpu->nested.held.debugctl = data;
+	return 0;
+}
+
+static MSR_GET(get_vmx_cap)
+{
+	if (!host && !vcpu->gcaps.vmx)
+		return -EINVAL;
+	return nested_get_cap_msr(vcpu, msr, data);
+}
+
+static MSR_SET(set_vmx_cap)
+{
+	return host ? nested_set_cap_msr(vcpu, msr, data) : -EINVAL;
+}
+
+static MSR_GET(get_x2apic)
+{
+	return vcpu->lapic ? vlapic_msr_read(vcpu, msr, data) : -EINVAL;
+}
+
+static MSR_SET(set_x2apic)
+{
+	return vcpu->lapic ? vlapic_msr_write(vcpu, msr, data) : -EINVAL;
+}
+
+static MSR_GET(get_xss)
+{
+	if (!host && !vcpu->gcaps.xsaves)
+		return -EINVAL;
+	*data = vcpu->xss;
+	return 0;
+}
+
+static MSR_SET(set_xss)
+{
+	if ((!host && !vcpu->gcaps.xsaves) || (data & ~vcpu->gcaps.xss_allowed))
+		return -EINVAL;
+	vcpu->xss = data;
+	return 0;
+}
+
+static MSR_GET(get_efer)
+{
+	*data = vcpu->efer;
+	return 0;
+}
+
+static MSR_SET(set_efer_msr)
+{
+	if (!host)
+		return vcpu_set_efer(vcpu, data);
+	/* User space may change LME while paging is on, as it sets one register after another; LMA stays CR0's. */
+	if (data & ~(vcpu->gcaps.efer_allowed | EFER_LMA))
+		return -EINVAL;
+	vmx_write_efer(vcpu, (data & ~(u64)EFER_LMA) | (vcpu->efer & EFER_LMA));
+	return 0;
+}
+
+static MSR_GET(get_cstar)
+{
+	*data = vcpu->misc->cstar;
+	return 0;
+}
+
+static MSR_SET(set_cstar)
+{
+	if (!msr_canonical(data))
+		return -EINVAL;
+	vcpu->misc->cstar = data;
+	return 0;
+}
+
+/* --- the table --- */
+
+#define LIST	MSR_F_LIST
+#define FEATURE	MSR_F_FEATURE
+#define PV	MSR_F_PV
+#define MSR(_first, _last, _get, _set, _arg, _flags) \
+	{ .first = _first, .last = _last, .flags = _flags, .arg = _arg, .get = _get, .set = _set },
+static const struct msr_row msr_rows[] = {
+#include "cpu/msrs.def"
+};
+#undef MSR
+#undef PV
+#undef FEATURE
+#undef LIST
+
+int msr_init(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(msr_rows); i++) {
+		const struct msr_row *r = &msr_rows[i];
+
+		if (r->last < r->first || !r->set || (i && r->first <= r[-1].last)) {
+			pr_err("droste: msrs.def is wrong at MSR %#x\n", r->first);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static const struct msr_row *find_row(u32 msr)
+{
+	int low = 0, high = ARRAY_SIZE(msr_rows) - 1;
+
+	while (low <= high) {
+		int mid = (low + high) / 2;
+		const struct msr_row *r = &msr_rows[mid];
+
+		if (msr < r->first)
+			high = mid - 1;
+		else if (msr > r->last)
+			low = mid + 1;
+		else
+			return r;
+	}
+	return NULL;
+}
+
+static bool is_hidden(const struct vcpu *vcpu, const struct msr_row *row, bool host)
+{
+	return (row->flags & MSR_F_PV) && !host && !(vcpu->gcaps.kvm_features & BIT(row->arg));
+}
+
+/**
+ * vcpu_get_msr - RDMSR
+ * @vcpu: loaded
+ * @msr: which
+ * @data: its value; untouched on failure
+ * @host_initiated: user space asks, which may see what the guest's CPUID hides
+ *
+ * Process context. Return: 0; -ENOENT for an MSR that is not there, -EINVAL:
+ * where the guest gets #GP(0).
+ */
+int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated)
+{
+	const struct msr_row *row = find_row(msr);
+
+	if (!row || !row->get || is_hidden(vcpu, row, host_initiated))
+		return -ENOENT;
+	return row->get(vcpu, row, msr, data, host_initiated);
+}
+
+/**
+ * vcpu_set_msr - WRMSR
+ * @vcpu: loaded
+ * @msr: which
+ * @data: new value
+ * @host_initiated: user space sets it, which may write what is read-only to the guest
+ *
+ * Process context. Return: as of vcpu_get_msr().
+ */
+int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated)
+{
+	const struct msr_row *row = find_row(msr);
+
+	if (!row || is_hidden(vcpu, row, host_initiated))
+		return -ENOENT;
+	return row->set(vcpu, row, msr, data, host_initiated);
+}
+
+int msr_create(struct vcpu *vcpu)
+{
+	vcpu->misc = kzalloc(sizeof(*vcpu->misc), GFP_KERNEL_ACCOUNT);
+	if (!vcpu->misc)
+		return -ENOMEM;
+	/* The revision a processor has without any update loaded; user space may set the host's. */
+	vcpu->misc->ucode_rev = 1ULL << 32;
+	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
+			    MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
+	mce_init_misc(vcpu->misc);
+	return 0;
+}
+
+void msr_destroy(struct vcpu *vcpu)
+{
+	kfree(vcpu->misc);
+}
+
+/* --- ioctls --- */
+
+/* The MSRs of rows with @flag, as KVM_GET_MSR_INDEX_LIST and its like hand them out. */
+static long index_list(struct kvm_msr_list __user *uarg, u32 flag)
+{
+	u32 room, n = 0, msr;
+	int i;
+
+	if (get_user(room, &uarg->nmsrs))
+		return -EFAULT;
+	for (i = 0; i < ARRAY_SIZE(msr_rows); i++)
+		if (msr_rows[i].flags & flag)
+			n += msr_rows[i].last - msr_rows[i].first + 1;
+	if (put_user(n, &uarg->nmsrs))
+		return -EFAULT;
+	if (room < n)
+		return -E2BIG;
+	n = 0;
+	for (i = 0; i < ARRAY_SIZE(msr_rows); i++) {
+		if (!(msr_rows[i].flags & flag))
+			continue;
+		for (msr = msr_rows[i].first; msr <= msr_rows[i].last; msr++)
+			if (put_user(msr, &uarg->indices[n++]))
+				return -EFAULT;
+	}
+	return 0;
+}
+
+long msr_index_list(struct kvm_msr_list __user *uarg)
+{
+	return index_list(uarg, MSR_F_LIST);
+}
+
+long msr_feature_index_list(struct kvm_msr_list __user *uarg)
+{
+	return index_list(uarg, MSR_F_FEATURE);
+}
+
+/* A feature MSR's most: what KVM_GET_MSRS of the device answers. */
+static int feature_msr(struct vcpu *unused, u32 msr, u64 *data)
+{
+	if (msr >= VMX_CAPS_FIRST && msr < VMX_CAPS_FIRST + VMX_CAPS_NR) {
+		*data = *vmx_caps_msr(&offer_caps, msr);
+		/* Two of them describe the VMCS, and L1's is not the processor's (nested/caps.c). */
+		if (msr == MSR_IA32_VMX_BASIC)
+			*data = (*data & ~GENMASK_ULL(30, 0)) | VMCS12_REVISION;
+		else if (msr == MSR_IA32_VMX_VMCS_ENUM)
+			*data = (u64)vmcs12_max_index(vmcs12_gates(&offer_caps)) << 1;
+		return 0;
+	}
+	if (msr == MSR_IA32_UCODE_REV) {
+		*data = (u64)boot_cpu_data.microcode << 32;
+		return 0;
+	}
+	if (msr == MSR_IA32_ARCH_CAPABILITIES || msr == MSR_IA32_PERF_CAPABILITIES) {
+		*data = 0;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int get_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
+{
+	return vcpu_get_msr(vcpu, msr, data, true);
+}
+
+static int set_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
+{
+	return vcpu_set_msr(vcpu, msr, *data, true);
+}
+
+#define MAX_MSRS_AT_ONCE	256
+
+/* Do @one to each entry, up to the first that fails; return how many were done. */
+static long each_msr(struct vcpu *vcpu, struct kvm_msrs __user *user,
+		     int (*one)(struct vcpu *vcpu, u32 msr, u64 *data), bool write_back)
+{
+	struct kvm_msr_entry *entries;
+	struct kvm_msrs head;
+	u32 i;
+	long ret;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.nmsrs >= MAX_MSRS_AT_ONCE)
+		return -E2BIG;
+	if (!head.nmsrs)
+		return 0;
+	entries = memdup_user(user->entries, head.nmsrs * sizeof(*entries));
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
+	for (i = 0; i < head.nmsrs; i++)
+		if (one(vcpu, entries[i].index, &entries[i].data))
+			break;
+	ret = i;
+	if (write_back && copy_to_user(user->entries, entries, head.nmsrs * sizeof(*entries)))
+		ret = -EFAULT;
+	kfree(entries);
+	return ret;
+}
+
+long msr_get_features(struct kvm_msrs __user *uarg)
+{
+	return each_msr(NULL, uarg, feature_msr, true);
+}
+
+long vcpu_get_msrs(void *self, void *arg, unsigned long uarg)
+{
+	return each_msr(self, (struct kvm_msrs __user *)uarg, get_for_user, true);
+}
+
+long vcpu_set_msrs(void *self, void *arg, unsigned long uarg)
+{
+	return each_msr(self, (struct kvm_msrs __user *)uarg, set_for_user, false);
+}

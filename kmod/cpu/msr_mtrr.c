@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory-type registers: checked and kept. EPT decides the types (SDM 3C 29.3.7), so nothing else follows. */
+#include "droste.h"
+#include "cpu/msr.h"
+
+#define MTRR_CAP_FIXED	BIT_ULL(8)
+#define MTRR_CAP_WC	BIT_ULL(10)
+#define MTRR_VAR_FIRST	0x200
+#define MTRR_VALID	BIT_ULL(11)		/* of a mask register */
+#define MTRR_DEF_BITS	(0xffULL | BIT_ULL(10) | BIT_ULL(11))
+
+MSR_GET(get_mtrr_cap)
+{
+	if (!host && !vcpu->gcaps.mtrr)
+		return -EINVAL;
+	*data = NR_MTRR_VAR | MTRR_CAP_FIXED | MTRR_CAP_WC;
+	return 0;
+}
+
+static bool hidden(struct vcpu *vcpu, bool host)
+{
+	return !host && !vcpu->gcaps.mtrr;
+}
+
+MSR_GET(get_mtrr_def)
+{
+	if (hidden(vcpu, host))
+		return -EINVAL;
+	*data = vcpu->misc->mtrr_def;
+	return 0;
+}
+
+MSR_SET(set_mtrr_def)
+{
+	if (hidden(vcpu, host) || (data & ~MTRR_DEF_BITS) || !memtype_valid(data, false))
+		return -EINVAL;
+	vcpu->misc->mtrr_def = data;
+	return 0;
+}
+
+MSR_GET(get_mtrr_var)
+{
+	if (hidden(vcpu, host))
+		return -EINVAL;
+	*data = vcpu->misc->mtrr_var[msr - MTRR_VAR_FIRST];
+	return 0;
+}
+
+/* SDM 3A figure 12-7: bases have a type in bits 7:0, masks a valid bit 11; addresses end at MAXPHYADDR. */
+MSR_SET(set_mtrr_var)
+{
+	u64 address = GENMASK_ULL(vcpu->gcaps.maxphyaddr - 1, 12);
+	bool mask = (msr - MTRR_VAR_FIRST) & 1;
+
+	if (hidden(vcpu, host) || (data & ~(address | (mask ? MTRR_VALID : 0xff))))
+		return -EINVAL;
+	if (!mask && !memtype_valid(data, false))
+		return -EINVAL;
+	vcpu->misc->mtrr_var[msr - MTRR_VAR_FIRST] = data;
+	return 0;
+}
+
+/* The row's argument is the index of its first register. */
+MSR_GET(get_mtrr_fixed)
+{
+	if (hidden(vcpu, host))
+		return -EINVAL;
+	*data = vcpu->misc->mtrr_fixed[row->arg + msr - row->first];
+	return 0;
+}
+
+MSR_SET(set_mtrr_fixed)
+{
+	int i;
+
+	if (hidden(vcpu, host))
+		return -EINVAL;
+	for (i = 0; i < 64; i += 8)
+		if (!memtype_valid(data >> i, false))
+			return -EINVAL;
+	vcpu->misc->mtrr_fixed[row->arg + msr - row->first] = data;
+	return 0;
+}
+
+MSR_GET(get_pat)
+{
+	*data = vcpu->pat;
+	return 0;
+}
+
+/* SDM 3A 12.12.4. The processor has it in the VMCS, of whatever level runs. */
+MSR_SET(set_pat)
+{
+	int i;
+
+	for (i = 0; i < 64; i += 8)
+		if (!memtype_valid(data >> i, true))
+			return -EINVAL;
+	vmcs_write(GUEST_IA32_PAT, data);
+	vcpu->pat = data;
+	return 0;
+}

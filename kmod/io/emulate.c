@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Emulation of the instruction at a vCPU's RIP: build the context, fetch, decode, execute, commit, leave. */
+#include <linux/build_bug.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <asm/vmx.h>
+#include "io/emulate_state.h"
+
+/* How far a REP goes before interrupts are looked at again. */
+#define MAX_ITERATIONS	512
+
+static const struct emul_ops ops = {
+	.read = emul_op_read,
+	.write = emul_op_write,
+	.compare_exchange = emul_op_cmpxchg,
+	.probe = emul_op_probe,
+	.in = emul_op_in,
+	.out = emul_op_out,
+	.get_vec = emul_op_get_vec,
+	.put_vec = emul_op_put_vec,
+};
+
+static void load_segment(struct emul_state *es, enum seg seg)
+{
+	struct kvm_segment s;
+
+	vcpu_get_segment(es->vcpu, seg, &s);
+	es->ctx.seg[seg] = (struct emul_seg) {
+		.base = s.base,
+		.limit = s.limit,
+		.sel = s.selector,
+		.type = s.type,
+		.db = s.db,
+		.unusable = s.unusable || !s.present,
+	};
+}
+
+/* Everything that fetch and decode need; segments follow when it is known which are used. */
+static void build_context(struct emul_state *es)
+{
+	struct vcpu *vcpu = es->vcpu;
+	struct emul_ctx *ctx = &es->ctx;
+	int i;
+
+	BUILD_BUG_ON((int)SREG_GS != SEG_GS || (int)SREG_SS != SEG_SS || (int)GPR_DI != RDI || (int)GPR_SP != RSP);
+
+	walk_prepare(vcpu, &es->paging);
+	for (i = 0; i < NR_GPRS; i++)
+		ctx->gpr[i] = vcpu_gpr(vcpu, i);
+	ctx->rip = vcpu_rip(vcpu);
+	ctx->rflags = vcpu_rflags(vcpu);
+	ctx->cr0 = es->paging.cr0;
+	ctx->cr4 = es->paging.cr4;
+	ctx->xcr0 = vcpu->xcr0;
+	ctx->cpl = vcpu_cpl(vcpu);
+	ctx->la_bits = ctx->cr4 & X86_CR4_LA57 ? 57 : 48;
+	ctx->ops = &ops;
+	ctx->stop = false;
+	if (vcpu_is_64bit(vcpu)) {
+		ctx->mode = MODE_64;
+	} else {
+		load_segment(es, SEG_CS);
+		ctx->mode = ctx->seg[SREG_CS].db ? MODE_32 : MODE_16;
+	}
+	es->reflect = false;
+	es->next_read = 0;
+	es->nr_bytes = 0;
+}
+
+/* In 64-bit mode only FS and GS matter, and selectors where they are data. */
+static void load_segments(struct emul_state *es)
+{
+	const struct emul_insn *insn = &es->ctx.insn;
+	enum seg seg;
+
+	if (es->ctx.mode == MODE_64 && insn->op != OP_MOVSEG) {
+		if (insn->seg >= SREG_FS)
+			load_segment(es, insn->seg);
+		return;
+	}
+	for (seg = SEG_ES; seg <= SEG_GS; seg++)
+		load_segment(es, seg);
+}
+
+/* More bytes of the instruction, up to the end of a page. */
+static int fetch_more(struct emul_state *es)
+{
+	u32 len = INSN_MAX - es->nr_bytes;
+	u64 la;
+	int r = emul_fetch_linear(&es->ctx, es->ctx.rip + es->nr_bytes, &len, &la);
+
+	if (r != EMUL_DONE)
+		return r;
+	len = min_t(u32, len, PAGE_SIZE - offset_in_page(la));
+	r = emul_fetch(es, la, es->bytes + es->nr_bytes, len);
+	if (r == EMUL_DONE)
+		es->nr_bytes += len;
+	return r;
+}
+
+static int fetch_and_decode(struct emul_state *es)
+{
+	struct emul_ctx *ctx = &es->ctx;
+	enum decode_result result;
+	int r;
+
+	do {
+		r = fetch_more(es);
+		if (r != EMUL_DONE)
+			return r;
+		result = emul_decode(&ctx->insn, es->bytes, es->nr_bytes, ctx->mode);
+	} while (result == DECODE_MORE);
+
+	switch (result) {
+	case DECODE_OK:
+		return EMUL_DONE;
+	case DECODE_TOO_LONG:
+		return emul_raise_err(ctx, VEC_GP, 0);
+	case DECODE_UD:
+		return emul_raise(ctx, VEC_UD);
+	default:
+		return EMUL_UNKNOWN;
+	}
+}
+
+static void commit(struct emul_state *es)
+{
+	const u32 blocking = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
+	struct vcpu *vcpu = es->vcpu;
+	struct emul_ctx *ctx = &es->ctx;
+	u32 state;
+	int i;
+
+	for (i = 0; i < NR_GPRS; i++)
+		if (ctx->gpr[i] != vcpu_gpr(vcpu, i))
+			vcpu_set_gpr(vcpu, i, ctx->gpr[i]);
+	vcpu_set_rip(vcpu, ctx->rip);
+	vcpu_set_rflags(vcpu, ctx->rflags);
+	if (!ctx->retired)
+		return;
+	state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	if (state & blocking)
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state & ~blocking);
+}
+
+/* User space gets the bytes, and decides what becomes of the machine. */
+static int unknown_instruction(struct emul_state *es)
+{
+	union {
+		u64 words[3];
+		struct {
+			u64 flags;
+			u8 size;
+			u8 bytes[INSN_MAX];
+		};
+	} data = { .flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES, .size = es->nr_bytes };
+
+	/* A part of the guest that KVM does not trust with the whole machine has only itself stopped. */
+	if ((es->vcpu->in_l2 || vcpu_cpl(es->vcpu)) && !READ_ONCE(es->vcpu->vm->exit_on_emul_failure)) {
+		vcpu_queue_exception(es->vcpu, VEC_UD);
+		return NEXT_ENTER;
+	}
+	/* The layout of emulation_failure in struct kvm_run; what is not there reads as NOP, as with KVM. */
+	memset(data.bytes, 0x90, sizeof(data.bytes));
+	memcpy(data.bytes, es->bytes, es->nr_bytes);
+	if (!es->nr_bytes)
+		data.flags = 0;
+	return vcpu_internal_error(es->vcpu, KVM_INTERNAL_ERROR_EMULATION, data.words, es->nr_bytes ? 3 : 1);
+}
+
+static void queue_fault(struct emul_state *es)
+{
+	const struct emul_fault *f = &es->ctx.fault;
+
+	if (f->vector == VEC_PF)
+		vcpu_queue_pf(es->vcpu, f->cr2, f->error_code);
+	else if (f->has_error)
+		vcpu_queue_exception_err(es->vcpu, f->vector, f->error_code);
+	else
+		vcpu_queue_exception(es->vcpu, f->vector);
+}
+
+static int emul_resume(struct vcpu *vcpu);
+
+/* The instruction is executed, or an iteration of it. */
+static int leave_done(struct emul_state *es)
+{
+	if (es->ctx.step_trap)
+		vcpu_single_step_done(es->vcpu);
+	if (es->nr_writes)
+		return emul_mmio_deliver(es->vcpu);
+	return es->out ? NEXT_USER : NEXT_ENTER;
+}
+
+static int leave(struct emul_state *es, int result)
+{
+	struct vcpu *vcpu = es->vcpu;
+
+	if (es->ctx.progress)
+		commit(es);
+	switch (result) {
+	case EMUL_DONE:
+		return leave_done(es);
+	case EMUL_FAULT:
+		queue_fault(es);
+		return NEXT_ENTER;
+	case EMUL_EXIT:
+		es->rip = emul_linear_rip(vcpu);
+		vcpu->complete = emul_resume;
+		return NEXT_USER;
+	case EMUL_RETRY:
+		if (es->reflect)
+			walk_reflect_ept(vcpu, &es->walk);
+		return NEXT_ENTER;
+	case EMUL_ERROR:
+		return es->error;
+	default:
+		return unknown_instruction(es);
+	}
+}
+
+static int run(struct emul_state *es)
+{
+	int r;
+
+	build_context(es);
+	es->ctx.progress = false;
+	r = fetch_and_decode(es);
+	if (r == EMUL_DONE) {
+		load_segments(es);
+		r = emul_exec(&es->ctx, MAX_ITERATIONS);
+	}
+	return leave(es, r);
+}
+
+u64 emul_linear_rip(struct vcpu *vcpu)
+{
+	if (vcpu_is_64bit(vcpu))
+		return vcpu_rip(vcpu);
+	return (u32)(vmcs_read(GUEST_CS_BASE) + vcpu_rip(vcpu));
+}
+
+bool emul_same_place(struct vcpu *vcpu)
+{
+	return emul_linear_rip(vcpu) == vcpu->emul->rip;
+}
+
+/* User space answered: execute the instruction from its start, with the answer at hand. */
+static int emul_resume(struct vcpu *vcpu)
+{
+	struct emul_state *es = vcpu->emul;
+	struct mmio_frag *f;
+
+	if (!emul_same_place(vcpu))
+		return NEXT_ENTER;
+	if (es->pending == PENDING_MMIO_READ) {
+		f = &es->reads[es->nr_reads - 1];
+		memcpy(f->data, vcpu->run->mmio.data, f->len);
+	} else {
+		es->in.answered = true;
+	}
+	es->pending = PENDING_NONE;
+	return run(es);
+}
+
+/**
+ * emul_instruction() - emulate the instruction at RIP
+ * @vcpu: loaded, srcu held; may sleep
+ *
+ * For exits whose instruction the processor could not finish: accesses to
+ * memory-mapped I/O, INS and OUTS. In L2 it is L2's instruction, and accesses
+ * go through L1's EPT12.
+ *
+ * Return: enum next, or -EFAULT when user space's memory cannot be had.
+ */
+int emul_instruction(struct vcpu *vcpu)
+{
+	struct emul_state *es = vcpu->emul;
+
+	es->pending = PENDING_NONE;
+	es->nr_reads = 0;
+	es->nr_writes = 0;
+	es->next_write = 0;
+	es->in.answered = false;
+	es->out = false;
+	return run(es);
+}
+
+int emul_create(struct vcpu *vcpu)
+{
+	vcpu->emul = kzalloc(sizeof(*vcpu->emul), GFP_KERNEL_ACCOUNT);
+	if (!vcpu->emul)
+		return -ENOMEM;
+	vcpu->emul->vcpu = vcpu;
+	return 0;
+}
+
+void emul_destroy(struct vcpu *vcpu)
+{
+	kfree(vcpu->emul);
+	vcpu->emul = NULL;
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory-mapped I/O of one instruction: in-kernel devices first, then user space, a fragment at a time. */
+#include "io/emulate_state.h"
+
+static int ask_for_read(struct emul_state *es, gpa_t gpa, u32 len)
+{
+	struct kvm_run *run = es->vcpu->run;
+
+	es->vcpu->stats.mmio_exits++;
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = gpa;
+	run->mmio.len = len;
+	run->mmio.is_write = 0;
+	es->pending = PENDING_MMIO_READ;
+	return EMUL_EXIT;
+}
+
+static int read_fragment(struct emul_state *es, gpa_t gpa, void *data, u32 len)
+{
+	struct mmio_frag *f = &es->reads[es->next_read];
+	bool known = es->next_read < es->nr_reads && f->gpa == gpa && f->len == len;
+
+	if (!known) {
+		if (es->next_read >= EMUL_MAX_FRAGS)
+			return EMUL_UNKNOWN;
+		/* The guest changed its tables while user space worked: answers from here on are to other questions. */
+		es->nr_reads = es->next_read + 1;
+		*f = (struct mmio_frag) { .gpa = gpa, .len = len };
+		if (!irqchip_mmio(es->vcpu, gpa, len, f->data, false))
+			return ask_for_read(es, gpa, len);
+	}
+	es->next_read++;
+	memcpy(data, f->data, len);
+	return EMUL_DONE;
+}
+
+int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len)
+{
+	u32 n;
+	int r;
+
+	/* The answers kept are those of one iteration: a REP goes back to the guest after this one. */
+	es->ctx.stop = true;
+	for (; len; len -= n, gpa += n, data += n) {
+		n = min(len, 8U);
+		r = read_fragment(es, gpa, data, n);
+		if (r != EMUL_DONE)
+			return r;
+	}
+	return EMUL_DONE;
+}
+
+int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len)
+{
+	struct mmio_frag *f;
+	u32 n;
+
+	es->ctx.stop = true;
+	for (; len; len -= n, gpa += n, data += n) {
+		n = min(len, 8U);
+		f = &es->writes[es->nr_writes];
+		*f = (struct mmio_frag) { .gpa = gpa, .len = n };
+		memcpy(f->data, data, n);
+		if (irqchip_mmio(es->vcpu, gpa, n, f->data, true))
+			continue;
+		/* What follows a write that user space is told at once must not come before it. */
+		if (es->nr_writes || !coalesced_write(es->vcpu->vm, false, gpa, n, f->data))
+			es->nr_writes++;
+	}
+	return EMUL_DONE;
+}
+
+/* The instruction is over; its writes go out one exit each, and the guest goes on after the last. */
+int emul_mmio_deliver(struct vcpu *vcpu)
+{
+	struct emul_state *es = vcpu->emul;
+	struct mmio_frag *f = &es->writes[es->next_write++];
+	struct kvm_run *run = vcpu->run;
+
+	vcpu->stats.mmio_exits++;
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = f->gpa;
+	run->mmio.len = f->len;
+	run->mmio.is_write = 1;
+	memcpy(run->mmio.data, f->data, f->len);
+	if (es->next_write < es->nr_writes)
+		vcpu->complete = emul_mmio_deliver;
+	return NEXT_USER;
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Port I/O: IN and OUT without decode, and the port side of INS and OUTS. */
+#include "io/emulate_state.h"
+
+/* OUT that user space need not be told at once. */
+static bool out_in_kernel(struct vcpu *vcpu, u16 port, u32 size, u32 *data)
+{
+	return irqchip_pio(vcpu, port, size, data, true) || coalesced_write(vcpu->vm, true, port, size, data);
+}
+
+/* Ports are a page of their own behind struct kvm_run. */
+static int exit_io(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = size;
+	run->io.port = port;
+	run->io.count = count;
+	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+	return NEXT_USER;
+}
+
+/* IN's result: AL, AX, or EAX with the upper half cleared (SDM 1 3.4.1.1). */
+static void set_accumulator(struct vcpu *vcpu, u32 size, u32 data)
+{
+	u64 mask = size == 4 ? ~0ULL : emul_size_mask(size);
+
+	vcpu_set_gpr(vcpu, RAX, (vcpu_gpr(vcpu, RAX) & ~mask) | (data & mask));
+}
+
+/* User space may have moved the vCPU elsewhere, by a reset for instance: then there is nothing to skip. */
+static int complete_out(struct vcpu *vcpu)
+{
+	if (emul_same_place(vcpu))
+		vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+static int complete_in(struct vcpu *vcpu)
+{
+	u32 size = vcpu->emul->in.size, data = 0;
+
+	if (!emul_same_place(vcpu))
+		return NEXT_ENTER;
+	memcpy(&data, vcpu->pio_data, size);
+	set_accumulator(vcpu, size, data);
+	vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+/**
+ * emul_pio() - IN or OUT by the running level
+ * @vcpu: loaded, vcpu->exit is the I/O exit, srcu held
+ * @port: from the exit qualification
+ * @size: 1, 2 or 4
+ * @in: direction
+ *
+ * Like with KVM, RIP is still at the instruction while user space serves the
+ * exit. OUT to port 0x7E is the exception that KVM_CAP_DISABLE_QUIRKS
+ * documents: firmware uses it to have its state saved behind the instruction.
+ *
+ * Return: enum next.
+ */
+int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
+{
+	u32 data = in ? 0 : vcpu_gpr(vcpu, RAX);
+
+	if (in ? irqchip_pio(vcpu, port, size, &data, false) : out_in_kernel(vcpu, port, size, &data)) {
+		if (in)
+			set_accumulator(vcpu, size, data);
+		vcpu_skip_instruction(vcpu);
+		return NEXT_ENTER;
+	}
+	if (!in) {
+		memcpy(vcpu->pio_data, &data, size);
+		if (port == 0x7e && !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
+			vcpu_skip_instruction(vcpu);
+			return exit_io(vcpu, port, size, 1, false);
+		}
+	}
+	vcpu->emul->in.size = size;
+	vcpu->emul->rip = emul_linear_rip(vcpu);
+	vcpu->complete = in ? complete_in : complete_out;
+	return exit_io(vcpu, port, size, 1, in);
+}
+
+int emul_op_in(struct emul_ctx *ctx, u16 port, u32 size, u32 *count, void *data)
+{
+	struct emul_state *es = emul_state_of(ctx);
+	struct vcpu *vcpu = es->vcpu;
+	u32 i;
+
+	if (es->in.answered && es->in.port == port && es->in.size == size) {
+		es->in.answered = false;
+		ctx->stop = true;
+		*count = min(*count, es->in.count);
+		memcpy(data, vcpu->pio_data, *count * size);
+		return EMUL_DONE;
+	}
+	for (i = 0; i < *count; i++, data += size) {
+		if (irqchip_pio(vcpu, port, size, data, false))
+			continue;
+		if (i)
+			break;
+		es->in.port = port;
+		es->in.size = size;
+		es->in.count = *count;
+		es->pending = PENDING_IN;
+		exit_io(vcpu, port, size, *count, true);
+		return EMUL_EXIT;
+	}
+	*count = i;
+	return EMUL_DONE;
+}
+
+int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void *data)
+{
+	struct emul_state *es = emul_state_of(ctx);
+	struct vcpu *vcpu = es->vcpu;
+	u32 i, val;
+
+	for (i = 0; i < count; i++, data += size) {
+		val = 0;
+		memcpy(&val, data, size);
+		if (!out_in_kernel(vcpu, port, size, &val))
+			break;
+	}
+	if (i == count)
+		return EMUL_DONE;
+	/* What the kernel does not serve from here on is one exit, after the instruction. */
+	memcpy(vcpu->pio_data, data, (count - i) * size);
+	exit_io(vcpu, port, size, count - i, false);
+	es->out = true;
+	ctx->stop = true;
+	return EMUL_DONE;
+}

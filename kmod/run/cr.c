@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+/* MOV to and from control registers, CLTS and LMSW that exit to L0. SDM 3C 26.1.3, table 28-3. */
+#include "droste.h"
+#include "run/handlers.h"
+
+#define GP_VECTOR	13
+
+/* Exit qualification of control-register accesses. */
+enum cr_access { CR_TO = 0, CR_FROM = 1, CR_CLTS = 2, CR_LMSW = 3 };
+
+static int write_cr(struct vcpu *vcpu, unsigned int cr, u64 val)
+{
+	switch (cr) {
+	case 0:
+		/*
+		 * Bits that L1 holds in L2 have the values it chose; the rest of
+		 * @val matters. vmx_write_cr0() keeps L1's read shadow.
+		 */
+		if (vcpu->in_l2) {
+			u64 mask = vcpu->nested.vmcs12->cr0_guest_host_mask;
+
+			val = (val & ~mask) | (vcpu->nested.vmcs12->guest_cr0 & mask);
+		}
+		return vcpu_set_cr0(vcpu, val);
+	case 3:
+		return vcpu_set_cr3(vcpu, val);
+	case 4:
+		if (vcpu->in_l2) {
+			u64 mask = vcpu->nested.vmcs12->cr4_guest_host_mask;
+
+			val = (val & ~mask) | (vcpu->nested.vmcs12->guest_cr4 & mask);
+		}
+		return vcpu_set_cr4(vcpu, val);
+	default:
+		return vcpu_set_cr8(vcpu, val);
+	}
+}
+
+int exit_cr_access(struct vcpu *vcpu)
+{
+	u64 q = vcpu->exit.qual, val;
+	unsigned int cr = q & 15, reg = q >> 8 & 15;
+	int ret = 0;
+
+	switch (q >> 4 & 3) {
+	case CR_TO:
+		val = vcpu_gpr(vcpu, reg);
+		if (!vcpu_is_64bit(vcpu))
+			val = (u32)val;
+		ret = write_cr(vcpu, cr, val);
+		break;
+	case CR_FROM:
+		val = cr == 3 ? vcpu_cr3(vcpu) : vcpu_cr8(vcpu);
+		vcpu_set_gpr(vcpu, reg, vcpu_is_64bit(vcpu) ? val : (u32)val);
+		break;
+	case CR_CLTS:
+		ret = write_cr(vcpu, 0, vcpu_cr0(vcpu) & ~(u64)X86_CR0_TS);
+		break;
+	case CR_LMSW:
+		/* LMSW sets PE but never clears it (SDM 2A LMSW). */
+		val = vcpu_cr0(vcpu);
+		ret = write_cr(vcpu, 0, (val & ~0xeULL) | (q >> 16 & 0xf));
+		break;
+	}
+	if (ret)
+		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+	else
+		vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}

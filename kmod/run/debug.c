@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Debug registers, exceptions that L0 intercepts, and the guest debugger of KVM_SET_GUEST_DEBUG. SDM 3B 18.2, 3C 26.1.3. */
+#include <linux/hw_breakpoint.h>
+#include <asm/debugreg.h>
+#include <asm/traps.h>
+#include "droste.h"
+#include "run/handlers.h"
+
+#define DB_VECTOR	1
+#define BP_VECTOR	3
+#define UD_VECTOR	6
+#define GP_VECTOR	13
+#define MC_VECTOR	18
+
+#define DR6_BD		BIT(13)
+#define DR6_BS		BIT(14)
+#define DR6_FIXED	0xffff0ff0ULL	/* bits that read as 1 where TSX's RTM bit is not offered */
+#define DR6_WRITABLE	0xe00fULL	/* B0-B3, BD, BS, BT */
+#define DR7_GD		BIT(13)
+#define DR7_FIXED	0x400ULL
+#define DR7_WRITABLE	0xffff23ffULL
+#define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */
+
+static bool debugger_owns_dr(struct vcpu *vcpu)
+{
+	return (vcpu->guest_debug & KVM_GUESTDBG_ENABLE) && (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP);
+}
+
+u64 vcpu_effective_dr7(struct vcpu *vcpu)
+{
+	return debugger_owns_dr(vcpu) ? vcpu->guest_debug_dr[7] | DR7_FIXED : vcpu->dr7;
+}
+
+void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7)
+{
+	vcpu->dr7 = (dr7 & DR7_WRITABLE) | DR7_FIXED;
+	vmcs_write(GUEST_DR7, vcpu_effective_dr7(vcpu));
+}
+
+u64 vcpu_dr6_value(u64 dr6)
+{
+	return (dr6 & DR6_WRITABLE) | DR6_FIXED;
+}
+
+/**
+ * vmx_load_guest_dr - the guest's breakpoints into the processor
+ * @vcpu: about to enter, irqs off
+ *
+ * Nothing is done without active breakpoints: MOV DR always exits, so no guest
+ * reads the registers themselves. Return: true when vmx_restore_host_dr() is due.
+ */
+bool vmx_load_guest_dr(struct vcpu *vcpu)
+{
+	u64 *dr = debugger_owns_dr(vcpu) ? vcpu->guest_debug_dr : vcpu->dr;
+
+	if (likely(!(vcpu_effective_dr7(vcpu) & DR7_ACTIVE)))
+		return false;
+	set_debugreg(0, 7);
+	set_debugreg(dr[0], 0);
+	set_debugreg(dr[1], 1);
+	set_debugreg(dr[2], 2);
+	set_debugreg(dr[3], 3);
+	return true;
+}
+
+void vmx_restore_host_dr(void)
+{
+	/* DR7 is 0x400 after an exit (SDM 28.5.1): nothing traps until the host sets its own again. */
+	if (hw_breakpoint_active())
+		hw_breakpoint_restore();
+}
+
+/* A debug trap is due after an instruction that L0 carried out: the processor delivers it at entry. */
+void vcpu_single_step_done(struct vcpu *vcpu)
+{
+	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR6_BS);
+}
+
+static int report_debug(struct vcpu *vcpu, u8 vector, u64 dr6)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_DEBUG;
+	run->debug.arch.exception = vector;
+	run->debug.arch.pc = vmcs_read(GUEST_CS_BASE) + vcpu_rip(vcpu);
+	run->debug.arch.dr6 = vcpu_dr6_value(dr6);
+	run->debug.arch.dr7 = vcpu_effective_dr7(vcpu);
+	return NEXT_USER;
+}
+
+static int on_debug_exception(struct vcpu *vcpu)
+{
+	u64 dr6 = vcpu->exit.qual & DR6_WRITABLE;
+
+	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) &&
+	    (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP)))
+		return report_debug(vcpu, DB_VECTOR, dr6);
+	/*
+	 * ICEBP raises #DB as a trap: RIP must be past it when the guest looks
+	 * (intr type 5, privileged software exception).
+	 */
+	if ((vcpu->exit.intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
+		vcpu_set_rip(vcpu, vcpu_rip(vcpu) + vcpu->exit.ilen);
+	vcpu_queue_db(vcpu, dr6);
+	return NEXT_ENTER;
+}
+
+/* Exceptions in L0's bitmap, and NMIs (which the run loop has passed on to the host already). */
+int exit_exception(struct vcpu *vcpu)
+{
+	u32 info = vcpu->exit.intr_info;
+	u8 vector = info & INTR_INFO_VECTOR_MASK;
+
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR || vector == MC_VECTOR)
+		return NEXT_ENTER;
+	if (vector == DB_VECTOR)
+		return on_debug_exception(vcpu);
+	if (vector == UD_VECTOR && !vcpu->in_l2 && pv_fix_hypercall(vcpu))
+		return NEXT_ENTER;
+	if (vector == BP_VECTOR && (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))
+		return report_debug(vcpu, BP_VECTOR, 0);
+	/* #AC, or what L1's bitmap brought here but L1 does not want (its #PF mask): the guest's own. */
+	if (vector == 14)
+		vcpu_queue_pf(vcpu, vcpu->exit.qual, vcpu->exit.intr_error);
+	else if (info & INTR_INFO_DELIVER_CODE_MASK)
+		vcpu_queue_exception_err(vcpu, vector, vcpu->exit.intr_error);
+	else
+		vcpu_queue_exception(vcpu, vector);
+	return NEXT_ENTER;
+}
+
+/*
+ * These exits come before the checks that the instruction makes (SDM 26.1.3):
+ * make them here. Return: true when it is not to be executed, *next tells why.
+ */
+static bool mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
+{
+	*next = NEXT_ENTER;
+	if ((dr == 4 || dr == 5) && (vcpu_cr4(vcpu) & X86_CR4_DE)) {
+		vcpu_queue_exception(vcpu, UD_VECTOR);
+		return true;
+	}
+	if (vcpu_cpl(vcpu)) {
+		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+		return true;
+	}
+	/* DR7 is the debugger's while it sets hardware breakpoints, and so is what its GD catches. */
+	if (!(vcpu_effective_dr7(vcpu) & DR7_GD))
+		return false;
+	if (debugger_owns_dr(vcpu))
+		*next = report_debug(vcpu, DB_VECTOR, DR6_BD);
+	else
+		vcpu_queue_db(vcpu, DR6_BD);
+	return true;
+}
+
+static bool write_dr(struct vcpu *vcpu, unsigned int dr, u64 val)
+{
+	if (dr < 4) {
+		vcpu->dr[dr] = val;
+		return true;
+	}
+	if (val >> 32)		/* DR6, DR7: reserved upper half */
+		return false;
+	if (dr == 4 || dr == 6)
+		vcpu->dr6 = vcpu_dr6_value(val);
+	else
+		vcpu_set_dr7(vcpu, val);
+	return true;
+}
+
+static u64 read_dr(struct vcpu *vcpu, unsigned int dr)
+{
+	if (dr < 4)
+		return vcpu->dr[dr];
+	return dr == 4 || dr == 6 ? vcpu->dr6 : vcpu->dr7;
+}
+
+/* SDM table 28-4: exit qualification of MOV DR. */
+int exit_mov_dr(struct vcpu *vcpu)
+{
+	u64 q = vcpu->exit.qual;
+	unsigned int dr = q & 7, reg = q >> 8 & 15;
+	bool wide = vcpu_is_64bit(vcpu);
+	int next;
+
+	if (mov_dr_faults(vcpu, dr, &next))
+		return next;
+	if (q & BIT(4)) {
+		u64 val = read_dr(vcpu, dr);
+
+		vcpu_set_gpr(vcpu, reg, wide ? val : (u32)val);
+	} else {
+		u64 val = vcpu_gpr(vcpu, reg);
+
+		if (!write_dr(vcpu, dr, wide ? val : (u32)val)) {
+			vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+			return NEXT_ENTER;
+		}
+	}
+	vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
