@@ -1,36 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The objects of a running machine: struct vm, struct vcpu, and what every file may ask of them. */
+/* The objects of a running machine: struct vm and struct vcpu. */
 #ifndef DROSTE_H
 #define DROSTE_H
 
-#include <linux/types.h>
+#include <linux/hrtimer.h>
 #include <linux/kvm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
-#include <linux/srcu.h>
+#include <linux/preempt.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
-#include <linux/mmu_notifier.h>
-#include <linux/preempt.h>
+#include <linux/srcu.h>
 #include <linux/swait.h>
-#include <linux/hrtimer.h>
-#include <linux/user-return-notifier.h>
+#include <linux/types.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
-#include "io/coalesced.h"
 #include "compat.h"
-#include "pv/kvmclock.h"
-#include "mem/memslot.h"
-#include "pv/pv.h"
-#include "mem/dirty.h"
 #include "abi/types.h"
-#include "cpu/tsc.h"
-#include "vmx/vmx.h"
-#include "ept/ept.h"
-#include "irqchip/irqchip.h"
-#include "nested/nested.h"
+#include "cpu/types.h"
+#include "ept/types.h"
+#include "io/types.h"
+#include "irqchip/types.h"
+#include "mem/types.h"
+#include "nested/types.h"
+#include "pv/types.h"
+#include "vmx/types.h"
 
 #define DROSTE_MAX_VCPUS	1024
 #define DROSTE_MAX_CPUID	256
@@ -42,18 +39,6 @@ struct file;
 struct emul_state;
 struct msr_filter;
 
-/* What a vCPU's CPUID permits, derived once when CPUID is set (cpuid.c), asked often. */
-struct guest_caps {
-	u8 maxphyaddr;		/* 36 to 52 */
-	u64 cr4_allowed;	/* bits MOV to CR4 may set */
-	u64 efer_allowed;
-	u64 xcr0_allowed;	/* 0: no XSAVE */
-	u64 xss_allowed;
-	bool kvm_signature;	/* user space gave it KVM's CPUID signature */
-	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf behind that signature or Droste's; 0 without */
-	bool vmx, x2apic, tsc_deadline, tsc_adjust, xsave, xsaves, rdtscp, invpcid, long_mode, pdpe1gb, syscall, mtrr, mce;
-};
-
 /* General registers in the order instructions encode them (SDM 2A, table 2-2). */
 enum gpr {
 	RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
@@ -64,13 +49,21 @@ enum gpr {
 /* Segment registers in the order instructions encode them, then the two system ones. */
 enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, NR_SEGS };
 
-/*
- * What an exit handler tells the run loop. A handler may also return a
- * negative errno, which KVM_RUN returns as it is.
+/**
+ * enum next - what a handler tells the run loop to do
+ * @NEXT_ENTER: enter the guest again
+ * @NEXT_USER: end KVM_RUN with 0; vcpu->run says what user space has to do
+ * @NEXT_REFLECT: vcpu->exit has become an exit that is L1's: show it to L1
+ * @NEXT_GO_ON: from a helper of a handler: nothing is decided, carry on
+ *
+ * A handler may also return a negative errno, which ends KVM_RUN. No value is
+ * 0, so that a forgotten return value is noticed.
  */
 enum next {
-	NEXT_USER = 0,	/* vcpu->run says what user space has to do */
-	NEXT_ENTER = 1,	/* go on in the guest */
+	NEXT_ENTER = 1,
+	NEXT_USER,
+	NEXT_REFLECT,
+	NEXT_GO_ON,
 };
 
 /* Where a vCPU is, for whoever wants to interrupt it. */
@@ -120,7 +113,8 @@ struct vm {
 	int nr_vcpus;			/* how many of them there are; release after the slot is set */
 
 	struct irqchip irqchip;		/* see irqchip/irqchip.h */
-	struct coalesced coalesced;	/* see coalesced.h */
+	struct coalesced coalesced;	/* see io/coalesced.h */
+	struct ioeventfds ioeventfds;	/* see io/ioeventfd.h */
 
 	gpa_t tss_addr;			/* KVM_SET_TSS_ADDR; kept, not needed (unrestricted guest) */
 	gpa_t identity_map_addr;	/* likewise */
@@ -249,7 +243,8 @@ struct vcpu {
 
 	/* --- exits to user space --- */
 	int (*complete)(struct vcpu *vcpu);	/* called at the next KVM_RUN; enum next */
-	struct emul_state *emul;		/* the emulator's memory between two runs: emul/emul.h */
+	u64 resume_rip;				/* linear RIP at the exit that @complete finishes: see vcpu_same_place() */
+	struct emul_state *emul;		/* the emulator's memory between two runs: io/emulate.h */
 	sigset_t sigmask;			/* KVM_SET_SIGNAL_MASK */
 	bool has_sigmask;
 
@@ -267,96 +262,10 @@ struct vcpu {
 	struct vcpu_stats stats;
 };
 
-/* --- vcpu.c: the run loop --- */
-int vcpu_run(struct vcpu *vcpu);
-void vcpu_load(struct vcpu *vcpu);	/* make its VMCS current on this CPU; may sleep before, not after */
-void vcpu_put(struct vcpu *vcpu);
-struct vcpu *vcpu_running(struct vm *vm);	/* the vCPU of @vm that this thread has loaded, or NULL; no interrupts */
-void vcpu_spins(struct vcpu *vcpu);	/* its guest waits for another vCPU: let one run that was preempted; may sleep */
-void vcpu_yields_to(struct vcpu *vcpu, u32 id);	/* its guest wants the vCPU with this APIC ID to run; may sleep */
-void vcpu_kick(struct vcpu *vcpu);	/* any context: make it look at its requests soon */
-void vm_request_all(struct vm *vm, enum vcpu_request req);	/* set it on all; returns when none is in the guest without having seen it */
-void vcpu_module_init(void);
-void vcpu_module_exit(void);
-void vm_kill(struct vm *vm);		/* the machine cannot go on: all its vCPUs return EIO from now on */
-int vcpu_triple_fault(struct vcpu *vcpu);	/* KVM_EXIT_SHUTDOWN */
-int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 ndata);
-int vcpu_delivery_error(struct vcpu *vcpu);	/* an event's delivery touched MMIO: no PC would go on from there; vmx/handlers.c */
-
-/* --- halt.c: vCPU's thread --- */
-int halt_wait(struct vcpu *vcpu);		/* until vcpu_runnable(): NEXT_ENTER, or -EINTR; sleeps, srcu not held */
-bool vcpu_runnable(struct vcpu *vcpu);	/* vcpu.c: is there something to do, in its state? Does not sleep */
-
-static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
-{
-	/* Order what the request is about before the request itself. */
-	smp_mb__before_atomic();
-	set_bit(req, &vcpu->requests);
-}
-
-/* --- vmx/regs.c: registers of the current VMCS; the vCPU must be loaded --- */
-u64 vcpu_rip(struct vcpu *vcpu);
-void vcpu_set_rip(struct vcpu *vcpu, u64 rip);
-u64 vcpu_rsp(struct vcpu *vcpu);
-void vcpu_set_rsp(struct vcpu *vcpu, u64 rsp);
-u64 vcpu_rflags(struct vcpu *vcpu);
-void vcpu_set_rflags(struct vcpu *vcpu, u64 rflags);
-u64 vcpu_gpr(struct vcpu *vcpu, enum gpr reg);
-void vcpu_set_gpr(struct vcpu *vcpu, enum gpr reg, u64 val);
-u64 vcpu_cr0(struct vcpu *vcpu);	/* as the running level reads it (mask and shadow applied) */
-u64 vcpu_cr3(struct vcpu *vcpu);
-u64 vcpu_cr4(struct vcpu *vcpu);
-int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0);	/* checks as MOV to CR0; 0 or -EINVAL for #GP */
-int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3);
-int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4);
-int vcpu_set_efer(struct vcpu *vcpu, u64 efer);
-u64 vcpu_cr8(struct vcpu *vcpu);
-int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8);
-void vcpu_get_segment(struct vcpu *vcpu, enum seg seg, struct kvm_segment *out);
-void vcpu_set_segment(struct vcpu *vcpu, enum seg seg, const struct kvm_segment *in);
-int vcpu_cpl(struct vcpu *vcpu);
-bool vcpu_is_long_mode(struct vcpu *vcpu);	/* EFER.LMA */
-bool vcpu_is_64bit(struct vcpu *vcpu);		/* EFER.LMA and CS.L */
-bool vcpu_is_paging(struct vcpu *vcpu);
-bool vcpu_is_pae(struct vcpu *vcpu);
-void vcpu_skip_instruction(struct vcpu *vcpu);	/* over exit.ilen: RIP, RF, STI/MOV-SS blocking, single-step trap */
-
-/* --- vmx/debug.c: debug registers --- */
-void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7);	/* vcpu->dr7 and the current VMCS's */
-u64 vcpu_effective_dr7(struct vcpu *vcpu);	/* the guest's, or the debugger's */
-u64 vcpu_dr6_value(u64 dr6);			/* with its fixed bits */
-bool vmx_load_guest_dr(struct vcpu *vcpu);
-void vmx_restore_host_dr(void);
-void vcpu_single_step_done(struct vcpu *vcpu);
-
-/* --- vmx/inject.c: events of the current level --- */
-void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault);	/* an exception, as walk.c reports it */
-void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
-void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code);
-void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code);
-void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits);
-void vcpu_inject_nmi(struct vcpu *vcpu);	/* any thread */
-
-/* --- msr.c --- */
-int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated);	/* 0; -EINVAL, -ENOENT for #GP */
-int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated);
-
-/* --- cpuid.c --- */
-bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
-const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 index);
-static inline bool gpa_legal(struct vcpu *vcpu, u64 gpa)
+/* True if @gpa is below the guest's physical-address width. */
+static inline bool gpa_legal(const struct vcpu *vcpu, u64 gpa)
 {
 	return !(gpa >> vcpu->gcaps.maxphyaddr);
 }
-
-/* --- walk.c: the guest's own page tables; what runs now, L1 or L2 --- */
-/* Access bits have the values of the page-fault error code (SDM 3A 4.7). */
-#define WALK_WRITE	BIT(1)
-#define WALK_USER	BIT(2)
-#define WALK_FETCH	BIT(4)
-/* 0 and *gpa (an L1 GPA); 1 with an exception queued or, from L2, an EPT exit reflected; -EFAULT if tables lie outside memory */
-int vcpu_gva_to_gpa(struct vcpu *vcpu, u64 gva, u32 access, gpa_t *gpa, struct event *fault);
-int vcpu_read_gva(struct vcpu *vcpu, u64 gva, void *data, u32 len, u32 access, struct event *fault);
-int vcpu_write_gva(struct vcpu *vcpu, u64 gva, const void *data, u32 len, u32 access, struct event *fault);
 
 #endif

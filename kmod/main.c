@@ -3,7 +3,10 @@
 #include <linux/module.h>
 #include "droste.h"
 #include "abi/dev.h"
+#include "cpu/cpuid.h"
+#include "run/run.h"
 #include "vmx/root.h"
+#include "vmx/vmx.h"
 
 static int __init droste_init(void)
 {
@@ -21,7 +24,7 @@ static int __init droste_init(void)
 	ret = nested_shadow_init();
 	if (ret)
 		return ret;
-	ret = msr_init();
+	ret = msr_table_init();
 	if (ret)
 		goto err_shadow;
 	ret = cpuid_init();
@@ -30,7 +33,7 @@ static int __init droste_init(void)
 	ret = vmx_root_init();
 	if (ret)
 		goto err_shadow;
-	vcpu_module_init();
+	sched_init();
 	ret = dev_init();
 	if (ret)
 		goto err_root;
@@ -39,7 +42,7 @@ static int __init droste_init(void)
 	return 0;
 
 err_root:
-	vcpu_module_exit();
+	sched_exit();
 	vmx_root_exit();
 err_shadow:
 	nested_shadow_exit();
@@ -50,7 +53,7 @@ static void __exit droste_exit(void)
 {
 	/* Open descriptors hold the module: no VM is left here. */
 	dev_exit();
-	vcpu_module_exit();
+	sched_exit();
 	vmx_root_exit();
 	nested_shadow_exit();
 }

@@ -7,8 +7,15 @@
 #include <linux/uaccess.h>
 #include "droste.h"
 #include "abi/dev.h"
+#include "abi/state.h"
+#include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
+#include "irqchip/irqchip.h"
+#include "mem/dirty.h"
+#include "nested/nested.h"
+#include "pv/features.h"
+#include "vmx/vmx.h"
 
 /* --- tables --- */
 

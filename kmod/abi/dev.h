@@ -65,9 +65,8 @@ int vcpu_create_fd(struct vm *vm, u32 id);
 void vcpu_destroy(struct vcpu *vcpu);	/* vm->srcu held for reading */
 #define VCPU_MMAP_PAGES	3	/* struct kvm_run, the data of port I/O, the VM's ring of coalesced writes */
 
-/* --- coalesced.c --- */
-long vm_register_coalesced(void *self, void *arg, unsigned long uarg);
-long vm_unregister_coalesced(void *self, void *arg, unsigned long uarg);
+/* --- kvm_run.c --- */
+long kvm_run_ioctl(void *self, void *arg, unsigned long uarg);
 
 /* --- prefault.c --- */
 long vcpu_pre_fault_memory(void *self, void *arg, unsigned long uarg);
@@ -75,53 +74,5 @@ long vcpu_pre_fault_memory(void *self, void *arg, unsigned long uarg);
 /* --- stats.c --- */
 long vm_get_stats_fd(void *self, void *arg, unsigned long uarg);
 long vcpu_get_stats_fd(void *self, void *arg, unsigned long uarg);
-
-/* --- cpuid.c --- */
-int cpuid_init(void);
-struct kvm_cpuid2;
-struct kvm_cpuid;
-long cpuid_get_supported(struct kvm_cpuid2 __user *uarg);
-long cpuid_get_emulated(struct kvm_cpuid2 __user *uarg);
-long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg);
-long vcpu_get_cpuid2(void *self, void *arg, unsigned long uarg);
-long vcpu_set_cpuid(void *self, void *arg, unsigned long uarg);
-void cpuid_update_caps(struct vcpu *vcpu);	/* vcpu->gcaps from vcpu->cpuid */
-
-/* --- msr.c, msr_mtrr.c, msr_mce.c --- */
-int msr_init(void);				/* checks the table */
-int msr_create(struct vcpu *vcpu);		/* vcpu->misc, power-up values */
-void msr_destroy(struct vcpu *vcpu);
-long msr_index_list(struct kvm_msr_list __user *uarg);
-long msr_feature_index_list(struct kvm_msr_list __user *uarg);
-long msr_get_features(struct kvm_msrs __user *uarg);	/* KVM_GET_MSRS of the device */
-long vcpu_get_msrs(void *self, void *arg, unsigned long uarg);
-long vcpu_set_msrs(void *self, void *arg, unsigned long uarg);
-long vm_set_msr_filter(void *self, void *arg, unsigned long uarg);	/* msr_filter.c */
-u64 mce_supported_cap(void);
-long vcpu_setup_mce(void *self, void *arg, unsigned long uarg);
-long vcpu_set_mce(void *self, void *arg, unsigned long uarg);
-
-/* --- state.c, state_events.c: registers of a vCPU; vCPU ioctl handlers --- */
-long vcpu_get_regs(void *self, void *arg, unsigned long uarg);
-long vcpu_set_regs(void *self, void *arg, unsigned long uarg);
-long vcpu_get_sregs(void *self, void *arg, unsigned long uarg);
-long vcpu_set_sregs(void *self, void *arg, unsigned long uarg);
-long vcpu_get_sregs2(void *self, void *arg, unsigned long uarg);
-long vcpu_set_sregs2(void *self, void *arg, unsigned long uarg);
-long vcpu_get_debugregs(void *self, void *arg, unsigned long uarg);
-long vcpu_set_debugregs(void *self, void *arg, unsigned long uarg);
-long vcpu_get_events(void *self, void *arg, unsigned long uarg);
-long vcpu_set_events(void *self, void *arg, unsigned long uarg);
-long vcpu_get_mp_state(void *self, void *arg, unsigned long uarg);
-long vcpu_set_mp_state(void *self, void *arg, unsigned long uarg);
-/* What KVM_SET_GUEST_DEBUG takes. */
-#define GUEST_DEBUG_FLAGS	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP | \
-				 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP | \
-				 KVM_GUESTDBG_BLOCKIRQ)
-long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg);
-long vcpu_translate(void *self, void *arg, unsigned long uarg);
-int vcpu_sync_regs_in(struct vcpu *vcpu);	/* sync_regs.c: KVM_CAP_SYNC_REGS */
-void vcpu_sync_regs_out(struct vcpu *vcpu);
-int vcpu_change_apic_base(struct vcpu *vcpu, u64 base, bool host_initiated);
 
 #endif

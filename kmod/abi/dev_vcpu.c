@@ -10,8 +10,21 @@
 #include <linux/uaccess.h>
 #include "droste.h"
 #include "abi/dev.h"
-#include "emul/emul.h"
+#include "abi/memory.h"
+#include "abi/state.h"
+#include "cpu/cpuid.h"
 #include "cpu/fpu.h"
+#include "cpu/msr.h"
+#include "cpu/tsc.h"
+#include "io/emulate.h"
+#include "irqchip/irqchip.h"
+#include "mem/dirty.h"
+#include "nested/nested.h"
+#include "pv/kvmclock.h"
+#include "pv/pv.h"
+#include "run/request.h"
+#include "run/run.h"
+#include "vmx/vmx.h"
 
 /* --- life --- */
 
@@ -55,7 +68,7 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	ret = shared_pages_create(vcpu);
 	if (ret)
 		goto err_free;
-	ret = dirty_ring_create(vcpu);
+	ret = dirty_ring_create(vcpu, dirty_ring_reserved());
 	if (ret)
 		goto err_pages;
 	ret = vmx_pml_create(vcpu);
@@ -73,6 +86,11 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	ret = vmcs01_create(vcpu);
 	if (ret)
 		goto err_emul;
+	vcpu_load(vcpu);
+	vmcs01_init(vcpu);
+	msr_update_bitmap(vcpu);
+	nested_remerge_bitmaps(vcpu);
+	vcpu_put(vcpu);
 	ret = nested_create(vcpu);
 	if (ret)
 		goto err_vmcs;
@@ -126,16 +144,6 @@ void vcpu_destroy(struct vcpu *vcpu)
 }
 
 /* --- ioctls that are one call --- */
-
-static long vcpu_ioctl_run(void *self, void *arg, unsigned long uarg)
-{
-	struct vcpu *vcpu = self;
-
-	if (uarg)
-		return -EINVAL;
-	vcpu->has_run = true;
-	return vcpu_run(vcpu);
-}
 
 /* KVM_INTERRUPT: user space has the PIC, and this is INTR, or LINT0, with the vector acknowledged. */
 static long vcpu_interrupt(void *self, void *arg, unsigned long uarg)
@@ -201,7 +209,7 @@ static long vcpu_get_exit_stats(void *self, void *arg, unsigned long uarg)
 
 /* Rows that are not here are irqchip/'s, see irqchip_vcpu_ioctl(). */
 static const struct ioctl_row vcpu_rows[] = {
-	IO_ROW(KVM_RUN, vcpu_ioctl_run, IO_RAW | IO_LOAD),
+	IO_ROW(KVM_RUN, kvm_run_ioctl, IO_RAW | IO_LOAD),
 	IO_ROW(KVM_GET_REGS, vcpu_get_regs, IO_LOAD),
 	IO_ROW(KVM_SET_REGS, vcpu_set_regs, IO_LOAD),
 	IO_ROW(KVM_GET_SREGS, vcpu_get_sregs, IO_LOAD),

@@ -9,7 +9,16 @@
 #include <linux/uaccess.h>
 #include "droste.h"
 #include "abi/dev.h"
+#include "abi/memory.h"
 #include "cpu/msr.h"
+#include "cpu/tsc.h"
+#include "ept/ept.h"
+#include "io/coalesced.h"
+#include "io/ioeventfd.h"
+#include "irqchip/irqchip.h"
+#include "mem/memslot.h"
+#include "pv/kvmclock.h"
+#include "run/request.h"
 
 #define DEFAULT_IDENTITY_MAP	0xfffbc000ULL
 /* What KVM_CAP_X86_DISABLE_EXITS takes; what of it has no effect, KVM_CHECK_EXTENSION does not name. */
@@ -48,6 +57,7 @@ static struct vm *vm_create(void)
 	if (ret)
 		goto err_srcu;
 	irqchip_init(vm);
+	ioeventfds_init(vm);
 	ret = ept01_init(vm);
 	if (ret)
 		goto err_slots;
@@ -306,6 +316,7 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_SET_BOOT_CPU_ID, vm_set_boot_cpu, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_CREATE_IRQCHIP, vm_create_irqchip, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_ENABLE_CAP, vm_enable_cap, IO_LOCK),
+	IO_ROW(KVM_IOEVENTFD, ioeventfd_ioctl, IO_RAW),
 	IO_ROW(KVM_REGISTER_COALESCED_MMIO, vm_register_coalesced, IO_LOCK),
 	IO_ROW(KVM_UNREGISTER_COALESCED_MMIO, vm_unregister_coalesced, IO_LOCK),
 	IO_ROW(KVM_GET_STATS_FD, vm_get_stats_fd, IO_RAW),
@@ -343,6 +354,7 @@ static int vm_release(struct inode *inode, struct file *file)
 	struct vm *vm = file->private_data;
 
 	irqchip_release(vm);
+	ioeventfd_release(vm);
 	vm_put(vm);
 	return 0;
 }

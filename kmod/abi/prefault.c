@@ -5,6 +5,7 @@
 #include <linux/uaccess.h>
 #include "droste.h"
 #include "abi/dev.h"
+#include "ept/ept.h"
 
 #ifdef KVM_PRE_FAULT_MEMORY	/* since 6.11 */
 /* One page, read as a guest would. 0 or -errno. */

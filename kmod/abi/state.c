@@ -2,8 +2,13 @@
 /* Registers as user space reads and writes them: general, special, debug. */
 #include <linux/bitmap.h>
 #include "droste.h"
-#include "abi/dev.h"
+#include "abi/state.h"
+#include "cpu/walk.h"
+#include "emul/pagewalk.h"
+#include "irqchip/irqchip.h"
+#include "run/request.h"
 #include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /* Where struct kvm_regs has each register. */
 static const u16 gpr_offset[NR_GPRS] = {
@@ -143,32 +148,6 @@ static bool sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *s)
 	return !(s->efer & EFER_LMA) && !s->cs.l;
 }
 
-/**
- * vcpu_change_apic_base - IA32_APIC_BASE is written
- * @vcpu: loaded
- * @base: new value
- * @host_initiated: by user space, which may go from any mode to any other
- *
- * Return: 0, or -EINVAL for #GP(0) (SDM 3A 11.4.4, 11.12.5).
- */
-int vcpu_change_apic_base(struct vcpu *vcpu, u64 base, bool host_initiated)
-{
-	const u64 mode = X2APIC_ENABLE | MSR_IA32_APICBASE_ENABLE;
-	u64 known = mode | MSR_IA32_APICBASE_BSP | GENMASK_ULL(vcpu->gcaps.maxphyaddr - 1, 12);
-
-	if (base & ~known)
-		return -EINVAL;
-	if ((base & mode) == X2APIC_ENABLE)
-		return -EINVAL;
-	if (!host_initiated && (base & X2APIC_ENABLE) && !vcpu->gcaps.x2apic)
-		return -EINVAL;
-	if (!vcpu->lapic) {
-		vcpu->apic_base = base;
-		return 0;
-	}
-	return host_initiated ? vlapic_restore_base(vcpu, base) : vlapic_set_base(vcpu, base);
-}
-
 /* Everything but events and PDPTEs. Checked already. */
 static void set_common(struct vcpu *vcpu, const struct kvm_sregs *s)
 {
@@ -208,7 +187,7 @@ long vcpu_set_sregs(void *self, void *arg, unsigned long uarg)
 
 	if (!sregs_valid(vcpu, s))
 		return -EINVAL;
-	if (vcpu_change_apic_base(vcpu, s->apic_base, true))
+	if (vlapic_change_base(vcpu, s->apic_base, true))
 		return -EINVAL;
 	set_common(vcpu, s);
 	/* Memory with the PDPTEs may come later; MOV to CR3 or a VM entry finds out then. */
@@ -253,7 +232,7 @@ long vcpu_set_sregs2(void *self, void *arg, unsigned long uarg)
 		return -EINVAL;
 	if (!sregs_valid(vcpu, common))
 		return -EINVAL;
-	if (vcpu_change_apic_base(vcpu, s->apic_base, true))
+	if (vlapic_change_base(vcpu, s->apic_base, true))
 		return -EINVAL;
 	set_common(vcpu, common);
 	if (given) {
@@ -300,12 +279,14 @@ long vcpu_translate(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
 	struct kvm_translation *t = arg;
-	struct event fault;
+	struct pagewalk_cfg cfg;
+	struct walk_fault fault;
 	gpa_t gpa = 0;
 
+	walk_prepare(vcpu, &cfg);
 	/* Linear addresses have 32 bits outside of IA-32e mode: the walk would take the lower half. */
 	t->valid = ((vcpu->efer & EFER_LMA) || !upper_32_bits(t->linear_address)) &&
-		   !vcpu_gva_to_gpa(vcpu, t->linear_address, 0, &gpa, &fault);
+		   walk_gva(vcpu, &cfg, t->linear_address, 0, &gpa, &fault) == WALK_OK;
 	t->physical_address = t->valid ? gpa : ~0ULL;
 	t->writeable = 1;
 	t->usermode = 0;

@@ -2,7 +2,12 @@
 /* Events, activity and debugging of a vCPU as user space reads and writes them. */
 #include <asm/irq_vectors.h>
 #include "droste.h"
-#include "abi/dev.h"
+#include "abi/state.h"
+#include "irqchip/irqchip.h"
+#include "run/request.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 #define DB_VECTOR	1
 #define BP_VECTOR	3

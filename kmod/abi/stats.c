@@ -9,6 +9,7 @@
 #include <linux/uaccess.h>
 #include "droste.h"
 #include "abi/dev.h"
+#include "nested/nested.h"
 
 #define NAME_SIZE	48	/* of each name, its end included */
 

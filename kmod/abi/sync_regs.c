@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KVM_CAP_SYNC_REGS: registers that go in and out with KVM_RUN, through the page shared with user space. */
 #include "droste.h"
-#include "abi/dev.h"
+#include "abi/state.h"
 
 /*
  * Other threads may write to the page at any time. So each set is copied, and

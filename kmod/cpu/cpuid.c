@@ -5,9 +5,13 @@
 #include <linux/uaccess.h>
 #include <asm/processor.h>
 #include "droste.h"
-#include "abi/dev.h"
-#include "cpu/fpu.h"
+#include "cpu/cpuid.h"
 #include "cpu/cpuid_table.h"
+#include "cpu/fpu.h"
+#include "pv/features.h"
+#include "run/request.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 static struct cpuid_host this_host;	/* constant after cpuid_init() */
 static u64 this_cr4;			/* bits of CR4 that a guest may be given here; likewise */
@@ -216,7 +220,7 @@ static void run_time_bits(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_R
 }
 
 /* An entry as the guest would read it now. */
-static struct kvm_cpuid_entry2 entry_now(struct vcpu *vcpu, struct kvm_cpuid_entry2 e)
+struct kvm_cpuid_entry2 cpuid_entry_now(struct vcpu *vcpu, struct kvm_cpuid_entry2 e)
 {
 	u32 r[NR_CPUID_REGS] = { e.eax, e.ebx, e.ecx, e.edx };
 
@@ -234,7 +238,7 @@ static bool same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int 
 	if (n != vcpu->nr_cpuid)
 		return false;
 	for (i = 0; i < n; i++) {
-		struct kvm_cpuid_entry2 a = entry_now(vcpu, vcpu->cpuid[i]), b = entry_now(vcpu, entries[i]);
+		struct kvm_cpuid_entry2 a = cpuid_entry_now(vcpu, vcpu->cpuid[i]), b = cpuid_entry_now(vcpu, entries[i]);
 
 		if (memcmp(&a, &b, sizeof(a)))
 			return false;
@@ -242,14 +246,21 @@ static bool same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int 
 	return true;
 }
 
-/*
- * The vCPU's CPUID becomes @entries, which are its own or freed from now on.
- * Once the guest ran it only may be set to what it is. Loaded.
+/**
+ * cpuid_set() - give a vCPU its CPUID
+ * @vcpu: loaded
+ * @entries: vmalloc()ed or kmalloc()ed; the vCPU's from now on, or freed
+ * @n: how many
+ *
+ * Once the guest has run, its CPUID can only be set to its present value.
+ *
+ * Context: Process context. May sleep.
+ * Return: 1 if CPUID has changed, 0 if it is what it was, or -EINVAL.
  */
-static long replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
+int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 {
 	struct kvm_cpuid_entry2 *pv = pv_leaf(entries, n);
-	long ret = 0;
+	int ret = 0;
 
 	/* A vCPU that halts without exits cannot be kicked by a hypercall. */
 	if (pv && READ_ONCE(vcpu->vm->hlt_in_guest))
@@ -265,84 +276,13 @@ static long replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 		return ret;
 	vcpu->nr_cpuid = n;
 	cpuid_update_caps(vcpu);
-	nested_caps_init(vcpu);
 	vcpu_request(vcpu, REQ_CPUID);
-	return 0;
-}
-
-long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg)
-{
-	struct kvm_cpuid2 __user *user = (void __user *)uarg;
-	struct kvm_cpuid_entry2 *entries = NULL;
-	struct kvm_cpuid2 head;
-
-	if (copy_from_user(&head, user, sizeof(head)))
-		return -EFAULT;
-	if (head.nent > DROSTE_MAX_CPUID)
-		return -E2BIG;
-	if (head.nent) {
-		entries = vmemdup_user(user->entries, array_size(head.nent, sizeof(*entries)));
-		if (IS_ERR(entries))
-			return PTR_ERR(entries);
-	}
-	return replace(self, entries, head.nent);
-}
-
-/* The older form without indices: each entry stands for all sub-leaves of its function. */
-long vcpu_set_cpuid(void *self, void *arg, unsigned long uarg)
-{
-	struct kvm_cpuid __user *user = (void __user *)uarg;
-	struct kvm_cpuid_entry2 *entries = NULL;
-	struct kvm_cpuid_entry *old;
-	struct kvm_cpuid head;
-	u32 i;
-
-	if (copy_from_user(&head, user, sizeof(head)))
-		return -EFAULT;
-	if (head.nent > DROSTE_MAX_CPUID)
-		return -E2BIG;
-	if (head.nent) {
-		old = vmemdup_user(user->entries, array_size(head.nent, sizeof(*old)));
-		if (IS_ERR(old))
-			return PTR_ERR(old);
-		entries = kvcalloc(head.nent, sizeof(*entries), GFP_KERNEL_ACCOUNT);
-		if (!entries) {
-			kvfree(old);
-			return -ENOMEM;
-		}
-		for (i = 0; i < head.nent; i++)
-			entries[i] = (struct kvm_cpuid_entry2) {
-				.function = old[i].function, .eax = old[i].eax, .ebx = old[i].ebx,
-				.ecx = old[i].ecx, .edx = old[i].edx };
-		kvfree(old);
-	}
-	return replace(self, entries, head.nent);
+	return 1;
 }
 
 const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 index)
 {
 	return cpuid_find(vcpu->cpuid, vcpu->nr_cpuid, fn, index);
-}
-
-long vcpu_get_cpuid2(void *self, void *arg, unsigned long uarg)
-{
-	struct kvm_cpuid2 __user *user = (void __user *)uarg;
-	struct vcpu *vcpu = self;
-	struct kvm_cpuid2 head;
-	int i;
-
-	if (copy_from_user(&head, user, sizeof(head)))
-		return -EFAULT;
-	if (head.nent < vcpu->nr_cpuid)
-		return -E2BIG;
-	for (i = 0; i < vcpu->nr_cpuid; i++) {
-		struct kvm_cpuid_entry2 e = entry_now(vcpu, vcpu->cpuid[i]);
-
-		if (copy_to_user(&user->entries[i], &e, sizeof(e)))
-			return -EFAULT;
-	}
-	head.nent = vcpu->nr_cpuid;
-	return copy_to_user(user, &head, sizeof(head)) ? -EFAULT : 0;
 }
 
 /* Topology leaves answer any sub-leaf: its number and the x2APIC ID, whatever the level (SDM 2A, leaf 0BH). */

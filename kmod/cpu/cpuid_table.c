@@ -9,8 +9,7 @@
 #include <asm/processor-flags.h>
 #include <asm/msr-index.h>
 #include "cpu/cpuid_table.h"
-#include "pv/kvmclock.h"
-#include "pv/pv.h"
+#include "pv/features.h"
 
 #define MAX_BASIC	0x16
 #define MAX_EXTENDED	0x80000008

@@ -5,7 +5,6 @@
 #include <asm/fpu/xcr.h>
 #include <asm/msr.h>
 #include "droste.h"
-#include "abi/dev.h"
 #include "cpu/fpu.h"
 
 static u64 host_xcr0;	/* constant after fpu_init() */

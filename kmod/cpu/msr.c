@@ -6,20 +6,21 @@
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include "droste.h"
-#include "abi/dev.h"
 #include "cpu/msr.h"
+#include "cpu/msr_row.h"
 #include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /* --- handlers that one argument tells apart --- */
 
-static MSR_GET(get_const)
+MSR_GET(msr_get_const)
 {
 	*data = row->arg;
 	return 0;
 }
 
 /* User space restores what it read; a guest's write raises #GP. */
-static MSR_SET(set_read_only)
+MSR_SET(msr_set_read_only)
 {
 	u64 now;
 
@@ -29,7 +30,7 @@ static MSR_SET(set_read_only)
 }
 
 /* Guests do not have it; user space that asks what there is to offer hears that it is nothing. */
-static MSR_GET(get_none)
+MSR_GET(msr_get_none)
 {
 	if (!host)
 		return -ENOENT;
@@ -37,30 +38,30 @@ static MSR_GET(get_none)
 	return 0;
 }
 
-static MSR_SET(set_none)
+MSR_SET(msr_set_none)
 {
 	return !host ? -ENOENT : data ? -EINVAL : 0;
 }
 
-static MSR_SET(set_ignored)
+MSR_SET(msr_set_ignored)
 {
 	return 0;
 }
 
 /* MSRs that live in the current VMCS. */
-static MSR_GET(get_vmcs)
+MSR_GET(msr_get_vmcs)
 {
 	*data = vmcs_read(row->arg);
 	return 0;
 }
 
-static MSR_SET(set_vmcs32)
+MSR_SET(msr_set_vmcs32)
 {
 	vmcs_write(row->arg, (u32)data);
 	return 0;
 }
 
-static MSR_SET(set_vmcs_canonical)
+MSR_SET(msr_set_vmcs_canonical)
 {
 	if (!msr_canonical(data))
 		return -EINVAL;
@@ -69,19 +70,19 @@ static MSR_SET(set_vmcs_canonical)
 }
 
 /* MSRs that are in the processor while the vCPU is: see vmx/hoststate.c. */
-static MSR_GET(get_uret)
+MSR_GET(msr_get_uret)
 {
 	*data = vmx_uret_get(vcpu, row->arg);
 	return 0;
 }
 
-static MSR_SET(set_uret)
+MSR_SET(msr_set_uret)
 {
 	vmx_uret_set(vcpu, row->arg, data);
 	return 0;
 }
 
-static MSR_SET(set_uret32)
+MSR_SET(msr_set_uret32)
 {
 	/* Bits 63:32 are reserved (SDM 4, table 2-2): the processor itself would fault, in the host. */
 	if (data >> 32)
@@ -90,7 +91,7 @@ static MSR_SET(set_uret32)
 	return 0;
 }
 
-static MSR_SET(set_uret_canonical)
+MSR_SET(msr_set_uret_canonical)
 {
 	if (!msr_canonical(data))
 		return -EINVAL;
@@ -100,58 +101,21 @@ static MSR_SET(set_uret_canonical)
 
 /* --- one of a kind --- */
 
-static MSR_GET(get_tsc_aux)
+MSR_GET(msr_get_tsc_aux)
 {
 	if (!host && !vcpu->gcaps.rdtscp)
 		return -EINVAL;
-	return get_uret(vcpu, row, msr, data, host);
+	return msr_get_uret(vcpu, row, msr, data, host);
 }
 
-static MSR_SET(set_tsc_aux)
+MSR_SET(msr_set_tsc_aux)
 {
 	if (!host && !vcpu->gcaps.rdtscp)
 		return -EINVAL;
-	return set_uret32(vcpu, row, msr, data, host);
+	return msr_set_uret32(vcpu, row, msr, data, host);
 }
 
-static MSR_GET(get_apic_base)
-{
-	*data = vcpu->apic_base;
-	return 0;
-}
-
-static MSR_SET(set_apic_base)
-{
-	return vcpu_change_apic_base(vcpu, data, host);
-}
-
-static MSR_GET(get_feature_control)
-{
-	*data = vcpu->feature_control;
-	return 0;
-}
-
-/* What user space may put there, as into KVM's: firmware that it restores knew another CPUID. */
-#define FEAT_CTL_HOST	(FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_INSIDE_SMX | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX | \
-			 FEAT_CTL_SGX_LC_ENABLED | FEAT_CTL_SGX_ENABLED | FEAT_CTL_LMCE_ENABLED)
-
-/* SDM 3C 24.7: once locked, WRMSR faults until the next reset. SMX is not offered. */
-static MSR_SET(set_feature_control)
-{
-	u64 guest = FEAT_CTL_LOCKED | (vcpu->gcaps.vmx ? FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX : 0);
-
-	if (data & ~(host ? FEAT_CTL_HOST : guest))
-		return -EINVAL;
-	if (!host && (vcpu->feature_control & FEAT_CTL_LOCKED))
-		return -EINVAL;
-	vcpu->feature_control = data;
-	/* User space writes what only a reset writes: VMX operation ends with it, as KVM has it. */
-	if (host && !data)
-		nested_reset(vcpu);
-	return 0;
-}
-
-static MSR_GET(get_platform_info)
+MSR_GET(msr_get_platform_info)
 {
 	if (!host && READ_ONCE(vcpu->vm->hide_platform_info))
 		return -EINVAL;
@@ -159,7 +123,7 @@ static MSR_GET(get_platform_info)
 	return 0;
 }
 
-static MSR_SET(set_platform_info)
+MSR_SET(msr_set_platform_info)
 {
 	/* The guest would look for CPUID faulting in IA32_MISC_FEATURES_ENABLES, which is not there. */
 	if (!host || (data & MSR_PLATFORM_INFO_CPUID_FAULT))
@@ -168,19 +132,19 @@ static MSR_SET(set_platform_info)
 	return 0;
 }
 
-static MSR_GET(get_power_ctl)
+MSR_GET(msr_get_power_ctl)
 {
 	*data = vcpu->misc->power_ctl;
 	return 0;
 }
 
-static MSR_SET(set_power_ctl)
+MSR_SET(msr_set_power_ctl)
 {
 	vcpu->misc->power_ctl = data;
 	return 0;
 }
 
-static MSR_GET(get_hwcr)
+MSR_GET(msr_get_hwcr)
 {
 	*data = vcpu->misc->hwcr;
 	return 0;
@@ -190,7 +154,7 @@ static MSR_GET(get_hwcr)
 #define HWCR_IGNORED	(BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8))
 #define HWCR_KEPT	(BIT_ULL(18) | BIT_ULL(24))
 
-static MSR_SET(set_hwcr)
+MSR_SET(msr_set_hwcr)
 {
 	if (data & ~(HWCR_IGNORED | HWCR_KEPT))
 		return -EINVAL;
@@ -198,13 +162,13 @@ static MSR_SET(set_hwcr)
 	return 0;
 }
 
-static MSR_GET(get_ucode_rev)
+MSR_GET(msr_get_ucode_rev)
 {
 	*data = vcpu->misc->ucode_rev;
 	return 0;
 }
 
-static MSR_SET(set_ucode_rev)
+MSR_SET(msr_set_ucode_rev)
 {
 	/* A guest writes 0 before it executes CPUID to learn the revision (SDM 3A 10.11.7.1): it stays. */
 	if (host)
@@ -217,13 +181,13 @@ static MSR_SET(set_ucode_rev)
 #define MISC_ENABLE_WRITABLE	(MSR_IA32_MISC_ENABLE_FAST_STRING | BIT_ULL(3) | MSR_IA32_MISC_ENABLE_MWAIT | \
 				 MSR_IA32_MISC_ENABLE_ENHANCED_SPEEDSTEP | BIT_ULL(23))
 
-static MSR_GET(get_misc_enable)
+MSR_GET(msr_get_misc_enable)
 {
 	*data = vcpu->misc_enable;
 	return 0;
 }
 
-static MSR_SET(set_misc_enable)
+MSR_SET(msr_set_misc_enable)
 {
 	u64 changed = data ^ vcpu->misc_enable;
 
@@ -239,7 +203,7 @@ static MSR_SET(set_misc_enable)
 }
 
 /* Last-branch records are not kept: the bit reads as 0, as after a #DB. BTF works, the processor does it. */
-static MSR_SET(set_debugctl)
+MSR_SET(msr_set_debugctl)
 {
 	if (data & ~(u64)(DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF))
 		return -EINVAL;
@@ -250,29 +214,7 @@ static MSR_SET(set_debugctl)
 	return 0;
 }
 
-static MSR_GET(get_vmx_cap)
-{
-	if (!host && !vcpu->gcaps.vmx)
-		return -EINVAL;
-	return nested_get_cap_msr(vcpu, msr, data);
-}
-
-static MSR_SET(set_vmx_cap)
-{
-	return host ? nested_set_cap_msr(vcpu, msr, data) : -EINVAL;
-}
-
-static MSR_GET(get_x2apic)
-{
-	return vcpu->lapic ? vlapic_msr_read(vcpu, msr, data) : -EINVAL;
-}
-
-static MSR_SET(set_x2apic)
-{
-	return vcpu->lapic ? vlapic_msr_write(vcpu, msr, data) : -EINVAL;
-}
-
-static MSR_GET(get_xss)
+MSR_GET(msr_get_xss)
 {
 	if (!host && !vcpu->gcaps.xsaves)
 		return -EINVAL;
@@ -280,7 +222,7 @@ static MSR_GET(get_xss)
 	return 0;
 }
 
-static MSR_SET(set_xss)
+MSR_SET(msr_set_xss)
 {
 	if ((!host && !vcpu->gcaps.xsaves) || (data & ~vcpu->gcaps.xss_allowed))
 		return -EINVAL;
@@ -288,13 +230,13 @@ static MSR_SET(set_xss)
 	return 0;
 }
 
-static MSR_GET(get_efer)
+MSR_GET(msr_get_efer)
 {
 	*data = vcpu->efer;
 	return 0;
 }
 
-static MSR_SET(set_efer_msr)
+MSR_SET(msr_set_efer)
 {
 	if (!host)
 		return vcpu_set_efer(vcpu, data);
@@ -305,13 +247,13 @@ static MSR_SET(set_efer_msr)
 	return 0;
 }
 
-static MSR_GET(get_cstar)
+MSR_GET(msr_get_cstar)
 {
 	*data = vcpu->misc->cstar;
 	return 0;
 }
 
-static MSR_SET(set_cstar)
+MSR_SET(msr_set_cstar)
 {
 	if (!msr_canonical(data))
 		return -EINVAL;
@@ -321,25 +263,27 @@ static MSR_SET(set_cstar)
 
 /* --- the table --- */
 
-#define LIST	MSR_F_LIST
-#define FEATURE	MSR_F_FEATURE
-#define PV	MSR_F_PV
-#define MSR(_first, _last, _get, _set, _arg, _flags) \
-	{ .first = _first, .last = _last, .flags = _flags, .arg = _arg, .get = _get, .set = _set },
-static const struct msr_row msr_rows[] = {
-#include "cpu/msrs.def"
-};
-#undef MSR
-#undef PV
-#undef FEATURE
-#undef LIST
+/* The rows, in the order of their numbers: see msr_init(). */
+static const struct msr_row *msr_rows;
+static unsigned int nr_msr_rows;
 
-int msr_init(void)
+/**
+ * msr_init() - take the table of MSRs, once, at load
+ * @rows: in the order of their numbers, ranges apart
+ * @n: how many
+ *
+ * The table names handlers of higher parts as well, so run/msr_table.c owns it.
+ *
+ * Return: 0, or -EINVAL with a log line if the table is wrong.
+ */
+int msr_init(const struct msr_row *rows, unsigned int n)
 {
-	int i;
+	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(msr_rows); i++) {
-		const struct msr_row *r = &msr_rows[i];
+	msr_rows = rows;
+	nr_msr_rows = n;
+	for (i = 0; i < n; i++) {
+		const struct msr_row *r = &rows[i];
 
 		if (r->last < r->first || !r->set || (i && r->first <= r[-1].last)) {
 			pr_err("droste: msrs.def is wrong at MSR %#x\n", r->first);
@@ -351,7 +295,7 @@ int msr_init(void)
 
 static const struct msr_row *find_row(u32 msr)
 {
-	int low = 0, high = ARRAY_SIZE(msr_rows) - 1;
+	int low = 0, high = (int)nr_msr_rows - 1;
 
 	while (low <= high) {
 		int mid = (low + high) / 2;
@@ -433,11 +377,11 @@ void msr_destroy(struct vcpu *vcpu)
 static long index_list(struct kvm_msr_list __user *uarg, u32 flag)
 {
 	u32 room, n = 0, msr;
-	int i;
+	unsigned int i;
 
 	if (get_user(room, &uarg->nmsrs))
 		return -EFAULT;
-	for (i = 0; i < ARRAY_SIZE(msr_rows); i++)
+	for (i = 0; i < nr_msr_rows; i++)
 		if (msr_rows[i].flags & flag)
 			n += msr_rows[i].last - msr_rows[i].first + 1;
 	if (put_user(n, &uarg->nmsrs))
@@ -445,7 +389,7 @@ static long index_list(struct kvm_msr_list __user *uarg, u32 flag)
 	if (room < n)
 		return -E2BIG;
 	n = 0;
-	for (i = 0; i < ARRAY_SIZE(msr_rows); i++) {
+	for (i = 0; i < nr_msr_rows; i++) {
 		if (!(msr_rows[i].flags & flag))
 			continue;
 		for (msr = msr_rows[i].first; msr <= msr_rows[i].last; msr++)

@@ -3,45 +3,10 @@
 #ifndef DROSTE_MSR_H
 #define DROSTE_MSR_H
 
-#include <linux/types.h>
+#include "cpu/msr_row.h"
+#include "cpu/types.h"
 
 struct vcpu;
-
-#define NR_MTRR_VAR	8	/* variable ranges, as IA32_MTRRCAP says */
-#define NR_MTRR_FIXED	11
-#define MAX_MC_BANKS	32
-#define DEFAULT_MC_BANKS 10
-
-/* MSRs that are stored and read, rarely. Owner: the vCPU's thread. */
-struct msr_misc {
-	u64 cstar;			/* SYSCALL from compatibility mode: no Intel processor uses it */
-	u64 ucode_rev;
-	u64 mtrr_def;			/* IA32_MTRR_DEF_TYPE; memory types are EPT's, these are only kept */
-	u64 mtrr_fixed[NR_MTRR_FIXED];
-	u64 mtrr_var[2 * NR_MTRR_VAR];	/* base and mask in turn */
-	u64 mcg_cap, mcg_status, mcg_ctl;
-	u64 mc[4 * MAX_MC_BANKS];	/* CTL, STATUS, ADDR, MISC of each bank */
-	u64 mc_ctl2[MAX_MC_BANKS];	/* with MCG_CMCI_P: which banks tell of corrected errors */
-	u64 platform_info, power_ctl, hwcr;
-};
-
-/* One row of msrs.def: the MSRs @first to @last. */
-struct msr_row {
-	u32 first, last;
-	u32 flags;		/* MSR_F_* */
-	u64 arg;		/* what the handlers make of it: a VMCS field, an index, a value */
-	/* 0, or -EINVAL for #GP(0). NULL: always #GP. @host: user space asks, not the guest */
-	int (*get)(struct vcpu *vcpu, const struct msr_row *row, u32 msr, u64 *data, bool host);
-	int (*set)(struct vcpu *vcpu, const struct msr_row *row, u32 msr, u64 data, bool host);
-};
-#define MSR_F_LIST	BIT(0)	/* KVM_GET_MSR_INDEX_LIST: user space saves and restores it */
-#define MSR_F_FEATURE	BIT(1)	/* KVM_GET_MSR_FEATURE_INDEX_LIST: what the host can offer */
-#define MSR_F_PV	BIT(2)	/* KVM's own: there for a guest whose feature leaf has bit @arg */
-
-#define MSR_GET(name) \
-	int name(struct vcpu *vcpu, const struct msr_row *row, u32 msr, u64 *data, bool host)
-#define MSR_SET(name) \
-	int name(struct vcpu *vcpu, const struct msr_row *row, u32 msr, u64 data, bool host)
 
 /* Bit 63:47 all alike: what a 64-bit base must be without LA57 (SDM 1, 3.3.7.1). */
 static inline bool msr_canonical(u64 addr)
@@ -55,51 +20,88 @@ static inline bool memtype_valid(u8 type, bool pat)
 	return type < 8 && (((pat ? 0xf3 : 0x73) >> type) & 1);
 }
 
+/* --- msr.c --- */
+int msr_init(const struct msr_row *rows, unsigned int n);
+int msr_create(struct vcpu *vcpu);
+void msr_destroy(struct vcpu *vcpu);
+int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated);
+int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated);
+struct kvm_msr_list;
+struct kvm_msrs;
+long msr_index_list(struct kvm_msr_list __user *uarg);
+long msr_feature_index_list(struct kvm_msr_list __user *uarg);
+long msr_get_features(struct kvm_msrs __user *uarg);
+long vcpu_get_msrs(void *self, void *arg, unsigned long uarg);
+long vcpu_set_msrs(void *self, void *arg, unsigned long uarg);
+MSR_GET(msr_get_const);
+MSR_SET(msr_set_read_only);
+MSR_GET(msr_get_none);
+MSR_SET(msr_set_none);
+MSR_SET(msr_set_ignored);
+MSR_GET(msr_get_vmcs);
+MSR_SET(msr_set_vmcs32);
+MSR_SET(msr_set_vmcs_canonical);
+MSR_GET(msr_get_uret);
+MSR_SET(msr_set_uret);
+MSR_SET(msr_set_uret32);
+MSR_SET(msr_set_uret_canonical);
+MSR_GET(msr_get_tsc_aux);
+MSR_SET(msr_set_tsc_aux);
+MSR_GET(msr_get_platform_info);
+MSR_SET(msr_set_platform_info);
+MSR_GET(msr_get_power_ctl);
+MSR_SET(msr_set_power_ctl);
+MSR_GET(msr_get_hwcr);
+MSR_SET(msr_set_hwcr);
+MSR_GET(msr_get_ucode_rev);
+MSR_SET(msr_set_ucode_rev);
+MSR_GET(msr_get_misc_enable);
+MSR_SET(msr_set_misc_enable);
+MSR_SET(msr_set_debugctl);
+MSR_GET(msr_get_xss);
+MSR_SET(msr_set_xss);
+MSR_GET(msr_get_efer);
+MSR_SET(msr_set_efer);
+MSR_GET(msr_get_cstar);
+MSR_SET(msr_set_cstar);
+
 /* --- msr_filter.c --- */
 struct msr_filter;
 bool msr_allowed(struct vcpu *vcpu, u32 msr, u32 access);
+void msr_update_bitmap(struct vcpu *vcpu);
 int vcpu_guest_get_msr(struct vcpu *vcpu, u32 msr, u64 *data);
 int vcpu_guest_set_msr(struct vcpu *vcpu, u32 msr, u64 data);
 int msr_refused(struct vcpu *vcpu, int err, u64 data);
-void msr_filter_free(struct msr_filter *f);	/* nobody reads it any more; NULL is fine */
+void msr_filter_free(struct msr_filter *f);
+long vm_set_msr_filter(void *self, void *arg, unsigned long uarg);
 
 /* --- msr_tsc.c --- */
-MSR_GET(get_tsc);
-MSR_SET(set_tsc);
-MSR_GET(get_tsc_adjust);
-MSR_SET(set_tsc_adjust);
-MSR_GET(get_tsc_deadline);
-MSR_SET(set_tsc_deadline);
-
-/* --- kvmclock.c --- */
-MSR_GET(get_wall_clock);
-MSR_SET(set_wall_clock);
-MSR_GET(get_system_time);
-MSR_SET(set_system_time);
+MSR_GET(msr_get_tsc);
+MSR_SET(msr_set_tsc);
+MSR_GET(msr_get_tsc_adjust);
+MSR_SET(msr_set_tsc_adjust);
 
 /* --- msr_mtrr.c --- */
-MSR_GET(get_mtrr_cap);
-MSR_GET(get_mtrr_def);
-MSR_SET(set_mtrr_def);
-MSR_GET(get_mtrr_var);
-MSR_SET(set_mtrr_var);
-MSR_GET(get_mtrr_fixed);
-MSR_SET(set_mtrr_fixed);
-MSR_GET(get_pat);
-MSR_SET(set_pat);
+MSR_GET(msr_get_mtrr_cap);
+MSR_GET(msr_get_mtrr_def);
+MSR_SET(msr_set_mtrr_def);
+MSR_GET(msr_get_mtrr_var);
+MSR_SET(msr_set_mtrr_var);
+MSR_GET(msr_get_mtrr_fixed);
+MSR_SET(msr_set_mtrr_fixed);
+MSR_GET(msr_get_pat);
+MSR_SET(msr_set_pat);
 
 /* --- msr_mce.c --- */
 void mce_init_misc(struct msr_misc *misc);
-MSR_GET(get_mcg);
-MSR_SET(set_mcg);
-MSR_GET(get_mc_bank);
-MSR_SET(set_mc_bank);
-MSR_GET(get_mc_ctl2);
-MSR_SET(set_mc_ctl2);
-bool mce_has_cmci(const struct vcpu *vcpu);
-
-/* --- pv.c --- */
-MSR_GET(get_steal_time);
-MSR_SET(set_steal_time);
+u64 mce_supported_cap(void);
+long vcpu_setup_mce(void *self, void *arg, unsigned long uarg);
+long vcpu_set_mce(void *self, void *arg, unsigned long uarg);
+MSR_GET(msr_get_mcg);
+MSR_SET(msr_set_mcg);
+MSR_GET(msr_get_mc_bank);
+MSR_SET(msr_set_mc_bank);
+MSR_GET(msr_get_mc_ctl2);
+MSR_SET(msr_set_mc_ctl2);
 
 #endif

@@ -6,9 +6,10 @@
 #include <linux/uaccess.h>
 #include <asm/trapnr.h>
 #include "droste.h"
-#include "abi/dev.h"
-#include "io/emulate_state.h"
 #include "cpu/msr.h"
+#include "run/request.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
 
 /* MSRs @base to @base + @nmsrs - 1. */
 struct msr_range {
@@ -125,6 +126,38 @@ long vm_set_msr_filter(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+/* --- the MSR bitmap of VMCS01 --- */
+
+/* The MSRs that a guest reads and writes without an exit. */
+static const u32 passthrough_msrs[] = {
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+};
+
+/* Unless user space's filter keeps it from guests. */
+static void msr_pass(struct vcpu *vcpu, u32 msr, bool read, bool write)
+{
+	/* SDM 3C 25.6.9: four KiB/4 parts: read low, read high, write low, write high. */
+	unsigned int bit = (msr & 0x1fff) + (msr >= 0xc0000000 ? 0x400 * 8 : 0);
+
+	if (read && msr_allowed(vcpu, msr, KVM_MSR_FILTER_READ))
+		__clear_bit(bit, vcpu->msr_bitmap01);
+	if (write && msr_allowed(vcpu, msr, KVM_MSR_FILTER_WRITE))
+		__clear_bit(bit + 0x800 * 8, vcpu->msr_bitmap01);
+}
+
+void msr_update_bitmap(struct vcpu *vcpu)
+{
+	int i;
+
+	memset(vcpu->msr_bitmap01, 0xff, PAGE_SIZE);
+	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
+		msr_pass(vcpu, passthrough_msrs[i], true, true);
+	msr_pass(vcpu, MSR_IA32_TSC, true, false);	/* the offset applies to RDMSR too */
+	/* Entries load the guest's value (SDM 3C 27.3.2.1). KVM as L1 reads it at every exit of its guest. */
+	msr_pass(vcpu, MSR_IA32_DEBUGCTLMSR, true, false);
+}
+
 /* --- what a guest may not, or cannot, user space may do for it --- */
 
 /* RDMSR by a guest: 0; -EPERM filtered, -ENOENT no such MSR, -EINVAL else. srcu held. */
@@ -157,7 +190,7 @@ static int complete_msr(struct vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	u64 data;
 
-	if (!emul_same_place(vcpu))
+	if (!vcpu_same_place(vcpu))
 		return NEXT_ENTER;
 	if (READ_ONCE(run->msr.error)) {
 		vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
@@ -196,7 +229,7 @@ int msr_refused(struct vcpu *vcpu, int err, u64 data)
 	run->msr.reason = reason;
 	run->msr.index = vcpu->regs[RCX];
 	run->msr.data = data;
-	vcpu->emul->rip = emul_linear_rip(vcpu);
+	vcpu->resume_rip = vcpu_linear_rip(vcpu);
 	vcpu->complete = complete_msr;
 	return NEXT_USER;
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Machine-check banks (SDM 3B 16.3): kept for the guest; user space may put errors into them. */
 #include "droste.h"
-#include "abi/dev.h"
 #include "cpu/msr.h"
+#include "cpu/msr_row.h"
+#include "irqchip/irqchip.h"
+#include "run/request.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
 
 #define MC_FIRST	0x400
 #define MCG_CTL_P	BIT_ULL(8)
-#define MCG_CMCI_P	BIT_ULL(10)
 #define MCG_SER_P	BIT_ULL(24)
 #define MCG_BANKS	0xffULL
 #define MCI_VALID	BIT_ULL(63)
@@ -19,7 +22,6 @@
 #define CTL2_CMCI_EN	BIT_ULL(30)
 #define CTL2_THRESHOLD	GENMASK_ULL(14, 0)
 #define MCG_MCIP	BIT_ULL(2)
-#define MC_VECTOR	18
 enum { MC_CTL, MC_STATUS, MC_ADDR, MC_MISC };
 
 u64 mce_supported_cap(void)
@@ -36,7 +38,7 @@ void mce_init_misc(struct msr_misc *misc)
 		misc->mc[bank * 4 + MC_CTL] = ~0ULL;
 }
 
-MSR_GET(get_mcg)
+MSR_GET(msr_get_mcg)
 {
 	const struct msr_misc *m = vcpu->misc;
 
@@ -55,7 +57,7 @@ MSR_GET(get_mcg)
 	}
 }
 
-MSR_SET(set_mcg)
+MSR_SET(msr_set_mcg)
 {
 	struct msr_misc *m = vcpu->misc;
 
@@ -83,7 +85,7 @@ static bool has_bank(struct vcpu *vcpu, u32 msr)
 	return (msr - MC_FIRST) / 4 < (vcpu->misc->mcg_cap & MCG_BANKS);
 }
 
-MSR_GET(get_mc_bank)
+MSR_GET(msr_get_mc_bank)
 {
 	if (!has_bank(vcpu, msr))
 		return -EINVAL;
@@ -91,7 +93,7 @@ MSR_GET(get_mc_bank)
 	return 0;
 }
 
-MSR_SET(set_mc_bank)
+MSR_SET(msr_set_mc_bank)
 {
 	if (!has_bank(vcpu, msr))
 		return -EINVAL;
@@ -102,17 +104,12 @@ MSR_SET(set_mc_bank)
 	return 0;
 }
 
-bool mce_has_cmci(const struct vcpu *vcpu)
-{
-	return vcpu->misc->mcg_cap & MCG_CMCI_P;
-}
-
 static bool has_ctl2(struct vcpu *vcpu, u32 msr, bool host)
 {
-	return msr - CTL2_FIRST < (vcpu->misc->mcg_cap & MCG_BANKS) && (host || mce_has_cmci(vcpu));
+	return msr - CTL2_FIRST < (vcpu->misc->mcg_cap & MCG_BANKS) && (host || msr_has_cmci(vcpu->misc));
 }
 
-MSR_GET(get_mc_ctl2)
+MSR_GET(msr_get_mc_ctl2)
 {
 	if (!has_ctl2(vcpu, msr, host))
 		return -EINVAL;
@@ -121,7 +118,7 @@ MSR_GET(get_mc_ctl2)
 }
 
 /* SDM 3B 16.3.2.5 */
-MSR_SET(set_mc_ctl2)
+MSR_SET(msr_set_mc_ctl2)
 {
 	if (!has_ctl2(vcpu, msr, host && !data) || (data & ~(CTL2_CMCI_EN | CTL2_THRESHOLD)))
 		return -EINVAL;
@@ -160,7 +157,7 @@ static void log_ucna(struct vcpu *vcpu, const struct kvm_x86_mce *mce)
 	bank[MC_ADDR] = mce->addr;
 	bank[MC_MISC] = mce->misc;
 	m->mcg_status = 0;
-	if (vcpu->lapic && mce_has_cmci(vcpu) && (m->mc_ctl2[mce->bank] & CTL2_CMCI_EN))
+	if (vcpu->lapic && msr_has_cmci(vcpu->misc) && (m->mc_ctl2[mce->bank] & CTL2_CMCI_EN))
 		vlapic_inject_cmci(vcpu);
 }
 
@@ -190,7 +187,7 @@ long vcpu_set_mce(void *self, void *arg, unsigned long uarg)
 			return 0;
 		}
 		m->mcg_status = mce->mcg_status;
-		vcpu_queue_exception(vcpu, MC_VECTOR);
+		vcpu_queue_exception(vcpu, X86_TRAP_MC);
 	} else if (bank[MC_STATUS] & MCI_VALID) {
 		if (bank[MC_STATUS] & MCI_UC) {
 			bank[MC_STATUS] |= MCI_OVER;

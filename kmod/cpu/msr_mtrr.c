@@ -2,6 +2,8 @@
 /* Memory-type registers: checked and kept. EPT decides the types (SDM 3C 29.3.7), so nothing else follows. */
 #include "droste.h"
 #include "cpu/msr.h"
+#include "cpu/msr_row.h"
+#include "vmx/vmx.h"
 
 #define MTRR_CAP_FIXED	BIT_ULL(8)
 #define MTRR_CAP_WC	BIT_ULL(10)
@@ -9,7 +11,7 @@
 #define MTRR_VALID	BIT_ULL(11)		/* of a mask register */
 #define MTRR_DEF_BITS	(0xffULL | BIT_ULL(10) | BIT_ULL(11))
 
-MSR_GET(get_mtrr_cap)
+MSR_GET(msr_get_mtrr_cap)
 {
 	if (!host && !vcpu->gcaps.mtrr)
 		return -EINVAL;
@@ -22,7 +24,7 @@ static bool hidden(struct vcpu *vcpu, bool host)
 	return !host && !vcpu->gcaps.mtrr;
 }
 
-MSR_GET(get_mtrr_def)
+MSR_GET(msr_get_mtrr_def)
 {
 	if (hidden(vcpu, host))
 		return -EINVAL;
@@ -30,7 +32,7 @@ MSR_GET(get_mtrr_def)
 	return 0;
 }
 
-MSR_SET(set_mtrr_def)
+MSR_SET(msr_set_mtrr_def)
 {
 	if (hidden(vcpu, host) || (data & ~MTRR_DEF_BITS) || !memtype_valid(data, false))
 		return -EINVAL;
@@ -38,7 +40,7 @@ MSR_SET(set_mtrr_def)
 	return 0;
 }
 
-MSR_GET(get_mtrr_var)
+MSR_GET(msr_get_mtrr_var)
 {
 	if (hidden(vcpu, host))
 		return -EINVAL;
@@ -47,7 +49,7 @@ MSR_GET(get_mtrr_var)
 }
 
 /* SDM 3A figure 12-7: bases have a type in bits 7:0, masks a valid bit 11; addresses end at MAXPHYADDR. */
-MSR_SET(set_mtrr_var)
+MSR_SET(msr_set_mtrr_var)
 {
 	u64 address = GENMASK_ULL(vcpu->gcaps.maxphyaddr - 1, 12);
 	bool mask = (msr - MTRR_VAR_FIRST) & 1;
@@ -61,7 +63,7 @@ MSR_SET(set_mtrr_var)
 }
 
 /* The row's argument is the index of its first register. */
-MSR_GET(get_mtrr_fixed)
+MSR_GET(msr_get_mtrr_fixed)
 {
 	if (hidden(vcpu, host))
 		return -EINVAL;
@@ -69,7 +71,7 @@ MSR_GET(get_mtrr_fixed)
 	return 0;
 }
 
-MSR_SET(set_mtrr_fixed)
+MSR_SET(msr_set_mtrr_fixed)
 {
 	int i;
 
@@ -82,14 +84,14 @@ MSR_SET(set_mtrr_fixed)
 	return 0;
 }
 
-MSR_GET(get_pat)
+MSR_GET(msr_get_pat)
 {
 	*data = vcpu->pat;
 	return 0;
 }
 
 /* SDM 3A 12.12.4. The processor has it in the VMCS, of whatever level runs. */
-MSR_SET(set_pat)
+MSR_SET(msr_set_pat)
 {
 	int i;
 

@@ -3,18 +3,20 @@
 #include <asm/msr.h>
 #include "droste.h"
 #include "cpu/msr.h"
+#include "cpu/msr_row.h"
+#include "cpu/tsc.h"
 
-MSR_GET(get_tsc)
+MSR_GET(msr_get_tsc)
 {
 	/* L2 reads its own; user space always means L1's. */
 	if (vcpu->in_l2 && !host)
 		*data = tsc_scale(rdtsc_ordered(), vcpu->nested.held.tsc_ratio) + vcpu->nested.held.tsc_offset;
 	else
-		*data = tsc_of_l1(vcpu);
+		*data = tsc_of_l1(&vcpu->tsc);
 	return 0;
 }
 
-MSR_SET(set_tsc)
+MSR_SET(msr_set_tsc)
 {
 	u64 delta;
 
@@ -23,13 +25,13 @@ MSR_SET(set_tsc)
 		return 0;
 	}
 	/* What WRMSR adds to the counter it adds to IA32_TSC_ADJUST (SDM 3B 18.17.3). */
-	delta = data - tsc_of_l1(vcpu);
+	delta = data - tsc_of_l1(&vcpu->tsc);
 	vcpu->tsc_adjust += delta;
 	tsc_set_offset(vcpu, vcpu->tsc.offset + delta);
 	return 0;
 }
 
-MSR_GET(get_tsc_adjust)
+MSR_GET(msr_get_tsc_adjust)
 {
 	if (!host && !vcpu->gcaps.tsc_adjust)
 		return -EINVAL;
@@ -37,7 +39,7 @@ MSR_GET(get_tsc_adjust)
 	return 0;
 }
 
-MSR_SET(set_tsc_adjust)
+MSR_SET(msr_set_tsc_adjust)
 {
 	if (host) {
 		/* The counter is restored by itself. */
@@ -48,24 +50,5 @@ MSR_SET(set_tsc_adjust)
 		return -EINVAL;
 	tsc_set_offset(vcpu, vcpu->tsc.offset + (data - vcpu->tsc_adjust));
 	vcpu->tsc_adjust = data;
-	return 0;
-}
-
-/* Without a local APIC of ours the list of MSRs still has it: user space reads and restores a 0. */
-MSR_GET(get_tsc_deadline)
-{
-	if (!host && (!vcpu->lapic || !vcpu->gcaps.tsc_deadline))
-		return -EINVAL;
-	*data = vcpu->lapic ? vlapic_get_tsc_deadline(vcpu) : 0;
-	return 0;
-}
-
-MSR_SET(set_tsc_deadline)
-{
-	if (!vcpu->lapic)
-		return host && !data ? 0 : -EINVAL;
-	if (!host && !vcpu->gcaps.tsc_deadline)
-		return -EINVAL;
-	vlapic_set_tsc_deadline(vcpu, data);
 	return 0;
 }

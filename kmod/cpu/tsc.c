@@ -5,27 +5,15 @@
 #include <asm/msr.h>
 #include "droste.h"
 #include "cpu/tsc.h"
-#include "vmx/regs.h"
+#include "irqchip/irqchip.h"
+#include "nested/merge.h"
+#include "run/request.h"
+#include "vmx/vmx.h"
 
 /* Rates that differ by less count as one: scaling would promise more than the host's own rate is known to. */
 #define TOLERANCE_PPM	250
 
 static DEFINE_MUTEX(offset_lock);	/* vm->tsc; not vm->lock, whose holder may wait for our srcu section */
-
-u64 tsc_now_scaled(const struct vcpu *vcpu)
-{
-	return tsc_scale(rdtsc_ordered(), vcpu->tsc.ratio);
-}
-
-u64 tsc_of_l1(const struct vcpu *vcpu)
-{
-	return tsc_now_scaled(vcpu) + vcpu->tsc.offset;
-}
-
-u64 tsc_rate(const struct vcpu *vcpu)
-{
-	return tsc_scale(tsc_khz, vcpu->tsc.ratio) ?: 1000000;
-}
 
 /* The ratio for a rate; 0 where it cannot be had. */
 static u64 ratio_for(u32 khz)
@@ -39,6 +27,39 @@ static u64 ratio_for(u32 khz)
 	return mul_u64_u32_div(TSC_RATIO_ONE, khz, tsc_khz);
 }
 
+/**
+ * tsc_write_vmcs02() - the offset and the multiplier that L2 runs with
+ * @vcpu: VMCS02 is current
+ *
+ * L2 reads L1's counter times VMCS12's multiplier plus VMCS12's offset (SDM 3C
+ * 25.6.5, 26.3), so both fields are composed of both levels' values. Only what
+ * VMCS02 does not hold yet is written.
+ *
+ * Context: Any, with the vCPU loaded.
+ */
+void tsc_write_vmcs02(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	u64 offset = vcpu->tsc.offset, ratio = vcpu->tsc.ratio;
+
+	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING) {
+		if (merge_proc2_of(v) & SECONDARY_EXEC_TSC_SCALING) {
+			offset = mul_s64_u64_shr(offset, v->tsc_multiplier, TSC_RATIO_BITS);
+			/* 0 would be no valid multiplier, however small L1 wants it. */
+			ratio = tsc_scale(ratio, v->tsc_multiplier) ?: 1;
+		}
+		offset += v->tsc_offset;
+	}
+	if (!n->held.valid || offset != n->held.tsc_offset) {
+		vmcs_write(TSC_OFFSET, offset);
+		n->held.tsc_offset = offset;
+	}
+	if (vmx_features.tsc_scaling && (!n->held.valid || ratio != n->held.tsc_ratio))
+		vmcs_write(TSC_MULTIPLIER, ratio);
+	n->held.tsc_ratio = ratio;
+}
+
 /* L1's offset and ratio are in VMCS01, and part of those in VMCS02. Loaded. */
 static void write_tsc(struct vcpu *vcpu)
 {
@@ -46,7 +67,7 @@ static void write_tsc(struct vcpu *vcpu)
 	bool in_l2 = vcpu->in_l2;
 
 	if (in_l2) {
-		nested_write_tsc(vcpu);
+		tsc_write_vmcs02(vcpu);
 		vcpu_switch_vmcs(vcpu, &vcpu->vmcs01);
 	}
 	vmcs_write(TSC_OFFSET, vcpu->tsc.offset);
@@ -76,7 +97,7 @@ static u64 offset_to_agree(struct vcpu *vcpu)
 	struct vm_tsc *t = &vcpu->vm->tsc;
 
 	if (t->offset_khz != vcpu->tsc.khz) {
-		t->offset = -tsc_now_scaled(vcpu);
+		t->offset = -tsc_now_scaled(&vcpu->tsc);
 		t->offset_khz = vcpu->tsc.khz;
 	}
 	return t->offset;
@@ -128,7 +149,7 @@ static bool meant_to_agree(const struct vcpu *vcpu, u64 offset)
  */
 void tsc_set_by_user(struct vcpu *vcpu, u64 tsc)
 {
-	u64 offset = tsc - tsc_now_scaled(vcpu);
+	u64 offset = tsc - tsc_now_scaled(&vcpu->tsc);
 
 	mutex_lock(&offset_lock);
 	if (!tsc) {

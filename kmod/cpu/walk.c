@@ -3,8 +3,13 @@
 #include <asm/vmx.h>
 #include "droste.h"
 #include "cpu/walk.h"
-
-#define PF_VECTOR	14
+#include "emul/pagewalk.h"
+#include "ept/ept12.h"
+#include "mem/l2gpa.h"
+#include "mem/memslot.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /* SDM 3C table 28-7: what the exit qualification of an EPT violation says besides the access. */
 #define EPT_QUAL_GLA_VALID	BIT_ULL(7)
@@ -131,7 +136,7 @@ static enum walk_status walk_pf(struct walk_fault *fault, u64 gva, u32 error_cod
 {
 	fault->pf = (struct event) {
 		.valid = true,
-		.vector = PF_VECTOR,
+		.vector = X86_TRAP_PF,
 		.type = INTR_TYPE_HARD_EXCEPTION >> 8,
 		.has_error = true,
 		.error_code = error_code,
@@ -173,57 +178,50 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 	}
 }
 
-void walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault)
+/**
+ * walk_reflect_ept() - turn vcpu->exit into the EPT exit of a walk, for L1
+ * @vcpu: in L2, loaded
+ * @fault: of a walk that ended with WALK_EPT
+ *
+ * L1 sees the exit as if the access itself had caused it, instead of the exit
+ * for which L0 emulates. Registers must be as L1 is to see them.
+ *
+ * Return: NEXT_REFLECT, for the handler to return at once.
+ */
+int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault)
 {
 	struct vmx_exit *e = &vcpu->exit;
 
-	/* As if the access itself had been the exit, instead of what made L0 emulate it. */
+	vcpu->exits_reflected[e->basic]++;
+	e->reason = fault->ept_reason;
+	e->basic = fault->ept_reason;
+	e->qual = fault->ept_qual;
 	e->gpa = fault->ept_gpa;
 	e->gla = fault->gla;
 	e->intr_info = 0;
-	nested_reflect_as(vcpu, fault->ept_reason, fault->ept_qual);
+	return NEXT_REFLECT;
 }
 
-/* The common convention of the functions below: 0, 1 or -EFAULT. @event may be NULL: queue it here. */
-static int finish(struct vcpu *vcpu, enum walk_status status, const struct walk_fault *fault, struct event *event)
+/* The verdict of the functions below on a walk. With @event an exception is reported there, without it is queued. */
+static int walk_result(struct vcpu *vcpu, enum walk_status status, const struct walk_fault *fault,
+		       struct event *event)
 {
 	if (event)
 		event->valid = false;
 	switch (status) {
 	case WALK_OK:
-		return 0;
+		return NEXT_GO_ON;
 	case WALK_PF:
 		if (event)
 			*event = fault->pf;
 		else
 			vcpu_queue_event(vcpu, &fault->pf);
-		return 1;
+		return NEXT_ENTER;
 	case WALK_EPT:
-		walk_reflect_ept(vcpu, fault);
-		return 1;
+		return walk_reflect_ept(vcpu, fault);
 	default:
 		return -EFAULT;
 	}
-}
-
-/**
- * vcpu_gva_to_gpa() - where a byte of the running level's linear memory is
- * @vcpu: loaded, srcu held
- * @gva: linear address
- * @access: WALK_* bits; sets accessed and dirty flags as such an access would
- * @gpa: an L1 GPA, which need not be memory
- * @fault: NULL: an exception is queued. Else it is filled, and queueing is left to the caller;
- *	   fault->valid is false when L1 was given an EPT exit instead.
- *
- * Return: 0; 1 when the access faults: return NEXT_ENTER after queueing; -EFAULT when a table lies outside memory.
- */
-int vcpu_gva_to_gpa(struct vcpu *vcpu, u64 gva, u32 access, gpa_t *gpa, struct event *fault)
-{
-	struct pagewalk_cfg cfg;
-	struct walk_fault wf;
-
-	walk_prepare(vcpu, &cfg);
-	return finish(vcpu, walk_gva(vcpu, &cfg, gva, access, gpa, &wf), &wf, fault);
 }
 
 static u32 in_page(u64 addr, u32 len)
@@ -238,9 +236,13 @@ static u32 in_page(u64 addr, u32 len)
  * @data: where to
  * @len: bytes
  * @access: WALK_USER and WALK_FETCH as they apply
- * @fault: as for vcpu_gva_to_gpa()
+ * @fault: NULL to have an exception queued; else the exception is stored here,
+ *	   and fault->valid is false if there is none
  *
- * Return: 0; 1 when it faults; -EFAULT when there is no memory behind the address.
+ * Context: Process context. May sleep.
+ * Return: NEXT_GO_ON; NEXT_ENTER if the access raises an exception;
+ * NEXT_REFLECT if it causes an EPT exit to L1; -EFAULT if there is no memory
+ * behind the address. The handler returns all but the first at once.
  */
 int vcpu_read_gva(struct vcpu *vcpu, u64 gva, void *data, u32 len, u32 access, struct event *fault)
 {
@@ -255,11 +257,11 @@ int vcpu_read_gva(struct vcpu *vcpu, u64 gva, void *data, u32 len, u32 access, s
 		n = in_page(gva, len);
 		status = walk_gva(vcpu, &cfg, gva, access, &gpa, &wf);
 		if (status != WALK_OK)
-			return finish(vcpu, status, &wf, fault);
+			return walk_result(vcpu, status, &wf, fault);
 		if (vm_read_guest(vcpu->vm, gpa, data, n))
 			return -EFAULT;
 	}
-	return 0;
+	return NEXT_GO_ON;
 }
 
 /**
@@ -269,12 +271,13 @@ int vcpu_read_gva(struct vcpu *vcpu, u64 gva, void *data, u32 len, u32 access, s
  * @data: from where
  * @len: bytes
  * @access: WALK_WRITE, and WALK_USER as it applies
- * @fault: as for vcpu_gva_to_gpa()
+ * @fault: as for vcpu_read_gva()
  *
  * All pages are translated before the first byte is written, so that a fault
  * on the second page leaves the first one alone.
  *
- * Return: 0; 1 when it faults; -EFAULT when there is no writable memory behind the address.
+ * Context: Process context. May sleep.
+ * Return: As vcpu_read_gva(); -EFAULT also if the memory is read-only.
  */
 int vcpu_write_gva(struct vcpu *vcpu, u64 gva, const void *data, u32 len, u32 access, struct event *fault)
 {
@@ -290,15 +293,15 @@ int vcpu_write_gva(struct vcpu *vcpu, u64 gva, const void *data, u32 len, u32 ac
 		n = in_page(at, left);
 		status = walk_gva(vcpu, &cfg, at, access | WALK_WRITE, &gpa, &wf);
 		if (status != WALK_OK)
-			return finish(vcpu, status, &wf, fault);
+			return walk_result(vcpu, status, &wf, fault);
 	}
 	for (; len; len -= n, gva += n, data += n) {
 		n = in_page(gva, len);
 		status = walk_gva(vcpu, &cfg, gva, access | WALK_WRITE, &gpa, &wf);
 		if (status != WALK_OK)
-			return finish(vcpu, status, &wf, fault);
+			return walk_result(vcpu, status, &wf, fault);
 		if (vm_write_guest(vcpu->vm, gpa, data, n))
 			return -EFAULT;
 	}
-	return 0;
+	return NEXT_GO_ON;
 }

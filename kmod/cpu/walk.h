@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Translation of the running level's linear addresses, for those who must decide themselves what a fault does. */
-#ifndef DROSTE_EMUL_WALK_H
-#define DROSTE_EMUL_WALK_H
+#ifndef DROSTE_WALK_H
+#define DROSTE_WALK_H
 
 #include "droste.h"
 #include "emul/pagewalk.h"
@@ -27,7 +27,13 @@ void walk_prepare(struct vcpu *vcpu, struct pagewalk_cfg *cfg);
 /* One address; srcu held, may sleep. *@gpa is an L1 GPA. */
 enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64 gva, u32 access,
 			  gpa_t *gpa, struct walk_fault *fault);
-/* WALK_EPT goes to L1: registers must be as L1 is to see them. VMCS01 is current afterwards. */
-void walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault);
+int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault);
+
+/* Access bits have the values of the page-fault error code (SDM 3A 4.7). */
+#define WALK_WRITE	BIT(1)
+#define WALK_USER	BIT(2)
+#define WALK_FETCH	BIT(4)
+int vcpu_read_gva(struct vcpu *vcpu, u64 gva, void *data, u32 len, u32 access, struct event *fault);
+int vcpu_write_gva(struct vcpu *vcpu, u64 gva, const void *data, u32 len, u32 access, struct event *fault);
 
 #endif

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Instruction decode and emulation for MMIO and string I/O: plain values in, plain values out. */
+/* The result of emulating an instruction. */
 #ifndef DROSTE_EMUL_H
 #define DROSTE_EMUL_H
-
-#include <linux/types.h>
-
-struct vcpu;
 
 /* What became of an instruction. */
 enum emul_result {
@@ -16,12 +12,5 @@ enum emul_result {
 	EMUL_ERROR,	/* user memory could not be had: KVM_RUN fails */
 	EMUL_UNKNOWN,	/* not an instruction this emulator knows: internal error, with the bytes */
 };
-
-/* Glue for a vCPU: emulate the instruction at its RIP. vCPU loaded, srcu held, may sleep. Returns enum next or -errno. */
-int emul_instruction(struct vcpu *vcpu);
-/* Port I/O of an INS or OUTS exit, and IN/OUT: see emul/pio.c */
-int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in);	/* IN/OUT with AL/AX/EAX; skips the instruction when done */
-int emul_create(struct vcpu *vcpu);	/* allocate vcpu->emul */
-void emul_destroy(struct vcpu *vcpu);
 
 #endif

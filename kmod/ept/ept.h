@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Extended page tables: EPT01 (L1 GPA to HPA), the walk of L1's EPT12, and EPT02, their composition. SDM 3C 29.3. */
+/* Extended page tables: EPT01 (L1 GPA to HPA) and EPT02, its composition with L1's EPT12. SDM 3C 29.3. */
 #ifndef DROSTE_EPT_H
 #define DROSTE_EPT_H
 
-#include <linux/types.h>
-#include <linux/list.h>
-#include "mem/memslot.h"
-#include "ept/format.h"
 #include "ept/ept12.h"
+#include "ept/types.h"
 
 struct vm;
 struct vcpu;
-
-/* Host memory that EPT01 mapped and does not map any more, or not with the same rights. */
-struct ept01_hole {
-	hpa_t hpa;
-	u64 bytes;
-};
-
-/* --- EPT01: one of a VM, under vm->mmu_lock --- */
-#define EPT01_HOLES	32
-struct ept01 {
-	u64 *root;		/* PML4 page */
-	u64 eptp;		/* what VMCS01 gets */
-	unsigned long pages;	/* table pages in use, the root not counted; under mmu_lock */
-	unsigned long leaves[EPT_MAX_LEAF + 1];	/* by level: mapped pages of each size; likewise */
-	unsigned long shadow_seq;	/* counts removals of leaves that some EPT02 may hold; written under mmu_lock */
-	struct ept01_hole holes[EPT01_HOLES];	/* the last of them: number n is at n % EPT01_HOLES; under mmu_lock */
-};
 
 /* What became of an access that faulted in EPT01. */
 enum ept01_result {
@@ -74,22 +54,7 @@ int host_page_get(unsigned long hva, bool write, bool may_write, struct host_pag
 extern const struct mmu_notifier_ops ept01_notifier_ops;
 bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear);	/* ept01.c: was any frame used? mmu_lock held */
 
-/* --- EPT02: one small cache of roots a vCPU, used by its thread only --- */
-#define EPT02_ROOTS	8
-struct ept02_root {
-	u64 eptp12;		/* what it shadows; tag, with bits 2:0 (memory type) and A/D included */
-	u64 *root;		/* PML4 page, or NULL */
-	u64 eptp;		/* what VMCS02 gets */
-	u64 used;		/* tick of last use */
-	struct list_head pages;	/* its table pages below the root, linked by page->lru */
-};
-struct ept02 {
-	struct ept02_root roots[EPT02_ROOTS];
-	unsigned long pages;	/* table pages of all roots */
-	unsigned long shadow_seq;	/* ept01.shadow_seq at the last look: see ept01_flush() */
-	struct ept02_root *cur;	/* of the running L2, or NULL: L1 without EPT runs L2 on EPT01 */
-	u64 tick;
-};
+/* --- EPT02: ept/ept02.c --- */
 enum ept02_result {
 	EPT02_FIXED,		/* mapped: run the instruction again */
 	EPT02_VIOLATION,	/* L1's tables do not allow it: reflect reason 48 with *qual */
@@ -108,7 +73,5 @@ u64 ept02_find(struct vcpu *vcpu, u64 eptp12);
 void ept02_invalidate(struct vcpu *vcpu, u64 eptp12);	/* INVEPT single-context by L1 */
 void ept02_invalidate_all(struct vcpu *vcpu);		/* INVEPT global; also does the hardware INVEPT */
 void ept02_drop_holes(struct vcpu *vcpu, const struct ept01_hole *holes, unsigned int n);	/* EPT01 changed; likewise */
-/* L2 GPA to L1 GPA for L0's own use (emulation in L2, guest page walks). EPT12_* verdict, *out filled. */
-enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out);
 
 #endif

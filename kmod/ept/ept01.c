@@ -5,8 +5,13 @@
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/srcu.h>
-
 #include "droste.h"
+#include "ept/ept.h"
+#include "ept/ept12.h"
+#include "mem/dirty.h"
+#include "mem/memslot.h"
+#include "run/request.h"
+#include "vmx/vmx.h"
 
 /*
  * Set in a leaf that ept01_lookup() gave away: some EPT02 may hold a copy, and

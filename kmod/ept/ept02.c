@@ -4,8 +4,11 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/string.h>
-
 #include "droste.h"
+#include "ept/ept.h"
+#include "ept/ept12.h"
+#include "mem/l2gpa.h"
+#include "vmx/vmx.h"
 
 /*
  * What L1 maps decides how many tables its shadow needs, so there is a limit
@@ -266,54 +269,6 @@ static bool install(struct ept02 *e, struct ept02_root *r, u64 l2_gpa, u64 leaf,
 	if (flush)
 		vmx_invept_single(r->eptp);
 	return true;
-}
-
-static int read_entry(void *ctx, u64 gpa, u64 *entry)
-{
-	struct vcpu *vcpu = ctx;
-
-	return vm_read_guest_u64(vcpu->vm, gpa, entry);
-}
-
-static int set_entry_bits(void *ctx, u64 gpa, u64 old, u64 bits)
-{
-	struct vcpu *vcpu = ctx;
-
-	return vm_cmpxchg_guest(vcpu->vm, gpa, &old, old | bits, sizeof(old));
-}
-
-static const struct ept12_ops guest_ops = {
-	.read = read_entry,
-	.set_bits = set_entry_bits,
-};
-
-enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access,
-				   struct ept12_result *out)
-{
-	struct ept02_root *r = ept02_of(vcpu)->cur;
-	u64 cap = vcpu->nested.caps.ept_vpid;
-	struct ept12_cfg cfg;
-
-	if (!r) {
-		/* L1 does not use EPT: L2's guest-physical addresses are L1's. */
-		*out = (struct ept12_result) {
-			.gpa = l2_gpa,
-			.rights = EPT_RWX,
-			.level = 1,
-			.memtype = EPT_WB,
-			.dirty = true,
-		};
-		return EPT12_OK;
-	}
-	/* Mode-based execute control is not offered to L1. */
-	cfg = (struct ept12_cfg) {
-		.eptp = r->eptp12,
-		.maxphyaddr = vcpu->gcaps.maxphyaddr,
-		.exec_only = cap & VMX_EPT_EXECUTE_ONLY_BIT,
-		.huge_2m = cap & VMX_EPT_2MB_PAGE_BIT,
-		.huge_1g = cap & VMX_EPT_1GB_PAGE_BIT,
-	};
-	return ept12_walk(&cfg, &guest_ops, vcpu, l2_gpa, access, out);
 }
 
 /* L2's access as the tables see it: with A/D flags paging structures are written (SDM 3C 29.3.5). */

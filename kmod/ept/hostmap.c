@@ -3,8 +3,8 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
-
 #include "droste.h"
+#include "ept/ept.h"
 
 struct host_mapping {
 	unsigned long pfn;	/* of the 4-KiB page at the address */

@@ -2,8 +2,10 @@
 /* The host takes user memory back, moves it, asks whether it is used: EPT01 follows. */
 #include <linux/mmu_notifier.h>
 #include <linux/srcu.h>
-
 #include "droste.h"
+#include "ept/ept.h"
+#include "mem/slotplan.h"
+#include "run/request.h"
 
 static struct vm *vm_of(struct mmu_notifier *mn)
 {

@@ -5,7 +5,6 @@
 #include <linux/slab.h>
 #include "droste.h"
 #include "io/coalesced.h"
-#include "abi/dev.h"
 
 #define MAX_ZONES	1000	/* as many as KVM has devices on a bus */
 

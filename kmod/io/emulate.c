@@ -4,7 +4,17 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <asm/vmx.h>
+#include "droste.h"
+#include "cpu/walk.h"
+#include "emul/emul.h"
+#include "emul/exec.h"
+#include "emul/insn.h"
+#include "io/emulate.h"
 #include "io/emulate_state.h"
+#include "run/request.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /* How far a REP goes before interrupts are looked at again. */
 #define MAX_ITERATIONS	512
@@ -205,13 +215,11 @@ static int leave(struct emul_state *es, int result)
 		queue_fault(es);
 		return NEXT_ENTER;
 	case EMUL_EXIT:
-		es->rip = emul_linear_rip(vcpu);
+		vcpu->resume_rip = vcpu_linear_rip(vcpu);
 		vcpu->complete = emul_resume;
 		return NEXT_USER;
 	case EMUL_RETRY:
-		if (es->reflect)
-			walk_reflect_ept(vcpu, &es->walk);
-		return NEXT_ENTER;
+		return es->reflect ? walk_reflect_ept(vcpu, &es->walk) : NEXT_ENTER;
 	case EMUL_ERROR:
 		return es->error;
 	default:
@@ -233,33 +241,21 @@ static int run(struct emul_state *es)
 	return leave(es, r);
 }
 
-u64 emul_linear_rip(struct vcpu *vcpu)
-{
-	if (vcpu_is_64bit(vcpu))
-		return vcpu_rip(vcpu);
-	return (u32)(vmcs_read(GUEST_CS_BASE) + vcpu_rip(vcpu));
-}
-
-bool emul_same_place(struct vcpu *vcpu)
-{
-	return emul_linear_rip(vcpu) == vcpu->emul->rip;
-}
-
 /* User space answered: execute the instruction from its start, with the answer at hand. */
 static int emul_resume(struct vcpu *vcpu)
 {
 	struct emul_state *es = vcpu->emul;
 	struct mmio_frag *f;
 
-	if (!emul_same_place(vcpu))
+	if (!vcpu_same_place(vcpu))
 		return NEXT_ENTER;
-	if (es->pending == PENDING_MMIO_READ) {
+	if (es->pending == EMUL_PENDING_MMIO_READ) {
 		f = &es->reads[es->nr_reads - 1];
 		memcpy(f->data, vcpu->run->mmio.data, f->len);
 	} else {
 		es->in.answered = true;
 	}
-	es->pending = PENDING_NONE;
+	es->pending = EMUL_PENDING_NONE;
 	return run(es);
 }
 
@@ -277,7 +273,7 @@ int emul_instruction(struct vcpu *vcpu)
 {
 	struct emul_state *es = vcpu->emul;
 
-	es->pending = PENDING_NONE;
+	es->pending = EMUL_PENDING_NONE;
 	es->nr_reads = 0;
 	es->nr_writes = 0;
 	es->next_write = 0;

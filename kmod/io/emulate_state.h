@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the emulator keeps of a vCPU, also while user space does a part of an instruction's work. */
-#ifndef DROSTE_EMUL_STATE_H
-#define DROSTE_EMUL_STATE_H
+/* Emulation of one instruction of a guest: its state, also while user space does a part of the work. */
+#ifndef DROSTE_IO_EMULATE_STATE_H
+#define DROSTE_IO_EMULATE_STATE_H
 
 #include "droste.h"
 #include "emul/exec.h"
@@ -19,9 +19,9 @@ struct mmio_frag {
 
 /* What user space has been asked for. */
 enum emul_pending {
-	PENDING_NONE,
-	PENDING_MMIO_READ,	/* answers reads[nr_reads - 1] */
-	PENDING_IN,		/* answers @in, in vcpu->pio_data */
+	EMUL_PENDING_NONE,
+	EMUL_PENDING_MMIO_READ,	/* answers reads[nr_reads - 1] */
+	EMUL_PENDING_IN,		/* answers @in, in vcpu->pio_data */
 };
 
 /**
@@ -41,7 +41,6 @@ struct emul_state {
 
 	u8 bytes[INSN_MAX];		/* of the instruction */
 	u8 nr_bytes;
-	u64 rip;			/* linear, where user space was asked */
 
 	enum emul_pending pending;
 	struct mmio_frag reads[EMUL_MAX_FRAGS];
@@ -84,10 +83,5 @@ int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void 
 /* --- vecregs.c --- */
 void emul_op_get_vec(struct emul_ctx *ctx, u8 reg, void *data);
 void emul_op_put_vec(struct emul_ctx *ctx, u8 reg, const void *data, u32 bytes);
-
-/* --- emulate.c --- */
-u64 emul_linear_rip(struct vcpu *vcpu);
-/* The running level's execution is where it was when user space was asked. */
-bool emul_same_place(struct vcpu *vcpu);
 
 #endif

@@ -4,15 +4,14 @@
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-
 #include "droste.h"
-#include "irqchip/impl.h"
+#include "io/ioeventfd.h"
 
 #define DROSTE_MAX_IOEVENTFDS	1000
 
 /* One binding. Immutable once published. */
 struct ioeventfd {
-	struct list_head link;	/* in irqchip.ioeventfds */
+	struct list_head link;	/* in vm->ioeventfds.list */
 	struct eventfd_ctx *ctx;
 	u64 addr;		/* port or guest-physical address */
 	u64 datamatch;		/* valid without @wildcard */
@@ -29,6 +28,16 @@ static bool ioeventfd_matches(const struct ioeventfd *p, bool pio, u64 addr, u32
 	if (!p->len)
 		return true;
 	return p->len == len && (p->wildcard || p->datamatch == val);
+}
+
+/**
+ * ioeventfds_init() - no bindings yet
+ * @vm: a new VM
+ */
+void ioeventfds_init(struct vm *vm)
+{
+	INIT_LIST_HEAD(&vm->ioeventfds.list);
+	mutex_init(&vm->ioeventfds.lock);
 }
 
 /**
@@ -49,7 +58,7 @@ bool ioeventfd_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *dat
 	if (len > sizeof(val))
 		return false;
 	memcpy(&val, data, len);
-	list_for_each_entry_srcu(p, &vm->irqchip.ioeventfds, link, srcu_read_lock_held(&vm->srcu)) {
+	list_for_each_entry_srcu(p, &vm->ioeventfds.list, link, srcu_read_lock_held(&vm->srcu)) {
 		if (ioeventfd_matches(p, pio, addr, len, val)) {
 			compat_eventfd_signal(p->ctx);
 			return true;
@@ -90,37 +99,37 @@ static int ioeventfd_parse(struct ioeventfd *p, const struct kvm_ioeventfd *args
 	return 0;
 }
 
-/* fds_lock held. */
-static int ioeventfd_assign(struct irqchip *chip, const struct ioeventfd *want)
+/* Caller holds @all->lock. */
+static int ioeventfd_assign(struct ioeventfds *all, const struct ioeventfd *want)
 {
 	struct ioeventfd *p;
 
-	list_for_each_entry(p, &chip->ioeventfds, link) {
+	list_for_each_entry(p, &all->list, link) {
 		if (ioeventfd_collides(p, want))
 			return -EEXIST;
 	}
-	if (chip->nr_ioeventfds >= DROSTE_MAX_IOEVENTFDS)
+	if (all->nr >= DROSTE_MAX_IOEVENTFDS)
 		return -ENOSPC;
 	p = kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
 	if (!p)
 		return -ENOMEM;
-	list_add_tail_rcu(&p->link, &chip->ioeventfds);
-	chip->nr_ioeventfds++;
+	list_add_tail_rcu(&p->link, &all->list);
+	all->nr++;
 	return 0;
 }
 
-/* fds_lock held. */
+/* Caller holds vm->ioeventfds.lock. */
 static int ioeventfd_deassign(struct vm *vm, const struct ioeventfd *want)
 {
-	struct irqchip *chip = &vm->irqchip;
+	struct ioeventfds *all = &vm->ioeventfds;
 	struct ioeventfd *p;
 
-	list_for_each_entry(p, &chip->ioeventfds, link) {
+	list_for_each_entry(p, &all->list, link) {
 		if (p->ctx != want->ctx || p->pio != want->pio || p->addr != want->addr || p->len != want->len ||
 		    p->wildcard != want->wildcard || p->datamatch != want->datamatch)
 			continue;
 		list_del_rcu(&p->link);
-		chip->nr_ioeventfds--;
+		all->nr--;
 		synchronize_srcu_expedited(&vm->srcu);
 		eventfd_ctx_put(p->ctx);
 		kfree(p);
@@ -131,22 +140,24 @@ static int ioeventfd_deassign(struct vm *vm, const struct ioeventfd *want)
 
 /**
  * ioeventfd_ioctl() - KVM_IOEVENTFD
- * @vm: the machine
- * @arg: struct kvm_ioeventfd
+ * @self: the VM; caller does not hold vm->lock
+ * @arg: NULL
+ * @uarg: user address of a struct kvm_ioeventfd
  *
  * Return: 0; -EINVAL for unknown flags, a bad length, an address that wraps,
  * data to match without a length, a file that is no eventfd; -EEXIST for one
  * that collides, -ENOENT for one to deassign that is not there, -ENOSPC,
  * -EBADF, -EFAULT, -ENOMEM.
  */
-long ioeventfd_ioctl(struct vm *vm, void __user *arg)
+long ioeventfd_ioctl(void *self, void *arg, unsigned long uarg)
 {
 	struct ioeventfd want = {};
+	struct vm *vm = self;
 	struct kvm_ioeventfd args;
 	bool deassign;
 	int err;
 
-	if (copy_from_user(&args, arg, sizeof(args)))
+	if (copy_from_user(&args, (void __user *)uarg, sizeof(args)))
 		return -EFAULT;
 	err = ioeventfd_parse(&want, &args);
 	if (err)
@@ -156,9 +167,9 @@ long ioeventfd_ioctl(struct vm *vm, void __user *arg)
 		return PTR_ERR(want.ctx);
 
 	deassign = args.flags & KVM_IOEVENTFD_FLAG_DEASSIGN;
-	mutex_lock(&vm->irqchip.fds_lock);
-	err = deassign ? ioeventfd_deassign(vm, &want) : ioeventfd_assign(&vm->irqchip, &want);
-	mutex_unlock(&vm->irqchip.fds_lock);
+	mutex_lock(&vm->ioeventfds.lock);
+	err = deassign ? ioeventfd_deassign(vm, &want) : ioeventfd_assign(&vm->ioeventfds, &want);
+	mutex_unlock(&vm->ioeventfds.lock);
 
 	/* A new binding keeps the reference. */
 	if (deassign || err)
@@ -169,14 +180,14 @@ long ioeventfd_ioctl(struct vm *vm, void __user *arg)
 /** ioeventfd_release() - end all of them */
 void ioeventfd_release(struct vm *vm)
 {
-	struct list_head *head = &vm->irqchip.ioeventfds, *pos, *next;
+	struct list_head *head = &vm->ioeventfds.list, *pos, *next;
 
-	mutex_lock(&vm->irqchip.fds_lock);
+	mutex_lock(&vm->ioeventfds.lock);
 	pos = head->next;
 	/* Readers may stand on any of them and go on to the head: the links stay as they are. */
 	INIT_LIST_HEAD_RCU(head);
-	vm->irqchip.nr_ioeventfds = 0;
-	mutex_unlock(&vm->irqchip.fds_lock);
+	vm->ioeventfds.nr = 0;
+	mutex_unlock(&vm->ioeventfds.lock);
 	synchronize_srcu(&vm->srcu);
 
 	for (; pos != head; pos = next) {

@@ -2,7 +2,12 @@
 /* Linear memory as an emulated instruction sees it: translation, then guest memory or memory-mapped I/O. */
 #include <linux/mm.h>
 #include <asm/vmx.h>
+#include "droste.h"
+#include "cpu/walk.h"
+#include "emul/emul.h"
+#include "emul/exec.h"
 #include "io/emulate_state.h"
+#include "mem/memslot.h"
 
 /* At most two pages. */
 struct place {

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory-mapped I/O of one instruction: in-kernel devices first, then user space, a fragment at a time. */
+#include "droste.h"
+#include "emul/emul.h"
+#include "io/coalesced.h"
 #include "io/emulate_state.h"
+#include "io/ioeventfd.h"
+#include "irqchip/irqchip.h"
 
 static int ask_for_read(struct emul_state *es, gpa_t gpa, u32 len)
 {
@@ -11,7 +16,7 @@ static int ask_for_read(struct emul_state *es, gpa_t gpa, u32 len)
 	run->mmio.phys_addr = gpa;
 	run->mmio.len = len;
 	run->mmio.is_write = 0;
-	es->pending = PENDING_MMIO_READ;
+	es->pending = EMUL_PENDING_MMIO_READ;
 	return EMUL_EXIT;
 }
 
@@ -61,7 +66,8 @@ int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len)
 		f = &es->writes[es->nr_writes];
 		*f = (struct mmio_frag) { .gpa = gpa, .len = n };
 		memcpy(f->data, data, n);
-		if (irqchip_mmio(es->vcpu, gpa, n, f->data, true))
+		if (irqchip_mmio(es->vcpu, gpa, n, f->data, true) ||
+		    ioeventfd_write(es->vcpu->vm, false, gpa, n, f->data))
 			continue;
 		/* What follows a write that user space is told at once must not come before it. */
 		if (es->nr_writes || !coalesced_write(es->vcpu->vm, false, gpa, n, f->data))

@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Port I/O: IN and OUT without decode, and the port side of INS and OUTS. */
+#include "droste.h"
+#include "emul/emul.h"
+#include "emul/exec.h"
+#include "io/coalesced.h"
+#include "io/emulate.h"
 #include "io/emulate_state.h"
+#include "io/ioeventfd.h"
+#include "irqchip/irqchip.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
 
 /* OUT that user space need not be told at once. */
 static bool out_in_kernel(struct vcpu *vcpu, u16 port, u32 size, u32 *data)
 {
-	return irqchip_pio(vcpu, port, size, data, true) || coalesced_write(vcpu->vm, true, port, size, data);
+	return irqchip_pio(vcpu, port, size, data, true) || ioeventfd_write(vcpu->vm, true, port, size, data) ||
+	       coalesced_write(vcpu->vm, true, port, size, data);
 }
 
 /* Ports are a page of their own behind struct kvm_run. */
-static int exit_io(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
+static int pio_exit(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -33,7 +43,7 @@ static void set_accumulator(struct vcpu *vcpu, u32 size, u32 data)
 /* User space may have moved the vCPU elsewhere, by a reset for instance: then there is nothing to skip. */
 static int complete_out(struct vcpu *vcpu)
 {
-	if (emul_same_place(vcpu))
+	if (vcpu_same_place(vcpu))
 		vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }
@@ -42,7 +52,7 @@ static int complete_in(struct vcpu *vcpu)
 {
 	u32 size = vcpu->emul->in.size, data = 0;
 
-	if (!emul_same_place(vcpu))
+	if (!vcpu_same_place(vcpu))
 		return NEXT_ENTER;
 	memcpy(&data, vcpu->pio_data, size);
 	set_accumulator(vcpu, size, data);
@@ -77,13 +87,13 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 		memcpy(vcpu->pio_data, &data, size);
 		if (port == 0x7e && !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
 			vcpu_skip_instruction(vcpu);
-			return exit_io(vcpu, port, size, 1, false);
+			return pio_exit(vcpu, port, size, 1, false);
 		}
 	}
 	vcpu->emul->in.size = size;
-	vcpu->emul->rip = emul_linear_rip(vcpu);
+	vcpu->resume_rip = vcpu_linear_rip(vcpu);
 	vcpu->complete = in ? complete_in : complete_out;
-	return exit_io(vcpu, port, size, 1, in);
+	return pio_exit(vcpu, port, size, 1, in);
 }
 
 int emul_op_in(struct emul_ctx *ctx, u16 port, u32 size, u32 *count, void *data)
@@ -107,8 +117,8 @@ int emul_op_in(struct emul_ctx *ctx, u16 port, u32 size, u32 *count, void *data)
 		es->in.port = port;
 		es->in.size = size;
 		es->in.count = *count;
-		es->pending = PENDING_IN;
-		exit_io(vcpu, port, size, *count, true);
+		es->pending = EMUL_PENDING_IN;
+		pio_exit(vcpu, port, size, *count, true);
 		return EMUL_EXIT;
 	}
 	*count = i;
@@ -131,7 +141,7 @@ int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void 
 		return EMUL_DONE;
 	/* What the kernel does not serve from here on is one exit, after the instruction. */
 	memcpy(vcpu->pio_data, data, (count - i) * size);
-	exit_io(vcpu, port, size, count - i, false);
+	pio_exit(vcpu, port, size, count - i, false);
 	es->out = true;
 	ctx->stop = true;
 	return EMUL_DONE;

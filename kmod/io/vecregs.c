@@ -3,6 +3,8 @@
 #include <linux/preempt.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
+#include "droste.h"
+#include "emul/exec.h"
 #include "io/emulate_state.h"
 
 /* One row a register; the instruction names it, so that each needs a case of its own. */

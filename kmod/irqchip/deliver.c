@@ -2,6 +2,7 @@
 /* From a message to the processors it is for: destinations, shorthands, lowest priority. SDM 3A 11.6. */
 #include "droste.h"
 #include "irqchip/impl.h"
+#include "irqchip/lapic_logic.h"
 
 /*
  * An x2APIC takes 0xff from the I/O APIC and from MSIs as broadcast, unless

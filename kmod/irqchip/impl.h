@@ -5,8 +5,9 @@
 
 #include <linux/atomic.h>
 #include <linux/hrtimer.h>
-#include "lapic_logic.h"
-#include "cpu/msr.h"
+#include "cpu/types.h"
+#include "irqchip/irqchip.h"
+#include "irqchip/lapic_logic.h"
 
 /* Who holds an interrupt line up: a line is the OR of its sources. */
 enum irq_source {
@@ -59,7 +60,7 @@ static inline struct lapic_caps vlapic_caps(const struct vlapic *a)
 	return (struct lapic_caps) {
 		.tsc_deadline = a->vcpu->gcaps.tsc_deadline,
 		.directed_eoi = a->vcpu->gcaps.x2apic,
-		.cmci = mce_has_cmci(a->vcpu),
+		.cmci = msr_has_cmci(a->vcpu->misc),
 	};
 }
 
@@ -171,12 +172,9 @@ long irq_routing_ioctl(struct vm *vm, void __user *arg);	/* KVM_SET_GSI_ROUTING 
 void irqchip_acked(struct vm *vm, u32 chip, u32 pin);	/* the guest acknowledged a pin: thread */
 bool irq_routing_split_level(struct vm *vm, u8 vector);	/* a pin of user space's I/O APIC sends it, level-triggered; srcu held */
 
-/* --- irqfd.c, ioeventfd.c --- */
+/* --- irqfd.c --- */
 long irqfd_ioctl(struct vm *vm, void __user *arg);
 void irqfd_release(struct vm *vm);
 void irqfd_acked(struct vm *vm, u32 gsi);	/* thread, srcu held */
-long ioeventfd_ioctl(struct vm *vm, void __user *arg);
-void ioeventfd_release(struct vm *vm);
-bool ioeventfd_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *data);	/* thread, srcu held */
 
 #endif

@@ -3,38 +3,14 @@
 #ifndef DROSTE_IRQCHIP_H
 #define DROSTE_IRQCHIP_H
 
-#include <linux/types.h>
-#include <linux/kvm.h>
-#include <linux/list.h>
-#include <linux/mutex.h>
-#include <linux/spinlock.h>
+#include "cpu/msr_row.h"
+#include "irqchip/types.h"
+#include "mem/types.h"
 
 struct vm;
 struct vcpu;
-struct vlapic;		/* vlapic.c's own */
-struct vioapic;
-struct vpic;
-struct vpit;
-struct irq_routing;	/* route.c's own; RCU (srcu) protected */
 
 #define DROSTE_NR_GSIS	1024	/* routable GSIs; the first 24 are the I/O APIC's pins */
-
-/* A VM's controllers. Pointers are set once under vm->lock (release) and stay until the VM goes. */
-struct irqchip {
-	struct vioapic *ioapic;		/* NULL when user space has it */
-	struct vpic *pic;		/* likewise; both or neither, and fixed once there is a vCPU */
-	struct vpit *pit;		/* NULL without KVM_CREATE_PIT2 */
-	struct irq_routing __rcu *routing;	/* written under vm->lock, read under vm->srcu */
-	struct mutex fds_lock;		/* who assigns and deassigns irqfds and ioeventfds */
-	spinlock_t irqfds_lock;		/* @irqfds; taken inside an eventfd's wait-queue lock, irqs off */
-	struct list_head irqfds;
-	struct workqueue_struct *irqfd_wq;	/* takes irqfds apart; made with the first, under fds_lock */
-	struct list_head resamplers;	/* GSIs with resampling irqfds; written under fds_lock, readers: vm->srcu */
-	struct list_head ioeventfds;	/* readers: vm->srcu */
-	int nr_ioeventfds;		/* fds_lock */
-	bool created;			/* there are local APICs: KVM_CREATE_IRQCHIP, or KVM_CAP_SPLIT_IRQCHIP; release */
-	u32 split_pins;			/* split: the GSIs below are pins of user space's I/O APIC; set before @created */
-};
 
 /* --- irqchip.c: all of them --- */
 void irqchip_init(struct vm *vm);		/* an empty one, at VM creation */
@@ -84,7 +60,6 @@ u8 vlapic_sipi_vector(struct vcpu *vcpu);
 /* Called by other code to hand an interrupt to this vCPU's APIC: any thread or hardirq context; kicks it. */
 /* @delivery_mode as in ICR bits 10:8, in place: APIC_DM_*. 1 when accepted, else 0. */
 int vlapic_accept(struct vcpu *vcpu, u32 delivery_mode, u8 vector, bool level_triggered);
-void vlapic_inject_pmi(struct vcpu *vcpu);
 void vlapic_inject_cmci(struct vcpu *vcpu);
 
 /* Can user space's PIC, if it has one, hand this vCPU an interrupt? Owner. */
@@ -95,5 +70,19 @@ int irqchip_pending_vector(struct vcpu *vcpu);
 int irqchip_ack(struct vcpu *vcpu);
 /* End of interrupt, as the guest's write to its local APIC would be; srcu held. Nothing without one. */
 void irqchip_eoi(struct vcpu *vcpu);
+
+
+/* --- CR8 --- */
+u64 vcpu_cr8(struct vcpu *vcpu);
+int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8);
+
+/* --- msr.c --- */
+int vlapic_change_base(struct vcpu *vcpu, u64 base, bool host_initiated);
+MSR_GET(msr_get_apic_base);
+MSR_SET(msr_set_apic_base);
+MSR_GET(msr_get_x2apic);
+MSR_SET(msr_set_x2apic);
+MSR_GET(msr_get_tsc_deadline);
+MSR_SET(msr_set_tsc_deadline);
 
 #endif

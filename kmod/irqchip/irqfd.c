@@ -7,9 +7,9 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
-
 #include "droste.h"
 #include "irqchip/impl.h"
+#include "irqchip/irqchip.h"
 
 /* A GSI that resampling irqfds share: its line is up until the guest acknowledges it. */
 struct irqfd_resampler {

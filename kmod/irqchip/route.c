@@ -2,9 +2,10 @@
 /* GSI routing: which pins and messages an interrupt number stands for, and back from a pin to its number. */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-
 #include "droste.h"
 #include "irqchip/impl.h"
+#include "irqchip/irqchip.h"
+#include "irqchip/lapic_logic.h"
 
 #define NR_CHIPS	3	/* KVM_IRQCHIP_PIC_MASTER, _PIC_SLAVE, _IOAPIC */
 

@@ -2,6 +2,8 @@
 /* The split irqchip: local APICs here, PIC and I/O APIC in user space. What passes between the two. */
 #include "droste.h"
 #include "irqchip/impl.h"
+#include "irqchip/irqchip.h"
+#include "run/request.h"
 
 /**
  * irqchip_create_split() - KVM_CAP_SPLIT_IRQCHIP: vCPUs will have local APICs, and there is nothing else

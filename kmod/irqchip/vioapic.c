@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A VM's I/O APIC: the pins under a lock, its page in guest-physical memory, and EOIs from the local APICs. */
 #include <linux/slab.h>
-
 #include "droste.h"
 #include "irqchip/impl.h"
 #include "irqchip/ioapic_logic.h"
+#include "irqchip/lapic_logic.h"
 
 struct vioapic {
 	raw_spinlock_t lock;	/* @io, but for what it reads without; taken in hard interrupts */

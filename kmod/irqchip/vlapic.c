@@ -2,6 +2,10 @@
 /* The local APIC's core: taking interrupts in from anywhere, and handing them to the vCPU. SDM 3A chapter 11. */
 #include "droste.h"
 #include "irqchip/impl.h"
+#include "irqchip/ioapic_logic.h"
+#include "irqchip/irqchip.h"
+#include "irqchip/lapic_logic.h"
+#include "run/request.h"
 
 /*
  * Put a fixed interrupt into IRR. Lock-free, any context. TMR goes first, so
@@ -149,20 +153,6 @@ int vlapic_local_interrupt(struct vlapic *a, u32 lvt)
 	if (val & LAPIC_LVT_MASKED)
 		return 0;
 	return vlapic_accept(a->vcpu, mode, val & 0xff, false);
-}
-
-/**
- * vlapic_inject_pmi() - the performance-monitoring interrupt of this vCPU
- * @vcpu: its thread runs this
- *
- * The processor masks the entry when it delivers it (SDM 11.5.1).
- */
-void vlapic_inject_pmi(struct vcpu *vcpu)
-{
-	struct vlapic *a = vcpu->lapic;
-
-	if (a && vlapic_local_interrupt(a, LAPIC_LVT_PMC))
-		vlapic_set_reg(a, LAPIC_LVT_PMC, vlapic_reg(a, LAPIC_LVT_PMC) | LAPIC_LVT_MASKED);
 }
 
 /**

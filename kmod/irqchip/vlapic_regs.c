@@ -2,6 +2,8 @@
 /* Reading and writing the local APIC's registers, as memory (xAPIC) and as MSRs (x2APIC). SDM 3A 11.4, 11.12. */
 #include "droste.h"
 #include "irqchip/impl.h"
+#include "irqchip/irqchip.h"
+#include "irqchip/lapic_logic.h"
 
 #define X2APIC_MSR_FIRST	0x800
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The local APIC's life: creation, reset, changes of mode, and its state as user space saves it. */
 #include <linux/slab.h>
-
 #include "droste.h"
 #include "irqchip/impl.h"
+#include "irqchip/irqchip.h"
+#include "irqchip/lapic_logic.h"
+#include "run/request.h"
 
 /* APIC ID and logical ID that the mode starts with (SDM 11.4.6, 11.12.10). */
 static void vlapic_set_mode(struct vlapic *a, enum lapic_mode mode)

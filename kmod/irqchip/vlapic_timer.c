@@ -2,6 +2,9 @@
 /* The local APIC's timer: one-shot, periodic and TSC-deadline, all on one hrtimer. SDM 3A 11.5.4. */
 #include "droste.h"
 #include "irqchip/impl.h"
+#include "irqchip/irqchip.h"
+#include "irqchip/lapic_logic.h"
+#include "run/request.h"
 
 /*
  * The timer's input clock runs at 1 GHz before division, or as user space set
@@ -46,11 +49,11 @@ static u64 vlapic_tick(const struct vlapic *a)
 static void vlapic_timer_arm(struct vlapic *a)
 {
 	if (a->tsc_deadline) {
-		u64 tsc = tsc_of_l1(a->vcpu);
+		u64 tsc = tsc_of_l1(&a->vcpu->tsc);
 
 		a->target = ktime_get_ns();
 		if (a->tsc_deadline > tsc)
-			a->target += lapic_tsc_to_ns(a->tsc_deadline - tsc, tsc_rate(a->vcpu));
+			a->target += lapic_tsc_to_ns(a->tsc_deadline - tsc, tsc_rate(&a->vcpu->tsc));
 	}
 	a->armed = true;
 	hrtimer_start(&a->timer, ns_to_ktime(a->target), HRTIMER_MODE_ABS_PINNED_HARD);
@@ -137,7 +140,7 @@ void vlapic_timer_write_tdcr(struct vlapic *a, u32 val)
 static bool vlapic_timer_due(const struct vlapic *a)
 {
 	if (a->tsc_deadline)
-		return tsc_of_l1(a->vcpu) >= a->tsc_deadline;
+		return tsc_of_l1(&a->vcpu->tsc) >= a->tsc_deadline;
 	return ktime_get_ns() >= a->target;
 }
 

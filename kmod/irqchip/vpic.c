@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A VM's PICs: the 8259A pair under a lock, and its INT line into the processors. */
 #include <linux/slab.h>
-
 #include "droste.h"
 #include "irqchip/impl.h"
+#include "irqchip/irqchip.h"
 #include "irqchip/pic_logic.h"
+#include "run/request.h"
 
 struct vpic {
 	raw_spinlock_t lock;	/* @pair; taken in hard interrupts */

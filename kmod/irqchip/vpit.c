@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A VM's PIT: the 8254 under a lock, channel 0 on an hrtimer into IRQ 0, and ticks made up for. */
 #include <linux/slab.h>
-
 #include "droste.h"
 #include "irqchip/impl.h"
+#include "irqchip/irqchip.h"
 #include "irqchip/pit_logic.h"
 
 /* The shortest period between interrupts: what is faster only keeps the host from its work. */

@@ -6,33 +6,10 @@
 #include <linux/sched.h>
 #include <linux/vmalloc.h>
 #include "droste.h"
+#include "mem/dirty.h"
+#include "run/request.h"
 
-/*
- * Entries kept for what one turn of the run loop may still write after the
- * ring was found soft full: by L0, and by the processor's own log.
- */
-#define RESERVED_L0	64
-
-static u32 reserved(void)
-{
-	return RESERVED_L0 + (vmx_features.pml ? PML_ENTRIES : 0);
-}
-
-int dirty_ring_enable(struct vm *vm, u64 arg)
-{
-	u32 bytes = arg;	/* as KVM takes it */
-
-	if (!is_power_of_2(bytes) || bytes < PAGE_SIZE || bytes < reserved() * sizeof(struct kvm_dirty_gfn))
-		return -EINVAL;
-	if (bytes > DIRTY_RING_MAX_BYTES)
-		return -E2BIG;
-	if (vm->ring_bytes || vm->nr_vcpus)
-		return -EINVAL;
-	vm->ring_bytes = bytes;
-	return 0;
-}
-
-int dirty_ring_create(struct vcpu *vcpu)
+int dirty_ring_create(struct vcpu *vcpu, u32 reserved)
 {
 	struct dirty_ring *r = &vcpu->ring;
 	u32 bytes = vcpu->vm->ring_bytes;
@@ -43,7 +20,7 @@ int dirty_ring_create(struct vcpu *vcpu)
 	if (!r->entries)
 		return -ENOMEM;
 	r->size = bytes / sizeof(*r->entries);
-	r->soft_limit = r->size - reserved();
+	r->soft_limit = r->size - reserved;
 	return 0;
 }
 
@@ -108,90 +85,4 @@ void dirty_ring_push(struct vcpu *vcpu, u32 slot, u64 offset, u64 generation)
 	smp_store_release(&e->flags, KVM_DIRTY_GFN_F_DIRTY);
 	if (dirty_ring_soft_full(vcpu))
 		vcpu_request(vcpu, REQ_RING_FULL);
-}
-
-/* --- user space gives entries back --- */
-
-/* Frames of one word of a slot's, gathered to be protected at once. */
-struct reset_run {
-	u32 slot;
-	u64 word;		/* number of the first frame / 64 */
-	unsigned long mask;	/* 0: none gathered */
-	bool any;		/* some leaf lost rights: vCPUs must flush */
-};
-
-/* What the entries say is user space's word: any slot, any frame. */
-static void protect_run(struct vm *vm, struct reset_run *run)
-{
-	const struct memslot *slot;
-	u64 words;
-
-	if (!run->mask)
-		return;
-	if (!dirty_find_slot(vm, run->slot, &slot)) {
-		words = BITS_TO_LONGS(slot->npages);
-		if (run->word == words - 1)
-			run->mask &= BITMAP_LAST_WORD_MASK(slot->npages);
-		if (run->word < words) {
-			spin_lock(&vm->mmu_lock);
-			run->any |= ept01_protect_frames(vm, slot->base + run->word * BITS_PER_LONG, run->mask);
-			spin_unlock(&vm->mmu_lock);
-		}
-	}
-	run->mask = 0;
-	cond_resched();
-}
-
-static void gather(struct vm *vm, struct reset_run *run, u32 slot, u64 offset)
-{
-	u64 word = offset / BITS_PER_LONG;
-
-	if (run->slot != slot || run->word != word)
-		protect_run(vm, run);
-	run->slot = slot;
-	run->word = word;
-	run->mask |= BIT(offset % BITS_PER_LONG);
-}
-
-/* The entries that user space has marked, in their order, of those that were filled when this began. */
-static u32 reset_ring(struct vm *vm, struct dirty_ring *r, struct reset_run *run)
-{
-	u32 end = READ_ONCE(r->dirty), n;
-
-	for (n = 0; r->reset != end; n++) {
-		struct kvm_dirty_gfn *e = &r->entries[r->reset & (r->size - 1)];
-		u32 slot;
-		u64 offset;
-
-		/* Before the rest of the entry; pairs with user space's store of the mark. */
-		if (!(smp_load_acquire(&e->flags) & KVM_DIRTY_GFN_F_RESET))
-			break;
-		slot = READ_ONCE(e->slot);
-		offset = READ_ONCE(e->offset);
-		WRITE_ONCE(e->flags, 0);
-		/* From here on the vCPU may fill it again: what is above comes first. Pairs with said_already(). */
-		smp_store_release(&r->reset, r->reset + 1);
-		gather(vm, run, slot, offset);
-	}
-	return n;
-}
-
-/* KVM_RESET_DIRTY_RINGS: writes to the frames of entries given back are listed again. The number of entries. */
-long vm_reset_dirty_rings(void *self, void *arg, unsigned long uarg)
-{
-	struct reset_run run = {};
-	struct vm *vm = self;
-	long n = 0;
-	int i;
-
-	if (!vm->ring_bytes)
-		return -EINVAL;
-	for (i = 0; i < vm->nr_vcpus; i++)
-		n += reset_ring(vm, &vm->vcpus[i]->ring, &run);
-	protect_run(vm, &run);
-	/* The counts before user space looks at the frames; pairs with the one in said_already(). */
-	smp_mb();
-	if (n)
-		dirty_taken(vm, run.any);
-	return n;
 }

@@ -5,7 +5,7 @@
 #include <linux/mm.h>
 #include <linux/string.h>
 
-#include "mem/memslot.h"
+#include "mem/slotplan.h"
 #include "ept/format.h"
 
 #define SLOT_MAX_PAGES	((1ULL << 31) - 1)	/* as KVM has it: counts fit an int everywhere */

@@ -2,7 +2,11 @@
 /* APIC virtualization for L2: what the processor leaves to L0 of L1's virtual-APIC page. SDM 3C 30. */
 #include <linux/bitops.h>
 #include <linux/mm.h>
+#include "droste.h"
+#include "irqchip/irqchip.h"
+#include "nested/nested.h"
 #include "nested/vmcs02.h"
+#include "vmx/vmx.h"
 
 /*
  * Accesses to the page, and virtual interrupts that are due at an entry or

@@ -2,6 +2,9 @@
 /* L1's MSR, I/O, VMREAD and VMWRITE bitmaps: merged with L0's or looked up at exits. SDM 3C 25.6.4, .9, .15. */
 #include <linux/string.h>
 #include <asm/apicdef.h>
+#include "droste.h"
+#include "mem/memslot.h"
+#include "nested/nested.h"
 #include "nested/route.h"
 #include "nested/vmcs02.h"
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The VMX capability MSRs of one L1: what Droste offers, less what its CPUID and user space take away. SDM 3D A. */
 #include <asm/processor-flags.h>
-
 #include "droste.h"
+#include "cpu/cpuid.h"
+#include "cpu/msr_row.h"
+#include "nested/nested.h"
+#include "vmx/vmx.h"
 
 #define CPUID_1_ECX_RDRAND	BIT(30)
 #define CPUID_7_EBX_RDSEED	BIT(18)
@@ -198,5 +201,45 @@ int nested_set_cap_msr(struct vcpu *vcpu, u32 msr, u64 data)
 	*cap = data;
 	n->caps_set |= BIT(msr - VMX_CAPS_FIRST);
 	derive(n);
+	return 0;
+}
+
+/* --- MSR handlers --- */
+
+MSR_GET(msr_get_vmx_cap)
+{
+	if (!host && !vcpu->gcaps.vmx)
+		return -EINVAL;
+	return nested_get_cap_msr(vcpu, msr, data);
+}
+
+MSR_SET(msr_set_vmx_cap)
+{
+	return host ? nested_set_cap_msr(vcpu, msr, data) : -EINVAL;
+}
+
+MSR_GET(msr_get_feature_control)
+{
+	*data = vcpu->feature_control;
+	return 0;
+}
+
+/* What user space may put there, as into KVM's: firmware that it restores knew another CPUID. */
+#define FEAT_CTL_HOST	(FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_INSIDE_SMX | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX | \
+			 FEAT_CTL_SGX_LC_ENABLED | FEAT_CTL_SGX_ENABLED | FEAT_CTL_LMCE_ENABLED)
+
+/* SDM 3C 24.7: once locked, WRMSR faults until the next reset. SMX is not offered. */
+MSR_SET(msr_set_feature_control)
+{
+	u64 guest = FEAT_CTL_LOCKED | (vcpu->gcaps.vmx ? FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX : 0);
+
+	if (data & ~(host ? FEAT_CTL_HOST : guest))
+		return -EINVAL;
+	if (!host && (vcpu->feature_control & FEAT_CTL_LOCKED))
+		return -EINVAL;
+	vcpu->feature_control = data;
+	/* User space writes what only a reset writes: VMX operation ends with it, as KVM has it. */
+	if (host && !data)
+		nested_reset(vcpu);
 	return 0;
 }

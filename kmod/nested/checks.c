@@ -7,8 +7,8 @@
 #include <asm/trapnr.h>
 #include <asm/vmx.h>
 
-#include "mem/memslot.h"
-#include "vmx/vmx.h"
+#include "mem/types.h"
+#include "vmx/types.h"
 #include "nested/checks.h"
 
 /*

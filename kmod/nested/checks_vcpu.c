@@ -2,9 +2,11 @@
 /* The VM-entry checks for a vCPU: its context, what is in L1's memory, and the name of what failed. */
 #include <linux/printk.h>
 #include <asm/cpufeature.h>
-
 #include "droste.h"
+#include "cpu/cpuid.h"
+#include "mem/memslot.h"
 #include "nested/checks.h"
+#include "nested/nested.h"
 
 /* Bits of IA32_DEBUGCTL that are not reserved on any processor with VMX (SDM 3D 2.1, IA32_DEBUGCTL). */
 #define DEBUGCTL_ALLOWED	(GENMASK_ULL(15, 6) | GENMASK_ULL(1, 0))

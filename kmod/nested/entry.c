@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VMLAUNCH and VMRESUME past their basic checks: from L1 into L2. SDM 3C 27. */
+#include "droste.h"
 #include "nested/checks.h"
 #include "nested/insn.h"
+#include "nested/nested.h"
 #include "nested/vmcs02.h"
+#include "vmx/vmx.h"
 
 /* What VMCS01 keeps of L1 while vcpu's members show L2. VMCS01 is current. */
 static u64 remember_l1(struct vcpu *vcpu)

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* L2 touched memory that EPT02 does not map: a missing shadow, L1's business, or a device of L1's. SDM 3C 29.3.3. */
-#include "emul/emul.h"
+#include "droste.h"
+#include "ept/ept.h"
+#include "io/emulate.h"
 #include "nested/merge.h"
-#include "nested/vmcs02.h"
+#include "nested/nested.h"
+#include "run/request.h"
 
 /* Exit qualification of APIC accesses (SDM table 28-6): bits 15:12. */
 #define APIC_READ	0

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Events that come while L2 runs: which L1 gets as exits, and in what order. SDM 3C 26.2, 26.5, 3A table 6-2. */
 #include <asm/trapnr.h>
+#include "droste.h"
+#include "irqchip/irqchip.h"
+#include "nested/nested.h"
 #include "nested/route.h"
 #include "nested/vmcs02.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 bool nested_wants_exception(struct vcpu *vcpu, u8 vector, u32 error_code)
 {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Loads L1's state after an exit from L2: VMCS12's host-state fields into VMCS01. SDM 3C 28.5, 28.6. */
+#include "droste.h"
 #include "nested/merge.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /* Access rights an exit gives the segments (SDM 3C 28.5.2). */
 #define AR_CODE64	0xa09b	/* present, code, accessed, L, G */

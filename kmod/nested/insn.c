@@ -5,8 +5,16 @@
 #include <linux/kvm_para.h>
 #include <linux/slab.h>
 #include <asm/msr-index.h>
-
+#include "droste.h"
+#include "ept/ept.h"
+#include "mem/memslot.h"
 #include "nested/insn.h"
+#include "nested/nested.h"
+#include "pv/pv.h"
+#include "run/request.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 #define ARITH_FLAGS	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
 			 X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)

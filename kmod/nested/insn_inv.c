@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* INVEPT and INVVPID of L1: what they invalidate in EPT02 and under L2's tag. SDM 3C 29.4.3, 31.3. */
+#include "droste.h"
+#include "ept/ept.h"
 #include "nested/checks.h"
 #include "nested/insn.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /* IA32_VMX_EPT_VPID_CAP: type t is offered when bit base + t is set (SDM 3D A.10). */
 #define INVEPT_TYPE_BIT(t)	(24 + (t))

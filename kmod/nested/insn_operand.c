@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory operands of L1's VMX instructions: from the exit's instruction information to bytes. */
 #include <linux/kvm.h>
-
+#include "droste.h"
+#include "cpu/walk.h"
 #include "nested/insn.h"
+#include "run/request.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
 
 /* The effective address: base + index * scale + displacement, cut to the address size (SDM 1, 3.7.5). */
 static u64 effective_address(struct vcpu *vcpu)
@@ -81,17 +85,10 @@ static bool linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
 	return type_allows(&s, write) && within_limit(&s, ea, len);
 }
 
-/* What becomes of a failed access: 1 is a queued exception, below 0 there is no memory to access. */
+/* The verdict on an access, except that an operand in MMIO is an internal error: no hypervisor does it. */
 static int access_result(struct vcpu *vcpu, int ret)
 {
-	if (!ret)
-		return INSN_GO_ON;
-	if (ret > 0)
-		return NEXT_ENTER;
-	if (ret == -EFAULT)
-		/* An operand in MMIO: nothing that a hypervisor does, and nothing to guess at. */
-		return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
-	return ret;
+	return ret == -EFAULT ? vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0) : ret;
 }
 
 static int segment_fault(struct vcpu *vcpu)

@@ -2,8 +2,10 @@
 /* The current-VMCS pointer of L1: VMCLEAR, VMPTRLD, VMPTRST, and VMCS12 between L1's memory and L0's copy. */
 #include <linux/kernel.h>
 #include <linux/mm.h>
-
+#include "droste.h"
+#include "mem/memslot.h"
 #include "nested/insn.h"
+#include "nested/nested.h"
 
 /**
  * vmcs12_load() - make the VMCS at @gpa current

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VMREAD and VMWRITE of L1 that VMCS shadowing did not spare L0, and those of L2's shadow VMCS. SDM 3C 25.11.2, 31.3. */
+#include "droste.h"
 #include "nested/insn.h"
+#include "nested/nested.h"
 #include "nested/vmcs02.h"
+#include "vmx/regs.h"
 
 /* SYNC_RARE guest state and whatever is written to VMCS02 along with it is in VMCS02, when that is ahead. */
 static void need_field(struct vcpu *vcpu, const struct vmcs12_field *f)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The shadow VMCS that L1 gives its L2 by VMCS12's link pointer: L0's copy of it while L2 runs. SDM 3C 25.10. */
 #include <linux/string.h>
-
+#include "droste.h"
+#include "mem/memslot.h"
 #include "nested/merge.h"
 #include "nested/vmcs02.h"
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* MSR-load and -store lists of L1, which L0 walks in the processor's place. SDM 3C 25.7.2, 25.8.2, 27.4, 28.4, 28.6. */
 #include <linux/kernel.h>
+#include "droste.h"
 #include "cpu/msr.h"
+#include "mem/memslot.h"
 #include "nested/vmcs02.h"
 
 /* IA32_VMX_MISC bits 27:25 = N recommend at most 512 * (N + 1) entries; more may do anything, here they fail. */

@@ -3,8 +3,11 @@
 #include <linux/gfp.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include "droste.h"
+#include "ept/ept.h"
+#include "nested/nested.h"
 #include "nested/vmcs02.h"
-#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /**
  * nested_create() - the nested part of a new vCPU

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* L1's VMX-preemption timer: a deadline of a TSC at L1's rate, and an hrtimer that kicks L2 out when it comes. SDM 3C 26.5.1. */
 #include <linux/math64.h>
-#include "compat.h"
+#include "droste.h"
 #include "nested/vmcs02.h"
+#include "run/request.h"
 
 #define NOT_RUNNING	(~0ULL)
 
@@ -37,7 +38,7 @@ void ptimer_init(struct vcpu *vcpu)
 static void arm(struct vcpu *vcpu, u64 now)
 {
 	struct nested *n = &vcpu->nested;
-	const u64 khz = tsc_rate(vcpu), an_hour = 3600ULL * 1000 * khz;
+	const u64 khz = tsc_rate(&vcpu->tsc), an_hour = 3600ULL * 1000 * khz;
 	u64 delta = min(n->tsc_deadline_preemption - now, an_hour);
 
 	if (n->timer_armed && n->timer_armed <= n->tsc_deadline_preemption)
@@ -55,7 +56,7 @@ void ptimer_start(struct vcpu *vcpu)
 	n->timer_restored = false;
 	if (!(n->vmcs12->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER))
 		return;
-	now = tsc_now_scaled(vcpu);
+	now = tsc_now_scaled(&vcpu->tsc);
 	n->tsc_deadline_preemption = now + ((u64)n->vmcs12->vmx_preemption_timer_value << rate(n));
 	/* 0 expires before the first instruction: check_events() sees it without help. */
 	if (n->vmcs12->vmx_preemption_timer_value)
@@ -70,7 +71,7 @@ static void settle(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	const s64 longest = (u64)U32_MAX << rate(n);
-	u64 now = tsc_now_scaled(vcpu);
+	u64 now = tsc_now_scaled(&vcpu->tsc);
 	s64 left = (n->restored_deadline << rate(n)) - (now + vcpu->tsc.offset);
 
 	n->timer_restored = false;
@@ -116,7 +117,7 @@ void ptimer_stop(struct vcpu *vcpu, bool save)
 	n->tsc_deadline_preemption = NOT_RUNNING;
 	if (!save)
 		return;
-	now = tsc_now_scaled(vcpu);
+	now = tsc_now_scaled(&vcpu->tsc);
 	n->vmcs12->vmx_preemption_timer_value = now < deadline ? (deadline - now) >> rate(n) : 0;
 }
 
@@ -130,7 +131,7 @@ bool ptimer_expired(struct vcpu *vcpu)
 			return false;
 		settle(vcpu);
 	}
-	now = tsc_now_scaled(vcpu);
+	now = tsc_now_scaled(&vcpu->tsc);
 	if (now >= n->tsc_deadline_preemption)
 		return true;
 	if (!READ_ONCE(n->timer_armed))

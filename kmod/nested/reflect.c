@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Exits from L2 to L1: the decision's facts, the exit information, and L1's state again. SDM 3C 28. */
+#include "droste.h"
+#include "mem/memslot.h"
 #include "nested/insn.h"
 #include "nested/merge.h"
+#include "nested/nested.h"
 #include "nested/route.h"
 #include "nested/vmcs02.h"
+#include "run/request.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 #define DF_VECTOR	8
 

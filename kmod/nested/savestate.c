@@ -5,9 +5,13 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include "droste.h"
 #include "nested/checks.h"
+#include "nested/nested.h"
 #include "nested/vmcs02.h"
+#include "run/request.h"
 #include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /*
  * The API has a page for VMCS12, and one for the shadow VMCS that L2 has, in

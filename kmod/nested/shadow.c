@@ -2,8 +2,8 @@
 /* VMCS shadowing for L1: its hot VMREADs and VMWRITEs go to a shadow VMCS and cost no exit. SDM 3C 25.10, 31.3. */
 #include <linux/gfp.h>
 #include <linux/slab.h>
-
 #include "droste.h"
+#include "vmx/vmx.h"
 
 #define MAX_SHADOWED	48
 

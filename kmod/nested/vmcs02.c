@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VMCS02, the VMCS that L2 really runs on: switched to and from, written where it changed, read back. */
 #include <asm/nospec-branch.h>
+#include "droste.h"
+#include "cpu/cpuid.h"
+#include "cpu/tsc.h"
+#include "ept/ept.h"
+#include "mem/memslot.h"
 #include "nested/merge.h"
+#include "nested/nested.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /* What never changes in VMCS02. It is current, and active on this CPU. */
 static void write_constants(struct vcpu *vcpu)
@@ -247,30 +254,6 @@ static void write_hot(struct vcpu *vcpu)
 	}
 }
 
-/* L2 reads L1's TSC times L1's ratio plus L1's offset (SDM 3C 25.6.5, 26.3), so that both are made of both. */
-void nested_write_tsc(struct vcpu *vcpu)
-{
-	struct nested *n = &vcpu->nested;
-	const struct vmcs12 *v = n->vmcs12;
-	u64 offset = vcpu->tsc.offset, ratio = vcpu->tsc.ratio;
-
-	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING) {
-		if (merge_proc2_of(v) & SECONDARY_EXEC_TSC_SCALING) {
-			offset = mul_s64_u64_shr(offset, v->tsc_multiplier, TSC_RATIO_BITS);
-			/* 0 would be no valid multiplier, however small L1 wants it. */
-			ratio = tsc_scale(ratio, v->tsc_multiplier) ?: 1;
-		}
-		offset += v->tsc_offset;
-	}
-	if (!n->held.valid || offset != n->held.tsc_offset) {
-		vmcs_write(TSC_OFFSET, offset);
-		n->held.tsc_offset = offset;
-	}
-	if (vmx_features.tsc_scaling && (!n->held.valid || ratio != n->held.tsc_ratio))
-		vmcs_write(TSC_MULTIPLIER, ratio);
-	n->held.tsc_ratio = ratio;
-}
-
 static bool pae_paging(const struct vmcs12 *v, u64 efer)
 {
 	return !(efer & EFER_LMA) && (v->guest_cr0 & X86_CR0_PG) && (v->guest_cr4 & X86_CR4_PAE);
@@ -318,7 +301,7 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 		n->vmcs02_stale = false;
 	}
 	write_hot(vcpu);
-	nested_write_tsc(vcpu);
+	tsc_write_vmcs02(vcpu);
 	if (unlikely(!n->held.valid))
 		n->ibpb = l1_wants_ibpb(vcpu);
 	n->held.valid = true;
@@ -511,7 +494,7 @@ int nested_before_entry(struct vcpu *vcpu)
 		write_controls(vcpu, vcpu->efer & EFER_LMA);
 	if (n->bitmap_due && (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS))
 		bitmaps_merge(vcpu);
-	nested_write_tsc(vcpu);
+	tsc_write_vmcs02(vcpu);
 	return 0;
 }
 

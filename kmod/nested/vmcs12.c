@@ -5,8 +5,8 @@
 #include <linux/stddef.h>
 #include <linux/types.h>
 
-#include "mem/memslot.h"
-#include "vmx/vmx.h"
+#include "mem/types.h"
+#include "vmx/types.h"
 #include "nested/vmcs12.h"
 
 const struct vmcs12_field vmcs12_fields[NR_VMCS12_FIELDS] = {

@@ -6,9 +6,10 @@
 #include <asm/msr.h>
 #include <asm/pvclock-abi.h>
 #include "droste.h"
-#include "abi/dev.h"
+#include "cpu/msr_row.h"
+#include "mem/memslot.h"
 #include "pv/kvmclock.h"
-#include "cpu/msr.h"
+#include "run/request.h"
 
 /*
  * The structure is per vCPU and is written anew when what it says changes: the
@@ -73,10 +74,10 @@ void kvmclock_update(struct vcpu *vcpu)
 	if (!(vcpu->clock.system_time & TIME_ENABLED))
 		return;
 	local_irq_save(flags);
-	info.tsc_timestamp = tsc_of_l1(vcpu);
+	info.tsc_timestamp = tsc_of_l1(&vcpu->tsc);
 	info.system_time = kvmclock_now(vcpu->vm);
 	local_irq_restore(flags);
-	kvmclock_scale(tsc_rate(vcpu), &info.tsc_to_system_mul, &info.tsc_shift);
+	kvmclock_scale(tsc_rate(&vcpu->tsc), &info.tsc_to_system_mul, &info.tsc_shift);
 	info.flags = vcpu->clock.stopped ? PVCLOCK_GUEST_STOPPED : 0;
 	if (write_versioned(vcpu->vm, vcpu->clock.system_time & ~TIME_ENABLED, &info.version, &info, sizeof(info)))
 		vcpu->clock.stopped = false;
@@ -92,13 +93,13 @@ static void write_wall_clock(struct vm *vm, gpa_t gpa)
 	write_versioned(vm, gpa, &wall.version, &wall, sizeof(wall));
 }
 
-MSR_GET(get_wall_clock)
+MSR_GET(msr_get_wall_clock)
 {
 	*data = READ_ONCE(vcpu->vm->wall_clock);
 	return 0;
 }
 
-MSR_SET(set_wall_clock)
+MSR_SET(msr_set_wall_clock)
 {
 	WRITE_ONCE(vcpu->vm->wall_clock, data);
 	if (data)
@@ -106,13 +107,13 @@ MSR_SET(set_wall_clock)
 	return 0;
 }
 
-MSR_GET(get_system_time)
+MSR_GET(msr_get_system_time)
 {
 	*data = vcpu->clock.system_time;
 	return 0;
 }
 
-MSR_SET(set_system_time)
+MSR_SET(msr_set_system_time)
 {
 	vcpu->clock.system_time = data;
 	vcpu_request(vcpu, REQ_CLOCK);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* MOV to and from control registers, CLTS and LMSW that exit to L0. SDM 3C 26.1.3, table 28-3. */
 #include "droste.h"
+#include "irqchip/irqchip.h"
 #include "run/handlers.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
 
 #define GP_VECTOR	13
 

@@ -4,7 +4,11 @@
 #include <asm/debugreg.h>
 #include <asm/traps.h>
 #include "droste.h"
+#include "pv/pv.h"
 #include "run/handlers.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 #define DB_VECTOR	1
 #define BP_VECTOR	3
@@ -20,61 +24,6 @@
 #define DR7_FIXED	0x400ULL
 #define DR7_WRITABLE	0xffff23ffULL
 #define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */
-
-static bool debugger_owns_dr(struct vcpu *vcpu)
-{
-	return (vcpu->guest_debug & KVM_GUESTDBG_ENABLE) && (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP);
-}
-
-u64 vcpu_effective_dr7(struct vcpu *vcpu)
-{
-	return debugger_owns_dr(vcpu) ? vcpu->guest_debug_dr[7] | DR7_FIXED : vcpu->dr7;
-}
-
-void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7)
-{
-	vcpu->dr7 = (dr7 & DR7_WRITABLE) | DR7_FIXED;
-	vmcs_write(GUEST_DR7, vcpu_effective_dr7(vcpu));
-}
-
-u64 vcpu_dr6_value(u64 dr6)
-{
-	return (dr6 & DR6_WRITABLE) | DR6_FIXED;
-}
-
-/**
- * vmx_load_guest_dr - the guest's breakpoints into the processor
- * @vcpu: about to enter, irqs off
- *
- * Nothing is done without active breakpoints: MOV DR always exits, so no guest
- * reads the registers themselves. Return: true when vmx_restore_host_dr() is due.
- */
-bool vmx_load_guest_dr(struct vcpu *vcpu)
-{
-	u64 *dr = debugger_owns_dr(vcpu) ? vcpu->guest_debug_dr : vcpu->dr;
-
-	if (likely(!(vcpu_effective_dr7(vcpu) & DR7_ACTIVE)))
-		return false;
-	set_debugreg(0, 7);
-	set_debugreg(dr[0], 0);
-	set_debugreg(dr[1], 1);
-	set_debugreg(dr[2], 2);
-	set_debugreg(dr[3], 3);
-	return true;
-}
-
-void vmx_restore_host_dr(void)
-{
-	/* DR7 is 0x400 after an exit (SDM 28.5.1): nothing traps until the host sets its own again. */
-	if (hw_breakpoint_active())
-		hw_breakpoint_restore();
-}
-
-/* A debug trap is due after an instruction that L0 carried out: the processor delivers it at entry. */
-void vcpu_single_step_done(struct vcpu *vcpu)
-{
-	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR6_BS);
-}
 
 static int report_debug(struct vcpu *vcpu, u8 vector, u64 dr6)
 {
@@ -147,7 +96,7 @@ static bool mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
 	/* DR7 is the debugger's while it sets hardware breakpoints, and so is what its GD catches. */
 	if (!(vcpu_effective_dr7(vcpu) & DR7_GD))
 		return false;
-	if (debugger_owns_dr(vcpu))
+	if (vmx_debugger_owns_dr(vcpu))
 		*next = report_debug(vcpu, DB_VECTOR, DR6_BD);
 	else
 		vcpu_queue_db(vcpu, DR6_BD);

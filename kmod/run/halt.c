@@ -4,6 +4,84 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
 #include "droste.h"
+#include "irqchip/irqchip.h"
+#include "nested/nested.h"
+#include "run/run.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
+
+/* --- what a vCPU waits for --- */
+
+/* INIT and SIPI through the local APIC (SDM 3A 9.4). L1 in VMX operation has INIT blocked (SDM 3C 24.8); L2 is nested_check_events()'s. */
+static void accept_init(struct vcpu *vcpu)
+{
+	u32 pending;
+
+	if (!vcpu->lapic)
+		return;
+	pending = vlapic_pending_init(vcpu);
+	if (likely(!pending) || vcpu->in_l2 || vcpu->nested.vmxon)
+		return;
+	if (pending & VLAPIC_INIT) {
+		vlapic_clear_init(vcpu, VLAPIC_INIT);
+		vmcs01_reset(vcpu, true);
+		vlapic_reset(vcpu, true);
+		vcpu->mp_state = vcpu->id == vcpu->vm->bsp_id ? KVM_MP_STATE_RUNNABLE :
+								 KVM_MP_STATE_INIT_RECEIVED;
+	}
+	if (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED && (vlapic_pending_init(vcpu) & VLAPIC_SIPI)) {
+		u8 vector = vlapic_sipi_vector(vcpu);
+		struct kvm_segment cs;
+
+		vlapic_clear_init(vcpu, VLAPIC_SIPI);
+		vcpu_get_segment(vcpu, SEG_CS, &cs);
+		cs.selector = vector << 8;
+		cs.base = vector << 12;
+		vcpu_set_segment(vcpu, SEG_CS, &cs);
+		vcpu_set_rip(vcpu, 0);
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	}
+}
+
+/* Does a halted vCPU have a reason to go on? */
+static bool has_event(struct vcpu *vcpu)
+{
+	if (vcpu->ev.exception.valid || vcpu->ev.triple_fault || atomic_read(&vcpu->ev.nmi_queued))
+		return true;
+	if (vcpu->ev.nmi_pending && vmx_nmi_allowed(vcpu))
+		return true;
+	if (vcpu->in_l2 && (nested_has_events(vcpu) || (apicv_interrupt_due(vcpu) && vmx_interrupt_allowed(vcpu))))
+		return true;
+	if (irqchip_pending_vector(vcpu) < 0)
+		return false;
+	return vmx_interrupt_allowed(vcpu) || (vcpu->in_l2 && nested_wants_extint(vcpu));
+}
+
+bool vcpu_runnable(struct vcpu *vcpu)
+{
+	if (test_bit(REQ_TIMER, &vcpu->requests) && vcpu->lapic) {
+		clear_bit(REQ_TIMER, &vcpu->requests);
+		vlapic_timer_request(vcpu);
+	}
+	accept_init(vcpu);
+	switch (vcpu->mp_state) {
+	case KVM_MP_STATE_RUNNABLE:
+		return true;
+	case KVM_MP_STATE_HALTED:
+		/* An exit to L1 tells that it found L2 halted: leave the state for it. */
+		if (vcpu->in_l2 && nested_has_events(vcpu))
+			return true;
+		if (!has_event(vcpu))
+			return false;
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		return true;
+	default:
+		return vcpu->in_l2 && nested_has_events(vcpu);
+	}
+}
+
+/* --- polling and sleeping --- */
 
 /* Windows grow from here, and below here there is none. */
 #define WINDOW_START_NS	10000

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /* L0's handlers of the exits that need only a few lines each. SDM 3C 26, 28. */
 #include "droste.h"
+#include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
-#include "emul/emul.h"
+#include "ept/ept.h"
+#include "io/emulate.h"
+#include "irqchip/irqchip.h"
+#include "nested/nested.h"
 #include "run/handlers.h"
-#include "vmx/regs.h"
+#include "run/request.h"
+#include "vmx/inject.h"
 
 #define UD_VECTOR	6
 #define GP_VECTOR	13
@@ -186,15 +191,6 @@ int exit_io(struct vcpu *vcpu)
 	if (q & BIT(4))		/* INS, OUTS */
 		return emul_instruction(vcpu);
 	return emul_pio(vcpu, q >> 16, (q & 7) + 1, q & BIT(3));
-}
-
-/* As KVM has it, which tells the address and the CPU too. */
-int vcpu_delivery_error(struct vcpu *vcpu)
-{
-	const struct vmx_exit *exit = &vcpu->exit;
-	const u64 data[] = { exit->idt_info, exit->reason, exit->qual, exit->gpa, vcpu->cpu };
-
-	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, data, ARRAY_SIZE(data));
 }
 
 int exit_ept_violation(struct vcpu *vcpu)

@@ -5,8 +5,8 @@
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
-#include "mem/memslot.h"
-#include "vmx/vmx.h"
+#include "mem/types.h"
+#include "vmx/types.h"
 #include "nested/checks.h"
 
 #define ALLOW_ALL	0xffffffff00000000ULL	/* a control without a bit fixed to 1 */

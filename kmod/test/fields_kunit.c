@@ -2,8 +2,8 @@
 /* The VMCS field table against the SDM's encoding rules, its gates, and the layout made from it. */
 #include <kunit/test.h>
 
-#include "mem/memslot.h"
-#include "vmx/vmx.h"
+#include "mem/types.h"
+#include "vmx/types.h"
 #include "nested/vmcs12.h"
 
 static void table_verifies(struct kunit *test)

@@ -3,7 +3,7 @@
 #include <kunit/test.h>
 #include <linux/errno.h>
 
-#include "mem/memslot.h"
+#include "mem/slotplan.h"
 
 #define HVA	0x7f0000000000ULL
 #define MAX_TEST_SLOTS 8

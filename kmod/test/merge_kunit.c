@@ -4,8 +4,8 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
-#include "mem/memslot.h"
-#include "vmx/vmx.h"
+#include "mem/types.h"
+#include "vmx/types.h"
 #include "nested/vmcs12.h"
 #include "nested/merge.h"
 

@@ -3,8 +3,8 @@
 #include <kunit/test.h>
 #include <asm/processor-flags.h>
 
-#include "mem/memslot.h"
-#include "vmx/vmx.h"
+#include "mem/types.h"
+#include "vmx/types.h"
 #include "nested/vmcs12.h"
 #include "nested/route.h"
 

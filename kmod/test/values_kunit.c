@@ -3,8 +3,8 @@
 #include <kunit/test.h>
 #include <asm/vmx.h>
 
-#include "mem/memslot.h"
-#include "vmx/vmx.h"
+#include "mem/types.h"
+#include "vmx/types.h"
 #include "nested/checks.h"
 
 static void eptp_values(struct kunit *test)

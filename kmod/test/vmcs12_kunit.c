@@ -2,8 +2,8 @@
 /* VMCS12 by encoding: all 2^15 of them, and some that no register should hold. */
 #include <kunit/test.h>
 
-#include "mem/memslot.h"
-#include "vmx/vmx.h"
+#include "mem/types.h"
+#include "vmx/types.h"
 #include "nested/vmcs12.h"
 
 #define PATTERN		0xfedcba9876543210ULL

@@ -6,6 +6,7 @@
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
 #include "droste.h"
+#include "vmx/vmx.h"
 
 struct vmx_caps host_caps;
 struct vmx_caps offer_caps;

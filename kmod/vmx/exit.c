@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The exit table: what to read of each exit, and which of L0's handlers answers it. */
+/* The exit snapshot: the fields of the current VMCS that each exit reason defines, read once. SDM 3C 28.2. */
 #include "droste.h"
-#include "run/handlers.h"
+#include "vmx/vmx.h"
 
 struct exit_row {
 	const char *name;
-	int (*handle)(struct vcpu *vcpu);	/* process context, irqs on, srcu held; enum next */
 	u8 needs;
 };
 
-#define EXIT(nr, name, handler, needs) [nr] = { #name, handler, needs },
+#define EXIT(nr, name, handler, needs) [nr] = { #name, needs },
 static const struct exit_row exit_rows[NR_EXIT_REASONS] = {
-#include "exits.def"
+#include "vmx/exits.def"
 };
 #undef EXIT
 
@@ -55,21 +54,4 @@ void vmx_snapshot_exit(struct vcpu *vcpu)
 			e->idt_error = vmcs_read(IDT_VECTORING_ERROR_CODE);
 		e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 	}
-}
-
-/**
- * vmx_handle_exit - L0's answer to vcpu->exit
- * @vcpu: loaded
- *
- * Return: enum next, or a negative errno for KVM_RUN.
- */
-int vmx_handle_exit(struct vcpu *vcpu)
-{
-	u16 basic = vcpu->exit.basic;
-
-	if (unlikely(basic >= NR_EXIT_REASONS || !exit_rows[basic].handle))
-		return exit_unexpected(vcpu);
-	if (unlikely(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
-		return exit_entry_failure(vcpu);
-	return exit_rows[basic].handle(vcpu);
 }

@@ -6,7 +6,7 @@
 #include <asm/msr.h>
 #include <asm/segment.h>
 #include "droste.h"
-#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 static const u32 uret_msrs[NR_URET_MSRS] = {
 	[URET_STAR] = MSR_STAR,

@@ -3,7 +3,10 @@
 #include <asm/irq_vectors.h>
 #include <asm/vmx.h>
 #include "droste.h"
+#include "run/request.h"
+#include "vmx/inject.h"
 #include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 #define PF_VECTOR	14
 #define DB_VECTOR	1
@@ -26,7 +29,7 @@ static enum exception_class class_of(u8 vector)
 	}
 }
 
-static void fault_blocks_rf(struct vcpu *vcpu, u8 vector)
+void vmx_set_fault_rf(struct vcpu *vcpu, u8 vector)
 {
 	/* SDM 3B 18.3.1.1: faults push RF set, so that the instruction is not trapped again by a breakpoint. */
 	if (vector != DB_VECTOR && vector != 3 && vector != 4 && vector != DF_VECTOR && vector != 18)
@@ -85,13 +88,6 @@ void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits)
 void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault)
 {
 	queue(vcpu, *fault);
-}
-
-void vcpu_inject_nmi(struct vcpu *vcpu)
-{
-	atomic_inc(&vcpu->ev.nmi_queued);
-	vcpu_request(vcpu, REQ_EVENT);
-	vcpu_kick(vcpu);
 }
 
 bool vmx_interrupt_allowed(struct vcpu *vcpu)
@@ -155,7 +151,7 @@ void vmx_save_vectoring(struct vcpu *vcpu)
 		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 }
 
-static void inject(struct vcpu *vcpu, const struct event *ev)
+void vmx_inject_event(struct vcpu *vcpu, const struct event *ev)
 {
 	u32 info = event_to_info(ev);
 
@@ -171,7 +167,7 @@ static void inject(struct vcpu *vcpu, const struct event *ev)
 }
 
 /* An exception leaves L0 for the guest: what the processor would have changed with it (SDM 3B 18.2.3, 3A 4.7). */
-static void deliver_payload(struct vcpu *vcpu, struct event *ev)
+void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev)
 {
 	if (!ev->has_payload)
 		return;
@@ -183,131 +179,6 @@ static void deliver_payload(struct vcpu *vcpu, struct event *ev)
 		vcpu_set_dr7(vcpu, vcpu->dr7 & ~BIT_ULL(13));
 	}
 	ev->has_payload = false;
-}
-
-static void collect_nmis(struct vcpu *vcpu)
-{
-	unsigned int n;
-
-	if (likely(!atomic_read(&vcpu->ev.nmi_queued)))
-		return;
-	n = vcpu->ev.nmi_pending + atomic_xchg(&vcpu->ev.nmi_queued, 0);
-	/* One is handled, one waits behind it; more merge (SDM 3A 6.7). */
-	vcpu->ev.nmi_pending = min(n, vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI ? 1U : 2U);
-}
-
-/*
- * Open or close a window of L0's in the current VMCS, which remembers what L0
- * has open there: VMCS01 and VMCS02 each keep theirs while the other runs.
- * Where L1 asked for the same window in L2 the bit stays set whatever L0 wants.
- */
-static void set_window(struct vcpu *vcpu, u32 bit, bool on)
-{
-	struct loaded_vmcs *v = vcpu->vmcs;
-
-	if (!(v->windows & bit) == !on)
-		return;
-	v->windows ^= bit;
-	if (vcpu->in_l2 && (vcpu->nested.vmcs12->cpu_based_vm_exec_control & bit))
-		return;
-	if (on)
-		vmcs_set_bits(CPU_BASED_VM_EXEC_CONTROL, bit);
-	else
-		vmcs_clear_bits(CPU_BASED_VM_EXEC_CONTROL, bit);
-}
-
-/* Does a debugger of user space's keep interrupts and NMIs out, to see its steps undisturbed? */
-static bool debugger_blocks(const struct vcpu *vcpu)
-{
-	return unlikely(vcpu->guest_debug & KVM_GUESTDBG_BLOCKIRQ);
-}
-
-/*
- * NMIs and interrupts that L1 intercepts in L2 are never L2's own, also when
- * they came after nested_check_events() looked, or behind what L2 is to get first.
- */
-static bool nmi_is_l1s(struct vcpu *vcpu)
-{
-	return vcpu->in_l2 && nested_wants_nmi(vcpu);
-}
-
-static bool interrupt_is_l1s(struct vcpu *vcpu)
-{
-	return vcpu->in_l2 && nested_wants_extint(vcpu);
-}
-
-/* Inject the first of what waits. True when something was written for the entry. */
-static bool inject_first(struct vcpu *vcpu)
-{
-	struct vcpu_events *e = &vcpu->ev;
-	int vector;
-
-	if (e->injected.valid) {
-		inject(vcpu, &e->injected);
-		return true;
-	}
-	if (e->exception.valid) {
-		deliver_payload(vcpu, &e->exception);
-		fault_blocks_rf(vcpu, e->exception.vector);
-		inject(vcpu, &e->exception);
-		e->injected = e->exception;
-		e->exception.valid = false;
-		return true;
-	}
-	if (debugger_blocks(vcpu))
-		return false;
-	if (e->nmi_pending && !nmi_is_l1s(vcpu) && vmx_nmi_allowed(vcpu)) {
-		e->nmi_pending--;
-		vcpu->stats.nmi_injections++;
-		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, NMI_VECTOR | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK);
-		return true;
-	}
-	if (interrupt_is_l1s(vcpu) || !vmx_interrupt_allowed(vcpu))
-		return false;
-	if (irqchip_pending_vector(vcpu) < 0)
-		return false;
-	vector = irqchip_ack(vcpu);
-	if (vector < 0)
-		return false;
-	vcpu->stats.irq_injections++;
-	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK);
-	return true;
-}
-
-/**
- * vmx_prepare_events - choose what the next entry injects, and ask for windows for the rest
- * @vcpu: loaded; L1's claims on events of L2 were met by nested_check_events()
- *
- * Process context, irqs on. Order: SDM 3A table 6-2.
- *
- * Return: NEXT_ENTER, or what a triple fault leads to.
- */
-int vmx_prepare_events(struct vcpu *vcpu)
-{
-	bool irq, nmi, blocked, injected = false;
-
-	if (unlikely(vcpu->ev.triple_fault))
-		return vcpu_triple_fault(vcpu);
-	collect_nmis(vcpu);
-	/* L1's own injection into L2 is in VMCS02 already and goes first. */
-	if (!(vcpu->in_l2 && vcpu->nested.entry_pending))
-		injected = inject_first(vcpu);
-	/* A window for what is blocked would open at once, for ever. */
-	blocked = debugger_blocks(vcpu);
-	irq = !blocked && irqchip_pending_vector(vcpu) >= 0;
-	nmi = !blocked && vcpu->ev.nmi_pending;
-	/* L1's come out as soon as L2 has what it was to get first. */
-	if ((irq && interrupt_is_l1s(vcpu)) || (nmi && nmi_is_l1s(vcpu))) {
-		vcpu->want_immediate_exit = true;
-		return NEXT_ENTER;
-	}
-	irq = irq || (vcpu->wants_irq_window && irqchip_takes_extint(vcpu));
-	set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
-	set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, nmi);
-	/* A second exception behind one delivered again: come back as soon as the first is in. */
-	if (injected && vcpu->ev.exception.valid)
-		vcpu->want_immediate_exit = true;
-	return NEXT_ENTER;
 }
 
 /**

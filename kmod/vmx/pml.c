@@ -3,6 +3,10 @@
 #include <linux/gfp.h>
 #include <linux/srcu.h>
 #include "droste.h"
+#include "mem/dirty.h"
+#include "mem/memslot.h"
+#include "run/request.h"
+#include "vmx/vmx.h"
 
 /*
  * It logs guest-physical addresses whose dirty flag in EPT it sets. On EPT01

@@ -3,7 +3,12 @@
 #include <asm/tlbflush.h>
 #include <asm/vmx.h>
 #include "droste.h"
+#include "ept/ept12.h"
+#include "mem/l2gpa.h"
+#include "mem/memslot.h"
+#include "run/request.h"
 #include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /* Bits a guest may change without an exit, as far as CPUID lets it have them (SDM 3C 25.6.6). */
 #define CR0_GUEST_OWNED	(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | X86_CR0_AM)
@@ -96,6 +101,29 @@ void vmx_flush_regs(struct vcpu *vcpu)
 	if (dirty & REG_RFLAGS)
 		vmcs_write(GUEST_RFLAGS, vcpu->rflags);
 	vcpu->reg_dirty = 0;
+}
+
+/**
+ * vcpu_linear_rip() - linear address of the running level's next instruction
+ * @vcpu: loaded
+ */
+u64 vcpu_linear_rip(struct vcpu *vcpu)
+{
+	if (vcpu_is_64bit(vcpu))
+		return vcpu_rip(vcpu);
+	return (u32)(vmcs_read(GUEST_CS_BASE) + vcpu_rip(vcpu));
+}
+
+/**
+ * vcpu_same_place() - whether the vCPU is still at the instruction that user space was asked about
+ * @vcpu: loaded
+ *
+ * User space may have moved it elsewhere, by a reset for instance; then the
+ * instruction must not be finished.
+ */
+bool vcpu_same_place(struct vcpu *vcpu)
+{
+	return vcpu_linear_rip(vcpu) == vcpu->resume_rip;
 }
 
 u64 vcpu_gpr(struct vcpu *vcpu, enum gpr reg)
@@ -195,11 +223,6 @@ bool vcpu_is_long_mode(struct vcpu *vcpu)
 bool vcpu_is_paging(struct vcpu *vcpu)
 {
 	return vcpu_cr0(vcpu) & X86_CR0_PG;
-}
-
-bool vcpu_is_pae(struct vcpu *vcpu)
-{
-	return vcpu_cr4(vcpu) & X86_CR4_PAE;
 }
 
 bool vcpu_is_64bit(struct vcpu *vcpu)
@@ -378,21 +401,5 @@ int vcpu_set_efer(struct vcpu *vcpu, u64 efer)
 	vmx_write_efer(vcpu, efer);
 	if ((old ^ efer) & EFER_NX)
 		vcpu_request(vcpu, REQ_TLB_FLUSH_GUEST);
-	return 0;
-}
-
-u64 vcpu_cr8(struct vcpu *vcpu)
-{
-	return vcpu->lapic ? vlapic_get_cr8(vcpu) : vcpu->cr8;
-}
-
-int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8)
-{
-	if (cr8 & ~0xfULL)
-		return -EINVAL;
-	if (vcpu->lapic)
-		vlapic_set_cr8(vcpu, cr8);
-	else
-		vcpu->cr8 = cr8;
 	return 0;
 }

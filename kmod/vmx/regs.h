@@ -1,32 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Registers of the current VMCS, for those in vmx/ and nested/ who write them without asking the guest's checks. */
+/* Registers of the level that runs: cached reads of the current VMCS, checked writes, and writes without checks. */
 #ifndef DROSTE_VMX_REGS_H
 #define DROSTE_VMX_REGS_H
 
-#include <linux/bits.h>
-#include <linux/types.h>
-
-struct vcpu;
-struct loaded_vmcs;
+#include "droste.h"
 
 /* vcpu->reg_avail and reg_dirty */
 #define REG_RIP		BIT(0)
 #define REG_RSP		BIT(1)
 #define REG_RFLAGS	BIT(2)
 
-void vmx_flush_regs(struct vcpu *vcpu);		/* dirty cached registers to the current VMCS */
-void vmx_write_cr0(struct vcpu *vcpu, u64 cr0);	/* no checks; hardware value, mask and shadow */
-void vmx_write_cr4(struct vcpu *vcpu, u64 cr4);
-void vmx_write_efer(struct vcpu *vcpu, u64 efer);	/* vcpu->efer, the VMCS field and IA-32e mode guest */
-u64 vmx_cr0_guest_owned(struct vcpu *vcpu);	/* bits a guest of L0's changes without an exit */
-u64 vmx_cr4_guest_owned(struct vcpu *vcpu);
-u64 vmx_hw_cr0(u64 cr0);			/* what the hardware field must hold for a guest that wants @cr0 */
-u64 vmx_hw_cr4(u64 cr4);
-int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3);	/* 0, or -EINVAL: reserved bits or no memory (#GP) */
+/* --- regs.c: the vCPU must be loaded --- */
+u64 vcpu_rip(struct vcpu *vcpu);
+void vcpu_set_rip(struct vcpu *vcpu, u64 rip);
+u64 vcpu_rsp(struct vcpu *vcpu);
+void vcpu_set_rsp(struct vcpu *vcpu, u64 rsp);
+u64 vcpu_rflags(struct vcpu *vcpu);
+void vcpu_set_rflags(struct vcpu *vcpu, u64 rflags);
+u64 vcpu_linear_rip(struct vcpu *vcpu);
+bool vcpu_same_place(struct vcpu *vcpu);
+u64 vcpu_gpr(struct vcpu *vcpu, enum gpr reg);
+void vcpu_set_gpr(struct vcpu *vcpu, enum gpr reg, u64 val);
+u64 vcpu_cr0(struct vcpu *vcpu);
+u64 vcpu_cr3(struct vcpu *vcpu);
+u64 vcpu_cr4(struct vcpu *vcpu);
+int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0);
+int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3);
+int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4);
+int vcpu_set_efer(struct vcpu *vcpu, u64 efer);
+bool vcpu_is_long_mode(struct vcpu *vcpu);
+bool vcpu_is_64bit(struct vcpu *vcpu);
+bool vcpu_is_paging(struct vcpu *vcpu);
 
-void vcpu_switch_vmcs(struct vcpu *vcpu, struct loaded_vmcs *to);
-void vmx_host_sync_cpu(struct loaded_vmcs *v);
-void vmx_host_sync_vmcs(struct vcpu *vcpu);
-void vmx_update_cpuid_controls(struct vcpu *vcpu);
+void vmx_flush_regs(struct vcpu *vcpu);
+void vmx_write_cr0(struct vcpu *vcpu, u64 cr0);
+void vmx_write_cr4(struct vcpu *vcpu, u64 cr4);
+void vmx_write_efer(struct vcpu *vcpu, u64 efer);
+u64 vmx_cr0_guest_owned(struct vcpu *vcpu);
+u64 vmx_cr4_guest_owned(struct vcpu *vcpu);
+u64 vmx_hw_cr0(u64 cr0);
+u64 vmx_hw_cr4(u64 cr4);
+int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3);
+
+/* --- segs.c --- */
+void vcpu_get_segment(struct vcpu *vcpu, enum seg seg, struct kvm_segment *out);
+void vcpu_set_segment(struct vcpu *vcpu, enum seg seg, const struct kvm_segment *in);
+int vcpu_cpl(struct vcpu *vcpu);
 
 #endif

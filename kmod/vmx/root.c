@@ -10,6 +10,7 @@
 #include <asm/tlbflush.h>
 #include "droste.h"
 #include "vmx/root.h"
+#include "vmx/vmx.h"
 
 static DEFINE_PER_CPU(void *, vmxon_region);	/* one page a CPU; written at init and exit only */
 static DEFINE_PER_CPU(bool, vmx_on);		/* this CPU is in VMX operation by us; that CPU, irqs off */

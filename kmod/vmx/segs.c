@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Segment registers of the current VMCS, and what follows from them: CPL. SDM 3C 25.4.1. */
 #include "droste.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
 
 /* Fields of each segment register, in the order of enum seg. */
 #define SEG(name) { GUEST_##name##_SELECTOR, GUEST_##name##_BASE, GUEST_##name##_LIMIT, GUEST_##name##_AR_BYTES }

@@ -4,8 +4,8 @@
 #include <linux/printk.h>
 #include <linux/spinlock.h>
 #include <asm/asm.h>
-
 #include "droste.h"
+#include "vmx/vmx.h"
 
 /* INVEPT and INVVPID types (SDM 3C 31.3) */
 enum { INVEPT_SINGLE = 1, INVEPT_ALL = 2 };

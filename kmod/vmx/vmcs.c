@@ -7,6 +7,7 @@
 #include <linux/smp.h>
 #include "droste.h"
 #include "vmx/root.h"
+#include "vmx/vmx.h"
 
 /* VMCSs that are active on a CPU. Touched by that CPU only, irqs off. */
 static DEFINE_PER_CPU(struct list_head, active_list);

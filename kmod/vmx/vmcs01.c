@@ -5,10 +5,9 @@
 #include <asm/msr.h>
 #include <asm/tlbflush.h>
 #include "droste.h"
-#include "cpu/msr.h"
+#include "run/request.h"
 #include "vmx/regs.h"
-
-extern char vmx_exit_here[];
+#include "vmx/vmx.h"
 
 /* Exceptions that L0 always looks at: #DB for DR6, #AC against endless delivery, #MC is the host's. */
 #define L0_EXCEPTIONS	(BIT(1) | BIT(17) | BIT(18))
@@ -73,37 +72,6 @@ void vmcs_write_host_constants(void)
 	vmcs_write(HOST_IA32_PAT, val);
 	rdmsrl(MSR_EFER, val);
 	vmcs_write(HOST_IA32_EFER, val);
-}
-
-/* The MSRs that a guest reads and writes without an exit. */
-static const u32 passthrough_msrs[] = {
-	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-};
-
-/* Unless user space's filter keeps it from guests. */
-static void msr_pass(struct vcpu *vcpu, u32 msr, bool read, bool write)
-{
-	/* SDM 3C 25.6.9: four KiB/4 parts: read low, read high, write low, write high. */
-	unsigned int bit = (msr & 0x1fff) + (msr >= 0xc0000000 ? 0x400 * 8 : 0);
-
-	if (read && msr_allowed(vcpu, msr, KVM_MSR_FILTER_READ))
-		__clear_bit(bit, vcpu->msr_bitmap01);
-	if (write && msr_allowed(vcpu, msr, KVM_MSR_FILTER_WRITE))
-		__clear_bit(bit + 0x800 * 8, vcpu->msr_bitmap01);
-}
-
-void vmx_update_msr_bitmap(struct vcpu *vcpu)
-{
-	int i;
-
-	memset(vcpu->msr_bitmap01, 0xff, PAGE_SIZE);
-	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
-		msr_pass(vcpu, passthrough_msrs[i], true, true);
-	msr_pass(vcpu, MSR_IA32_TSC, true, false);	/* the offset applies to RDMSR too */
-	/* Entries load the guest's value (SDM 3C 27.3.2.1). KVM as L1 reads it at every exit of its guest. */
-	msr_pass(vcpu, MSR_IA32_DEBUGCTLMSR, true, false);
-	nested_remerge_bitmaps(vcpu);
 }
 
 /* Controls that follow from CPUID: an instruction the guest was not given must raise #UD. */
@@ -190,10 +158,11 @@ static void write_constants(struct vcpu *vcpu)
 }
 
 /**
- * vmcs01_create - VMCS01 of a new vCPU, in the state after power-up
+ * vmcs01_create() - allocate VMCS01 of a new vCPU and choose its controls
  * @vcpu: not loaded; its vm, id and CPUID-derived members are set
  *
- * Process context. Return: 0 or -ENOMEM.
+ * Context: Process context. May sleep. vmcs01_init() must follow.
+ * Return: 0 or -ENOMEM.
  */
 int vmcs01_create(struct vcpu *vcpu)
 {
@@ -213,16 +182,23 @@ int vmcs01_create(struct vcpu *vcpu)
 		vcpu->nested.ctl01.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	if (vcpu->vm->pause_in_guest)
 		vcpu->nested.ctl01.proc2 &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
-	vcpu_load(vcpu);
-	write_constants(vcpu);
-	vmx_update_msr_bitmap(vcpu);
-	vmcs01_reset(vcpu, false);
-	vcpu_put(vcpu);
 	return 0;
 
 err_bitmap:
 	free_page((unsigned long)vcpu->msr_bitmap01);
 	return ret;
+}
+
+/**
+ * vmcs01_init() - write VMCS01 of a new vCPU, in the state after power-up
+ * @vcpu: from vmcs01_create(); loaded, VMCS01 current
+ *
+ * Context: Process context.
+ */
+void vmcs01_init(struct vcpu *vcpu)
+{
+	write_constants(vcpu);
+	vmcs01_reset(vcpu, false);
 }
 
 void vmcs01_destroy(struct vcpu *vcpu)

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/* KVM_RUN around the run loop: the signal mask, registers shared with user space, and struct kvm_run at its end. */
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include "droste.h"
+#include "abi/dev.h"
+#include "abi/state.h"
+#include "irqchip/irqchip.h"
+#include "run/run.h"
+#include "vmx/regs.h"
+
+/* Who is to be given the CPU when another vCPU spins: the thread that runs this one. vcpu->mutex held. */
+static void remember_thread(struct vcpu *vcpu)
+{
+	struct pid *old = rcu_dereference_protected(vcpu->pid, lockdep_is_held(&vcpu->mutex));
+
+	if (likely(old == task_pid(current)))
+		return;
+	rcu_assign_pointer(vcpu->pid, get_pid(task_pid(current)));
+	if (!old)
+		return;
+	synchronize_rcu();
+	put_pid(old);
+}
+
+/* What KVM_RUN tells besides the exit. */
+static void fill_run(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->if_flag = (vcpu_rflags(vcpu) & X86_EFLAGS_IF) != 0;
+	run->flags = 0;
+	run->cr8 = vcpu_cr8(vcpu);
+	run->apic_base = vcpu->apic_base;
+	run->ready_for_interrupt_injection = vcpu->vm->irqchip.pic || vcpu_ready_for_extint(vcpu);
+}
+
+/**
+ * kvm_run_ioctl() - KVM_RUN
+ * @self: the vCPU, loaded; caller holds its mutex
+ * @arg: NULL
+ * @uarg: must be 0
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 with vcpu->run filled; -EINVAL for an argument, or for synced
+ * registers that no processor can have; otherwise as vcpu_run().
+ */
+long kvm_run_ioctl(void *self, void *arg, unsigned long uarg)
+{
+	struct vcpu *vcpu = self;
+	int ret;
+
+	if (uarg)
+		return -EINVAL;
+	vcpu->has_run = true;
+	if (READ_ONCE(vcpu->vm->dead))
+		return -EIO;
+	remember_thread(vcpu);
+	/*
+	 * What the thread itself blocks is kept where the sender of a signal
+	 * looks, too: one that is unblocked only here, and has no handler,
+	 * ends KVM_RUN and not the process.
+	 */
+	if (vcpu->has_sigmask)
+		sigprocmask(SIG_SETMASK, &vcpu->sigmask, &current->real_blocked);
+	vcpu->run->flags = 0;
+	ret = vcpu_sync_regs_in(vcpu);
+	if (!ret)
+		ret = vcpu_run(vcpu);
+	fill_run(vcpu);
+	vcpu_sync_regs_out(vcpu);
+	if (vcpu->has_sigmask) {
+		sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+		sigemptyset(&current->real_blocked);
+	}
+	return ret;
+}

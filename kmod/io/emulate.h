@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Carrying out one instruction of a guest that accesses I/O: memory-mapped, or ports. */
+#ifndef DROSTE_IO_EMULATE_H
+#define DROSTE_IO_EMULATE_H
+
+#include <linux/types.h>
+
+struct vcpu;
+
+/* --- emulate.c --- */
+int emul_create(struct vcpu *vcpu);
+void emul_destroy(struct vcpu *vcpu);
+int emul_instruction(struct vcpu *vcpu);
+
+/* --- pio.c --- */
+int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in);
+
+#endif

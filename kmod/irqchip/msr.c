@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+/* MSRs that are the local APIC's: IA32_APIC_BASE, IA32_TSC_DEADLINE and those of x2APIC mode. SDM 3A 11.4.4, 11.12. */
+#include "droste.h"
+#include "cpu/msr_row.h"
+#include "irqchip/irqchip.h"
+
+/**
+ * vlapic_change_base() - IA32_APIC_BASE is written
+ * @vcpu: loaded
+ * @base: new value
+ * @host_initiated: by user space, which may go from any mode to any other
+ *
+ * Return: 0, or -EINVAL for #GP(0) (SDM 3A 11.4.4, 11.12.5).
+ */
+int vlapic_change_base(struct vcpu *vcpu, u64 base, bool host_initiated)
+{
+	const u64 mode = X2APIC_ENABLE | MSR_IA32_APICBASE_ENABLE;
+	u64 known = mode | MSR_IA32_APICBASE_BSP | GENMASK_ULL(vcpu->gcaps.maxphyaddr - 1, 12);
+
+	if (base & ~known)
+		return -EINVAL;
+	if ((base & mode) == X2APIC_ENABLE)
+		return -EINVAL;
+	if (!host_initiated && (base & X2APIC_ENABLE) && !vcpu->gcaps.x2apic)
+		return -EINVAL;
+	if (!vcpu->lapic) {
+		vcpu->apic_base = base;
+		return 0;
+	}
+	return host_initiated ? vlapic_restore_base(vcpu, base) : vlapic_set_base(vcpu, base);
+}
+
+MSR_GET(msr_get_apic_base)
+{
+	*data = vcpu->apic_base;
+	return 0;
+}
+
+MSR_SET(msr_set_apic_base)
+{
+	return vlapic_change_base(vcpu, data, host);
+}
+
+MSR_GET(msr_get_x2apic)
+{
+	return vcpu->lapic ? vlapic_msr_read(vcpu, msr, data) : -EINVAL;
+}
+
+MSR_SET(msr_set_x2apic)
+{
+	return vcpu->lapic ? vlapic_msr_write(vcpu, msr, data) : -EINVAL;
+}
+
+/* Without a local APIC of ours the list of MSRs still has it: user space reads and restores a 0. */
+MSR_GET(msr_get_tsc_deadline)
+{
+	if (!host && (!vcpu->lapic || !vcpu->gcaps.tsc_deadline))
+		return -EINVAL;
+	*data = vcpu->lapic ? vlapic_get_tsc_deadline(vcpu) : 0;
+	return 0;
+}
+
+MSR_SET(msr_set_tsc_deadline)
+{
+	if (!vcpu->lapic)
+		return host && !data ? 0 : -EINVAL;
+	if (!host && !vcpu->gcaps.tsc_deadline)
+		return -EINVAL;
+	vlapic_set_tsc_deadline(vcpu, data);
+	return 0;
+}

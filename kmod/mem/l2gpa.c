@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/* L2 guest-physical addresses: their translation by the running L1's EPT12, read from guest memory. SDM 3C 29.3. */
+#include "droste.h"
+#include "ept/ept12.h"
+#include "mem/l2gpa.h"
+#include "mem/memslot.h"
+
+static int l2gpa_read_entry(void *ctx, u64 gpa, u64 *entry)
+{
+	struct vcpu *vcpu = ctx;
+
+	return vm_read_guest_u64(vcpu->vm, gpa, entry);
+}
+
+static int l2gpa_set_entry_bits(void *ctx, u64 gpa, u64 old, u64 bits)
+{
+	struct vcpu *vcpu = ctx;
+
+	return vm_cmpxchg_guest(vcpu->vm, gpa, &old, old | bits, sizeof(old));
+}
+
+static const struct ept12_ops l2gpa_ops = {
+	.read = l2gpa_read_entry,
+	.set_bits = l2gpa_set_entry_bits,
+};
+
+/**
+ * ept12_translate() - translate an L2 guest-physical address by L1's EPT12
+ * @vcpu: in L2, loaded; srcu held
+ * @l2_gpa: the address
+ * @access: EPT_READ, EPT_WRITE, EPT_EXEC as attempted; sets accessed and dirty flags as such an access would
+ * @out: the L1 guest-physical address and the rights, or the exit qualification for L1
+ *
+ * Context: Process context. May sleep. SDM 3C 29.3.
+ * Return: EPT12_OK, or how the walk failed.
+ */
+enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access,
+				   struct ept12_result *out)
+{
+	struct ept02_root *r = vcpu->nested.ept02.cur;
+	u64 cap = vcpu->nested.caps.ept_vpid;
+	struct ept12_cfg cfg;
+
+	if (!r) {
+		/* L1 does not use EPT: L2's guest-physical addresses are L1's. */
+		*out = (struct ept12_result) {
+			.gpa = l2_gpa,
+			.rights = EPT_RWX,
+			.level = 1,
+			.memtype = EPT_WB,
+			.dirty = true,
+		};
+		return EPT12_OK;
+	}
+	/* Mode-based execute control is not offered to L1. */
+	cfg = (struct ept12_cfg) {
+		.eptp = r->eptp12,
+		.maxphyaddr = vcpu->gcaps.maxphyaddr,
+		.exec_only = cap & VMX_EPT_EXECUTE_ONLY_BIT,
+		.huge_2m = cap & VMX_EPT_2MB_PAGE_BIT,
+		.huge_1g = cap & VMX_EPT_1GB_PAGE_BIT,
+	};
+	return ept12_walk(&cfg, &l2gpa_ops, vcpu, l2_gpa, access, out);
+}

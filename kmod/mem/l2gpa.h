@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* L2 guest-physical addresses: their translation by the running L1's EPT12 to L1 guest-physical addresses. */
+#ifndef DROSTE_L2GPA_H
+#define DROSTE_L2GPA_H
+
+#include "mem/types.h"
+#include "ept/ept12.h"
+
+struct vcpu;
+
+enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out);
+
+#endif

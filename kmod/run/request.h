@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Requests: the only way for a lower part to tell the run loop something. Depends on droste.h alone. */
+#ifndef DROSTE_RUN_REQUEST_H
+#define DROSTE_RUN_REQUEST_H
+
+#include "droste.h"
+
+/**
+ * vcpu_request() - ask a vCPU for work before its next entry
+ * @vcpu: any vCPU of a VM that the caller keeps alive
+ * @req: the work
+ *
+ * The vCPU is not interrupted: call vcpu_kick() for that.
+ *
+ * Context: Any. What the request is about must be stored before the call; a
+ * barrier orders it before the request.
+ */
+static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
+{
+	smp_mb__before_atomic();	/* pairs with the xchg() in loop.c's do_requests() */
+	set_bit(req, &vcpu->requests);
+}
+
+void vcpu_kick(struct vcpu *vcpu);
+void vm_request_all(struct vm *vm, enum vcpu_request req);
+void vcpu_inject_nmi(struct vcpu *vcpu);
+
+/* --- which vCPU runs on this thread --- */
+DECLARE_PER_CPU(struct vcpu *, request_loaded_vcpu);
+struct vcpu *vcpu_running(struct vm *vm);
+
+/* --- vCPUs that wait for one another --- */
+void vcpu_spins(struct vcpu *vcpu);
+void vcpu_yields_to(struct vcpu *vcpu, u32 id);
+
+/* --- KVM_RUN or the VM must end --- */
+void vm_kill(struct vm *vm);
+int vcpu_triple_fault(struct vcpu *vcpu);
+int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 ndata);
+int vcpu_delivery_error(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The run loop for those who start it: being on a CPU, running, waiting. */
+#ifndef DROSTE_RUN_H
+#define DROSTE_RUN_H
+
+#include <linux/types.h>
+
+struct vcpu;
+
+/* --- sched.c --- */
+void sched_init(void);
+void sched_exit(void);
+void vcpu_load(struct vcpu *vcpu);
+void vcpu_put(struct vcpu *vcpu);
+
+/* --- loop.c --- */
+int vcpu_run(struct vcpu *vcpu);
+bool vcpu_ready_for_extint(struct vcpu *vcpu);
+
+/* --- events.c --- */
+int events_prepare(struct vcpu *vcpu);
+
+/* --- halt.c --- */
+bool vcpu_runnable(struct vcpu *vcpu);
+int halt_wait(struct vcpu *vcpu);
+
+/* --- exit_table.c --- */
+int exit_handle(struct vcpu *vcpu);
+
+/* --- msr_table.c --- */
+int msr_table_init(void);
+
+#endif

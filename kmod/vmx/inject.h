@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Events of the level that runs: queueing, the entry's injection field, and skipping an instruction. */
+#ifndef DROSTE_VMX_INJECT_H
+#define DROSTE_VMX_INJECT_H
+
+#include <linux/types.h>
+
+struct vcpu;
+struct event;
+
+/* --- queueing, by L0's emulation --- */
+void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault);
+void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
+void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code);
+void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code);
+void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits);
+
+/* --- the current VMCS --- */
+bool vmx_interrupt_allowed(struct vcpu *vcpu);
+bool vmx_nmi_allowed(struct vcpu *vcpu);
+void vmx_save_vectoring(struct vcpu *vcpu);
+void vmx_inject_event(struct vcpu *vcpu, const struct event *ev);
+void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev);
+void vmx_set_fault_rf(struct vcpu *vcpu, u8 vector);
+void vmx_cancel_events(struct vcpu *vcpu);
+void vcpu_skip_instruction(struct vcpu *vcpu);
+
+#endif
