@@ -187,52 +187,52 @@ long dev_check_extension(unsigned long cap)
 
 /* --- the device's ioctls --- */
 
-static long get_api_version(void *self, void *arg, unsigned long uarg)
+static long dev_get_api_version(void *self, void *arg, unsigned long uarg)
 {
 	return uarg ? -EINVAL : KVM_API_VERSION;
 }
 
-static long create_vm(void *self, void *arg, unsigned long uarg)
+static long dev_create_vm(void *self, void *arg, unsigned long uarg)
 {
 	return uarg ? -EINVAL : vm_create_fd();
 }
 
-static long check_extension(void *self, void *arg, unsigned long uarg)
+static long dev_ioctl_check_extension(void *self, void *arg, unsigned long uarg)
 {
 	return dev_check_extension(uarg);
 }
 
-static long get_mmap_size(void *self, void *arg, unsigned long uarg)
+static long dev_get_mmap_size(void *self, void *arg, unsigned long uarg)
 {
 	return uarg ? -EINVAL : VCPU_MMAP_PAGES * PAGE_SIZE;
 }
 
-static long get_supported_cpuid(void *self, void *arg, unsigned long uarg)
+static long dev_get_supported_cpuid(void *self, void *arg, unsigned long uarg)
 {
 	return cpuid_get_supported((void __user *)uarg);
 }
 
-static long get_emulated_cpuid(void *self, void *arg, unsigned long uarg)
+static long dev_get_emulated_cpuid(void *self, void *arg, unsigned long uarg)
 {
 	return cpuid_get_emulated((void __user *)uarg);
 }
 
-static long get_msr_index_list(void *self, void *arg, unsigned long uarg)
+static long dev_get_msr_index_list(void *self, void *arg, unsigned long uarg)
 {
 	return msr_index_list((void __user *)uarg);
 }
 
-static long get_msr_feature_index_list(void *self, void *arg, unsigned long uarg)
+static long dev_get_msr_feature_index_list(void *self, void *arg, unsigned long uarg)
 {
 	return msr_feature_index_list((void __user *)uarg);
 }
 
-static long get_msr_features(void *self, void *arg, unsigned long uarg)
+static long dev_get_msr_features(void *self, void *arg, unsigned long uarg)
 {
 	return msr_get_features((void __user *)uarg);
 }
 
-static long get_mce_cap(void *self, void *arg, unsigned long uarg)
+static long dev_get_mce_cap(void *self, void *arg, unsigned long uarg)
 {
 	*(u64 *)arg = mce_supported_cap();
 	return 0;
@@ -256,16 +256,16 @@ static long dev_get_attr(void *self, void *arg, unsigned long uarg)
 }
 
 static const struct ioctl_row dev_rows[] = {
-	IO_ROW(KVM_GET_API_VERSION, get_api_version, IO_RAW),
-	IO_ROW(KVM_CREATE_VM, create_vm, IO_RAW),
-	IO_ROW(KVM_CHECK_EXTENSION, check_extension, IO_RAW),
-	IO_ROW(KVM_GET_VCPU_MMAP_SIZE, get_mmap_size, IO_RAW),
-	IO_ROW(KVM_GET_SUPPORTED_CPUID, get_supported_cpuid, IO_RAW),
-	IO_ROW(KVM_GET_EMULATED_CPUID, get_emulated_cpuid, IO_RAW),
-	IO_ROW(KVM_GET_MSR_INDEX_LIST, get_msr_index_list, IO_RAW),
-	IO_ROW(KVM_GET_MSR_FEATURE_INDEX_LIST, get_msr_feature_index_list, IO_RAW),
-	IO_ROW(KVM_GET_MSRS, get_msr_features, IO_RAW),
-	IO_ROW(KVM_X86_GET_MCE_CAP_SUPPORTED, get_mce_cap, 0),
+	IO_ROW(KVM_GET_API_VERSION, dev_get_api_version, IO_RAW),
+	IO_ROW(KVM_CREATE_VM, dev_create_vm, IO_RAW),
+	IO_ROW(KVM_CHECK_EXTENSION, dev_ioctl_check_extension, IO_RAW),
+	IO_ROW(KVM_GET_VCPU_MMAP_SIZE, dev_get_mmap_size, IO_RAW),
+	IO_ROW(KVM_GET_SUPPORTED_CPUID, dev_get_supported_cpuid, IO_RAW),
+	IO_ROW(KVM_GET_EMULATED_CPUID, dev_get_emulated_cpuid, IO_RAW),
+	IO_ROW(KVM_GET_MSR_INDEX_LIST, dev_get_msr_index_list, IO_RAW),
+	IO_ROW(KVM_GET_MSR_FEATURE_INDEX_LIST, dev_get_msr_feature_index_list, IO_RAW),
+	IO_ROW(KVM_GET_MSRS, dev_get_msr_features, IO_RAW),
+	IO_ROW(KVM_X86_GET_MCE_CAP_SUPPORTED, dev_get_mce_cap, 0),
 	IO_ROW(KVM_HAS_DEVICE_ATTR, dev_has_attr, 0),
 	IO_ROW(KVM_GET_DEVICE_ATTR, dev_get_attr, 0),
 };

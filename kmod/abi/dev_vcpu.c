@@ -29,7 +29,7 @@
 /* --- life --- */
 
 /* Pages that user space maps: struct kvm_run, and the data of port I/O. */
-static int shared_pages_create(struct vcpu *vcpu)
+static int vcpu_shared_pages_create(struct vcpu *vcpu)
 {
 	vcpu->run = (struct kvm_run *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!vcpu->run)
@@ -42,7 +42,7 @@ static int shared_pages_create(struct vcpu *vcpu)
 	return 0;
 }
 
-static void shared_pages_destroy(struct vcpu *vcpu)
+static void vcpu_shared_pages_destroy(struct vcpu *vcpu)
 {
 	free_page((unsigned long)vcpu->pio_data);
 	free_page((unsigned long)vcpu->run);
@@ -65,7 +65,7 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	init_swait_queue_head(&vcpu->wq);
 	cpuid_update_caps(vcpu);
 
-	ret = shared_pages_create(vcpu);
+	ret = vcpu_shared_pages_create(vcpu);
 	if (ret)
 		goto err_free;
 	ret = dirty_ring_create(vcpu, dirty_ring_reserved());
@@ -120,7 +120,7 @@ err_pml:
 err_ring:
 	dirty_ring_destroy(vcpu);
 err_pages:
-	shared_pages_destroy(vcpu);
+	vcpu_shared_pages_destroy(vcpu);
 err_free:
 	kfree(vcpu);
 	return ERR_PTR(ret);
@@ -136,7 +136,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	fpu_destroy(vcpu);
 	vmx_pml_destroy(vcpu);
 	dirty_ring_destroy(vcpu);
-	shared_pages_destroy(vcpu);
+	vcpu_shared_pages_destroy(vcpu);
 	kvfree(vcpu->cpuid);
 	put_pid(rcu_dereference_protected(vcpu->pid, true));	/* nobody yields to it any more */
 	mutex_destroy(&vcpu->mutex);
@@ -260,13 +260,13 @@ static const struct ioctl_row vcpu_rows[] = {
 const struct ioctl_table vcpu_ioctls = { vcpu_rows, ARRAY_SIZE(vcpu_rows) };
 
 /* The handler, for a number without a row the interrupt controller's. */
-static long plain_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigned int cmd, unsigned long uarg)
+static long vcpu_plain_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigned int cmd, unsigned long uarg)
 {
 	return row ? ioctl_call(row, vcpu, uarg) : irqchip_vcpu_ioctl(vcpu, cmd, uarg);
 }
 
 /* The handler with what its row asks for around it. vcpu->mutex held. */
-static long locked_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigned int cmd, unsigned long uarg)
+static long vcpu_locked_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigned int cmd, unsigned long uarg)
 {
 	u32 flags = row ? row->flags : IO_LOAD;
 	long ret;
@@ -276,10 +276,10 @@ static long locked_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigne
 		vcpu_load(vcpu);
 	if (flags & IO_SRCU) {
 		idx = srcu_read_lock(&vcpu->vm->srcu);
-		ret = plain_ioctl(vcpu, row, cmd, uarg);
+		ret = vcpu_plain_ioctl(vcpu, row, cmd, uarg);
 		srcu_read_unlock(&vcpu->vm->srcu, idx);
 	} else {
-		ret = plain_ioctl(vcpu, row, cmd, uarg);
+		ret = vcpu_plain_ioctl(vcpu, row, cmd, uarg);
 	}
 	if (flags & IO_LOAD)
 		vcpu_put(vcpu);
@@ -297,7 +297,7 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 		return -ENOTTY;
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
-	ret = locked_ioctl(vcpu, ioctl_find(&vcpu_ioctls, cmd), cmd, uarg);
+	ret = vcpu_locked_ioctl(vcpu, ioctl_find(&vcpu_ioctls, cmd), cmd, uarg);
 	mutex_unlock(&vcpu->mutex);
 	return ret;
 }
@@ -354,7 +354,7 @@ static const struct file_operations vcpu_fops = {
 	.llseek = noop_llseek,
 };
 
-static bool id_taken(struct vm *vm, u32 id)
+static bool vcpu_id_taken(struct vm *vm, u32 id)
 {
 	int i;
 
@@ -380,7 +380,7 @@ int vcpu_create_fd(struct vm *vm, u32 id)
 
 	if (id >= (vm->max_vcpu_id ?: DROSTE_MAX_VCPU_ID) || vm->nr_vcpus >= DROSTE_MAX_VCPUS)
 		return -EINVAL;
-	if (id_taken(vm, id))
+	if (vcpu_id_taken(vm, id))
 		return -EEXIST;
 	vcpu = vcpu_create(vm, id);
 	if (IS_ERR(vcpu))

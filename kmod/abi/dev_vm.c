@@ -208,7 +208,7 @@ static long vm_set_apic_bus(struct vm *vm, u64 ns)
 #endif
 
 /* Once, and not below what KVM_SET_BOOT_CPU_ID chose. */
-static long limit_vcpu_ids(struct vm *vm, u64 limit)
+static long vm_limit_vcpu_ids(struct vm *vm, u64 limit)
 {
 	if (limit > DROSTE_MAX_VCPU_ID || vm->bsp_id > limit)
 		return -EINVAL;
@@ -219,7 +219,7 @@ static long limit_vcpu_ids(struct vm *vm, u64 limit)
 }
 
 /* They are never enabled again. */
-static long disable_quirks(struct vm *vm, u64 quirks)
+static long vm_disable_quirks(struct vm *vm, u64 quirks)
 {
 	WRITE_ONCE(vm->disabled_quirks, vm->disabled_quirks | (quirks & DROSTE_QUIRKS));
 	vm_request_all(vm, REQ_CPUID);	/* exceptions that L0 takes */
@@ -270,7 +270,7 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 			return -EINVAL;
 		fallthrough;
 	case KVM_CAP_DISABLE_QUIRKS:
-		return disable_quirks(vm, cap->args[0]);
+		return vm_disable_quirks(vm, cap->args[0]);
 	case KVM_CAP_MSR_PLATFORM_INFO:
 		WRITE_ONCE(vm->hide_platform_info, !cap->args[0]);
 		return 0;
@@ -280,7 +280,7 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 		WRITE_ONCE(vm->exit_on_emul_failure, cap->args[0]);
 		return 0;
 	case KVM_CAP_MAX_VCPU_ID:
-		return limit_vcpu_ids(vm, cap->args[0]);
+		return vm_limit_vcpu_ids(vm, cap->args[0]);
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		if (cap->args[0] & ~(u64)USER_MSR_REASONS)
 			return -EINVAL;

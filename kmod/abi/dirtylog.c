@@ -16,7 +16,7 @@
 #define WORDS_AT_ONCE	64	/* frames of so many words are protected in one hold of mmu_lock */
 
 /* Take @want's bits, or all, of a slot's words [from, to) into @taken, and protect the frames. Were there any? */
-static bool take(struct vm *vm, const struct memslot *slot, u64 from, u64 to, const unsigned long *want,
+static bool dirtylog_take(struct vm *vm, const struct memslot *slot, u64 from, u64 to, const unsigned long *want,
 		 unsigned long *taken)
 {
 	bool any = false;
@@ -38,7 +38,7 @@ static bool take(struct vm *vm, const struct memslot *slot, u64 from, u64 to, co
 }
 
 /* Has any of the guests ever been in VMX operation? Only then pages are pinned. */
-static bool any_hypervisor(struct vm *vm)
+static bool dirtylog_any_hypervisor(struct vm *vm)
 {
 	int i;
 
@@ -49,31 +49,31 @@ static bool any_hypervisor(struct vm *vm)
 	return false;
 }
 
-static void dirty_taken(struct vm *vm, bool flush)
+static void dirtylog_taken(struct vm *vm, bool flush)
 {
 	if (flush)
 		vm_request_all(vm, REQ_EPT01_FLUSH);
 	/* What is pinned the processor writes without a fault: to be marked, now and when it is pinned again. */
-	if (any_hypervisor(vm))
+	if (dirtylog_any_hypervisor(vm))
 		vm_request_all(vm, REQ_UNPIN);
 }
 
-static void take_all(struct vm *vm, const struct memslot *slot, u64 from, u64 to, const unsigned long *want,
+static void dirtylog_take_all(struct vm *vm, const struct memslot *slot, u64 from, u64 to, const unsigned long *want,
 		     unsigned long *taken)
 {
 	bool any = false;
 	u64 i;
 
 	for (i = from; i < to; i += WORDS_AT_ONCE) {
-		any |= take(vm, slot, i, min_t(u64, to, i + WORDS_AT_ONCE), want ? want + (i - from) : NULL,
+		any |= dirtylog_take(vm, slot, i, min_t(u64, to, i + WORDS_AT_ONCE), want ? want + (i - from) : NULL,
 			    taken ? taken + (i - from) : NULL);
 		cond_resched();
 	}
-	dirty_taken(vm, any);
+	dirtylog_taken(vm, any);
 }
 
 /* The slot whose bits user space asks for: the one dirty_find_slot() finds, or -ENXIO where rings are used. */
-static int find_bitmap(struct vm *vm, u32 id, const struct memslot **slot)
+static int dirtylog_find_bitmap(struct vm *vm, u32 id, const struct memslot **slot)
 {
 	return vm->ring_bytes ? -ENXIO : dirty_find_slot(vm, id, slot);
 }
@@ -86,7 +86,7 @@ long vm_get_dirty_log(void *self, void *arg, unsigned long uarg)
 	unsigned long *bits;
 	struct vm *vm = self;
 	u64 words;
-	int err = find_bitmap(vm, log->slot, &slot);
+	int err = dirtylog_find_bitmap(vm, log->slot, &slot);
 
 	if (err)
 		return err;
@@ -97,7 +97,7 @@ long vm_get_dirty_log(void *self, void *arg, unsigned long uarg)
 	bits = slot->dirty;
 	if (!vm->manual_dirty_log) {
 		bits += words;
-		take_all(vm, slot, 0, words, NULL, bits);
+		dirtylog_take_all(vm, slot, 0, words, NULL, bits);
 	}
 	return copy_to_user(log->dirty_bitmap, bits, words * sizeof(long)) ? -EFAULT : 0;
 }
@@ -114,7 +114,7 @@ long vm_clear_dirty_log(void *self, void *arg, unsigned long uarg)
 
 	if (log->first_page % BITS_PER_LONG)
 		return -EINVAL;
-	err = find_bitmap(vm, log->slot, &slot);
+	err = dirtylog_find_bitmap(vm, log->slot, &slot);
 	if (err)
 		return err;
 	first = log->first_page;
@@ -128,7 +128,7 @@ long vm_clear_dirty_log(void *self, void *arg, unsigned long uarg)
 	if (vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET)
 		ept01_split(vm, slot->base + first, slot->base + first + n);
 	/* Bits behind the last frame mean nothing, and are never set. */
-	take_all(vm, slot, first / BITS_PER_LONG, first / BITS_PER_LONG + words, want, NULL);
+	dirtylog_take_all(vm, slot, first / BITS_PER_LONG, first / BITS_PER_LONG + words, want, NULL);
 	return 0;
 }
 
@@ -169,7 +169,7 @@ struct reset_run {
 };
 
 /* What the entries say is user space's word: any slot, any frame. */
-static void protect_run(struct vm *vm, struct reset_run *run)
+static void dirtylog_protect_run(struct vm *vm, struct reset_run *run)
 {
 	const struct memslot *slot;
 	u64 words;
@@ -190,19 +190,19 @@ static void protect_run(struct vm *vm, struct reset_run *run)
 	cond_resched();
 }
 
-static void gather(struct vm *vm, struct reset_run *run, u32 slot, u64 offset)
+static void dirtylog_gather(struct vm *vm, struct reset_run *run, u32 slot, u64 offset)
 {
 	u64 word = offset / BITS_PER_LONG;
 
 	if (run->slot != slot || run->word != word)
-		protect_run(vm, run);
+		dirtylog_protect_run(vm, run);
 	run->slot = slot;
 	run->word = word;
 	run->mask |= BIT(offset % BITS_PER_LONG);
 }
 
 /* The entries that user space has marked, in their order, of those that were filled when this began. */
-static u32 reset_ring(struct vm *vm, struct dirty_ring *r, struct reset_run *run)
+static u32 dirtylog_reset_ring(struct vm *vm, struct dirty_ring *r, struct reset_run *run)
 {
 	u32 end = READ_ONCE(r->dirty), n;
 
@@ -219,7 +219,7 @@ static u32 reset_ring(struct vm *vm, struct dirty_ring *r, struct reset_run *run
 		WRITE_ONCE(e->flags, 0);
 		/* From here on the vCPU may fill it again: what is above comes first. Pairs with said_already(). */
 		smp_store_release(&r->reset, r->reset + 1);
-		gather(vm, run, slot, offset);
+		dirtylog_gather(vm, run, slot, offset);
 	}
 	return n;
 }
@@ -235,11 +235,11 @@ long vm_reset_dirty_rings(void *self, void *arg, unsigned long uarg)
 	if (!vm->ring_bytes)
 		return -EINVAL;
 	for (i = 0; i < vm->nr_vcpus; i++)
-		n += reset_ring(vm, &vm->vcpus[i]->ring, &run);
-	protect_run(vm, &run);
+		n += dirtylog_reset_ring(vm, &vm->vcpus[i]->ring, &run);
+	dirtylog_protect_run(vm, &run);
 	/* The counts before user space looks at the frames; pairs with the one in said_already(). */
 	smp_mb();
 	if (n)
-		dirty_taken(vm, run.any);
+		dirtylog_taken(vm, run.any);
 	return n;
 }

@@ -10,7 +10,7 @@
 #include "vmx/regs.h"
 
 /* Who is to be given the CPU when another vCPU spins: the thread that runs this one. vcpu->mutex held. */
-static void remember_thread(struct vcpu *vcpu)
+static void kvm_run_remember_thread(struct vcpu *vcpu)
 {
 	struct pid *old = rcu_dereference_protected(vcpu->pid, lockdep_is_held(&vcpu->mutex));
 
@@ -24,7 +24,7 @@ static void remember_thread(struct vcpu *vcpu)
 }
 
 /* What KVM_RUN tells besides the exit. */
-static void fill_run(struct vcpu *vcpu)
+static void kvm_run_fill_run(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -55,7 +55,7 @@ long kvm_run_ioctl(void *self, void *arg, unsigned long uarg)
 	vcpu->has_run = true;
 	if (READ_ONCE(vcpu->vm->dead))
 		return -EIO;
-	remember_thread(vcpu);
+	kvm_run_remember_thread(vcpu);
 	/*
 	 * What the thread itself blocks is kept where the sender of a signal
 	 * looks, too: one that is unblocked only here, and has no handler,
@@ -67,7 +67,7 @@ long kvm_run_ioctl(void *self, void *arg, unsigned long uarg)
 	ret = vcpu_sync_regs_in(vcpu);
 	if (!ret)
 		ret = vcpu_run(vcpu);
-	fill_run(vcpu);
+	kvm_run_fill_run(vcpu);
 	vcpu_sync_regs_out(vcpu);
 	if (vcpu->has_sigmask) {
 		sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);

@@ -12,7 +12,7 @@
 #include "vmx/vmx.h"
 
 /* What has to be done when nobody uses a slot as it was any more. @now: what became of it, or NULL. */
-static void slot_changed(struct vm *vm, enum memslot_change change, const struct memslot *old,
+static void memory_slot_changed(struct vm *vm, enum memslot_change change, const struct memslot *old,
 			 const struct memslot *now)
 {
 	if (!old->npages)
@@ -32,7 +32,7 @@ static void slot_changed(struct vm *vm, enum memslot_change change, const struct
 }
 
 /* The bitmap of a slot that is logged to one: the one it had, or a new one. */
-static int get_bitmap(struct vm *vm, const struct memslot *old, struct memslot *slot)
+static int memory_get_bitmap(struct vm *vm, const struct memslot *old, struct memslot *slot)
 {
 	if (!memslot_logged(slot) || vm->ring_bytes)
 		return 0;
@@ -48,7 +48,7 @@ static int get_bitmap(struct vm *vm, const struct memslot *old, struct memslot *
  * EPT01's leaves of logged slots rely on it. What it logged so far is flushed
  * in any case, to where it belongs as the slots are now.
  */
-static void update_pml(struct vm *vm, const struct memslots *slots)
+static void memory_update_pml(struct vm *vm, const struct memslots *slots)
 {
 	bool logged = false;
 	int i;
@@ -80,7 +80,7 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 	if (plan.old >= 0)
 		old = cur->s[plan.old];
 	if (plan.change != MEMSLOT_DELETE) {
-		err = get_bitmap(vm, &old, &plan.slot);
+		err = memory_get_bitmap(vm, &old, &plan.slot);
 		if (err) {
 			kvfree(next);
 			return err;
@@ -88,7 +88,7 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 	}
 	memslots_apply(cur, &plan, next);
 	if (plan.change != MEMSLOT_DELETE && memslot_logged(&plan.slot))
-		update_pml(vm, next);
+		memory_update_pml(vm, next);
 	rcu_assign_pointer(vm->slots, next);
 
 	/*
@@ -97,9 +97,9 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 	 * they put there is found by the zap.
 	 */
 	synchronize_srcu_expedited(&vm->srcu);
-	slot_changed(vm, plan.change, &old, &plan.slot);
+	memory_slot_changed(vm, plan.change, &old, &plan.slot);
 	if (memslot_logged(&old))
-		update_pml(vm, next);
+		memory_update_pml(vm, next);
 	if (old.dirty != plan.slot.dirty)
 		kvfree(old.dirty);
 	kvfree(cur);

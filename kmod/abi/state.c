@@ -22,7 +22,7 @@ static const u16 gpr_offset[NR_GPRS] = {
 	[R14] = offsetof(struct kvm_regs, r14), [R15] = offsetof(struct kvm_regs, r15),
 };
 
-static u64 *gpr_in(struct kvm_regs *regs, enum gpr reg)
+static u64 *state_gpr_in(struct kvm_regs *regs, enum gpr reg)
 {
 	return (void *)regs + gpr_offset[reg];
 }
@@ -34,7 +34,7 @@ long vcpu_get_regs(void *self, void *arg, unsigned long uarg)
 	enum gpr reg;
 
 	for (reg = RAX; reg < NR_GPRS; reg++)
-		*gpr_in(regs, reg) = vcpu_gpr(vcpu, reg);
+		*state_gpr_in(regs, reg) = vcpu_gpr(vcpu, reg);
 	regs->rip = vcpu_rip(vcpu);
 	regs->rflags = vcpu_rflags(vcpu);
 	/* The debugger's trap flag is not the guest's. */
@@ -51,7 +51,7 @@ long vcpu_set_regs(void *self, void *arg, unsigned long uarg)
 	enum gpr reg;
 
 	for (reg = RAX; reg < NR_GPRS; reg++)
-		vcpu_set_gpr(vcpu, reg, *gpr_in(regs, reg));
+		vcpu_set_gpr(vcpu, reg, *state_gpr_in(regs, reg));
 	vcpu_set_rip(vcpu, regs->rip);
 	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) && (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP))
 		rflags |= X86_EFLAGS_TF;
@@ -75,7 +75,7 @@ static const struct { enum seg seg; u16 offset; } sreg_segs[] = {
 static_assert(offsetof(struct kvm_sregs, apic_base) == offsetof(struct kvm_sregs2, apic_base));
 static_assert(offsetof(struct kvm_sregs, idt) == offsetof(struct kvm_sregs2, idt));
 
-static void get_common(struct vcpu *vcpu, struct kvm_sregs *s)
+static void state_get_common(struct vcpu *vcpu, struct kvm_sregs *s)
 {
 	int i;
 
@@ -100,7 +100,7 @@ long vcpu_get_sregs(void *self, void *arg, unsigned long uarg)
 	struct kvm_sregs *s = arg;
 	const struct event *ev = &vcpu->ev.injected;
 
-	get_common(vcpu, s);
+	state_get_common(vcpu, s);
 	memset(s->interrupt_bitmap, 0, sizeof(s->interrupt_bitmap));
 	/* An interrupt on its way into the guest shows as its bit, whoever sent it. */
 	if (ev->valid && ev->type == INTR_TYPE_EXT_INTR >> 8)
@@ -110,7 +110,7 @@ long vcpu_get_sregs(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
-static bool uses_pdptrs(u64 cr0, u64 cr4, u64 efer)
+static bool state_uses_pdptrs(u64 cr0, u64 cr4, u64 efer)
 {
 	return (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !(efer & EFER_LMA);
 }
@@ -119,7 +119,7 @@ static bool uses_pdptrs(u64 cr0, u64 cr4, u64 efer)
 		     X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | X86_CR0_PG)
 
 /* Could a processor be in this state (SDM 3A 2.5, 10.8.5; 3C 27.3.1.1)? */
-static bool sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *s)
+static bool state_sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *s)
 {
 	bool paging = s->cr0 & X86_CR0_PG;
 
@@ -149,7 +149,7 @@ static bool sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *s)
 }
 
 /* Everything but events and PDPTEs. Checked already. */
-static void set_common(struct vcpu *vcpu, const struct kvm_sregs *s)
+static void state_set_common(struct vcpu *vcpu, const struct kvm_sregs *s)
 {
 	int i;
 
@@ -172,7 +172,7 @@ static void set_common(struct vcpu *vcpu, const struct kvm_sregs *s)
 }
 
 /* An application processor that user space put at the reset vector without an APIC of ours need not wait for SIPI. */
-static void wake_waiting_processor(struct vcpu *vcpu, const struct kvm_sregs *s)
+static void state_wake_waiting_processor(struct vcpu *vcpu, const struct kvm_sregs *s)
 {
 	if (!vcpu->lapic && vcpu->id == vcpu->vm->bsp_id && s->cs.selector == 0xf000 &&
 	    s->cs.base == 0xffff0000 && !(s->cr0 & X86_CR0_PE))
@@ -185,19 +185,19 @@ long vcpu_set_sregs(void *self, void *arg, unsigned long uarg)
 	struct kvm_sregs *s = arg;
 	int vector;
 
-	if (!sregs_valid(vcpu, s))
+	if (!state_sregs_valid(vcpu, s))
 		return -EINVAL;
 	if (vlapic_change_base(vcpu, s->apic_base, true))
 		return -EINVAL;
-	set_common(vcpu, s);
+	state_set_common(vcpu, s);
 	/* Memory with the PDPTEs may come later; MOV to CR3 or a VM entry finds out then. */
-	if (uses_pdptrs(s->cr0, s->cr4, s->efer))
+	if (state_uses_pdptrs(s->cr0, s->cr4, s->efer))
 		vmx_load_pdptrs(vcpu, s->cr3);
 	vector = find_first_bit((unsigned long *)s->interrupt_bitmap, KVM_NR_INTERRUPTS);
 	if (vector < KVM_NR_INTERRUPTS)
 		vcpu->ev.injected = (struct event) { .valid = true, .vector = vector,
 						     .type = INTR_TYPE_EXT_INTR >> 8 };
-	wake_waiting_processor(vcpu, s);
+	state_wake_waiting_processor(vcpu, s);
 	return 0;
 }
 
@@ -209,9 +209,9 @@ long vcpu_get_sregs2(void *self, void *arg, unsigned long uarg)
 	struct kvm_sregs2 *s = arg;
 	int i;
 
-	get_common(vcpu, (struct kvm_sregs *)s);
+	state_get_common(vcpu, (struct kvm_sregs *)s);
 	s->flags = 0;
-	if (!uses_pdptrs(s->cr0, s->cr4, s->efer))
+	if (!state_uses_pdptrs(s->cr0, s->cr4, s->efer))
 		return 0;
 	for (i = 0; i < 4; i++)
 		s->pdptrs[i] = vmcs_read(pdptr_fields[i]);
@@ -224,17 +224,17 @@ long vcpu_set_sregs2(void *self, void *arg, unsigned long uarg)
 	struct vcpu *vcpu = self;
 	struct kvm_sregs2 *s = arg;
 	struct kvm_sregs *common = (struct kvm_sregs *)s;
-	bool pae = uses_pdptrs(s->cr0, s->cr4, s->efer);
+	bool pae = state_uses_pdptrs(s->cr0, s->cr4, s->efer);
 	bool given = s->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID;
 	int i;
 
 	if ((s->flags & ~(u64)KVM_SREGS2_FLAGS_PDPTRS_VALID) || (given && !pae))
 		return -EINVAL;
-	if (!sregs_valid(vcpu, common))
+	if (!state_sregs_valid(vcpu, common))
 		return -EINVAL;
 	if (vlapic_change_base(vcpu, s->apic_base, true))
 		return -EINVAL;
-	set_common(vcpu, common);
+	state_set_common(vcpu, common);
 	if (given) {
 		for (i = 0; i < 4; i++)
 			vmcs_write(pdptr_fields[i], s->pdptrs[i]);
@@ -242,7 +242,7 @@ long vcpu_set_sregs2(void *self, void *arg, unsigned long uarg)
 	} else if (pae) {
 		vmx_load_pdptrs(vcpu, s->cr3);
 	}
-	wake_waiting_processor(vcpu, common);
+	state_wake_waiting_processor(vcpu, common);
 	return 0;
 }
 

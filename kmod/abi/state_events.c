@@ -13,13 +13,13 @@
 #define BP_VECTOR	3
 #define PF_VECTOR	14
 
-static bool is_exception(const struct event *ev)
+static bool state_is_exception(const struct event *ev)
 {
 	return ev->type == INTR_TYPE_HARD_EXCEPTION >> 8 || ev->type == INTR_TYPE_SOFT_EXCEPTION >> 8 ||
 	       ev->type == INTR_TYPE_PRIV_SW_EXCEPTION >> 8;
 }
 
-static bool is_interrupt(const struct event *ev)
+static bool state_is_interrupt(const struct event *ev)
 {
 	return ev->type == INTR_TYPE_EXT_INTR >> 8 || ev->type == INTR_TYPE_SOFT_INTR >> 8;
 }
@@ -28,7 +28,7 @@ static bool is_interrupt(const struct event *ev)
  * User space that did not enable KVM_CAP_EXCEPTION_PAYLOAD knows no pending
  * exceptions: to it they are on their way, with CR2 or DR6 loaded already.
  */
-static void settle_payload(struct vcpu *vcpu)
+static void state_settle_payload(struct vcpu *vcpu)
 {
 	struct event *ev = &vcpu->ev.exception;
 
@@ -43,15 +43,15 @@ static void settle_payload(struct vcpu *vcpu)
 	ev->has_payload = false;
 }
 
-static void get_exception(struct vcpu *vcpu, struct kvm_vcpu_events *out)
+static void state_get_exception(struct vcpu *vcpu, struct kvm_vcpu_events *out)
 {
 	const struct event *ev = &vcpu->ev.exception;
 	bool pending = ev->valid;
 
-	settle_payload(vcpu);
+	state_settle_payload(vcpu);
 	if (!pending) {
 		ev = &vcpu->ev.injected;
-		if (!ev->valid || !is_exception(ev))
+		if (!ev->valid || !state_is_exception(ev))
 			return;
 	}
 	out->exception.nr = ev->vector;
@@ -74,8 +74,8 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg)
 	u32 blocked = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 
 	memset(out, 0, sizeof(*out));
-	get_exception(vcpu, out);
-	if (injected->valid && is_interrupt(injected)) {
+	state_get_exception(vcpu, out);
+	if (injected->valid && state_is_interrupt(injected)) {
 		out->interrupt.injected = 1;
 		out->interrupt.nr = injected->vector;
 		out->interrupt.soft = injected->type == INTR_TYPE_SOFT_INTR >> 8;
@@ -105,7 +105,7 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg)
 		     KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM | KVM_VCPUEVENT_VALID_PAYLOAD | \
 		     KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 
-static bool events_valid(struct vcpu *vcpu, const struct kvm_vcpu_events *in)
+static bool state_events_valid(struct vcpu *vcpu, const struct kvm_vcpu_events *in)
 {
 	if (in->flags & ~EVENT_FLAGS)
 		return false;
@@ -127,7 +127,7 @@ static bool events_valid(struct vcpu *vcpu, const struct kvm_vcpu_events *in)
 	return true;
 }
 
-static void set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events *in)
+static void state_set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events *in)
 {
 	struct vcpu_events *ev = &vcpu->ev;
 	bool payload = in->flags & KVM_VCPUEVENT_VALID_PAYLOAD;
@@ -151,7 +151,7 @@ static void set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events *in)
 	}
 }
 
-static void set_blocking(const struct kvm_vcpu_events *in)
+static void state_set_blocking(const struct kvm_vcpu_events *in)
 {
 	u32 state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 
@@ -175,9 +175,9 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 	const struct kvm_vcpu_events *in = arg;
 	struct vcpu_events *ev = &vcpu->ev;
 
-	if (!events_valid(vcpu, in))
+	if (!state_events_valid(vcpu, in))
 		return -EINVAL;
-	set_exception(vcpu, in);
+	state_set_exception(vcpu, in);
 	/* With a local APIC here it is what waits at LINT0, which this state does not have. */
 	if (!vcpu->lapic)
 		vcpu->user_irq = -1;
@@ -188,7 +188,7 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 	if (in->nmi.injected && !ev->injected.valid)
 		ev->injected = (struct event) { .valid = true, .vector = NMI_VECTOR,
 						.type = INTR_TYPE_NMI_INTR >> 8 };
-	set_blocking(in);
+	state_set_blocking(in);
 	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		atomic_set(&ev->nmi_queued, 0);
 		ev->nmi_pending = min_t(u8, in->nmi.pending, 2);

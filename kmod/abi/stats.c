@@ -118,13 +118,13 @@ struct stats_file {
 static_assert(sizeof(struct file_desc) % sizeof(u64) == 0);
 static_assert((sizeof(struct kvm_stats_header) + NAME_SIZE) % sizeof(u64) == 0);
 
-static u64 *values_of(struct stats_file *s)
+static u64 *stats_values_of(struct stats_file *s)
 {
 	return (u64 *)&s->image.d[s->table->n];
 }
 
 /* Counters are written by others meanwhile; each is read whole. */
-static u64 member(const void *at, u16 width)
+static u64 stats_member(const void *at, u16 width)
 {
 	switch (width) {
 	case 1:
@@ -136,9 +136,9 @@ static u64 member(const void *at, u16 width)
 	}
 }
 
-static void fill_values(struct stats_file *s)
+static void stats_fill_values(struct stats_file *s)
 {
-	u64 *out = values_of(s);
+	u64 *out = stats_values_of(s);
 	u32 i, j, k;
 
 	for (i = 0; i < s->table->n; i++) {
@@ -147,19 +147,19 @@ static void fill_values(struct stats_file *s)
 
 		for (j = 0; j < row->size; j++, out++)
 			for (*out = 0, k = 0; k < row->sum; k++, at += row->width)
-				*out += member(at, row->width);
+				*out += stats_member(at, row->width);
 	}
 }
 
 static ssize_t stats_read(struct file *file, char __user *buf, size_t size, loff_t *pos)
 {
 	struct stats_file *s = file->private_data;
-	size_t all = (void *)(values_of(s) + s->values) - (void *)&s->image;
+	size_t all = (void *)(stats_values_of(s) + s->values) - (void *)&s->image;
 	ssize_t ret;
 
 	if (mutex_lock_interruptible(&s->lock))
 		return -EINTR;
-	fill_values(s);
+	stats_fill_values(s);
 	ret = simple_read_from_buffer(buf, size, pos, &s->image, all);
 	mutex_unlock(&s->lock);
 	return ret;
@@ -182,7 +182,7 @@ static const struct file_operations stats_fops = {
 	.llseek = noop_llseek,
 };
 
-static void describe(struct stats_file *s)
+static void stats_describe(struct stats_file *s)
 {
 	struct kvm_stats_header *h = &s->image.h;
 	u32 i, at = 0;
@@ -206,7 +206,7 @@ static void describe(struct stats_file *s)
 	}
 }
 
-static struct stats_file *make_stats(struct vm *vm, const void *object, const struct stat_table *table)
+static struct stats_file *stats_make_stats(struct vm *vm, const void *object, const struct stat_table *table)
 {
 	struct stats_file *s;
 	u32 i, values = 0;
@@ -221,12 +221,12 @@ static struct stats_file *make_stats(struct vm *vm, const void *object, const st
 	s->table = table;
 	s->values = values;
 	mutex_init(&s->lock);
-	describe(s);
+	stats_describe(s);
 	return s;
 }
 
 /* A descriptor for @s, with which it goes; or -errno, and it is gone. */
-static int install_stats(struct stats_file *s)
+static int stats_install_stats(struct stats_file *s)
 {
 	struct file *file;
 	int fd = get_unused_fd_flags(O_CLOEXEC);
@@ -252,22 +252,22 @@ err:
 /* KVM_GET_STATS_FD of a VM. */
 long vm_get_stats_fd(void *self, void *arg, unsigned long uarg)
 {
-	struct stats_file *s = make_stats(self, self, &vm_table);
+	struct stats_file *s = stats_make_stats(self, self, &vm_table);
 
 	if (!s)
 		return -ENOMEM;
 	snprintf(s->image.name, NAME_SIZE, "kvm-%d", task_tgid_nr(current));
-	return install_stats(s);
+	return stats_install_stats(s);
 }
 
 /* KVM_GET_STATS_FD of a vCPU. */
 long vcpu_get_stats_fd(void *self, void *arg, unsigned long uarg)
 {
 	const struct vcpu *vcpu = self;
-	struct stats_file *s = make_stats(vcpu->vm, vcpu, &vcpu_table);
+	struct stats_file *s = stats_make_stats(vcpu->vm, vcpu, &vcpu_table);
 
 	if (!s)
 		return -ENOMEM;
 	snprintf(s->image.name, NAME_SIZE, "kvm-%d/vcpu-%d", task_tgid_nr(current), vcpu->id);
-	return install_stats(s);
+	return stats_install_stats(s);
 }

@@ -7,7 +7,7 @@
  * Other threads may write to the page at any time. So each set is copied, and
  * the copy goes the way of the ioctl's argument: checked, then used.
  */
-static int take(struct vcpu *vcpu, u64 dirty)
+static int sync_regs_take(struct vcpu *vcpu, u64 dirty)
 {
 	const struct kvm_sync_regs *s = &vcpu->run->s.regs;
 	struct kvm_vcpu_events events;
@@ -56,7 +56,7 @@ int vcpu_sync_regs_in(struct vcpu *vcpu)
 	if (likely(!dirty))
 		return 0;
 	idx = srcu_read_lock(&vcpu->vm->srcu);
-	ret = take(vcpu, dirty);
+	ret = sync_regs_take(vcpu, dirty);
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	return ret;
 }

@@ -16,13 +16,13 @@
 static struct cpuid_host this_host;	/* constant after cpuid_init() */
 static u64 this_cr4;			/* bits of CR4 that a guest may be given here; likewise */
 
-static void read_host(const struct cpuid_host *host, u32 fn, u32 index, u32 regs[NR_CPUID_REGS])
+static void cpuid_read_host(const struct cpuid_host *host, u32 fn, u32 index, u32 regs[NR_CPUID_REGS])
 {
 	cpuid_count(fn, index, &regs[CPUID_RAX], &regs[CPUID_RBX], &regs[CPUID_RCX], &regs[CPUID_RDX]);
 }
 
 /* What the processor itself refuses in VMX operation is not the guest's to have (SDM 3C A.8). */
-static u64 cr4_of(const struct kvm_cpuid_entry2 *entries, int n)
+static u64 cpuid_cr4_of(const struct kvm_cpuid_entry2 *entries, int n)
 {
 	return cpuid_cr4_allowed(entries, n) & host_caps.cr4_fixed1;
 }
@@ -35,7 +35,7 @@ int cpuid_init(void)
 
 	fpu_init();
 	this_host = (struct cpuid_host) {
-		.read = read_host,
+		.read = cpuid_read_host,
 		.xcr0 = fpu_supported_xcr0(),
 		.phys_bits = boot_cpu_data.x86_phys_bits,
 		.rdtscp = vmx_features.rdtscp,
@@ -46,7 +46,7 @@ int cpuid_init(void)
 	if (!entries)
 		return -ENOMEM;
 	n = cpuid_supported(&this_host, entries, DROSTE_MAX_CPUID);
-	this_cr4 = cr4_of(entries, max(n, 0));
+	this_cr4 = cpuid_cr4_of(entries, max(n, 0));
 	kvfree(entries);
 	return n < 0 ? n : 0;
 }
@@ -95,12 +95,12 @@ out:
 	return ret;
 }
 
-static bool has(struct vcpu *vcpu, u32 fn, enum cpuid_reg reg, u32 bit)
+static bool cpuid_vcpu_has(struct vcpu *vcpu, u32 fn, enum cpuid_reg reg, u32 bit)
 {
 	return cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, fn, 0, reg, bit);
 }
 
-static u8 guest_maxphyaddr(struct vcpu *vcpu)
+static u8 cpuid_guest_maxphyaddr(struct vcpu *vcpu)
 {
 	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, 0x80000000, 0);
 	u8 bits;
@@ -112,17 +112,17 @@ static u8 guest_maxphyaddr(struct vcpu *vcpu)
 	return clamp_t(u8, bits, 32, 52);
 }
 
-static u64 guest_xcr0(struct vcpu *vcpu)
+static u64 cpuid_guest_xcr0(struct vcpu *vcpu)
 {
 	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, 0xd, 0);
 
-	if (!e || !has(vcpu, 1, CPUID_RCX, BIT(26)))
+	if (!e || !cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(26)))
 		return 0;
 	return ((u64)e->edx << 32 | e->eax) & this_host.xcr0;
 }
 
 /* The hypervisor that the CPUID names, in the leaf where guests look for KVM. */
-static bool has_signature(const struct kvm_cpuid_entry2 *entries, int n, const char *signature)
+static bool cpuid_has_signature(const struct kvm_cpuid_entry2 *entries, int n, const char *signature)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, KVM_CPUID_SIGNATURE, 0);
 	u32 text[3];
@@ -136,9 +136,9 @@ static bool has_signature(const struct kvm_cpuid_entry2 *entries, int n, const c
 }
 
 /* The leaf of KVM's features, behind its signature or Droste's, or NULL. */
-static struct kvm_cpuid_entry2 *pv_leaf(struct kvm_cpuid_entry2 *entries, int n)
+static struct kvm_cpuid_entry2 *cpuid_pv_leaf(struct kvm_cpuid_entry2 *entries, int n)
 {
-	if (!has_signature(entries, n, KVM_SIGNATURE) && !has_signature(entries, n, CPUID_DROSTE_SIGNATURE))
+	if (!cpuid_has_signature(entries, n, KVM_SIGNATURE) && !cpuid_has_signature(entries, n, CPUID_DROSTE_SIGNATURE))
 		return NULL;
 	return (struct kvm_cpuid_entry2 *)cpuid_find(entries, n, KVM_CPUID_FEATURES, 0);
 }
@@ -153,27 +153,27 @@ void cpuid_update_caps(struct vcpu *vcpu)
 	struct guest_caps *g = &vcpu->gcaps;
 
 	*g = (struct guest_caps) {
-		.maxphyaddr = guest_maxphyaddr(vcpu),
+		.maxphyaddr = cpuid_guest_maxphyaddr(vcpu),
 		/* Before KVM_SET_CPUID2 user space may set up whatever could be. */
-		.cr4_allowed = vcpu->cpuid ? cr4_of(vcpu->cpuid, vcpu->nr_cpuid) : this_cr4,
+		.cr4_allowed = vcpu->cpuid ? cpuid_cr4_of(vcpu->cpuid, vcpu->nr_cpuid) : this_cr4,
 		.efer_allowed = cpuid_efer_allowed(vcpu->cpuid, vcpu->nr_cpuid),
-		.xcr0_allowed = guest_xcr0(vcpu),
-		.vmx = has(vcpu, 1, CPUID_RCX, BIT(5)),
-		.x2apic = has(vcpu, 1, CPUID_RCX, BIT(21)),
-		.tsc_deadline = has(vcpu, 1, CPUID_RCX, BIT(24)),
-		.xsave = has(vcpu, 1, CPUID_RCX, BIT(26)) && this_host.xcr0,
-		.rdtscp = (has(vcpu, 0x80000001, CPUID_RDX, BIT(27)) || has(vcpu, 7, CPUID_RCX, BIT(22))) &&
+		.xcr0_allowed = cpuid_guest_xcr0(vcpu),
+		.vmx = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(5)),
+		.x2apic = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(21)),
+		.tsc_deadline = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(24)),
+		.xsave = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(26)) && this_host.xcr0,
+		.rdtscp = (cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(27)) || cpuid_vcpu_has(vcpu, 7, CPUID_RCX, BIT(22))) &&
 			  vmx_features.rdtscp,
-		.tsc_adjust = has(vcpu, 7, CPUID_RBX, BIT(1)),
-		.invpcid = has(vcpu, 7, CPUID_RBX, BIT(10)) && vmx_features.invpcid,
-		.long_mode = has(vcpu, 0x80000001, CPUID_RDX, BIT(29)),
-		.pdpe1gb = has(vcpu, 0x80000001, CPUID_RDX, BIT(26)),
-		.syscall = has(vcpu, 0x80000001, CPUID_RDX, BIT(11)),
-		.mtrr = has(vcpu, 1, CPUID_RDX, BIT(12)),
-		.mce = has(vcpu, 1, CPUID_RDX, BIT(7)),
+		.tsc_adjust = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(1)),
+		.invpcid = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(10)) && vmx_features.invpcid,
+		.long_mode = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(29)),
+		.pdpe1gb = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(26)),
+		.syscall = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(11)),
+		.mtrr = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(12)),
+		.mce = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(7)),
 	};
-	g->kvm_signature = has_signature(vcpu->cpuid, vcpu->nr_cpuid, KVM_SIGNATURE);
-	e = pv_leaf(vcpu->cpuid, vcpu->nr_cpuid);
+	g->kvm_signature = cpuid_has_signature(vcpu->cpuid, vcpu->nr_cpuid, KVM_SIGNATURE);
+	e = cpuid_pv_leaf(vcpu->cpuid, vcpu->nr_cpuid);
 	g->kvm_features = e ? e->eax & PV_FEATURES : 0;
 	g->xsaves = g->xsave && vmx_features.xsaves &&
 		    cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, 0xd, 1, CPUID_RAX, BIT(3));
@@ -182,7 +182,7 @@ void cpuid_update_caps(struct vcpu *vcpu)
 }
 
 /* Without LA57 a guest has 48 bits of linear address, or says nothing of it. */
-static bool acceptable(const struct kvm_cpuid_entry2 *entries, int n)
+static bool cpuid_acceptable(const struct kvm_cpuid_entry2 *entries, int n)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, 0x80000008, 0);
 	u8 linear = e ? e->eax >> 8 : 0;
@@ -191,7 +191,7 @@ static bool acceptable(const struct kvm_cpuid_entry2 *entries, int n)
 }
 
 /* Bits and sizes that follow the machine's state (SDM 2A, CPUID). */
-static void run_time_bits(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
+static void cpuid_run_time_bits(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
 {
 	switch (fn) {
 	case 1:
@@ -224,14 +224,14 @@ struct kvm_cpuid_entry2 cpuid_entry_now(struct vcpu *vcpu, struct kvm_cpuid_entr
 {
 	u32 r[NR_CPUID_REGS] = { e.eax, e.ebx, e.ecx, e.edx };
 
-	run_time_bits(vcpu, e.function, e.index, r);
+	cpuid_run_time_bits(vcpu, e.function, e.index, r);
 	e.ebx = r[CPUID_RBX];
 	e.ecx = r[CPUID_RCX];
 	e.edx = r[CPUID_RDX];
 	return e;
 }
 
-static bool same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int n)
+static bool cpuid_same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int n)
 {
 	int i;
 
@@ -259,16 +259,16 @@ static bool same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int 
  */
 int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 {
-	struct kvm_cpuid_entry2 *pv = pv_leaf(entries, n);
+	struct kvm_cpuid_entry2 *pv = cpuid_pv_leaf(entries, n);
 	int ret = 0;
 
 	/* A vCPU that halts without exits cannot be kicked by a hypercall. */
 	if (pv && READ_ONCE(vcpu->vm->hlt_in_guest))
 		pv->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
-	if (!acceptable(entries, n))
+	if (!cpuid_acceptable(entries, n))
 		ret = -EINVAL;
 	else if (vcpu->has_run)
-		ret = same(vcpu, entries, n) ? 0 : -EINVAL;
+		ret = cpuid_same(vcpu, entries, n) ? 0 : -EINVAL;
 	else
 		swap(vcpu->cpuid, entries);
 	kvfree(entries);
@@ -286,7 +286,7 @@ const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 in
 }
 
 /* Topology leaves answer any sub-leaf: its number and the x2APIC ID, whatever the level (SDM 2A, leaf 0BH). */
-static void beyond_topology(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
+static void cpuid_beyond_topology(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
 {
 	const struct kvm_cpuid_entry2 *first = vcpu_find_cpuid(vcpu, fn, 0);
 
@@ -317,9 +317,9 @@ bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 		r[CPUID_RBX] = e->ebx;
 		r[CPUID_RCX] = e->ecx;
 		r[CPUID_RDX] = e->edx;
-		run_time_bits(vcpu, e->function, index, r);
+		cpuid_run_time_bits(vcpu, e->function, index, r);
 	} else if (fn == 0xb || fn == 0x1f) {
-		beyond_topology(vcpu, fn, index, r);
+		cpuid_beyond_topology(vcpu, fn, index, r);
 	}
 	*eax = r[CPUID_RAX];
 	*ebx = r[CPUID_RBX];

@@ -51,7 +51,7 @@ struct leaf_row {
 #define EXT1_EDX (BIT(11) /* SYSCALL */ | BIT(20) /* NX */ | BIT(26) /* 1-GiB pages */ | BIT(27) /* RDTSCP */ | BIT(29) /* LM */)
 
 static const struct leaf_row leaf_rows[] = {
-	{ 0x0, NO_INDEX, 0, { ALL, ALL, ALL, ALL } },		/* EAX: capped in finish() */
+	{ 0x0, NO_INDEX, 0, { ALL, ALL, ALL, ALL } },		/* EAX: capped in cpuid_finish() */
 	{ 0x1, NO_INDEX, 0, { ALL, GENMASK(15, 0), LEAF1_ECX, LEAF1_EDX }, { 0, 0, LEAF1_ECX_FORCE, 0 } },
 	{ 0x2, NO_INDEX, 0, { ALL, ALL, ALL, ALL } },
 	{ 0x6, NO_INDEX, 0, { 0 }, { BIT(2), 0, 0, 0 } },	/* the APIC timer runs in every power state */
@@ -68,7 +68,7 @@ static const struct leaf_row leaf_rows[] = {
 	{ 0x80000005, NO_INDEX, 0, { 0 } },
 	{ 0x80000006, NO_INDEX, 0, { 0, 0, ALL, 0 } },
 	{ 0x80000007, NO_INDEX, 0, { 0, 0, 0, BIT(8) } },	/* invariant TSC */
-	{ 0x80000008, NO_INDEX, 0, { ALL, 0, 0, 0 } },		/* EAX: made in finish() */
+	{ 0x80000008, NO_INDEX, 0, { ALL, 0, 0, 0 } },		/* EAX: made in cpuid_finish() */
 };
 
 /* A feature bit that needs something else: gone without it. */
@@ -102,7 +102,7 @@ static const struct dependency dependencies[] = {
 #define XCR0_AVX	BIT_ULL(2)
 #define XCR0_AVX512	(BIT_ULL(5) | BIT_ULL(6) | BIT_ULL(7))
 
-static bool have(const struct cpuid_host *host, int need)
+static bool cpuid_have(const struct cpuid_host *host, int need)
 {
 	switch (need) {
 	case NEED_XSAVE:
@@ -125,7 +125,7 @@ struct sink {
 	bool full;
 };
 
-static struct kvm_cpuid_entry2 *emit(struct sink *s, u32 fn, u32 index, u32 flags, const u32 r[NR_CPUID_REGS])
+static struct kvm_cpuid_entry2 *cpuid_emit(struct sink *s, u32 fn, u32 index, u32 flags, const u32 r[NR_CPUID_REGS])
 {
 	struct kvm_cpuid_entry2 *e;
 
@@ -140,42 +140,42 @@ static struct kvm_cpuid_entry2 *emit(struct sink *s, u32 fn, u32 index, u32 flag
 }
 
 /* Leaf 4: caches as the host's, but none shared with other cores: which share is user space's to say. */
-static void emit_caches(const struct cpuid_host *host, struct sink *s)
+static void cpuid_emit_caches(const struct cpuid_host *host, struct sink *s)
 {
 	u32 r[NR_CPUID_REGS], i;
 
 	for (i = 0; i < 16; i++) {
 		host->read(host, 4, i, r);
 		r[CPUID_RAX] &= GENMASK(13, 0);
-		emit(s, 4, i, INDEXED, r);
+		cpuid_emit(s, 4, i, INDEXED, r);
 		if (!(r[CPUID_RAX] & GENMASK(4, 0)))
 			return;
 	}
 }
 
 /* Leaf 0xd (SDM 1, 13.2): the components that may be enabled, where they lie, and how large all are. */
-static void emit_xsave(const struct cpuid_host *host, struct sink *s)
+static void cpuid_emit_xsave(const struct cpuid_host *host, struct sink *s)
 {
 	const u32 zero[NR_CPUID_REGS] = { 0 };
 	u32 r[NR_CPUID_REGS], i, features;
 	struct kvm_cpuid_entry2 *main_leaf, *sub1;
 
 	if (!host->xcr0) {
-		emit(s, 0xd, 0, INDEXED, zero);
+		cpuid_emit(s, 0xd, 0, INDEXED, zero);
 		return;
 	}
-	main_leaf = emit(s, 0xd, 0, INDEXED, zero);
+	main_leaf = cpuid_emit(s, 0xd, 0, INDEXED, zero);
 	host->read(host, 0xd, 1, r);
 	/* XSAVEOPT, XSAVEC, XGETBV with ECX 1, XSAVES; not XFD */
 	features = r[CPUID_RAX] & (GENMASK(2, 0) | (host->xsaves ? BIT(3) : 0));
-	sub1 = emit(s, 0xd, 1, INDEXED, zero);
+	sub1 = cpuid_emit(s, 0xd, 1, INDEXED, zero);
 	for (i = 2; i < 63; i++) {
 		if (!(host->xcr0 & BIT_ULL(i)))
 			continue;
 		host->read(host, 0xd, i, r);
 		r[CPUID_RCX] &= BIT(1);		/* alignment in the compacted format; no supervisor state */
 		r[CPUID_RDX] = 0;
-		emit(s, 0xd, i, INDEXED, r);
+		cpuid_emit(s, 0xd, i, INDEXED, r);
 	}
 	if (!main_leaf || !sub1)
 		return;
@@ -188,20 +188,20 @@ static void emit_xsave(const struct cpuid_host *host, struct sink *s)
 	sub1->ebx = features & (BIT(1) | BIT(3)) ? cpuid_xsave_size(s->out, s->n, host->xcr0, true) : 0;
 }
 
-static void emit_signature(struct sink *s)
+static void cpuid_emit_signature(struct sink *s)
 {
 	u32 r[NR_CPUID_REGS] = { CPUID_DROSTE_MAX };
 
 	memcpy(&r[CPUID_RBX], CPUID_DROSTE_SIGNATURE, 12);
-	emit(s, CPUID_DROSTE_BASE, 0, 0, r);
+	cpuid_emit(s, CPUID_DROSTE_BASE, 0, 0, r);
 	/* What there is of KVM's features, for guests that know either signature. */
 	memset(r, 0, sizeof(r));
 	r[CPUID_RAX] = PV_FEATURES;
-	emit(s, CPUID_DROSTE_MAX, 0, 0, r);
+	cpuid_emit(s, CPUID_DROSTE_MAX, 0, 0, r);
 }
 
 /* What one row cannot say. */
-static void finish(const struct cpuid_host *host, struct kvm_cpuid_entry2 *e)
+static void cpuid_finish(const struct cpuid_host *host, struct kvm_cpuid_entry2 *e)
 {
 	switch (e->function) {
 	case 0:
@@ -224,7 +224,7 @@ static void finish(const struct cpuid_host *host, struct kvm_cpuid_entry2 *e)
 	}
 }
 
-static u32 *entry_reg(struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
+static u32 *cpuid_entry_reg(struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
 {
 	switch (reg) {
 	case CPUID_RAX:
@@ -238,19 +238,19 @@ static u32 *entry_reg(struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
 	}
 }
 
-static void apply_dependencies(const struct cpuid_host *host, struct kvm_cpuid_entry2 *e)
+static void cpuid_apply_dependencies(const struct cpuid_host *host, struct kvm_cpuid_entry2 *e)
 {
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(dependencies); i++) {
 		const struct dependency *d = &dependencies[i];
 
-		if (d->fn == e->function && d->index == e->index && !have(host, d->need))
-			*entry_reg(e, d->reg) &= ~d->bits;
+		if (d->fn == e->function && d->index == e->index && !cpuid_have(host, d->need))
+			*cpuid_entry_reg(e, d->reg) &= ~d->bits;
 	}
 }
 
-static void emit_row(const struct cpuid_host *host, struct sink *s, const struct leaf_row *row)
+static void cpuid_emit_row(const struct cpuid_host *host, struct sink *s, const struct leaf_row *row)
 {
 	struct kvm_cpuid_entry2 *e;
 	u32 r[NR_CPUID_REGS];
@@ -259,15 +259,15 @@ static void emit_row(const struct cpuid_host *host, struct sink *s, const struct
 	host->read(host, row->fn, row->index, r);
 	for (i = 0; i < NR_CPUID_REGS; i++)
 		r[i] = (r[i] & row->keep[i]) | row->force[i];
-	e = emit(s, row->fn, row->index, row->flags, r);
+	e = cpuid_emit(s, row->fn, row->index, row->flags, r);
 	if (!e)
 		return;
-	finish(host, e);
-	apply_dependencies(host, e);
+	cpuid_finish(host, e);
+	cpuid_apply_dependencies(host, e);
 }
 
 /* Is the leaf within what the host has? Leaves above that would answer with another leaf's bits. */
-static bool host_has(const struct cpuid_host *host, const struct leaf_row *row)
+static bool cpuid_host_has(const struct cpuid_host *host, const struct leaf_row *row)
 {
 	u32 r[NR_CPUID_REGS];
 
@@ -293,13 +293,13 @@ int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *out,
 
 		/* The computed leaves, where they stand in order. */
 		if (row->fn == 0x6 && max_basic >= 4)
-			emit_caches(host, &s);
+			cpuid_emit_caches(host, &s);
 		if (row->fn == 0x15 && max_basic >= 0xd)
-			emit_xsave(host, &s);
+			cpuid_emit_xsave(host, &s);
 		if (row->fn == 0x80000000)
-			emit_signature(&s);
-		if (host_has(host, row))
-			emit_row(host, &s, row);
+			cpuid_emit_signature(&s);
+		if (cpuid_host_has(host, row))
+			cpuid_emit_row(host, &s, row);
 	}
 	return s.full ? -E2BIG : s.n;
 }
@@ -317,7 +317,7 @@ const struct kvm_cpuid_entry2 *cpuid_find(const struct kvm_cpuid_entry2 *entries
 	return NULL;
 }
 
-static u32 max_of_range(const struct kvm_cpuid_entry2 *entries, int n, u32 base)
+static u32 cpuid_max_of_range(const struct kvm_cpuid_entry2 *entries, int n, u32 base)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, base, 0);
 
@@ -330,9 +330,9 @@ const struct kvm_cpuid_entry2 *cpuid_answer(const struct kvm_cpuid_entry2 *entri
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, fn, index);
 
 	/* A leaf that user space gave is there, whatever it said of the highest one. */
-	if (e || fn <= max_of_range(entries, n, base))
+	if (e || fn <= cpuid_max_of_range(entries, n, base))
 		return e;
-	return cpuid_find(entries, n, max_of_range(entries, n, 0), index);
+	return cpuid_find(entries, n, cpuid_max_of_range(entries, n, 0), index);
 }
 
 u32 cpuid_xsave_size(const struct kvm_cpuid_entry2 *entries, int n, u64 mask, bool compacted)
@@ -363,7 +363,7 @@ bool cpuid_has(const struct kvm_cpuid_entry2 *entries, int n, u32 fn, u32 index,
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, fn, index);
 
-	return e && (*entry_reg((struct kvm_cpuid_entry2 *)e, reg) & bit);
+	return e && (*cpuid_entry_reg((struct kvm_cpuid_entry2 *)e, reg) & bit);
 }
 
 /* A bit of a control register, and the CPUID bit that brings it. */
@@ -399,7 +399,7 @@ static const struct cr_bit efer_bits[] = {
 	{ EFER_LME | EFER_LMA, 0x80000001, CPUID_RDX, BIT(29) },
 };
 
-static u64 allowed(const struct cr_bit *rows, int nr_rows, const struct kvm_cpuid_entry2 *entries, int n)
+static u64 cpuid_allowed(const struct cr_bit *rows, int nr_rows, const struct kvm_cpuid_entry2 *entries, int n)
 {
 	u64 bits = 0;
 	int i;
@@ -414,10 +414,10 @@ static u64 allowed(const struct cr_bit *rows, int nr_rows, const struct kvm_cpui
 u64 cpuid_cr4_allowed(const struct kvm_cpuid_entry2 *entries, int n)
 {
 	/* PCE has no CPUID bit: every processor with CPUID has it. */
-	return allowed(cr4_bits, ARRAY_SIZE(cr4_bits), entries, n) | X86_CR4_PCE;
+	return cpuid_allowed(cr4_bits, ARRAY_SIZE(cr4_bits), entries, n) | X86_CR4_PCE;
 }
 
 u64 cpuid_efer_allowed(const struct kvm_cpuid_entry2 *entries, int n)
 {
-	return allowed(efer_bits, ARRAY_SIZE(efer_bits), entries, n);
+	return cpuid_allowed(efer_bits, ARRAY_SIZE(efer_bits), entries, n);
 }

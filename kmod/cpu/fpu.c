@@ -80,7 +80,7 @@ void fpu_load_host_xcr(struct vcpu *vcpu)
 }
 
 /* Which sets of components XSETBV takes (SDM 1, 13.3). */
-static bool xcr0_valid(u64 xcr0)
+static bool fpu_xcr0_valid(u64 xcr0)
 {
 	const u64 avx512 = XFEATURE_MASK_AVX512;
 
@@ -98,7 +98,7 @@ int vcpu_set_xcr(struct vcpu *vcpu, u32 index, u64 val)
 	if (index != XCR_XFEATURE_ENABLED_MASK)
 		return -EINVAL;
 	/* A vCPU without XSAVE has x87 enabled as well, and user space restores that. */
-	if (!xcr0_valid(val) || (val & ~(vcpu->gcaps.xcr0_allowed | XFEATURE_MASK_FP)))
+	if (!fpu_xcr0_valid(val) || (val & ~(vcpu->gcaps.xcr0_allowed | XFEATURE_MASK_FP)))
 		return -EINVAL;
 	vcpu->xcr0 = val;
 	return 0;
@@ -106,7 +106,7 @@ int vcpu_set_xcr(struct vcpu *vcpu, u32 index, u64 val)
 
 /* --- ioctls: the FPU is not in the registers, as no KVM_RUN is in progress --- */
 
-static u64 user_components(void)
+static u64 fpu_user_components(void)
 {
 	/* Without XSAVE the layout is FXSAVE's, which the first two components describe. */
 	return fpu_supported_xcr0() | XFEATURE_MASK_FPSSE;
@@ -121,7 +121,7 @@ long vcpu_get_fpu(void *self, void *arg, unsigned long uarg)
 
 	if (!x)
 		return -ENOMEM;
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, vcpu->guest_fpu.uabi_size, user_components(), 0);
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, vcpu->guest_fpu.uabi_size, fpu_user_components(), 0);
 	memcpy(fpu->fpr, x->i387.st_space, sizeof(fpu->fpr));
 	memcpy(fpu->xmm, x->i387.xmm_space, sizeof(fpu->xmm));
 	fpu->fcw = x->i387.cwd;
@@ -145,7 +145,7 @@ long vcpu_set_fpu(void *self, void *arg, unsigned long uarg)
 
 	if (!x)
 		return -ENOMEM;
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, vcpu->guest_fpu.uabi_size, user_components(), 0);
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, vcpu->guest_fpu.uabi_size, fpu_user_components(), 0);
 	memcpy(x->i387.st_space, fpu->fpr, sizeof(fpu->fpr));
 	memcpy(x->i387.xmm_space, fpu->xmm, sizeof(fpu->xmm));
 	x->i387.cwd = fpu->fcw;
@@ -156,8 +156,8 @@ long vcpu_set_fpu(void *self, void *arg, unsigned long uarg)
 	x->i387.rdp = fpu->last_dp;
 	/* User space that never heard of MXCSR leaves it 0 only if it means 0: the API has no mask for it. */
 	x->i387.mxcsr = fpu->mxcsr;
-	x->header.xfeatures = (x->header.xfeatures | XFEATURE_MASK_FPSSE) & user_components();
-	ret = fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, x, user_components(), &pkru);
+	x->header.xfeatures = (x->header.xfeatures | XFEATURE_MASK_FPSSE) & fpu_user_components();
+	ret = fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, x, fpu_user_components(), &pkru);
 	kfree(x);
 	return ret;
 }
@@ -167,7 +167,7 @@ long vcpu_get_xsave(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
 
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, arg, sizeof(struct kvm_xsave), user_components(), 0);
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, arg, sizeof(struct kvm_xsave), fpu_user_components(), 0);
 	return 0;
 }
 
@@ -176,7 +176,7 @@ long vcpu_set_xsave(void *self, void *arg, unsigned long uarg)
 	struct vcpu *vcpu = self;
 	u32 pkru = 0;
 
-	return fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, arg, user_components(), &pkru);
+	return fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, arg, fpu_user_components(), &pkru);
 }
 
 long vcpu_get_xcrs(void *self, void *arg, unsigned long uarg)

@@ -293,7 +293,7 @@ int msr_init(const struct msr_row *rows, unsigned int n)
 	return 0;
 }
 
-static const struct msr_row *find_row(u32 msr)
+static const struct msr_row *msr_find_row(u32 msr)
 {
 	int low = 0, high = (int)nr_msr_rows - 1;
 
@@ -311,7 +311,7 @@ static const struct msr_row *find_row(u32 msr)
 	return NULL;
 }
 
-static bool is_hidden(const struct vcpu *vcpu, const struct msr_row *row, bool host)
+static bool msr_is_hidden(const struct vcpu *vcpu, const struct msr_row *row, bool host)
 {
 	return (row->flags & MSR_F_PV) && !host && !(vcpu->gcaps.kvm_features & BIT(row->arg));
 }
@@ -328,9 +328,9 @@ static bool is_hidden(const struct vcpu *vcpu, const struct msr_row *row, bool h
  */
 int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated)
 {
-	const struct msr_row *row = find_row(msr);
+	const struct msr_row *row = msr_find_row(msr);
 
-	if (!row || !row->get || is_hidden(vcpu, row, host_initiated))
+	if (!row || !row->get || msr_is_hidden(vcpu, row, host_initiated))
 		return -ENOENT;
 	return row->get(vcpu, row, msr, data, host_initiated);
 }
@@ -346,9 +346,9 @@ int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated)
  */
 int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated)
 {
-	const struct msr_row *row = find_row(msr);
+	const struct msr_row *row = msr_find_row(msr);
 
-	if (!row || is_hidden(vcpu, row, host_initiated))
+	if (!row || msr_is_hidden(vcpu, row, host_initiated))
 		return -ENOENT;
 	return row->set(vcpu, row, msr, data, host_initiated);
 }
@@ -374,7 +374,7 @@ void msr_destroy(struct vcpu *vcpu)
 /* --- ioctls --- */
 
 /* The MSRs of rows with @flag, as KVM_GET_MSR_INDEX_LIST and its like hand them out. */
-static long index_list(struct kvm_msr_list __user *uarg, u32 flag)
+static long msr_list_rows(struct kvm_msr_list __user *uarg, u32 flag)
 {
 	u32 room, n = 0, msr;
 	unsigned int i;
@@ -401,16 +401,16 @@ static long index_list(struct kvm_msr_list __user *uarg, u32 flag)
 
 long msr_index_list(struct kvm_msr_list __user *uarg)
 {
-	return index_list(uarg, MSR_F_LIST);
+	return msr_list_rows(uarg, MSR_F_LIST);
 }
 
 long msr_feature_index_list(struct kvm_msr_list __user *uarg)
 {
-	return index_list(uarg, MSR_F_FEATURE);
+	return msr_list_rows(uarg, MSR_F_FEATURE);
 }
 
 /* A feature MSR's most: what KVM_GET_MSRS of the device answers. */
-static int feature_msr(struct vcpu *unused, u32 msr, u64 *data)
+static int msr_get_feature(struct vcpu *unused, u32 msr, u64 *data)
 {
 	if (msr >= VMX_CAPS_FIRST && msr < VMX_CAPS_FIRST + VMX_CAPS_NR) {
 		*data = *vmx_caps_msr(&offer_caps, msr);
@@ -432,12 +432,12 @@ static int feature_msr(struct vcpu *unused, u32 msr, u64 *data)
 	return -EINVAL;
 }
 
-static int get_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
+static int msr_get_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
 {
 	return vcpu_get_msr(vcpu, msr, data, true);
 }
 
-static int set_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
+static int msr_set_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
 {
 	return vcpu_set_msr(vcpu, msr, *data, true);
 }
@@ -445,7 +445,7 @@ static int set_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
 #define MAX_MSRS_AT_ONCE	256
 
 /* Do @one to each entry, up to the first that fails; return how many were done. */
-static long each_msr(struct vcpu *vcpu, struct kvm_msrs __user *user,
+static long msr_each_msr(struct vcpu *vcpu, struct kvm_msrs __user *user,
 		     int (*one)(struct vcpu *vcpu, u32 msr, u64 *data), bool write_back)
 {
 	struct kvm_msr_entry *entries;
@@ -474,15 +474,15 @@ static long each_msr(struct vcpu *vcpu, struct kvm_msrs __user *user,
 
 long msr_get_features(struct kvm_msrs __user *uarg)
 {
-	return each_msr(NULL, uarg, feature_msr, true);
+	return msr_each_msr(NULL, uarg, msr_get_feature, true);
 }
 
 long vcpu_get_msrs(void *self, void *arg, unsigned long uarg)
 {
-	return each_msr(self, (struct kvm_msrs __user *)uarg, get_for_user, true);
+	return msr_each_msr(self, (struct kvm_msrs __user *)uarg, msr_get_for_user, true);
 }
 
 long vcpu_set_msrs(void *self, void *arg, unsigned long uarg)
 {
-	return each_msr(self, (struct kvm_msrs __user *)uarg, set_for_user, false);
+	return msr_each_msr(self, (struct kvm_msrs __user *)uarg, msr_set_for_user, false);
 }

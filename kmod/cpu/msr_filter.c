@@ -63,7 +63,7 @@ bool msr_allowed(struct vcpu *vcpu, u32 msr, u32 access)
 
 /* --- KVM_X86_SET_MSR_FILTER --- */
 
-static int add_msr_range(struct msr_filter *f, const struct kvm_msr_filter_range *user)
+static int msr_add_range(struct msr_filter *f, const struct kvm_msr_filter_range *user)
 {
 	unsigned long *allowed;
 
@@ -85,7 +85,7 @@ static int add_msr_range(struct msr_filter *f, const struct kvm_msr_filter_range
 	return 0;
 }
 
-static struct msr_filter *make_filter(const struct kvm_msr_filter *user)
+static struct msr_filter *msr_make_filter(const struct kvm_msr_filter *user)
 {
 	struct msr_filter *f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 	int i, err;
@@ -94,7 +94,7 @@ static struct msr_filter *make_filter(const struct kvm_msr_filter *user)
 		return ERR_PTR(-ENOMEM);
 	f->default_allow = !(user->flags & KVM_MSR_FILTER_DEFAULT_DENY);
 	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
-		err = add_msr_range(f, &user->ranges[i]);
+		err = msr_add_range(f, &user->ranges[i]);
 		if (err) {
 			msr_filter_free(f);
 			return ERR_PTR(err);
@@ -116,7 +116,7 @@ long vm_set_msr_filter(void *self, void *arg, unsigned long uarg)
 
 	if (user->flags & ~(u32)KVM_MSR_FILTER_DEFAULT_DENY)
 		return -EINVAL;
-	f = make_filter(user);
+	f = msr_make_filter(user);
 	if (IS_ERR(f))
 		return PTR_ERR(f);
 	f = rcu_replace_pointer(vm->msr_filter, f, lockdep_is_held(&vm->lock));
@@ -172,7 +172,7 @@ int vcpu_guest_set_msr(struct vcpu *vcpu, u32 msr, u64 data)
 	return msr_allowed(vcpu, msr, KVM_MSR_FILTER_WRITE) ? vcpu_set_msr(vcpu, msr, data, false) : -EPERM;
 }
 
-static u32 reason_of(int err)
+static u32 msr_exit_reason(int err)
 {
 	switch (err) {
 	case -EPERM:
@@ -185,7 +185,7 @@ static u32 reason_of(int err)
 }
 
 /* User space has done it, or says that the guest is to get #GP(0). It may have moved the vCPU elsewhere, too. */
-static int complete_msr(struct vcpu *vcpu)
+static int msr_complete(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	u64 data;
@@ -218,7 +218,7 @@ static int complete_msr(struct vcpu *vcpu)
 int msr_refused(struct vcpu *vcpu, int err, u64 data)
 {
 	struct kvm_run *run = vcpu->run;
-	u32 reason = reason_of(err);
+	u32 reason = msr_exit_reason(err);
 
 	if (likely(!(READ_ONCE(vcpu->vm->user_msr_reasons) & reason))) {
 		vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
@@ -230,6 +230,6 @@ int msr_refused(struct vcpu *vcpu, int err, u64 data)
 	run->msr.index = vcpu->regs[RCX];
 	run->msr.data = data;
 	vcpu->resume_rip = vcpu_linear_rip(vcpu);
-	vcpu->complete = complete_msr;
+	vcpu->complete = msr_complete;
 	return NEXT_USER;
 }

@@ -80,14 +80,14 @@ MSR_SET(msr_set_mcg)
 	}
 }
 
-static bool has_bank(struct vcpu *vcpu, u32 msr)
+static bool mce_has_bank(struct vcpu *vcpu, u32 msr)
 {
 	return (msr - MC_FIRST) / 4 < (vcpu->misc->mcg_cap & MCG_BANKS);
 }
 
 MSR_GET(msr_get_mc_bank)
 {
-	if (!has_bank(vcpu, msr))
+	if (!mce_has_bank(vcpu, msr))
 		return -EINVAL;
 	*data = vcpu->misc->mc[msr - MC_FIRST];
 	return 0;
@@ -95,7 +95,7 @@ MSR_GET(msr_get_mc_bank)
 
 MSR_SET(msr_set_mc_bank)
 {
-	if (!has_bank(vcpu, msr))
+	if (!mce_has_bank(vcpu, msr))
 		return -EINVAL;
 	/* SDM 3B 16.3.2: CTL takes any mask here; STATUS, ADDR and MISC only 0. */
 	if (!host && (msr & 3) != MC_CTL && data)
@@ -104,14 +104,14 @@ MSR_SET(msr_set_mc_bank)
 	return 0;
 }
 
-static bool has_ctl2(struct vcpu *vcpu, u32 msr, bool host)
+static bool mce_has_ctl2(struct vcpu *vcpu, u32 msr, bool host)
 {
 	return msr - CTL2_FIRST < (vcpu->misc->mcg_cap & MCG_BANKS) && (host || msr_has_cmci(vcpu->misc));
 }
 
 MSR_GET(msr_get_mc_ctl2)
 {
-	if (!has_ctl2(vcpu, msr, host))
+	if (!mce_has_ctl2(vcpu, msr, host))
 		return -EINVAL;
 	*data = vcpu->misc->mc_ctl2[msr - CTL2_FIRST];
 	return 0;
@@ -120,7 +120,7 @@ MSR_GET(msr_get_mc_ctl2)
 /* SDM 3B 16.3.2.5 */
 MSR_SET(msr_set_mc_ctl2)
 {
-	if (!has_ctl2(vcpu, msr, host && !data) || (data & ~(CTL2_CMCI_EN | CTL2_THRESHOLD)))
+	if (!mce_has_ctl2(vcpu, msr, host && !data) || (data & ~(CTL2_CMCI_EN | CTL2_THRESHOLD)))
 		return -EINVAL;
 	vcpu->misc->mc_ctl2[msr - CTL2_FIRST] = data;
 	return 0;
@@ -143,12 +143,12 @@ long vcpu_setup_mce(void *self, void *arg, unsigned long uarg)
 }
 
 /* Uncorrected, no action required (SDM 3B 16.6.3): logged, and signalled like a corrected one. */
-static bool is_ucna(const struct kvm_x86_mce *mce)
+static bool mce_is_ucna(const struct kvm_x86_mce *mce)
 {
 	return !mce->mcg_status && !(mce->status & (MCI_PCC | MCI_S | MCI_AR)) && (mce->status & MCI_UC);
 }
 
-static void log_ucna(struct vcpu *vcpu, const struct kvm_x86_mce *mce)
+static void mce_log_ucna(struct vcpu *vcpu, const struct kvm_x86_mce *mce)
 {
 	struct msr_misc *m = vcpu->misc;
 	u64 *bank = &m->mc[mce->bank * 4];
@@ -171,8 +171,8 @@ long vcpu_set_mce(void *self, void *arg, unsigned long uarg)
 
 	if (mce->bank >= (m->mcg_cap & MCG_BANKS) || !(mce->status & MCI_VALID))
 		return -EINVAL;
-	if (is_ucna(mce)) {
-		log_ucna(vcpu, mce);
+	if (mce_is_ucna(mce)) {
+		mce_log_ucna(vcpu, mce);
 		return 0;
 	}
 	bank = &m->mc[mce->bank * 4];

@@ -19,14 +19,14 @@ MSR_GET(msr_get_mtrr_cap)
 	return 0;
 }
 
-static bool hidden(struct vcpu *vcpu, bool host)
+static bool mtrr_hidden(struct vcpu *vcpu, bool host)
 {
 	return !host && !vcpu->gcaps.mtrr;
 }
 
 MSR_GET(msr_get_mtrr_def)
 {
-	if (hidden(vcpu, host))
+	if (mtrr_hidden(vcpu, host))
 		return -EINVAL;
 	*data = vcpu->misc->mtrr_def;
 	return 0;
@@ -34,7 +34,7 @@ MSR_GET(msr_get_mtrr_def)
 
 MSR_SET(msr_set_mtrr_def)
 {
-	if (hidden(vcpu, host) || (data & ~MTRR_DEF_BITS) || !memtype_valid(data, false))
+	if (mtrr_hidden(vcpu, host) || (data & ~MTRR_DEF_BITS) || !memtype_valid(data, false))
 		return -EINVAL;
 	vcpu->misc->mtrr_def = data;
 	return 0;
@@ -42,7 +42,7 @@ MSR_SET(msr_set_mtrr_def)
 
 MSR_GET(msr_get_mtrr_var)
 {
-	if (hidden(vcpu, host))
+	if (mtrr_hidden(vcpu, host))
 		return -EINVAL;
 	*data = vcpu->misc->mtrr_var[msr - MTRR_VAR_FIRST];
 	return 0;
@@ -54,7 +54,7 @@ MSR_SET(msr_set_mtrr_var)
 	u64 address = GENMASK_ULL(vcpu->gcaps.maxphyaddr - 1, 12);
 	bool mask = (msr - MTRR_VAR_FIRST) & 1;
 
-	if (hidden(vcpu, host) || (data & ~(address | (mask ? MTRR_VALID : 0xff))))
+	if (mtrr_hidden(vcpu, host) || (data & ~(address | (mask ? MTRR_VALID : 0xff))))
 		return -EINVAL;
 	if (!mask && !memtype_valid(data, false))
 		return -EINVAL;
@@ -65,7 +65,7 @@ MSR_SET(msr_set_mtrr_var)
 /* The row's argument is the index of its first register. */
 MSR_GET(msr_get_mtrr_fixed)
 {
-	if (hidden(vcpu, host))
+	if (mtrr_hidden(vcpu, host))
 		return -EINVAL;
 	*data = vcpu->misc->mtrr_fixed[row->arg + msr - row->first];
 	return 0;
@@ -75,7 +75,7 @@ MSR_SET(msr_set_mtrr_fixed)
 {
 	int i;
 
-	if (hidden(vcpu, host))
+	if (mtrr_hidden(vcpu, host))
 		return -EINVAL;
 	for (i = 0; i < 64; i += 8)
 		if (!memtype_valid(data >> i, false))

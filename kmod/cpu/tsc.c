@@ -16,7 +16,7 @@
 static DEFINE_MUTEX(offset_lock);	/* vm->tsc; not vm->lock, whose holder may wait for our srcu section */
 
 /* The ratio for a rate; 0 where it cannot be had. */
-static u64 ratio_for(u32 khz)
+static u64 tsc_ratio_for(u32 khz)
 {
 	u64 apart = khz > tsc_khz ? khz - tsc_khz : tsc_khz - khz;
 
@@ -61,7 +61,7 @@ void tsc_write_vmcs02(struct vcpu *vcpu)
 }
 
 /* L1's offset and ratio are in VMCS01, and part of those in VMCS02. Loaded. */
-static void write_tsc(struct vcpu *vcpu)
+static void tsc_write_vmcs(struct vcpu *vcpu)
 {
 	struct loaded_vmcs *vmcs02 = vcpu->vmcs;
 	bool in_l2 = vcpu->in_l2;
@@ -83,7 +83,7 @@ static void write_tsc(struct vcpu *vcpu)
 void tsc_set_offset(struct vcpu *vcpu, u64 offset)
 {
 	vcpu->tsc.offset = offset;
-	write_tsc(vcpu);
+	tsc_write_vmcs(vcpu);
 }
 
 void tsc_init_vm(struct vm *vm)
@@ -92,7 +92,7 @@ void tsc_init_vm(struct vm *vm)
 }
 
 /* A vCPU of another rate than those before it starts from 0, and what follows agrees with it. offset_lock held. */
-static u64 offset_to_agree(struct vcpu *vcpu)
+static u64 tsc_offset_to_agree(struct vcpu *vcpu)
 {
 	struct vm_tsc *t = &vcpu->vm->tsc;
 
@@ -106,14 +106,14 @@ static u64 offset_to_agree(struct vcpu *vcpu)
 void tsc_init_vcpu(struct vcpu *vcpu)
 {
 	vcpu->tsc.khz = READ_ONCE(vcpu->vm->tsc.khz);
-	vcpu->tsc.ratio = ratio_for(vcpu->tsc.khz) ?: TSC_RATIO_ONE;
+	vcpu->tsc.ratio = tsc_ratio_for(vcpu->tsc.khz) ?: TSC_RATIO_ONE;
 	mutex_lock(&offset_lock);
-	vcpu->tsc.offset = offset_to_agree(vcpu);
+	vcpu->tsc.offset = tsc_offset_to_agree(vcpu);
 	mutex_unlock(&offset_lock);
 }
 
 /* From now on others are to agree with this one. A round is those that share an offset. offset_lock held. */
-static void note_user_offset(struct vcpu *vcpu, u64 offset)
+static void tsc_note_user_offset(struct vcpu *vcpu, u64 offset)
 {
 	struct vm_tsc *t = &vcpu->vm->tsc;
 
@@ -125,7 +125,7 @@ static void note_user_offset(struct vcpu *vcpu, u64 offset)
 }
 
 /* Is an offset that user space asks for meant to be that of the vCPUs before? offset_lock held. */
-static bool meant_to_agree(const struct vcpu *vcpu, u64 offset)
+static bool tsc_meant_to_agree(const struct vcpu *vcpu, u64 offset)
 {
 	const struct vm_tsc *t = &vcpu->vm->tsc;
 	s64 ahead = offset - t->offset;
@@ -153,11 +153,11 @@ void tsc_set_by_user(struct vcpu *vcpu, u64 tsc)
 
 	mutex_lock(&offset_lock);
 	if (!tsc) {
-		offset = offset_to_agree(vcpu);
+		offset = tsc_offset_to_agree(vcpu);
 	} else {
-		if (meant_to_agree(vcpu, offset))
+		if (tsc_meant_to_agree(vcpu, offset))
 			offset = vcpu->vm->tsc.offset;
-		note_user_offset(vcpu, offset);
+		tsc_note_user_offset(vcpu, offset);
 	}
 	mutex_unlock(&offset_lock);
 	tsc_set_offset(vcpu, offset);
@@ -166,7 +166,7 @@ void tsc_set_by_user(struct vcpu *vcpu, u64 tsc)
 /* --- KVM_GET_TSC_KHZ, KVM_SET_TSC_KHZ --- */
 
 /* 0 is the host's. */
-static u32 wanted_khz(unsigned long uarg)
+static u32 tsc_wanted_khz(unsigned long uarg)
 {
 	return (u32)uarg ?: tsc_khz;
 }
@@ -179,9 +179,9 @@ long vm_get_tsc_khz(void *self, void *arg, unsigned long uarg)
 long vm_set_tsc_khz(void *self, void *arg, unsigned long uarg)
 {
 	struct vm *vm = self;
-	u32 khz = wanted_khz(uarg);
+	u32 khz = tsc_wanted_khz(uarg);
 
-	if (!ratio_for(khz))
+	if (!tsc_ratio_for(khz))
 		return -EINVAL;
 	WRITE_ONCE(vm->tsc.khz, khz);
 	return 0;
@@ -196,27 +196,27 @@ long vcpu_get_tsc_khz(void *self, void *arg, unsigned long uarg)
 long vcpu_set_tsc_khz(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
-	u32 khz = wanted_khz(uarg);
-	u64 ratio = ratio_for(khz);
+	u32 khz = tsc_wanted_khz(uarg);
+	u64 ratio = tsc_ratio_for(khz);
 
 	if (!ratio)
 		return -EINVAL;
 	vcpu->tsc.khz = khz;
 	vcpu->tsc.ratio = ratio;
-	write_tsc(vcpu);
+	tsc_write_vmcs(vcpu);
 	return 0;
 }
 
 /* --- vCPU attributes: the offset --- */
 
-static bool is_offset(const struct kvm_device_attr *attr)
+static bool tsc_is_offset(const struct kvm_device_attr *attr)
 {
 	return attr->group == KVM_VCPU_TSC_CTRL && attr->attr == KVM_VCPU_TSC_OFFSET;
 }
 
 long vcpu_has_attr(void *self, void *arg, unsigned long uarg)
 {
-	return is_offset(arg) ? 0 : -ENXIO;
+	return tsc_is_offset(arg) ? 0 : -ENXIO;
 }
 
 long vcpu_get_attr(void *self, void *arg, unsigned long uarg)
@@ -224,7 +224,7 @@ long vcpu_get_attr(void *self, void *arg, unsigned long uarg)
 	const struct kvm_device_attr *attr = arg;
 	const struct vcpu *vcpu = self;
 
-	if (!is_offset(attr))
+	if (!tsc_is_offset(attr))
 		return -ENXIO;
 	return put_user(vcpu->tsc.offset, (u64 __user *)u64_to_user_ptr(attr->addr));
 }
@@ -235,12 +235,12 @@ long vcpu_set_attr(void *self, void *arg, unsigned long uarg)
 	struct vcpu *vcpu = self;
 	u64 offset;
 
-	if (!is_offset(attr))
+	if (!tsc_is_offset(attr))
 		return -ENXIO;
 	if (get_user(offset, (u64 __user *)u64_to_user_ptr(attr->addr)))
 		return -EFAULT;
 	mutex_lock(&offset_lock);
-	note_user_offset(vcpu, offset);
+	tsc_note_user_offset(vcpu, offset);
 	mutex_unlock(&offset_lock);
 	tsc_set_offset(vcpu, offset);
 	return 0;

@@ -22,18 +22,18 @@ struct walk_priv {
 	struct walk_fault *fault;
 };
 
-static bool has_ept12(const struct vcpu *vcpu)
+static bool walk_has_ept12(const struct vcpu *vcpu)
 {
 	return vcpu->in_l2 && vcpu->nested.ept02.cur;
 }
 
 /* @gpa of the running level to an L1 GPA. @qual: what is known of the access, for L1's exit qualification. */
-static enum walk_status to_l1_gpa(struct vcpu *vcpu, u64 gpa, u64 access, u64 qual, gpa_t *l1_gpa,
+static enum walk_status walk_l1_gpa(struct vcpu *vcpu, u64 gpa, u64 access, u64 qual, gpa_t *l1_gpa,
 				  struct walk_fault *fault)
 {
 	struct ept12_result res;
 
-	if (!has_ept12(vcpu)) {
+	if (!walk_has_ept12(vcpu)) {
 		*l1_gpa = gpa;
 		return WALK_OK;
 	}
@@ -54,21 +54,21 @@ static enum walk_status to_l1_gpa(struct vcpu *vcpu, u64 gpa, u64 access, u64 qu
 }
 
 /* The guest's paging structures are written by the walk when EPTP.AD is set (SDM 3C 29.3.5). */
-static enum walk_status table_gpa(struct walk_priv *p, u64 gpa, u64 access, gpa_t *l1_gpa)
+static enum walk_status walk_table_gpa(struct walk_priv *p, u64 gpa, u64 access, gpa_t *l1_gpa)
 {
 	struct vcpu *vcpu = p->vcpu;
 
-	if (has_ept12(vcpu) && (vcpu->nested.ept02.cur->eptp12 & EPTP_AD))
+	if (walk_has_ept12(vcpu) && (vcpu->nested.ept02.cur->eptp12 & EPTP_AD))
 		access |= EPT_READ | EPT_WRITE;
-	return to_l1_gpa(vcpu, gpa, access, EPT_QUAL_GLA_VALID, l1_gpa, p->fault);
+	return walk_l1_gpa(vcpu, gpa, access, EPT_QUAL_GLA_VALID, l1_gpa, p->fault);
 }
 
-static int read_entry(void *priv, u64 gpa, void *entry, u32 bytes)
+static int walk_read_entry(void *priv, u64 gpa, void *entry, u32 bytes)
 {
 	struct walk_priv *p = priv;
 	gpa_t l1_gpa;
 
-	p->status = table_gpa(p, gpa, EPT_READ, &l1_gpa);
+	p->status = walk_table_gpa(p, gpa, EPT_READ, &l1_gpa);
 	if (p->status != WALK_OK)
 		return -EIO;
 	if (bytes == sizeof(u64) ? !vm_read_guest_u64(p->vcpu->vm, l1_gpa, entry) :
@@ -78,13 +78,13 @@ static int read_entry(void *priv, u64 gpa, void *entry, u32 bytes)
 	return -EFAULT;
 }
 
-static int cmpxchg_entry(void *priv, u64 gpa, u64 old, u64 new, u32 bytes)
+static int walk_cmpxchg_entry(void *priv, u64 gpa, u64 old, u64 new, u32 bytes)
 {
 	struct walk_priv *p = priv;
 	gpa_t l1_gpa;
 	int ret;
 
-	p->status = table_gpa(p, gpa, EPT_READ | EPT_WRITE, &l1_gpa);
+	p->status = walk_table_gpa(p, gpa, EPT_READ | EPT_WRITE, &l1_gpa);
 	if (p->status != WALK_OK)
 		return -EIO;
 	ret = vm_cmpxchg_guest(p->vcpu->vm, l1_gpa, &old, new, bytes);
@@ -94,8 +94,8 @@ static int cmpxchg_entry(void *priv, u64 gpa, u64 old, u64 new, u32 bytes)
 }
 
 static const struct pagewalk_ops walk_ops = {
-	.read = read_entry,
-	.compare_exchange = cmpxchg_entry,
+	.read = walk_read_entry,
+	.compare_exchange = walk_cmpxchg_entry,
 };
 
 /**
@@ -125,7 +125,7 @@ void walk_prepare(struct vcpu *vcpu, struct pagewalk_cfg *cfg)
 	}
 }
 
-static u64 ept_access(u32 access)
+static u64 walk_ept_access(u32 access)
 {
 	if (access & WALK_FETCH)
 		return EPT_EXEC;
@@ -166,7 +166,7 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 	fault->gla = gva;
 	switch (pagewalk(cfg, &walk_ops, &priv, gva, access, &res)) {
 	case PAGEWALK_OK:
-		return to_l1_gpa(vcpu, res.gpa, ept_access(access), EPT_QUAL_GLA_VALID | EPT_QUAL_TRANSLATED,
+		return walk_l1_gpa(vcpu, res.gpa, walk_ept_access(access), EPT_QUAL_GLA_VALID | EPT_QUAL_TRANSLATED,
 				 gpa, fault);
 	case PAGEWALK_FAULT:
 		return walk_pf(fault, gva, res.error_code);
@@ -224,7 +224,7 @@ static int walk_result(struct vcpu *vcpu, enum walk_status status, const struct 
 	}
 }
 
-static u32 in_page(u64 addr, u32 len)
+static u32 walk_in_page(u64 addr, u32 len)
 {
 	return min_t(u32, len, PAGE_SIZE - (addr & ~PAGE_MASK));
 }
@@ -254,7 +254,7 @@ int vcpu_read_gva(struct vcpu *vcpu, u64 gva, void *data, u32 len, u32 access, s
 
 	walk_prepare(vcpu, &cfg);
 	for (; len; len -= n, gva += n, data += n) {
-		n = in_page(gva, len);
+		n = walk_in_page(gva, len);
 		status = walk_gva(vcpu, &cfg, gva, access, &gpa, &wf);
 		if (status != WALK_OK)
 			return walk_result(vcpu, status, &wf, fault);
@@ -290,13 +290,13 @@ int vcpu_write_gva(struct vcpu *vcpu, u64 gva, const void *data, u32 len, u32 ac
 
 	walk_prepare(vcpu, &cfg);
 	for (at = gva, left = len; left; left -= n, at += n) {
-		n = in_page(at, left);
+		n = walk_in_page(at, left);
 		status = walk_gva(vcpu, &cfg, at, access | WALK_WRITE, &gpa, &wf);
 		if (status != WALK_OK)
 			return walk_result(vcpu, status, &wf, fault);
 	}
 	for (; len; len -= n, gva += n, data += n) {
-		n = in_page(gva, len);
+		n = walk_in_page(gva, len);
 		status = walk_gva(vcpu, &cfg, gva, access | WALK_WRITE, &gpa, &wf);
 		if (status != WALK_OK)
 			return walk_result(vcpu, status, &wf, fault);

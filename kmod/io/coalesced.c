@@ -35,17 +35,17 @@ void coalesced_destroy(struct vm *vm)
 	free_page((unsigned long)vm->coalesced.ring);
 }
 
-static bool zone_has(const struct coalesced_zone *z, bool pio, u64 addr, u32 len)
+static bool coalesced_zone_has(const struct coalesced_zone *z, bool pio, u64 addr, u32 len)
 {
 	return z->pio == pio && addr >= z->addr && len <= z->size && addr - z->addr <= z->size - len;
 }
 
-static bool in_zone(struct vm *vm, bool pio, u64 addr, u32 len)
+static bool coalesced_in_zone(struct vm *vm, bool pio, u64 addr, u32 len)
 {
 	const struct coalesced_zone *z;
 
 	list_for_each_entry_srcu(z, &vm->coalesced.zones, link, srcu_read_lock_held(&vm->srcu))
-		if (zone_has(z, pio, addr, len))
+		if (coalesced_zone_has(z, pio, addr, len))
 			return true;
 	return false;
 }
@@ -55,7 +55,7 @@ static bool in_zone(struct vm *vm, bool pio, u64 addr, u32 len)
  * is not an empty one. User space owns @first and may write anything anywhere;
  * an index is read once and checked before it is used.
  */
-static bool push(struct coalesced *c, bool pio, u64 addr, u32 len, const void *data)
+static bool coalesced_push(struct coalesced *c, bool pio, u64 addr, u32 len, const void *data)
 {
 	struct kvm_coalesced_mmio_ring *ring = c->ring;
 	struct kvm_coalesced_mmio *entry;
@@ -93,8 +93,8 @@ bool coalesced_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *dat
 {
 	if (likely(list_empty(&vm->coalesced.zones)))
 		return false;
-	return len <= sizeof_field(struct kvm_coalesced_mmio, data) && in_zone(vm, pio, addr, len) &&
-	       push(&vm->coalesced, pio, addr, len, data);
+	return len <= sizeof_field(struct kvm_coalesced_mmio, data) && coalesced_in_zone(vm, pio, addr, len) &&
+	       coalesced_push(&vm->coalesced, pio, addr, len, data);
 }
 
 /**
@@ -127,12 +127,12 @@ long vm_register_coalesced(void *self, void *arg, unsigned long uarg)
 }
 
 /* Take out one zone that holds @want, and free it when nobody looks at it any more. */
-static bool remove_one(struct vm *vm, const struct kvm_coalesced_mmio_zone *want)
+static bool coalesced_remove_one(struct vm *vm, const struct kvm_coalesced_mmio_zone *want)
 {
 	struct coalesced_zone *z;
 
 	list_for_each_entry(z, &vm->coalesced.zones, link) {
-		if (!zone_has(z, want->pio, want->addr, want->size))
+		if (!coalesced_zone_has(z, want->pio, want->addr, want->size))
 			continue;
 		list_del_rcu(&z->link);
 		vm->coalesced.nr_zones--;
@@ -157,7 +157,7 @@ long vm_unregister_coalesced(void *self, void *arg, unsigned long uarg)
 
 	if (want->pio > 1)
 		return -EINVAL;
-	while (remove_one(self, want))
+	while (coalesced_remove_one(self, want))
 		;
 	return 0;
 }

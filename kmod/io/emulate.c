@@ -30,7 +30,7 @@ static const struct emul_ops ops = {
 	.put_vec = emul_op_put_vec,
 };
 
-static void load_segment(struct emul_state *es, enum seg seg)
+static void emul_load_segment(struct emul_state *es, enum seg seg)
 {
 	struct kvm_segment s;
 
@@ -46,7 +46,7 @@ static void load_segment(struct emul_state *es, enum seg seg)
 }
 
 /* Everything that fetch and decode need; segments follow when it is known which are used. */
-static void build_context(struct emul_state *es)
+static void emul_build_context(struct emul_state *es)
 {
 	struct vcpu *vcpu = es->vcpu;
 	struct emul_ctx *ctx = &es->ctx;
@@ -69,7 +69,7 @@ static void build_context(struct emul_state *es)
 	if (vcpu_is_64bit(vcpu)) {
 		ctx->mode = MODE_64;
 	} else {
-		load_segment(es, SEG_CS);
+		emul_load_segment(es, SEG_CS);
 		ctx->mode = ctx->seg[SREG_CS].db ? MODE_32 : MODE_16;
 	}
 	es->reflect = false;
@@ -78,22 +78,22 @@ static void build_context(struct emul_state *es)
 }
 
 /* In 64-bit mode only FS and GS matter, and selectors where they are data. */
-static void load_segments(struct emul_state *es)
+static void emul_load_segments(struct emul_state *es)
 {
 	const struct emul_insn *insn = &es->ctx.insn;
 	enum seg seg;
 
 	if (es->ctx.mode == MODE_64 && insn->op != OP_MOVSEG) {
 		if (insn->seg >= SREG_FS)
-			load_segment(es, insn->seg);
+			emul_load_segment(es, insn->seg);
 		return;
 	}
 	for (seg = SEG_ES; seg <= SEG_GS; seg++)
-		load_segment(es, seg);
+		emul_load_segment(es, seg);
 }
 
 /* More bytes of the instruction, up to the end of a page. */
-static int fetch_more(struct emul_state *es)
+static int emul_fetch_more(struct emul_state *es)
 {
 	u32 len = INSN_MAX - es->nr_bytes;
 	u64 la;
@@ -108,14 +108,14 @@ static int fetch_more(struct emul_state *es)
 	return r;
 }
 
-static int fetch_and_decode(struct emul_state *es)
+static int emul_fetch_and_decode(struct emul_state *es)
 {
 	struct emul_ctx *ctx = &es->ctx;
 	enum decode_result result;
 	int r;
 
 	do {
-		r = fetch_more(es);
+		r = emul_fetch_more(es);
 		if (r != EMUL_DONE)
 			return r;
 		result = emul_decode(&ctx->insn, es->bytes, es->nr_bytes, ctx->mode);
@@ -133,7 +133,7 @@ static int fetch_and_decode(struct emul_state *es)
 	}
 }
 
-static void commit(struct emul_state *es)
+static void emul_commit(struct emul_state *es)
 {
 	const u32 blocking = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
 	struct vcpu *vcpu = es->vcpu;
@@ -154,7 +154,7 @@ static void commit(struct emul_state *es)
 }
 
 /* User space gets the bytes, and decides what becomes of the machine. */
-static int unknown_instruction(struct emul_state *es)
+static int emul_unknown_instruction(struct emul_state *es)
 {
 	union {
 		u64 words[3];
@@ -178,7 +178,7 @@ static int unknown_instruction(struct emul_state *es)
 	return vcpu_internal_error(es->vcpu, KVM_INTERNAL_ERROR_EMULATION, data.words, es->nr_bytes ? 3 : 1);
 }
 
-static void queue_fault(struct emul_state *es)
+static void emul_queue_fault(struct emul_state *es)
 {
 	const struct emul_fault *f = &es->ctx.fault;
 
@@ -193,7 +193,7 @@ static void queue_fault(struct emul_state *es)
 static int emul_resume(struct vcpu *vcpu);
 
 /* The instruction is executed, or an iteration of it. */
-static int leave_done(struct emul_state *es)
+static int emul_leave_done(struct emul_state *es)
 {
 	if (es->ctx.step_trap)
 		vcpu_single_step_done(es->vcpu);
@@ -202,17 +202,17 @@ static int leave_done(struct emul_state *es)
 	return es->out ? NEXT_USER : NEXT_ENTER;
 }
 
-static int leave(struct emul_state *es, int result)
+static int emul_leave(struct emul_state *es, int result)
 {
 	struct vcpu *vcpu = es->vcpu;
 
 	if (es->ctx.progress)
-		commit(es);
+		emul_commit(es);
 	switch (result) {
 	case EMUL_DONE:
-		return leave_done(es);
+		return emul_leave_done(es);
 	case EMUL_FAULT:
-		queue_fault(es);
+		emul_queue_fault(es);
 		return NEXT_ENTER;
 	case EMUL_EXIT:
 		vcpu->resume_rip = vcpu_linear_rip(vcpu);
@@ -223,22 +223,22 @@ static int leave(struct emul_state *es, int result)
 	case EMUL_ERROR:
 		return es->error;
 	default:
-		return unknown_instruction(es);
+		return emul_unknown_instruction(es);
 	}
 }
 
-static int run(struct emul_state *es)
+static int emul_run(struct emul_state *es)
 {
 	int r;
 
-	build_context(es);
+	emul_build_context(es);
 	es->ctx.progress = false;
-	r = fetch_and_decode(es);
+	r = emul_fetch_and_decode(es);
 	if (r == EMUL_DONE) {
-		load_segments(es);
+		emul_load_segments(es);
 		r = emul_exec(&es->ctx, MAX_ITERATIONS);
 	}
-	return leave(es, r);
+	return emul_leave(es, r);
 }
 
 /* User space answered: execute the instruction from its start, with the answer at hand. */
@@ -256,7 +256,7 @@ static int emul_resume(struct vcpu *vcpu)
 		es->in.answered = true;
 	}
 	es->pending = EMUL_PENDING_NONE;
-	return run(es);
+	return emul_run(es);
 }
 
 /**
@@ -279,7 +279,7 @@ int emul_instruction(struct vcpu *vcpu)
 	es->next_write = 0;
 	es->in.answered = false;
 	es->out = false;
-	return run(es);
+	return emul_run(es);
 }
 
 int emul_create(struct vcpu *vcpu)

@@ -21,7 +21,7 @@ struct place {
  * (SDM 3C table 28-7, bits 7 and 8), after the processor had checked the
  * guest's own tables for the same kind of access.
  */
-static bool known_from_exit(struct emul_state *es, u64 la, bool write, gpa_t *gpa)
+static bool emul_mem_known_from_exit(struct emul_state *es, u64 la, bool write, gpa_t *gpa)
 {
 	const struct vmx_exit *e = &es->vcpu->exit;
 
@@ -35,11 +35,11 @@ static bool known_from_exit(struct emul_state *es, u64 la, bool write, gpa_t *gp
 	return true;
 }
 
-static int translate(struct emul_state *es, u64 la, u32 access, gpa_t *gpa)
+static int emul_mem_translate(struct emul_state *es, u64 la, u32 access, gpa_t *gpa)
 {
 	if (es->ctx.cpl == 3)
 		access |= WALK_USER;
-	if (!(access & WALK_FETCH) && known_from_exit(es, la, access & WALK_WRITE, gpa))
+	if (!(access & WALK_FETCH) && emul_mem_known_from_exit(es, la, access & WALK_WRITE, gpa))
 		return EMUL_DONE;
 	switch (walk_gva(es->vcpu, &es->paging, la, access, gpa, &es->walk)) {
 	case WALK_OK:
@@ -61,7 +61,7 @@ static int translate(struct emul_state *es, u64 la, u32 access, gpa_t *gpa)
 	}
 }
 
-static bool is_ram(struct emul_state *es, gpa_t gpa, bool write)
+static bool emul_mem_is_ram(struct emul_state *es, gpa_t gpa, bool write)
 {
 	const struct memslot *slot = vm_slot(es->vcpu->vm, gpa >> PAGE_SHIFT);
 
@@ -69,7 +69,7 @@ static bool is_ram(struct emul_state *es, gpa_t gpa, bool write)
 }
 
 /* Both pages are translated before either is touched. @check: the kind of access that must be allowed. */
-static int locate(struct emul_state *es, u64 la, u32 len, bool check_write, bool write, struct place *p)
+static int emul_mem_locate(struct emul_state *es, u64 la, u32 len, bool check_write, bool write, struct place *p)
 {
 	u32 access = check_write ? WALK_WRITE : 0;
 	int i, r;
@@ -77,18 +77,18 @@ static int locate(struct emul_state *es, u64 la, u32 len, bool check_write, bool
 	p->len[0] = min_t(u32, len, PAGE_SIZE - offset_in_page(la));
 	p->len[1] = len - p->len[0];
 	for (i = 0; i < 2 && p->len[i]; i++) {
-		r = translate(es, i ? (la & PAGE_MASK) + PAGE_SIZE : la, access, &p->gpa[i]);
+		r = emul_mem_translate(es, i ? (la & PAGE_MASK) + PAGE_SIZE : la, access, &p->gpa[i]);
 		if (r != EMUL_DONE)
 			return r;
-		p->ram[i] = is_ram(es, p->gpa[i], write);
+		p->ram[i] = emul_mem_is_ram(es, p->gpa[i], write);
 	}
 	return EMUL_DONE;
 }
 
 /* Memory was there, and failed. Where its slot went in the meantime the instruction finds out what is there now. */
-static int memory_failed(struct emul_state *es, gpa_t gpa, bool write, int err)
+static int emul_mem_memory_failed(struct emul_state *es, gpa_t gpa, bool write, int err)
 {
-	if (!is_ram(es, gpa, write))
+	if (!emul_mem_is_ram(es, gpa, write))
 		return EMUL_RETRY;
 	es->error = err;
 	return EMUL_ERROR;
@@ -100,12 +100,12 @@ int emul_op_read(struct emul_ctx *ctx, u64 la, void *data, u32 len, bool rmw)
 	struct place p;
 	int i, r, err;
 
-	r = locate(es, la, len, rmw, false, &p);
+	r = emul_mem_locate(es, la, len, rmw, false, &p);
 	for (i = 0; i < 2 && r == EMUL_DONE && p.len[i]; i++) {
 		if (p.ram[i]) {
 			err = vm_read_guest(es->vcpu->vm, p.gpa[i], data, p.len[i]);
 			if (err)
-				return memory_failed(es, p.gpa[i], false, err);
+				return emul_mem_memory_failed(es, p.gpa[i], false, err);
 		} else {
 			r = emul_mmio_read(es, p.gpa[i], data, p.len[i]);
 		}
@@ -120,12 +120,12 @@ int emul_op_write(struct emul_ctx *ctx, u64 la, const void *data, u32 len)
 	struct place p;
 	int i, r, err;
 
-	r = locate(es, la, len, true, true, &p);
+	r = emul_mem_locate(es, la, len, true, true, &p);
 	for (i = 0; i < 2 && r == EMUL_DONE && p.len[i]; i++) {
 		if (p.ram[i]) {
 			err = vm_write_guest(es->vcpu->vm, p.gpa[i], data, p.len[i]);
 			if (err)
-				return memory_failed(es, p.gpa[i], true, err);
+				return emul_mem_memory_failed(es, p.gpa[i], true, err);
 		} else {
 			r = emul_mmio_write(es, p.gpa[i], data, p.len[i]);
 		}
@@ -145,7 +145,7 @@ int emul_op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *n
 	gpa_t word;
 	int r;
 
-	r = locate(es, la, len, true, true, &p);
+	r = emul_mem_locate(es, la, len, true, true, &p);
 	if (r != EMUL_DONE)
 		return r;
 	if (!p.ram[0] || (p.len[1] && !p.ram[1]))
@@ -156,21 +156,21 @@ int emul_op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *n
 	word = p.gpa[0] & ~7ULL;
 	r = vm_read_guest(vm, word, &seen, sizeof(seen));
 	if (r)
-		return memory_failed(es, word, true, r);
+		return emul_mem_memory_failed(es, word, true, r);
 	if (memcmp((u8 *)&seen + shift, old, len))
 		return EMUL_RETRY;
 	next = seen;
 	memcpy((u8 *)&next + shift, new, len);
 	r = vm_cmpxchg_guest(vm, word, &seen, next, sizeof(next));
 	if (r < 0)
-		return memory_failed(es, word, true, r);
+		return emul_mem_memory_failed(es, word, true, r);
 	return r ? EMUL_RETRY : EMUL_DONE;
 }
 
 int emul_op_probe(struct emul_ctx *ctx, u64 la, u32 *len, bool write)
 {
 	struct place p;
-	int r = locate(emul_state_of(ctx), la, *len, write, write, &p);
+	int r = emul_mem_locate(emul_state_of(ctx), la, *len, write, write, &p);
 
 	if (r == EMUL_DONE && (!p.ram[0] || (p.len[1] && !p.ram[1])))
 		*len = 1;
@@ -181,12 +181,12 @@ int emul_op_probe(struct emul_ctx *ctx, u64 la, u32 *len, bool write)
 int emul_fetch(struct emul_state *es, u64 la, void *data, u32 len)
 {
 	gpa_t gpa;
-	int r = translate(es, la, WALK_FETCH, &gpa);
+	int r = emul_mem_translate(es, la, WALK_FETCH, &gpa);
 
 	if (r != EMUL_DONE)
 		return r;
-	if (!is_ram(es, gpa, false))
+	if (!emul_mem_is_ram(es, gpa, false))
 		return EMUL_UNKNOWN;
 	r = vm_read_guest(es->vcpu->vm, gpa, data, len);
-	return r ? memory_failed(es, gpa, false, r) : EMUL_DONE;
+	return r ? emul_mem_memory_failed(es, gpa, false, r) : EMUL_DONE;
 }

@@ -7,7 +7,7 @@
 #include "io/ioeventfd.h"
 #include "irqchip/irqchip.h"
 
-static int ask_for_read(struct emul_state *es, gpa_t gpa, u32 len)
+static int mmio_ask_for_read(struct emul_state *es, gpa_t gpa, u32 len)
 {
 	struct kvm_run *run = es->vcpu->run;
 
@@ -20,7 +20,7 @@ static int ask_for_read(struct emul_state *es, gpa_t gpa, u32 len)
 	return EMUL_EXIT;
 }
 
-static int read_fragment(struct emul_state *es, gpa_t gpa, void *data, u32 len)
+static int mmio_read_fragment(struct emul_state *es, gpa_t gpa, void *data, u32 len)
 {
 	struct mmio_frag *f = &es->reads[es->next_read];
 	bool known = es->next_read < es->nr_reads && f->gpa == gpa && f->len == len;
@@ -32,7 +32,7 @@ static int read_fragment(struct emul_state *es, gpa_t gpa, void *data, u32 len)
 		es->nr_reads = es->next_read + 1;
 		*f = (struct mmio_frag) { .gpa = gpa, .len = len };
 		if (!irqchip_mmio(es->vcpu, gpa, len, f->data, false))
-			return ask_for_read(es, gpa, len);
+			return mmio_ask_for_read(es, gpa, len);
 	}
 	es->next_read++;
 	memcpy(data, f->data, len);
@@ -48,7 +48,7 @@ int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len)
 	es->ctx.stop = true;
 	for (; len; len -= n, gpa += n, data += n) {
 		n = min(len, 8U);
-		r = read_fragment(es, gpa, data, n);
+		r = mmio_read_fragment(es, gpa, data, n);
 		if (r != EMUL_DONE)
 			return r;
 	}

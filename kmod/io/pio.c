@@ -12,7 +12,7 @@
 #include "vmx/regs.h"
 
 /* OUT that user space need not be told at once. */
-static bool out_in_kernel(struct vcpu *vcpu, u16 port, u32 size, u32 *data)
+static bool pio_out_in_kernel(struct vcpu *vcpu, u16 port, u32 size, u32 *data)
 {
 	return irqchip_pio(vcpu, port, size, data, true) || ioeventfd_write(vcpu->vm, true, port, size, data) ||
 	       coalesced_write(vcpu->vm, true, port, size, data);
@@ -33,7 +33,7 @@ static int pio_exit(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
 }
 
 /* IN's result: AL, AX, or EAX with the upper half cleared (SDM 1 3.4.1.1). */
-static void set_accumulator(struct vcpu *vcpu, u32 size, u32 data)
+static void pio_set_accumulator(struct vcpu *vcpu, u32 size, u32 data)
 {
 	u64 mask = size == 4 ? ~0ULL : emul_size_mask(size);
 
@@ -41,21 +41,21 @@ static void set_accumulator(struct vcpu *vcpu, u32 size, u32 data)
 }
 
 /* User space may have moved the vCPU elsewhere, by a reset for instance: then there is nothing to skip. */
-static int complete_out(struct vcpu *vcpu)
+static int pio_complete_out(struct vcpu *vcpu)
 {
 	if (vcpu_same_place(vcpu))
 		vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }
 
-static int complete_in(struct vcpu *vcpu)
+static int pio_complete_in(struct vcpu *vcpu)
 {
 	u32 size = vcpu->emul->in.size, data = 0;
 
 	if (!vcpu_same_place(vcpu))
 		return NEXT_ENTER;
 	memcpy(&data, vcpu->pio_data, size);
-	set_accumulator(vcpu, size, data);
+	pio_set_accumulator(vcpu, size, data);
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }
@@ -77,9 +77,9 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 {
 	u32 data = in ? 0 : vcpu_gpr(vcpu, RAX);
 
-	if (in ? irqchip_pio(vcpu, port, size, &data, false) : out_in_kernel(vcpu, port, size, &data)) {
+	if (in ? irqchip_pio(vcpu, port, size, &data, false) : pio_out_in_kernel(vcpu, port, size, &data)) {
 		if (in)
-			set_accumulator(vcpu, size, data);
+			pio_set_accumulator(vcpu, size, data);
 		vcpu_skip_instruction(vcpu);
 		return NEXT_ENTER;
 	}
@@ -92,7 +92,7 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 	}
 	vcpu->emul->in.size = size;
 	vcpu->resume_rip = vcpu_linear_rip(vcpu);
-	vcpu->complete = in ? complete_in : complete_out;
+	vcpu->complete = in ? pio_complete_in : pio_complete_out;
 	return pio_exit(vcpu, port, size, 1, in);
 }
 
@@ -134,7 +134,7 @@ int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void 
 	for (i = 0; i < count; i++, data += size) {
 		val = 0;
 		memcpy(&val, data, size);
-		if (!out_in_kernel(vcpu, port, size, &val))
+		if (!pio_out_in_kernel(vcpu, port, size, &val))
 			break;
 	}
 	if (i == count)

@@ -22,7 +22,7 @@
 struct vector { u8 bytes[64]; };
 
 /* The kernel may have put the guest's registers aside, for a softirq or another thread. */
-static void lock_registers(void)
+static void vecregs_lock_registers(void)
 {
 	fpregs_lock();
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
@@ -34,7 +34,7 @@ void emul_op_get_vec(struct emul_ctx *ctx, u8 reg, void *data)
 	struct vector *out = data;
 
 	memset(out, 0, sizeof(*out));
-	lock_registers();
+	vecregs_lock_registers();
 	if (boot_cpu_has(X86_FEATURE_AVX512F)) {
 		switch (reg) {
 		REGS_0_15(GET_ZMM)
@@ -57,7 +57,7 @@ void emul_op_put_vec(struct emul_ctx *ctx, u8 reg, const void *data, u32 bytes)
 {
 	const struct vector *in = data;
 
-	lock_registers();
+	vecregs_lock_registers();
 	if (bytes == 16) {
 		switch (reg) {
 		REGS_0_15(PUT_XMM)

@@ -77,7 +77,7 @@ static long ioctl_set_irqchip(struct vm *vm, void __user *arg)
 }
 
 /* KVM_CREATE_PIT2: see vpit_create(). */
-static long create_pit(struct vm *vm, u32 flags)
+static long ioctl_make_pit(struct vm *vm, u32 flags)
 {
 	long err;
 
@@ -93,17 +93,17 @@ static long ioctl_create_pit2(struct vm *vm, void __user *arg)
 
 	if (copy_from_user(&config, arg, sizeof(config)))
 		return -EFAULT;
-	return create_pit(vm, config.flags);
+	return ioctl_make_pit(vm, config.flags);
 }
 
 /* The older one has no argument and always has port 0x61. */
 static long ioctl_create_pit(struct vm *vm, void __user *arg)
 {
-	return create_pit(vm, KVM_PIT_SPEAKER_DUMMY);
+	return ioctl_make_pit(vm, KVM_PIT_SPEAKER_DUMMY);
 }
 
 /* -ENXIO without a PIT, as are those that follow. The state of the older ioctls is the head of the newer one's. */
-static long get_pit(struct vm *vm, void __user *arg, size_t size)
+static long ioctl_read_pit(struct vm *vm, void __user *arg, size_t size)
 {
 	struct kvm_pit_state2 state;
 
@@ -113,7 +113,7 @@ static long get_pit(struct vm *vm, void __user *arg, size_t size)
 	return copy_to_user(arg, &state, size) ? -EFAULT : 0;
 }
 
-static long set_pit(struct vm *vm, void __user *arg, size_t size)
+static long ioctl_write_pit(struct vm *vm, void __user *arg, size_t size)
 {
 	struct kvm_pit_state2 state = {};
 
@@ -128,22 +128,22 @@ static long set_pit(struct vm *vm, void __user *arg, size_t size)
 
 static long ioctl_get_pit(struct vm *vm, void __user *arg)
 {
-	return get_pit(vm, arg, sizeof(struct kvm_pit_state));
+	return ioctl_read_pit(vm, arg, sizeof(struct kvm_pit_state));
 }
 
 static long ioctl_set_pit(struct vm *vm, void __user *arg)
 {
-	return set_pit(vm, arg, sizeof(struct kvm_pit_state));
+	return ioctl_write_pit(vm, arg, sizeof(struct kvm_pit_state));
 }
 
 static long ioctl_get_pit2(struct vm *vm, void __user *arg)
 {
-	return get_pit(vm, arg, sizeof(struct kvm_pit_state2));
+	return ioctl_read_pit(vm, arg, sizeof(struct kvm_pit_state2));
 }
 
 static long ioctl_set_pit2(struct vm *vm, void __user *arg)
 {
-	return set_pit(vm, arg, sizeof(struct kvm_pit_state2));
+	return ioctl_write_pit(vm, arg, sizeof(struct kvm_pit_state2));
 }
 
 static long ioctl_reinject_control(struct vm *vm, void __user *arg)

@@ -27,7 +27,7 @@ unsigned long *dirty_alloc(u64 npages, bool all_set)
  * To the ring of the vCPU that runs on this thread. Without one nothing is
  * written but when the VM ends: the pages that were pinned go.
  */
-static void mark_in_ring(struct vm *vm, const struct memslot *slot, gfn_t gfn)
+static void dirty_mark_in_ring(struct vm *vm, const struct memslot *slot, gfn_t gfn)
 {
 	struct vcpu *vcpu = vcpu_running(vm);
 
@@ -41,7 +41,7 @@ void dirty_mark(struct vm *vm, const struct memslot *slot, gfn_t gfn)
 	if (!memslot_logged(slot))
 		return;
 	if (vm->ring_bytes)
-		mark_in_ring(vm, slot, gfn);
+		dirty_mark_in_ring(vm, slot, gfn);
 	else
 		set_bit(gfn - slot->base, slot->dirty);
 }

@@ -39,14 +39,14 @@ struct page *dirty_ring_page(struct vcpu *vcpu, unsigned long pgoff)
 	return vmalloc_to_page((void *)vcpu->ring.entries + ((pgoff - KVM_DIRTY_LOG_PAGE_OFFSET) << PAGE_SHIFT));
 }
 
-static u32 used(const struct dirty_ring *r)
+static u32 dirty_ring_used(const struct dirty_ring *r)
 {
 	return r->dirty - READ_ONCE(r->reset);
 }
 
 bool dirty_ring_soft_full(const struct vcpu *vcpu)
 {
-	return used(&vcpu->ring) >= vcpu->ring.soft_limit;
+	return dirty_ring_used(&vcpu->ring) >= vcpu->ring.soft_limit;
 }
 
 /*
@@ -54,11 +54,11 @@ bool dirty_ring_soft_full(const struct vcpu *vcpu)
  * all: user space reads the frame after it gave the entry back. So a list of
  * MSRs, or a long copy, takes as many entries as it has frames.
  */
-static bool said_already(const struct dirty_ring *r, u32 slot, u64 offset, u64 generation)
+static bool dirty_ring_said_already(const struct dirty_ring *r, u32 slot, u64 offset, u64 generation)
 {
 	/* The write before the look at the count; pairs with the one in vm_reset_dirty_rings(). */
 	smp_mb();
-	return used(r) && r->last_slot == slot && r->last_offset == offset && r->last_generation == generation;
+	return dirty_ring_used(r) && r->last_slot == slot && r->last_offset == offset && r->last_generation == generation;
 }
 
 void dirty_ring_push(struct vcpu *vcpu, u32 slot, u64 offset, u64 generation)
@@ -66,9 +66,9 @@ void dirty_ring_push(struct vcpu *vcpu, u32 slot, u64 offset, u64 generation)
 	struct dirty_ring *r = &vcpu->ring;
 	struct kvm_dirty_gfn *e = &r->entries[r->dirty & (r->size - 1)];
 
-	if (said_already(r, slot, offset, generation))
+	if (dirty_ring_said_already(r, slot, offset, generation))
 		return;
-	if (used(r) >= r->size) {
+	if (dirty_ring_used(r) >= r->size) {
 		/* Only ioctls come so far, as many of them as user space likes: the run loop reports it. */
 		r->lost = true;
 		vcpu_request(vcpu, REQ_RING_FULL);

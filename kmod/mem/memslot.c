@@ -55,7 +55,7 @@ unsigned long vm_gfn_to_hva(struct vm *vm, gfn_t gfn, bool *writable)
 }
 
 /* User address of the byte at @gpa, or NULL where nothing may be read, or written for @write. */
-static void __user *gpa_to_user(struct vm *vm, gpa_t gpa, bool write)
+static void __user *memslot_gpa_to_user(struct vm *vm, gpa_t gpa, bool write)
 {
 	bool writable;
 	unsigned long hva = vm_gfn_to_hva(vm, gpa >> PAGE_SHIFT, &writable);
@@ -66,7 +66,7 @@ static void __user *gpa_to_user(struct vm *vm, gpa_t gpa, bool write)
 }
 
 /* L0 wrote at @gpa. */
-static void wrote(struct vm *vm, gpa_t gpa)
+static void memslot_wrote(struct vm *vm, gpa_t gpa)
 {
 	const struct memslot *s = vm_slot(vm, gpa >> PAGE_SHIFT);
 
@@ -80,7 +80,7 @@ int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len)
 		return -EIO;
 	while (len) {
 		size_t part = min_t(size_t, len, PAGE_SIZE - offset_in_page(gpa));
-		void __user *from = gpa_to_user(vm, gpa, false);
+		void __user *from = memslot_gpa_to_user(vm, gpa, false);
 
 		if (!from || copy_from_user(data, from, part))
 			return -EFAULT;
@@ -97,7 +97,7 @@ int vm_read_guest_u64(struct vm *vm, gpa_t gpa, u64 *val)
 
 	if (current->mm != vm->mm)
 		return -EIO;
-	from = gpa_to_user(vm, gpa, false);
+	from = memslot_gpa_to_user(vm, gpa, false);
 	if (!from || (gpa & 7) || get_user(*val, from))
 		return -EFAULT;
 	return 0;
@@ -109,11 +109,11 @@ int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len)
 		return -EIO;
 	while (len) {
 		size_t part = min_t(size_t, len, PAGE_SIZE - offset_in_page(gpa));
-		void __user *to = gpa_to_user(vm, gpa, true);
+		void __user *to = memslot_gpa_to_user(vm, gpa, true);
 
 		if (!to || copy_to_user(to, data, part))
 			return -EFAULT;
-		wrote(vm, gpa);
+		memslot_wrote(vm, gpa);
 		gpa += part;
 		data += part;
 		len -= part;
@@ -122,7 +122,7 @@ int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len)
 }
 
 /* The labels that the kernel's macro jumps to on a fault must differ, hence two functions. */
-static int cmpxchg_user_32(u32 __user *to, u64 *old, u32 new)
+static int memslot_cmpxchg_user_32(u32 __user *to, u64 *old, u32 new)
 {
 	u32 seen = *old;
 	int ret = __try_cmpxchg_user(to, &seen, new, fault);
@@ -131,7 +131,7 @@ static int cmpxchg_user_32(u32 __user *to, u64 *old, u32 new)
 	return ret;
 }
 
-static int cmpxchg_user_64(u64 __user *to, u64 *old, u64 new)
+static int memslot_cmpxchg_user_64(u64 __user *to, u64 *old, u64 new)
 {
 	return __try_cmpxchg_user(to, old, new, fault);
 }
@@ -145,12 +145,12 @@ int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len)
 		return -EIO;
 	if ((len != 4 && len != 8) || (gpa & (len - 1)))
 		return -EFAULT;
-	to = gpa_to_user(vm, gpa, true);
+	to = memslot_gpa_to_user(vm, gpa, true);
 	if (!to || !access_ok(to, len))
 		return -EFAULT;
-	ret = len == 4 ? cmpxchg_user_32(to, old, new) : cmpxchg_user_64(to, old, new);
+	ret = len == 4 ? memslot_cmpxchg_user_32(to, old, new) : memslot_cmpxchg_user_64(to, old, new);
 	if (!ret)
-		wrote(vm, gpa);
+		memslot_wrote(vm, gpa);
 	return ret;
 }
 
@@ -162,7 +162,7 @@ int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map)
 	if (current->mm != vm->mm)
 		return -EIO;
 	gpa &= PAGE_MASK;
-	user = gpa_to_user(vm, gpa, true);
+	user = memslot_gpa_to_user(vm, gpa, true);
 	if (!user || pin_user_pages_fast((unsigned long)user, 1, FOLL_WRITE, &map->page) != 1) {
 		map->page = NULL;
 		return -EFAULT;
@@ -172,7 +172,7 @@ int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map)
 	map->gpa = gpa;
 	map->generation = memslots_of(vm)->generation;
 	/* Whoever takes the log asks for unpinning, which marks it once more. */
-	wrote(vm, gpa);
+	memslot_wrote(vm, gpa);
 	return 0;
 }
 
@@ -180,7 +180,7 @@ void vm_unmap_gpa(struct vm *vm, struct gpa_map *map)
 {
 	if (!map->page)
 		return;
-	wrote(vm, map->gpa);
+	memslot_wrote(vm, map->gpa);
 	unpin_user_pages_dirty_lock(&map->page, 1, true);
 	*map = (struct gpa_map) {};
 }

@@ -29,7 +29,7 @@ const struct memslot *memslots_find(const struct memslots *slots, gfn_t gfn)
 	return NULL;
 }
 
-static int find_id(const struct memslots *slots, u16 id)
+static int slotplan_find_id(const struct memslots *slots, u16 id)
 {
 	int i;
 
@@ -40,7 +40,7 @@ static int find_id(const struct memslots *slots, u16 id)
 }
 
 /* Does @slot share a frame with any slot but the one at index @except? */
-static bool overlaps(const struct memslots *slots, const struct memslot *slot, int except)
+static bool slotplan_overlaps(const struct memslots *slots, const struct memslot *slot, int except)
 {
 	int i;
 
@@ -55,7 +55,7 @@ static bool overlaps(const struct memslots *slots, const struct memslot *slot, i
 }
 
 /* What is wrong with a request whatever slots there are. Only address space 0 exists. */
-static bool well_formed(const struct kvm_userspace_memory_region *mem)
+static bool slotplan_well_formed(const struct kvm_userspace_memory_region *mem)
 {
 	return !(mem->flags & ~(KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES)) &&
 	       mem->slot < DROSTE_MAX_SLOTS &&
@@ -73,9 +73,9 @@ int memslots_plan(const struct memslots *cur, const struct kvm_userspace_memory_
 {
 	const struct memslot *old = NULL;
 
-	if (!well_formed(mem))
+	if (!slotplan_well_formed(mem))
 		return -EINVAL;
-	plan->old = find_id(cur, mem->slot);
+	plan->old = slotplan_find_id(cur, mem->slot);
 	if (plan->old >= 0)
 		old = &cur->s[plan->old];
 	plan->slot = (struct memslot) {
@@ -104,7 +104,7 @@ int memslots_plan(const struct memslots *cur, const struct kvm_userspace_memory_
 		else
 			plan->change = old->flags == plan->slot.flags ? MEMSLOT_SAME : MEMSLOT_FLAGS;
 	}
-	return overlaps(cur, &plan->slot, plan->old) ? -EEXIST : 0;
+	return slotplan_overlaps(cur, &plan->slot, plan->old) ? -EEXIST : 0;
 }
 
 void memslots_apply(const struct memslots *cur, const struct memslot_plan *plan, struct memslots *next)

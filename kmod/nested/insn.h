@@ -39,7 +39,7 @@ int nested_insn_gp(struct vcpu *vcpu);
  * may fault they return INSN_GO_ON to go on; anything else is what the handler
  * returns at once (an exception is queued, or KVM_RUN ends).
  */
-#define INSN_GO_ON	2	/* beyond enum next */
+#define INSN_GO_ON	NEXT_GO_ON
 int insn_read_operand(struct vcpu *vcpu, void *data, u32 len);
 int insn_write_operand(struct vcpu *vcpu, const void *data, u32 len);
 

@@ -47,7 +47,7 @@ static void kvmclock_scale(u32 khz, u32 *mul, s8 *shift)
  * Write @len bytes at @data, which begin with a version: odd while the rest
  * changes, for whoever reads on another vCPU. False where there is no memory.
  */
-static bool write_versioned(struct vm *vm, gpa_t gpa, u32 *version, const void *data, size_t len)
+static bool kvmclock_write_versioned(struct vm *vm, gpa_t gpa, u32 *version, const void *data, size_t len)
 {
 	if (vm_read_guest(vm, gpa, version, sizeof(*version)))
 		return false;
@@ -79,18 +79,18 @@ void kvmclock_update(struct vcpu *vcpu)
 	local_irq_restore(flags);
 	kvmclock_scale(tsc_rate(&vcpu->tsc), &info.tsc_to_system_mul, &info.tsc_shift);
 	info.flags = vcpu->clock.stopped ? PVCLOCK_GUEST_STOPPED : 0;
-	if (write_versioned(vcpu->vm, vcpu->clock.system_time & ~TIME_ENABLED, &info.version, &info, sizeof(info)))
+	if (kvmclock_write_versioned(vcpu->vm, vcpu->clock.system_time & ~TIME_ENABLED, &info.version, &info, sizeof(info)))
 		vcpu->clock.stopped = false;
 }
 
 /* The time of day at which the VM's clock stood at 0, once, when it is asked for. */
-static void write_wall_clock(struct vm *vm, gpa_t gpa)
+static void kvmclock_write_wall_clock(struct vm *vm, gpa_t gpa)
 {
 	struct pvclock_wall_clock wall = {};
 	u64 ns = ktime_get_real_ns() - kvmclock_now(vm);
 
 	wall.sec = div_u64_rem(ns, NSEC_PER_SEC, &wall.nsec);
-	write_versioned(vm, gpa, &wall.version, &wall, sizeof(wall));
+	kvmclock_write_versioned(vm, gpa, &wall.version, &wall, sizeof(wall));
 }
 
 MSR_GET(msr_get_wall_clock)
@@ -103,7 +103,7 @@ MSR_SET(msr_set_wall_clock)
 {
 	WRITE_ONCE(vcpu->vm->wall_clock, data);
 	if (data)
-		write_wall_clock(vcpu->vm, data);
+		kvmclock_write_wall_clock(vcpu->vm, data);
 	return 0;
 }
 

@@ -11,7 +11,7 @@
 /* --- stolen time --- */
 
 /* How long this thread was kept waiting for a CPU, ns. */
-static u64 waited(void)
+static u64 steal_time_waited(void)
 {
 #ifdef CONFIG_SCHED_INFO
 	return current->sched_info.run_delay;
@@ -20,7 +20,7 @@ static u64 waited(void)
 #endif
 }
 
-static bool put_version(struct vcpu *vcpu, gpa_t gpa, u32 version)
+static bool steal_time_put_version(struct vcpu *vcpu, gpa_t gpa, u32 version)
 {
 	return !vm_write_guest(vcpu->vm, gpa + offsetof(struct kvm_steal_time, version), &version, sizeof(version));
 }
@@ -36,12 +36,12 @@ void steal_time_update(struct vcpu *vcpu)
 {
 	gpa_t gpa = vcpu->steal.msr & KVM_STEAL_VALID_BITS;
 	struct kvm_steal_time st;
-	u64 now = waited();
+	u64 now = steal_time_waited();
 
 	if (!(vcpu->steal.msr & KVM_MSR_ENABLED) || vm_read_guest(vcpu->vm, gpa, &st, sizeof(st)))
 		return;
 	st.version = (st.version + 1) | 1;
-	if (!put_version(vcpu, gpa, st.version))
+	if (!steal_time_put_version(vcpu, gpa, st.version))
 		return;
 	smp_wmb();	/* odd before the rest */
 	/* Another thread has waited for itself: what it did before it came here was not the guest's. */
@@ -51,7 +51,7 @@ void steal_time_update(struct vcpu *vcpu)
 	if (vm_write_guest(vcpu->vm, gpa + offsetof(struct kvm_steal_time, steal), &st.steal, sizeof(st.steal)))
 		return;
 	smp_wmb();	/* the rest before even */
-	put_version(vcpu, gpa, st.version + 1);
+	steal_time_put_version(vcpu, gpa, st.version + 1);
 }
 
 MSR_GET(msr_get_steal_time)

@@ -11,7 +11,7 @@
 /* Exit qualification of control-register accesses. */
 enum cr_access { CR_TO = 0, CR_FROM = 1, CR_CLTS = 2, CR_LMSW = 3 };
 
-static int write_cr(struct vcpu *vcpu, unsigned int cr, u64 val)
+static int cr_write(struct vcpu *vcpu, unsigned int cr, u64 val)
 {
 	switch (cr) {
 	case 0:
@@ -50,19 +50,19 @@ int exit_cr_access(struct vcpu *vcpu)
 		val = vcpu_gpr(vcpu, reg);
 		if (!vcpu_is_64bit(vcpu))
 			val = (u32)val;
-		ret = write_cr(vcpu, cr, val);
+		ret = cr_write(vcpu, cr, val);
 		break;
 	case CR_FROM:
 		val = cr == 3 ? vcpu_cr3(vcpu) : vcpu_cr8(vcpu);
 		vcpu_set_gpr(vcpu, reg, vcpu_is_64bit(vcpu) ? val : (u32)val);
 		break;
 	case CR_CLTS:
-		ret = write_cr(vcpu, 0, vcpu_cr0(vcpu) & ~(u64)X86_CR0_TS);
+		ret = cr_write(vcpu, 0, vcpu_cr0(vcpu) & ~(u64)X86_CR0_TS);
 		break;
 	case CR_LMSW:
 		/* LMSW sets PE but never clears it (SDM 2A LMSW). */
 		val = vcpu_cr0(vcpu);
-		ret = write_cr(vcpu, 0, (val & ~0xeULL) | (q >> 16 & 0xf));
+		ret = cr_write(vcpu, 0, (val & ~0xeULL) | (q >> 16 & 0xf));
 		break;
 	}
 	if (ret)

@@ -25,7 +25,7 @@
 #define DR7_WRITABLE	0xffff23ffULL
 #define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */
 
-static int report_debug(struct vcpu *vcpu, u8 vector, u64 dr6)
+static int debug_report_debug(struct vcpu *vcpu, u8 vector, u64 dr6)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -37,13 +37,13 @@ static int report_debug(struct vcpu *vcpu, u8 vector, u64 dr6)
 	return NEXT_USER;
 }
 
-static int on_debug_exception(struct vcpu *vcpu)
+static int debug_on_debug_exception(struct vcpu *vcpu)
 {
 	u64 dr6 = vcpu->exit.qual & DR6_WRITABLE;
 
 	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) &&
 	    (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP)))
-		return report_debug(vcpu, DB_VECTOR, dr6);
+		return debug_report_debug(vcpu, DB_VECTOR, dr6);
 	/*
 	 * ICEBP raises #DB as a trap: RIP must be past it when the guest looks
 	 * (intr type 5, privileged software exception).
@@ -63,11 +63,11 @@ int exit_exception(struct vcpu *vcpu)
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR || vector == MC_VECTOR)
 		return NEXT_ENTER;
 	if (vector == DB_VECTOR)
-		return on_debug_exception(vcpu);
+		return debug_on_debug_exception(vcpu);
 	if (vector == UD_VECTOR && !vcpu->in_l2 && pv_fix_hypercall(vcpu))
 		return NEXT_ENTER;
 	if (vector == BP_VECTOR && (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))
-		return report_debug(vcpu, BP_VECTOR, 0);
+		return debug_report_debug(vcpu, BP_VECTOR, 0);
 	/* #AC, or what L1's bitmap brought here but L1 does not want (its #PF mask): the guest's own. */
 	if (vector == 14)
 		vcpu_queue_pf(vcpu, vcpu->exit.qual, vcpu->exit.intr_error);
@@ -82,7 +82,7 @@ int exit_exception(struct vcpu *vcpu)
  * These exits come before the checks that the instruction makes (SDM 26.1.3):
  * make them here. Return: true when it is not to be executed, *next tells why.
  */
-static bool mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
+static bool debug_mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
 {
 	*next = NEXT_ENTER;
 	if ((dr == 4 || dr == 5) && (vcpu_cr4(vcpu) & X86_CR4_DE)) {
@@ -97,13 +97,13 @@ static bool mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
 	if (!(vcpu_effective_dr7(vcpu) & DR7_GD))
 		return false;
 	if (vmx_debugger_owns_dr(vcpu))
-		*next = report_debug(vcpu, DB_VECTOR, DR6_BD);
+		*next = debug_report_debug(vcpu, DB_VECTOR, DR6_BD);
 	else
 		vcpu_queue_db(vcpu, DR6_BD);
 	return true;
 }
 
-static bool write_dr(struct vcpu *vcpu, unsigned int dr, u64 val)
+static bool debug_write_dr(struct vcpu *vcpu, unsigned int dr, u64 val)
 {
 	if (dr < 4) {
 		vcpu->dr[dr] = val;
@@ -118,7 +118,7 @@ static bool write_dr(struct vcpu *vcpu, unsigned int dr, u64 val)
 	return true;
 }
 
-static u64 read_dr(struct vcpu *vcpu, unsigned int dr)
+static u64 debug_read_dr(struct vcpu *vcpu, unsigned int dr)
 {
 	if (dr < 4)
 		return vcpu->dr[dr];
@@ -133,16 +133,16 @@ int exit_mov_dr(struct vcpu *vcpu)
 	bool wide = vcpu_is_64bit(vcpu);
 	int next;
 
-	if (mov_dr_faults(vcpu, dr, &next))
+	if (debug_mov_dr_faults(vcpu, dr, &next))
 		return next;
 	if (q & BIT(4)) {
-		u64 val = read_dr(vcpu, dr);
+		u64 val = debug_read_dr(vcpu, dr);
 
 		vcpu_set_gpr(vcpu, reg, wide ? val : (u32)val);
 	} else {
 		u64 val = vcpu_gpr(vcpu, reg);
 
-		if (!write_dr(vcpu, dr, wide ? val : (u32)val)) {
+		if (!debug_write_dr(vcpu, dr, wide ? val : (u32)val)) {
 			vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
 			return NEXT_ENTER;
 		}

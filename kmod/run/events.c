@@ -9,7 +9,7 @@
 #include "vmx/inject.h"
 #include "vmx/vmx.h"
 
-static void collect_nmis(struct vcpu *vcpu)
+static void events_collect_nmis(struct vcpu *vcpu)
 {
 	unsigned int n;
 
@@ -25,7 +25,7 @@ static void collect_nmis(struct vcpu *vcpu)
  * has open there: VMCS01 and VMCS02 each keep theirs while the other runs.
  * Where L1 asked for the same window in L2 the bit stays set whatever L0 wants.
  */
-static void set_window(struct vcpu *vcpu, u32 bit, bool on)
+static void events_set_window(struct vcpu *vcpu, u32 bit, bool on)
 {
 	struct loaded_vmcs *v = vcpu->vmcs;
 
@@ -41,7 +41,7 @@ static void set_window(struct vcpu *vcpu, u32 bit, bool on)
 }
 
 /* Does a debugger of user space's keep interrupts and NMIs out, to see its steps undisturbed? */
-static bool debugger_blocks(const struct vcpu *vcpu)
+static bool events_debugger_blocks(const struct vcpu *vcpu)
 {
 	return unlikely(vcpu->guest_debug & KVM_GUESTDBG_BLOCKIRQ);
 }
@@ -50,18 +50,18 @@ static bool debugger_blocks(const struct vcpu *vcpu)
  * NMIs and interrupts that L1 intercepts in L2 are never L2's own, also when
  * they came after nested_check_events() looked, or behind what L2 is to get first.
  */
-static bool nmi_is_l1s(struct vcpu *vcpu)
+static bool events_nmi_is_l1s(struct vcpu *vcpu)
 {
 	return vcpu->in_l2 && nested_wants_nmi(vcpu);
 }
 
-static bool interrupt_is_l1s(struct vcpu *vcpu)
+static bool events_interrupt_is_l1s(struct vcpu *vcpu)
 {
 	return vcpu->in_l2 && nested_wants_extint(vcpu);
 }
 
 /* Inject the first of what waits. True when something was written for the entry. */
-static bool inject_first(struct vcpu *vcpu)
+static bool events_inject_first(struct vcpu *vcpu)
 {
 	struct vcpu_events *e = &vcpu->ev;
 	int vector;
@@ -78,15 +78,15 @@ static bool inject_first(struct vcpu *vcpu)
 		e->exception.valid = false;
 		return true;
 	}
-	if (debugger_blocks(vcpu))
+	if (events_debugger_blocks(vcpu))
 		return false;
-	if (e->nmi_pending && !nmi_is_l1s(vcpu) && vmx_nmi_allowed(vcpu)) {
+	if (e->nmi_pending && !events_nmi_is_l1s(vcpu) && vmx_nmi_allowed(vcpu)) {
 		e->nmi_pending--;
 		vcpu->stats.nmi_injections++;
 		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, NMI_VECTOR | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK);
 		return true;
 	}
-	if (interrupt_is_l1s(vcpu) || !vmx_interrupt_allowed(vcpu))
+	if (events_interrupt_is_l1s(vcpu) || !vmx_interrupt_allowed(vcpu))
 		return false;
 	if (irqchip_pending_vector(vcpu) < 0)
 		return false;
@@ -112,22 +112,22 @@ int events_prepare(struct vcpu *vcpu)
 
 	if (unlikely(vcpu->ev.triple_fault))
 		return vcpu_triple_fault(vcpu);
-	collect_nmis(vcpu);
+	events_collect_nmis(vcpu);
 	/* L1's own injection into L2 is in VMCS02 already and goes first. */
 	if (!(vcpu->in_l2 && vcpu->nested.entry_pending))
-		injected = inject_first(vcpu);
+		injected = events_inject_first(vcpu);
 	/* A window for what is blocked would open at once, for ever. */
-	blocked = debugger_blocks(vcpu);
+	blocked = events_debugger_blocks(vcpu);
 	irq = !blocked && irqchip_pending_vector(vcpu) >= 0;
 	nmi = !blocked && vcpu->ev.nmi_pending;
 	/* L1's come out as soon as L2 has what it was to get first. */
-	if ((irq && interrupt_is_l1s(vcpu)) || (nmi && nmi_is_l1s(vcpu))) {
+	if ((irq && events_interrupt_is_l1s(vcpu)) || (nmi && events_nmi_is_l1s(vcpu))) {
 		vcpu->want_immediate_exit = true;
 		return NEXT_ENTER;
 	}
 	irq = irq || (vcpu->wants_irq_window && irqchip_takes_extint(vcpu));
-	set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
-	set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, nmi);
+	events_set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
+	events_set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, nmi);
 	/* A second exception behind one delivered again: come back as soon as the first is in. */
 	if (injected && vcpu->ev.exception.valid)
 		vcpu->want_immediate_exit = true;

@@ -14,7 +14,7 @@
 /* --- what a vCPU waits for --- */
 
 /* INIT and SIPI through the local APIC (SDM 3A 9.4). L1 in VMX operation has INIT blocked (SDM 3C 24.8); L2 is nested_check_events()'s. */
-static void accept_init(struct vcpu *vcpu)
+static void halt_accept_init(struct vcpu *vcpu)
 {
 	u32 pending;
 
@@ -45,7 +45,7 @@ static void accept_init(struct vcpu *vcpu)
 }
 
 /* Does a halted vCPU have a reason to go on? */
-static bool has_event(struct vcpu *vcpu)
+static bool halt_has_event(struct vcpu *vcpu)
 {
 	if (vcpu->ev.exception.valid || vcpu->ev.triple_fault || atomic_read(&vcpu->ev.nmi_queued))
 		return true;
@@ -64,7 +64,7 @@ bool vcpu_runnable(struct vcpu *vcpu)
 		clear_bit(REQ_TIMER, &vcpu->requests);
 		vlapic_timer_request(vcpu);
 	}
-	accept_init(vcpu);
+	halt_accept_init(vcpu);
 	switch (vcpu->mp_state) {
 	case KVM_MP_STATE_RUNNABLE:
 		return true;
@@ -72,7 +72,7 @@ bool vcpu_runnable(struct vcpu *vcpu)
 		/* An exit to L1 tells that it found L2 halted: leave the state for it. */
 		if (vcpu->in_l2 && nested_has_events(vcpu))
 			return true;
-		if (!has_event(vcpu))
+		if (!halt_has_event(vcpu))
 			return false;
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 		return true;
@@ -90,18 +90,18 @@ static unsigned int halt_poll_ns = 200000;
 module_param(halt_poll_ns, uint, 0644);
 MODULE_PARM_DESC(halt_poll_ns, "the longest a halted vCPU polls before it sleeps, in ns; 0: it never does");
 
-static u64 limit(const struct vcpu *vcpu)
+static u64 halt_limit(const struct vcpu *vcpu)
 {
 	s64 of_vm = READ_ONCE(vcpu->vm->halt_poll_ns);
 
 	return of_vm >= 0 ? of_vm : READ_ONCE(halt_poll_ns);
 }
 
-static u64 poll_window(struct vcpu *vcpu)
+static u64 halt_poll_window(struct vcpu *vcpu)
 {
 	if (vcpu->mp_state != KVM_MP_STATE_HALTED)
 		return 0;
-	vcpu->halt_window = min(vcpu->halt_window, limit(vcpu));
+	vcpu->halt_window = min(vcpu->halt_window, halt_limit(vcpu));
 	return vcpu->halt_window;
 }
 
@@ -110,9 +110,9 @@ static u64 poll_window(struct vcpu *vcpu)
  * Halts a little longer than the window would have been worth polling for;
  * halts longer than the limit will not be.
  */
-static void learn(struct vcpu *vcpu, u64 ns)
+static void halt_learn(struct vcpu *vcpu, u64 ns)
 {
-	u64 most = limit(vcpu), window = vcpu->halt_window;
+	u64 most = halt_limit(vcpu), window = vcpu->halt_window;
 
 	if (ns <= window)
 		return;
@@ -127,9 +127,9 @@ static void learn(struct vcpu *vcpu, u64 ns)
 }
 
 /* Look for an event for a while, if nobody else wants the CPU. */
-static bool poll_for_event(struct vcpu *vcpu, u64 start)
+static bool halt_poll_for_event(struct vcpu *vcpu, u64 start)
 {
-	u64 window = poll_window(vcpu), now = start;
+	u64 window = halt_poll_window(vcpu), now = start;
 	bool came = false;
 
 	if (!window)
@@ -151,7 +151,7 @@ static bool poll_for_event(struct vcpu *vcpu, u64 start)
 }
 
 /* Sleep until kicked with something to do, or a signal. Process context, srcu not held. */
-static int sleep_for_event(struct vcpu *vcpu)
+static int halt_sleep_for_event(struct vcpu *vcpu)
 {
 	DECLARE_SWAITQUEUE(wait);
 	u64 start = ktime_get_ns();
@@ -189,9 +189,9 @@ int halt_wait(struct vcpu *vcpu)
 	u64 start = ktime_get_ns();
 	int ret = NEXT_ENTER;
 
-	if (!poll_for_event(vcpu, start))
-		ret = sleep_for_event(vcpu);
+	if (!halt_poll_for_event(vcpu, start))
+		ret = halt_sleep_for_event(vcpu);
 	if (halted && ret == NEXT_ENTER)
-		learn(vcpu, ktime_get_ns() - start);
+		halt_learn(vcpu, ktime_get_ns() - start);
 	return ret;
 }

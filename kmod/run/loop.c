@@ -24,7 +24,7 @@
 /* --- one entry --- */
 
 /* The dirty ring had no room to spare, or none at all. Is it still so? */
-static int ring_full(struct vcpu *vcpu)
+static int loop_ring_full(struct vcpu *vcpu)
 {
 	if (unlikely(vcpu->ring.lost)) {
 		pr_info_ratelimited("droste: a dirty ring overflowed: what was written is not known any more\n");
@@ -39,7 +39,7 @@ static int ring_full(struct vcpu *vcpu)
 }
 
 /* What others asked for, before the entry. srcu held. Return: enum next or a negative errno. */
-static int do_requests(struct vcpu *vcpu)
+static int loop_do_requests(struct vcpu *vcpu)
 {
 	unsigned long req;
 
@@ -86,11 +86,11 @@ static int do_requests(struct vcpu *vcpu)
 		vcpu->run->eoi.vector = vcpu->eoi_vector;
 		return NEXT_USER;
 	}
-	return req & BIT(REQ_RING_FULL) ? ring_full(vcpu) : NEXT_ENTER;
+	return req & BIT(REQ_RING_FULL) ? loop_ring_full(vcpu) : NEXT_ENTER;
 }
 
 /* Host fields that another thread or the scheduler may have changed. Irqs off. */
-static void sync_host_crs(struct loaded_vmcs *v)
+static void loop_sync_host_crs(struct loaded_vmcs *v)
 {
 	unsigned long cr3 = __read_cr3(), cr4 = cr4_read_shadow();
 
@@ -105,7 +105,7 @@ static void sync_host_crs(struct loaded_vmcs *v)
 }
 
 /* NMIs and machine checks that came as exits belong to the host: raise them there. Irqs off. */
-static void pass_to_host(struct vcpu *vcpu)
+static void loop_pass_to_host(struct vcpu *vcpu)
 {
 	u32 info = vcpu->exit.intr_info;
 
@@ -123,12 +123,12 @@ static void pass_to_host(struct vcpu *vcpu)
 }
 
 /* Into the guest and out again. Irqs off. */
-static void enter_once(struct vcpu *vcpu)
+static void loop_enter_once(struct vcpu *vcpu)
 {
 	bool dr;
 
 	vmx_flush_regs(vcpu);
-	sync_host_crs(vcpu->vmcs);
+	loop_sync_host_crs(vcpu->vmcs);
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
 	dr = vmx_load_guest_dr(vcpu);
@@ -144,7 +144,7 @@ static void enter_once(struct vcpu *vcpu)
 }
 
 /* Does the processor log what is written through the current VMCS? */
-static bool logs_writes(const struct vcpu *vcpu)
+static bool loop_logs_writes(const struct vcpu *vcpu)
 {
 	const struct vmx_controls *c = vcpu->in_l2 ? &vcpu->nested.ctl02 : &vcpu->nested.ctl01;
 
@@ -152,7 +152,7 @@ static bool logs_writes(const struct vcpu *vcpu)
 }
 
 /* Count it, and keep what it interrupted. */
-static void note_exit(struct vcpu *vcpu)
+static void loop_note_exit(struct vcpu *vcpu)
 {
 	u16 basic = vcpu->exit.basic;
 
@@ -168,7 +168,7 @@ static void note_exit(struct vcpu *vcpu)
 }
 
 /* The entry itself did not happen: what L0 wrote into the VMCS is wrong. */
-static int vmfail(struct vcpu *vcpu)
+static int loop_vmfail(struct vcpu *vcpu)
 {
 	u32 error = READ_ONCE(vmx_going_down) ? 0 : vmcs_read(VM_INSTRUCTION_ERROR);
 
@@ -185,7 +185,7 @@ static int vmfail(struct vcpu *vcpu)
 /* What the host wants of the thread before it enters a guest. */
 #define HOST_WORK	(_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
 
-static bool must_not_enter(struct vcpu *vcpu)
+static bool loop_must_not_enter(struct vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->requests) || (read_thread_flags() & HOST_WORK);
 }
@@ -194,7 +194,7 @@ static bool must_not_enter(struct vcpu *vcpu)
  * Enter the guest once and come back with the exit read. Return: NEXT_ENTER
  * with *entered telling whether it happened, or what the failure leads to.
  */
-static int enter(struct vcpu *vcpu, bool *entered)
+static int loop_enter(struct vcpu *vcpu, bool *entered)
 {
 	*entered = false;
 	preempt_disable();
@@ -203,7 +203,7 @@ static int enter(struct vcpu *vcpu, bool *entered)
 	WRITE_ONCE(vcpu->mode, VCPU_IN_GUEST);
 	/* Pairs with vcpu_kick() and vm_request_all(): they see the mode, or we see the request. */
 	smp_mb();
-	if (unlikely(must_not_enter(vcpu))) {
+	if (unlikely(loop_must_not_enter(vcpu))) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		local_irq_enable();
 		preempt_enable();
@@ -215,15 +215,15 @@ static int enter(struct vcpu *vcpu, bool *entered)
 	if (unlikely(vcpu->want_immediate_exit))
 		smp_send_reschedule(smp_processor_id());
 
-	enter_once(vcpu);
+	loop_enter_once(vcpu);
 	if (likely(!vcpu->exit.fail)) {
 		vmx_snapshot_exit(vcpu);
 		/* An entry that failed on the guest's state launched nothing (SDM 3C 31.3, VMLAUNCH). */
 		if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
 			vcpu->vmcs->launched = true;
-		pass_to_host(vcpu);
+		loop_pass_to_host(vcpu);
 		/* Before the mode: whoever waits for the vCPU to be outside waits for this too. */
-		if (unlikely(logs_writes(vcpu)))
+		if (unlikely(loop_logs_writes(vcpu)))
 			vmx_pml_flush(vcpu);
 	}
 	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
@@ -232,35 +232,35 @@ static int enter(struct vcpu *vcpu, bool *entered)
 	preempt_enable();
 
 	if (unlikely(vcpu->exit.fail))
-		return vmfail(vcpu);
+		return loop_vmfail(vcpu);
 	*entered = true;
-	note_exit(vcpu);
+	loop_note_exit(vcpu);
 	return NEXT_ENTER;
 }
 
 /* Carry out what a handler decided, as far as the loop does it itself. */
-static int settle(struct vcpu *vcpu, int ret)
+static int loop_settle(struct vcpu *vcpu, int ret)
 {
 	return unlikely(ret == NEXT_REFLECT) ? nested_reflect(vcpu) : ret;
 }
 
 /* L1 answers vcpu->exit if it asked for such exits of L2; else L0 does. */
-static int dispatch(struct vcpu *vcpu)
+static int loop_dispatch(struct vcpu *vcpu)
 {
 	if (vcpu->in_l2 && nested_l1_wants_exit(vcpu)) {
 		vcpu->exits_reflected[vcpu->exit.basic]++;
 		return nested_reflect(vcpu);
 	}
-	return settle(vcpu, exit_handle(vcpu));
+	return loop_settle(vcpu, exit_handle(vcpu));
 }
 
 /* One turn of the loop: prepare, enter, answer. srcu held throughout but in the guest. */
-static int turn(struct vcpu *vcpu, int *srcu)
+static int loop_turn(struct vcpu *vcpu, int *srcu)
 {
 	bool entered;
 	int ret;
 
-	ret = do_requests(vcpu);
+	ret = loop_do_requests(vcpu);
 	if (ret != NEXT_ENTER)
 		return ret;
 	vcpu->want_immediate_exit = false;
@@ -280,11 +280,11 @@ static int turn(struct vcpu *vcpu, int *srcu)
 	}
 
 	srcu_read_unlock(&vcpu->vm->srcu, *srcu);
-	ret = enter(vcpu, &entered);
+	ret = loop_enter(vcpu, &entered);
 	*srcu = srcu_read_lock(&vcpu->vm->srcu);
 	if (ret != NEXT_ENTER || !entered)
 		return ret;
-	return dispatch(vcpu);
+	return loop_dispatch(vcpu);
 }
 
 /* Would the guest take an interrupt of user space's PIC at once? */
@@ -300,7 +300,7 @@ bool vcpu_ready_for_extint(struct vcpu *vcpu)
  * without a handler: the kernel restarts it, and user space sees nothing. Only
  * if a signal comes as well it is EINTR.
  */
-static int leave_for_task_work(struct vcpu *vcpu)
+static int loop_leave_for_task_work(struct vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	set_thread_flag(TIF_NOTIFY_SIGNAL);
@@ -314,7 +314,7 @@ static int run_loop(struct vcpu *vcpu)
 
 	while (ret == NEXT_ENTER) {
 		if (likely(vcpu_runnable(vcpu))) {
-			ret = turn(vcpu, &idx);
+			ret = loop_turn(vcpu, &idx);
 		} else if (vcpu->wants_irq_window && vcpu_ready_for_extint(vcpu)) {
 			/* It halted before the window was seen. */
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
@@ -332,7 +332,7 @@ static int run_loop(struct vcpu *vcpu)
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			ret = -EINTR;
 		} else if (test_thread_flag(TIF_NOTIFY_RESUME)) {
-			ret = leave_for_task_work(vcpu);
+			ret = loop_leave_for_task_work(vcpu);
 		} else if (need_resched()) {
 			/* A grace period must not wait for a vCPU that is preempted. */
 			srcu_read_unlock(srcu, idx);
@@ -345,7 +345,7 @@ static int run_loop(struct vcpu *vcpu)
 }
 
 /* Work left over from the last exit to user space: its answer. */
-static int finish_exit(struct vcpu *vcpu)
+static int loop_finish_exit(struct vcpu *vcpu)
 {
 	int (*complete)(struct vcpu *vcpu) = vcpu->complete;
 	int idx, ret;
@@ -354,7 +354,7 @@ static int finish_exit(struct vcpu *vcpu)
 		return NEXT_ENTER;
 	vcpu->complete = NULL;
 	idx = srcu_read_lock(&vcpu->vm->srcu);
-	ret = settle(vcpu, complete(vcpu));
+	ret = loop_settle(vcpu, complete(vcpu));
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	return ret;
 }
@@ -380,7 +380,7 @@ int vcpu_run(struct vcpu *vcpu)
 		vcpu_set_cr8(vcpu, READ_ONCE(vcpu->run->cr8) & 0xf);
 
 	fpu_enter(vcpu);
-	ret = finish_exit(vcpu);
+	ret = loop_finish_exit(vcpu);
 	if (ret == NEXT_ENTER) {
 		/* The previous exit reason stays: user space asked only to finish that exit. */
 		ret = compat_immediate_exit(vcpu->run) ? -EINTR : run_loop(vcpu);

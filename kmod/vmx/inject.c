@@ -15,7 +15,7 @@
 /* SDM 3A table 6-4: which pairs of exceptions make a double fault. */
 enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
 
-static enum exception_class class_of(u8 vector)
+static enum exception_class inject_class_of(u8 vector)
 {
 	switch (vector) {
 	case 14:
@@ -36,7 +36,7 @@ void vmx_set_fault_rf(struct vcpu *vcpu, u8 vector)
 		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
 }
 
-static void queue(struct vcpu *vcpu, struct event ev)
+static void inject_queue(struct vcpu *vcpu, struct event ev)
 {
 	struct event *first = vcpu->ev.exception.valid ? &vcpu->ev.exception : &vcpu->ev.injected;
 	enum exception_class a, b;
@@ -53,8 +53,8 @@ static void queue(struct vcpu *vcpu, struct event ev)
 		vcpu_request(vcpu, REQ_EVENT);
 		return;
 	}
-	a = class_of(first->vector);
-	b = class_of(ev.vector);
+	a = inject_class_of(first->vector);
+	b = inject_class_of(ev.vector);
 	if ((a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN)) {
 		ev = (struct event) { .valid = true, .vector = DF_VECTOR, .has_error = true,
 				      .type = INTR_TYPE_HARD_EXCEPTION >> 8 };
@@ -66,28 +66,28 @@ static void queue(struct vcpu *vcpu, struct event ev)
 
 void vcpu_queue_exception(struct vcpu *vcpu, u8 vector)
 {
-	queue(vcpu, (struct event) { .vector = vector });
+	inject_queue(vcpu, (struct event) { .vector = vector });
 }
 
 void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code)
 {
-	queue(vcpu, (struct event) { .vector = vector, .has_error = true, .error_code = error_code });
+	inject_queue(vcpu, (struct event) { .vector = vector, .has_error = true, .error_code = error_code });
 }
 
 void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code)
 {
-	queue(vcpu, (struct event) { .vector = PF_VECTOR, .has_error = true, .error_code = error_code,
+	inject_queue(vcpu, (struct event) { .vector = PF_VECTOR, .has_error = true, .error_code = error_code,
 				     .has_payload = true, .payload = cr2 });
 }
 
 void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits)
 {
-	queue(vcpu, (struct event) { .vector = DB_VECTOR, .has_payload = true, .payload = dr6_bits });
+	inject_queue(vcpu, (struct event) { .vector = DB_VECTOR, .has_payload = true, .payload = dr6_bits });
 }
 
 void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault)
 {
-	queue(vcpu, *fault);
+	inject_queue(vcpu, *fault);
 }
 
 bool vmx_interrupt_allowed(struct vcpu *vcpu)
@@ -102,7 +102,7 @@ bool vmx_nmi_allowed(struct vcpu *vcpu)
 		 (GUEST_INTR_STATE_MOV_SS | GUEST_INTR_STATE_STI | GUEST_INTR_STATE_NMI));
 }
 
-static struct event event_from_info(u32 info, u32 error, u32 ilen)
+static struct event inject_event_from_info(u32 info, u32 error, u32 ilen)
 {
 	return (struct event) {
 		.valid = true,
@@ -114,13 +114,13 @@ static struct event event_from_info(u32 info, u32 error, u32 ilen)
 	};
 }
 
-static u32 event_to_info(const struct event *ev)
+static u32 inject_event_to_info(const struct event *ev)
 {
 	return ev->vector | (u32)ev->type << 8 | INTR_INFO_VALID_MASK |
 	       (ev->has_error ? INTR_INFO_DELIVER_CODE_MASK : 0);
 }
 
-static bool is_software(u8 type)
+static bool inject_is_software(u8 type)
 {
 	return type == INTR_TYPE_SOFT_INTR >> 8 || type == INTR_TYPE_SOFT_EXCEPTION >> 8 ||
 	       type == INTR_TYPE_PRIV_SW_EXCEPTION >> 8;
@@ -145,7 +145,7 @@ void vmx_save_vectoring(struct vcpu *vcpu)
 			vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 		return;
 	}
-	vcpu->ev.injected = event_from_info(e->idt_info, e->idt_error, e->ilen);
+	vcpu->ev.injected = inject_event_from_info(e->idt_info, e->idt_error, e->ilen);
 	/* An NMI delivered again needs NMIs unblocked until then (SDM 27.3.1.5). */
 	if (vcpu->ev.injected.type == INTR_TYPE_NMI_INTR >> 8)
 		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
@@ -153,7 +153,7 @@ void vmx_save_vectoring(struct vcpu *vcpu)
 
 void vmx_inject_event(struct vcpu *vcpu, const struct event *ev)
 {
-	u32 info = event_to_info(ev);
+	u32 info = inject_event_to_info(ev);
 
 	/* Exceptions push no error code in real mode, and none may be asked for (SDM 3C 26.2.1.3). */
 	if (ev->has_error && !(vmcs_read(GUEST_CR0) & X86_CR0_PE))
@@ -161,7 +161,7 @@ void vmx_inject_event(struct vcpu *vcpu, const struct event *ev)
 	if (info & INTR_INFO_DELIVER_CODE_MASK)
 		/* No exception has a wider one, and entry refuses it (SDM 27.2.1.3); user space may have queued any. */
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, (u16)ev->error_code);
-	if (is_software(ev->type))
+	if (inject_is_software(ev->type))
 		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->ilen);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, info);
 }
@@ -197,7 +197,7 @@ void vmx_cancel_events(struct vcpu *vcpu)
 	info = vmcs_read(VM_ENTRY_INTR_INFO_FIELD);
 	if (!(info & INTR_INFO_VALID_MASK))
 		return;
-	vcpu->ev.injected = event_from_info(info, vmcs_read(VM_ENTRY_EXCEPTION_ERROR_CODE),
+	vcpu->ev.injected = inject_event_from_info(info, vmcs_read(VM_ENTRY_EXCEPTION_ERROR_CODE),
 					    vmcs_read(VM_ENTRY_INSTRUCTION_LEN));
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 }

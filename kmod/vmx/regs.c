@@ -145,7 +145,7 @@ void vcpu_set_gpr(struct vcpu *vcpu, enum gpr reg, u64 val)
  * other bits of L0's mask the value in the read shadow, the rest is the
  * guest's own.
  */
-static u64 effective_cr(u64 hw, u64 shadow, u64 owned, u64 mask12, u64 guest12)
+static u64 regs_effective_cr(u64 hw, u64 shadow, u64 owned, u64 mask12, u64 guest12)
 {
 	u64 cr = (hw & owned) | (shadow & ~owned);
 
@@ -157,7 +157,7 @@ u64 vcpu_cr0(struct vcpu *vcpu)
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	u64 owned = vmx_cr0_guest_owned(vcpu);
 
-	return effective_cr(vmcs_read(GUEST_CR0), vmcs_read(CR0_READ_SHADOW), owned,
+	return regs_effective_cr(vmcs_read(GUEST_CR0), vmcs_read(CR0_READ_SHADOW), owned,
 			    vcpu->in_l2 ? v->cr0_guest_host_mask : 0, vcpu->in_l2 ? v->guest_cr0 : 0);
 }
 
@@ -171,7 +171,7 @@ u64 vcpu_cr4(struct vcpu *vcpu)
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	u64 owned = vmx_cr4_guest_owned(vcpu);
 
-	return effective_cr(vmcs_read(GUEST_CR4), vmcs_read(CR4_READ_SHADOW), owned,
+	return regs_effective_cr(vmcs_read(GUEST_CR4), vmcs_read(CR4_READ_SHADOW), owned,
 			    vcpu->in_l2 ? v->cr4_guest_host_mask : 0, vcpu->in_l2 ? v->guest_cr4 : 0);
 }
 
@@ -258,7 +258,7 @@ int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3)
 }
 
 /* CR0.PG is about to change: EFER.LMA follows (SDM 3A 10.8.5). 0 or -EINVAL (#GP). */
-static int change_paging(struct vcpu *vcpu, u64 cr0, u64 cr4)
+static int regs_change_paging(struct vcpu *vcpu, u64 cr0, u64 cr4)
 {
 	if (!(cr0 & X86_CR0_PG)) {
 		if (cr4 & X86_CR4_PCIDE)
@@ -281,7 +281,7 @@ static int change_paging(struct vcpu *vcpu, u64 cr0, u64 cr4)
 }
 
 /* Bits that VMX operation fixes to 1, in an unrestricted L2 but for PE and PG (SDM 3C 24.8, 26.3 on MOV to CR0). */
-static u64 cr0_fixed(struct vcpu *vcpu)
+static u64 regs_cr0_fixed(struct vcpu *vcpu)
 {
 	u64 fixed = vcpu->nested.caps.cr0_fixed0;
 
@@ -308,10 +308,10 @@ int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0)
 		return -EINVAL;
 	if ((cr0 & X86_CR0_PG) && !(cr0 & X86_CR0_PE))
 		return -EINVAL;
-	if (vcpu->nested.vmxon && (cr0_fixed(vcpu) & ~cr0))
+	if (vcpu->nested.vmxon && (regs_cr0_fixed(vcpu) & ~cr0))
 		return -EINVAL;
 	if ((old ^ cr0) & X86_CR0_PG) {
-		if (change_paging(vcpu, cr0, cr4))
+		if (regs_change_paging(vcpu, cr0, cr4))
 			return -EINVAL;
 	} else if ((cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !vcpu_is_long_mode(vcpu) &&
 		   ((old ^ cr0) & (X86_CR0_CD | X86_CR0_NW)) && vmx_load_pdptrs(vcpu, vcpu_cr3(vcpu))) {

@@ -13,29 +13,29 @@
 #define L0_EXCEPTIONS	(BIT(1) | BIT(17) | BIT(18))
 
 /* Bit 31:0 that must be 1 and what we want, without what the processor cannot. */
-static u32 control(u64 cap, u32 want)
+static u32 vmcs01_control(u64 cap, u32 want)
 {
 	return (want | (u32)cap) & (u32)(cap >> 32);
 }
 
-static void choose_controls(struct vmx_controls *c)
+static void vmcs01_choose_controls(struct vmx_controls *c)
 {
-	c->pin = control(host_caps.true_pin, PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING |
+	c->pin = vmcs01_control(host_caps.true_pin, PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING |
 			 PIN_BASED_VIRTUAL_NMIS);
-	c->proc = control(host_caps.true_proc, CPU_BASED_USE_TSC_OFFSETTING | CPU_BASED_HLT_EXITING |
+	c->proc = vmcs01_control(host_caps.true_proc, CPU_BASED_USE_TSC_OFFSETTING | CPU_BASED_HLT_EXITING |
 			  CPU_BASED_MWAIT_EXITING | CPU_BASED_RDPMC_EXITING | CPU_BASED_CR8_LOAD_EXITING |
 			  CPU_BASED_CR8_STORE_EXITING | CPU_BASED_MOV_DR_EXITING |
 			  CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS |
 			  CPU_BASED_MONITOR_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS);
-	c->proc2 = control(host_caps.proc2, SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
+	c->proc2 = vmcs01_control(host_caps.proc2, SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
 			   SECONDARY_EXEC_WBINVD_EXITING |
 			   (vmx_features.vpid ? SECONDARY_EXEC_ENABLE_VPID : 0) |
 			   (vmx_features.tsc_scaling ? SECONDARY_EXEC_TSC_SCALING : 0) |
 			   (vmx_features.ple ? SECONDARY_EXEC_PAUSE_LOOP_EXITING : 0));
-	c->exit = control(host_caps.true_exit, VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_PAT |
+	c->exit = vmcs01_control(host_caps.true_exit, VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_PAT |
 			  VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_EFER | VM_EXIT_SAVE_IA32_EFER |
 			  VM_EXIT_SAVE_DEBUG_CONTROLS);
-	c->entry = control(host_caps.true_entry, VM_ENTRY_LOAD_IA32_PAT | VM_ENTRY_LOAD_IA32_EFER |
+	c->entry = vmcs01_control(host_caps.true_entry, VM_ENTRY_LOAD_IA32_PAT | VM_ENTRY_LOAD_IA32_EFER |
 			   VM_ENTRY_LOAD_DEBUG_CONTROLS);
 	c->exceptions = L0_EXCEPTIONS;
 }
@@ -89,7 +89,7 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu)
 }
 
 /* VMMCALL is only L1's to have fixed: see pv_fix_hypercall(). */
-static bool takes_ud(const struct vcpu *vcpu)
+static bool vmcs01_takes_ud(const struct vcpu *vcpu)
 {
 	return !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN);
 }
@@ -103,7 +103,7 @@ void vmx_write_ctl01(struct vcpu *vcpu)
 	if (vcpu->in_l2)
 		return;
 	vmcs_write(SECONDARY_VM_EXEC_CONTROL, c->proc2);
-	vmcs_write(EXCEPTION_BITMAP, c->exceptions | (takes_ud(vcpu) ? BIT(UD_VECTOR) : 0));
+	vmcs_write(EXCEPTION_BITMAP, c->exceptions | (vmcs01_takes_ud(vcpu) ? BIT(UD_VECTOR) : 0));
 }
 
 void vmx_update_exceptions(struct vcpu *vcpu)
@@ -123,7 +123,7 @@ void vmx_update_exceptions(struct vcpu *vcpu)
 #define SPIN_GAP	128
 #define SPIN_WINDOW	4096
 
-static void write_constants(struct vcpu *vcpu)
+static void vmcs01_write_constants(struct vcpu *vcpu)
 {
 	struct vmx_controls *c = &vcpu->nested.ctl01;
 
@@ -177,7 +177,7 @@ int vmcs01_create(struct vcpu *vcpu)
 	vcpu->vpid01 = vpid_alloc();
 	vcpu->vmcs = &vcpu->vmcs01;
 	vcpu->cpu = -1;
-	choose_controls(&vcpu->nested.ctl01);
+	vmcs01_choose_controls(&vcpu->nested.ctl01);
 	if (!vcpu->vpid01)
 		vcpu->nested.ctl01.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	if (vcpu->vm->pause_in_guest)
@@ -197,7 +197,7 @@ err_bitmap:
  */
 void vmcs01_init(struct vcpu *vcpu)
 {
-	write_constants(vcpu);
+	vmcs01_write_constants(vcpu);
 	vmcs01_reset(vcpu, false);
 }
 
@@ -209,7 +209,7 @@ void vmcs01_destroy(struct vcpu *vcpu)
 }
 
 /* Real-mode segments (SDM 3A table 10-1); CS is told apart by the caller. */
-static void reset_segments(struct vcpu *vcpu)
+static void vmcs01_reset_segments(struct vcpu *vcpu)
 {
 	struct kvm_segment data = { .limit = 0xffff, .type = 3, .present = 1, .s = 1 };
 	struct kvm_segment sys = { .limit = 0xffff, .present = 1 };
@@ -255,7 +255,7 @@ void vmcs01_reset(struct vcpu *vcpu, bool init)
 	vcpu->dr7 = 0x400;
 	vcpu->cr2 = 0;
 	vcpu->efer = 0;
-	reset_segments(vcpu);
+	vmcs01_reset_segments(vcpu);
 	vmx_write_efer(vcpu, 0);
 	vmx_write_cr0(vcpu, cr0);
 	vmx_write_cr4(vcpu, 0);
