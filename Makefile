@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# Droste's front door: `make` builds for a kernel, `make demo` shows it, `make test` tests it.
+# `make` builds Droste, `make demo` shows it at work, `make test` tests it.
 
-# The kernel to build for: the running one, or KDIR=/path/to/its/headers.
+# The kernel to build for: the running one unless KDIR=/path/to/headers names another.
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
-# All processors, unless make was told how many.
+# Use all CPUs unless -j says otherwise.
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
@@ -21,19 +21,19 @@ clean:
 	-test ! -d $(KDIR) || $(MAKE) -C $(KDIR) M=$(CURDIR)/kmod clean
 	$(MAKE) -C ctl clean
 
-# L1 Linux on Droste and an L2 Linux in it, in an emulated VMX machine where this one has none.
+# Runs Linux as L1 on Droste and Linux as L2 in it, in an emulated machine if this one has no VMX.
 demo:
 	scripts/demo
 
-# Debian's Xen as L1 in QEMU on Droste, a PVH and an HVM guest in it.
+# Runs Debian's Xen as L1 in QEMU on Droste, with a PVH and an HVM guest.
 demo-xen:
 	scripts/demo-xen
 
-# Everything that can be tested; ends with "N passed, N failed".
+# Runs all automatic tests; ends with "N passed, N failed".
 test:
 	scripts/test
 
-# The kernel's own KVM selftests, on kvm_intel and on Droste side by side.
+# Runs the kernel's own KVM selftests on kvm_intel and on Droste side by side.
 test-kvm-selftests:
 	scripts/test kvm-selftests
 
