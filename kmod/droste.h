@@ -149,7 +149,7 @@ struct vm {
 struct event {
 	bool valid;
 	u8 vector;
-	u8 type;		/* INTR_TYPE_* of asm/vmx.h */
+	u32 type;		/* INTR_TYPE_*, as in an interruption-information field (bits 10:8) */
 	bool has_error;
 	u32 error_code;
 	u32 ilen;		/* instruction length, for software events */
@@ -189,6 +189,8 @@ struct vcpu {
 	struct vcpu_events ev;
 
 	struct loaded_vmcs vmcs01;
+	struct vmx_controls ctl01;	/* controls of @vmcs01, from which VMCS02's are merged: see vmx_write_ctl01() */
+	bool ctl01_stale;		/* @vmcs01 lacks a change of @ctl01 that came while L2 ran */
 	unsigned long *msr_bitmap01;	/* one page; changed by vmx_update_msr_bitmap() only */
 	u16 vpid01;			/* 0: without VPID */
 	u64 *pml;			/* page-modification log, one page; NULL: the processor has none */

@@ -103,7 +103,7 @@ long vcpu_get_sregs(void *self, void *arg, unsigned long uarg)
 	state_get_common(vcpu, s);
 	memset(s->interrupt_bitmap, 0, sizeof(s->interrupt_bitmap));
 	/* An interrupt on its way into the guest shows as its bit, whoever sent it. */
-	if (ev->valid && ev->type == INTR_TYPE_EXT_INTR >> 8)
+	if (ev->valid && ev->type == INTR_TYPE_EXT_INTR)
 		__set_bit(ev->vector, (unsigned long *)s->interrupt_bitmap);
 	else if (!vcpu->lapic && vcpu->user_irq >= 0)
 		__set_bit(vcpu->user_irq, (unsigned long *)s->interrupt_bitmap);
@@ -196,7 +196,7 @@ long vcpu_set_sregs(void *self, void *arg, unsigned long uarg)
 	vector = find_first_bit((unsigned long *)s->interrupt_bitmap, KVM_NR_INTERRUPTS);
 	if (vector < KVM_NR_INTERRUPTS)
 		vcpu->ev.injected = (struct event) { .valid = true, .vector = vector,
-						     .type = INTR_TYPE_EXT_INTR >> 8 };
+						     .type = INTR_TYPE_EXT_INTR };
 	state_wake_waiting_processor(vcpu, s);
 	return 0;
 }

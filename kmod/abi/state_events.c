@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Events, activity and debugging of a vCPU as user space reads and writes them. */
 #include <asm/irq_vectors.h>
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "abi/state.h"
 #include "irqchip/irqchip.h"
@@ -9,19 +10,15 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-#define DB_VECTOR	1
-#define BP_VECTOR	3
-#define PF_VECTOR	14
-
 static bool state_is_exception(const struct event *ev)
 {
-	return ev->type == INTR_TYPE_HARD_EXCEPTION >> 8 || ev->type == INTR_TYPE_SOFT_EXCEPTION >> 8 ||
-	       ev->type == INTR_TYPE_PRIV_SW_EXCEPTION >> 8;
+	return ev->type == INTR_TYPE_HARD_EXCEPTION || ev->type == INTR_TYPE_SOFT_EXCEPTION ||
+	       ev->type == INTR_TYPE_PRIV_SW_EXCEPTION;
 }
 
 static bool state_is_interrupt(const struct event *ev)
 {
-	return ev->type == INTR_TYPE_EXT_INTR >> 8 || ev->type == INTR_TYPE_SOFT_INTR >> 8;
+	return ev->type == INTR_TYPE_EXT_INTR || ev->type == INTR_TYPE_SOFT_INTR;
 }
 
 /*
@@ -34,9 +31,9 @@ static void state_settle_payload(struct vcpu *vcpu)
 
 	if (!ev->valid || !ev->has_payload || vcpu->vm->exception_payload)
 		return;
-	if (ev->vector == PF_VECTOR) {
+	if (ev->vector == X86_TRAP_PF) {
 		vcpu->cr2 = ev->payload;
-	} else if (ev->vector == DB_VECTOR) {
+	} else if (ev->vector == X86_TRAP_DB) {
 		vcpu->dr6 = (vcpu->dr6 & ~0xfULL) | ev->payload;
 		vcpu_set_dr7(vcpu, vcpu->dr7 & ~BIT_ULL(13));
 	}
@@ -78,14 +75,14 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg)
 	if (injected->valid && state_is_interrupt(injected)) {
 		out->interrupt.injected = 1;
 		out->interrupt.nr = injected->vector;
-		out->interrupt.soft = injected->type == INTR_TYPE_SOFT_INTR >> 8;
+		out->interrupt.soft = injected->type == INTR_TYPE_SOFT_INTR;
 	} else if (!vcpu->lapic && vcpu->user_irq >= 0) {
 		out->interrupt.injected = 1;
 		out->interrupt.nr = vcpu->user_irq;
 	}
 	out->interrupt.shadow = (blocked & GUEST_INTR_STATE_STI ? KVM_X86_SHADOW_INT_STI : 0) |
 				(blocked & GUEST_INTR_STATE_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0);
-	out->nmi.injected = injected->valid && injected->type == INTR_TYPE_NMI_INTR >> 8;
+	out->nmi.injected = injected->valid && injected->type == INTR_TYPE_NMI_INTR;
 	out->nmi.pending = min(2U, vcpu->ev.nmi_pending + atomic_read(&vcpu->ev.nmi_queued)) != 0;
 	out->nmi.masked = (blocked & GUEST_INTR_STATE_NMI) != 0;
 	if (vcpu->lapic)
@@ -135,7 +132,7 @@ static void state_set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events 
 		.valid = true,
 		.vector = in->exception.nr,
 		/* #BP and #OF are delivered as the instructions' traps; their length went with the old state. */
-		.type = INTR_TYPE_HARD_EXCEPTION >> 8,
+		.type = INTR_TYPE_HARD_EXCEPTION,
 		.has_error = in->exception.has_error_code,
 		.error_code = in->exception.error_code,
 	};
@@ -184,10 +181,10 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 	/* A software interrupt's instruction length is not in the API: it is executed again instead. */
 	if (in->interrupt.injected && !in->interrupt.soft && !ev->injected.valid)
 		ev->injected = (struct event) { .valid = true, .vector = in->interrupt.nr,
-						.type = INTR_TYPE_EXT_INTR >> 8 };
+						.type = INTR_TYPE_EXT_INTR };
 	if (in->nmi.injected && !ev->injected.valid)
 		ev->injected = (struct event) { .valid = true, .vector = NMI_VECTOR,
-						.type = INTR_TYPE_NMI_INTR >> 8 };
+						.type = INTR_TYPE_NMI_INTR };
 	state_set_blocking(in);
 	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		atomic_set(&ev->nmi_queued, 0);
@@ -245,7 +242,7 @@ long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg)
 	if (dbg->control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) {
 		if (vcpu->ev.exception.valid)
 			return -EBUSY;
-		vcpu_queue_exception(vcpu, dbg->control & KVM_GUESTDBG_INJECT_DB ? DB_VECTOR : BP_VECTOR);
+		vcpu_queue_exception(vcpu, dbg->control & KVM_GUESTDBG_INJECT_DB ? X86_TRAP_DB : X86_TRAP_BP);
 	}
 	rflags = vcpu_rflags(vcpu);
 	if (stepping)

@@ -137,7 +137,7 @@ static enum walk_status walk_pf(struct walk_fault *fault, u64 gva, u32 error_cod
 	fault->pf = (struct event) {
 		.valid = true,
 		.vector = X86_TRAP_PF,
-		.type = INTR_TYPE_HARD_EXCEPTION >> 8,
+		.type = INTR_TYPE_HARD_EXCEPTION,
 		.has_error = true,
 		.error_code = error_code,
 		.has_payload = true,

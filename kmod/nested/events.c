@@ -117,7 +117,7 @@ static bool blocked(struct vcpu *vcpu, enum nested_event ev)
 static void exit_exception_to_l1(struct vcpu *vcpu)
 {
 	const struct event ev = vcpu->ev.exception;
-	u32 info = ev.vector | ev.type << 8 | INTR_INFO_VALID_MASK;
+	u32 info = ev.vector | ev.type | INTR_INFO_VALID_MASK;
 
 	/*
 	 * No error code in real mode (SDM 28.2.2), and none is wider than 16 bits,

@@ -8,6 +8,7 @@
 #include "nested/route.h"
 #include "nested/vmcs02.h"
 #include "run/request.h"
+#include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
@@ -154,13 +155,6 @@ void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
 	resume_l1(vcpu);
 }
 
-static bool is_software(u8 type)
-{
-	u32 t = type << 8;
-
-	return t == INTR_TYPE_SOFT_INTR || t == INTR_TYPE_SOFT_EXCEPTION || t == INTR_TYPE_PRIV_SW_EXCEPTION;
-}
-
 /*
  * The event whose delivery the exit interrupted, or that L0 still had to
  * deliver again (SDM 3C 28.2.4). Exits for a double or triple fault are not
@@ -178,11 +172,11 @@ static void write_vectoring(struct vcpu *vcpu, const struct vmx_exit *e)
 		v->idt_vectoring_info_field = 0;
 		return;
 	}
-	v->idt_vectoring_info_field = ev->vector | ev->type << 8 | VECTORING_INFO_VALID_MASK |
+	v->idt_vectoring_info_field = ev->vector | ev->type | VECTORING_INFO_VALID_MASK |
 				      (ev->has_error ? VECTORING_INFO_DELIVER_CODE_MASK : 0);
 	if (ev->has_error)
 		v->idt_vectoring_error_code = ev->error_code;
-	if (is_software(ev->type))
+	if (event_is_software(ev))
 		v->vm_exit_instruction_len = ev->ilen;
 }
 

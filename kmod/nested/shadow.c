@@ -276,13 +276,13 @@ void nested_shadow_update(struct vcpu *vcpu)
 		vmcs_write(VMCS_LINK_POINTER, n->shadow.hpa);
 		vmcs_write(VMREAD_BITMAP, __pa(variants[variant].vmread));
 		vmcs_write(VMWRITE_BITMAP, __pa(variants[variant].vmwrite));
-		n->ctl01.proc2 |= SECONDARY_EXEC_SHADOW_VMCS;
+		vcpu->ctl01.proc2 |= SECONDARY_EXEC_SHADOW_VMCS;
 	} else if (n->shadow_on) {
 		n->shadow_on = false;
 		vmcs_write(VMCS_LINK_POINTER, ~0ULL);
-		n->ctl01.proc2 &= ~SECONDARY_EXEC_SHADOW_VMCS;
+		vcpu->ctl01.proc2 &= ~SECONDARY_EXEC_SHADOW_VMCS;
 	} else {
 		return;
 	}
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, n->ctl01.proc2);
+	vmcs_write(SECONDARY_VM_EXEC_CONTROL, vcpu->ctl01.proc2);
 }

@@ -41,7 +41,6 @@ struct nested {
 	bool link12_valid;		/* @link12 was read; only in L2 */
 	bool link12_dirty;		/* and L2 wrote to it */
 	u32 vmcs12_dirty;		/* which parts L1 changed since the last merge: DIRTY12_* */
-	bool ctl01_stale;		/* VMCS01 lacks a change of ctl01 that came while L2 ran */
 	bool vmcs02_stale;		/* VMCS02 holds the guest state of vmcs12's "rare" fields; they must be read back on demand */
 
 	struct loaded_vmcs vmcs02;
@@ -57,7 +56,6 @@ struct nested {
 	bool mtf_pending;		/* L0 executed an instruction of L2 while L1's monitor trap flag was on */
 	u16 vpid02;			/* L2's linear-mapping tag in hardware; 0: L2 goes without */
 	u16 last_vpid12;		/* what vpid02 stood for at the last entry; 0: nothing */
-	struct vmx_controls ctl01;	/* VMCS01's controls, kept by vmcs01.c */
 	struct vmx_controls ctl02;	/* what VMCS02 holds now, windows that L0 opened apart */
 	struct vmx_controls merged01;	/* what ctl01 was when ctl02 was made of it */
 	struct vmcs02_held held;	/* what else VMCS02 holds */

@@ -24,7 +24,7 @@ static void write_constants(struct vcpu *vcpu)
 	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write(MSR_BITMAP, __pa(n->msr_bitmap02));
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
-	if (n->ctl01.proc2 & SECONDARY_EXEC_ENABLE_VPID)
+	if (vcpu->ctl01.proc2 & SECONDARY_EXEC_ENABLE_VPID)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, n->vpid02);
 	vmx_pml_begin(vcpu);
 }
@@ -75,7 +75,7 @@ void vmcs02_leave(struct vcpu *vcpu)
 	preempt_disable();
 	vcpu_switch_vmcs(vcpu, &vcpu->vmcs01);
 	vcpu->in_l2 = false;
-	if (unlikely(n->ctl01_stale))
+	if (unlikely(vcpu->ctl01_stale))
 		vmx_write_ctl01(vcpu);
 	/* VPID 0 is also L1's own, which its exits flush when L2 shares it. */
 	if (!(merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_VPID))
@@ -133,10 +133,10 @@ static void write_controls(struct vcpu *vcpu, bool lma)
 	struct vmx_controls c;
 	struct merged_pf pf;
 
-	merge_controls(&n->ctl01, v, lma, &c, &pf);
+	merge_controls(&vcpu->ctl01, v, lma, &c, &pf);
 	if (!n->vpid02)
 		c.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
-	n->merged01 = n->ctl01;
+	n->merged01 = vcpu->ctl01;
 	write_word(force, PIN_BASED_VM_EXEC_CONTROL, &n->ctl02.pin, c.pin);
 	if (force || n->ctl02.proc != c.proc)
 		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c.proc | n->vmcs02.windows);
@@ -290,7 +290,7 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 	/* A stale vmcs12 has older values than VMCS02; L1 did not touch them, or they had been read back. */
 	if (n->vmcs02_stale && !(n->vmcs12_dirty & DIRTY12_RARE))
 		dirty &= ~DIRTY12_RARE;
-	if ((dirty & DIRTY12_CTL) || memcmp(&n->merged01, &n->ctl01, sizeof(n->ctl01)) ||
+	if ((dirty & DIRTY12_CTL) || memcmp(&n->merged01, &vcpu->ctl01, sizeof(vcpu->ctl01)) ||
 	    !(efer & EFER_LMA) != !(n->ctl02.entry & VM_ENTRY_IA32E_MODE))
 		write_controls(vcpu, efer & EFER_LMA);
 	if (dirty & DIRTY12_CR)
@@ -490,7 +490,7 @@ int nested_before_entry(struct vcpu *vcpu)
 		vmcs_write(EPT_POINTER, eptp);
 		n->held.eptp = eptp;
 	}
-	if (unlikely(memcmp(&n->merged01, &n->ctl01, sizeof(n->ctl01))))
+	if (unlikely(memcmp(&n->merged01, &vcpu->ctl01, sizeof(vcpu->ctl01))))
 		write_controls(vcpu, vcpu->efer & EFER_LMA);
 	if (n->bitmap_due && (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS))
 		bitmaps_merge(vcpu);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* MOV to and from control registers, CLTS and LMSW that exit to L0. SDM 3C 26.1.3, table 28-3. */
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "irqchip/irqchip.h"
 #include "run/handlers.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
-
-#define GP_VECTOR	13
 
 /* Exit qualification of control-register accesses. */
 enum cr_access { CR_TO = 0, CR_FROM = 1, CR_CLTS = 2, CR_LMSW = 3 };
@@ -66,7 +65,7 @@ int exit_cr_access(struct vcpu *vcpu)
 		break;
 	}
 	if (ret)
-		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+		vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 	else
 		vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;

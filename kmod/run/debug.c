@@ -3,18 +3,13 @@
 #include <linux/hw_breakpoint.h>
 #include <asm/debugreg.h>
 #include <asm/traps.h>
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "pv/pv.h"
 #include "run/handlers.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
-
-#define DB_VECTOR	1
-#define BP_VECTOR	3
-#define UD_VECTOR	6
-#define GP_VECTOR	13
-#define MC_VECTOR	18
 
 #define DR6_BD		BIT(13)
 #define DR6_BS		BIT(14)
@@ -43,7 +38,7 @@ static int debug_on_debug_exception(struct vcpu *vcpu)
 
 	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) &&
 	    (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP)))
-		return debug_report_debug(vcpu, DB_VECTOR, dr6);
+		return debug_report_debug(vcpu, X86_TRAP_DB, dr6);
 	/*
 	 * ICEBP raises #DB as a trap: RIP must be past it when the guest looks
 	 * (intr type 5, privileged software exception).
@@ -60,16 +55,16 @@ int exit_exception(struct vcpu *vcpu)
 	u32 info = vcpu->exit.intr_info;
 	u8 vector = info & INTR_INFO_VECTOR_MASK;
 
-	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR || vector == MC_VECTOR)
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR || vector == X86_TRAP_MC)
 		return NEXT_ENTER;
-	if (vector == DB_VECTOR)
+	if (vector == X86_TRAP_DB)
 		return debug_on_debug_exception(vcpu);
-	if (vector == UD_VECTOR && !vcpu->in_l2 && pv_fix_hypercall(vcpu))
+	if (vector == X86_TRAP_UD && !vcpu->in_l2 && pv_fix_hypercall(vcpu))
 		return NEXT_ENTER;
-	if (vector == BP_VECTOR && (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))
-		return debug_report_debug(vcpu, BP_VECTOR, 0);
+	if (vector == X86_TRAP_BP && (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))
+		return debug_report_debug(vcpu, X86_TRAP_BP, 0);
 	/* #AC, or what L1's bitmap brought here but L1 does not want (its #PF mask): the guest's own. */
-	if (vector == 14)
+	if (vector == X86_TRAP_PF)
 		vcpu_queue_pf(vcpu, vcpu->exit.qual, vcpu->exit.intr_error);
 	else if (info & INTR_INFO_DELIVER_CODE_MASK)
 		vcpu_queue_exception_err(vcpu, vector, vcpu->exit.intr_error);
@@ -86,18 +81,18 @@ static bool debug_mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
 {
 	*next = NEXT_ENTER;
 	if ((dr == 4 || dr == 5) && (vcpu_cr4(vcpu) & X86_CR4_DE)) {
-		vcpu_queue_exception(vcpu, UD_VECTOR);
+		vcpu_queue_exception(vcpu, X86_TRAP_UD);
 		return true;
 	}
 	if (vcpu_cpl(vcpu)) {
-		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+		vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 		return true;
 	}
 	/* DR7 is the debugger's while it sets hardware breakpoints, and so is what its GD catches. */
 	if (!(vcpu_effective_dr7(vcpu) & DR7_GD))
 		return false;
 	if (vmx_debugger_owns_dr(vcpu))
-		*next = debug_report_debug(vcpu, DB_VECTOR, DR6_BD);
+		*next = debug_report_debug(vcpu, X86_TRAP_DB, DR6_BD);
 	else
 		vcpu_queue_db(vcpu, DR6_BD);
 	return true;
@@ -143,7 +138,7 @@ int exit_mov_dr(struct vcpu *vcpu)
 		u64 val = vcpu_gpr(vcpu, reg);
 
 		if (!debug_write_dr(vcpu, dr, wide ? val : (u32)val)) {
-			vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+			vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 			return NEXT_ENTER;
 		}
 	}

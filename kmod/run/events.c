@@ -47,8 +47,9 @@ static bool events_debugger_blocks(const struct vcpu *vcpu)
 }
 
 /*
- * NMIs and interrupts that L1 intercepts in L2 are never L2's own, also when
- * they came after nested_check_events() looked, or behind what L2 is to get first.
+ * Whether an NMI, or an interrupt, belongs to L1 although L2 runs. L2 must never
+ * get one that L1 intercepts: not if it came after nested_check_events() looked,
+ * and not if it waits behind another event of L2.
  */
 static bool events_nmi_is_l1s(struct vcpu *vcpu)
 {
@@ -58,6 +59,19 @@ static bool events_nmi_is_l1s(struct vcpu *vcpu)
 static bool events_interrupt_is_l1s(struct vcpu *vcpu)
 {
 	return vcpu->in_l2 && nested_wants_extint(vcpu);
+}
+
+/**
+ * events_interrupt_taken() - whether a pending external interrupt would be taken now
+ * @vcpu: loaded
+ *
+ * By the level that runs, or by L1 as an exit of L2.
+ *
+ * Context: Process context. Reads the current VMCS.
+ */
+bool events_interrupt_taken(struct vcpu *vcpu)
+{
+	return vmx_interrupt_allowed(vcpu) || events_interrupt_is_l1s(vcpu);
 }
 
 /* Inject the first of what waits. True when something was written for the entry. */

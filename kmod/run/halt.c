@@ -55,7 +55,7 @@ static bool halt_has_event(struct vcpu *vcpu)
 		return true;
 	if (irqchip_pending_vector(vcpu) < 0)
 		return false;
-	return vmx_interrupt_allowed(vcpu) || (vcpu->in_l2 && nested_wants_extint(vcpu));
+	return events_interrupt_taken(vcpu);
 }
 
 bool vcpu_runnable(struct vcpu *vcpu)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* L0's handlers of the exits that need only a few lines each. SDM 3C 26, 28. */
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
@@ -11,9 +12,6 @@
 #include "run/handlers.h"
 #include "run/request.h"
 #include "vmx/inject.h"
-
-#define UD_VECTOR	6
-#define GP_VECTOR	13
 
 /* An exit that L0 never asked for: the machine's state cannot be trusted to go on. */
 int exit_unexpected(struct vcpu *vcpu)
@@ -93,7 +91,7 @@ int exit_cpuid(struct vcpu *vcpu)
 
 int exit_ud(struct vcpu *vcpu)
 {
-	vcpu_queue_exception(vcpu, UD_VECTOR);
+	vcpu_queue_exception(vcpu, X86_TRAP_UD);
 	return NEXT_ENTER;
 }
 
@@ -132,7 +130,7 @@ int exit_pause(struct vcpu *vcpu)
 /* No performance counters are offered: every index is out of range. */
 int exit_rdpmc(struct vcpu *vcpu)
 {
-	vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+	vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 	return NEXT_ENTER;
 }
 
@@ -177,7 +175,7 @@ int exit_xsetbv(struct vcpu *vcpu)
 
 	/* SDM 2D XSETBV: the privilege check comes before the exit; #UD for CR4.OSXSAVE=0 does too. */
 	if (vcpu_set_xcr(vcpu, vcpu->regs[RCX], val))
-		vcpu_queue_exception_err(vcpu, GP_VECTOR, 0);
+		vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 	else
 		vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;

@@ -6,6 +6,7 @@
 #include <asm/debugreg.h>
 #include <asm/mmu_context.h>
 #include <asm/tlbflush.h>
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
@@ -118,7 +119,7 @@ static void loop_pass_to_host(struct vcpu *vcpu)
 	/* NMIs are blocked since the exit; the handler's IRET unblocks them (SDM 28.5.5). */
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
 		asm volatile("int $2");
-	else if ((info & INTR_INFO_VECTOR_MASK) == 18)
+	else if ((info & INTR_INFO_VECTOR_MASK) == X86_TRAP_MC)
 		asm volatile("int $18");
 }
 
@@ -146,7 +147,7 @@ static void loop_enter_once(struct vcpu *vcpu)
 /* Does the processor log what is written through the current VMCS? */
 static bool loop_logs_writes(const struct vcpu *vcpu)
 {
-	const struct vmx_controls *c = vcpu->in_l2 ? &vcpu->nested.ctl02 : &vcpu->nested.ctl01;
+	const struct vmx_controls *c = vcpu->in_l2 ? &vcpu->nested.ctl02 : &vcpu->ctl01;
 
 	return c->proc2 & SECONDARY_EXEC_ENABLE_PML;
 }
@@ -291,7 +292,7 @@ static int loop_turn(struct vcpu *vcpu, int *srcu)
 bool vcpu_ready_for_extint(struct vcpu *vcpu)
 {
 	return irqchip_takes_extint(vcpu) && !vcpu->ev.injected.valid && !vcpu->ev.exception.valid &&
-	       (vmx_interrupt_allowed(vcpu) || (vcpu->in_l2 && nested_wants_extint(vcpu)));
+	       events_interrupt_taken(vcpu);
 }
 
 /*

@@ -19,6 +19,7 @@ bool vcpu_ready_for_extint(struct vcpu *vcpu);
 
 /* --- events.c --- */
 int events_prepare(struct vcpu *vcpu);
+bool events_interrupt_taken(struct vcpu *vcpu);
 
 /* --- halt.c --- */
 bool vcpu_runnable(struct vcpu *vcpu);

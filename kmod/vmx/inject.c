@@ -2,15 +2,12 @@
 /* Events: what waits to be delivered, what was being delivered when an exit came, and VM-entry injection. SDM 3C 25.8.3, 28.2.4. */
 #include <asm/irq_vectors.h>
 #include <asm/vmx.h>
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "run/request.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
-
-#define PF_VECTOR	14
-#define DB_VECTOR	1
-#define DF_VECTOR	8
 
 /* SDM 3A table 6-4: which pairs of exceptions make a double fault. */
 enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
@@ -18,11 +15,11 @@ enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
 static enum exception_class inject_class_of(u8 vector)
 {
 	switch (vector) {
-	case 14:
+	case X86_TRAP_PF:
 		return PAGE_FAULT;
-	case 0:
-	case 10 ... 13:
-	case 21:
+	case X86_TRAP_DE:
+	case X86_TRAP_TS ... X86_TRAP_GP:
+	case X86_TRAP_CP:
 		return CONTRIBUTORY;
 	default:
 		return BENIGN;
@@ -32,7 +29,8 @@ static enum exception_class inject_class_of(u8 vector)
 void vmx_set_fault_rf(struct vcpu *vcpu, u8 vector)
 {
 	/* SDM 3B 18.3.1.1: faults push RF set, so that the instruction is not trapped again by a breakpoint. */
-	if (vector != DB_VECTOR && vector != 3 && vector != 4 && vector != DF_VECTOR && vector != 18)
+	if (vector != X86_TRAP_DB && vector != X86_TRAP_BP && vector != X86_TRAP_OF &&
+	    vector != X86_TRAP_DF && vector != X86_TRAP_MC)
 		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
 }
 
@@ -42,13 +40,13 @@ static void inject_queue(struct vcpu *vcpu, struct event ev)
 	enum exception_class a, b;
 
 	ev.valid = true;
-	ev.type = INTR_TYPE_HARD_EXCEPTION >> 8;
-	if (!first->valid || first->type != INTR_TYPE_HARD_EXCEPTION >> 8) {
+	ev.type = INTR_TYPE_HARD_EXCEPTION;
+	if (!first->valid || first->type != INTR_TYPE_HARD_EXCEPTION) {
 		vcpu->ev.exception = ev;
 		vcpu_request(vcpu, REQ_EVENT);
 		return;
 	}
-	if (first->vector == DF_VECTOR) {
+	if (first->vector == X86_TRAP_DF) {
 		vcpu->ev.triple_fault = true;
 		vcpu_request(vcpu, REQ_EVENT);
 		return;
@@ -56,8 +54,8 @@ static void inject_queue(struct vcpu *vcpu, struct event ev)
 	a = inject_class_of(first->vector);
 	b = inject_class_of(ev.vector);
 	if ((a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN)) {
-		ev = (struct event) { .valid = true, .vector = DF_VECTOR, .has_error = true,
-				      .type = INTR_TYPE_HARD_EXCEPTION >> 8 };
+		ev = (struct event) { .valid = true, .vector = X86_TRAP_DF, .has_error = true,
+				      .type = INTR_TYPE_HARD_EXCEPTION };
 		vcpu->ev.injected.valid = false;
 	}
 	vcpu->ev.exception = ev;
@@ -76,13 +74,13 @@ void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code)
 
 void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code)
 {
-	inject_queue(vcpu, (struct event) { .vector = PF_VECTOR, .has_error = true, .error_code = error_code,
+	inject_queue(vcpu, (struct event) { .vector = X86_TRAP_PF, .has_error = true, .error_code = error_code,
 				     .has_payload = true, .payload = cr2 });
 }
 
 void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits)
 {
-	inject_queue(vcpu, (struct event) { .vector = DB_VECTOR, .has_payload = true, .payload = dr6_bits });
+	inject_queue(vcpu, (struct event) { .vector = X86_TRAP_DB, .has_payload = true, .payload = dr6_bits });
 }
 
 void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault)
@@ -107,7 +105,7 @@ static struct event inject_event_from_info(u32 info, u32 error, u32 ilen)
 	return (struct event) {
 		.valid = true,
 		.vector = info & INTR_INFO_VECTOR_MASK,
-		.type = (info & INTR_INFO_INTR_TYPE_MASK) >> 8,
+		.type = info & INTR_INFO_INTR_TYPE_MASK,
 		.has_error = info & INTR_INFO_DELIVER_CODE_MASK,
 		.error_code = info & INTR_INFO_DELIVER_CODE_MASK ? error : 0,
 		.ilen = ilen,
@@ -116,14 +114,8 @@ static struct event inject_event_from_info(u32 info, u32 error, u32 ilen)
 
 static u32 inject_event_to_info(const struct event *ev)
 {
-	return ev->vector | (u32)ev->type << 8 | INTR_INFO_VALID_MASK |
+	return ev->vector | ev->type | INTR_INFO_VALID_MASK |
 	       (ev->has_error ? INTR_INFO_DELIVER_CODE_MASK : 0);
-}
-
-static bool inject_is_software(u8 type)
-{
-	return type == INTR_TYPE_SOFT_INTR >> 8 || type == INTR_TYPE_SOFT_EXCEPTION >> 8 ||
-	       type == INTR_TYPE_PRIV_SW_EXCEPTION >> 8;
 }
 
 /**
@@ -140,14 +132,14 @@ void vmx_save_vectoring(struct vcpu *vcpu)
 	vcpu->ev.injected.valid = false;
 	if (likely(!(e->idt_info & INTR_INFO_VALID_MASK))) {
 		if ((e->basic == EXIT_REASON_EXCEPTION_NMI && (e->intr_info & INTR_INFO_UNBLOCK_NMI) &&
-		     (e->intr_info & INTR_INFO_VECTOR_MASK) != DF_VECTOR) ||
+		     (e->intr_info & INTR_INFO_VECTOR_MASK) != X86_TRAP_DF) ||
 		    ((e->basic == EXIT_REASON_EPT_VIOLATION || e->basic == EXIT_REASON_PML_FULL) && (e->qual & BIT(12))))
 			vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 		return;
 	}
 	vcpu->ev.injected = inject_event_from_info(e->idt_info, e->idt_error, e->ilen);
 	/* An NMI delivered again needs NMIs unblocked until then (SDM 27.3.1.5). */
-	if (vcpu->ev.injected.type == INTR_TYPE_NMI_INTR >> 8)
+	if (vcpu->ev.injected.type == INTR_TYPE_NMI_INTR)
 		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 }
 
@@ -161,7 +153,7 @@ void vmx_inject_event(struct vcpu *vcpu, const struct event *ev)
 	if (info & INTR_INFO_DELIVER_CODE_MASK)
 		/* No exception has a wider one, and entry refuses it (SDM 27.2.1.3); user space may have queued any. */
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, (u16)ev->error_code);
-	if (inject_is_software(ev->type))
+	if (event_is_software(ev))
 		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->ilen);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, info);
 }
@@ -171,9 +163,9 @@ void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev)
 {
 	if (!ev->has_payload)
 		return;
-	if (ev->vector == PF_VECTOR) {
+	if (ev->vector == X86_TRAP_PF) {
 		vcpu->cr2 = ev->payload;
-	} else if (ev->vector == DB_VECTOR) {
+	} else if (ev->vector == X86_TRAP_DB) {
 		vcpu->dr6 = (vcpu->dr6 & ~0xfULL) | ev->payload;
 		/* SDM 3B 18.2.4: a #DB clears GD and LBR. */
 		vcpu_set_dr7(vcpu, vcpu->dr7 & ~BIT_ULL(13));

@@ -3,10 +3,14 @@
 #ifndef DROSTE_VMX_INJECT_H
 #define DROSTE_VMX_INJECT_H
 
-#include <linux/types.h>
+#include "droste.h"
 
-struct vcpu;
-struct event;
+/* Whether an event is raised by an instruction, whose length delivery then needs (SDM 3C 25.8.3). */
+static inline bool event_is_software(const struct event *ev)
+{
+	return ev->type == INTR_TYPE_SOFT_INTR || ev->type == INTR_TYPE_SOFT_EXCEPTION ||
+	       ev->type == INTR_TYPE_PRIV_SW_EXCEPTION;
+}
 
 /* --- queueing, by L0's emulation --- */
 void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault);

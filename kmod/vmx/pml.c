@@ -41,7 +41,7 @@ void vmx_pml_begin(struct vcpu *vcpu)
 
 void vmx_pml_update(struct vcpu *vcpu)
 {
-	struct vmx_controls *c = &vcpu->nested.ctl01;
+	struct vmx_controls *c = &vcpu->ctl01;
 
 	if (!(c->proc2 & SECONDARY_EXEC_ENABLE_PML) == !READ_ONCE(vcpu->vm->pml))
 		return;

@@ -4,13 +4,14 @@
 #include <asm/desc.h>
 #include <asm/msr.h>
 #include <asm/tlbflush.h>
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "run/request.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
 /* Exceptions that L0 always looks at: #DB for DR6, #AC against endless delivery, #MC is the host's. */
-#define L0_EXCEPTIONS	(BIT(1) | BIT(17) | BIT(18))
+#define L0_EXCEPTIONS	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC))
 
 /* Bit 31:0 that must be 1 and what we want, without what the processor cannot. */
 static u32 vmcs01_control(u64 cap, u32 want)
@@ -77,7 +78,7 @@ void vmcs_write_host_constants(void)
 /* Controls that follow from CPUID: an instruction the guest was not given must raise #UD. */
 void vmx_update_cpuid_controls(struct vcpu *vcpu)
 {
-	struct vmx_controls *c = &vcpu->nested.ctl01;
+	struct vmx_controls *c = &vcpu->ctl01;
 	const struct guest_caps *g = &vcpu->gcaps;
 	u32 bits = SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | VMCS_CONTROL_BIT(XSAVES);
 	u32 on = (g->rdtscp && vmx_features.rdtscp ? SECONDARY_EXEC_ENABLE_RDTSCP : 0) |
@@ -97,13 +98,13 @@ static bool vmcs01_takes_ud(const struct vcpu *vcpu)
 /* ctl01 has changed: VMCS02 takes it at its next entry, VMCS01 now or when it is current again. */
 void vmx_write_ctl01(struct vcpu *vcpu)
 {
-	const struct vmx_controls *c = &vcpu->nested.ctl01;
+	const struct vmx_controls *c = &vcpu->ctl01;
 
-	vcpu->nested.ctl01_stale = vcpu->in_l2;
+	vcpu->ctl01_stale = vcpu->in_l2;
 	if (vcpu->in_l2)
 		return;
 	vmcs_write(SECONDARY_VM_EXEC_CONTROL, c->proc2);
-	vmcs_write(EXCEPTION_BITMAP, c->exceptions | (vmcs01_takes_ud(vcpu) ? BIT(UD_VECTOR) : 0));
+	vmcs_write(EXCEPTION_BITMAP, c->exceptions | (vmcs01_takes_ud(vcpu) ? BIT(X86_TRAP_UD) : 0));
 }
 
 void vmx_update_exceptions(struct vcpu *vcpu)
@@ -111,8 +112,8 @@ void vmx_update_exceptions(struct vcpu *vcpu)
 	u32 eb = L0_EXCEPTIONS;
 
 	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE && vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
-		eb |= BIT(3);
-	vcpu->nested.ctl01.exceptions = eb;
+		eb |= BIT(X86_TRAP_BP);
+	vcpu->ctl01.exceptions = eb;
 	vmx_write_ctl01(vcpu);
 }
 
@@ -125,7 +126,7 @@ void vmx_update_exceptions(struct vcpu *vcpu)
 
 static void vmcs01_write_constants(struct vcpu *vcpu)
 {
-	struct vmx_controls *c = &vcpu->nested.ctl01;
+	struct vmx_controls *c = &vcpu->ctl01;
 
 	vmcs_write_host_constants();
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, c->pin);
@@ -177,11 +178,11 @@ int vmcs01_create(struct vcpu *vcpu)
 	vcpu->vpid01 = vpid_alloc();
 	vcpu->vmcs = &vcpu->vmcs01;
 	vcpu->cpu = -1;
-	vmcs01_choose_controls(&vcpu->nested.ctl01);
+	vmcs01_choose_controls(&vcpu->ctl01);
 	if (!vcpu->vpid01)
-		vcpu->nested.ctl01.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+		vcpu->ctl01.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	if (vcpu->vm->pause_in_guest)
-		vcpu->nested.ctl01.proc2 &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
+		vcpu->ctl01.proc2 &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
 	return 0;
 
 err_bitmap:
