@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
-/* What /dev/droste answers beyond the KVM API: Droste's own ioctls. */
+/* The ioctls that /dev/droste offers in addition to the KVM API. */
 #ifndef _UAPI_LINUX_DROSTE_H
 #define _UAPI_LINUX_DROSTE_H
 
@@ -8,17 +8,17 @@
 
 #define DROSTE_IOC_MAGIC	0xd5
 
-/* Exit reasons are counted up to this basic exit reason, exclusive (SDM 3D appendix C). */
+/* Number of basic exit reasons that are counted, starting with 0 (SDM 3D appendix C). */
 #define DROSTE_NR_EXIT_REASONS	80
 
 /**
- * struct droste_exit_stats - VM exits a vCPU took since it was made
- * @exits: exits that L0 took, by basic exit reason
- * @from_l2: those of them that came from L2
- * @reflected: those of them that L1 was shown, as exits of its own guest
+ * struct droste_exit_stats - VM exits of a vCPU since its creation
+ * @exits: exits taken by L0, by basic exit reason
+ * @from_l2: the part of @exits that came from L2
+ * @reflected: the part of @from_l2 that L0 reflected to L1
  *
- * What is in @exits and not in @from_l2 came from L1 itself; what is in
- * @from_l2 and not in @reflected was handled by L0 without L1's knowledge.
+ * The exits in @exits but not in @from_l2 came from L1 itself. L0 handled the
+ * exits in @from_l2 but not in @reflected without L1's knowledge.
  */
 struct droste_exit_stats {
 	__u64 exits[DROSTE_NR_EXIT_REASONS];
@@ -27,8 +27,9 @@ struct droste_exit_stats {
 };
 
 /*
- * On a vCPU's file descriptor. Waits while the vCPU is in KVM_RUN, as all vCPU
- * ioctls do. Errors: EFAULT; EINTR while waiting.
+ * Reads the counters of the vCPU on whose file descriptor it is issued. Like
+ * all vCPU ioctls, it waits while the vCPU is in KVM_RUN.
+ * Errors: EFAULT; EINTR if a signal interrupts the wait.
  */
 #define DROSTE_GET_EXIT_STATS	_IOR(DROSTE_IOC_MAGIC, 0x01, struct droste_exit_stats)
 
