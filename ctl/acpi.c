@@ -5,7 +5,7 @@
 #include "acpi.h"
 #include "layout.h"
 
-/* 5.2.6: header of every table but RSDP and FACS. */
+/* 5.2.6: header of every table except RSDP and FACS. */
 struct acpi_header {
 	char signature[4];
 	uint32_t length;
@@ -27,11 +27,11 @@ struct acpi_rsdp {
 	uint32_t rsdt;
 	uint32_t length;
 	uint64_t xsdt;
-	uint8_t ext_checksum;	/* of the whole */
+	uint8_t ext_checksum;	/* of the whole structure */
 	uint8_t reserved[3];
 } __attribute__((packed));
 
-/* 5.2.3.2: generic address. */
+/* 5.2.3.2: generic address structure. */
 struct acpi_gas {
 	uint8_t space;		/* 1: I/O ports */
 	uint8_t bits;
@@ -83,11 +83,11 @@ struct acpi_fadt {
 #define FADT_RESET_REG		(1U << 10)
 #define FADT_HEADLESS		(1U << 12)
 
-/* No keyboard controller (bit 1 clear): guests need not look for one. */
+/* Bit 1 is clear: there is no keyboard controller to probe for. */
 #define BOOT_LEGACY_DEVICES	(1U << 0)
 #define BOOT_NO_VGA		(1U << 2)
 
-#define C_STATE_ABSENT		0xffff	/* larger than any latency allowed */
+#define C_STATE_ABSENT		0xffff	/* above the largest latency allowed */
 
 /* 5.2.10: firmware ACPI control structure. */
 struct acpi_facs {
@@ -106,7 +106,7 @@ struct acpi_facs {
 struct acpi_madt {
 	struct acpi_header h;
 	uint32_t lapic;
-	uint32_t flags;		/* bit 0: there are 8259s too */
+	uint32_t flags;		/* bit 0: the machine also has 8259s */
 } __attribute__((packed));
 
 struct madt_lapic {
@@ -149,7 +149,7 @@ struct madt_lapic_nmi {
 
 #define MADT_HIGH_LEVEL	0x000d	/* active high, level triggered */
 
-/* xAPIC IDs end here: 255 is the broadcast address. */
+/* The number of xAPIC IDs; 255 is the broadcast address. */
 #define XAPIC_IDS	255
 
 _Static_assert(sizeof(struct acpi_header) == 36, "table header");
@@ -157,11 +157,11 @@ _Static_assert(sizeof(struct acpi_rsdp) == 36, "RSDP");
 _Static_assert(sizeof(struct acpi_fadt) == 276, "FADT revision 6");
 _Static_assert(sizeof(struct acpi_facs) == 64, "FACS");
 _Static_assert(ACPI_MAX_CPUS * sizeof(struct madt_x2apic) + 4096 <=
-	       GPA_HIGH - GPA_BIOS, "the largest MADT leaves room for the rest");
+	       GPA_HIGH - GPA_BIOS, "the largest MADT leaves room for the other tables");
 
 /*
  * The DSDT's AML, assembled by hand (20.2: AML grammar). A package length
- * counts itself and what follows; all are below 64 and thus one byte.
+ * includes its own encoding; all are below 64 and thus take one byte.
  */
 static const uint8_t dsdt_aml[] = {
 	/* Name (_S5, Package (4) { S5_SLP_TYP, 0, 0, 0 }) */
@@ -185,15 +185,15 @@ static const uint8_t dsdt_aml[] = {
 	/* } } } */
 };
 
-/* Where the next table goes. */
+/* The position of the next table. */
 struct builder {
 	struct guest_mem *mem;
 	uint64_t next;
 };
 
 /*
- * Reserves zeroed space; the address is returned through @gpa. acpi_build()
- * has checked that there is room for the largest tables it can be asked for.
+ * Reserves zeroed space and stores its guest-physical address in @gpa.
+ * acpi_build() has checked that the largest possible tables fit.
  */
 static void *reserve(struct builder *b, uint64_t len, uint64_t *gpa)
 {
@@ -212,7 +212,7 @@ static uint8_t checksum(const void *p, size_t len)
 	return -sum;
 }
 
-/* Fills in the header; to be called when the rest of the table is done. */
+/* Fills in the header. Must be called after the rest of the table is written. */
 static void finish(struct acpi_header *h, const char *signature,
 		   uint8_t revision, uint32_t length)
 {
@@ -264,7 +264,7 @@ static uint64_t build_fadt(struct builder *b, uint64_t facs, uint64_t dsdt)
 
 	f->facs = facs;
 	f->dsdt = dsdt;
-	f->x_dsdt = dsdt;	/* x_facs stays 0: only one may be given */
+	f->x_dsdt = dsdt;	/* x_facs stays 0: only one FACS address may be set */
 	f->sci_int = IRQ_SCI;
 	/* No SMI command port: the machine is in ACPI mode from the start. */
 	f->pm1a_evt = PORT_PM1_EVT;
@@ -287,7 +287,7 @@ static uint64_t build_fadt(struct builder *b, uint64_t facs, uint64_t dsdt)
 	return gpa;
 }
 
-/* Copies an entry to @p. Return: where the next one goes. */
+/* Copies an entry to @p. Returns the position of the next entry. */
 static uint8_t *append(uint8_t *p, const void *entry, size_t len)
 {
 	return (uint8_t *)memcpy(p, entry, len) + len;
@@ -304,8 +304,8 @@ static uint8_t *madt_cpu(uint8_t *p, uint32_t id)
 }
 
 /*
- * ISA interrupts reach the I/O APIC pin of the same number, the timer's
- * included: that is the GSI routing a VM of the KVM API starts with.
+ * Every ISA interrupt, including the timer's, reaches the I/O APIC pin of the
+ * same number. A VM of the KVM API starts with this GSI routing.
  */
 static uint64_t build_madt(struct builder *b, unsigned int ncpus)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* ACPI tables: the guest's description of its machine. */
+/* The ACPI tables, which describe the machine to the guest. */
 #ifndef DROSTECTL_ACPI_H
 #define DROSTECTL_ACPI_H
 
@@ -12,10 +12,10 @@
 /**
  * acpi_build() - write RSDP, XSDT, FADT, FACS, DSDT and MADT into guest memory
  * @mem: guest memory
- * @ncpus: processors to list; the APIC IDs are 0 to @ncpus - 1
+ * @ncpus: number of processors to list; the APIC IDs are 0 to @ncpus - 1
  *
- * Return: guest-physical address of the RSDP, or 0 if there is no
- * memory there or there are more than ACPI_MAX_CPUS processors.
+ * Return: guest-physical address of the RSDP, or 0 if the tables' area has no
+ * memory or @ncpus is above ACPI_MAX_CPUS.
  */
 uint64_t acpi_build(struct guest_mem *mem, unsigned int ncpus);
 

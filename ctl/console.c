@@ -2,9 +2,9 @@
 /*
  * Carries bytes between the serial port and standard input and output.
  *
- * Output is written by the vCPU that sent it, a line at a time; a line that
- * stays unfinished is written when the timer says so. Input is read by the
- * console's loop only when the port has taken all that was read before.
+ * The vCPU thread that sends output also writes it, one line at a time; an
+ * unfinished line is written when a timer expires. The console's loop reads
+ * input only after the port has taken all earlier input.
  */
 #include <errno.h>
 #include <poll.h>
@@ -31,9 +31,10 @@ static void signal_came(struct console *c)
 }
 
 /*
- * Waits until standard output takes bytes. Whoever reads it may have stopped
- * for good, so a signal ends the wait and the run, and drops the output: the
- * bus lock is held here, which keeps the loop from seeing the signal.
+ * Waits until standard output accepts bytes. Its reader may have stopped for
+ * good, so a signal ends the wait and the run, and drops the output. The signal
+ * is read here because the caller holds the bus lock, which can keep the
+ * console's loop from reading it.
  */
 static void wait_for_output(struct console *c)
 {
@@ -48,7 +49,7 @@ static void wait_for_output(struct console *c)
 	}
 }
 
-/* The buffer is no larger than PIPE_BUF, so that a pipe takes it whole. */
+/* The buffer is no larger than PIPE_BUF, so a pipe takes it in one write. */
 static void write_out(struct console *c)
 {
 	size_t done = 0;
@@ -63,7 +64,7 @@ static void write_out(struct console *c)
 		if (n >= 0) {
 			done += n;
 		} else if (errno != EINTR && errno != EAGAIN) {
-			say("standard output failed, the console is lost: %s",
+			say("writing to standard output failed, console output is lost: %s",
 			    strerror(errno));
 			c->lost = true;
 		}
@@ -71,7 +72,7 @@ static void write_out(struct console *c)
 	c->out_len = 0;
 }
 
-/* The timer is armed at most once per period, whatever the guest sends. */
+/* Arms the timer at most once per period, no matter how much the guest sends. */
 static void arm_timer(struct console *c)
 {
 	const struct itimerspec when = {
@@ -118,7 +119,7 @@ static size_t port_receive(void *ctx, uint8_t *buf, size_t max)
 		n = max;
 	memcpy(buf, c->in + c->in_pos, n);
 	c->in_pos += n;
-	/* The loop waits for room; it can only fail if it is awake already. */
+	/* The loop waits for room. The write fails only if the loop is already awake. */
 	if (c->in_pos == c->in_len)
 		eventfd_write(c->kick_fd, 1);
 	return n;
@@ -142,7 +143,7 @@ int console_init(struct console *c, struct vm *vm, int signal_fd)
 				     TFD_CLOEXEC | TFD_NONBLOCK);
 	c->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->timer_fd < 0 || c->kick_fd < 0) {
-		say("cannot make a timer for the console: %s", strerror(errno));
+		say("cannot create a timer for the console: %s", strerror(errno));
 		return -1;
 	}
 	serial_init(&c->port, &port_ops, c);
@@ -158,8 +159,8 @@ void console_flush(struct console *c)
 }
 
 /*
- * Takes Ctrl-A out of what was typed: Ctrl-A x ends the run, Ctrl-A Ctrl-A
- * types one Ctrl-A, any other pair is typed as it is.
+ * Filters Ctrl-A out of the keys typed: Ctrl-A x ends the run, Ctrl-A Ctrl-A
+ * sends one Ctrl-A, any other pair is sent unchanged.
  */
 static size_t filter_keys(struct console *c, const uint8_t *keys, size_t n,
 			  uint8_t *out)
@@ -186,14 +187,14 @@ static size_t filter_keys(struct console *c, const uint8_t *keys, size_t n,
 
 static void read_input(struct console *c)
 {
-	/* Filtering can add one byte: a Ctrl-A kept back earlier. */
+	/* Filtering can add one byte: a Ctrl-A held back earlier. */
 	uint8_t keys[sizeof(c->in) - 1];
 	ssize_t n = read(STDIN_FILENO, keys, sizeof(keys));
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n <= 0) {
-		/* The guest goes on without: its console just stays silent. */
+		/* The guest keeps running without console input. */
 		c->eof = true;
 		return;
 	}

@@ -8,33 +8,33 @@
 #include "serial.h"
 #include "vm.h"
 
-/** struct console - buffers on both ways; guarded by the bus lock */
+/** struct console - buffers in both directions; guarded by the bus lock */
 struct console {
 	struct vm *vm;
 	struct serial port;
 	int signal_fd;		/* signalfd of the signals that end the run */
-	int timer_fd;		/* timerfd: output has waited long enough */
+	int timer_fd;		/* timerfd: an unfinished line is due */
 	int kick_fd;		/* eventfd: input can be read again */
 	bool timer_armed;
-	bool lost;		/* output is dropped: it failed, or nobody waits */
-	uint8_t out[4096];	/* sent by the guest, not yet written */
+	bool lost;		/* output is dropped: a write failed, or the run ended */
+	uint8_t out[4096];	/* sent by the guest but not yet written */
 	size_t out_len;
-	uint8_t in[4096];	/* read, not yet received by the guest */
+	uint8_t in[4096];	/* read but not yet received by the guest */
 	size_t in_pos, in_len;
 
-	/* Used by the console's own loop only. */
+	/* Used only by console_loop(). */
 	bool tty;		/* standard input is a terminal in raw mode */
 	bool eof;		/* standard input has ended */
 	bool escape;		/* Ctrl-A was the last key */
 };
 
 /**
- * console_init() - make the console and put its port on the VM's bus
- * @c: filled in
- * @vm: whose console it is
+ * console_init() - create a VM's console and put its port on the bus
+ * @c: the console to initialize
+ * @vm: the VM that owns the console
  * @signal_fd: signalfd of the signals that end the run
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing an error message.
  */
 int console_init(struct console *c, struct vm *vm, int signal_fd);
 

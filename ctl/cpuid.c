@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Turns the CPUID that a device supports into that of one processor. */
+/* Turns the list of supported CPUID leaves into the CPUID of one processor. */
 #include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ struct kvm_cpuid2 *cpuid_get(int dev_fd)
 	for (unsigned int n = 128; n <= MAX_ENTRIES; n *= 2) {
 		struct kvm_cpuid2 *list;
 
-		/* One entry more than asked for, for add_core_level(). */
+		/* One spare entry, for add_core_level(). */
 		list = calloc(1, sizeof(*list) +
 				 (n + 1) * sizeof(list->entries[0]));
 		if (!list) {
@@ -56,7 +56,7 @@ struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *list, uint32_t leaf,
 	return NULL;
 }
 
-/* Bits of an APIC ID that number @total cores. */
+/* The number of APIC ID bits needed to number @total cores. */
 static unsigned int id_bits(unsigned int total)
 {
 	unsigned int bits = 0;
@@ -77,14 +77,14 @@ static void fix_leaf1(struct kvm_cpuid2 *list, struct kvm_cpuid_entry2 *e,
 	e->edx &= ~LEAF1_EDX_HTT;
 	if (total > 1)
 		e->edx |= LEAF1_EDX_HTT;
-	/* KVM leaves it to user space to offer these two. */
+	/* KVM leaves the decision to offer these two to user space. */
 	if (deadline)
 		e->ecx |= LEAF1_ECX_TSC_DEADLINE;
 	if (cpuid_find(list, 0x40000000, 0))
 		e->ecx |= LEAF1_ECX_HYPERVISOR;
 }
 
-/* Cache sharing: the last level by the package, the others by one core. */
+/* Cache sharing: the package shares the last level, each core has the others. */
 static void fix_leaf4(struct kvm_cpuid_entry2 *e, unsigned int total)
 {
 	uint32_t ids = 1U << id_bits(total);
@@ -92,13 +92,13 @@ static void fix_leaf4(struct kvm_cpuid_entry2 *e, unsigned int total)
 	uint32_t sharing = level >= 3 ? ids - 1 : 0;
 
 	if (!(e->eax & 0x1f))
-		return;		/* no cache: the end of the list */
+		return;		/* type 0: end of the list of caches */
 	e->eax &= 0x00003fff;
 	e->eax |= (sharing > 0xfff ? 0xfff : sharing) << 14;
 	e->eax |= (ids - 1 > 0x3f ? 0x3f : ids - 1) << 26;
 }
 
-/* One thread a core, all cores in one package. */
+/* Topology: one thread per core, all cores in one package. */
 static void fix_topology(struct kvm_cpuid_entry2 *e, uint32_t id,
 			 unsigned int total)
 {
@@ -115,7 +115,7 @@ static void fix_topology(struct kvm_cpuid_entry2 *e, uint32_t id,
 	e->ebx = e->index ? total : 1;
 }
 
-/* The processor's name, which KVM leaves to user space: this one's. */
+/* Sets the brand string, which KVM leaves to user space, to the host's. */
 static void fix_brand(struct kvm_cpuid_entry2 *e)
 {
 	if (!(e->eax | e->ebx | e->ecx | e->edx))
@@ -123,8 +123,8 @@ static void fix_brand(struct kvm_cpuid_entry2 *e)
 }
 
 /*
- * A device may list only subleaf 0 of a topology leaf, while the cores are
- * told by subleaf 1. cpuid_get() left room for one more entry.
+ * A device may list only subleaf 0 of a topology leaf, but subleaf 1 describes
+ * the cores. cpuid_get() left room for one more entry.
  */
 static void add_core_level(struct kvm_cpuid2 *list)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Describes failed virtual processors: reason, instruction, registers. */
+/* Describes the failure of a virtual processor: reason, instruction, registers. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 #include "fault.h"
 
-/* A text that grows piece by piece and never beyond its buffer. */
+/* A text that is built piece by piece and never overflows its buffer. */
 struct text {
 	char buf[768];
 	size_t len;
@@ -57,7 +57,7 @@ static void add_registers(struct text *t, struct vcpu *vcpu)
 	    s.gdt.base, s.gdt.limit, s.idt.base, s.idt.limit, s.tr.selector);
 }
 
-/* The instruction as it is in guest memory, up to the end of its page. */
+/* Adds the instruction's bytes in guest memory, up to the end of its page. */
 static void add_instruction(struct text *t, struct vcpu *vcpu)
 {
 	struct kvm_translation tr = { 0 };
@@ -97,7 +97,7 @@ void fault_shutdown(struct vcpu *vcpu)
 	       "triple fault on CPU %u%s", vcpu->id, what.buf);
 }
 
-/* Whether the kernel handed over the bytes it could not emulate. */
+/* Whether the kernel supplied the bytes of the instruction it could not emulate. */
 static bool has_insn_bytes(const struct kvm_run *run)
 {
 	return run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION &&
@@ -144,7 +144,7 @@ void fault_internal(struct vcpu *vcpu)
 }
 
 /*
- * VMX tells a failed entry in one of two ways (SDM vol. 3C, 27.8 and 31.4):
+ * VMX reports a failed entry in one of two ways (SDM vol. 3C, 27.8 and 31.4):
  * as an exit reason with bit 31 set, or as a VM-instruction error.
  */
 static const char *entry_failure(uint64_t reason)
@@ -166,7 +166,7 @@ static const char *entry_failure(uint64_t reason)
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (known[i].reason == reason)
 			return known[i].name;
-	return "see the SDM, VM-instruction errors and exit reasons";
+	return "see VM-instruction errors and exit reasons in the SDM";
 }
 
 void fault_entry(struct vcpu *vcpu)
@@ -192,6 +192,6 @@ void fault_unexpected(struct vcpu *vcpu)
 		    run->hw.hardware_exit_reason);
 	add_instruction(&what, vcpu);
 	vm_end(vcpu->vm, RUN_INTERNAL_ERROR, 0, regs.buf,
-	       "exit reason %u on CPU %u is none that drostectl knows%s",
+	       "exit reason %u on CPU %u is unknown to drostectl%s",
 	       run->exit_reason, vcpu->id, what.buf);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Says why a virtual processor cannot go on. */
+/* Reports why a virtual processor cannot continue. */
 #ifndef DROSTECTL_FAULT_H
 #define DROSTECTL_FAULT_H
 
@@ -8,7 +8,7 @@
 /** fault_shutdown() - end the run: the processor had a triple fault */
 void fault_shutdown(struct vcpu *vcpu);
 
-/** fault_internal() - end the run: the hypervisor met what it cannot handle */
+/** fault_internal() - end the run: the hypervisor reported an internal error */
 void fault_internal(struct vcpu *vcpu);
 
 /** fault_entry() - end the run: the processor refused a VM entry */

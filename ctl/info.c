@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* drostectl info: what the processor has beside what a guest is offered. */
+/* drostectl info: compares the processor with what a guest is offered. */
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,17 +19,17 @@
 #include "vm.h"
 #include "vmxcaps.h"
 
-/* A value that may not be there, or that cannot be asked for. */
+/* A value that may be absent, or that cannot be read. */
 struct value {
 	enum { UNKNOWN, ABSENT, KNOWN } state;
 	uint64_t val;
 };
 
-/* One of the two sides that are compared. */
+/* One of the two sides of the comparison. */
 struct side {
 	int fd;				/* MSR device, KVM device, or -1 */
 	struct kvm_cpuid2 *cpuid;	/* NULL: ask the processor */
-	struct kvm_msr_list *msrs;	/* MSRs that may be asked for, or NULL */
+	struct kvm_msr_list *msrs;	/* MSRs that the device lists, or NULL */
 	struct value (*msr)(const struct side *s, uint32_t index);
 	struct kvm_cpuid_entry2 (*leaf)(const struct side *s, uint32_t leaf,
 					uint32_t subleaf);
@@ -39,7 +39,7 @@ enum { PROCESSOR, OFFERED, NR_SIDES };
 
 enum reg { EAX, EBX, ECX, EDX };
 
-/* CPUID features that matter to a hypervisor in a guest. */
+/* The CPUID features that matter to a hypervisor running in a guest. */
 static const struct {
 	uint32_t leaf, subleaf;
 	enum reg reg;
@@ -81,7 +81,7 @@ static struct value processor_msr(const struct side *s, uint32_t index)
 
 	if (s->fd < 0)
 		return v;
-	/* The msr driver answers EIO where RDMSR faults. */
+	/* The msr driver returns EIO if RDMSR faults. */
 	if (pread(s->fd, &v.val, sizeof(v.val), index) == sizeof(v.val))
 		v.state = KNOWN;
 	else if (errno == EIO)
@@ -89,7 +89,7 @@ static struct value processor_msr(const struct side *s, uint32_t index)
 	return v;
 }
 
-/* Whether the device lists an MSR; others it might answer at random. */
+/* Whether the device lists an MSR. It may return anything for other MSRs. */
 static bool listed(const struct side *s, uint32_t index)
 {
 	for (uint32_t i = 0; s->msrs && i < s->msrs->nmsrs; i++)
@@ -102,7 +102,7 @@ static struct kvm_msr_list *feature_msrs(int fd)
 {
 	struct kvm_msr_list probe = { .nmsrs = 0 }, *list;
 
-	/* The first call fails with E2BIG and tells how many there are. */
+	/* The first call fails with E2BIG and returns the number of MSRs. */
 	if (!ioctl(fd, KVM_GET_MSR_FEATURE_INDEX_LIST, &probe) ||
 	    errno != E2BIG)
 		return NULL;
@@ -140,7 +140,7 @@ static struct kvm_cpuid_entry2 processor_leaf(const struct side *s,
 	struct kvm_cpuid_entry2 e = { .function = leaf, .index = subleaf };
 
 	(void)s;
-	/* Hypervisor leaves have a maximum of their own; the caller checks. */
+	/* Hypervisor leaves have their own maximum, which the caller checks. */
 	if ((leaf & 0xf0000000) == 0x40000000 ||
 	    __get_cpuid_max(leaf & 0x80000000, NULL) >= leaf)
 		__cpuid_count(leaf, subleaf, e.eax, e.ebx, e.ecx, e.edx);
@@ -167,7 +167,7 @@ static void print_row(const char *name, const char *processor,
 	printf("  %-44s %-18s %s\n", name, processor, offered);
 }
 
-/* What a control bit allows, from the two halves of its MSR (A.3.1). */
+/* The allowed settings of a control bit, from the two halves of its MSR (A.3.1). */
 static const char *control_word(uint64_t msr, unsigned int bit)
 {
 	if (!(msr >> (32 + bit) & 1))
@@ -240,13 +240,13 @@ static uint32_t reg_of(const struct kvm_cpuid_entry2 *e, enum reg reg)
 	return regs[reg];
 }
 
-/* The hypervisor's name for itself (leaf 0x40000000), empty if there is none. */
+/* The hypervisor's signature (leaf 0x40000000), empty if there is none. */
 static void signature(const struct side *s, char *text)
 {
 	struct kvm_cpuid_entry2 e = s->leaf(s, 0x40000000, 0);
 
 	text[0] = '\0';
-	/* A processor without the hypervisor bit answers with another leaf. */
+	/* Without a hypervisor, the processor returns the data of another leaf. */
 	if (!s->cpuid && !(s->leaf(s, 1, 0).ecx >> 31))
 		return;
 	memcpy(text, &e.ebx, 4);
@@ -292,20 +292,20 @@ static bool has_vmx(const struct side *s)
 static void usage(void)
 {
 	printf("Usage: drostectl info [OPTION]...\n"
-	       "Show what the processor has and what a guest is offered, side by side.\n"
+	       "Show the processor's features and those offered to a guest, side by side.\n"
 	       "\n"
-	       "  --device PATH  device that speaks the KVM API (/dev/droste)\n"
+	       "  --device PATH  device that implements the KVM API (/dev/droste)\n"
 	       "  --cpu N        host processor whose MSRs are read (0)\n"
-	       "  --help         this text\n"
+	       "  --help         print this help\n"
 	       "\n"
 	       "The processor's MSRs are read from /dev/cpu/N/msr: load the msr module first.\n"
 	       "For a control, \"yes\" means that it may be set, \"always\" that it must be.\n"
-	       "CPUID is as the program sees it, which in a virtual machine is what that offers.\n");
+	       "CPUID is read by this program, so in a virtual machine it is the virtual CPUID.\n");
 }
 
 /*
- * Return: 0 to go on, 1 if --help was asked for, -1 after saying what is
- * wrong.
+ * Returns 0 to continue, 1 if --help was given, -1 after printing an error
+ * message.
  */
 static int parse_options(int argc, char **argv, const char **device,
 			 unsigned int *cpu)
@@ -326,7 +326,7 @@ static int parse_options(int argc, char **argv, const char **device,
 		case 'c':
 			if (sscanf(optarg, "%5u%n", cpu, &used) != 1 ||
 			    optarg[used]) {
-				say("--cpu takes a number, not \"%s\"", optarg);
+				say("--cpu expects a number, not \"%s\"", optarg);
 				return -1;
 			}
 			break;
@@ -337,7 +337,7 @@ static int parse_options(int argc, char **argv, const char **device,
 		}
 	}
 	if (optind < argc) {
-		say("\"%s\" is no option", argv[optind]);
+		say("unexpected argument \"%s\"", argv[optind]);
 		return -1;
 	}
 	return 0;
@@ -351,12 +351,12 @@ static int open_msrs(unsigned int cpu)
 	snprintf(path, sizeof(path), "/dev/cpu/%u/msr", cpu);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		say("cannot open %s: %s; the processor's MSRs stay unknown",
+		say("cannot open %s: %s; the processor's MSRs are unknown",
 		    path, strerror(errno));
 	return fd;
 }
 
-/* Reads what the device offers; CPUID as "drostectl run" hands it on. */
+/* Reads what the device offers; CPUID is as "drostectl run" passes it to a guest. */
 static void open_offer(struct side *s)
 {
 	s->msrs = feature_msrs(s->fd);
@@ -381,7 +381,7 @@ int cmd_info(int argc, char **argv)
 		return 0;
 	}
 	if (ret < 0) {
-		say("\"drostectl info --help\" explains the options");
+		say("see \"drostectl info --help\" for the options");
 		return STATUS_USAGE;
 	}
 	sides[PROCESSOR].fd = open_msrs(cpu);
@@ -395,7 +395,7 @@ int cmd_info(int argc, char **argv)
 		for (size_t i = 0; i < vmxcap_nr_msrs; i++)
 			print_msr(sides, &vmxcap_msrs[i]);
 	else
-		printf("\nVMX: neither the processor's nor the offered capability MSRs can be read.\n");
+		printf("\nVMX: the capability MSRs can be read neither from the processor nor from the device.\n");
 
 	ret = sides[OFFERED].cpuid ? 0 : STATUS_FAILED;
 	free(sides[OFFERED].cpuid);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The command that compares processor and offer. */
+/* The command that compares the processor with what a guest is offered. */
 #ifndef DROSTECTL_INFO_H
 #define DROSTECTL_INFO_H
 

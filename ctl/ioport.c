@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Finds the device behind an I/O port and hands it the access. */
+/* Finds the device at an I/O port and passes it the access. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +26,7 @@ static struct ioport_dev *find(struct iobus *bus, uint16_t port)
 
 void ioport_add(struct iobus *bus, const struct ioport_dev *dev)
 {
-	/* The machine's own table of devices is at fault, never the guest. */
+	/* Only a bug in the machine's device list gets here, never a guest. */
 	if (bus->nr == IOPORT_MAX_DEVS || find(bus, dev->base) ||
 	    find(bus, dev->base + dev->len - 1))
 		abort();
@@ -34,8 +34,8 @@ void ioport_add(struct iobus *bus, const struct ioport_dev *dev)
 }
 
 /*
- * As on an ISA bus, a device sees an access that is too wide for it, or that
- * goes past its last port, byte by byte.
+ * As on an ISA bus, an access that is too wide for the device, or that extends
+ * past its last port, is split into bytes.
  */
 static bool takes_whole(const struct ioport_dev *d, uint16_t port,
 			unsigned int size)
@@ -53,10 +53,10 @@ static void tell_unclaimed(struct iobus *bus, bool out, uint16_t port,
 		return;
 	bus->told[port / 4] |= bit;
 	if (out)
-		say("nobody answers at port 0x%x: %u-byte write of 0x%x goes nowhere",
+		say("no device at port 0x%x: %u-byte write of 0x%x is ignored",
 		    port, size, val);
 	else
-		say("nobody answers at port 0x%x: %u-byte read gives all ones",
+		say("no device at port 0x%x: %u-byte read returns all ones",
 		    port, size);
 }
 

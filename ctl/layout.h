@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Where things are in the guest's physical address space and on its I/O bus. */
+/* The layout of the guest's physical address space and of its I/O bus. */
 #ifndef DROSTECTL_LAYOUT_H
 #define DROSTECTL_LAYOUT_H
 
@@ -22,7 +22,7 @@
 #define GPA_TSS		0xfffbd000ULL	/* KVM_SET_TSS_ADDR: three pages */
 #define GPA_4G		0x100000000ULL
 
-/* I/O ports; the 8259s, the 8254 and port 0x61 are the kernel's. */
+/* I/O ports. The kernel implements the 8259s, the 8254 and port 0x61. */
 #define PORT_KBD	0x064		/* keyboard controller command */
 #define PORT_RTC	0x070		/* CMOS index and data */
 #define PORT_DEBUG_EXIT	0x0f4		/* a write ends the run */
@@ -35,7 +35,7 @@
 #define IRQ_COM1	4
 #define IRQ_SCI		9
 
-/* SLP_TYP of \_S5, known to the DSDT and to the PM1 control register. */
+/* SLP_TYP of \_S5, used by the DSDT and by the PM1 control register. */
 #define S5_SLP_TYP	5
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loads a bzImage by the 64-bit boot protocol; section and field names are
+ * Loads a bzImage for the 64-bit boot protocol; section and field names are
  * those of Documentation/arch/x86/boot.rst and zero-page.rst.
  */
 #include <asm/bootparam.h>
@@ -18,10 +18,10 @@
 #define SECTOR		512
 #define BOOT_FLAG	0xaa55
 #define HEADER_MAGIC	0x53726448	/* "HdrS" */
-#define PROTOCOL_64	0x020c		/* first with xloadflags */
+#define PROTOCOL_64	0x020c		/* first version with xloadflags */
 #define LOADER_UNKNOWN	0xff
 #define VIDEO_NORMAL	0xffff
-#define ENTRY_64	0x200		/* the 64-bit entry's place in the kernel */
+#define ENTRY_64	0x200		/* offset of the 64-bit entry in the kernel */
 
 #define E820_RAM	1
 #define E820_RESERVED	2
@@ -70,7 +70,7 @@ static int file_read(const struct file *f, uint64_t offset, void *buf,
 			continue;
 		if (n <= 0) {
 			say("cannot read %s: %s", f->name,
-			    n < 0 ? strerror(errno) : "it ends too early");
+			    n < 0 ? strerror(errno) : "unexpected end of file");
 			return -1;
 		}
 		p += n;
@@ -81,9 +81,8 @@ static int file_read(const struct file *f, uint64_t offset, void *buf,
 }
 
 /*
- * Reads the setup header and checks that the file is a kernel that can be
- * entered in 64-bit mode. On success @payload is the offset of the part that
- * runs in protected mode.
+ * Reads the setup header and checks that the kernel has a 64-bit entry point.
+ * On success @payload is the offset of the part that runs in protected mode.
  */
 static int read_header(const struct file *f, struct setup_header *hdr,
 		       uint64_t *payload)
@@ -94,13 +93,13 @@ static int read_header(const struct file *f, struct setup_header *hdr,
 
 	memset(hdr, 0, sizeof(*hdr));
 	if (f->size < at + sizeof(*hdr)) {
-		say("%s is no Linux kernel: it is too short", f->name);
+		say("%s is not a Linux kernel: it is too short", f->name);
 		return -1;
 	}
 	if (file_read(f, at, hdr, sizeof(*hdr)))
 		return -1;
 	if (hdr->boot_flag != BOOT_FLAG || hdr->header != HEADER_MAGIC) {
-		say("%s is no Linux kernel (bzImage): it lacks the boot header",
+		say("%s is not a Linux kernel (bzImage): it has no boot header",
 		    f->name);
 		return -1;
 	}
@@ -116,14 +115,14 @@ static int read_header(const struct file *f, struct setup_header *hdr,
 		memset((uint8_t *)hdr + hdr_len, 0, sizeof(*hdr) - hdr_len);
 
 	if (hdr->syssize * 16ULL <= ENTRY_64) {
-		say("%s is no Linux kernel: there is nothing after its header",
+		say("%s is not a Linux kernel: nothing follows its header",
 		    f->name);
 		return -1;
 	}
 	*payload = ((hdr->setup_sects ? hdr->setup_sects : 4) + 1ULL) * SECTOR;
 	if (f->size <= *payload ||
 	    f->size - *payload < hdr->syssize * 16ULL) {
-		say("%s is truncated: its header promises %llu bytes, it has %llu",
+		say("%s is truncated: its header declares %llu bytes, the file has %llu",
 		    f->name,
 		    (unsigned long long)(*payload + hdr->syssize * 16ULL),
 		    (unsigned long long)f->size);
@@ -142,7 +141,7 @@ static int load_kernel(struct guest_mem *mem, const struct file *f,
 		return -1;
 	base = hdr->pref_address;
 	len = hdr->syssize * 16ULL;
-	/* The kernel unpacks itself in place and wants init_size for that. */
+	/* The kernel unpacks itself in place and needs init_size bytes for that. */
 	need = hdr->init_size > len ? hdr->init_size : len;
 	if (base < GPA_HIGH || base >= mem_low_end(mem) ||
 	    need > mem_low_end(mem) - base) {
@@ -157,7 +156,7 @@ static int load_kernel(struct guest_mem *mem, const struct file *f,
 	return file_read(f, payload, mem_at(mem, base, len), len);
 }
 
-/* The initial RAM disk goes as high as kernel and memory allow. */
+/* Loads the initial RAM disk as high as the kernel and the memory allow. */
 static int load_initrd(struct guest_mem *mem, const char *name,
 		       struct setup_header *hdr)
 {
@@ -194,7 +193,7 @@ static int load_cmdline(struct guest_mem *mem, const char *cmdline,
 	if (room > hdr->cmdline_size)
 		room = hdr->cmdline_size;
 	if (len > room) {
-		say("the kernel command line has %zu characters, the kernel takes %llu",
+		say("the kernel command line has %zu characters, the kernel accepts %llu",
 		    len, (unsigned long long)room);
 		return -1;
 	}
@@ -261,7 +260,7 @@ uint64_t linux_load(struct guest_mem *mem, const struct linux_image *image)
 	struct file f;
 	int ret;
 
-	/* The places below 1 MiB hold everything that is not the kernel. */
+	/* Everything except the kernel and the initial RAM disk lies below 1 MiB. */
 	if (!mem_at(mem, 0, GPA_HIGH)) {
 		say("a guest needs more than 1 MiB of memory");
 		return 0;

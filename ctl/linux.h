@@ -7,7 +7,7 @@
 
 #include "mem.h"
 
-/** struct linux_image - what to boot */
+/** struct linux_image - the files and parameters of a boot */
 struct linux_image {
 	const char *kernel;	/* bzImage file */
 	const char *initrd;	/* initial RAM disk file, or NULL */
@@ -18,13 +18,13 @@ struct linux_image {
 /**
  * linux_load() - load a kernel for the 64-bit boot protocol
  * @mem: guest memory
- * @image: what to load
+ * @image: files and parameters
  *
  * Writes the kernel, the initial RAM disk, the command line, the zero page, a
- * GDT and identity-mapping page tables, where layout.h says.
+ * GDT and identity-mapping page tables to the addresses in layout.h.
  *
- * Return: guest-physical address of the entry point, or 0 after saying what
- * is wrong with the files.
+ * Return: guest-physical address of the entry point, or 0 after printing an
+ * error message.
  */
 uint64_t linux_load(struct guest_mem *mem, const struct linux_image *image);
 

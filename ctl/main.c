@@ -15,12 +15,12 @@ static int cmd_help(int argc, char **argv);
 
 static const struct {
 	const char *name;
-	int (*run)(int argc, char **argv);	/* argv[0] is the name */
+	int (*run)(int argc, char **argv);	/* argv[0] is the command's name */
 	const char *help;
 } commands[] = {
 	{ "run",  cmd_run,  "boot a Linux kernel in a virtual machine" },
-	{ "info", cmd_info, "show what the processor has and what a guest is offered" },
-	{ "whoami", cmd_whoami, "one line about this level: kernel, hypervisor, VMX" },
+	{ "info", cmd_info, "compare the processor's features with those offered to a guest" },
+	{ "whoami", cmd_whoami, "print one line about this level: kernel, hypervisor, VMX" },
 	{ "help", cmd_help, "this text" },
 };
 
@@ -31,17 +31,17 @@ static int cmd_help(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	printf("Usage: drostectl COMMAND [OPTION]...\n"
-	       "Control virtual machines of Droste, or of any device that speaks the KVM API.\n"
+	       "Control virtual machines on Droste, or on any device that implements the KVM API.\n"
 	       "\n");
 	for (size_t i = 0; i < nr_commands; i++)
 		printf("  %-6s %s\n", commands[i].name, commands[i].help);
-	printf("\n\"drostectl COMMAND --help\" explains a command; drostectl(8) explains more.\n");
+	printf("\nSee \"drostectl COMMAND --help\" for a command's options, and drostectl(8).\n");
 	return 0;
 }
 
 /*
- * Descriptors 0 to 2 must not become something else: console output would go
- * there. open() takes the lowest free one, so this fills the gaps.
+ * Opens descriptors 0 to 2 if they are closed: otherwise a device could get one
+ * of them, and console output would go there. open() takes the lowest free one.
  */
 static void keep_standard_files(void)
 {
@@ -72,9 +72,9 @@ int main(int argc, char **argv)
 		return commands[i].run(argc - 1, argv + 1);
 	}
 	if (name)
-		say("there is no command \"%s\"; \"drostectl --help\" lists them",
+		say("unknown command \"%s\"; see \"drostectl --help\"",
 		    name);
 	else
-		say("which command? \"drostectl --help\" lists them");
+		say("no command given; see \"drostectl --help\"");
 	return STATUS_USAGE;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Allocates guest memory and finds it by guest-physical address. */
+/* Allocates guest memory and looks it up by guest-physical address. */
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -10,8 +10,8 @@
 
 /*
  * A huge page can back guest memory only where the host address and the
- * guest-physical address agree modulo 2 MiB. Every region starts at such a
- * guest address, so the mapping is trimmed to start at such a host address.
+ * guest-physical address agree modulo 2 MiB. Every region's guest address is a
+ * multiple of 2 MiB, so the mapping is trimmed to start at a multiple too.
  */
 static uint8_t *map_aligned(uint64_t size)
 {
@@ -33,7 +33,7 @@ static uint8_t *map_aligned(uint64_t size)
 	if (head)
 		munmap(raw, head);
 	munmap(base + size, HUGE_2M - head);
-	/* Only a hint: without huge pages the guest is slower, not wrong. */
+	/* Only a hint: the guest also works without huge pages, but slower. */
 	madvise(base, size, MADV_HUGEPAGE);
 	return base;
 }

@@ -8,36 +8,36 @@
 
 #define MEM_MAX_REGIONS	2
 
-/** struct mem_region - one run of guest memory */
+/** struct mem_region - one contiguous range of guest memory */
 struct mem_region {
 	uint64_t gpa;	/* first guest-physical address */
 	uint64_t size;	/* bytes, a multiple of the page size */
-	uint8_t *host;	/* where it is in this process, 2 MiB aligned */
+	uint8_t *host;	/* address in this process, 2 MiB aligned */
 };
 
 /** struct guest_mem - all memory of a guest */
 struct guest_mem {
-	struct mem_region region[MEM_MAX_REGIONS];	/* rising addresses */
+	struct mem_region region[MEM_MAX_REGIONS];	/* in ascending order */
 	unsigned int nr;				/* regions in use */
 };
 
 /**
  * mem_init() - allocate a guest's memory
  * @mem: filled in
- * @size: bytes in all; what does not fit below GPA_HOLE goes above 4 GiB
+ * @size: total bytes; memory that does not fit below GPA_HOLE goes above 4 GiB
  *
  * Return: 0, or -1 with errno set.
  */
 int mem_init(struct guest_mem *mem, uint64_t size);
 
-/** mem_free() - give back what mem_init() allocated */
+/** mem_free() - free the memory that mem_init() allocated */
 void mem_free(struct guest_mem *mem);
 
 /**
- * mem_at() - the host address of a piece of guest memory
+ * mem_at() - translate a guest-physical address to a host address
  * @mem: guest memory
  * @gpa: guest-physical address
- * @len: bytes the caller will touch
+ * @len: number of bytes that the caller will access
  *
  * Return: the address, or NULL unless all @len bytes lie in one region.
  */

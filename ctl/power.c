@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Power-off by ACPI, reset by port 0xcf9 or 0x64, and the debug-exit port. */
+/* Implements ACPI power-off, reset through port 0xcf9 or 0x64, and the debug-exit port. */
 #include <string.h>
 
 #include "layout.h"
@@ -16,8 +16,8 @@
 #define KBD_PULSE_RESET		0xfe
 
 /*
- * Status (offset 0) is always clear: nothing in this machine raises a fixed
- * event, and writes to it could only clear bits. Enable (offset 2) is kept.
+ * Status (offset 0) is always 0: nothing in this machine raises a fixed event,
+ * and writes can only clear bits. Enable (offset 2) keeps its value.
  */
 static uint32_t pm1_evt_in(void *opaque, uint16_t off, unsigned int size)
 {
@@ -44,7 +44,7 @@ static uint32_t pm1_cnt_in(void *opaque, uint16_t off, unsigned int size)
 	struct power *p = opaque;
 
 	(void)size;
-	/* There is no legacy mode to leave, so SCI_EN is always set. */
+	/* The machine has no legacy mode, so SCI_EN is always set. */
 	return (p->pm1_control | PM1_SCI_EN) >> (8 * off);
 }
 
@@ -60,7 +60,7 @@ static void pm1_cnt_out(void *opaque, uint16_t off, unsigned int size,
 		vm_end(p->vm, RUN_POWEROFF, 0, NULL, "the guest powered off");
 }
 
-/* The keyboard controller only resets; its buffers are always empty. */
+/* The keyboard controller implements only reset; its buffers are always empty. */
 static uint32_t kbd_in(void *opaque, uint16_t off, unsigned int size)
 {
 	(void)opaque;
@@ -77,7 +77,7 @@ static void kbd_out(void *opaque, uint16_t off, unsigned int size, uint32_t val)
 	(void)size;
 	if ((val & 0xff) == KBD_PULSE_RESET)
 		vm_end(p->vm, RUN_RESET, 0, NULL,
-		       "the guest reset the machine by the keyboard controller");
+		       "the guest reset the machine through the keyboard controller");
 }
 
 static uint32_t reset_in(void *opaque, uint16_t off, unsigned int size)
@@ -99,7 +99,7 @@ static void reset_out(void *opaque, uint16_t off, unsigned int size,
 	/* The chipset resets when the bit goes from 0 to 1. */
 	if (val & ~p->reset_control & RESET_CPU)
 		vm_end(p->vm, RUN_RESET, 0, NULL,
-		       "the guest reset the machine by port 0x%x", PORT_RESET);
+		       "the guest reset the machine through port 0x%x", PORT_RESET);
 	p->reset_control = val;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The ports by which a guest ends its run. */
+/* The ports through which a guest ends its run. */
 #ifndef DROSTECTL_POWER_H
 #define DROSTECTL_POWER_H
 
@@ -9,7 +9,7 @@
 
 /** struct power - ACPI power management and the reset ports */
 struct power {
-	struct vm *vm;		/* whose run they end */
+	struct vm *vm;		/* the VM whose run they end */
 	uint16_t pm1_enable;	/* PM1a event enable */
 	uint16_t pm1_control;	/* PM1a control, without the SLP_EN bit */
 	uint8_t reset_control;	/* port 0xcf9 */
@@ -18,7 +18,7 @@ struct power {
 /**
  * power_add() - put the ports on a VM's bus
  * @p: filled in
- * @vm: whose run they end; its bus must be set
+ * @vm: the VM whose run they end; its bus must be set
  */
 void power_add(struct power *p, struct vm *vm);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Models the MC146818 clock of a PC. It always shows the host's time: what a
- * guest writes to the time registers has no effect, and no interrupt comes.
+ * Models the MC146818 clock of a PC. The clock always shows the host's time:
+ * writes to the time registers have no effect, and it raises no interrupts.
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@ enum {
 	RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4,
 	RTC_WEEKDAY = 6, RTC_DAY, RTC_MONTH, RTC_YEAR,
 	RTC_REG_A, RTC_REG_B, RTC_REG_C, RTC_REG_D,
-	RTC_CENTURY = 0x32	/* the FADT says so */
+	RTC_CENTURY = 0x32	/* the FADT names this register */
 };
 
 #define REG_A_UIP	0x80	/* update in progress */
@@ -21,7 +21,7 @@ enum {
 #define REG_D_VALID	0x80	/* the battery is good */
 #define HOURS_PM	0x80
 
-/* UIP announces an update this long before it happens. */
+/* UIP is set this long before an update. */
 #define UIP_NS		244000
 #define NS_PER_S	1000000000L
 
@@ -90,7 +90,7 @@ static void rtc_out(void *opaque, uint16_t off, unsigned int size, uint32_t val)
 
 	(void)size;
 	if (off == 0)
-		rtc->index = val & 0x7f;	/* bit 7 masks NMI: nothing to mask */
+		rtc->index = val & 0x7f;	/* bit 7 masks NMIs, which no device here raises */
 	else if (rtc->index == RTC_REG_A)
 		rtc->cmos[RTC_REG_A] = val & ~REG_A_UIP;
 	else

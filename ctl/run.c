@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* drostectl run: puts a machine together, runs it and says how it ended. */
+/* drostectl run: builds a machine, runs it and reports how the run ended. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -27,7 +27,7 @@
 #define MEMORY_MIN	2		/* MiB */
 #define MEMORY_MAX	(1024UL * 1024)	/* MiB */
 
-/* The command line. */
+/* The options of the command line. */
 struct options {
 	const char *device;
 	const char *kernel;
@@ -41,7 +41,7 @@ struct options {
 	bool stats;
 };
 
-/* All of the guest's machine. */
+/* The guest's machine. */
 struct machine {
 	struct vm vm;
 	struct guest_mem mem;
@@ -61,25 +61,25 @@ static void usage(void)
 	       "  --append TEXT      kernel command line, added to \"console=ttyS0\"\n"
 	       "  --cpus N           virtual processors (1)\n"
 	       "  --memory MIB       memory in MiB (512)\n"
-	       "  --device PATH      device that speaks the KVM API (/dev/droste)\n"
-	       "  --lock-vmx         the guest's firmware has locked VMX off\n"
-	       "  --trace-unhandled  say which ports and addresses nobody answers\n"
-	       "  --quiet            do not say how the guest ended, unless it failed\n"
-	       "  --stats            at the end, the exits taken by reason and level (Droste only)\n"
-	       "  --help             this text\n"
+	       "  --device PATH      device that implements the KVM API (/dev/droste)\n"
+	       "  --lock-vmx         lock VMX off, as firmware can\n"
+	       "  --trace-unhandled  report accesses to ports and addresses without a device\n"
+	       "  --quiet            do not report that the guest powered off\n"
+	       "  --stats            at the end, print the exits by reason and level (Droste only)\n"
+	       "  --help             print this help\n"
 	       "\n"
-	       "Ctrl-A x on the console ends the guest, Ctrl-A Ctrl-A types Ctrl-A.\n"
+	       "Ctrl-A x on the console ends the guest, Ctrl-A Ctrl-A sends one Ctrl-A.\n"
 	       "\n");
 	outcome_help();
 }
 
 static int bad_usage(void)
 {
-	say("\"drostectl run --help\" explains the options");
+	say("see \"drostectl run --help\" for the options");
 	return STATUS_USAGE;
 }
 
-/* Reads a whole number from @min to @max. */
+/* Parses an integer from @min to @max. */
 static int parse_number(const char *option, const char *text, unsigned long min,
 			unsigned long max, unsigned long *val)
 {
@@ -89,7 +89,7 @@ static int parse_number(const char *option, const char *text, unsigned long min,
 	*val = strtoul(text, &end, 10);
 	if (errno || *end || *text < '0' || *text > '9' || *val < min ||
 	    *val > max) {
-		say("--%s takes a number from %lu to %lu, not \"%s\"", option,
+		say("--%s expects a number from %lu to %lu, not \"%s\"", option,
 		    min, max, text);
 		return -1;
 	}
@@ -134,13 +134,13 @@ static int set_option(struct options *o, int opt, const char *arg)
 		o->stats = true;
 		return 0;
 	default:
-		return -1;	/* getopt_long() has said what is wrong */
+		return -1;	/* getopt_long() has printed an error message */
 	}
 }
 
 /*
- * Return: 0 to go on, 1 if --help was asked for, -1 after saying what is
- * wrong.
+ * Returns 0 to continue, 1 if --help was given, -1 after printing an error
+ * message.
  */
 static int parse_options(struct options *o, int argc, char **argv)
 {
@@ -167,17 +167,17 @@ static int parse_options(struct options *o, int argc, char **argv)
 			return -1;
 	}
 	if (optind < argc) {
-		say("\"%s\" is no option", argv[optind]);
+		say("unexpected argument \"%s\"", argv[optind]);
 		return -1;
 	}
 	if (!o->kernel) {
-		say("which kernel? --kernel is missing");
+		say("no kernel given: --kernel is missing");
 		return -1;
 	}
 	return 0;
 }
 
-/* Loads the guest's files. Return: the entry point, or 0 after saying why. */
+/* Loads the guest's files. Returns the entry point, or 0 after an error message. */
 static uint64_t load_guest(struct machine *m, const struct options *o)
 {
 	struct linux_image image = {
@@ -199,8 +199,8 @@ static uint64_t load_guest(struct machine *m, const struct options *o)
 }
 
 /*
- * Signals that end the run are read from a descriptor. They are blocked
- * before any thread starts, so that no vCPU thread takes one.
+ * The signals that end the run are read from a signalfd. They are blocked
+ * before any thread starts, so that no vCPU thread receives one.
  */
 static int catch_signals(void)
 {
@@ -221,7 +221,7 @@ static int add_devices(struct machine *m, const struct options *o)
 	int signal_fd = catch_signals();
 
 	if (signal_fd < 0) {
-		say("cannot make a signalfd: %s", strerror(errno));
+		say("cannot create a signalfd: %s", strerror(errno));
 		return -1;
 	}
 
@@ -283,11 +283,11 @@ int cmd_run(int argc, char **argv)
 
 	m = calloc(1, sizeof(*m));
 	if (!m || mem_init(&m->mem, o.memory * MIB)) {
-		say("cannot get %lu MiB of memory: %s", o.memory,
+		say("cannot allocate %lu MiB of memory: %s", o.memory,
 		    strerror(errno));
 		return STATUS_FAILED;
 	}
-	/* The files first: they are the user's most likely mistake. */
+	/* Load the files first: they are the most likely mistake of a user. */
 	entry = load_guest(m, &o);
 	if (!entry)
 		return STATUS_USAGE;

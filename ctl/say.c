@@ -13,7 +13,7 @@ static void put_line(const char *prefix, const char *fmt, va_list ap)
 	char text[1024];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	/* One call, so that lines of several threads do not mix. */
+	/* A single call, so that lines of different threads do not mix. */
 	fprintf(stderr, "%s%s%s", prefix, text, line_end);
 	fflush(stderr);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What drostectl tells its user beside the guest's console. */
+/* Messages to the user, apart from the guest's console. */
 #ifndef DROSTECTL_SAY_H
 #define DROSTECTL_SAY_H
 

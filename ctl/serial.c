@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Models a 16550A: register names and bits are those of its data sheet. */
+/* Models a 16550A; register and bit names are those of its data sheet. */
 #include <string.h>
 
 #include "serial.h"
@@ -64,7 +64,7 @@ static unsigned int fifo_trigger(const struct serial *s)
 	return s->fcr & FCR_ENABLE ? level[s->fcr >> 6] : 1;
 }
 
-/* The pending interrupt of the highest priority, as IIR shows it. */
+/* The highest-priority pending interrupt, encoded as in IIR. */
 static uint8_t interrupt_id(const struct serial *s)
 {
 	if (s->ier & IER_RLSI && s->lsr_errors)
@@ -78,7 +78,7 @@ static uint8_t interrupt_id(const struct serial *s)
 	return IIR_NONE;
 }
 
-/* On a PC, OUT2 connects the port to its interrupt line; loopback cuts it. */
+/* On a PC, OUT2 connects the port to its interrupt line; loopback disconnects it. */
 static void update_irq(struct serial *s)
 {
 	bool level = interrupt_id(s) != IIR_NONE && s->mcr & MCR_OUT2 &&
@@ -100,8 +100,9 @@ static void rx_push(struct serial *s, uint8_t byte)
 }
 
 /*
- * A well-behaved sender waits for RTS. It keeps what is typed or piped in
- * before the guest's driver is up from being thrown away by its probing.
+ * Input is held back until the guest asserts RTS, as a well-behaved sender
+ * does. Otherwise the driver's probing would discard input that arrives before
+ * the driver is ready.
  */
 void serial_poll(struct serial *s)
 {
@@ -135,7 +136,7 @@ static void write_data(struct serial *s, uint8_t byte)
 		rx_push(s, byte);
 	else
 		s->ops->send(s->ctx, byte);
-	/* The byte is on its way at once, so the register is empty again. */
+	/* The byte is sent at once, so the register is empty again. */
 	s->thre_pending = true;
 }
 
@@ -155,14 +156,14 @@ static void write_fcr(struct serial *s, uint8_t val)
 {
 	bool toggled = (val ^ s->fcr) & FCR_ENABLE;
 
-	/* The other bits are taken only together with the enable bit. */
+	/* The other bits take effect only if the enable bit is set. */
 	s->fcr = val & FCR_ENABLE ? val & FCR_KEPT : 0;
 	if (toggled || (val & FCR_ENABLE && val & FCR_CLEAR_RX))
 		s->rx_count = 0;
 	serial_poll(s);
 }
 
-/* Loopback connects the modem outputs to the inputs; else all is well. */
+/* Loopback connects the modem outputs to the inputs; otherwise CTS, DSR and DCD are set. */
 static uint8_t modem_lines(const struct serial *s)
 {
 	if (!loopback(s))
@@ -180,7 +181,7 @@ static void write_mcr(struct serial *s, uint8_t val)
 	s->mcr = val & MCR_MASK;
 	lines = modem_lines(s);
 	changed = lines ^ s->msr_lines;
-	/* RI counts only when it goes away; the others whenever they change. */
+	/* The RI delta bit is set only on RI's trailing edge, the others on any change. */
 	if (lines & MSR_RI)
 		changed &= ~MSR_RI;
 	s->msr_delta |= changed >> 4;
@@ -203,7 +204,7 @@ static uint32_t serial_in(void *opaque, uint16_t off, unsigned int size)
 		break;
 	case REG_IIR_FCR:
 		val = interrupt_id(s);
-		/* Reading IIR answers a transmitter interrupt, and only it. */
+		/* Reading IIR clears a transmitter interrupt and no other. */
 		if (val == IIR_THRI)
 			s->thre_pending = false;
 		if (s->fcr & FCR_ENABLE)

@@ -11,7 +11,7 @@
 
 #define SERIAL_FIFO	16
 
-/** struct serial_ops - what is at the other ends of the port's wires */
+/** struct serial_ops - the other ends of the port's wires */
 struct serial_ops {
 	/* Drives the interrupt line; called only when the level changes. */
 	void (*irq)(void *ctx, bool level);
@@ -28,32 +28,32 @@ struct serial {
 	const struct serial_ops *ops;
 	void *ctx;		/* first argument of the ops */
 	uint8_t ier;		/* interrupt enable */
-	uint8_t fcr;		/* FIFO control, as far as it is kept */
+	uint8_t fcr;		/* FIFO control, only the bits that are kept */
 	uint8_t lcr;		/* line control */
 	uint8_t mcr;		/* modem control */
 	uint8_t scr;		/* scratch */
-	uint8_t dll, dlm;	/* baud rate divisor; kept, without effect */
+	uint8_t dll, dlm;	/* baud rate divisor; stored but has no effect */
 	uint8_t lsr_errors;	/* LSR error bits, cleared when read */
-	uint8_t msr_lines;	/* upper half of MSR when last looked at */
+	uint8_t msr_lines;	/* upper half of MSR at the last update */
 	uint8_t msr_delta;	/* lower half of MSR, cleared when read */
-	bool thre_pending;	/* transmitter-empty interrupt not yet read */
-	bool irq_level;		/* what the interrupt line carries */
+	bool thre_pending;	/* transmitter-empty interrupt not yet acknowledged */
+	bool irq_level;		/* level of the interrupt line */
 	uint8_t rx[SERIAL_FIFO];/* receive FIFO, a ring */
 	unsigned int rx_head;	/* oldest byte */
 	unsigned int rx_count;	/* bytes in it */
 };
 
-/** serial_init() - reset the port and connect it */
+/** serial_init() - reset the port and connect it to its ops */
 void serial_init(struct serial *s, const struct serial_ops *ops, void *ctx);
 
-/** serial_dev() - the port as a row of the I/O bus */
+/** serial_dev() - the port's entry for the I/O bus */
 struct ioport_dev serial_dev(struct serial *s, uint16_t base);
 
 /**
- * serial_poll() - take what has arrived on the receive line
- * @s: the port; the caller holds the bus lock
+ * serial_poll() - fetch received bytes into the FIFO
+ * @s: the port
  *
- * To be called when ops->receive() may have something new to give.
+ * Called when ops->receive() may have new bytes. Caller holds the bus lock.
  */
 void serial_poll(struct serial *s);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The exits that a run took: Droste's counters, by reason, and who answered them. */
+/* Prints Droste's exit counters of a run, by reason, level and handler. */
 #include "stats.h"
 
 #include <stdio.h>
@@ -44,7 +44,7 @@ void stats_print(const struct vm *vm)
 	struct droste_exit_stats s;
 
 	if (collect(vm, &s)) {
-		say("this device does not count exits by level");
+		say("--stats: the device does not count exits by level");
 		return;
 	}
 	printf("Exits taken by L0       from L1    from L2  of them to L1   by L0\n");

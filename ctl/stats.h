@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The exits that a run took, by reason and level. */
+/* The exits of a run, by reason and level. */
 #ifndef DROSTECTL_STATS_H
 #define DROSTECTL_STATS_H
 
 #include "vm.h"
 
 /**
- * stats_print() - print what Droste counted for all processors of a VM
- * @vm: the VM; no vCPU runs any more
+ * stats_print() - print Droste's exit counters, summed over a VM's processors
+ * @vm: the VM; its vCPUs have stopped
  *
- * One plain sentence instead where the device does not count (KVM).
+ * Prints an error message if the device has no such counters (KVM).
  */
 void stats_print(const struct vm *vm);
 

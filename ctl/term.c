@@ -14,7 +14,7 @@ bool term_raw(void)
 {
 	struct termios raw;
 
-	/* A background job may not touch the terminal: it would be stopped. */
+	/* A background job that changed the terminal's mode would be stopped. */
 	if (tcgetattr(STDIN_FILENO, &saved) ||
 	    tcgetpgrp(STDIN_FILENO) != getpgrp())
 		return false;

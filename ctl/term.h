@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The terminal that the guest's console is on. */
+/* The terminal of the guest's console. */
 #ifndef DROSTECTL_TERM_H
 #define DROSTECTL_TERM_H
 
 #include <stdbool.h>
 
 /**
- * term_raw() - put the terminal into raw mode, if standard input is one
+ * term_raw() - put standard input into raw mode if it is a terminal
  *
- * Return: whether it is one; only then has Ctrl-A a meaning of its own.
+ * Return: whether it is a terminal; only then is Ctrl-A the escape key.
  */
 bool term_raw(void);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Makes virtual processors and runs each in a thread of its own. */
+/* Creates virtual processors and runs each in its own thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -38,8 +38,8 @@
 #define BOOT_GDT_LIMIT	(4 * 8 - 1)
 
 /*
- * What firmware does to MSRs before it starts a kernel: memory is write-back
- * and, where there is VMX, its use is allowed, or not, and locked so.
+ * Sets MSRs as firmware does before it starts a kernel: memory is write-back,
+ * and if the CPU has VMX, its use is either allowed or forbidden, and locked.
  */
 static void firmware_msrs(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 {
@@ -52,14 +52,14 @@ static void firmware_msrs(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 	msr.entry.index = MSR_MTRR_DEF_TYPE;
 	msr.entry.data = MTRR_ENABLE | MTRR_WRITE_BACK;
 	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msr) != 1)
-		say("CPU %u: IA32_MTRR_DEF_TYPE cannot be set; going on without",
+		say("CPU %u: IA32_MTRR_DEF_TYPE cannot be set; continuing without it",
 		    vcpu->id);
 	if (!leaf1 || !(leaf1->ecx & LEAF1_ECX_VMX))
 		return;
 	msr.entry.index = MSR_FEATURE_CONTROL;
 	msr.entry.data = FEATURE_CONTROL_LOCKED | (vcpu->vm->lock_vmx ? 0 : FEATURE_CONTROL_VMX);
 	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msr) != 1)
-		say("CPU %u: IA32_FEATURE_CONTROL cannot be set; going on without",
+		say("CPU %u: IA32_FEATURE_CONTROL cannot be set; continuing without it",
 		    vcpu->id);
 }
 
@@ -95,7 +95,7 @@ int vcpu_create(struct vm *vm, struct kvm_cpuid2 *cpuid, unsigned int id,
 	return 0;
 }
 
-/* The state of Documentation/arch/x86/boot.rst, "64-bit Boot Protocol". */
+/* Sets the state required by Documentation/arch/x86/boot.rst, "64-bit Boot Protocol". */
 static void set_long_mode(struct kvm_sregs *s)
 {
 	const struct kvm_segment code = {
@@ -154,7 +154,7 @@ static void exit_io(struct vcpu *vcpu)
 		      (uint8_t *)run + run->io.data_offset);
 }
 
-/* All devices are in the kernel or on ports: no memory address answers. */
+/* All devices are in the kernel or on ports, so no device handles MMIO here. */
 static void exit_mmio(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -162,10 +162,10 @@ static void exit_mmio(struct vcpu *vcpu)
 	if (!run->mmio.is_write)
 		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
 	if (vcpu->vm->trace)
-		say("nobody answers at address 0x%llx: %u-byte %s",
+		say("no device at address 0x%llx: %u-byte %s",
 		    run->mmio.phys_addr, run->mmio.len,
-		    run->mmio.is_write ? "write goes nowhere" :
-					 "read gives all ones");
+		    run->mmio.is_write ? "write is ignored" :
+					 "read returns all ones");
 }
 
 static void exit_system_event(struct vcpu *vcpu)
@@ -184,7 +184,7 @@ static void exit_system_event(struct vcpu *vcpu)
 	}
 }
 
-/* Nothing to do but to look whether the run has ended. */
+/* Does nothing; the caller then checks whether the run has ended. */
 static void exit_nothing(struct vcpu *vcpu)
 {
 	(void)vcpu;
@@ -211,7 +211,7 @@ static void *vcpu_loop(void *arg)
 		uint32_t reason;
 
 		if (ioctl(vcpu->fd, KVM_RUN, 0)) {
-			/* EAGAIN: a processor that has just been started. */
+			/* EAGAIN: the processor has just been started. */
 			if (errno == EINTR || errno == EAGAIN)
 				continue;
 			vm_end(vcpu->vm, RUN_HOST_ERROR, 0, NULL,
@@ -240,7 +240,7 @@ int vcpus_start(struct vm *vm)
 	int err = 0;
 
 	sigaction(SIGUSR1, &kick, NULL);
-	/* vm_end() on a new thread must see which threads there are. */
+	/* A new thread that calls vm_end() must see all threads started so far. */
 	pthread_mutex_lock(&vm->end_lock);
 	for (unsigned int i = 0; i < vm->nr_vcpus && !err; i++) {
 		err = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_loop,

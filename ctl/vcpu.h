@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Virtual processors: making, setting up and running them. */
+/* Creates, sets up and runs virtual processors. */
 #ifndef DROSTECTL_VCPU_H
 #define DROSTECTL_VCPU_H
 
@@ -8,13 +8,13 @@
 #include "vm.h"
 
 /**
- * vcpu_create() - make a virtual processor and set its CPUID and MSRs
+ * vcpu_create() - create a virtual processor and set its CPUID and MSRs
  * @vm: the VM
- * @cpuid: what CPUID shows, made by cpuid_get(); the APIC ID is filled in
- * @id: index and APIC ID, the next free one
- * @total: how many processors the VM will have
+ * @cpuid: made by cpuid_get(); the APIC ID is filled in
+ * @id: index and APIC ID; must be the next free one
+ * @total: number of processors the VM will have
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing an error message.
  */
 int vcpu_create(struct vm *vm, struct kvm_cpuid2 *cpuid, unsigned int id,
 		unsigned int total);
@@ -24,7 +24,7 @@ int vcpu_create(struct vm *vm, struct kvm_cpuid2 *cpuid, unsigned int id,
  * @vcpu: processor 0; the others wait for the guest to start them
  * @entry: guest-physical address of the 64-bit entry point
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing an error message.
  */
 int vcpu_boot_state(struct vcpu *vcpu, uint64_t entry);
 
@@ -32,11 +32,11 @@ int vcpu_boot_state(struct vcpu *vcpu, uint64_t entry);
  * vcpus_start() - start a thread for each processor
  * @vm: the VM
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing an error message.
  */
 int vcpus_start(struct vm *vm);
 
-/** vcpus_join() - wait until all threads have left; the run must have ended */
+/** vcpus_join() - wait until all threads have exited; the run must have ended */
 void vcpus_join(struct vm *vm);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Opens the device, makes the VM and keeps how its run ended. */
+/* Opens the device, creates the VM and records how its run ended. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,7 +16,7 @@
 #include "say.h"
 #include "vm.h"
 
-/* Capabilities without which no guest can be run as drostectl does. */
+/* The capabilities that drostectl requires. */
 static const struct {
 	long cap;
 	const char *name;
@@ -48,9 +48,9 @@ int vm_open(const char *path)
 	version = ioctl(fd, KVM_GET_API_VERSION, 0);
 	if (version != KVM_API_VERSION) {
 		if (version < 0)
-			say("%s does not speak the KVM API", path);
+			say("%s does not implement the KVM API", path);
 		else
-			say("%s speaks version %d of the KVM API, not %d", path,
+			say("%s implements version %d of the KVM API, not %d", path,
 			    version, KVM_API_VERSION);
 		close(fd);
 		return -1;
@@ -73,7 +73,7 @@ static int check_vcpus(const struct vm *vm, unsigned int nr_vcpus)
 {
 	int max = vm_cap(vm->dev_fd, KVM_CAP_MAX_VCPUS);
 
-	/* The KVM API: without a maximum, the recommended number is it. */
+	/* The KVM API: if no maximum is reported, the recommended number is the maximum. */
 	if (!max)
 		max = vm_cap(vm->dev_fd, KVM_CAP_NR_VCPUS);
 	if (!max)
@@ -86,8 +86,8 @@ static int check_vcpus(const struct vm *vm, unsigned int nr_vcpus)
 }
 
 /*
- * Intel processors without unrestricted guest borrow guest addresses for
- * real mode; they must lie where the guest has nothing.
+ * KVM on Intel processors without "unrestricted guest" uses a few guest pages
+ * for real mode; they must lie where the guest has neither memory nor devices.
  */
 static int place_helpers(struct vm *vm)
 {
@@ -108,7 +108,7 @@ static int place_helpers(struct vm *vm)
 
 static int create_irqchip(struct vm *vm)
 {
-	/* "Dummy speaker" has the kernel answer port 0x61 as well. */
+	/* With "dummy speaker" the kernel implements port 0x61 as well. */
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 
 	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0)) {
@@ -152,7 +152,7 @@ int vm_create(struct vm *vm, unsigned int nr_vcpus)
 	vm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&vm->end_lock, NULL);
 	if (vm->wake_fd < 0) {
-		say("cannot make an eventfd: %s", strerror(errno));
+		say("cannot create an eventfd: %s", strerror(errno));
 		return -1;
 	}
 	if (check_caps(vm) || check_vcpus(vm, nr_vcpus))
@@ -160,7 +160,7 @@ int vm_create(struct vm *vm, unsigned int nr_vcpus)
 
 	size = ioctl(vm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (size < (int)sizeof(struct kvm_run)) {
-		say("KVM_GET_VCPU_MMAP_SIZE failed or answered too little");
+		say("KVM_GET_VCPU_MMAP_SIZE failed or returned too small a size");
 		return -1;
 	}
 	vm->run_size = size;
@@ -204,8 +204,8 @@ void vm_irq(struct vm *vm, unsigned int irq, bool level)
 }
 
 /*
- * immediate_exit makes the next KVM_RUN return at once, the signal one that
- * is under way; together they leave no moment in which a vCPU is missed.
+ * immediate_exit makes the next KVM_RUN return at once, and the signal
+ * interrupts a KVM_RUN in progress; together they miss no vCPU.
  */
 static void kick_vcpus(struct vm *vm)
 {
@@ -231,7 +231,7 @@ void vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 		va_end(ap);
 		vm->end = end;
 		kick_vcpus(vm);
-		/* Can only fail when it is readable already. */
+		/* Fails only if the eventfd is already readable. */
 		eventfd_write(vm->wake_fd, 1);
 	}
 	pthread_mutex_unlock(&vm->end_lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One virtual machine of the KVM API, and how its run ends. */
+/* A virtual machine of the KVM API, and the end of its run. */
 #ifndef DROSTECTL_VM_H
 #define DROSTECTL_VM_H
 
@@ -30,17 +30,17 @@ struct vm {
 	int dev_fd;		/* /dev/droste or /dev/kvm */
 	int fd;			/* VM file descriptor */
 	size_t run_size;	/* bytes of a vCPU's struct kvm_run mapping */
-	bool trace;		/* say which memory addresses nobody answers */
-	bool lock_vmx;		/* as firmware, lock VMX off */
+	bool trace;		/* report accesses to addresses without a device */
+	bool lock_vmx;		/* lock VMX off, as firmware can */
 	struct guest_mem *mem;	/* guest memory, in the VM's slots */
 	struct iobus *bus;	/* I/O ports */
 	unsigned int nr_vcpus;
 	struct vcpu *vcpu;	/* nr_vcpus of them */
 	int wake_fd;		/* eventfd: becomes readable when the run ends */
 
-	pthread_mutex_t end_lock;	/* guards what follows */
+	pthread_mutex_t end_lock;	/* guards the members below */
 	enum run_end end;		/* RUN_NONE while running */
-	uint32_t end_value;		/* what the guest wrote to debug-exit */
+	uint32_t end_value;		/* value that the guest wrote to debug-exit */
 	char end_text[1024];		/* one line: what happened */
 	char end_regs[1024];		/* registers, several lines, or empty */
 };
@@ -49,19 +49,19 @@ struct vm {
  * vm_open() - open the device and check that it speaks the KVM API
  * @path: /dev/droste or /dev/kvm
  *
- * Return: a file descriptor, or -1 after saying what is wrong.
+ * Return: a file descriptor, or -1 after printing an error message.
  */
 int vm_open(const char *path);
 
-/** vm_cap() - what KVM_CHECK_EXTENSION answers; 0 if not offered */
+/** vm_cap() - the value of KVM_CHECK_EXTENSION; 0 if not offered */
 int vm_cap(int dev_fd, long cap);
 
 /**
- * vm_create() - make the VM, its interrupt controllers, timer and memory
- * @vm: zeroed but for dev_fd, mem and bus
- * @nr_vcpus: virtual processors to make later
+ * vm_create() - create the VM, its interrupt controllers, timer and memory
+ * @vm: zeroed except for dev_fd, mem and bus
+ * @nr_vcpus: number of virtual processors that will be created
  *
- * Return: 0, or -1 after saying what is wrong.
+ * Return: 0, or -1 after printing an error message.
  */
 int vm_create(struct vm *vm, unsigned int nr_vcpus);
 
@@ -75,11 +75,11 @@ void vm_irq(struct vm *vm, unsigned int irq, bool level);
  * vm_end() - end the run; the first caller decides how it ended
  * @vm: the VM
  * @end: how it ended
- * @value: what the guest wrote, for RUN_DEBUG_EXIT
+ * @value: the value the guest wrote, for RUN_DEBUG_EXIT
  * @regs: lines to print below the message, or NULL
- * @fmt: what happened, one line without a newline
+ * @fmt: printf format of the message: one line, without a newline
  *
- * May be called by any thread; all vCPU threads leave the guest soon after.
+ * May be called from any thread; all vCPU threads leave the guest soon after.
  */
 void vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 	    const char *fmt, ...) __attribute__((format(printf, 5, 6)));

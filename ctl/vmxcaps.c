@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The table of VMX capability bits: SDM vol. 3D, appendix A, and 25.6 to 25.8. */
+/* The table of VMX capability bits (SDM vol. 3D, appendix A, and 25.6 to 25.8). */
 #include "vmxcaps.h"
 
 #define FEATURE_CONTROL	0x03a

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The VMX capability MSRs, by control and bit name. */
+/* The VMX capability MSRs and the names of their bits. */
 #ifndef DROSTECTL_VMXCAPS_H
 #define DROSTECTL_VMXCAPS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/** enum vmxcap_kind - how the bits of a capability MSR are read */
+/** enum vmxcap_kind - the format of a capability MSR */
 enum vmxcap_kind {
 	VMXCAP_FLAGS,		/* single bits and numbers */
 	VMXCAP_CONTROLS,	/* low half: must be 1; high half: may be 1 */
@@ -21,11 +21,11 @@ struct vmxcap_msr {
 	const char *name;
 };
 
-/** struct vmxcap_bit - one bit, or number of several bits, of an MSR */
+/** struct vmxcap_bit - one bit of an MSR, or a field of several bits */
 struct vmxcap_bit {
 	uint32_t index;		/* MSR number, as in struct vmxcap_msr */
 	uint8_t low;		/* lowest bit */
-	uint8_t width;		/* how many bits; 1 for a control */
+	uint8_t width;		/* number of bits; 1 for a control */
 	const char *name;
 };
 

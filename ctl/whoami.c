@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* "drostectl whoami": which kernel runs here and on what, as this level sees it. */
+/* drostectl whoami: prints the kernel, the hypervisor and the VMX offer that this level sees. */
 #include "whoami.h"
 
 #include <cpuid.h>
@@ -8,7 +8,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* CPUID leaf 0x40000000 is where hypervisors name themselves, if leaf 1 says that there is one. */
+/* Reads the hypervisor's signature (CPUID leaf 0x40000000), if leaf 1 reports a hypervisor. */
 static void hypervisor_name(char name[13])
 {
 	unsigned int eax, ebx, ecx, edx;
@@ -37,7 +37,7 @@ static void processor_name(char name[49])
 {
 	unsigned int regs[12], i;
 
-	/* Beyond its last leaf a processor answers with another one. */
+	/* For a leaf above the last one, the processor returns the data of another leaf. */
 	if (__get_cpuid_max(0x80000000, NULL) < 0x80000004) {
 		strcpy(name, "unknown");
 		return;

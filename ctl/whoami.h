@@ -3,7 +3,7 @@
 #ifndef DROSTECTL_WHOAMI_H
 #define DROSTECTL_WHOAMI_H
 
-/** cmd_whoami() - one line about the machine it runs on; argv[1] is a label for it */
+/** cmd_whoami() - print one line about this machine; argv[1] is an optional label */
 int cmd_whoami(int argc, char **argv);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Checks the ACPI tables' sums and links. With a directory as argument, the
- * tables are written there as NAME.dat, for "iasl -d" to disassemble.
+ * Checks the ACPI tables' checksums and links. Given a directory, it also writes
+ * the tables there as NAME.dat, for "iasl -d" to disassemble.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,7 @@ static const uint8_t *table(uint64_t gpa, const char *name)
 	return t;
 }
 
-/* Counts MADT entries of a type, following their lengths to the end. */
+/* Counts the MADT entries of a type. */
 static unsigned int count(const uint8_t *madt, uint8_t type)
 {
 	unsigned int n = 0;

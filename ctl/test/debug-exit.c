@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs inside a guest: "debug-exit N" writes N to drostectl's debug-exit port,
- * which ends the guest with exit status 32 + N modulo 64.
+ * Runs in a guest: "debug-exit N" writes N to drostectl's debug-exit port, which
+ * ends the guest; drostectl's exit status is 32 + N modulo 64.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 	}
 	val = strtoul(argv[1], &end, 0);
 	if (*end || end == argv[1]) {
-		fprintf(stderr, "debug-exit: \"%s\" is no number\n", argv[1]);
+		fprintf(stderr, "debug-exit: \"%s\" is not a number\n", argv[1]);
 		return 2;
 	}
 	if (ioperm(PORT_DEBUG_EXIT, 4, 1)) {
@@ -28,6 +28,6 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	outl(val, PORT_DEBUG_EXIT);
-	/* Only where no drostectl answers at the port does it come back. */
+	/* Reached only if the port is not drostectl's. */
 	return 1;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Checks the bzImage loader with images made here, good and bad. */
+/* Checks the bzImage loader with generated images, valid and damaged. */
 #include <asm/bootparam.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static struct guest_mem mem;
 static char dir[sizeof("/tmp/linux_test.XXXXXX")] = "/tmp/linux_test.XXXXXX";
 static char kernel[64], initrd[64];
 
-/* The image that a test then damages. */
+/* The image, which each test damages in its own way. */
 static struct {
 	uint8_t bytes[SETUP_SIZE + PAYLOAD_SIZE + 100];
 	size_t size;
@@ -91,7 +91,7 @@ static void check_good(void)
 	ok(bp->e820_entries == 3 && bp->e820_table[2].addr == GPA_HIGH &&
 	   bp->e820_table[2].size == 15 * MIB);
 	ok(pd[0] == 0x83 && pd[2047] == (0xffe00000 | 0x83));
-	/* Code may follow a header that ends early: it is not header. */
+	/* Code may follow a short header and must not be taken for part of it. */
 	fresh();
 	header()->jump = 0x5eeb;
 	ok(load("", NULL) && bp->hdr.init_size == 0 &&
@@ -130,7 +130,7 @@ static void check_bad_images(void)
 	header()->setup_sects = 255;
 	ok(!load("", NULL));
 	fresh();
-	header()->pref_address = 0x1000;	/* over the zero page */
+	header()->pref_address = 0x1000;	/* overlaps the zero page */
 	ok(!load("", NULL));
 	fresh();
 	header()->pref_address = -4096ULL;
@@ -156,7 +156,7 @@ static void check_bad_company(void)
 	ok(!load("", "/nonexistent"));
 	ok(!load("", "/dev/null"));
 	ok(!load("", dir));
-	truncate(initrd, 11 * MIB);	/* reaches into the kernel's room */
+	truncate(initrd, 11 * MIB);	/* overlaps the kernel */
 	ok(!load("", initrd));
 	truncate(initrd, 100 * MIB);
 	ok(!load("", initrd));
@@ -166,7 +166,7 @@ static void check_bad_company(void)
 	ok(!load("", initrd));
 }
 
-/* Memory is split around the hole below 4 GiB. */
+/* Checks a guest whose memory is split around the hole below 4 GiB. */
 static void check_split(void)
 {
 	struct guest_mem big;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Checks the clock's registers against known times. */
+/* Checks the clock's registers at known times. */
 #include "rtc.h"
 #include "tap.h"
 
@@ -36,7 +36,7 @@ int main(void)
 	ok(get(9) == 0x24 && get(0x32) == 0x20);
 	ok(get(10) == 0x26);
 	fake.tv_nsec = 999800000;
-	ok(get(10) == 0xa6);		/* an update is near */
+	ok(get(10) == 0xa6);		/* an update is imminent */
 	fake.tv_nsec = 0;
 
 	ok(get(11) == 0x02 && get(12) == 0 && get(13) == 0x80);

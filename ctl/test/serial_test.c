@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Checks the serial port as a driver uses it. */
+/* Checks the serial port in the way that a driver uses it. */
 #include <string.h>
 
 #include "serial.h"
@@ -11,7 +11,7 @@ static struct {
 	char sent[64];
 	size_t nr_sent;
 	int idle;		/* calls of sent_all() */
-	const char *input;	/* what the other side has to say */
+	const char *input;	/* bytes that the other side sends */
 } wire;
 
 static void wire_irq(void *ctx, bool level)
@@ -67,7 +67,7 @@ static void out(int reg, uint8_t val)
 	dev.out(dev.opaque, reg, 1, val);
 }
 
-/* What a probing driver does to tell a 16550A from other ports. */
+/* Probes the port as drivers do to tell a 16550A from other ports. */
 static void check_probe(void)
 {
 	reset();
@@ -98,12 +98,12 @@ static void check_loopback(void)
 	out(4, 0x10 | 0x05);
 	ok((in(6) & 0xf0) == 0x60);
 	out(4, 0x10);
-	ok((in(6) & 0x04) == 0x04);	/* RI has gone away */
+	ok((in(6) & 0x04) == 0x04);	/* RI was deasserted */
 	ok((in(6) & 0x0f) == 0);
 	out(0, 'l');
 	ok(wire.nr_sent == 0);
 	ok(in(5) & 0x01);
-	out(0, 'm');			/* one place without FIFO: overrun */
+	out(0, 'm');			/* without FIFO, room for one byte: overrun */
 	ok(in(5) & 0x02);
 	ok(!(in(5) & 0x02));
 	ok(in(0) == 'l' && !(in(5) & 0x01));
