@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Repeats one operation 1,000 times between two markers that the lab's counting emulator sees. */
+/* Repeats one operation 1,000 times between two markers that the lab's emulator recognizes as it counts. */
 #include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #define TIMES	1000
 #define TOUCH	(64UL << 20)	/* bytes for "touch" */
 
-/* xchg %bx,%bx does nothing; the emulator takes it for a marker. */
+/* xchg %bx,%bx has no effect; the emulator treats it as a marker. */
 static inline void marker(void)
 {
 	asm volatile("xchg %%bx, %%bx" ::: "memory");
@@ -34,7 +34,10 @@ static const struct {
 	{ "nothing", op_nothing },
 };
 
-/* Write to each page of fresh memory, then again: backed on demand, and backed already. */
+/*
+ * Writes to each page of a new mapping between the markers. With @again, every
+ * page has been written, and so is backed by memory, before the first marker.
+ */
 static int touch(const char *again)
 {
 	char *mem = mmap(NULL, TOUCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -61,7 +64,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
 		if (strcmp(ops[i].name, name))
 			continue;
-		/* Once before, so that nothing counted is for the first time. */
+		/* Run once before the first marker, so that effects of a first run are not counted. */
 		ops[i].run();
 		marker();
 		for (int n = 0; n < TIMES; n++)
@@ -69,6 +72,6 @@ int main(int argc, char **argv)
 		marker();
 		return 0;
 	}
-	fprintf(stderr, "op: which operation? cpuid, nothing, touch\n");
+	fprintf(stderr, "Usage: op cpuid|nothing|touch\n");
 	return 2;
 }

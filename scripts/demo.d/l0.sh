@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# What L0 does in the demo: say who it is, run L1 on Droste, say how it ended.
-# Arguments: device, CPUs and MiB of L1, further words for L1's kernel command line.
+# Runs in L0: prints a line about L0, runs L1 on Droste and reports how L1 ended.
+# Usage: l0.sh DEVICE CPUS MEMORY [OPTION...] ; CPUS and MEMORY (MiB) are L1's, OPTIONs are added to its kernel command line.
 device=$1 cpus=$2 memory=$3
 shift 3
-# What spares a kernel work that shows nothing here: see drostectl(8).
+# Options that avoid boot work without use here; see drostectl(8).
 lean="quiet loglevel=1 tsc=reliable no_timer_check cryptomgr.notests mitigations=off init_on_alloc=0 pci=off io_delay=none"
 lean="$lean 8250.nr_uarts=1 initcall_blacklist=jent_mod_init,init_kprobe_trace"
 ./drostectl whoami L0

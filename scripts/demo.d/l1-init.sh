@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# /init of L1: says who it is, loads Debian's own kvm_intel, starts L2 with it, and powers off.
-# Words on its kernel command line: kvm_intel.PARAMETER=V are the module's; l2cpus=N, l2memory=MIB and l2append=WORD are L2's;
-# l1op=NAME is a benchmark to run here (scripts/bench.d/op.c).
+# /init of L1: prints a line about L1, loads Debian's kvm_intel, runs L2 on it, and powers off.
+# Options on the kernel command line: kvm_intel.PARAMETER=V for the module; l2cpus=N, l2memory=MIB and l2append=WORD for L2;
+# l1op=NAME runs a benchmark in L1 (scripts/bench.d/op.c).
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 
-# What spares a kernel work that shows nothing here: see drostectl(8).
+# Options that avoid boot work without use here; see drostectl(8).
 lean="quiet loglevel=1 tsc=reliable no_timer_check cryptomgr.notests mitigations=off init_on_alloc=0 pci=off io_delay=none"
 lean="$lean 8250.nr_uarts=1 initcall_blacklist=jent_mod_init,init_kprobe_trace"
 

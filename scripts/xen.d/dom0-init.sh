@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# /init of dom0: brings up Xen's toolstack, runs the guests of /guests through their lives, and powers off. Prints TAP.
-# Words of the kernel's command line, after "--": the guests, and "full" for all of it rather than once through.
+# /init of dom0: starts Xen's toolstack, tests the guests of /guests, and powers off. Prints TAP.
+# Words after "--" on the kernel command line: the guests to test, and "full" to test pause, save, restore and destroy as well.
 PATH=/bin:$(echo /usr/lib/xen-*/bin)
 export PATH
 mount -t proc proc /proc
@@ -27,7 +27,7 @@ verdict() {
 	fi
 }
 
-# Waits until a line of the guest's console has a text.
+# Waits until a line of the guest's console contains $1.
 seen() {
 	while ! grep -q "$1" "$console" 2> /dev/null; do
 		xl list "$guest" > /dev/null 2>&1 || grep -q "$1" "$console" || return 1
@@ -42,12 +42,12 @@ gone() {
 	done
 }
 
-# How far the guest has counted. After a restore a device model begins the console anew, but the guest goes on where it was.
+# Prints the guest's last count. After a restore a device model starts the console file anew, but the guest's count goes on.
 counted() {
 	sed -n 's/.*L2: count \([0-9]*\)\r$/\1/p' "$console" 2> /dev/null | tail -n 1 | grep . || echo 0
 }
 
-# Waits until the guest has counted further than $1; what waits for ever ends with the machine.
+# Waits until the guest has counted beyond $1. A wait without end is ended by the machine's time limit.
 counts_beyond() {
 	while [ "$(counted)" -le "$1" ]; do
 		xl list "$guest" > /dev/null 2>&1 || return 1
@@ -55,38 +55,38 @@ counts_beyond() {
 	done
 }
 
-# With the lab's --count, what is executed from here until the guest's user space runs is counted.
+# Creates the guest. With the lab's --count, instructions are counted from here until the guest's user space runs.
 create() {
 	rm -f "$console"
 	mark
 	xl create "/guests/$guest.cfg" > $log 2>&1
 }
 
-# One guest: created, seen to run, shut down by its own kernel.
+# Creates the guest, waits until it runs, and has its kernel shut it down.
 life() {
 	create
 	verdict $? "$guest: xl create"
 	seen "user space runs"
 	verdict $? "$guest: $(grep -o 'L2: Linux.*' "$console")"
 	xl shutdown -w "$guest" > $log 2>&1 && grep -q "asked to power off" "$console"
-	verdict $? "$guest: it powers off when xl shutdown asks it to"
+	verdict $? "$guest: powers off on xl shutdown"
 }
 
-# The same guest, held up, saved and restored in the middle, and destroyed.
+# Creates the same guest again, pauses, unpauses, saves, restores and destroys it.
 more() {
-	# xl destroys what has shut down in its own time.
+	# xl may take a while to destroy a guest that has shut down.
 	gone
 	create && counts_beyond 1
-	verdict $? "$guest: it runs again"
+	verdict $? "$guest: runs again"
 	xl pause "$guest" && before=$(counted) && sleep 3 && [ "$(counted)" -le $((before + 1)) ]
-	verdict $? "$guest: it stands still after xl pause"
+	verdict $? "$guest: does not run after xl pause"
 	xl unpause "$guest" && counts_beyond $((before + 1))
-	verdict $? "$guest: it goes on after xl unpause"
+	verdict $? "$guest: runs on after xl unpause"
 	xl save "$guest" /tmp/saved > $log 2>&1
-	verdict $? "$guest: xl save while it runs"
+	verdict $? "$guest: xl save of the running guest"
 	before=$(counted)
 	xl restore /tmp/saved > $log 2>&1 && counts_beyond $((before + 1))
-	verdict $? "$guest: it counts on from $before after xl restore"
+	verdict $? "$guest: counts on from $before after xl restore"
 	rm -f /tmp/saved
 	xl destroy "$guest" > $log 2>&1 && gone
 	verdict $? "$guest: xl destroy"

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-# Prints Droste's counters of exits by reason and level, from QEMU's answer to query-stats.
-# Reads the names of reasons first, lines of a number and a name.
+# Prints Droste's exit counters by reason and level, from QEMU's answer to query-stats.
+# The first input file has the names of the reasons: one number and name per line.
 FNR == NR {
 	name[$1] = $2
 	next
 }
 
 {
-	# Each statistic is an object of its own: {"name": ..., "value": [...]}, in either order.
+	# Each statistic is an object {"name": ..., "value": [...]}, with its members in either order.
 	parts = split($0, part, "{")
 	for (i = 1; i <= parts; i++) {
 		if (!match(part[i], /"[a-z0-9_]*exits[a-z0-9_]*_by_reason"/))
@@ -26,7 +26,7 @@ function line(what, exits, l2, reflected) {
 }
 
 END {
-	# QEMU (7.2 at least) tells the last value first; there are always external interrupts (1), and no exits of reason 78.
+	# QEMU (7.2 at least) lists the values in reverse. Reason 1 (external interrupt) always occurs, reason 78 never does.
 	last = sum["exits_by_reason", 78] ? 79 : 0
 	print "Exits taken by L0       from L1    from L2  of them to L1   by L0"
 	for (r = 0; r < 80; r++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A program that executes the marker between two of which the lab's --count counts, and ends; elsewhere it does nothing. */
+/* Executes one marker for the lab's --count, which counts between two markers, and exits. The marker has no other effect. */
 	.globl _start
 _start:
 	xor	%eax, %eax		/* the count's tag */
