@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Callers that get it wrong: pointers, numbers, order, descriptors, processes and threads; each ioctl of lib/ioctls.def. */
+/* Misuse of each ioctl of lib/ioctls.def: bad pointers, ioctl numbers, order, descriptors, processes and threads. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -23,13 +23,13 @@ static void guest_out(void)
 		outb(0x80, 1);
 }
 
-/* --- a VM, its descriptors by kind, and memory that is not as it should be --- */
+/* --- a VM, its descriptors by kind, and bad memory --- */
 
 struct scene {
 	struct vm vm;
 	struct vcpu *vcpu;
-	u8 *buf;		/* BUF_SIZE, good; a page that cannot be touched follows */
-	u8 *read_only;		/* BUF_SIZE of zeroes */
+	u8 *buf;		/* BUF_SIZE bytes, followed by an inaccessible page */
+	u8 *read_only;		/* BUF_SIZE zero bytes */
 	u8 *unmapped;
 };
 
@@ -53,7 +53,7 @@ static void scene_create(struct scene *s, unsigned int flags)
 	is_droste = strstr(device_path(), "droste");
 }
 
-/* What was done to it has not broken it: an ordinary guest runs. */
+/* Checks that the module still works: an ordinary guest runs. */
 static void still_works(void)
 {
 	struct vm vm;
@@ -61,7 +61,7 @@ static void still_works(void)
 
 	vm_create(&vm, 0);
 	vcpu = vcpu_create(&vm, 0, guest_out);
-	EQ(vcpu_run_once(vcpu), 0, "a VM made afterwards runs");
+	EQ(vcpu_run_once(vcpu), 0, "a VM created afterwards runs");
 	EQ(vcpu->run->exit_reason, KVM_EXIT_IO, "exit");
 	vm_destroy(&vm);
 }
@@ -78,7 +78,7 @@ static int errno_of(int fd, unsigned long cmd, void *arg)
 	return ioctl(fd, cmd, arg) < 0 ? errno : 0;
 }
 
-/* Calls @fn for each row on each descriptor that answers it. */
+/* Calls @fn for each row and each descriptor that implements it. */
 static void each_row(struct scene *s, void (*fn)(struct scene *s, const struct ioctl_row *r, int fd))
 {
 	int i, skipped = 0;
@@ -91,14 +91,14 @@ static void each_row(struct scene *s, void (*fn)(struct scene *s, const struct i
 
 			if (!(r->on & kinds[k]))
 				continue;
-			/* Arguments that reach nothing; what needs none is known by other tests. */
+			/* Try with an unmapped argument. ioctls without an argument are covered by other tests. */
 			if ((r->arg >= ARG_PTR && errno_of(fd, r->cmd, s->unmapped) == ENOTTY))
 				skipped++;
 			else
 				fn(s, r, fd);
 		}
 	}
-	ksft_diag("%d rows, %d not answered here", nr_ioctl_rows, skipped);
+	ksft_diag("%d rows, %d not implemented here", nr_ioctl_rows, skipped);
 }
 
 /* --- pointers --- */
@@ -108,7 +108,7 @@ static void bad_pointer(const struct ioctl_row *r, int fd, const char *what, u64
 	EQ(errno_of(fd, r->cmd, (void *)at), r->bad, "%s with %s, errno", r->name, what);
 }
 
-/* Devices' attributes are looked at before what they are of; which there are is another test's affair. */
+/* These ioctls check the attribute or capability before its data; other tests cover the valid ones. */
 static bool looks_inside(unsigned int cmd)
 {
 	return cmd == KVM_SET_DEVICE_ATTR || cmd == KVM_GET_DEVICE_ATTR || cmd == KVM_HAS_DEVICE_ATTR ||
@@ -123,23 +123,23 @@ static void pointers_of(struct scene *s, const struct ioctl_row *r, int fd)
 		return;
 	bad_pointer(r, fd, "NULL", 0);
 	bad_pointer(r, fd, "a small number", 8);
-	bad_pointer(r, fd, "memory that is not there", (u64)s->unmapped);
-	bad_pointer(r, fd, "memory that cannot be read", (u64)s->buf + BUF_SIZE);
+	bad_pointer(r, fd, "unmapped memory", (u64)s->unmapped);
+	bad_pointer(r, fd, "inaccessible memory", (u64)s->buf + BUF_SIZE);
 	bad_pointer(r, fd, "a kernel address", 0xffff888000000000);
 	bad_pointer(r, fd, "the kernel's text", 0xffffffff81000000);
-	bad_pointer(r, fd, "no canonical address", 1ul << 63);
+	bad_pointer(r, fd, "a non-canonical address", 1ul << 63);
 	bad_pointer(r, fd, "the end of user space", 0x7ffffffff000);
-	bad_pointer(r, fd, "the last byte there is", ~0ul);
+	bad_pointer(r, fd, "the last address", ~0ul);
 	if (size < 2 || looks_inside(r->cmd))
 		return;
-	/* One byte is missing at the end; before it, zeroes. */
+	/* All bytes but the last are mapped, and zero. */
 	memset(s->buf + BUF_SIZE - size, 0, size);
 	bad_pointer(r, fd, "the end of a mapping", (u64)s->buf + BUF_SIZE - 1);
 	if (r->arg == ARG_PTR)
 		bad_pointer(r, fd, "a byte short of the end of a mapping", (u64)s->buf + BUF_SIZE - size + 1);
-	/* Numbers of some that set something say that they read. */
+	/* Some ioctls that only read their argument have the direction _IOC_READ, so check the name too. */
 	if (_IOC_DIR(r->cmd) == _IOC_READ && r->arg == ARG_PTR && strstr(r->name, "_GET_"))
-		bad_pointer(r, fd, "memory that cannot be written", (u64)s->read_only);
+		bad_pointer(r, fd, "read-only memory", (u64)s->read_only);
 }
 
 static void host_pointers(void)
@@ -152,7 +152,7 @@ static void host_pointers(void)
 	vm_destroy(&s.vm);
 }
 
-/* --- numbers: the wrong descriptor, size, direction, letter --- */
+/* --- ioctl numbers: wrong descriptor, size, direction, type --- */
 
 static void not_known(int fd, u8 on, unsigned long cmd, const char *name)
 {
@@ -161,8 +161,9 @@ static void not_known(int fd, u8 on, unsigned long cmd, const char *name)
 	if (ioctl_row(cmd, on))
 		return;
 	err = errno_of(fd, cmd, NULL);
-	/* KVM's descriptors differ in which it is. */
-	OK(err == ENOTTY || (!is_droste && err == EINVAL), "%s (%#lx) is not known on descriptor %u: errno %d", name, cmd, on, err);
+	/* In KVM the error depends on the descriptor. */
+	OK(err == ENOTTY || (!is_droste && err == EINVAL), "%s (%#lx) is unknown on descriptor %u: errno %d",
+	   name, cmd, on, err);
 }
 
 static void host_numbers(void)
@@ -180,7 +181,7 @@ static void host_numbers(void)
 		for (k = 0; k < ARRAY_SIZE(kinds); k++) {
 			int fd = scene_fd(&s, kinds[k]);
 
-			if (!is_droste)	/* its handlers for architectures take sizes of other ones */
+			if (!is_droste)	/* KVM's architecture handlers accept sizes of other architectures */
 				continue;
 			not_known(fd, kinds[k], r->cmd, r->name);
 			for (n = 0; n < ARRAY_SIZE(sizes); n++)
@@ -197,7 +198,7 @@ static void host_numbers(void)
 	vm_destroy(&s.vm);
 }
 
-/* --- what comes too early --- */
+/* --- ioctls before their objects exist --- */
 
 static void too_early(struct scene *s, const struct ioctl_row *r, int fd)
 {
@@ -227,7 +228,7 @@ static void host_early(void)
 	vm_destroy(&s.vm);
 }
 
-/* --- flags that there are not: the 32 bits at an offset, all set --- */
+/* --- unknown flags: the 32 bits at an offset, all set --- */
 
 struct flag_row {
 	unsigned int cmd;
@@ -269,14 +270,14 @@ static void host_flags(void)
 
 		memset(s.buf, 0, BUF_SIZE);
 		*(u32 *)(s.buf + f->at) = ~0u;
-		EQ(errno_of(scene_fd(&s, f->on), f->cmd, s.buf), EINVAL, "%s with flags that there are not, errno",
+		EQ(errno_of(scene_fd(&s, f->on), f->cmd, s.buf), EINVAL, "%s with unknown flags, errno",
 		   ioctl_row(f->cmd, f->on)->name);
 	}
 	EQ(vcpu_run_once(s.vcpu), 0, "the vCPU runs");
 	vm_destroy(&s.vm);
 }
 
-/* --- arrays whose size is a lie --- */
+/* --- arrays with a false size --- */
 
 static void host_counts(void)
 {
@@ -293,7 +294,7 @@ static void host_counts(void)
 	FAILS(s.vcpu->fd, KVM_SET_CPUID, s.buf, E2BIG);
 	FAILS(s.vm.fd, KVM_SET_GSI_ROUTING, s.buf, EINVAL);
 	FAILS(s.vcpu->fd, KVM_SET_SIGNAL_MASK, s.buf, EINVAL);
-	/* More than is mapped: what was there is used, or nothing. */
+	/* More entries than are mapped: the mapped ones may be used. */
 	*count = 200;
 	memset(s.buf + BUF_SIZE - 4096, 0, 4096);
 	*(u32 *)(s.buf + BUF_SIZE - 64) = 200;
@@ -360,7 +361,7 @@ static void host_child(void)
 	pid = fork();
 	if (!pid) {
 		each_row(&s, in_child);
-		/* The mapping is shared, and what the child does with it is the parent's to survive. */
+		/* The mapping is shared, so the parent must survive the child's writes. */
 		memset(s.vcpu->run, 0x55, 0x1000);
 		_exit(ksft_failures() != 0);
 	}
@@ -368,7 +369,7 @@ static void host_child(void)
 	EQ(status, 0, "the child");
 	memset(s.vcpu->run, 0, 0x1000);
 	EQ(vcpu_run_once(s.vcpu), 0, "the parent's vCPU runs");
-	/* A child that keeps the descriptors keeps the VM, after its maker has closed them. */
+	/* A child that keeps the descriptors keeps the VM after its creator has closed them. */
 	pid = fork();
 	if (!pid) {
 		close(s.vm.dev);
@@ -395,8 +396,8 @@ static void host_dup(void)
 	close(s.vcpu->fd);
 	close(s.vm.dev);
 	DO(vcpu, KVM_GET_REGS, &regs);
-	EQ(errno_of(vcpu, KVM_RUN, NULL), 0, "KVM_RUN of a copy");
-	EQ(errno_of(vm, KVM_CREATE_VCPU, (void *)1) == 0, 1, "a vCPU of a copy");
+	EQ(errno_of(vcpu, KVM_RUN, NULL), 0, "KVM_RUN on a copy");
+	EQ(errno_of(vm, KVM_CREATE_VCPU, (void *)1) == 0, 1, "KVM_CREATE_VCPU on a copy");
 	close(vm);
 	EQ(errno_of(vcpu, KVM_RUN, NULL), 0, "KVM_RUN without a VM descriptor");
 	close(vcpu);
@@ -436,15 +437,15 @@ static void host_mappings(void)
 	p = mmap(NULL, size + 0x10000, PROT_READ | PROT_WRITE, MAP_SHARED, s.vcpu->fd, 0);
 	OK(p != MAP_FAILED, "a mapping longer than the vCPU's pages");
 	EQ(touch(p), 0, "its first byte");
-	EQ(touch(p + size), SIGBUS, "its first byte behind the pages");
+	EQ(touch(p + size), SIGBUS, "its first byte after the pages");
 	EQ(touch(p + size + 0xffff), SIGBUS, "its last byte");
 	munmap(p, size + 0x10000);
 	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, s.vcpu->fd, 1ul << 40);
-	OK(p == MAP_FAILED || touch(p) == SIGBUS, "a mapping far behind the pages");
+	OK(p == MAP_FAILED || touch(p) == SIGBUS, "a mapping far beyond the pages");
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, s.vcpu->fd, 0);
 	if (p != MAP_FAILED) {
 		memset(p, 0x55, size);
-		EQ(vcpu_run_once(s.vcpu), 0, "a private copy is nobody else's");
+		EQ(vcpu_run_once(s.vcpu), 0, "writes to a private mapping have no effect");
 		munmap(p, size);
 	}
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s.vcpu->fd, 0);
@@ -456,7 +457,7 @@ static void host_mappings(void)
 	still_works();
 }
 
-/* Whatever user space writes to struct kvm_run, between exits and while the guest runs, is its own affair. */
+/* Writes of user space to struct kvm_run, between exits and while the guest runs, must do no harm. */
 static volatile bool stop;
 
 static void *scribbler(void *arg)
@@ -525,7 +526,7 @@ static void *call_everything(void *arg)
 		for (i = 0; i < nr_ioctl_rows; i++) {
 			const struct ioctl_row *r = &ioctl_rows[(i * 7 + c->n * 13) % nr_ioctl_rows];
 
-			/* What makes descriptors would only use them up. */
+			/* ioctls that create descriptors would only exhaust them. */
 			if (r->cmd == KVM_CREATE_VM || r->cmd == KVM_GET_STATS_FD || r->cmd == KVM_CREATE_DEVICE)
 				continue;
 			memset(c->buf, round & 1 ? 0xff : 0, 0x2000);
@@ -554,7 +555,7 @@ static void host_threads(void)
 		c[i] = (struct caller) { .s = &s, .n = i, .buf = map(BUF_SIZE, PROT_READ | PROT_WRITE) };
 		MUST(!pthread_create(&t[i], NULL, call_everything, &c[i]), "thread");
 	}
-	/* One that waits for an interrupt that never comes is woken. */
+	/* A vCPU that waits for an interrupt that never arrives is woken. */
 	for (i = 0; i < THREADS; i++)
 		while (pthread_tryjoin_np(t[i], NULL) == EBUSY) {
 			pthread_kill(t[i], SIGUSR1);
@@ -564,7 +565,7 @@ static void host_threads(void)
 	still_works();
 }
 
-/* Descriptors are closed under a running vCPU: it runs on until it is told not to. */
+/* The descriptors of a running vCPU are closed: it keeps running until it is signalled. */
 static volatile u64 turns;
 
 static void guest_count(void)
@@ -595,7 +596,7 @@ static void host_close_running(void)
 	close(s.vm.fd);
 	close(s.vm.dev);
 	munmap(s.vcpu->run, s.vm.run_size);
-	/* Its memory goes as well. */
+	/* The guest's memory is unmapped as well. */
 	munmap(s.vm.mem, MEM_SIZE);
 	while (pthread_tryjoin_np(t, NULL) == EBUSY) {
 		pthread_kill(t, SIGUSR1);
@@ -605,17 +606,17 @@ static void host_close_running(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "pointers to nothing", .host = host_pointers },
-	{ "numbers that are not known", .host = host_numbers },
+	{ "bad pointers", .host = host_pointers },
+	{ "unknown ioctl numbers", .host = host_numbers },
 	{ "too early", .host = host_early },
-	{ "flags that there are not", .host = host_flags },
-	{ "arrays of the wrong size", .host = host_counts },
+	{ "unknown flags", .host = host_flags },
+	{ "arrays with a false size", .host = host_counts },
 	{ "memory regions", .host = host_regions },
 	{ "a child", .host = host_child },
 	{ "copies of descriptors", .host = host_dup },
 	{ "mappings", .host = host_mappings },
 	{ "writes to struct kvm_run", .host = host_scribbles },
-	{ "everything from several threads", .host = host_threads },
-	{ "closed while it runs", .host = host_close_running },
+	{ "all ioctls from several threads", .host = host_threads },
+	{ "descriptors closed while a vCPU runs", .host = host_close_running },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The least a VM must do: run C code, take exceptions, go to CPL 3 and back. */
+/* The minimum a VM must support: C code, exceptions, CPL 3 and back. */
 #include <string.h>
 #include "guest.h"
 #include "vm.h"
@@ -111,6 +111,6 @@ static const struct ksft_test tests[] = {
 	{ "the same vCPU runs twice", .host = host_counts },
 	{ "faults and their error codes", .guest = guest_faults },
 	{ "CPL 3 and back", .guest = guest_user },
-	{ "20 machines one after the other", .host = host_many_vms },
+	{ "20 VMs one after the other", .host = host_many_vms },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* kvmclock: what a guest with KVM's signature computes is the VM's clock; one without the feature has no such MSRs. */
+/* kvmclock: the guest's clock must agree with the VM's clock; a guest without the feature has no such MSRs. */
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 #define MSR_WALL_CLOCK	0x4b564d00
 #define MSR_SYSTEM_TIME	0x4b564d01
 #define SECOND		1000000000ull
-#define SLACK		(10 * 1000000)	/* ns: what two clocks of the host may be apart */
-#define WAIT_MS		50		/* so long the guest lets the TSC run after an update, that its rate shows */
+#define SLACK		(10 * 1000000)	/* ns: allowed difference between two host clocks */
+#define WAIT_MS		50		/* time between a clock update and the reading, so that a wrong rate shows */
 
 static volatile u64 wait_ticks;
 
@@ -50,13 +50,13 @@ static void guest_clock(void)
 {
 	u64 last, i;
 
-	G_EQ(info.version, 0, "nothing is written before it is asked for");
+	G_EQ(info.version, 0, "nothing is written before kvmclock is enabled");
 	wrmsr(MSR_SYSTEM_TIME, (u64)&info | 1);
 	G_EQ(rdmsr(MSR_SYSTEM_TIME), (u64)&info | 1, "reads back");
-	G_OK(info.version && !(info.version & 1), "a version that is whole");
+	G_OK(info.version && !(info.version & 1), "version is even: the data are complete");
 	last = now();
 	for (i = 0; i < 1000; i++) {
-		G_OK(now() >= last, "it does not go backward");
+		G_OK(now() >= last, "the clock does not go backward");
 		last = now();
 	}
 	for (;;) {
@@ -71,7 +71,7 @@ static void guest_wall(void)
 {
 	wrmsr(MSR_SYSTEM_TIME, (u64)&info | 1);
 	wrmsr(MSR_WALL_CLOCK, (u64)&wall);
-	G_OK(wall.version && !(wall.version & 1), "a version that is whole");
+	G_OK(wall.version && !(wall.version & 1), "version is even: the data are complete");
 	G_OK(wall.nsec < SECOND, "nanoseconds");
 	g_sync2(now(), wall.sec);
 }
@@ -109,14 +109,14 @@ static u64 vm_clock(struct vm *vm)
 	return clock.clock;
 }
 
-/* The guest's time lies between the VM's before and after; the flags it sees. */
+/* Checks that the guest's time lies between two readings of the VM's clock. Returns the flags that the guest sees. */
 static u64 check_clock(struct vm *vm, struct vcpu *vcpu)
 {
 	u64 before = vm_clock(vm), args[4], after;
 
 	MUST(vcpu_run_to_call(vcpu, args) == GCALL_SYNC, "the guest's time");
 	after = vm_clock(vm);
-	OK(args[0] + SLACK >= before && args[0] <= after + SLACK, "the guest's time is the VM's");
+	OK(args[0] + SLACK >= before && args[0] <= after + SLACK, "the guest's time is that of the VM's clock");
 	return args[1];
 }
 
@@ -134,8 +134,8 @@ static void host_clock(void)
 	OK(vm_clock(&vm) >= clock.clock, "the VM's clock is set");
 	check_clock(&vm, vcpu);
 	DO(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
-	EQ(check_clock(&vm, vcpu), 2, "the guest was stopped");
-	/* What moves the TSC moves no time. */
+	EQ(check_clock(&vm, vcpu), 2, "flag: the guest was stopped");
+	/* Changing the TSC does not change the time. */
 	EQ(vcpu_get_msr(vcpu, 0x10, &val), 0, "TSC");
 	EQ(vcpu_set_msr(vcpu, 0x10, val + (1ull << 40)), 0, "TSC");
 	EQ(check_clock(&vm, vcpu), 0, "flags");
@@ -173,7 +173,7 @@ static void guest_without(void)
 	G_EQ(info.version, 0, "nothing is written");
 }
 
-/* User space says which features the guest has, and that is none. */
+/* User space offers no features to the guest. */
 static void host_without(void)
 {
 	struct kvm_enable_cap enforce = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args[0] = 1 };
@@ -195,7 +195,7 @@ static void host_without(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "the guest's time is the VM's", .host = host_clock },
+	{ "the guest's time is that of the VM's clock", .host = host_clock },
 	{ "the time of day", .host = host_wall },
 	{ "without KVM's features", .host = host_without },
 };

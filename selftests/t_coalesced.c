@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Coalesced MMIO and ports: writes go to the ring until it is full, whatever user space does to the ring. */
+/* Coalesced MMIO and ports: writes go to the ring until it is full; user space may corrupt the ring. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -10,10 +10,10 @@
 #include "vm.h"
 
 #define PORT	0x80
-#define AT	(MMIO_HOLE + 0x100)	/* accesses across its start stay in a page: one exit each */
+#define AT	(MMIO_HOLE + 0x100)	/* accesses across its start stay within a page and cause one exit each */
 #define ZONE	64
 
-/* --- the guest writes a number of times, to memory and to a port in turn --- */
+/* --- the guest writes repeatedly, alternating between memory and a port --- */
 
 static volatile u64 writes, address, port, mode;
 
@@ -89,7 +89,7 @@ static void unreg(struct machine *m, u64 addr, u32 size, u32 pio)
 	DO(m->vm.fd, KVM_UNREGISTER_COALESCED_MMIO, &z);
 }
 
-/* The guest's @n writes: how many exits they are. The guest ends at its sync. */
+/* Lets the guest do @n writes up to its sync. Returns the number of exits. */
 static u64 run(struct machine *m, u64 how, u64 n, u64 addr)
 {
 	u64 exits = 0, kind;
@@ -103,7 +103,7 @@ static u64 run(struct machine *m, u64 how, u64 n, u64 addr)
 		     "exit reason %u", m->vcpu->run->exit_reason);
 		exits++;
 	}
-	EQ(kind, GCALL_SYNC, "the guest is through");
+	EQ(kind, GCALL_SYNC, "the guest has finished");
 	return exits;
 }
 
@@ -141,7 +141,7 @@ static void host_arguments(void)
 	vm_destroy(&m.vm);
 }
 
-/* From each place in the ring: it fills up but for one entry, then each write is an exit. */
+/* From each position: the ring fills up except for one entry, then each write is an exit. */
 static void host_fills(void)
 {
 	struct machine m;
@@ -152,14 +152,14 @@ static void host_fills(void)
 	reg(&m, PORT, 8, 1);
 	for (start = 0; start < m.max; start += 13) {
 		set_ring(&m, start, start);
-		EQ(run(&m, MMIO | PIO | WIDE, m.max / 2, AT), m.max / 2 * 2 - (m.max - 1), "exits beyond the ring");
-		EQ(m.ring->first, start, "user space's index");
+		EQ(run(&m, MMIO | PIO | WIDE, m.max / 2, AT), m.max / 2 * 2 - (m.max - 1), "exits for a full ring");
+		EQ(m.ring->first, start, "user space's index is unchanged");
 		EQ((m.ring->last + 1) % m.max, start, "the ring is full");
 		for (i = 0; i + 1 < m.max; i++)
 			check_entry(&m, start + i, i & 1 ? PORT : AT, i & 1 ? 4 : 8, i & 1,
 				    i & 1 ? 0x100 + i / 2 : 0x1111111100000000 + i / 2);
 	}
-	/* User space takes one: there is room for one more. */
+	/* User space takes one entry, which leaves room for one more. */
 	m.ring->first = (m.ring->first + 1) % m.max;
 	EQ(run(&m, MMIO, 3, AT), 2, "room for one");
 	vm_destroy(&m.vm);
@@ -175,9 +175,9 @@ static void host_zones(void)
 	EQ(run(&m, MMIO, 5, AT), 0, "the first byte");
 	EQ(run(&m, MMIO, 5, AT + ZONE - 2), 0, "the last bytes");
 	EQ(run(&m, MMIO, 5, AT + ZONE - 1), 5, "across the end");
-	EQ(run(&m, MMIO, 5, AT + ZONE), 5, "behind the end");
+	EQ(run(&m, MMIO, 5, AT + ZONE), 5, "after the end");
 	EQ(run(&m, MMIO, 5, AT - 1), 5, "across the start");
-	EQ(run(&m, PIO, 5, 0), 5, "ports are another thing");
+	EQ(run(&m, PIO, 5, 0), 5, "a memory zone does not cover ports");
 	reg(&m, PORT, 4, 1);
 	EQ(run(&m, PIO, 5, 0), 0, "a port");
 	EQ(m.ring->last, 15, "entries");
@@ -185,11 +185,11 @@ static void host_zones(void)
 	EQ(run(&m, PIO, 1, 0), 0, "memory was unregistered");
 	unreg(&m, PORT, 4, 1);
 	EQ(run(&m, PIO, 5, 0), 5, "unregistered");
-	/* Two zones that hold it: both go. */
+	/* Two zones contain the range: both are removed. */
 	reg(&m, AT, ZONE / 2, 0);
 	unreg(&m, AT + 2, 8, 0);
 	EQ(run(&m, MMIO, 5, AT), 5, "unregistered");
-	/* At the end of the address space, and one that wraps. */
+	/* Zones at the end of the address space. */
 	reg(&m, ~0ull - 7, 8, 0);
 	reg(&m, 0xffff, 1, 1);
 	unreg(&m, ~0ull - 7, 8, 0);
@@ -210,7 +210,7 @@ static void host_outs(void)
 	vm_destroy(&m.vm);
 }
 
-/* Indices that user space made up: nothing outside the ring is written, and no write is lost. */
+/* Invalid indices set by user space: nothing outside the ring is written, and no write is lost. */
 static void host_hostile(void)
 {
 	static const u32 bad[] = { 0, 1, 1000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff };
@@ -236,6 +236,6 @@ static const struct ksft_test tests[] = {
 	{ "the ring fills up", .host = host_fills },
 	{ "zones", .host = host_zones },
 	{ "REP OUTS", .host = host_outs },
-	{ "indices that user space made up", .host = host_hostile },
+	{ "invalid indices", .host = host_hostile },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The processor a guest sees: port I/O, CPUID, MSRs, control and debug registers, modes, FPU and AVX state. */
+/* The processor that a guest sees: port I/O, CPUID, MSRs, control and debug registers, modes, FPU and AVX state. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
@@ -59,7 +59,7 @@ static void host_ports(void)
 		}
 	}
 	EQ(n, 17, "bytes written");
-	EQ(memcmp(out, "\x12\x56\x34\xde\xbc\x9ax0123456789", 17), 0, "what is written");
+	EQ(memcmp(out, "\x12\x56\x34\xde\xbc\x9ax0123456789", 17), 0, "data written");
 	v = (u64 *)&GUEST(&vm, in_values);
 	EQ(v[0], 0xa0, "IN, 8 bits");
 	EQ(v[1], 0xa2a1, "IN, 16 bits");
@@ -86,17 +86,17 @@ static void guest_cpuid(void)
 		G_EQ(CPUID_REG(1, 0, c) >> 27 & 1, 1, "OSXSAVE follows CR4");
 		write_cr4(read_cr4() & ~CR4_OSXSAVE);
 	}
-	/* Beyond the largest basic leaf: that one's data (SDM 2A, CPUID). */
+	/* A leaf above the largest basic leaf returns that leaf's data (SDM 2A, CPUID). */
 	cpuid(0x0badbeef & 0x3fffffff, 0, &a, &b, &c, &d);
 	a2 = CPUID_REG(0, 0, a);
 	cpuid(a2, 0, &a2, &b2, &c2, &d2);
 	G_EQ(a, a2, "EAX of a leaf beyond the largest");
 	G_EQ(b, b2, "EBX");
-	/* What user space set. */
+	/* A leaf set by user space. */
 	cpuid(0x40000000, 0, &a, &b, &c, &d);
 	G_EQ(b, 0x12345678, "a leaf of user space");
 	G_EQ(CPUID_REG(0x40000001, 3, d), 0x3333, "index 3");
-	G_EQ(CPUID_REG(0x40000001, 4, d), 0, "an index that is not there");
+	G_EQ(CPUID_REG(0x40000001, 4, d), 0, "an index that does not exist");
 }
 
 static void host_cpuid(void)
@@ -165,17 +165,17 @@ static void guest_msrs(void)
 		}
 		wrmsr(t[i].msr, old);
 	}
-	G_EQ(try_rdmsr(0x1fff, &v), GP0, "RDMSR of what is not there");
-	G_EQ(try_wrmsr(0x1fff, 0), GP0, "WRMSR of what is not there");
-	G_EQ(try_rdmsr(0xc0001fff, &v), GP0, "RDMSR of what is not there");
-	/* IA32_ARCH_CAPABILITIES, which user space reads and a guest has with CPUID's bit only. */
+	G_EQ(try_rdmsr(0x1fff, &v), GP0, "RDMSR of an MSR that does not exist");
+	G_EQ(try_wrmsr(0x1fff, 0), GP0, "WRMSR of an MSR that does not exist");
+	G_EQ(try_rdmsr(0xc0001fff, &v), GP0, "RDMSR of an MSR that does not exist");
+	/* IA32_ARCH_CAPABILITIES: user space can always read it, a guest only if CPUID has its bit. */
 	if (!(CPUID_REG(7, 0, d) & BIT(29))) {
-		G_EQ(try_rdmsr(0x10a, &v), GP0, "RDMSR of what is not offered");
-		G_EQ(try_wrmsr(0x10a, 0), GP0, "WRMSR of what is not offered");
+		G_EQ(try_rdmsr(0x10a, &v), GP0, "RDMSR of IA32_ARCH_CAPABILITIES without its CPUID bit");
+		G_EQ(try_wrmsr(0x10a, 0), GP0, "WRMSR of IA32_ARCH_CAPABILITIES without its CPUID bit");
 	}
-	G_EQ(try_rdmsr(0xdeadbeef, &v), GP0, "RDMSR far away");
+	G_EQ(try_rdmsr(0xdeadbeef, &v), GP0, "RDMSR outside all ranges");
 	G_EQ(try_wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_LME), GP0, "EFER.LME cannot change while paging is on");
-	/* The time goes on, and TSC_ADJUST follows a write (SDM 3B 18.17.3). */
+	/* The TSC advances, and a write to TSC_ADJUST moves it (SDM 3B 18.17.3). */
 	v = rdtsc();
 	G_OK(rdtsc() >= v, "the TSC does not go back");
 	if (CPUID_REG(7, 0, b) & 2) {
@@ -242,7 +242,7 @@ static void guest_crs(void)
 	}
 }
 
-/* Faults of a fetch come at the target: this handler goes back to where the call was. */
+/* A fetch faults at the target, so this handler returns to the caller. */
 u64 nx_back __attribute__((used));
 
 static void on_fetch(struct trap_regs *r)
@@ -314,7 +314,7 @@ static void guest_drs(void)
 	asm volatile("pushfq; orq $0x100, (%%rsp); popfq; nop; nop" : : : "cc", "memory");
 	G_EQ(db_count, 3, "single step");
 	G_EQ(db_dr6 & BIT(14), BIT(14), "DR6.BS");
-	/* General detect. */
+	/* General detect (DR7.GD). */
 	write_dr7(0x400 | BIT(13));
 	read_dr3();
 	G_EQ(db_count, 4, "general detect");
@@ -326,7 +326,7 @@ static void guest_drs(void)
 
 /* --- modes --- */
 
-/* Real mode to 32-bit protected mode, PAE paging, and out again, with a mark on port 0x80 at each. */
+/* Real mode, protected mode, 32-bit and PAE paging, long mode, real mode again. Each stage writes to port 0x80. */
 extern char modes[], modes_end[];
 asm(".pushsection .text\n.code16\n"
 	"modes: mov $1, %al; out %al, $0x80\n"
@@ -390,7 +390,7 @@ static void host_modes(void)
 	vm_create(&vm, 0);
 	vcpu = vcpu_create(&vm, 0, NULL);
 	memcpy(vm.mem + LOW_CODE, modes, modes_end - modes);
-	/* As reset left it but for CS and RIP. */
+	/* The state after reset, except for CS and RIP. */
 	vcpu_sregs(vcpu, &s);
 	EQ(s.cs.base, 0xffff0000, "CS base after reset");
 	EQ(s.cs.selector, 0xf000, "CS after reset");
@@ -484,11 +484,11 @@ static void guest_vectors(void)
 			outb(0x80, i);		/* to user space and back */
 		else
 			CPUID_REG(0, 0, a);	/* to L0 and back */
-		G_EQ(same_vectors(seed + i, avx), 1, "vector registers over an exit");
+		G_EQ(same_vectors(seed + i, avx), 1, "vector registers across an exit");
 	}
 }
 
-/* Two vCPUs of two VMs run in turn on changing processors, and the process uses the registers in between. */
+/* Two vCPUs of two VMs run alternately on changing processors, and the process uses the registers in between. */
 static void host_vectors(void)
 {
 	struct vm vm[2];
@@ -517,8 +517,8 @@ static void host_vectors(void)
 		if (vcpu_run_to_call(vcpu[i], NULL) == GCALL_DONE)
 			done[i] = true;
 		asm volatile("movdqu %%xmm7, (%0)" : : "r" (got) : "memory");
-		/* C code in between has no vector registers. */
-		OK(got[0] == mine[0] && got[1] == mine[1], "the process keeps its own registers");
+		/* The C code in between uses no vector registers. */
+		OK(got[0] == mine[0] && got[1] == mine[1], "the process keeps its registers");
 	}
 }
 
@@ -554,7 +554,7 @@ static void host_xsave(void)
 	vm_destroy(&vm);
 }
 
-/* A processor without XSAVE has x87 enabled too: QEMU 10 restores that for models that have none. */
+/* XCR0 has x87 enabled even without XSAVE: QEMU 10 restores that for CPU models without XSAVE. */
 static void host_no_xsave(void)
 {
 	struct kvm_xcrs x;
@@ -573,7 +573,7 @@ static void host_no_xsave(void)
 	x.xcrs[0].value = 0;
 	FAILS(fd, KVM_SET_XCRS, &x, EINVAL);
 	DO(fd, KVM_GET_XCRS, &x);
-	EQ(x.xcrs[0].value, 1, "as it was");
+	EQ(x.xcrs[0].value, 1, "XCR0 is unchanged");
 	close(fd);
 	vm_destroy(&vm);
 }
@@ -586,7 +586,7 @@ static const struct ksft_test tests[] = {
 	{ "debug registers", .guest = guest_drs },
 	{ "modes: real, protected, PAE, long and back", .host = host_modes },
 	{ "triple fault", .host = host_triple },
-	{ "vector registers over exits and migration", .host = host_vectors },
+	{ "vector registers across exits and migration", .host = host_vectors },
 	{ "FPU and XSAVE areas", .host = host_xsave },
 	{ "XCR0 without XSAVE", .host = host_no_xsave },
 };

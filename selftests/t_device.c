@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The device, VM and vCPU descriptors: what their ioctls answer, how they fail, and that they close in any order. */
+/* The device, VM and vCPU descriptors: results and errors of their ioctls, and that they may be closed in any order. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +18,10 @@ static void guest_nothing(void)
 	outb(0x80, 1);
 }
 
-/* Which of the two errors it is differs from descriptor to descriptor in KVM; ENOTTY is Droste's everywhere. */
+/* In KVM the error depends on the descriptor; Droste always returns ENOTTY. */
 #define UNKNOWN(fd, req, arg) do { \
 	int ret__ = ioctl(fd, req, arg); \
-	OK(ret__ < 0 && (errno == ENOTTY || errno == EINVAL), #req " is not known here"); \
+	OK(ret__ < 0 && (errno == ENOTTY || errno == EINVAL), #req " is unknown on this descriptor"); \
 } while (0)
 
 static void host_device(void)
@@ -58,11 +58,11 @@ static void host_capabilities(void)
 		OK(ioctl(fd, KVM_CHECK_EXTENSION, must[i]) > 0, "capability %d", must[i]);
 		OK(ioctl(vm, KVM_CHECK_EXTENSION, must[i]) > 0, "capability %d of the VM", must[i]);
 	}
-	EQ(ioctl(fd, KVM_CHECK_EXTENSION, 100000), 0, "a capability that is not there");
-	EQ(ioctl(fd, KVM_CHECK_EXTENSION, -1), 0, "a capability that is not there");
+	EQ(ioctl(fd, KVM_CHECK_EXTENSION, 100000), 0, "an unknown capability");
+	EQ(ioctl(fd, KVM_CHECK_EXTENSION, -1), 0, "an unknown capability");
 }
 
-/* As many vCPUs as are promised, and one more; the last ID, and one more. */
+/* The maximum number of vCPUs, and one more; the highest ID, and one more. */
 static void host_vcpu_limits(void)
 {
 	int fd = device_open(), vm = DO(fd, KVM_CREATE_VM, 0);
@@ -74,11 +74,11 @@ static void host_vcpu_limits(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 	DO(vm, KVM_CREATE_IRQCHIP, 0);
 	DO(vm, KVM_CREATE_VCPU, ids - 1);
-	EQ(ioctl(vm, KVM_CREATE_VCPU, ids), -1, "an ID too many");
+	EQ(ioctl(vm, KVM_CREATE_VCPU, ids), -1, "an ID above the limit");
 	EQ(errno, EINVAL, "errno");
 	for (i = 0; i < 260; i++)
 		DO(vm, KVM_CREATE_VCPU, i);
-	EQ(ioctl(vm, KVM_CREATE_VCPU, 259), -1, "an ID that is taken");
+	EQ(ioctl(vm, KVM_CREATE_VCPU, 259), -1, "an ID in use");
 	EQ(errno, EEXIST, "errno");
 	EQ(ioctl(vm, KVM_SET_NR_MMU_PAGES, 63), -1, "too few shadow pages");
 	EQ(errno, EINVAL, "errno");
@@ -123,7 +123,7 @@ static void host_msr_lists(void)
 		l->nmsrs = 0;
 		EQ(ioctl(fd, reqs[i], l), -1, "an empty list");
 		EQ(errno, E2BIG, "errno");
-		OK(l->nmsrs > 0 && l->nmsrs < 1024, "it tells how many there are");
+		OK(l->nmsrs > 0 && l->nmsrs < 1024, "the number of MSRs is returned");
 		EQ(ioctl(fd, reqs[i], l), 0, "the list");
 	}
 	vm_create(&vm, KSFT_IRQCHIP);
@@ -135,7 +135,7 @@ static void host_msr_lists(void)
 			continue;
 		OK(l->indices[i] >= 0x40000000 && l->indices[i] < 0x50000000, "MSR %#x of the list can be read", l->indices[i]);
 	}
-	OK(vcpu_get_msr(vcpu, 0x1fff, &v), "an MSR that is not there");
+	OK(vcpu_get_msr(vcpu, 0x1fff, &v), "an MSR that does not exist");
 	l->nmsrs = 1024;
 	DO(fd, KVM_GET_MSR_FEATURE_INDEX_LIST, l);
 	for (i = 0; i < l->nmsrs; i++) {
@@ -146,7 +146,7 @@ static void host_msr_lists(void)
 	}
 }
 
-/* The linear address ~0 is none outside of 64-bit mode. */
+/* The linear address ~0 is invalid outside 64-bit mode. */
 static void host_translate(void)
 {
 	struct kvm_translation tr = { .linear_address = 0xfff0 };
@@ -179,7 +179,7 @@ static void host_vm_errors(void)
 	vcpu_create(&vm, 0, guest_nothing);
 	FAILS(vm.fd, KVM_CREATE_VCPU, 0, EEXIST);
 	FAILS(vm.fd, KVM_SET_USER_MEMORY_REGION, 0, EFAULT);
-	/* Too late for an interrupt controller. */
+	/* An interrupt controller cannot be created any more. */
 	i = ioctl(vm.fd, KVM_CREATE_IRQCHIP, 0);
 	OK(i < 0 && errno == EINVAL, "an irqchip after a vCPU");
 	vm_destroy(&vm);
@@ -217,7 +217,7 @@ static void host_vcpu_errors(void)
 	FAILS(vcpu->fd, KVM_SET_SREGS, &s, EINVAL);
 	s.cr0 |= CR0_PE;
 	DO(vcpu->fd, KVM_SET_SREGS, &s);
-	EQ(vcpu_run_once(vcpu), 0, "it still runs");
+	EQ(vcpu_run_once(vcpu), 0, "the vCPU still runs");
 	EQ(vcpu->run->exit_reason, KVM_EXIT_IO, "exit");
 	vm_destroy(&vm);
 }
@@ -262,7 +262,7 @@ static void host_registers(void)
 	vm_destroy(&vm);
 }
 
-/* Whatever is closed first, the rest goes on working or goes away. */
+/* Descriptors may be closed in any order; those still open keep working. */
 static void host_close_order(void)
 {
 	int order, i;
@@ -311,7 +311,7 @@ static void host_mapping_outlives(void)
 	munmap(vcpu->run, vm.run_size);
 }
 
-/* Memory of the process that runs a VM is its maker's: a child cannot run it. */
+/* A VM uses the memory of the process that created it, so a forked child cannot run it. */
 static void host_fork(void)
 {
 	struct vm vm;
@@ -326,7 +326,7 @@ static void host_fork(void)
 		_exit(vcpu_run_once(vcpu) == -EIO ? 0 : 1);
 	waitpid(pid, &status, 0);
 	EQ(status, 0, "KVM_RUN of a forked child fails with EIO");
-	EQ(vcpu_run_once(vcpu), 0, "the parent goes on");
+	EQ(vcpu_run_once(vcpu), 0, "the parent's vCPU still runs");
 }
 
 static const struct ksft_test tests[] = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The dirty log: what guests, their guests and L0 write, taken and cleared in every way. */
+/* The dirty log: pages written by L1, L2 and L0, read and cleared in every way. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/droste.h>
@@ -12,14 +12,14 @@
 #include "vm.h"
 #include "vmx.h"
 
-#define AT	0x20000000ul	/* where the logged slot goes */
+#define AT	0x20000000ul	/* address of the logged slot */
 #define PAGES	1024ul
 #define SLOT	1
 #define WORDS	(PAGES / 64)
 #define NONE	~0ul		/* the end of a list of frames */
 #define FRAMES(...)	((u64[]) { NONE, ##__VA_ARGS__, NONE } + 1)
 
-/* --- the guest writes, or reads, one frame after the other and says so --- */
+/* --- the guest writes or reads frame after frame and reports each --- */
 
 static volatile u64 frames[16], reads;
 
@@ -61,7 +61,7 @@ static u64 *memory(void)
 	u8 *p = mmap(NULL, PAGES * 4096 + 0x200000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	MUST(p != MAP_FAILED, "mmap");
-	/* Huge pages, where the host has them, are what logging has to take apart. */
+	/* Aligned for huge pages, which logging has to split. */
 	return (u64 *)(((u64)p + 0x1fffff) & ~0x1ffffful);
 }
 
@@ -96,11 +96,11 @@ static void host_written(void)
 	READ(700, 2);
 	LOG(0, 1, 511, 512, 1023);
 	LOG();
-	EQ(mem[511 * 512 + 2], 1, "what was written is there");
+	EQ(mem[511 * 512 + 2], 1, "the data were written");
 	WRITE(1);
 	READ(0, 511);
 	LOG(1);
-	/* A large mapping made for a read is no excuse. */
+	/* A large mapping created by a read must not hide writes. */
 	madvise(mem, PAGES * 4096, MADV_DONTNEED);
 	READ(100);
 	WRITE(101, 102);
@@ -122,20 +122,20 @@ static void host_switched(void)
 	vm_slot(&vm, SLOT, 0, AT, PAGES * 4096, mem);
 	FAILS(vm.fd, KVM_GET_DIRTY_LOG, &log, ENOENT);
 	WRITE(5, 6, 600);
-	/* On: what is mapped already is logged from now on. */
+	/* Logging is enabled: writes to pages already mapped are logged too. */
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
 	LOG();
 	WRITE(5, 7);
 	LOG(5, 7);
 	WRITE(600);
-	/* Off and on: what was not taken is gone. */
+	/* Logging is disabled and enabled again: entries that were not read are lost. */
 	vm_slot(&vm, SLOT, 0, AT, PAGES * 4096, mem);
 	FAILS(vm.fd, KVM_GET_DIRTY_LOG, &log, ENOENT);
 	WRITE(8);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
 	WRITE(9);
 	LOG(9);
-	/* A slot that moves takes its log along. */
+	/* A slot keeps its log when it is moved. */
 	WRITE(10);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT + 0x1000000, PAGES * 4096, mem);
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, mem);
@@ -186,7 +186,7 @@ static void host_cleared(void)
 	WRITE(3, 4, 70, 1000);
 	LOG(3, 4, 70, 1000);
 	LOG(3, 4, 70, 1000);
-	/* Bit 5 was not set; bit 4 is not asked for. */
+	/* Bit 5 was not set in the log; bit 4 is not in the mask. */
 	bits[0] = BIT(3) | BIT(5);
 	EQ(try_clear(&vm, 0, 64, bits), 0, "clear");
 	LOG(4, 70, 1000);
@@ -198,7 +198,7 @@ static void host_cleared(void)
 	EQ(try_clear(&vm, 1, 64, bits), -EINVAL, "first page in the middle of a word");
 	EQ(try_clear(&vm, 0, 63, bits), -EINVAL, "a part of a word that is not the last");
 	EQ(try_clear(&vm, 0, PAGES + 64, bits), -EINVAL, "beyond the slot");
-	EQ(try_clear(&vm, PAGES + 64, 64, bits), -EINVAL, "behind the slot");
+	EQ(try_clear(&vm, PAGES + 64, 64, bits), -EINVAL, "after the slot");
 	EQ(try_clear(&vm, 0, 64, (void *)8), -EFAULT, "a bad pointer");
 	LOG(3, 4, 70);
 	vm_destroy(&vm);
@@ -228,9 +228,9 @@ static void host_all_set(void)
 	vm_destroy(&vm);
 }
 
-/* --- the log of running guests, and of a processor that keeps one --- */
+/* --- the log while guests run, and with page-modification logging --- */
 
-/* Writes a frame more, says so, and runs on. */
+/* Writes one more frame, reports it, and continues. */
 static volatile u64 written, go_on;
 
 static void guest_runs_on(void)
@@ -264,7 +264,7 @@ static void host_running(void)
 	for (i = 0; i < 20; i++) {
 		while (*seen <= i)
 			sched_yield();
-		/* KVM asks its vCPUs to tell, and does not wait until they have. */
+		/* KVM asks its vCPUs to flush their logs, but does not wait for them. */
 		for (tries = 0; tries < (droste ? 1 : 1000000); tries++) {
 			DO(vm.fd, KVM_GET_DIRTY_LOG, &log);
 			if (bits[0])
@@ -278,7 +278,7 @@ static void host_running(void)
 	vm_destroy(&vm);
 }
 
-/* Does the processor of L0 have a feature of VMX, as Linux names it? */
+/* Whether L0's processor has a VMX feature, by Linux's name for it. */
 static bool has_vmx_flag(const char *name)
 {
 	char line[4096], word[32];
@@ -315,7 +315,7 @@ static void guest_writes_all(void)
 	}
 }
 
-/* Where the processor logs, the second write of a frame costs no exit. */
+/* With page-modification logging, the second write to a frame causes no exit. */
 static void host_processor_logs(void)
 {
 	struct droste_exit_stats stats;
@@ -337,7 +337,7 @@ static void host_processor_logs(void)
 	full = exits(vcpu, 62);
 	vcpu_run_to_sync(vcpu, 1);
 	EQ(exits(vcpu, 48) - faults, 0, "EPT violations");
-	OK(exits(vcpu, 62) > full, "the processor's log was full");
+	OK(exits(vcpu, 62) > full, "exits because the processor's log was full");
 	DO(vm.fd, KVM_GET_DIRTY_LOG, &log);
 	for (i = 0; i < WORDS; i++)
 		EQ(bits[i], ~0ul, "frames from %llu", (long long)i * 64);
@@ -381,7 +381,7 @@ static struct vcpu *ring_vm(struct vm *vm, struct ring *ring, void (*fn)(void))
 	return vcpu;
 }
 
-/* Take what is there: the frames into @bits. How many entries. */
+/* Collects the ring's entries and sets the bits of their frames in @bits. Returns the number of entries. */
 static u64 harvest(struct ring *ring, u64 bits[WORDS])
 {
 	u64 n = 0;
@@ -408,7 +408,7 @@ static void check_ring(struct vm *vm, struct ring *ring, int line, const u64 *li
 		if (got[i] != want[i])
 			ksft_fail(__FILE__, line, "frames from %llu: ring %#llx, expected %#llx", (long long)i * 64,
 				  (long long)got[i], (long long)want[i]);
-	EQ(DO(vm->fd, KVM_RESET_DIRTY_RINGS, 0), n, "line %d: entries given back", line);
+	EQ(DO(vm->fd, KVM_RESET_DIRTY_RINGS, 0), n, "line %d: entries reset", line);
 }
 
 #define RING(...) check_ring(&vm, &ring, __LINE__, FRAMES(__VA_ARGS__))
@@ -428,7 +428,7 @@ static void host_ring_limits(void)
 	EQ(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_DIRTY_LOG_RING_ACQ_REL), 1 << 20, "capability, ordered");
 	FAILS(vm.fd, KVM_RESET_DIRTY_RINGS, 0, EINVAL);
 	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, 0), -EINVAL, "no size");
-	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, 3 * 16384), -EINVAL, "no power of two");
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, 3 * 16384), -EINVAL, "not a power of two");
 	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, min / 2), -EINVAL, "too small");
 	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, 2 << 20), -E2BIG, "too large");
 	vm_slot(&vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGES * 4096, memory());
@@ -439,16 +439,16 @@ static void host_ring_limits(void)
 	FAILS(vm.fd, KVM_CLEAR_DIRTY_LOG, &clear, ENXIO);
 	vcpu = vcpu_create(&vm, 0, guest_toucher);
 	EQ(map_ring(vcpu, PROT_READ | PROT_WRITE, MAP_PRIVATE, &at), -EINVAL, "a private mapping");
-	EQ(map_ring(vcpu, PROT_READ | PROT_EXEC, MAP_SHARED, &at), -EINVAL, "a mapping to execute");
-	EQ(map_ring(vcpu, PROT_READ, MAP_SHARED, &at), 0, "a mapping to read");
-	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), 0, "nothing to give back");
+	EQ(map_ring(vcpu, PROT_READ | PROT_EXEC, MAP_SHARED, &at), -EINVAL, "an executable mapping");
+	EQ(map_ring(vcpu, PROT_READ, MAP_SHARED, &at), 0, "a read-only mapping");
+	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), 0, "no entries to reset");
 	vm_destroy(&vm);
 
 	vm_create(&vm, 0);
-	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, min), 0, "the smallest one");
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING, min), 0, "the smallest ring");
 	vm_destroy(&vm);
 	vm_create(&vm, 0);
-	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL, 1 << 20), 0, "the largest one");
+	EQ(try_ring(&vm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL, 1 << 20), 0, "the largest ring");
 	vcpu_create(&vm, 0, guest_toucher);
 	vm_destroy(&vm);
 	vm_create(&vm, 0);
@@ -473,7 +473,7 @@ static void host_ring(void)
 	RING();
 	WRITE(0, 3, 64, 1023);
 	RING(0, 3, 64, 1023);
-	/* Given back: to be written again. What is not, is not told again. */
+	/* Entries that were reset are reported again after a write; the others are not. */
 	WRITE(3, 3, 5);
 	WRITE(3, 5);
 	RING(3, 5);
@@ -482,7 +482,7 @@ static void host_ring(void)
 	EQ(harvest(&ring, bits), 1, "entries");
 	WRITE(7);
 	EQ(harvest(&ring, bits), 0, "entries");
-	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), 1, "entries given back");
+	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), 1, "entries reset");
 	WRITE(7);
 	RING(7);
 	vm_slot(&vm, SLOT, 0, AT, PAGES * 4096, mem);
@@ -502,12 +502,12 @@ static void host_ring_full(void)
 	while (vcpu_run_to_call(vcpu, args) == GCALL_NONE) {
 		EQ(vcpu->run->exit_reason, KVM_EXIT_DIRTY_RING_FULL, "exit");
 		MUST(++full < 10, "room in the ring");
-		/* It stays full until entries are given back. */
+		/* The ring stays full until entries are reset. */
 		EQ(vcpu_run_once(vcpu), 0, "KVM_RUN again");
 		EQ(vcpu->run->exit_reason, KVM_EXIT_DIRTY_RING_FULL, "exit");
 		n = harvest(&ring, bits);
 		OK(n >= RING_SIZE - 64 - 512 && n <= RING_SIZE, "%llu entries", (long long)n);
-		EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), n, "entries given back");
+		EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), n, "entries reset");
 	}
 	OK(full > 0, "the ring was full");
 	harvest(&ring, bits);
@@ -516,7 +516,7 @@ static void host_ring_full(void)
 	vm_destroy(&vm);
 }
 
-/* What user space writes to its ring is nobody's business but its own. */
+/* Invalid entries that user space writes to its ring must do no harm. */
 static void host_ring_hostile(void)
 {
 	static const struct { u32 slot; u64 offset; } bad[] = {
@@ -536,28 +536,28 @@ static void host_ring_hostile(void)
 		ring.e[i].flags = ~0u;
 	}
 	ring.next = ARRAY_SIZE(bad);
-	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), ARRAY_SIZE(bad), "entries given back");
+	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), ARRAY_SIZE(bad), "entries reset");
 	WRITE(20, 21);
 	RING(20, 21);
-	/* KVM counts entries that it never filled, and its ring is full for ever. */
+	/* KVM counts entries that it never filled, after which its ring stays full. */
 	if (!strcmp(device_path(), "/dev/kvm"))
 		goto out;
 	for (i = 0; i < RING_SIZE; i++)
 		ring.e[i].flags = KVM_DIRTY_GFN_F_RESET;
-	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), 0, "entries that were not filled");
+	EQ(DO(vm.fd, KVM_RESET_DIRTY_RINGS, 0), 0, "entries reset that were never filled");
 	WRITE(30, 31);
 	RING(30, 31);
 out:
 	vm_destroy(&vm);
 }
 
-/* --- who else writes --- */
+/* --- writes by L0 and L2 --- */
 
 static void guest_input(void)
 {
 	u64 to = AT + 33 * 4096 + 4090, n = 12;
 
-	/* Across a page: L0 writes what user space answers. */
+	/* Across a page boundary: L0 writes the data supplied by user space. */
 	asm volatile("rep insb" : "+D" (to), "+c" (n) : "d" (0x77) : "memory");
 	g_sync(2);
 }
@@ -597,7 +597,7 @@ asm(".pushsection .text\n.globl " #name "\n" #name ":\n" text "\n\tvmcall\n.pops
 CODE(c_write, "incq (%rbx)");
 CODE(c_read, "mov (%rbx), %rax");
 
-/* L2 writes the frames; the VMCS and all else of L1 is in slot 0. */
+/* L2 writes the frames; the VMCS and everything else of L1 are in slot 0. */
 static void guest_l1(void)
 {
 	u64 i;
@@ -615,7 +615,7 @@ static void guest_l1(void)
 	}
 }
 
-/* The same to a bitmap and to a ring. */
+/* The same test with a bitmap and with a ring. */
 struct nested_log {
 	void (*check)(struct vm *vm, struct ring *ring, int line, const u64 *list);
 	bool ring, ept;
@@ -664,11 +664,11 @@ static void nested_log(const struct nested_log *how)
 	READ(21);
 	WROTE(20, 700);
 	WROTE();
-	EQ(mem[20 * 512], 3, "what was written is there");
+	EQ(mem[20 * 512], 3, "the data were written");
 	vm_destroy(&vm);
 }
 
-/* What L0 writes for VMX: an instruction's operand, a list of MSRs across a page's end. */
+/* Writes by L0 for VMX: an instruction's operand, and an MSR list across a page boundary. */
 static void guest_vmx_writes(void)
 {
 	u64 *list = (u64 *)(AT + 41 * 4096 - 256), i;
@@ -734,23 +734,23 @@ static void host_vmx_writes_ring(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "what a guest writes", .host = host_written },
-	{ "logging switched on and off", .host = host_switched },
+	{ "writes by a guest", .host = host_written },
+	{ "logging enabled and disabled", .host = host_switched },
 	{ "user space clears", .host = host_cleared },
-	{ "all marked from the start", .host = host_all_set },
+	{ "all pages dirty from the start", .host = host_all_set },
 	{ "the log of a running guest", .host = host_running },
-	{ "the processor logs", .host = host_processor_logs },
-	{ "what L0 writes", .host = host_input },
-	{ "what L2 writes, with EPT", .host = host_l2_ept },
-	{ "what L2 writes, without EPT", .host = host_l2_no_ept },
-	{ "what L0 writes for VMX", .host = host_vmx_writes },
+	{ "page-modification logging", .host = host_processor_logs },
+	{ "writes by L0", .host = host_input },
+	{ "writes by L2, with EPT", .host = host_l2_ept },
+	{ "writes by L2, without EPT", .host = host_l2_no_ept },
+	{ "writes by L0 for VMX", .host = host_vmx_writes },
 	{ "sizes of the ring", .host = host_ring_limits },
 	{ "the ring", .host = host_ring },
 	{ "the ring is full", .host = host_ring_full },
-	{ "a ring that user space writes", .host = host_ring_hostile },
-	{ "the ring: what L0 writes", .host = host_input_ring },
-	{ "the ring: what L2 writes, with EPT", .host = host_l2_ring_ept },
-	{ "the ring: what L2 writes, without EPT", .host = host_l2_ring_no_ept },
-	{ "the ring: what L0 writes for VMX", .host = host_vmx_writes_ring },
+	{ "a ring with invalid entries", .host = host_ring_hostile },
+	{ "the ring: writes by L0", .host = host_input_ring },
+	{ "the ring: writes by L2, with EPT", .host = host_l2_ring_ept },
+	{ "the ring: writes by L2, without EPT", .host = host_l2_ring_no_ept },
+	{ "the ring: writes by L0 for VMX", .host = host_vmx_writes_ring },
 };
 KSFT_MAIN(tests)

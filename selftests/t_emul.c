@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Instructions on memory-mapped I/O do what they do on memory; string ports, faults, traps and what is refused. */
+/* Instructions have the same effect on MMIO as on memory; string ports, faults, traps, unknown instructions. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,17 +8,17 @@
 #include "guest.h"
 #include "vm.h"
 
-/* A device of 8 KiB that is nothing but memory; the guest sees its contents here, its host serves them there. */
+/* An 8 KiB device that behaves like memory: the host serves accesses from these bytes, which the guest sees too. */
 #define DEV_SIZE	0x2000ul
 #define DEV		MMIO_HOLE
 static u8 dev_mem[DEV_SIZE] __attribute__((aligned(4096)));
 static u8 ram[DEV_SIZE] __attribute__((aligned(4096)));
 static u8 code[4096] __attribute__((aligned(4096)));
 
-/* Behind the end of memory there is the device as well: accesses may lie half in one, half in the other. */
+/* The device also appears after the end of memory, so that an access can span both. */
 #define EDGE	MEM_SIZE
 
-#define STR_PORT	0x300	/* a string port; the host gives and takes bytes that count up */
+#define STR_PORT	0x300	/* a string port; the host supplies ascending bytes and records those written */
 
 /* --- the guest's side: run an instruction with given registers --- */
 
@@ -56,7 +56,7 @@ static void put_code(const u8 *insn, u8 n)
 #define ARITH	0x8d5	/* CF PF AF ZF SF OF */
 #define NO_AF	(ARITH & ~0x10)
 #define NO_OF	(ARITH & ~0x800)
-#define SZP	0xc4	/* what multiplications leave undefined, with AF */
+#define SZP	0xc4	/* undefined after multiplications, as is AF */
 #define MUL	(ARITH & ~(SZP | 0x10))
 #define BT	(ARITH & ~(0x894))
 #define NONE	0
@@ -64,7 +64,7 @@ static void put_code(const u8 *insn, u8 n)
 struct row {
 	const char *name;
 	u8 n, bytes[14];
-	u16 flags;	/* that are defined afterwards */
+	u16 flags;	/* flags defined after the instruction */
 };
 
 #define INSN(name, flags, ...) { name, sizeof((u8[]){ __VA_ARGS__ }), { __VA_ARGS__ }, flags }
@@ -190,7 +190,7 @@ static void run_row(const struct row *r, int at)
 		};
 		d = m;
 		d.rbx = DEV;
-		/* The address as data is the address itself. */
+		/* The register that is stored is the address, which differs between device and memory. */
 		if (r->bytes[0] == 0x48 && r->bytes[1] == 0x89 && r->bytes[2] == 0xd8)
 			m.rax = d.rax = 0;
 		run_code(&m, code);
@@ -283,22 +283,22 @@ static void guest_faults(void)
 	g_fill(dev_mem, 0, DEV_SIZE);
 	asm volatile(TRY("rep stosl") "mov %%r11, %0"
 		     : "=r" (f), "+D" (rdi), "+c" (rcx) : "a" (rax) : "r11", "memory", "cc");
-	G_EQ(f, FAULT(VEC_PF, 2), "REP STOS into a page that is not there");
+	G_EQ(f, FAULT(VEC_PF, 2), "REP STOS into a page that is not present");
 	G_EQ(rdi, DEV + 0x1000, "RDI");
 	G_EQ(rcx, 5, "RCX");
 	G_EQ(read_cr2(), DEV + 0x1000, "CR2");
-	G_EQ(*(u32 *)(dev_mem + 0xffc), 0x77777777, "what was stored before");
+	G_EQ(*(u32 *)(dev_mem + 0xffc), 0x77777777, "the elements before the fault are stored");
 
-	/* Over the boundary: nothing is read or written, and the second page is to blame. */
+	/* Across the boundary: nothing is read or written, and the fault is that of the second page. */
 	f = try_read64(DEV + 0xffc, &v);
-	G_EQ(f, FAULT(VEC_PF, 0), "load over the boundary");
+	G_EQ(f, FAULT(VEC_PF, 0), "load across the boundary");
 	G_EQ(read_cr2(), DEV + 0x1000, "CR2");
 	asm volatile(TRY("movq $-1, (%1)") "mov %%r11, %0" : "=r" (f) : "r" (DEV + 0xffcul) : "r11", "memory", "cc");
-	G_EQ(f, FAULT(VEC_PF, 2), "store over the boundary");
-	G_EQ(*(u32 *)(dev_mem + 0xffc), 0x77777777, "the first half");
+	G_EQ(f, FAULT(VEC_PF, 2), "store across the boundary");
+	G_EQ(*(u32 *)(dev_mem + 0xffc), 0x77777777, "the first half is unchanged");
 	*g_pte(DEV + 0x1000) |= 1;
 
-	/* A read-only page of the guest's own. */
+	/* A page that the guest maps read-only. */
 	*g_pte(DEV + 0x1000) &= ~2ul;
 	invlpg(DEV + 0x1000);
 	asm volatile(TRY("lock incl (%1)") "mov %%r11, %0" : "=r" (f) : "r" (DEV + 0x1000ul) : "r11", "memory", "cc");
@@ -306,15 +306,15 @@ static void guest_faults(void)
 	*g_pte(DEV + 0x1000) |= 2;
 	invlpg(DEV + 0x1000);
 
-	/* Accesses over the boundary that are fine. */
+	/* Accesses across the boundary that are allowed. */
 	*(u64 *)(dev_mem + 0xffc) = 0x1122334455667788;
-	G_EQ(try_read64(DEV + 0xffc, &v), NO_FAULT, "load over the boundary");
+	G_EQ(try_read64(DEV + 0xffc, &v), NO_FAULT, "load across the boundary");
 	G_EQ(v, 0x1122334455667788, "value");
 	/* Half memory, half device. */
 	*(volatile u64 *)(EDGE - 3) = 0x8877665544332211;
 	G_EQ(*(volatile u8 *)(EDGE - 3), 0x11, "memory's half");
 	G_EQ(*(u32 *)dev_mem, 0x77665544, "the device's half");
-	G_EQ(dev_mem[4], 0x88, "its last byte");
+	G_EQ(dev_mem[4], 0x88, "last byte in the device's half");
 	G_EQ(*(volatile u64 *)(EDGE - 3), 0x8877665544332211, "read back");
 }
 
@@ -341,7 +341,7 @@ static void guest_user_mode(void)
 	invlpg(DEV);
 }
 
-/* --- single-stepping over emulated instructions traps after each --- */
+/* --- single-stepping traps after each emulated instruction --- */
 
 static volatile u64 step_rip[16];
 static volatile int steps;
@@ -388,7 +388,7 @@ static void guest_ports(void)
 	int i;
 
 	g_fill(p, 0, DEV_SIZE);
-	/* Over a page boundary, so that it comes in parts. */
+	/* Across a page boundary, so that the transfer is split. */
 	rdi = (u64)p + 0xff0;
 	rcx = 40;
 	asm volatile("rep insb" : "+D" (rdi), "+c" (rcx) : "d" (STR_PORT) : "memory");
@@ -396,18 +396,18 @@ static void guest_ports(void)
 	G_EQ(rcx, 0, "RCX");
 	for (i = 0; i < 40; i++)
 		G_EQN(p[0xff0 + i], (u8)i, "INSB", i);
-	G_EQ(p[0xff0 + 40], 0, "no byte more");
+	G_EQ(p[0xff0 + 40], 0, "no byte beyond the end");
 
 	rdi = (u64)p;
 	asm volatile("insl" : "+D" (rdi) : "d" (STR_PORT) : "memory");
 	G_EQ(*(u32 *)p, 0x2b2a2928, "INSL");
 
-	/* What it writes goes to the device, what it reads comes from there. */
+	/* INS writes to the device, OUTS reads from it. */
 	rdi = DEV + 0x10;
 	rcx = 3;
 	asm volatile("rep insw" : "+D" (rdi), "+c" (rcx) : "d" (STR_PORT) : "memory");
 	G_EQ(*(u32 *)(dev_mem + 0x10), 0x2f2e2d2c, "INSW to MMIO");
-	G_EQ(*(u16 *)(dev_mem + 0x14), 0x3130, "the last of them");
+	G_EQ(*(u16 *)(dev_mem + 0x14), 0x3130, "the last word");
 
 	for (i = 0; i < 64; i++)
 		p[0x1fc0 - 0x1000 + i] = i;
@@ -423,13 +423,13 @@ static void guest_ports(void)
 	rsi = DEV + 0x20;
 	asm volatile("outsb" : "+S" (rsi) : "d" (STR_PORT) : "memory");
 
-	/* A fault comes before the port is touched. */
+	/* A fault is raised before the port is accessed. */
 	unmap((u64)p + 0x1000);
 	rdi = (u64)p + 0x1000;
 	rcx = 4;
 	asm volatile(TRY("rep insb") "mov %%r11, %0" : "=r" (f), "+D" (rdi), "+c" (rcx) : "d" (STR_PORT)
 		     : "r11", "memory", "cc");
-	G_EQ(f, FAULT(VEC_PF, 2), "INS to a page that is not there");
+	G_EQ(f, FAULT(VEC_PF, 2), "INS to a page that is not present");
 	G_EQ(rcx, 4, "RCX");
 	*g_pte((u64)p + 0x1000) |= 1;
 	rdi = (u64)p;
@@ -440,12 +440,12 @@ static void guest_ports(void)
 /* --- the host's side --- */
 
 struct port {
-	u8 next;		/* what IN gives */
+	u8 next;		/* next byte for IN */
 	u8 out[256];
 	u32 nr_out;
 };
 
-/* MMIO of the device at DEV, and at the end of memory. */
+/* Serves MMIO of the device at DEV and after the end of memory. */
 static bool serve_mmio(struct vm *vm, struct kvm_run *run)
 {
 	u64 gpa = run->mmio.phys_addr;
@@ -489,7 +489,7 @@ static void serve(struct vcpu *vcpu, struct port *p)
 		if (run->exit_reason == KVM_EXIT_IO && serve_port(run, p))
 			continue;
 		describe_exit(vcpu);
-		ksft_abort(__FILE__, __LINE__, "an exit that nobody serves");
+		ksft_abort(__FILE__, __LINE__, "unexpected exit");
 	}
 }
 
@@ -515,16 +515,16 @@ static void host_ports(void)
 	u32 i;
 
 	run_guest(guest_ports, &p);
-	EQ(p.nr_out, 67, "bytes that OUTS gave");
+	EQ(p.nr_out, 67, "bytes written by OUTS");
 	for (i = 0; i < 64; i++)
 		EQ(p.out[i], i, "byte %u", i);
 	EQ(p.out[64], 1, "downwards, first");
 	EQ(p.out[65], 0, "downwards, second");
 	EQ(p.out[66], 0x99, "from the device");
-	EQ(p.next, 0x33, "bytes that INS took");
+	EQ(p.next, 0x33, "bytes read by INS");
 }
 
-/* --- writes to read-only memory are MMIO, with the value that the instruction makes of what is there --- */
+/* --- a write to read-only memory is an MMIO exit with the value that the instruction computes from that memory --- */
 
 #define ROM	0x20000000ul
 
@@ -538,7 +538,7 @@ static void guest_rom(void)
 	asm volatile("lock addl $0x234, (%0)" : : "r" (rom) : "memory", "cc");
 	asm volatile("lock xaddl %0, 4(%1)" : "+r" (old) : "r" (rom) : "memory", "cc");
 	G_EQ(old, 0x2000, "XADD");
-	G_EQ(rom[0], 0x1000, "ROM has not changed");
+	G_EQ(rom[0], 0x1000, "ROM is unchanged");
 }
 
 static void expect_write(struct vcpu *vcpu, u64 gpa, u64 want)
@@ -572,7 +572,7 @@ static void host_rom(void)
 	vm_destroy(&vm);
 }
 
-/* --- what cannot be emulated --- */
+/* --- instructions that cannot be emulated --- */
 
 static const u8 unknown[] = { 0xdd, 0x03 };	/* fldl (%rbx) */
 
@@ -606,8 +606,8 @@ static void host_unknown(void)
 	vm_destroy(&vm);
 }
 
-/* User space that resets the vCPU while a port or MMIO exit is open finds its registers as it set them. */
-static u64 which;	/* of the exits below; the guest has its copy from when it was made */
+/* If user space resets the vCPU during a port or MMIO exit, completing the exit must not change its registers. */
+static u64 which;	/* selects an exit below; the guest's copy is made when the VM is created */
 
 static void guest_nothing(void)
 {
@@ -620,7 +620,7 @@ static void guest_open_exits(void)
 
 	put_code(insns[which], 2);
 	run_code(&s, code);
-	G_EQ(1, 0, "the old code goes on");
+	G_EQ(1, 0, "the old code continues");
 }
 
 static void host_moved(void)
@@ -640,7 +640,7 @@ static void host_moved(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "instructions on MMIO as on memory", .host = host_rows },
+	{ "instructions on MMIO and on memory", .host = host_rows },
 	{ "string instructions", .host = host_strings },
 	{ "faults, page boundaries", .host = host_faults },
 	{ "CPL 3", .host = host_user_mode },
@@ -648,6 +648,6 @@ static const struct ksft_test tests[] = {
 	{ "INS and OUTS", .host = host_ports },
 	{ "writes to read-only memory", .host = host_rom },
 	{ "an unknown instruction", .host = host_unknown },
-	{ "user space moves the vCPU meanwhile", .host = host_moved },
+	{ "user space resets the vCPU during an exit", .host = host_moved },
 };
 KSFT_MAIN(tests)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* An L1 saved under one hypervisor and restored under another: the nested state and VMCSs in memory mean the same to both. */
+/* An L1 saved under one hypervisor and restored under another: both must agree on nested state and VMCSs in memory. */
 /*
- * t_exchange			saves and restores here
- * t_exchange caps DIR		the VMX capabilities of this hypervisor, less what DIR/caps has not, to DIR/caps
- * t_exchange save DIR		machines that have no more than DIR/caps to DIR/0, DIR/1, ...
- * t_exchange restore DIR	those machines run here to their ends
+ * t_exchange			save and restore under this hypervisor
+ * t_exchange caps DIR		write this hypervisor's VMX capabilities, limited to those in DIR/caps, to DIR/caps
+ * t_exchange save DIR		save machines with no more than the capabilities in DIR/caps to DIR/0, DIR/1, ...
+ * t_exchange restore DIR	restore those machines and run them to their ends
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "save.h"
 #include "vmx.h"
 
-/* --- the machines: each calls g_sync(1) when it is to be saved --- */
+/* --- the machines; each calls g_sync(1) when it is to be saved --- */
 
 #define NR_FIELDS	448
 
@@ -24,7 +24,7 @@ static volatile u64 field_value[2][NR_FIELDS];
 static volatile u64 with_ept;
 static u8 no_bits[4096] __attribute__((aligned(4096)));
 
-/* All encodings that a field may have (SDM 3D appendix B), in turn; 0 behind the last. Never 0 otherwise: VPID's is left out. */
+/* The next possible field encoding (SDM 3D appendix B), or 0 after the last. Encoding 0 itself (VPID) is left out. */
 static u64 next_field(u64 enc)
 {
 	for (enc += 2; enc < BIT(15); enc += 2)
@@ -33,24 +33,24 @@ static u64 next_field(u64 enc)
 	return 0;
 }
 
-/* Each field of the current VMCS gets a value of its own; as it reads back it is remembered. */
+/* Writes a different value to each field of the current VMCS and stores the value that reads back. */
 static void write_fields(volatile u64 *value, u64 salt)
 {
 	u64 enc, n = 0, v;
 
 	for (enc = next_field(0); enc; enc = next_field(enc), n++) {
-		G_MUST(n < NR_FIELDS, "there is room");
-		/* Every VMX instruction that fails changes it. */
+		G_MUST(n < NR_FIELDS, "room for all fields");
+		/* The VM-instruction error field is skipped: every failing VMX instruction changes it. */
 		if (enc == F_INSN_ERROR || try_vmwrite(enc, (enc + salt) * 0x9e3779b97f4a7c15ul) != VM_OK)
 			continue;
 		v = 0;
-		G_EQN(try_vmread(enc, &v), VM_OK, "VMREAD of what was written", enc);
+		G_EQN(try_vmread(enc, &v), VM_OK, "VMREAD of a field just written", enc);
 		value[n] = v;
 		G_OK(v, "a value");
 	}
 }
 
-/* Each field that there is has its value still. One hypervisor has more than another: there is a least number. */
+/* Checks that each existing field still has its value. The number of fields varies; there must be a minimum. */
 static void check_fields(const volatile u64 *value)
 {
 	u64 enc, n = 0, v, same = 0;
@@ -69,7 +69,7 @@ static void l2_nothing(void)
 {
 }
 
-/* One VMCS is current, another one in memory only. */
+/* One VMCS is current, another one is in memory only. */
 static void guest_fields(void)
 {
 	u64 in_memory = vmcs_new(l2_nothing), current;
@@ -146,7 +146,7 @@ static void guest_timer(void)
 	vmwrite(F_TIMER, ticks);
 	due = rdtsc() + ((ticks - 1) << shift);
 	vmx_expect(R_TIMER, "the timer");
-	G_OK(rdtsc() >= due, "not before its time");
+	G_OK(rdtsc() >= due, "the timer does not fire early");
 }
 
 static volatile u64 l2_read[2];
@@ -174,10 +174,10 @@ static void guest_shadow(void)
 	vmwrite(F_GUEST_CR3, 0xc0ffee);
 	vmcs_load(vmcs);
 	vmx_expect(R_VMCALL, "L2");
-	G_EQ(l2_read[0], 0xbeef, "what L2 wrote");
-	G_EQ(l2_read[1], 0xc0ffee, "what L1 wrote");
+	G_EQ(l2_read[0], 0xbeef, "value written by L2");
+	G_EQ(l2_read[1], 0xc0ffee, "value written by L1");
 	vmcs_load(shadow);
-	G_EQ(vmread(F_RIP), 0xcafe, "what L2 wrote last");
+	G_EQ(vmread(F_RIP), 0xcafe, "last value written by L2");
 }
 
 static const struct scene {
@@ -193,10 +193,10 @@ static const struct scene {
 #define NR_CAPS		(MSR_VMX_VMFUNC - FIRST_CAP + 1)
 
 struct caps {
-	u64 val[NR_CAPS];	/* by MSR; 0: not there */
+	u64 val[NR_CAPS];	/* by MSR; 0 if it does not exist */
 };
 
-/* Those that user space may set: the others follow from them or from CPUID. */
+/* The capability MSRs that user space may set; the others follow from them or from CPUID. */
 static bool is_settable(u32 msr)
 {
 	return msr == MSR_VMX_BASIC || msr == MSR_VMX_MISC || msr >= MSR_VMX_PROC2;
@@ -218,13 +218,13 @@ static void get_caps(int dev, struct caps *c)
 	}
 }
 
-/* The smaller of two counts that are in @mask. */
+/* The smaller of the numbers that @a and @b have in the bits of @mask. */
 static u64 fewer(u64 a, u64 b, u64 mask)
 {
 	return (a & mask) < (b & mask) ? a & mask : b & mask;
 }
 
-/* What both @a and @b can do, as that MSR says it (SDM 3D appendix A). */
+/* The capabilities common to @a and @b, encoded as in that MSR (SDM 3D appendix A). */
 static u64 common(u32 msr, u64 a, u64 b)
 {
 	const u64 low = 0xffffffff, cr3_targets = 0x1fful << 16, list = 7ul << 25;
@@ -249,7 +249,7 @@ static u64 common(u32 msr, u64 a, u64 b)
 static const char *dir;
 static bool saves = true, restores = true;
 
-/* DIR/@name, or DIR/@n; "r" of one that is not there is NULL. */
+/* Opens DIR/@name, or DIR/@n. NULL if the file is to be read and does not exist. */
 static FILE *open_file(const char *name, int n, const char *mode)
 {
 	char path[256];
@@ -290,7 +290,7 @@ static void host_caps(void)
 	MUST(fwrite(&mine, sizeof(mine), 1, f) == 1 && !fclose(f), "DIR/caps");
 }
 
-/* No more than DIR/caps has. */
+/* Restricts the vCPU's capabilities to those in DIR/caps. */
 static void narrow(struct vcpu *vcpu)
 {
 	struct caps mine, c;
@@ -310,7 +310,7 @@ static bool is_zero(const u8 *page)
 	return !page[0] && !memcmp(page, page + 1, 4095);
 }
 
-/* The vCPU, then memory, where pages of zeros are holes. */
+/* Writes the vCPU's state, then memory; zero pages become holes. */
 static void write_machine(int n, struct vcpu *vcpu, const struct saved_vcpu *s)
 {
 	FILE *f = open_file(NULL, n, "w");
@@ -325,7 +325,7 @@ static void write_machine(int n, struct vcpu *vcpu, const struct saved_vcpu *s)
 	MUST(!fclose(f), "write");
 }
 
-/* What is behind the end of the file is zero. */
+/* Memory beyond the end of the file is zero. */
 static void read_machine(FILE *f, struct vm *vm, struct saved_vcpu *s)
 {
 	size_t got;
@@ -349,7 +349,7 @@ static void save_scene(int n)
 	narrow(vcpu);
 	vcpu_run_to_sync(vcpu, 1);
 	vcpu_save(vcpu, s);
-	OK(s->nested.s.hdr.vmx.vmxon_pa != ~0ull, "it is in VMX operation");
+	OK(s->nested.s.hdr.vmx.vmxon_pa != ~0ull, "L1 is in VMX operation");
 	write_machine(n, vcpu, s);
 	vm_destroy(&vm);
 	free(s);
@@ -363,7 +363,7 @@ static void restore_scene(int n)
 	struct vcpu *vcpu;
 
 	if (!f)
-		ksft_skip("it was not saved");
+		ksft_skip("this machine was not saved");
 	vm_create(&vm, 0);
 	read_machine(f, &vm, s);
 	vcpu = vcpu_create(&vm, 0, NULL);
@@ -391,9 +391,9 @@ SCENE(4)
 
 static const struct ksft_test machines[] = {
 	{ "every field of a VMCS, current and in memory", .host = host_scene_0 },
-	{ "an L2 that runs", .host = host_scene_1 },
-	{ "an L2 that runs, with EPT in L1", .host = host_scene_2 },
-	{ "an L2 whose preemption timer counts", .host = host_scene_3 },
+	{ "a running L2", .host = host_scene_1 },
+	{ "a running L2, with EPT in L1", .host = host_scene_2 },
+	{ "an L2 with a running preemption timer", .host = host_scene_3 },
 	{ "an L2 with a shadow VMCS", .host = host_scene_4 },
 };
 

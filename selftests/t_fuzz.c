@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Random calls from several threads on machines whose guests run random code. Nothing may come of it but errors. */
+/* Random calls from several threads on VMs whose guests run random code. Nothing worse than errors may result. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <string.h>
@@ -11,12 +11,12 @@
 #include "vm.h"
 
 
-static u64 seed = 1, ops = 500;	/* @ops: of a thread, in a round */
+static u64 seed = 1, ops = 500;	/* @ops: operations per thread and round */
 struct machine machines[NR_MACHINES];
 static int run_size;
-static volatile int busy;	/* threads that are not finished */
+static volatile int busy;	/* number of threads still running */
 
-/* --- machines; threads race for them, which is the point --- */
+/* --- machines; threads race for them on purpose --- */
 
 static void swap_fd(volatile int *slot, int fd)
 {
@@ -78,7 +78,7 @@ static void op_ioctl(struct fuzzer *f, struct machine *m)
 	const struct ioctl_row *r = &ioctl_rows[rnd(f) % nr_ioctl_rows];
 	int fds[4], n = 0, fd;
 
-	/* A signal mask from elsewhere, and descriptors that nobody would close. */
+	/* Not here: nothing would close the descriptors that these create. */
 	if (r->cmd == KVM_CREATE_VM || r->cmd == KVM_CREATE_VCPU || r->cmd == KVM_GET_STATS_FD || r->cmd == KVM_CREATE_DEVICE)
 		return;
 	if (r->on & ON_DEV)
@@ -107,7 +107,7 @@ static void op_run(struct fuzzer *f, struct machine *m)
 		f->exits++;
 		if (run)
 			f->reasons |= 1ul << (run->exit_reason & 63);
-		/* Answers to what it asks for are whatever was there, or this. */
+		/* The data of a read exit are the old contents or this value. */
 		if (run && CHANCE(f, 50))
 			*(u64 *)run->mmio.data = interesting(f);
 	} while (turns--);
@@ -127,13 +127,13 @@ static void op_code(struct fuzzer *f, struct machine *m)
 		mangle(f, (u8 *)POOL + TABLES_AT, 0x3000, 4);
 }
 
-/* Memory goes from under the guests, and comes back. */
+/* Drops or maps memory that guests are using. */
 static void op_memory(struct fuzzer *f, struct machine *m)
 {
 	u64 at = POOL + (rnd(f) % (GUEST_SIZE >> 12) << 12), size = 0x1000ul << (rnd(f) % 8);
 	u32 what = rnd(f) % 4;
 
-	/* Other threads write to the code. */
+	/* Other threads write to the code area. */
 	if (what == 1 && at < POOL + CODE_AT + CODE_SIZE)
 		return;
 	switch (what) {
@@ -243,7 +243,7 @@ static void still_works(void)
 	vm_destroy(&vm);
 }
 
-static int part;	/* of the subtest */
+static int part;	/* number of the subtest */
 
 static void prepare(struct fuzzer *f)
 {

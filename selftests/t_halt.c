@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Halt polling, PAUSE without exits, limits of vCPU IDs: what KVM_ENABLE_CAP changes of vCPUs. */
+/* vCPU behaviour selected with KVM_ENABLE_CAP: halt polling, PAUSE without exits, limits of vCPU IDs. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/droste.h>
@@ -12,7 +12,7 @@
 
 #define PAUSE	40	/* exit reason */
 
-/* One statistic of a vCPU, as t_stats.c tests them. */
+/* Reads one statistic of a vCPU; t_stats.c tests these files. */
 static u64 stat(struct vcpu *vcpu, const char *name)
 {
 	struct kvm_stats_header h;
@@ -81,27 +81,27 @@ static void host_polls(void)
 		ksft_skip("no halt polling");
 	vcpu = vcpu_create(&vm, 0, guest_halts);
 	EQ(vm_enable_cap(&vm, KVM_CAP_HALT_POLL, 1ul << 32), EINVAL, "more than 32 bits");
-	EQ(vm_enable_cap(&vm, KVM_CAP_HALT_POLL, 0), 0, "never");
+	EQ(vm_enable_cap(&vm, KVM_CAP_HALT_POLL, 0), 0, "disable polling");
 	halt(vcpu, 10);
 	EQ(stat(vcpu, "halt_attempted_poll"), 0, "polls");
-	EQ(stat(vcpu, "halt_successful_poll"), 0, "of them successful");
+	EQ(stat(vcpu, "halt_successful_poll"), 0, "no successful polls");
 	woken = stat(vcpu, "halt_wakeup");
-	OK(woken > 0 && woken <= 10, "it slept: %llu", (long long)woken);
-	OK(stat(vcpu, "halt_wait_ns"), "for some time");
-	/* The window grows until the events fall into it. */
+	OK(woken > 0 && woken <= 10, "the vCPU slept: %llu", (long long)woken);
+	OK(stat(vcpu, "halt_wait_ns"), "time spent asleep");
+	/* The polling window grows until it covers the events. */
 	EQ(vm_enable_cap(&vm, KVM_CAP_HALT_POLL, 0xffffffff), 0, "four seconds");
 	for (i = 0; i < 100 && !stat(vcpu, "halt_successful_poll"); i++)
 		halt(vcpu, 10);
 	OK(stat(vcpu, "halt_successful_poll"), "a poll succeeds");
-	OK(stat(vcpu, "halt_attempted_poll") >= stat(vcpu, "halt_successful_poll"), "after some that did not");
-	OK(stat(vcpu, "halt_poll_success_ns"), "which took time");
-	/* And never again. */
-	EQ(vm_enable_cap(&vm, KVM_CAP_HALT_POLL, 0), 0, "never");
+	OK(stat(vcpu, "halt_attempted_poll") >= stat(vcpu, "halt_successful_poll"), "attempts include successes");
+	OK(stat(vcpu, "halt_poll_success_ns"), "time spent in successful polls");
+	/* Polling is disabled. */
+	EQ(vm_enable_cap(&vm, KVM_CAP_HALT_POLL, 0), 0, "disable polling");
 	tried = stat(vcpu, "halt_attempted_poll");
 	woken = stat(vcpu, "halt_wakeup");
 	halt(vcpu, 10);
 	EQ(stat(vcpu, "halt_attempted_poll"), tried, "polls");
-	OK(stat(vcpu, "halt_wakeup") > woken, "it sleeps again");
+	OK(stat(vcpu, "halt_wakeup") > woken, "the vCPU sleeps again");
 	vm_destroy(&vm);
 }
 
@@ -170,10 +170,10 @@ static void host_ids(void)
 	vm_destroy(&vm);
 
 	vm_create(&vm, 0);
-	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, most + 1), EINVAL, "more than there are");
-	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, 1ul << 32), EINVAL, "more than there are");
+	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, most + 1), EINVAL, "above the number of IDs");
+	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, 1ul << 32), EINVAL, "above the number of IDs");
 	DO(vm.fd, KVM_SET_BOOT_CPU_ID, LIMIT);
-	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT - 1), EINVAL, "below the boot processor's");
+	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT - 1), EINVAL, "below the boot processor's ID");
 	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT), 0, "limit");
 	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT + 1), EINVAL, "another limit");
 	EQ(vm_enable_cap(&vm, KVM_CAP_MAX_VCPU_ID, LIMIT), 0, "the same limit");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Interrupts: local APIC and its timer, IPIs, INIT and SIPI, NMIs, PIC, PIT, I/O APIC, MSIs, irqfd and ioeventfd. */
+/* Interrupts: local APIC and its timer, IPIs, INIT and SIPI, NMIs, PIC, PIT, I/O APIC, MSIs, irqfd, ioeventfd. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static void guest_registers(void)
 	G_EQ(apic_read(APIC_LVTT), 0x10044, "LVT timer");
 	cli();
 	if (!g_arg()) {
-		/* Of ICR only the delivery status is not the guest's; a fixed interrupt to nobody. */
+		/* Of ICR, only the delivery status is read-only. The interrupt's destination does not exist. */
 		apic_write(APIC_ICR2, 0x55667788);
 		apic_write(APIC_ICR, 0xfff3f8ff & ~(u32)0x800);
 		G_EQ(apic_read(APIC_ICR2), 0x55000000, "ICR, upper half");
@@ -71,7 +71,7 @@ static void guest_registers(void)
 	G_EQ(try_rdmsr(MSR_X2APIC(APIC_DFR), &v), GP0, "no DFR in x2APIC mode");
 	G_EQ(try_wrmsr(MSR_X2APIC(APIC_LVR), 0), GP0, "the version is read-only");
 	G_EQ(try_wrmsr(MSR_X2APIC(APIC_TPR), 0x100), GP0, "reserved bits of TPR");
-	G_EQ(try_wrmsr(MSR_X2APIC(APIC_EOI), 1), GP0, "EOI of something else than 0");
+	G_EQ(try_wrmsr(MSR_X2APIC(APIC_EOI), 1), GP0, "EOI with a value other than 0");
 	G_EQ(try_rdmsr(MSR_X2APIC(APIC_EOI), &v), GP0, "EOI is write-only");
 	G_EQ(try_wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) & ~BIT(10)), GP0, "x2APIC mode back to xAPIC");
 	G_EQ(apic_read(APIC_LDR), 1, "logical ID");
@@ -90,7 +90,7 @@ static void guest_self(void)
 	G_EQ(count, 1, "delivered");
 	G_EQ(last_vector, 0x41, "vector");
 	G_EQ(apic_read(APIC_IRR + 0x20) >> 1 & 1, 0, "IRR");
-	/* By priority, highest first. */
+	/* Interrupts are delivered by priority, highest first. */
 	count = 0;
 	apic_icr(0, 0x51 | 1 << 18);
 	apic_icr(0, 0x91 | 1 << 18);
@@ -103,7 +103,7 @@ static void guest_self(void)
 	G_EQ(order[0], 0x91, "the highest first");
 	G_EQ(order[1], 0x71, "then");
 	G_EQ(order[2], 0x51, "the lowest last");
-	/* TPR holds them back. */
+	/* TPR holds back interrupts of lower priority. */
 	count = 0;
 	write_cr8(7);
 	apic_icr(0, 0x71 | 1 << 18);
@@ -111,11 +111,11 @@ static void guest_self(void)
 	G_EQ(count, 0, "held back by TPR");
 	apic_icr(0, 0x81 | 1 << 18);
 	sti_nop_cli();
-	G_EQ(last_vector, 0x81, "a higher one goes through");
+	G_EQ(last_vector, 0x81, "a higher one is delivered");
 	write_cr8(0);
 	sti_nop_cli();
 	G_EQ(count, 2, "delivered when TPR falls");
-	/* By physical ID, by logical ID, to all with self. */
+	/* Destinations: physical ID, logical ID, shorthands. */
 	count = 0;
 	apic_icr(0, 0x42);
 	sti_nop_cli();
@@ -125,13 +125,13 @@ static void guest_self(void)
 	G_EQ(count, 2, "to all including self");
 	apic_icr(0, 0x42 | 3 << 18);
 	sti_nop_cli();
-	G_EQ(count, 2, "to all but self");
+	G_EQ(count, 2, "to all excluding self");
 	if (g_arg()) {
 		apic_write(APIC_SELF_IPI, 0x43);
 		sti_nop_cli();
 		G_EQ(last_vector, 0x43, "self IPI");
 	}
-	/* HLT wakes. */
+	/* An interrupt wakes HLT. */
 	count = 0;
 	apic_icr(0, 0x44 | 1 << 18);
 	sti_hlt_cli();
@@ -153,7 +153,7 @@ static void guest_timer(void)
 	G_EQ(last_vector, 0x60, "vector");
 	G_EQ(apic_read(APIC_TMCCT), 0, "current count afterwards");
 	apic_write(APIC_LVTT, 0x61 | 1 << 17);
-	/* Long enough for the slowest host to handle one before the next. */
+	/* A period long enough for the slowest host to handle one interrupt before the next. */
 	apic_write(APIC_TMICT, 5000000);
 	for (i = 0; i < 5; i++)
 		sti_hlt_cli();
@@ -241,12 +241,12 @@ static void guest_sipi(void)
 		while (ap_nmis != i)
 			relax();
 	}
-	/* Logical destination, to all but self. */
+	/* Logical destination, and all excluding self. */
 	ap_seen = 0;
 	apic_icr(0, 0x50 | 3 << 18);
 	while (ap_seen != 0x50)
 		relax();
-	/* INIT stops it, SIPI starts it again. */
+	/* INIT stops the vCPU, SIPI starts it again. */
 	ap_up = 0;
 	start_ap();
 	G_EQ(ap_up, 2, "started again");
@@ -278,7 +278,7 @@ static void on_level(struct trap_regs *r)
 {
 	count++;
 	last_vector = r->vector;
-	/* The host lowers the line, or not. */
+	/* The host may lower the line. */
 	g_sync(100 + count);
 	apic_eoi();
 }
@@ -316,10 +316,10 @@ static void guest_ioapic(void)
 	cli();
 	G_EQ(count, 2, "a level stays until it is lowered");
 	G_EQ(ioapic_read(0x10 + 22) >> 14 & 1, 0, "remote IRR");
-	g_sync(4);		/* an MSI with vector 0x73 */
+	g_sync(4);		/* sends an MSI with vector 0x73 */
 	sti_nop_cli();
 	G_EQ(last_vector, 0x73, "MSI");
-	g_sync(5);		/* irqfd of line 10, by a worker of the kernel at the latest */
+	g_sync(5);		/* signals the irqfd of line 10, possibly from a kernel worker */
 	sti_hlt_cli();
 	G_EQ(last_vector, 0x71, "irqfd");
 }
@@ -394,7 +394,7 @@ static void guest_pic(void)
 	}
 	G_EQ(count, 5, "ticks");
 	outb(0x21, 0xff);
-	/* Channel 2, polled by port 0x61. */
+	/* Channel 2, polled through port 0x61. */
 	outb(0x61, (inb(0x61) & ~2) | 1);
 	outb(0x43, 0xb0);
 	outb(0x42, 0xff);
@@ -403,7 +403,7 @@ static void guest_pic(void)
 		relax();
 }
 
-/* An interrupt without chips in the kernel: KVM_INTERRUPT and its window. */
+/* Interrupts without in-kernel interrupt controllers: KVM_INTERRUPT and the interrupt window. */
 static volatile u64 user_irqs;
 
 static void on_user_irq(struct trap_regs *r)
@@ -471,7 +471,7 @@ static void host_ioeventfd(void)
 	io.fd = eventfd(0, EFD_NONBLOCK);
 	DO(vm.fd, KVM_IOEVENTFD, &io);
 	FAILS(vm.fd, KVM_IOEVENTFD, &io, EEXIST);
-	EQ(vcpu_run_to_call(vcpu, NULL), GCALL_NONE, "the other value comes here");
+	EQ(vcpu_run_to_call(vcpu, NULL), GCALL_NONE, "the other value exits to user space");
 	EQ(vcpu->run->io.port, 0xd0, "port");
 	EQ(*((u8 *)vcpu->run + vcpu->run->io.data_offset), 8, "value");
 	vcpu_run_to_end(vcpu);
@@ -483,7 +483,7 @@ static void host_ioeventfd(void)
 	vm_destroy(&vm);
 }
 
-/* NMIs from user space, one waiting behind the one that is handled. */
+/* NMIs from user space: one is handled while another one is pending. */
 static void on_slow_nmi(struct trap_regs *r)
 {
 	ap_nmis++;
@@ -498,7 +498,7 @@ static void guest_nmis(void)
 	while (ap_nmis < 2)
 		relax();
 	CPUID_REG(0, 0, a);
-	G_EQ(ap_nmis, 2, "two, whatever was sent meanwhile");
+	G_EQ(ap_nmis, 2, "two NMIs, however many were sent meanwhile");
 }
 
 static void host_nmis(void)
@@ -577,7 +577,7 @@ static void host_wide_ids(void)
 	DO(far.fd, KVM_SET_LAPIC, &l);
 	EQ(DO(vm.fd, KVM_SIGNAL_MSI, &all), 1, "0xff is broadcast");
 	EQ(enable_cap(&vm, KVM_CAP_X2APIC_API, 3), 0, "wide IDs");
-	OK(ioctl(vm.fd, KVM_SIGNAL_MSI, &all) <= 0, "0xff is an ID");
+	OK(ioctl(vm.fd, KVM_SIGNAL_MSI, &all) <= 0, "0xff is an ordinary ID");
 	DO(far.fd, KVM_GET_LAPIC, &l);
 	EQ(*(u32 *)&l.regs[APIC_ID], FAR, "ID");
 	DO(far.fd, KVM_SET_LAPIC, &l);
@@ -613,7 +613,7 @@ static void guest_counts(void)
 	g_sync(1);
 }
 
-/* By how far the timer counts in the same time, roughly: with 1 ns and with 1 ms a count. */
+/* Compares how far the timer counts in about the same time, with 1 ns and with 1 ms per count. */
 static void host_apic_bus(void)
 {
 	u64 counted[2], i;
@@ -623,11 +623,11 @@ static void host_apic_bus(void)
 	for (i = 0; i < 2; i++) {
 		vm_create(&vm, 0);
 		if (ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_APIC_BUS_CYCLES_NS) <= 0)
-			ksft_skip("no bus clock to set");
+			ksft_skip("the bus clock cannot be set");
 		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 2), -ENXIO, "without irqchip");
 		DO(vm.fd, KVM_CREATE_IRQCHIP, 0);
-		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 0), -EINVAL, "no time at all");
-		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 1ul << 40), -EINVAL, "too long");
+		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 0), -EINVAL, "a period of 0");
+		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 1ul << 40), -EINVAL, "a period that is too long");
 		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, i ? 1000000 : 1), 0, "set");
 		vcpu = vcpu_create(&vm, 0, guest_counts);
 		EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 1), -EINVAL, "after the first vCPU");
@@ -650,11 +650,11 @@ static const struct ksft_test tests[] = {
 	{ "INIT, SIPI, IPIs and NMIs between vCPUs", .guest = guest_sipi, .flags = KSFT_SMP2 },
 	{ "I/O APIC, MSI, irqfd", .host = host_ioapic },
 	{ "PIC and PIT", .guest = guest_pic, .flags = KSFT_PIT },
-	{ "interrupts without chips in the kernel", .host = host_user_irq },
+	{ "interrupts without in-kernel controllers", .host = host_user_irq },
 	{ "ioeventfd", .host = host_ioeventfd },
 	{ "NMIs from user space", .host = host_nmis },
-	{ "state of the chips", .host = host_chip_state },
-	{ "IDs of 32 bits", .host = host_wide_ids },
-	{ "the timer's clock", .host = host_apic_bus },
+	{ "state of the interrupt controllers", .host = host_chip_state },
+	{ "32-bit APIC IDs", .host = host_wide_ids },
+	{ "the APIC timer's clock", .host = host_apic_bus },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory slots: made, moved, deleted, read-only, refused; memory of the process that changes under the guest; MMIO exits. */
+/* Memory slots: created, moved, deleted, read-only, refused; host mappings that change under the guest; MMIO exits. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "guest.h"
 #include "vm.h"
 
-#define AT	0x20000000ul	/* where the slots of the test go */
+#define AT	0x20000000ul	/* address of the test's slots */
 #define SIZE	0x10000ul
 
 static void *host_memory(u64 size)
@@ -43,12 +43,12 @@ static void host_refused(void)
 	EQ(try_slot(&vm, 1, 0, AT, SIZE, (void *)0xffff800000000000ul), -EINVAL, "a kernel address");
 	EQ(try_slot(&vm, 1, 0, 0x1000, SIZE, p), -EEXIST, "overlaps slot 0");
 	EQ(try_slot(&vm, 1, 0, MEM_SIZE - 0x1000, 0x2000, p), -EEXIST, "overlaps slot 0's end");
-	EQ(try_slot(&vm, 1, 0, AT, 0, p), -EINVAL, "deletes what is not there");
-	EQ(try_slot(&vm, 1, 0, AT, SIZE, p), 0, "a good one");
-	EQ(try_slot(&vm, 1, 0, AT, SIZE * 2, p), -EINVAL, "a size cannot change");
+	EQ(try_slot(&vm, 1, 0, AT, 0, p), -EINVAL, "deletes a slot that does not exist");
+	EQ(try_slot(&vm, 1, 0, AT, SIZE, p), 0, "a valid slot");
+	EQ(try_slot(&vm, 1, 0, AT, SIZE * 2, p), -EINVAL, "the size cannot be changed");
 	EQ(try_slot(&vm, 2, 0, AT + SIZE - 0x1000, SIZE, p), -EEXIST, "overlaps slot 1");
-	EQ(try_slot(&vm, 2, 0, AT + SIZE, SIZE, p), 0, "right behind slot 1");
-	EQ(try_slot(&vm, 1, 0, AT + SIZE, SIZE, p), -EEXIST, "moved over slot 2");
+	EQ(try_slot(&vm, 2, 0, AT + SIZE, SIZE, p), 0, "directly after slot 1");
+	EQ(try_slot(&vm, 1, 0, AT + SIZE, SIZE, p), -EEXIST, "moved onto slot 2");
 	EQ(try_slot(&vm, 1, 0, AT - SIZE, SIZE, p), 0, "moved away");
 	EQ(try_slot(&vm, 1, 0, 0, 0, NULL), 0, "deleted");
 	EQ(try_slot(&vm, 2, 0, 0, 0, NULL), 0, "deleted");
@@ -56,7 +56,7 @@ static void host_refused(void)
 	vm_destroy(&vm);
 }
 
-/* The guest reads an address each time it is asked to, and says what it saw. */
+/* On each request the guest accesses an address and reports the value it read. */
 static volatile u64 ask_addr, ask_write, ask_value;
 
 static void guest_asked(void)
@@ -68,7 +68,7 @@ static void guest_asked(void)
 	}
 }
 
-/* What the guest read; an MMIO exit is answered with @mmio and noted. */
+/* Returns the value the guest read. MMIO exits are counted, and reads get @mmio. */
 static int mmio_exits, mmio_writes;
 static u64 mmio_wrote;
 
@@ -112,25 +112,25 @@ static void host_slots(void)
 	vcpu = vcpu_create(&vm, 0, guest_asked);
 	a[0] = 1;
 	b[0] = 2;
-	EQ(READ(AT), 0xabcdef, "nothing there: MMIO");
+	EQ(READ(AT), 0xabcdef, "no slot: MMIO");
 	EQ(mmio_exits, 1, "MMIO exits");
 	vm_slot(&vm, 1, 0, AT, SIZE, a);
 	EQ(READ(AT), 1, "slot made");
 	EQ(WRITE(AT + 8, 77), 77, "write");
-	EQ(a[1], 77, "the process sees it");
+	EQ(a[1], 77, "the process sees the write");
 	vm_slot(&vm, 1, 0, AT + SIZE, SIZE, a);
 	EQ(READ(AT + SIZE), 1, "slot moved");
-	EQ(READ(AT), 0xabcdef, "its old place");
+	EQ(READ(AT), 0xabcdef, "the slot's old address");
 	vm_slot(&vm, 2, 0, AT, SIZE, b);
-	EQ(READ(AT), 2, "another slot there");
-	EQ(READ(AT + SIZE), 1, "the first one");
+	EQ(READ(AT), 2, "another slot at that address");
+	EQ(READ(AT + SIZE), 1, "the first slot");
 	vm_slot(&vm, 2, 0, AT, 0, NULL);
 	EQ(READ(AT), 0xabcdef, "deleted");
 	vm_slot(&vm, 2, 0, AT, SIZE, a);
-	EQ(READ(AT), 1, "the same memory twice");
+	EQ(READ(AT), 1, "the same memory in two slots");
 	EQ(WRITE(AT + 16, 5), 5, "write");
 	EQ(READ(AT + SIZE + 16), 5, "read through the other slot");
-	/* 100 times, so that something stale is found. */
+	/* 100 times, to detect stale translations. */
 	for (int i = 0; i < 100; i++) {
 		vm_slot(&vm, 2, 0, AT, 0, NULL);
 		vm_slot(&vm, 2, 0, AT, SIZE, i & 1 ? a : b);
@@ -151,12 +151,12 @@ static void host_read_only(void)
 	vm_slot(&vm, 1, KVM_MEM_READONLY, AT, SIZE, a);
 	EQ(READ(AT), 5, "read");
 	EQ(mmio_exits, 0, "no MMIO exit");
-	EQ(WRITE(AT, 6), 5, "write, and read again");
+	EQ(WRITE(AT, 6), 5, "write, then read");
 	EQ(mmio_writes, 1, "the write is an MMIO exit");
 	EQ(mmio_wrote, 6, "its data");
-	EQ(a[0], 5, "memory is not written");
+	EQ(a[0], 5, "memory is unchanged");
 	a[0] = 9;
-	EQ(READ(AT), 9, "the process can change it");
+	EQ(READ(AT), 9, "the process can change the memory");
 	vm_slot(&vm, 1, 0, 0, 0, NULL);
 	vm_slot(&vm, 1, 0, AT, SIZE, a);
 	EQ(WRITE(AT, 6), 6, "writable now");
@@ -164,7 +164,7 @@ static void host_read_only(void)
 	vm_destroy(&vm);
 }
 
-/* The process's own mappings change under the guest: the MMU notifier. */
+/* The process's mappings change while the guest uses them (MMU notifier). */
 static void host_notifier(void)
 {
 	struct vm vm;
@@ -184,27 +184,27 @@ static void host_notifier(void)
 		case 1:
 			MUST(mmap(a, SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == a, "mmap");
 			a[0] = i * 100;
-			EQ(READ(AT), i * 100, "memory mapped anew");
+			EQ(READ(AT), i * 100, "memory after a new mapping");
 			break;
 		case 2:
 			MUST(!mprotect(a, SIZE, PROT_READ), "mprotect");
-			EQ(READ(AT), i, "read of what is read-only now");
+			EQ(READ(AT), i, "read of memory made read-only");
 			MUST(!mprotect(a, SIZE, PROT_READ | PROT_WRITE), "mprotect");
 			break;
 		}
 	}
-	/* Gone: KVM_RUN says so, and the VM works again when it is back. */
+	/* Without the mapping KVM_RUN fails; once it is back, the VM works again. */
 	EQ(READ(AT), a[0], "read");
 	munmap(a, SIZE);
 	GUEST(&vm, ask_write) = 0;
 	GUEST(&vm, ask_addr) = AT;
-	EQ(vcpu_run_once(vcpu), -EFAULT, "no memory behind a slot");
+	EQ(vcpu_run_once(vcpu), -EFAULT, "slot without a mapping");
 	MUST(mmap(a, SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == a, "mmap");
-	EQ(READ(AT), 0, "memory is back");
+	EQ(READ(AT), 0, "memory is mapped again");
 	vm_destroy(&vm);
 }
 
-/* Large pages of the process. */
+/* Slots backed by large pages. */
 static void host_huge(void)
 {
 	struct vm vm;
@@ -223,8 +223,8 @@ static void host_huge(void)
 	for (i = 0; i < size; i += 0x31000)
 		EQ(*(u64 *)(p + i), i, "memory at %#llx", (long long)i);
 	madvise(p + 0x1000, 0x1000, MADV_DONTNEED);
-	EQ(READ(AT + 0x1000), 0, "a piece dropped out of a large page");
-	EQ(READ(AT + 0x2000), 0x1111111111111111ul, "the piece behind it");
+	EQ(READ(AT + 0x1000), 0, "a small page dropped from a large page");
+	EQ(READ(AT + 0x2000), 0x1111111111111111ul, "the next small page");
 	vm_destroy(&vm);
 }
 
@@ -270,11 +270,11 @@ static void guest_mmio(void)
 	dst = (u8 *)b + 0x50;
 	asm volatile("rep stosl" : "+D" (dst), "+c" (n) : "a" (0xcafe) : "memory");
 	results[10] = (u64)dst;
-	/* Across the boundary of two pages that are both MMIO. */
+	/* Across the boundary between two MMIO pages. */
 	results[11] = *(volatile u32 *)(b + 0xffe);
 }
 
-/* The device: reading address A gives bytes A, A+1, ...; what is written is kept. */
+/* The device: a read at address A returns bytes A, A+1, ...; writes are stored. */
 static void host_mmio(void)
 {
 	struct vm vm;
@@ -328,10 +328,10 @@ static void host_mmio(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "slots that are refused", .host = host_refused },
-	{ "slots made, moved and deleted", .host = host_slots },
+	{ "slots that must be refused", .host = host_refused },
+	{ "slots created, moved and deleted", .host = host_slots },
 	{ "read-only slots", .host = host_read_only },
-	{ "memory of the process changes", .host = host_notifier },
+	{ "host mappings change", .host = host_notifier },
 	{ "large pages", .host = host_huge },
 	{ "MMIO instructions", .host = host_mmio },
 };

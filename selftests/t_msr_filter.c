@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* MSR filters, and MSR accesses of L1 and L2 that user space answers. */
+/* MSR filters, and MSR accesses of L1 and L2 that user space handles. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,7 +13,7 @@
 #define READ	1
 #define WRITE	2
 
-/* --- the guest does one access after the other and says what came of each --- */
+/* --- the guest performs accesses one by one and reports the result of each --- */
 
 static volatile u64 op, which, value;
 
@@ -39,18 +39,18 @@ static void expect_end(struct vcpu *vcpu, int line, u64 fault, u64 val)
 {
 	u64 args[4];
 
-	MUST(vcpu_run_to_call(vcpu, args) == GCALL_SYNC, "line %d: the guest goes on", line);
+	MUST(vcpu_run_to_call(vcpu, args) == GCALL_SYNC, "line %d: the guest continues", line);
 	EQ(args[0], fault, "line %d: fault", line);
 	EQ(args[1], val, "line %d: value", line);
 }
 
-/* The access is done by the VM, or faults. */
+/* The access succeeds without an exit to user space, or faults. */
 #define READS(nr, val) do { prepare(vcpu, READ, nr, 0); expect_end(vcpu, __LINE__, NO_FAULT, val); } while (0)
 #define READ_FAULTS(nr) do { prepare(vcpu, READ, nr, 0); expect_end(vcpu, __LINE__, GP0, 0); } while (0)
 #define WRITES(nr, val) do { prepare(vcpu, WRITE, nr, val); expect_end(vcpu, __LINE__, NO_FAULT, 0); } while (0)
 #define WRITE_FAULTS(nr, val) do { prepare(vcpu, WRITE, nr, val); expect_end(vcpu, __LINE__, GP0, 0); } while (0)
 
-/* User space is asked. */
+/* The access exits to user space. */
 static void expect_exit(struct vcpu *vcpu, int line, u64 what, u32 reason, u64 data)
 {
 	struct kvm_run *run = vcpu->run;
@@ -97,7 +97,7 @@ static void allow_all(struct vm *vm)
 	DO(vm->fd, KVM_X86_SET_MSR_FILTER, &f);
 }
 
-/* All but @access to @msr. */
+/* Allows everything except @access to @msr. */
 static void deny(struct vm *vm, u32 access, u32 msr)
 {
 	struct kvm_msr_filter f = { 0 };
@@ -158,7 +158,7 @@ static void host_arguments(void)
 	FAILS(vm.fd, KVM_X86_SET_MSR_FILTER, &f, EINVAL);
 	add(&f, 0, RD, 0, 1, (u8 *)8);
 	FAILS(vm.fd, KVM_X86_SET_MSR_FILTER, &f, EFAULT);
-	/* A range without MSRs is no range, whatever else it says. */
+	/* A range of no MSRs is ignored, regardless of its other members. */
 	add(&f, 0, ~0u, 0, 0, NULL);
 	FAILS(vm.fd, KVM_X86_SET_MSR_FILTER, &f, EINVAL);
 	f.flags = 0;
@@ -166,7 +166,7 @@ static void host_arguments(void)
 	vm_destroy(&vm);
 }
 
-/* MSRs that guests otherwise access without an exit, and one that always exits. */
+/* MSRs that a guest without a filter accesses without an exit, and one that always exits. */
 static void host_faults(void)
 {
 	static const u32 msrs[] = { MSR_KERNEL_GS_BASE, MSR_GS_BASE, MSR_SYSENTER_ESP, MSR_CSTAR };
@@ -190,12 +190,12 @@ static void host_faults(void)
 		allow_all(&vm);
 		READS(msrs[i], 0x2000 + i);
 	}
-	/* What guests may only read without an exit. */
+	/* MSRs that guests may read without an exit, but not write. */
 	deny(&vm, RD, MSR_TSC);
 	READ_FAULTS(MSR_TSC);
 	deny(&vm, RD, MSR_DEBUGCTL);
 	READ_FAULTS(MSR_DEBUGCTL);
-	/* User space itself is not filtered. */
+	/* The filter does not apply to user space. */
 	deny(&vm, RD | WR, MSR_KERNEL_GS_BASE);
 	EQ(vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, 0x4000), 0, "KVM_SET_MSRS");
 	allow_all(&vm);
@@ -203,7 +203,7 @@ static void host_faults(void)
 	vm_destroy(&vm);
 }
 
-/* The first range that speaks of an access decides; what none speaks of, the default. */
+/* The first range that covers an access decides; the default applies if none does. */
 static void host_ranges(void)
 {
 	struct kvm_msr_filter f = { .flags = KVM_MSR_FILTER_DEFAULT_DENY };
@@ -248,7 +248,7 @@ static void host_asks(void)
 	deny(&vm, RD | WR, MSR_GS_BASE);
 	READ_ASKS(MSR_GS_BASE, FILTER, 0x77);
 	WRITE_ASKS(MSR_GS_BASE, FILTER, 0x88);
-	/* User space may say #GP. */
+	/* User space may request #GP. */
 	prepare(vcpu, READ, MSR_GS_BASE, 0);
 	expect_exit(vcpu, __LINE__, READ, KVM_MSR_EXIT_REASON_FILTER, 0);
 	vcpu->run->msr.error = 1;
@@ -257,7 +257,7 @@ static void host_asks(void)
 	expect_exit(vcpu, __LINE__, WRITE, KVM_MSR_EXIT_REASON_UNKNOWN, 5);
 	vcpu->run->msr.error = 0xff;
 	expect_end(vcpu, __LINE__, GP0, 0);
-	/* Only for what it asked for. */
+	/* Exits occur only for the reasons that user space enabled. */
 	ask_for(&vm, KVM_MSR_EXIT_REASON_UNKNOWN);
 	READ_FAULTS(MSR_GS_BASE);
 	WRITE_FAULTS(MSR_PAT, 2);
@@ -293,7 +293,7 @@ static void host_x2apic(void)
 	vm_destroy(&vm);
 }
 
-/* --- a filter set while the guest runs holds at once --- */
+/* --- a filter set while the guest runs takes effect at once --- */
 
 static void guest_reads_on(void)
 {
@@ -314,7 +314,7 @@ static void host_while_running(void)
 	vcpu_thread(vcpu, &thread);
 	deny(&vm, RD, MSR_GS_BASE);
 	pthread_join(thread, NULL);
-	OK(vcpu->done, "the guest met the filter");
+	OK(vcpu->done, "the guest was denied the access");
 	vm_destroy(&vm);
 }
 
@@ -361,7 +361,7 @@ static void l2_ends(struct vcpu *vcpu, int line, u64 reason, u64 val)
 {
 	u64 args[4];
 
-	MUST(vcpu_run_to_call(vcpu, args) == GCALL_SYNC, "line %d: L1 goes on", line);
+	MUST(vcpu_run_to_call(vcpu, args) == GCALL_SYNC, "line %d: L1 continues", line);
 	EQ(args[0], reason, "line %d: L2's exit reason", line);
 	EQ(args[1], val, "line %d: value", line);
 }
@@ -395,13 +395,13 @@ static void host_l2(void)
 	expect_exit(vcpu, __LINE__, WRITE, KVM_MSR_EXIT_REASON_UNKNOWN, 0x99);
 	vcpu->run->msr.error = 1;
 	l2_ends(vcpu, __LINE__, R_EXCEPTION, 0x99);
-	/* What L1 intercepts is L1's. */
+	/* An access that L1 intercepts exits to L1. */
 	GUEST(&vm, l1_map) = 0xff;
 	L2(READ, MSR_KERNEL_GS_BASE, 0, R_RDMSR, 0);
 	GUEST(&vm, l1_map) = 0;
 	allow_all(&vm);
 	L2(READ, MSR_KERNEL_GS_BASE, 0, R_VMCALL, 0x5678);
-	/* Lists of VM entries are guests' accesses too, and nobody is asked. */
+	/* The filter applies to the VM-entry MSR-load list, but user space is not asked. */
 	GUEST(&vm, l1_load_list) = 1;
 	L2(READ, MSR_KERNEL_GS_BASE, 0x4321, R_VMCALL, 0x4321);
 	deny(&vm, WR, MSR_KERNEL_GS_BASE);
@@ -411,11 +411,11 @@ static void host_l2(void)
 
 static const struct ksft_test tests[] = {
 	{ "arguments", .host = host_arguments },
-	{ "what is denied raises #GP", .host = host_faults },
+	{ "denied accesses raise #GP", .host = host_faults },
 	{ "ranges and the default", .host = host_ranges },
-	{ "user space answers", .host = host_asks },
+	{ "exits to user space", .host = host_asks },
 	{ "the local APIC is not filtered", .host = host_x2apic },
-	{ "a filter holds at once", .host = host_while_running },
+	{ "a filter takes effect at once", .host = host_while_running },
 	{ "L2", .host = host_l2 },
 };
 KSFT_MAIN(tests)

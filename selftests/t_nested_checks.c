@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_GET_NESTED_STATE, KVM_SET_NESTED_STATE: what is refused, and with which error. */
+/* KVM_GET_NESTED_STATE, KVM_SET_NESTED_STATE: the states that must be refused, and the errors. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -47,7 +47,7 @@ static void host_header(void)
 	for (size = 0; size < good.s.size; size += 64) {
 		n.s.size = size;
 		FAILS(vcpu->fd, KVM_GET_NESTED_STATE, &n, E2BIG);
-		EQ(n.s.size, good.s.size, "size that it takes");
+		EQ(n.s.size, good.s.size, "required size");
 	}
 	FAILS(vcpu->fd, KVM_GET_NESTED_STATE, NULL, EFAULT);
 	FAILS(vcpu->fd, KVM_SET_NESTED_STATE, NULL, EFAULT);
@@ -87,14 +87,14 @@ static void host_header(void)
 	REFUSED(s->hdr.vmx.vmcs12_pa = INVALID; s->size = sizeof(*s); s->flags = KVM_STATE_NESTED_GUEST_MODE);
 	REFUSED(s->hdr.vmx.vmxon_pa = s->hdr.vmx.vmcs12_pa = INVALID; s->flags = KVM_STATE_NESTED_GUEST_MODE);
 	REFUSED(s->hdr.vmx.vmxon_pa = s->hdr.vmx.vmcs12_pa = INVALID; s->hdr.vmx.smm.flags = 1);
-	/* Another hypervisor's VMCS, and no VMCS at all. */
+	/* A VMCS of another hypervisor, and a page that is not a VMCS. */
 	REFUSED(s->data.vmx[0].vmcs12[0] ^= 1);
 	REFUSED(memset(s->data.vmx[0].vmcs12, 0, 4096));
 	REFUSED(s->data.vmx[0].vmcs12[0] ^= 1; s->flags = KVM_STATE_NESTED_GUEST_MODE);
 	if (is_droste()) {
-		/* Nothing changed. KVM leaves VMX operation before it looks at VMCS12. */
+		/* The state is unchanged. KVM leaves VMX operation before it checks VMCS12. */
 		nested_get(vcpu, &n);
-		OK(!memcmp(&n, &good, sizeof(n)), "the state after all that was refused");
+		OK(!memcmp(&n, &good, sizeof(n)), "the state after all refused calls");
 	}
 	TAKEN(s->hdr.vmx.vmcs12_pa = INVALID; s->size = sizeof(*s));
 	nested_get(vcpu, &n);
@@ -104,7 +104,7 @@ static void host_header(void)
 	nested_get(vcpu, &n);
 	EQ(n.s.size, sizeof(*s), "size outside VMX operation");
 	EQ(n.s.hdr.vmx.vmxon_pa, INVALID, "outside VMX operation");
-	/* L2's memory is not looked at but when it runs: any VMCS can be current. */
+	/* L2's fields are checked only if L2 runs; otherwise any VMCS can be current. */
 	TAKEN(memset(s->data.vmx[0].vmcs12 + 16, 0xff, 4096 - 16));
 	TAKEN(s->flags = 0);
 	vcpu_run_to_sync(vcpu, 50);
@@ -112,7 +112,7 @@ static void host_header(void)
 	vcpu_run_to_end(vcpu);
 }
 
-/* Half of the argument is not there. */
+/* Half of the argument is not mapped. */
 static void host_short_memory(void)
 {
 	struct vm vm;
@@ -131,7 +131,7 @@ static void host_short_memory(void)
 	FAILS(vcpu->fd, KVM_SET_NESTED_STATE, s, EFAULT);
 	s->flags = KVM_STATE_NESTED_GUEST_MODE;
 	FAILS(vcpu->fd, KVM_SET_NESTED_STATE, s, EFAULT);
-	EQ(nested_set(vcpu, &good), 0, "the good one");
+	EQ(nested_set(vcpu, &good), 0, "a valid state");
 	vcpu_run_to_sync(vcpu, 50);
 	vcpu_run_to_sync(vcpu, 2);
 }
@@ -158,11 +158,11 @@ static void host_without_vmx(void)
 	EQ(nested_set(vcpu, &n), 0, "none");
 }
 
-/* VMCSs that no VM entry takes: neither may user space. The first is good. */
+/* VMCSs with which VM entry fails; user space must not set them either. The first one is valid. */
 static const struct {
 	enum vmcs_field field;
 	u64 val;
-	bool wide;	/* KVM takes it: its checks are fewer */
+	bool wide;	/* KVM has no such check and accepts it */
 } bad[] = {
 	{ F_TSC_OFFSET, 5 }, { F_PIN, ~0u }, { F_PROC, 0 }, { F_EXIT_CTLS, 0 }, { F_ENTRY_CTLS, ~0u },
 	{ F_CR3_TARGETS, 5 },
@@ -206,7 +206,7 @@ static void host_bad(void)
 		n.s.flags = KVM_STATE_NESTED_GUEST_MODE;
 		if (!i) {
 			vcpu_save(vcpu, s);
-			EQ(nested_set(vcpu, &n), 0, "a good VMCS");
+			EQ(nested_set(vcpu, &n), 0, "a valid VMCS");
 			vcpu_run_to_sync(vcpu, 50);
 			vm_replace(&vm);
 			vcpu = vcpu_create(&vm, 0, NULL);
@@ -219,9 +219,9 @@ static void host_bad(void)
 		   (long long)bad[i].val);
 		if (is_droste()) {
 			nested_get(vcpu, &n);
-			OK(!memcmp(&n, &good, sizeof(n)), "nothing changed, field %#x", bad[i].field);
+			OK(!memcmp(&n, &good, sizeof(n)), "the state is unchanged, field %#x", bad[i].field);
 		}
-		EQ(nested_set(vcpu, &good), 0, "the same in L1");
+		EQ(nested_set(vcpu, &good), 0, "the same state, set while L1 runs");
 	}
 	vcpu_run_to_end(vcpu);
 	free(s);
@@ -243,7 +243,7 @@ static void on_alarm(int sig)
 {
 }
 
-/* VMCS12s with a few wrong words: refused, or L2 runs one instruction of whatever that is. */
+/* VMCS12s with a few random bytes: either they are refused, or L2 executes one instruction with that state. */
 static void host_noise(void)
 {
 	struct vm vm;
@@ -256,7 +256,7 @@ static void host_noise(void)
 	int i, k, taken = 0, refused = 0, endless = 0;
 
 	if (!is_droste())
-		ksft_skip("not the reference's problem");
+		ksft_skip("not tested on KVM");
 	vcpu_run_to_sync(vcpu, 1);
 	vcpu_run_to_sync(vcpu, 50);
 	vcpu_save(vcpu, s);
@@ -278,13 +278,13 @@ static void host_noise(void)
 			continue;
 		}
 		taken++;
-		/* What runs there may have become a loop without an exit: a signal ends it, the next one if it comes too early. */
+		/* L2 may loop without an exit. A signal ends KVM_RUN; if it comes too early, the next one does. */
 		setitimer(ITIMER_REAL, &soon, NULL);
 		endless += vcpu_run_once(vcpu) == -EINTR;
 		setitimer(ITIMER_REAL, &never, NULL);
 		nested_get(vcpu, &n);
 	}
-	ksft_diag("%d taken, %d refused, %d without an end", taken, refused, endless);
+	ksft_diag("%d accepted, %d refused, %d endless", taken, refused, endless);
 	OK(taken && refused, "some of each");
 	dbg.control = 0;
 	DO(vcpu->fd, KVM_SET_GUEST_DEBUG, &dbg);
@@ -292,10 +292,10 @@ static void host_noise(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "headers that are refused", .host = host_header },
+	{ "headers that must be refused", .host = host_header },
 	{ "memory that ends early", .host = host_short_memory },
 	{ "a vCPU without VMX", .host = host_without_vmx },
-	{ "VMCSs that no VM entry takes", .host = host_bad },
-	{ "VMCSs with wrong bytes", .host = host_noise },
+	{ "VMCSs that fail VM entry", .host = host_bad },
+	{ "VMCSs with random bytes", .host = host_noise },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_GET_NESTED_STATE, KVM_SET_NESTED_STATE: an L1 with its L2 moves to a new VM. */
+/* KVM_GET_NESTED_STATE, KVM_SET_NESTED_STATE: an L1 and its L2 are migrated to a new VM. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #define INVALID	(~0ull)	/* no address */
 
-/* The machine ends, and goes on in another one. */
+/* Moves the machine to a new VM and returns the new vCPU. */
 static struct vcpu *migrate(struct vcpu *vcpu, enum save_order order)
 {
 	static struct saved_vcpu s;
@@ -21,19 +21,19 @@ static struct vcpu *migrate(struct vcpu *vcpu, enum save_order order)
 
 	vcpu_save(vcpu, &s);
 	nested_get(vcpu, &again);
-	/* The preemption timer's deadline and all of VMCS12 stay the same, however often one looks. */
-	OK(!memcmp(&again, &s.nested, s.nested.s.size), "saved twice, the same");
-	/* What KVM has in the page besides VMCS12 it does not take back. */
+	/* Repeated reads return the same preemption-timer deadline and VMCS12. */
+	OK(!memcmp(&again, &s.nested, s.nested.s.size), "the same state when saved twice");
+	/* KVM does not restore the rest of the page after VMCS12. */
 	size = is_droste() ? s.nested.s.size : sizeof(again.s);
 	vm_replace(vm);
 	vcpu = vcpu_create(vm, 0, NULL);
 	vcpu_restore(vcpu, &s, order);
 	nested_get(vcpu, &again);
-	OK(!memcmp(&again, &s.nested, size), "saved from the new VM, the same");
+	OK(!memcmp(&again, &s.nested, size), "the same state when saved from the new VM");
 	return vcpu;
 }
 
-/* --- a long way through L1 and L2, that is to end the same wherever the machine moves --- */
+/* --- a long scenario in L1 and L2, whose results must not depend on migrations --- */
 
 #define SCENE_EPT	BIT(0)
 #define ROUNDS		4
@@ -49,7 +49,7 @@ static void mix(u64 v)
 	hash ^= hash >> 29;
 }
 
-/* Fields of L2's that only VMCS02 knows while L2 runs, and some that VM-entry controls load. */
+/* L2 state that is only in VMCS02 while L2 runs, and some that VM-entry controls load. */
 static void mix_state(void)
 {
 	struct dtr d;
@@ -104,7 +104,7 @@ static void l2_scene(void)
 	}
 }
 
-/* Every field there is, as L1 sees it: shadowed or not. Host RSP and RIP are addresses of this program, too. */
+/* Reads every field as L1 sees it, shadowed or not. Host RSP and RIP are addresses in this program. */
 static void look_at_fields(void)
 {
 	u64 width, type, n, k = 0;
@@ -156,11 +156,11 @@ static void fill_scene(u64 *vmcs)
 	regions[0] = vmcs[0];
 	regions[1] = vmcs[1];
 	g_sync(1);
-	G_EQ(vmread(F_GUEST_CR3), 0x7000, "field of the VMCS that is current");
+	G_EQ(vmread(F_GUEST_CR3), 0x7000, "field of the current VMCS");
 	vmcs_load(vmcs[0]);
 }
 
-/* CR accesses of L2 that L1 intercepts: it does them. */
+/* L1 emulates the CR accesses of L2 that it intercepts. */
 static void emulate_cr(void)
 {
 	u64 q = vmread(F_QUAL), field = (q & 15) ? F_GUEST_CR4 : F_GUEST_CR0;
@@ -212,7 +212,7 @@ static void guest_scene(void)
 	g_sync(4);
 }
 
-/* To its end, moving at each sync when @order is one. The number of syncs. */
+/* Plays the scene to its end, migrating at each sync unless @order is NR_ORDERS. Returns the number of syncs. */
 static int play(struct vm *vm, u64 how, enum save_order order)
 {
 	struct vcpu *vcpu = vmx_vm(vm, guest_scene);
@@ -226,7 +226,7 @@ static int play(struct vm *vm, u64 how, enum save_order order)
 			continue;
 		if (call != GCALL_SYNC)
 			describe_exit(vcpu);
-		MUST(call == GCALL_SYNC, "a sync is to come");
+		MUST(call == GCALL_SYNC, "the guest syncs");
 		if (args[0] == 4)
 			return n;
 		n++;
@@ -244,11 +244,11 @@ static void host_scene(u64 how, enum save_order order)
 	n = play(&still, how, NR_ORDERS);
 	EQ(play(&moved, how, order), n, "syncs");
 	OK(n > 10, "%d syncs", n);
-	EQ(GUEST(&moved, hash), GUEST(&still, hash), "what L1 and L2 saw");
+	EQ(GUEST(&moved, hash), GUEST(&still, hash), "hash of the values seen by L1 and L2");
 	EQ(GUEST(&moved, fields_seen), GUEST(&still, fields_seen), "number of VMCS fields");
 	for (i = 0; i < GUEST(&still, fields_seen) && i < NR_FIELDS; i++)
 		EQ(GUEST(&moved, field_value[i]), GUEST(&still, field_value[i]), "field %d", (int)i);
-	/* VMCS regions were read field by field. */
+	/* The VMCS regions were compared field by field. */
 	for (i = 0; i < MEM_SIZE; i += 4096)
 		OK(i == GUEST(&still, regions[0]) || i == GUEST(&still, regions[1]) ||
 		   !memcmp(moved.mem + i, still.mem + i, 4096), "memory at %#lx", i);
@@ -312,7 +312,7 @@ static void host_vmxon_only(void)
 	vcpu_run_to_end(vcpu);
 }
 
-/* --- what waits for L2 --- */
+/* --- events pending for L2 --- */
 
 static u64 l2_says;
 
@@ -344,7 +344,7 @@ static void guest_inject(void)
 	g_sync(1);
 }
 
-/* The event of L1's entry is injected when that entry is still to be done, and only then. */
+/* The event in L1's VM-entry field is injected only if that VM entry is still pending. */
 static void host_run_pending(void)
 {
 	struct vm vm;
@@ -363,7 +363,7 @@ static void host_run_pending(void)
 		nested_get(vcpu, &n);
 		EQ(n.s.flags, KVM_STATE_NESTED_GUEST_MODE | (pending ? KVM_STATE_NESTED_RUN_PENDING : 0), "flags");
 		if (!pending) {
-			/* No event, and so no instruction that raised it. */
+			/* No event is injected, so RIP must be moved past the instruction that the event stands for. */
 			vcpu_regs(vcpu, &r);
 			r.rip += 2;
 			vcpu_set_regs(vcpu, &r);
@@ -374,7 +374,7 @@ static void host_run_pending(void)
 		vcpu_run_to_sync(vcpu, 50);
 		EQ(GUEST(&vm, injected), pending, "events injected");
 		nested_get(vcpu, &n);
-		EQ(n.s.flags, KVM_STATE_NESTED_GUEST_MODE, "flags when L2 has run");
+		EQ(n.s.flags, KVM_STATE_NESTED_GUEST_MODE, "flags after L2 has run");
 		vm_destroy(&vm);
 	}
 }
@@ -387,12 +387,12 @@ static void guest_mtf(void)
 	vmx_expect(R_VMCALL, "L2 synced");
 	vmx_skip();
 	vmset(F_PROC, PROC_MTF);
-	/* One instruction at a time, to the next sync's OUT. */
+	/* Single-step L2 up to the OUT of the next sync. */
 	while (vmx_run() == R_MTF)
 		;
 }
 
-/* L0 did an instruction of L2's while L1 steps: the exit is due after a move, too. */
+/* L0 emulated an instruction of L2 while L1 single-steps L2: the MTF exit stays pending across a migration. */
 static void host_mtf(void)
 {
 	struct vm vm;
@@ -431,7 +431,7 @@ static void guest_timer(void)
 	vmx_expect(R_TIMER, "the timer");
 	expired = rdtsc();
 	if (!any_time)
-		G_OK(expired - started >= (ticks - 1) << shift, "not before its time");
+		G_OK(expired - started >= (ticks - 1) << shift, "the timer does not fire early");
 	g_sync(2);
 }
 
@@ -444,7 +444,7 @@ static void host_timer(enum save_order order)
 
 	vcpu_run_to_sync(vcpu, 1);
 	nested_get(vcpu, &n);
-	EQ(n.s.hdr.vmx.flags, KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE, "there is a deadline");
+	EQ(n.s.hdr.vmx.flags, KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE, "the state has a deadline");
 	deadline = n.s.hdr.vmx.preemption_timer_deadline << GUEST(&vm, shift);
 	OK(deadline >= GUEST(&vm, started) + ((GUEST(&vm, ticks) - 1) << GUEST(&vm, shift)), "the deadline");
 	vcpu = migrate(vcpu, order);
@@ -463,7 +463,7 @@ static void host_timer_selftests(void)
 	host_timer(ORDER_SELFTESTS);
 }
 
-/* One that ran out long ago, and one that never will: any number may come from user space. */
+/* A deadline long past, and one that is never reached: user space may set any value. */
 static void host_timer_wild(void)
 {
 	static const u64 wild[] = { 0, 1, 1ull << 63, (1ull << 63) - 1, INVALID, INVALID - 1 };
@@ -482,12 +482,12 @@ static void host_timer_wild(void)
 	n.s.hdr.vmx.preemption_timer_deadline = 1;
 	EQ(nested_set(vcpu, &n), 0, "a deadline that has passed");
 	if (!is_droste())
-		return;		/* KVM lets such an L2 run for ever */
+		return;		/* KVM lets such an L2 run forever */
 	GUEST(&vm, any_time) = 1;
 	vcpu_run_to_sync(vcpu, 2);
 }
 
-/* --- one state over another --- */
+/* --- replacing one state by another --- */
 
 static void guest_l2_run_on(void)
 {
@@ -500,7 +500,7 @@ static void guest_l2_run_on(void)
 	g_sync(62);
 }
 
-/* An L2 that runs is replaced by another one, or by none. */
+/* The state of a running L2 is replaced by that of another L2, or by none. */
 static void host_over_l2(void)
 {
 	struct vm vm;
@@ -510,12 +510,12 @@ static void host_over_l2(void)
 
 	vcpu_run_to_sync(vcpu, 60);
 	vcpu_save(vcpu, s);
-	EQ(s->nested.s.flags, KVM_STATE_NESTED_GUEST_MODE, "flags in L2");
+	EQ(s->nested.s.flags, KVM_STATE_NESTED_GUEST_MODE, "flags while L2 runs");
 	vcpu_restore(vcpu, s, ORDER_SELFTESTS);
 	vcpu_run_to_sync(vcpu, 61);
 	vcpu_save(vcpu, s);
 	none.s.hdr.vmx.vmxon_pa = none.s.hdr.vmx.vmcs12_pa = INVALID;
-	EQ(nested_set(vcpu, &none), 0, "out of L2");
+	EQ(nested_set(vcpu, &none), 0, "state without an L2");
 	vcpu_restore(vcpu, s, ORDER_QEMU);
 	vcpu_run_to_sync(vcpu, 62);
 	vcpu_run_to_end(vcpu);
@@ -557,14 +557,14 @@ static void guest_shadow(void)
 	G_EQ(vmread(F_RIP), 0xc0ffee, "the shadow VMCS is current");
 	vmcs_load(vmcs);
 	vmx_expect(R_VMCALL, "L2");
-	G_EQ(l2_read[0], 0xc0ffee, "what L1 wrote");
-	G_EQ(l2_read[1], 0xc0ffee, "what L1 wrote, read again");
-	G_EQ(l2_read[2], 0xbeef, "what L2 wrote");
+	G_EQ(l2_read[0], 0xc0ffee, "value written by L1");
+	G_EQ(l2_read[1], 0xc0ffee, "value written by L1, read again");
+	G_EQ(l2_read[2], 0xbeef, "value written by L2");
 	vmcs_load(shadow);
-	G_EQ(vmread(F_RIP), 0xcafe, "what L2 wrote last");
+	G_EQ(vmread(F_RIP), 0xcafe, "last value written by L2");
 }
 
-/* States whose shadow VMCS is not there, or none. The vCPU is in no good state afterwards. */
+/* States with a missing or invalid shadow VMCS must be refused. In KVM the vCPU is unusable afterwards. */
 static void refuse_shadow(struct vcpu *vcpu, const union nested_state *good)
 {
 	struct kvm_vmx_nested_state_data *d;
@@ -580,11 +580,11 @@ static void refuse_shadow(struct vcpu *vcpu, const union nested_state *good)
 			d->shadow_vmcs12[0] ^= 1;
 		else
 			d->shadow_vmcs12[3] ^= 0x80;
-		EQ(nested_set(vcpu, &n), -EINVAL, "without a shadow VMCS, case %d", i);
+		EQ(nested_set(vcpu, &n), -EINVAL, "without a valid shadow VMCS, case %d", i);
 		if (!is_droste())
 			continue;
 		nested_get(vcpu, &now);
-		OK(!memcmp(&now, good, sizeof(now)), "nothing changed, case %d", i);
+		OK(!memcmp(&now, good, sizeof(now)), "the state is unchanged, case %d", i);
 	}
 }
 
@@ -599,7 +599,7 @@ static void host_shadow(enum save_order order)
 	for (i = 0; i <= 3; i++) {
 		vcpu_run_to_sync(vcpu, i);
 		nested_get(vcpu, &n);
-		EQ(n.s.size, sizeof(n.s) + (i ? 2 : 1) * 4096, "size at %d", i);
+		EQ(n.s.size, sizeof(n.s) + (i ? 2 : 1) * 4096, "size at stage %d", i);
 		if (i) {
 			vcpu_save(vcpu, s);
 			refuse_shadow(vcpu, &s->nested);
@@ -622,18 +622,18 @@ static void host_shadow_selftests(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "L1 and L2 move, QEMU's order", .host = host_scene_qemu },
-	{ "L1 and L2 move, the selftests' order", .host = host_scene_selftests },
-	{ "with EPT in L1, QEMU's order", .host = host_scene_ept_qemu },
-	{ "with EPT in L1, the selftests' order", .host = host_scene_ept_selftests },
+	{ "L1 and L2 migrate, QEMU's order", .host = host_scene_qemu },
+	{ "L1 and L2 migrate, the selftests' order", .host = host_scene_selftests },
+	{ "L1 and L2 migrate, L1 uses EPT, QEMU's order", .host = host_scene_ept_qemu },
+	{ "L1 and L2 migrate, L1 uses EPT, the selftests' order", .host = host_scene_ept_selftests },
 	{ "VMX operation without a VMCS", .host = host_vmxon_only },
-	{ "an entry that is still to be done, with its event", .host = host_run_pending },
-	{ "the monitor trap flag's exit is due", .host = host_mtf },
-	{ "L1's preemption timer goes on, QEMU's order", .host = host_timer_qemu },
-	{ "L1's preemption timer goes on, the selftests' order", .host = host_timer_selftests },
-	{ "deadlines of any value", .host = host_timer_wild },
-	{ "a running L2 is replaced", .host = host_over_l2 },
-	{ "an L2 with a shadow VMCS moves, QEMU's order", .host = host_shadow_qemu },
-	{ "an L2 with a shadow VMCS moves, the selftests' order", .host = host_shadow_selftests },
+	{ "a pending VM entry with its event", .host = host_run_pending },
+	{ "a pending exit by the monitor trap flag", .host = host_mtf },
+	{ "L1's preemption timer continues, QEMU's order", .host = host_timer_qemu },
+	{ "L1's preemption timer continues, the selftests' order", .host = host_timer_selftests },
+	{ "extreme deadlines", .host = host_timer_wild },
+	{ "the state of a running L2 is replaced", .host = host_over_l2 },
+	{ "an L2 with a shadow VMCS migrates, QEMU's order", .host = host_shadow_qemu },
+	{ "an L2 with a shadow VMCS migrates, the selftests' order", .host = host_shadow_selftests },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_PRE_FAULT_MEMORY: memory is there before the guest asks, and what cannot be is said. */
+/* KVM_PRE_FAULT_MEMORY: maps memory before the guest accesses it, and reports ranges that cannot be mapped. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/droste.h>
@@ -9,7 +9,7 @@
 #include "guest.h"
 #include "vm.h"
 
-/* Older headers of user space do not have it. */
+/* Older user-space headers do not define it. */
 struct pre_fault {
 	u64 gpa, size, flags, padding[5];
 };
@@ -59,7 +59,7 @@ static u64 resident(u8 *mem)
 	return n;
 }
 
-/* Until all is done or nothing goes any more: 0 or the errno, and what is left. */
+/* Repeats the ioctl until all is mapped or it fails. Returns 0 or the errno, and the remaining size in @left. */
 static int fill(struct vcpu *vcpu, u64 gpa, u64 size, u64 *left)
 {
 	struct pre_fault p = { .gpa = gpa, .size = size };
@@ -68,12 +68,12 @@ static int fill(struct vcpu *vcpu, u64 gpa, u64 size, u64 *left)
 	do {
 		before = p.size;
 		if (ioctl(vcpu->fd, PRE_FAULT, &p)) {
-			EQ(p.size, before, "nothing was done");
+			EQ(p.size, before, "nothing was mapped");
 			*left = p.size;
 			return errno;
 		}
-		OK(p.size < before, "something was done");
-		EQ(p.gpa + p.size, gpa + size, "the end stays");
+		OK(p.size < before, "progress was made");
+		EQ(p.gpa + p.size, gpa + size, "the end of the range is unchanged");
 	} while (p.size);
 	*left = 0;
 	return 0;
@@ -105,14 +105,14 @@ static void host_fills(void)
 	struct vcpu *vcpu = create(&vm, &mem);
 	u64 left;
 
-	read_pages(vcpu, 0, 0);	/* what the code itself needs is there */
-	EQ(resident(mem), 0, "nothing is there");
+	read_pages(vcpu, 0, 0);	/* maps the pages that the code itself needs */
+	EQ(resident(mem), 0, "no page is resident");
 	EQ(fill(vcpu, AT, 32 * 4096, &left), 0, "pre-fault");
-	EQ(resident(mem), 32, "the pages are there");
-	EQ(read_pages(vcpu, 0, 32), 0, "EPT violations of a guest that reads them");
-	EQ(fill(vcpu, AT, 32 * 4096, &left), 0, "once more");
+	EQ(resident(mem), 32, "the pages are resident");
+	EQ(read_pages(vcpu, 0, 32), 0, "no EPT violations when the guest reads the pages");
+	EQ(fill(vcpu, AT, 32 * 4096, &left), 0, "pre-fault again");
 	mem[33 * 4096] = 7;
-	OK(violations(vcpu) == 0 || read_pages(vcpu, 32, 2) == 2, "of one that reads others");
+	OK(violations(vcpu) == 0 || read_pages(vcpu, 32, 2) == 2, "EPT violations when the guest reads other pages");
 	vm_destroy(&vm);
 }
 
@@ -139,19 +139,19 @@ static void host_fails(void)
 		EQ(errno, EINVAL, "%d: errno", (int)i);
 	}
 	FAILS(vcpu->fd, PRE_FAULT, (void *)8, EFAULT);
-	/* What goes is done, and then it is said what does not. */
+	/* The part of the range that can be mapped is; then the call fails. */
 	EQ(fill(vcpu, AT + (PAGES - 1) * 4096, 2 * 4096, &left), ENOENT, "across the end of memory");
 	EQ(left, 4096, "left");
-	EQ(resident(mem), 1, "the last page is there");
+	EQ(resident(mem), 1, "the last page is resident");
 	EQ(fill(vcpu, MMIO_HOLE, 4096, &left), ENOENT, "no memory");
 	EQ(left, 4096, "left");
 	munmap(mem, 4096);
-	EQ(fill(vcpu, AT, 4096, &left), EFAULT, "the host took it");
+	EQ(fill(vcpu, AT, 4096, &left), EFAULT, "unmapped by the host");
 	vm_destroy(&vm);
 }
 
 static const struct ksft_test tests[] = {
-	{ "memory is there", .host = host_fills },
-	{ "what cannot be", .host = host_fails },
+	{ "memory is mapped in advance", .host = host_fills },
+	{ "ranges that cannot be mapped", .host = host_fails },
 };
 KSFT_MAIN(tests)

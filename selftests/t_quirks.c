@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What user space switches on and off in KVM: quirks, paravirtual features, who hears of what cannot be emulated. */
+/* Behaviour that user space can switch: quirks, paravirtual features, exits for emulation failures. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,7 +17,7 @@
 #define MSR_HWCR		0xc0010015
 #define KVM_ENOSYS		1000ul
 
-static volatile u64 changed;	/* a guest's: user space has done what the subtest is about */
+static volatile u64 changed;	/* per guest: user space has switched the behaviour under test */
 
 static void disable(struct vm *vm, u64 quirks)
 {
@@ -42,7 +42,7 @@ static u64 vmmcall(void)
 static void guest_vmmcall(void)
 {
 	G_EQ(vmmcall(), changed ? UD : -KVM_ENOSYS, "VMMCALL");
-	G_EQ(amd_call[2], changed ? 0xd9 : 0xc1, "the instruction afterwards");
+	G_EQ(amd_call[2], changed ? 0xd9 : 0xc1, "last byte of the instruction");
 }
 
 static void host_vmmcall(void)
@@ -72,10 +72,10 @@ static void host_unknown(void)
 
 	vm_create(&vm, 0);
 	offered = ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_DISABLE_QUIRKS2);
-	OK(offered > 0, "some are offered: %#x", offered);
-	EQ(vm_enable_cap(&vm, KVM_CAP_DISABLE_QUIRKS2, ~(u64)offered), EINVAL, "quirks that there are not");
-	EQ(vm_enable_cap(&vm, KVM_CAP_DISABLE_QUIRKS2, BIT(31)), EINVAL, "a quirk that there is not");
-	EQ(vm_enable_cap(&vm, KVM_CAP_DISABLE_QUIRKS2, offered), 0, "all there are");
+	OK(offered > 0, "quirks are offered: %#x", offered);
+	EQ(vm_enable_cap(&vm, KVM_CAP_DISABLE_QUIRKS2, ~(u64)offered), EINVAL, "unknown quirks");
+	EQ(vm_enable_cap(&vm, KVM_CAP_DISABLE_QUIRKS2, BIT(31)), EINVAL, "an unknown quirk");
+	EQ(vm_enable_cap(&vm, KVM_CAP_DISABLE_QUIRKS2, offered), 0, "all known quirks");
 }
 
 static void guest_monitor(void)
@@ -120,7 +120,7 @@ static void host_lint0(void)
 	vm_destroy(&vm);
 	vm_create(&vm, KSFT_IRQCHIP);
 	disable(&vm, LINT0_REENABLED);
-	EQ(lint0(vcpu_create(&vm, 0, NULL)), 0x10000, "LINT0 is masked");
+	EQ(lint0(vcpu_create(&vm, 0, NULL)), 0x10000, "LINT0 is masked without the quirk");
 	vm_destroy(&vm);
 }
 
@@ -160,7 +160,7 @@ static void guest_platform_info(void)
 {
 	u64 val;
 
-	G_EQ(rdmsr(MSR_PLATFORM_INFO), 0x1234, "what user space set");
+	G_EQ(rdmsr(MSR_PLATFORM_INFO), 0x1234, "value set by user space");
 	G_EQ(try_wrmsr(MSR_PLATFORM_INFO, 0x1234), GP0, "read-only");
 	g_sync(1);
 	G_EQ(try_rdmsr(MSR_PLATFORM_INFO, &val), GP0, "hidden");
@@ -186,7 +186,7 @@ static void host_msrs(void)
 		EQ(val, kept ? BIT(i) : 0, "bit %d of HWCR", (int)i);
 		vcpu_set_msr(vcpu, MSR_HWCR, 0);
 	}
-	EQ(vcpu_set_msr(vcpu, MSR_FEATURE_CONTROL, 0x160007), 0, "all of FEATURE_CONTROL");
+	EQ(vcpu_set_msr(vcpu, MSR_FEATURE_CONTROL, 0x160007), 0, "all valid bits of FEATURE_CONTROL");
 	EQ(vcpu_set_msr(vcpu, MSR_FEATURE_CONTROL, 8), -1, "a reserved bit");
 	vm_destroy(&vm);
 }
@@ -205,7 +205,7 @@ static void guest_steal(void)
 	G_EQ(try_wrmsr(MSR_STEAL_TIME, (u64)&stolen | 3), GP0, "a reserved bit");
 	G_EQ(rdmsr(MSR_STEAL_TIME), (u64)&stolen | 1, "reads back");
 	version = stolen.version;
-	G_OK(version && !(version & 1), "a version that is whole");
+	G_OK(version && !(version & 1), "version is even: the data are complete");
 	g_sync(1);
 	G_OK(stolen.version > version && !(stolen.version & 1), "a newer version");
 	G_EQ(stolen.flags | stolen.preempted, 0, "the rest");
@@ -290,7 +290,7 @@ static void host_cmci(void)
 	vm_destroy(&vm);
 }
 
-/* --- what cannot be emulated, and where there is no memory --- */
+/* --- emulation failures, and page tables outside memory --- */
 
 static u64 user_fld(u64 arg)
 {
@@ -302,7 +302,7 @@ static u64 user_fld(u64 arg)
 
 static void guest_fld(void)
 {
-	/* CR0.MP and EM as they are: an FLD of memory-mapped I/O is what no emulator has. */
+	/* CR0.MP and EM are unchanged. FLD from memory-mapped I/O is an instruction that no emulator implements. */
 	G_EQ(g_user(user_fld, 0), changed ? NO_FAULT : UD, "FLD at CPL 3");
 }
 
@@ -316,14 +316,14 @@ static void host_emulation(void)
 	vm_create(&vm, 0);
 	vcpu = vcpu_create(&vm, 0, guest_fld);
 	vcpu_run_to_end(vcpu);
-	EQ(vm_enable_cap(&vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 2), EINVAL, "a flag that there is not");
+	EQ(vm_enable_cap(&vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 2), EINVAL, "an unknown flag");
 	EQ(vm_enable_cap(&vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1), 0, "KVM_CAP_EXIT_ON_EMULATION_FAILURE");
 	GUEST(&vm, changed) = 1;
 	vcpu_start(vcpu, guest_fld, 0);
 	EQ(vcpu_run_once(vcpu), 0, "KVM_RUN");
 	MUST(vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR, "exit %u", vcpu->run->exit_reason);
 	EQ(vcpu->run->internal.suberror, KVM_INTERNAL_ERROR_EMULATION, "suberror");
-	EQ(vcpu->run->emulation_failure.flags & 1, 1, "there are instruction bytes");
+	EQ(vcpu->run->emulation_failure.flags & 1, 1, "the exit has instruction bytes");
 	data = vcpu->run->emulation_failure.insn_bytes;
 	OK(vcpu->run->emulation_failure.insn_size >= 2 && data[0] == 0xd9 && data[1] == 0, "its bytes");
 	vcpu_regs(vcpu, &r);
@@ -340,7 +340,7 @@ static void guest_no_tables(void)
 	pml4[100] = MMIO_HOLE | 7;
 	f = try_read8(va);
 	G_OK(IS_PF(f), "a page fault");
-	G_EQ(PF_ERR(f), 0, "of a page that is not present");
+	G_EQ(PF_ERR(f), 0, "read of a page that is not present");
 	G_EQ(read_cr2(), va, "CR2");
 	f = try_write8(va, 1);
 	G_EQ(f, FAULT(VEC_PF, 2), "a write");
@@ -351,13 +351,13 @@ static void host_no_tables(void)
 	struct vm vm;
 
 	if (!is_droste())
-		ksft_skip("KVM takes the table's entry for the operand, and asks user space for it");
+		ksft_skip("KVM takes the table entry for the operand and exits to user space for it");
 	vm_create(&vm, 0);
 	vcpu_run_to_end(vcpu_create(&vm, 0, guest_no_tables));
 	vm_destroy(&vm);
 }
 
-/* --- the rest --- */
+/* --- other --- */
 
 extern u8 dr_here[];
 
@@ -380,7 +380,7 @@ static void host_dr7_gd(void)
 	d.arch.debugreg[7] = 0x400 | BIT(13);
 	DO(vcpu->fd, KVM_SET_GUEST_DEBUG, &d);
 	EQ(vcpu_run_once(vcpu), 0, "KVM_RUN");
-	EQ(vcpu->run->exit_reason, KVM_EXIT_DEBUG, "MOV DR with the debugger's GD");
+	EQ(vcpu->run->exit_reason, KVM_EXIT_DEBUG, "MOV DR with DR7.GD set by the debugger");
 	EQ(vcpu->run->debug.arch.exception, VEC_DB, "exception");
 	EQ(vcpu->run->debug.arch.dr6, 0xffff0ff0 | BIT(13), "DR6");
 	EQ(vcpu->run->debug.arch.pc, (u64)dr_here, "address");
@@ -409,16 +409,16 @@ static void host_attributes(void)
 
 static const struct ksft_test tests[] = {
 	{ "VMMCALL", .host = host_vmmcall },
-	{ "quirks that there are not", .host = host_unknown },
+	{ "unknown quirks", .host = host_unknown },
 	{ "MONITOR", .host = host_mwait },
 	{ "LINT0", .host = host_lint0 },
 	{ "OUT to 0x7e", .host = host_out_7e },
 	{ "MSRs", .host = host_msrs },
 	{ "stolen time", .host = host_steal },
 	{ "corrected machine checks", .host = host_cmci },
-	{ "emulation that fails", .host = host_emulation },
+	{ "emulation failures", .host = host_emulation },
 	{ "page tables outside memory", .host = host_no_tables },
-	{ "DR7.GD of a debugger", .host = host_dr7_gd },
-	{ "attributes of the device", .host = host_attributes },
+	{ "DR7.GD set by a debugger", .host = host_dr7_gd },
+	{ "device attributes", .host = host_attributes },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Running: signals, immediate_exit, many vCPUs at once, memory that changes while they run, kill -9, processors that go and come. */
+/* KVM_RUN: signals, immediate_exit, many vCPUs, memory that changes while they run, kill -9, CPU hotplug, debugging. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,7 @@ static void host_signals(void)
 	EQ(vcpu_run_once(vcpu), -EINTR, "immediate_exit");
 	EQ(GUEST(&vm, counters)[0], 0, "nothing ran");
 	vcpu->run->immediate_exit = 0;
-	/* A signal that is blocked but let through by the vCPU's mask: pending before, it lets nothing run. */
+	/* A signal that the thread blocks but the vCPU's mask does not: if it is pending, the guest does not run. */
 	sigemptyset(&all);
 	sigaddset(&all, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &all, &old);
@@ -58,9 +58,9 @@ static void host_signals(void)
 		EQ(vcpu->run->exit_reason, KVM_EXIT_INTR, "exit reason");
 		sigtimedwait(&all, NULL, &(struct timespec) { 0 });
 	}
-	/* Sent while the guest runs, and without a handler: it ends the call, not the process. */
+	/* Sent while the guest runs, a signal whose default action is to kill ends KVM_RUN, not the process. */
 	signal(SIGUSR1, SIG_DFL);
-	EQ(vcpu_run_until_changed(vcpu, &GUEST(&vm, counters[0])), -EINTR, "a signal that only KVM_RUN lets through");
+	EQ(vcpu_run_until_changed(vcpu, &GUEST(&vm, counters[0])), -EINTR, "a signal that only KVM_RUN unblocks");
 	sigtimedwait(&all, NULL, &(struct timespec) { 0 });
 	sigaction(SIGUSR1, &sa, NULL);
 	DO(vcpu->fd, KVM_SET_SIGNAL_MASK, NULL);
@@ -108,7 +108,7 @@ static void host_many(void)
 	vm_destroy(&vm);
 }
 
-/* Memory is dropped and slots come and go while vCPUs run. */
+/* Memory is dropped, and slots are created and deleted, while vCPUs run. */
 static void guest_touch(void)
 {
 	volatile u64 *p = (u64 *)HEAP;
@@ -171,7 +171,7 @@ static void host_kill(void)
 	}
 }
 
-/* A vCPU's descriptor closed, and the VM's, by one thread while another is in KVM_RUN. */
+/* One thread closes the vCPU's and the VM's descriptors while another is in KVM_RUN. */
 static void host_close_running(void)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
@@ -195,7 +195,7 @@ static void host_close_running(void)
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
-	/* The guest has lost its memory: its thread may fail first. */
+	/* The guest has lost its memory, so its thread may fail first. */
 	OK(WIFEXITED(status), "the process ends");
 }
 
@@ -236,11 +236,11 @@ static void host_hotplug(void)
 	}
 	for (i = 0; i < 5; i++) {
 		if (write_online(1, '0'))
-			ksft_skip("processors cannot go off line");
-		/* Each runs on with a processor off line, and on line again: else this hangs. */
+			ksft_skip("processors cannot be taken offline");
+		/* Both vCPUs keep running while a processor is offline and after its return; otherwise this hangs. */
 		wait_until_changed(&GUEST(&vm, counters[0]));
 		wait_until_changed(&GUEST(&vm, counters[1]));
-		MUST(!write_online(1, '1'), "processor on line");
+		MUST(!write_online(1, '1'), "processor online");
 		wait_until_changed(&GUEST(&vm, counters[0]));
 		wait_until_changed(&GUEST(&vm, counters[1]));
 	}
@@ -250,7 +250,7 @@ static void host_hotplug(void)
 	vm_destroy(&vm);
 }
 
-/* A vCPU that waits in a loop for another gives its processor away, as often as the processor tells. */
+/* A vCPU in a PAUSE loop exits now and then, to yield its processor. */
 static void guest_spins(void)
 {
 	u64 i;
@@ -277,7 +277,7 @@ static void host_spins(void)
 	vcpu_create(&vm, 1, guest_spins);
 	vcpu_run_to_end(vcpu);
 	DO(vcpu->fd, DROSTE_GET_EXIT_STATS, &stats);
-	OK(stats.exits[40] > 10 && stats.exits[40] < 200000, "exits for PAUSE loops, and not for each PAUSE");
+	OK(stats.exits[40] > 10 && stats.exits[40] < 200000, "exits for PAUSE loops, not for each PAUSE");
 	vm_destroy(&vm);
 }
 
@@ -340,7 +340,7 @@ static void guest_stepped(void)
 	g_sync(2);
 }
 
-/* An interrupt waits all the time, and the debugger's steps see none of it. */
+/* An interrupt is pending all the time and is not delivered while the debugger steps. */
 static void host_step_without_irqs(void)
 {
 	extern char step_1[];
@@ -377,7 +377,7 @@ static void guest_starts_other(void)
 	apic_icr(1, 0x4600 | LOW_CODE >> 12);
 }
 
-/* INIT resets the processor, but not its debugger. */
+/* INIT resets the vCPU, but not the debugger's settings. */
 static void host_debug_init(void)
 {
 	struct kvm_guest_debug d = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP };
@@ -401,7 +401,7 @@ static void host_debug_init(void)
 	vm_destroy(&vm);
 }
 
-/* --- work that the kernel does on the way to user space --- */
+/* --- work that the kernel does before a return to user space --- */
 
 static struct rseq *volatile runs_here;
 
@@ -413,7 +413,7 @@ static void *run_until_signal(void *fd)
 	return (void *)(long)errno;
 }
 
-/* A thread that never leaves its guest by itself is moved to other CPUs, and the kernel tells it where it is. */
+/* A thread whose guest never exits is moved to other CPUs; the kernel must update its rseq CPU number. */
 static void host_moved(void)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
@@ -442,7 +442,7 @@ static void host_moved(void)
 		start = *counter;
 		while (*(volatile u32 *)&runs_here->cpu_id != (u32)(i % 2) && *counter - start < 20000000)
 			sched_yield();
-		EQ(runs_here->cpu_id, (u32)(i % 2), "CPU that the thread is told of");
+		EQ(runs_here->cpu_id, (u32)(i % 2), "CPU number in the thread's rseq area");
 	}
 	pthread_kill(thread, SIGUSR1);
 	pthread_join(thread, &err);
@@ -457,7 +457,7 @@ static const struct ksft_test tests[] = {
 	{ "a vCPU's thread is moved", .host = host_moved },
 	{ "kill -9 while vCPUs run", .host = host_kill },
 	{ "descriptors closed while a vCPU runs", .host = host_close_running },
-	{ "processors go off and on line", .host = host_hotplug },
+	{ "processors go offline and online", .host = host_hotplug },
 	{ "guest debugging", .host = host_debug },
 	{ "single steps without interrupts", .host = host_step_without_irqs },
 	{ "guest debugging and INIT", .host = host_debug_init },

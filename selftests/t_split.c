@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The split irqchip (KVM_CAP_SPLIT_IRQCHIP): EOIs and ExtINT across the border; KVM_CAP_X2APIC_API's destinations. */
+/* The split irqchip (KVM_CAP_SPLIT_IRQCHIP): EOI exits, ExtINT of user space; KVM_CAP_X2APIC_API's destinations. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static void on_irq(struct trap_regs *r)
 	apic_eoi();
 }
 
-/* The PIC's interrupts are in no APIC's ISR: an EOI would end another one. */
+/* The PIC's interrupts are not in the APIC's ISR, so an EOI would end another interrupt. */
 static void on_pic(struct trap_regs *r)
 {
 	count++;
@@ -79,7 +79,7 @@ static void split_vm(struct vm *vm, void (*guest)(void))
 	vcpu_create(vm, 0, guest);
 }
 
-/* --- what is answered --- */
+/* --- results and errors of the ioctls --- */
 
 static void guest_nothing(void)
 {
@@ -106,7 +106,7 @@ static void host_api(void)
 	FAILS(vm.fd, KVM_CREATE_PIT2, &pit, ENOENT);
 	FAILS(vm.fd, KVM_GET_IRQCHIP, &chip, ENXIO);
 	FAILS(vm.fd, KVM_SET_IRQCHIP, &chip, ENXIO);
-	EQ(set_routes(&vm, &pin, 1), -1, "a pin of a chip that is not in the kernel");
+	EQ(set_routes(&vm, &pin, 1), -1, "a route to a chip that is not in the kernel");
 	EQ(errno, EINVAL, "errno");
 	resample.fd = eventfd(0, 0);
 	resample.resamplefd = eventfd(0, 0);
@@ -136,16 +136,16 @@ static void guest_eoi(void)
 	sti_nop_cli();
 	G_EQ(count, 1, "one level-triggered interrupt");
 	G_EQ(last_vector, VEC_LEVEL, "its vector");
-	G_EQ(apic_read(APIC_ISR + 0x20), 0, "it has ended");
+	G_EQ(apic_read(APIC_ISR + 0x20), 0, "the interrupt has ended");
 	g_sync(2);
 	sti_nop_cli();
-	G_EQ(last_vector, VEC_EDGE, "the edge-triggered one");
+	G_EQ(last_vector, VEC_EDGE, "the edge-triggered interrupt");
 	g_sync(3);
 	sti_nop_cli();
-	G_EQ(last_vector, VEC_OTHER, "the one of a GSI that is no pin");
+	G_EQ(last_vector, VEC_OTHER, "the interrupt of a GSI without a pin");
 	g_sync(4);
 	sti_nop_cli();
-	G_EQ(count, 4, "the level-triggered one, whose route goes before its end");
+	G_EQ(count, 4, "the level-triggered interrupt whose route is removed before its EOI");
 }
 
 static void host_eoi(void)
@@ -171,7 +171,7 @@ static void host_eoi(void)
 	vcpu_run_to_sync(vcpu, 3);
 	line(&vm, GSI_LEVEL, 1);
 	vcpu_run_to_sync(vcpu, 4);
-	/* In IRR, while its route changes: nobody is left who wants to hear of its end. */
+	/* The route is removed while the interrupt is in IRR, so its EOI causes no exit. */
 	line(&vm, PIN_LEVEL, 1);
 	MUST(!set_routes(&vm, routes + 1, 2), "routes");
 	vcpu_run_to_end(vcpu);
@@ -195,7 +195,7 @@ static void guest_extint(void)
 	sti_nop_cli();
 	G_EQ(count, 1, "the interrupt given while IF was clear");
 	g_sync(3);
-	/* Here user space waits for a window. */
+	/* Here user space waits for an interrupt window. */
 	sti_nop_cli();
 	sti_nop_cli();
 	G_EQ(count, 2, "the interrupt of the window");
@@ -235,7 +235,7 @@ static void host_extint(void)
 
 	split_vm(&vm, guest_extint);
 	vcpu = &vm.vcpu[0];
-	/* Masked: no window opens, whatever IF is. */
+	/* While LINT0 is masked, no window opens, regardless of IF. */
 	vcpu->run->request_interrupt_window = 1;
 	vcpu_run_to_sync(vcpu, 1);
 	EQ(vcpu->run->if_flag, 1, "IF");
@@ -244,17 +244,17 @@ static void host_extint(void)
 	vcpu_run_to_sync(vcpu, 2);
 	EQ(vcpu->run->ready_for_interrupt_injection, 0, "not ready with IF clear");
 	give(vcpu);
-	/* It is at LINT0, which the vCPU's events do not have; setting them leaves it there. */
+	/* The interrupt is held at LINT0, which is not part of the vCPU's events; setting these does not affect it. */
 	DO(vcpu->fd, KVM_GET_VCPU_EVENTS, &ev);
-	EQ(ev.interrupt.injected, 0, "not on its way yet");
+	EQ(ev.interrupt.injected, 0, "not being injected yet");
 	vcpu_sregs(vcpu, &sregs);
-	EQ(sregs.interrupt_bitmap[0], 0, "not in the bitmap either");
+	EQ(sregs.interrupt_bitmap[0], 0, "not in the interrupt bitmap either");
 	DO(vcpu->fd, KVM_SET_VCPU_EVENTS, &ev);
 	vcpu_run_to_sync(vcpu, 3);
 	await_window(vcpu);
 	give(vcpu);
 	vcpu_run_to_sync(vcpu, 4);
-	/* The guest halts: the window opens, as nothing else would wake it. */
+	/* The guest halts with IF set, which opens the window. */
 	await_window(vcpu);
 	give(vcpu);
 	vcpu_run_to_sync(vcpu, 5);
@@ -276,7 +276,7 @@ static void guest_x2apic(void)
 
 #define ID(lapic)	(*(u32 *)((lapic).regs + APIC_ID))
 
-/* KVM_SIGNAL_MSI to a destination: whether it was for somebody. */
+/* Sends an MSI. Returns whether a vCPU has that destination. */
 static bool msi_reaches(struct vm *vm, u32 dest)
 {
 	struct kvm_msi msi = { .address_lo = APIC_BASE | (dest & 0xff) << 12, .address_hi = dest & ~0xffu, .data = VEC_EDGE };
@@ -300,25 +300,25 @@ static void host_x2apic_api(void)
 	struct kvm_lapic_state lapic;
 	struct vm vm;
 
-	/* As it is without: 8 bits, 0xff for all, the ID in the place that xAPIC has it. */
+	/* Without the capability: 8-bit IDs, 0xff is broadcast, the ID register has the xAPIC layout. */
 	x2apic_vm(&vm, 0, 1);
 	EQ(ioctl(vm.dev, KVM_CHECK_EXTENSION, KVM_CAP_X2APIC_API), 3, "KVM_CAP_X2APIC_API");
 	CAP_FAILS(vm.fd, KVM_CAP_X2APIC_API, 4, EINVAL);
 	OK(msi_reaches(&vm, 0), "ID 0");
-	OK(msi_reaches(&vm, 0xff), "0xff is for all");
-	OK(msi_reaches(&vm, 0x100), "the upper half is not looked at");
+	OK(msi_reaches(&vm, 0xff), "0xff is broadcast");
+	OK(msi_reaches(&vm, 0x100), "the upper half is ignored");
 	OK(!msi_reaches(&vm, 7), "ID 7");
 	DO(vm.vcpu[0].fd, KVM_GET_LAPIC, &lapic);
 	ID(lapic) = 5 << 24;
 	DO(vm.vcpu[0].fd, KVM_SET_LAPIC, &lapic);
 	DO(vm.vcpu[0].fd, KVM_GET_LAPIC, &lapic);
-	EQ(ID(lapic), 0, "the ID stays");
+	EQ(ID(lapic), 0, "the ID is unchanged");
 	vcpu_run_to_end(&vm.vcpu[0]);
 	vm_destroy(&vm);
 
 	x2apic_vm(&vm, KVM_X2APIC_API_USE_32BIT_IDS, 1);
 	OK(!msi_reaches(&vm, 0x100), "ID 0x100");
-	OK(msi_reaches(&vm, 0xff), "0xff is still for all");
+	OK(msi_reaches(&vm, 0xff), "0xff is still broadcast");
 	route.u.msi.address_hi = 1;
 	EQ(set_routes(&vm, &route, 1), -1, "a reserved bit of the address's upper half");
 	EQ(errno, EINVAL, "errno");
@@ -330,12 +330,12 @@ static void host_x2apic_api(void)
 
 	x2apic_vm(&vm, KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK | KVM_X2APIC_API_USE_32BIT_IDS, 1);
 	OK(!msi_reaches(&vm, 0xff), "0xff is an ID");
-	OK(msi_reaches(&vm, 0xffffffff), "all ones are for all");
+	OK(msi_reaches(&vm, 0xffffffff), "0xffffffff is broadcast");
 	vcpu_run_to_end(&vm.vcpu[0]);
 	vm_destroy(&vm);
 }
 
-/* A vCPU whose ID shows where KVM_GET_LAPIC puts it. */
+/* The vCPU's ID shows which layout KVM_GET_LAPIC uses for the ID register. */
 static void host_x2apic_id(void)
 {
 	struct kvm_lapic_state lapic;
@@ -358,7 +358,7 @@ static void host_x2apic_id(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "what the split irqchip answers", .host = host_api },
+	{ "ioctls with the split irqchip", .host = host_api },
 	{ "EOI of user space's I/O APIC", .host = host_eoi },
 	{ "interrupts of user space's PIC", .host = host_extint },
 	{ "destinations with KVM_CAP_X2APIC_API", .host = host_x2apic_api },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Statistics files of VMs and vCPUs: their form, and that what happens is counted. */
+/* Statistics files of VMs and vCPUs: their format, and that events are counted. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static void check_desc(const struct kvm_stats_header *h, const struct kvm_stats_
 {
 	u32 type = d->flags & KVM_STATS_TYPE_MASK, unit = d->flags & KVM_STATS_UNIT_MASK;
 
-	OK(d->name[0] && strnlen(d->name, h->name_size) < h->name_size, "a name that ends");
+	OK(d->name[0] && strnlen(d->name, h->name_size) < h->name_size, "the name is terminated");
 	OK(type <= KVM_STATS_TYPE_MAX && unit <= KVM_STATS_UNIT_MAX, "%s: flags %#x", d->name, d->flags);
 	OK((d->flags & KVM_STATS_BASE_MASK) <= KVM_STATS_BASE_MAX, "%s: base", d->name);
 	EQ(d->flags & ~(KVM_STATS_TYPE_MASK | KVM_STATS_UNIT_MASK | KVM_STATS_BASE_MASK), 0, "%s: other flags", d->name);
@@ -67,7 +67,7 @@ static void open_stats(struct stats *s, int fd)
 		if (end < desc(s, i)->offset + desc(s, i)->size * 8)
 			end = desc(s, i)->offset + desc(s, i)->size * 8;
 		for (j = 0; j < i; j++)
-			OK(strcmp(desc(s, i)->name, desc(s, j)->name), "%s: two of that name", desc(s, i)->name);
+			OK(strcmp(desc(s, i)->name, desc(s, j)->name), "%s: unique name", desc(s, i)->name);
 	}
 	s->bytes = end;
 	MUST(end && end < MAX_SIZE, "data");
@@ -81,7 +81,7 @@ static void close_stats(struct stats *s)
 	free(s->data);
 }
 
-/* The first value of a statistic, now. */
+/* The current value of element @n of a statistic. */
 static u64 stat_at(struct stats *s, const char *name, u32 n)
 {
 	u32 i;
@@ -113,7 +113,7 @@ static void check_file(int fd, const char *suffix)
 	EQ(pread(s.fd, id, s.h.name_size, s.h.id_offset), s.h.name_size, "name");
 	OK(!strncmp(id, "kvm-", 4) && strnlen(id, s.h.name_size) < s.h.name_size, "name");
 	if (suffix)
-		OK(strstr(id, suffix), "the name has the vCPU: %s", id);
+		OK(strstr(id, suffix), "the name contains the vCPU: %s", id);
 	all = pread(s.fd, whole, MAX_SIZE, 0);
 	MUST(all >= s.h.data_offset + s.bytes && all <= MAX_SIZE, "the whole file at once");
 	OK(!memcmp(whole, &s.h, sizeof(s.h)) && !strcmp((char *)whole + s.h.id_offset, id), "the same header and name");
@@ -122,12 +122,12 @@ static void check_file(int fd, const char *suffix)
 	EQ(pread(s.fd, whole, MAX_SIZE, all - 3), 3, "the last bytes");
 	EQ(pread(s.fd, whole, 1, all), 0, "at the end");
 	EQ(pread(s.fd, whole, 1, all + 1000), 0, "behind it");
-	EQ(pread(s.fd, nowhere, 8, 0), -1, "nowhere to put it");
+	EQ(pread(s.fd, nowhere, 8, 0), -1, "a buffer that cannot be written");
 	EQ(errno, EFAULT, "errno");
 	EQ(read(s.fd, whole, 4), 4, "without an offset");
-	EQ(write(s.fd, whole, 8), -1, "it is read-only");
+	EQ(write(s.fd, whole, 8), -1, "the file is read-only");
 	EQ(errno, EBADF, "errno");
-	EQ(fcntl(s.fd, F_GETFL) & O_ACCMODE, O_RDONLY, "it is read-only");
+	EQ(fcntl(s.fd, F_GETFL) & O_ACCMODE, O_RDONLY, "the file is read-only");
 	close_stats(&s);
 	free(whole);
 }
@@ -150,7 +150,7 @@ static void host_form(void)
 	vm_destroy(&vm);
 }
 
-/* The file keeps what it is about. */
+/* The file keeps its VM or vCPU alive. */
 static void host_outlives(void)
 {
 	struct stats of_vm, of_vcpu;
@@ -172,7 +172,7 @@ static void host_outlives(void)
 	close_stats(&of_vcpu);
 }
 
-/* --- what is counted --- */
+/* --- the counters --- */
 
 #define TIMES	10
 
@@ -205,7 +205,7 @@ static void host_counts(void)
 	while (vcpu_run_to_call(vcpu, NULL) == GCALL_NONE)
 		n++;
 	EQ(n, 2 * TIMES, "exits to user space");
-	EQ(stat(&s, "io_exits") - io, TIMES + 1, "port exits, the last sync among them");
+	EQ(stat(&s, "io_exits") - io, TIMES + 1, "port exits, including the last sync");
 	EQ(stat(&s, "mmio_exits") - mmio, TIMES, "MMIO exits");
 	OK(stat(&s, "exits") - exits >= 2 * TIMES + 1, "exits");
 	EQ(stat(&s, "guest_mode"), 0, "L1 runs");
@@ -237,7 +237,7 @@ static void guest_irqs(void)
 		sti_nop_cli();
 	}
 	G_EQ(irqs, TIMES, "interrupts");
-	/* One that comes while the vCPU waits: nothing is in the way of HLT. */
+	/* An interrupt that arrives while the vCPU waits: HLT is not prevented. */
 	apic_write(APIC_LVTT, 0x40);
 	apic_write(APIC_TDCR, 0xb);
 	apic_write(APIC_TMICT, 1000000);
@@ -260,11 +260,11 @@ static void host_irqs(void)
 	irq = stat(&s, "irq_injections");
 	hlt = stat(&s, "halt_exits");
 	vcpu_run_to_sync(vcpu, 2);
-	/* KVM counts one again that an exit interrupted, and none that the processor delivers by itself. */
+	/* KVM counts an interrupted injection twice, and does not count interrupts delivered by APICv. */
 	if (device_path()[5] == 'd')
 		EQ(stat(&s, "irq_injections") - irq, TIMES + 1, "interrupts injected");
 	OK(stat(&s, "halt_exits") - hlt <= 1, "HLT");
-	EQ(stat(&s, "blocking"), 0, "it does not sleep");
+	EQ(stat(&s, "blocking"), 0, "the vCPU does not sleep");
 	close_stats(&s);
 	vm_destroy(&vm);
 }
@@ -309,9 +309,9 @@ static void host_nested(void)
 	EQ(stat(&s, "nested_run") - runs, TIMES, "VM entries of L1");
 	EQ(stat(&s, "guest_mode"), 0, "L1 runs");
 	if (droste) {
-		EQ(stat(&s, "l2_exits_reflected") - shown, TIMES, "exits shown to L1");
-		EQ(stat_at(&s, "l2_exits_reflected_by_reason", R_CPUID), TIMES, "of them CPUID");
-		OK(stat_at(&s, "exits_by_reason", R_CPUID) >= TIMES, "CPUID in all");
+		EQ(stat(&s, "l2_exits_reflected") - shown, TIMES, "exits reflected to L1");
+		EQ(stat_at(&s, "l2_exits_reflected_by_reason", R_CPUID), TIMES, "CPUID exits reflected to L1");
+		OK(stat_at(&s, "exits_by_reason", R_CPUID) >= TIMES, "CPUID exits in total");
 	}
 	close_stats(&s);
 	vm_destroy(&vm);
@@ -334,7 +334,7 @@ static void guest_touch(void)
 	}
 }
 
-/* Memory of large pages, as far as the host has them. */
+/* Memory backed by large pages, if the host has them. */
 static void *large_memory(void)
 {
 	u8 *p = mmap(NULL, (LARGE_PAGES + 1) * LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -346,7 +346,7 @@ static void *large_memory(void)
 	return p;
 }
 
-/* Before writes are logged large pages are split, and afterwards they are large again. */
+/* Dirty logging splits large pages; afterwards they are mapped as large pages again. */
 static void host_pages(void)
 {
 	void *mem = large_memory();
@@ -366,26 +366,26 @@ static void host_pages(void)
 	if (large < LARGE_PAGES)
 		ksft_skip("no large pages");
 	vm_slot(&vm, 1, KVM_MEM_LOG_DIRTY_PAGES, LARGE_AT, LARGE_PAGES * LARGE, mem);
-	EQ(stat(&s, "pages_2m"), large - LARGE_PAGES, "large pages while writes are logged");
-	EQ(stat(&s, "pages_4k"), small + LARGE_PAGES * 512, "and small ones");
+	EQ(stat(&s, "pages_2m"), large - LARGE_PAGES, "large pages after logging is enabled");
+	EQ(stat(&s, "pages_4k"), small + LARGE_PAGES * 512, "small pages likewise");
 	vcpu_run_to_sync(vcpu, 1);
-	EQ(stat(&s, "pages_2m"), large - LARGE_PAGES, "large pages when all was written");
+	EQ(stat(&s, "pages_2m"), large - LARGE_PAGES, "large pages after all pages were written");
 	vm_slot(&vm, 1, 0, LARGE_AT, LARGE_PAGES * LARGE, mem);
 	vcpu_run_to_sync(vcpu, 1);
-	EQ(stat(&s, "pages_2m"), large, "large pages when nothing is logged any more");
+	EQ(stat(&s, "pages_2m"), large, "large pages after logging is disabled");
 	small = stat(&s, "pages_4k");
-	/* A quarter goes with its memory. */
+	/* The host reclaims one large page. */
 	madvise(mem, LARGE, MADV_DONTNEED);
-	EQ(stat(&s, "pages_2m"), large - 1, "large pages without what the host took");
-	EQ(stat(&s, "pages_4k"), small, "and small ones");
+	EQ(stat(&s, "pages_2m"), large - 1, "large pages without the reclaimed one");
+	EQ(stat(&s, "pages_4k"), small, "small pages likewise");
 	vm_slot(&vm, 1, 0, LARGE_AT, 0, mem);
-	OK(stat(&s, "pages_2m") <= large - LARGE_PAGES, "large pages without the slot");
+	OK(stat(&s, "pages_2m") <= large - LARGE_PAGES, "large pages after the slot was deleted");
 	EQ(stat(&s, "pages_1g"), 0, "pages of 1 GiB");
 	close_stats(&s);
 	vm_destroy(&vm);
 }
 
-#define HOLE	0x7000000	/* what EPT12 does not map */
+#define HOLE	0x7000000	/* not mapped by EPT12 */
 
 static void l2_hole(void)
 {
@@ -400,9 +400,9 @@ static void guest_ept(void)
 	eptp = ept_new();
 	ept_use(eptp);
 	*ept_entry(eptp, HOLE, 1) = 0;
-	/* L2 does not get past it. */
+	/* L2 repeats the access, as RIP is not moved. */
 	for (i = 0; i < TIMES; i++)
-		vmx_expect(R_EPT_VIOLATION, "a page that is not there");
+		vmx_expect(R_EPT_VIOLATION, "a page that EPT12 does not map");
 	g_sync(1);
 }
 
@@ -417,25 +417,25 @@ static void host_ept(void)
 	if (!vm_has_vmx(&vm))
 		ksft_skip("no VMX");
 	if (device_path()[5] != 'd')
-		ksft_skip("KVM does not tell them apart");
+		ksft_skip("KVM does not distinguish them");
 	vcpu = vcpu_create(&vm, 0, guest_ept);
 	vcpu_run_to_sync(vcpu, 1);
 	open_stats(&s, vcpu->fd);
 	all = stat_at(&s, "l2_exits_by_reason", R_EPT_VIOLATION);
-	EQ(stat_at(&s, "l2_exits_reflected_by_reason", R_EPT_VIOLATION), TIMES, "shown to L1");
-	/* What EPT02 lacked was L0's business. */
-	OK(all > TIMES, "EPT violations of L2 in all: %lu", all);
+	EQ(stat_at(&s, "l2_exits_reflected_by_reason", R_EPT_VIOLATION), TIMES, "EPT violations reflected to L1");
+	/* L0 handled the violations that were due to missing entries in EPT02. */
+	OK(all > TIMES, "EPT violations of L2 in total: %lu", all);
 	close_stats(&s);
 	vm_destroy(&vm);
 }
 
 static const struct ksft_test tests[] = {
-	{ "the files' form", .host = host_form },
+	{ "format of the files", .host = host_form },
 	{ "a file outlives its VM's descriptors", .host = host_outlives },
 	{ "exits are counted", .host = host_counts },
 	{ "interrupts and HLT are counted", .host = host_irqs },
 	{ "pages are counted by size", .host = host_pages },
 	{ "nested entries and exits are counted", .host = host_nested },
-	{ "EPT violations are counted for who answers them", .host = host_ept },
+	{ "EPT violations are counted by handler", .host = host_ept },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_CAP_SYNC_REGS: registers that go in and out through kvm_run, while others write to that page. */
+/* KVM_CAP_SYNC_REGS: registers loaded from and stored to kvm_run, also while another thread writes to that page. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -82,23 +82,23 @@ static void host_store(void)
 	run_to_port(vcpu);
 	same_as_ioctls(vcpu);
 	EQ(s->regs.rbx, 0, "RBX");
-	/* What is not dirty goes out, never in. */
+	/* Registers not marked dirty are stored, but never loaded. */
 	s->regs.rbx = 0xdeadbeef;
 	run_to_port(vcpu);
 	EQ(s->regs.rbx, 1, "RBX");
 	same_as_ioctls(vcpu);
-	/* Each set for itself. */
+	/* Each set is stored independently. */
 	memset(s, 0xaa, sizeof(*s));
 	vcpu->run->kvm_valid_regs = KVM_SYNC_X86_SREGS;
 	run_to_port(vcpu);
 	EQ(s->regs.rbx, 0xaaaaaaaaaaaaaaaa, "registers are not stored");
 	EQ(s->events.flags, 0xaaaaaaaa, "events are not stored");
-	EQ(s->sregs.cr3, PAGE_TABLES, "special registers are");
+	EQ(s->sregs.cr3, PAGE_TABLES, "special registers are stored");
 	vcpu->run->kvm_valid_regs = 0;
 	s->sregs.cr3 = 1;
 	run_to_port(vcpu);
 	EQ(s->sregs.cr3, 1, "nothing is stored");
-	/* Also when the guest did not run. KVM leaves padding in kvm_run as it is. */
+	/* The sets are also stored if the guest did not run. KVM leaves padding in kvm_run unchanged. */
 	memset(s, 0, sizeof(*s));
 	vcpu->run->kvm_valid_regs = ALL;
 	vcpu->run->immediate_exit = 1;
@@ -122,9 +122,9 @@ static void host_load(void)
 	run_to_port(vcpu);
 	EQ(s->regs.rbx, 0xbad1dea + 1, "RBX");
 	EQ(s->sregs.apic_base, 1 << 11, "APIC base");
-	EQ(vcpu->run->kvm_dirty_regs, 0, "nothing is dirty any more");
+	EQ(vcpu->run->kvm_dirty_regs, 0, "no set is dirty any more");
 	same_as_ioctls(vcpu);
-	/* In, and not out. */
+	/* Loaded but not stored. */
 	vcpu->run->kvm_valid_regs = 0;
 	vcpu->run->kvm_dirty_regs = ALL;
 	s->regs.rbx = 0xbbbb;
@@ -132,7 +132,7 @@ static void host_load(void)
 	EQ(s->regs.rbx, 0xbbbb, "RBX in kvm_run");
 	vcpu_regs(vcpu, &regs);
 	EQ(regs.rbx, 0xbbbb + 1, "RBX");
-	/* Neither. */
+	/* Neither loaded nor stored. */
 	regs.rbx = 0xbac0;
 	vcpu_set_regs(vcpu, &regs);
 	run_to_port(vcpu);
@@ -141,7 +141,7 @@ static void host_load(void)
 	EQ(s->regs.rbx, 0xbbbb, "RBX in kvm_run");
 }
 
-/* What the ioctl refuses, KVM_RUN does. */
+/* KVM_RUN refuses the values that the ioctls refuse. */
 static void host_refused(void)
 {
 	struct vm vm;
@@ -183,7 +183,7 @@ static void guest_traps(void)
 	g_sync(2);
 }
 
-/* An exception that goes in with KVM_RUN reaches the guest, once. */
+/* An exception loaded by KVM_RUN reaches the guest exactly once. */
 static void host_events(void)
 {
 	struct vm vm;
@@ -201,7 +201,7 @@ static void host_events(void)
 	vcpu->run->kvm_dirty_regs = KVM_SYNC_X86_EVENTS;
 	vcpu_run_to_sync(vcpu, 2);
 	EQ(GUEST(&vm, traps), 1, "exceptions");
-	EQ(vcpu->run->s.regs.events.exception.injected, 0, "it is over");
+	EQ(vcpu->run->s.regs.events.exception.injected, 0, "the exception was delivered");
 	vcpu_run_to_end(vcpu);
 }
 
@@ -255,7 +255,7 @@ static void *race_sets(void *arg)
 
 #define RACES 3000
 
-/* What comes of it is a state that can be, and an error that KVM_RUN may return. */
+/* The outcome must be a valid state, and an error that KVM_RUN may return. */
 static void race(void *(*racer)(void *))
 {
 	struct kvm_translation tr;
@@ -282,7 +282,7 @@ static void race(void *(*racer)(void *))
 			vcpu_set_regs(vcpu, &regs);
 		}
 		vcpu_sregs(vcpu, &s);
-		OK(!(s.efer & EFER_LMA) || (s.cr4 & CR4_PAE), "long mode goes with PAE");
+		OK(!(s.efer & EFER_LMA) || (s.cr4 & CR4_PAE), "no long mode without PAE");
 		tr.linear_address = 0;
 		DO(vcpu->fd, KVM_TRANSLATE, &tr);
 	}
@@ -307,11 +307,11 @@ static void host_race_sets(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "sets that are not known", .host = host_unknown_sets },
-	{ "registers go out", .host = host_store },
-	{ "registers go in", .host = host_load },
+	{ "unknown sets", .host = host_unknown_sets },
+	{ "registers are stored", .host = host_store },
+	{ "registers are loaded", .host = host_load },
 	{ "registers that are refused", .host = host_refused },
-	{ "an exception goes in", .host = host_events },
+	{ "an exception is loaded", .host = host_events },
 	{ "CR4 changes while it is read", .host = host_race_cr4 },
 	{ "an exception's vector changes while it is read", .host = host_race_vector },
 	{ "the sets change", .host = host_race_sets },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Rate and offset of the guest's TSC, of L2's too, and the VM's clock as user space reads and sets it. */
+/* Rate and offset of the TSC of guests and of L2, and the VM's clock (KVM_GET_CLOCK, KVM_SET_CLOCK). */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 #define SECOND		1000000000ull
 #define ONE		(1ull << 48)
-#define ROUNDING	16	/* ticks: products of products */
+#define ROUNDING	16	/* ticks: the error of two successive multiplications */
 
 typedef unsigned __int128 u128;
 
@@ -19,7 +19,7 @@ static u64 times(u64 val, u64 ratio)
 	return (u128)val * ratio >> 48;
 }
 
-/* --- the guest reads its counters between two looks of the host at its own --- */
+/* --- the guest reads its TSC between two reads of the host's TSC --- */
 
 static volatile u64 by_msr, add_to_tsc, add_to_adjust, l2_offset, l2_ratio, timer_ticks;
 
@@ -67,7 +67,7 @@ static bool within(u64 val, u64 low, u64 high)
 	return val - low <= high - low;
 }
 
-/* What the guest reads is the host's counter times the ratio, plus the offset. */
+/* The guest's TSC must be the host's TSC times the ratio, plus the offset. */
 static void check_reads(struct vcpu *vcpu, int line, u64 ratio)
 {
 	u64 args[4], before, after, offset, msr;
@@ -94,7 +94,7 @@ static struct vcpu *create(struct vm *vm, unsigned int flags, void (*fn)(void))
 {
 	vm_create(vm, flags);
 	if (ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_VCPU_ATTRIBUTES) <= 0)
-		ksft_skip("no attributes of vCPUs");
+		ksft_skip("no vCPU attributes");
 	return vcpu_create(vm, 0, fn);
 }
 
@@ -109,7 +109,7 @@ static void need_scaling(struct vm *vm)
 		ksft_skip("no TSC scaling");
 }
 
-/* Run at @num / @den of the host's rate; the ratio that is. */
+/* Sets the rate to @num / @den of the host's. Returns the resulting ratio. */
 static u64 set_rate(struct vcpu *vcpu, u64 num, u64 den)
 {
 	u64 host, khz;
@@ -149,7 +149,7 @@ static void host_offset(void)
 	set_offset(vcpu, 0x123456789abcull);
 	EQ(get_offset(vcpu), 0x123456789abcull, "the offset reads back");
 	CHECK_READS(ONE);
-	/* The guest's own writes. */
+	/* Writes by the guest. */
 	was = get_offset(vcpu);
 	GUEST(&vm, add_to_adjust) = 0x1000000000ull;
 	CHECK_READS(ONE);
@@ -157,8 +157,8 @@ static void host_offset(void)
 	GUEST(&vm, add_to_tsc) = 0x2000000000ull;
 	CHECK_READS(ONE);
 	EQ(vcpu_get_msr(vcpu, MSR_TSC_ADJUST, &adjust), 0, "IA32_TSC_ADJUST");
-	EQ(adjust, get_offset(vcpu) - was, "what WRMSR adds to the counter it adds to IA32_TSC_ADJUST");
-	OK(adjust >= 0x2ff0000000ull && adjust < 0x3010000000ull, "about as much as was added: %#llx", (long long)adjust);
+	EQ(adjust, get_offset(vcpu) - was, "WRMSR adds the same to the counter and to IA32_TSC_ADJUST");
+	OK(adjust >= 0x2ff0000000ull && adjust < 0x3010000000ull, "about the amount added: %#llx", (long long)adjust);
 	vm_destroy(&vm);
 }
 
@@ -173,8 +173,8 @@ static void host_rates(void)
 	EQ(ioctl(vm.dev, KVM_CHECK_EXTENSION, KVM_CAP_VM_TSC_CONTROL) > 0, can_scale(&vm), "capability");
 	EQ(DO(vm.fd, KVM_GET_TSC_KHZ, 0), host, "the VM's rate");
 	DO(vcpu->fd, KVM_SET_TSC_KHZ, 0);
-	EQ(khz_of(vcpu), host, "0 is the host's");
-	/* 125 ppm is within what counts as the same. */
+	EQ(khz_of(vcpu), host, "0 selects the host's rate");
+	/* A difference of 125 ppm is within the tolerance. */
 	DO(vcpu->fd, KVM_SET_TSC_KHZ, near);
 	EQ(khz_of(vcpu), near, "a rate near the host's");
 	CHECK_READS(ONE);
@@ -186,10 +186,10 @@ static void host_rates(void)
 	FAILS(vcpu->fd, KVM_SET_TSC_KHZ, 0x7fffffff, EINVAL);
 	FAILS(vcpu->fd, KVM_SET_TSC_KHZ, 0xffffffff, EINVAL);
 	FAILS(vm.fd, KVM_SET_TSC_KHZ, 0x80000000, EINVAL);
-	EQ(khz_of(vcpu), near, "it stays");
+	EQ(khz_of(vcpu), near, "the rate is unchanged");
 	DO(vm.fd, KVM_SET_TSC_KHZ, host * 2);
 	EQ(DO(vm.fd, KVM_GET_TSC_KHZ, 0), host * 2, "the VM's rate");
-	EQ(khz_of(vcpu), near, "is that of new vCPUs");
+	EQ(khz_of(vcpu), near, "the VM's rate applies to new vCPUs only");
 	vm_destroy(&vm);
 }
 
@@ -204,7 +204,7 @@ static void host_scales(void)
 	for (i = 0; i < ARRAY_SIZE(rates); i++) {
 		was = get_offset(vcpu);
 		ratio = set_rate(vcpu, rates[i][0], rates[i][1]);
-		EQ(get_offset(vcpu), was, "the offset stays");
+		EQ(get_offset(vcpu), was, "the offset is unchanged");
 		CHECK_READS(ratio);
 		GUEST(&vm, add_to_adjust) = 0x10000000ull;
 		CHECK_READS(ratio);
@@ -213,7 +213,7 @@ static void host_scales(void)
 		CHECK_READS(ratio);
 		set_offset(vcpu, -times(rdtsc(), ratio));
 		CHECK_READS(ratio);
-		/* What user space sets is what is read then. */
+		/* The guest then reads the value that user space set. */
 		EQ(vcpu_set_msr(vcpu, MSR_TSC, 1ull << 50), 0, "KVM_SET_MSRS");
 		EQ(vcpu_get_msr(vcpu, MSR_TSC, &was), 0, "KVM_GET_MSRS");
 		OK(was >> 40 == 1 << 10, "the counter that was set: %#llx", (long long)was);
@@ -222,7 +222,7 @@ static void host_scales(void)
 	vm_destroy(&vm);
 }
 
-/* vCPUs made one after the other, or set to nearly the same, have one offset. */
+/* vCPUs created one after the other, or set to nearly the same value, get the same offset. */
 static void host_agree(void)
 {
 	struct vm vm;
@@ -232,27 +232,27 @@ static void host_agree(void)
 	v0 = create(&vm, 0, guest_reads);
 	khz = khz_of(v0);
 	v1 = vcpu_create(&vm, 1, guest_reads);
-	EQ(get_offset(v0), get_offset(v1), "made one after the other");
+	EQ(get_offset(v0), get_offset(v1), "created one after the other");
 	EQ(vcpu_set_msr(v0, MSR_TSC, 1ull << 50), 0, "KVM_SET_MSRS");
 	EQ(vcpu_set_msr(v1, MSR_TSC, (1ull << 50) + khz * 100), 0, "KVM_SET_MSRS");
-	EQ(get_offset(v0), get_offset(v1), "set to nearly the same");
+	EQ(get_offset(v0), get_offset(v1), "set to nearly the same value");
 	EQ(vcpu_set_msr(v1, MSR_TSC, 1ull << 51), 0, "KVM_SET_MSRS");
 	OK(get_offset(v0) != get_offset(v1), "set apart");
 	EQ(vcpu_get_msr(v1, MSR_TSC, &tsc), 0, "KVM_GET_MSRS");
-	OK(tsc >> 51 == 1, "as it was set");
+	OK(tsc >> 51 == 1, "the value that was set");
 	if (can_scale(&vm)) {
 		DO(vm.fd, KVM_SET_TSC_KHZ, khz * 2);
 		v1 = vcpu_create(&vm, 2, guest_reads);
 		v2 = vcpu_create(&vm, 3, guest_reads);
 		EQ(khz_of(v1), khz * 2, "the VM's rate");
-		EQ(get_offset(v1), get_offset(v2), "of another rate, made one after the other");
+		EQ(get_offset(v1), get_offset(v2), "created one after the other, with another rate");
 		EQ(vcpu_get_msr(v2, MSR_TSC, &tsc), 0, "KVM_GET_MSRS");
-		OK(!(tsc >> 50), "they begin at 0: %#llx", (long long)tsc);
+		OK(!(tsc >> 50), "their TSCs begin at 0: %#llx", (long long)tsc);
 	}
 	vm_destroy(&vm);
 }
 
-/* A machine of two that is restored in one about as old: QEMU sets 1 at a reset, then what was saved. */
+/* A machine is restored in a VM of about its age: QEMU sets the TSC to 1 at reset, then to the saved value. */
 static void host_restored(void)
 {
 	struct vm vm;
@@ -263,29 +263,29 @@ static void host_restored(void)
 	v[1] = vcpu_create(&vm, 1, guest_reads);
 	khz = khz_of(v[0]);
 	if (device_path()[5] == 'k')
-		ksft_skip("KVM agrees with what it read before");
+		ksft_skip("KVM lets the restored value agree with the value read before");
 	for (round = 1; round < 4; round++) {
 		for (i = 0; i < 2; i++) {
 			EQ(vcpu_set_msr(v[i], MSR_TSC, 0), 0, "KVM_SET_MSRS");
 			EQ(vcpu_set_msr(v[i], MSR_TSC, 1), 0, "KVM_SET_MSRS");
 		}
-		EQ(get_offset(v[0]), get_offset(v[1]), "reset alike");
+		EQ(get_offset(v[0]), get_offset(v[1]), "same offset after the reset");
 		EQ(vcpu_get_msr(v[0], MSR_TSC, &saved), 0, "KVM_GET_MSRS");
 		saved += khz * 500;
 		for (i = 0; i < 2; i++) {
-			/* They were read one after the other too. */
+			/* The saved values were also read one after the other. */
 			EQ(vcpu_set_msr(v[i], MSR_TSC, saved + i * khz), 0, "KVM_SET_MSRS");
 			EQ(vcpu_get_msr(v[i], MSR_TSC, &tsc), 0, "KVM_GET_MSRS");
 			OK(tsc >= saved, "vCPU %d does not go back: %#llx, %#llx was saved", (int)i, (long long)tsc,
 			   (long long)saved);
 		}
-		EQ(get_offset(v[0]), get_offset(v[1]), "restored alike");
-		/* What was just read is no wish to go back, and both still agree. */
+		EQ(get_offset(v[0]), get_offset(v[1]), "same offset after the restore");
+		/* Setting a value that was just read must not set the TSC back, and both vCPUs still agree. */
 		for (i = 0; i < 4; i++) {
 			offset = get_offset(v[0]);
 			EQ(vcpu_set_msr(v[i / 2], MSR_TSC, tsc - i % 2), 0, "KVM_SET_MSRS");
-			EQ(get_offset(v[0]), offset, "as it was");
-			EQ(get_offset(v[1]), offset, "as it was");
+			EQ(get_offset(v[0]), offset, "the offset is unchanged");
+			EQ(get_offset(v[1]), offset, "the offset is unchanged");
 		}
 	}
 	vm_destroy(&vm);
@@ -314,7 +314,7 @@ static void guest_deadline(void)
 		wrmsr(MSR_TSC_DEADLINE, deadline);
 		while (!fired_at)
 			sti_hlt_cli();
-		G_OK(fired_at >= deadline, "the timer does not come early");
+		G_OK(fired_at >= deadline, "the timer does not fire early");
 	}
 }
 
@@ -326,7 +326,7 @@ static void host_deadline(void)
 
 	need_scaling(&vm);
 	if (device_path()[5] == 'k')
-		ksft_skip("KVM's timer never comes on the emulated machine");
+		ksft_skip("KVM's timer never fires on the emulated machine");
 	set_rate(vcpu, 1, 4);
 	GUEST(&vm, timer_ticks) = khz;
 	vcpu_run_to_end(vcpu);
@@ -359,7 +359,7 @@ static void l2_reads(bool scaled)
 	for (i = 0; i < 4; i++) {
 		vmwrite(F_RIP, (u64)(i & 1 ? c_rdmsr_tsc : c_rdtsc));
 		l2.rcx = MSR_TSC;
-		/* With the bitmap L0 lets the MSR through, without L0 reads it. */
+		/* With the bitmap, L0 does not intercept the MSR; without it, L0 emulates the read. */
 		((u8 *)map)[MSR_TSC / 8] = 0;
 		before = rdtsc();
 		G_EQ(vmx_run(), R_VMCALL, "L2 reads");
@@ -382,7 +382,7 @@ static void guest_l1(void)
 		need_secondary(SEC_TSC_SCALING, "no TSC scaling");
 		vmwrite(F_TSC_MULTIPLIER, l2_ratio);
 		l2_reads(true);
-		/* Without offsetting there is no scaling either (SDM 3C 26.3). */
+		/* Scaling has no effect without offsetting (SDM 3C 26.3). */
 		vmclr(F_PROC, PROC_TSC_OFFSET);
 		l2_ratio = ONE;
 		l2_offset = 0;
@@ -398,7 +398,7 @@ static void guest_l1(void)
 	vmwrite(F_RIP, (u64)c_spin);
 	before = rdtsc();
 	G_EQ(vmx_run(), R_TIMER, "L1's preemption timer");
-	G_OK(rdtsc() - before >= (ticks - 1) << rate, "it counts at the rate of L1's TSC");
+	G_OK(rdtsc() - before >= (ticks - 1) << rate, "the timer counts at the rate of L1's TSC");
 }
 
 static void run_l1(u64 num, u64 den, u64 ratio12)
@@ -410,7 +410,7 @@ static void run_l1(u64 num, u64 den, u64 ratio12)
 		ksft_skip("no VMX");
 	if (num != den) {
 		need_scaling(&vm);
-		/* A negative offset, and a counter that is not. */
+		/* A negative offset, with a counter that is still positive. */
 		set_offset(vcpu, -(times(rdtsc(), set_rate(vcpu, num, den)) / 2));
 	}
 	GUEST(&vm, timer_ticks) = khz_of(vcpu);
@@ -455,14 +455,14 @@ static void host_clock(void)
 	before = rdtsc();
 	real = host_real();
 	DO(vm.fd, KVM_GET_CLOCK, &c);
-	EQ(c.flags & ~offered, 0, "flags that were not offered");
+	EQ(c.flags & ~offered, 0, "no flags beyond those offered");
 	if (device_path()[5] == 'd')
 		EQ(c.flags, KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC, "flags");
 	if (c.flags & KVM_CLOCK_HOST_TSC)
 		OK(within(c.host_tsc, before, rdtsc()), "the host's TSC");
 	if (c.flags & KVM_CLOCK_REALTIME)
 		OK(within(c.realtime, real, host_real()), "the time of day");
-	/* What was read may be given back. */
+	/* The values read may be passed back. */
 	DO(vm.fd, KVM_SET_CLOCK, &c);
 	for (i = 0; i < 32; i++) {
 		c.flags = BIT(i);
@@ -471,32 +471,32 @@ static void host_clock(void)
 		else
 			FAILS(vm.fd, KVM_SET_CLOCK, &c, EINVAL);
 	}
-	/* Read an hour ago: it went on meanwhile. */
+	/* Values read an hour ago: the clock advances by that hour. */
 	c = (struct kvm_clock_data) { .clock = 1000 * SECOND, .flags = KVM_CLOCK_REALTIME };
 	c.realtime = host_real() - 3600 * SECOND;
 	DO(vm.fd, KVM_SET_CLOCK, &c);
 	DO(vm.fd, KVM_GET_CLOCK, &d);
 	OK(d.clock >= 4600 * SECOND && d.clock < 5600 * SECOND, "an hour later: %llu", d.clock);
-	/* Read in the future: nothing is taken back. */
+	/* Values read in the future: the clock is not set back. */
 	c.realtime = host_real() + 3600 * SECOND;
 	DO(vm.fd, KVM_SET_CLOCK, &c);
 	DO(vm.fd, KVM_GET_CLOCK, &d);
-	OK(d.clock >= 1000 * SECOND && d.clock < 2000 * SECOND, "not back: %llu", d.clock);
-	/* Without the flag the time of day says nothing. */
+	OK(d.clock >= 1000 * SECOND && d.clock < 2000 * SECOND, "not set back: %llu", d.clock);
+	/* Without the flag, the time of day is ignored. */
 	c.flags = 0;
 	c.realtime = 1;
 	DO(vm.fd, KVM_SET_CLOCK, &c);
 	DO(vm.fd, KVM_GET_CLOCK, &d);
-	OK(d.clock >= 1000 * SECOND && d.clock < 2000 * SECOND, "as it was set: %llu", d.clock);
+	OK(d.clock >= 1000 * SECOND && d.clock < 2000 * SECOND, "the value that was set: %llu", d.clock);
 	vm_destroy(&vm);
 }
 
 static const struct ksft_test tests[] = {
 	{ "the offset", .host = host_offset },
-	{ "rates that can be had", .host = host_rates },
+	{ "supported rates", .host = host_rates },
 	{ "a scaled counter", .host = host_scales },
 	{ "vCPUs that agree", .host = host_agree },
-	{ "a machine restored in a young VM", .host = host_restored },
+	{ "a machine restored in a new VM", .host = host_restored },
 	{ "TSC-deadline timer of a scaled counter", .host = host_deadline },
 	{ "L2's counter, scaled by L1", .host = host_l2 },
 	{ "L2's counter, scaled by both", .host = host_l2_scaled },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* TPR shadow, CR8, TPR threshold, the APIC-access page; L2 without any of them must not reach the host's CR8. */
+/* TPR shadow, CR8, TPR threshold, APIC-access page. Without any of these L2 must not reach the host's CR8. */
 #include "vm.h"
 #include "vmx.h"
 
@@ -22,14 +22,14 @@ static u64 step(char *code, u64 rbx)
 static void guest_cr8(void)
 {
 	vmcs_new((void (*)(void))(u64)c_cr8r);
-	/* Neither exits nor a shadow: L2's CR8 is L1's. */
+	/* With neither exits nor a TPR shadow, L2 accesses L1's CR8. */
 	write_cr8(3);
 	if (vmread(F_PROC) & (PROC_CR8_LOAD | PROC_CR8_STORE))
-		g_skip("CR8 exits cannot be off");
+		g_skip("CR8 exits cannot be disabled");
 	G_EQ(step(c_cr8r, 0), R_VMCALL, "MOV from CR8");
-	G_EQ(l2.rax, 3, "L2 reads L1's");
+	G_EQ(l2.rax, 3, "L2 reads L1's CR8");
 	G_EQ(step(c_cr8w, 9), R_VMCALL, "MOV to CR8");
-	G_EQ(read_cr8(), 9, "L2 wrote L1's");
+	G_EQ(read_cr8(), 9, "L2 wrote L1's CR8");
 	write_cr8(0);
 	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_GP));
 	G_EQ(step(c_cr8w, 16), R_EXCEPTION, "MOV to CR8, reserved bits");
@@ -48,12 +48,12 @@ static void guest_shadow(void)
 	write_cr8(2);
 	vapic[0x20] = 0x70;
 	G_EQ(step(c_cr8r, 0), R_VMCALL, "MOV from CR8");
-	G_EQ(l2.rax, 7, "it reads VTPR");
+	G_EQ(l2.rax, 7, "MOV from CR8 reads VTPR");
 	for (i = 0; i < 16; i++) {
 		G_EQ(step(c_cr8w, i), R_VMCALL, "MOV to CR8");
-		G_EQ(vapic[0x20], i << 4, "it writes VTPR");
+		G_EQ(vapic[0x20], i << 4, "MOV to CR8 writes VTPR");
 	}
-	G_EQ(read_cr8(), 2, "L1's CR8 stays");
+	G_EQ(read_cr8(), 2, "L1's CR8 is unchanged");
 	vmwrite(F_TPR_THRESHOLD, 5);
 	vapic[0x20] = 0x80;
 	G_EQ(step(c_cr8w, 5), R_VMCALL, "at the threshold");
@@ -62,7 +62,7 @@ static void guest_shadow(void)
 	G_EQ(vapic[0x20], 0x40, "VTPR is written");
 	vmwrite(F_TPR_THRESHOLD, 0);
 	vmset(F_PROC, PROC_CR8_STORE);
-	G_EQ(step(c_cr8r, 0), R_CR, "CR8-store exiting is stronger");
+	G_EQ(step(c_cr8r, 0), R_CR, "CR8-store exiting takes precedence");
 	write_cr8(0);
 }
 
@@ -84,7 +84,7 @@ static void guest_access_page(void)
 	G_EQ(vmread(F_RIP), (u64)c_read, "RIP");
 	G_EQ(step(c_write, access + 0xb0), R_APIC_ACCESS, "write");
 	G_EQ(vmread(F_QUAL) & 0xffff, 0x10b0, "qualification: write at 0xb0");
-	/* Fetches are left out: Bochs panics on them. */
+	/* Fetches are not tested: Bochs panics on them. */
 	if (!ctl_has(F_PROC, PROC_TPR_SHADOW))
 		return;
 	/* With a TPR shadow, offset 0x80 is VTPR. */
@@ -100,7 +100,7 @@ static void guest_access_page(void)
 	G_EQ(step(c_read, access + 0x20), R_APIC_ACCESS, "another register");
 }
 
-/* Pages L1 has no memory for: L0 lives, L2 may run or not. */
+/* Pages outside L1's memory: L0 survives; L2 may or may not run. */
 static void guest_holes(void)
 {
 	u64 ret;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* APIC virtualization: registers on the virtual-APIC page, virtual interrupts, the x2APIC's MSRs, posted interrupts. SDM 3C 30. */
+/* APIC virtualization (SDM 3C 30): the virtual-APIC page, virtual interrupts, x2APIC MSRs, posted interrupts. */
 #include "vm.h"
 #include "vmx.h"
 
@@ -20,7 +20,7 @@ CODE(c_end, "nop");
 #define NOTIFY	0xe1
 #define PIN_POSTED	BIT(7)
 
-/* What a virtual APIC has for a vector: one of 256 bits, 32 in each 16 bytes. */
+/* The position of a vector's bit among a register's 256 bits: every 16 bytes hold 32 bits. */
 #define WORD(reg, vec)	(((reg) + (vec) / 32 * 16) / 4)
 #define VBIT(vec)	(1u << (vec) % 32)
 
@@ -34,7 +34,7 @@ static void note(struct trap_regs *r)
 	taken_vector = r->vector;
 }
 
-/* L2's handlers end their interrupts by the APIC-access page or the MSR. */
+/* L2's handler writes EOI through the APIC-access page or the MSR. */
 static void on_virtual(struct trap_regs *r)
 {
 	note(r);
@@ -56,7 +56,7 @@ static u64 step(char *code, u64 rbx)
 	return vmx_run();
 }
 
-/* A VMCS with a virtual-APIC page and @secondary. */
+/* Makes a VMCS with a virtual-APIC page and the controls @secondary. */
 static void start(u64 secondary)
 {
 	vmcs_new((void (*)(void))(u64)c_end);
@@ -76,7 +76,7 @@ static void start(u64 secondary)
 	g_trap_fn[VECTOR] = secondary & SEC_X2APIC ? on_virtual_x2 : on_virtual;
 }
 
-/* A virtual interrupt that waits. */
+/* Requests a virtual interrupt. */
 static void request(u8 vec)
 {
 	vapic[WORD(APIC_IRR, vec)] |= VBIT(vec);
@@ -107,8 +107,8 @@ static void guest_registers(void)
 	G_EQ(step(c_write, access_page + APIC_LVTT), R_APIC_WRITE, "write of the timer's entry");
 	G_EQ(vmread(F_QUAL), APIC_LVTT, "qualification");
 	G_EQ(vmread(F_RIP), (u64)c_write + 2, "a trap: RIP is after the instruction");
-	G_EQ(vapic[APIC_LVTT / 4], 0x10043, "it is written");
-	G_EQ(step(c_write, access_page + APIC_IRR), R_APIC_ACCESS, "write of a register that is read-only");
+	G_EQ(vapic[APIC_LVTT / 4], 0x10043, "the virtual-APIC page is written");
+	G_EQ(step(c_write, access_page + APIC_IRR), R_APIC_ACCESS, "write of a read-only register");
 }
 
 /* --- virtual interrupts (SDM 3C 30.2) --- */
@@ -117,34 +117,34 @@ static void guest_delivery(void)
 {
 	start(SEC_APIC_ACCESS | SEC_APIC_REG | SEC_VID);
 	request(VECTOR);
-	G_EQ(step(c_end, 0), R_VMCALL, "not with IF clear");
-	G_EQ(taken, 0, "nothing is taken");
-	G_EQ(vmread(F_GUEST_INTR_STATUS), VECTOR, "it still waits");
+	G_EQ(step(c_end, 0), R_VMCALL, "not delivered with IF clear");
+	G_EQ(taken, 0, "no interrupt is delivered");
+	G_EQ(vmread(F_GUEST_INTR_STATUS), VECTOR, "the request is still pending");
 	G_EQ(step(c_sti, 0), R_VMCALL, "with IF set");
 	expect_taken(VECTOR);
 
 	vapic[APIC_TPR / 4] = 0x70;
 	request(VECTOR);
-	G_EQ(step(c_sti, 0), R_VMCALL, "not below the task's priority");
-	G_EQ(taken, 0, "nothing is taken");
+	G_EQ(step(c_sti, 0), R_VMCALL, "not delivered at or below the task priority");
+	G_EQ(taken, 0, "no interrupt is delivered");
 	l2.rax = 0;
-	G_EQ(step(c_write_sti, access_page + APIC_TPR), R_VMCALL, "it comes when the priority falls");
+	G_EQ(step(c_write_sti, access_page + APIC_TPR), R_VMCALL, "delivered when TPR falls");
 	expect_taken(VECTOR);
 
-	/* To itself. */
+	/* L2 sends an interrupt to itself. */
 	l2.rax = 0x40000 | VECTOR;
 	G_EQ(step(c_write_sti, access_page + APIC_ICR), R_VMCALL, "an interrupt that L2 sends itself");
 	expect_taken(VECTOR);
 
 	vmwrite(F_EOI_EXIT1, 1ul << (VECTOR - 64));
 	request(VECTOR);
-	G_EQ(step(c_sti, 0), R_EOI, "an end of interrupt that L1 wants to know");
+	G_EQ(step(c_sti, 0), R_EOI, "an EOI that exits to L1");
 	G_EQ(vmread(F_QUAL), VECTOR, "qualification");
 	G_EQ(vapic[WORD(APIC_ISR, VECTOR)], 0, "VISR");
-	G_EQ(vmx_run(), R_VMCALL, "L2 goes on");
+	G_EQ(vmx_run(), R_VMCALL, "L2 continues");
 	vmwrite(F_EOI_EXIT1, 0);
 	request(VECTOR);
-	G_EQ(step(c_sti, 0), R_VMCALL, "and one that it does not");
+	G_EQ(step(c_sti, 0), R_VMCALL, "an EOI that does not exit");
 	expect_taken(VECTOR);
 }
 
@@ -154,9 +154,9 @@ static void guest_window(void)
 	need(F_PROC, PROC_INTR_WINDOW, "no interrupt-window exiting");
 	request(VECTOR);
 	G_EQ(step(c_sti, 0), R_INTR_WINDOW, "the window comes before virtual interrupts");
-	G_EQ(taken, 0, "nothing is taken");
+	G_EQ(taken, 0, "no interrupt is delivered");
 	vmclr(F_PROC, PROC_INTR_WINDOW);
-	vmx_expect(R_VMCALL, "L2 goes on");
+	vmx_expect(R_VMCALL, "L2 continues");
 	expect_taken(VECTOR);
 }
 
@@ -188,20 +188,20 @@ static void guest_x2apic(void)
 	vapic[APIC_ID / 4] = 7;
 	vapic[APIC_TMR / 4 + 4] = 0x1234;
 	G_EQ(step_msr(c_rdmsr, APIC_ID, 0), R_VMCALL, "RDMSR of the ID");
-	G_EQ((u32)l2.rax, 7, "its value is the page's");
+	G_EQ((u32)l2.rax, 7, "the value is that of the virtual-APIC page");
 	G_EQ(step_msr(c_rdmsr, APIC_TMR + 16, 0), R_VMCALL, "RDMSR of TMR");
-	G_EQ((u32)l2.rax, 0x1234, "its value is the page's");
+	G_EQ((u32)l2.rax, 0x1234, "the value is that of the virtual-APIC page");
 	G_EQ(step_msr(c_wrmsr_sti, APIC_SELF_IPI, VECTOR), R_VMCALL, "WRMSR of SELF IPI");
 	expect_taken(VECTOR);
 	G_EQ(step_msr(c_wrmsr_sti, APIC_TPR, 0x70), R_VMCALL, "WRMSR of TPR");
-	G_EQ(vapic[APIC_TPR / 4], 0x70, "it is the page's");
+	G_EQ(vapic[APIC_TPR / 4], 0x70, "WRMSR wrote the virtual-APIC page");
 
 	vmwrite(F_MSR_BITMAP, (u64)all);
-	G_EQ(step_msr(c_rdmsr, APIC_ID, 0), R_RDMSR, "L1's bitmap comes first");
-	G_EQ(step_msr(c_wrmsr_sti, APIC_TPR, 0), R_WRMSR, "for writes, too");
+	G_EQ(step_msr(c_rdmsr, APIC_ID, 0), R_RDMSR, "L1's MSR bitmap takes precedence for reads");
+	G_EQ(step_msr(c_wrmsr_sti, APIC_TPR, 0), R_WRMSR, "L1's MSR bitmap takes precedence for writes");
 }
 
-/* What is not virtualized is L1's own local APIC, never the host's. */
+/* Registers that are not virtualized are those of L1's local APIC, never of the host's. */
 static void guest_x2apic_tpr(void)
 {
 	apic_enable();
@@ -210,13 +210,13 @@ static void guest_x2apic_tpr(void)
 	vapic[APIC_ID / 4] = 7;
 	vapic[APIC_TPR / 4] = 0x30;
 	G_EQ(step_msr(c_rdmsr, APIC_TPR, 0), R_VMCALL, "RDMSR of TPR");
-	G_EQ((u32)l2.rax, 0x30, "its value is the page's");
+	G_EQ((u32)l2.rax, 0x30, "the value is that of the virtual-APIC page");
 	G_EQ(step_msr(c_rdmsr, APIC_ID, 0), R_VMCALL, "RDMSR of the ID");
-	G_EQ((u32)l2.rax, apic_id(), "its value is L1's");
+	G_EQ((u32)l2.rax, apic_id(), "the value is that of L1's APIC");
 	vmclr(F_PROC2, SEC_X2APIC);
 	apic_write(APIC_TPR, 0x20);
 	G_EQ(step_msr(c_rdmsr, APIC_TPR, 0), R_VMCALL, "RDMSR of TPR without the control");
-	G_EQ((u32)l2.rax, 0x20, "its value is L1's");
+	G_EQ((u32)l2.rax, 0x20, "the value is that of L1's APIC");
 	apic_write(APIC_TPR, 0);
 }
 
@@ -252,24 +252,24 @@ static void guest_posted(void)
 	start_posted();
 	post(VECTOR);
 	apic_icr(apic_id(), NOTIFY);
-	G_EQ(step(c_sti, 0), R_VMCALL, "the notification is no exit");
+	G_EQ(step(c_sti, 0), R_VMCALL, "the notification causes no exit");
 	expect_posted(VECTOR);
 
-	/* What was pending stays, and the highest comes first. */
+	/* A request that was pending stays, and the highest vector is delivered first. */
 	request(0x35);
 	g_trap_fn[0x35] = on_virtual;
 	post(VECTOR);
 	apic_icr(apic_id(), NOTIFY);
-	G_EQ(step(c_sti, 0), R_VMCALL, "both come");
+	G_EQ(step(c_sti, 0), R_VMCALL, "both interrupts are delivered");
 	G_EQ(taken, 2, "handlers of L2");
-	G_EQ(taken_vector, 0x35, "the last one");
+	G_EQ(taken_vector, 0x35, "the last vector delivered");
 
-	/* A notification without anything to tell. */
+	/* A notification with no request in the descriptor. */
 	apic_icr(apic_id(), NOTIFY);
 	G_EQ(step(c_sti, 0), R_VMCALL, "an idle notification");
 	G_EQ(taken, 0, "handlers of L2");
 
-	/* Another interrupt is L1's exit. */
+	/* Any other interrupt exits to L1. */
 	apic_icr(apic_id(), 0x71);
 	G_EQ(step(c_sti, 0), R_EXTINT, "another interrupt");
 	G_EQ(vmread(F_INTR_INFO), 0x80000071, "its vector");
@@ -304,7 +304,7 @@ static void guest_halted(void)
 	vmwrite(F_RIP, (u64)c_end);
 	vmwrite(F_RFLAGS, 2 | RFLAGS_IF);
 	taken = 0;
-	G_EQ(vmx_run(), R_VMCALL, "entered halted, with a virtual interrupt due");
+	G_EQ(vmx_run(), R_VMCALL, "entered halted, with a virtual interrupt pending");
 	expect_taken(VECTOR);
 }
 
@@ -314,9 +314,9 @@ static const struct ksft_test tests[] = {
 	{ "virtual interrupts", .guest = guest_delivery, A },
 	{ "virtual interrupts and the interrupt window", .guest = guest_window, A },
 	{ "MSRs of a virtual x2APIC", .guest = guest_x2apic, A },
-	{ "MSRs of an x2APIC of which only TPR is virtual", .guest = guest_x2apic_tpr, A },
+	{ "MSRs of an x2APIC with only TPR virtualized", .guest = guest_x2apic_tpr, A },
 	{ "posted interrupts", .guest = guest_posted, A },
 	{ "posted interrupts without a descriptor", .guest = guest_posted_hole, A },
-	{ "L2 halts until a virtual interrupt comes", .guest = guest_halted, A },
+	{ "a virtual interrupt wakes a halted L2", .guest = guest_halted, A },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The shortest way into L2 and back: entry, an exit, general registers, resume. */
+/* The basics of running L2: entry, an exit, general registers, resume. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -25,7 +25,7 @@ static void guest_enter(void)
 	G_EQ(vmread(F_QUAL), 0, "qualification of VMCALL");
 	vmx_skip();
 	vmx_expect(R_VMCALL, "second exit");
-	G_EQ(seen, 43, "L2 ran on");
+	G_EQ(seen, 43, "L2 continued");
 	G_EQ(vmxoff(), VM_OK, "VMXOFF");
 }
 
@@ -85,7 +85,7 @@ static void guest_cpuids(void)
 	vmx_expect(R_VMCALL, "the end");
 }
 
-/* L2's OUT that L1 does not intercept goes to the VM's user space. */
+/* An OUT of L2 that L1 does not intercept exits to the VM's user space. */
 static void l2_reports(void)
 {
 	g_sync(7);
@@ -115,7 +115,7 @@ static void host_l2_io(void)
 	vcpu_run_to_end(vcpu);
 }
 
-/* A debugger's software breakpoints, switched on and off while L2 runs: in each level they are its, or the guest's. */
+/* A debugger's software breakpoints, switched while L2 runs: INT3 in L1 or L2 exits while enabled, else raises #BP. */
 extern char l2_int3[], l1_int3[], l1_own_int3[];
 static volatile u64 own_breakpoints;
 
@@ -143,7 +143,7 @@ static void guest_breaks(void)
 	asm volatile("l1_int3: int3" : : : "memory");
 	vmx_expect(R_VMCALL, "L2's second exit");
 	asm volatile("l1_own_int3: int3" : : : "memory");
-	G_EQ(own_breakpoints, 1, "L1's own handler");
+	G_EQ(own_breakpoints, 1, "#BPs taken by L1's handler");
 }
 
 static void expect_breakpoint(struct vcpu *vcpu, char *at)
@@ -168,7 +168,7 @@ static void host_breaks(void)
 	if (!vm_has_vmx(&vm))
 		ksft_skip("no VMX");
 	if (!is_droste())
-		ksft_skip("KVM leaves VMCS01's exception bitmap as it was");
+		ksft_skip("KVM does not update VMCS01's exception bitmap");
 	vcpu = vcpu_create(&vm, 0, guest_breaks);
 	vcpu_run_to_sync(vcpu, 7);
 	DO(vcpu->fd, KVM_SET_GUEST_DEBUG, &d);
@@ -183,8 +183,8 @@ static void host_breaks(void)
 static const struct ksft_test tests[] = {
 	{ "VMLAUNCH, an exit, VMRESUME", .guest = guest_enter, .flags = KSFT_VMX },
 	{ "general registers of L2", .guest = guest_registers, .flags = KSFT_VMX },
-	{ "1000 CPUIDs of L2 answered by L1", .guest = guest_cpuids, .flags = KSFT_VMX },
+	{ "1000 CPUIDs of L2 handled by L1", .guest = guest_cpuids, .flags = KSFT_VMX },
 	{ "port I/O of L2 that only user space sees", .host = host_l2_io },
-	{ "software breakpoints of a debugger, switched on and off in L2", .host = host_breaks },
+	{ "software breakpoints of a debugger, enabled and disabled in L2", .host = host_breaks },
 };
 KSFT_MAIN(tests)

@@ -47,7 +47,7 @@ static void clear_bit(void *map, u32 n)
 #define IO_QUAL(port, size, in, string, rep, imm) \
 	((u64)(port) << 16 | (imm) << 6 | (rep) << 5 | (string) << 4 | (in) << 3 | ((size) - 1))
 
-/* Ports whose exits go to user space end with 0x3ff in this test's host side, which answers all of them. */
+/* The host side of this test answers all port exits that reach user space. */
 static void guest_io(void)
 {
 	u8 *a = g_page(), *b = g_page();
@@ -66,7 +66,7 @@ static void guest_io(void)
 	G_EQ(out(c_outw, 0x7f), R_IO, "a word whose second byte is the port");
 	G_EQ(vmread(F_QUAL), IO_QUAL(0x7f, 2, 0, 0, 0, 0), "qualification");
 	G_EQ(out(c_inl, 0x7d), R_IO, "a doubleword whose last byte is the port");
-	G_EQ(out(c_inl, 0x7c), R_VMCALL, "a doubleword that ends before");
+	G_EQ(out(c_inl, 0x7c), R_VMCALL, "a doubleword that ends before the port");
 	G_EQ(out(c_outb, 0x9000), R_IO, "port of bitmap B");
 	G_EQ(out(c_outb, 0x1000), R_VMCALL, "the same bit of bitmap A");
 	G_EQ(out(c_outw, 0x7fff), R_IO, "across the bitmaps");
@@ -101,9 +101,9 @@ static void guest_io(void)
 	G_EQ(vmread(F_LINEAR), (u64)a + 0x1000, "linear address with FS");
 	if (rdmsr(MSR_VMX_BASIC) & 1ul << 54)
 		G_EQ(vmread(F_INSN_INFO) >> 15 & 7, 4, "instruction information: FS");
-	/* With bitmaps, unconditional exiting does not count. */
+	/* With I/O bitmaps, "unconditional I/O exiting" is ignored. */
 	vmset(F_PROC, PROC_IO);
-	G_EQ(out(c_outb, 0x81), R_VMCALL, "bitmaps are stronger than unconditional exiting");
+	G_EQ(out(c_outb, 0x81), R_VMCALL, "I/O bitmaps override unconditional exiting");
 	vmclr(F_PROC, PROC_IO_BITMAPS);
 	G_EQ(out(c_outb, 0x81), R_IO, "unconditional exiting");
 }
@@ -118,7 +118,7 @@ static void host_io(void)
 	if (!vm_has_vmx(&vm))
 		ksft_skip("no VMX");
 	vcpu = vcpu_create(&vm, 0, guest_io);
-	/* What neither L1 nor L0 wants comes here and is answered with zeroes. */
+	/* Exits that neither L1 nor L0 handles arrive here; reads return zeroes. */
 	while ((kind = vcpu_run_to_call(vcpu, NULL)) == GCALL_NONE) {
 		if (vcpu->run->exit_reason != KVM_EXIT_IO) {
 			describe_exit(vcpu);
@@ -151,10 +151,10 @@ static void guest_msrs(void)
 	need(F_PROC, PROC_MSR_BITMAPS, "no MSR bitmaps");
 	vmwrite(F_MSR_BITMAP, (u64)map);
 	vmwrite(F_FS_BASE, 0x5000);
-	G_EQ(msr(c_rdmsr, MSR_FS_BASE), R_VMCALL, "RDMSR let through");
-	G_EQ(l2.rax, 0x5000, "it reads L2's");
-	G_EQ(msr(c_wrmsr, MSR_FS_BASE), R_VMCALL, "WRMSR let through");
-	G_EQ(vmread(F_FS_BASE), 0x12340, "it writes L2's");
+	G_EQ(msr(c_rdmsr, MSR_FS_BASE), R_VMCALL, "RDMSR, not intercepted");
+	G_EQ(l2.rax, 0x5000, "RDMSR reads L2's value");
+	G_EQ(msr(c_wrmsr, MSR_FS_BASE), R_VMCALL, "WRMSR, not intercepted");
+	G_EQ(vmread(F_FS_BASE), 0x12340, "WRMSR writes L2's value");
 	fs = rdmsr(MSR_FS_BASE);
 	G_EQ(fs, vmread(F_HOST_FS_BASE), "L1's own");
 	set_bit(map, 0x400 * 8 + (MSR_FS_BASE & 0x1fff));
@@ -169,16 +169,16 @@ static void guest_msrs(void)
 	set_bit(map, 0x800 * 8 + MSR_SYSENTER_EIP);
 	G_EQ(msr(c_rdmsr, MSR_SYSENTER_CS), R_RDMSR, "RDMSR of a low MSR");
 	G_EQ(msr(c_wrmsr, MSR_SYSENTER_EIP), R_WRMSR, "WRMSR of a low MSR");
-	G_EQ(msr(c_rdmsr, MSR_SYSENTER_EIP), R_VMCALL, "RDMSR let through");
+	G_EQ(msr(c_rdmsr, MSR_SYSENTER_EIP), R_VMCALL, "RDMSR, not intercepted");
 	G_EQ(msr(c_rdmsr, 0x2000), R_RDMSR, "outside both ranges");
 	G_EQ(msr(c_wrmsr, 0xbfffffff), R_WRMSR, "outside both ranges");
 	G_EQ(msr(c_rdmsr, 0xc0002000), R_RDMSR, "outside both ranges");
-	/* What L1 lets through but does not exist is #GP in L2. */
+	/* An MSR that L1 does not intercept and that does not exist raises #GP in L2. */
 	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_GP));
-	G_EQ(msr(c_rdmsr, 0x1fff), R_EXCEPTION, "an MSR that is not there");
+	G_EQ(msr(c_rdmsr, 0x1fff), R_EXCEPTION, "an MSR that does not exist");
 	G_EQ(vmread(F_INTR_INFO), 0x80000b0d, "#GP(0)");
-	G_EQ(msr(c_wrmsr, 0xc0001fff), R_EXCEPTION, "an MSR that is not there");
-	/* x2APIC MSRs of L1 must not be L2's: L1's APIC is in xAPIC mode, so they are #GP for both. */
+	G_EQ(msr(c_wrmsr, 0xc0001fff), R_EXCEPTION, "an MSR that does not exist");
+	/* L2 must not reach x2APIC MSRs: L1's APIC is in xAPIC mode, so they raise #GP in L1 and in L2. */
 	for (i = 0x800; i < 0x840; i++) {
 		u64 v;
 
@@ -188,7 +188,7 @@ static void guest_msrs(void)
 	}
 }
 
-/* L2 uses x2APIC MSRs that L1 lets through: it reaches L1's APIC, never the host's. */
+/* x2APIC MSRs that L1 does not intercept give L2 access to L1's APIC, never to the host's. */
 static void guest_x2apic_msrs(void)
 {
 	u8 *map = g_page();
@@ -199,19 +199,19 @@ static void guest_x2apic_msrs(void)
 	vmwrite(F_MSR_BITMAP, (u64)map);
 	apic_write(APIC_TPR, 0x20);
 	G_EQ(msr(c_rdmsr, MSR_X2APIC(APIC_TPR)), R_VMCALL, "RDMSR of TPR");
-	G_EQ(l2.rax, 0x20, "it is L1's");
+	G_EQ(l2.rax, 0x20, "the value is L1's");
 	G_EQ(msr(c_rdmsr, MSR_X2APIC(APIC_SVR)), R_VMCALL, "RDMSR of SVR");
-	G_EQ(l2.rax, 0x1ff, "it is L1's");
+	G_EQ(l2.rax, 0x1ff, "the value is L1's");
 	l2.rcx = MSR_X2APIC(APIC_TPR);
 	l2.rax = 0x30;
 	l2.rdx = 0;
 	G_EQ(step(c_wrmsr), R_VMCALL, "WRMSR of TPR");
-	G_EQ(apic_read(APIC_TPR), 0x30, "it was L1's");
+	G_EQ(apic_read(APIC_TPR), 0x30, "WRMSR wrote L1's TPR");
 	set_bit(map, MSR_X2APIC(APIC_TPR));
 	G_EQ(msr(c_rdmsr, MSR_X2APIC(APIC_TPR)), R_RDMSR, "RDMSR of TPR, intercepted");
 }
 
-/* A bitmap where no memory is: entries either work as if all exits were on, or fail; L0 lives. */
+/* A bitmap outside memory reads as all ones, so that every access exits; L0 survives. */
 static void guest_bitmap_hole(void)
 {
 	u64 ret;
@@ -254,7 +254,7 @@ static void on_trap(struct trap_regs *r)
 	l2_traps++;
 	l2_vector = r->vector;
 	l2_error = r->error;
-	/* The stub's frame: go on at the VMCALL, whose bytes follow the instruction. */
+	/* Continue at the VMCALL, whose bytes follow the instruction. */
 	while (*(u8 *)r->rip != 0x0f || ((u8 *)r->rip)[1] != 0x01 || ((u8 *)r->rip)[2] != 0xc1)
 		r->rip++;
 }
@@ -285,7 +285,7 @@ static void guest_exceptions(void)
 			G_EQN(vmread(F_INTR_ERROR), 0, "error code", i);
 		G_EQN(vmread(F_RIP), (u64)e[i].code, "RIP", i);
 		G_EQN(vmread(F_IDT_INFO) >> 31, 0, "IDT vectoring", i);
-		/* Not intercepted: L2's own handler. */
+		/* If not intercepted, L2's handler takes the exception. */
 		vmwrite(F_EXCEPTION_BITMAP, ~BIT(e[i].vector));
 		g_trap_fn[e[i].vector] = on_trap;
 		l2_traps = 0;
@@ -293,7 +293,7 @@ static void guest_exceptions(void)
 		G_EQN(l2_traps, 1, "L2's handler", i);
 		g_trap_fn[e[i].vector] = NULL;
 	}
-	/* INT n never exits by the exception bitmap. */
+	/* The exception bitmap does not apply to INT n. */
 	g_trap_fn[0x30] = on_trap;
 	vmwrite(F_EXCEPTION_BITMAP, 0xffffffff);
 	l2_traps = 0;
@@ -301,7 +301,7 @@ static void guest_exceptions(void)
 	G_EQ(l2_traps, 1, "L2's handler");
 }
 
-/* SDM 3C 26.2: a #PF exits if (error & mask) == match, with the bitmap's bit saying what equality means. */
+/* SDM 3C 26.2: a #PF exits if (error & mask) == match and the bitmap's bit is set, or if neither is the case. */
 static void guest_pf_mask(void)
 {
 	static const struct {
@@ -350,7 +350,7 @@ static void guest_pf_mask(void)
 	}
 }
 
-/* MSRs that the VMCS holds: what L2 writes is what an exit saves, and what L1 has where an exit loads nothing. */
+/* MSRs with VMCS fields: an exit saves the value L2 wrote, and L1 keeps this value if the exit loads none. */
 static void guest_vmcs_msrs(void)
 {
 	const u64 l1 = 0x0007040600070406ul, first = 0x0007040600070404ul;
@@ -381,7 +381,7 @@ static void guest_vmcs_msrs(void)
 	l2.rcx = MSR_PAT;
 	G_EQ(step(c_wrmsr), R_VMCALL, "WRMSR");
 	G_EQ(vmread(F_GUEST_PAT), first & ~7ul, "not saved");
-	G_EQ(rdmsr(MSR_PAT), first | 1, "L1 goes on with L2's");
+	G_EQ(rdmsr(MSR_PAT), first | 1, "L1 continues with L2's value");
 	G_EQ(msr(c_rdmsr, MSR_PAT), R_VMCALL, "RDMSR");
 	G_EQ(l2.rax, (u32)first & ~7ul, "loaded from the VMCS again");
 	wrmsr(MSR_PAT, own);
@@ -426,7 +426,7 @@ static void guest_lists(void)
 		G_EQN(store[i].val, load[i].val, "stored on exit", i);
 		G_EQN(rdmsr(load[i].msr), 0x4440000 + i, "loaded on exit", i);
 	}
-	/* One list at a time. */
+	/* One list without the others. */
 	vmwrite(F_EXIT_LOAD_COUNT, 0);
 	vmwrite(F_EXIT_STORE_COUNT, 1);
 	store[1].val = 7;
@@ -435,8 +435,8 @@ static void guest_lists(void)
 	vmx_skip();
 	G_EQ(vmx_run(), R_VMCALL, "exit");
 	G_EQ(store[0].val, 0x5550000, "stored on exit");
-	G_EQ(store[1].val, 7, "beyond the list");
-	G_EQ(rdmsr(MSR_STAR), 0x6660000, "what an entry loaded stays after an exit that loads nothing");
+	G_EQ(store[1].val, 7, "entry beyond the list is unchanged");
+	G_EQ(rdmsr(MSR_STAR), 0x6660000, "a value loaded on entry stays after an exit that loads none");
 }
 
 static void guest_bad_load(void)
@@ -479,10 +479,10 @@ static void guest_bad_load(void)
 	}
 	load[1] = load[0];
 	G_EQ(vmx_try_enter(true), VM_OK, "entry");
-	G_EQ(vmread(F_REASON), R_VMCALL, "a good list");
+	G_EQ(vmread(F_REASON), R_VMCALL, "a valid list");
 }
 
-/* Lists outside memory: the entry fails for its first entry; nothing of L0's is read. */
+/* A list outside memory: the VM entry fails at the list's first entry; no host memory is read. */
 static void guest_list_hole(void)
 {
 	start(c_rdmsr);
@@ -502,7 +502,7 @@ static const struct ksft_test tests[] = {
 	{ "bitmaps outside memory", .guest = guest_bitmap_hole, V },
 	{ "exception bitmap", .guest = guest_exceptions, V },
 	{ "#PF mask and match", .guest = guest_pf_mask, V },
-	{ "MSRs that the VMCS holds", .guest = guest_vmcs_msrs, V },
+	{ "MSRs with VMCS fields", .guest = guest_vmcs_msrs, V },
 	{ "MSR load and store lists", .guest = guest_lists, V },
 	{ "bad MSR-load lists (exit reason 34)", .guest = guest_bad_load, V },
 	{ "MSR-load list outside memory", .guest = guest_list_hole, V },

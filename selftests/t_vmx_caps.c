@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The VMX capability MSRs an L1 sees are consistent (SDM 3D appendix A), read-only, and mean what they say. */
+/* L1's VMX capability MSRs are consistent (SDM 3D appendix A), read-only, and match the behaviour. */
 #include "vm.h"
 #include "vmx.h"
 
 static const struct {
 	const char *name;
 	u32 msr, true_msr;
-	u32 default1;	/* bits that are 1 in the plain MSR's allowed-0 half */
+	u32 default1;	/* bits that must be 1 according to the MSR without TRUE */
 	u32 field;
 } ctls[] = {
 	{ "pin-based", 0x481, 0x48d, 0x16, F_PIN },
@@ -29,7 +29,7 @@ static void guest_basic(void)
 	G_EQ(b >> 57 & 0x7f, 0, "reserved bits");
 	misc = rdmsr(MSR_VMX_MISC);
 	G_OK((misc & 31) <= 31, "preemption timer's rate");
-	G_EQ(misc & BIT(5), BIT(5), "EFER.LMA is stored: there is unrestricted guest or 64-bit");
+	G_EQ(misc & BIT(5), BIT(5), "VM exits store EFER.LMA");
 	G_OK((misc >> 16 & 0x1ff) <= 4, "CR3-target values");
 	G_EQ(rdmsr(MSR_VMX_ENUM) & ~0x3feul, 0, "IA32_VMX_VMCS_ENUM");
 }
@@ -42,13 +42,13 @@ static void guest_controls(void)
 	for (i = 0; i < ARRAY_SIZE(ctls); i++) {
 		lo = rdmsr(ctls[i].msr) & 0xffffffff;
 		hi = rdmsr(ctls[i].msr) >> 32;
-		G_EQN(lo & ~hi, 0, "bits that must and must not be 1", i);
+		G_EQN(lo & ~hi, 0, "bits required to be both 1 and 0", i);
 		G_EQN(lo & ctls[i].default1, ctls[i].default1, "default1 bits", i);
 		if (!(rdmsr(MSR_VMX_BASIC) & 1ul << 55))
 			continue;
 		t = rdmsr(ctls[i].true_msr);
 		G_EQN(t >> 32, hi, "the true MSR allows the same bits", i);
-		G_EQN((u32)t & ~lo, 0, "the true MSR asks for no more", i);
+		G_EQN((u32)t & ~lo, 0, "the true MSR requires no more bits", i);
 		G_EQN((lo & ~t) & ~ctls[i].default1, 0, "it differs in default1 bits only", i);
 	}
 	if (ctl_has(F_PROC, PROC_SECONDARY)) {
@@ -74,7 +74,7 @@ static void guest_fixed(void)
 	f1 = rdmsr(MSR_VMX_CR4_FIXED1);
 	G_EQ(f0 & ~f1, 0, "CR4 bits fixed to 1 and to 0");
 	G_EQ(f0, CR4_VMXE, "VMXE is fixed to 1");
-	G_EQ(f1 & 0x7ff, 0x7ff, "CR4 bits of old");
+	G_EQ(f1 & 0x7ff, 0x7ff, "the basic CR4 bits may be set");
 	G_EQ(!!(f1 & CR4_SMEP), CPUID_REG(7, 0, b) >> 7 & 1, "CR4.SMEP as CPUID says");
 	G_EQ(!!(f1 & CR4_SMAP), CPUID_REG(7, 0, b) >> 20 & 1, "CR4.SMAP as CPUID says");
 	G_EQ(!!(f1 & CR4_OSXSAVE), CPUID_REG(1, 0, c) >> 26 & 1, "CR4.OSXSAVE as CPUID says");
@@ -111,7 +111,7 @@ static void guest_ept_caps(void)
 		G_EQ(!!(e & 1ul << 32), !!(e & 15ul << 40), "INVVPID and its types");
 }
 
-/* Each bit that may not be 1 or 0 makes an entry fail, each that may be is accepted by itself or needs others. */
+/* A bit value that is not allowed makes the entry fail; an allowed one is accepted, or depends on other bits. */
 static void l2_vmcall(void)
 {
 	for (;;)
@@ -139,13 +139,13 @@ static void guest_each_bit(void)
 			else
 				continue;
 			ret = vmx_try_enter(true);
-			G_EQN(ret, VM_FAIL(E_BAD_CONTROLS), "control bit that may not be so", fields[i] << 8 | bit);
+			G_EQN(ret, VM_FAIL(E_BAD_CONTROLS), "disallowed control bit", fields[i] << 8 | bit);
 			if (ret == VM_OK)
 				g_diag("reason %llx qualification %llx", vmread(F_REASON), vmread(F_QUAL));
 			vmwrite(fields[i], v);
 		}
 	}
-	G_EQ(vmx_try_enter(true), VM_OK, "and after all of it, an entry");
+	G_EQ(vmx_try_enter(true), VM_OK, "a valid entry after failed ones");
 	G_EQ(vmread(F_REASON), R_VMCALL, "its exit");
 }
 
@@ -156,6 +156,6 @@ static const struct ksft_test tests[] = {
 	{ "CR0 and CR4 fixed bits", .guest = guest_fixed, V },
 	{ "capability MSRs are read-only", .guest = guest_read_only, V },
 	{ "IA32_VMX_EPT_VPID_CAP", .guest = guest_ept_caps, V },
-	{ "every control bit that is not offered fails an entry", .guest = guest_each_bit, V },
+	{ "every unsupported control bit fails the entry", .guest = guest_each_bit, V },
 };
 KSFT_MAIN(tests)

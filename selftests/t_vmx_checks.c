@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VM-entry checks on controls, host state and guest state: one bad value at a time, each refused as the SDM says (3C 27.2, 27.3). */
+/* VM-entry checks on controls, host state and guest state: each bad value must fail as the SDM says (3C 27.2, 27.3). */
 #include "vm.h"
 #include "vmx.h"
 
-/* How a row spoils a good VMCS. */
+/* How a row makes a valid VMCS bad. */
 enum op {
 	WR = 1,	/* write val */
 	OR,	/* set bits */
 	ANDN,	/* clear bits */
-	CTL,	/* set control bits; the row does not apply where they are not offered */
-	SEC,	/* likewise secondary ones */
-	FN,	/* call fn(); false: does not apply */
+	CTL,	/* set control bits; the row is skipped if they are not supported */
+	SEC,	/* the same for secondary controls */
+	FN,	/* call fn(); the row is skipped if it returns false */
 };
 
 struct step {
@@ -24,7 +24,7 @@ struct step {
 struct row {
 	const char *name;
 	struct step steps[MAX_STEPS];	/* ends at a step without op */
-	u64 qual;			/* of guest-state rows: exit qualification */
+	u64 qual;			/* exit qualification, for guest-state rows */
 };
 
 static u64 page_a, page_b;
@@ -100,9 +100,9 @@ static void check_rows(const struct row *rows, u64 n, u64 want)
 		ret = vmx_try_enter(true);
 		G_EQN(ret, want, rows[i].name, i);
 		if (ret == VM_OK)
-			g_diag("it entered: reason %llx qualification %llx", vmread(F_REASON), vmread(F_QUAL));
+			g_diag("VM entry succeeded: reason %llx qualification %llx", vmread(F_REASON), vmread(F_QUAL));
 		if (ret == VM_OK && !(vmread(F_REASON) & R_FAILED_ENTRY)) {
-			/* Launched, although it should not have been. */
+			/* The VMCS was launched, although it should not have been. */
 			u64 vmcs;
 
 			vmptrst(&vmcs);
@@ -110,7 +110,7 @@ static void check_rows(const struct row *rows, u64 n, u64 want)
 			vmcs_load(vmcs);
 		}
 	}
-	good_entry("a good entry after bad ones");
+	good_entry("a valid entry after failed ones");
 }
 
 /* --- controls: error 7 --- */
@@ -237,7 +237,7 @@ static bool has_cr3_targets(void)
 	return (rdmsr(MSR_VMX_MISC) >> 16 & 0x1ff) == 4;
 }
 
-/* What looks bad but is not checked while its control is off. */
+/* Values that look bad, but are not checked while their control is 0. */
 static const struct row ignored_rows[] = {
 	{ "I/O bitmaps unused", { { WR, F_IO_BITMAP_A, UNALIGNED }, { WR, F_IO_BITMAP_B, ~0ul } } },
 	{ "MSR lists of no entries", { { WR, F_EXIT_MSR_STORE, UNALIGNED }, { WR, F_ENTRY_MSR_LOAD, ~0ul }, { WR, F_EXIT_MSR_LOAD, HUGE_ADDR } } },
@@ -335,7 +335,7 @@ static void guest_host(void)
 	ret = vmx_try_enter(true);
 	vmx_host_override = 0;
 	G_EQ(ret, VM_FAIL(E_BAD_HOST), "RIP not canonical");
-	good_entry("a good entry after a bad RIP");
+	good_entry("a valid entry after a bad RIP");
 }
 
 /* --- guest state: exit reason 33 --- */
@@ -576,7 +576,7 @@ static void guest_guest(void)
 		G_EQN(vmread(F_REASON), R_FAILED_ENTRY | R_BAD_GUEST, guest_rows[i].name, i);
 		if (vmread(F_REASON) & R_FAILED_ENTRY) {
 			G_EQN(vmread(F_QUAL), guest_rows[i].qual, "qualification", i);
-			G_EQN(vmread(F_RIP), rip, "guest state stays", i);
+			G_EQN(vmread(F_RIP), rip, "guest state is unchanged", i);
 		} else {
 			u64 vmcs;
 
@@ -585,7 +585,7 @@ static void guest_guest(void)
 			vmcs_load(vmcs);
 		}
 	}
-	good_entry("a good entry after bad ones");
+	good_entry("a valid entry after failed ones");
 	/* The valid bit of the event to inject is not cleared by a failed entry (SDM 3C 27.8). */
 	dr7 = vmread(F_GUEST_DR7);
 	vmcs_new(l2_vmcall);
@@ -615,7 +615,7 @@ static void guest_host_loaded(void)
 	G_EQ(l1_exit_rflags, RFLAGS_FIXED, "RFLAGS");
 }
 
-/* Bits 63:48 must be alike (SDM 3C 27.3.1.4). Apart from the others: Bochs as the processor of L0 does not check it. */
+/* Bits 63:48 must be equal (SDM 3C 27.3.1.4). A separate subtest, because Bochs as L0's processor does not check it. */
 static void guest_rip(void)
 {
 	vmcs_new(l2_vmcall);
@@ -623,7 +623,7 @@ static void guest_rip(void)
 	vmx_expect(R_FAILED_ENTRY | R_BAD_GUEST, "RIP");
 }
 
-/* SDM 3C 27.3.1.5. Apart from the others: KVM as L0 lets it through. */
+/* SDM 3C 27.3.1.5. A separate subtest, because KVM as L0 accepts it. */
 static void guest_hlt_sti(void)
 {
 	vmcs_new(l2_vmcall);
@@ -634,7 +634,7 @@ static void guest_hlt_sti(void)
 	vmx_expect(R_FAILED_ENTRY | R_BAD_GUEST, "HLT state with STI blocking");
 }
 
-/* Controls are checked before guest state, host state too: the instruction fails, nothing is entered. */
+/* Controls and host state are checked before guest state: the instruction fails without a VM exit. */
 static void guest_order(void)
 {
 	vmcs_new(l2_vmcall);
@@ -652,7 +652,7 @@ static void guest_order(void)
 #define V .flags = KSFT_VMX
 static const struct ksft_test tests[] = {
 	{ "controls (error 7)", .guest = guest_controls, V },
-	{ "what is not checked", .guest = guest_ignored, V },
+	{ "values that are not checked", .guest = guest_ignored, V },
 	{ "host state (error 8)", .guest = guest_host, V },
 	{ "guest state (exit reason 33)", .guest = guest_guest, V },
 	{ "guest RIP not canonical (exit reason 33)", .guest = guest_rip, V },

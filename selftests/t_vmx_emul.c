@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Instructions of L2 that L0 emulates: through L1's EPT, with what goes wrong on the way given to L1. */
+/* Instructions of L2 that L0 emulates: accesses go through L1's EPT, and its violations are reflected to L1. */
 #include <string.h>
 #include "vm.h"
 #include "vmx.h"
 
 #define DEV		MMIO_HOLE
-#define ALIAS		0x18000000ul	/* L1's EPT has the device here as well */
+#define ALIAS		0x18000000ul	/* L1's EPT maps the device here as well */
 #define STR_PORT	0x300
 
-/* The device: what is written can be read; the host keeps it where L1 and L2 see it too. */
+/* The device's contents: the host serves accesses from these bytes, which L1 and L2 also see. */
 static volatile u8 dev_mem[0x1000];
-static volatile u64 dev_gpa;		/* of the last access, as the host got it */
+static volatile u64 dev_gpa;		/* address of the last access, as seen by the host */
 
 static u8 buf[0x3000] __attribute__((aligned(4096)));
 static u64 in_rdi, in_rcx, in_fault;
@@ -31,7 +31,7 @@ static void l2_mmio(void)
 	G_EQ(*(volatile u32 *)(dev_mem + 0x10), 0x12345678, "a store reaches the device");
 	G_EQ(dev_gpa, DEV + 0x10, "its address");
 	G_EQ(*(volatile u16 *)(ALIAS + 0x12), 0x1234, "a load through another L2 address");
-	G_EQ(dev_gpa, DEV + 0x12, "is one of L1's address");
+	G_EQ(dev_gpa, DEV + 0x12, "the host sees L1's address");
 	asm volatile("lock orb $0x80, (%0)" : : "r" (ALIAS + 0x10) : "memory", "cc");
 	G_EQ(dev_mem[0x10], 0xf8, "RMW");
 	asm volatile("vmcall");
@@ -45,7 +45,7 @@ static void guest_mmio(void)
 	eptp = ept_new();
 	*ept_entry(eptp, ALIAS, 1) = DEV | EPT_RWX | EPT_MT_WB;
 	ept_use(eptp);
-	vmx_expect(R_VMCALL, "L1 sees nothing of it");
+	vmx_expect(R_VMCALL, "no exit to L1");
 }
 
 /* --- INS into a page that L1's EPT does not map --- */
@@ -103,7 +103,7 @@ static void guest_table_violation(void)
 	e = ept_entry(eptp, (u64)pte, 1);
 	*e &= ~EPT_RWX;
 	ept_use(eptp);
-	/* The processor's own walks meet it before the string instruction does: all of them end here. */
+	/* The processor's page walk hits the violation before the string instruction is emulated. */
 	vmx_expect(R_EPT_VIOLATION, "a page table that L2 may not read");
 	G_EQ(vmread(F_GUEST_PHYSICAL) & ~0xffful, (u64)pte & ~0xffful, "guest-physical address");
 	G_EQ(vmread(F_QUAL) & 0x180, BIT(7), "qualification: not the translated address");
@@ -124,7 +124,7 @@ static void guest_page_fault(void)
 	*pte &= ~2ul;
 	invlpg((u64)buf + 0x1000);
 	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_PF));
-	vmx_expect(R_EXCEPTION, "#PF that L1 wants");
+	vmx_expect(R_EXCEPTION, "#PF that L1 intercepts");
 	G_EQ(vmread(F_INTR_INFO) & 0x80000fff, 0x80000b0e, "interruption information");
 	G_EQ(vmread(F_INTR_ERROR), 3, "error code");
 	G_EQ(vmread(F_QUAL), (u64)buf + 0x1000, "address");
@@ -136,7 +136,7 @@ static void guest_page_fault(void)
 	*pte |= 2;
 }
 
-/* --- without EPT, L1's page tables are L2's --- */
+/* --- without EPT --- */
 
 static void guest_no_ept(void)
 {
@@ -183,7 +183,7 @@ static void run_l1(void (*fn)(void))
 		if (serve(&vm, vcpu->run, &next))
 			continue;
 		describe_exit(vcpu);
-		ksft_abort(__FILE__, __LINE__, "an exit that nobody serves");
+		ksft_abort(__FILE__, __LINE__, "unexpected exit");
 	}
 	vm_destroy(&vm);
 }
@@ -201,13 +201,13 @@ asm(".pushsection .text\nl2_in: in $0x77, %al\n\tvmcall\n.popsection");
 static void guest_bad_l2(void)
 {
 	vmcs_new((void (*)(void))(u64)l2_in);
-	vmx_expect(R_TRIPLE_FAULT, "user space broke L2");
+	vmx_expect(R_TRIPLE_FAULT, "L2 shuts down after user space made its state invalid");
 	vmwrite(F_RIP, (u64)l2_in + 2);
 	vmwrite(F_TR_AR, 0x8b);
 	vmx_expect(R_VMCALL, "L2 repaired");
 }
 
-/* A state of L2's that only user space can make is L2's end, not L1's. */
+/* An invalid state of L2 that only user space can set shuts down L2, not L1. */
 static void host_bad_l2(void)
 {
 	struct kvm_sregs s;
@@ -228,11 +228,11 @@ static void host_bad_l2(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "MMIO of L2 at an address of L1", .host = host_mmio },
+	{ "MMIO of L2 through L1's EPT", .host = host_mmio },
 	{ "EPT violation and misconfiguration in the middle of INS", .host = host_violation },
-	{ "EPT violation by a page table", .host = host_table_violation },
+	{ "EPT violation on a page table", .host = host_table_violation },
 	{ "page faults in the middle of INS", .host = host_page_fault },
 	{ "INS of L2 without EPT", .host = host_no_ept },
-	{ "a state of L2 that cannot be", .host = host_bad_l2 },
+	{ "an invalid state of L2", .host = host_bad_l2 },
 };
 KSFT_MAIN(tests)

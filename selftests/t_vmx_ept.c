@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L1's own EPT: violations and their qualifications, misconfigurations, accessed and dirty bits, INVEPT; VPIDs. */
+/* EPT and VPID used by L1: violations and qualifications, misconfigurations, accessed and dirty bits, invalidation. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,7 +28,7 @@ static u64 step(char *code)
 	return vmx_run();
 }
 
-/* A VMCS with EPT, and a page whose EPT entry is 4 KiB. */
+/* Makes a VMCS with EPT and returns the 4 KiB EPT entry of the test page. */
 static u64 *setup(void)
 {
 	vmcs_new((void (*)(void))(u64)c_end);
@@ -53,7 +53,7 @@ static void guest_identity(void)
 	setup();
 	for (i = 0; i < 10; i++) {
 		G_EQ(step(c_read), R_VMCALL, "read");
-		G_EQ(l2.rax & 0xff, 0xc3, "what is read");
+		G_EQ(l2.rax & 0xff, 0xc3, "value read");
 		G_EQ(step(c_write), R_VMCALL, "write");
 		G_EQ(step(c_call), R_VMCALL, "fetch");
 	}
@@ -105,7 +105,7 @@ static void guest_violations(void)
 	G_EQ(step(c_write), R_VMCALL, "mended");
 }
 
-/* Permissions are those of all levels together. */
+/* The effective permissions are the AND of all levels. */
 static void guest_levels(void)
 {
 	u64 *pte = setup(), *pde = ept_entry(eptp, page, 2), *pdpte = ept_entry(eptp, page, 3), q;
@@ -121,7 +121,7 @@ static void guest_levels(void)
 	(void)pdpte;
 }
 
-/* An access of L2's paging structures has bit 8 clear and bit 7 set; the address is the structure's. */
+/* For an access to L2's paging structures, bit 7 is set, bit 8 is clear; the address is that of the entry. */
 static void guest_walk(void)
 {
 	u64 pt = (u64)g_pte(0x7f000000) & ~0xffful, *pte, q;
@@ -131,9 +131,9 @@ static void guest_walk(void)
 	page = 0x7f000000;
 	pte = ept_entry(eptp, pt, 1);
 	set(pte, 0);
-	G_EQ(step(c_read), R_EPT_VIOLATION, "page table not mapped");
+	G_EQ(step(c_read), R_EPT_VIOLATION, "page table not mapped by EPT");
 	q = vmread(F_QUAL);
-	G_EQ(q & 0x180, 0x80, "qualification: linear address valid, access of the walk");
+	G_EQ(q & 0x180, 0x80, "qualification: linear address valid, page-walk access");
 	G_EQ(vmread(F_GUEST_PHYSICAL), pt + (0x7f000000ul >> 12 & 511) * 8, "address of the entry");
 	G_EQ(vmread(F_LINEAR), 0x7f000000, "linear address");
 	if (ept_caps() & BIT(21)) {
@@ -141,7 +141,7 @@ static void guest_walk(void)
 		vmwrite(F_EPTP, eptp | BIT(6));
 		set(pte, pt | EPT_MT_WB | EPT_R | EPT_X);
 		G_EQ(step(c_read), R_EPT_VIOLATION, "page table not writable");
-		G_EQ(vmread(F_QUAL) & 0x182, 0x82, "a write of the walk");
+		G_EQ(vmread(F_QUAL) & 0x182, 0x82, "qualification: write during the page walk");
 	}
 	set(pte, pt | EPT_MT_WB | EPT_RWX);
 	G_EQ(step(c_write), R_VMCALL, "mended");
@@ -165,7 +165,7 @@ static void guest_misconfig(void)
 	}
 	if (!(ept_caps() & 1)) {
 		set(pte, page | EPT_X | EPT_MT_WB);
-		G_EQ(step(c_read), R_EPT_MISCONFIG, "execute-only that is not offered");
+		G_EQ(step(c_read), R_EPT_MISCONFIG, "execute-only mapping, not supported");
 	}
 	set(pte, page | EPT_RWX | EPT_MT_WB);
 	G_EQ(step(c_read), R_VMCALL, "mended");
@@ -179,7 +179,7 @@ static void guest_misconfig(void)
 	G_EQ(step(c_read), R_EPT_MISCONFIG, "reserved bit 7 at level 4");
 	set(pde, *pde & ~EPT_LEAF);
 	G_EQ(step(c_read), R_VMCALL, "mended");
-	/* A large page with address bits inside the page. */
+	/* A large page's entry with address bits below the page size. */
 	pde = ept_entry(eptp, 0x40000000 - 0x200000, 2);
 	*pde |= 1 << 12;
 	page = 0x40000000 - 0x200000;
@@ -209,15 +209,15 @@ static void guest_dirty(void)
 	G_EQ(*pte & EPT_D, 0, "clean");
 	G_EQ(step(c_rmw), R_VMCALL, "locked add");
 	G_EQ(*pte & EPT_D, EPT_D, "dirty");
-	/* Off: the bits are ignored and not set. */
+	/* While disabled, the bits are ignored and not set. */
 	vmwrite(F_EPTP, eptp);
 	*pte &= ~(EPT_A | EPT_D);
 	invept_all();
 	G_EQ(step(c_write), R_VMCALL, "write");
-	G_EQ(*pte & (EPT_A | EPT_D), 0, "bits that are off");
+	G_EQ(*pte & (EPT_A | EPT_D), 0, "accessed and dirty bits while disabled");
 }
 
-/* Changed entries take effect after INVEPT; one that gives more rights needs none after a violation. */
+/* Changed entries take effect after INVEPT. After a violation, an entry with more rights takes effect without it. */
 static void guest_invept(void)
 {
 	u64 *pte = setup(), other = (u64)g_page(), type;
@@ -233,19 +233,19 @@ static void guest_invept(void)
 		*pte = other | EPT_RWX | EPT_MT_WB;
 		invept(type, (struct inv_desc) { eptp, 0 });
 		G_EQ(step(c_read), R_VMCALL, "read");
-		G_EQ(l2.rax, 0x1234, "other page after INVEPT");
+		G_EQ(l2.rax, 0x1234, "new page after INVEPT");
 		*pte = 0;
 		invept(type, (struct inv_desc) { eptp, 0 });
 		G_EQ(step(c_read), R_EPT_VIOLATION, "no page after INVEPT");
 		*pte = page | EPT_R | EPT_MT_WB;
-		G_EQ(step(c_read), R_VMCALL, "a violation leaves nothing stale");
+		G_EQ(step(c_read), R_VMCALL, "no stale translation after a violation");
 		G_EQ(step(c_write), R_EPT_VIOLATION, "write");
 		*pte = page | EPT_RWX | EPT_MT_WB;
-		G_EQ(step(c_write), R_VMCALL, "more rights without INVEPT");
+		G_EQ(step(c_write), R_VMCALL, "more rights take effect without INVEPT");
 	}
 }
 
-/* Two hierarchies, switched by EPTP. */
+/* Two EPT hierarchies, switched by EPTP. */
 static void guest_two(void)
 {
 	u64 *a = setup(), b_eptp = ept_new(), other = (u64)g_page(), i;
@@ -261,7 +261,7 @@ static void guest_two(void)
 		G_EQ(l2.rax, i & 1 ? 2 : 1, "which page");
 	}
 	for (i = 0; i < 20; i++) {
-		/* More hierarchies than anyone keeps. */
+		/* More hierarchies than a hypervisor caches. */
 		u64 e = ept_new();
 
 		*ept_entry(e, page, 1) = (i & 1 ? other : page) | EPT_RWX | EPT_MT_WB;
@@ -271,14 +271,14 @@ static void guest_two(void)
 	}
 }
 
-/* EPT12 that maps what L1 does not have is MMIO for user space, or an exit of L0; never host memory. */
+/* An EPT12 mapping of an address outside L1's memory is MMIO for user space; it never reaches host memory. */
 static void guest_hole(void)
 {
 	u64 *pte = setup();
 
 	set(pte, MMIO_HOLE | EPT_RWX | EPT_MT_WB);
 	G_EQ(step(c_read), R_VMCALL, "read of a hole");
-	G_EQ(l2.rax, 0x1122334455667788ul, "what user space answers");
+	G_EQ(l2.rax, 0x1122334455667788ul, "value supplied by user space");
 	l2.rax = 0x42;
 	G_EQ(step(c_write), R_VMCALL, "write of a hole");
 	set(pte, page | EPT_RWX | EPT_MT_WB);
@@ -315,7 +315,7 @@ static void host_hole(void)
 	EQ(writes, 1, "writes");
 }
 
-/* Tables of EPT12 outside memory, and a table that is its own child. */
+/* EPT12 tables outside L1's memory, and a table that is its own child. */
 static void guest_hostile(void)
 {
 	u64 *pml4, *pte = setup(), ret;
@@ -366,16 +366,16 @@ static void guest_vpid(void)
 		*pte = (i & 1 ? other : v) | 7;
 		G_EQ(invvpid(type, (struct inv_desc) { 1 + i % 3, page }), VM_OK, "INVVPID");
 		G_EQ(step(c_read), R_VMCALL, "read");
-		G_EQN(l2.rax, i & 1 ? 0x99 : 0x11, "what L2 sees after INVVPID of type", type);
+		G_EQN(l2.rax, i & 1 ? 0x99 : 0x11, "value seen by L2 after INVVPID of type", type);
 	}
-	/* Without VPID every entry and exit flushes. */
+	/* Without VPID every entry and exit flushes the TLB. */
 	vmclr(F_PROC2, SEC_VPID);
 	for (i = 0; i < 6; i++) {
 		*pte = (i & 1 ? other : v) | 7;
 		G_EQ(step(c_read), R_VMCALL, "read");
-		G_EQ(l2.rax, i & 1 ? 0x99 : 0x11, "what L2 sees without VPID");
+		G_EQ(l2.rax, i & 1 ? 0x99 : 0x11, "value seen by L2 without VPID");
 	}
-	/* A VPID used again after VMXOFF and VMXON: L1 must flush, INVVPID must work. */
+	/* A VPID reused after VMXOFF and VMXON: L1 must flush, so INVVPID must work. */
 	vmset(F_PROC2, SEC_VPID);
 	vmwrite(F_VPID, 1);
 	*pte = other | 7;
@@ -389,10 +389,10 @@ static void guest_vpid(void)
 	vmwrite(F_VPID, 1);
 	invvpid(2, (struct inv_desc) { 0, 0 });
 	G_EQ(step(c_read), R_VMCALL, "read");
-	G_EQ(l2.rax, 0x11, "what L2 sees after VMXOFF, VMXON and INVVPID");
+	G_EQ(l2.rax, 0x11, "value seen by L2 after VMXOFF, VMXON and INVVPID");
 }
 
-/* L1's own mappings and L2's do not mix. */
+/* Translations of L1 and of L2 do not mix. */
 static volatile u64 *probe = (void *)0x7f000000;
 
 static void guest_tags(void)
@@ -402,7 +402,7 @@ static void guest_tags(void)
 	*(u64 *)own = 1;
 	*(u64 *)theirs = 2;
 	*g_pte(0x7f000000) = own | 7;
-	/* L2 has tables of its own that differ in this page. */
+	/* L2 has its own page tables, which differ from L1's for this page. */
 	pdpt = (u64 *)(cr3 + 0x1000);
 	pd = (u64 *)(cr3 + 0x2000);
 	pt = (u64 *)(cr3 + 0x3000);
@@ -467,7 +467,7 @@ static void guest_real(void)
 	G_EQ(rdmsr(MSR_EFER) & EFER_LMA, EFER_LMA, "L1's EFER");
 }
 
-/* --- the host takes memory of L1's back --- */
+/* --- the host reclaims memory of L1 --- */
 
 #define TAKEN_PAGES	200
 #define TAKEN_AT	(HEAP_END - 0x200000)
@@ -485,7 +485,7 @@ static void guest_sums(void)
 	for (round = 0; round < 3; round++) {
 		vmwrite(F_RIP, (u64)c_sum);
 		l2 = (struct l2_regs) { .rbx = TAKEN_AT, .rcx = TAKEN_PAGES };
-		vmx_expect(R_VMCALL, "L2 adds up");
+		vmx_expect(R_VMCALL, "L2 sums its pages");
 		g_sync(l2.rax);
 	}
 }
@@ -513,12 +513,12 @@ static void host_takes_back(void)
 	vcpu_run_to_sync(vcpu, sum);
 	first = l2_violations(vcpu);
 	OK(first >= TAKEN_PAGES, "each page faulted once");
-	/* One page is taken: it is found empty, and the others are still mapped. */
+	/* One page is reclaimed: it reads as zero, and the others stay mapped. */
 	madvise(vm.mem + TAKEN_AT + 49 * 4096, 4096, MADV_DONTNEED);
 	vcpu_run_to_sync(vcpu, sum - 50);
 	then = l2_violations(vcpu);
-	OK(then > first && then < first + 20, "the page that was taken faults, and not all");
-	/* Half of them. */
+	OK(then > first && then < first + 20, "the reclaimed page faults, and few others");
+	/* Half of the pages are reclaimed. */
 	madvise(vm.mem + TAKEN_AT, TAKEN_PAGES / 2 * 4096, MADV_DONTNEED);
 	vcpu_run_to_sync(vcpu, sum - TAKEN_PAGES / 2 * (TAKEN_PAGES / 2 + 1) / 2);
 	vm_destroy(&vm);
@@ -528,17 +528,17 @@ static void host_takes_back(void)
 static const struct ksft_test tests[] = {
 	{ "identity", .guest = guest_identity, V },
 	{ "violations", .guest = guest_violations, V },
-	{ "permissions of upper levels", .guest = guest_levels, V },
-	{ "violations of L2's page walk", .guest = guest_walk, V },
+	{ "permissions at upper levels", .guest = guest_levels, V },
+	{ "violations during L2's page walk", .guest = guest_walk, V },
 	{ "misconfigurations", .guest = guest_misconfig, V },
 	{ "accessed and dirty bits", .guest = guest_dirty, V },
 	{ "INVEPT", .guest = guest_invept, V },
-	{ "several hierarchies", .guest = guest_two, V },
-	{ "L2 maps a hole of L1's memory", .host = host_hole },
+	{ "several EPT hierarchies", .guest = guest_two, V },
+	{ "EPT12 maps an address outside L1's memory", .host = host_hole },
 	{ "hostile tables", .guest = guest_hostile, V },
 	{ "VPID and INVVPID", .guest = guest_vpid, V },
-	{ "mappings of L1 and L2", .guest = guest_tags, V },
+	{ "translations of L1 and L2 do not mix", .guest = guest_tags, V },
 	{ "unrestricted guest in real mode", .guest = guest_real, V },
-	{ "the host takes memory back", .host = host_takes_back },
+	{ "the host reclaims memory", .host = host_takes_back },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Events of L2: injection, IDT vectoring, interrupts and NMIs for L1, windows, HLT, the preemption timer, triple faults. */
+/* Events in L2: injection, IDT vectoring, interrupts and NMIs for L1, windows, HLT, preemption timer, triple faults. */
 #include "vm.h"
 #include "vmx.h"
 
@@ -86,7 +86,7 @@ static void guest_inject(void)
 		G_EQN(trap_vector, e[i].vector, "vector", i);
 		if (e[i].error)
 			G_EQN(trap_error, 0x1230, "error code", i);
-		/* Software events push the RIP after the instruction that they stand for. */
+		/* Software events push the RIP of the instruction after the one they represent. */
 		G_EQN(trap_rip, (u64)c_end + (e[i].type >= T_SOFTINT ? e[i].ilen : 0), "RIP", i);
 		G_EQN(vmread(F_ENTRY_INTR_INFO) >> 31, 0, "the valid bit is cleared", i);
 		G_EQN(vmread(F_IDT_INFO) >> 31, 0, "no IDT vectoring", i);
@@ -96,7 +96,7 @@ static void guest_inject(void)
 	}
 }
 
-/* An injected event that faults is reported as being vectored (SDM 3C 28.2.4), and can be injected again. */
+/* An injected event whose delivery faults is in IDT-vectoring information (SDM 3C 28.2.4) for another injection. */
 static void guest_idt_vectoring(void)
 {
 	static const struct {
@@ -143,7 +143,7 @@ static void guest_idt_vectoring(void)
 		G_EQN(vmread(F_RSP), top, "RSP", i);
 		G_EQN(vmread(F_RIP), (u64)c_end, "RIP", i);
 		G_EQN(traps, 0, "not delivered", i);
-		/* Mend it and deliver it again, as a hypervisor does. */
+		/* Repair the page and inject the event again, as a hypervisor does. */
 		*pte |= 1;
 		vmwrite(F_ENTRY_INTR_INFO, vmread(F_IDT_INFO) & ~BIT(12));
 		vmwrite(F_ENTRY_ERROR, vmread(F_IDT_ERROR));
@@ -172,11 +172,11 @@ static void guest_triple_fault(void)
 	G_EQ(vmx_run(), R_EXCEPTION, "double fault");
 	G_EQ(vmread(F_INTR_INFO), 0x80000b08, "#DF with error code");
 	G_EQ(vmread(F_INTR_ERROR), 0, "error code");
-	/* SDM 3C 28.2.4: an event that becomes a double fault that exits is not one being vectored. */
+	/* SDM 3C 28.2.4: IDT-vectoring information is not valid if the event causes a double fault that exits. */
 	G_EQ(vmread(F_IDT_INFO) >> 31, 0, "no IDT vectoring");
 }
 
-/* L2's handler reads MSRs. */
+/* Lets L2's handler read MSRs without an exit. */
 static void let_msrs(void)
 {
 	need(F_PROC, PROC_MSR_BITMAPS, "no MSR bitmaps");
@@ -192,25 +192,25 @@ static void guest_extint(void)
 	g_trap_fn[0x61] = on_irq;
 	need(F_PIN, PIN_EXTINT, "no external-interrupt exiting");
 	traps = 0;
-	apic_icr(0, 0x61 | 1 << 18);	/* to self; L1 has IF clear */
+	apic_icr(0, 0x61 | 1 << 18);	/* to self, while IF is clear in L1 */
 	G_EQ(traps, 0, "pending");
 	vmx_expect(R_EXTINT, "an interrupt pending at entry");
 	G_EQ(vmread(F_INTR_INFO) >> 31, 0, "no vector without acknowledge");
 	G_EQ(vmread(F_RIP), (u64)c_loop, "RIP");
 	sti_nop_cli();
-	G_EQ(traps, 1, "L1 takes it");
+	G_EQ(traps, 1, "L1 takes the interrupt");
 	need(F_EXIT_CTLS, EXIT_ACK, "no acknowledge on exit");
 	apic_icr(0, 0x62 | 1 << 18);
 	vmx_expect(R_EXTINT, "an interrupt pending at entry, acknowledge on exit");
 	G_EQ(vmread(F_INTR_INFO), 0x80000062, "interruption information");
 	G_EQ(apic_read(APIC_ISR + 0x30) >> 2 & 1, 1, "in service");
-	G_EQ(apic_read(APIC_IRR + 0x30) >> 2 & 1, 0, "no longer requested");
+	G_EQ(apic_read(APIC_IRR + 0x30) >> 2 & 1, 0, "acknowledged: no longer in IRR");
 	apic_eoi();
-	/* L2's IF does not matter, nor does STI blocking. */
+	/* Neither L2's IF nor STI blocking matters. */
 	vmset(F_RFLAGS, RFLAGS_IF);
 	vmwrite(F_INTERRUPTIBILITY, 1);
 	apic_icr(0, 0x63 | 1 << 18);
-	vmx_expect(R_EXTINT, "under STI blocking");
+	vmx_expect(R_EXTINT, "an interrupt under STI blocking");
 	G_EQ(vmread(F_INTR_INFO), 0x80000063, "interruption information");
 	apic_eoi();
 }
@@ -222,7 +222,7 @@ static void guest_extint_direct(void)
 	apic_enable();
 	let_msrs();
 	if (vmread(F_PIN) & PIN_EXTINT)
-		g_skip("external-interrupt exiting cannot be off");
+		g_skip("external-interrupt exiting cannot be disabled");
 	g_trap_fn[0x61] = on_irq;
 	traps = 0;
 	apic_icr(0, 0x61 | 1 << 18);
@@ -232,9 +232,9 @@ static void guest_extint_direct(void)
 	apic_icr(0, 0x61 | 1 << 18);
 	vmclr(F_RFLAGS, RFLAGS_IF);
 	G_EQ(step(c_cli), R_VMCALL, "L2's end");
-	G_EQ(traps, 1, "not with IF clear");
+	G_EQ(traps, 1, "L2 does not take the interrupt with IF clear");
 	sti_nop_cli();
-	G_EQ(traps, 2, "L1 takes it");
+	G_EQ(traps, 2, "L1 takes the interrupt");
 }
 
 static u64 timer_exits(u32 dcr, u32 count)
@@ -277,7 +277,7 @@ static void guest_intr_window(void)
 	G_EQ(vmread(F_RIP), (u64)c_end + 1, "RIP");
 	vmclr(F_RFLAGS, RFLAGS_IF);
 	G_EQ(step(c_cli), R_VMCALL, "closed");
-	/* The event injected comes first. */
+	/* The injected event is delivered first. */
 	g_trap_fn[0x41] = on_trap;
 	traps = 0;
 	vmset(F_RFLAGS, RFLAGS_IF);
@@ -322,17 +322,17 @@ static void guest_hlt_state(void)
 	apic_enable();
 	need(F_PIN, PIN_EXTINT, "no external-interrupt exiting");
 	need(F_EXIT_CTLS, EXIT_ACK, "no acknowledge on exit");
-	/* L2 halts by itself; L1's timer ends it. */
+	/* L2 executes HLT; L1's timer ends it. */
 	vmwrite(F_RIP, (u64)c_hlt);
 	G_EQ(timer_exits(0xb, 10000000), R_EXTINT, "an interrupt for L1 while L2 is halted");
 	apic_eoi();
 	G_EQ(vmread(F_ACTIVITY), 1, "activity state");
 	G_EQ(vmread(F_RIP), (u64)c_hlt + 1, "RIP");
-	/* Entered halted, it stays so. */
-	G_EQ(timer_exits(0xb, 10000000), R_EXTINT, "entered halted");
+	/* L2 is entered in the HLT state and stays in it. */
+	G_EQ(timer_exits(0xb, 10000000), R_EXTINT, "an interrupt for L1 after entry in the HLT state");
 	apic_eoi();
 	G_EQ(vmread(F_ACTIVITY), 1, "activity state");
-	/* An injected event wakes. */
+	/* An injected event wakes L2. */
 	g_trap_fn[0x41] = on_trap;
 	traps = 0;
 	vmset(F_RFLAGS, RFLAGS_IF);
@@ -340,23 +340,23 @@ static void guest_hlt_state(void)
 	G_EQ(vmx_run(), R_VMCALL, "an injected interrupt wakes L2");
 	G_EQ(traps, 1, "its handler");
 	G_EQ(vmread(F_ACTIVITY), 0, "activity state");
-	/* With the interrupt window open the exit comes although halted. */
+	/* If the interrupt window is open, the exit occurs although L2 is halted. */
 	need(F_PROC, PROC_INTR_WINDOW, "no interrupt-window exiting");
 	vmwrite(F_ACTIVITY, 1);
 	G_EQ(vmx_run(), R_INTR_WINDOW, "interrupt window of a halted L2");
 }
 
-/* An L2 that halts with interrupts of its own: L1 lets them through. */
+/* L2 halts and takes interrupts itself, as L1 does not intercept them. */
 static void guest_hlt_direct(void)
 {
 	start(c_sti_hlt);
 	apic_enable();
 	let_msrs();
 	if (vmread(F_PIN) & PIN_EXTINT)
-		g_skip("external-interrupt exiting cannot be off");
+		g_skip("external-interrupt exiting cannot be disabled");
 	g_trap_fn[0x70] = on_irq;
 	traps = 0;
-	G_EQ(timer_exits(0xb, 10000000), R_VMCALL, "L2 wakes by the interrupt and goes on");
+	G_EQ(timer_exits(0xb, 10000000), R_VMCALL, "the interrupt wakes L2, which continues");
 	G_EQ(traps, 1, "L2's handler");
 }
 
@@ -375,9 +375,9 @@ static void guest_preemption_timer(void)
 	vmwrite(F_TIMER, 100000 >> rate);
 	vmx_expect(R_TIMER, "timer runs out");
 	G_EQ(vmread(F_QUAL), 0, "qualification");
-	/* Not saved: the field keeps what L1 wrote. */
-	G_EQ(vmread(F_TIMER), 100000 >> rate, "field without saving");
-	/* An injected event goes first. */
+	/* Without saving, the field keeps the value that L1 wrote. */
+	G_EQ(vmread(F_TIMER), 100000 >> rate, "timer field without saving");
+	/* An injected event comes before the timer. */
 	g_trap_fn[0x41] = on_trap;
 	traps = 0;
 	vmset(F_RFLAGS, RFLAGS_IF);
@@ -385,7 +385,7 @@ static void guest_preemption_timer(void)
 	vmwrite(F_ENTRY_INTR_INFO, INTR(0x41, T_EXTINT, 0));
 	vmx_expect(R_TIMER, "timer 0 and an event");
 	G_EQ(vmread(F_ENTRY_INTR_INFO) >> 31, 0, "the event was injected");
-	/* Delivery comes first; the timer then fires before the handler's first instruction. */
+	/* The event is delivered; the timer then fires before the handler's first instruction. */
 	G_OK(vmread(F_RIP) != (u64)c_loop, "in the handler");
 	start(c_end);
 	need(F_PIN, PIN_TIMER, "no preemption timer");
@@ -393,13 +393,13 @@ static void guest_preemption_timer(void)
 	vmwrite(F_TIMER, 0xfffffff0);
 	vmx_expect(R_VMCALL, "exit before the timer");
 	v = vmread(F_TIMER);
-	G_OK(v <= 0xfffffff0 && v > 0x80000000, "saved value counts down");
+	G_OK(v <= 0xfffffff0 && v > 0x80000000, "the saved value has counted down");
 	start(c_loop);
 	need(F_PIN, PIN_TIMER, "no preemption timer");
 	need(F_EXIT_CTLS, EXIT_SAVE_TIMER, "the timer is not saved");
 	vmwrite(F_TIMER, 1000);
 	vmx_expect(R_TIMER, "timer runs out");
-	G_EQ(vmread(F_TIMER), 0, "saved value after it ran out");
+	G_EQ(vmread(F_TIMER), 0, "saved value after the timer ran out");
 	while (exits < 50) {
 		vmwrite(F_TIMER, exits);
 		vmx_expect(R_TIMER, "small values");
@@ -431,7 +431,7 @@ static void guest_mtf(void)
 	vmx_expect(R_MTF, "after NOP");
 	G_EQ(vmread(F_RIP), (u64)c_cli + 2, "RIP");
 	vmx_expect(R_VMCALL, "an exit comes before the trap");
-	/* Injected by type "other event": before any instruction. */
+	/* Injected as type "other event", it comes before any instruction. */
 	vmclr(F_PROC, PROC_MTF);
 	vmwrite(F_RIP, (u64)c_end);
 	vmwrite(F_ENTRY_INTR_INFO, INTR(0, T_OTHER, 0));
@@ -466,7 +466,7 @@ static void guest_single_step(void)
 	vmx_expect(R_EXCEPTION, "pending #DB");
 	G_EQ(vmread(F_RIP), (u64)c_end, "RIP");
 	G_EQ(vmread(F_QUAL) & ~BIT(12), BIT(14) | 1, "qualification");
-	/* A breakpoint of L2's. */
+	/* A breakpoint in L2. */
 	vmwrite(F_PENDING_DBG, 0);
 	write_dr0((u64)c_end);
 	vmwrite(F_GUEST_DR7, 0x401);
@@ -479,7 +479,7 @@ static void guest_single_step(void)
 	G_EQ(read_dr7(), 0x400, "L1's DR7 after an exit");
 }
 
-/* --- exits one after the other, with everything in between --- */
+/* --- many exits in a row, some of them by interrupts --- */
 
 static void guest_storm(void)
 {
@@ -503,7 +503,7 @@ static void guest_storm(void)
 	}
 }
 
-/* VMXOFF and VMCLEAR with events of L2 pending: L1 goes on. */
+/* VMXOFF and VMCLEAR while events for L2 are pending: L1 continues. */
 static void guest_off_with_events(void)
 {
 	u64 vmcs;
@@ -520,7 +520,7 @@ static void guest_off_with_events(void)
 	G_EQ(vmxoff(), VM_OK, "VMXOFF");
 	traps = 0;
 	sti_nop_cli();
-	G_EQ(traps, 1, "the interrupt is still there");
+	G_EQ(traps, 1, "the interrupt is still pending");
 	G_EQ(vmxon(vmx_region_on), VM_OK, "VMXON");
 	vmcs_load(vmcs);
 	vmwrite(F_ENTRY_INTR_INFO, 0);
@@ -532,10 +532,10 @@ static void guest_off_with_events(void)
 #define A .flags = KSFT_VMX | KSFT_IRQCHIP
 static const struct ksft_test tests[] = {
 	{ "event injection, all types", .guest = guest_inject, V },
-	{ "IDT vectoring and injecting again", .guest = guest_idt_vectoring, V },
+	{ "IDT vectoring and repeated injection", .guest = guest_idt_vectoring, V },
 	{ "double and triple faults", .guest = guest_triple_fault, V },
 	{ "external-interrupt exits", .guest = guest_extint, A },
-	{ "external interrupts that L2 takes itself", .guest = guest_extint_direct, A },
+	{ "external interrupts taken by L2", .guest = guest_extint_direct, A },
 	{ "L1's timer while L2 runs", .guest = guest_timer_interrupt, A },
 	{ "interrupt window", .guest = guest_intr_window, V },
 	{ "NMI window and virtual NMIs", .guest = guest_nmi_window, V },

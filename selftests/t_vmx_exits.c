@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L2 instructions that exit to L1 under a control, with exact exit information, and do not without it. */
+/* L2 instructions that exit to L1 with exact exit information if a control is set, and do not exit otherwise. */
 #include "vm.h"
 #include "vmx.h"
 
@@ -8,9 +8,9 @@ extern char name[]; \
 asm(".pushsection .text\n.globl " #name "\n" #name ":\n" text "\n" #name "_end:\n\tvmcall\n\tjmp " #name "\n.popsection\n")
 
 /*
- * Each piece of L2 code is one instruction and a VMCALL. It is run with the
- * control, which must give the exit, and without it where that is possible,
- * which must give the VMCALL's.
+ * Each piece of L2 code is one instruction and a VMCALL. With the control set,
+ * the instruction must exit. With it clear, if that is possible, the VMCALL
+ * must.
  */
 enum control { NONE, PROC, PROC2 };
 struct row {
@@ -21,7 +21,7 @@ struct row {
 	u8 reason, ilen;
 	u64 qual;
 	u32 info, info_mask;	/* VM-exit instruction information */
-	bool only_with;		/* what it does without the control is of no interest */
+	bool only_with;		/* not run without the control */
 	u64 rax, rbx, rcx, rdx;	/* L2's registers */
 };
 
@@ -145,7 +145,7 @@ static bool control(const struct row *r, bool on)
 	return true;
 }
 
-/* L2 must have what it executes: RDRAND without it is #UD, not an exit. */
+/* L2's CPUID must have the instruction: without support, RDRAND raises #UD and does not exit. */
 static bool has(const struct row *r)
 {
 	if (r->reason == R_RDRAND)
@@ -185,7 +185,7 @@ static void guest_rows(void)
 		}
 		G_EQN(vmread(F_RIP), (u64)r->code, "RIP at the instruction", i);
 		G_EQN(vmread(F_ILEN), r->ilen, "instruction length", i);
-		/* With a register operand there is no displacement that the qualification could hold. */
+		/* A register operand has no displacement for the qualification to hold. */
 		if (!(r->info & BIT(10)))
 			G_EQN(vmread(F_QUAL), r->qual, "qualification", i);
 		if (r->info_mask)
@@ -239,7 +239,7 @@ static void guest_enabled(void)
 	}
 }
 
-/* Without HLT exiting and with an interrupt for L1 as its end, L2's HLT does not exit; see t_vmx_events. */
+/* HLT in L2 without HLT exiting is tested in t_vmx_events. */
 
 /* --- CR0 and CR4: masks and shadows (SDM 3C 26.1.3, 26.3) --- */
 
@@ -266,13 +266,13 @@ static void guest_cr0(void)
 
 	vmcs_new((void (*)(void))(u64)c_cr0w);
 	cr0 = vmread(F_GUEST_CR0);
-	/* Nothing masked: L2 changes it as it likes. */
+	/* With no masked bits, L2 may change any bit. */
 	G_EQ(step(c_cr0w, cr0 ^ CR0_TS), R_VMCALL, "MOV to CR0, no mask");
 	G_EQ(vmread(F_GUEST_CR0), cr0 ^ CR0_TS, "guest CR0");
 	G_EQ(step(c_cr0w, cr0 ^ CR0_AM), R_VMCALL, "MOV to CR0, no mask");
 	G_EQ(vmread(F_GUEST_CR0), cr0 ^ CR0_AM, "guest CR0");
 	step(c_cr0w, cr0);
-	/* TS and CD masked. */
+	/* With TS and CD masked. */
 	vmwrite(F_CR0_MASK, CR0_TS | CR0_CD);
 	vmwrite(F_CR0_SHADOW, CR0_CD);
 	G_EQ(step(c_cr0r, 0), R_VMCALL, "MOV from CR0 does not exit");
@@ -280,7 +280,7 @@ static void guest_cr0(void)
 	G_EQ(step(c_smsw, 0), R_VMCALL, "SMSW does not exit");
 	G_EQ(l2.rbx & 0xffff, cr0 & 0xffff, "SMSW");
 	G_EQ(step(c_cr0w, (cr0 | CR0_CD) ^ CR0_WP), R_VMCALL, "no masked bit differs from the shadow");
-	G_EQ(vmread(F_GUEST_CR0), cr0 ^ CR0_WP, "masked bits stay, others change");
+	G_EQ(vmread(F_GUEST_CR0), cr0 ^ CR0_WP, "masked bits are unchanged, others change");
 	step(c_cr0w, cr0 | CR0_CD);
 	G_EQ(step(c_cr0w, cr0), R_CR, "CD differs from the shadow");
 	G_EQ(vmread(F_QUAL), 3 << 8, "qualification: MOV to CR0 from RBX");
@@ -302,7 +302,7 @@ static void guest_cr0(void)
 	G_EQ(step(c_clts, 0), R_VMCALL, "CLTS, no mask");
 	G_EQ(vmread(F_GUEST_CR0) & CR0_TS, 0, "TS");
 	G_EQ(step(c_lmsw, 0xf & ~4), R_VMCALL, "LMSW, no mask");
-	G_EQ(vmread(F_GUEST_CR0) & CR0_TS, CR0_TS, "TS by LMSW");
+	G_EQ(vmread(F_GUEST_CR0) & CR0_TS, CR0_TS, "TS set by LMSW");
 }
 
 static void guest_cr4(void)
@@ -325,7 +325,7 @@ static void guest_cr4(void)
 	G_EQ(step(c_cr4w, cr4 | CR4_PGE), R_CR, "VMXE differs from the shadow");
 	G_EQ(vmread(F_QUAL), 4 | 3 << 8, "qualification: MOV to CR4 from RBX");
 	G_EQ(vmread(F_ILEN), 3, "length");
-	/* A value that is no good, with nothing masked in the way, faults in L2. */
+	/* With no masked bits, an invalid value faults in L2. */
 	vmwrite(F_CR4_MASK, 0);
 	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_GP));
 	G_EQ(step(c_cr4w, cr4 | BIT(15)), R_EXCEPTION, "reserved bit");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMREAD and VMWRITE with all 2^15 encodings and beyond; what fields there are, how wide, and that they keep their values. */
+/* VMREAD and VMWRITE with all 2^15 encodings and beyond: existing fields, their widths, and that they keep values. */
 #include "vm.h"
 #include "vmx.h"
 
@@ -18,7 +18,7 @@ static u64 width_mask(u32 enc)
 	return WIDTH(enc) == WIDTH_32 || IS_HIGH(enc) ? 0xffffffff : ~0ul;
 }
 
-/* Bits that need not be kept: reserved bits of access rights (SDM 3C 25.4.1, note). */
+/* The bits that must be kept; reserved bits of access rights need not be (SDM 3C 25.4.1, note). */
 static u64 kept(u32 enc)
 {
 	return enc >= F_ES_AR && enc <= F_TR_AR ? 0x1f0ff : width_mask(enc);
@@ -39,7 +39,7 @@ static void guest_encodings(void)
 		v = 0;
 		r = try_vmread(enc, &v);
 		if (r == VM_FAIL(E_BAD_FIELD)) {
-			G_EQN(try_vmwrite(enc, 0), VM_FAIL(E_BAD_FIELD), "VMWRITE where VMREAD says there is no field", enc);
+			G_EQN(try_vmwrite(enc, 0), VM_FAIL(E_BAD_FIELD), "VMWRITE of a field unknown to VMREAD", enc);
 			continue;
 		}
 		G_EQN(r, VM_OK, "VMREAD", enc);
@@ -56,8 +56,8 @@ static void guest_encodings(void)
 			G_EQN(WIDTH(enc), WIDTH_64, "a high part", enc);
 		G_EQN(enc & BIT(12), 0, "bit 12 of an encoding", enc);
 	}
-	G_OK(n > 120, "there are fields");
-	G_EQ((rdmsr(MSR_VMX_ENUM) >> 1 & 0x1ff) >= max, 1, "IA32_VMX_VMCS_ENUM covers all of them");
+	G_OK(n > 120, "number of fields");
+	G_EQ((rdmsr(MSR_VMX_ENUM) >> 1 & 0x1ff) >= max, 1, "IA32_VMX_VMCS_ENUM covers all fields");
 }
 
 static void guest_beyond(void)
@@ -69,7 +69,7 @@ static void guest_beyond(void)
 		G_EQN(try_vmread(F_RIP | 1ul << i, &v), VM_FAIL(E_BAD_FIELD), "VMREAD, encoding bit", i);
 		G_EQN(try_vmwrite(F_RIP | 1ul << i, 0), VM_FAIL(E_BAD_FIELD), "VMWRITE, encoding bit", i);
 	}
-	G_EQ(v, 7, "a failed VMREAD leaves its destination");
+	G_EQ(v, 7, "a failed VMREAD leaves its destination unchanged");
 	G_EQ(try_vmread(F_RIP | BIT(12), &v), VM_FAIL(E_BAD_FIELD), "bit 12");
 	G_EQ(try_vmread(F_RIP | BIT(0), &v), VM_FAIL(E_BAD_FIELD), "high part of a natural-width field");
 	G_EQ(try_vmread(F_GUEST_ES | BIT(0), &v), VM_FAIL(E_BAD_FIELD), "high part of a 16-bit field");
@@ -96,7 +96,7 @@ static const u16 always[] = {
 	F_HOST_IDTR_BASE, F_HOST_SYSENTER_ESP, F_HOST_SYSENTER_EIP, F_HOST_RSP, F_HOST_RIP,
 };
 
-/* Fields that come with a control. */
+/* Fields that exist if a control is supported. */
 static const struct {
 	u16 field, ctl;
 	u64 bit;
@@ -130,7 +130,7 @@ static void guest_fields_exist(void)
 		G_EQN(try_vmread(always[i], &v), VM_OK, "field", always[i]);
 	for (i = 0; i < ARRAY_SIZE(offered); i++)
 		if (ctl_has(offered[i].ctl, offered[i].bit))
-			G_EQN(try_vmread(offered[i].field, &v), VM_OK, "field of a control that is offered", offered[i].field);
+			G_EQN(try_vmread(offered[i].field, &v), VM_OK, "supported control's field", offered[i].field);
 }
 
 static u64 value_of(u32 enc, u64 seed)
@@ -180,8 +180,8 @@ static void guest_values(void)
 	check_all(2, "value of the other VMCS");
 	vmcs_load(b);
 	check_all(1, "value after VMCLEAR");
-	G_EQ(vmclear(a), VM_OK, "VMCLEAR of one that is not current");
-	check_all(1, "value after VMCLEAR of another");
+	G_EQ(vmclear(a), VM_OK, "VMCLEAR of a VMCS that is not current");
+	check_all(1, "value after VMCLEAR of another VMCS");
 	G_EQ(vmclear(b), VM_OK, "VMCLEAR");
 	G_EQ(vmxoff(), VM_OK, "VMXOFF");
 	G_EQ(vmxon(vmx_region_on), VM_OK, "VMXON");
@@ -189,7 +189,7 @@ static void guest_values(void)
 	check_all(1, "value after VMCLEAR, VMXOFF and VMXON");
 }
 
-/* A VMCS that was cleared can be moved: its region's data hold all of it (SDM 3C 25.11.3: no format, but the same processor). */
+/* A cleared VMCS can be copied: its region holds all of its data, in the processor's format (SDM 3C 25.11.3). */
 static void guest_copies(void)
 {
 	u64 a = vmcs_new(NULL), b = (u64)g_page();
@@ -220,7 +220,7 @@ static void guest_high_parts(void)
 	}
 }
 
-/* Fields that are written by entries and exits must show it although others are shadowed. */
+/* Fields written by entries and exits must be current even if other fields are shadowed. */
 static void l2_loop(void)
 {
 	for (;;)
@@ -237,7 +237,7 @@ static void guest_fresh(void)
 	rsp = vmread(F_RSP);
 	for (i = 0; i < 100; i++) {
 		vmwrite(F_RIP, rip + 3);
-		G_EQ(vmread(F_RIP), rip + 3, "RIP just written");
+		G_EQ(vmread(F_RIP), rip + 3, "RIP after VMWRITE");
 		vmwrite(F_RSP, rsp - i * 8);
 		vmwrite(F_INTERRUPTIBILITY, 0);
 		vmx_expect(R_VMCALL, "exit");
@@ -255,7 +255,7 @@ static const struct ksft_test tests[] = {
 	{ "all 2^15 encodings", .guest = guest_encodings, V },
 	{ "encodings beyond", .guest = guest_beyond, V },
 	{ "fields that must exist", .guest = guest_fields_exist, V },
-	{ "values through VMPTRLD, VMCLEAR and VMXOFF", .guest = guest_values, V },
+	{ "values across VMPTRLD, VMCLEAR and VMXOFF", .guest = guest_values, V },
 	{ "values in a copy of a cleared VMCS", .guest = guest_copies, V },
 	{ "high parts of 64-bit fields", .guest = guest_high_parts, V },
 	{ "fields changed by exits", .guest = guest_fresh, V },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* An L1 that does what no L1 should: memory that changes under L0, aborts, INIT and NMIs in odd states. L0 must survive all of it. */
+/* A hostile L1: memory that changes while L0 uses it, VMX aborts, INIT and NMIs in unusual states. L0 must survive. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void start(char *code)
 	vmcs_new((void (*)(void))(u64)code);
 }
 
-/* --- the VMCS region, the bitmaps and the lists are written while they are in use --- */
+/* --- the VMCS region, the bitmaps and the lists are overwritten while in use --- */
 
 static volatile u64 victim, victim2, stop, rounds;
 
@@ -44,7 +44,7 @@ static void scribbler(void)
 	while (!stop) {
 		u64 at = random64() % 4096 & ~7ul;
 
-		/* The revision stays, so that VMPTRLD has something to read. */
+		/* Keep the revision, so that VMPTRLD reads the rest. */
 		if (at >= 8)
 			*(volatile u64 *)(victim + at) = random64();
 		if (victim2)
@@ -60,7 +60,7 @@ static void guest_scribbled(void)
 	for (i = 0; i < 300; i++) {
 		u64 ret;
 
-		/* What is in the region is anyone's guess; the instructions end as one of theirs does. */
+		/* The region's contents are arbitrary; each instruction may succeed or fail. */
 		vmclear(vmcs);
 		ret = vmptrld(vmcs);
 		if (ret != VM_OK)
@@ -91,7 +91,7 @@ static void guest_bitmaps(void)
 	for (i = 0; i < 1000; i++) {
 		vmwrite(F_RIP, (u64)c_end);
 		vmwrite(F_ENTRY_LOAD_COUNT, i % 7);
-		/* A list that asks to store MSRs that are not there aborts: that is another subtest. */
+		/* Storing an MSR that does not exist causes a VMX abort, which another subtest covers. */
 		vmwrite(F_EXIT_STORE_COUNT, 0);
 		ret = vmx_try_enter(i == 0);
 		if (ret == VM_FAIL(E_RESUME_NOT_LAUNCHED))
@@ -112,10 +112,10 @@ static void run_two(void (*main_fn)(void), void (*other)(void))
 	vcpu_create(&vm, 0, main_fn);
 	vcpu_create(&vm, 1, other);
 	vcpu_thread(&vm.vcpu[1], &t);
-	/* The main one may shut down when it is fed rubbish: that is the guest's trouble. */
+	/* Garbage may shut the main vCPU down; that concerns only the guest. */
 	if (vcpu_run_to_call(&vm.vcpu[0], NULL) != GCALL_DONE) {
 		OK(vm.vcpu[0].run->exit_reason == KVM_EXIT_SHUTDOWN || vm.vcpu[0].run->exit_reason == KVM_EXIT_HLT ||
-		   vm.vcpu[0].run->exit_reason == KVM_EXIT_INTERNAL_ERROR, "an end that is no worse than a dead guest");
+		   vm.vcpu[0].run->exit_reason == KVM_EXIT_INTERNAL_ERROR, "the guest shut down or failed");
 		describe_exit(&vm.vcpu[0]);
 		GUEST(&vm, stop) = 1;
 	}
@@ -147,7 +147,7 @@ static void guest_random(void)
 	seed += g_arg() * 0x1234567;
 	for (i = 0; i < 400; i++) {
 		vmcs_new((void (*)(void))(u64)c_end);
-		/* Whatever L2 does, it ends: by the timer, by an exception, by a shutdown. */
+		/* Every run of L2 ends: by the timer, an exception or a shutdown. */
 		if (ctl_has(F_PIN, PIN_TIMER)) {
 			vmset(F_PIN, PIN_TIMER);
 			vmwrite(F_TIMER, 100);
@@ -157,7 +157,7 @@ static void guest_random(void)
 		while (left--) {
 			field = (random64() % 0x20) << 1 | (random64() & 3) << 10 | (random64() & 3) << 13;
 			n = random64() % (ARRAY_SIZE(edges) + 8);
-			/* L1 itself has to be able to go on: its host state is left alone. */
+			/* L1 must be able to continue, so its host state is not changed. */
 			if ((field >> 10 & 3) == 3 || field == F_EXIT_CTLS || field == F_PIN || field == F_EXCEPTION_BITMAP ||
 			    field == F_EXIT_STORE_COUNT || field == F_EXIT_LOAD_COUNT || field == F_TIMER)
 				continue;
@@ -170,16 +170,16 @@ static void guest_random(void)
 					try_vmwrite(field, v ^ 1ul << random64() % 64);
 			}
 		}
-		/* Wait-for-SIPI would wait for ever, and is L1's right to ask for. */
+		/* Wait-for-SIPI is valid, but would wait forever. */
 		if (vmread(F_ACTIVITY) == 3)
 			vmwrite(F_ACTIVITY, 0);
 		ret = vmx_try_enter(true);
 		if (ret == VM_OK) {
 			reason = vmread(F_REASON);
-			G_OK((reason & 0xffff) < 70 && !(reason & 0x70000000), "a reason that exists");
+			G_OK((reason & 0xffff) < 70 && !(reason & 0x70000000), "a valid exit reason");
 			entered += !(reason & R_FAILED_ENTRY);
 		} else {
-			G_OK(ret == VM_FAIL(E_BAD_CONTROLS) || ret == VM_FAIL(E_BAD_HOST), "a failure of an entry");
+			G_OK(ret == VM_FAIL(E_BAD_CONTROLS) || ret == VM_FAIL(E_BAD_HOST), "a VM-entry failure");
 		}
 		/* The heap does not grow without bound. */
 		{
@@ -189,10 +189,10 @@ static void guest_random(void)
 			vmclear(vmcs);
 		}
 	}
-	G_OK(entered > 20, "some of them enter");
+	G_OK(entered > 20, "some VMCSs enter");
 }
 
-/* --- VMX aborts (SDM 3C 28.7): L1 is dead, L0 is not --- */
+/* --- VMX aborts (SDM 3C 28.7): L1 shuts down, L0 survives --- */
 
 static void guest_abort_load(void)
 {
@@ -246,7 +246,7 @@ static void host_abort_store(void)
 	abort_of(guest_abort_store);
 }
 
-/* --- memory of L1 that user space drops and moves while L2 uses it --- */
+/* --- user space drops and moves L1's memory while L2 uses it --- */
 
 static void guest_touching(void)
 {
@@ -281,7 +281,7 @@ static void host_moving(u64 ept)
 	vm_create(&vm, 0);
 	if (!vm_has_vmx(&vm))
 		ksft_skip("no VMX");
-	/* A write that meets the moment in which the page is read-only ends in EFAULT, with nothing done. */
+	/* A write during the moment in which the page is read-only fails with EFAULT and has no effect. */
 	vcpu_create(&vm, 0, guest_touching)->past_faults = true;
 	page = vm.mem + HEAP_END - 0x200000;
 	vcpu_thread(&vm.vcpu[0], &t);
@@ -290,7 +290,7 @@ static void host_moving(u64 ept)
 		mprotect(page, 0x200000, PROT_READ);
 		mprotect(page, 0x200000, PROT_READ | PROT_WRITE);
 		MUST(mmap(page, 0x200000, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == page, "mmap");
-		/* To clear a huge page takes longer than it would live here. */
+		/* Clearing a huge page takes longer than the page would live here. */
 		madvise(page, 0x200000, MADV_NOHUGEPAGE);
 		usleep(500);
 	}
@@ -317,7 +317,7 @@ static volatile u64 ap_stage, ap_reason, ap_info, ap_qual;
 
 static void ap_l1(void)
 {
-	/* lib/vmx.c is used by this vCPU alone. */
+	/* Only this vCPU uses lib/vmx.c. */
 	vmcs_new((void (*)(void))(u64)c_loop);
 	if (ctl_has(F_PIN, PIN_NMI))
 		vmset(F_PIN, PIN_NMI);
@@ -390,7 +390,7 @@ static void guest_signals(void)
 	wait_stage(6);
 	G_EQ(ap_reason, R_INIT, "INIT while L2 runs");
 	ap_stage = 7;
-	/* A SIPI that comes before L2 waits is lost: it is sent until it is seen. */
+	/* A SIPI that arrives before L2 waits for it is lost, so it is sent until it is seen. */
 	while (ap_stage != 8) {
 		for (i = 0; i < 5000; i++)
 			relax();
@@ -400,7 +400,7 @@ static void guest_signals(void)
 	G_EQ(ap_qual, 0x34, "its vector");
 }
 
-/* MOV SS blocking and #DB: a data breakpoint on MOV SS's operand becomes pending, and INT1 follows (CVE-2018-8897's pattern). */
+/* MOV SS blocking and #DB: a data breakpoint on MOV SS's operand becomes pending (the pattern of CVE-2018-8897). */
 u64 ss_value __attribute__((used)) = SEL_DS;
 CODE(c_movss, "mov ss_value(%rip), %ss; vmcall");
 
@@ -414,7 +414,7 @@ static void guest_movss(void)
 	vmx_expect(R_VMCALL, "VMCALL right after MOV SS with a breakpoint");
 	G_EQ(vmread(F_INTERRUPTIBILITY) & 3, 2, "blocking by MOV SS");
 	G_EQ(vmread(F_PENDING_DBG) & 0xf, 1, "the breakpoint is pending");
-	/* Entered as it is, the #DB comes after the next instruction. */
+	/* After an entry with this state, the #DB is delivered after the next instruction. */
 	vmwrite(F_RIP, (u64)c_end);
 	vmx_expect(R_EXCEPTION, "the #DB");
 	G_EQ(vmread(F_INTR_INFO), 0x80000301, "interruption information");
@@ -423,7 +423,7 @@ static void guest_movss(void)
 	write_dr0(0);
 }
 
-/* L1 in VMX operation executes everything of L0's concern while it has a VMCS: MMIO, ports, HLT with an interrupt. */
+/* Between VM entries, L1 executes instructions that L0 emulates: MMIO and CPUID. */
 static void guest_everything(void)
 {
 	u64 i;
@@ -443,15 +443,15 @@ static void guest_everything(void)
 static const struct ksft_test tests[] = {
 	{ "a VMCS region that another vCPU overwrites", .host = host_scribble_vmcs },
 	{ "bitmaps and lists that another vCPU overwrites", .host = host_scribble_bitmaps },
-	{ "VMCSs on the edge, 1", .guest = guest_random, V, .arg = 1 },
-	{ "VMCSs on the edge, 2", .guest = guest_random, V, .arg = 2 },
-	{ "VMCSs on the edge, 3", .guest = guest_random, V, .arg = 3 },
+	{ "VMCSs with boundary values, 1", .guest = guest_random, V, .arg = 1 },
+	{ "VMCSs with boundary values, 2", .guest = guest_random, V, .arg = 2 },
+	{ "VMCSs with boundary values, 3", .guest = guest_random, V, .arg = 3 },
 	{ "VMX abort: loading host MSRs", .host = host_abort_load },
 	{ "VMX abort: storing guest MSRs", .host = host_abort_store },
 	{ "L1's memory moves while L2 uses it, with EPT", .host = host_moving_ept },
 	{ "L1's memory moves while L2 uses it, without EPT", .host = host_moving_no_ept },
 	{ "NMI, INIT and SIPI while L2 runs, halts, waits", .guest = guest_signals, .flags = KSFT_VMX | KSFT_SMP2 },
 	{ "#DB held back by MOV SS", .guest = guest_movss, V },
-	{ "L1's own MMIO and CPUID between entries", .guest = guest_everything, .flags = KSFT_VMX | KSFT_IRQCHIP },
+	{ "MMIO and CPUID of L1 between VM entries", .guest = guest_everything, .flags = KSFT_VMX | KSFT_IRQCHIP },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The VMX instructions outside VMX operation, at CPL 3, in other modes, and every way in which they fail (SDM 3C 31.3). */
+/* VMX instructions outside VMX operation, at CPL 3, in other modes, and all their failures (SDM 3C 31.3). */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -8,7 +8,7 @@
 
 u64 scratch[2] __attribute__((used));	/* operands in memory */
 
-/* --- before VMX operation, and without the privilege --- */
+/* --- outside VMX operation, and at CPL 3 --- */
 
 #define EACH_INSN(X) \
 	X("vmcall") X("vmlaunch") X("vmresume") X("vmxoff") X("vmclear scratch") X("vmptrld scratch") \
@@ -35,7 +35,7 @@ static void guest_before_vmxon(void)
 	{
 		u64 n = 0, f;
 
-		/* VMXON is the only one that may work. */
+		/* VMXON is the only instruction that may succeed. */
 #define CHECK(insn) \
 		if (n < 11) { \
 			f = TRY_INSN(insn); \
@@ -74,7 +74,7 @@ static void guest_cpl3(void)
 
 /* --- other modes --- */
 
-/* In compatibility mode each is #UD, whatever the privilege. */
+/* In compatibility mode each instruction raises #UD at any CPL. */
 extern char compat_insns[];
 asm(".pushsection .text\n"
 	".code32\n"
@@ -129,7 +129,7 @@ static struct kvm_segment seg16(u16 sel, u8 type, u8 dpl)
 	};
 }
 
-/* Real mode, or virtual-8086 mode with a 32-bit #UD handler. Either handler is OUT 0x80, 6. */
+/* Real mode, or virtual-8086 mode with a 32-bit #UD handler. Both handlers write 6 to port 0x80. */
 static void modes16(bool v86)
 {
 	static const u8 handler[] = { 0xb0, 0x06, 0xe6, 0x80, 0xf4 };
@@ -187,7 +187,7 @@ static void host_v86_mode(void)
 
 /* --- VMXON and VMXOFF --- */
 
-#define HUGE_ADDR (1ul << 52)	/* beyond every MAXPHYADDR */
+#define HUGE_ADDR (1ul << 52)	/* beyond any MAXPHYADDR */
 
 static void guest_vmxon(void)
 {
@@ -212,9 +212,9 @@ static void guest_vmxon(void)
 	write_cr0(read_cr0() | CR0_NE);
 	G_EQ(vmxon(region + 8), VM_INVALID, "misaligned");
 	G_EQ(vmxon(HUGE_ADDR), VM_INVALID, "beyond MAXPHYADDR");
-	G_EQ(vmxon(1ul << phys), VM_INVALID, "just beyond MAXPHYADDR");
-	G_EQ(vmxon(MMIO_HOLE), VM_INVALID, "no memory there");
-	G_EQ(vmxon(APIC_BASE), VM_INVALID, "at the local APIC");
+	G_EQ(vmxon(1ul << phys), VM_INVALID, "VMXON just beyond MAXPHYADDR");
+	G_EQ(vmxon(MMIO_HOLE), VM_INVALID, "VMXON at an address without memory");
+	G_EQ(vmxon(APIC_BASE), VM_INVALID, "VMXON at the local APIC's address");
 	*p ^= 1;
 	G_EQ(vmxon(region), VM_INVALID, "wrong revision");
 	*p ^= 1 | 1u << 31;
@@ -227,14 +227,14 @@ static void guest_vmxon(void)
 	G_EQ(write_cr4(read_cr4() & ~CR4_VMXE), GP0, "CR4.VMXE is fixed in VMX operation");
 	G_EQ(vmxoff(), VM_OK, "VMXOFF");
 	G_EQ(vmxoff(), UD, "VMXOFF again");
-	G_EQ(write_cr0(read_cr0() & ~CR0_NE), NO_FAULT, "CR0.NE is free again");
+	G_EQ(write_cr0(read_cr0() & ~CR0_NE), NO_FAULT, "CR0.NE can be cleared after VMXOFF");
 	write_cr0(read_cr0() | CR0_NE);
 	G_EQ(vmxon(region), VM_OK, "VMXON after VMXOFF");
 	vmx_region_on = region;
 	G_EQ(vmptrld(vmx_region()), VM_OK, "VMPTRLD");
 	G_EQ(vmxon(region), VM_FAIL(E_VMXON_IN_ROOT), "VMXON again, with a current VMCS");
 	G_EQ(vmxoff(), VM_OK, "VMXOFF");
-	G_EQ(write_cr4(read_cr4() & ~CR4_VMXE), NO_FAULT, "CR4.VMXE is free again");
+	G_EQ(write_cr4(read_cr4() & ~CR4_VMXE), NO_FAULT, "CR4.VMXE can be cleared after VMXOFF");
 	G_EQ(vmxon(region), UD, "VMXON without CR4.VMXE");
 }
 
@@ -289,18 +289,18 @@ static void guest_vmptr(void)
 		G_EQ(vmptrld(b), VM_FAIL(E_VMPTRLD_REVISION), "VMPTRLD, shadow bit");
 		*(u32 *)b &= ~(1u << 31);
 	}
-	G_EQ(vmptrld(MMIO_HOLE), VM_FAIL(E_VMPTRLD_REVISION), "VMPTRLD where no memory is");
+	G_EQ(vmptrld(MMIO_HOLE), VM_FAIL(E_VMPTRLD_REVISION), "VMPTRLD at an address without memory");
 	vmptrst(&ptr);
-	G_EQ(ptr, a, "still the current VMCS");
-	G_EQ(vmclear(b), VM_OK, "VMCLEAR of another");
+	G_EQ(ptr, a, "the current VMCS is unchanged");
+	G_EQ(vmclear(b), VM_OK, "VMCLEAR of another VMCS");
 	vmptrst(&ptr);
-	G_EQ(ptr, a, "still the current VMCS");
-	G_EQ(vmclear(a), VM_OK, "VMCLEAR of the current one");
+	G_EQ(ptr, a, "the current VMCS is unchanged");
+	G_EQ(vmclear(a), VM_OK, "VMCLEAR of the current VMCS");
 	vmptrst(&ptr);
-	G_EQ(ptr, ~0ul, "no current VMCS after VMCLEAR of it");
+	G_EQ(ptr, ~0ul, "no current VMCS after its VMCLEAR");
 	G_EQ(vmclear(a), VM_OK, "VMCLEAR again");
 	G_EQ(vmptrld(b), VM_OK, "VMPTRLD");
-	G_EQ(vmptrld(b), VM_OK, "VMPTRLD of the current one");
+	G_EQ(vmptrld(b), VM_OK, "VMPTRLD of the current VMCS");
 	vmptrst(&ptr);
 	G_EQ(ptr, b, "current VMCS");
 }
@@ -384,7 +384,7 @@ static u64 movss_launch(bool launch)
 {
 	u64 f, fl;
 
-	/* vmx_enter() is no use here: the MOV must be right before. HOST_RSP and HOST_RIP do not matter: it fails. */
+	/* vmx_enter() would separate MOV and entry. The entry fails, so host RSP and RIP do not matter. */
 	if (launch)
 		asm volatile("mov %%ss, %%eax; mov %%eax, %%ss\n1: vmlaunch; pushfq; popq %1; xor %0, %0"
 			     : "=r" (f), "=r" (fl) : : "rax", "memory", "cc");
@@ -404,14 +404,14 @@ static void guest_launch(void)
 	G_EQ(vmx_try_enter(true), VM_OK, "VMLAUNCH");
 	G_EQ(vmread(F_REASON), R_VMCALL, "exit reason");
 	G_EQ(vmx_try_enter(true), VM_FAIL(E_LAUNCH_NOT_CLEAR), "VMLAUNCH of a launched VMCS");
-	G_EQ(vmread(F_REASON), R_VMCALL, "a failed instruction leaves the exit reason");
+	G_EQ(vmread(F_REASON), R_VMCALL, "a failed instruction leaves the exit reason unchanged");
 	G_EQ(vmx_try_enter(false), VM_OK, "VMRESUME");
 	G_EQ(vmclear(vmcs), VM_OK, "VMCLEAR");
 	G_EQ(vmptrld(vmcs), VM_OK, "VMPTRLD");
 	G_EQ(vmx_try_enter(false), VM_FAIL(E_RESUME_NOT_LAUNCHED), "VMRESUME after VMCLEAR");
 	G_EQ(vmx_try_enter(true), VM_OK, "VMLAUNCH after VMCLEAR");
 	/* VMPTRLD keeps the launch state. */
-	G_EQ(vmptrld(vmx_region()), VM_OK, "VMPTRLD of another");
+	G_EQ(vmptrld(vmx_region()), VM_OK, "VMPTRLD of another VMCS");
 	G_EQ(vmptrld(vmcs), VM_OK, "VMPTRLD");
 	G_EQ(vmx_try_enter(true), VM_FAIL(E_LAUNCH_NOT_CLEAR), "VMLAUNCH, launched before VMPTRLD");
 	G_EQ(vmx_try_enter(false), VM_OK, "VMRESUME, launched before VMPTRLD");
@@ -436,7 +436,7 @@ static void guest_invept(void)
 
 	vmx_on();
 	if (!ept_caps() || !(rdmsr(MSR_VMX_EPT) & BIT(20))) {
-		G_EQ(inv_ept(2, 0, 0), UD, "INVEPT that is not offered");
+		G_EQ(inv_ept(2, 0, 0), UD, "INVEPT, not supported");
 		return;
 	}
 	caps = rdmsr(MSR_VMX_EPT);
@@ -467,7 +467,7 @@ static void guest_invvpid(void)
 
 	vmx_on();
 	if (!ctl_has(F_PROC2, SEC_VPID) || !(rdmsr(MSR_VMX_EPT) >> 32 & 1)) {
-		G_EQ(inv_vpid(2, 0, 0), UD, "INVVPID that is not offered");
+		G_EQ(inv_vpid(2, 0, 0), UD, "INVVPID, not supported");
 		return;
 	}
 	caps = rdmsr(MSR_VMX_EPT);

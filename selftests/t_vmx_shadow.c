@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMCS shadowing that L1 gives its L2: shadow VMCSs, bitmaps, VMREAD and VMWRITE of L2. SDM 3C 25.10, 31.3. */
+/* VMCS shadowing used by L1 for L2 (SDM 3C 25.10, 31.3): shadow VMCSs, bitmaps, VMREAD and VMWRITE in L2. */
 #include "vmx.h"
 
-#define VM_FAIL_ANY	0x2000ul	/* VMfailValid; its number is in the VMCS that L2 cannot see */
+#define VM_FAIL_ANY	0x2000ul	/* VMfailValid; the error number is in L1's VMCS, which L2 cannot read */
 
 static u64 vmcs, shadow;
 static u8 read_bitmap[4096] __attribute__((aligned(4096)));
 static u8 write_bitmap[4096] __attribute__((aligned(4096)));
 static volatile u64 buf[512] __attribute__((aligned(4096)));
 
-/* L1 with a VMCS whose L2 has a shadow VMCS, every field of it in reach. */
+/* Makes a VMCS whose L2 has a shadow VMCS and may access all its fields. */
 static void prepare(void (*fn)(void))
 {
 	vmcs = vmcs_new(fn);
 	shadow = vmcs_link(read_bitmap, write_bitmap);
 }
 
-/* A field of the shadow VMCS, by L1; the VMCS that is current stays it. */
+/* Reads a field of the shadow VMCS in L1; the current VMCS is restored. */
 static u64 shadow_read(u64 field)
 {
 	u64 v;
@@ -44,7 +44,7 @@ static void allow(u8 *bitmap, u64 field)
 	bitmap[field / 8] &= ~(1 << field % 8);
 }
 
-/* --- what L1 can do with a shadow VMCS --- */
+/* --- a shadow VMCS in L1 --- */
 
 static void l2_vmcall(void)
 {
@@ -59,12 +59,12 @@ static void guest_region(void)
 	prepare(l2_vmcall);
 	G_EQ(vmptrld(shadow), VM_OK, "VMPTRLD of a shadow VMCS");
 	G_EQ(vmptrst(&ptr), VM_OK, "VMPTRST");
-	G_EQ(ptr, shadow, "it is current");
+	G_EQ(ptr, shadow, "the shadow VMCS is current");
 	G_EQ(vmx_try_enter(true), VM_INVALID, "VMLAUNCH with a shadow VMCS");
 	G_EQ(vmx_try_enter(false), VM_INVALID, "VMRESUME with a shadow VMCS");
 	vmwrite(F_RIP, 0xc0ffee);
 	vmwrite(F_GUEST_ES, 0x1234);
-	G_EQ(vmptrld(vmcs), VM_OK, "VMPTRLD of the other");
+	G_EQ(vmptrld(vmcs), VM_OK, "VMPTRLD of the ordinary VMCS");
 	vmx_expect(R_VMCALL, "L2");
 	G_EQ(vmread(F_LINK_POINTER), shadow, "link pointer");
 	G_EQ(shadow_read(F_RIP), 0xc0ffee, "a field of the shadow VMCS");
@@ -76,7 +76,7 @@ static void guest_region(void)
 /* --- VMREAD and VMWRITE of L2 --- */
 
 static const struct {
-	u64 field, val, seen;	/* what L2 writes, and what a read gives */
+	u64 field, val, seen;	/* the value L2 writes, and the value it reads */
 } rows[] = {
 	{ F_GUEST_ES, 0x12345678abcd, 0xabcd },
 	{ F_EXCEPTION_BITMAP, 0x1111222233334444, 0x33334444 },
@@ -119,19 +119,19 @@ static void guest_fields(void)
 		if (!(rows[i].field & 1))
 			shadow_write(rows[i].field, 0x1000 + i);
 	}
-	vmx_expect(R_VMCALL, "L2 does without exits");
+	vmx_expect(R_VMCALL, "L2 needs no exits");
 	for (i = 0; i < ROWS; i++) {
 		G_EQN(outcome[i][0], VM_OK, "VMREAD", i);
 		G_EQN(outcome[i][1], VM_OK, "VMWRITE", i);
 		G_EQN(outcome[i][2], VM_OK, "VMREAD after it", i);
 		if (!(rows[i].field & 1))
-			G_EQN(first[i], 0x1000 + i, "what L1 wrote", i);
-		G_EQN(second[i], rows[i].seen, "what L2 wrote", i);
+			G_EQN(first[i], 0x1000 + i, "value written by L1", i);
+		G_EQN(second[i], rows[i].seen, "value written by L2", i);
 	}
 	G_EQ(shadow_read(F_TSC_OFFSET), 0x555555559abcdef0, "both halves of a field, seen by L1");
 	G_EQ(shadow_read(F_GUEST_ES), 0xabcd, "16 bits");
 	G_EQ(shadow_read(F_CS_BASE), ~0ul, "natural width");
-	G_EQ(vmread(F_GUEST_ES), SEL_DS, "L1's VMCS is another");
+	G_EQ(vmread(F_GUEST_ES), SEL_DS, "L1's VMCS is unchanged");
 	shadow_write(F_RIP, 0xabc);
 	vmx_launched(true);
 	vmx_skip();
@@ -140,7 +140,7 @@ static void guest_fields(void)
 	G_EQ(shadow_read(F_RSP), 0x77777, "VMWRITE from memory");
 }
 
-/* --- what cannot be read or written --- */
+/* --- failing accesses --- */
 
 static void l2_failures(void)
 {
@@ -164,9 +164,9 @@ static void guest_failures(void)
 	prepare(l2_failures);
 	any = rdmsr(MSR_VMX_MISC) & BIT(29);
 	vmx_expect(R_VMCALL, "L2");
-	G_EQ(outcomes[0] & ~0xffful, VM_FAIL_ANY, "VMREAD of no field");
-	G_EQ(outcomes[1] & ~0xffful, VM_FAIL_ANY, "VMWRITE of no field");
-	G_EQ(outcomes[2] & ~0xffful, VM_FAIL_ANY, "VMREAD of the upper half of no 64-bit field");
+	G_EQ(outcomes[0] & ~0xffful, VM_FAIL_ANY, "VMREAD of a field that does not exist");
+	G_EQ(outcomes[1] & ~0xffful, VM_FAIL_ANY, "VMWRITE of a field that does not exist");
+	G_EQ(outcomes[2] & ~0xffful, VM_FAIL_ANY, "VMREAD of the upper half of a field that is not 64-bit");
 	G_EQ(outcomes[3], 0x1234, "a failed VMREAD changes nothing");
 	G_EQ(any ? outcomes[4] : outcomes[4] & ~0xffful, any ? VM_OK : VM_FAIL_ANY, "VMWRITE of a read-only field");
 	if (any)
@@ -179,7 +179,7 @@ static void guest_failures(void)
 	G_EQ(outcomes[6], VM_INVALID, "VMWRITE");
 }
 
-/* --- which of them exit --- */
+/* --- the bitmaps --- */
 
 static u64 l2_field;
 
@@ -208,23 +208,23 @@ static void guest_bitmaps(void)
 	prepare(l2_one);
 	shadow_write(F_RIP, 0x5555);
 	forbid(read_bitmap, F_RIP);
-	G_EQ(one(F_RIP), R_VMREAD, "a VMREAD that L1 wants");
+	G_EQ(one(F_RIP), R_VMREAD, "VMREAD of a field that L1 intercepts");
 	G_EQ(vmread(F_ILEN), 3, "its length");
 	G_EQ(vmread(F_INSN_INFO) & BIT(10), BIT(10), "a register operand");
 	vmx_skip();
-	G_EQ(vmx_run(), R_VMCALL, "the VMWRITE is not");
-	G_EQ(outcomes[1], 0x99, "nothing was read");
+	G_EQ(vmx_run(), R_VMCALL, "VMWRITE of the same field does not exit");
+	G_EQ(outcomes[1], 0x99, "the skipped VMREAD has no effect");
 	allow(read_bitmap, F_RIP);
 	forbid(write_bitmap, F_RIP);
-	G_EQ(one(F_RIP), R_VMWRITE, "a VMWRITE that L1 wants");
-	G_EQ(outcomes[1], 0x4321, "what was written and read before");
+	G_EQ(one(F_RIP), R_VMWRITE, "VMWRITE of a field that L1 intercepts");
+	G_EQ(outcomes[1], 0x4321, "value written and read earlier");
 	G_EQ(one(F_RSP), R_VMCALL, "another field");
 	G_EQ(one(F_RIP | BIT(15)), R_VMREAD, "bit 15 of the encoding");
 	G_EQ(one(F_RIP | BIT(40)), R_VMREAD, "bit 40 of the encoding");
 	G_EQ(one(F_RIP | BIT(63)), R_VMREAD, "bit 63 of the encoding");
 	vmwrite(F_LINK_POINTER, ~0ul);
-	G_EQ(one(F_RIP), R_VMWRITE, "a bit without a shadow VMCS");
-	G_EQ(outcomes[0], VM_INVALID, "no bit without one");
+	G_EQ(one(F_RIP), R_VMWRITE, "VMWRITE with its bit set, without a shadow VMCS");
+	G_EQ(outcomes[0], VM_INVALID, "VMREAD with its bit clear, without a shadow VMCS");
 	vmclr(F_PROC2, SEC_SHADOW);
 	G_EQ(one(F_RSP), R_VMREAD, "without VMCS shadowing");
 }
@@ -268,7 +268,7 @@ static void guest_faults(void)
 	invlpg((u64)buf);
 	vmx_expect(R_VMCALL, "L2 takes its faults");
 	G_EQ(outcomes[0], GP0, "VMREAD at CPL 3");
-	G_EQ(outcomes[1], FAULT(VEC_PF, 3), "VMREAD to a page that is read-only");
+	G_EQ(outcomes[1], FAULT(VEC_PF, 3), "VMREAD to a read-only page");
 	*pte |= 2;
 	invlpg((u64)buf);
 	vmx_launched(true);
@@ -282,11 +282,11 @@ static void guest_faults(void)
 	G_EQ(invept_all(), VM_OK, "INVEPT");
 	vmx_expect(R_VMCALL, "again");
 	G_EQ(outcomes[2], NO_FAULT, "VMREAD");
-	G_EQ(buf[0], 0x5555, "what it read");
-	G_OK(!(vmread(F_IDT_INFO) >> 31), "no event is left");
+	G_EQ(buf[0], 0x5555, "value read");
+	G_OK(!(vmread(F_IDT_INFO) >> 31), "no event is being vectored");
 }
 
-/* CPL does not matter to exits. */
+/* The exit takes precedence over the CPL check. */
 static void l2_user(void)
 {
 	outcomes[0] = g_user(user_read, 0);
@@ -297,7 +297,7 @@ static void guest_user_exits(void)
 {
 	prepare(l2_user);
 	forbid(read_bitmap, F_RIP);
-	vmx_expect(R_VMREAD, "VMREAD at CPL 3 that L1 wants");
+	vmx_expect(R_VMREAD, "VMREAD at CPL 3, intercepted by L1");
 }
 
 /* --- checks of VM entries --- */
@@ -322,26 +322,26 @@ static void guest_checks(void)
 	vmwrite(F_VMWRITE_BITMAP, 1ul << 62);
 	G_EQ(vmx_try_enter(true), VM_FAIL(E_BAD_CONTROLS), "VMWRITE bitmap beyond MAXPHYADDR");
 	vmwrite(F_VMWRITE_BITMAP, (u64)write_bitmap);
-	bad_link(plain, "link pointer to a VMCS that is no shadow VMCS");
+	bad_link(plain, "link pointer to a VMCS that is not a shadow VMCS");
 	bad_link(shadow + 8, "link pointer misaligned");
 	bad_link(vmcs, "link pointer to the current VMCS");
 	*(u32 *)shadow ^= 4;
-	bad_link(shadow, "link pointer to another revision");
+	bad_link(shadow, "link pointer to a VMCS of another revision");
 	*(u32 *)shadow ^= 4;
 	vmclr(F_PROC2, SEC_SHADOW);
 	bad_link(shadow, "a shadow VMCS without VMCS shadowing");
 	vmset(F_PROC2, SEC_SHADOW);
-	vmx_expect(R_VMCALL, "and after all of it, an entry");
+	vmx_expect(R_VMCALL, "a valid entry after failed ones");
 }
 
 #define V .flags = KSFT_VMX
 static const struct ksft_test tests[] = {
-	{ "a shadow VMCS is no VMCS to enter with", .guest = guest_region, V },
+	{ "a shadow VMCS cannot be entered", .guest = guest_region, V },
 	{ "L2 reads and writes its shadow VMCS", .guest = guest_fields, V },
 	{ "fields that do not exist, and no shadow VMCS", .guest = guest_failures, V },
-	{ "bitmaps decide what exits", .guest = guest_bitmaps, V },
-	{ "faults of L2 at VMREAD", .guest = guest_faults, V },
-	{ "VMREAD at CPL 3 exits when L1 wants it", .guest = guest_user_exits, V },
+	{ "bitmaps select the accesses that exit", .guest = guest_bitmaps, V },
+	{ "faults of VMREAD in L2", .guest = guest_faults, V },
+	{ "VMREAD at CPL 3 exits if L1 intercepts it", .guest = guest_user_exits, V },
 	{ "checks of VM entries", .guest = guest_checks, V },
 };
 KSFT_MAIN(tests)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Two vCPUs that both run L2, VMCSs that change hands, L2 killed with its process, VMCSs in turn on one vCPU, interrupts from elsewhere. */
+/* Two vCPUs that run L2, VMCSs moved between vCPUs, L2 killed with its process, interrupts at any moment. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
@@ -41,8 +41,8 @@ static void guest_two_vmcs(void)
 }
 
 /*
- * The vCPUs are started by the host, each in its own function: the VMX state
- * that lib/vmx.c keeps is shared, so that this is done by hand.
+ * The host starts each vCPU in its own function. The vCPUs enter L2 with the
+ * code below, because the VMX state that lib/vmx.c keeps would be shared.
  */
 static volatile u64 turn, handed;
 
@@ -84,7 +84,7 @@ static void work(void)
 
 	vmx_enable();
 	G_EQ(vmxon(vmx_region()), VM_OK, "VMXON");
-	/* lib/vmx.c is not made for two at once: the VMCSs are filled one after the other. */
+	/* lib/vmx.c does not support two vCPUs at once, so the VMCSs are filled one after the other. */
 	while (__atomic_exchange_n(&turn, 1, __ATOMIC_ACQUIRE))
 		relax();
 	make_vmcs(l2_plain);
@@ -115,7 +115,7 @@ static void host_two(void)
 	vm_destroy(&vm);
 }
 
-/* One vCPU makes and runs a VMCS, clears it; the other one goes on with it. */
+/* One vCPU creates, runs and clears a VMCS; the other one continues with it. */
 static void hand_over(void)
 {
 	u64 vmcs, i;
@@ -138,15 +138,15 @@ static void take_over(void)
 	vmx_enable();
 	G_EQ(vmxon(vmx_region()), VM_OK, "VMXON");
 	G_MUST(handed, "a VMCS");
-	G_EQ(vmptrld(handed), VM_OK, "VMPTRLD of the other's VMCS");
-	G_EQ(vmread(F_GUEST_SYSENTER_ESP), 0x1234000, "its state came along");
+	G_EQ(vmptrld(handed), VM_OK, "VMPTRLD of the other vCPU's VMCS");
+	G_EQ(vmread(F_GUEST_SYSENTER_ESP), 0x1234000, "its state was transferred");
 	vmwrite(F_RIP, (u64)l2_plain);
 	for (i = 0; i < 20; i++) {
 		G_EQ(enter_here(!i), 0, "entry");
 		G_EQ(vmread(F_REASON), R_VMCALL, "reason");
 		vmwrite(F_RIP, (u64)l2_plain);
 	}
-	/* VMCLEAR of what is current elsewhere, or was: no harm. */
+	/* VMCLEAR of a VMCS that is or was current on the other vCPU does no harm. */
 	G_EQ(vmclear(handed), VM_OK, "VMCLEAR");
 	handed = 0;
 }
@@ -165,7 +165,7 @@ static void host_hand_over(void)
 	vcpu_run_to_end(&vm.vcpu[0]);
 }
 
-/* L2 loops for ever; its process is killed, its descriptors are closed. */
+/* L2 loops forever; its process is killed, which closes its descriptors. */
 u64 l2_rounds __attribute__((used));
 
 static void __attribute__((naked)) l2_forever(void)
@@ -207,7 +207,7 @@ static void host_kill(void)
 		}
 		close(p[1]);
 		if (read(p[0], &c, 1) == 1) {
-			/* It enters L2 at once; how far it has come differs, as it should. */
+			/* The child enters L2 soon; it is killed at a different point each time. */
 			usleep(i * 3000);
 			kill(pid, SIGKILL);
 			MUST(waitpid(pid, &status, 0) == pid, "wait");
@@ -226,7 +226,7 @@ static void on_alarm(int sig)
 {
 }
 
-/* A signal takes L2 out to user space, KVM_RUN goes on in L2. */
+/* A signal ends KVM_RUN while L2 runs; the next KVM_RUN continues L2. */
 static void guest_bounded(void)
 {
 	vmcs_new(l2_forever);
@@ -240,7 +240,7 @@ static void guest_after_reset(void)
 	u64 vmcs;
 
 	G_EQ(rdmsr(MSR_FEATURE_CONTROL), 0, "IA32_FEATURE_CONTROL");
-	G_EQ(TRY_INSN("vmxoff"), UD, "out of VMX operation");
+	G_EQ(TRY_INSN("vmxoff"), UD, "VMXOFF outside VMX operation");
 	vmx_on();
 	vmcs = vmcs_new(l2_count);
 	vmx_expect(R_VMCALL, "L2 runs again");
@@ -267,22 +267,22 @@ static void host_signal(void)
 		EQ(vcpu->run->exit_reason, KVM_EXIT_INTR, "exit reason");
 		vcpu_regs(vcpu, &r);
 		OK(r.rip >= (u64)l2_forever && r.rip < (u64)l2_forever + 16, "in L2");
-		OK(r.rbx > before, "L2 runs on");
+		OK(r.rbx > before, "L2 makes progress");
 		before = r.rbx;
 	}
-	/* immediate_exit lets nothing run. */
+	/* With immediate_exit, L2 does not run. */
 	vcpu->run->immediate_exit = 1;
 	EQ(vcpu_run_once(vcpu), -EINTR, "immediate_exit");
 	vcpu->run->immediate_exit = 0;
 	vcpu_regs(vcpu, &r);
 	EQ(r.rbx, before, "L2 did not run");
-	/* Changed from outside, L2 goes on with what it is given. */
+	/* L2 continues with the register value that user space set. */
 	r.rbx = 7;
 	vcpu_set_regs(vcpu, &r);
 	EQ(vcpu_run_until_changed(vcpu, &GUEST(&vm, l2_rounds)), -EINTR, "KVM_RUN with a signal");
 	vcpu_regs(vcpu, &r);
-	OK(r.rbx > 7 && r.rbx < before, "L2 counts from there");
-	/* What user space writes at a reset ends L2 and VMX operation. */
+	OK(r.rbx > 7 && r.rbx < before, "L2 counts from the new value");
+	/* The MSR write that user space does at a reset ends L2 and VMX operation. */
 	EQ(vcpu_set_msr(vcpu, MSR_FEATURE_CONTROL, 0), 0, "IA32_FEATURE_CONTROL");
 	vcpu_start(vcpu, guest_after_reset, 0);
 	vcpu_run_to_end(vcpu);
@@ -328,12 +328,12 @@ static void host_migrate(void)
 }
 
 /*
- * Interrupts for L1 that come at any moment, most of them while L0 handles an
- * exit of L2's that L1 does not hear of. None may end up in L2, whose IF is set.
+ * Interrupts for L1 arrive at any moment, most of them while L0 handles an exit
+ * of L2 that is not reflected. None may be delivered to L2, whose IF is set.
  */
 #define STORM	1000
 
-static volatile u64 asked;	/* by L1: so many interrupts */
+static volatile u64 asked;	/* number of interrupts that L1 has requested */
 static volatile bool storm_over;
 
 static void __attribute__((naked)) l2_msrs(void)
@@ -365,7 +365,7 @@ static void guest_storm(void)
 	}
 }
 
-/* The next one comes when L2 has run for a while, of another length each time. */
+/* Sends each interrupt after L2 has run for a while, whose length varies. */
 static void *storm(void *arg)
 {
 	struct vm *vm = arg;
@@ -403,12 +403,12 @@ static void host_storm(void)
 }
 
 static const struct ksft_test tests[] = {
-	{ "two VMCSs in turn", .guest = guest_two_vmcs, .flags = KSFT_VMX },
+	{ "two VMCSs used in turn", .guest = guest_two_vmcs, .flags = KSFT_VMX },
 	{ "two vCPUs run L2", .host = host_two },
-	{ "a VMCS goes from one vCPU to another", .host = host_hand_over },
+	{ "a VMCS moves from one vCPU to another", .host = host_hand_over },
 	{ "kill -9 while L2 runs", .host = host_kill },
 	{ "signals and immediate_exit while L2 runs", .host = host_signal },
 	{ "a vCPU that runs L2 moves between processors", .host = host_migrate },
-	{ "interrupts for L1 at any moment of L2", .host = host_storm },
+	{ "interrupts for L1 at any moment while L2 runs", .host = host_storm },
 };
 KSFT_MAIN(tests)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Runs in L0: prints a line about L0, runs L1 on Droste and reports how L1 ended.
-# Usage: l0.sh DEVICE CPUS MEMORY [OPTION...] ; CPUS and MEMORY (MiB) are L1's, OPTIONs are added to its kernel command line.
+# Usage: l0.sh DEVICE CPUS MEMORY [OPTION...] ; CPUS and MEMORY (MiB) are L1's, OPTIONs are for its kernel.
 device=$1 cpus=$2 memory=$3
 shift 3
 # Options that avoid boot work without use here; see drostectl(8).

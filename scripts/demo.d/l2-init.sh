@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# /init of L2: prints a line about L2, runs the benchmark that "op=NAME" on the kernel command line selects, and powers off.
+# /init of L2: prints a line about L2, runs the benchmark "op=NAME" of the kernel command line, and powers off.
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # /init of dom0: starts Xen's toolstack, tests the guests of /guests, and powers off. Prints TAP.
-# Words after "--" on the kernel command line: the guests to test, and "full" to test pause, save, restore and destroy as well.
+# Words after "--" on the kernel command line: the guests to test, and "full" to add pause, save, restore, destroy.
 PATH=/bin:$(echo /usr/lib/xen-*/bin)
 export PATH
 mount -t proc proc /proc
@@ -42,7 +42,7 @@ gone() {
 	done
 }
 
-# Prints the guest's last count. After a restore a device model starts the console file anew, but the guest's count goes on.
+# Prints the guest's last count. A restore may start a new console file, but the guest counts on.
 counted() {
 	sed -n 's/.*L2: count \([0-9]*\)\r$/\1/p' "$console" 2> /dev/null | tail -n 1 | grep . || echo 0
 }

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs in L0: starts QEMU with Xen and dom0 as L1 on the hypervisor that the lab has loaded, and prints Droste's exit counters.
+# Runs in L0: starts QEMU with Xen and dom0 as L1 on the hypervisor that is loaded, and prints Droste's exit counters.
 # Usage: l0.sh CPUS MEMORY XEN DOM0 ; CPUS and MEMORY (MiB) are L1's, XEN and DOM0 are command lines.
 cpus=$1 memory=$2 status=1
 [ -e /dev/droste ] && ln -sf droste /dev/kvm
 echo "L0: Linux $(uname -r) with $(grep -oE '^(droste|kvm_intel)' /proc/modules)"
-# QEMU reports events on one pipe and reads commands from the other. After L1's shutdown it pauses, so that the counters can
-# be read.
+# QEMU reports events on one pipe and reads commands from the other. After L1's shutdown it pauses, so that
+# the counters can be read.
 mkfifo /tmp/qmp.in /tmp/qmp.out
 qemu/qemu -accel kvm -nodefaults -no-user-config -display none -no-reboot -action shutdown=pause -qmp pipe:/tmp/qmp \
 	-serial stdio -M q35 -cpu host,+invtsc -smp "$cpus" -m "$memory" -kernel xen -append "$3" -initrd "vmlinuz $4,dom0.cpio" &

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Executes one marker for the lab's --count, which counts between two markers, and exits. The marker has no other effect. */
+/* Executes one marker for the lab's --count, which counts between two markers. It has no effect elsewhere. */
 	.globl _start
 _start:
 	xor	%eax, %eax		/* the count's tag */

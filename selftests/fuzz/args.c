@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Arguments for ioctls: what the object itself last said, or a sensible one, and then some of it mangled. */
+/* Arguments for ioctls: the object's current state or a plausible template, then partly mangled. */
 #include <string.h>
 #include "fuzz.h"
 #include "guest.h"
@@ -180,7 +180,7 @@ static void array(struct fuzzer *f, u8 *p, struct machine *m)
 	*(u32 *)p = CHANCE(f, 70) ? 100 : rnd(f) % 700;
 }
 
-/* Only the size may be odd: a mask that holds back the signal which ends KVM_RUN would be a hang of this program's. */
+/* Only the size may be invalid: a mask that blocks the signal which ends KVM_RUN would hang this program. */
 static void signal_mask(struct fuzzer *f, u8 *p, struct machine *m)
 {
 	*(u32 *)p = CHANCE(f, 80) ? 8 : interesting(f);
@@ -199,7 +199,7 @@ static void attribute(struct fuzzer *f, u8 *p, struct machine *m)
 static const struct {
 	unsigned int cmd;
 	void (*fill)(struct fuzzer *f, u8 *p, struct machine *m);
-	bool pointers;	/* not to be mangled: what a mangled pointer reaches is this process's */
+	bool pointers;	/* has pointers: not mangled, as a mangled one could reach memory of this process */
 } templates[] = {
 	{ KVM_SET_USER_MEMORY_REGION, memory_region },
 #ifdef KVM_SET_USER_MEMORY_REGION2
@@ -222,7 +222,7 @@ static u32 arg_size(const struct ioctl_row *r)
 	return r->arg == ARG_VAR && size < 0x1000 ? 0x1000 : size;
 }
 
-/* KVM_SET_X begins with what KVM_GET_X says. */
+/* The argument of KVM_SET_X starts as the result of KVM_GET_X. */
 static bool from_object(struct fuzzer *f, const struct ioctl_row *r, int fd)
 {
 	int i;

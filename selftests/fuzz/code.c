@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Random code for guests, of instructions that hypervisors care about, and states to run it from. */
+/* Random guest code, made of instructions that concern a hypervisor, and the vCPU states in which it starts. */
 #include <string.h>
 #include "fuzz.h"
 #include "guest.h"
@@ -38,7 +38,7 @@ static const u32 places[] = {
 	0xfeefffff, 0x10000000, 0xfffffff0, 0xa0000, 0x800000,
 };
 
-/* MOV of a number to EAX, ECX, EDX, EBX, ESI or EDI: an MSR, a place in memory, or any. */
+/* Writes a MOV of a number to EAX, ECX, EDX, EBX, ESI or EDI: an MSR, an address, or any number. */
 static u8 *load(struct fuzzer *f, u8 *p)
 {
 	static const u8 regs[] = { 0, 1, 1, 2, 3, 3, 6, 7 };
@@ -79,7 +79,7 @@ void write_tables(void)
 	memset(pml4, 0, 0x3000);
 	pml4[0] = (TABLES_AT + 0x1000) | 7;
 	pdpt[0] = (TABLES_AT + 0x2000) | 7;
-	/* The last GiB below 4 GiB as well: there the interrupt controllers are. */
+	/* Map the last GiB below 4 GiB as well, which has the interrupt controllers. */
 	pdpt[3] = 0xc0000000 | 0x87;
 	for (i = 0; i < 512; i++)
 		pd[i] = i << 21 | 0x87;
@@ -133,7 +133,7 @@ void set_state(struct fuzzer *f, int vcpu)
 	set_mode(f, &s);
 	if (CHANCE(f, 40))
 		s.cr4 |= s.cr0 & CR0_PE ? CR4_VMXE : 0;
-	/* The structure has no pointers: mangled as it is. */
+	/* The structure has no pointers, so all of it may be mangled. */
 	if (CHANCE(f, 25))
 		mangle(f, (u8 *)&s, sizeof(s), 1 + rnd(f) % 3);
 	ioctl(vcpu, KVM_SET_SREGS, &s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Guest code that cannot be C: interrupt stubs, the way to CPL 3 and back, the start of a vCPU. */
+/* Guest code that cannot be written in C: interrupt stubs, the switch to CPL 3 and back, the start of a vCPU. */
 #include "callee.inc"
 #include "layout.h"
 
@@ -124,7 +124,7 @@ ap_long:
 	mov	%eax, %ss
 	mov	$STACKS + STACK_SIZE + STACK_SIZE / 2 - 16, %esp
 	lidt	ap_idtr(%rip)
-	/* The host has made the TSS "busy"; LTR wants an available one. */
+	/* The host has marked the TSS busy; LTR needs an available one. */
 	andb	$0xfd, CPU_TABLES + CPU_TABLES_SIZE + SEL_TSS + 5
 	mov	$SEL_TSS, %eax
 	ltr	%ax
@@ -141,7 +141,7 @@ ap_fn:	.quad	0
 	.globl kernel_rsp
 kernel_rsp:
 	.quad	0
-	/* There is always an exception table, so that its ends have names. */
+	/* The exception table always exists, so that the linker defines its start and end symbols. */
 	.section extable, "a"
 	.quad	0, 0
 	.section .note.GNU-stack, "", @progbits

@@ -21,7 +21,7 @@ void g_call(enum gcall_kind kind, const char *file, int line, const char *text, 
 		.args = { a, b, c, d },
 	};
 
-	/* RBX and friends stay as they are: the host only looks at memory. */
+	/* The host only reads memory; the guest's registers do not change. */
 	outl(GCALL_PORT, (u32)(uintptr_t)&call);
 }
 
@@ -77,7 +77,7 @@ void *g_pages(int n)
 {
 	u64 p = __atomic_fetch_add(&heap_next, n * 4096ul, __ATOMIC_RELAXED);
 
-	G_MUST(p + n * 4096ul <= HEAP_END, "guest heap is used up");
+	G_MUST(p + n * 4096ul <= HEAP_END, "guest heap is exhausted");
 	return (void *)p;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What code that runs in a guest can use: reports, instructions, faults as values, CPL 3, memory. */
+/* Functions for code that runs in a guest: reports, instructions, faults as values, CPL 3, memory. */
 #ifndef GUEST_H
 #define GUEST_H
 
@@ -12,7 +12,7 @@ void g_sync(u64 stage);
 void g_sync2(u64 stage, u64 val);
 __attribute__((noreturn)) void g_done(void);
 __attribute__((noreturn)) void g_skip(const char *why);
-void g_diag(const char *text, u64 a, u64 b);	/* text has one %llx for each */
+void g_diag(const char *text, u64 a, u64 b);	/* text has one %llx for a and one for b */
 u64 g_arg(void);	/* the subtest's argument */
 
 #define G_EQ(got, want, what) do { \
@@ -21,7 +21,7 @@ u64 g_arg(void);	/* the subtest's argument */
 		g_call(GCALL_EQ, __FILE__, __LINE__, what, got__, want__, 0, 0); \
 } while (0)
 #define G_OK(cond, what)	G_EQ(!!(cond), 1, what)
-/* With a number that says which row of a table it was. */
+/* G_EQ() with a number, which identifies a row of a table. */
 #define G_EQN(got, want, what, n) do { \
 	u64 got__ = (u64)(got), want__ = (u64)(want); \
 	if (got__ != want__) \
@@ -39,14 +39,14 @@ struct trap_regs {
 };
 
 typedef void (*trap_fn)(struct trap_regs *regs);
-extern volatile trap_fn g_trap_fn[256];	/* called instead of looking for a fixup; NULL: none */
+extern volatile trap_fn g_trap_fn[256];	/* called instead of a fixup; NULL if there is none */
 
 enum {
 	VEC_DE = 0, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF,
 	VEC_TS = 10, VEC_NP, VEC_SS, VEC_GP, VEC_PF, VEC_MF = 16, VEC_AC,
 };
 
-/* What an instruction tried with TRY() ended in. */
+/* The outcome of an instruction run with TRY(). */
 #define NO_FAULT	0ul
 #define FAULT(vec, err)	(1ul << 63 | (u64)(err) << 8 | (vec))
 #define UD		FAULT(VEC_UD, 0)
@@ -54,7 +54,7 @@ enum {
 #define IS_PF(f)	((f) >> 63 && ((f) & 0xff) == VEC_PF)
 #define PF_ERR(f)	((u32)((f) >> 8))
 
-/* In an asm: one instruction that may fault; R11 says what came of it. */
+/* For use in an asm: one instruction that may fault; R11 receives the outcome. */
 #define TRY(insn) \
 	"xor %%r11d, %%r11d\n1:\t" insn "\n2:\n" \
 	".pushsection extable, \"a\"\n.quad 1b, 2b\n.popsection\n"
@@ -125,7 +125,7 @@ READ_REG(read_dr6, "mov %%db6, %0")
 READ_REG(read_dr7, "mov %%db7, %0")
 READ_REG(read_rflags, "pushfq; popq %0")
 
-/* Faults come as the return value. */
+/* The outcome is the return value. */
 #define WRITE_REG(name, insn) \
 static inline u64 name(u64 v) \
 { \
@@ -319,9 +319,9 @@ int g_diff(const void *a, const void *b, u64 n);	/* index of the first differenc
 
 /* --- CPL 3 --- */
 u64 g_user(u64 (*fn)(u64 arg), u64 arg);		/* call fn(arg) at CPL 3, 64-bit; its return value */
-u64 g_user_cs(void *fn, u64 arg, u16 cs);		/* likewise with another code segment; fn ends in int $0x80 */
+u64 g_user_cs(void *fn, u64 arg, u16 cs);		/* the same with code segment cs; fn ends with int $0x80 */
 
-/* --- local APIC, xAPIC or x2APIC, whichever is on --- */
+/* --- local APIC, in its current mode (xAPIC or x2APIC) --- */
 #define APIC_BASE	0xfee00000ul
 #define APIC_ID		0x20
 #define APIC_LVR	0x30

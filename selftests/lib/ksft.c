@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Run a program's subtests, each in its own process, and report in TAP. */
+/* Runs a program's subtests, each in its own process, and reports in TAP. */
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include "ksft.h"
 #include "vm.h"
 
-/* A subtest that has not ended after so many seconds hangs. Nothing is measured with it. */
+/* A subtest that takes longer than this is taken for hung. No measurement depends on the value. */
 #define HANG_SECONDS	20
 
 static int failures;
@@ -50,7 +50,7 @@ static void vfail(const char *file, int line, const char *fmt, va_list ap)
 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
-	/* An exit storm of failures says no more than its first lines. */
+	/* Print only the first failures of a long series. */
 	if (failures <= 40)
 		ksft_diag("%s:%d: %s", base ? base + 1 : file, line, text);
 }

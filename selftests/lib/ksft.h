@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* TAP output in the way of kselftests: a program is a table of subtests, each run in a process of its own. */
+/* TAP output as in kselftests: a program is a table of subtests, each of which runs in its own process. */
 #ifndef KSFT_H
 #define KSFT_H
 
@@ -23,11 +23,11 @@ enum ksft_status {
 	KSFT_SKIP = 4,
 };
 
-/* What the VM of a guest subtest has beyond memory and one vCPU. */
+/* Parts of a guest subtest's VM in addition to memory and one vCPU. */
 enum ksft_flags {
 	KSFT_IRQCHIP = BIT(0),	/* KVM_CREATE_IRQCHIP */
-	KSFT_PIT = BIT(1),	/* and KVM_CREATE_PIT2 */
-	KSFT_VMX = BIT(2),	/* the guest is an L1: skipped where it gets no VMX */
+	KSFT_PIT = BIT(1),	/* KVM_CREATE_PIT2 */
+	KSFT_VMX = BIT(2),	/* the guest is an L1: skipped if guests get no VMX */
 	KSFT_SMP2 = BIT(3),	/* a second vCPU that waits for INIT and SIPI */
 };
 
@@ -44,16 +44,16 @@ struct ksft_test {
 
 int ksft_main(const struct ksft_test *tests, int n);
 
-/* An option of a program, "--name NUMBER", or "--name NUMBER:NUMBER". */
+/* A command-line option, "--name NUMBER" or "--name NUMBER:NUMBER". */
 struct ksft_option {
 	const char *name;
-	u64 *val, *second;	/* @second: NULL for one number */
+	u64 *val, *second;	/* @second: NULL if there is only one number */
 };
 
-/* False, and a line on the standard error, for arguments that are none of them. */
+/* Returns false, after a message on standard error, if an argument is invalid. */
 bool ksft_options(int argc, char **argv, const struct ksft_option *options, int n);
 
-/* In a subtest's process. Failures are counted, the subtest goes on. */
+/* For use in a subtest. ksft_fail() counts the failure, and the subtest continues. */
 void ksft_fail(const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void ksft_diag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ksft_skip(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
@@ -72,7 +72,7 @@ int ksft_failures(void);
 			  (unsigned long long)got__, (unsigned long long)want__); \
 } while (0)
 
-/* What must hold for the subtest to go on at all. */
+/* A condition without which the subtest cannot continue. */
 #define MUST(cond, fmt, ...) do { \
 	if (!(cond)) \
 		ksft_abort(__FILE__, __LINE__, fmt " (%s)", ##__VA_ARGS__, #cond); \

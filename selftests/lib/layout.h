@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Where things are in a guest's memory, and the words guest and host exchange. */
+/* The layout of a guest's memory, and the format of calls from guest to host. */
 #ifndef LAYOUT_H
 #define LAYOUT_H
 
-#define MEM_SIZE	0x2000000ul	/* slot 0: [0, 32 MiB), mapped one to one */
+#define MEM_SIZE	0x2000000ul	/* slot 0: [0, 32 MiB), identity mapped */
 #define LOW_CODE	0x8000ul	/* code for real mode goes here; SIPI vector 8 */
 #define CPU_TABLES	0x100000ul	/* for each vCPU, CPU_TABLES_SIZE: GDT, IDT, TSS */
 #define CPU_TABLES_SIZE	0x4000ul
@@ -15,7 +15,7 @@
 /* The program itself is linked at 4 MiB. */
 #define HEAP		0x1000000ul	/* g_page() takes pages from here on */
 #define HEAP_END	MEM_SIZE
-#define MMIO_HOLE	0x10000000ul	/* nothing is there: accesses are MMIO exits */
+#define MMIO_HOLE	0x10000000ul	/* no memory: accesses are MMIO exits */
 
 /* Selectors. */
 #define SEL_CS64	0x08
@@ -28,7 +28,7 @@
 #define SEL_CS16	0x48
 #define SEL_DS16	0x50
 
-/* A guest reports by a 32-bit OUT of a pointer to struct gcall to this port. */
+/* A guest calls the host with a 32-bit OUT of the address of a struct gcall to this port. */
 #define GCALL_PORT	0xd05
 
 #ifndef __ASSEMBLER__
@@ -37,11 +37,11 @@
 enum gcall_kind {
 	GCALL_NONE,
 	GCALL_DONE,	/* the guest function returned */
-	GCALL_SYNC,	/* args: whatever the test agreed on */
+	GCALL_SYNC,	/* args: defined by the test */
 	GCALL_EQ,	/* args: got, want; a failed check */
-	GCALL_ABORT,	/* likewise, and the guest cannot go on */
-	GCALL_SKIP,	/* text says why */
-	GCALL_TRAP,	/* args: vector, error code, RIP, CR2; an exception nobody expected */
+	GCALL_ABORT,	/* a failed check after which the guest cannot continue */
+	GCALL_SKIP,	/* text: the reason */
+	GCALL_TRAP,	/* args: vector, error code, RIP, CR2 of an unexpected exception */
 	GCALL_DIAG,	/* text and args */
 };
 

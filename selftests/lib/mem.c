@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The memory functions that compilers call on their own: libc's use vector registers, which guests may not have. */
+/* The memory functions that compilers call implicitly. libc's use vector registers, which guests may not have. */
 #include <stddef.h>
 
 void *memcpy(void *to, const void *from, size_t n)

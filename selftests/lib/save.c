@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A vCPU's state, taken and put back as VMMs do it for a migration. */
+/* Saves and restores a vCPU's state as VMMs do for a migration. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,7 @@ void vcpu_save(struct vcpu *vcpu, struct saved_vcpu *s)
 	DO(vcpu->fd, KVM_GET_DEBUGREGS, &s->debugregs);
 }
 
-/* Capability MSRs that are as they are cannot always be written: those of a new vCPU are the same. */
+/* Errors are ignored: some capability MSRs cannot be written, and a new vCPU has the same values. */
 static void restore_msrs(struct vcpu *vcpu, const struct saved_vcpu *s)
 {
 	u32 i;
@@ -83,7 +83,7 @@ static u64 saved_msr(const struct saved_vcpu *s, u32 msr)
 	return 0;
 }
 
-/* XCR0 first: it says what XSAVE state there is. */
+/* XCR0 is restored first, because it selects the XSAVE state. */
 static void restore_fpu(struct vcpu *vcpu, const struct saved_vcpu *s)
 {
 	if (s->has_xcrs)

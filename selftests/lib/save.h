@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* All state of a vCPU that the KVM API has, taken and put back. */
+/* Saves and restores all vCPU state that the KVM API exposes. */
 #ifndef SAVE_H
 #define SAVE_H
 
@@ -7,7 +7,7 @@
 
 #define MAX_MSRS 512
 
-/* KVM_GET_NESTED_STATE with room for everything. */
+/* struct kvm_nested_state with room for all data. */
 union nested_state {
 	struct kvm_nested_state s;
 	u8 bytes[sizeof(struct kvm_nested_state) + sizeof(struct kvm_vmx_nested_state_data)];
@@ -27,16 +27,16 @@ struct saved_vcpu {
 	union nested_state nested;
 };
 
-/* In which order a vCPU gets its state: nested state is before the registers, or comes last. */
+/* The order in which a vCPU's state is restored: nested state before the registers, or last. */
 enum save_order {
 	ORDER_QEMU,		/* target/i386/kvm/kvm.c, kvm_arch_put_registers() */
 	ORDER_SELFTESTS,	/* tools/testing/selftests/kvm/lib, vcpu_load_state() */
 	NR_ORDERS
 };
 
-bool is_droste(void);	/* not the reference, which does some things otherwise */
-struct vcpu *vmx_vm(struct vm *vm, void (*fn)(void));	/* vCPU 0 of a new VM is an L1; skips where there is no nested state */
-void vcpu_finish_exit(struct vcpu *vcpu);	/* what the last exit left to be done, without running the guest */
+bool is_droste(void);	/* false on KVM, which differs in some respects */
+struct vcpu *vmx_vm(struct vm *vm, void (*fn)(void));	/* a new VM whose vCPU 0 is an L1; skips without nested state */
+void vcpu_finish_exit(struct vcpu *vcpu);	/* completes the last exit without running the guest */
 void vcpu_save(struct vcpu *vcpu, struct saved_vcpu *s);
 void vcpu_restore(struct vcpu *vcpu, const struct saved_vcpu *s, enum save_order order);
 void nested_get(struct vcpu *vcpu, union nested_state *n);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMs and vCPUs over the KVM API, started in long mode with this program as their memory. */
+/* VMs and vCPUs of the KVM API, which start in long mode with a copy of this program in memory. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -327,7 +327,7 @@ void describe_exit(struct vcpu *vcpu)
 		ksft_diag("port %#x", run->io.port);
 }
 
-/* A string of the guest; the guest is this program, so that its constants are here too. */
+/* A guest's string constant. The guest is this program, so the constant is at the same address here. */
 static const char *guest_text(struct vcpu *vcpu, const char *p)
 {
 	uintptr_t a = (uintptr_t)p;
@@ -358,7 +358,7 @@ u64 vcpu_run_to_call(struct vcpu *vcpu, u64 args[4])
 		ret = vcpu_run_once(vcpu);
 		if (ret == -EINTR)
 			return GCALL_NONE;
-		/* A vCPU that waited for INIT and SIPI was started. */
+		/* -EAGAIN: a vCPU that waited for INIT and SIPI was started. */
 		if (ret == -EAGAIN || (ret == -EFAULT && vcpu->past_faults))
 			continue;
 		if (ret < 0)
@@ -413,7 +413,7 @@ void vcpu_run_to_sync(struct vcpu *vcpu, u64 stage)
 
 	if (kind == GCALL_NONE)
 		describe_exit(vcpu);
-	MUST(kind == GCALL_SYNC, "the guest does not sync at stage %llu: call %llu", (long long)stage, (long long)kind);
+	MUST(kind == GCALL_SYNC, "the guest did not sync at stage %llu: call %llu", (long long)stage, (long long)kind);
 	EQ(args[0], stage, "stage");
 }
 

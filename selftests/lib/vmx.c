@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L1's side of VMX: capabilities, a VMCS made of L1's own state, entry, EPT tables. */
+/* L1's use of VMX: capabilities, a VMCS with L1's own state, entry, EPT tables. */
 #include "vmx.h"
 
 u64 vmx_region_on;
@@ -8,7 +8,7 @@ u64 vmx_host_override, vmx_host_rsp, vmx_host_rip;
 static bool on, launched;
 u64 vmx_enter(u64 launch);
 
-/* SDM 3C 31.2: CF alone is VMfailInvalid, ZF alone VMfailValid, none VMsucceed; all other flags are cleared. */
+/* SDM 3C 31.2: CF alone means VMfailInvalid, ZF alone VMfailValid, neither VMsucceed; all other flags are cleared. */
 u64 vmx_outcome(u64 fault, u64 rflags)
 {
 	u64 n = 0;
@@ -179,7 +179,7 @@ static void host_state(void)
 		vmwrite(F_HOST_PAT, rdmsr(MSR_PAT));
 }
 
-/* Segment @n of ES, CS, SS, DS, FS, GS, LDTR, TR. */
+/* Sets guest segment @n, counted in the order ES, CS, SS, DS, FS, GS, LDTR, TR. */
 static void guest_segment(int n, u16 sel, u64 base, u32 limit, u32 ar)
 {
 	vmwrite(F_GUEST_ES + n * 2, sel);
@@ -284,7 +284,7 @@ u64 vmx_run(void)
 	if (ret)
 		g_call(GCALL_ABORT, __FILE__, __LINE__, "VM entry", ret, VM_OK, launched, 1);
 	reason = vmread(F_REASON);
-	/* A failed entry leaves the launch state as it was (SDM 3C 27.8). */
+	/* A failed entry does not change the launch state (SDM 3C 27.8). */
 	if (!(reason & R_FAILED_ENTRY))
 		launched = true;
 	return reason;

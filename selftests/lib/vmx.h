@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What L1 code needs to run an L2: VMX instructions, fields, a VMCS filled from L1's own state, EPT tables. */
+/* Functions for L1 code that runs an L2: VMX instructions, fields, a VMCS filled from L1's own state, EPT tables. */
 #ifndef VMX_H
 #define VMX_H
 
@@ -134,12 +134,12 @@ enum vm_error {
 	E_BAD_FIELD, E_READ_ONLY_FIELD, E_VMXON_IN_ROOT = 15, E_MOVSS_BLOCKING = 26, E_BAD_INV_OPERAND = 28,
 };
 
-/* Outcome of a VMX instruction: a fault, or VMsucceed, VMfailInvalid, VMfailValid with its number. */
+/* The outcome of a VMX instruction: a fault, VMsucceed, VMfailInvalid, or VMfailValid with the error number. */
 #define VM_OK		0ul
 #define VM_INVALID	0x1000ul
 #define VM_FAIL(n)	(0x2000ul | (n))
 
-/* --- instructions: the value is a FAULT(), or VM_OK, VM_INVALID, VM_FAIL(n) --- */
+/* --- instructions; each returns FAULT(), VM_OK, VM_INVALID or VM_FAIL(n) --- */
 u64 vmx_outcome(u64 fault, u64 rflags);
 #define VMX_INSN(name, operand_type, insn, constraint) \
 static inline u64 name(operand_type operand) \
@@ -243,42 +243,42 @@ void vmclr(enum vmcs_field field, u64 bits);	/* AND NOT */
 #define MSR_VMX_TRUE_ENTRY 0x490
 #define MSR_VMX_VMFUNC	0x491
 
-u64 ctl_msr(enum vmcs_field field);	/* value of the capability MSR of a control field; 0: none */
-bool ctl_has(enum vmcs_field field, u64 bits);	/* may all of them be 1? */
-void need(enum vmcs_field field, u64 bits, const char *what);	/* set them, or skip the subtest */
+u64 ctl_msr(enum vmcs_field field);	/* value of a control field's capability MSR; 0 if there is none */
+bool ctl_has(enum vmcs_field field, u64 bits);	/* whether all these bits may be 1 */
+void need(enum vmcs_field field, u64 bits, const char *what);	/* sets the bits, or skips the subtest */
 void need_secondary(u64 bits, const char *what);
 u64 ept_caps(void);
 
 /* --- life of a VMCS --- */
 void vmx_enable(void);			/* IA32_FEATURE_CONTROL, CR4.VMXE, CR0 */
-void vmx_on(void);			/* and VMXON; skips the subtest where there is no VMX */
-u64 vmx_region(void);			/* a new page with the revision */
-u64 vmx_shadow_region(void);		/* likewise a shadow VMCS, cleared */
-u64 vmcs_link(void *vmread_bitmap, void *vmwrite_bitmap);	/* a new shadow VMCS for L2 of the current VMCS; skips without VMCS shadowing */
-u64 vmcs_new(void (*l2)(void));		/* vmx_on() was called: a region, cleared, current, filled to run l2() */
-void vmcs_fill(void (*l2)(void));	/* the current VMCS: L2 runs l2() in L1's own address space, on a stack of its own */
+void vmx_on(void);			/* vmx_enable() and VMXON; skips the subtest without VMX */
+u64 vmx_region(void);			/* a new page with the VMCS revision */
+u64 vmx_shadow_region(void);		/* a new shadow VMCS, cleared */
+u64 vmcs_link(void *vmread_bitmap, void *vmwrite_bitmap);	/* gives L2 a new shadow VMCS, or skips the subtest */
+u64 vmcs_new(void (*l2)(void));		/* a new current VMCS that runs l2(); must be called after vmx_on() */
+void vmcs_fill(void (*l2)(void));	/* fills the current VMCS: L2 runs l2() in L1's address space, on a new stack */
 void vmcs_load(u64 vmcs);		/* VMPTRLD */
 extern u64 vmx_region_on;		/* the VMXON region */
 
-/* L2's general registers but RSP, kept between runs. */
+/* L2's general registers except RSP, kept between runs. */
 struct l2_regs {
 	u64 rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15;
 };
 extern struct l2_regs l2;
 extern u64 l1_exit_rflags;	/* RFLAGS right after the last exit */
 
-/* Instead of RSP and RIP of this very place, if vmx_host_override is set (for bad ones). */
+/* Host RSP and RIP to use instead of the valid ones if vmx_host_override is set (to test bad ones). */
 extern u64 vmx_host_override, vmx_host_rsp, vmx_host_rip;
 
 u64 vmx_try_enter(bool launch);	/* FAULT(), VM_OK after an exit, VM_INVALID, VM_FAIL(n) */
-u64 vmx_run(void);		/* enter, by VMLAUNCH the first time; the full exit reason. Failing to enter ends the test */
-void vmx_launched(bool launched);	/* what vmx_run() shall think of the current VMCS */
-void vmx_skip(void);		/* move L2's RIP over the instruction that exited */
-/* Run; the exit must be @reason. What @what says goes with the failure. */
+u64 vmx_run(void);		/* enters L2, first with VMLAUNCH; returns the exit reason. A failure ends the test */
+void vmx_launched(bool launched);	/* sets the current VMCS's launch state as assumed by vmx_run() */
+void vmx_skip(void);		/* moves L2's RIP past the instruction that exited */
+/* Runs L2; the exit reason must be @reason. @what is printed on a failure. */
 void vmx_expect_at(const char *file, int line, u64 reason, const char *what);
 #define vmx_expect(reason, what) vmx_expect_at(__FILE__, __LINE__, reason, what)
 
-/* --- EPT of L1's own --- */
+/* --- EPT used by L1 --- */
 #define EPT_R BIT(0)
 #define EPT_W BIT(1)
 #define EPT_X BIT(2)
@@ -287,8 +287,8 @@ void vmx_expect_at(const char *file, int line, u64 reason, const char *what);
 #define EPT_LEAF BIT(7)
 #define EPT_A BIT(8)
 #define EPT_D BIT(9)
-u64 ept_new(void);		/* 4 GiB one to one in 2 MiB pages; returns an EPTP */
-void ept_use(u64 eptp);		/* in the current VMCS; skips the subtest without EPT */
+u64 ept_new(void);		/* maps 4 GiB one to one with 2 MiB pages; returns an EPTP */
+void ept_use(u64 eptp);		/* enables EPT in the current VMCS; skips the subtest without EPT */
 u64 *ept_entry(u64 eptp, u64 gpa, int level);	/* level 1: 4 KiB, 2: 2 MiB, 3, 4; splits 2 MiB pages */
 u64 invept_all(void);
 

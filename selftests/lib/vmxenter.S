@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* VM entry from L1 and the exit back: swaps general registers with struct l2_regs. */
+/* VM entry from L1 and the exit back; swaps the general registers with struct l2_regs. */
 #include "callee.inc"
 
 	.text
-	/* u64 vmx_enter(u64 launch): RFLAGS after an entry that failed, 0 after an exit, bit 63: a fault */
+	/* u64 vmx_enter(u64 launch): returns 0 after an exit, RFLAGS after a failed entry, bit 63 after a fault */
 	.globl vmx_enter
 vmx_enter:
 	push_callee_saved
