@@ -47,7 +47,7 @@ void stats_print(const struct vm *vm)
 		say("--stats: the device does not count exits by level");
 		return;
 	}
-	printf("Exits taken by L0       from L1    from L2  of them to L1   by L0\n");
+	printf("Exits taken by L0           from L1    from L2  reflected      by L0\n");
 	for (int r = 0; r < DROSTE_NR_EXIT_REASONS; r++) {
 		char unnamed[24];
 

@@ -28,7 +28,7 @@ function line(what, exits, l2, reflected) {
 END {
 	# QEMU 7.2 lists the values in reverse. Reason 1 (external interrupt) always occurs, reason 78 never does.
 	last = sum["exits_by_reason", 78] ? 79 : 0
-	print "Exits taken by L0       from L1    from L2  of them to L1   by L0"
+	print "Exits taken by L0           from L1    from L2  reflected      by L0"
 	for (r = 0; r < 80; r++) {
 		i = last ? last - r : r
 		exits = sum["exits_by_reason", i]
