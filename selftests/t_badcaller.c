@@ -608,11 +608,11 @@ static void host_close_running(void)
 static const struct ksft_test tests[] = {
 	{ "bad pointers", .host = host_pointers },
 	{ "unknown ioctl numbers", .host = host_numbers },
-	{ "too early", .host = host_early },
+	{ "ioctls before their objects exist", .host = host_early },
 	{ "unknown flags", .host = host_flags },
 	{ "arrays with a false size", .host = host_counts },
 	{ "memory regions", .host = host_regions },
-	{ "a child", .host = host_child },
+	{ "a forked child", .host = host_child },
 	{ "copies of descriptors", .host = host_dup },
 	{ "mappings", .host = host_mappings },
 	{ "writes to struct kvm_run", .host = host_scribbles },

@@ -367,7 +367,7 @@ static void host_pages(void)
 		ksft_skip("no large pages");
 	vm_slot(&vm, 1, KVM_MEM_LOG_DIRTY_PAGES, LARGE_AT, LARGE_PAGES * LARGE, mem);
 	EQ(stat(&s, "pages_2m"), large - LARGE_PAGES, "large pages after logging is enabled");
-	EQ(stat(&s, "pages_4k"), small + LARGE_PAGES * 512, "small pages likewise");
+	EQ(stat(&s, "pages_4k"), small + LARGE_PAGES * 512, "small pages");
 	vcpu_run_to_sync(vcpu, 1);
 	EQ(stat(&s, "pages_2m"), large - LARGE_PAGES, "large pages after all pages were written");
 	vm_slot(&vm, 1, 0, LARGE_AT, LARGE_PAGES * LARGE, mem);
@@ -377,7 +377,7 @@ static void host_pages(void)
 	/* The host reclaims one large page. */
 	madvise(mem, LARGE, MADV_DONTNEED);
 	EQ(stat(&s, "pages_2m"), large - 1, "large pages without the reclaimed one");
-	EQ(stat(&s, "pages_4k"), small, "small pages likewise");
+	EQ(stat(&s, "pages_4k"), small, "small pages");
 	vm_slot(&vm, 1, 0, LARGE_AT, 0, mem);
 	OK(stat(&s, "pages_2m") <= large - LARGE_PAGES, "large pages after the slot was deleted");
 	EQ(stat(&s, "pages_1g"), 0, "pages of 1 GiB");

@@ -102,7 +102,7 @@ static void guest_violations(void)
 		}
 	}
 	set(pte, page | EPT_MT_WB | EPT_RWX);
-	G_EQ(step(c_write), R_VMCALL, "mended");
+	G_EQ(step(c_write), R_VMCALL, "entry repaired");
 }
 
 /* The effective permissions are the AND of all levels. */
@@ -144,7 +144,7 @@ static void guest_walk(void)
 		G_EQ(vmread(F_QUAL) & 0x182, 0x82, "qualification: write during the page walk");
 	}
 	set(pte, pt | EPT_MT_WB | EPT_RWX);
-	G_EQ(step(c_write), R_VMCALL, "mended");
+	G_EQ(step(c_write), R_VMCALL, "entry repaired");
 }
 
 static void guest_misconfig(void)
@@ -168,7 +168,7 @@ static void guest_misconfig(void)
 		G_EQ(step(c_read), R_EPT_MISCONFIG, "execute-only mapping, not supported");
 	}
 	set(pte, page | EPT_RWX | EPT_MT_WB);
-	G_EQ(step(c_read), R_VMCALL, "mended");
+	G_EQ(step(c_read), R_VMCALL, "entry repaired");
 	/* Reserved bits of upper levels. */
 	pde = ept_entry(eptp, page, 2);
 	set(pde, *pde | 1 << 3);
@@ -178,7 +178,7 @@ static void guest_misconfig(void)
 	set(pde, *pde | EPT_LEAF);
 	G_EQ(step(c_read), R_EPT_MISCONFIG, "reserved bit 7 at level 4");
 	set(pde, *pde & ~EPT_LEAF);
-	G_EQ(step(c_read), R_VMCALL, "mended");
+	G_EQ(step(c_read), R_VMCALL, "entry repaired");
 	/* A large page's entry with address bits below the page size. */
 	pde = ept_entry(eptp, 0x40000000 - 0x200000, 2);
 	*pde |= 1 << 12;
@@ -282,7 +282,7 @@ static void guest_hole(void)
 	l2.rax = 0x42;
 	G_EQ(step(c_write), R_VMCALL, "write of a hole");
 	set(pte, page | EPT_RWX | EPT_MT_WB);
-	G_EQ(step(c_read), R_VMCALL, "mended");
+	G_EQ(step(c_read), R_VMCALL, "entry repaired");
 	G_EQ(l2.rax & 0xff, 0xc3, "memory");
 }
 
