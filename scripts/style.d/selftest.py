@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Shows on small made-up modules that the checks find each kind of problem that they are for, and no other."""
+import os
+import tempfile
+
+import layers
+
+TABLE = """
+part main.c		# load
+part high
+part left right
+part low
+over test
+skip low/diff
+shared compat.h		->
+shared droste.h		-> compat.h */types.h
+shared */types.h	-> */types.h pure/*
+shared high/tell.[ch]	-> droste.h high/tell.[ch]
+objects droste.h */types.h
+pure pure/*
+part pure
+"""
+MODULE = {
+    "main.c": '#include "high/high.h"\n#include <linux/module.h>\nint init(void)\n{\n\treturn high_run();\n}\n',
+    "compat.h": "",
+    "droste.h": '#include "compat.h"\n#include "low/types.h"\nstruct vm {\n\tstruct low low;\n\tint high_run;\n};\n',
+    "high/high.h": "int high_run(void);\nextern int high_count;\n",
+    "high/high.c": '#include "high/high.h"\n#include "left/left.h"\n#include "low.h"\nint high_count = 3, *high_p;\n'
+                   "int high_run(void)\n{\n\treturn left_do() + low_do(0);\n}\n",
+    "high/tell.h": '#include "droste.h"\nvoid tell(struct vm *vm);\n',
+    "high/tell.c": '#include "high/tell.h"\nvoid tell(struct vm *vm)\n{\n\tvm->high_run = 1;\n}\n',
+    "high/low.h": '#include "low/low.h"\n',
+    "left/left.h": "int left_do(void);\n",
+    "left/left.c": '#include "left.h"\n#include "high/tell.h"\n/* high_run(); */\nint left_do(void)\n{\n\ttell("right_do()");\n\treturn 0;\n}\n',
+    "right/right.h": "int right_do(void);\n",
+    "right/right.c": '#include "right/right.h"\nint right_do(void)\n{\n\treturn 1;\n}\n',
+    "low/types.h": "struct low {\n\tint left_do;\n};\nstatic inline int low_one(void)\n{\n\treturn 1;\n}\n",
+    "low/low.h": "int low_do(int n);\n",
+    "low/low.c": '#include "low/low.h"\n#include "pure/pure.h"\nint low_do(int n)\n{\n\treturn pure_add(n, 1);\n}\n',
+    "low/diff/main.c": '#include "high/high.h"\n',
+    "pure/pure.h": "int pure_add(int a, int b);\n",
+    "pure/pure.c": '#include "pure/pure.h"\nint pure_add(int a, int b)\n{\n\treturn a + b;\n}\n',
+    "test/low_kunit.c": '#include <kunit/test.h>\n#include "high/high.h"\nint low_do(int n);\n',
+}
+
+# name, files changed (appended to when they begin with +), rows added to the table, what each problem says
+LAYERS = [
+    ("nothing is wrong", {}, "", []),
+    ("an include upwards", {"low/low.h": '+#include "high/high.h"\n'}, "",
+     ["low/low.h:2: low may not include high/high.h (high is above low)"]),
+    ("the same with angle brackets", {"low/low.h": "+#include <high/high.h>\n"}, "", ["low/low.h:2: low may not include high/high.h"]),
+    ("the same by a way through folders", {"low/low.c": '+#include "../high/high.h"\n'}, "", ["low/low.c:7: low may not include"]),
+    ("an include beside", {"left/left.c": '+#include "right/right.h"\n'}, "",
+     ["left/left.c:9: left may not include right/right.h (right is beside left)"]),
+    ("an include of a file that is not there", {"low/low.c": '+#include "low/gone.h"\n'}, "", ["low/low.c:7: includes"]),
+    ("an include by a macro", {"low/low.c": "+#include HIGH\n"}, "", ["low/low.c:7: includes HIGH"]),
+    ("a prototype in a .c file", {"low/low.c": "+int high_run(void);\n"}, "", ["low/low.c:7: low may not use high's high_run"]),
+    ("a variable used upwards", {"low/low.c": "+static int *p = &high_count;\n"}, "",
+     ["low/low.c:7: low may not use high's high_count", "low/low.c:1: a circle over parts, of 2 files"]),
+    ("a function used upwards", {"low/low.c": "+static int f(void) { return right_do(); }\n"}, "",
+     ["low/low.c:7: low may not use right's right_do (right is above low)"]),
+    ("a macro that uses a function upwards", {"low/low.h": "+#define UP() high_run()\n"}, "",
+     ["low/low.h:2: low may not use high's", "low/low.c:1: a circle over parts, of 4 files"]),
+    ("a name through a shared header", {"droste.h": "+int high_run(void);\n"}, "",
+     ["droste.h:7: droste.h may not use high's high_run", "droste.h:7: declares high_run()"]),
+    ("a prototype among the objects", {"low/types.h": "+int low_two(void);\n"}, "", ["low/types.h:8: declares low_two()"]),
+    ("a header that droste.h may not include", {"droste.h": '+#include "low/low.h"\n'}, "", ["droste.h:7: droste.h may not include low/low.h"]),
+    ("the way upwards needs something", {"high/tell.c": '+#include "high/high.h"\n'}, "", ["high/tell.c:6: high may not include high/high.h"]),
+    ("a pure file that needs another", {"pure/pure.c": '+#include "low/low.h"\n'}, "",
+     ["pure/pure.c:6: pure may not include low/low.h (pure/pure.c is pure and low/low.h is not)"]),
+    ("an exception", {"low/low.c": '+#include "high/high.h"\n'}, "allow low/low.c -> high/high.h # because\n", []),
+    ("an exception for the names of a header", {"left/left.c": '+#include "right/right.h"\nstatic int *p = right_do();\n'},
+     "allow left -> right/right.h # because\n", []),
+    ("an exception for one name", {"left/left.c": "+static int p = right_do();\n"}, "allow left/left.c -> right_do # because\n", []),
+    ("an exception that is not needed", {}, "allow low/low.c -> high/high.h # because\n",
+     ["layers:15: the exception low/low.c -> high/high.h is not needed"]),
+    ("an exception without a reason", {}, "allow low/low.c -> high/high.h\n", ["layers:15: an exception needs a reason"]),
+    ("a file in no part", {"more/more.c": "int more;\n"}, "", ["more/more.c:1: is in no part"]),
+    ("a file in the root", {"more.c": "int more;\n"}, "", ["more.c:1: is in no part"]),
+    ("a part without a file", {}, "part more\n", ["layers: part more has no file"]),
+    ("a pattern without a file", {}, "pure pure/more.c\n", ["layers:15: no file is pure/more.c"]),
+    ("a test outside of test/", {"low/low_kunit.c": "#include <kunit/test.h>\n"}, "",
+     ["low/low_kunit.c:1: a KUnit suite belongs in test/", "low/low_kunit.c:1: includes <kunit/test.h>"]),
+    ("a use of the tests", {"low/low.c": '+#include "test/test.h"\n', "test/test.h": ""}, "", ["low/low.c:7: low may not include test/test.h"]),
+    ("a circle over an exception", {"low/low.c": "+static int p = high_run();\n"}, "allow low/low.c -> high # because\n",
+     ["low/low.c:1: a circle over parts, of 2 files; the shortest: low/low.c -> high/high.c -> low/low.c"]),
+]
+
+
+def made(directory, changes):
+    """Writes a module's files below a directory."""
+    for name, text in {**MODULE, **changes}.items():
+        file = os.path.join(directory, name)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with open(file, "w") as f:
+            f.write(MODULE[name] + text[1:] if text[:1] == "+" else text)
+
+
+def compare(title, found, wanted):
+    """Problems that were found against the beginnings of those that should be; what is wrong, as a list."""
+    left = list(found)
+    wrong = []
+    for w in wanted:
+        match = next((p for p in left if p.startswith(w)), None)
+        if match is None:
+            wrong.append(f"{title}: not found: {w}")
+        else:
+            left.remove(match)
+    return wrong + [f"{title}: found: {p}" for p in left]
+
+
+def check():
+    wrong = []
+    for title, changes, rows, wanted in LAYERS:
+        with tempfile.TemporaryDirectory() as directory:
+            kmod, table = os.path.join(directory, "kmod"), os.path.join(directory, "layers")
+            made(kmod, changes)
+            with open(table, "w") as f:
+                f.write(TABLE + rows)
+            wrong += compare(title, layers.check(kmod, table)[0], wanted)
+    return wrong
