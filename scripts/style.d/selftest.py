@@ -3,7 +3,9 @@
 import os
 import tempfile
 
+import kerneldoc
 import layers
+import names
 
 TABLE = """
 part main.c		# load
@@ -86,14 +88,67 @@ LAYERS = [
      ["low/low.c:1: a circle over parts, of 2 files; the shortest: low/low.c -> high/high.c -> low/low.c"]),
 ]
 
+PREFIXES = "main.c droste_\nlow/*.c obj_\n"
+HEAD = "// SPDX-License-Identifier: GPL-2.0\n/* A file. */\n"
+NAMED = {
+    "main.c": HEAD + "static int droste_init(void)\n{\n\treturn 0;\n}\n",
+    "compat.h": HEAD + "#define X86_TRAP_CP 21\n",
+    "low/file_two.c": HEAD + "#define FL_PF 4\n#define DB_SIZE 3\nstatic int file_two_a(void);\nstatic int file_two_a(void)\n{\n}\n"
+                      "static int file_b(void)\n{\n}\nstatic void *low_c(void)\n{\n}\nstatic int obj_d(int (*f)(void))\n{\n}\n"
+                      "static const struct x file_ops = { .a = file_b };\nint anything(void)\n{\n}\nMODULE_LICENSE(\"GPL\");\n",
+    "low/low.h": HEAD + "int anything(void);\nstatic inline int low_e(void)\n{\n}\n",
+    "test/low_kunit.c": HEAD + "static void low_c(void)\n{\n}\n",
+}
+NAMES = [
+    ("nothing is wrong", {}, []),
+    ("a function without a prefix", {"main.c": "+static int other(void)\n{\n}\n"}, ["main.c:7: other() begins with none of main_ droste_"]),
+    ("an inline function without a prefix", {"low/low.h": "+static __always_inline int other(void)\n{\n}\n"},
+     ["low/low.h:7: other() begins with none of low_"]),
+    ("two statics of one name", {"low/more.c": HEAD + "static int low_c(void)\n{\n}\n"},
+     ["low/file_two.c:12: low_c() is also the name of low/more.c:3"]),
+    ("a static of an inline's name", {"low/more.c": HEAD + "static int low_e(void)\n{\n}\n"}, ["low/low.h:4: low_e() is also the name of"]),
+    ("a static of a global's name", {"low/anything.c": HEAD + "static int anything(void)\n{\n}\n"},
+     ["low/anything.c:3: anything() is also the name of low/file_two.c:"]),
+    ("a prototype in a .c file", {"main.c": "+int anything(\n\tint a,\n\tint b);\n"}, ["main.c:7: anything is declared in a .c file"]),
+    ("an external variable in a .c file", {"main.c": "+extern const struct x y;\n"}, ["main.c:7: y is declared in a .c file"]),
+    ("a vector", {"main.c": "+#define GP_VECTOR 13\n"}, ["main.c:7: GP_VECTOR duplicates"]),
+    ("a vector under another name", {"main.c": "+#define MY_PF 0x0e\n"}, ["main.c:7: MY_PF duplicates"]),
+    ("a vector in the test", {"test/low_kunit.c": "+#define X86_TRAP_DB 1\n"}, ["test/low_kunit.c:6: X86_TRAP_DB duplicates"]),
+    ("a file without a comment", {"low/more.h": "/* SPDX-License-Identifier: GPL-2.0 */\n#ifndef X\n#endif\n"}, ["low/more.h:2: no comment"]),
+    ("a row without a file", {"main.c": None}, ["names:1: no file is main.c"]),
+]
 
-def made(directory, changes):
+DOC = "/**\n * high_run() - runs\n * @a: a number\n *\n * May sleep.\n *\n * Return: a number.\n */\n"
+DESCRIBED = {
+    "high.c": '#include "high.h"\n' + DOC + "int high_run(int a)\n{\n}\nint high_own(void)\n{\n}\nstatic int f(void)\n{\n}\n",
+    "high.h": "int high_run(int a);\nint high_own(void);\n",
+    "main.c": '#include "high.h"\nint init(void)\n{\n\treturn high_run(1);\n}\n',
+    "pure.c": "/**\n * pure_add() - adds\n */\nint pure_add(void)\n{\n}\n",
+    "pure.h": "static inline int pure_two(void)\n{\n\treturn pure_add();\n}\n",
+}
+DOCS = [
+    ("nothing is wrong", {}, []),
+    ("no description", {"high.c": "int high_run(int a)\n{\n}\n"}, ["high.c:1: high_run() has no kernel-doc comment"]),
+    ("an ordinary comment", {"high.c": DOC.replace("/**", "/*") + "int high_run(int a)\n{\n}\n"}, ["high.c:9: high_run() has no"]),
+    ("a description elsewhere", {"high.c": DOC + "int high_own(void)\n{\n}\nint high_run(int a)\n{\n}\n"}, ["high.c:12: high_run() has no"]),
+    ("another function's description", {"high.c": DOC.replace("run()", "walk()") + "int high_run(int a)\n{\n}\n"},
+     ["high.c:9: high_run() has a kernel-doc comment of another name"]),
+    ("no context", {"high.c": DOC.replace("May sleep", "Runs") + "int high_run(int a)\n{\n}\n"},
+     ["high.c:9: high_run() has a kernel-doc comment that does not say in which context"]),
+    ("a use by a table only", {"high.def": "ROW(high_own)\n"}, ["high.c:13: high_own() has no"]),
+    ("a description of a macro's function", {"high.def": "ROW(high_row)\n", "high.c": "+MSR_GET(high_row)\n{\n}\n"}, []),
+]
+
+
+def made(directory, module, changes):
     """Writes a module's files below a directory."""
-    for name, text in {**MODULE, **changes}.items():
+    for name, text in {**module, **changes}.items():
+        if text is None:
+            continue
         file = os.path.join(directory, name)
         os.makedirs(os.path.dirname(file), exist_ok=True)
         with open(file, "w") as f:
-            f.write(MODULE[name] + text[1:] if text[:1] == "+" else text)
+            f.write(module[name] + text[1:] if text[:1] == "+" else text)
 
 
 def compare(title, found, wanted):
@@ -109,13 +164,23 @@ def compare(title, found, wanted):
     return wrong + [f"{title}: found: {p}" for p in left]
 
 
+def run(title, module, changes, table, problems, wanted):
+    """Applies a check, problems(directory, file of the table), to a module; what is wrong, as a list."""
+    with tempfile.TemporaryDirectory() as directory:
+        kmod = os.path.join(directory, "kmod")
+        made(kmod, module, changes)
+        file = os.path.join(directory, table[0])
+        with open(file, "w") as f:
+            f.write(table[1])
+        return compare(f"{table[0]}, {title}", problems(kmod, file), wanted)
+
+
 def check():
     wrong = []
     for title, changes, rows, wanted in LAYERS:
-        with tempfile.TemporaryDirectory() as directory:
-            kmod, table = os.path.join(directory, "kmod"), os.path.join(directory, "layers")
-            made(kmod, changes)
-            with open(table, "w") as f:
-                f.write(TABLE + rows)
-            wrong += compare(title, layers.check(kmod, table)[0], wanted)
+        wrong += run(title, MODULE, changes, ("layers", TABLE + rows), lambda kmod, file: layers.check(kmod, file)[0], wanted)
+    for title, changes, wanted in NAMES:
+        wrong += run(title, NAMED, changes, ("names", PREFIXES), names.check, wanted)
+    for title, changes, wanted in DOCS:
+        wrong += run(title, DESCRIBED, changes, ("kernel-doc", ""), lambda kmod, file: kerneldoc.undescribed(kmod, ["pure.c"]), wanted)
     return wrong
