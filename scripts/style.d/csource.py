@@ -48,6 +48,7 @@ class Source:
         self.name = name
         with open(os.path.join(root, name), errors="replace") as f:
             self.text = f.read()
+        self.unmatched = False      # declared found braces that do not match, and may have missed something
         self.bare = LEXEMES.sub(_lexeme, self.text)     # the same length and lines, without comments and strings
 
     def line(self, at):
@@ -85,6 +86,7 @@ class Source:
                 head = code[begin:at if body is None else body]
                 found.append(self._declared(head, begin, "variable", code[begin:at]))
                 begin, body = at + 1, None
+        self.unmatched = depth != 0
         return [d for d in found if d]
 
     def _declared(self, head, begin, kind, whole=None):

@@ -99,6 +99,9 @@ class Layers:
                         self.defined.setdefault(d.name, (file, d.line))
         self._table_fits()
         for file, source in self.sources.items():
+            if source.declared is not None and source.unmatched:
+                self._report(file, 1, "has braces that do not match without the preprocessor; this check cannot read it")
+        for file, source in self.sources.items():
             self._includes(file, source)
             self._uses(file, source)
             self._kunit(file, source)
@@ -138,26 +141,24 @@ class Layers:
         return None
 
     def _refusal(self, file, target):
-        """Why a file may not include another one or use a name of it, or None."""
+        """Who may not include another file or use a name of it, and why: (file or its part, reason), or None."""
         if file == target or self.parts[file] in self.table.any:
             return None
         targets = self._shared(file)
         if targets is not None:
-            if matches(target, targets):
-                return None
-            return f"{file} may only need " + (" ".join(targets) or "nothing")
+            return None if matches(target, targets) else (file, "it may only need " + (" ".join(targets) or "nothing"))
         if matches(file, self.table.pure):
-            return None if matches(target, self.table.pure) else f"{file} is pure and {target} is not"
+            return None if matches(target, self.table.pure) else (file, f"it is pure and {target} is not")
         if self._shared(target) is not None or matches(target, self.table.pure):
             return None
         own, other = self.parts[file], self.parts[target]
         if None in (own, other) or own == other:
             return None             # a file in no part was reported
         if other in self.table.any:
-            return f"nothing needs {other}"
+            return own, f"nothing needs {other}"
         if self.table.order[other] == self.table.order[own]:
-            return f"{other} is beside {own}"
-        return f"{other} is above {own}" if self.table.order[other] < self.table.order[own] else None
+            return own, f"{other} is beside {own}"
+        return (own, f"{other} is above {own}") if self.table.order[other] < self.table.order[own] else None
 
     def _allowed(self, file, target, name=None):
         """Whether an exception lets a file include a header, or use a name of another file."""
@@ -178,9 +179,9 @@ class Layers:
         own, other = self.parts[file], self.parts[target]
         if other and own != other and own not in self.table.any:
             self.arrows.add((own, other))
-        why = self._refusal(file, target)
-        if why and not self._allowed(file, target, name):
-            self._report(file, line, f"{own or file} may not {what} ({why})")
+        refusal = self._refusal(file, target)
+        if refusal and not self._allowed(file, target, name):
+            self._report(file, line, f"{refusal[0]} may not {what} ({refusal[1]})")
 
     def _includes(self, file, source):
         for line, included in source.includes:
