@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* MSRs that are the local APIC's: IA32_APIC_BASE, IA32_TSC_DEADLINE and those of x2APIC mode. SDM 3A 11.4.4, 11.12. */
+#include <asm/apicdef.h>
+#include <asm/apic.h>
 #include "droste.h"
 #include "cpu/msr_row.h"
 #include "irqchip/irqchip.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What any part asks of vCPUs and of the run loop: requests, kicks, NMIs, a yield, the end of KVM_RUN or of the VM. */
+#include <linux/pid.h>
 #include <linux/sched.h>
+#include <linux/sched/task.h>
 #include <linux/smp.h>
 #include "droste.h"
 #include "run/request.h"
