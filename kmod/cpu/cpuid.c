@@ -168,7 +168,6 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.invpcid = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(10)) && vmx_features.invpcid,
 		.long_mode = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(29)),
 		.pdpe1gb = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(26)),
-		.syscall = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(11)),
 		.mtrr = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(12)),
 		.mce = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(7)),
 	};

@@ -38,13 +38,11 @@ void fpu_destroy(struct vcpu *vcpu)
 void fpu_enter(struct vcpu *vcpu)
 {
 	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, true);
-	vcpu->fpu_loaded = true;
 }
 
 void fpu_leave(struct vcpu *vcpu)
 {
 	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, false);
-	vcpu->fpu_loaded = false;
 }
 
 void fpu_assert(struct vcpu *vcpu)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Types of a guest's processor that struct vm and struct vcpu contain: CPUID's consequences and the TSC. */
+/* Types of a guest's processor that struct vm and struct vcpu contain: permitted features, the TSC, rare MSRs. */
 #ifndef DROSTE_CPU_TYPES_H
 #define DROSTE_CPU_TYPES_H
 
@@ -9,75 +9,76 @@
 #include <asm/msr.h>
 #include <asm/tsc.h>
 
-/* What a vCPU's CPUID permits, derived once when CPUID is set (cpuid.c), asked often. */
+/* Features that a vCPU's CPUID permits; derived by cpuid_update_caps() whenever CPUID is set. */
 struct guest_caps {
 	u8 maxphyaddr;		/* 36 to 52 */
-	u64 cr4_allowed;	/* bits MOV to CR4 may set */
+	u64 cr4_allowed;	/* bits that MOV to CR4 may set */
 	u64 efer_allowed;
 	u64 xcr0_allowed;	/* 0: no XSAVE */
 	u64 xss_allowed;
-	bool kvm_signature;	/* user space gave it KVM's CPUID signature */
-	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf behind that signature or Droste's; 0 without */
-	bool vmx, x2apic, tsc_deadline, tsc_adjust, xsave, xsaves, rdtscp, invpcid, long_mode, pdpe1gb, syscall, mtrr, mce;
+	bool kvm_signature;	/* CPUID has KVM's signature */
+	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf after KVM's or Droste's signature; 0: no such leaf */
+	bool vmx, x2apic, tsc_deadline, tsc_adjust, xsave, xsaves, rdtscp, invpcid, long_mode, pdpe1gb, mtrr, mce;
 };
 
 #define TSC_RATIO_BITS	48			/* fraction bits of the TSC multiplier */
 #define TSC_RATIO_ONE	(1ULL << TSC_RATIO_BITS)
 
+/* A TSC value times a ratio in TSC_RATIO_BITS fixed-point format. */
 static inline u64 tsc_scale(u64 tsc, u64 ratio)
 {
 	return ratio == TSC_RATIO_ONE ? tsc : mul_u64_u64_shr(tsc, ratio, TSC_RATIO_BITS);
 }
 
-/* Of a VM; members under offset_lock of tsc.c but where they say otherwise. */
+/* TSC state of a VM. The offset_lock of cpu/tsc.c protects the members whose comment does not say otherwise. */
 struct vm_tsc {
-	u64 offset;		/* that of new vCPUs, and of those that user space sets alike: so they agree */
-	u32 offset_khz;		/* the rate of the vCPUs that it is for */
-	u32 khz;		/* KVM_SET_TSC_KHZ: what new vCPUs get; vm->lock, read without */
-	u64 round;		/* counts the offsets that user space has set; 0: none */
+	u64 offset;		/* shared by new vCPUs and by those whose TSCs user space means to agree */
+	u32 offset_khz;		/* the rate of the vCPUs that use @offset */
+	u32 khz;		/* the rate of new vCPUs, KVM_SET_TSC_KHZ; written under vm->lock, read without it */
+	u64 round;		/* number of different offsets that user space has set */
 };
 
-/* Of a vCPU; owner: its thread. */
+/* TSC state of a vCPU. Owner: the vCPU's thread. */
 struct vcpu_tsc {
-	u64 offset;		/* L1's counter minus the host's scaled one */
-	u64 ratio;		/* L1's counter runs so many times as fast as the host's; TSC_RATIO_ONE without scaling */
-	u32 khz;		/* the rate that user space was told or chose */
-	u64 round;		/* the VM's when user space set it last, 0: never; under offset_lock of tsc.c */
+	u64 offset;		/* L1's TSC minus the host's scaled TSC */
+	u64 ratio;		/* L1's TSC rate divided by the host's; TSC_RATIO_ONE without scaling */
+	u32 khz;		/* the rate that user space chose or reads */
+	u64 round;		/* vm_tsc.round when user space set the TSC last, 0: never; under offset_lock */
 };
 
-/* L1's counter without its offset: a clock that runs at L1's rate. */
+/* L1's TSC without its offset: a clock that runs at L1's rate. */
 static inline u64 tsc_now_scaled(const struct vcpu_tsc *tsc)
 {
 	return tsc_scale(rdtsc_ordered(), tsc->ratio);
 }
 
-/* L1's counter now. */
+/* L1's TSC now. */
 static inline u64 tsc_of_l1(const struct vcpu_tsc *tsc)
 {
 	return tsc_now_scaled(tsc) + tsc->offset;
 }
 
-/* The rate at which L1's counter runs, in kHz; never 0. */
+/* The rate of L1's TSC in kHz; never 0. */
 static inline u64 tsc_rate(const struct vcpu_tsc *tsc)
 {
 	return tsc_scale(tsc_khz, tsc->ratio) ?: 1000000;
 }
 
-#define NR_MTRR_VAR	8	/* variable ranges, as IA32_MTRRCAP says */
+#define NR_MTRR_VAR	8	/* variable ranges, reported in IA32_MTRRCAP */
 #define NR_MTRR_FIXED	11
 #define MAX_MC_BANKS	32
 #define DEFAULT_MC_BANKS 10
 
-/* MSRs that are stored and read, rarely. Owner: the vCPU's thread. */
+/* MSRs that are only stored, and rarely used. Owner: the vCPU's thread. */
 struct msr_misc {
-	u64 cstar;			/* SYSCALL from compatibility mode: no Intel processor uses it */
+	u64 cstar;			/* IA32_CSTAR; no Intel processor uses it */
 	u64 ucode_rev;
-	u64 mtrr_def;			/* IA32_MTRR_DEF_TYPE; memory types are EPT's, these are only kept */
+	u64 mtrr_def;			/* IA32_MTRR_DEF_TYPE; MTRRs are stored but have no effect, EPT gives the memory types */
 	u64 mtrr_fixed[NR_MTRR_FIXED];
-	u64 mtrr_var[2 * NR_MTRR_VAR];	/* base and mask in turn */
+	u64 mtrr_var[2 * NR_MTRR_VAR];	/* base, mask, base, mask, ... */
 	u64 mcg_cap, mcg_status, mcg_ctl;
 	u64 mc[4 * MAX_MC_BANKS];	/* CTL, STATUS, ADDR, MISC of each bank */
-	u64 mc_ctl2[MAX_MC_BANKS];	/* with MCG_CMCI_P: which banks tell of corrected errors */
+	u64 mc_ctl2[MAX_MC_BANKS];	/* IA32_MCi_CTL2: whether the bank signals corrected errors; used with MCG_CMCI_P */
 	u64 platform_info, power_ctl, hwcr;
 };
 

@@ -9,19 +9,19 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-/* Of a VM. */
+/* Coalesced MMIO and ports of a VM. */
 struct coalesced {
-	struct list_head zones;		/* written under vm->lock, readers: vm->srcu */
-	unsigned int nr_zones;		/* vm->lock */
-	spinlock_t lock;		/* who fills the ring */
-	struct kvm_coalesced_mmio_ring *ring;	/* a page, shared with user space: hostile */
+	struct list_head zones;		/* written under vm->lock, read under vm->srcu */
+	unsigned int nr_zones;		/* under vm->lock */
+	spinlock_t lock;		/* serializes writers of the ring */
+	struct kvm_coalesced_mmio_ring *ring;	/* one page, shared with user space, which may write at any time */
 };
 
 /* The ioeventfds of a VM. */
 struct ioeventfds {
-	struct list_head list;	/* written under @lock, readers: vm->srcu */
+	struct list_head list;	/* written under @lock, read under vm->srcu */
 	struct mutex lock;
-	int nr;			/* under @lock */
+	int nr;			/* length of @list; under @lock */
 };
 
 #endif

@@ -13,21 +13,21 @@ struct vlapic;
 struct vioapic;
 struct vpic;
 struct vpit;
-struct irq_routing;	/* route.c's own; RCU (srcu) protected */
+struct irq_routing;	/* defined in route.c; protected by vm->srcu */
 
-/* A VM's controllers. Pointers are set once under vm->lock (release) and stay until the VM goes. */
+/* A VM's interrupt controllers. Pointers are set once under vm->lock, by a release store, and stay until the VM is destroyed. */
 struct irqchip {
-	struct vioapic *ioapic;		/* NULL when user space has it */
-	struct vpic *pic;		/* likewise; both or neither, and fixed once there is a vCPU */
+	struct vioapic *ioapic;		/* NULL if user space has the I/O APIC */
+	struct vpic *pic;		/* NULL if @ioapic is; cannot change once a vCPU exists */
 	struct vpit *pit;		/* NULL without KVM_CREATE_PIT2 */
 	struct irq_routing __rcu *routing;	/* written under vm->lock, read under vm->srcu */
-	struct mutex fds_lock;		/* serializes KVM_IRQFD */
-	spinlock_t irqfds_lock;		/* @irqfds; taken inside an eventfd's wait-queue lock, irqs off */
+	struct mutex fds_lock;		/* serializes KVM_IRQFD ioctls */
+	spinlock_t irqfds_lock;		/* protects @irqfds; nests inside an eventfd's wait-queue lock, interrupts disabled */
 	struct list_head irqfds;
-	struct workqueue_struct *irqfd_wq;	/* takes irqfds apart; made with the first, under fds_lock */
-	struct list_head resamplers;	/* GSIs with resampling irqfds; written under fds_lock, readers: vm->srcu */
-	bool created;			/* there are local APICs: KVM_CREATE_IRQCHIP, or KVM_CAP_SPLIT_IRQCHIP; release */
-	u32 split_pins;			/* split: the GSIs below are pins of user space's I/O APIC; set before @created */
+	struct workqueue_struct *irqfd_wq;	/* frees irqfds; created with the first irqfd, under fds_lock */
+	struct list_head resamplers;	/* GSIs with resampling irqfds; written under fds_lock, read under vm->srcu */
+	bool created;			/* vCPUs have local APICs: KVM_CREATE_IRQCHIP or KVM_CAP_SPLIT_IRQCHIP; release store */
+	u32 split_pins;			/* split irqchip: GSIs below this are pins of user space's I/O APIC; set before @created */
 };
 
 #endif

@@ -170,7 +170,6 @@ int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map)
 	map->hva = page_address(map->page);
 	map->hpa = page_to_phys(map->page);
 	map->gpa = gpa;
-	map->generation = memslots_of(vm)->generation;
 	/* Whoever takes the log asks for unpinning, which marks it once more. */
 	memslot_wrote(vm, gpa);
 	return 0;

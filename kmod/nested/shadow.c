@@ -176,7 +176,6 @@ static void fill(struct vcpu *vcpu, bool all)
 	fill_run(n, run_end[RUN_RO64], run_end[RUN_RO32], 32, all);
 	vmcs_load(vcpu->vmcs);
 	preempt_enable();
-	n->shadow_dirty = false;
 }
 
 /**

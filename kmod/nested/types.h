@@ -9,83 +9,82 @@
 #include "nested/vmcs12.h"
 #include "vmx/types.h"
 
-#define VMPTR_NONE	(~0ULL)		/* "no current VMCS": what VMPTRST stores then (SDM 3C 31.3) */
+#define VMPTR_NONE	(~0ULL)		/* VMPTRST stores this if there is no current VMCS (SDM 3C 31.3) */
 
-#define NESTED_MSR_WORDS	16	/* more than there are words with pass-through MSRs in VMCS01's bitmap */
+#define NESTED_MSR_WORDS	16	/* above the number of words of VMCS01's bitmap with pass-through MSRs */
 
-/* What VMCS02's fields hold, so that an entry writes only those that change. */
+/* The values that VMCS02's fields hold, so that an entry writes only those that change. */
 struct vmcs02_held {
-	bool valid;			/* false: unknown, write everything */
+	bool valid;			/* false: VMCS02's contents are unknown, write all fields */
 	u64 rsp, rflags;
 	u64 dr7, debugctl, pat, efer;
 	u64 tsc_offset, tsc_ratio, eptp;
 	u32 interruptibility;
-	u16 intr_status;		/* with virtual-interrupt delivery only */
+	u16 intr_status;		/* valid with virtual-interrupt delivery only */
 };
 
-/**
- * struct nested - what a vCPU knows of L1 as a hypervisor
+/*
+ * struct nested - state of a vCPU for L1 as a hypervisor
  *
- * Owned by the vCPU's thread. Whether L2 runs is vcpu->in_l2.
+ * Owner: the vCPU's thread. vcpu->in_l2 tells whether L2 runs.
  */
 struct nested {
-	struct vmx_caps caps;		/* VMX capability MSRs as this L1 sees them */
-	u32 caps_set;			/* BIT(n): user space set capability MSR 0x480 + n; CPUID changes keep that */
-	u32 gates;			/* BIT(GATE_*): which VMCS fields exist by @caps; see vmcs12_gates() */
-	u16 last_failed_check;		/* enum check_id of the last VM entry that failed; 0: none yet */
+	struct vmx_caps caps;		/* VMX capability MSRs that this L1 reads */
+	u32 caps_set;			/* BIT(n): user space set capability MSR 0x480 + n, so changes of CPUID keep its value */
+	u32 gates;			/* BIT(GATE_*): the VMCS fields that exist according to @caps; see vmcs12_gates() */
+	u16 last_failed_check;		/* enum check_id of the last failed VM entry; 0: none yet */
 	bool vmxon;			/* L1 is in VMX operation */
-	gpa_t vmxon_gpa;		/* the VMXON region, when @vmxon */
-	gpa_t vmptr;			/* L1's current VMCS, or VMPTR_NONE */
-	struct vmcs12 *vmcs12;		/* L0's copy of it: read at VMPTRLD, written back at VMCLEAR, VMPTRLD of another, VMXOFF */
-	struct vmcs12 *link12;		/* L0's copy of the shadow VMCS that vmcs12's link pointer names: link.c */
-	bool link12_valid;		/* @link12 was read; only in L2 */
-	bool link12_dirty;		/* and L2 wrote to it */
-	u32 vmcs12_dirty;		/* which parts L1 changed since the last merge: DIRTY12_* */
-	bool vmcs02_stale;		/* VMCS02 holds the guest state of vmcs12's "rare" fields; they must be read back on demand */
+	gpa_t vmxon_gpa;		/* address of the VMXON region; valid if @vmxon */
+	gpa_t vmptr;			/* address of L1's current VMCS, or VMPTR_NONE */
+	struct vmcs12 *vmcs12;		/* L0's copy of that VMCS; read by VMPTRLD, written back by VMCLEAR, VMXOFF or the next VMPTRLD */
+	struct vmcs12 *link12;		/* L0's copy of the shadow VMCS that vmcs12's link pointer refers to: see link.c */
+	bool link12_valid;		/* @link12 was read; set in L2 only */
+	bool link12_dirty;		/* L2 wrote to @link12 */
+	u32 vmcs12_dirty;		/* DIRTY12_*: the parts of VMCS12 that L1 changed since the last merge */
+	bool vmcs02_stale;		/* VMCS12's "rare" guest-state fields are out of date: they are read back from VMCS02 on demand */
 
 	struct loaded_vmcs vmcs02;
-	struct loaded_vmcs shadow;	/* VMCS shadowing: L1 reads and writes its hot fields here */
-	u64 *shadow_held;		/* values that @shadow holds, by shadow.c's numbers */
-	bool shadow_on;			/* VMCS01 has VMCS shadowing on, for @vmcs12 */
-	bool shadow_dirty;		/* the shadow must be filled from vmcs12 before L1 is entered */
+	struct loaded_vmcs shadow;	/* VMCS shadowing: L1 accesses its frequent fields here without exits */
+	u64 *shadow_held;		/* the values that @shadow holds, by index in shadow.c's table */
+	bool shadow_on;			/* VMCS shadowing is enabled in VMCS01, for @vmcs12 */
 	bool vmcs02_made;		/* VMCS02's constant fields are written */
-	bool bitmap_due;		/* L1's MSR bitmap may have changed, or L0's: merge before L2 runs */
-	bool ibpb;			/* L1 may count on its predictors being its own: barrier at each exit to it */
-	bool entry_pending;		/* VMLAUNCH or VMRESUME succeeded and L2 has not run yet: nothing may exit to L1 before it did (SDM 3C 27.7) */
-	bool pdptes_due;		/* user space restored an L2 whose PDPTEs are in memory: read them before it runs */
-	bool mtf_pending;		/* L0 executed an instruction of L2 while L1's monitor trap flag was on */
-	u16 vpid02;			/* L2's linear-mapping tag in hardware; 0: L2 goes without */
-	u16 last_vpid12;		/* what vpid02 stood for at the last entry; 0: nothing */
-	struct vmx_controls ctl02;	/* what VMCS02 holds now, windows that L0 opened apart */
-	struct vmx_controls merged01;	/* what ctl01 was when ctl02 was made of it */
-	struct vmcs02_held held;	/* what else VMCS02 holds */
-	u64 l1_efer, l1_pat, l1_dr7;	/* L1's at its last VM entry: VMCS01 holds them while L2 runs */
+	bool bitmap_due;		/* L1's or L0's MSR bitmap may have changed: merge them before L2 runs */
+	bool ibpb;			/* L1 relies on isolated branch predictors: IBPB at each exit to L1 */
+	/* VMLAUNCH or VMRESUME succeeded and L2 has not run yet: nothing may exit to L1 before it has (SDM 3C 27.7) */
+	bool entry_pending;
+	bool pdptes_due;		/* user space restored an L2 with PAE paging: read the PDPTEs from memory before it runs */
+	bool mtf_pending;		/* L0 emulated an instruction of L2 while L1's monitor trap flag was set */
+	u16 vpid02;			/* VPID of VMCS02; 0: L2 runs without one */
+	u16 last_vpid12;		/* the VPID of VMCS12 that @vpid02 stood for at the last entry; 0: none */
+	struct vmx_controls ctl02;	/* controls of VMCS02, without the windows that L0 opened */
+	struct vmx_controls merged01;	/* the value of vcpu->ctl01 from which @ctl02 was merged */
+	struct vmcs02_held held;	/* other values that VMCS02 holds */
+	u64 l1_efer, l1_pat, l1_dr7;	/* L1's values at its last VM entry; VMCS01 holds them while L2 runs */
 	struct ept02 ept02;
 
 	/* --- L1's bitmaps and pages --- */
-	unsigned long *msr_bitmap02;	/* merged; all ones but for what both levels let through */
-	u16 msr_words[NESTED_MSR_WORDS];	/* u64 words of the bitmaps where L0 lets something through */
-	u8 nr_msr_words;
-	bool x2apic_passed;		/* some of the words of MSRs 0x800-0x8ff let something through, to the virtual-APIC page */
+	unsigned long *msr_bitmap02;	/* merged; a bit is 0 only if both L0 and L1 let the access through */
+	u16 msr_words[NESTED_MSR_WORDS];	/* numbers of the bitmaps' u64 words in which L0 lets some access through */
+	u8 nr_msr_words;		/* length of @msr_words */
+	bool x2apic_passed;		/* @msr_bitmap02 lets some access to MSRs 0x800-0x8ff through, to the virtual-APIC page */
 	struct gpa_map msr_bitmap12;	/* L1's MSR bitmap */
-	struct gpa_map virtual_apic, apic_access;	/* pages of L1 that VMCS02 points to */
-	struct gpa_map posted_desc;	/* L1's posted-interrupt descriptor: L0 looks at it, see apicv.c */
-	void *no_page;			/* stands for those of them that L1 has no memory for: all ones */
+	struct gpa_map virtual_apic, apic_access;	/* pages of L1 to which VMCS02 points */
+	struct gpa_map posted_desc;	/* L1's posted-interrupt descriptor, which L0 processes: see apicv.c */
+	void *no_page;			/* page of ones, used where L1 has no memory for one of these pages */
 
 	/* --- L1's preemption timer --- */
-	struct hrtimer preemption_timer;	/* runs out no later than the deadline below, and kicks */
-	u64 tsc_deadline_preemption;	/* tsc_now_scaled() at which L1's timer runs out; ~0: it does not run */
-	u64 timer_armed;		/* likewise, at which the hrtimer runs out; 0: not armed. Cleared by the hrtimer */
-	bool timer_restored;		/* instead of tsc_deadline_preemption, the next line is when it runs out */
-	u64 restored_deadline;		/* by user space: L1's TSC shifted right by the timer's rate */
+	struct hrtimer preemption_timer;	/* expires no later than the deadline below, and kicks the vCPU */
+	u64 tsc_deadline_preemption;	/* tsc_now_scaled() at which L1's timer expires; ~0: it is not running */
+	u64 timer_armed;		/* tsc_now_scaled() at which the hrtimer expires; 0: not armed; the hrtimer clears it */
+	bool timer_restored;		/* @restored_deadline is valid instead of @tsc_deadline_preemption */
+	u64 restored_deadline;		/* set by user space: L1's TSC shifted right by the timer's rate */
 };
 
-/* L0 carried out an instruction of L2: L1's monitor trap flag wants to know (SDM 3C 26.5.2). */
+/* Must be called after L0 emulated an instruction of L2: L1's monitor trap flag may be set (SDM 3C 26.5.2). */
 static inline void nested_insn_done(struct nested *n)
 {
 	if (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_MONITOR_TRAP_FLAG)
 		n->mtf_pending = true;
 }
-
 
 #endif

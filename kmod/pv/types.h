@@ -7,14 +7,14 @@
 
 /* kvmclock of a vCPU. Owner: the vCPU's thread. */
 struct kvmclock {
-	u64 system_time;	/* MSR_KVM_SYSTEM_TIME: where the guest wants its time, bit 0: at all */
-	bool stopped;		/* to be told with the next update: KVM_KVMCLOCK_CTRL */
+	u64 system_time;	/* MSR_KVM_SYSTEM_TIME: address of the guest's time structure; bit 0: enabled */
+	bool stopped;		/* KVM_KVMCLOCK_CTRL: the next update sets PVCLOCK_GUEST_STOPPED */
 };
 
 /* Stolen time of a vCPU. Owner: the vCPU's thread. */
 struct steal_time {
-	u64 msr;	/* MSR_KVM_STEAL_TIME: where the guest wants it, bit 0: at all */
-	u64 seen;	/* ns that the thread had waited for a CPU at the last update */
+	u64 msr;	/* MSR_KVM_STEAL_TIME: address of the guest's record; bit 0: enabled */
+	u64 seen;	/* ns that the thread had waited for a CPU until the last update */
 };
 
 #endif

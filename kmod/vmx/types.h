@@ -9,9 +9,9 @@
 #include <asm/vmx.h>
 #include "mem/types.h"
 
-#define NR_EXIT_REASONS	80	/* basic exit reasons that are counted and dispatched (SDM 3D appendix C) */
+#define NR_EXIT_REASONS	80	/* number of basic exit reasons that are counted and dispatched (SDM 3D appendix C) */
 
-/* The VMX capability MSRs 0x480-0x491 (SDM 3D appendix A), the processor's or those offered to an L1. */
+/* Values of the VMX capability MSRs 0x480-0x491, in MSR order (SDM 3D appendix A): the host's, or an L1's. */
 struct vmx_caps {
 	u64 basic, pin, proc, exit, entry;	/* 0x480-0x484 */
 	u64 misc;				/* 0x485 */
@@ -25,61 +25,68 @@ struct vmx_caps {
 #define VMX_CAPS_FIRST	MSR_IA32_VMX_BASIC
 #define VMX_CAPS_NR	18
 
+/* The member for capability MSR @msr. */
 static inline u64 *vmx_caps_msr(struct vmx_caps *caps, u32 msr)
 {
-	/* The struct's members stand in MSR order. */
 	return (u64 *)caps + (msr - VMX_CAPS_FIRST);
 }
 
-/* A control's value within its capability MSR: bits 31:0 must be 1, bits 63:32 may be 1 (SDM A.3.1). */
+/*
+ * Returns true if a capability MSR allows @val for its controls: bits 31:0 of @cap are the bits that must be 1, bits
+ * 63:32 those that may be 1 (SDM 3D A.3.1).
+ */
 static inline bool vmx_control_ok(u64 cap, u32 val)
 {
 	return !(~val & (u32)cap) && !(val & ~(u32)(cap >> 32));
 }
+
+/* Returns true if a capability MSR allows control @bit to be 1. */
 static inline bool vmx_may_set(u64 cap, u32 bit)
 {
 	return (cap >> 32) & bit;
 }
 
-/* The parts of VMCS01 that VMCS02's merge starts from; kept here so that no VMREAD is needed. */
+/* The execution, exit and entry controls and the exception bitmap of a VMCS, kept in memory to avoid VMREADs. */
 struct vmx_controls {
 	u32 pin, proc, proc2, exit, entry, exceptions;
 };
 
-/* A VMCS and where it is active. A VMCS is cleared on its CPU before it is used on another (SDM 3C 25.1, 25.11.1). */
+/* A VMCS and the CPU where it is active. It must be cleared there before another CPU uses it (SDM 3C 25.1, 25.11.1). */
 struct loaded_vmcs {
-	void *region;		/* the page; NULL: not allocated */
+	void *region;		/* one page; NULL if not allocated */
 	hpa_t hpa;
-	int cpu;		/* where it is active, -1: nowhere */
+	int cpu;		/* the CPU where the VMCS is active; -1: none */
 	bool launched;		/* VMLAUNCH succeeded since VMCLEAR */
-	struct list_head on_cpu;	/* in that CPU's list, so that it can be cleared when the CPU goes off line */
-	/* Host-state fields whose value changes at run time; what the VMCS holds now */
+	struct list_head on_cpu;	/* in that CPU's list, whose VMCSs are cleared when the CPU goes offline */
+	/* The values that the VMCS holds of host-state fields that change at run time. */
 	u64 host_cr3, host_cr4, host_fs_base, host_gs_base, host_rsp;
 	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel;
-	u32 windows;		/* interrupt and NMI windows that L0 holds open in it: CPU_BASED_*_WINDOW_EXITING */
+	u32 windows;		/* CPU_BASED_*_WINDOW_EXITING bits that L0 has set in the VMCS for its own use */
 };
 
-/* MSRs that guests use without exits and the host only in user mode: shared by all levels of a vCPU. */
+/* MSRs that guests access without exits and that the host needs only in user mode; L1 and L2 share one set. */
 enum uret_msr { URET_STAR, URET_LSTAR, URET_FMASK, URET_KERNEL_GS, URET_TSC_AUX, NR_URET_MSRS };
+
+/* The host's state to restore when the vCPU leaves the CPU or KVM_RUN ends. */
 struct host_state {
-	bool loaded;		/* the guest's MSRs above are in the processor; owner's thread, preemption off */
-	u16 ds, es, fs, gs, ldt;	/* selectors to give back */
+	bool loaded;		/* the processor holds the guest's uret MSRs; written by the owner, preemption disabled */
+	u16 ds, es, fs, gs;	/* the host's selectors */
 	u64 fs_base, kernel_gs_base;
 	u64 uret[NR_URET_MSRS];	/* the host's values on this CPU */
 };
 
-/* The last exit of a vCPU, read once from the VMCS. What exits.def does not ask for holds stale data. */
+/* The last exit of a vCPU, read once from the VMCS. Members that exits.def does not request hold stale data. */
 struct vmx_exit {
-	u32 reason;		/* whole: bit 31 is VM-entry failure */
-	u16 basic;		/* bits 15:0 */
-	u64 qual;
+	u32 reason;		/* the whole exit reason: bit 31 is set for a VM-entry failure */
+	u16 basic;		/* basic exit reason, bits 15:0 of @reason */
+	u64 qual;		/* exit qualification */
 	u64 gpa;		/* guest-physical address */
 	u64 gla;		/* guest-linear address */
 	u32 intr_info, intr_error;	/* VM-exit interruption information */
 	u32 idt_info, idt_error;	/* IDT-vectoring information */
 	u32 ilen;		/* instruction length */
 	u32 iinfo;		/* instruction information */
-	u32 fail;		/* VM-instruction error when the entry failed at once (VMfail), else 0 */
+	u32 fail;		/* VM-instruction error if the entry itself failed (VMfail), else 0 */
 };
 
 #endif

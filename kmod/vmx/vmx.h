@@ -16,7 +16,7 @@ extern struct vmx_caps offer_caps;	/* the most an L1 can be offered; constant af
 /* Which of the processor's optional features Droste itself uses. Constant after init. */
 struct vmx_features {
 	bool vpid, ept_ad, ept_2m, ept_1g, ept_exec_only, vmcs_shadowing, pml, tsc_scaling, preemption_timer;
-	bool invept_single, invvpid_single, invvpid_addr, xsaves, rdtscp, invpcid, ple, ack_not_needed, load_pat, load_efer, load_perf;
+	bool invept_single, invvpid_single, invvpid_addr, xsaves, rdtscp, invpcid, ple;
 };
 extern struct vmx_features vmx_features;
 
