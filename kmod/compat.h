@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What differs between kernel versions: the only file that names them. */
+/* Differences between kernel versions. No other file names a version. */
 #ifndef DROSTE_COMPAT_H
 #define DROSTE_COMPAT_H
 
@@ -10,9 +10,10 @@
 #include <asm/reboot.h>
 
 /*
- * A crashing kernel must leave VMX before it starts the next. From 6.7 on, and
- * in later releases of older series, it asks the owner of VMX; before, it finds
- * VMX by CR4.VMXE and does it itself. Kbuild looks which.
+ * A crashing kernel must leave VMX before it starts the next kernel. From 6.7
+ * on, and in later releases of older series, it calls the owner of VMX. Older
+ * kernels find VMX by CR4.VMXE and leave it themselves. Kbuild tells which by
+ * the kernel's headers.
  */
 #ifdef DROSTE_HAVE_VIRT_CALLBACK
 #define compat_emergency_register(fn)	cpu_emergency_register_virt_callback(fn)
@@ -23,9 +24,10 @@
 #endif
 
 /*
- * The one step of CPU hotplug that belongs to the owner of VMX, which is KVM's
- * name for it: when a CPU goes, no task is left there that could run a vCPU,
- * and when one comes none is there yet. Only one owner gets it.
+ * The CPU hotplug state for the owner of VMX, named after KVM. When a CPU goes
+ * offline, it comes after all tasks that could run a vCPU have left the CPU;
+ * when a CPU comes online, before the first of them arrives. The state has room
+ * for one owner only.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
 #define COMPAT_CPUHP_VMX	CPUHP_AP_KVM_ONLINE
@@ -33,15 +35,15 @@
 #define COMPAT_CPUHP_VMX	CPUHP_AP_KVM_STARTING
 #endif
 
-#ifndef X86_FEATURE_FRED	/* a kernel older than FRED never uses it */
+#ifndef X86_FEATURE_FRED	/* a kernel without the name has no FRED support */
 #define compat_host_uses_fred()	false
 #else
 #define compat_host_uses_fred()	cpu_feature_enabled(X86_FEATURE_FRED)
 #endif
 
 /*
- * System-core operations got a registration object and an argument in the
- * middle of stable series; Kbuild looks which of the two the headers have.
+ * System-core operations got a registration object and an argument, also within
+ * stable series. Kbuild tells which form the kernel's headers have.
  */
 #ifdef DROSTE_HAVE_REGISTER_SYSCORE
 #define COMPAT_SYSCORE_CONST		const
@@ -59,15 +61,15 @@ typedef struct syscore_ops *compat_syscore;
 #define compat_unregister_syscore(s)	unregister_syscore_ops(*(s))
 #endif
 
-/* struct kvm_run's second byte; newer headers hide it from the kernel under another name. */
+/* The second byte of struct kvm_run. Newer headers give it another name inside the kernel. */
 #define compat_immediate_exit(run)	READ_ONCE((&(run)->request_interrupt_window)[1])
 
-/* smp_send_reschedule() traces from 6.4 on. */
+/* From 6.4 on smp_send_reschedule() is a macro with a tracepoint. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #include <trace/events/ipi.h>
 #endif
 
-/* From 6.13 on a timer gets its function when it is set up. Macros: whoever has no timer needs no hrtimer.h. */
+/* From 6.13 on a timer gets its function at setup. These are macros, so that files without timers need no hrtimer.h. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
 #define compat_hrtimer_setup(t, fn, clock, mode)	hrtimer_setup(t, fn, clock, mode)
 #else
@@ -77,14 +79,14 @@ typedef struct syscore_ops *compat_syscore;
 	} while (0)
 #endif
 
-/* From 6.8 on eventfd_signal() always adds one. */
+/* From 6.8 on eventfd_signal() always adds 1 and has no count. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
 #define compat_eventfd_signal(ctx)	eventfd_signal(ctx)
 #else
 #define compat_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
 #endif
 
-/* Quirks that older headers have no name for. */
+/* Quirks that older headers do not name. */
 #include <linux/kvm.h>
 #ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
 #define KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS	BIT(6)
@@ -93,7 +95,7 @@ typedef struct syscore_ops *compat_syscore;
 #define KVM_X86_QUIRK_SLOT_ZAP_ALL		BIT(7)
 #endif
 
-/* load_gs_index() has a header of its own from 6.3 on. */
+/* From 6.3 on load_gs_index() has its own header. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
 #include <asm/gsseg.h>
 #endif

@@ -245,17 +245,17 @@ struct vcpu {
 	struct kvm_cpuid_entry2 *cpuid;	/* as user space set it, in its order */
 	int nr_cpuid;
 	bool has_run;			/* KVM_RUN was called: CPUID can no longer change */
-	struct guest_caps gcaps;	/* derived from @cpuid by cpu/cpuid.c: allowed CR4, EFER and XCR0 bits, MAXPHYADDR */
+	struct guest_caps gcaps;	/* derived from @cpuid: allowed bits of CR4, EFER and XCR0, MAXPHYADDR */
 
 	/* --- exits to user space --- */
 	int (*complete)(struct vcpu *vcpu);	/* called by the next KVM_RUN; returns enum next */
-	u64 resume_rip;				/* linear RIP at the exit that @complete finishes: see vcpu_same_place() */
+	u64 resume_rip;				/* linear RIP at the exit that @complete finishes */
 	struct emul_state *emul;		/* state of the emulator between two runs: see io/emulate.h */
 	sigset_t sigmask;			/* KVM_SET_SIGNAL_MASK */
 	bool has_sigmask;
 
 	/* --- blocking --- */
-	struct swait_queue_head wq;		/* the vCPU sleeps here in HLT and wait-for-SIPI; vcpu_kick() wakes it */
+	struct swait_queue_head wq;		/* for sleep in HLT and wait-for-SIPI; vcpu_kick() wakes */
 	struct pid __rcu *pid;			/* the thread that called KVM_RUN last; written under mutex */
 	u64 halt_window;			/* how long to poll for an event before sleeping, ns: see run/halt.c */
 	bool preempted;				/* the thread was preempted while it was runnable; read by any thread */

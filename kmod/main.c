@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The module's life: each part in turn at load, in reverse at unload. */
+/* Load and unload: initialize each part in turn, and undo it in reverse order. */
 #include <linux/module.h>
 #include "droste.h"
 #include "abi/dev.h"
@@ -51,7 +51,7 @@ err_shadow:
 
 static void __exit droste_exit(void)
 {
-	/* Open descriptors hold the module: no VM is left here. */
+	/* Open descriptors hold the module, so no VM is left. */
 	dev_exit();
 	sched_exit();
 	vmx_root_exit();

@@ -7,7 +7,7 @@
 #include "cpu/cpuid.h"
 #include "nested/nested.h"
 
-/* What L1 is offered of VMX depends on its CPUID. */
+/* Give the vCPU its CPUID, and its VMX capability MSRs, which depend on CPUID. Takes @entries over. */
 static long cpuid_replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 {
 	int ret = cpuid_set(vcpu, entries, n);
@@ -17,6 +17,17 @@ static long cpuid_replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, i
 	return min(ret, 0);
 }
 
+/**
+ * vcpu_set_cpuid2() - KVM_SET_CPUID2
+ * @self: the vCPU, loaded
+ * @arg: NULL
+ * @uarg: user pointer to struct kvm_cpuid2
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0; -E2BIG for more than DROSTE_MAX_CPUID entries; -EINVAL for a
+ * linear-address width other than 48, or for a change after the first KVM_RUN;
+ * -EFAULT, -ENOMEM.
+ */
 long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg)
 {
 	struct kvm_cpuid2 __user *user = (void __user *)uarg;
@@ -35,7 +46,18 @@ long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg)
 	return cpuid_replace(self, entries, head.nent);
 }
 
-/* The older form without indices: each entry stands for all sub-leaves of its function. */
+/**
+ * vcpu_set_cpuid() - KVM_SET_CPUID
+ * @self: the vCPU, loaded
+ * @arg: NULL
+ * @uarg: user pointer to struct kvm_cpuid
+ *
+ * The older form of KVM_SET_CPUID2, without indices: each entry stands for all
+ * sub-leaves of its function.
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: As vcpu_set_cpuid2().
+ */
 long vcpu_set_cpuid(void *self, void *arg, unsigned long uarg)
 {
 	struct kvm_cpuid __user *user = (void __user *)uarg;
@@ -66,6 +88,17 @@ long vcpu_set_cpuid(void *self, void *arg, unsigned long uarg)
 	return cpuid_replace(self, entries, head.nent);
 }
 
+/**
+ * vcpu_get_cpuid2() - KVM_GET_CPUID2
+ * @self: the vCPU, loaded
+ * @arg: NULL
+ * @uarg: user pointer to struct kvm_cpuid2
+ *
+ * The entries include bits that depend on the vCPU's present state, such as OSXSAVE.
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0; -E2BIG if user space has room for fewer entries than there are; -EFAULT.
+ */
 long vcpu_get_cpuid2(void *self, void *arg, unsigned long uarg)
 {
 	struct kvm_cpuid2 __user *user = (void __user *)uarg;

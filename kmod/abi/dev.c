@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* /dev/droste: the device's ioctls, the capability list, and how ioctl tables are dispatched. */
+/* /dev/droste: dispatch through ioctl tables, the list of capabilities, and the device's ioctls. */
 #include <linux/cpumask.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -19,6 +19,14 @@
 
 /* --- tables --- */
 
+/**
+ * ioctl_find() - look up an ioctl
+ * @table: the ioctls of one kind of file descriptor
+ * @cmd: the ioctl's whole number
+ *
+ * Context: Any context.
+ * Return: the row, NULL if there is none.
+ */
 const struct ioctl_row *ioctl_find(const struct ioctl_table *table, unsigned int cmd)
 {
 	int i;
@@ -29,6 +37,15 @@ const struct ioctl_row *ioctl_find(const struct ioctl_table *table, unsigned int
 	return NULL;
 }
 
+/**
+ * ioctl_check() - verify a table at load
+ * @table: the table
+ *
+ * Each row needs a handler, and each number may have one row only.
+ *
+ * Context: Process context.
+ * Return: 0; -EINVAL, after one line in the log.
+ */
 int ioctl_check(const struct ioctl_table *table)
 {
 	int i;
@@ -46,6 +63,18 @@ int ioctl_check(const struct ioctl_table *table)
 
 #define ON_STACK	512
 
+/**
+ * ioctl_call() - call an ioctl's handler
+ * @row: the ioctl
+ * @self: the object behind the file descriptor
+ * @uarg: the ioctl's argument
+ *
+ * Unless the row has IO_RAW, the handler works on a kernel copy of the argument
+ * structure. The command's number gives its size and the direction of copying.
+ *
+ * Context: Process context, may sleep. Caller holds the locks that the row's flags name.
+ * Return: as the handler; -EFAULT or -ENOMEM if the argument cannot be copied.
+ */
 long ioctl_call(const struct ioctl_row *row, void *self, unsigned long uarg)
 {
 	u64 small[ON_STACK / sizeof(u64)];
@@ -62,7 +91,7 @@ long ioctl_call(const struct ioctl_row *row, void *self, unsigned long uarg)
 			return -ENOMEM;
 	}
 	ret = -EFAULT;
-	/* What a handler does not fill in must not be the kernel's. */
+	/* Members that a handler leaves out must not show kernel memory. */
 	if (!(dir & _IOC_WRITE))
 		memset(arg, 0, size);
 	else if (copy_from_user(arg, user, size))
@@ -76,11 +105,12 @@ out:
 	return ret;
 }
 
-/* --- capabilities: what works, and how much of it --- */
+/* --- capabilities --- */
 
+/* A capability that does not depend on the host; those without a row are 0. */
 struct cap_row {
-	u32 cap;
-	int value;
+	u32 cap;	/* KVM_CAP_* */
+	int value;	/* the answer of KVM_CHECK_EXTENSION */
 };
 
 static const struct cap_row caps[] = {
@@ -168,11 +198,18 @@ static const struct cap_row caps[] = {
 #endif
 };
 
+/**
+ * dev_check_extension() - KVM_CHECK_EXTENSION of the device and of a VM
+ * @cap: KVM_CAP_*
+ *
+ * Context: Process context.
+ * Return: the capability's value, 0 if it is not supported.
+ */
 long dev_check_extension(unsigned long cap)
 {
 	int i;
 
-	/* Those that depend on the host. */
+	/* The capabilities that depend on the host have no row. */
 	if (cap == KVM_CAP_NR_VCPUS)
 		return min_t(int, num_online_cpus(), DROSTE_MAX_VCPUS);
 	if (cap == KVM_CAP_XCRS)
@@ -245,7 +282,7 @@ static long dev_has_attr(void *self, void *arg, unsigned long uarg)
 	return attr->group == 0 && attr->attr == KVM_X86_XCOMP_GUEST_SUPP ? 0 : -ENXIO;
 }
 
-/* The components that guests may be given; none needs a permission of the process. */
+/* The XSAVE components that guests can have; none needs arch_prctl(ARCH_REQ_XCOMP_GUEST_PERM). */
 static long dev_get_attr(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_device_attr *attr = arg;
@@ -280,7 +317,7 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 }
 
 static const struct file_operations dev_fops = {
-	.owner = THIS_MODULE,	/* an open descriptor keeps the module */
+	.owner = THIS_MODULE,	/* an open descriptor holds the module */
 	.unlocked_ioctl = dev_ioctl,
 	.llseek = noop_llseek,
 };
@@ -292,6 +329,13 @@ static struct miscdevice droste_device = {
 	.mode = 0600,
 };
 
+/**
+ * dev_init() - verify the ioctl tables and register /dev/droste
+ *
+ * Context: Process context, may sleep. Must be called last at load: user space
+ * can create VMs from here on.
+ * Return: 0 or a negative errno.
+ */
 int dev_init(void)
 {
 	int ret;
@@ -304,6 +348,11 @@ int dev_init(void)
 	return ret;
 }
 
+/**
+ * dev_exit() - remove /dev/droste
+ *
+ * Context: Process context, may sleep. No descriptor is open, because open ones hold the module.
+ */
 void dev_exit(void)
 {
 	misc_deregister(&droste_device);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A vCPU's file descriptor: its ioctls, the pages it shares with user space, and the vCPU's making and end. */
+/* A vCPU's file descriptor: creation and destruction of the vCPU, its ioctls, the pages shared with user space. */
 #include <linux/anon_inodes.h>
 #include <linux/droste.h>
 #include <linux/file.h>
@@ -28,7 +28,7 @@
 
 /* --- life --- */
 
-/* Pages that user space maps: struct kvm_run, and the data of port I/O. */
+/* The pages that user space maps: struct kvm_run and the data of port I/O. */
 static int vcpu_shared_pages_create(struct vcpu *vcpu)
 {
 	vcpu->run = (struct kvm_run *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -98,7 +98,7 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	ret = vlapic_create(vcpu);
 	if (ret)
 		goto err_nested;
-	/* Also without a local APIC of ours there is an IA32_APIC_BASE. */
+	/* IA32_APIC_BASE exists even if user space has the local APIC. */
 	if (!vcpu->lapic)
 		vlapic_reset(vcpu, false);
 	vcpu->mp_state = vcpu->lapic && id != vm->bsp_id ? KVM_MP_STATE_UNINITIALIZED :
@@ -126,6 +126,13 @@ err_free:
 	return ERR_PTR(ret);
 }
 
+/**
+ * vcpu_destroy() - free a vCPU
+ * @vcpu: not loaded; no thread uses it any more
+ *
+ * Context: Process context, may sleep. Caller holds vm->srcu, because pinned
+ * guest pages are marked dirty in their slots.
+ */
 void vcpu_destroy(struct vcpu *vcpu)
 {
 	vlapic_destroy(vcpu);
@@ -138,14 +145,14 @@ void vcpu_destroy(struct vcpu *vcpu)
 	dirty_ring_destroy(vcpu);
 	vcpu_shared_pages_destroy(vcpu);
 	kvfree(vcpu->cpuid);
-	put_pid(rcu_dereference_protected(vcpu->pid, true));	/* nobody yields to it any more */
+	put_pid(rcu_dereference_protected(vcpu->pid, true));	/* no other vCPU yields to it any more */
 	mutex_destroy(&vcpu->mutex);
 	kfree(vcpu);
 }
 
 /* --- ioctls that are one call --- */
 
-/* KVM_INTERRUPT: user space has the PIC, and this is INTR, or LINT0, with the vector acknowledged. */
+/* KVM_INTERRUPT: user space's PIC raises INTR (or LINT0), and has acknowledged the vector. */
 static long vcpu_interrupt(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -159,7 +166,7 @@ static long vcpu_interrupt(void *self, void *arg, unsigned long uarg)
 		return -EEXIST;
 	vcpu->user_irq = irq;
 	vcpu_request(vcpu, REQ_EVENT);
-	/* HLT ends with it; in user space's machine nobody else would tell. */
+	/* Without a local APIC here nothing else ends HLT. */
 	if (!vcpu->lapic && vcpu->mp_state == KVM_MP_STATE_HALTED)
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	return 0;
@@ -207,7 +214,7 @@ static long vcpu_get_exit_stats(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
-/* Rows that are not here are irqchip/'s, see irqchip_vcpu_ioctl(). */
+/* irqchip_vcpu_ioctl() handles the ioctls about interrupts, which have no row here. */
 static const struct ioctl_row vcpu_rows[] = {
 	IO_ROW(KVM_RUN, kvm_run_ioctl, IO_RAW | IO_LOAD),
 	IO_ROW(KVM_GET_REGS, vcpu_get_regs, IO_LOAD),
@@ -259,13 +266,13 @@ static const struct ioctl_row vcpu_rows[] = {
 
 const struct ioctl_table vcpu_ioctls = { vcpu_rows, ARRAY_SIZE(vcpu_rows) };
 
-/* The handler, for a number without a row the interrupt controller's. */
+/* Call the row's handler; irqchip_vcpu_ioctl() if there is no row. */
 static long vcpu_plain_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigned int cmd, unsigned long uarg)
 {
 	return row ? ioctl_call(row, vcpu, uarg) : irqchip_vcpu_ioctl(vcpu, cmd, uarg);
 }
 
-/* The handler with what its row asks for around it. vcpu->mutex held. */
+/* Load the vCPU and take srcu as the row requires, and call the handler. Caller holds vcpu->mutex. */
 static long vcpu_locked_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, unsigned int cmd, unsigned long uarg)
 {
 	u32 flags = row ? row->flags : IO_LOAD;
@@ -302,7 +309,7 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 	return ret;
 }
 
-/* --- the shared pages; a mapping holds the file, and that the VM --- */
+/* --- the shared pages; a mapping holds the file, and the file holds the VM --- */
 
 static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 {
@@ -329,7 +336,7 @@ static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 	const struct vm *vm = ((struct vcpu *)file->private_data)->vm;
 	unsigned long last = vma->vm_pgoff + vma_pages(vma) - 1;
 
-	/* A private copy of the ring would tell, and take, nothing. */
+	/* Through a private mapping neither side would see the other's writes to the ring. */
 	if ((dirty_ring_has_page(vm, vma->vm_pgoff) || dirty_ring_has_page(vm, last)) &&
 	    ((vma->vm_flags & VM_EXEC) || !(vma->vm_flags & VM_SHARED)))
 		return -EINVAL;
@@ -341,7 +348,7 @@ static int vcpu_release(struct inode *inode, struct file *file)
 {
 	struct vcpu *vcpu = file->private_data;
 
-	/* The vCPU itself stays with its VM, which may have other descriptors. */
+	/* The vCPU is destroyed with its VM. */
 	vm_put(vcpu->vm);
 	return 0;
 }
@@ -365,11 +372,13 @@ static bool vcpu_id_taken(struct vm *vm, u32 id)
 }
 
 /**
- * vcpu_create_fd - KVM_CREATE_VCPU
- * @vm: its lock held
- * @id: also the initial APIC ID
+ * vcpu_create_fd() - KVM_CREATE_VCPU
+ * @vm: the VM
+ * @id: the vCPU's ID, also its initial APIC ID
  *
- * Return: a descriptor; -EINVAL for an ID or a number of vCPUs out of range, -EEXIST, -ENOMEM, -EMFILE.
+ * Context: Process context, may sleep. Caller holds vm->lock.
+ * Return: a file descriptor; -EINVAL if the ID is too large or the VM has the
+ * maximum of vCPUs; -EEXIST if the ID is in use; -ENOMEM, -EMFILE.
  */
 int vcpu_create_fd(struct vm *vm, u32 id)
 {
@@ -398,7 +407,7 @@ int vcpu_create_fd(struct vm *vm, u32 id)
 	}
 	vm_get(vm);
 	WRITE_ONCE(vm->vcpus[vcpu->index], vcpu);
-	/* Whoever walks the array reads the count first, with acquire. */
+	/* Pairs with smp_load_acquire() of the count in vm_request_all() and other walks of the array. */
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
 	fd_install(fd, file);
 	return fd;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A VM's file descriptor: its ioctls, and the VM from creation to the last reference. */
+/* A VM's file descriptor: creation and destruction of the VM, and its ioctls. */
 #include <linux/anon_inodes.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
@@ -21,10 +21,10 @@
 #include "run/request.h"
 
 #define DEFAULT_IDENTITY_MAP	0xfffbc000ULL
-/* What KVM_CAP_X86_DISABLE_EXITS takes; what of it has no effect, KVM_CHECK_EXTENSION does not name. */
+/* The flags that KVM_CAP_X86_DISABLE_EXITS accepts; KVM_CHECK_EXTENSION reports only those that have an effect. */
 #define DISABLE_EXITS_KNOWN	(KVM_X86_DISABLE_EXITS_MWAIT | KVM_X86_DISABLE_EXITS_HLT | \
 				 KVM_X86_DISABLE_EXITS_PAUSE | KVM_X86_DISABLE_EXITS_CSTATE)
-/* What KVM_CAP_X86_USER_SPACE_MSR takes. */
+/* The flags that KVM_CAP_X86_USER_SPACE_MSR accepts. */
 #define USER_MSR_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
 				 KVM_MSR_EXIT_REASON_FILTER)
 
@@ -61,7 +61,6 @@ static struct vm *vm_create(void)
 	ret = ept01_init(vm);
 	if (ret)
 		goto err_slots;
-	/* The last reference may go after the last descriptor: an irqfd's work holds one. */
 	__module_get(THIS_MODULE);
 	return vm;
 
@@ -79,8 +78,9 @@ err_mm:
 }
 
 /*
- * Nothing runs any more. First those who call vCPUs on their own go: timers and
- * irqfds, the MMU notifier; then the vCPUs; last what the vCPUs still use.
+ * Destroy a VM whose last descriptor was closed: first the interrupt
+ * controllers and the MMU notifier, whose timers and callbacks use the vCPUs;
+ * then the vCPUs; then the objects that the vCPUs use.
  */
 static void vm_destroy(struct vm *vm)
 {
@@ -102,11 +102,25 @@ static void vm_destroy(struct vm *vm)
 	module_put(THIS_MODULE);
 }
 
+/**
+ * vm_get() - take a reference to a VM for a new open file
+ * @vm: the VM, to which the caller has a reference
+ *
+ * Only open files have references, and open files hold the module too.
+ *
+ * Context: Any context.
+ */
 void vm_get(struct vm *vm)
 {
 	refcount_inc(&vm->users);
 }
 
+/**
+ * vm_put() - drop a reference to a VM
+ * @vm: the VM, which the last vm_put() destroys
+ *
+ * Context: Process context, may sleep.
+ */
 void vm_put(struct vm *vm)
 {
 	if (refcount_dec_and_test(&vm->users))
@@ -140,7 +154,7 @@ static long vm_set_tss_addr(void *self, void *arg, unsigned long uarg)
 {
 	struct vm *vm = self;
 
-	/* Three pages below 4 GiB, as the API has it; real mode needs none here. */
+	/* The API wants three pages below 4 GiB; unrestricted guests do not need them. */
 	if (uarg > (u32)(-3 * PAGE_SIZE))
 		return -EINVAL;
 	vm->tss_addr = uarg;
@@ -179,7 +193,7 @@ static long vm_create_irqchip(void *self, void *arg, unsigned long uarg)
 
 #define MIN_SHADOW_PAGES	64	/* KVM's minimum */
 
-/* KVM_SET_NR_MMU_PAGES: how many pages shadow tables may take. Only EPT02 is such. */
+/* KVM_SET_NR_MMU_PAGES: limit the pages of shadow page tables, which only EPT02s are. */
 static long vm_set_nr_mmu_pages(void *self, void *arg, unsigned long uarg)
 {
 	struct vm *vm = self;
@@ -195,7 +209,7 @@ static long vm_set_apic_bus(struct vm *vm, u64 ns)
 {
 	u64 unused;
 
-	/* The longest count, by the largest divisor, has to fit. */
+	/* The longest count with the largest divisor must fit in 64 bits of ns. */
 	if (!ns || check_mul_overflow(U32_MAX * 128ULL, ns, &unused))
 		return -EINVAL;
 	if (!vm->irqchip.created)
@@ -207,7 +221,7 @@ static long vm_set_apic_bus(struct vm *vm, u64 ns)
 }
 #endif
 
-/* Once, and not below what KVM_SET_BOOT_CPU_ID chose. */
+/* KVM_CAP_MAX_VCPU_ID: can be set once, and not below the ID of the boot processor. */
 static long vm_limit_vcpu_ids(struct vm *vm, u64 limit)
 {
 	if (limit > DROSTE_MAX_VCPU_ID || vm->bsp_id > limit)
@@ -218,11 +232,11 @@ static long vm_limit_vcpu_ids(struct vm *vm, u64 limit)
 	return 0;
 }
 
-/* They are never enabled again. */
+/* Disable quirks; nothing enables them again. */
 static long vm_disable_quirks(struct vm *vm, u64 quirks)
 {
 	WRITE_ONCE(vm->disabled_quirks, vm->disabled_quirks | (quirks & DROSTE_QUIRKS));
-	vm_request_all(vm, REQ_CPUID);	/* exceptions that L0 takes */
+	vm_request_all(vm, REQ_CPUID);	/* the quirks select exceptions that L0 intercepts */
 	return 0;
 }
 
@@ -235,7 +249,7 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 		return -EINVAL;
 	switch (cap->cap) {
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
-		/* Marked from the start makes sense only where user space clears. */
+		/* INITIALLY_SET needs PROTECT_ENABLE: otherwise user space does not clear the bits itself. */
 		if (cap->args[0] & ~(u64)MANUAL_DIRTY_LOG || cap->args[0] == KVM_DIRTY_LOG_INITIALLY_SET)
 			return -EINVAL;
 		vm->manual_dirty_log = cap->args[0];
@@ -299,7 +313,7 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 	}
 }
 
-/* Rows that are not here are irqchip/'s, see irqchip_vm_ioctl(). */
+/* irqchip_vm_ioctl() handles the ioctls about interrupts, which have no row here. */
 static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_CHECK_EXTENSION, vm_check_extension, IO_RAW),
 	IO_ROW(KVM_CREATE_VCPU, vm_create_vcpu, IO_RAW | IO_LOCK),
@@ -335,7 +349,7 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 	const struct ioctl_row *row = ioctl_find(&vm_ioctls, cmd);
 	long ret;
 
-	/* Slots name the creator's memory; a child of its fork() has another. */
+	/* Slots refer to the creator's memory; a child process has its own. */
 	if (vm->mm != current->mm || READ_ONCE(vm->dead))
 		return -EIO;
 	if (!row)
@@ -366,6 +380,14 @@ static const struct file_operations vm_fops = {
 	.llseek = noop_llseek,
 };
 
+/**
+ * vm_create_fd() - KVM_CREATE_VM
+ *
+ * The new VM's slots refer to the memory of the calling process.
+ *
+ * Context: Process context, may sleep.
+ * Return: a file descriptor, or a negative errno.
+ */
 int vm_create_fd(void)
 {
 	struct vm *vm = vm_create();

@@ -9,7 +9,7 @@
 #include "run/run.h"
 #include "vmx/regs.h"
 
-/* Who is to be given the CPU when another vCPU spins: the thread that runs this one. vcpu->mutex held. */
+/* Record the thread that runs the vCPU: spinning vCPUs yield to it. Caller holds vcpu->mutex. */
 static void kvm_run_remember_thread(struct vcpu *vcpu)
 {
 	struct pid *old = rcu_dereference_protected(vcpu->pid, lockdep_is_held(&vcpu->mutex));
@@ -23,7 +23,7 @@ static void kvm_run_remember_thread(struct vcpu *vcpu)
 	put_pid(old);
 }
 
-/* What KVM_RUN tells besides the exit. */
+/* Fill in the members of struct kvm_run that are valid after any exit. */
 static void kvm_run_fill_run(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -37,11 +37,11 @@ static void kvm_run_fill_run(struct vcpu *vcpu)
 
 /**
  * kvm_run_ioctl() - KVM_RUN
- * @self: the vCPU, loaded; caller holds its mutex
+ * @self: the vCPU, loaded
  * @arg: NULL
  * @uarg: must be 0
  *
- * Context: Process context. May sleep.
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
  * Return: 0 with vcpu->run filled; -EINVAL for an argument, or for synced
  * registers that no processor can have; otherwise as vcpu_run().
  */
@@ -57,9 +57,9 @@ long kvm_run_ioctl(void *self, void *arg, unsigned long uarg)
 		return -EIO;
 	kvm_run_remember_thread(vcpu);
 	/*
-	 * What the thread itself blocks is kept where the sender of a signal
-	 * looks, too: one that is unblocked only here, and has no handler,
-	 * ends KVM_RUN and not the process.
+	 * The thread's own mask is kept in real_blocked, which the sender of
+	 * a signal checks as well: a signal without a handler that is
+	 * unblocked only here ends KVM_RUN, not the process.
 	 */
 	if (vcpu->has_sigmask)
 		sigprocmask(SIG_SETMASK, &vcpu->sigmask, &current->real_blocked);

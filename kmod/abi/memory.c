@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_SET_USER_MEMORY_REGION: a new set of slots, and the end of all use of the old one. */
+/* KVM_SET_USER_MEMORY_REGION: publish a new array of slots, and remove all traces of the old one. */
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
@@ -11,27 +11,27 @@
 #include "run/request.h"
 #include "vmx/vmx.h"
 
-/* What has to be done when nobody uses a slot as it was any more. @now: what became of it, or NULL. */
+/* Update EPT01 and pinned pages after a slot changed from @old to @now. No reader uses @old any more. */
 static void memory_slot_changed(struct vm *vm, enum memslot_change change, const struct memslot *old,
-			 const struct memslot *now)
+				const struct memslot *now)
 {
 	if (!old->npages)
 		return;
 	if (change == MEMSLOT_FLAGS && memslot_logged(now)) {
-		/* With all frames marked from the start the first protection is KVM_CLEAR_DIRTY_LOG's. */
+		/* If all frames start out marked, KVM_CLEAR_DIRTY_LOG protects them first. */
 		if (vm->ring_bytes || !(vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET)) {
 			ept01_split(vm, old->base, old->base + old->npages);
 			ept01_protect(vm, old->base, old->base + old->npages);
 		}
 	} else {
-		/* Gone, moved, or large pages are possible again. */
+		/* The slot is gone or moved, or logging ended and large pages are possible again. */
 		ept01_zap(vm, old->base, old->base + old->npages);
 	}
-	/* Pages that were pinned for a VMCS may have been of this slot. */
+	/* Pages pinned for a VMCS may belong to this slot. */
 	vm_request_all(vm, REQ_UNPIN);
 }
 
-/* The bitmap of a slot that is logged to one: the one it had, or a new one. */
+/* Give a slot that is logged to a bitmap the one it had, or a new one. Returns 0 or -ENOMEM. */
 static int memory_get_bitmap(struct vm *vm, const struct memslot *old, struct memslot *slot)
 {
 	if (!memslot_logged(slot) || vm->ring_bytes)
@@ -43,10 +43,10 @@ static int memory_get_bitmap(struct vm *vm, const struct memslot *old, struct me
 }
 
 /*
- * Does the processor log writes? While there is a slot to log, if it can. It
- * begins before such a slot is seen, and ends when none is seen any more:
- * EPT01's leaves of logged slots rely on it. What it logged so far is flushed
- * in any case, to where it belongs as the slots are now.
+ * Turn page-modification logging on if any slot is logged, else off. EPT01's
+ * leaves of logged slots rely on it, so it is turned on before the first logged
+ * slot is published, and off after the last one is gone. Either way the vCPUs
+ * flush their logs, into the bitmaps or rings that the slots use at that time.
  */
 static void memory_update_pml(struct vm *vm, const struct memslots *slots)
 {
@@ -63,6 +63,16 @@ static void memory_update_pml(struct vm *vm, const struct memslots *slots)
 	vm_request_all(vm, REQ_PML);
 }
 
+/**
+ * vm_set_memory_region() - KVM_SET_USER_MEMORY_REGION
+ * @vm: the VM
+ * @mem: the slot to create, delete, move, or change the flags of
+ *
+ * Context: Process context, may sleep. Caller holds vm->lock, and not vm->srcu:
+ * this function waits for readers of the old array.
+ * Return: 0; -EINVAL for a malformed region or a change that a slot cannot
+ * undergo; -EEXIST for an overlap with another slot; -ENOMEM.
+ */
 int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region *mem)
 {
 	struct memslots *cur = rcu_dereference_protected(vm->slots, lockdep_is_held(&vm->lock));
@@ -92,9 +102,9 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 	rcu_assign_pointer(vm->slots, next);
 
 	/*
-	 * Whoever still looks at the old array may yet put one of its pages
-	 * into EPT01. When they are all done, nobody can any more, and what
-	 * they put there is found by the zap.
+	 * Readers of the old array may still map its pages in EPT01. After
+	 * they have finished, the zap finds all such mappings, and no new
+	 * ones can appear.
 	 */
 	synchronize_srcu_expedited(&vm->srcu);
 	memory_slot_changed(vm, plan.change, &old, &plan.slot);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_PRE_FAULT_MEMORY: EPT01 is filled before the guest asks. */
+/* KVM_PRE_FAULT_MEMORY: fill EPT01 before the guest accesses the memory. */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
@@ -8,7 +8,7 @@
 #include "ept/ept.h"
 
 #ifdef KVM_PRE_FAULT_MEMORY	/* since 6.11 */
-/* One page, read as a guest would. 0 or -errno. */
+/* Map the page at @gpa for reading. Returns 0 or a negative errno. */
 static int prefault_page(struct vcpu *vcpu, gpa_t gpa)
 {
 	if (READ_ONCE(vcpu->vm->dead))
@@ -25,13 +25,14 @@ static int prefault_page(struct vcpu *vcpu, gpa_t gpa)
 
 /**
  * vcpu_pre_fault_memory() - KVM_PRE_FAULT_MEMORY
- * @self: the vCPU; srcu held, vCPU loaded
- * @arg: not looked at
- * @uarg: struct kvm_pre_fault_memory, which tells afterwards what is left
+ * @self: the vCPU, loaded
+ * @arg: NULL
+ * @uarg: user pointer to struct kvm_pre_fault_memory, updated to the part that remains
  *
- * Return: 0 when at least one page was done; -EINVAL for flags, a range that
- * is not of whole pages, is empty or wraps; -ENOENT where there is no memory,
- * -EINTR, -EFAULT, -EIO.
+ * Context: Process context, may sleep. Caller holds vcpu->mutex and vm->srcu.
+ * Return: 0 if at least one page was mapped; -EINVAL for flags, or for a range
+ * that is empty, not page-aligned or wraps; -ENOENT where no slot has memory;
+ * -EINTR for a signal; -EIO if the VM is dead; -EFAULT.
  */
 long vcpu_pre_fault_memory(void *self, void *arg, unsigned long uarg)
 {
@@ -54,7 +55,7 @@ long vcpu_pre_fault_memory(void *self, void *arg, unsigned long uarg)
 		range.size -= PAGE_SIZE;
 		cond_resched();
 	}
-	/* Also of a part user space hears as of a success: it asks again for the rest, and hears why then. */
+	/* A part counts as success: user space calls again for the rest and gets the error then. */
 	if (range.size != size)
 		err = 0;
 	return copy_to_user(user, &range, sizeof(range)) ? -EFAULT : err;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Registers as user space reads and writes them: general, special, debug. */
+/* Ioctls that read and write a vCPU's registers: general, special, debug. */
 #include <linux/bitmap.h>
 #include "droste.h"
 #include "abi/state.h"
@@ -10,7 +10,7 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* Where struct kvm_regs has each register. */
+/* The offset of each register in struct kvm_regs. */
 static const u16 gpr_offset[NR_GPRS] = {
 	[RAX] = offsetof(struct kvm_regs, rax), [RCX] = offsetof(struct kvm_regs, rcx),
 	[RDX] = offsetof(struct kvm_regs, rdx), [RBX] = offsetof(struct kvm_regs, rbx),
@@ -27,6 +27,15 @@ static u64 *state_gpr_in(struct kvm_regs *regs, enum gpr reg)
 	return (void *)regs + gpr_offset[reg];
 }
 
+/**
+ * vcpu_get_regs() - KVM_GET_REGS
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_regs to fill in
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0.
+ */
 long vcpu_get_regs(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -37,12 +46,23 @@ long vcpu_get_regs(void *self, void *arg, unsigned long uarg)
 		*state_gpr_in(regs, reg) = vcpu_gpr(vcpu, reg);
 	regs->rip = vcpu_rip(vcpu);
 	regs->rflags = vcpu_rflags(vcpu);
-	/* The debugger's trap flag is not the guest's. */
+	/* User space's single-stepping sets TF, which the guest did not. */
 	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) && (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP))
 		regs->rflags &= ~(u64)X86_EFLAGS_TF;
 	return 0;
 }
 
+/**
+ * vcpu_set_regs() - KVM_SET_REGS
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_regs
+ * @uarg: unused
+ *
+ * A pending exception of the old state is dropped.
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0.
+ */
 long vcpu_set_regs(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -55,9 +75,9 @@ long vcpu_set_regs(void *self, void *arg, unsigned long uarg)
 	vcpu_set_rip(vcpu, regs->rip);
 	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) && (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP))
 		rflags |= X86_EFLAGS_TF;
-	/* VM entry checks RFLAGS' fixed bits (SDM 3C 27.3.1.4): what no register can hold is not put there. */
+	/* VM entry fails if reserved bits of RFLAGS are wrong (SDM 3C 27.3.1.4), so they are forced. */
 	vcpu_set_rflags(vcpu, (rflags & 0x3f7fd5) | X86_EFLAGS_FIXED);
-	/* An exception waiting for delivery belonged to the state that is gone. */
+	/* A pending exception belongs to the old state. */
 	vcpu->ev.exception.valid = false;
 	return 0;
 }
@@ -71,7 +91,7 @@ static const struct { enum seg seg; u16 offset; } sreg_segs[] = {
 	{ SEG_TR, offsetof(struct kvm_sregs, tr) }, { SEG_LDTR, offsetof(struct kvm_sregs, ldt) },
 };
 
-/* The two structures for special registers begin alike, up to apic_base. */
+/* The two structures for special registers have the same layout up to apic_base. */
 static_assert(offsetof(struct kvm_sregs, apic_base) == offsetof(struct kvm_sregs2, apic_base));
 static_assert(offsetof(struct kvm_sregs, idt) == offsetof(struct kvm_sregs2, idt));
 
@@ -94,6 +114,15 @@ static void state_get_common(struct vcpu *vcpu, struct kvm_sregs *s)
 	s->apic_base = vcpu->apic_base;
 }
 
+/**
+ * vcpu_get_sregs() - KVM_GET_SREGS
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_sregs to fill in
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0.
+ */
 long vcpu_get_sregs(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -102,7 +131,7 @@ long vcpu_get_sregs(void *self, void *arg, unsigned long uarg)
 
 	state_get_common(vcpu, s);
 	memset(s->interrupt_bitmap, 0, sizeof(s->interrupt_bitmap));
-	/* An interrupt on its way into the guest shows as its bit, whoever sent it. */
+	/* The bitmap has an interrupt that is being delivered, or one from KVM_INTERRUPT. */
 	if (ev->valid && ev->type == INTR_TYPE_EXT_INTR)
 		__set_bit(ev->vector, (unsigned long *)s->interrupt_bitmap);
 	else if (!vcpu->lapic && vcpu->user_irq >= 0)
@@ -118,7 +147,7 @@ static bool state_uses_pdptrs(u64 cr0, u64 cr4, u64 efer)
 #define CR0_DEFINED (X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | \
 		     X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | X86_CR0_PG)
 
-/* Could a processor be in this state (SDM 3A 2.5, 10.8.5; 3C 27.3.1.1)? */
+/* Returns true if a processor can be in this state (SDM 3A 2.5, 10.8.5; 3C 27.3.1.1). */
 static bool state_sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *s)
 {
 	bool paging = s->cr0 & X86_CR0_PG;
@@ -134,7 +163,7 @@ static bool state_sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *s)
 	if (s->cr8 & ~0xfULL)
 		return false;
 	if (paging && (s->efer & EFER_LME)) {
-		/* Long mode: PAE paging and LMA go with it, and CR3 is a whole address. */
+		/* Long mode needs PAE and LMA, and CR3 is a full physical address. */
 		if (!(s->cr4 & X86_CR4_PAE) || !(s->efer & EFER_LMA))
 			return false;
 		if (!gpa_legal(vcpu, s->cr3))
@@ -142,13 +171,13 @@ static bool state_sregs_valid(struct vcpu *vcpu, const struct kvm_sregs *s)
 		return !(s->cs.l && s->cs.db);
 	}
 	/*
-	 * Not in long mode: no 64-bit code, and LMA follows CR0.PG and LME. PCIDE
-	 * without long mode is let through, as by KVM: VM entry refuses it then.
+	 * Outside long mode there is no 64-bit code, and LMA is 0. PCIDE
+	 * without long mode is accepted, as in KVM; VM entry will fail.
 	 */
 	return !(s->efer & EFER_LMA) && !s->cs.l;
 }
 
-/* Everything but events and PDPTEs. Checked already. */
+/* Load everything but events and PDPTEs. The caller has checked @s. */
 static void state_set_common(struct vcpu *vcpu, const struct kvm_sregs *s)
 {
 	int i;
@@ -161,7 +190,7 @@ static void state_set_common(struct vcpu *vcpu, const struct kvm_sregs *s)
 	vmcs_write(GUEST_IDTR_LIMIT, s->idt.limit);
 	vcpu->cr2 = s->cr2;
 	vcpu_set_cr8(vcpu, s->cr8);
-	/* All together and without the checks of each: the whole was checked, the steps between are no states. */
+	/* The registers were checked together; states in between need not be valid, so there are no checks here. */
 	vmx_write_efer(vcpu, s->efer);
 	vmx_write_cr0(vcpu, (s->cr0 & CR0_DEFINED) | X86_CR0_ET);
 	vmx_write_cr4(vcpu, s->cr4);
@@ -171,7 +200,7 @@ static void state_set_common(struct vcpu *vcpu, const struct kvm_sregs *s)
 	vcpu_request(vcpu, REQ_CPUID);
 }
 
-/* An application processor that user space put at the reset vector without an APIC of ours need not wait for SIPI. */
+/* Without a local APIC here, the boot processor runs once user space has put it at the reset vector. */
 static void state_wake_waiting_processor(struct vcpu *vcpu, const struct kvm_sregs *s)
 {
 	if (!vcpu->lapic && vcpu->id == vcpu->vm->bsp_id && s->cs.selector == 0xf000 &&
@@ -179,6 +208,15 @@ static void state_wake_waiting_processor(struct vcpu *vcpu, const struct kvm_sre
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 }
 
+/**
+ * vcpu_set_sregs() - KVM_SET_SREGS
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_sregs
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex and vm->srcu.
+ * Return: 0; -EINVAL for a state that the processor cannot be in, or a wrong APIC base.
+ */
 long vcpu_set_sregs(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -190,7 +228,7 @@ long vcpu_set_sregs(void *self, void *arg, unsigned long uarg)
 	if (vlapic_change_base(vcpu, s->apic_base, true))
 		return -EINVAL;
 	state_set_common(vcpu, s);
-	/* Memory with the PDPTEs may come later; MOV to CR3 or a VM entry finds out then. */
+	/* The memory with the PDPTEs may not exist yet, so a failure is not reported here. */
 	if (state_uses_pdptrs(s->cr0, s->cr4, s->efer))
 		vmx_load_pdptrs(vcpu, s->cr3);
 	vector = find_first_bit((unsigned long *)s->interrupt_bitmap, KVM_NR_INTERRUPTS);
@@ -203,6 +241,15 @@ long vcpu_set_sregs(void *self, void *arg, unsigned long uarg)
 
 static const u16 pdptr_fields[4] = { GUEST_PDPTR0, GUEST_PDPTR1, GUEST_PDPTR2, GUEST_PDPTR3 };
 
+/**
+ * vcpu_get_sregs2() - KVM_GET_SREGS2
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_sregs2 to fill in
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0.
+ */
 long vcpu_get_sregs2(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -219,6 +266,17 @@ long vcpu_get_sregs2(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+/**
+ * vcpu_set_sregs2() - KVM_SET_SREGS2
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_sregs2
+ * @uarg: unused
+ *
+ * Unlike KVM_SET_SREGS it can load the PDPTEs, and it has no interrupt bitmap.
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex and vm->srcu.
+ * Return: 0; -EINVAL as for KVM_SET_SREGS, for unknown flags, or for PDPTEs without PAE paging.
+ */
 long vcpu_set_sregs2(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -248,6 +306,15 @@ long vcpu_set_sregs2(void *self, void *arg, unsigned long uarg)
 
 /* --- debug registers --- */
 
+/**
+ * vcpu_get_debugregs() - KVM_GET_DEBUGREGS
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_debugregs to fill in
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0.
+ */
 long vcpu_get_debugregs(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -260,6 +327,15 @@ long vcpu_get_debugregs(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+/**
+ * vcpu_set_debugregs() - KVM_SET_DEBUGREGS
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_debugregs
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0; -EINVAL for flags, or for bits 63:32 in DR6 or DR7.
+ */
 long vcpu_set_debugregs(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -275,6 +351,18 @@ long vcpu_set_debugregs(void *self, void *arg, unsigned long uarg)
 
 /* --- the guest's page tables --- */
 
+/**
+ * vcpu_translate() - KVM_TRANSLATE
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_translation
+ * @uarg: unused
+ *
+ * Translates a linear address through the guest's page tables. Clears @arg's
+ * valid member if there is no translation.
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex and vm->srcu.
+ * Return: 0.
+ */
 long vcpu_translate(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -284,7 +372,7 @@ long vcpu_translate(void *self, void *arg, unsigned long uarg)
 	gpa_t gpa = 0;
 
 	walk_prepare(vcpu, &cfg);
-	/* Linear addresses have 32 bits outside of IA-32e mode: the walk would take the lower half. */
+	/* Outside IA-32e mode linear addresses have 32 bits, and the walk would ignore the upper half. */
 	t->valid = ((vcpu->efer & EFER_LMA) || !upper_32_bits(t->linear_address)) &&
 		   walk_gva(vcpu, &cfg, t->linear_address, 0, &gpa, &fault) == WALK_OK;
 	t->physical_address = t->valid ? gpa : ~0ULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* State of a vCPU as user space reads and writes it: handlers of dev_vcpu.c's table. */
+/* Ioctls that read and write a vCPU's state, called through the table in dev_vcpu.c. */
 #ifndef DROSTE_ABI_STATE_H
 #define DROSTE_ABI_STATE_H
 
@@ -25,13 +25,15 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg);
 long vcpu_set_events(void *self, void *arg, unsigned long uarg);
 long vcpu_get_mp_state(void *self, void *arg, unsigned long uarg);
 long vcpu_set_mp_state(void *self, void *arg, unsigned long uarg);
-/* What KVM_SET_GUEST_DEBUG takes. */
+/* The flags that KVM_SET_GUEST_DEBUG accepts. */
 #define GUEST_DEBUG_FLAGS	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP | \
 				 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP | \
 				 KVM_GUESTDBG_BLOCKIRQ)
 long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg);
 long vcpu_translate(void *self, void *arg, unsigned long uarg);
-int vcpu_sync_regs_in(struct vcpu *vcpu);	/* sync_regs.c: KVM_CAP_SYNC_REGS */
+
+/* --- sync_regs.c --- */
+int vcpu_sync_regs_in(struct vcpu *vcpu);
 void vcpu_sync_regs_out(struct vcpu *vcpu);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Events, activity and debugging of a vCPU as user space reads and writes them. */
+/* Ioctls that read and write a vCPU's pending events, its activity state, and the debugger's settings. */
 #include <asm/irq_vectors.h>
 #include <asm/trapnr.h>
 #include "droste.h"
@@ -22,8 +22,8 @@ static bool state_is_interrupt(const struct event *ev)
 }
 
 /*
- * User space that did not enable KVM_CAP_EXCEPTION_PAYLOAD knows no pending
- * exceptions: to it they are on their way, with CR2 or DR6 loaded already.
+ * Without KVM_CAP_EXCEPTION_PAYLOAD the API has no pending exceptions: user
+ * space is told that they are injected, with CR2 or DR6 loaded already.
  */
 static void state_settle_payload(struct vcpu *vcpu)
 {
@@ -63,6 +63,18 @@ static void state_get_exception(struct vcpu *vcpu, struct kvm_vcpu_events *out)
 	}
 }
 
+/**
+ * vcpu_get_events() - KVM_GET_VCPU_EVENTS
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_vcpu_events to fill in
+ * @uarg: unused
+ *
+ * Without KVM_CAP_EXCEPTION_PAYLOAD, the payload of a pending exception is
+ * loaded into CR2 or DR6 as a side effect.
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0.
+ */
 long vcpu_get_events(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -97,7 +109,7 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
-/* SIPI vectors are set by a SIPI; that flag is taken and means nothing here, as in KVM on a running processor. */
+/* KVM_VCPUEVENT_VALID_SIPI_VECTOR is accepted and ignored, as in KVM for a running vCPU. */
 #define EVENT_FLAGS (KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | \
 		     KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM | KVM_VCPUEVENT_VALID_PAYLOAD | \
 		     KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
@@ -109,13 +121,13 @@ static bool state_events_valid(struct vcpu *vcpu, const struct kvm_vcpu_events *
 	if (in->flags & KVM_VCPUEVENT_VALID_PAYLOAD) {
 		if (!vcpu->vm->exception_payload)
 			return false;
-		/* One exception, here or there. */
+		/* Only one exception can be in the state. */
 		if (in->exception.pending && in->exception.injected)
 			return false;
 	}
 	if ((in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) && !vcpu->vm->triple_fault_event)
 		return false;
-	/* There is no SMM to be in. */
+	/* SMM is not supported. */
 	if ((in->flags & KVM_VCPUEVENT_VALID_SMM) && (in->smi.smm || in->smi.pending))
 		return false;
 	if ((in->exception.injected || in->exception.pending) &&
@@ -131,7 +143,7 @@ static void state_set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events 
 	struct event e = {
 		.valid = true,
 		.vector = in->exception.nr,
-		/* #BP and #OF are delivered as the instructions' traps; their length went with the old state. */
+		/* Also #BP and #OF: the API has no instruction length to deliver them as software exceptions. */
 		.type = INTR_TYPE_HARD_EXCEPTION,
 		.has_error = in->exception.has_error_code,
 		.error_code = in->exception.error_code,
@@ -154,7 +166,7 @@ static void state_set_blocking(const struct kvm_vcpu_events *in)
 
 	if (in->flags & KVM_VCPUEVENT_VALID_SHADOW) {
 		state &= ~(u32)(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
-		/* Both at once fail VM entry (SDM 3C 27.3.1.5). */
+		/* VM entry fails if both bits are set (SDM 3C 27.3.1.5). */
 		if (in->interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS)
 			state |= GUEST_INTR_STATE_MOV_SS;
 		else if (in->interrupt.shadow & KVM_X86_SHADOW_INT_STI)
@@ -166,6 +178,16 @@ static void state_set_blocking(const struct kvm_vcpu_events *in)
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state);
 }
 
+/**
+ * vcpu_set_events() - KVM_SET_VCPU_EVENTS
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_vcpu_events
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0; -EINVAL for unknown flags, flags whose capability is not enabled, SMM, or
+ * an exception that does not exist.
+ */
 long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -175,10 +197,10 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 	if (!state_events_valid(vcpu, in))
 		return -EINVAL;
 	state_set_exception(vcpu, in);
-	/* With a local APIC here it is what waits at LINT0, which this state does not have. */
+	/* With a local APIC it is the interrupt pending at LINT0, which is not part of this state. */
 	if (!vcpu->lapic)
 		vcpu->user_irq = -1;
-	/* A software interrupt's instruction length is not in the API: it is executed again instead. */
+	/* The API has no instruction length for a software interrupt: the guest executes INT n again. */
 	if (in->interrupt.injected && !in->interrupt.soft && !ev->injected.valid)
 		ev->injected = (struct event) { .valid = true, .vector = in->interrupt.nr,
 						.type = INTR_TYPE_EXT_INTR };
@@ -196,6 +218,15 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+/**
+ * vcpu_get_mp_state() - KVM_GET_MP_STATE
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_mp_state to fill in
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0.
+ */
 long vcpu_get_mp_state(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -204,6 +235,16 @@ long vcpu_get_mp_state(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+/**
+ * vcpu_set_mp_state() - KVM_SET_MP_STATE
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_mp_state
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0; -EINVAL for an unknown state, or for any but KVM_MP_STATE_RUNNABLE if user
+ * space has the local APIC.
+ */
 long vcpu_set_mp_state(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -215,7 +256,7 @@ long vcpu_set_mp_state(void *self, void *arg, unsigned long uarg)
 	case KVM_MP_STATE_UNINITIALIZED:
 	case KVM_MP_STATE_INIT_RECEIVED:
 	case KVM_MP_STATE_HALTED:
-		/* Whoever emulates the local APIC knows when the processor wakes. */
+		/* User space's local APIC must end these states, so user space keeps track of them. */
 		if (!vcpu->lapic)
 			return -EINVAL;
 		break;
@@ -229,6 +270,16 @@ long vcpu_set_mp_state(void *self, void *arg, unsigned long uarg)
 
 /* --- the debugger --- */
 
+/**
+ * vcpu_set_guest_debug() - KVM_SET_GUEST_DEBUG
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_guest_debug
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0; -EINVAL for unknown flags; -EBUSY if an exception is to be injected while
+ * another is pending.
+ */
 long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_GET_STATS_FD: a read-only file that describes and holds the counters of a VM or a vCPU. */
+/* KVM_GET_STATS_FD: a read-only file with the counters of a VM or a vCPU, and their descriptions. */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -11,18 +11,18 @@
 #include "abi/dev.h"
 #include "nested/nested.h"
 
-#define NAME_SIZE	48	/* of each name, its end included */
+#define NAME_SIZE	48	/* size of each name, with the terminating 0 */
 
-/* One statistic: where its values are in struct vm or struct vcpu, and how user space is to read them. */
+/* One statistic: the place of its values in struct vm or struct vcpu, and its description for user space. */
 struct stat_row {
 	const char *name;
 	u32 flags;		/* KVM_STATS_TYPE_*, _UNIT_*, _BASE_* */
 	s16 exponent;
-	u16 size;		/* values */
-	u16 sum;		/* members that follow one another and are added up to make one value */
-	u16 bucket;		/* of a linear histogram */
-	u16 width;		/* of a member, bytes */
-	u32 offset;
+	u16 size;		/* number of values */
+	u16 sum;		/* number of consecutive members that are added up to one value */
+	u16 bucket;		/* bucket size of a linear histogram */
+	u16 width;		/* of a member, in bytes */
+	u32 offset;		/* of the first member in struct vm or struct vcpu */
 };
 
 struct stat_table {
@@ -41,12 +41,12 @@ struct stat_table {
 #define COUNT(name, member)	ROW(CUMULATIVE, NONE, 0, 1, 1, 0, name, vcpu, member)
 #define COUNT_NS(name, member)	ROW(CUMULATIVE, SECONDS, -9, 1, 1, 0, name, vcpu, member)
 #define IS(name, member)	ROW(INSTANT, BOOLEAN, 0, 1, 1, 0, name, vcpu, member)
-/* Of the exits by reason: one reason, all of them, or each. */
+/* Members of an array by exit reason: that of one reason, the sum of all, or each one. */
 #define OF_REASON(name, reason)	COUNT(name, exits[reason])
 #define ALL_OF(name, member)	ROW(CUMULATIVE, NONE, 0, 1, NR_EXIT_REASONS, 0, name, vcpu, member[0])
 #define EACH_OF(name, member)	ROW(LINEAR_HIST, NONE, 0, NR_EXIT_REASONS, 1, 1, name, vcpu, member[0])
 
-/* Names are KVM's where KVM has such a counter. */
+/* A counter that KVM has too has KVM's name. */
 static const struct stat_row vm_rows[] = {
 	VM_COUNT("remote_tlb_flush", stats.remote_tlb_flush),
 	VM_NOW("pages_4k", ept01.leaves[1]),
@@ -87,7 +87,7 @@ static const struct stat_row vcpu_rows[] = {
 static const struct stat_table vm_table = { vm_rows, ARRAY_SIZE(vm_rows) };
 static const struct stat_table vcpu_table = { vcpu_rows, ARRAY_SIZE(vcpu_rows) };
 
-/* A descriptor as the file has it: struct kvm_stats_desc, whose name has a length in some kernels' headers only. */
+/* A descriptor in the file: struct kvm_stats_desc with a name of fixed size, which only some kernels' headers have. */
 struct file_desc {
 	u32 flags;
 	s16 exponent;
@@ -100,15 +100,15 @@ static_assert(offsetof(struct file_desc, offset) == offsetof(struct kvm_stats_de
 static_assert(offsetof(struct file_desc, name) == offsetof(struct kvm_stats_desc, name));
 
 /*
- * An open file of statistics. It is read by offset: header, name, descriptors, which never change, then
- * the values, which each read looks up anew.
+ * An open statistics file. Its contents are the image: header, name and
+ * descriptors, which never change, then the values, which each read updates.
  */
 struct stats_file {
-	struct vm *vm;			/* a reference; a vCPU lives as long as its VM */
+	struct vm *vm;			/* the file has a reference; a vCPU lives as long as its VM */
 	const void *object;		/* struct vm or struct vcpu */
 	const struct stat_table *table;
-	struct mutex lock;		/* @image while it is read */
-	u32 values;			/* how many; they are the image's end */
+	struct mutex lock;		/* protects the values in @image */
+	u32 values;			/* number of values, at the end of the image */
 	struct {
 		struct kvm_stats_header h;
 		char name[NAME_SIZE];
@@ -123,7 +123,7 @@ static u64 *stats_values_of(struct stats_file *s)
 	return (u64 *)&s->image.d[s->table->n];
 }
 
-/* Counters are written by others meanwhile; each is read whole. */
+/* Other threads update the counters at the same time, so each is read in one access. */
 static u64 stats_member(const void *at, u16 width)
 {
 	switch (width) {
@@ -225,7 +225,7 @@ static struct stats_file *stats_make_stats(struct vm *vm, const void *object, co
 	return s;
 }
 
-/* A descriptor for @s, with which it goes; or -errno, and it is gone. */
+/* Open a descriptor that owns @s. Returns the descriptor; on error frees @s and returns a negative errno. */
 static int stats_install_stats(struct stats_file *s)
 {
 	struct file *file;
@@ -249,7 +249,15 @@ err:
 	return fd;
 }
 
-/* KVM_GET_STATS_FD of a VM. */
+/**
+ * vm_get_stats_fd() - KVM_GET_STATS_FD of a VM
+ * @self: the VM
+ * @arg: NULL
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep.
+ * Return: a file descriptor; -ENOMEM, -EMFILE, -ENFILE.
+ */
 long vm_get_stats_fd(void *self, void *arg, unsigned long uarg)
 {
 	struct stats_file *s = stats_make_stats(self, self, &vm_table);
@@ -260,7 +268,15 @@ long vm_get_stats_fd(void *self, void *arg, unsigned long uarg)
 	return stats_install_stats(s);
 }
 
-/* KVM_GET_STATS_FD of a vCPU. */
+/**
+ * vcpu_get_stats_fd() - KVM_GET_STATS_FD of a vCPU
+ * @self: the vCPU
+ * @arg: NULL
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: a file descriptor; -ENOMEM, -EMFILE, -ENFILE.
+ */
 long vcpu_get_stats_fd(void *self, void *arg, unsigned long uarg)
 {
 	const struct vcpu *vcpu = self;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_CAP_SYNC_REGS: registers that go in and out with KVM_RUN, through the page shared with user space. */
+/* KVM_CAP_SYNC_REGS: KVM_RUN reads and writes registers in the page shared with user space. */
 #include "droste.h"
 #include "abi/state.h"
 
 /*
- * Other threads may write to the page at any time. So each set is copied, and
- * the copy goes the way of the ioctl's argument: checked, then used.
+ * Load the dirty register sets. Other threads may write to the page at any
+ * time, so each set is copied first; the set's ioctl handler then checks and
+ * uses the copy.
  */
 static int sync_regs_take(struct vcpu *vcpu, u64 dirty)
 {
@@ -38,13 +39,14 @@ static int sync_regs_take(struct vcpu *vcpu, u64 dirty)
 }
 
 /**
- * vcpu_sync_regs_in() - at the start of KVM_RUN
- * @vcpu: its mutex held, loaded
+ * vcpu_sync_regs_in() - load the registers that user space marked dirty, at the start of KVM_RUN
+ * @vcpu: loaded
  *
- * What was taken over is not dirty any more.
+ * The dirty bit of each loaded set is cleared.
  *
- * Return: 0; -EINVAL for sets that are not known, or what the ioctl of a set
- * refuses; sets before it are taken over then.
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * Return: 0; -EINVAL for an unknown set, or for values that the set's ioctl
+ * refuses; the sets before that one are loaded.
  */
 int vcpu_sync_regs_in(struct vcpu *vcpu)
 {
@@ -62,8 +64,10 @@ int vcpu_sync_regs_in(struct vcpu *vcpu)
 }
 
 /**
- * vcpu_sync_regs_out() - at the end of KVM_RUN, whatever it returns
- * @vcpu: its mutex held, loaded
+ * vcpu_sync_regs_out() - store the registers that user space asked for, at the end of KVM_RUN
+ * @vcpu: loaded
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
  */
 void vcpu_sync_regs_out(struct vcpu *vcpu)
 {
@@ -73,13 +77,13 @@ void vcpu_sync_regs_out(struct vcpu *vcpu)
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 
-	/* Filled apart: what is put together in several steps is not read back from the page. */
+	/* The handlers may read back what they wrote, so they get private copies, not the page. */
 	if (valid & KVM_SYNC_X86_REGS) {
 		vcpu_get_regs(vcpu, &regs, 0);
 		s->regs = regs;
 	}
 	if (valid & KVM_SYNC_X86_SREGS) {
-		memset(&sregs, 0, sizeof(sregs));	/* it has padding */
+		memset(&sregs, 0, sizeof(sregs));	/* clears its padding */
 		vcpu_get_sregs(vcpu, &sregs, 0);
 		s->sregs = sregs;
 	}

@@ -73,12 +73,12 @@ static inline u64 tsc_rate(const struct vcpu_tsc *tsc)
 struct msr_misc {
 	u64 cstar;			/* IA32_CSTAR; no Intel processor uses it */
 	u64 ucode_rev;
-	u64 mtrr_def;			/* IA32_MTRR_DEF_TYPE; MTRRs are stored but have no effect, EPT gives the memory types */
+	u64 mtrr_def;			/* IA32_MTRR_DEF_TYPE; MTRRs have no effect, EPT gives the memory types */
 	u64 mtrr_fixed[NR_MTRR_FIXED];
 	u64 mtrr_var[2 * NR_MTRR_VAR];	/* base, mask, base, mask, ... */
 	u64 mcg_cap, mcg_status, mcg_ctl;
 	u64 mc[4 * MAX_MC_BANKS];	/* CTL, STATUS, ADDR, MISC of each bank */
-	u64 mc_ctl2[MAX_MC_BANKS];	/* IA32_MCi_CTL2: whether the bank signals corrected errors; used with MCG_CMCI_P */
+	u64 mc_ctl2[MAX_MC_BANKS];	/* IA32_MCi_CTL2: CMCI enable of each bank; used with MCG_CMCI_P */
 	u64 platform_info, power_ctl, hwcr;
 };
 

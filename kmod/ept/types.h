@@ -20,7 +20,7 @@ struct ept01 {
 	u64 eptp;		/* EPT pointer for VMCS01 */
 	unsigned long pages;	/* table pages in use, without the root */
 	unsigned long leaves[EPT_MAX_LEAF + 1];	/* number of mapped pages of each size, by level */
-	unsigned long shadow_seq;	/* number of removed leaves that some EPT02 may have copied; read without mmu_lock too */
+	unsigned long shadow_seq;	/* number of removed leaves that EPT02s may have copied; also read locklessly */
 	struct ept01_hole holes[EPT01_HOLES];	/* the most recent holes; hole n is at n % EPT01_HOLES */
 };
 

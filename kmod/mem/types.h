@@ -19,7 +19,8 @@ struct memslot {
 	unsigned long hva;	/* user-space address of the first frame, page-aligned */
 	u32 flags;		/* KVM_MEM_* */
 	u16 id;			/* the slot number that KVM_SET_USER_MEMORY_REGION gave */
-	unsigned long *dirty;	/* bitmap of written frames, see dirty.c; NULL unless logged to a bitmap; shared with older arrays */
+	/* Bitmap of written frames, see mem/dirty.c; NULL if the slot is not logged to one. New arrays share it. */
+	unsigned long *dirty;
 };
 
 /* Returns true if writes to the slot are logged, to its bitmap or to the vCPUs' rings. */
@@ -55,7 +56,7 @@ struct dirty_ring {
 	u32 size;		/* number of entries, a power of two */
 	u32 soft_limit;		/* KVM_RUN exits when this many entries are used; the rest is reserve */
 	u32 dirty;		/* number of entries filled so far; written by the vCPU's thread, read by any */
-	u32 reset;		/* number of entries given back, at most @dirty; written under vm->lock, read by any thread */
+	u32 reset;		/* number of entries given back so far; written under vm->lock, read by any thread */
 	u32 last_slot;		/* copy of the last entry filled: slot, frame, and memslots.generation at that time */
 	u64 last_offset;
 	u64 last_generation;

@@ -30,18 +30,19 @@ struct vmcs02_held {
  */
 struct nested {
 	struct vmx_caps caps;		/* VMX capability MSRs that this L1 reads */
-	u32 caps_set;			/* BIT(n): user space set capability MSR 0x480 + n, so changes of CPUID keep its value */
-	u32 gates;			/* BIT(GATE_*): the VMCS fields that exist according to @caps; see vmcs12_gates() */
+	u32 caps_set;			/* BIT(n): user space set MSR 0x480 + n: a change of CPUID keeps its value */
+	u32 gates;			/* BIT(GATE_*): the VMCS fields that @caps allows; see vmcs12_gates() */
 	u16 last_failed_check;		/* enum check_id of the last failed VM entry; 0: none yet */
 	bool vmxon;			/* L1 is in VMX operation */
 	gpa_t vmxon_gpa;		/* address of the VMXON region; valid if @vmxon */
 	gpa_t vmptr;			/* address of L1's current VMCS, or VMPTR_NONE */
-	struct vmcs12 *vmcs12;		/* L0's copy of that VMCS; read by VMPTRLD, written back by VMCLEAR, VMXOFF or the next VMPTRLD */
-	struct vmcs12 *link12;		/* L0's copy of the shadow VMCS that vmcs12's link pointer refers to: see link.c */
+	/* L0's copy of L1's current VMCS. VMPTRLD reads it; VMCLEAR, VMXOFF and the next VMPTRLD write it back. */
+	struct vmcs12 *vmcs12;
+	struct vmcs12 *link12;		/* L0's copy of the shadow VMCS at vmcs12's link pointer: see link.c */
 	bool link12_valid;		/* @link12 was read; set in L2 only */
 	bool link12_dirty;		/* L2 wrote to @link12 */
 	u32 vmcs12_dirty;		/* DIRTY12_*: the parts of VMCS12 that L1 changed since the last merge */
-	bool vmcs02_stale;		/* VMCS12's "rare" guest-state fields are out of date: they are read back from VMCS02 on demand */
+	bool vmcs02_stale;		/* VMCS02 holds newer values of vmcs12's rarely used guest-state fields */
 
 	struct loaded_vmcs vmcs02;
 	struct loaded_vmcs shadow;	/* VMCS shadowing: L1 accesses its frequent fields here without exits */
@@ -52,7 +53,7 @@ struct nested {
 	bool ibpb;			/* L1 relies on isolated branch predictors: IBPB at each exit to L1 */
 	/* VMLAUNCH or VMRESUME succeeded and L2 has not run yet: nothing may exit to L1 before it has (SDM 3C 27.7) */
 	bool entry_pending;
-	bool pdptes_due;		/* user space restored an L2 with PAE paging: read the PDPTEs from memory before it runs */
+	bool pdptes_due;		/* user space restored an L2 with PAE paging: read its PDPTEs from memory */
 	bool mtf_pending;		/* L0 emulated an instruction of L2 while L1's monitor trap flag was set */
 	u16 vpid02;			/* VPID of VMCS02; 0: L2 runs without one */
 	u16 last_vpid12;		/* the VPID of VMCS12 that @vpid02 stood for at the last entry; 0: none */
@@ -64,9 +65,9 @@ struct nested {
 
 	/* --- L1's bitmaps and pages --- */
 	unsigned long *msr_bitmap02;	/* merged; a bit is 0 only if both L0 and L1 let the access through */
-	u16 msr_words[NESTED_MSR_WORDS];	/* numbers of the bitmaps' u64 words in which L0 lets some access through */
+	u16 msr_words[NESTED_MSR_WORDS];	/* the bitmaps' u64 words in which L0 lets some access through */
 	u8 nr_msr_words;		/* length of @msr_words */
-	bool x2apic_passed;		/* @msr_bitmap02 lets some access to MSRs 0x800-0x8ff through, to the virtual-APIC page */
+	bool x2apic_passed;		/* @msr_bitmap02 lets L2 access MSRs 0x800-0x8ff in the virtual-APIC page */
 	struct gpa_map msr_bitmap12;	/* L1's MSR bitmap */
 	struct gpa_map virtual_apic, apic_access;	/* pages of L1 to which VMCS02 points */
 	struct gpa_map posted_desc;	/* L1's posted-interrupt descriptor, which L0 processes: see apicv.c */
@@ -75,7 +76,7 @@ struct nested {
 	/* --- L1's preemption timer --- */
 	struct hrtimer preemption_timer;	/* expires no later than the deadline below, and kicks the vCPU */
 	u64 tsc_deadline_preemption;	/* tsc_now_scaled() at which L1's timer expires; ~0: it is not running */
-	u64 timer_armed;		/* tsc_now_scaled() at which the hrtimer expires; 0: not armed; the hrtimer clears it */
+	u64 timer_armed;		/* tsc_now_scaled() at which the hrtimer expires, which sets 0: not armed */
 	bool timer_restored;		/* @restored_deadline is valid instead of @tsc_deadline_preemption */
 	u64 restored_deadline;		/* set by user space: L1's TSC shifted right by the timer's rate */
 };

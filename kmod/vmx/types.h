@@ -69,7 +69,7 @@ enum uret_msr { URET_STAR, URET_LSTAR, URET_FMASK, URET_KERNEL_GS, URET_TSC_AUX,
 
 /* The host's state to restore when the vCPU leaves the CPU or KVM_RUN ends. */
 struct host_state {
-	bool loaded;		/* the processor holds the guest's uret MSRs; written by the owner, preemption disabled */
+	bool loaded;		/* the processor holds the guest's uret MSRs; only changes with preemption disabled */
 	u16 ds, es, fs, gs;	/* the host's selectors */
 	u64 fs_base, kernel_gs_base;
 	u64 uret[NR_URET_MSRS];	/* the host's values on this CPU */
