@@ -61,7 +61,6 @@ static struct vm *vm_create(void)
 	ret = ept01_init(vm);
 	if (ret)
 		goto err_slots;
-	__module_get(THIS_MODULE);
 	return vm;
 
 err_slots:
@@ -99,7 +98,6 @@ static void vm_destroy(struct vm *vm)
 	mutex_destroy(&vm->lock);
 	mmdrop(vm->mm);
 	kfree(vm);
-	module_put(THIS_MODULE);
 }
 
 /**
