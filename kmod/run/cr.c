@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* MOV to and from control registers, CLTS and LMSW that exit to L0. SDM 3C 26.1.3, table 28-3. */
+/* Exits by MOV to and from control registers, CLTS and LMSW. SDM 3C 26.1.3, table 28-3. */
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "irqchip/irqchip.h"
@@ -7,16 +7,17 @@
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
-/* Exit qualification of control-register accesses. */
+/* Access type, bits 5:4 of the exit qualification. */
 enum cr_access { CR_TO = 0, CR_FROM = 1, CR_CLTS = 2, CR_LMSW = 3 };
 
+/* Write a control register for the running level. Returns 0, or -EINVAL for #GP(0). */
 static int cr_write(struct vcpu *vcpu, unsigned int cr, u64 val)
 {
 	switch (cr) {
 	case 0:
 		/*
-		 * Bits that L1 holds in L2 have the values it chose; the rest of
-		 * @val matters. vmx_write_cr0() keeps L1's read shadow.
+		 * L2 cannot change a bit in L1's guest/host mask: such a bit keeps
+		 * the value that L1 gave it. vmx_write_cr0() keeps L1's read shadow.
 		 */
 		if (vcpu->in_l2) {
 			u64 mask = vcpu->nested.vmcs12->cr0_guest_host_mask;
@@ -38,6 +39,13 @@ static int cr_write(struct vcpu *vcpu, unsigned int cr, u64 val)
 	}
 }
 
+/**
+ * exit_cr_access() - handle MOV to CR0, CR3, CR4 or CR8, MOV from CR3 or CR8, CLTS, and LMSW
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_cr_access(struct vcpu *vcpu)
 {
 	u64 q = vcpu->exit.qual, val;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Debug registers, exceptions that L0 intercepts, and the guest debugger of KVM_SET_GUEST_DEBUG. SDM 3B 18.2, 3C 26.1.3. */
+/* Exits by MOV DR and by exceptions, and the debugger in user space (KVM_SET_GUEST_DEBUG). SDM 3B 18.2, 3C 26.1.3. */
 #include <linux/hw_breakpoint.h>
 #include <asm/debugreg.h>
 #include <asm/traps.h>
@@ -20,6 +20,7 @@
 #define DR7_WRITABLE	0xffff23ffULL
 #define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */
 
+/* End KVM_RUN with KVM_EXIT_DEBUG. */
 static int debug_report_debug(struct vcpu *vcpu, u8 vector, u64 dr6)
 {
 	struct kvm_run *run = vcpu->run;
@@ -32,6 +33,7 @@ static int debug_report_debug(struct vcpu *vcpu, u8 vector, u64 dr6)
 	return NEXT_USER;
 }
 
+/* #DB goes to the debugger in user space if it asked for one, else to the guest. */
 static int debug_on_debug_exception(struct vcpu *vcpu)
 {
 	u64 dr6 = vcpu->exit.qual & DR6_WRITABLE;
@@ -40,8 +42,8 @@ static int debug_on_debug_exception(struct vcpu *vcpu)
 	    (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP)))
 		return debug_report_debug(vcpu, X86_TRAP_DB, dr6);
 	/*
-	 * ICEBP raises #DB as a trap: RIP must be past it when the guest looks
-	 * (intr type 5, privileged software exception).
+	 * ICEBP is a privileged software exception (type 5) and raises #DB as a
+	 * trap: the guest's handler must find RIP after the instruction.
 	 */
 	if ((vcpu->exit.intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		vcpu_set_rip(vcpu, vcpu_rip(vcpu) + vcpu->exit.ilen);
@@ -49,7 +51,17 @@ static int debug_on_debug_exception(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* Exceptions in L0's bitmap, and NMIs (which the run loop has passed on to the host already). */
+/**
+ * exit_exception() - handle an exception in the exception bitmap, or an NMI
+ * @vcpu: loaded
+ *
+ * NMIs and machine checks belong to the host, and loop_pass_to_host() has
+ * delivered them there. Other exceptions go to the debugger in user space if it
+ * asked for them, or else to the guest.
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER, or NEXT_USER for the debugger.
+ */
 int exit_exception(struct vcpu *vcpu)
 {
 	u32 info = vcpu->exit.intr_info;
@@ -63,7 +75,11 @@ int exit_exception(struct vcpu *vcpu)
 		return NEXT_ENTER;
 	if (vector == X86_TRAP_BP && (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))
 		return debug_report_debug(vcpu, X86_TRAP_BP, 0);
-	/* #AC, or what L1's bitmap brought here but L1 does not want (its #PF mask): the guest's own. */
+	/*
+	 * The exception belongs to the level that runs: #AC, or in L2 one that
+	 * VMCS02 intercepts for L1 but L1 does not take, such as a page fault that
+	 * L1's error-code mask excludes. Deliver it there.
+	 */
 	if (vector == X86_TRAP_PF)
 		vcpu_queue_pf(vcpu, vcpu->exit.qual, vcpu->exit.intr_error);
 	else if (info & INTR_INFO_DELIVER_CODE_MASK)
@@ -74,8 +90,9 @@ int exit_exception(struct vcpu *vcpu)
 }
 
 /*
- * These exits come before the checks that the instruction makes (SDM 26.1.3):
- * make them here. Return: true when it is not to be executed, *next tells why.
+ * MOV DR exits before the instruction makes its own checks (SDM 26.1.3), so the
+ * checks are made here. Returns true if the instruction must not be executed;
+ * *next is then the result of the handler.
  */
 static bool debug_mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
 {
@@ -88,7 +105,7 @@ static bool debug_mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
 		vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 		return true;
 	}
-	/* DR7 is the debugger's while it sets hardware breakpoints, and so is what its GD catches. */
+	/* GD is the debugger's bit while the debugger in user space sets hardware breakpoints, else the guest's. */
 	if (!(vcpu_effective_dr7(vcpu) & DR7_GD))
 		return false;
 	if (vmx_debugger_owns_dr(vcpu))
@@ -98,13 +115,14 @@ static bool debug_mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
 	return true;
 }
 
+/* Returns false for #GP(0). */
 static bool debug_write_dr(struct vcpu *vcpu, unsigned int dr, u64 val)
 {
 	if (dr < 4) {
 		vcpu->dr[dr] = val;
 		return true;
 	}
-	if (val >> 32)		/* DR6, DR7: reserved upper half */
+	if (val >> 32)		/* bits 63:32 of DR6 and DR7 are reserved */
 		return false;
 	if (dr == 4 || dr == 6)
 		vcpu->dr6 = vcpu_dr6_value(val);
@@ -120,7 +138,13 @@ static u64 debug_read_dr(struct vcpu *vcpu, unsigned int dr)
 	return dr == 4 || dr == 6 ? vcpu->dr6 : vcpu->dr7;
 }
 
-/* SDM table 28-4: exit qualification of MOV DR. */
+/**
+ * exit_mov_dr() - handle MOV to or from a debug register (SDM table 28-4)
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER, or NEXT_USER for the debugger.
+ */
 int exit_mov_dr(struct vcpu *vcpu)
 {
 	u64 q = vcpu->exit.qual;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Events before an entry: the one that is injected, and the windows for those that wait. SDM 3C 25.8.3, 3A table 6-2. */
+/* Events before an entry: inject the first, and open windows for those that must wait. SDM 3C 25.8.3, 3A table 6-2. */
 #include <asm/irq_vectors.h>
 #include "droste.h"
 #include "irqchip/irqchip.h"
@@ -9,6 +9,7 @@
 #include "vmx/inject.h"
 #include "vmx/vmx.h"
 
+/* Take over the NMIs that other threads have sent. */
 static void events_collect_nmis(struct vcpu *vcpu)
 {
 	unsigned int n;
@@ -16,14 +17,15 @@ static void events_collect_nmis(struct vcpu *vcpu)
 	if (likely(!atomic_read(&vcpu->ev.nmi_queued)))
 		return;
 	n = vcpu->ev.nmi_pending + atomic_xchg(&vcpu->ev.nmi_queued, 0);
-	/* One is handled, one waits behind it; more merge (SDM 3A 6.7). */
+	/* While one NMI is handled, one more can wait; others merge with that one (SDM 3A 6.7). */
 	vcpu->ev.nmi_pending = min(n, vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI ? 1U : 2U);
 }
 
 /*
- * Open or close a window of L0's in the current VMCS, which remembers what L0
- * has open there: VMCS01 and VMCS02 each keep theirs while the other runs.
- * Where L1 asked for the same window in L2 the bit stays set whatever L0 wants.
+ * Open or close a window for L0: make the guest exit as soon as it can take an
+ * interrupt, or an NMI. VMCS01 and VMCS02 each record the windows that L0 holds
+ * open in them, since one keeps its windows while the other runs. If L1 opened
+ * the same window for L2, the control bit stays set until L1 closes it.
  */
 static void events_set_window(struct vcpu *vcpu, u32 bit, bool on)
 {
@@ -40,16 +42,18 @@ static void events_set_window(struct vcpu *vcpu, u32 bit, bool on)
 		vmcs_clear_bits(CPU_BASED_VM_EXEC_CONTROL, bit);
 }
 
-/* Does a debugger of user space's keep interrupts and NMIs out, to see its steps undisturbed? */
+/* Whether the debugger in user space blocks interrupts and NMIs, so that single steps stay in the debugged code. */
 static bool events_debugger_blocks(const struct vcpu *vcpu)
 {
 	return unlikely(vcpu->guest_debug & KVM_GUESTDBG_BLOCKIRQ);
 }
 
 /*
- * Whether an NMI, or an interrupt, belongs to L1 although L2 runs. L2 must never
- * get one that L1 intercepts: not if it came after nested_check_events() looked,
- * and not if it waits behind another event of L2.
+ * Whether a pending NMI, or interrupt, causes an exit to L1 instead of going to
+ * the level that runs. nested_check_events() makes such exits before each entry,
+ * but an NMI or interrupt can still be pending here: because it arrived after
+ * that check, or because L2 must first take another event. It must not be
+ * injected into L2.
  */
 static bool events_nmi_is_l1s(struct vcpu *vcpu)
 {
@@ -62,19 +66,25 @@ static bool events_interrupt_is_l1s(struct vcpu *vcpu)
 }
 
 /**
- * events_interrupt_taken() - whether a pending external interrupt would be taken now
+ * events_interrupt_taken() - whether the guest would take an external interrupt now
  * @vcpu: loaded
  *
- * By the level that runs, or by L1 as an exit of L2.
+ * Either the level that runs has interrupts enabled, or L2 runs and L1 takes
+ * the interrupt by an exit.
  *
- * Context: Process context. Reads the current VMCS.
+ * Context: Process context. Reads the current VMCS. Does not sleep.
+ * Return: true if a pending interrupt would be taken.
  */
 bool events_interrupt_taken(struct vcpu *vcpu)
 {
 	return vmx_interrupt_allowed(vcpu) || events_interrupt_is_l1s(vcpu);
 }
 
-/* Inject the first of what waits. True when something was written for the entry. */
+/*
+ * Inject the first of the events that wait. The order is: an event whose
+ * delivery an exit interrupted, an exception, an NMI, an external interrupt.
+ * Returns true if the entry will inject one.
+ */
 static bool events_inject_first(struct vcpu *vcpu)
 {
 	struct vcpu_events *e = &vcpu->ev;
@@ -113,12 +123,16 @@ static bool events_inject_first(struct vcpu *vcpu)
 }
 
 /**
- * events_prepare - choose what the next entry injects, and ask for windows for the rest
- * @vcpu: loaded; L1's claims on events of L2 were met by nested_check_events()
+ * events_prepare() - choose the event that the next entry injects, and open windows for the others
+ * @vcpu: loaded, RUNNABLE; in L2, after nested_check_events()
  *
- * Process context, irqs on. Order: SDM 3A table 6-2.
+ * Events are taken in the order of SDM 3A table 6-2. An event that cannot be
+ * injected in this entry stays pending, and a window makes the guest exit when
+ * it can be. If the entry does not happen, vmx_cancel_events() must be called.
  *
- * Return: NEXT_ENTER, or what a triple fault leads to.
+ * Context: Process context, interrupts enabled. Writes the current VMCS. Caller
+ * holds vcpu->mutex and vm->srcu (read).
+ * Return: NEXT_ENTER, or NEXT_USER after a triple fault.
  */
 int events_prepare(struct vcpu *vcpu)
 {
@@ -127,22 +141,23 @@ int events_prepare(struct vcpu *vcpu)
 	if (unlikely(vcpu->ev.triple_fault))
 		return vcpu_triple_fault(vcpu);
 	events_collect_nmis(vcpu);
-	/* L1's own injection into L2 is in VMCS02 already and goes first. */
+	/* After VMLAUNCH or VMRESUME, VMCS02 holds the event that L1 injects; L0 injects nothing in that entry. */
 	if (!(vcpu->in_l2 && vcpu->nested.entry_pending))
 		injected = events_inject_first(vcpu);
-	/* A window for what is blocked would open at once, for ever. */
+	/* No window for an event that the debugger blocks: it would open at every entry, to no use. */
 	blocked = events_debugger_blocks(vcpu);
 	irq = !blocked && irqchip_pending_vector(vcpu) >= 0;
 	nmi = !blocked && vcpu->ev.nmi_pending;
-	/* L1's come out as soon as L2 has what it was to get first. */
+	/* An exit to L1 is due, but L2 must enter first: exit again at once, and nested_check_events() makes it. */
 	if ((irq && events_interrupt_is_l1s(vcpu)) || (nmi && events_nmi_is_l1s(vcpu))) {
 		vcpu->want_immediate_exit = true;
 		return NEXT_ENTER;
 	}
+	/* User space wants to know when its own PIC can deliver: that takes the same window. */
 	irq = irq || (vcpu->wants_irq_window && irqchip_takes_extint(vcpu));
 	events_set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
 	events_set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, nmi);
-	/* A second exception behind one delivered again: come back as soon as the first is in. */
+	/* An exception waits behind an event that is delivered again: exit as soon as that is done. */
 	if (injected && vcpu->ev.exception.valid)
 		vcpu->want_immediate_exit = true;
 	return NEXT_ENTER;

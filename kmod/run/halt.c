@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A vCPU that halts polls for an event before it sleeps: to sleep and be woken costs the guest more. */
+/* Waiting for an event: a halted vCPU polls before it sleeps, since sleeping and waking take longer. SDM 3A 9.4. */
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
@@ -11,9 +11,13 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* --- what a vCPU waits for --- */
+/* --- the events that end a wait --- */
 
-/* INIT and SIPI through the local APIC (SDM 3A 9.4). L1 in VMX operation has INIT blocked (SDM 3C 24.8); L2 is nested_check_events()'s. */
+/*
+ * Act on INIT and SIPI from the local APIC (SDM 3A 9.4). INIT is blocked in L1
+ * during VMX operation (SDM 3C 24.8). In L2 both cause exits to L1, which
+ * nested_check_events() makes.
+ */
 static void halt_accept_init(struct vcpu *vcpu)
 {
 	u32 pending;
@@ -44,7 +48,7 @@ static void halt_accept_init(struct vcpu *vcpu)
 	}
 }
 
-/* Does a halted vCPU have a reason to go on? */
+/* Whether an event has come that ends HLT. */
 static bool halt_has_event(struct vcpu *vcpu)
 {
 	if (vcpu->ev.exception.valid || vcpu->ev.triple_fault || atomic_read(&vcpu->ev.nmi_queued))
@@ -58,6 +62,16 @@ static bool halt_has_event(struct vcpu *vcpu)
 	return events_interrupt_taken(vcpu);
 }
 
+/**
+ * vcpu_runnable() - whether a vCPU may enter the guest, or has an exit to L1 due
+ * @vcpu: loaded; caller holds its mutex
+ *
+ * Acts on an expired local APIC timer and on INIT and SIPI first, and ends HLT
+ * if an event has come.
+ *
+ * Context: Process context, thread of @vcpu. Does not sleep.
+ * Return: true if the run loop may go on; false if it has to wait.
+ */
 bool vcpu_runnable(struct vcpu *vcpu)
 {
 	if (test_bit(REQ_TIMER, &vcpu->requests) && vcpu->lapic) {
@@ -69,7 +83,7 @@ bool vcpu_runnable(struct vcpu *vcpu)
 	case KVM_MP_STATE_RUNNABLE:
 		return true;
 	case KVM_MP_STATE_HALTED:
-		/* An exit to L1 tells that it found L2 halted: leave the state for it. */
+		/* The coming exit to L1 saves the activity state of L2: leave it HALTED until then. */
 		if (vcpu->in_l2 && nested_has_events(vcpu))
 			return true;
 		if (!halt_has_event(vcpu))
@@ -83,13 +97,14 @@ bool vcpu_runnable(struct vcpu *vcpu)
 
 /* --- polling and sleeping --- */
 
-/* Windows grow from here, and below here there is none. */
+/* The shortest window, ns; one that would shrink below is 0. */
 #define WINDOW_START_NS	10000
 
 static unsigned int halt_poll_ns = 200000;
 module_param(halt_poll_ns, uint, 0644);
 MODULE_PARM_DESC(halt_poll_ns, "the longest a halted vCPU polls before it sleeps, in ns; 0: it never does");
 
+/* The longest window of this vCPU, ns. */
 static u64 halt_limit(const struct vcpu *vcpu)
 {
 	s64 of_vm = READ_ONCE(vcpu->vm->halt_poll_ns);
@@ -97,6 +112,7 @@ static u64 halt_limit(const struct vcpu *vcpu)
 	return of_vm >= 0 ? of_vm : READ_ONCE(halt_poll_ns);
 }
 
+/* How long to poll now, ns. A vCPU that waits for INIT or SIPI does not poll. */
 static u64 halt_poll_window(struct vcpu *vcpu)
 {
 	if (vcpu->mp_state != KVM_MP_STATE_HALTED)
@@ -106,9 +122,9 @@ static u64 halt_poll_window(struct vcpu *vcpu)
 }
 
 /*
- * Choose the next window by how long this halt was, from HLT to the event.
- * Halts a little longer than the window would have been worth polling for;
- * halts longer than the limit will not be.
+ * Choose the next window from the length of this halt, HLT to event. Polling a
+ * little longer would have caught a halt shorter than the limit, so the window
+ * grows. Polling for longer halts is a waste, so it shrinks.
  */
 static void halt_learn(struct vcpu *vcpu, u64 ns)
 {
@@ -126,7 +142,7 @@ static void halt_learn(struct vcpu *vcpu, u64 ns)
 	vcpu->halt_window = min(window, most);
 }
 
-/* Look for an event for a while, if nobody else wants the CPU. */
+/* Poll for an event for one window, or until another task wants the CPU. Returns whether an event came. */
 static bool halt_poll_for_event(struct vcpu *vcpu, u64 start)
 {
 	u64 window = halt_poll_window(vcpu), now = start;
@@ -150,7 +166,7 @@ static bool halt_poll_for_event(struct vcpu *vcpu, u64 start)
 	return came;
 }
 
-/* Sleep until kicked with something to do, or a signal. Process context, srcu not held. */
+/* Sleep until vcpu_kick() announces an event, or a signal comes. Returns NEXT_ENTER, or -EINTR for a signal. */
 static int halt_sleep_for_event(struct vcpu *vcpu)
 {
 	DECLARE_SWAITQUEUE(wait);
@@ -178,10 +194,11 @@ static int halt_sleep_for_event(struct vcpu *vcpu)
 }
 
 /**
- * halt_wait() - wait until the vCPU has something to do
- * @vcpu: its thread, loaded; srcu not held
+ * halt_wait() - wait until a vCPU can run, or its VM is dead
+ * @vcpu: loaded; caller holds its mutex, but not vm->srcu
  *
- * Process context, sleeps. Return: NEXT_ENTER, or -EINTR for a signal.
+ * Context: Process context. May sleep.
+ * Return: NEXT_ENTER, or -EINTR for a signal.
  */
 int halt_wait(struct vcpu *vcpu)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L0's handlers of the exits that need only a few lines each. SDM 3C 26, 28. */
+/* L0's exit handlers that need only a few lines each. SDM 3C 26, 28. */
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
@@ -13,7 +13,16 @@
 #include "run/request.h"
 #include "vmx/inject.h"
 
-/* An exit that L0 never asked for: the machine's state cannot be trusted to go on. */
+/**
+ * exit_unexpected() - handle an exit for which L0 never asked
+ * @vcpu: loaded
+ *
+ * The state of the vCPU cannot be trusted any more, so KVM_RUN ends with
+ * KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON.
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_USER.
+ */
 int exit_unexpected(struct vcpu *vcpu)
 {
 	u64 data[2] = { vcpu->exit.reason, vcpu->exit.qual };
@@ -21,12 +30,19 @@ int exit_unexpected(struct vcpu *vcpu)
 	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, data, 2);
 }
 
-/* The processor refused the guest state that L0 put together (SDM 27.8). */
+/**
+ * exit_entry_failure() - handle a VM entry that failed while it loaded the guest state (SDM 27.8)
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_USER with KVM_EXIT_FAIL_ENTRY, or NEXT_ENTER.
+ */
 int exit_entry_failure(struct vcpu *vcpu)
 {
 	/*
-	 * Not at L1's VM entry, whose checks are L0's: user space has made a state
-	 * of L2's that no processor can be in. L1 sees L2 shut down.
+	 * L2 had run before, so this is no VM entry of L1 with invalid fields, which
+	 * L0 would have found. User space has given L2 a state that no processor
+	 * can be in. Report a triple fault of L2 to L1.
 	 */
 	if (vcpu->in_l2 && !vcpu->nested.entry_pending && vcpu->exit.basic == EXIT_REASON_INVALID_STATE) {
 		vcpu->ev.triple_fault = true;
@@ -40,20 +56,43 @@ int exit_entry_failure(struct vcpu *vcpu)
 	return NEXT_USER;
 }
 
+/**
+ * exit_triple_fault() - handle a triple fault
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_USER with KVM_EXIT_SHUTDOWN.
+ */
 int exit_triple_fault(struct vcpu *vcpu)
 {
 	return vcpu_triple_fault(vcpu);
 }
 
-/* The host has taken it when interrupts came on again after the exit. */
+/**
+ * exit_external_interrupt() - handle an external interrupt
+ * @vcpu: loaded
+ *
+ * Nothing is left to do: the interrupt is the host's, which took it when
+ * loop_enter() enabled interrupts.
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_external_interrupt(struct vcpu *vcpu)
 {
 	return NEXT_ENTER;
 }
 
+/**
+ * exit_interrupt_window() - handle an interrupt window: the guest can take an interrupt now
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER, or NEXT_USER if user space asked for the window (request_interrupt_window).
+ */
 int exit_interrupt_window(struct vcpu *vcpu)
 {
-	/* vmx_prepare_events() injects now, and closes the window. */
+	/* events_prepare() injects the interrupt, and closes the window. */
 	vcpu_request(vcpu, REQ_EVENT);
 	if (vcpu->wants_irq_window && irqchip_takes_extint(vcpu)) {
 		vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
@@ -62,13 +101,29 @@ int exit_interrupt_window(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
+/**
+ * exit_nmi_window() - handle an NMI window: the guest can take an NMI now
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_nmi_window(struct vcpu *vcpu)
 {
 	vcpu_request(vcpu, REQ_EVENT);
 	return NEXT_ENTER;
 }
 
-/* Hardware task switches always exit (SDM 26.4.2). No hypervisor or kernel that Droste runs uses them. */
+/**
+ * exit_task_switch() - handle a hardware task switch, which always exits (SDM 26.4.2)
+ * @vcpu: loaded
+ *
+ * Task switches are not emulated: KVM_RUN ends with KVM_INTERNAL_ERROR_EMULATION.
+ * No hypervisor or kernel that Droste runs uses them.
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_USER.
+ */
 int exit_task_switch(struct vcpu *vcpu)
 {
 	u64 data[2] = { vcpu->exit.reason, vcpu->exit.qual };
@@ -76,6 +131,13 @@ int exit_task_switch(struct vcpu *vcpu)
 	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, data, 2);
 }
 
+/**
+ * exit_cpuid() - handle CPUID: answer from the leaves that user space set
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_cpuid(struct vcpu *vcpu)
 {
 	u32 eax = vcpu->regs[RAX], ecx = vcpu->regs[RCX], ebx, edx;
@@ -89,12 +151,26 @@ int exit_cpuid(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
+/**
+ * exit_ud() - handle an instruction that the guest was not given: raise #UD
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_ud(struct vcpu *vcpu)
 {
 	vcpu_queue_exception(vcpu, X86_TRAP_UD);
 	return NEXT_ENTER;
 }
 
+/**
+ * exit_hlt() - handle HLT
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER; the run loop waits for an event then. NEXT_USER without an in-kernel local APIC.
+ */
 int exit_hlt(struct vcpu *vcpu)
 {
 	vcpu_skip_instruction(vcpu);
@@ -106,20 +182,42 @@ int exit_hlt(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* Every exit has flushed the log already. */
+/**
+ * exit_pml_full() - handle a full page-modification log
+ * @vcpu: loaded
+ *
+ * Nothing is left to do: loop_enter() flushes the log after every exit.
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_pml_full(struct vcpu *vcpu)
 {
 	return NEXT_ENTER;
 }
 
-/* Instructions whose effect on the host must not be: caches are the host's. */
+/**
+ * exit_skip() - handle an instruction that the guest must not execute: skip it
+ * @vcpu: loaded
+ *
+ * WBINVD and INVD, for instance, because the caches are the host's.
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_skip(struct vcpu *vcpu)
 {
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }
 
-/* The vCPU spins, for a lock most likely; who holds it may be waiting for a CPU. */
+/**
+ * exit_pause() - handle a PAUSE loop: let a preempted vCPU run, which may hold the lock
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_pause(struct vcpu *vcpu)
 {
 	vcpu_skip_instruction(vcpu);
@@ -127,13 +225,26 @@ int exit_pause(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* No performance counters are offered: every index is out of range. */
+/**
+ * exit_rdpmc() - handle RDPMC: raise #GP(0), since no performance counters are offered
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_rdpmc(struct vcpu *vcpu)
 {
 	vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 	return NEXT_ENTER;
 }
 
+/**
+ * exit_rdmsr() - handle RDMSR of an MSR that is not passed through
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER, or NEXT_USER for an MSR that user space handles.
+ */
 int exit_rdmsr(struct vcpu *vcpu)
 {
 	u64 data;
@@ -147,6 +258,13 @@ int exit_rdmsr(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
+/**
+ * exit_wrmsr() - handle WRMSR to an MSR that is not passed through
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER, or NEXT_USER for an MSR that user space handles.
+ */
 int exit_wrmsr(struct vcpu *vcpu)
 {
 	u64 data = (u32)vcpu->regs[RAX] | (vcpu->regs[RDX] << 32);
@@ -158,7 +276,16 @@ int exit_wrmsr(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* MONITOR, MWAIT. CPUID does not offer them, but to KVM they are NOPs for whoever did not disable the quirk. */
+/**
+ * exit_mwait() - handle MONITOR and MWAIT
+ * @vcpu: loaded
+ *
+ * They are NOPs, as in KVM, unless user space disabled
+ * KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS and CPUID lacks MONITOR: #UD then.
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_mwait(struct vcpu *vcpu)
 {
 	u32 eax = 1, ebx, ecx = 0, edx;
@@ -169,11 +296,18 @@ int exit_mwait(struct vcpu *vcpu)
 	return ecx & BIT(3) ? exit_skip(vcpu) : exit_ud(vcpu);
 }
 
+/**
+ * exit_xsetbv() - handle XSETBV (SDM 2D)
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
 int exit_xsetbv(struct vcpu *vcpu)
 {
 	u64 val = (u32)vcpu->regs[RAX] | (vcpu->regs[RDX] << 32);
 
-	/* SDM 2D XSETBV: the privilege check comes before the exit; #UD for CR4.OSXSAVE=0 does too. */
+	/* The processor checks CPL and CR4.OSXSAVE before it exits. */
 	if (vcpu_set_xcr(vcpu, vcpu->regs[RCX], val))
 		vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 	else
@@ -181,7 +315,13 @@ int exit_xsetbv(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* SDM table 28-5: I/O instructions. */
+/**
+ * exit_io() - handle IN, OUT, INS and OUTS (SDM table 28-5)
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: enum next, or a negative errno.
+ */
 int exit_io(struct vcpu *vcpu)
 {
 	u64 q = vcpu->exit.qual;
@@ -191,6 +331,13 @@ int exit_io(struct vcpu *vcpu)
 	return emul_pio(vcpu, q >> 16, (q & 7) + 1, q & BIT(3));
 }
 
+/**
+ * exit_ept_violation() - handle an EPT violation: map the page, emulate the access, or give it to L1
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: enum next; -EFAULT if the memory cannot be had.
+ */
 int exit_ept_violation(struct vcpu *vcpu)
 {
 	if (vcpu->in_l2 && vcpu->nested.ept02.cur)
@@ -209,7 +356,16 @@ int exit_ept_violation(struct vcpu *vcpu)
 	}
 }
 
-/* EPT01 is Droste's own and never misconfigured; EPT02's misconfigurations are L1's. */
+/**
+ * exit_ept_misconfig() - handle an EPT misconfiguration
+ * @vcpu: loaded
+ *
+ * EPT01 is never misconfigured. For EPT02, nested_handle_ept() looks whether
+ * L1's EPT12 is.
+ *
+ * Context: That of run/handlers.h.
+ * Return: enum next, or a negative errno.
+ */
 int exit_ept_misconfig(struct vcpu *vcpu)
 {
 	if (vcpu->in_l2 && vcpu->nested.ept02.cur)

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* L0's exit handlers: the names in exits.def. Each returns enum next or a negative errno. */
+/*
+ * L0's exit handlers, which the rows of vmx/exits.def name. All are called by
+ * exit_handle() in the same context: process context, interrupts enabled, the
+ * vCPU loaded, vcpu->exit freshly read. Caller holds vcpu->mutex and
+ * vcpu->vm->srcu (read). A handler may sleep. The current VMCS is VMCS01, or
+ * VMCS02 for an exit of L2 that L1 does not take. All return enum next or a
+ * negative errno.
+ */
 #ifndef DROSTE_VMX_HANDLERS_H
 #define DROSTE_VMX_HANDLERS_H
 

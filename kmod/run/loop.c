@@ -1,5 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The run loop: look at requests, prepare events, enter, read the exit, route it, handle or reflect it, repeat. */
+/*
+ * The run loop. L1 and L2 go through the same loop: vcpu->in_l2 says which of
+ * them runs, vcpu->vmcs is VMCS01 or VMCS02 accordingly.
+ *
+ * One turn, loop_turn(), is:
+ *  1. Carry out the requests that other threads, the scheduler and earlier
+ *     handlers left in vcpu->requests.
+ *  2. In L2, turn pending events that L1 intercepts into exits to L1. L1 runs
+ *     from here on if there was one.
+ *  3. Choose the event that the entry injects, and open windows for the others.
+ *  4. In L2, bring VMCS02 up to date.
+ *  5. With interrupts disabled, look once more for requests and for work of the
+ *     host; if there is any, take the event back and start over.
+ *  6. Enter the guest. It runs until an exit, which is read once, into
+ *     vcpu->exit.
+ *  7. Pass NMIs and machine checks to the host, enable interrupts: the host
+ *     takes its interrupt if one caused the exit.
+ *  8. Dispatch the exit: reflect it to L1 if it came from L2 and L1 asked for it,
+ *     else call L0's handler. Either may switch between VMCS01 and VMCS02.
+ *
+ * Each step returns NEXT_ENTER to carry on; any other result ends the turn and
+ * with it KVM_RUN. Between turns the loop waits while the vCPU is halted, ends
+ * KVM_RUN for a signal, and gives up the CPU if the scheduler asks.
+ *
+ * vm->srcu, which protects memory slots and routing, is held in steps 1 to 4 and
+ * 8. It is released around the entry, so that an update of the slots need not
+ * wait for a vCPU that is in the guest.
+ */
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
@@ -24,11 +51,15 @@
 
 /* --- one entry --- */
 
-/* The dirty ring had no room to spare, or none at all. Is it still so? */
+/*
+ * The dirty ring was nearly full when REQ_RING_FULL was made. If it still is,
+ * user space must collect entries before the guest writes more. If entries were
+ * lost, the dirty log is useless, and so is the VM.
+ */
 static int loop_ring_full(struct vcpu *vcpu)
 {
 	if (unlikely(vcpu->ring.lost)) {
-		pr_info_ratelimited("droste: a dirty ring overflowed: what was written is not known any more\n");
+		pr_info_ratelimited("droste: a dirty ring overflowed: the record of written pages is incomplete\n");
 		vm_kill(vcpu->vm);
 		return -EIO;
 	}
@@ -39,15 +70,20 @@ static int loop_ring_full(struct vcpu *vcpu)
 	return NEXT_USER;
 }
 
-/* What others asked for, before the entry. srcu held. Return: enum next or a negative errno. */
+/*
+ * Step 1: carry out all requests. REQ_EVENT needs no code: it only keeps
+ * loop_enter() from entering before loop_turn() has looked at events again.
+ */
 static int loop_do_requests(struct vcpu *vcpu)
 {
 	unsigned long req;
 
 	if (likely(!READ_ONCE(vcpu->requests)))
 		return NEXT_ENTER;
+	/* Pairs with the barrier in vcpu_request(): the data of each request is visible now. */
 	req = xchg(&vcpu->requests, 0);
 	if (req & BIT(REQ_DEAD) || READ_ONCE(vcpu->vm->dead)) {
+		/* Stays set, for the next KVM_RUN. */
 		vcpu_request(vcpu, REQ_DEAD);
 		return -EIO;
 	}
@@ -69,6 +105,7 @@ static int loop_do_requests(struct vcpu *vcpu)
 		nested_unpin(vcpu);
 	if (req & BIT(REQ_PML))
 		vmx_pml_update(vcpu);
+	/* Flushes act on this CPU. If the vCPU moves afterwards, sched_on_cpu() requests flushes on the other one. */
 	preempt_disable();
 	if (req & BIT(REQ_EPT01_FLUSH))
 		ept01_flush(vcpu);
@@ -79,7 +116,7 @@ static int loop_do_requests(struct vcpu *vcpu)
 		vmx_invvpid_single(vcpu->nested.vpid02);
 	}
 	preempt_enable();
-	/* Last: nothing that was asked for may be forgotten. */
+	/* Exits to user space come last, when all else is done. kvm_run holds one: the other is requested again. */
 	if (unlikely(req & BIT(REQ_SPLIT_EOI))) {
 		if (req & BIT(REQ_RING_FULL))
 			vcpu_request(vcpu, REQ_RING_FULL);
@@ -90,7 +127,11 @@ static int loop_do_requests(struct vcpu *vcpu)
 	return req & BIT(REQ_RING_FULL) ? loop_ring_full(vcpu) : NEXT_ENTER;
 }
 
-/* Host fields that another thread or the scheduler may have changed. Irqs off. */
+/*
+ * The scheduler or another thread of the process may have changed CR3 or CR4
+ * since this VMCS was last entered; an exit must load the present values. Called
+ * with interrupts disabled.
+ */
 static void loop_sync_host_crs(struct loaded_vmcs *v)
 {
 	unsigned long cr3 = __read_cr3(), cr4 = cr4_read_shadow();
@@ -105,7 +146,10 @@ static void loop_sync_host_crs(struct loaded_vmcs *v)
 	}
 }
 
-/* NMIs and machine checks that came as exits belong to the host: raise them there. Irqs off. */
+/*
+ * Step 7: NMIs and machine checks that caused the exit belong to the host.
+ * Raise them on this CPU. Called with interrupts disabled.
+ */
 static void loop_pass_to_host(struct vcpu *vcpu)
 {
 	u32 info = vcpu->exit.intr_info;
@@ -116,14 +160,17 @@ static void loop_pass_to_host(struct vcpu *vcpu)
 	}
 	if (vcpu->exit.basic != EXIT_REASON_EXCEPTION_NMI)
 		return;
-	/* NMIs are blocked since the exit; the handler's IRET unblocks them (SDM 28.5.5). */
+	/* The exit blocked NMIs; the IRET of the host's handler unblocks them (SDM 28.5.5). */
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
 		asm volatile("int $2");
 	else if ((info & INTR_INFO_VECTOR_MASK) == X86_TRAP_MC)
 		asm volatile("int $18");
 }
 
-/* Into the guest and out again. Irqs off. */
+/*
+ * Step 6: load the registers that a VM entry does not load, enter, and after the
+ * exit restore the host's. Called with interrupts disabled.
+ */
 static void loop_enter_once(struct vcpu *vcpu)
 {
 	bool dr;
@@ -141,10 +188,11 @@ static void loop_enter_once(struct vcpu *vcpu)
 	if (unlikely(dr))
 		vmx_restore_host_dr();
 	vcpu->cr2 = native_read_cr2();
+	/* RIP, RSP and RFLAGS are read from the VMCS when they are first needed. */
 	vcpu->reg_avail = 0;
 }
 
-/* Does the processor log what is written through the current VMCS? */
+/* Whether page-modification logging is on in the current VMCS. */
 static bool loop_logs_writes(const struct vcpu *vcpu)
 {
 	const struct vmx_controls *c = vcpu->in_l2 ? &vcpu->nested.ctl02 : &vcpu->ctl01;
@@ -152,12 +200,12 @@ static bool loop_logs_writes(const struct vcpu *vcpu)
 	return c->proc2 & SECONDARY_EXEC_ENABLE_PML;
 }
 
-/* Count it, and keep what it interrupted. */
+/* Count the exit, and keep the event whose delivery it interrupted. */
 static void loop_note_exit(struct vcpu *vcpu)
 {
 	u16 basic = vcpu->exit.basic;
 
-	/* A VM entry that failed while it loaded guest state did not happen. */
+	/* L1's entry into L2 is complete, unless the processor failed it while it loaded the guest state. */
 	if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
 		vcpu->nested.entry_pending = false;
 	vmx_save_vectoring(vcpu);
@@ -168,7 +216,7 @@ static void loop_note_exit(struct vcpu *vcpu)
 	}
 }
 
-/* The entry itself did not happen: what L0 wrote into the VMCS is wrong. */
+/* VMfail: the processor refused a control or host field that L0 wrote. Not if VMX was turned off for a reboot. */
 static int loop_vmfail(struct vcpu *vcpu)
 {
 	u32 error = READ_ONCE(vmx_going_down) ? 0 : vmcs_read(VM_INSTRUCTION_ERROR);
@@ -183,7 +231,7 @@ static int loop_vmfail(struct vcpu *vcpu)
 	return NEXT_USER;
 }
 
-/* What the host wants of the thread before it enters a guest. */
+/* Work of the host that this thread must do before it enters a guest. */
 #define HOST_WORK	(_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
 
 static bool loop_must_not_enter(struct vcpu *vcpu)
@@ -192,43 +240,49 @@ static bool loop_must_not_enter(struct vcpu *vcpu)
 }
 
 /*
- * Enter the guest once and come back with the exit read. Return: NEXT_ENTER
- * with *entered telling whether it happened, or what the failure leads to.
+ * Steps 5 to 7: enter the guest once, and read the exit. Caller does not hold
+ * vm->srcu. Returns NEXT_ENTER, with *entered false if a request or work of the
+ * host came first; NEXT_USER or -EIO if the processor refused the entry.
  */
 static int loop_enter(struct vcpu *vcpu, bool *entered)
 {
 	*entered = false;
+	/* From here to the exit the thread stays on this CPU, which holds the guest's MSRs and the current VMCS. */
 	preempt_disable();
 	vmx_host_prepare(vcpu);
+	/* An IPI that arrives after this stays pending and makes the guest exit at once. */
 	local_irq_disable();
 	WRITE_ONCE(vcpu->mode, VCPU_IN_GUEST);
-	/* Pairs with vcpu_kick() and vm_request_all(): they see the mode, or we see the request. */
+	/* Pairs with vcpu_kick() and vm_request_all(): they see the mode and send an IPI, or we see the request. */
 	smp_mb();
 	if (unlikely(loop_must_not_enter(vcpu))) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		local_irq_enable();
 		preempt_enable();
+		/* The event that was to be injected becomes the first that the next turn injects. */
 		vmx_cancel_events(vcpu);
 		vcpu_request(vcpu, REQ_EVENT);
 		return NEXT_ENTER;
 	}
+	/* An interrupt handler of the host may have used the FPU since fpu_enter(). */
 	fpu_assert(vcpu);
+	/* The IPI makes the guest exit before its first instruction, but after the injected event is delivered. */
 	if (unlikely(vcpu->want_immediate_exit))
 		smp_send_reschedule(smp_processor_id());
 
 	loop_enter_once(vcpu);
 	if (likely(!vcpu->exit.fail)) {
 		vmx_snapshot_exit(vcpu);
-		/* An entry that failed on the guest's state launched nothing (SDM 3C 31.3, VMLAUNCH). */
+		/* An entry that fails on the guest state leaves the launch state clear (SDM 3C 31.3, VMLAUNCH). */
 		if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
 			vcpu->vmcs->launched = true;
 		loop_pass_to_host(vcpu);
-		/* Before the mode: whoever waits for the vCPU to be outside waits for this too. */
+		/* While the mode still is IN_GUEST: vm_request_all() must not return before these writes are logged. */
 		if (unlikely(loop_logs_writes(vcpu)))
 			vmx_pml_flush(vcpu);
 	}
 	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
-	/* A host interrupt that caused the exit is delivered here, through the host's own IDT. */
+	/* If an interrupt caused the exit, it is still pending, and the host takes it here. */
 	local_irq_enable();
 	preempt_enable();
 
@@ -239,13 +293,13 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 	return NEXT_ENTER;
 }
 
-/* Carry out what a handler decided, as far as the loop does it itself. */
+/* A handler of L0 may find that an exit of L2 belongs to L1 after all: reflect it. */
 static int loop_settle(struct vcpu *vcpu, int ret)
 {
 	return unlikely(ret == NEXT_REFLECT) ? nested_reflect(vcpu) : ret;
 }
 
-/* L1 answers vcpu->exit if it asked for such exits of L2; else L0 does. */
+/* Step 8: give vcpu->exit to L1 if it came from L2 and L1 asked for such exits, else to L0's handler. */
 static int loop_dispatch(struct vcpu *vcpu)
 {
 	if (vcpu->in_l2 && nested_l1_wants_exit(vcpu)) {
@@ -255,7 +309,11 @@ static int loop_dispatch(struct vcpu *vcpu)
 	return loop_settle(vcpu, exit_handle(vcpu));
 }
 
-/* One turn of the loop: prepare, enter, answer. srcu held throughout but in the guest. */
+/*
+ * One turn of the loop, as described at the top. Caller holds vm->srcu; *srcu is
+ * its index, which changes because the lock is released around the entry.
+ * Returns NEXT_ENTER for another turn, NEXT_USER, or a negative errno.
+ */
 static int loop_turn(struct vcpu *vcpu, int *srcu)
 {
 	bool entered;
@@ -265,8 +323,10 @@ static int loop_turn(struct vcpu *vcpu, int *srcu)
 	if (ret != NEXT_ENTER)
 		return ret;
 	vcpu->want_immediate_exit = false;
+	/* -EBUSY: an exit to L1 is due, but L1's VM entry or the delivery of an event to L2 must be completed first. */
 	if (vcpu->in_l2 && nested_check_events(vcpu) == -EBUSY)
 		vcpu->want_immediate_exit = true;
+	/* The vCPU woke up for an event, but the event is gone or was no exit to L1: run_loop() waits again. */
 	if (vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
 		return NEXT_ENTER;
 	ret = events_prepare(vcpu);
@@ -288,7 +348,13 @@ static int loop_turn(struct vcpu *vcpu, int *srcu)
 	return loop_dispatch(vcpu);
 }
 
-/* Would the guest take an interrupt of user space's PIC at once? */
+/**
+ * vcpu_ready_for_extint() - whether the guest would take an interrupt from a PIC in user space at once
+ * @vcpu: loaded; caller holds its mutex
+ *
+ * Context: Process context. Reads the current VMCS. Does not sleep.
+ * Return: true if KVM_INTERRUPT would be injected by the next entry.
+ */
 bool vcpu_ready_for_extint(struct vcpu *vcpu)
 {
 	return irqchip_takes_extint(vcpu) && !vcpu->ev.injected.valid && !vcpu->ev.exception.valid &&
@@ -296,10 +362,11 @@ bool vcpu_ready_for_extint(struct vcpu *vcpu)
 }
 
 /*
- * Work that the kernel does for a thread on its way to user space (task_work,
- * restartable sequences) waits for KVM_RUN to end. It ends as for a signal
- * without a handler: the kernel restarts it, and user space sees nothing. Only
- * if a signal comes as well it is EINTR.
+ * The kernel does some work (task_work, restartable sequences) only when a
+ * thread returns to user space, so KVM_RUN must end for it. User space does not
+ * notice: -ERESTARTNOHAND makes the kernel restart the ioctl, unless a signal
+ * with a handler comes as well; then KVM_RUN fails with EINTR. TIF_NOTIFY_SIGNAL
+ * sends the thread through the signal code, which does the restart.
  */
 static int loop_leave_for_task_work(struct vcpu *vcpu)
 {
@@ -308,6 +375,7 @@ static int loop_leave_for_task_work(struct vcpu *vcpu)
 	return -ERESTARTNOHAND;
 }
 
+/* Take turns, and wait while the vCPU is halted, until KVM_RUN must end. Returns NEXT_USER or a negative errno. */
 static int run_loop(struct vcpu *vcpu)
 {
 	struct srcu_struct *srcu = &vcpu->vm->srcu;
@@ -317,10 +385,11 @@ static int run_loop(struct vcpu *vcpu)
 		if (likely(vcpu_runnable(vcpu))) {
 			ret = loop_turn(vcpu, &idx);
 		} else if (vcpu->wants_irq_window && vcpu_ready_for_extint(vcpu)) {
-			/* It halted before the window was seen. */
+			/* The guest halted with interrupts enabled: no window exit can come, but the window is open. */
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			ret = NEXT_USER;
 		} else {
+			/* Writers of slots and routing must not wait for a sleeping vCPU. */
 			srcu_read_unlock(srcu, idx);
 			ret = halt_wait(vcpu);
 			idx = srcu_read_lock(srcu);
@@ -335,7 +404,7 @@ static int run_loop(struct vcpu *vcpu)
 		} else if (test_thread_flag(TIF_NOTIFY_RESUME)) {
 			ret = loop_leave_for_task_work(vcpu);
 		} else if (need_resched()) {
-			/* A grace period must not wait for a vCPU that is preempted. */
+			/* Nor for one that has given up its CPU. */
 			srcu_read_unlock(srcu, idx);
 			cond_resched();
 			idx = srcu_read_lock(srcu);
@@ -345,7 +414,7 @@ static int run_loop(struct vcpu *vcpu)
 	return ret;
 }
 
-/* Work left over from the last exit to user space: its answer. */
+/* User space has answered the last exit: finish the instruction, or whatever else the exit interrupted. */
 static int loop_finish_exit(struct vcpu *vcpu)
 {
 	int (*complete)(struct vcpu *vcpu) = vcpu->complete;
@@ -362,15 +431,15 @@ static int loop_finish_exit(struct vcpu *vcpu)
 
 /**
  * vcpu_run() - run the guest until user space has something to do
- * @vcpu: loaded; caller holds its mutex
+ * @vcpu: loaded; caller holds its mutex, but not vm->srcu
  *
- * Finishes the exit that user space has answered, then enters the guest until
- * a handler wants user space, or a signal comes.
+ * Finishes the exit that user space has answered, and then takes turns of the
+ * loop until an exit is for user space, or a signal comes.
  *
  * Context: Process context. May sleep.
  * Return: 0 with vcpu->run filled; -EINTR for a signal or immediate_exit;
  * -ERESTARTNOHAND, which user space does not see, for task work; -EIO if the
- * VM is dead; -EFAULT if guest memory cannot be had.
+ * VM is dead; -ENOMEM; -EFAULT if guest memory cannot be accessed.
  */
 int vcpu_run(struct vcpu *vcpu)
 {
@@ -383,7 +452,7 @@ int vcpu_run(struct vcpu *vcpu)
 	fpu_enter(vcpu);
 	ret = loop_finish_exit(vcpu);
 	if (ret == NEXT_ENTER) {
-		/* The previous exit reason stays: user space asked only to finish that exit. */
+		/* With immediate_exit, user space wants only the last exit finished; its exit_reason stays. */
 		ret = compat_immediate_exit(vcpu->run) ? -EINTR : run_loop(vcpu);
 	}
 	fpu_leave(vcpu);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The MSR table: the handlers of each MSR, wherever in the module they are written. SDM 4. */
+/* The MSR table: one row for each MSR or range of MSRs, with handlers from every part of the module. SDM 4. */
 #include <linux/kvm_para.h>
 #include "droste.h"
 #include "cpu/msr.h"
@@ -23,6 +23,12 @@ static const struct msr_row msr_table[] = {
 #undef FEATURE
 #undef LIST
 
+/**
+ * msr_table_init() - check the table and hand it to cpu/msr.c
+ *
+ * Context: Process context, once, when the module is loaded.
+ * Return: 0, or -EINVAL with a log line if the table is wrong.
+ */
 int msr_table_init(void)
 {
 	return msr_init(msr_table, ARRAY_SIZE(msr_table));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What any part asks of vCPUs and of the run loop: requests, kicks, NMIs, a yield, the end of KVM_RUN or of the VM. */
+/* Requests to vCPUs and to the run loop: work, kicks, NMIs, a yield, the end of KVM_RUN or of the VM. */
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
@@ -7,14 +7,21 @@
 #include "droste.h"
 #include "run/request.h"
 
-/* The vCPU whose VMCS is current for the thread on this CPU, or NULL. Written by sched.c with preemption disabled. */
+/* The vCPU that the thread on this CPU has loaded, or NULL. Written by sched.c with preemption disabled. */
 DEFINE_PER_CPU(struct vcpu *, request_loaded_vcpu);
 
+/**
+ * vcpu_running() - find the vCPU that the calling thread has loaded
+ * @vm: the VM that the vCPU must belong to
+ *
+ * Context: Process context, preemption enabled or disabled. Does not sleep.
+ * Return: the vCPU; NULL if the thread has loaded none, or one of another VM.
+ */
 struct vcpu *vcpu_running(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
-	/* Wherever the thread is moved to afterwards, its vCPU is the same. */
+	/* The answer stays right if the thread is migrated: its vCPU moves with it. */
 	preempt_disable();
 	vcpu = this_cpu_read(request_loaded_vcpu);
 	preempt_enable();
@@ -23,6 +30,7 @@ struct vcpu *vcpu_running(struct vm *vm)
 
 /* --- vCPUs that wait for one another --- */
 
+/* Gives the CPU to the thread that last ran @to. Returns false if there is none or the scheduler refuses. */
 static bool request_yield_to(struct vcpu *to)
 {
 	struct task_struct *task;
@@ -38,12 +46,18 @@ static bool request_yield_to(struct vcpu *to)
 	return done;
 }
 
+/**
+ * vcpu_spins() - let a preempted vCPU run while another one spins
+ * @vcpu: the vCPU that spins, probably for a lock that a preempted vCPU holds
+ *
+ * Context: Process context, thread of @vcpu. May sleep.
+ */
 void vcpu_spins(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* after the slots of vm->vcpus */
 
-	/* From the next one round, so that the first is not always first. */
+	/* Start behind @vcpu and wrap around, so that vCPU 0 is not always preferred. */
 	for (i = 1; i < n; i++) {
 		struct vcpu *other = vm->vcpus[(vcpu->index + i) % n];
 
@@ -52,6 +66,13 @@ void vcpu_spins(struct vcpu *vcpu)
 	}
 }
 
+/**
+ * vcpu_yields_to() - let one preempted vCPU run in place of the caller
+ * @vcpu: the vCPU that yields
+ * @id: ID of the vCPU to run; nothing happens unless it exists and is preempted
+ *
+ * Context: Process context, thread of @vcpu. May sleep.
+ */
 void vcpu_yields_to(struct vcpu *vcpu, u32 id)
 {
 	struct vm *vm = vcpu->vm;
@@ -65,15 +86,24 @@ void vcpu_yields_to(struct vcpu *vcpu, u32 id)
 	}
 }
 
-/* --- asking a vCPU for something --- */
+/* --- requests and kicks --- */
 
+/**
+ * vcpu_kick() - make a vCPU look at its requests and events now
+ * @vcpu: any vCPU of a VM that the caller keeps alive
+ *
+ * A vCPU that waits in halt_wait() is woken; one that is in the guest is made to
+ * exit by an IPI. Store the reason, a request for instance, before the call.
+ *
+ * Context: Any but NMI. Does not wait for the vCPU.
+ */
 void vcpu_kick(struct vcpu *vcpu)
 {
 	int cpu;
 
 	swake_up_one(&vcpu->wq);
 	cpu = get_cpu();
-	/* Pairs with the barrier between setting mode and looking at requests in enter(). */
+	/* Pairs with the barrier between setting mode and reading requests in loop_enter(). */
 	smp_mb();
 	if (READ_ONCE(vcpu->mode) == VCPU_IN_GUEST) {
 		int target = READ_ONCE(vcpu->cpu);
@@ -84,26 +114,30 @@ void vcpu_kick(struct vcpu *vcpu)
 	put_cpu();
 }
 
+/* Does nothing: the IPI alone makes the vCPU leave the guest. */
 static void request_seen(void *unused)
 {
 }
 
 /**
- * vm_request_all - ask all vCPUs of a VM, and wait until none is in the guest without knowing
+ * vm_request_all() - make a request to every vCPU of a VM
  * @vm: the VM
- * @req: what to ask
+ * @req: the request
  *
- * Does not sleep; interrupts on. The IPI that is waited for makes each vCPU
- * leave the guest, and a vCPU looks at its requests before it enters again.
+ * On return no vCPU executes guest code without having seen the request: the
+ * function waits for an IPI that takes each running vCPU out of the guest, and
+ * a vCPU looks at its requests before it enters again. Halted vCPUs are woken.
+ *
+ * Context: Interrupts enabled. Does not sleep.
  */
 void vm_request_all(struct vm *vm, enum vcpu_request req)
 {
-	/* Pairs with the release that publishes a vCPU: its pointer is there when it counts. */
+	/* Pairs with the release that counts a new vCPU: its slot of vm->vcpus is set before. */
 	int i, n = smp_load_acquire(&vm->nr_vcpus);
 
 	for (i = 0; i < n; i++)
 		vcpu_request(vm->vcpus[i], req);
-	/* Pairs with the barrier in enter(). */
+	/* Pairs with the barrier in loop_enter(). */
 	smp_mb();
 	preempt_disable();
 	for (i = 0; i < n; i++) {
@@ -117,12 +151,26 @@ void vm_request_all(struct vm *vm, enum vcpu_request req)
 	preempt_enable();
 }
 
+/**
+ * vm_kill() - declare a VM broken for good
+ * @vm: the VM
+ *
+ * From now on KVM_RUN and all other ioctls of the VM fail with EIO.
+ *
+ * Context: Interrupts enabled. Does not sleep.
+ */
 void vm_kill(struct vm *vm)
 {
 	WRITE_ONCE(vm->dead, true);
 	vm_request_all(vm, REQ_DEAD);
 }
 
+/**
+ * vcpu_inject_nmi() - send an NMI to a vCPU
+ * @vcpu: any vCPU of a VM that the caller keeps alive
+ *
+ * Context: Any but NMI.
+ */
 void vcpu_inject_nmi(struct vcpu *vcpu)
 {
 	atomic_inc(&vcpu->ev.nmi_queued);
@@ -132,6 +180,13 @@ void vcpu_inject_nmi(struct vcpu *vcpu)
 
 /* --- leaving to user space --- */
 
+/**
+ * vcpu_triple_fault() - end KVM_RUN with KVM_EXIT_SHUTDOWN
+ * @vcpu: the vCPU with the triple fault; caller holds its mutex
+ *
+ * Context: Process context. Does not sleep.
+ * Return: NEXT_USER.
+ */
 int vcpu_triple_fault(struct vcpu *vcpu)
 {
 	vcpu->ev.triple_fault = false;
@@ -139,6 +194,16 @@ int vcpu_triple_fault(struct vcpu *vcpu)
 	return NEXT_USER;
 }
 
+/**
+ * vcpu_internal_error() - end KVM_RUN with KVM_EXIT_INTERNAL_ERROR
+ * @vcpu: the vCPU; caller holds its mutex
+ * @suberror: KVM_INTERNAL_ERROR_*
+ * @data: words that describe the error; may be NULL if @ndata is 0
+ * @ndata: number of words, at most 16
+ *
+ * Context: Process context. Does not sleep.
+ * Return: NEXT_USER.
+ */
 int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 ndata)
 {
 	struct kvm_run *run = vcpu->run;
@@ -152,7 +217,15 @@ int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 nd
 	return NEXT_USER;
 }
 
-/* As KVM has it, which tells the address and the CPU too. */
+/**
+ * vcpu_delivery_error() - report an exit that L0 cannot handle because an event was being delivered
+ * @vcpu: the vCPU, with that exit in vcpu->exit; caller holds its mutex
+ *
+ * The words and their order are those of KVM's KVM_INTERNAL_ERROR_DELIVERY_EV.
+ *
+ * Context: Process context. Does not sleep.
+ * Return: NEXT_USER.
+ */
 int vcpu_delivery_error(struct vcpu *vcpu)
 {
 	const struct vmx_exit *exit = &vcpu->exit;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Requests: the only way for a lower part to tell the run loop something. Depends on droste.h alone. */
+/* Requests: the only way in which a lower part calls upon the run loop. Depends on droste.h alone. */
 #ifndef DROSTE_RUN_REQUEST_H
 #define DROSTE_RUN_REQUEST_H
 
@@ -10,14 +10,15 @@
  * @vcpu: any vCPU of a VM that the caller keeps alive
  * @req: the work
  *
- * The vCPU is not interrupted: call vcpu_kick() for that.
+ * The vCPU is neither interrupted nor woken: call vcpu_kick() for that. Store
+ * the data that the request is about before the call; a barrier orders the
+ * store before the request.
  *
- * Context: Any. What the request is about must be stored before the call; a
- * barrier orders it before the request.
+ * Context: Any.
  */
 static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
 {
-	smp_mb__before_atomic();	/* pairs with the xchg() in loop.c's do_requests() */
+	smp_mb__before_atomic();	/* pairs with the xchg() in loop_do_requests() */
 	set_bit(req, &vcpu->requests);
 }
 
@@ -25,7 +26,7 @@ void vcpu_kick(struct vcpu *vcpu);
 void vm_request_all(struct vm *vm, enum vcpu_request req);
 void vcpu_inject_nmi(struct vcpu *vcpu);
 
-/* --- which vCPU runs on this thread --- */
+/* --- the vCPU of the calling thread --- */
 DECLARE_PER_CPU(struct vcpu *, request_loaded_vcpu);
 struct vcpu *vcpu_running(struct vm *vm);
 

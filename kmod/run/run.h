@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The run loop for those who start it: being on a CPU, running, waiting. */
+/* The run loop as KVM_RUN and the other ioctls use it: load a vCPU, run it, wait. */
 #ifndef DROSTE_RUN_H
 #define DROSTE_RUN_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Being on a CPU: a vCPU's VMCS follows its thread from CPU to CPU, by the scheduler's preempt notifiers. */
+/* Loading a vCPU: preempt notifiers make its VMCS follow its thread from CPU to CPU. */
 #include <asm/nospec-branch.h>
 #include "droste.h"
 #include "run/request.h"
@@ -7,10 +7,10 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* Who ran last on a CPU: branch predictions of one guest must not steer another. That CPU, preemption off. */
+/* The vCPU that last ran on this CPU; decides whether an IBPB is needed. Accessed with preemption disabled. */
 static DEFINE_PER_CPU(struct vcpu *, sched_last_vcpu);
 
-/* The vCPU's VMCS becomes current here; preemption is off. */
+/* The thread of @vcpu came to this CPU: make its VMCS current here. Called with preemption disabled. */
 static void sched_on_cpu(struct vcpu *vcpu)
 {
 	int cpu = smp_processor_id();
@@ -19,6 +19,7 @@ static void sched_on_cpu(struct vcpu *vcpu)
 	vmcs_load(vcpu->vmcs);
 	this_cpu_write(request_loaded_vcpu, vcpu);
 	nested_shadow_on_cpu(vcpu);
+	/* Branch predictions that one guest trained must not steer another. */
 	if (this_cpu_read(sched_last_vcpu) != vcpu) {
 		this_cpu_write(sched_last_vcpu, vcpu);
 		indirect_branch_prediction_barrier();
@@ -28,7 +29,7 @@ static void sched_on_cpu(struct vcpu *vcpu)
 	if (vcpu->steal.msr)
 		vcpu_request(vcpu, REQ_STEAL);
 	if (vcpu->cpu != cpu) {
-		/* What this CPU's TLB holds of the vCPU is from an earlier stay (SDM 29.4.3.3). */
+		/* The TLB of this CPU may hold stale mappings from an earlier stay of the vCPU (SDM 29.4.3.3). */
 		vcpu_request(vcpu, REQ_EPT01_FLUSH_LOCAL);
 		vcpu_request(vcpu, REQ_TLB_FLUSH_GUEST);
 		if (vcpu->clock.system_time)
@@ -39,6 +40,7 @@ static void sched_on_cpu(struct vcpu *vcpu)
 	}
 }
 
+/* The thread of @vcpu leaves this CPU; the VMCS stays active here. Called with preemption disabled. */
 static void sched_off_cpu(struct vcpu *vcpu)
 {
 	this_cpu_write(request_loaded_vcpu, NULL);
@@ -63,22 +65,34 @@ static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
 
 static struct preempt_ops sched_preempt_ops = { .sched_in = sched_in, .sched_out = sched_out };
 
-/* The scheduler's hook for vCPU threads; once for the module. */
+/**
+ * sched_init() - let the scheduler call preempt notifiers
+ *
+ * Context: Process context, once, when the module is loaded.
+ */
 void sched_init(void)
 {
 	preempt_notifier_inc();
 }
 
+/**
+ * sched_exit() - undo sched_init()
+ *
+ * Context: Process context, when the module is unloaded; no vCPU is left.
+ */
 void sched_exit(void)
 {
 	preempt_notifier_dec();
 }
 
 /**
- * vcpu_load - make the vCPU's VMCS current for the calling thread, wherever it is scheduled
- * @vcpu: with its mutex held
+ * vcpu_load() - bind a vCPU to the calling thread
+ * @vcpu: the vCPU; caller holds its mutex, or nobody else can reach it yet
  *
- * Process context. Undone by vcpu_put() in the same thread.
+ * Until vcpu_put() the current VMCS of every CPU on which the thread runs is
+ * that of the vCPU, so its fields can be read and written with preemption enabled.
+ *
+ * Context: Process context. vcpu_put() must follow in the same thread.
  */
 void vcpu_load(struct vcpu *vcpu)
 {
@@ -89,10 +103,18 @@ void vcpu_load(struct vcpu *vcpu)
 	preempt_enable();
 }
 
+/**
+ * vcpu_put() - undo vcpu_load()
+ * @vcpu: the vCPU, loaded by the calling thread
+ *
+ * Writes cached registers to the VMCS and gives the host its state back.
+ *
+ * Context: Process context. Caller holds vcpu->mutex, or nobody else can reach the vCPU yet.
+ */
 void vcpu_put(struct vcpu *vcpu)
 {
 	preempt_disable();
-	/* Other ioctls read the VMCS directly: nothing may stay cached beyond the load. */
+	/* Cached registers are valid only while the vCPU is loaded: other code reads the VMCS itself. */
 	vmx_flush_regs(vcpu);
 	vcpu->reg_avail = 0;
 	sched_off_cpu(vcpu);
