@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Debug registers of the level that runs, or of the debugger in user space that has taken them. SDM 3B 18.2. */
+/* Debug registers of the level that runs, or of the debugger in user space if it sets breakpoints. SDM 3B 18.2. */
 #include <linux/hw_breakpoint.h>
 #include <asm/debugreg.h>
 #include "droste.h"
@@ -11,33 +11,64 @@
 #define DR7_WRITABLE	0xffff23ffULL
 #define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */
 
+/**
+ * vmx_debugger_owns_dr() - whether the debugger in user space sets hardware breakpoints
+ * @vcpu: the vCPU; caller holds its mutex
+ *
+ * Context: Any.
+ * Return: true if the processor runs the guest with the debugger's DR0-DR3 and DR7.
+ */
 bool vmx_debugger_owns_dr(const struct vcpu *vcpu)
 {
 	return (vcpu->guest_debug & KVM_GUESTDBG_ENABLE) && (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP);
 }
 
+/**
+ * vcpu_effective_dr7() - DR7 with which the guest runs
+ * @vcpu: the vCPU; caller holds its mutex
+ *
+ * Context: Any.
+ * Return: the guest's DR7, or that of the debugger in user space.
+ */
 u64 vcpu_effective_dr7(struct vcpu *vcpu)
 {
 	return vmx_debugger_owns_dr(vcpu) ? vcpu->guest_debug_dr[7] | DR7_FIXED : vcpu->dr7;
 }
 
+/**
+ * vcpu_set_dr7() - set DR7 of the running level
+ * @vcpu: loaded
+ * @dr7: new value; reserved bits are ignored
+ *
+ * Context: Writes the current VMCS. Does not sleep.
+ */
 void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7)
 {
 	vcpu->dr7 = (dr7 & DR7_WRITABLE) | DR7_FIXED;
 	vmcs_write(GUEST_DR7, vcpu_effective_dr7(vcpu));
 }
 
+/**
+ * vcpu_dr6_value() - value of DR6 after a write
+ * @dr6: the value written
+ *
+ * Context: Any.
+ * Return: @dr6 with reserved bits as the processor fixes them.
+ */
 u64 vcpu_dr6_value(u64 dr6)
 {
 	return (dr6 & DR6_WRITABLE) | DR6_FIXED;
 }
 
 /**
- * vmx_load_guest_dr - the guest's breakpoints into the processor
- * @vcpu: about to enter, irqs off
+ * vmx_load_guest_dr() - load DR0 to DR3 for the guest
+ * @vcpu: the vCPU that is about to enter
  *
- * Nothing is done without active breakpoints: MOV DR always exits, so no guest
- * reads the registers themselves. Return: true when vmx_restore_host_dr() is due.
+ * Does nothing without active breakpoints: MOV DR always exits, so the guest
+ * never reads the registers of the processor.
+ *
+ * Context: Interrupts disabled.
+ * Return: true if vmx_restore_host_dr() must be called after the exit.
  */
 bool vmx_load_guest_dr(struct vcpu *vcpu)
 {
@@ -53,14 +84,26 @@ bool vmx_load_guest_dr(struct vcpu *vcpu)
 	return true;
 }
 
+/**
+ * vmx_restore_host_dr() - give the host its breakpoints back after an exit
+ *
+ * Context: Interrupts disabled.
+ */
 void vmx_restore_host_dr(void)
 {
-	/* DR7 is 0x400 after an exit (SDM 28.5.1): nothing traps until the host sets its own again. */
+	/* The exit set DR7 to 0x400 (SDM 28.5.1), so no breakpoint is active until the host loads its own DR7. */
 	if (hw_breakpoint_active())
 		hw_breakpoint_restore();
 }
 
-/* A debug trap is due after an instruction that L0 carried out: the processor delivers it at entry. */
+/**
+ * vcpu_single_step_done() - raise the debug trap of TF after an instruction that L0 emulated
+ * @vcpu: loaded
+ *
+ * The trap becomes a pending debug exception, which the processor delivers after the next entry.
+ *
+ * Context: Reads and writes the current VMCS. Does not sleep.
+ */
 void vcpu_single_step_done(struct vcpu *vcpu)
 {
 	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The exit snapshot: the fields of the current VMCS that each exit reason defines, read once. SDM 3C 28.2. */
+/* The exit snapshot: each exit-information field that the exit reason defines is read once. SDM 3C 28.2. */
 #include "droste.h"
 #include "vmx/vmx.h"
 
@@ -14,16 +14,26 @@ static const struct exit_row exit_rows[NR_EXIT_REASONS] = {
 };
 #undef EXIT
 
+/**
+ * vmx_exit_name() - name of a basic exit reason
+ * @basic: bits 15:0 of the exit reason
+ *
+ * Context: Any.
+ * Return: the name in exits.def, or "UNKNOWN".
+ */
 const char *vmx_exit_name(u16 basic)
 {
 	return basic < NR_EXIT_REASONS && exit_rows[basic].name ? exit_rows[basic].name : "UNKNOWN";
 }
 
 /**
- * vmx_snapshot_exit - read the exit's facts once from the current VMCS
- * @vcpu: just exited
+ * vmx_snapshot_exit() - read the exit information of the current VMCS into vcpu->exit
+ * @vcpu: the vCPU that has just exited
  *
- * Interrupts off. Only what exits.def says is meaningful for the reason is read (SDM 3C 28.2).
+ * Reads the fields that exits.def names for the exit reason (SDM 3C 28.2); the
+ * other members of vcpu->exit keep stale values.
+ *
+ * Context: Interrupts disabled. The VMCS that exited is current.
  */
 void vmx_snapshot_exit(struct vcpu *vcpu)
 {

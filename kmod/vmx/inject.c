@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Events: what waits to be delivered, what was being delivered when an exit came, and VM-entry injection. SDM 3C 25.8.3, 28.2.4. */
+/* Events: queue exceptions, inject an event, keep one whose delivery an exit interrupted. SDM 3C 25.8.3, 28.2.4. */
 #include <asm/irq_vectors.h>
 #include <asm/vmx.h>
 #include <asm/trapnr.h>
@@ -9,7 +9,7 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* SDM 3A table 6-4: which pairs of exceptions make a double fault. */
+/* Classes of exceptions that decide which pairs make a double fault (SDM 3A table 6-4). */
 enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
 
 static enum exception_class inject_class_of(u8 vector)
@@ -26,14 +26,28 @@ static enum exception_class inject_class_of(u8 vector)
 	}
 }
 
+/**
+ * vmx_set_fault_rf() - set RF for an exception that is about to be injected, if it is a fault
+ * @vcpu: loaded
+ * @vector: the exception
+ *
+ * A fault pushes RFLAGS with RF set, so that an instruction breakpoint does not
+ * trap the instruction again (SDM 3B 18.3.1.1).
+ *
+ * Context: Reads and writes the current VMCS. Does not sleep.
+ */
 void vmx_set_fault_rf(struct vcpu *vcpu, u8 vector)
 {
-	/* SDM 3B 18.3.1.1: faults push RF set, so that the instruction is not trapped again by a breakpoint. */
+	/* #DB may be a trap; #BP and #OF are traps, #DF and #MC are aborts. */
 	if (vector != X86_TRAP_DB && vector != X86_TRAP_BP && vector != X86_TRAP_OF &&
 	    vector != X86_TRAP_DF && vector != X86_TRAP_MC)
 		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
 }
 
+/*
+ * Queue an exception. If one was pending or being delivered already, the two may
+ * make a double fault, or a triple fault (SDM 3A table 6-5).
+ */
 static void inject_queue(struct vcpu *vcpu, struct event ev)
 {
 	struct event *first = vcpu->ev.exception.valid ? &vcpu->ev.exception : &vcpu->ev.injected;
@@ -62,38 +76,93 @@ static void inject_queue(struct vcpu *vcpu, struct event ev)
 	vcpu_request(vcpu, REQ_EVENT);
 }
 
+/**
+ * vcpu_queue_exception() - queue an exception without an error code for the running level
+ * @vcpu: loaded
+ * @vector: X86_TRAP_*
+ *
+ * The exception becomes pending: the next entry injects it, unless L1 intercepts
+ * it in L2. With an earlier exception it may become a double or triple fault.
+ * The other vcpu_queue functions do the same.
+ *
+ * Context: Process context. Does not sleep.
+ */
 void vcpu_queue_exception(struct vcpu *vcpu, u8 vector)
 {
 	inject_queue(vcpu, (struct event) { .vector = vector });
 }
 
+/**
+ * vcpu_queue_exception_err() - queue an exception with an error code for the running level
+ * @vcpu: loaded
+ * @vector: X86_TRAP_*
+ * @error_code: its error code
+ *
+ * Context: Process context. Does not sleep.
+ */
 void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code)
 {
 	inject_queue(vcpu, (struct event) { .vector = vector, .has_error = true, .error_code = error_code });
 }
 
+/**
+ * vcpu_queue_pf() - queue a page fault for the running level
+ * @vcpu: loaded
+ * @cr2: the address; CR2 gets it when the fault is delivered
+ * @error_code: its error code
+ *
+ * Context: Process context. Does not sleep.
+ */
 void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code)
 {
 	inject_queue(vcpu, (struct event) { .vector = X86_TRAP_PF, .has_error = true, .error_code = error_code,
 				     .has_payload = true, .payload = cr2 });
 }
 
+/**
+ * vcpu_queue_db() - queue a debug exception for the running level
+ * @vcpu: loaded
+ * @dr6_bits: bits that DR6 gets when the exception is delivered
+ *
+ * Context: Process context. Does not sleep.
+ */
 void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits)
 {
 	inject_queue(vcpu, (struct event) { .vector = X86_TRAP_DB, .has_payload = true, .payload = dr6_bits });
 }
 
+/**
+ * vcpu_queue_event() - queue an exception that the caller has put together
+ * @vcpu: loaded
+ * @fault: vector, error code and payload; other members are ignored
+ *
+ * Context: Process context. Does not sleep.
+ */
 void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault)
 {
 	inject_queue(vcpu, *fault);
 }
 
+/**
+ * vmx_interrupt_allowed() - whether the running level can take an external interrupt now
+ * @vcpu: loaded
+ *
+ * Context: Reads the current VMCS. Does not sleep.
+ * Return: true if IF is set, and neither STI nor MOV SS blocks interrupts.
+ */
 bool vmx_interrupt_allowed(struct vcpu *vcpu)
 {
 	return (vcpu_rflags(vcpu) & X86_EFLAGS_IF) &&
 	       !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
 }
 
+/**
+ * vmx_nmi_allowed() - whether the running level can take an NMI now
+ * @vcpu: loaded
+ *
+ * Context: Reads the current VMCS. Does not sleep.
+ * Return: true if neither an NMI handler nor STI nor MOV SS blocks NMIs.
+ */
 bool vmx_nmi_allowed(struct vcpu *vcpu)
 {
 	return !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) &
@@ -119,11 +188,15 @@ static u32 inject_event_to_info(const struct event *ev)
 }
 
 /**
- * vmx_save_vectoring - keep the event whose delivery the last exit interrupted
- * @vcpu: loaded, vcpu->exit is fresh
+ * vmx_save_vectoring() - keep the event whose delivery the last exit interrupted
+ * @vcpu: loaded; vcpu->exit has just been read
  *
- * SDM 3C 28.2.4: the event is delivered again at the next entry, to whoever
- * runs then. Also SDM 28.2.3: an exit during an IRET that unblocked NMIs.
+ * The next entry delivers the event again (SDM 3C 28.2.4); if the exit goes to
+ * L1, VMCS12 gets it. An exit by an IRET that had already unblocked NMIs blocks
+ * them again, because the IRET will be repeated (SDM 28.2.3).
+ *
+ * Context: Process context, once after each exit. Does not sleep. Reads and
+ * writes the current VMCS, which is the one that exited.
  */
 void vmx_save_vectoring(struct vcpu *vcpu)
 {
@@ -138,27 +211,42 @@ void vmx_save_vectoring(struct vcpu *vcpu)
 		return;
 	}
 	vcpu->ev.injected = inject_event_from_info(e->idt_info, e->idt_error, e->ilen);
-	/* An NMI delivered again needs NMIs unblocked until then (SDM 27.3.1.5). */
+	/* VM entry refuses to inject an NMI while NMIs are blocked (SDM 27.3.1.5). */
 	if (vcpu->ev.injected.type == INTR_TYPE_NMI_INTR)
 		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 }
 
+/**
+ * vmx_inject_event() - make the next entry inject an event (SDM 3C 25.8.3)
+ * @vcpu: loaded
+ * @ev: the event
+ *
+ * Context: Reads and writes the current VMCS. Does not sleep.
+ */
 void vmx_inject_event(struct vcpu *vcpu, const struct event *ev)
 {
 	u32 info = inject_event_to_info(ev);
 
-	/* Exceptions push no error code in real mode, and none may be asked for (SDM 3C 26.2.1.3). */
+	/* Exceptions push no error code in real mode, and VM entry refuses one (SDM 3C 26.2.1.3). */
 	if (ev->has_error && !(vmcs_read(GUEST_CR0) & X86_CR0_PE))
 		info &= ~INTR_INFO_DELIVER_CODE_MASK;
 	if (info & INTR_INFO_DELIVER_CODE_MASK)
-		/* No exception has a wider one, and entry refuses it (SDM 27.2.1.3); user space may have queued any. */
+		/* VM entry refuses error codes wider than 16 bits (SDM 27.2.1.3); user space can set one. */
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, (u16)ev->error_code);
 	if (event_is_software(ev))
 		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, ev->ilen);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, info);
 }
 
-/* An exception leaves L0 for the guest: what the processor would have changed with it (SDM 3B 18.2.3, 3A 4.7). */
+/**
+ * vmx_deliver_payload() - update CR2, or DR6 and DR7, for an exception that is about to be injected
+ * @vcpu: loaded
+ * @ev: the exception; its payload is used up
+ *
+ * On hardware the processor updates them when it raises #PF or #DB (SDM 3A 4.7, 3B 18.2.3).
+ *
+ * Context: Writes the current VMCS. Does not sleep.
+ */
 void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev)
 {
 	if (!ev->has_payload)
@@ -167,18 +255,21 @@ void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev)
 		vcpu->cr2 = ev->payload;
 	} else if (ev->vector == X86_TRAP_DB) {
 		vcpu->dr6 = (vcpu->dr6 & ~0xfULL) | ev->payload;
-		/* SDM 3B 18.2.4: a #DB clears GD and LBR. */
+		/* #DB clears DR7.GD (SDM 3B 18.2.4). */
 		vcpu_set_dr7(vcpu, vcpu->dr7 & ~BIT_ULL(13));
 	}
 	ev->has_payload = false;
 }
 
 /**
- * vmx_cancel_events - an entry that was prepared does not happen
+ * vmx_cancel_events() - take back the event to inject, because the entry does not happen
  * @vcpu: loaded
  *
- * What was to be injected counts as interrupted delivery: it comes first again.
- * An injection of L1's into L2 stays where it is.
+ * The event is kept like one whose delivery an exit interrupted, so it is the
+ * first that events_prepare() injects next time. An event that L1 injects into
+ * L2 stays in VMCS02.
+ *
+ * Context: Process context. Reads and writes the current VMCS. Does not sleep.
  */
 void vmx_cancel_events(struct vcpu *vcpu)
 {
@@ -195,11 +286,14 @@ void vmx_cancel_events(struct vcpu *vcpu)
 }
 
 /**
- * vcpu_skip_instruction - go past the instruction that exited and was done by L0
- * @vcpu: loaded, vcpu->exit is its exit
+ * vcpu_skip_instruction() - complete an instruction that exited and that L0 has emulated
+ * @vcpu: loaded; vcpu->exit is the exit of the instruction
  *
- * RIP wraps at 32 bits outside 64-bit code; blocking by STI and MOV SS ends
- * with the instruction; TF traps after it (SDM 3B 18.3.1.4, 3C 26.3).
+ * Advances RIP, ends blocking by STI and MOV SS, clears RF, and raises the
+ * debug trap of TF (SDM 3B 18.3.1.4, 3C 26.3). In L2 the monitor trap flag of
+ * L1 is taken into account.
+ *
+ * Context: Process context. Reads and writes the current VMCS. Does not sleep.
  */
 void vcpu_skip_instruction(struct vcpu *vcpu)
 {
@@ -207,7 +301,7 @@ void vcpu_skip_instruction(struct vcpu *vcpu)
 	u64 flags = vcpu_rflags(vcpu);
 	u32 state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 
-	/* The add may carry out of bit 31, which only 64-bit code sees. */
+	/* Outside 64-bit code RIP wraps at 32 bits. */
 	if (unlikely((vcpu_rip(vcpu) ^ rip) >> 31 && !vcpu_is_64bit(vcpu)))
 		rip = (u32)rip;
 	vcpu_set_rip(vcpu, rip);

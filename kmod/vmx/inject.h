@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Events of the level that runs: queueing, the entry's injection field, and skipping an instruction. */
+/* Events of the level that runs: queue exceptions, inject an event, complete an emulated instruction. */
 #ifndef DROSTE_VMX_INJECT_H
 #define DROSTE_VMX_INJECT_H
 
 #include "droste.h"
 
-/* Whether an event is raised by an instruction, whose length delivery then needs (SDM 3C 25.8.3). */
+/* Whether an instruction raises the event; its injection then needs the instruction length (SDM 3C 25.8.3). */
 static inline bool event_is_software(const struct event *ev)
 {
 	return ev->type == INTR_TYPE_SOFT_INTR || ev->type == INTR_TYPE_SOFT_EXCEPTION ||
 	       ev->type == INTR_TYPE_PRIV_SW_EXCEPTION;
 }
 
-/* --- queueing, by L0's emulation --- */
+/* --- exceptions that L0's emulation raises --- */
 void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault);
 void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
 void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code);
 void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code);
 void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits);
 
-/* --- the current VMCS --- */
+/* --- events in the current VMCS --- */
 bool vmx_interrupt_allowed(struct vcpu *vcpu);
 bool vmx_nmi_allowed(struct vcpu *vcpu);
 void vmx_save_vectoring(struct vcpu *vcpu);

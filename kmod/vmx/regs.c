@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* General and control registers of whatever level runs: cached reads of the current VMCS, checked writes. */
+/* General and control registers of the level that runs: cached reads of the current VMCS, checked writes. */
 #include <asm/tlbflush.h>
 #include <asm/vmx.h>
 #include "droste.h"
@@ -10,7 +10,7 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* Bits a guest may change without an exit, as far as CPUID lets it have them (SDM 3C 25.6.6). */
+/* Bits that a guest may change without an exit, if its CPUID has the feature (SDM 3C 25.6.6). */
 #define CR0_GUEST_OWNED	(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | X86_CR0_AM)
 #define CR4_GUEST_OWNED	(X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PCE | X86_CR4_PGE | \
 			 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE)
@@ -18,28 +18,65 @@
 #define CR0_KNOWN	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | \
 			 X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | X86_CR0_PG)
 
+/**
+ * vmx_cr0_guest_owned() - CR0 bits that a guest changes without an exit
+ * @vcpu: the vCPU
+ *
+ * Context: Any.
+ * Return: the bits that are 0 in L0's CR0 guest/host mask.
+ */
 u64 vmx_cr0_guest_owned(struct vcpu *vcpu)
 {
 	return CR0_GUEST_OWNED;
 }
 
+/**
+ * vmx_cr4_guest_owned() - CR4 bits that a guest changes without an exit
+ * @vcpu: the vCPU; caller holds its mutex
+ *
+ * Context: Any.
+ * Return: the bits that are 0 in L0's CR4 guest/host mask.
+ */
 u64 vmx_cr4_guest_owned(struct vcpu *vcpu)
 {
 	return CR4_GUEST_OWNED & vcpu->gcaps.cr4_allowed;
 }
 
-/* Cache control is the host's: CD and NW would slow the whole machine. NE is fixed to 1 in VMX operation. */
+/**
+ * vmx_hw_cr0() - CR0 with which the processor runs a guest
+ * @cr0: the guest's CR0
+ *
+ * CD and NW are left out because they would slow down the whole machine. NE is
+ * fixed to 1 in VMX operation.
+ *
+ * Context: Any.
+ * Return: the value for GUEST_CR0.
+ */
 u64 vmx_hw_cr0(u64 cr0)
 {
 	return (cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_NE | X86_CR0_ET;
 }
 
+/**
+ * vmx_hw_cr4() - CR4 with which the processor runs a guest
+ * @cr4: the guest's CR4
+ *
+ * Context: Any.
+ * Return: the value for GUEST_CR4.
+ */
 u64 vmx_hw_cr4(u64 cr4)
 {
-	/* Machine checks are the host's, whatever the guest thinks of CR4.MCE. */
+	/* Machine checks are the host's, so its MCE counts and not the guest's. */
 	return cr4 | X86_CR4_VMXE | (cr4_read_shadow() & X86_CR4_MCE);
 }
 
+/**
+ * vcpu_rip() - RIP of the running level
+ * @vcpu: loaded
+ *
+ * Context: Process context. May read the current VMCS. Does not sleep.
+ * Return: the value.
+ */
 u64 vcpu_rip(struct vcpu *vcpu)
 {
 	if (!(vcpu->reg_avail & REG_RIP)) {
@@ -49,6 +86,13 @@ u64 vcpu_rip(struct vcpu *vcpu)
 	return vcpu->rip;
 }
 
+/**
+ * vcpu_set_rip() - set RIP of the running level
+ * @vcpu: loaded
+ * @rip: new value
+ *
+ * Context: Process context. Does not sleep. vmx_flush_regs() writes the VMCS.
+ */
 void vcpu_set_rip(struct vcpu *vcpu, u64 rip)
 {
 	vcpu->rip = rip;
@@ -56,6 +100,13 @@ void vcpu_set_rip(struct vcpu *vcpu, u64 rip)
 	vcpu->reg_dirty |= REG_RIP;
 }
 
+/**
+ * vcpu_rsp() - RSP of the running level
+ * @vcpu: loaded
+ *
+ * Context: Process context. May read the current VMCS. Does not sleep.
+ * Return: the value.
+ */
 u64 vcpu_rsp(struct vcpu *vcpu)
 {
 	if (!(vcpu->reg_avail & REG_RSP)) {
@@ -65,6 +116,13 @@ u64 vcpu_rsp(struct vcpu *vcpu)
 	return vcpu->regs[RSP];
 }
 
+/**
+ * vcpu_set_rsp() - set RSP of the running level
+ * @vcpu: loaded
+ * @rsp: new value
+ *
+ * Context: Process context. Does not sleep. vmx_flush_regs() writes the VMCS.
+ */
 void vcpu_set_rsp(struct vcpu *vcpu, u64 rsp)
 {
 	vcpu->regs[RSP] = rsp;
@@ -72,6 +130,13 @@ void vcpu_set_rsp(struct vcpu *vcpu, u64 rsp)
 	vcpu->reg_dirty |= REG_RSP;
 }
 
+/**
+ * vcpu_rflags() - RFLAGS of the running level
+ * @vcpu: loaded
+ *
+ * Context: Process context. May read the current VMCS. Does not sleep.
+ * Return: the value.
+ */
 u64 vcpu_rflags(struct vcpu *vcpu)
 {
 	if (!(vcpu->reg_avail & REG_RFLAGS)) {
@@ -81,6 +146,13 @@ u64 vcpu_rflags(struct vcpu *vcpu)
 	return vcpu->rflags;
 }
 
+/**
+ * vcpu_set_rflags() - set RFLAGS of the running level
+ * @vcpu: loaded
+ * @rflags: new value; bit 1 always becomes 1
+ *
+ * Context: Process context. Does not sleep. vmx_flush_regs() writes the VMCS.
+ */
 void vcpu_set_rflags(struct vcpu *vcpu, u64 rflags)
 {
 	vcpu->rflags = rflags | X86_EFLAGS_FIXED;
@@ -88,6 +160,14 @@ void vcpu_set_rflags(struct vcpu *vcpu, u64 rflags)
 	vcpu->reg_dirty |= REG_RFLAGS;
 }
 
+/**
+ * vmx_flush_regs() - write changed RIP, RSP and RFLAGS to the current VMCS
+ * @vcpu: loaded
+ *
+ * Must be called before an entry, and before another VMCS becomes current.
+ *
+ * Context: Any in which the vCPU's VMCS stays current. Does not sleep.
+ */
 void vmx_flush_regs(struct vcpu *vcpu)
 {
 	u32 dirty = vcpu->reg_dirty;
@@ -104,8 +184,11 @@ void vmx_flush_regs(struct vcpu *vcpu)
 }
 
 /**
- * vcpu_linear_rip() - linear address of the running level's next instruction
+ * vcpu_linear_rip() - linear address of the next instruction of the running level
  * @vcpu: loaded
+ *
+ * Context: Process context. Reads the current VMCS. Does not sleep.
+ * Return: the address.
  */
 u64 vcpu_linear_rip(struct vcpu *vcpu)
 {
@@ -118,19 +201,38 @@ u64 vcpu_linear_rip(struct vcpu *vcpu)
  * vcpu_same_place() - whether the vCPU is still at the instruction that user space was asked about
  * @vcpu: loaded
  *
- * User space may have moved it elsewhere, by a reset for instance; then the
- * instruction must not be finished.
+ * User space may have changed RIP since, by a reset for instance. The instruction
+ * must not be finished then.
+ *
+ * Context: Process context. Reads the current VMCS. Does not sleep.
+ * Return: true if vcpu->resume_rip is still the next instruction.
  */
 bool vcpu_same_place(struct vcpu *vcpu)
 {
 	return vcpu_linear_rip(vcpu) == vcpu->resume_rip;
 }
 
+/**
+ * vcpu_gpr() - a general register of the running level
+ * @vcpu: loaded
+ * @reg: its number, RSP included
+ *
+ * Context: Process context. May read the current VMCS. Does not sleep.
+ * Return: the value.
+ */
 u64 vcpu_gpr(struct vcpu *vcpu, enum gpr reg)
 {
 	return reg == RSP ? vcpu_rsp(vcpu) : vcpu->regs[reg];
 }
 
+/**
+ * vcpu_set_gpr() - set a general register of the running level
+ * @vcpu: loaded
+ * @reg: its number, RSP included
+ * @val: new value
+ *
+ * Context: Process context. Does not sleep.
+ */
 void vcpu_set_gpr(struct vcpu *vcpu, enum gpr reg, u64 val)
 {
 	if (reg == RSP)
@@ -140,10 +242,10 @@ void vcpu_set_gpr(struct vcpu *vcpu, enum gpr reg, u64 val)
 }
 
 /*
- * A control register as the guest wants it, which is not what the hardware
- * field holds: bits of L1's mask have the value L1 gave VMCS12's guest field,
- * other bits of L0's mask the value in the read shadow, the rest is the
- * guest's own.
+ * The value of a control register that the guest has set, which differs from
+ * the hardware field: bits in L1's mask have the value that L1 put into the
+ * guest field of VMCS12, other bits in L0's mask are those of the read shadow,
+ * and the remaining bits are those of the hardware field.
  */
 static u64 regs_effective_cr(u64 hw, u64 shadow, u64 owned, u64 mask12, u64 guest12)
 {
@@ -152,6 +254,13 @@ static u64 regs_effective_cr(u64 hw, u64 shadow, u64 owned, u64 mask12, u64 gues
 	return (cr & ~mask12) | (guest12 & mask12);
 }
 
+/**
+ * vcpu_cr0() - CR0 of the running level
+ * @vcpu: loaded
+ *
+ * Context: Reads the current VMCS. Does not sleep.
+ * Return: the value with which the guest runs; in L2 not what its MOV from CR0 reads.
+ */
 u64 vcpu_cr0(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
@@ -161,11 +270,25 @@ u64 vcpu_cr0(struct vcpu *vcpu)
 			    vcpu->in_l2 ? v->cr0_guest_host_mask : 0, vcpu->in_l2 ? v->guest_cr0 : 0);
 }
 
+/**
+ * vcpu_cr3() - CR3 of the running level
+ * @vcpu: loaded
+ *
+ * Context: Reads the current VMCS. Does not sleep.
+ * Return: the value.
+ */
 u64 vcpu_cr3(struct vcpu *vcpu)
 {
 	return vmcs_read(GUEST_CR3);
 }
 
+/**
+ * vcpu_cr4() - CR4 of the running level
+ * @vcpu: loaded
+ *
+ * Context: Reads the current VMCS. Does not sleep.
+ * Return: the value with which the guest runs; in L2 not what its MOV from CR4 reads.
+ */
 u64 vcpu_cr4(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
@@ -175,6 +298,16 @@ u64 vcpu_cr4(struct vcpu *vcpu)
 			    vcpu->in_l2 ? v->cr4_guest_host_mask : 0, vcpu->in_l2 ? v->guest_cr4 : 0);
 }
 
+/**
+ * vmx_write_cr0() - write CR0 of the running level to the current VMCS
+ * @vcpu: loaded
+ * @cr0: new value; not checked
+ *
+ * Writes the hardware field and the read shadow; in L2 the shadow bits in L1's
+ * mask stay those of L1.
+ *
+ * Context: Writes the current VMCS. Does not sleep.
+ */
 void vmx_write_cr0(struct vcpu *vcpu, u64 cr0)
 {
 	u64 shadow = cr0 | X86_CR0_ET;
@@ -190,6 +323,15 @@ void vmx_write_cr0(struct vcpu *vcpu, u64 cr0)
 	vmcs_write(CR0_READ_SHADOW, shadow);
 }
 
+/**
+ * vmx_write_cr4() - write CR4 of the running level to the current VMCS
+ * @vcpu: loaded
+ * @cr4: new value; not checked
+ *
+ * As vmx_write_cr0().
+ *
+ * Context: Writes the current VMCS. Does not sleep.
+ */
 void vmx_write_cr4(struct vcpu *vcpu, u64 cr4)
 {
 	u64 shadow = cr4;
@@ -205,6 +347,13 @@ void vmx_write_cr4(struct vcpu *vcpu, u64 cr4)
 	vmcs_write(CR4_READ_SHADOW, shadow);
 }
 
+/**
+ * vmx_write_efer() - write IA32_EFER of the running level, and the entry control that follows LMA
+ * @vcpu: loaded
+ * @efer: new value, LMA included; not checked
+ *
+ * Context: Reads and writes the current VMCS. Does not sleep.
+ */
 void vmx_write_efer(struct vcpu *vcpu, u64 efer)
 {
 	u32 entry = vmcs_read(VM_ENTRY_CONTROLS) & ~VM_ENTRY_IA32E_MODE;
@@ -212,19 +361,34 @@ void vmx_write_efer(struct vcpu *vcpu, u64 efer)
 	vcpu->efer = efer;
 	vmcs_write(GUEST_IA32_EFER, efer);
 	vmcs_write(VM_ENTRY_CONTROLS, entry | (efer & EFER_LMA ? VM_ENTRY_IA32E_MODE : 0));
-	/* Compatibility: outside long mode a set LME without LMA is fine with unrestricted guests (SDM 27.3.1.1). */
+	/* LME without LMA is valid while paging is off (SDM 27.3.1.1). */
 }
 
+/**
+ * vcpu_is_long_mode() - whether the running level is in IA-32e mode
+ * @vcpu: the vCPU; caller holds its mutex
+ *
+ * Context: Process context. Does not sleep.
+ * Return: true if EFER.LMA is set.
+ */
 bool vcpu_is_long_mode(struct vcpu *vcpu)
 {
 	return vcpu->efer & EFER_LMA;
 }
 
+/* Whether the running level has paging enabled. */
 bool vcpu_is_paging(struct vcpu *vcpu)
 {
 	return vcpu_cr0(vcpu) & X86_CR0_PG;
 }
 
+/**
+ * vcpu_is_64bit() - whether the running level executes 64-bit code
+ * @vcpu: loaded
+ *
+ * Context: Reads the current VMCS. Does not sleep.
+ * Return: true in IA-32e mode with CS.L set.
+ */
 bool vcpu_is_64bit(struct vcpu *vcpu)
 {
 	return vcpu_is_long_mode(vcpu) && (vmcs_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK);
@@ -232,7 +396,19 @@ bool vcpu_is_64bit(struct vcpu *vcpu)
 
 static const u16 pdpte_fields[4] = { GUEST_PDPTR0, GUEST_PDPTR1, GUEST_PDPTR2, GUEST_PDPTR3 };
 
-/* The four PDPTEs of PAE paging live in registers (SDM 3A 4.4.1); with EPT the VMCS holds them. */
+/**
+ * vmx_load_pdptrs() - load the four PDPTEs of PAE paging from guest memory
+ * @vcpu: loaded
+ * @cr3: the CR3 that points to them
+ *
+ * The processor keeps them in registers (SDM 3A 4.4.1), which the VMCS holds
+ * while EPT is on.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu (read). Writes the
+ * current VMCS.
+ * Return: 0; -EINVAL if a PDPTE has reserved bits set or cannot be read. Nothing is
+ * written then.
+ */
 int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3)
 {
 	u64 rsvd = GENMASK_ULL(2, 1) | GENMASK_ULL(8, 5) | GENMASK_ULL(63, vcpu->gcaps.maxphyaddr);
@@ -257,7 +433,7 @@ int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3)
 	return 0;
 }
 
-/* CR0.PG is about to change: EFER.LMA follows (SDM 3A 10.8.5). 0 or -EINVAL (#GP). */
+/* CR0.PG is about to change: update EFER.LMA or the PDPTEs (SDM 3A 10.8.5). Returns 0, or -EINVAL for #GP(0). */
 static int regs_change_paging(struct vcpu *vcpu, u64 cr0, u64 cr4)
 {
 	if (!(cr0 & X86_CR0_PG)) {
@@ -272,7 +448,7 @@ static int regs_change_paging(struct vcpu *vcpu, u64 cr0, u64 cr4)
 	if (vcpu->efer & EFER_LME) {
 		if (!(cr4 & X86_CR4_PAE) || (vmcs_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK))
 			return -EINVAL;
-		/* SDM 27.3.1.2: entry wants a busy 64-bit TSS in long mode, which the reset state's is. */
+		/* VM entry needs a busy 64-bit TSS in IA-32e mode (SDM 27.3.1.2); TR has that type from reset on. */
 		vmx_write_efer(vcpu, vcpu->efer | EFER_LMA);
 	} else if ((cr4 & X86_CR4_PAE) && vmx_load_pdptrs(vcpu, vcpu_cr3(vcpu))) {
 		return -EINVAL;
@@ -280,7 +456,7 @@ static int regs_change_paging(struct vcpu *vcpu, u64 cr0, u64 cr4)
 	return 0;
 }
 
-/* Bits that VMX operation fixes to 1, in an unrestricted L2 but for PE and PG (SDM 3C 24.8, 26.3 on MOV to CR0). */
+/* CR0 bits that VMX operation fixes to 1; not PE and PG in an unrestricted L2 (SDM 3C 24.8, 26.3 on MOV to CR0). */
 static u64 regs_cr0_fixed(struct vcpu *vcpu)
 {
 	u64 fixed = vcpu->nested.caps.cr0_fixed0;
@@ -291,11 +467,14 @@ static u64 regs_cr0_fixed(struct vcpu *vcpu)
 }
 
 /**
- * vcpu_set_cr0 - MOV to CR0 by the running level, or its like
+ * vcpu_set_cr0() - emulate a write to CR0 by the running level
  * @vcpu: loaded
  * @cr0: the whole new value
  *
- * Return: 0; -EINVAL where the instruction raises #GP(0) (SDM 2B, MOV control registers), nothing changed.
+ * Context: Process context. May sleep. Caller holds vm->srcu (read). Reads and
+ * writes the current VMCS.
+ * Return: 0; -EINVAL if the instruction raises #GP(0) (SDM 2B, MOV control
+ * registers). CR0 is unchanged then.
  */
 int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0)
 {
@@ -318,12 +497,21 @@ int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0)
 		return -EINVAL;
 	}
 	vmx_write_cr0(vcpu, cr0);
-	/* VMWRITE does not invalidate what MOV to CR0 would (SDM 3A 4.10.4.1). */
+	/* MOV to CR0 invalidates TLB entries (SDM 3A 4.10.4.1); VMWRITE does not. */
 	if ((old ^ cr0) & (X86_CR0_PG | X86_CR0_WP | X86_CR0_PE))
 		vcpu_request(vcpu, REQ_TLB_FLUSH_GUEST);
 	return 0;
 }
 
+/**
+ * vcpu_set_cr3() - emulate a write to CR3 by the running level
+ * @vcpu: loaded
+ * @cr3: new value; bit 63 keeps the TLB if PCIDs are on
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu (read). Reads and
+ * writes the current VMCS.
+ * Return: 0, or -EINVAL for #GP(0). Nothing is changed then.
+ */
 int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3)
 {
 	u64 cr4 = vcpu_cr4(vcpu);
@@ -347,11 +535,14 @@ int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3)
 }
 
 /**
- * vcpu_set_cr4 - MOV to CR4 by the running level
+ * vcpu_set_cr4() - emulate a write to CR4 by the running level
  * @vcpu: loaded
  * @cr4: the whole new value
  *
- * Return: 0; -EINVAL for #GP(0), nothing changed (SDM 3A 2.5, 2B MOV; 3C 24.8 for VMXE in VMX operation).
+ * Context: Process context. May sleep. Caller holds vm->srcu (read). Reads and
+ * writes the current VMCS.
+ * Return: 0; -EINVAL for #GP(0) (SDM 3A 2.5, 2B MOV; 3C 24.8 for VMXE in VMX
+ * operation). CR4 is unchanged then.
  */
 int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4)
 {
@@ -383,11 +574,13 @@ int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4)
 }
 
 /**
- * vcpu_set_efer - WRMSR to IA32_EFER by the running level
+ * vcpu_set_efer() - emulate WRMSR to IA32_EFER by the running level
  * @vcpu: loaded
- * @efer: new value; LMA is kept as it is
+ * @efer: new value; LMA is ignored
  *
- * Return: 0, or -EINVAL for #GP(0): reserved bits, or LME changed while paging (SDM 3A 2.2.1).
+ * Context: Process context. Does not sleep. Reads and writes the current VMCS.
+ * Return: 0; -EINVAL for #GP(0): a reserved bit is set, or LME would change
+ * while paging is on (SDM 3A 2.2.1).
  */
 int vcpu_set_efer(struct vcpu *vcpu, u64 efer)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Registers of the level that runs: cached reads of the current VMCS, checked writes, and writes without checks. */
+/* Registers of the level that runs: reads from the current VMCS, writes with and without the guest's checks. */
 #ifndef DROSTE_VMX_REGS_H
 #define DROSTE_VMX_REGS_H
 
 #include "droste.h"
 
-/* vcpu->reg_avail and reg_dirty */
+/* Bits of vcpu->reg_avail and vcpu->reg_dirty. */
 #define REG_RIP		BIT(0)
 #define REG_RSP		BIT(1)
 #define REG_RFLAGS	BIT(2)
 
-/* --- regs.c: the vCPU must be loaded --- */
+/* --- regs.c: registers as the guest sees them --- */
 u64 vcpu_rip(struct vcpu *vcpu);
 void vcpu_set_rip(struct vcpu *vcpu, u64 rip);
 u64 vcpu_rsp(struct vcpu *vcpu);
@@ -32,6 +32,7 @@ bool vcpu_is_long_mode(struct vcpu *vcpu);
 bool vcpu_is_64bit(struct vcpu *vcpu);
 bool vcpu_is_paging(struct vcpu *vcpu);
 
+/* --- regs.c: fields of the current VMCS --- */
 void vmx_flush_regs(struct vcpu *vcpu);
 void vmx_write_cr0(struct vcpu *vcpu, u64 cr0);
 void vmx_write_cr4(struct vcpu *vcpu, u64 cr4);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What root.c and vmcs.c ask of each other: the per-CPU side of VMX. */
+/* The interface between root.c and vmcs.c, and module load: VMX operation and active VMCSs of each CPU. */
 #ifndef DROSTE_VMX_ROOT_H
 #define DROSTE_VMX_ROOT_H
 
 void vmcs_cpu_lists_init(void);
-void vmcs_clear_this_cpu(void);	/* VMCLEAR all that is active here; irqs off */
+void vmcs_clear_this_cpu(void);
 int vmx_root_check(void);
 void vmx_root_emergency(void);
 

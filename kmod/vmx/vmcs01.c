@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMCS01: what the processor needs to run L1, from nothing to a vCPU after power-up. SDM 3C 25, 3A 10.1.1. */
+/* VMCS01, with which the processor runs L1: create it, choose its controls, reset the vCPU. SDM 3C 25, 3A 10.1.1. */
 #include <linux/gfp.h>
 #include <asm/desc.h>
 #include <asm/msr.h>
@@ -10,10 +10,10 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* Exceptions that L0 always looks at: #DB for DR6, #AC against endless delivery, #MC is the host's. */
+/* Exceptions that L0 always intercepts: #DB to set DR6, #AC to break an endless delivery, #MC for the host. */
 #define L0_EXCEPTIONS	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC))
 
-/* Bit 31:0 that must be 1 and what we want, without what the processor cannot. */
+/* Wanted control bits, with those that must be 1 (@cap bits 31:0), without those that must be 0 (bits 63:32). */
 static u32 vmcs01_control(u64 cap, u32 want)
 {
 	return (want | (u32)cap) & (u32)(cap >> 32);
@@ -42,10 +42,12 @@ static void vmcs01_choose_controls(struct vmx_controls *c)
 }
 
 /**
- * vmcs_write_host_constants - host-state fields that are the same for the module's life
+ * vmcs_write_host_constants() - write the host-state fields that never change
  *
- * Into the current VMCS, which is freshly cleared. Those that depend on the CPU
- * are vmx_host_sync_cpu()'s, those that depend on the thread vmx_host_sync_vmcs()'s.
+ * vmx_host_sync_cpu() writes those that depend on the CPU, vmx_host_sync_vmcs()
+ * those that depend on the thread.
+ *
+ * Context: Process context. The VMCS to write is current and new. Does not sleep.
  */
 void vmcs_write_host_constants(void)
 {
@@ -75,7 +77,14 @@ void vmcs_write_host_constants(void)
 	vmcs_write(HOST_IA32_EFER, val);
 }
 
-/* Controls that follow from CPUID: an instruction the guest was not given must raise #UD. */
+/**
+ * vmx_update_cpuid_controls() - update the controls that depend on CPUID
+ * @vcpu: loaded
+ *
+ * An instruction that CPUID does not offer must raise #UD.
+ *
+ * Context: Process context. Does not sleep. Writes the current VMCS if it is VMCS01.
+ */
 void vmx_update_cpuid_controls(struct vcpu *vcpu)
 {
 	struct vmx_controls *c = &vcpu->ctl01;
@@ -89,13 +98,21 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu)
 	vmx_update_exceptions(vcpu);
 }
 
-/* VMMCALL is only L1's to have fixed: see pv_fix_hypercall(). */
+/* Whether #UD of L1 is intercepted, because it may come from VMMCALL: see pv_fix_hypercall(). */
 static bool vmcs01_takes_ud(const struct vcpu *vcpu)
 {
 	return !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN);
 }
 
-/* ctl01 has changed: VMCS02 takes it at its next entry, VMCS01 now or when it is current again. */
+/**
+ * vmx_write_ctl01() - bring the VMCSs up to date after a change of vcpu->ctl01
+ * @vcpu: loaded
+ *
+ * In L1, VMCS01 is written at once. In L2, it is written when it becomes current
+ * again; VMCS02 takes the change at its next entry.
+ *
+ * Context: Process context. Does not sleep. Writes the current VMCS if it is VMCS01.
+ */
 void vmx_write_ctl01(struct vcpu *vcpu)
 {
 	const struct vmx_controls *c = &vcpu->ctl01;
@@ -107,6 +124,14 @@ void vmx_write_ctl01(struct vcpu *vcpu)
 	vmcs_write(EXCEPTION_BITMAP, c->exceptions | (vmcs01_takes_ud(vcpu) ? BIT(X86_TRAP_UD) : 0));
 }
 
+/**
+ * vmx_update_exceptions() - update the exceptions that L0 intercepts
+ * @vcpu: loaded
+ *
+ * They depend on the debugger in user space and on the VM's quirks.
+ *
+ * Context: Process context. Does not sleep. Writes the current VMCS if it is VMCS01.
+ */
 void vmx_update_exceptions(struct vcpu *vcpu)
 {
 	u32 eb = L0_EXCEPTIONS;
@@ -118,8 +143,8 @@ void vmx_update_exceptions(struct vcpu *vcpu)
 }
 
 /*
- * PAUSE-loop exiting (SDM 3C 26.1.3): PAUSEs at most so many cycles apart are
- * one loop, and a loop so many cycles long is a vCPU that waits for another.
+ * PAUSE-loop exiting (SDM 3C 26.1.3): PAUSEs at most SPIN_GAP TSC cycles apart
+ * belong to one loop, and a loop longer than SPIN_WINDOW cycles causes an exit.
  */
 #define SPIN_GAP	128
 #define SPIN_WINDOW	4096
@@ -159,10 +184,12 @@ static void vmcs01_write_constants(struct vcpu *vcpu)
 }
 
 /**
- * vmcs01_create() - allocate VMCS01 of a new vCPU and choose its controls
- * @vcpu: not loaded; its vm, id and CPUID-derived members are set
+ * vmcs01_create() - allocate VMCS01 of a new vCPU, and choose its controls
+ * @vcpu: new, not loaded; vm, id and gcaps are set
  *
- * Context: Process context. May sleep. vmcs01_init() must follow.
+ * vmcs01_init() must follow when the vCPU is loaded.
+ *
+ * Context: Process context. May sleep.
  * Return: 0 or -ENOMEM.
  */
 int vmcs01_create(struct vcpu *vcpu)
@@ -191,10 +218,10 @@ err_bitmap:
 }
 
 /**
- * vmcs01_init() - write VMCS01 of a new vCPU, in the state after power-up
- * @vcpu: from vmcs01_create(); loaded, VMCS01 current
+ * vmcs01_init() - write VMCS01 of a new vCPU with the state after power-up
+ * @vcpu: from vmcs01_create(); loaded
  *
- * Context: Process context.
+ * Context: Process context. VMCS01 is current. Does not sleep.
  */
 void vmcs01_init(struct vcpu *vcpu)
 {
@@ -202,6 +229,12 @@ void vmcs01_init(struct vcpu *vcpu)
 	vmcs01_reset(vcpu, false);
 }
 
+/**
+ * vmcs01_destroy() - free VMCS01 of a vCPU
+ * @vcpu: not loaded, and nobody else can reach it
+ *
+ * Context: Process context. May sleep. Interrupts enabled.
+ */
 void vmcs01_destroy(struct vcpu *vcpu)
 {
 	vmcs_free(&vcpu->vmcs01);
@@ -209,7 +242,7 @@ void vmcs01_destroy(struct vcpu *vcpu)
 	free_page((unsigned long)vcpu->msr_bitmap01);
 }
 
-/* Real-mode segments (SDM 3A table 10-1); CS is told apart by the caller. */
+/* Segments after a reset (SDM 3A table 10-1): CS at the reset vector, the others flat from 0. */
 static void vmcs01_reset_segments(struct vcpu *vcpu)
 {
 	struct kvm_segment data = { .limit = 0xffff, .type = 3, .present = 1, .s = 1 };
@@ -234,9 +267,11 @@ static void vmcs01_reset_segments(struct vcpu *vcpu)
 }
 
 /**
- * vmcs01_reset - registers as after power-up or INIT
- * @vcpu: loaded, VMCS01 current
- * @init: INIT, which keeps CR0.CD and NW, the FPU and most MSRs (SDM 3A 10.1.1 table 10-1)
+ * vmcs01_reset() - set registers as after power-up or INIT (SDM 3A 10.1.1, table 10-1)
+ * @vcpu: loaded
+ * @init: true for INIT, which keeps CR0.CD and NW, the FPU and most MSRs
+ *
+ * Context: Process context. VMCS01 is current. Does not sleep.
  */
 void vmcs01_reset(struct vcpu *vcpu, bool init)
 {
@@ -248,7 +283,7 @@ void vmcs01_reset(struct vcpu *vcpu, bool init)
 	vcpu->regs[RDX] = cpuid_eax(1);
 	vcpu_set_rsp(vcpu, 0);
 	vcpu_set_rip(vcpu, 0xfff0);
-	/* A debugger in user space goes on stepping, and keeps its breakpoints. */
+	/* The debugger in user space continues to single-step, and keeps its breakpoints. */
 	vcpu_set_rflags(vcpu, X86_EFLAGS_FIXED | (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP ? X86_EFLAGS_TF : 0));
 	memset(&vcpu->ev, 0, sizeof(vcpu->ev));
 	memset(vcpu->dr, 0, sizeof(vcpu->dr));
@@ -280,13 +315,15 @@ void vmcs01_reset(struct vcpu *vcpu, bool init)
 }
 
 /**
- * vcpu_switch_vmcs - go from VMCS01 to VMCS02 or back
+ * vcpu_switch_vmcs() - make VMCS02 current instead of VMCS01, or the reverse
  * @vcpu: loaded
- * @to: one of its VMCSs, active on this CPU or nowhere
+ * @to: the VMCS to make current
  *
- * Registers cached from the old VMCS are written to it first; nothing is
- * cached of the new one. Any context with preemption off or on; irqs on or off,
- * but on when @to may be active on another CPU.
+ * Changed registers are written to the old VMCS first. No register is cached
+ * afterwards.
+ *
+ * Context: Process context, preemption enabled or disabled. Interrupts must be
+ * enabled if @to may be active on another CPU, where it is cleared then.
  */
 void vcpu_switch_vmcs(struct vcpu *vcpu, struct loaded_vmcs *to)
 {

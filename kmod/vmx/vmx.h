@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* VMX root operation: capabilities, VMXON, VMCS regions and accessors, VMCS01, host state, TLB, one entry and exit. */
+/* VMX root operation: capabilities, VMXON, VMCSs, VMCS01, host state, TLB, one VM entry and exit, debug registers. */
 #ifndef DROSTE_VMX_H
 #define DROSTE_VMX_H
 
@@ -10,10 +10,10 @@ struct vcpu;
 
 /* --- capabilities: vmx/caps.c --- */
 
-extern struct vmx_caps host_caps;	/* this processor's; constant after init */
+extern struct vmx_caps host_caps;	/* of this processor; constant after init */
 extern struct vmx_caps offer_caps;	/* the most an L1 can be offered; constant after init */
 
-/* Which of the processor's optional features Droste itself uses. Constant after init. */
+/* Optional features of the processor that Droste itself uses. Constant after init. */
 struct vmx_features {
 	bool vpid, ept_ad, ept_2m, ept_1g, ept_exec_only, vmcs_shadowing, pml, tsc_scaling, preemption_timer;
 	bool invept_single, invvpid_single, invvpid_addr, xsaves, rdtscp, invpcid, ple;
@@ -23,7 +23,7 @@ extern struct vmx_features vmx_features;
 int vmx_caps_init(void);
 
 /* --- VMX root on each CPU: vmx/root.c --- */
-extern bool vmx_going_down;	/* VMX was turned off for reboot: VMX instructions may fault */
+extern bool vmx_going_down;	/* VMX was turned off for a reboot: VMX instructions may fault */
 int vmx_root_init(void);
 void vmx_root_exit(void);
 
@@ -34,7 +34,10 @@ void vmcs_clear(struct loaded_vmcs *v);
 void vmcs_clear_local(struct loaded_vmcs *v);
 void vmcs_load(struct loaded_vmcs *v);
 
-/* Accessors of the current VMCS. A failing one means a bug in Droste: it logs once and reads 0. */
+/*
+ * Accessors of the current VMCS. Failure means a bug in Droste: it is logged, and a read returns 0.
+ * Called with the vCPU loaded, or with preemption disabled after vmcs_load().
+ */
 void vmcs_access_failed(unsigned long field, bool write);
 
 static __always_inline unsigned long vmcs_read(unsigned long field)
@@ -42,7 +45,7 @@ static __always_inline unsigned long vmcs_read(unsigned long field)
 	unsigned long val;
 	bool bad;
 
-	/* The fixup skips it when VMX was turned off under us for a reboot. */
+	/* VMREAD faults after VMX was turned off for a reboot; the fixup skips the instruction. */
 	asm volatile("1: vmread %2, %1\n\t"
 		     "2:" _ASM_EXTABLE(1b, 2b)
 		     : "=@ccna"(bad), "=r"(val) : "r"(field));
@@ -68,6 +71,7 @@ static inline void vmcs_set_bits(unsigned long field, u32 bits)
 {
 	vmcs_write(field, vmcs_read(field) | bits);
 }
+
 static inline void vmcs_clear_bits(unsigned long field, u32 bits)
 {
 	vmcs_write(field, vmcs_read(field) & ~(unsigned long)bits);
@@ -111,10 +115,10 @@ void vmx_host_sync_cpu(struct loaded_vmcs *v);
 void vmx_host_sync_vmcs(struct vcpu *vcpu);
 
 /* --- one entry and exit: vmx/enter.S, vmx/exit.c --- */
-extern char vmx_exit_here[];		/* HOST_RIP */
+extern char vmx_exit_here[];		/* value of HOST_RIP */
 unsigned int vmx_enter(u64 *regs, bool launched, u64 *host_rsp);
 
-/* What must be read for an exit reason, besides the reason and the IDT-vectoring information. */
+/* Exit information that exits.def wants for a reason, besides the reason and the IDT-vectoring information. */
 #define EXIT_QUAL	BIT(0)
 #define EXIT_GPA	BIT(1)
 #define EXIT_GLA	BIT(2)
