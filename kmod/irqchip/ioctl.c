@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Ioctls about interrupts: lines, messages, and the state of each controller. */
+/* Ioctls about interrupts: lines, MSIs, and the state of each controller. */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "droste.h"
@@ -8,9 +8,9 @@
 #include "irqchip/irqchip.h"
 #include "irqchip/lapic_logic.h"
 
-/* --- ioctls of the VM. All return -EFAULT for a bad pointer. --- */
+/* --- ioctls of the VM. All fail with EFAULT for a bad pointer. --- */
 
-/* KVM_IRQ_LINE, KVM_IRQ_LINE_STATUS: -ENXIO without controllers. */
+/* KVM_IRQ_LINE, and with @status KVM_IRQ_LINE_STATUS. ENXIO: no interrupt controllers. */
 static long ioctl_irq_line(struct vm *vm, void __user *arg, bool status)
 {
 	struct kvm_irq_level line;
@@ -35,7 +35,7 @@ static long ioctl_irq_line_status(struct vm *vm, void __user *arg)
 	return ioctl_irq_line(vm, arg, true);
 }
 
-/* -ENXIO without controllers, -EINVAL for a chip there is not. */
+/* KVM_GET_IRQCHIP. ENXIO: no PIC and I/O APIC in the kernel; EINVAL: unknown chip. */
 static long ioctl_get_irqchip(struct vm *vm, void __user *arg)
 {
 	struct kvm_irqchip *chip = memdup_user(arg, sizeof(*chip));
@@ -57,6 +57,7 @@ static long ioctl_get_irqchip(struct vm *vm, void __user *arg)
 	return err;
 }
 
+/* KVM_SET_IRQCHIP: fails as KVM_GET_IRQCHIP. */
 static long ioctl_set_irqchip(struct vm *vm, void __user *arg)
 {
 	struct kvm_irqchip *chip = memdup_user(arg, sizeof(*chip));
@@ -76,7 +77,7 @@ static long ioctl_set_irqchip(struct vm *vm, void __user *arg)
 	return err;
 }
 
-/* KVM_CREATE_PIT2: see vpit_create(). */
+/* Fails as vpit_create(). */
 static long ioctl_make_pit(struct vm *vm, u32 flags)
 {
 	long err;
@@ -87,6 +88,7 @@ static long ioctl_make_pit(struct vm *vm, u32 flags)
 	return err;
 }
 
+/* KVM_CREATE_PIT2 */
 static long ioctl_create_pit2(struct vm *vm, void __user *arg)
 {
 	struct kvm_pit_config config;
@@ -96,13 +98,16 @@ static long ioctl_create_pit2(struct vm *vm, void __user *arg)
 	return ioctl_make_pit(vm, config.flags);
 }
 
-/* The older one has no argument and always has port 0x61. */
+/* KVM_CREATE_PIT: the older form, without an argument and always with port 0x61. */
 static long ioctl_create_pit(struct vm *vm, void __user *arg)
 {
 	return ioctl_make_pit(vm, KVM_PIT_SPEAKER_DUMMY);
 }
 
-/* -ENXIO without a PIT, as are those that follow. The state of the older ioctls is the head of the newer one's. */
+/*
+ * KVM_GET_PIT and KVM_GET_PIT2, which differ in the size of the state: the older
+ * struct is the beginning of the newer. ENXIO: no PIT.
+ */
 static long ioctl_read_pit(struct vm *vm, void __user *arg, size_t size)
 {
 	struct kvm_pit_state2 state;
@@ -113,6 +118,7 @@ static long ioctl_read_pit(struct vm *vm, void __user *arg, size_t size)
 	return copy_to_user(arg, &state, size) ? -EFAULT : 0;
 }
 
+/* KVM_SET_PIT and KVM_SET_PIT2. ENXIO: no PIT. */
 static long ioctl_write_pit(struct vm *vm, void __user *arg, size_t size)
 {
 	struct kvm_pit_state2 state = {};
@@ -146,6 +152,7 @@ static long ioctl_set_pit2(struct vm *vm, void __user *arg)
 	return ioctl_write_pit(vm, arg, sizeof(struct kvm_pit_state2));
 }
 
+/* KVM_REINJECT_CONTROL. ENXIO: no PIT. */
 static long ioctl_reinject_control(struct vm *vm, void __user *arg)
 {
 	struct kvm_reinject_control control;
@@ -158,7 +165,11 @@ static long ioctl_reinject_control(struct vm *vm, void __user *arg)
 	return 0;
 }
 
-/* -EINVAL without controllers or with flags; else above 0 delivered, 0 blocked by the guest, -1 nobody addressed. */
+/*
+ * KVM_SIGNAL_MSI. Returns the number of vCPUs that accepted the message, 0 if
+ * the guest blocks it, -1 if it addresses no vCPU. EINVAL: no interrupt
+ * controllers, flags, or an invalid address.
+ */
 static long ioctl_signal_msi(struct vm *vm, void __user *arg)
 {
 	struct kvm_msi msi;
@@ -194,12 +205,13 @@ static const struct {
 };
 
 /**
- * irqchip_vm_ioctl() - ioctls of the VM's file that are about interrupts
- * @vm: the machine; vm->lock not held
- * @cmd: which
+ * irqchip_vm_ioctl() - execute a VM ioctl that is about interrupts
+ * @vm: the VM; caller does not hold vm->lock
+ * @cmd: ioctl number
  * @arg: its argument
  *
- * Return: what the ioctl returns, -ENOTTY when it is not one of these.
+ * Context: Process context. May sleep.
+ * Return: the result of the ioctl; -ENOTTY for all other numbers.
  */
 long irqchip_vm_ioctl(struct vm *vm, unsigned int cmd, unsigned long arg)
 {
@@ -212,7 +224,9 @@ long irqchip_vm_ioctl(struct vm *vm, unsigned int cmd, unsigned long arg)
 	return -ENOTTY;
 }
 
-/* KVM_GET_LAPIC: -EINVAL without an in-kernel APIC. */
+/* --- ioctls of a vCPU --- */
+
+/* KVM_GET_LAPIC. EINVAL: no local APIC in the kernel. */
 static long ioctl_get_lapic(struct vcpu *vcpu, void __user *arg)
 {
 	struct kvm_lapic_state *state = kmalloc(sizeof(*state), GFP_KERNEL_ACCOUNT);
@@ -227,6 +241,7 @@ static long ioctl_get_lapic(struct vcpu *vcpu, void __user *arg)
 	return err;
 }
 
+/* KVM_SET_LAPIC. EINVAL: no local APIC in the kernel, or an invalid state. */
 static long ioctl_set_lapic(struct vcpu *vcpu, void __user *arg)
 {
 	struct kvm_lapic_state *state;
@@ -243,9 +258,10 @@ static long ioctl_set_lapic(struct vcpu *vcpu, void __user *arg)
 }
 
 /*
- * The page through which a guest patched by QEMU's option ROM reads its TPR
- * without exits. With a TPR shadow in the processor nothing has to be patched:
- * only "none" is taken.
+ * KVM_SET_VAPIC_ADDR: the page through which a guest that QEMU's option ROM has
+ * patched reads its TPR without exits. Such patches are not supported, so only
+ * the address 0 (no page) is accepted. EINVAL: another one, or no local APIC in
+ * the kernel.
  */
 static long ioctl_set_vapic(struct vcpu *vcpu, void __user *arg)
 {
@@ -259,12 +275,13 @@ static long ioctl_set_vapic(struct vcpu *vcpu, void __user *arg)
 }
 
 /**
- * irqchip_vcpu_ioctl() - ioctls of a vCPU's file that are about interrupts
- * @vcpu: vcpu->mutex held
- * @cmd: which
+ * irqchip_vcpu_ioctl() - execute a vCPU ioctl that is about interrupts
+ * @vcpu: loaded; caller holds its mutex
+ * @cmd: ioctl number
  * @arg: its argument
  *
- * Return: what the ioctl returns, -ENOTTY when it is not one of these.
+ * Context: Process context. May sleep.
+ * Return: the result of the ioctl; -ENOTTY for all other numbers.
  */
 long irqchip_vcpu_ioctl(struct vcpu *vcpu, unsigned int cmd, unsigned long arg)
 {

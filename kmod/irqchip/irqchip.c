@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* All interrupt controllers of a VM together: their life, their ioctls, and the buses they are on. */
+/* The interrupt controllers of a VM as a whole: creation and end, MMIO and ports, CR8, MSIs of user space. */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "droste.h"
@@ -7,7 +7,12 @@
 #include "irqchip/irqchip.h"
 #include "irqchip/lapic_logic.h"
 
-/** irqchip_init() - an empty one, at VM creation */
+/**
+ * irqchip_init() - prepare a new VM, which has no interrupt controllers yet
+ * @vm: the VM; nobody else can reach it
+ *
+ * Context: Process context.
+ */
 void irqchip_init(struct vm *vm)
 {
 	struct irqchip *chip = &vm->irqchip;
@@ -19,10 +24,14 @@ void irqchip_init(struct vm *vm)
 }
 
 /**
- * irqchip_create() - KVM_CREATE_IRQCHIP: the PICs and the I/O APIC; local APICs come with the vCPUs
- * @vm: the machine; vm->lock held
+ * irqchip_create() - KVM_CREATE_IRQCHIP: create the PICs and the I/O APIC
+ * @vm: the VM; caller holds vm->lock
  *
- * Return: 0, -EEXIST when there is one, -EINVAL when there are vCPUs, -ENOMEM.
+ * vCPUs that are created afterwards get a local APIC each.
+ *
+ * Context: Process context. May sleep.
+ * Return: 0; -EEXIST if the VM has interrupt controllers; -EINVAL if it has
+ * vCPUs; -ENOMEM.
  */
 int irqchip_create(struct vm *vm)
 {
@@ -52,7 +61,12 @@ err_pic:
 	return err;
 }
 
-/** irqchip_destroy() - the last reference to the VM is gone; the vCPUs' memory must still be there */
+/**
+ * irqchip_destroy() - free the PIT, the I/O APIC, the PICs and the routing
+ * @vm: the VM, without references; its vCPUs are not freed yet
+ *
+ * Context: Process context. May sleep.
+ */
 void irqchip_destroy(struct vm *vm)
 {
 	vpit_destroy(vm);
@@ -61,21 +75,27 @@ void irqchip_destroy(struct vm *vm)
 	vpic_destroy(vm);
 }
 
-/** irqchip_release() - the VM's file is closing: eventfds are let go */
+/**
+ * irqchip_release() - deassign all irqfds, because the VM's file is being closed
+ * @vm: the VM
+ *
+ * Context: Process context. May sleep.
+ */
 void irqchip_release(struct vm *vm)
 {
 	irqfd_release(vm);
 }
 
 /**
- * irqchip_mmio() - an access outside memory: is it to an in-kernel device?
- * @vcpu: whose thread; srcu held
- * @gpa: where
- * @len: 1 to 8 bytes, not across a page
- * @data: what is written, or filled
- * @write: the direction
+ * irqchip_mmio() - do an MMIO access if it is to the local APIC or the I/O APIC
+ * @vcpu: the vCPU that makes the access
+ * @gpa: guest-physical address
+ * @len: 1 to 8 bytes that do not cross a page
+ * @data: the bytes to write, or the buffer for those read
+ * @write: true for a write
  *
- * Return: true when it was; else user space must do it.
+ * Context: Process context, thread of @vcpu. Caller holds vm->srcu (read).
+ * Return: true if it was; false if another device, or user space, must do it.
  */
 bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write)
 {
@@ -85,14 +105,15 @@ bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write)
 }
 
 /**
- * irqchip_pio() - a port access: is it to an in-kernel device?
- * @vcpu: whose thread; srcu held
- * @port: which
+ * irqchip_pio() - do a port access if it is to the PICs or the PIT
+ * @vcpu: the vCPU that makes the access
+ * @port: the port
  * @len: 1, 2 or 4 bytes
- * @data: what is written, or filled
- * @write: OUT
+ * @data: the bytes to write, or the buffer for those read
+ * @write: true for OUT
  *
- * Return: true when it was; else user space must do it.
+ * Context: Process context, thread of @vcpu. Caller holds vm->srcu (read).
+ * Return: true if it was; false if another device, or user space, must do it.
  */
 bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write)
 {
@@ -101,13 +122,29 @@ bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write)
 	return vpit_pio(vcpu->vm, port, len, data, write);
 }
 
-/* --- CR8, which is the local APIC's task priority (SDM 3A 11.8.6) --- */
+/* --- CR8: the task priority of the local APIC (SDM 3A 11.8.6) --- */
 
+/**
+ * vcpu_cr8() - CR8 of a vCPU
+ * @vcpu: the vCPU; caller holds its mutex
+ *
+ * Context: Process context. Does not sleep.
+ * Return: the task priority class, 0 to 15; without an in-kernel local APIC the
+ * value that user space or the guest last set.
+ */
 u64 vcpu_cr8(struct vcpu *vcpu)
 {
 	return vcpu->lapic ? vlapic_get_cr8(vcpu) : vcpu->cr8;
 }
 
+/**
+ * vcpu_set_cr8() - set CR8 of a vCPU
+ * @vcpu: the vCPU; caller holds its mutex
+ * @cr8: new value
+ *
+ * Context: Process context. Does not sleep.
+ * Return: 0, or -EINVAL for #GP(0): a reserved bit is set.
+ */
 int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8)
 {
 	if (cr8 & ~0xfULL)
@@ -121,7 +158,18 @@ int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8)
 
 /* --- messages --- */
 
-/* User space's MSI: -EINVAL for bits that an address with 32 bits of destination has not. */
+/**
+ * irq_msg_of_user() - decode an MSI that user space gave
+ * @vm: the VM
+ * @msg: the message to fill
+ * @lo: bits 31:0 of the address
+ * @hi: bits 63:32 of the address
+ * @data: the data
+ *
+ * Context: Any.
+ * Return: 0; -EINVAL if user space uses 32-bit destination IDs
+ * (KVM_X2APIC_API_USE_32BIT_IDS) and a reserved bit of @hi is set.
+ */
 int irq_msg_of_user(struct vm *vm, struct irq_msg *msg, u32 lo, u32 hi, u32 data)
 {
 	bool wide = READ_ONCE(vm->x2apic_api) & KVM_X2APIC_API_USE_32BIT_IDS;

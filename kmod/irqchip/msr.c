@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-/* MSRs that are the local APIC's: IA32_APIC_BASE, IA32_TSC_DEADLINE and those of x2APIC mode. SDM 3A 11.4.4, 11.12. */
-#include <asm/apicdef.h>
+/* MSRs of the local APIC: IA32_APIC_BASE, IA32_TSC_DEADLINE, and the registers in x2APIC mode. SDM 3A 11.4.4, 11.12. */
 #include <asm/apic.h>
+#include <asm/apicdef.h>
 #include "droste.h"
 #include "cpu/msr_row.h"
 #include "irqchip/irqchip.h"
 
 /**
- * vlapic_change_base() - IA32_APIC_BASE is written
- * @vcpu: loaded
+ * vlapic_change_base() - write IA32_APIC_BASE
+ * @vcpu: loaded; caller holds its mutex
  * @base: new value
- * @host_initiated: by user space, which may go from any mode to any other
+ * @host_initiated: true if user space writes it, and may change from any mode to any other
  *
+ * Works without an in-kernel local APIC as well: the MSR exists then, too.
+ *
+ * Context: Process context. Does not sleep.
  * Return: 0, or -EINVAL for #GP(0) (SDM 3A 11.4.4, 11.12.5).
  */
 int vlapic_change_base(struct vcpu *vcpu, u64 base, bool host_initiated)
@@ -53,7 +56,7 @@ MSR_SET(msr_set_x2apic)
 	return vcpu->lapic ? vlapic_msr_write(vcpu, msr, data) : -EINVAL;
 }
 
-/* Without a local APIC of ours the list of MSRs still has it: user space reads and restores a 0. */
+/* The list of MSRs has it even without an in-kernel local APIC: user space reads, and may restore, a 0 then. */
 MSR_GET(msr_get_tsc_deadline)
 {
 	if (!host && (!vcpu->lapic || !vcpu->gcaps.tsc_deadline))
