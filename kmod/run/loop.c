@@ -23,9 +23,9 @@
  * with it KVM_RUN. Between turns the loop waits while the vCPU is halted, ends
  * KVM_RUN for a signal, and gives up the CPU if the scheduler asks.
  *
- * vm->srcu, which protects memory slots and routing, is held in steps 1 to 4 and
- * 8. It is released around the entry, so that an update of the slots need not
- * wait for a vCPU that is in the guest.
+ * The loop holds vm->srcu, which protects memory slots and routing, in steps 1
+ * to 4 and 8. It releases it around the entry and while the vCPU waits, so that
+ * an update of the slots does not have to wait for the guest.
  */
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -216,7 +216,7 @@ static void loop_note_exit(struct vcpu *vcpu)
 	}
 }
 
-/* VMfail: the processor refused a control or host field that L0 wrote. Not if VMX was turned off for a reboot. */
+/* VMfail: the processor refused a control or host field that L0 wrote, or VMX was turned off for a reboot. */
 static int loop_vmfail(struct vcpu *vcpu)
 {
 	u32 error = READ_ONCE(vmx_going_down) ? 0 : vmcs_read(VM_INSTRUCTION_ERROR);
@@ -319,19 +319,25 @@ static int loop_turn(struct vcpu *vcpu, int *srcu)
 	bool entered;
 	int ret;
 
+	/* Step 1. */
 	ret = loop_do_requests(vcpu);
 	if (ret != NEXT_ENTER)
 		return ret;
+	/*
+	 * Step 2. -EBUSY: an exit to L1 is due, but L1's VM entry or the delivery of
+	 * an event to L2 must be completed first. Enter L2, and come back at once.
+	 */
 	vcpu->want_immediate_exit = false;
-	/* -EBUSY: an exit to L1 is due, but L1's VM entry or the delivery of an event to L2 must be completed first. */
 	if (vcpu->in_l2 && nested_check_events(vcpu) == -EBUSY)
 		vcpu->want_immediate_exit = true;
 	/* The vCPU woke up for an event, but the event is gone or was no exit to L1: run_loop() waits again. */
 	if (vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
 		return NEXT_ENTER;
+	/* Step 3. */
 	ret = events_prepare(vcpu);
 	if (ret != NEXT_ENTER)
 		return ret;
+	/* Step 4. */
 	if (vcpu->in_l2) {
 		ret = nested_before_entry(vcpu);
 		if (ret) {
@@ -339,12 +345,13 @@ static int loop_turn(struct vcpu *vcpu, int *srcu)
 			return ret;
 		}
 	}
-
+	/* Steps 5 to 7. */
 	srcu_read_unlock(&vcpu->vm->srcu, *srcu);
 	ret = loop_enter(vcpu, &entered);
 	*srcu = srcu_read_lock(&vcpu->vm->srcu);
 	if (ret != NEXT_ENTER || !entered)
 		return ret;
+	/* Step 8. */
 	return loop_dispatch(vcpu);
 }
 
@@ -389,7 +396,6 @@ static int run_loop(struct vcpu *vcpu)
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			ret = NEXT_USER;
 		} else {
-			/* Writers of slots and routing must not wait for a sleeping vCPU. */
 			srcu_read_unlock(srcu, idx);
 			ret = halt_wait(vcpu);
 			idx = srcu_read_lock(srcu);
@@ -404,7 +410,7 @@ static int run_loop(struct vcpu *vcpu)
 		} else if (test_thread_flag(TIF_NOTIFY_RESUME)) {
 			ret = loop_leave_for_task_work(vcpu);
 		} else if (need_resched()) {
-			/* Nor for one that has given up its CPU. */
+			/* An update of the slots must not wait until this thread gets its CPU back. */
 			srcu_read_unlock(srcu, idx);
 			cond_resched();
 			idx = srcu_read_lock(srcu);

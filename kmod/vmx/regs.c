@@ -259,7 +259,8 @@ static u64 regs_effective_cr(u64 hw, u64 shadow, u64 owned, u64 mask12, u64 gues
  * @vcpu: loaded
  *
  * Context: Reads the current VMCS. Does not sleep.
- * Return: the value with which the guest runs; in L2 not what its MOV from CR0 reads.
+ * Return: the value with which the guest runs. In L2, MOV from CR0 may read
+ * another one, because of L1's read shadow.
  */
 u64 vcpu_cr0(struct vcpu *vcpu)
 {
@@ -287,7 +288,8 @@ u64 vcpu_cr3(struct vcpu *vcpu)
  * @vcpu: loaded
  *
  * Context: Reads the current VMCS. Does not sleep.
- * Return: the value with which the guest runs; in L2 not what its MOV from CR4 reads.
+ * Return: the value with which the guest runs. In L2, MOV from CR4 may read
+ * another one, because of L1's read shadow.
  */
 u64 vcpu_cr4(struct vcpu *vcpu)
 {
