@@ -412,6 +412,8 @@ long msr_feature_index_list(struct kvm_msr_list __user *uarg)
 /* A feature MSR's most: what KVM_GET_MSRS of the device answers. */
 static int msr_get_feature(struct vcpu *unused, u32 msr, u64 *data)
 {
+	const struct msr_row *row = msr_find_row(msr);
+
 	if (msr >= VMX_CAPS_FIRST && msr < VMX_CAPS_FIRST + VMX_CAPS_NR) {
 		*data = *vmx_caps_msr(&offer_caps, msr);
 		/* Two of them describe the VMCS, and L1's is not the processor's (nested/caps.c). */
@@ -425,11 +427,7 @@ static int msr_get_feature(struct vcpu *unused, u32 msr, u64 *data)
 		*data = (u64)boot_cpu_data.microcode << 32;
 		return 0;
 	}
-	if (msr == MSR_IA32_ARCH_CAPABILITIES || msr == MSR_IA32_PERF_CAPABILITIES) {
-		*data = 0;
-		return 0;
-	}
-	return -EINVAL;
+	return row && row->get == msr_get_none ? msr_get_none(NULL, row, msr, data, true) : -EINVAL;
 }
 
 static int msr_get_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
