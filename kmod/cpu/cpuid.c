@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* CPUID of guests: the list user space may choose from, what it chose, and the instruction's answers. */
+/* CPUID of a vCPU: the entries that user space may choose from, those it chose, and the results of the instruction. */
 #include <linux/kvm_para.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -14,20 +14,28 @@
 #include "vmx/vmx.h"
 
 static struct cpuid_host this_host;	/* constant after cpuid_init() */
-static u64 this_cr4;			/* bits of CR4 that a guest may be given here; likewise */
+static u64 this_cr4;			/* CR4 bits that this host can offer to guests; constant after cpuid_init() */
 
 static void cpuid_read_host(const struct cpuid_host *host, u32 fn, u32 index, u32 regs[NR_CPUID_REGS])
 {
 	cpuid_count(fn, index, &regs[CPUID_RAX], &regs[CPUID_RBX], &regs[CPUID_RCX], &regs[CPUID_RDX]);
 }
 
-/* What the processor itself refuses in VMX operation is not the guest's to have (SDM 3C A.8). */
+/* CR4 bits that the entries allow, without those that the processor refuses in VMX operation (SDM 3C A.8). */
 static u64 cpuid_cr4_of(const struct kvm_cpuid_entry2 *entries, int n)
 {
 	return cpuid_cr4_allowed(entries, n) & host_caps.cr4_fixed1;
 }
 
-/* Needs vmx_caps_init(). */
+/**
+ * cpuid_init() - read the properties of this host that limit guests' CPUID
+ *
+ * Initializes cpu/fpu.c as well. Must be called after vmx_caps_init() and
+ * before any other function of this file.
+ *
+ * Context: Process context, at load. May sleep.
+ * Return: 0 or a negative errno.
+ */
 int cpuid_init(void)
 {
 	struct kvm_cpuid_entry2 *entries;
@@ -51,7 +59,16 @@ int cpuid_init(void)
 	return n < 0 ? n : 0;
 }
 
-/* KVM_GET_EMULATED_CPUID: what the emulator has that processors may lack. There is nothing such. */
+/**
+ * cpuid_get_emulated() - KVM_GET_EMULATED_CPUID
+ * @uarg: user address of the list
+ *
+ * The list is always empty: the emulator has no feature that the processor may
+ * lack.
+ *
+ * Context: Process context. May sleep.
+ * Return: 0; -E2BIG if the list has no room at all; -EFAULT.
+ */
 long cpuid_get_emulated(struct kvm_cpuid2 __user *uarg)
 {
 	struct kvm_cpuid2 head;
@@ -64,6 +81,13 @@ long cpuid_get_emulated(struct kvm_cpuid2 __user *uarg)
 	return copy_to_user(uarg, &head, sizeof(head)) ? -EFAULT : 0;
 }
 
+/**
+ * cpuid_get_supported() - KVM_GET_SUPPORTED_CPUID
+ * @uarg: user address of the list; nent is its room on entry and its length on return
+ *
+ * Context: Process context. May sleep.
+ * Return: 0; -E2BIG if the list is too small; -ENOMEM; -EFAULT.
+ */
 long cpuid_get_supported(struct kvm_cpuid2 __user *uarg)
 {
 	struct kvm_cpuid_entry2 *entries;
@@ -121,7 +145,7 @@ static u64 cpuid_guest_xcr0(struct vcpu *vcpu)
 	return ((u64)e->edx << 32 | e->eax) & this_host.xcr0;
 }
 
-/* The hypervisor that the CPUID names, in the leaf where guests look for KVM. */
+/* Do the entries name the hypervisor @signature in the leaf in which guests look for KVM? */
 static bool cpuid_has_signature(const struct kvm_cpuid_entry2 *entries, int n, const char *signature)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, KVM_CPUID_SIGNATURE, 0);
@@ -135,7 +159,7 @@ static bool cpuid_has_signature(const struct kvm_cpuid_entry2 *entries, int n, c
 	return !memcmp(text, signature, sizeof(text));
 }
 
-/* The leaf of KVM's features, behind its signature or Droste's, or NULL. */
+/* The leaf of KVM's features. NULL if there is none, or if the signature is neither KVM's nor Droste's. */
 static struct kvm_cpuid_entry2 *cpuid_pv_leaf(struct kvm_cpuid_entry2 *entries, int n)
 {
 	if (!cpuid_has_signature(entries, n, KVM_SIGNATURE) && !cpuid_has_signature(entries, n, CPUID_DROSTE_SIGNATURE))
@@ -144,8 +168,11 @@ static struct kvm_cpuid_entry2 *cpuid_pv_leaf(struct kvm_cpuid_entry2 *entries, 
 }
 
 /**
- * cpuid_update_caps - derive vcpu->gcaps from its CPUID
+ * cpuid_update_caps() - derive vcpu->gcaps from the vCPU's CPUID
  * @vcpu: need not be loaded
+ *
+ * Context: Process context. Caller holds vcpu->mutex, or the vCPU is being
+ * created.
  */
 void cpuid_update_caps(struct vcpu *vcpu)
 {
@@ -154,7 +181,7 @@ void cpuid_update_caps(struct vcpu *vcpu)
 
 	*g = (struct guest_caps) {
 		.maxphyaddr = cpuid_guest_maxphyaddr(vcpu),
-		/* Before KVM_SET_CPUID2 user space may set up whatever could be. */
+		/* Until KVM_SET_CPUID2, user space may set every CR4 bit that this host can offer. */
 		.cr4_allowed = vcpu->cpuid ? cpuid_cr4_of(vcpu->cpuid, vcpu->nr_cpuid) : this_cr4,
 		.efer_allowed = cpuid_efer_allowed(vcpu->cpuid, vcpu->nr_cpuid),
 		.xcr0_allowed = cpuid_guest_xcr0(vcpu),
@@ -180,7 +207,7 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		g->cr4_allowed &= ~(u64)X86_CR4_OSXSAVE;
 }
 
-/* Without LA57 a guest has 48 bits of linear address, or says nothing of it. */
+/* LA57 is not offered, so leaf 0x80000008 must report 48 bits of linear address, or 0, which means nothing. */
 static bool cpuid_acceptable(const struct kvm_cpuid_entry2 *entries, int n)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, 0x80000008, 0);
@@ -189,7 +216,7 @@ static bool cpuid_acceptable(const struct kvm_cpuid_entry2 *entries, int n)
 	return linear == 0 || linear == 48;
 }
 
-/* Bits and sizes that follow the machine's state (SDM 2A, CPUID). */
+/* Update the bits and sizes that depend on the vCPU's present state (SDM 2A, CPUID). */
 static void cpuid_run_time_bits(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
 {
 	switch (fn) {
@@ -218,7 +245,14 @@ static void cpuid_run_time_bits(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_C
 	}
 }
 
-/* An entry as the guest would read it now. */
+/**
+ * cpuid_entry_now() - an entry as the guest would read it now
+ * @vcpu: loaded
+ * @e: the entry as user space set it
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: @e, with the bits and sizes that depend on the vCPU's state.
+ */
 struct kvm_cpuid_entry2 cpuid_entry_now(struct vcpu *vcpu, struct kvm_cpuid_entry2 e)
 {
 	u32 r[NR_CPUID_REGS] = { e.eax, e.ebx, e.ecx, e.edx };
@@ -248,20 +282,20 @@ static bool cpuid_same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries
 /**
  * cpuid_set() - give a vCPU its CPUID
  * @vcpu: loaded
- * @entries: vmalloc()ed or kmalloc()ed; the vCPU's from now on, or freed
- * @n: how many
+ * @entries: allocated with kvmalloc(), or NULL; this function takes ownership
+ * @n: number of entries
  *
  * Once the guest has run, its CPUID can only be set to its present value.
  *
- * Context: Process context. May sleep.
- * Return: 1 if CPUID has changed, 0 if it is what it was, or -EINVAL.
+ * Context: Process context. May sleep. Caller holds vcpu->mutex.
+ * Return: 1 if CPUID was set, 0 if it had this value already, or -EINVAL.
  */
 int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 {
 	struct kvm_cpuid_entry2 *pv = cpuid_pv_leaf(entries, n);
 	int ret = 0;
 
-	/* A vCPU that halts without exits cannot be kicked by a hypercall. */
+	/* The hypercall cannot wake a vCPU whose HLT does not exit. */
 	if (pv && READ_ONCE(vcpu->vm->hlt_in_guest))
 		pv->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
 	if (!cpuid_acceptable(entries, n))
@@ -279,12 +313,23 @@ int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 	return 1;
 }
 
+/**
+ * vcpu_find_cpuid() - find an entry of a vCPU's CPUID
+ * @vcpu: need not be loaded
+ * @fn: leaf
+ * @index: sub-leaf; ignored for leaves without sub-leaves
+ *
+ * Context: Process context. Caller holds vcpu->mutex, or the vCPU is being
+ * created.
+ * Return: the entry as user space set it, valid until KVM_SET_CPUID2 replaces
+ * it. NULL if there is none.
+ */
 const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 index)
 {
 	return cpuid_find(vcpu->cpuid, vcpu->nr_cpuid, fn, index);
 }
 
-/* Topology leaves answer any sub-leaf: its number and the x2APIC ID, whatever the level (SDM 2A, leaf 0BH). */
+/* Topology leaves beyond the last level still return the sub-leaf's number and the x2APIC ID (SDM 2A, leaf 0BH). */
 static void cpuid_beyond_topology(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
 {
 	const struct kvm_cpuid_entry2 *first = vcpu_find_cpuid(vcpu, fn, 0);
@@ -296,14 +341,17 @@ static void cpuid_beyond_topology(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR
 }
 
 /**
- * vcpu_cpuid - what CPUID answers
+ * vcpu_cpuid() - execute CPUID for a guest
  * @vcpu: loaded
- * @eax: in: function; out: the answer's EAX
- * @ebx: out
- * @ecx: in: sub-leaf; out
- * @edx: out
+ * @eax: leaf on entry, EAX of the result on return
+ * @ebx: EBX of the result
+ * @ecx: sub-leaf on entry, ECX of the result on return
+ * @edx: EDX of the result
  *
- * Return: whether user space gave an entry for just this function and sub-leaf.
+ * Context: Process context. The current VMCS is that of the level that executes
+ * CPUID. SDM 2A, CPUID.
+ * Return: true if user space set an entry for this leaf and sub-leaf; false if
+ * the result is that of another leaf, or zeros.
  */
 bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {

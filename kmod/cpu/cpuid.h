@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* CPUID of a vCPU: the list that user space may choose from, its choice, and the instruction's answers. */
+/* CPUID of a vCPU: the entries that user space may choose from, those it chose, and the results of the instruction. */
 #ifndef DROSTE_CPUID_H
 #define DROSTE_CPUID_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* CPUID as plain values (SDM 2A, CPUID): one row a leaf says what of the host's a guest may be shown. */
+/* CPUID as plain values (SDM 2A, CPUID): a table with one row per leaf filters the host's bits for guests. Pure. */
 #include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -17,28 +17,28 @@
 #define INDEXED		KVM_CPUID_FLAG_SIGNIFCANT_INDEX
 #define ALL		(~0U)
 
-/* What a guest sees of one leaf: the host's bits in @keep, and @force. Leaves without a row read as 0. */
+/* One leaf as a guest sees it. Leaves without a row read as 0. */
 struct leaf_row {
 	u32 fn, index;
-	u32 flags;		/* INDEXED: only this sub-leaf */
-	u32 keep[NR_CPUID_REGS];
-	u32 force[NR_CPUID_REGS];
+	u32 flags;		/* INDEXED: the leaf has sub-leaves, and this row is for one of them */
+	u32 keep[NR_CPUID_REGS];	/* bits that are as the host's */
+	u32 force[NR_CPUID_REGS];	/* bits that are always set */
 };
 
-/* CPUID.1:ECX. Hidden: MONITOR, DS, PDCM (no performance counters), SMX, and what user space sets. */
+/* CPUID.1:ECX. Hidden: MONITOR, DS, PDCM (no performance counters), SMX, and the bits that user space sets. */
 #define LEAF1_ECX (BIT(0) /* SSE3 */ | BIT(1) /* PCLMULQDQ */ | BIT(5) /* VMX */ | BIT(9) /* SSSE3 */ | \
 	BIT(12) /* FMA */ | BIT(13) /* CX16 */ | BIT(17) /* PCID */ | BIT(19) /* SSE4.1 */ | BIT(20) /* SSE4.2 */ | \
 	BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ | BIT(25) /* AES */ | BIT(26) /* XSAVE */ | BIT(28) /* AVX */ | \
 	BIT(29) /* F16C */ | BIT(30) /* RDRAND */)
-/* The local APIC is Droste's own, so are x2APIC and the TSC deadline. Bit 31: there is a hypervisor. */
+/* x2APIC and the TSC deadline: Droste emulates the local APIC, so the host need not have them. Bit 31: hypervisor. */
 #define LEAF1_ECX_FORCE (BIT(21) | BIT(24) | BIT(31))
-/* CPUID.1:EDX but PSN, DS, ACPI, HTT, TM, PBE. */
+/* CPUID.1:EDX. Hidden: PSN, DS, ACPI, HTT, TM, PBE. */
 #define LEAF1_EDX (GENMASK(9, 0) | GENMASK(17, 11) | BIT(19) | GENMASK(27, 23))
 
 /* CPUID.7.0. Hidden: SGX, MPX, RDT, PT; PKU, CET, WAITPKG, LA57; all of IA32_SPEC_CTRL and IA32_ARCH_CAPABILITIES; AMX. */
 #define LEAF7_EBX (BIT(0) /* FSGSBASE */ | GENMASK(11, 3) | BIT(13) /* no FCS, FDS */ | GENMASK(21, 16) | \
 	GENMASK(24, 23) | GENMASK(31, 26))
-#define LEAF7_EBX_FORCE BIT(1)	/* TSC_ADJUST is Droste's own */
+#define LEAF7_EBX_FORCE BIT(1)	/* TSC_ADJUST, which Droste emulates */
 #define LEAF7_ECX (BIT(1) /* VBMI */ | BIT(2) /* UMIP */ | BIT(6) /* VBMI2 */ | GENMASK(12, 8) | BIT(14) /* VPOPCNTDQ */ | \
 	BIT(22) /* RDPID */ | BIT(25) /* CLDEMOTE */ | BIT(27) /* MOVDIRI */ | BIT(28) /* MOVDIR64B */)
 #define LEAF7_EDX (BIT(2) | BIT(3) /* Xeon Phi's AVX-512 */ | BIT(4) /* FSRM */ | BIT(8) /* VP2INTERSECT */ | \
@@ -57,7 +57,7 @@ static const struct leaf_row leaf_rows[] = {
 	{ 0x6, NO_INDEX, 0, { 0 }, { BIT(2), 0, 0, 0 } },	/* the APIC timer runs in every power state */
 	{ 0x7, 0, INDEXED, { ALL, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX }, { 0, LEAF7_EBX_FORCE, 0, 0 } },
 	{ 0x7, 1, INDEXED, { LEAF7_1_EAX, 0, 0, LEAF7_1_EDX } },
-	{ 0xb, 0, INDEXED, { 0 } },				/* topology: user space's to fill in */
+	{ 0xb, 0, INDEXED, { 0 } },				/* topology: user space fills it in */
 	{ 0x15, NO_INDEX, 0, { ALL, ALL, ALL, 0 } },
 	{ 0x16, NO_INDEX, 0, { ALL, ALL, ALL, 0 } },
 	{ 0x80000000, NO_INDEX, 0, { ALL, 0, 0, 0 } },
@@ -68,10 +68,10 @@ static const struct leaf_row leaf_rows[] = {
 	{ 0x80000005, NO_INDEX, 0, { 0 } },
 	{ 0x80000006, NO_INDEX, 0, { 0, 0, ALL, 0 } },
 	{ 0x80000007, NO_INDEX, 0, { 0, 0, 0, BIT(8) } },	/* invariant TSC */
-	{ 0x80000008, NO_INDEX, 0, { ALL, 0, 0, 0 } },		/* EAX: made in cpuid_finish() */
+	{ 0x80000008, NO_INDEX, 0, { ALL, 0, 0, 0 } },		/* EAX: computed in cpuid_finish() */
 };
 
-/* A feature bit that needs something else: gone without it. */
+/* Feature bits that need another feature: they are cleared if it is missing. */
 struct dependency {
 	u32 fn, index;
 	enum cpuid_reg reg;
@@ -118,11 +118,11 @@ static bool cpuid_have(const struct cpuid_host *host, int need)
 	}
 }
 
-/* Where entries go: a bounded array. */
+/* The array that entries are appended to. */
 struct sink {
 	struct kvm_cpuid_entry2 *out;
 	int n, max;
-	bool full;
+	bool full;	/* an entry did not fit */
 };
 
 static struct kvm_cpuid_entry2 *cpuid_emit(struct sink *s, u32 fn, u32 index, u32 flags, const u32 r[NR_CPUID_REGS])
@@ -139,7 +139,7 @@ static struct kvm_cpuid_entry2 *cpuid_emit(struct sink *s, u32 fn, u32 index, u3
 	return e;
 }
 
-/* Leaf 4: caches as the host's, but none shared with other cores: which share is user space's to say. */
+/* Leaf 4: the host's caches, each as if no other core shared it. User space sets which cores share a cache. */
 static void cpuid_emit_caches(const struct cpuid_host *host, struct sink *s)
 {
 	u32 r[NR_CPUID_REGS], i;
@@ -153,7 +153,7 @@ static void cpuid_emit_caches(const struct cpuid_host *host, struct sink *s)
 	}
 }
 
-/* Leaf 0xd (SDM 1, 13.2): the components that may be enabled, where they lie, and how large all are. */
+/* Leaf 0xd (SDM 1, 13.2): the components that may be enabled, their offsets and sizes, and the area's size. */
 static void cpuid_emit_xsave(const struct cpuid_host *host, struct sink *s)
 {
 	const u32 zero[NR_CPUID_REGS] = { 0 };
@@ -173,7 +173,7 @@ static void cpuid_emit_xsave(const struct cpuid_host *host, struct sink *s)
 		if (!(host->xcr0 & BIT_ULL(i)))
 			continue;
 		host->read(host, 0xd, i, r);
-		r[CPUID_RCX] &= BIT(1);		/* alignment in the compacted format; no supervisor state */
+		r[CPUID_RCX] &= BIT(1);		/* alignment in the compacted format; not bit 0, supervisor state */
 		r[CPUID_RDX] = 0;
 		cpuid_emit(s, 0xd, i, INDEXED, r);
 	}
@@ -184,7 +184,7 @@ static void cpuid_emit_xsave(const struct cpuid_host *host, struct sink *s)
 	main_leaf->ecx = cpuid_xsave_size(s->out, s->n, host->xcr0, false);
 	main_leaf->ebx = main_leaf->ecx;
 	sub1->eax = features;
-	/* EBX of either is the size for what is enabled now: computed at run time. */
+	/* EBX of both is the size for the components that are enabled now: see cpuid_run_time_bits(). */
 	sub1->ebx = features & (BIT(1) | BIT(3)) ? cpuid_xsave_size(s->out, s->n, host->xcr0, true) : 0;
 }
 
@@ -194,13 +194,13 @@ static void cpuid_emit_signature(struct sink *s)
 
 	memcpy(&r[CPUID_RBX], CPUID_DROSTE_SIGNATURE, 12);
 	cpuid_emit(s, CPUID_DROSTE_BASE, 0, 0, r);
-	/* What there is of KVM's features, for guests that know either signature. */
+	/* KVM's feature leaf. User space may replace the signature above by KVM's. */
 	memset(r, 0, sizeof(r));
 	r[CPUID_RAX] = PV_FEATURES;
 	cpuid_emit(s, CPUID_DROSTE_MAX, 0, 0, r);
 }
 
-/* What one row cannot say. */
+/* Limits and values that a row of bit masks cannot express. */
 static void cpuid_finish(const struct cpuid_host *host, struct kvm_cpuid_entry2 *e)
 {
 	switch (e->function) {
@@ -266,7 +266,7 @@ static void cpuid_emit_row(const struct cpuid_host *host, struct sink *s, const 
 	cpuid_apply_dependencies(host, e);
 }
 
-/* Is the leaf within what the host has? Leaves above that would answer with another leaf's bits. */
+/* Does the host have the leaf? For a leaf above its highest one, CPUID would return the bits of another leaf. */
 static bool cpuid_host_has(const struct cpuid_host *host, const struct leaf_row *row)
 {
 	u32 r[NR_CPUID_REGS];
@@ -280,6 +280,14 @@ static bool cpuid_host_has(const struct cpuid_host *host, const struct leaf_row 
 	return row->index <= r[CPUID_RAX];
 }
 
+/**
+ * cpuid_supported() - list all entries that a guest of a host may be given
+ * @host: the host
+ * @out: filled with the entries, in ascending order of leaf and sub-leaf
+ * @max: room in @out
+ *
+ * Return: the number of entries, or -E2BIG if @max is too small.
+ */
 int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *out, int max)
 {
 	struct sink s = { .out = out, .max = max };
@@ -291,7 +299,7 @@ int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *out,
 	for (i = 0; i < ARRAY_SIZE(leaf_rows); i++) {
 		const struct leaf_row *row = &leaf_rows[i];
 
-		/* The computed leaves, where they stand in order. */
+		/* Leaves 4, 0xd and 0x40000000 are computed; each goes before the row that follows it in order. */
 		if (row->fn == 0x6 && max_basic >= 4)
 			cpuid_emit_caches(host, &s);
 		if (row->fn == 0x15 && max_basic >= 0xd)
@@ -304,6 +312,15 @@ int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *out,
 	return s.full ? -E2BIG : s.n;
 }
 
+/**
+ * cpuid_find() - find an entry by leaf and sub-leaf
+ * @entries: a guest's CPUID
+ * @n: number of entries
+ * @fn: leaf
+ * @index: sub-leaf; ignored for entries without KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+ *
+ * Return: the entry. NULL if there is none.
+ */
 const struct kvm_cpuid_entry2 *cpuid_find(const struct kvm_cpuid_entry2 *entries, int n, u32 fn, u32 index)
 {
 	int i;
@@ -324,17 +341,40 @@ static u32 cpuid_max_of_range(const struct kvm_cpuid_entry2 *entries, int n, u32
 	return e ? e->eax : 0;
 }
 
+/**
+ * cpuid_answer() - find the entry that CPUID returns
+ * @entries: a guest's CPUID
+ * @n: number of entries
+ * @fn: leaf that the guest asks for
+ * @index: sub-leaf that the guest asks for
+ *
+ * A leaf above the highest of its range returns the values of the highest
+ * basic leaf (SDM 2A, CPUID).
+ *
+ * Return: the entry. NULL if CPUID returns zeros.
+ */
 const struct kvm_cpuid_entry2 *cpuid_answer(const struct kvm_cpuid_entry2 *entries, int n, u32 fn, u32 index)
 {
 	u32 base = fn >= 0x80000000 ? 0x80000000 : fn >= 0x40000000 ? fn & 0xffffff00 : 0;
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, fn, index);
 
-	/* A leaf that user space gave is there, whatever it said of the highest one. */
+	/* An entry of user space counts even if it is above the highest leaf that user space set. */
 	if (e || fn <= cpuid_max_of_range(entries, n, base))
 		return e;
 	return cpuid_find(entries, n, cpuid_max_of_range(entries, n, 0), index);
 }
 
+/**
+ * cpuid_xsave_size() - compute the size of an XSAVE area
+ * @entries: a guest's CPUID; sub-leaves 2 and up of leaf 0xd describe the components
+ * @n: number of entries
+ * @mask: components in the area, as in XCR0 and IA32_XSS
+ * @compacted: the area has the compacted format
+ *
+ * Components without an entry take no room. SDM 1, 13.4.
+ *
+ * Return: the size in bytes.
+ */
 u32 cpuid_xsave_size(const struct kvm_cpuid_entry2 *entries, int n, u64 mask, bool compacted)
 {
 	u32 size = 512 + 64;	/* legacy area and header: SDM 1, 13.4.1, 13.4.2 */
@@ -359,6 +399,17 @@ u32 cpuid_xsave_size(const struct kvm_cpuid_entry2 *entries, int n, u64 mask, bo
 	return size;
 }
 
+/**
+ * cpuid_has() - test bits of a guest's CPUID
+ * @entries: the guest's CPUID
+ * @n: number of entries
+ * @fn: leaf
+ * @index: sub-leaf
+ * @reg: register of the result
+ * @bit: mask of one or more bits
+ *
+ * Return: true if at least one of the bits is set.
+ */
 bool cpuid_has(const struct kvm_cpuid_entry2 *entries, int n, u32 fn, u32 index, enum cpuid_reg reg, u32 bit)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, fn, index);
@@ -366,7 +417,7 @@ bool cpuid_has(const struct kvm_cpuid_entry2 *entries, int n, u32 fn, u32 index,
 	return e && (*cpuid_entry_reg((struct kvm_cpuid_entry2 *)e, reg) & bit);
 }
 
-/* A bit of a control register, and the CPUID bit that brings it. */
+/* Bits of a control register, and the CPUID bit that makes them writable. */
 struct cr_bit {
 	u64 allowed;
 	u32 fn;
@@ -411,12 +462,26 @@ static u64 cpuid_allowed(const struct cr_bit *rows, int nr_rows, const struct kv
 	return bits;
 }
 
+/**
+ * cpuid_cr4_allowed() - the CR4 bits that a guest's CPUID makes writable (SDM 3A 2.5)
+ * @entries: the guest's CPUID
+ * @n: number of entries
+ *
+ * Return: a mask of CR4 bits.
+ */
 u64 cpuid_cr4_allowed(const struct kvm_cpuid_entry2 *entries, int n)
 {
 	/* PCE has no CPUID bit: every processor with CPUID has it. */
 	return cpuid_allowed(cr4_bits, ARRAY_SIZE(cr4_bits), entries, n) | X86_CR4_PCE;
 }
 
+/**
+ * cpuid_efer_allowed() - the IA32_EFER bits that a guest's CPUID makes writable (SDM 3A 2.2.1)
+ * @entries: the guest's CPUID
+ * @n: number of entries
+ *
+ * Return: a mask of IA32_EFER bits.
+ */
 u64 cpuid_efer_allowed(const struct kvm_cpuid_entry2 *entries, int n)
 {
 	return cpuid_allowed(efer_bits, ARRAY_SIZE(efer_bits), entries, n);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The guest's FPU and extended state (SDM 1, 13): kept by the host kernel's own guest FPU containers. */
+/* The guest's FPU and extended state (SDM 1, 13). The host kernel's struct fpu_guest holds it. */
 #include <linux/slab.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
@@ -8,8 +8,14 @@
 #include "cpu/fpu.h"
 
 static u64 host_xcr0;	/* constant after fpu_init() */
-static u64 host_xss;
+static u64 host_xss;	/* constant after fpu_init() */
 
+/**
+ * fpu_init() - read which extended state the host uses
+ *
+ * Context: Process context, at load. Must be called before any other function
+ * of this file.
+ */
 void fpu_init(void)
 {
 	if (!boot_cpu_has(X86_FEATURE_OSXSAVE))
@@ -19,43 +25,87 @@ void fpu_init(void)
 		rdmsrl(MSR_IA32_XSS, host_xss);
 }
 
+/**
+ * fpu_supported_xcr0() - the XCR0 components that guests can be offered
+ *
+ * Context: Any.
+ * Return: the components of FPU_XCR0_OFFERED that this host has enabled; 0 if
+ * it has no XSAVE.
+ */
 u64 fpu_supported_xcr0(void)
 {
 	return host_xcr0 & FPU_XCR0_OFFERED;
 }
 
+/**
+ * fpu_create() - allocate the FPU state of a new vCPU
+ * @vcpu: a new vCPU
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
 int fpu_create(struct vcpu *vcpu)
 {
 	vcpu->xcr0 = 1;		/* SDM 1, 13.3: after RESET only x87 is enabled */
 	return fpu_alloc_guest_fpstate(&vcpu->guest_fpu) ? 0 : -ENOMEM;
 }
 
+/**
+ * fpu_destroy() - free the FPU state of a vCPU
+ * @vcpu: no longer in use
+ *
+ * Context: Process context. May sleep.
+ */
 void fpu_destroy(struct vcpu *vcpu)
 {
 	fpu_free_guest_fpstate(&vcpu->guest_fpu);
 }
 
+/**
+ * fpu_enter() - load the guest's FPU state into the registers, for one KVM_RUN
+ * @vcpu: loaded
+ *
+ * Context: Process context. Caller holds vcpu->mutex and calls fpu_leave()
+ * from the same thread.
+ */
 void fpu_enter(struct vcpu *vcpu)
 {
 	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, true);
 }
 
+/**
+ * fpu_leave() - save the guest's FPU state and load that of the thread
+ * @vcpu: loaded; fpu_enter() was called
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ */
 void fpu_leave(struct vcpu *vcpu)
 {
 	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, false);
 }
 
+/**
+ * fpu_assert() - make sure that the guest's FPU state is in the registers
+ * @vcpu: loaded, between fpu_enter() and fpu_leave()
+ *
+ * Context: Called with interrupts disabled, right before an entry.
+ */
 void fpu_assert(struct vcpu *vcpu)
 {
-	/* A softirq that used the FPU, or another thread, took the registers: load the guest's again. */
+	/* A softirq or another thread has used the FPU registers since: load the guest's state again. */
 	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
 		switch_fpu_return();
 }
 
-/*
- * The host saves and restores the guest's state with its own XCR0 and IA32_XSS;
- * the guest sees its own only while it runs. Components that the guest has not
- * enabled keep their values meanwhile.
+/**
+ * fpu_load_guest_xcr() - load the guest's XCR0 and IA32_XSS
+ * @vcpu: loaded
+ *
+ * The guest's values are loaded only while the guest runs. The host saves and
+ * restores the guest's state with the host's values, so components that the
+ * guest has not enabled are preserved.
+ *
+ * Context: Called with interrupts disabled, right before an entry.
  */
 void fpu_load_guest_xcr(struct vcpu *vcpu)
 {
@@ -67,6 +117,12 @@ void fpu_load_guest_xcr(struct vcpu *vcpu)
 		wrmsrl(MSR_IA32_XSS, vcpu->xss);
 }
 
+/**
+ * fpu_load_host_xcr() - load the host's XCR0 and IA32_XSS again
+ * @vcpu: loaded
+ *
+ * Context: Called with interrupts disabled, right after an exit.
+ */
 void fpu_load_host_xcr(struct vcpu *vcpu)
 {
 	if (!host_xcr0)
@@ -77,7 +133,7 @@ void fpu_load_host_xcr(struct vcpu *vcpu)
 		wrmsrl(MSR_IA32_XSS, host_xss);
 }
 
-/* Which sets of components XSETBV takes (SDM 1, 13.3). */
+/* Does XSETBV accept this set of components (SDM 1, 13.3)? */
 static bool fpu_xcr0_valid(u64 xcr0)
 {
 	const u64 avx512 = XFEATURE_MASK_AVX512;
@@ -91,26 +147,46 @@ static bool fpu_xcr0_valid(u64 xcr0)
 	return (xcr0 & avx512) == avx512 && (xcr0 & XFEATURE_MASK_YMM);
 }
 
+/**
+ * vcpu_set_xcr() - set an extended control register, as XSETBV does
+ * @vcpu: need not be loaded
+ * @index: number of the register; only XCR0 exists
+ * @val: new value
+ *
+ * Context: Process context. Caller holds vcpu->mutex. SDM 1, 13.3.
+ * Return: 0, or -EINVAL if XSETBV raises #GP(0).
+ */
 int vcpu_set_xcr(struct vcpu *vcpu, u32 index, u64 val)
 {
 	if (index != XCR_XFEATURE_ENABLED_MASK)
 		return -EINVAL;
-	/* A vCPU without XSAVE has x87 enabled as well, and user space restores that. */
+	/* x87 is enabled in a vCPU without XSAVE, too, and user space restores that value. */
 	if (!fpu_xcr0_valid(val) || (val & ~(vcpu->gcaps.xcr0_allowed | XFEATURE_MASK_FP)))
 		return -EINVAL;
 	vcpu->xcr0 = val;
 	return 0;
 }
 
-/* --- ioctls: the FPU is not in the registers, as no KVM_RUN is in progress --- */
+/* --- ioctls: vcpu->mutex excludes KVM_RUN, so the guest's state is not in the registers --- */
 
 static u64 fpu_user_components(void)
 {
-	/* Without XSAVE the layout is FXSAVE's, which the first two components describe. */
+	/* Without XSAVE the area has the layout of FXSAVE, which is that of x87 and SSE. */
 	return fpu_supported_xcr0() | XFEATURE_MASK_FPSSE;
 }
 
-/* The legacy area by way of the XSAVE one: the latter knows which parts are in their initial state. */
+/**
+ * vcpu_get_fpu() - KVM_GET_FPU
+ * @self: the vCPU; need not be loaded
+ * @arg: struct kvm_fpu, filled
+ * @uarg: unused
+ *
+ * The state is read through the XSAVE layout, which says which components are
+ * in their initial state.
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex.
+ * Return: 0 or -ENOMEM.
+ */
 long vcpu_get_fpu(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -133,6 +209,15 @@ long vcpu_get_fpu(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+/**
+ * vcpu_set_fpu() - KVM_SET_FPU
+ * @self: the vCPU; need not be loaded
+ * @arg: struct kvm_fpu
+ * @uarg: unused
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex.
+ * Return: 0; -ENOMEM; -EINVAL for reserved bits of MXCSR.
+ */
 long vcpu_set_fpu(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -152,7 +237,7 @@ long vcpu_set_fpu(void *self, void *arg, unsigned long uarg)
 	x->i387.fop = fpu->last_opcode;
 	x->i387.rip = fpu->last_ip;
 	x->i387.rdp = fpu->last_dp;
-	/* User space that never heard of MXCSR leaves it 0 only if it means 0: the API has no mask for it. */
+	/* The API cannot say that MXCSR is absent: 0 means 0. */
 	x->i387.mxcsr = fpu->mxcsr;
 	x->header.xfeatures = (x->header.xfeatures | XFEATURE_MASK_FPSSE) & fpu_user_components();
 	ret = fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, x, fpu_user_components(), &pkru);
@@ -160,7 +245,15 @@ long vcpu_set_fpu(void *self, void *arg, unsigned long uarg)
 	return ret;
 }
 
-/* KVM_GET_XSAVE and KVM_GET_XSAVE2: the latter's buffer is as large as KVM_CAP_XSAVE2 says, which is the same. */
+/**
+ * vcpu_get_xsave() - KVM_GET_XSAVE and KVM_GET_XSAVE2
+ * @self: the vCPU; need not be loaded
+ * @arg: struct kvm_xsave, filled; KVM_CAP_XSAVE2 reports the same size
+ * @uarg: unused
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0.
+ */
 long vcpu_get_xsave(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -169,6 +262,16 @@ long vcpu_get_xsave(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+/**
+ * vcpu_set_xsave() - KVM_SET_XSAVE
+ * @self: the vCPU; need not be loaded
+ * @arg: struct kvm_xsave
+ * @uarg: unused
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0, or -EINVAL for components that are not offered and for reserved
+ * bits.
+ */
 long vcpu_set_xsave(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -177,6 +280,15 @@ long vcpu_set_xsave(void *self, void *arg, unsigned long uarg)
 	return fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, arg, fpu_user_components(), &pkru);
 }
 
+/**
+ * vcpu_get_xcrs() - KVM_GET_XCRS
+ * @self: the vCPU; need not be loaded
+ * @arg: struct kvm_xcrs, filled
+ * @uarg: unused
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0, or -EINVAL if the host has no XSAVE.
+ */
 long vcpu_get_xcrs(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -190,6 +302,16 @@ long vcpu_get_xcrs(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+/**
+ * vcpu_set_xcrs() - KVM_SET_XCRS
+ * @self: the vCPU; need not be loaded
+ * @arg: struct kvm_xcrs; registers other than XCR0 are ignored
+ * @uarg: unused
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0; -EINVAL if the host has no XSAVE, or for flags, for too many
+ * registers, and for a value that XSETBV refuses.
+ */
 long vcpu_set_xcrs(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;

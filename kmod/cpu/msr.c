@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* RDMSR and WRMSR: one table of the MSRs a guest has, and the handlers of the plain ones. SDM 4. */
+/* RDMSR and WRMSR: access to the table of a guest's MSRs, and the handlers of the simple ones. SDM 4. */
 #include <linux/kvm_para.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -11,7 +11,7 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* --- handlers that one argument tells apart --- */
+/* --- handlers for several MSRs, with the row's argument --- */
 
 MSR_GET(msr_get_const)
 {
@@ -19,7 +19,7 @@ MSR_GET(msr_get_const)
 	return 0;
 }
 
-/* User space restores what it read; a guest's write raises #GP. */
+/* User space may write the value that it read, as it does when it restores a guest; a guest's write raises #GP. */
 MSR_SET(msr_set_read_only)
 {
 	u64 now;
@@ -29,7 +29,7 @@ MSR_SET(msr_set_read_only)
 	return data == now ? 0 : -EINVAL;
 }
 
-/* Guests do not have it; user space that asks what there is to offer hears that it is nothing. */
+/* An MSR of features, none of which is offered: user space reads 0, and the MSR does not exist for guests. */
 MSR_GET(msr_get_none)
 {
 	if (!host)
@@ -48,7 +48,7 @@ MSR_SET(msr_set_ignored)
 	return 0;
 }
 
-/* MSRs that live in the current VMCS. */
+/* MSRs that are fields of the current VMCS. */
 MSR_GET(msr_get_vmcs)
 {
 	*data = vmcs_read(row->arg);
@@ -69,7 +69,7 @@ MSR_SET(msr_set_vmcs_canonical)
 	return 0;
 }
 
-/* MSRs that are in the processor while the vCPU is: see vmx/hoststate.c. */
+/* MSRs that hold the guest's value while the vCPU is loaded: see vmx/hoststate.c. */
 MSR_GET(msr_get_uret)
 {
 	*data = vmx_uret_get(vcpu, row->arg);
@@ -84,7 +84,7 @@ MSR_SET(msr_set_uret)
 
 MSR_SET(msr_set_uret32)
 {
-	/* Bits 63:32 are reserved (SDM 4, table 2-2): the processor itself would fault, in the host. */
+	/* Bits 63:32 are reserved (SDM 4, table 2-2): the host's WRMSR of such a value would fault. */
 	if (data >> 32)
 		return -EINVAL;
 	vmx_uret_set(vcpu, row->arg, data);
@@ -99,7 +99,7 @@ MSR_SET(msr_set_uret_canonical)
 	return 0;
 }
 
-/* --- one of a kind --- */
+/* --- handlers for one MSR --- */
 
 MSR_GET(msr_get_tsc_aux)
 {
@@ -125,7 +125,7 @@ MSR_GET(msr_get_platform_info)
 
 MSR_SET(msr_set_platform_info)
 {
-	/* The guest would look for CPUID faulting in IA32_MISC_FEATURES_ENABLES, which is not there. */
+	/* CPUID faulting is enabled in IA32_MISC_FEATURES_ENABLES, which guests do not have. */
 	if (!host || (data & MSR_PLATFORM_INFO_CPUID_FAULT))
 		return -EINVAL;
 	vcpu->misc->platform_info = data;
@@ -150,7 +150,7 @@ MSR_GET(msr_get_hwcr)
 	return 0;
 }
 
-/* Bits that switch off what no guest has are dropped; McStatusWrEn and TscFreqSel are kept. */
+/* Bits that disable features which no guest has read as 0; McStatusWrEn and TscFreqSel are kept. */
 #define HWCR_IGNORED	(BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8))
 #define HWCR_KEPT	(BIT_ULL(18) | BIT_ULL(24))
 
@@ -170,7 +170,7 @@ MSR_GET(msr_get_ucode_rev)
 
 MSR_SET(msr_set_ucode_rev)
 {
-	/* A guest writes 0 before it executes CPUID to learn the revision (SDM 3A 10.11.7.1): it stays. */
+	/* A guest writes 0 and executes CPUID to have the revision loaded (SDM 3A 10.11.7.1). It does not change. */
 	if (host)
 		vcpu->misc->ucode_rev = data;
 	return 0;
@@ -195,14 +195,17 @@ MSR_SET(msr_set_misc_enable)
 		vcpu->misc_enable = data;
 		return 0;
 	}
-	/* Read-only bits are ignored; others would change what CPUID promised, as MWAIT's may: see vcpu_cpuid(). */
+	/*
+	 * Writes to read-only bits are ignored. Bits that are in neither mask would
+	 * change features that CPUID reports; MWAIT alone may: see cpuid_run_time_bits().
+	 */
 	if (changed & ~(MISC_ENABLE_READ_ONLY | MISC_ENABLE_WRITABLE))
 		return -EINVAL;
 	vcpu->misc_enable ^= changed & MISC_ENABLE_WRITABLE;
 	return 0;
 }
 
-/* Last-branch records are not kept: the bit reads as 0, as after a #DB. BTF works, the processor does it. */
+/* Last-branch records are not emulated: LBR reads as 0, as it does after a #DB. The processor implements BTF. */
 MSR_SET(msr_set_debugctl)
 {
 	if (data & ~(u64)(DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF))
@@ -240,7 +243,7 @@ MSR_SET(msr_set_efer)
 {
 	if (!host)
 		return vcpu_set_efer(vcpu, data);
-	/* User space may change LME while paging is on, as it sets one register after another; LMA stays CR0's. */
+	/* User space sets registers one by one, so it may change LME while paging is on. LMA follows CR0.PG only. */
 	if (data & ~(vcpu->gcaps.efer_allowed | EFER_LMA))
 		return -EINVAL;
 	vmx_write_efer(vcpu, (data & ~(u64)EFER_LMA) | (vcpu->efer & EFER_LMA));
@@ -263,17 +266,17 @@ MSR_SET(msr_set_cstar)
 
 /* --- the table --- */
 
-/* The rows, in the order of their numbers: see msr_init(). */
-static const struct msr_row *msr_rows;
+static const struct msr_row *msr_rows;	/* in ascending order; constant after msr_init() */
 static unsigned int nr_msr_rows;
 
 /**
- * msr_init() - take the table of MSRs, once, at load
- * @rows: in the order of their numbers, ranges apart
- * @n: how many
+ * msr_init() - register the table of MSRs
+ * @rows: in ascending order, without overlaps
+ * @n: number of rows
  *
- * The table names handlers of higher parts as well, so run/msr_table.c owns it.
+ * The table contains handlers of higher parts, so it is in run/msr_table.c.
  *
+ * Context: Process context, at load. Must be called before any vCPU is created.
  * Return: 0, or -EINVAL with a log line if the table is wrong.
  */
 int msr_init(const struct msr_row *rows, unsigned int n)
@@ -317,14 +320,16 @@ static bool msr_is_hidden(const struct vcpu *vcpu, const struct msr_row *row, bo
 }
 
 /**
- * vcpu_get_msr - RDMSR
+ * vcpu_get_msr() - read an MSR, without regard to the MSR filter
  * @vcpu: loaded
- * @msr: which
- * @data: its value; untouched on failure
- * @host_initiated: user space asks, which may see what the guest's CPUID hides
+ * @msr: number
+ * @data: the value; unchanged on failure
+ * @host_initiated: user space reads, which also has MSRs that the guest's CPUID hides
  *
- * Process context. Return: 0; -ENOENT for an MSR that is not there, -EINVAL:
- * where the guest gets #GP(0).
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading.
+ * Return: 0; -ENOENT if there is no such MSR; -EINVAL if the access is not
+ * allowed. A guest gets #GP(0) for both.
  */
 int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated)
 {
@@ -336,13 +341,15 @@ int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated)
 }
 
 /**
- * vcpu_set_msr - WRMSR
+ * vcpu_set_msr() - write an MSR, without regard to the MSR filter
  * @vcpu: loaded
- * @msr: which
+ * @msr: number
  * @data: new value
- * @host_initiated: user space sets it, which may write what is read-only to the guest
+ * @host_initiated: user space writes, which may also write MSRs that are read-only for the guest
  *
- * Process context. Return: as of vcpu_get_msr().
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading.
+ * Return: as vcpu_get_msr().
  */
 int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated)
 {
@@ -353,12 +360,19 @@ int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated)
 	return row->set(vcpu, row, msr, data, host_initiated);
 }
 
+/**
+ * msr_create() - allocate and initialize the rarely used MSRs of a new vCPU
+ * @vcpu: a new vCPU
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
 int msr_create(struct vcpu *vcpu)
 {
 	vcpu->misc = kzalloc(sizeof(*vcpu->misc), GFP_KERNEL_ACCOUNT);
 	if (!vcpu->misc)
 		return -ENOMEM;
-	/* The revision a processor has without any update loaded; user space may set the host's. */
+	/* The revision of a processor without a microcode update; user space may set that of the host. */
 	vcpu->misc->ucode_rev = 1ULL << 32;
 	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
 			    MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
@@ -366,6 +380,12 @@ int msr_create(struct vcpu *vcpu)
 	return 0;
 }
 
+/**
+ * msr_destroy() - free the memory that msr_create() allocated
+ * @vcpu: no longer in use
+ *
+ * Context: Any.
+ */
 void msr_destroy(struct vcpu *vcpu)
 {
 	kfree(vcpu->misc);
@@ -373,7 +393,7 @@ void msr_destroy(struct vcpu *vcpu)
 
 /* --- ioctls --- */
 
-/* The MSRs of rows with @flag, as KVM_GET_MSR_INDEX_LIST and its like hand them out. */
+/* Write the numbers of all MSRs whose row has @flag to a list of user space. */
 static long msr_list_rows(struct kvm_msr_list __user *uarg, u32 flag)
 {
 	u32 room, n = 0, msr;
@@ -399,24 +419,38 @@ static long msr_list_rows(struct kvm_msr_list __user *uarg, u32 flag)
 	return 0;
 }
 
+/**
+ * msr_index_list() - KVM_GET_MSR_INDEX_LIST
+ * @uarg: user address of the list; nmsrs is its room on entry and the number of MSRs on return
+ *
+ * Context: Process context. May sleep.
+ * Return: 0; -E2BIG if the list is too small; -EFAULT.
+ */
 long msr_index_list(struct kvm_msr_list __user *uarg)
 {
 	return msr_list_rows(uarg, MSR_F_LIST);
 }
 
+/**
+ * msr_feature_index_list() - KVM_GET_MSR_FEATURE_INDEX_LIST
+ * @uarg: as for msr_index_list()
+ *
+ * Context: Process context. May sleep.
+ * Return: as msr_index_list().
+ */
 long msr_feature_index_list(struct kvm_msr_list __user *uarg)
 {
 	return msr_list_rows(uarg, MSR_F_FEATURE);
 }
 
-/* A feature MSR's most: what KVM_GET_MSRS of the device answers. */
+/* The features of a feature MSR that guests can be offered, for KVM_GET_MSRS of the device. */
 static int msr_get_feature(struct vcpu *unused, u32 msr, u64 *data)
 {
 	const struct msr_row *row = msr_find_row(msr);
 
 	if (msr >= VMX_CAPS_FIRST && msr < VMX_CAPS_FIRST + VMX_CAPS_NR) {
 		*data = *vmx_caps_msr(&offer_caps, msr);
-		/* Two of them describe the VMCS, and L1's is not the processor's (nested/caps.c). */
+		/* Two of them describe the VMCS: L1's differs from the host's in revision and fields (nested/caps.c). */
 		if (msr == MSR_IA32_VMX_BASIC)
 			*data = (*data & ~GENMASK_ULL(30, 0)) | VMCS12_REVISION;
 		else if (msr == MSR_IA32_VMX_VMCS_ENUM)
@@ -442,7 +476,7 @@ static int msr_set_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
 
 #define MAX_MSRS_AT_ONCE	256
 
-/* Do @one to each entry, up to the first that fails; return how many were done. */
+/* Call @one for each entry, up to the first one that fails. Returns the number of entries done, or a negative errno. */
 static long msr_each_msr(struct vcpu *vcpu, struct kvm_msrs __user *user,
 		     int (*one)(struct vcpu *vcpu, u32 msr, u64 *data), bool write_back)
 {
@@ -470,16 +504,45 @@ static long msr_each_msr(struct vcpu *vcpu, struct kvm_msrs __user *user,
 	return ret;
 }
 
+/**
+ * msr_get_features() - KVM_GET_MSRS of the device
+ * @uarg: user address of the list of feature MSRs, whose values are filled
+ *
+ * Context: Process context. May sleep.
+ * Return: the number of MSRs read, which is less than asked for if one cannot
+ * be read; -E2BIG if the list is too long; -ENOMEM; -EFAULT.
+ */
 long msr_get_features(struct kvm_msrs __user *uarg)
 {
 	return msr_each_msr(NULL, uarg, msr_get_feature, true);
 }
 
+/**
+ * vcpu_get_msrs() - KVM_GET_MSRS of a vCPU
+ * @self: the vCPU, loaded
+ * @arg: NULL
+ * @uarg: user address of the list of MSRs, whose values are filled
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading.
+ * Return: as msr_get_features().
+ */
 long vcpu_get_msrs(void *self, void *arg, unsigned long uarg)
 {
 	return msr_each_msr(self, (struct kvm_msrs __user *)uarg, msr_get_for_user, true);
 }
 
+/**
+ * vcpu_set_msrs() - KVM_SET_MSRS of a vCPU
+ * @self: the vCPU, loaded
+ * @arg: NULL
+ * @uarg: user address of the list of MSRs and values
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading.
+ * Return: the number of MSRs written, which is less than asked for if one
+ * cannot be written; -E2BIG if the list is too long; -ENOMEM; -EFAULT.
+ */
 long vcpu_set_msrs(void *self, void *arg, unsigned long uarg)
 {
 	return msr_each_msr(self, (struct kvm_msrs __user *)uarg, msr_set_for_user, false);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* MSRs of a vCPU: the shape of the table, and what the files behind it share. */
+/* MSRs of a vCPU: access by the guest and by user space, the handlers of the table, and checks of values. */
 #ifndef DROSTE_MSR_H
 #define DROSTE_MSR_H
 
@@ -8,14 +8,14 @@
 
 struct vcpu;
 
-/* Bit 63:47 all alike: what a 64-bit base must be without LA57 (SDM 1, 3.3.7.1). */
+/* Are bits 63:47 equal? A 64-bit base must be canonical, and LA57 is not offered (SDM 1, 3.3.7.1). */
 static inline bool msr_canonical(u64 addr)
 {
 	return (u64)((s64)(addr << 16) >> 16) == addr;
 }
 
-/* A memory type that MTRRs and the PAT know; the PAT knows UC- as well (SDM 3A 12.11.2, 12.12.2). */
-static inline bool memtype_valid(u8 type, bool pat)
+/* Is @type a memory type of MTRRs, or with @pat one of the PAT, which has UC- as well (SDM 3A 12.11.2, 12.12.2)? */
+static inline bool msr_memtype_valid(u8 type, bool pat)
 {
 	return type < 8 && (((pat ? 0xf3 : 0x73) >> type) & 1);
 }

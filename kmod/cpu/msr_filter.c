@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which MSRs user space keeps from its guests, and accesses to MSRs that user space answers. */
+/* The filter by which user space denies guests access to MSRs, and exits that let user space answer an access. */
 #include <linux/bitmap.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
@@ -11,20 +11,26 @@
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
-/* MSRs @base to @base + @nmsrs - 1. */
+/* A range of MSRs, from @base to @base + @nmsrs - 1. */
 struct msr_range {
-	u32 access;		/* KVM_MSR_FILTER_READ, _WRITE: what the range speaks of */
+	u32 access;		/* KVM_MSR_FILTER_READ, _WRITE: the accesses that the range decides */
 	u32 base, nmsrs;
-	unsigned long *allowed;	/* a bit for each MSR */
+	unsigned long *allowed;	/* one bit per MSR */
 };
 
-/* Immutable once published in vm->msr_filter. The first range that speaks of an access decides. */
+/* Immutable once published in vm->msr_filter. The first range that contains the MSR and the kind of access decides. */
 struct msr_filter {
-	bool default_allow;	/* what no range speaks of */
+	bool default_allow;	/* accesses that are in no range are allowed */
 	u32 nr_ranges;
 	struct msr_range ranges[KVM_MSR_FILTER_MAX_RANGES];
 };
 
+/**
+ * msr_filter_free() - free an MSR filter
+ * @f: no longer in use; may be NULL
+ *
+ * Context: Process context.
+ */
 void msr_filter_free(struct msr_filter *f)
 {
 	u32 i;
@@ -37,12 +43,15 @@ void msr_filter_free(struct msr_filter *f)
 }
 
 /**
- * msr_allowed() - does user space let a guest do this?
- * @vcpu: whose guest, L1 or L2
- * @msr: which
+ * msr_allowed() - whether the filter allows a guest to access an MSR
+ * @vcpu: the vCPU, in L1 or L2
+ * @msr: number
  * @access: KVM_MSR_FILTER_READ or KVM_MSR_FILTER_WRITE
  *
- * srcu held, or vm->lock. The local APIC's MSRs are not filtered, as with KVM.
+ * The MSRs of the local APIC are not filtered; KVM does not filter them either.
+ *
+ * Context: Any. Caller holds vm->srcu for reading, or vm->lock.
+ * Return: true if the access is allowed.
  */
 bool msr_allowed(struct vcpu *vcpu, u32 msr, u32 access)
 {
@@ -102,12 +111,24 @@ static struct msr_filter *msr_make_filter(const struct kvm_msr_filter *user)
 	}
 	if (f->nr_ranges || f->default_allow)
 		return f;
-	/* A guest without any MSR: user space forgot the ranges. */
+	/* Without ranges this would deny every MSR, which is a mistake of user space. */
 	msr_filter_free(f);
 	return ERR_PTR(-EINVAL);
 }
 
-/* vm->lock held. When it returns no guest does any more what the filter denies. */
+/**
+ * vm_set_msr_filter() - KVM_X86_SET_MSR_FILTER
+ * @self: the VM
+ * @arg: struct kvm_msr_filter
+ * @uarg: unused
+ *
+ * The new filter is in force when this returns: no guest makes an access any
+ * more that it denies.
+ *
+ * Context: Process context. May sleep. Caller holds vm->lock.
+ * Return: 0; -EINVAL for unknown flags, a range that is too long, or a filter
+ * that denies everything; -ENOMEM; -EFAULT.
+ */
 long vm_set_msr_filter(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_msr_filter *user = arg;
@@ -128,16 +149,16 @@ long vm_set_msr_filter(void *self, void *arg, unsigned long uarg)
 
 /* --- the MSR bitmap of VMCS01 --- */
 
-/* The MSRs that a guest reads and writes without an exit. */
+/* MSRs that a guest reads and writes without an exit. */
 static const u32 passthrough_msrs[] = {
 	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 };
 
-/* Unless user space's filter keeps it from guests. */
+/* Let accesses to @msr pass without an exit, unless the filter denies them. */
 static void msr_pass(struct vcpu *vcpu, u32 msr, bool read, bool write)
 {
-	/* SDM 3C 25.6.9: four KiB/4 parts: read low, read high, write low, write high. */
+	/* SDM 3C 25.6.9: four parts of 1 KiB: read low, read high, write low, write high. */
 	unsigned int bit = (msr & 0x1fff) + (msr >= 0xc0000000 ? 0x400 * 8 : 0);
 
 	if (read && msr_allowed(vcpu, msr, KVM_MSR_FILTER_READ))
@@ -146,6 +167,16 @@ static void msr_pass(struct vcpu *vcpu, u32 msr, bool read, bool write)
 		__clear_bit(bit + 0x800 * 8, vcpu->msr_bitmap01);
 }
 
+/**
+ * msr_update_bitmap() - rebuild the MSR bitmap of VMCS01 from the MSR filter
+ * @vcpu: not in the guest
+ *
+ * The caller also calls nested_remerge_bitmaps(), as the bitmap of VMCS02
+ * depends on this one.
+ *
+ * Context: Process context. Caller holds vm->srcu for reading, or vm->lock.
+ * SDM 3C 25.6.9.
+ */
 void msr_update_bitmap(struct vcpu *vcpu)
 {
 	int i;
@@ -153,20 +184,38 @@ void msr_update_bitmap(struct vcpu *vcpu)
 	memset(vcpu->msr_bitmap01, 0xff, PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
 		msr_pass(vcpu, passthrough_msrs[i], true, true);
-	msr_pass(vcpu, MSR_IA32_TSC, true, false);	/* the offset applies to RDMSR too */
-	/* Entries load the guest's value (SDM 3C 27.3.2.1). KVM as L1 reads it at every exit of its guest. */
+	msr_pass(vcpu, MSR_IA32_TSC, true, false);	/* the TSC offset applies to RDMSR, too */
+	/* VM entry loads the guest's value (SDM 3C 27.3.2.1). KVM as L1 reads this MSR after every exit of its guest. */
 	msr_pass(vcpu, MSR_IA32_DEBUGCTLMSR, true, false);
 }
 
-/* --- what a guest may not, or cannot, user space may do for it --- */
+/* --- accesses by guests; user space may answer those that are refused --- */
 
-/* RDMSR by a guest: 0; -EPERM filtered, -ENOENT no such MSR, -EINVAL else. srcu held. */
+/**
+ * vcpu_guest_get_msr() - RDMSR by a guest
+ * @vcpu: loaded
+ * @msr: number
+ * @data: the value; unchanged on failure
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading.
+ * Return: 0; -EPERM if the filter denies it; -ENOENT if there is no such MSR;
+ * -EINVAL if the access is not allowed.
+ */
 int vcpu_guest_get_msr(struct vcpu *vcpu, u32 msr, u64 *data)
 {
 	return msr_allowed(vcpu, msr, KVM_MSR_FILTER_READ) ? vcpu_get_msr(vcpu, msr, data, false) : -EPERM;
 }
 
-/* WRMSR, likewise. */
+/**
+ * vcpu_guest_set_msr() - WRMSR by a guest
+ * @vcpu: loaded
+ * @msr: number
+ * @data: new value
+ *
+ * Context: as vcpu_guest_get_msr().
+ * Return: as vcpu_guest_get_msr().
+ */
 int vcpu_guest_set_msr(struct vcpu *vcpu, u32 msr, u64 data)
 {
 	return msr_allowed(vcpu, msr, KVM_MSR_FILTER_WRITE) ? vcpu_set_msr(vcpu, msr, data, false) : -EPERM;
@@ -184,7 +233,11 @@ static u32 msr_exit_reason(int err)
 	}
 }
 
-/* User space has done it, or says that the guest is to get #GP(0). It may have moved the vCPU elsewhere, too. */
+/*
+ * Finish an access that user space has answered: with a value, or with an error
+ * that becomes #GP(0). If user space moved RIP, by a reset for instance, there
+ * is nothing to finish.
+ */
 static int msr_complete(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -206,14 +259,16 @@ static int msr_complete(struct vcpu *vcpu)
 }
 
 /**
- * msr_refused() - a guest's RDMSR or WRMSR is not to be, or cannot be, done here
- * @vcpu: vcpu->exit is that exit; loaded
- * @err: what vcpu_guest_get_msr() or vcpu_guest_set_msr() said
- * @data: what WRMSR would have written
+ * msr_refused() - handle a guest's RDMSR or WRMSR that failed
+ * @vcpu: loaded; vcpu->exit is the exit of the instruction
+ * @err: error of vcpu_guest_get_msr() or vcpu_guest_set_msr()
+ * @data: operand of WRMSR, or 0
  *
- * User space gets it when it asked for this kind, else the guest #GP(0).
+ * User space answers the access if it has asked for accesses that fail for this
+ * reason (KVM_CAP_X86_USER_SPACE_MSR). Otherwise the guest gets #GP(0).
  *
- * Return: enum next.
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: NEXT_USER or NEXT_ENTER.
  */
 int msr_refused(struct vcpu *vcpu, int err, u64 data)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Machine-check banks (SDM 3B 16.3): kept for the guest; user space may put errors into them. */
+/* Machine-check banks (SDM 3B 16.3): registers that the guest reads and writes, and errors that user space injects. */
 #include "droste.h"
 #include "cpu/msr.h"
 #include "cpu/msr_row.h"
@@ -24,11 +24,23 @@
 #define MCG_MCIP	BIT_ULL(2)
 enum { MC_CTL, MC_STATUS, MC_ADDR, MC_MISC };
 
+/**
+ * mce_supported_cap() - the optional features that KVM_X86_SETUP_MCE accepts
+ *
+ * Context: Any.
+ * Return: feature bits of IA32_MCG_CAP, for KVM_X86_GET_MCE_CAP_SUPPORTED.
+ */
 u64 mce_supported_cap(void)
 {
 	return MCG_CTL_P | MCG_CMCI_P | MCG_SER_P;
 }
 
+/**
+ * mce_init_misc() - set the machine-check registers to their values after power-up
+ * @misc: MSRs of a new vCPU, zeroed
+ *
+ * Context: Any.
+ */
 void mce_init_misc(struct msr_misc *misc)
 {
 	int bank;
@@ -65,7 +77,7 @@ MSR_SET(msr_set_mcg)
 	case MSR_IA32_MCG_CAP:
 		return host && data == m->mcg_cap ? 0 : -EINVAL;
 	case MSR_IA32_MCG_STATUS:
-		/* SDM 3B 16.3.1.2: anything but 0 raises #GP. */
+		/* SDM 3B 16.3.1.2: a guest's write of any value but 0 raises #GP. */
 		if (!host && data)
 			return -EINVAL;
 		m->mcg_status = data;
@@ -80,14 +92,14 @@ MSR_SET(msr_set_mcg)
 	}
 }
 
-static bool mce_has_bank(struct vcpu *vcpu, u32 msr)
+static bool msr_mce_has_bank(struct vcpu *vcpu, u32 msr)
 {
 	return (msr - MC_FIRST) / 4 < (vcpu->misc->mcg_cap & MCG_BANKS);
 }
 
 MSR_GET(msr_get_mc_bank)
 {
-	if (!mce_has_bank(vcpu, msr))
+	if (!msr_mce_has_bank(vcpu, msr))
 		return -EINVAL;
 	*data = vcpu->misc->mc[msr - MC_FIRST];
 	return 0;
@@ -95,23 +107,23 @@ MSR_GET(msr_get_mc_bank)
 
 MSR_SET(msr_set_mc_bank)
 {
-	if (!mce_has_bank(vcpu, msr))
+	if (!msr_mce_has_bank(vcpu, msr))
 		return -EINVAL;
-	/* SDM 3B 16.3.2: CTL takes any mask here; STATUS, ADDR and MISC only 0. */
+	/* SDM 3B 16.3.2: CTL accepts any mask; STATUS, ADDR and MISC accept only 0. */
 	if (!host && (msr & 3) != MC_CTL && data)
 		return -EINVAL;
 	vcpu->misc->mc[msr - MC_FIRST] = data;
 	return 0;
 }
 
-static bool mce_has_ctl2(struct vcpu *vcpu, u32 msr, bool host)
+static bool msr_mce_has_ctl2(struct vcpu *vcpu, u32 msr, bool host)
 {
 	return msr - CTL2_FIRST < (vcpu->misc->mcg_cap & MCG_BANKS) && (host || msr_has_cmci(vcpu->misc));
 }
 
 MSR_GET(msr_get_mc_ctl2)
 {
-	if (!mce_has_ctl2(vcpu, msr, host))
+	if (!msr_mce_has_ctl2(vcpu, msr, host))
 		return -EINVAL;
 	*data = vcpu->misc->mc_ctl2[msr - CTL2_FIRST];
 	return 0;
@@ -120,13 +132,22 @@ MSR_GET(msr_get_mc_ctl2)
 /* SDM 3B 16.3.2.5 */
 MSR_SET(msr_set_mc_ctl2)
 {
-	if (!mce_has_ctl2(vcpu, msr, host && !data) || (data & ~(CTL2_CMCI_EN | CTL2_THRESHOLD)))
+	if (!msr_mce_has_ctl2(vcpu, msr, host && !data) || (data & ~(CTL2_CMCI_EN | CTL2_THRESHOLD)))
 		return -EINVAL;
 	vcpu->misc->mc_ctl2[msr - CTL2_FIRST] = data;
 	return 0;
 }
 
-/* KVM_X86_SETUP_MCE: how many banks, and which of the optional features. */
+/**
+ * vcpu_setup_mce() - KVM_X86_SETUP_MCE
+ * @self: the vCPU; need not be loaded
+ * @arg: IA32_MCG_CAP as u64: the number of banks, and optional features
+ * @uarg: unused
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0, or -EINVAL for no bank, too many banks, or a feature that is not
+ * supported.
+ */
 long vcpu_setup_mce(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -134,7 +155,7 @@ long vcpu_setup_mce(void *self, void *arg, unsigned long uarg)
 
 	if (!(cap & MCG_BANKS) || (cap & MCG_BANKS) > MAX_MC_BANKS)
 		return -EINVAL;
-	/* Bits 15:8 and above are features; the address width in bits 21:16 is user space's old habit. */
+	/* Bits from 8 up are features. Bits 23:16 are accepted, as old user space sets an address width there. */
 	if (cap & ~(MCG_BANKS | GENMASK_ULL(23, 16) | mce_supported_cap()))
 		return -EINVAL;
 	vcpu->misc->mcg_cap = cap;
@@ -142,13 +163,13 @@ long vcpu_setup_mce(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
-/* Uncorrected, no action required (SDM 3B 16.6.3): logged, and signalled like a corrected one. */
-static bool mce_is_ucna(const struct kvm_x86_mce *mce)
+/* Is the error uncorrected without required action (SDM 3B 16.6.3)? It is signalled like a corrected one. */
+static bool msr_mce_is_ucna(const struct kvm_x86_mce *mce)
 {
 	return !mce->mcg_status && !(mce->status & (MCI_PCC | MCI_S | MCI_AR)) && (mce->status & MCI_UC);
 }
 
-static void mce_log_ucna(struct vcpu *vcpu, const struct kvm_x86_mce *mce)
+static void msr_mce_log_ucna(struct vcpu *vcpu, const struct kvm_x86_mce *mce)
 {
 	struct msr_misc *m = vcpu->misc;
 	u64 *bank = &m->mc[mce->bank * 4];
@@ -161,7 +182,18 @@ static void mce_log_ucna(struct vcpu *vcpu, const struct kvm_x86_mce *mce)
 		vlapic_inject_cmci(vcpu);
 }
 
-/* KVM_X86_SET_MCE: an error appears in a bank; uncorrected ones raise #MC. */
+/**
+ * vcpu_set_mce() - KVM_X86_SET_MCE
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_x86_mce, the error
+ * @uarg: unused
+ *
+ * Logs the error in its bank and raises #MC if it is uncorrected.
+ *
+ * Context: Process context. Caller holds vcpu->mutex. SDM 3B 16.3.2.
+ * Return: 0, or -EINVAL for a bank that does not exist or a status that is not
+ * valid.
+ */
 long vcpu_set_mce(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -171,12 +203,12 @@ long vcpu_set_mce(void *self, void *arg, unsigned long uarg)
 
 	if (mce->bank >= (m->mcg_cap & MCG_BANKS) || !(mce->status & MCI_VALID))
 		return -EINVAL;
-	if (mce_is_ucna(mce)) {
-		mce_log_ucna(vcpu, mce);
+	if (msr_mce_is_ucna(mce)) {
+		msr_mce_log_ucna(vcpu, mce);
 		return 0;
 	}
 	bank = &m->mc[mce->bank * 4];
-	/* Reporting switched off, for all or for the bank: the error is not seen. */
+	/* The guest has disabled reporting for all banks or for this one: it does not see the error. */
 	if ((mce->status & MCI_UC) &&
 	    (((m->mcg_cap & MCG_CTL_P) && m->mcg_ctl != ~0ULL) || bank[MC_CTL] != ~0ULL))
 		return 0;

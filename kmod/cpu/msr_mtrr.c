@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory-type registers: checked and kept. EPT decides the types (SDM 3C 29.3.7), so nothing else follows. */
+/* MTRRs and the PAT. MTRRs are checked and stored without effect: EPT determines memory types (SDM 3C 29.3.7). */
 #include "droste.h"
 #include "cpu/msr.h"
 #include "cpu/msr_row.h"
@@ -19,14 +19,14 @@ MSR_GET(msr_get_mtrr_cap)
 	return 0;
 }
 
-static bool mtrr_hidden(struct vcpu *vcpu, bool host)
+static bool msr_mtrr_hidden(struct vcpu *vcpu, bool host)
 {
 	return !host && !vcpu->gcaps.mtrr;
 }
 
 MSR_GET(msr_get_mtrr_def)
 {
-	if (mtrr_hidden(vcpu, host))
+	if (msr_mtrr_hidden(vcpu, host))
 		return -EINVAL;
 	*data = vcpu->misc->mtrr_def;
 	return 0;
@@ -34,7 +34,7 @@ MSR_GET(msr_get_mtrr_def)
 
 MSR_SET(msr_set_mtrr_def)
 {
-	if (mtrr_hidden(vcpu, host) || (data & ~MTRR_DEF_BITS) || !memtype_valid(data, false))
+	if (msr_mtrr_hidden(vcpu, host) || (data & ~MTRR_DEF_BITS) || !msr_memtype_valid(data, false))
 		return -EINVAL;
 	vcpu->misc->mtrr_def = data;
 	return 0;
@@ -42,30 +42,30 @@ MSR_SET(msr_set_mtrr_def)
 
 MSR_GET(msr_get_mtrr_var)
 {
-	if (mtrr_hidden(vcpu, host))
+	if (msr_mtrr_hidden(vcpu, host))
 		return -EINVAL;
 	*data = vcpu->misc->mtrr_var[msr - MTRR_VAR_FIRST];
 	return 0;
 }
 
-/* SDM 3A figure 12-7: bases have a type in bits 7:0, masks a valid bit 11; addresses end at MAXPHYADDR. */
+/* SDM 3A figure 12-7: a base has a memory type in bits 7:0, a mask has a valid bit 11; addresses end at MAXPHYADDR. */
 MSR_SET(msr_set_mtrr_var)
 {
 	u64 address = GENMASK_ULL(vcpu->gcaps.maxphyaddr - 1, 12);
 	bool mask = (msr - MTRR_VAR_FIRST) & 1;
 
-	if (mtrr_hidden(vcpu, host) || (data & ~(address | (mask ? MTRR_VALID : 0xff))))
+	if (msr_mtrr_hidden(vcpu, host) || (data & ~(address | (mask ? MTRR_VALID : 0xff))))
 		return -EINVAL;
-	if (!mask && !memtype_valid(data, false))
+	if (!mask && !msr_memtype_valid(data, false))
 		return -EINVAL;
 	vcpu->misc->mtrr_var[msr - MTRR_VAR_FIRST] = data;
 	return 0;
 }
 
-/* The row's argument is the index of its first register. */
+/* The row's argument is the index of its first register in msr_misc.mtrr_fixed. */
 MSR_GET(msr_get_mtrr_fixed)
 {
-	if (mtrr_hidden(vcpu, host))
+	if (msr_mtrr_hidden(vcpu, host))
 		return -EINVAL;
 	*data = vcpu->misc->mtrr_fixed[row->arg + msr - row->first];
 	return 0;
@@ -75,10 +75,10 @@ MSR_SET(msr_set_mtrr_fixed)
 {
 	int i;
 
-	if (mtrr_hidden(vcpu, host))
+	if (msr_mtrr_hidden(vcpu, host))
 		return -EINVAL;
 	for (i = 0; i < 64; i += 8)
-		if (!memtype_valid(data >> i, false))
+		if (!msr_memtype_valid(data >> i, false))
 			return -EINVAL;
 	vcpu->misc->mtrr_fixed[row->arg + msr - row->first] = data;
 	return 0;
@@ -90,13 +90,13 @@ MSR_GET(msr_get_pat)
 	return 0;
 }
 
-/* SDM 3A 12.12.4. The processor has it in the VMCS, of whatever level runs. */
+/* SDM 3A 12.12.4. The current VMCS holds the PAT of the running level. */
 MSR_SET(msr_set_pat)
 {
 	int i;
 
 	for (i = 0; i < 64; i += 8)
-		if (!memtype_valid(data >> i, true))
+		if (!msr_memtype_valid(data >> i, true))
 			return -EINVAL;
 	vmcs_write(GUEST_IA32_PAT, data);
 	vcpu->pat = data;

@@ -8,7 +8,7 @@
 
 MSR_GET(msr_get_tsc)
 {
-	/* L2 reads its own; user space always means L1's. */
+	/* L2 reads its own counter; user space always reads that of L1. */
 	if (vcpu->in_l2 && !host)
 		*data = tsc_scale(rdtsc_ordered(), vcpu->nested.held.tsc_ratio) + vcpu->nested.held.tsc_offset;
 	else
@@ -24,7 +24,7 @@ MSR_SET(msr_set_tsc)
 		tsc_set_by_user(vcpu, data);
 		return 0;
 	}
-	/* What WRMSR adds to the counter it adds to IA32_TSC_ADJUST (SDM 3B 18.17.3). */
+	/* WRMSR to the counter changes IA32_TSC_ADJUST by the same difference (SDM 3B 18.17.3). */
 	delta = data - tsc_of_l1(&vcpu->tsc);
 	vcpu->tsc_adjust += delta;
 	tsc_set_offset(vcpu, vcpu->tsc.offset + delta);
@@ -42,7 +42,7 @@ MSR_GET(msr_get_tsc_adjust)
 MSR_SET(msr_set_tsc_adjust)
 {
 	if (host) {
-		/* The counter is restored by itself. */
+		/* User space restores the counter separately. */
 		vcpu->tsc_adjust = data;
 		return 0;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The rate and the offset of a vCPU's time-stamp counter, and who sets them. SDM 3C 25.6.5, 26.3. */
+/* The rate and the offset of a vCPU's time-stamp counter. SDM 3C 25.6.5, 26.3. */
 #include <linux/mutex.h>
 #include <linux/uaccess.h>
 #include <asm/msr.h>
@@ -10,12 +10,13 @@
 #include "run/request.h"
 #include "vmx/vmx.h"
 
-/* Rates that differ by less count as one: scaling would promise more than the host's own rate is known to. */
+/* Rates that differ by at most this count as equal: the host's own rate is not known more precisely. */
 #define TOLERANCE_PPM	250
 
-static DEFINE_MUTEX(offset_lock);	/* vm->tsc; not vm->lock, whose holder may wait for our srcu section */
+/* Guards vm->tsc. It is not vm->lock, whose holder may wait for the end of the srcu read section that we are in. */
+static DEFINE_MUTEX(offset_lock);
 
-/* The ratio for a rate; 0 where it cannot be had. */
+/* The ratio for a rate; 0 if this processor cannot provide the rate. */
 static u64 tsc_ratio_for(u32 khz)
 {
 	u64 apart = khz > tsc_khz ? khz - tsc_khz : tsc_khz - khz;
@@ -28,14 +29,14 @@ static u64 tsc_ratio_for(u32 khz)
 }
 
 /**
- * tsc_write_vmcs02() - the offset and the multiplier that L2 runs with
- * @vcpu: VMCS02 is current
+ * tsc_write_vmcs02() - write the TSC offset and multiplier of L2 to VMCS02
+ * @vcpu: loaded; VMCS02 is current
  *
  * L2 reads L1's counter times VMCS12's multiplier plus VMCS12's offset (SDM 3C
- * 25.6.5, 26.3), so both fields are composed of both levels' values. Only what
- * VMCS02 does not hold yet is written.
+ * 25.6.5, 26.3), so both fields combine the values of both levels. A field that
+ * has the right value already is not written.
  *
- * Context: Any, with the vCPU loaded.
+ * Context: Process context. Does not sleep.
  */
 void tsc_write_vmcs02(struct vcpu *vcpu)
 {
@@ -46,7 +47,7 @@ void tsc_write_vmcs02(struct vcpu *vcpu)
 	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING) {
 		if (merge_proc2_of(v) & SECONDARY_EXEC_TSC_SCALING) {
 			offset = mul_s64_u64_shr(offset, v->tsc_multiplier, TSC_RATIO_BITS);
-			/* 0 would be no valid multiplier, however small L1 wants it. */
+			/* L1's multiplier may be so small that the product is 0, which is not a valid multiplier. */
 			ratio = tsc_scale(ratio, v->tsc_multiplier) ?: 1;
 		}
 		offset += v->tsc_offset;
@@ -60,7 +61,7 @@ void tsc_write_vmcs02(struct vcpu *vcpu)
 	n->held.tsc_ratio = ratio;
 }
 
-/* L1's offset and ratio are in VMCS01, and part of those in VMCS02. Loaded. */
+/* Write L1's offset and ratio to VMCS01, and in L2 combined with L2's to VMCS02. The vCPU is loaded. */
 static void tsc_write_vmcs(struct vcpu *vcpu)
 {
 	struct loaded_vmcs *vmcs02 = vcpu->vmcs;
@@ -80,18 +81,35 @@ static void tsc_write_vmcs(struct vcpu *vcpu)
 	vcpu_request(vcpu, REQ_CLOCK);
 }
 
+/**
+ * tsc_set_offset() - set the offset of L1's counter
+ * @vcpu: loaded, in L1 or L2
+ * @offset: L1's counter minus the host's scaled one
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ */
 void tsc_set_offset(struct vcpu *vcpu, u64 offset)
 {
 	vcpu->tsc.offset = offset;
 	tsc_write_vmcs(vcpu);
 }
 
+/**
+ * tsc_init_vm() - let the counters of a new VM start from 0, at the host's rate
+ * @vm: a new VM
+ *
+ * Context: Any.
+ */
 void tsc_init_vm(struct vm *vm)
 {
 	vm->tsc = (struct vm_tsc) { .offset = -rdtsc(), .offset_khz = tsc_khz, .khz = tsc_khz };
 }
 
-/* A vCPU of another rate than those before it starts from 0, and what follows agrees with it. offset_lock held. */
+/*
+ * The offset with which the vCPU agrees with the others of the VM. Offsets
+ * depend on the rate: a vCPU whose rate differs from that of the vCPUs before
+ * it starts from 0, and later vCPUs agree with that one. Caller holds offset_lock.
+ */
 static u64 tsc_offset_to_agree(struct vcpu *vcpu)
 {
 	struct vm_tsc *t = &vcpu->vm->tsc;
@@ -103,6 +121,12 @@ static u64 tsc_offset_to_agree(struct vcpu *vcpu)
 	return t->offset;
 }
 
+/**
+ * tsc_init_vcpu() - set the rate and the offset of a new vCPU
+ * @vcpu: a new vCPU, not loaded; vmcs01_init() will write the values to VMCS01
+ *
+ * Context: Process context. May sleep.
+ */
 void tsc_init_vcpu(struct vcpu *vcpu)
 {
 	vcpu->tsc.khz = READ_ONCE(vcpu->vm->tsc.khz);
@@ -112,7 +136,11 @@ void tsc_init_vcpu(struct vcpu *vcpu)
 	mutex_unlock(&offset_lock);
 }
 
-/* From now on others are to agree with this one. A round is those that share an offset. offset_lock held. */
+/*
+ * User space has set this vCPU's offset: it becomes the offset that the VM's
+ * vCPUs share. All vCPUs that were set to one shared offset are one round; a
+ * different offset starts the next round. Caller holds offset_lock.
+ */
 static void tsc_note_user_offset(struct vcpu *vcpu, u64 offset)
 {
 	struct vm_tsc *t = &vcpu->vm->tsc;
@@ -124,7 +152,7 @@ static void tsc_note_user_offset(struct vcpu *vcpu, u64 offset)
 	t->offset_khz = vcpu->tsc.khz;
 }
 
-/* Is an offset that user space asks for meant to be that of the vCPUs before? offset_lock held. */
+/* Does user space mean the shared offset by this one? See tsc_set_by_user(). Caller holds offset_lock. */
 static bool tsc_meant_to_agree(const struct vcpu *vcpu, u64 offset)
 {
 	const struct vm_tsc *t = &vcpu->vm->tsc;
@@ -136,16 +164,25 @@ static bool tsc_meant_to_agree(const struct vcpu *vcpu, u64 offset)
 }
 
 /**
- * tsc_set_by_user() - IA32_TIME_STAMP_COUNTER by KVM_SET_MSRS
+ * tsc_set_by_user() - set IA32_TIME_STAMP_COUNTER for KVM_SET_MSRS
  * @vcpu: loaded
- * @tsc: what L1's counter should read now
+ * @tsc: new value of L1's counter
  *
- * User space sets the counters of several vCPUs one after the other and means
- * them to agree: values within a second of what the one before would read now
- * get its offset, as does 0. The first value that user space sets is taken as
- * it is. So is one for a vCPU whose counter has agreed and would read less: a
- * machine is restored in a VM that is about as old, and its time must not go
- * back. (KVM lets it.)
+ * User space sets the counters of a VM's vCPUs one after another and expects
+ * them to agree. The vCPU therefore gets the offset that the VM's vCPUs share
+ * (vm->tsc.offset) if @tsc is 0, or within one second of the counter that the
+ * shared offset yields now. Any other value is taken literally, and its offset
+ * becomes the shared one.
+ *
+ * Three values are taken literally although they are close:
+ *  - the first value that user space sets in the VM;
+ *  - a value for a vCPU whose rate is not that of the shared offset;
+ *  - a value ahead of the shared counter, for a vCPU that user space has set to
+ *    the shared offset already. User space restores a saved guest into a VM that
+ *    is about as old, and the shared offset would turn the guest's time back.
+ *    KVM does turn it back.
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex.
  */
 void tsc_set_by_user(struct vcpu *vcpu, u64 tsc)
 {
@@ -165,17 +202,35 @@ void tsc_set_by_user(struct vcpu *vcpu, u64 tsc)
 
 /* --- KVM_GET_TSC_KHZ, KVM_SET_TSC_KHZ --- */
 
-/* 0 is the host's. */
+/* The rate that user space asks for. 0 stands for the host's rate. */
 static u32 tsc_wanted_khz(unsigned long uarg)
 {
 	return (u32)uarg ?: tsc_khz;
 }
 
+/**
+ * vm_get_tsc_khz() - KVM_GET_TSC_KHZ of a VM
+ * @self: the VM
+ * @arg: NULL
+ * @uarg: unused
+ *
+ * Context: Process context. No lock is needed.
+ * Return: the rate of new vCPUs in kHz.
+ */
 long vm_get_tsc_khz(void *self, void *arg, unsigned long uarg)
 {
 	return READ_ONCE(((struct vm *)self)->tsc.khz);
 }
 
+/**
+ * vm_set_tsc_khz() - KVM_SET_TSC_KHZ of a VM
+ * @self: the VM
+ * @arg: NULL
+ * @uarg: rate of new vCPUs in kHz; 0: the host's rate
+ *
+ * Context: Process context. Caller holds vm->lock.
+ * Return: 0, or -EINVAL if this processor cannot provide the rate.
+ */
 long vm_set_tsc_khz(void *self, void *arg, unsigned long uarg)
 {
 	struct vm *vm = self;
@@ -187,12 +242,32 @@ long vm_set_tsc_khz(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+/**
+ * vcpu_get_tsc_khz() - KVM_GET_TSC_KHZ of a vCPU
+ * @self: the vCPU; need not be loaded
+ * @arg: NULL
+ * @uarg: unused
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: the vCPU's rate in kHz.
+ */
 long vcpu_get_tsc_khz(void *self, void *arg, unsigned long uarg)
 {
 	return ((const struct vcpu *)self)->tsc.khz;
 }
 
-/* The offset stays, so that the counter jumps: user space sets it next. */
+/**
+ * vcpu_set_tsc_khz() - KVM_SET_TSC_KHZ of a vCPU
+ * @self: the vCPU, loaded
+ * @arg: NULL
+ * @uarg: rate in kHz; 0: the host's rate
+ *
+ * The offset stays the same, so the counter jumps. User space sets the counter
+ * next.
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0, or -EINVAL if this processor cannot provide the rate.
+ */
 long vcpu_set_tsc_khz(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
@@ -214,11 +289,29 @@ static bool tsc_is_offset(const struct kvm_device_attr *attr)
 	return attr->group == KVM_VCPU_TSC_CTRL && attr->attr == KVM_VCPU_TSC_OFFSET;
 }
 
+/**
+ * vcpu_has_attr() - KVM_HAS_DEVICE_ATTR of a vCPU
+ * @self: the vCPU; need not be loaded
+ * @arg: struct kvm_device_attr
+ * @uarg: unused
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0 for KVM_VCPU_TSC_OFFSET, else -ENXIO.
+ */
 long vcpu_has_attr(void *self, void *arg, unsigned long uarg)
 {
 	return tsc_is_offset(arg) ? 0 : -ENXIO;
 }
 
+/**
+ * vcpu_get_attr() - KVM_GET_DEVICE_ATTR of a vCPU
+ * @self: the vCPU; need not be loaded
+ * @arg: struct kvm_device_attr, whose addr is the user address of a u64
+ * @uarg: unused
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex.
+ * Return: 0; -ENXIO for an unknown attribute; -EFAULT.
+ */
 long vcpu_get_attr(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_device_attr *attr = arg;
@@ -229,6 +322,18 @@ long vcpu_get_attr(void *self, void *arg, unsigned long uarg)
 	return put_user(vcpu->tsc.offset, (u64 __user *)u64_to_user_ptr(attr->addr));
 }
 
+/**
+ * vcpu_set_attr() - KVM_SET_DEVICE_ATTR of a vCPU
+ * @self: the vCPU, loaded
+ * @arg: struct kvm_device_attr, whose addr is the user address of a u64
+ * @uarg: unused
+ *
+ * An offset is taken literally, unlike a value of the counter: see
+ * tsc_set_by_user().
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex.
+ * Return: 0; -ENXIO for an unknown attribute; -EFAULT.
+ */
 long vcpu_set_attr(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_device_attr *attr = arg;

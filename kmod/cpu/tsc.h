@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A vCPU's time-stamp counter: the host's times a ratio, plus an offset. SDM 3C 25.6.5, 26.3. */
+/* A vCPU's time-stamp counter: the host's TSC times a ratio, plus an offset. SDM 3C 25.6.5, 26.3. */
 #ifndef DROSTE_TSC_H
 #define DROSTE_TSC_H
 
@@ -9,12 +9,12 @@ struct vm;
 struct vcpu;
 
 void tsc_init_vm(struct vm *vm);
-void tsc_init_vcpu(struct vcpu *vcpu);		/* not loaded; its VMCS01 is not made yet */
+void tsc_init_vcpu(struct vcpu *vcpu);
 void tsc_write_vmcs02(struct vcpu *vcpu);
-void tsc_set_offset(struct vcpu *vcpu, u64 offset);	/* L1's; loaded, in any level */
-void tsc_set_by_user(struct vcpu *vcpu, u64 tsc);	/* KVM_SET_MSRS; loaded */
+void tsc_set_offset(struct vcpu *vcpu, u64 offset);
+void tsc_set_by_user(struct vcpu *vcpu, u64 tsc);
 
-/* ioctl handlers */
+/* ioctl handlers: see abi/dev.h */
 long vm_get_tsc_khz(void *self, void *arg, unsigned long uarg);
 long vm_set_tsc_khz(void *self, void *arg, unsigned long uarg);
 long vcpu_get_tsc_khz(void *self, void *arg, unsigned long uarg);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Linear addresses of whatever level runs: its page tables, and EPT12 under them when it is an L2 with EPT. */
+/* Linear addresses of the running level: a walk of its page tables and, for an L2 with EPT, of EPT12 below them. */
 #include <asm/vmx.h>
 #include "droste.h"
 #include "cpu/walk.h"
@@ -11,11 +11,11 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* SDM 3C table 28-7: what the exit qualification of an EPT violation says besides the access. */
+/* Exit qualification of an EPT violation (SDM 3C table 28-7): GLA is valid; the access was to its translation. */
 #define EPT_QUAL_GLA_VALID	BIT_ULL(7)
 #define EPT_QUAL_TRANSLATED	BIT_ULL(8)
 
-/* What the callbacks of one walk share. */
+/* State that the callbacks of one walk share. */
 struct walk_priv {
 	struct vcpu *vcpu;
 	enum walk_status status;	/* why a callback stopped the walk */
@@ -27,7 +27,7 @@ static bool walk_has_ept12(const struct vcpu *vcpu)
 	return vcpu->in_l2 && vcpu->nested.ept02.cur;
 }
 
-/* @gpa of the running level to an L1 GPA. @qual: what is known of the access, for L1's exit qualification. */
+/* Translate @gpa of the running level to an L1 GPA. @qual: further bits of the exit qualification that L1 may see. */
 static enum walk_status walk_l1_gpa(struct vcpu *vcpu, u64 gpa, u64 access, u64 qual, gpa_t *l1_gpa,
 				  struct walk_fault *fault)
 {
@@ -53,7 +53,7 @@ static enum walk_status walk_l1_gpa(struct vcpu *vcpu, u64 gpa, u64 access, u64 
 	}
 }
 
-/* The guest's paging structures are written by the walk when EPTP.AD is set (SDM 3C 29.3.5). */
+/* With EPTP.AD, an access to the guest's paging structures counts as a write, too (SDM 3C 29.3.5). */
 static enum walk_status walk_table_gpa(struct walk_priv *p, u64 gpa, u64 access, gpa_t *l1_gpa)
 {
 	struct vcpu *vcpu = p->vcpu;
@@ -99,11 +99,13 @@ static const struct pagewalk_ops walk_ops = {
 };
 
 /**
- * walk_prepare() - collect what translations by the running level depend on
+ * walk_prepare() - collect the paging state of the running level
  * @vcpu: loaded
- * @cfg: filled
+ * @cfg: filled; valid until the guest runs or its control registers change
  *
- * Protection keys are not offered (CPUID without PKU): PKRU counts as 0.
+ * Protection keys are not offered (CPUID without PKU), so PKRU counts as 0.
+ *
+ * Context: Process context. The current VMCS is that of the running level.
  */
 void walk_prepare(struct vcpu *vcpu, struct pagewalk_cfg *cfg)
 {
@@ -148,12 +150,18 @@ static enum walk_status walk_pf(struct walk_fault *fault, u64 gva, u32 error_cod
 
 /**
  * walk_gva() - translate one linear address of the running level
- * @vcpu: loaded, srcu held
+ * @vcpu: loaded
  * @cfg: from walk_prepare()
  * @gva: linear address
  * @access: WALK_* bits
- * @gpa: the L1 GPA, with WALK_OK
- * @fault: filled with WALK_PF and WALK_EPT
+ * @gpa: the L1 GPA, set with WALK_OK
+ * @fault: set with WALK_PF and WALK_EPT
+ *
+ * Sets accessed and dirty flags as the access would.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * SDM 3A 4.7.
+ * Return: WALK_OK, WALK_PF or WALK_EPT.
  */
 enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64 gva, u32 access,
 			  gpa_t *gpa, struct walk_fault *fault)
@@ -173,20 +181,21 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 	default:
 		if (priv.status != WALK_NOMEM)
 			return priv.status;
-		/* A table where there is no memory has no entries, as KVM has it. */
+		/* A table at an address without memory has no present entries. KVM treats it so, too. */
 		return walk_pf(fault, gva, pagewalk_fault_code(cfg, access));
 	}
 }
 
 /**
- * walk_reflect_ept() - turn vcpu->exit into the EPT exit of a walk, for L1
- * @vcpu: in L2, loaded
- * @fault: of a walk that ended with WALK_EPT
+ * walk_reflect_ept() - turn vcpu->exit into the EPT exit of a failed walk
+ * @vcpu: loaded, in L2; its registers have the values that L1 shall see
+ * @fault: of a walk that returned WALK_EPT
  *
- * L1 sees the exit as if the access itself had caused it, instead of the exit
- * for which L0 emulates. Registers must be as L1 is to see them.
+ * L1 sees an exit that the access itself caused, instead of the exit that L0
+ * is emulating.
  *
- * Return: NEXT_REFLECT, for the handler to return at once.
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: NEXT_REFLECT, which the handler returns at once.
  */
 int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault)
 {
@@ -202,7 +211,7 @@ int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault)
 	return NEXT_REFLECT;
 }
 
-/* The verdict of the functions below on a walk. With @event an exception is reported there, without it is queued. */
+/* The result of the functions below after a walk. An exception is stored in @event, or queued if @event is NULL. */
 static int walk_result(struct vcpu *vcpu, enum walk_status status, const struct walk_fault *fault,
 		       struct event *event)
 {
@@ -231,18 +240,18 @@ static u32 walk_in_page(u64 addr, u32 len)
 
 /**
  * vcpu_read_gva() - read linear memory of the running level
- * @vcpu: loaded, srcu held
- * @gva: linear address; pages are taken in ascending order
- * @data: where to
- * @len: bytes
+ * @vcpu: loaded
+ * @gva: linear address; pages are read in ascending order
+ * @data: filled
+ * @len: number of bytes
  * @access: WALK_USER and WALK_FETCH as they apply
  * @fault: NULL to have an exception queued; else the exception is stored here,
  *	   and fault->valid is false if there is none
  *
- * Context: Process context. May sleep.
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
  * Return: NEXT_GO_ON; NEXT_ENTER if the access raises an exception;
  * NEXT_REFLECT if it causes an EPT exit to L1; -EFAULT if there is no memory
- * behind the address. The handler returns all but the first at once.
+ * at the address. The handler returns any value but NEXT_GO_ON at once.
  */
 int vcpu_read_gva(struct vcpu *vcpu, u64 gva, void *data, u32 len, u32 access, struct event *fault)
 {
@@ -266,18 +275,18 @@ int vcpu_read_gva(struct vcpu *vcpu, u64 gva, void *data, u32 len, u32 access, s
 
 /**
  * vcpu_write_gva() - write linear memory of the running level
- * @vcpu: loaded, srcu held
+ * @vcpu: loaded
  * @gva: linear address
- * @data: from where
- * @len: bytes
- * @access: WALK_WRITE, and WALK_USER as it applies
+ * @data: bytes to write
+ * @len: number of bytes
+ * @access: WALK_USER as it applies; WALK_WRITE is implied
  * @fault: as for vcpu_read_gva()
  *
- * All pages are translated before the first byte is written, so that a fault
- * on the second page leaves the first one alone.
+ * All pages are translated before the first byte is written, so a fault on the
+ * second page leaves the first one unchanged.
  *
- * Context: Process context. May sleep.
- * Return: As vcpu_read_gva(); -EFAULT also if the memory is read-only.
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: as vcpu_read_gva(); -EFAULT also if the memory is read-only.
  */
 int vcpu_write_gva(struct vcpu *vcpu, u64 gva, const void *data, u32 len, u32 access, struct event *fault)
 {

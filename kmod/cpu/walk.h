@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Translation of the running level's linear addresses, for those who must decide themselves what a fault does. */
+/* Translation of the running level's linear addresses, and access to linear memory. */
 #ifndef DROSTE_WALK_H
 #define DROSTE_WALK_H
 
 #include "droste.h"
 #include "emul/pagewalk.h"
 
-/* What became of a translation. */
+/* The result of a translation. */
 enum walk_status {
 	WALK_OK,
-	WALK_PF,	/* the guest's tables do not allow it: walk_fault.pf */
-	WALK_EPT,	/* L1's EPT12 does not: an exit to L1 as walk_fault says */
-	WALK_NOMEM,	/* a table lies where there is no memory */
+	WALK_PF,	/* the guest's page tables do not allow the access: walk_fault.pf */
+	WALK_EPT,	/* L1's EPT12 does not allow the access: walk_fault describes the exit to L1 */
+	WALK_NOMEM,	/* a page table is at an address without memory; walk_gva() reports it as WALK_PF */
 };
 
+/* Why a translation failed. */
 struct walk_fault {
-	struct event pf;	/* WALK_PF */
+	struct event pf;	/* WALK_PF: the page fault */
 	u32 ept_reason;		/* WALK_EPT: EXIT_REASON_EPT_VIOLATION or _MISCONFIG */
-	u64 ept_qual;
-	u64 ept_gpa;		/* L2's guest-physical address */
-	u64 gla;
+	u64 ept_qual;		/* WALK_EPT: exit qualification */
+	u64 ept_gpa;		/* WALK_EPT: L2's guest-physical address */
+	u64 gla;		/* the linear address */
 };
 
-/* Paging state of the running level; vCPU loaded. Good until the guest runs or its control registers change. */
 void walk_prepare(struct vcpu *vcpu, struct pagewalk_cfg *cfg);
-/* One address; srcu held, may sleep. *@gpa is an L1 GPA. */
 enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64 gva, u32 access,
 			  gpa_t *gpa, struct walk_fault *fault);
 int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* CPUID as plain values: what a guest of made-up hosts is shown, how large its XSAVE area is, what leaves out of range say. */
+/* CPUID as plain values: the leaves for guests of made-up hosts, sizes of XSAVE areas, leaves out of range. */
 #include <kunit/test.h>
 #include <linux/errno.h>
 #include <asm/processor-flags.h>
@@ -11,10 +11,10 @@
 #define XCR0_AVX	0x7ULL
 #define XCR0_AVX512	0xe7ULL
 
-/* A host with every bit set in every leaf, so that what is left is what the table lets through. */
+/* A host with every bit set in every leaf: a guest sees exactly the bits that the table keeps. */
 static void read_all(const struct cpuid_host *host, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
 {
-	/* SDM 1, 13.5: sizes and offsets of the components, as processors have them. */
+	/* SDM 1, 13.5: sizes and offsets of the components on real processors. */
 	static const u32 component[][2] = { [2] = { 256, 576 }, [5] = { 64, 1088 }, [6] = { 512, 1152 },
 					    [7] = { 1024, 1664 }, [9] = { 8, 2688 } };
 
@@ -46,7 +46,7 @@ static void read_all(const struct cpuid_host *host, u32 fn, u32 index, u32 r[NR_
 	}
 }
 
-/* An old one: basic leaves up to 5, extended up to 4. */
+/* An old host: its highest basic leaf is 5, its highest extended one 0x80000004. */
 static void read_old(const struct cpuid_host *host, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
 {
 	read_all(host, fn, index, r);
@@ -85,7 +85,7 @@ static void leaf_1(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, cpuid_has(e, n, 1, 0, CPUID_RCX, BIT(3) | BIT(6) | BIT(15) | BIT(27)));
 	KUNIT_EXPECT_FALSE(test, cpuid_has(e, n, 1, 0, CPUID_RDX,
 					   BIT(21) | BIT(22) | BIT(28) | BIT(29) | BIT(31)));
-	/* The initial APIC ID is user space's. */
+	/* User space sets the initial APIC ID. */
 	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 1, 0)->ebx >> 16, 0U);
 }
 
@@ -151,9 +151,9 @@ static void xsave_sizes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cpuid_xsave_size(e, n, XCR0_SSE, true), 576U);
 	KUNIT_EXPECT_EQ(test, cpuid_xsave_size(e, n, XCR0_AVX, false), 832U);
 	KUNIT_EXPECT_EQ(test, cpuid_xsave_size(e, n, XCR0_AVX512, false), 2688U);
-	/* 576 + 256 + 64 is 896, which is a multiple of 64: component 6 needs no gap */
+	/* 576 + 256 + 64 is 896, a multiple of 64, so component 6 needs no gap. */
 	KUNIT_EXPECT_EQ(test, cpuid_xsave_size(e, n, XCR0_AVX512, true), 2432U);
-	/* PKRU was not offered: a mask with it counts as without. */
+	/* PKRU is not offered, so its bit in the mask is ignored. */
 	KUNIT_EXPECT_EQ(test, cpuid_xsave_size(e, n, XCR0_AVX512 | BIT(9), false), 2688U);
 	KUNIT_EXPECT_NULL(test, cpuid_find(e, n, 0xd, 9));
 	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0xd, 0)->eax, (u32)XCR0_AVX512);
@@ -182,7 +182,7 @@ static void addresses(struct kunit *test)
 	struct kvm_cpuid_entry2 *e;
 	int n = supported(test, &host, &e);
 
-	/* The kernel's width, below the processor's; 48 linear bits without LA57 */
+	/* The host kernel uses fewer physical bits than the processor has; 48 linear bits without LA57. */
 	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x80000008, 0)->eax, 0x302eU);
 	host.phys_bits = 52;
 	n = supported(test, &host, &e);
@@ -199,7 +199,7 @@ static void ranges(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x80000000, 0)->eax, 0x80000008U);
 	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x40000000, 0)->ebx, 0x736f7244U);	/* "Dros" */
 
-	/* Within the range but not there: zeros. Above any range: the highest basic leaf. */
+	/* A missing leaf within its range is zeros; a leaf above its range is the highest basic leaf. */
 	KUNIT_EXPECT_NULL(test, cpuid_answer(e, n, 0xa, 0));
 	KUNIT_EXPECT_PTR_EQ(test, cpuid_answer(e, n, 0x17, 0), cpuid_find(e, n, 0x16, 0));
 	KUNIT_EXPECT_PTR_EQ(test, cpuid_answer(e, n, 0x3fffffff, 5), cpuid_find(e, n, 0x16, 5));
@@ -247,7 +247,7 @@ static void control_registers(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, cr4 & X86_CR4_SMAP);
 	KUNIT_EXPECT_FALSE(test, cr4 & (X86_CR4_PKE | X86_CR4_LA57 | X86_CR4_SMXE));
 	KUNIT_EXPECT_EQ(test, cpuid_efer_allowed(e, n), (u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX));
-	/* Without CPUID there is hardly anything to set. */
+	/* Without CPUID only PCE is writable. */
 	KUNIT_EXPECT_EQ(test, cpuid_cr4_allowed(NULL, 0), (u64)X86_CR4_PCE);
 	KUNIT_EXPECT_EQ(test, cpuid_efer_allowed(NULL, 0), 0ULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* msrs.def: order, ranges, what a guest must and must not have; and the value checks that handlers share. */
+/* msrs.def: order, ranges, MSRs that a guest must or must not have; and the checks of values that handlers share. */
 #include <kunit/test.h>
 #include <linux/string.h>
 #include "cpu/msr.h"
@@ -100,12 +100,12 @@ static void memory_types(struct kunit *test)
 	int type;
 
 	for (type = 0; type < 8; type++) {
-		KUNIT_EXPECT_EQ(test, memtype_valid(type, false), mtrr[type]);
-		KUNIT_EXPECT_EQ(test, memtype_valid(type, true), mtrr[type] || type == 7);
+		KUNIT_EXPECT_EQ(test, msr_memtype_valid(type, false), mtrr[type]);
+		KUNIT_EXPECT_EQ(test, msr_memtype_valid(type, true), mtrr[type] || type == 7);
 	}
 	for (type = 8; type < 256; type++) {
-		KUNIT_EXPECT_FALSE(test, memtype_valid(type, false));
-		KUNIT_EXPECT_FALSE(test, memtype_valid(type, true));
+		KUNIT_EXPECT_FALSE(test, msr_memtype_valid(type, false));
+		KUNIT_EXPECT_FALSE(test, msr_memtype_valid(type, true));
 	}
 }
 
