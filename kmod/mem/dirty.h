@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Marking written frames: in a slot's bitmap, or in the ring of the vCPU that runs on this thread. */
+/* The dirty log: frames that were written are marked in their slot's bitmap or listed in a vCPU's dirty ring. */
 #ifndef DROSTE_DIRTY_H
 #define DROSTE_DIRTY_H
 
@@ -9,7 +9,7 @@ struct vm;
 struct vcpu;
 struct page;
 
-/* What KVM_CAP_DIRTY_LOG_RING answers and takes, in bytes. */
+/* The largest ring, in bytes: the answer to KVM_CHECK_EXTENSION for KVM_CAP_DIRTY_LOG_RING. */
 #define DIRTY_RING_MAX_BYTES	(65536 * sizeof(struct kvm_dirty_gfn))
 
 /* --- dirty.c --- */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L2 guest-physical addresses: their translation by the running L1's EPT12, read from guest memory. SDM 3C 29.3. */
+/* Translation of L2 guest-physical addresses by EPT12, which is read from guest memory. SDM 3C 29.3. */
 #include "droste.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"
@@ -26,12 +26,15 @@ static const struct ept12_ops l2gpa_ops = {
 
 /**
  * ept12_translate() - translate an L2 guest-physical address by L1's EPT12
- * @vcpu: in L2, loaded; srcu held
+ * @vcpu: loaded, in L2
  * @l2_gpa: the address
- * @access: EPT_READ, EPT_WRITE, EPT_EXEC as attempted; sets accessed and dirty flags as such an access would
+ * @access: EPT_READ, EPT_WRITE, EPT_EXEC as attempted
  * @out: the L1 guest-physical address and the rights, or the exit qualification for L1
  *
- * Context: Process context. May sleep. SDM 3C 29.3.
+ * Sets accessed and dirty flags in EPT12 as the access would.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * SDM 3C 29.3.
  * Return: EPT12_OK, or how the walk failed.
  */
 enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* L2 guest-physical addresses: their translation by the running L1's EPT12 to L1 guest-physical addresses. */
+/* Translation of L2 guest-physical addresses to L1 guest-physical addresses by EPT12. */
 #ifndef DROSTE_L2GPA_H
 #define DROSTE_L2GPA_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Guest memory: the slots of a VM as they change, and all reads and writes of what is in them. */
+/* Guest memory: the slots of a VM, and all reads and writes of the memory in them. */
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -11,6 +11,13 @@
 #include "mem/memslot.h"
 #include "mem/slotplan.h"
 
+/**
+ * memslots_init() - give a new VM an empty set of slots
+ * @vm: a new VM
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
 int memslots_init(struct vm *vm)
 {
 	struct memslots *none = kvzalloc(struct_size(none, s, 0), GFP_KERNEL_ACCOUNT);
@@ -21,7 +28,12 @@ int memslots_init(struct vm *vm)
 	return 0;
 }
 
-/* The last reference to the VM is gone: nobody reads the slots. */
+/**
+ * memslots_destroy() - free the slots of a VM
+ * @vm: its last reference is gone, so nobody reads the slots
+ *
+ * Context: Process context. May sleep.
+ */
 void memslots_destroy(struct vm *vm)
 {
 	struct memslots *slots = rcu_dereference_protected(vm->slots, true);
@@ -33,17 +45,34 @@ void memslots_destroy(struct vm *vm)
 	RCU_INIT_POINTER(vm->slots, NULL);
 }
 
-/* The slots as they are. Caller holds vm->srcu for reading. */
+/* The current set of slots. Caller holds vm->srcu for reading. */
 struct memslots *memslots_of(struct vm *vm)
 {
 	return srcu_dereference(vm->slots, &vm->srcu);
 }
 
+/**
+ * vm_slot() - find the slot that holds a frame of guest memory
+ * @vm: the VM
+ * @gfn: the frame
+ *
+ * Context: Any. Caller holds vm->srcu for reading, and uses the slot no longer.
+ * Return: the slot. NULL if there is no memory (MMIO).
+ */
 const struct memslot *vm_slot(struct vm *vm, gfn_t gfn)
 {
 	return memslots_find(memslots_of(vm), gfn);
 }
 
+/**
+ * vm_gfn_to_hva() - find the user address of a frame of guest memory
+ * @vm: the VM
+ * @gfn: the frame
+ * @writable: set to whether the guest may write the frame; unchanged if there is no memory
+ *
+ * Context: Any. Caller holds vm->srcu for reading.
+ * Return: the user address. 0 if there is no memory.
+ */
 unsigned long vm_gfn_to_hva(struct vm *vm, gfn_t gfn, bool *writable)
 {
 	const struct memslot *s = vm_slot(vm, gfn);
@@ -54,7 +83,7 @@ unsigned long vm_gfn_to_hva(struct vm *vm, gfn_t gfn, bool *writable)
 	return s->hva + ((gfn - s->base) << PAGE_SHIFT);
 }
 
-/* User address of the byte at @gpa, or NULL where nothing may be read, or written for @write. */
+/* User address of the byte at @gpa. NULL if there is no memory, or with @write if it is read-only. */
 static void __user *memslot_gpa_to_user(struct vm *vm, gpa_t gpa, bool write)
 {
 	bool writable;
@@ -65,7 +94,7 @@ static void __user *memslot_gpa_to_user(struct vm *vm, gpa_t gpa, bool write)
 	return (void __user *)(hva + offset_in_page(gpa));
 }
 
-/* L0 wrote at @gpa. */
+/* L0 has written at @gpa: add the frame to the dirty log. */
 static void memslot_wrote(struct vm *vm, gpa_t gpa)
 {
 	const struct memslot *s = vm_slot(vm, gpa >> PAGE_SHIFT);
@@ -74,6 +103,17 @@ static void memslot_wrote(struct vm *vm, gpa_t gpa)
 		dirty_mark(vm, s, gpa >> PAGE_SHIFT);
 }
 
+/**
+ * vm_read_guest() - read guest memory
+ * @vm: the VM
+ * @gpa: L1 guest-physical address
+ * @data: filled
+ * @len: number of bytes; may cross pages and slots
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: 0; -EFAULT if there is no memory, or it cannot be read; -EIO if the
+ * thread's mm is not vm->mm.
+ */
 int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len)
 {
 	if (current->mm != vm->mm)
@@ -91,6 +131,17 @@ int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len)
 	return 0;
 }
 
+/**
+ * vm_read_guest_u64() - read an aligned quadword of guest memory in one access
+ * @vm: the VM
+ * @gpa: L1 guest-physical address, a multiple of 8
+ * @val: the value
+ *
+ * The processor reads entries of paging structures this way.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: as vm_read_guest(); -EFAULT also if @gpa is not aligned.
+ */
 int vm_read_guest_u64(struct vm *vm, gpa_t gpa, u64 *val)
 {
 	u64 __user *from;
@@ -103,6 +154,17 @@ int vm_read_guest_u64(struct vm *vm, gpa_t gpa, u64 *val)
 	return 0;
 }
 
+/**
+ * vm_write_guest() - write guest memory
+ * @vm: the VM
+ * @gpa: L1 guest-physical address
+ * @data: bytes to write
+ * @len: number of bytes; may cross pages and slots
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: 0; -EFAULT if there is no memory, or it is read-only; -EIO if the
+ * thread's mm is not vm->mm. After an error part of @data may be written.
+ */
 int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len)
 {
 	if (current->mm != vm->mm)
@@ -121,7 +183,7 @@ int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len)
 	return 0;
 }
 
-/* The labels that the kernel's macro jumps to on a fault must differ, hence two functions. */
+/* The kernel's macro jumps to a label on a fault, and its uses in one function need different labels: two functions. */
 static int memslot_cmpxchg_user_32(u32 __user *to, u64 *old, u32 new)
 {
 	u32 seen = *old;
@@ -136,6 +198,19 @@ static int memslot_cmpxchg_user_64(u64 __user *to, u64 *old, u64 new)
 	return __try_cmpxchg_user(to, old, new, fault);
 }
 
+/**
+ * vm_cmpxchg_guest() - compare and exchange a value in guest memory, atomically
+ * @vm: the VM
+ * @gpa: L1 guest-physical address, aligned to @len
+ * @old: the expected value; updated to the value found if that differs
+ * @new: the new value
+ * @len: 4 or 8 bytes
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: 0 if @new was written; 1 if memory differs from @old; -EFAULT if
+ * there is no memory, it is read-only, or @gpa or @len is wrong; -EIO if the
+ * thread's mm is not vm->mm.
+ */
 int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len)
 {
 	void __user *to;
@@ -154,6 +229,18 @@ int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len)
 	return ret;
 }
 
+/**
+ * vm_map_gpa() - pin and map a page of guest memory for writing
+ * @vm: the VM
+ * @gpa: L1 guest-physical address; the offset in the page is ignored
+ * @map: not mapped; filled
+ *
+ * Adds the frame to the dirty log.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: 0; -EFAULT if there is no memory, or it is read-only; -EIO if the
+ * thread's mm is not vm->mm.
+ */
 int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map)
 {
 	void __user *user;
@@ -170,11 +257,20 @@ int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map)
 	map->hva = page_address(map->page);
 	map->hpa = page_to_phys(map->page);
 	map->gpa = gpa;
-	/* Whoever takes the log asks for unpinning, which marks it once more. */
+	/* The ioctls that read the dirty log request unpinning (REQ_UNPIN), which marks the frame again. */
 	memslot_wrote(vm, gpa);
 	return 0;
 }
 
+/**
+ * vm_unmap_gpa() - unmap and unpin a page of guest memory
+ * @vm: the VM
+ * @map: may be not mapped; not mapped on return
+ *
+ * Adds the frame to the dirty log, as the processor may have written it.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ */
 void vm_unmap_gpa(struct vm *vm, struct gpa_map *map)
 {
 	if (!map->page)

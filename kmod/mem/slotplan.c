@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a change of the memory slots means, and the array that comes of it: pure. */
+/* Changes of memory slots by KVM_SET_USER_MEMORY_REGION: checks, and computation of the new set of slots. Pure. */
 #include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -8,9 +8,16 @@
 #include "mem/slotplan.h"
 #include "ept/format.h"
 
-#define SLOT_MAX_PAGES	((1ULL << 31) - 1)	/* as KVM has it: counts fit an int everywhere */
-#define SLOT_MAX_GFN	(1ULL << (EPT_GPA_BITS - PAGE_SHIFT))	/* what a 4-level EPT can map */
+#define SLOT_MAX_PAGES	((1ULL << 31) - 1)	/* KVM's limit: a number of pages fits an int */
+#define SLOT_MAX_GFN	(1ULL << (EPT_GPA_BITS - PAGE_SHIFT))	/* the first frame that a 4-level EPT cannot map */
 
+/**
+ * memslots_find() - find the slot that holds a frame
+ * @slots: a set of slots
+ * @gfn: the frame
+ *
+ * Return: the slot. NULL if there is none.
+ */
 const struct memslot *memslots_find(const struct memslots *slots, gfn_t gfn)
 {
 	int low = 0, high = slots->n;
@@ -54,7 +61,7 @@ static bool slotplan_overlaps(const struct memslots *slots, const struct memslot
 	return false;
 }
 
-/* What is wrong with a request whatever slots there are. Only address space 0 exists. */
+/* The checks of a request that do not depend on existing slots. Only address space 0 exists. */
 static bool slotplan_well_formed(const struct kvm_userspace_memory_region *mem)
 {
 	return !(mem->flags & ~(KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES)) &&
@@ -68,6 +75,16 @@ static bool slotplan_well_formed(const struct kvm_userspace_memory_region *mem)
 	       mem->memory_size >> PAGE_SHIFT <= SLOT_MAX_PAGES;
 }
 
+/**
+ * memslots_plan() - check a request of user space and determine its effect
+ * @cur: the present slots
+ * @mem: the request
+ * @plan: filled; its slot has no dirty bitmap yet
+ *
+ * Return: 0; -EINVAL for a request that is malformed, deletes a slot that does
+ * not exist, or changes a property that cannot change; -EEXIST if the slot
+ * would overlap another.
+ */
 int memslots_plan(const struct memslots *cur, const struct kvm_userspace_memory_region *mem,
 		  struct memslot_plan *plan)
 {
@@ -95,7 +112,7 @@ int memslots_plan(const struct memslots *cur, const struct kvm_userspace_memory_
 	if (!old) {
 		plan->change = MEMSLOT_CREATE;
 	} else {
-		/* Only the place and dirty logging may change: anything else needs a new slot. */
+		/* Only the guest-physical address and dirty logging may change; the rest needs a new slot. */
 		if (old->npages != plan->slot.npages || old->hva != plan->slot.hva ||
 		    ((old->flags ^ plan->slot.flags) & KVM_MEM_READONLY))
 			return -EINVAL;
@@ -107,6 +124,12 @@ int memslots_plan(const struct memslots *cur, const struct kvm_userspace_memory_
 	return slotplan_overlaps(cur, &plan->slot, plan->old) ? -EEXIST : 0;
 }
 
+/**
+ * memslots_apply() - compute the set of slots after a change
+ * @cur: the present slots
+ * @plan: from memslots_plan() on @cur; not MEMSLOT_SAME
+ * @next: filled; has room for one slot more than @cur
+ */
 void memslots_apply(const struct memslots *cur, const struct memslot_plan *plan, struct memslots *next)
 {
 	bool add = plan->change != MEMSLOT_DELETE;
@@ -127,6 +150,16 @@ void memslots_apply(const struct memslots *cur, const struct memslot_plan *plan,
 		next->s[next->n++] = plan->slot;
 }
 
+/**
+ * memslot_frames() - find the frames of a slot that a range of user addresses backs
+ * @slot: the slot
+ * @start: first user address
+ * @end: first user address behind the range
+ * @first: first frame; unchanged if there is none
+ * @last_plus_1: first frame behind the last one; unchanged if there is none
+ *
+ * Return: true if there is at least one frame.
+ */
 bool memslot_frames(const struct memslot *slot, unsigned long start, unsigned long end,
 		    gfn_t *first, gfn_t *last_plus_1)
 {

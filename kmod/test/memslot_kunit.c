@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_SET_USER_MEMORY_REGION, one request a row; finding slots; what user addresses back. */
+/* KVM_SET_USER_MEMORY_REGION, one request per row; lookup of slots; frames that a range of user addresses backs. */
 #include <kunit/test.h>
 #include <linux/errno.h>
 
@@ -8,13 +8,13 @@
 #define HVA	0x7f0000000000ULL
 #define MAX_TEST_SLOTS 8
 
-/* An array with room, as memslots_apply() wants it. */
+/* A set of slots with room for more, as memslots_apply() needs it. */
 struct slots_buf {
 	struct memslots slots;
 	struct memslot room[MAX_TEST_SLOTS];
 };
 
-/* A request, and what it does to the slots that the rows before left. */
+/* A request, and its effect on the slots that the rows before it have created. */
 static const struct row {
 	const char *name;
 	struct kvm_userspace_memory_region mem;	/* slot, flags, guest_phys_addr, memory_size, userspace_addr */
@@ -33,7 +33,7 @@ static const struct row {
 	{ "user address of the kernel", { 0, 0, 0, 0x1000, 0xffff800000000000ULL }, -EINVAL },
 	{ "user address that ends in the kernel", { 0, 0, 0, 0x2000, 0x7ffffffff000ULL }, -EINVAL },
 	{ "too many pages", { 0, 0, 0, BIT_ULL(31) << 12, 0 }, -EINVAL },
-	{ "delete what is not there", { 0, 0, 0, 0, HVA }, -EINVAL },
+	{ "delete a slot that does not exist", { 0, 0, 0, 0, HVA }, -EINVAL },
 
 	{ "create", { 1, 0, 0x100000, 0x10000, HVA }, 0, MEMSLOT_CREATE },
 	{ "create below", { 2, 0, 0, 0xa0000, HVA + 0x100000 }, 0, MEMSLOT_CREATE },
@@ -44,14 +44,14 @@ static const struct row {
 	{ "overlap at the start", { 4, 0, 0xff000, 0x2000, HVA }, -EEXIST },
 	{ "overlap all", { 4, 0, 0, 0x80000000, HVA }, -EEXIST },
 	{ "overlap within", { 4, 0, 0x104000, 0x1000, HVA }, -EEXIST },
-	{ "right behind", { 4, 0, 0x110000, 0x1000, HVA }, 0, MEMSLOT_CREATE },
+	{ "directly behind another", { 4, 0, 0x110000, 0x1000, HVA }, 0, MEMSLOT_CREATE },
 	{ "other size", { 1, 0, 0x100000, 0x20000, HVA }, -EINVAL },
 	{ "other user memory", { 1, 0, 0x100000, 0x10000, HVA + 0x1000 }, -EINVAL },
 	{ "made read-only", { 1, KVM_MEM_READONLY, 0x100000, 0x10000, HVA }, -EINVAL },
 	{ "logged", { 1, KVM_MEM_LOG_DIRTY_PAGES, 0x100000, 0x10000, HVA }, 0, MEMSLOT_FLAGS },
-	{ "logged as it is", { 1, KVM_MEM_LOG_DIRTY_PAGES, 0x100000, 0x10000, HVA }, 0, MEMSLOT_SAME },
+	{ "logged already", { 1, KVM_MEM_LOG_DIRTY_PAGES, 0x100000, 0x10000, HVA }, 0, MEMSLOT_SAME },
 	{ "logged, but another size", { 1, KVM_MEM_LOG_DIRTY_PAGES, 0x100000, 0x20000, HVA }, -EINVAL },
-	{ "logged no more", { 1, 0, 0x100000, 0x10000, HVA }, 0, MEMSLOT_FLAGS },
+	{ "logging ends", { 1, 0, 0x100000, 0x10000, HVA }, 0, MEMSLOT_FLAGS },
 	{ "move onto another", { 4, 0, 0x200000, 0x1000, HVA }, -EEXIST },
 	{ "move over itself", { 1, 0, 0xf8000, 0x10000, HVA }, 0, MEMSLOT_MOVE },
 	{ "move to the top", { 1, 0, 0x100000000, 0x10000, HVA }, 0, MEMSLOT_MOVE },
@@ -94,7 +94,7 @@ static void memslot_requests(struct kunit *test)
 		swap(cur, next);
 	}
 
-	/* What is left: slot 4, slot 0 read-only, slot 1 at the top. */
+	/* These slots are left: 4, 0 (read-only), and 1 at the top. */
 	KUNIT_ASSERT_EQ(test, cur->n, 3);
 	KUNIT_EXPECT_EQ(test, (int)cur->s[0].id, 4);
 	KUNIT_EXPECT_EQ(test, (int)cur->s[1].id, 0);
