@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Coalesced MMIO and ports: writes that wait in a ring shared with user space until another exit. */
+/* Coalesced MMIO and ports: guest writes that wait in a ring, shared with user space, until another exit. */
 #include <linux/gfp.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include "droste.h"
 #include "io/coalesced.h"
 
-#define MAX_ZONES	1000	/* as many as KVM has devices on a bus */
+#define MAX_ZONES	1000	/* KVM's limit of devices on a bus */
 
-/* Addresses that user space registered. Immutable once published. */
+/* A range of addresses that user space registered. Immutable once published. */
 struct coalesced_zone {
 	struct list_head link;	/* in vm->coalesced.zones */
 	u64 addr;		/* port or guest-physical address */
@@ -16,6 +16,13 @@ struct coalesced_zone {
 	bool pio;
 };
 
+/**
+ * coalesced_init() - allocate the ring of a new VM
+ * @vm: a new VM
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
 int coalesced_init(struct vm *vm)
 {
 	struct coalesced *c = &vm->coalesced;
@@ -26,6 +33,12 @@ int coalesced_init(struct vm *vm)
 	return c->ring ? 0 : -ENOMEM;
 }
 
+/**
+ * coalesced_destroy() - free the zones and the ring of a VM
+ * @vm: no longer in use
+ *
+ * Context: Process context.
+ */
 void coalesced_destroy(struct vm *vm)
 {
 	struct coalesced_zone *z, *next;
@@ -51,9 +64,10 @@ static bool coalesced_in_zone(struct vm *vm, bool pio, u64 addr, u32 len)
 }
 
 /*
- * Into the ring, unless it is full: one entry stays free, so that a full ring
- * is not an empty one. User space owns @first and may write anything anywhere;
- * an index is read once and checked before it is used.
+ * Append a write to the ring, unless it is full. One entry always stays free, as
+ * equal indices mean an empty ring. User space owns ring->first and may write
+ * anything to the whole page, so each index is read once and checked before it
+ * is used.
  */
 static bool coalesced_push(struct coalesced *c, bool pio, u64 addr, u32 len, const void *data)
 {
@@ -71,7 +85,7 @@ static bool coalesced_push(struct coalesced *c, bool pio, u64 addr, u32 len, con
 		entry->len = len;
 		entry->pio = pio;
 		memcpy(entry->data, data, len);
-		/* The entry is whole before user space, on another CPU, may find it. */
+		/* Publishes the entry: user space reads the index first. */
 		smp_store_release(&ring->last, next);
 		done = true;
 	}
@@ -80,14 +94,16 @@ static bool coalesced_push(struct coalesced *c, bool pio, u64 addr, u32 len, con
 }
 
 /**
- * coalesced_write() - the guest writes to a port or to an address without memory
- * @vm: the machine; srcu held
- * @pio: a port
- * @addr: where
+ * coalesced_write() - put a guest's write to a port or to MMIO into the ring
+ * @vm: the VM
+ * @pio: true for a port, false for MMIO
+ * @addr: port or guest-physical address
  * @len: 1 to 8 bytes
- * @data: what
+ * @data: the bytes written
  *
- * Return: true when user space will find it in the ring, false when it must be told now.
+ * Context: Process context. Does not sleep. Caller holds vm->srcu for reading.
+ * Return: true if the write is in the ring; false if it needs an exit to user
+ * space, because it is in no zone or the ring is full.
  */
 bool coalesced_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *data)
 {
@@ -99,11 +115,13 @@ bool coalesced_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *dat
 
 /**
  * vm_register_coalesced() - KVM_REGISTER_COALESCED_MMIO
- * @self: the VM; its lock held
+ * @self: the VM
  * @arg: struct kvm_coalesced_mmio_zone
- * @uarg: not looked at
+ * @uarg: unused
  *
- * Return: 0; -EINVAL for a kind that is neither memory nor port, -ENOSPC, -ENOMEM.
+ * Context: Process context. May sleep. Caller holds vm->lock.
+ * Return: 0; -EINVAL for a zone that is neither MMIO nor ports; -ENOSPC for too
+ * many zones; -ENOMEM.
  */
 long vm_register_coalesced(void *self, void *arg, unsigned long uarg)
 {
@@ -126,7 +144,7 @@ long vm_register_coalesced(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
-/* Take out one zone that holds @want, and free it when nobody looks at it any more. */
+/* Remove one zone that contains @want, and free it after all readers are done. Returns false if there is none. */
 static bool coalesced_remove_one(struct vm *vm, const struct kvm_coalesced_mmio_zone *want)
 {
 	struct coalesced_zone *z;
@@ -145,11 +163,13 @@ static bool coalesced_remove_one(struct vm *vm, const struct kvm_coalesced_mmio_
 
 /**
  * vm_unregister_coalesced() - KVM_UNREGISTER_COALESCED_MMIO
- * @self: the VM; its lock held
- * @arg: struct kvm_coalesced_mmio_zone; all zones that hold it go
- * @uarg: not looked at
+ * @self: the VM
+ * @arg: struct kvm_coalesced_mmio_zone; all zones that contain it are removed
+ * @uarg: unused
  *
- * Return: 0, also where there was none; -EINVAL as above.
+ * Context: Process context. May sleep. Caller holds vm->lock.
+ * Return: 0, also if no zone contains it; -EINVAL for a zone that is neither
+ * MMIO nor ports.
  */
 long vm_unregister_coalesced(void *self, void *arg, unsigned long uarg)
 {

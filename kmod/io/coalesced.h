@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Writes of guests that user space takes from a ring, later and many at once. */
+/* Coalesced MMIO and ports: guest writes that wait in a ring until user space reads many of them at once. */
 #ifndef DROSTE_COALESCED_H
 #define DROSTE_COALESCED_H
 
@@ -7,12 +7,12 @@
 
 struct vm;
 
-#ifndef KVM_COALESCED_MMIO_MAX	/* user space's headers leave it to KVM */
+#ifndef KVM_COALESCED_MMIO_MAX	/* not every kernel's uapi header defines it */
 #define KVM_COALESCED_MMIO_MAX \
 	((PAGE_SIZE - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio))
 #endif
 
-int coalesced_init(struct vm *vm);	/* 0 or -ENOMEM */
+int coalesced_init(struct vm *vm);
 void coalesced_destroy(struct vm *vm);
 long vm_register_coalesced(void *self, void *arg, unsigned long uarg);
 long vm_unregister_coalesced(void *self, void *arg, unsigned long uarg);

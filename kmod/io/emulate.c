@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Emulation of the instruction at a vCPU's RIP: build the context, fetch, decode, execute, commit, leave. */
+/* Emulation of the instruction at a vCPU's RIP: build the context, fetch, decode, execute, and commit the result. */
 #include <linux/build_bug.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -16,7 +16,7 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* How far a REP goes before interrupts are looked at again. */
+/* Iterations of a REP before the run loop checks for interrupts again. */
 #define MAX_ITERATIONS	512
 
 static const struct emul_ops ops = {
@@ -45,7 +45,7 @@ static void emul_load_segment(struct emul_state *es, enum seg seg)
 	};
 }
 
-/* Everything that fetch and decode need; segments follow when it is known which are used. */
+/* Collect the state that fetch and decode need. Segments follow after decoding, when the ones used are known. */
 static void emul_build_context(struct emul_state *es)
 {
 	struct vcpu *vcpu = es->vcpu;
@@ -77,7 +77,7 @@ static void emul_build_context(struct emul_state *es)
 	es->nr_bytes = 0;
 }
 
-/* In 64-bit mode only FS and GS matter, and selectors where they are data. */
+/* In 64-bit mode only FS and GS matter, unless the instruction stores a selector. */
 static void emul_load_segments(struct emul_state *es)
 {
 	const struct emul_insn *insn = &es->ctx.insn;
@@ -92,7 +92,7 @@ static void emul_load_segments(struct emul_state *es)
 		emul_load_segment(es, seg);
 }
 
-/* More bytes of the instruction, up to the end of a page. */
+/* Fetch more bytes of the instruction, up to the end of a page. */
 static int emul_fetch_more(struct emul_state *es)
 {
 	u32 len = INSN_MAX - es->nr_bytes;
@@ -153,7 +153,7 @@ static void emul_commit(struct emul_state *es)
 		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state & ~blocking);
 }
 
-/* User space gets the bytes, and decides what becomes of the machine. */
+/* Report an internal error to user space, with the bytes of the instruction. */
 static int emul_unknown_instruction(struct emul_state *es)
 {
 	union {
@@ -165,12 +165,12 @@ static int emul_unknown_instruction(struct emul_state *es)
 		};
 	} data = { .flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES, .size = es->nr_bytes };
 
-	/* A part of the guest that KVM does not trust with the whole machine has only itself stopped. */
+	/* L2 and user mode must not be able to stop the whole VM, so they get #UD. KVM does the same. */
 	if ((es->vcpu->in_l2 || vcpu_cpl(es->vcpu)) && !READ_ONCE(es->vcpu->vm->exit_on_emul_failure)) {
 		vcpu_queue_exception(es->vcpu, VEC_UD);
 		return NEXT_ENTER;
 	}
-	/* The layout of emulation_failure in struct kvm_run; what is not there reads as NOP, as with KVM. */
+	/* The layout of emulation_failure in struct kvm_run. Bytes that were not fetched read as NOP, as in KVM. */
 	memset(data.bytes, 0x90, sizeof(data.bytes));
 	memcpy(data.bytes, es->bytes, es->nr_bytes);
 	if (!es->nr_bytes)
@@ -192,7 +192,7 @@ static void emul_queue_fault(struct emul_state *es)
 
 static int emul_resume(struct vcpu *vcpu);
 
-/* The instruction is executed, or an iteration of it. */
+/* The instruction, or at least an iteration of it, is executed: deliver its accesses to user space. */
 static int emul_leave_done(struct emul_state *es)
 {
 	if (es->ctx.step_trap)
@@ -241,7 +241,7 @@ static int emul_run(struct emul_state *es)
 	return emul_leave(es, r);
 }
 
-/* User space answered: execute the instruction from its start, with the answer at hand. */
+/* User space has answered: execute the instruction again from its start, now with the answer. */
 static int emul_resume(struct vcpu *vcpu)
 {
 	struct emul_state *es = vcpu->emul;
@@ -261,13 +261,14 @@ static int emul_resume(struct vcpu *vcpu)
 
 /**
  * emul_instruction() - emulate the instruction at RIP
- * @vcpu: loaded, srcu held; may sleep
+ * @vcpu: loaded
  *
- * For exits whose instruction the processor could not finish: accesses to
- * memory-mapped I/O, INS and OUTS. In L2 it is L2's instruction, and accesses
- * go through L1's EPT12.
+ * For exits caused by an instruction that the processor could not finish: an
+ * access to MMIO, INS or OUTS. In L2, its accesses go through L1's EPT12.
  *
- * Return: enum next, or -EFAULT when user space's memory cannot be had.
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading. The current VMCS is that of the running level.
+ * Return: enum next, or -EFAULT if user space's memory is not accessible.
  */
 int emul_instruction(struct vcpu *vcpu)
 {
@@ -282,6 +283,13 @@ int emul_instruction(struct vcpu *vcpu)
 	return emul_run(es);
 }
 
+/**
+ * emul_create() - allocate the emulator's state of a new vCPU
+ * @vcpu: a new vCPU
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
 int emul_create(struct vcpu *vcpu)
 {
 	vcpu->emul = kzalloc(sizeof(*vcpu->emul), GFP_KERNEL_ACCOUNT);
@@ -291,6 +299,12 @@ int emul_create(struct vcpu *vcpu)
 	return 0;
 }
 
+/**
+ * emul_destroy() - free the emulator's state of a vCPU
+ * @vcpu: no longer in use
+ *
+ * Context: Process context.
+ */
 void emul_destroy(struct vcpu *vcpu)
 {
 	kfree(vcpu->emul);

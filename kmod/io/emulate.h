@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Carrying out one instruction of a guest that accesses I/O: memory-mapped, or ports. */
+/* Emulation of one instruction of a guest that accesses MMIO or ports. */
 #ifndef DROSTE_IO_EMULATE_H
 #define DROSTE_IO_EMULATE_H
 

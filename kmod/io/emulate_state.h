@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Emulation of one instruction of a guest: its state, also while user space does a part of the work. */
+/* Emulation of one instruction of a guest: its state, which is kept while user space serves an access. */
 #ifndef DROSTE_IO_EMULATE_STATE_H
 #define DROSTE_IO_EMULATE_STATE_H
 
@@ -7,55 +7,55 @@
 #include "emul/exec.h"
 #include "cpu/walk.h"
 
-/* A part of an access to memory-mapped I/O: what KVM_EXIT_MMIO can carry. */
+/* A part of an MMIO access, small enough for one KVM_EXIT_MMIO. */
 struct mmio_frag {
 	gpa_t gpa;
 	u8 len;		/* 1 to 8 */
 	u8 data[8];
 };
 
-/* A 64-byte vector over a page boundary makes 9 fragments; CMPS makes two times 2. */
+/* A 64-byte vector across a page boundary needs 9 fragments; CMPS needs 2 for each of its operands. */
 #define EMUL_MAX_FRAGS	12
 
-/* What user space has been asked for. */
+/* The answer that the emulator expects from user space. */
 enum emul_pending {
 	EMUL_PENDING_NONE,
-	EMUL_PENDING_MMIO_READ,	/* answers reads[nr_reads - 1] */
-	EMUL_PENDING_IN,		/* answers @in, in vcpu->pio_data */
+	EMUL_PENDING_MMIO_READ,	/* the data of reads[nr_reads - 1], in kvm_run */
+	EMUL_PENDING_IN,	/* the data of @in, in vcpu->pio_data */
 };
 
-/**
- * struct emul_state - the emulator's own part of a vCPU
+/*
+ * The emulator's part of a vCPU. Owner: the vCPU's thread.
  *
- * Owned by the vCPU's thread. An instruction that needs an answer from user
- * space is abandoned without a trace and executed from its start when the
- * answer is there: reads[] then serves what was read already, in order.
+ * An instruction that needs an answer from user space is abandoned without
+ * effect, and executed from its start when the answer has arrived. The accesses
+ * that it made before get their data from reads[], in order.
  */
 struct emul_state {
 	struct vcpu *vcpu;
-	struct emul_ctx ctx;
-	struct pagewalk_cfg paging;
+	struct emul_ctx ctx;		/* the instruction and the registers it works on */
+	struct pagewalk_cfg paging;	/* paging state, for translations */
 	struct walk_fault walk;		/* of the last translation that failed */
-	bool reflect;			/* it has to go to L1: walk_reflect_ept() */
-	int error;			/* with EMUL_ERROR */
+	bool reflect;			/* that translation causes an exit to L1: walk_reflect_ept() */
+	int error;			/* errno of KVM_RUN; valid with EMUL_ERROR */
 
-	u8 bytes[INSN_MAX];		/* of the instruction */
-	u8 nr_bytes;
+	u8 bytes[INSN_MAX];		/* bytes of the instruction */
+	u8 nr_bytes;			/* number of bytes fetched */
 
 	enum emul_pending pending;
-	struct mmio_frag reads[EMUL_MAX_FRAGS];
-	u8 nr_reads;			/* answered, or the last one asked for */
-	u8 next_read;			/* the next one to be served */
-	struct mmio_frag writes[EMUL_MAX_FRAGS];	/* done by the instruction, not yet told to user space */
+	struct mmio_frag reads[EMUL_MAX_FRAGS];	/* reads of MMIO by this instruction */
+	u8 nr_reads;			/* number of them; user space may not have answered the last one yet */
+	u8 next_read;			/* index of the read that is served next */
+	struct mmio_frag writes[EMUL_MAX_FRAGS];	/* writes to MMIO that user space does not know yet */
 	u8 nr_writes;
-	u8 next_write;
+	u8 next_write;			/* index of the write that is delivered next */
 	struct {
 		u16 port;
 		u8 size;
-		u32 count;
-		bool answered;
-	} in;				/* INS or IN */
-	bool out;			/* OUTS filled vcpu->run and vcpu->pio_data */
+		u32 count;		/* elements that user space was asked for */
+		bool answered;		/* vcpu->pio_data holds them */
+	} in;				/* IN or INS */
+	bool out;			/* OUTS has filled vcpu->run and vcpu->pio_data */
 };
 
 static inline struct emul_state *emul_state_of(struct emul_ctx *ctx)
@@ -64,23 +64,22 @@ static inline struct emul_state *emul_state_of(struct emul_ctx *ctx)
 }
 
 /* --- mmio.c --- */
-/* @gpa to @gpa + @len lies in one page, outside memory. Both return enum emul_result. */
 int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len);
 int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len);
-int emul_mmio_deliver(struct vcpu *vcpu);	/* the next of writes[] to user space: NEXT_USER */
+int emul_mmio_deliver(struct vcpu *vcpu);
 
-/* --- memory.c: struct emul_ops' memory part --- */
+/* --- memory.c: the callbacks of struct emul_ops for memory, and instruction fetch --- */
 int emul_op_read(struct emul_ctx *ctx, u64 la, void *data, u32 len, bool rmw);
 int emul_op_write(struct emul_ctx *ctx, u64 la, const void *data, u32 len);
 int emul_op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *new, u32 len);
 int emul_op_probe(struct emul_ctx *ctx, u64 la, u32 *len, bool write);
-int emul_fetch(struct emul_state *es, u64 la, void *data, u32 len);	/* within a page */
+int emul_fetch(struct emul_state *es, u64 la, void *data, u32 len);
 
-/* --- pio.c --- */
+/* --- pio.c: the callbacks of struct emul_ops for ports --- */
 int emul_op_in(struct emul_ctx *ctx, u16 port, u32 size, u32 *count, void *data);
 int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void *data);
 
-/* --- vecregs.c --- */
+/* --- vecregs.c: the callbacks of struct emul_ops for vector registers --- */
 void emul_op_get_vec(struct emul_ctx *ctx, u8 reg, void *data);
 void emul_op_put_vec(struct emul_ctx *ctx, u8 reg, const void *data, u32 bytes);
 

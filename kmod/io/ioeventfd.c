@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_IOEVENTFD: guest writes to a port or an address that signal an eventfd instead of leaving to user space. */
+/* KVM_IOEVENTFD: guest writes to a port or to MMIO that signal an eventfd instead of an exit to user space. */
 #include <linux/eventfd.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
@@ -9,18 +9,18 @@
 
 #define DROSTE_MAX_IOEVENTFDS	1000
 
-/* One binding. Immutable once published. */
+/* One binding of writes to an eventfd. Immutable once published. */
 struct ioeventfd {
 	struct list_head link;	/* in vm->ioeventfds.list */
 	struct eventfd_ctx *ctx;
 	u64 addr;		/* port or guest-physical address */
-	u64 datamatch;		/* valid without @wildcard */
-	u32 len;		/* of the write; 0: any */
-	bool pio;
-	bool wildcard;		/* any data */
+	u64 datamatch;		/* data of the write; valid if not @wildcard */
+	u32 len;		/* length of the write; 0: any length and data */
+	bool pio;		/* @addr is a port */
+	bool wildcard;		/* any data matches */
 };
 
-/* Does this write signal it? */
+/* Does the write match the binding? */
 static bool ioeventfd_matches(const struct ioeventfd *p, bool pio, u64 addr, u32 len, u64 val)
 {
 	if (p->pio != pio || p->addr != addr)
@@ -31,8 +31,10 @@ static bool ioeventfd_matches(const struct ioeventfd *p, bool pio, u64 addr, u32
 }
 
 /**
- * ioeventfds_init() - no bindings yet
+ * ioeventfds_init() - initialize the list of bindings
  * @vm: a new VM
+ *
+ * Context: Process context.
  */
 void ioeventfds_init(struct vm *vm)
 {
@@ -41,14 +43,15 @@ void ioeventfds_init(struct vm *vm)
 }
 
 /**
- * ioeventfd_write() - the guest writes to a port or to an address without memory
- * @vm: the machine; srcu held
- * @pio: a port
- * @addr: where
+ * ioeventfd_write() - signal the eventfd that a guest's write is bound to
+ * @vm: the VM
+ * @pio: true for a port, false for MMIO
+ * @addr: port or guest-physical address
  * @len: 1 to 8 bytes
- * @data: what
+ * @data: the bytes written
  *
- * Return: true when an eventfd took it.
+ * Context: Process context. Does not sleep. Caller holds vm->srcu for reading.
+ * Return: true if an eventfd was signalled; false if there is no binding.
  */
 bool ioeventfd_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *data)
 {
@@ -67,7 +70,7 @@ bool ioeventfd_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *dat
 	return false;
 }
 
-/* Could one write mean both? */
+/* Could one write match both bindings? */
 static bool ioeventfd_collides(const struct ioeventfd *a, const struct ioeventfd *b)
 {
 	if (a->pio != b->pio || a->addr != b->addr)
@@ -77,7 +80,7 @@ static bool ioeventfd_collides(const struct ioeventfd *a, const struct ioeventfd
 	return a->len == b->len && (a->wildcard || b->wildcard || a->datamatch == b->datamatch);
 }
 
-/* Check what user space gave and fill @p but for its eventfd: 0 or -EINVAL. */
+/* Check a request of user space, and fill @p except for its eventfd. Returns 0 or -EINVAL. */
 static int ioeventfd_parse(struct ioeventfd *p, const struct kvm_ioeventfd *args)
 {
 	u32 flags = KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DEASSIGN;
@@ -88,7 +91,7 @@ static int ioeventfd_parse(struct ioeventfd *p, const struct kvm_ioeventfd *args
 		return -EINVAL;
 	if (args->addr + args->len < args->addr)
 		return -EINVAL;
-	/* Data of any length has no value to compare. */
+	/* There is no value to compare if any length matches. */
 	if (!args->len && (args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
 		return -EINVAL;
 	p->addr = args->addr;
@@ -140,14 +143,15 @@ static int ioeventfd_deassign(struct vm *vm, const struct ioeventfd *want)
 
 /**
  * ioeventfd_ioctl() - KVM_IOEVENTFD
- * @self: the VM; caller does not hold vm->lock
+ * @self: the VM
  * @arg: NULL
  * @uarg: user address of a struct kvm_ioeventfd
  *
+ * Context: Process context. May sleep. Caller does not hold vm->lock.
  * Return: 0; -EINVAL for unknown flags, a bad length, an address that wraps,
- * data to match without a length, a file that is no eventfd; -EEXIST for one
- * that collides, -ENOENT for one to deassign that is not there, -ENOSPC,
- * -EBADF, -EFAULT, -ENOMEM.
+ * data to match without a length, or a file that is not an eventfd; -EEXIST if
+ * another binding matches the same writes; -ENOENT if there is no such binding
+ * to remove; -ENOSPC for too many bindings; -EBADF; -EFAULT; -ENOMEM.
  */
 long ioeventfd_ioctl(void *self, void *arg, unsigned long uarg)
 {
@@ -171,20 +175,25 @@ long ioeventfd_ioctl(void *self, void *arg, unsigned long uarg)
 	err = deassign ? ioeventfd_deassign(vm, &want) : ioeventfd_assign(&vm->ioeventfds, &want);
 	mutex_unlock(&vm->ioeventfds.lock);
 
-	/* A new binding keeps the reference. */
+	/* A new binding keeps the reference to the eventfd. */
 	if (deassign || err)
 		eventfd_ctx_put(want.ctx);
 	return err;
 }
 
-/** ioeventfd_release() - end all of them */
+/**
+ * ioeventfd_release() - remove all bindings of a VM
+ * @vm: the VM, whose file descriptor is closed
+ *
+ * Context: Process context. May sleep.
+ */
 void ioeventfd_release(struct vm *vm)
 {
 	struct list_head *head = &vm->ioeventfds.list, *pos, *next;
 
 	mutex_lock(&vm->ioeventfds.lock);
 	pos = head->next;
-	/* Readers may stand on any of them and go on to the head: the links stay as they are. */
+	/* A reader may be at any entry and follows the links to the head, so the entries' own links are not changed. */
 	INIT_LIST_HEAD_RCU(head);
 	vm->ioeventfds.nr = 0;
 	mutex_unlock(&vm->ioeventfds.lock);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Linear memory as an emulated instruction sees it: translation, then guest memory or memory-mapped I/O. */
+/* Accesses of an emulated instruction to linear memory: translation, then guest memory or MMIO. */
 #include <linux/mm.h>
 #include <asm/vmx.h>
 #include "droste.h"
@@ -9,19 +9,19 @@
 #include "io/emulate_state.h"
 #include "mem/memslot.h"
 
-/* At most two pages. */
+/* The operand of an access, which lies in one or two pages. */
 struct place {
 	gpa_t gpa[2];
-	u32 len[2];	/* len[1] is 0 within one page */
-	bool ram[2];	/* for a write: writable memory */
+	u32 len[2];	/* bytes in each page; len[1] is 0 if there is only one */
+	bool ram[2];	/* the page is memory; for a write: writable memory */
 };
 
 /*
- * An EPT violation by this access told the guest-physical address already
- * (SDM 3C table 28-7, bits 7 and 8), after the processor had checked the
- * guest's own tables for the same kind of access.
+ * If this access caused an EPT violation, the exit tells its guest-physical
+ * address (SDM 3C table 28-7, bits 7 and 8). The processor has checked the
+ * guest's page tables for the same kind of access by then, so no walk is needed.
  */
-static bool emul_mem_known_from_exit(struct emul_state *es, u64 la, bool write, gpa_t *gpa)
+static bool io_mem_known_from_exit(struct emul_state *es, u64 la, bool write, gpa_t *gpa)
 {
 	const struct vmx_exit *e = &es->vcpu->exit;
 
@@ -35,11 +35,11 @@ static bool emul_mem_known_from_exit(struct emul_state *es, u64 la, bool write, 
 	return true;
 }
 
-static int emul_mem_translate(struct emul_state *es, u64 la, u32 access, gpa_t *gpa)
+static int io_mem_translate(struct emul_state *es, u64 la, u32 access, gpa_t *gpa)
 {
 	if (es->ctx.cpl == 3)
 		access |= WALK_USER;
-	if (!(access & WALK_FETCH) && emul_mem_known_from_exit(es, la, access & WALK_WRITE, gpa))
+	if (!(access & WALK_FETCH) && io_mem_known_from_exit(es, la, access & WALK_WRITE, gpa))
 		return EMUL_DONE;
 	switch (walk_gva(es->vcpu, &es->paging, la, access, gpa, &es->walk)) {
 	case WALK_OK:
@@ -61,15 +61,18 @@ static int emul_mem_translate(struct emul_state *es, u64 la, u32 access, gpa_t *
 	}
 }
 
-static bool emul_mem_is_ram(struct emul_state *es, gpa_t gpa, bool write)
+static bool io_mem_is_ram(struct emul_state *es, gpa_t gpa, bool write)
 {
 	const struct memslot *slot = vm_slot(es->vcpu->vm, gpa >> PAGE_SHIFT);
 
 	return slot && !(write && (slot->flags & KVM_MEM_READONLY));
 }
 
-/* Both pages are translated before either is touched. @check: the kind of access that must be allowed. */
-static int emul_mem_locate(struct emul_state *es, u64 la, u32 len, bool check_write, bool write, struct place *p)
+/*
+ * Translate both pages before either is accessed. With @check_write the page
+ * tables must allow a write; @write says whether this access is one.
+ */
+static int io_mem_locate(struct emul_state *es, u64 la, u32 len, bool check_write, bool write, struct place *p)
 {
 	u32 access = check_write ? WALK_WRITE : 0;
 	int i, r;
@@ -77,35 +80,47 @@ static int emul_mem_locate(struct emul_state *es, u64 la, u32 len, bool check_wr
 	p->len[0] = min_t(u32, len, PAGE_SIZE - offset_in_page(la));
 	p->len[1] = len - p->len[0];
 	for (i = 0; i < 2 && p->len[i]; i++) {
-		r = emul_mem_translate(es, i ? (la & PAGE_MASK) + PAGE_SIZE : la, access, &p->gpa[i]);
+		r = io_mem_translate(es, i ? (la & PAGE_MASK) + PAGE_SIZE : la, access, &p->gpa[i]);
 		if (r != EMUL_DONE)
 			return r;
-		p->ram[i] = emul_mem_is_ram(es, p->gpa[i], write);
+		p->ram[i] = io_mem_is_ram(es, p->gpa[i], write);
 	}
 	return EMUL_DONE;
 }
 
-/* Memory was there, and failed. Where its slot went in the meantime the instruction finds out what is there now. */
-static int emul_mem_memory_failed(struct emul_state *es, gpa_t gpa, bool write, int err)
+/* An access to memory failed. If its slot was removed meanwhile, the guest executes the instruction again. */
+static int io_mem_failed(struct emul_state *es, gpa_t gpa, bool write, int err)
 {
-	if (!emul_mem_is_ram(es, gpa, write))
+	if (!io_mem_is_ram(es, gpa, write))
 		return EMUL_RETRY;
 	es->error = err;
 	return EMUL_ERROR;
 }
 
+/**
+ * emul_op_read() - read linear memory, for emul_ops.read
+ * @ctx: the instruction
+ * @la: linear address
+ * @data: filled
+ * @len: number of bytes
+ * @rmw: the instruction writes to the same address afterwards
+ *
+ * Context: Process context. May sleep. The vCPU is loaded; caller holds
+ * vm->srcu for reading.
+ * Return: enum emul_result.
+ */
 int emul_op_read(struct emul_ctx *ctx, u64 la, void *data, u32 len, bool rmw)
 {
 	struct emul_state *es = emul_state_of(ctx);
 	struct place p;
 	int i, r, err;
 
-	r = emul_mem_locate(es, la, len, rmw, false, &p);
+	r = io_mem_locate(es, la, len, rmw, false, &p);
 	for (i = 0; i < 2 && r == EMUL_DONE && p.len[i]; i++) {
 		if (p.ram[i]) {
 			err = vm_read_guest(es->vcpu->vm, p.gpa[i], data, p.len[i]);
 			if (err)
-				return emul_mem_memory_failed(es, p.gpa[i], false, err);
+				return io_mem_failed(es, p.gpa[i], false, err);
 		} else {
 			r = emul_mmio_read(es, p.gpa[i], data, p.len[i]);
 		}
@@ -114,18 +129,28 @@ int emul_op_read(struct emul_ctx *ctx, u64 la, void *data, u32 len, bool rmw)
 	return r;
 }
 
+/**
+ * emul_op_write() - write linear memory, for emul_ops.write
+ * @ctx: the instruction
+ * @la: linear address
+ * @data: bytes to write
+ * @len: number of bytes
+ *
+ * Context: as emul_op_read(). May sleep.
+ * Return: enum emul_result.
+ */
 int emul_op_write(struct emul_ctx *ctx, u64 la, const void *data, u32 len)
 {
 	struct emul_state *es = emul_state_of(ctx);
 	struct place p;
 	int i, r, err;
 
-	r = emul_mem_locate(es, la, len, true, true, &p);
+	r = io_mem_locate(es, la, len, true, true, &p);
 	for (i = 0; i < 2 && r == EMUL_DONE && p.len[i]; i++) {
 		if (p.ram[i]) {
 			err = vm_write_guest(es->vcpu->vm, p.gpa[i], data, p.len[i]);
 			if (err)
-				return emul_mem_memory_failed(es, p.gpa[i], true, err);
+				return io_mem_failed(es, p.gpa[i], true, err);
 		} else {
 			r = emul_mmio_write(es, p.gpa[i], data, p.len[i]);
 		}
@@ -134,7 +159,20 @@ int emul_op_write(struct emul_ctx *ctx, u64 la, const void *data, u32 len)
 	return r;
 }
 
-/* A locked write. Memory-mapped I/O is not read and written atomically, here or by a real bus's devices. */
+/**
+ * emul_op_cmpxchg() - write linear memory if it still holds the old value, for emul_ops.compare_exchange
+ * @ctx: the instruction
+ * @la: linear address
+ * @old: the value that was read
+ * @new: the value to write
+ * @len: number of bytes
+ *
+ * A write to MMIO is an ordinary one: devices on a real bus do not support
+ * locked accesses either.
+ *
+ * Context: as emul_op_read(). May sleep.
+ * Return: enum emul_result; EMUL_RETRY if memory holds another value by now.
+ */
 int emul_op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *new, u32 len)
 {
 	struct emul_state *es = emul_state_of(ctx);
@@ -145,48 +183,68 @@ int emul_op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *n
 	gpa_t word;
 	int r;
 
-	r = emul_mem_locate(es, la, len, true, true, &p);
+	r = io_mem_locate(es, la, len, true, true, &p);
 	if (r != EMUL_DONE)
 		return r;
 	if (!p.ram[0] || (p.len[1] && !p.ram[1]))
 		return emul_op_write(ctx, la, new, len);
-	/* Memory only, and not within eight bytes: the processor itself can do what cannot be done here. */
+	/* All of it is memory but it crosses a quadword: only the processor can do this atomically. */
 	if (shift + len > 8)
 		return EMUL_RETRY;
 	word = p.gpa[0] & ~7ULL;
 	r = vm_read_guest(vm, word, &seen, sizeof(seen));
 	if (r)
-		return emul_mem_memory_failed(es, word, true, r);
+		return io_mem_failed(es, word, true, r);
 	if (memcmp((u8 *)&seen + shift, old, len))
 		return EMUL_RETRY;
 	next = seen;
 	memcpy((u8 *)&next + shift, new, len);
 	r = vm_cmpxchg_guest(vm, word, &seen, next, sizeof(next));
 	if (r < 0)
-		return emul_mem_memory_failed(es, word, true, r);
+		return io_mem_failed(es, word, true, r);
 	return r ? EMUL_RETRY : EMUL_DONE;
 }
 
+/**
+ * emul_op_probe() - check whether an access would fault, for emul_ops.probe
+ * @ctx: the instruction
+ * @la: linear address
+ * @len: number of bytes; set to 1 if part of it is not memory
+ * @write: the access is a write
+ *
+ * Context: as emul_op_read(). May sleep.
+ * Return: enum emul_result.
+ */
 int emul_op_probe(struct emul_ctx *ctx, u64 la, u32 *len, bool write)
 {
 	struct place p;
-	int r = emul_mem_locate(emul_state_of(ctx), la, *len, write, write, &p);
+	int r = io_mem_locate(emul_state_of(ctx), la, *len, write, write, &p);
 
 	if (r == EMUL_DONE && (!p.ram[0] || (p.len[1] && !p.ram[1])))
 		*len = 1;
 	return r;
 }
 
-/* Code outside memory is not emulated: EMUL_UNKNOWN without bytes. */
+/**
+ * emul_fetch() - fetch bytes of the instruction
+ * @es: the emulator's state
+ * @la: linear address
+ * @data: filled
+ * @len: number of bytes, all in one page
+ *
+ * Context: as emul_op_read(). May sleep.
+ * Return: enum emul_result; EMUL_UNKNOWN if there is no memory, as code in MMIO
+ * is not emulated.
+ */
 int emul_fetch(struct emul_state *es, u64 la, void *data, u32 len)
 {
 	gpa_t gpa;
-	int r = emul_mem_translate(es, la, WALK_FETCH, &gpa);
+	int r = io_mem_translate(es, la, WALK_FETCH, &gpa);
 
 	if (r != EMUL_DONE)
 		return r;
-	if (!emul_mem_is_ram(es, gpa, false))
+	if (!io_mem_is_ram(es, gpa, false))
 		return EMUL_UNKNOWN;
 	r = vm_read_guest(es->vcpu->vm, gpa, data, len);
-	return r ? emul_mem_memory_failed(es, gpa, false, r) : EMUL_DONE;
+	return r ? io_mem_failed(es, gpa, false, r) : EMUL_DONE;
 }

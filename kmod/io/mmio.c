@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory-mapped I/O of one instruction: in-kernel devices first, then user space, a fragment at a time. */
+/* Memory-mapped I/O of one instruction: in-kernel devices first, then user space, one fragment at a time. */
 #include "droste.h"
 #include "emul/emul.h"
 #include "io/coalesced.h"
@@ -28,7 +28,10 @@ static int mmio_read_fragment(struct emul_state *es, gpa_t gpa, void *data, u32 
 	if (!known) {
 		if (es->next_read >= EMUL_MAX_FRAGS)
 			return EMUL_UNKNOWN;
-		/* The guest changed its tables while user space worked: answers from here on are to other questions. */
+		/*
+		 * This read has no answer yet, or the guest has changed its page tables
+		 * since and reads another address: the answers from here on are void.
+		 */
 		es->nr_reads = es->next_read + 1;
 		*f = (struct mmio_frag) { .gpa = gpa, .len = len };
 		if (!irqchip_mmio(es->vcpu, gpa, len, f->data, false))
@@ -39,12 +42,23 @@ static int mmio_read_fragment(struct emul_state *es, gpa_t gpa, void *data, u32 
 	return EMUL_DONE;
 }
 
+/**
+ * emul_mmio_read() - read MMIO for the emulated instruction
+ * @es: the emulator's state
+ * @gpa: guest-physical address
+ * @data: filled
+ * @len: number of bytes, all in one page without memory
+ *
+ * Context: Process context. May sleep. The vCPU is loaded; caller holds
+ * vm->srcu for reading.
+ * Return: enum emul_result; EMUL_EXIT if user space must answer first.
+ */
 int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len)
 {
 	u32 n;
 	int r;
 
-	/* The answers kept are those of one iteration: a REP goes back to the guest after this one. */
+	/* reads[] holds the answers of one iteration only, so a REP returns to the guest after this one. */
 	es->ctx.stop = true;
 	for (; len; len -= n, gpa += n, data += n) {
 		n = min(len, 8U);
@@ -55,6 +69,18 @@ int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len)
 	return EMUL_DONE;
 }
 
+/**
+ * emul_mmio_write() - write MMIO for the emulated instruction
+ * @es: the emulator's state
+ * @gpa: guest-physical address
+ * @data: bytes to write
+ * @len: number of bytes, all in one page without memory
+ *
+ * Writes that only user space can serve are collected in writes[].
+ *
+ * Context: as emul_mmio_read(). May sleep.
+ * Return: EMUL_DONE.
+ */
 int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len)
 {
 	struct mmio_frag *f;
@@ -69,14 +95,22 @@ int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len)
 		if (irqchip_mmio(es->vcpu, gpa, n, f->data, true) ||
 		    ioeventfd_write(es->vcpu->vm, false, gpa, n, f->data))
 			continue;
-		/* What follows a write that user space is told at once must not come before it. */
+		/* Writes must stay in order: nothing is coalesced after a write that waits for an exit. */
 		if (es->nr_writes || !coalesced_write(es->vcpu->vm, false, gpa, n, f->data))
 			es->nr_writes++;
 	}
 	return EMUL_DONE;
 }
 
-/* The instruction is over; its writes go out one exit each, and the guest goes on after the last. */
+/**
+ * emul_mmio_deliver() - exit to user space with the next of the instruction's writes
+ * @vcpu: loaded; the instruction is executed
+ *
+ * Each write is one exit. The guest continues after the last one.
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: NEXT_USER.
+ */
 int emul_mmio_deliver(struct vcpu *vcpu)
 {
 	struct emul_state *es = vcpu->emul;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Port I/O: IN and OUT without decode, and the port side of INS and OUTS. */
+/* Port I/O: IN and OUT, which need no decoding, and the port accesses of INS and OUTS. */
 #include "droste.h"
 #include "emul/emul.h"
 #include "emul/exec.h"
@@ -11,14 +11,14 @@
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
-/* OUT that user space need not be told at once. */
+/* Try to serve OUT without an exit to user space. Returns true if it is served. */
 static bool pio_out_in_kernel(struct vcpu *vcpu, u16 port, u32 size, u32 *data)
 {
 	return irqchip_pio(vcpu, port, size, data, true) || ioeventfd_write(vcpu->vm, true, port, size, data) ||
 	       coalesced_write(vcpu->vm, true, port, size, data);
 }
 
-/* Ports are a page of their own behind struct kvm_run. */
+/* Exit to user space for a port access. The data is in the page behind struct kvm_run. */
 static int pio_exit(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
 {
 	struct kvm_run *run = vcpu->run;
@@ -32,7 +32,7 @@ static int pio_exit(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
 	return NEXT_USER;
 }
 
-/* IN's result: AL, AX, or EAX with the upper half cleared (SDM 1 3.4.1.1). */
+/* Set the result of IN: AL, AX, or EAX with the upper half of RAX cleared (SDM 1 3.4.1.1). */
 static void pio_set_accumulator(struct vcpu *vcpu, u32 size, u32 data)
 {
 	u64 mask = size == 4 ? ~0ULL : emul_size_mask(size);
@@ -40,7 +40,7 @@ static void pio_set_accumulator(struct vcpu *vcpu, u32 size, u32 data)
 	vcpu_set_gpr(vcpu, RAX, (vcpu_gpr(vcpu, RAX) & ~mask) | (data & mask));
 }
 
-/* User space may have moved the vCPU elsewhere, by a reset for instance: then there is nothing to skip. */
+/* If user space has moved RIP, by a reset for instance, there is no instruction to skip. */
 static int pio_complete_out(struct vcpu *vcpu)
 {
 	if (vcpu_same_place(vcpu))
@@ -61,17 +61,19 @@ static int pio_complete_in(struct vcpu *vcpu)
 }
 
 /**
- * emul_pio() - IN or OUT by the running level
- * @vcpu: loaded, vcpu->exit is the I/O exit, srcu held
- * @port: from the exit qualification
- * @size: 1, 2 or 4
- * @in: direction
+ * emul_pio() - execute IN or OUT of the running level
+ * @vcpu: loaded; vcpu->exit is the exit of the instruction
+ * @port: port number
+ * @size: 1, 2 or 4 bytes
+ * @in: true for IN, false for OUT
  *
- * Like with KVM, RIP is still at the instruction while user space serves the
- * exit. OUT to port 0x7E is the exception that KVM_CAP_DISABLE_QUIRKS
- * documents: firmware uses it to have its state saved behind the instruction.
+ * RIP still points to the instruction while user space serves the exit, as in
+ * KVM. OUT to port 0x7E is the exception that KVM_CAP_DISABLE_QUIRKS documents:
+ * firmware uses it to have its state saved behind the instruction.
  *
- * Return: enum next.
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading. The current VMCS is that of the running level.
+ * Return: NEXT_ENTER or NEXT_USER.
  */
 int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 {
@@ -96,6 +98,18 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 	return pio_exit(vcpu, port, size, 1, in);
 }
 
+/**
+ * emul_op_in() - read elements from a port, for emul_ops.in
+ * @ctx: the instruction, INS
+ * @port: port number
+ * @size: bytes of one element
+ * @count: number of elements; set to the number that was read
+ * @data: filled
+ *
+ * Context: Process context. May sleep. The vCPU is loaded; caller holds
+ * vm->srcu for reading.
+ * Return: enum emul_result; EMUL_EXIT if user space must answer first.
+ */
 int emul_op_in(struct emul_ctx *ctx, u16 port, u32 size, u32 *count, void *data)
 {
 	struct emul_state *es = emul_state_of(ctx);
@@ -125,6 +139,17 @@ int emul_op_in(struct emul_ctx *ctx, u16 port, u32 size, u32 *count, void *data)
 	return EMUL_DONE;
 }
 
+/**
+ * emul_op_out() - write elements to a port, for emul_ops.out
+ * @ctx: the instruction, OUTS
+ * @port: port number
+ * @size: bytes of one element
+ * @count: number of elements
+ * @data: the elements
+ *
+ * Context: as emul_op_in(). May sleep.
+ * Return: EMUL_DONE.
+ */
 int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void *data)
 {
 	struct emul_state *es = emul_state_of(ctx);
@@ -139,7 +164,7 @@ int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void 
 	}
 	if (i == count)
 		return EMUL_DONE;
-	/* What the kernel does not serve from here on is one exit, after the instruction. */
+	/* The first element that only user space can serve, and all after it, are one exit after the instruction. */
 	memcpy(vcpu->pio_data, data, (count - i) * size);
 	pio_exit(vcpu, port, size, count - i, false);
 	es->out = true;

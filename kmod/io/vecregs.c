@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The guest's vector registers: they are in the processor's own while a vCPU runs. */
+/* The guest's vector registers. During KVM_RUN they are in the processor's registers, see fpu_enter(). */
 #include <linux/preempt.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
@@ -7,7 +7,7 @@
 #include "emul/exec.h"
 #include "io/emulate_state.h"
 
-/* One row a register; the instruction names it, so that each needs a case of its own. */
+/* One case per register, as an instruction can only name a fixed one. */
 #define REGS_0_15(X)	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 #define REGS_16_31(X)	X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) \
 			X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
@@ -21,7 +21,7 @@
 
 struct vector { u8 bytes[64]; };
 
-/* The kernel may have put the guest's registers aside, for a softirq or another thread. */
+/* Lock the registers, and load the guest's values if a softirq or another thread has replaced them. */
 static void vecregs_lock_registers(void)
 {
 	fpregs_lock();
@@ -29,6 +29,14 @@ static void vecregs_lock_registers(void)
 		switch_fpu_return();
 }
 
+/**
+ * emul_op_get_vec() - read a vector register, for emul_ops.get_vec
+ * @ctx: the instruction
+ * @reg: number of the register
+ * @data: filled with 64 bytes; the part that this processor does not have is 0
+ *
+ * Context: Process context, between fpu_enter() and fpu_leave().
+ */
 void emul_op_get_vec(struct emul_ctx *ctx, u8 reg, void *data)
 {
 	struct vector *out = data;
@@ -52,7 +60,15 @@ void emul_op_get_vec(struct emul_ctx *ctx, u8 reg, void *data)
 	fpregs_unlock();
 }
 
-/* @bytes: 16 leaves what is above alone, 64 replaces the register as far as this processor has it. */
+/**
+ * emul_op_put_vec() - write a vector register, for emul_ops.put_vec
+ * @ctx: the instruction
+ * @reg: number of the register
+ * @data: the value
+ * @bytes: 16 to keep the bits above, 64 to replace the whole register that this processor has
+ *
+ * Context: Process context, between fpu_enter() and fpu_leave().
+ */
 void emul_op_put_vec(struct emul_ctx *ctx, u8 reg, const void *data, u32 bytes)
 {
 	const struct vector *in = data;
