@@ -7,13 +7,13 @@
 #include <linux/kconfig.h>
 #include <linux/kvm_para.h>
 
-/* The bits of KVM's feature leaf that stand for it. */
+/* The bits of KVM's feature leaf that offer kvmclock. */
 #define KVMCLOCK_FEATURES	(BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2))
 
-/* Does this kernel know how long a thread waited for a CPU? */
+/* Does this kernel count how long a thread waits for a CPU? */
 #define STEAL_TIME_WORKS	IS_ENABLED(CONFIG_SCHED_INFO)
 
-/* All that Droste offers of KVM's feature leaf. */
+/* All bits of KVM's feature leaf that are offered. */
 #define PV_FEATURES	(KVMCLOCK_FEATURES | BIT(KVM_FEATURE_PV_SCHED_YIELD) | \
 			 (STEAL_TIME_WORKS ? BIT(KVM_FEATURE_STEAL_TIME) : 0))
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* kvmclock: the time a guest reads from its own memory and the TSC. Linux, Documentation/virt/kvm/x86/msr.rst. */
+/* kvmclock: a guest computes the time from a structure in its memory and the TSC. See KVM's msr.rst in Linux. */
 #include <linux/ktime.h>
 #include <linux/kvm_para.h>
 #include <linux/math64.h>
@@ -12,21 +12,29 @@
 #include "run/request.h"
 
 /*
- * The structure is per vCPU and is written anew when what it says changes: the
- * VM's clock, the TSC's offset, the CPU. Between two of these the host's clock
- * is disciplined and the TSC is not, so vCPUs may disagree by a little; for
- * that reason PVCLOCK_TSC_STABLE_BIT is not set, and guests keep their time
- * from going backward as they do on any such host.
+ * Each vCPU has its own structure. It is updated when the VM's clock, the vCPU's
+ * TSC or its CPU changes. Between updates the host adjusts its clock, but the
+ * guest extrapolates from the TSC, so the times of two vCPUs may differ slightly.
+ * PVCLOCK_TSC_STABLE_BIT is therefore not set, and the guest itself makes sure
+ * that its time does not go backward from one vCPU to another.
  */
 
 #define TIME_ENABLED	BIT_ULL(0)	/* in MSR_KVM_SYSTEM_TIME */
 
+/**
+ * kvmclock_now() - read the clock of a VM
+ * @vm: the VM
+ *
+ * Context: Any.
+ * Return: nanoseconds since the VM was created, or since the time that
+ * KVM_SET_CLOCK set.
+ */
 u64 kvmclock_now(struct vm *vm)
 {
 	return ktime_get_boottime_ns() + READ_ONCE(vm->clock_offset);
 }
 
-/* Nanoseconds of n ticks at @khz: (n << @shift) * @mul >> 32, a negative shift goes right. */
+/* Compute @mul and @shift so that n ticks at @khz are ((n << @shift) * @mul) >> 32 ns; a negative shift goes right. */
 static void kvmclock_scale(u32 khz, u32 *mul, s8 *shift)
 {
 	u64 hz = khz * 1000ULL;
@@ -44,8 +52,9 @@ static void kvmclock_scale(u32 khz, u32 *mul, s8 *shift)
 }
 
 /*
- * Write @len bytes at @data, which begin with a version: odd while the rest
- * changes, for whoever reads on another vCPU. False where there is no memory.
+ * Write a structure of @len bytes to guest memory. It begins with a version, which
+ * is odd while the rest changes, so that other vCPUs do not read half of an
+ * update. Returns false if there is no memory.
  */
 static bool kvmclock_write_versioned(struct vm *vm, gpa_t gpa, u32 *version, const void *data, size_t len)
 {
@@ -54,17 +63,20 @@ static bool kvmclock_write_versioned(struct vm *vm, gpa_t gpa, u32 *version, con
 	*version = (*version + 1) | 1;
 	if (vm_write_guest(vm, gpa, version, sizeof(*version)))
 		return false;
-	smp_wmb();	/* odd before the rest */
+	smp_wmb();	/* the odd version before the rest */
 	if (vm_write_guest(vm, gpa, data, len))
 		return false;
-	smp_wmb();	/* the rest before even */
+	smp_wmb();	/* the rest before the even version */
 	++*version;
 	return !vm_write_guest(vm, gpa, version, sizeof(*version));
 }
 
 /**
- * kvmclock_update - REQ_CLOCK: tell the guest what its TSC stands for now
- * @vcpu: its thread; srcu held, may sleep
+ * kvmclock_update() - write the present time and TSC to the guest's structure, for REQ_CLOCK
+ * @vcpu: loaded
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading.
  */
 void kvmclock_update(struct vcpu *vcpu)
 {
@@ -83,7 +95,7 @@ void kvmclock_update(struct vcpu *vcpu)
 		vcpu->clock.stopped = false;
 }
 
-/* The time of day at which the VM's clock stood at 0, once, when it is asked for. */
+/* Tell the guest at which time of day the VM's clock was 0. Written once, when the guest sets the MSR. */
 static void kvmclock_write_wall_clock(struct vm *vm, gpa_t gpa)
 {
 	struct pvclock_wall_clock wall = {};
@@ -120,7 +132,15 @@ MSR_SET(msr_set_system_time)
 	return 0;
 }
 
-/* KVM_GET_CLOCK. It counts from the VM's creation, or from what was set. */
+/**
+ * vm_get_clock() - KVM_GET_CLOCK
+ * @self: the VM
+ * @arg: struct kvm_clock_data, filled
+ * @uarg: unused
+ *
+ * Context: Process context. Caller holds vm->lock.
+ * Return: 0.
+ */
 long vm_get_clock(void *self, void *arg, unsigned long uarg)
 {
 	struct vm *vm = self;
@@ -128,7 +148,7 @@ long vm_get_clock(void *self, void *arg, unsigned long uarg)
 	unsigned long flags;
 
 	memset(clock, 0, sizeof(*clock));
-	/* The three of one moment. */
+	/* All three values must be of the same moment. */
 	local_irq_save(flags);
 	clock->clock = kvmclock_now(vm);
 	clock->realtime = ktime_get_real_ns();
@@ -138,14 +158,25 @@ long vm_get_clock(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
-/* KVM_SET_CLOCK. With the time of day at which the clock was read, it goes on from there; never back. */
+/**
+ * vm_set_clock() - KVM_SET_CLOCK
+ * @self: the VM
+ * @arg: struct kvm_clock_data
+ * @uarg: unused
+ *
+ * With KVM_CLOCK_REALTIME, the time that has passed since the clock was read is
+ * added, unless the host's time of day went back.
+ *
+ * Context: Process context. May sleep. Caller holds vm->lock.
+ * Return: 0, or -EINVAL for unknown flags.
+ */
 long vm_set_clock(void *self, void *arg, unsigned long uarg)
 {
 	struct vm *vm = self;
 	const struct kvm_clock_data *user = arg;
 	u64 real = ktime_get_real_ns(), clock = user->clock;
 
-	/* What KVM_GET_CLOCK gives may be given back. */
+	/* All flags of KVM_GET_CLOCK are accepted, so that user space can pass its result unchanged. */
 	if (user->flags & ~(u32)(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC))
 		return -EINVAL;
 	if ((user->flags & KVM_CLOCK_REALTIME) && real > user->realtime)
@@ -155,7 +186,18 @@ long vm_set_clock(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
-/* KVM_KVMCLOCK_CTRL: user space had stopped the VM; the guest's watchdogs are to know. */
+/**
+ * vcpu_kvmclock_ctrl() - KVM_KVMCLOCK_CTRL
+ * @self: the vCPU; need not be loaded
+ * @arg: NULL
+ * @uarg: unused
+ *
+ * User space has stopped the VM for a while. The next update tells the guest,
+ * whose watchdogs would report a lockup otherwise.
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0, or -EINVAL if the guest does not use kvmclock.
+ */
 long vcpu_kvmclock_ctrl(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;

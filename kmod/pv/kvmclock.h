@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* kvmclock of one vCPU. */
+/* kvmclock: the clock of a VM, and the structure that tells each vCPU the time. */
 #ifndef DROSTE_KVMCLOCK_H
 #define DROSTE_KVMCLOCK_H
 
@@ -8,7 +8,7 @@
 struct vm;
 struct vcpu;
 
-u64 kvmclock_now(struct vm *vm);	/* the VM's clock, ns */
+u64 kvmclock_now(struct vm *vm);
 long vm_get_clock(void *self, void *arg, unsigned long uarg);
 long vm_set_clock(void *self, void *arg, unsigned long uarg);
 void kvmclock_update(struct vcpu *vcpu);

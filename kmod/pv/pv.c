@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Hypercalls, and AMD's VMMCALL made Intel's VMCALL. Linux, Documentation/virt/kvm/x86/hypercalls.rst. */
+/* Hypercalls, and replacement of AMD's VMMCALL by VMCALL. Linux, Documentation/virt/kvm/x86/hypercalls.rst. */
 #include <linux/kvm_para.h>
 #include "droste.h"
 #include "cpu/walk.h"
@@ -7,16 +7,29 @@
 #include "run/request.h"
 #include "vmx/regs.h"
 
-/*
- * A guest makes them that was told that it runs on KVM, or whose user space
- * says which of KVM's features it has, or that has used VMMCALL, which no
- * Intel processor knows.
+/**
+ * pv_takes_hypercalls() - whether VMCALL of L1 is a hypercall
+ * @vcpu: the vCPU
+ *
+ * It is one if the guest's CPUID has KVM's signature, if user space has enabled
+ * KVM_CAP_ENFORCE_PV_FEATURE_CPUID, or if the guest has executed VMMCALL, which
+ * no Intel processor has.
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: true for a hypercall; false if VMCALL behaves as in the SDM.
  */
 bool pv_takes_hypercalls(const struct vcpu *vcpu)
 {
 	return vcpu->gcaps.kvm_signature || vcpu->enforce_pv || READ_ONCE(vcpu->vm->vmmcall_seen);
 }
 
+/**
+ * pv_hypercall() - execute a hypercall of L1
+ * @vcpu: loaded, in L1 at CPL 0
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: the new value of RAX: 0 or a negative KVM_* error.
+ */
 long pv_hypercall(struct vcpu *vcpu)
 {
 	u64 nr = vcpu_gpr(vcpu, RAX), arg = vcpu_gpr(vcpu, RBX);
@@ -31,7 +44,18 @@ long pv_hypercall(struct vcpu *vcpu)
 	return 0;
 }
 
-/* KVM_X86_QUIRK_FIX_HYPERCALL_INSN: AMD's instruction becomes Intel's, which the guest executes next. */
+/**
+ * pv_fix_hypercall() - replace VMMCALL in L1's code by VMCALL, after a #UD
+ * @vcpu: loaded, in L1; vcpu->exit is the #UD
+ *
+ * KVM does this unless user space disables KVM_X86_QUIRK_FIX_HYPERCALL_INSN. L1
+ * executes VMCALL next.
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading.
+ * Return: true if the instruction is replaced, or if writing it raised a fault,
+ * which is queued; false if L1 gets its #UD.
+ */
 bool pv_fix_hypercall(struct vcpu *vcpu)
 {
 	static const u8 vmmcall[] = { 0x0f, 0x01, 0xd9 }, vmcall[] = { 0x0f, 0x01, 0xc1 };
@@ -45,14 +69,26 @@ bool pv_fix_hypercall(struct vcpu *vcpu)
 	if (vcpu_read_gva(vcpu, rip, insn, sizeof(insn), user | WALK_FETCH, &fault) != NEXT_GO_ON ||
 	    memcmp(insn, vmmcall, sizeof(insn)))
 		return false;
-	/* Code that cannot be written is a page fault, as with KVM. */
+	/* If the code is read-only the guest gets a page fault, as with KVM. */
 	if (vcpu_write_gva(vcpu, rip, vmcall, sizeof(vmcall), user, NULL) < 0)
 		return false;
 	WRITE_ONCE(vcpu->vm->vmmcall_seen, true);
 	return true;
 }
 
-/* KVM_ENABLE_CAP of a vCPU. A guest has no more of KVM's features than its CPUID says in any case. */
+/**
+ * vcpu_enable_cap() - KVM_ENABLE_CAP of a vCPU
+ * @self: the vCPU; need not be loaded
+ * @arg: struct kvm_enable_cap
+ * @uarg: unused
+ *
+ * The only capability is KVM_CAP_ENFORCE_PV_FEATURE_CPUID. Guests are always
+ * limited to the features in their CPUID, so it only affects
+ * pv_takes_hypercalls().
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0, or -EINVAL for flags and for another capability.
+ */
 long vcpu_enable_cap(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_enable_cap *cap = arg;

@@ -7,9 +7,9 @@
 
 struct vcpu;
 
-bool pv_takes_hypercalls(const struct vcpu *vcpu);	/* VMCALL is a hypercall, and not as the SDM has it */
-long pv_hypercall(struct vcpu *vcpu);		/* RAX's new value; at CPL 0 */
-bool pv_fix_hypercall(struct vcpu *vcpu);	/* L1's #UD: true when it was VMMCALL and is answered; srcu held */
+bool pv_takes_hypercalls(const struct vcpu *vcpu);
+long pv_hypercall(struct vcpu *vcpu);
+bool pv_fix_hypercall(struct vcpu *vcpu);
 long vcpu_enable_cap(void *self, void *arg, unsigned long uarg);
 
 #endif

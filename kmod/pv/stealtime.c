@@ -8,10 +8,8 @@
 #include "pv/stealtime.h"
 #include "run/request.h"
 
-/* --- stolen time --- */
-
-/* How long this thread was kept waiting for a CPU, ns. */
-static u64 steal_time_waited(void)
+/* How long this thread has waited for a CPU so far, in ns. */
+static u64 stealtime_waited(void)
 {
 #ifdef CONFIG_SCHED_INFO
 	return current->sched_info.run_delay;
@@ -20,38 +18,41 @@ static u64 steal_time_waited(void)
 #endif
 }
 
-static bool steal_time_put_version(struct vcpu *vcpu, gpa_t gpa, u32 version)
+static bool stealtime_put_version(struct vcpu *vcpu, gpa_t gpa, u32 version)
 {
 	return !vm_write_guest(vcpu->vm, gpa + offsetof(struct kvm_steal_time, version), &version, sizeof(version));
 }
 
 /**
- * steal_time_update - REQ_STEAL: tell the guest for how long its vCPU did not get a CPU
- * @vcpu: its thread; srcu held, may sleep
+ * steal_time_update() - add the time that the vCPU waited for a CPU to the guest's structure, for REQ_STEAL
+ * @vcpu: loaded
  *
- * The version is odd while the rest changes. `preempted` stays 0: nobody is
- * told in advance, so no vCPU is taken for preempted that is not.
+ * The structure's version is odd while the rest changes. Its member preempted
+ * always stays 0, so the guest never takes a vCPU for preempted.
+ *
+ * Context: Process context, on the vCPU's thread. May sleep. Caller holds
+ * vcpu->mutex, and vm->srcu for reading.
  */
 void steal_time_update(struct vcpu *vcpu)
 {
 	gpa_t gpa = vcpu->steal.msr & KVM_STEAL_VALID_BITS;
 	struct kvm_steal_time st;
-	u64 now = steal_time_waited();
+	u64 now = stealtime_waited();
 
 	if (!(vcpu->steal.msr & KVM_MSR_ENABLED) || vm_read_guest(vcpu->vm, gpa, &st, sizeof(st)))
 		return;
 	st.version = (st.version + 1) | 1;
-	if (!steal_time_put_version(vcpu, gpa, st.version))
+	if (!stealtime_put_version(vcpu, gpa, st.version))
 		return;
-	smp_wmb();	/* odd before the rest */
-	/* Another thread has waited for itself: what it did before it came here was not the guest's. */
+	smp_wmb();	/* the odd version before the rest */
+	/* A thread that has waited less than @seen is another one than at the last update: its wait is not counted. */
 	if (now > vcpu->steal.seen)
 		st.steal += now - vcpu->steal.seen;
 	vcpu->steal.seen = now;
 	if (vm_write_guest(vcpu->vm, gpa + offsetof(struct kvm_steal_time, steal), &st.steal, sizeof(st.steal)))
 		return;
-	smp_wmb();	/* the rest before even */
-	steal_time_put_version(vcpu, gpa, st.version + 1);
+	smp_wmb();	/* the rest before the even version */
+	stealtime_put_version(vcpu, gpa, st.version + 1);
 }
 
 MSR_GET(msr_get_steal_time)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Stolen time: a guest is told how long its vCPU waited for a CPU. */
+/* Stolen time: tells a guest how long its vCPU waited for a CPU. */
 #ifndef DROSTE_STEALTIME_H
 #define DROSTE_STEALTIME_H
 
