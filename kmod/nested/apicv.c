@@ -29,7 +29,7 @@ bool apicv_is_notification(const struct vcpu *vcpu, u8 vector)
 }
 
 /* Take the requests of L1's descriptor over to the virtual IRR. The highest of them, or -1. */
-static int take_posted(unsigned long *desc, void *vapic)
+static int apicv_take_posted(unsigned long *desc, void *vapic)
 {
 	u64 *pir = (u64 *)desc, bits;
 	int i, highest = -1;
@@ -66,7 +66,7 @@ void apicv_post(struct vcpu *vcpu)
 	vmcs02_place_pages(vcpu);
 	if (!n->posted_desc.hva || !n->virtual_apic.hva)
 		return;
-	vector = take_posted(n->posted_desc.hva + offset_in_page(n->vmcs12->posted_intr_desc_addr),
+	vector = apicv_take_posted(n->posted_desc.hva + offset_in_page(n->vmcs12->posted_intr_desc_addr),
 			     n->virtual_apic.hva);
 	status = vmcs_read(GUEST_INTR_STATUS);
 	if (vector > (status & 0xff))

@@ -11,7 +11,7 @@
 #define BITMAP_WORDS	(PAGE_SIZE / sizeof(u64))
 
 /* MSRs 0x800-0x8ff are the local APIC's: L2 never reaches the registers of the host's, nor unasked L1's (CVE-2019-3887). */
-static bool is_x2apic_word(unsigned int w)
+static bool bitmaps_is_x2apic_word(unsigned int w)
 {
 	unsigned int low = w % (BITMAP_WORDS / 2);	/* reads and writes alike */
 
@@ -34,7 +34,7 @@ void nested_remerge_bitmaps(struct vcpu *vcpu)
 
 	n->nr_msr_words = 0;
 	for (w = 0; w < BITMAP_WORDS; w++) {
-		if (l0[w] == ~0ULL || is_x2apic_word(w))
+		if (l0[w] == ~0ULL || bitmaps_is_x2apic_word(w))
 			continue;
 		/* What does not fit exits, and is done by L0. */
 		if (WARN_ON_ONCE(n->nr_msr_words == NESTED_MSR_WORDS))
@@ -53,7 +53,7 @@ void nested_remerge_bitmaps(struct vcpu *vcpu)
  * With the x2APIC virtualized the processor answers from the virtual-APIC page
  * what L1 lets L2 have, and what it would not answer so exits (SDM 3C 30.5).
  */
-static void merge_x2apic(struct nested *n, const u64 *l1, u64 *out)
+static void bitmaps_merge_x2apic(struct nested *n, const u64 *l1, u64 *out)
 {
 	u32 proc2 = n->ctl02.proc2;
 	u64 reads = proc2 & SECONDARY_EXEC_APIC_REGISTER_VIRT ? ~0ULL : X2APIC_BIT(APIC_TASKPRI), writes = X2APIC_BIT(APIC_TASKPRI);
@@ -65,7 +65,7 @@ static void merge_x2apic(struct nested *n, const u64 *l1, u64 *out)
 		reads = writes = 0;
 	out[r] = reads ? READ_ONCE(l1[r]) | ~reads : ~0ULL;
 	out[w] = writes ? READ_ONCE(l1[w]) | ~writes : ~0ULL;
-	for (r++; is_x2apic_word(r); r++)
+	for (r++; bitmaps_is_x2apic_word(r); r++)
 		out[r] = reads == ~0ULL ? READ_ONCE(l1[r]) : ~0ULL;
 	n->x2apic_passed = writes;
 }
@@ -84,18 +84,18 @@ void bitmaps_merge(struct vcpu *vcpu)
 		out[w] = l1 ? l0[w] | READ_ONCE(l1[w]) : ~0ULL;
 	}
 	if (n->x2apic_passed || (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
-		merge_x2apic(n, l1, out);
+		bitmaps_merge_x2apic(n, l1, out);
 }
 
 /* One byte of a bitmap of L1's; all ones where it has no memory. */
-static u8 byte_of(struct vcpu *vcpu, gpa_t gpa)
+static u8 bitmaps_read_byte(struct vcpu *vcpu, gpa_t gpa)
 {
 	u8 b;
 
 	return vm_read_guest(vcpu->vm, gpa, &b, 1) ? 0xff : b;
 }
 
-static gpa_t io_byte_gpa(const struct vmcs12 *v, u32 byte)
+static gpa_t bitmaps_io_byte_gpa(const struct vmcs12 *v, u32 byte)
 {
 	return byte < PAGE_SIZE ? v->io_bitmap_a + byte : v->io_bitmap_b + byte - PAGE_SIZE;
 }
@@ -107,9 +107,9 @@ bool bitmaps_io_hit(struct vcpu *vcpu, u64 qual)
 
 	if (!b.mask)
 		return true;
-	if (byte_of(vcpu, io_byte_gpa(v, b.byte)) & (u8)b.mask)
+	if (bitmaps_read_byte(vcpu, bitmaps_io_byte_gpa(v, b.byte)) & (u8)b.mask)
 		return true;
-	return b.mask >> 8 && (byte_of(vcpu, io_byte_gpa(v, b.byte + 1)) & (b.mask >> 8));
+	return b.mask >> 8 && (bitmaps_read_byte(vcpu, bitmaps_io_byte_gpa(v, b.byte + 1)) & (b.mask >> 8));
 }
 
 bool bitmaps_msr_hit(struct vcpu *vcpu, u32 msr, bool write)
@@ -121,7 +121,7 @@ bool bitmaps_msr_hit(struct vcpu *vcpu, u32 msr, bool write)
 		return true;
 	if (n->msr_bitmap12.page)
 		return READ_ONCE(((const u8 *)n->msr_bitmap12.hva)[b.byte]) & b.mask;
-	return byte_of(vcpu, n->vmcs12->msr_bitmap + b.byte) & b.mask;
+	return bitmaps_read_byte(vcpu, n->vmcs12->msr_bitmap + b.byte) & b.mask;
 }
 
 /* Encodings beyond the bitmap's 32768 bits exit whatever it says (SDM 3C 26.1.3, VMREAD). */
@@ -132,5 +132,5 @@ bool bitmaps_vmcs_hit(struct vcpu *vcpu, u64 enc, bool write)
 
 	if (enc >> 15)
 		return true;
-	return byte_of(vcpu, bitmap + enc / 8) & BIT(enc % 8);
+	return bitmaps_read_byte(vcpu, bitmap + enc / 8) & BIT(enc % 8);
 }

@@ -18,43 +18,43 @@
 #define MISC_MSR_LIST	GENMASK_ULL(27, 25)
 
 /* Take allowed-1 settings of a control away. */
-static void forbid(u64 *cap, u32 bits)
+static void nested_caps_forbid(u64 *cap, u32 bits)
 {
 	*cap &= ~((u64)bits << 32);
 }
 
 /* Controls of instructions that CPUID does not give L1 (SDM 3C 25.6.2): they would mean nothing to it. */
-static void follow_cpuid(struct vcpu *vcpu, struct vmx_caps *caps)
+static void nested_caps_follow_cpuid(struct vcpu *vcpu, struct vmx_caps *caps)
 {
 	const struct kvm_cpuid_entry2 *leaf1 = vcpu_find_cpuid(vcpu, 1, 0);
 	const struct kvm_cpuid_entry2 *leaf7 = vcpu_find_cpuid(vcpu, 7, 0);
 	const struct guest_caps *g = &vcpu->gcaps;
 
 	if (!g->rdtscp)
-		forbid(&caps->proc2, SECONDARY_EXEC_ENABLE_RDTSCP);
+		nested_caps_forbid(&caps->proc2, SECONDARY_EXEC_ENABLE_RDTSCP);
 	if (!g->invpcid)
-		forbid(&caps->proc2, SECONDARY_EXEC_ENABLE_INVPCID);
+		nested_caps_forbid(&caps->proc2, SECONDARY_EXEC_ENABLE_INVPCID);
 	if (!g->xsaves)
-		forbid(&caps->proc2, VMCS_CONTROL_BIT(XSAVES));
+		nested_caps_forbid(&caps->proc2, VMCS_CONTROL_BIT(XSAVES));
 	if (!leaf1 || !(leaf1->ecx & CPUID_1_ECX_RDRAND))
-		forbid(&caps->proc2, SECONDARY_EXEC_RDRAND_EXITING);
+		nested_caps_forbid(&caps->proc2, SECONDARY_EXEC_RDRAND_EXITING);
 	if (!leaf7 || !(leaf7->ebx & CPUID_7_EBX_RDSEED))
-		forbid(&caps->proc2, SECONDARY_EXEC_RDSEED_EXITING);
+		nested_caps_forbid(&caps->proc2, SECONDARY_EXEC_RDSEED_EXITING);
 	/* CR4 bits that L1 can set are those that CPUID gives it (SDM 3D A.8). */
 	caps->cr4_fixed1 = (g->cr4_allowed & offer_caps.cr4_fixed1) | X86_CR4_VMXE;
 }
 
 /* What @vcpu may be offered at most. */
-static void most(struct vcpu *vcpu, struct vmx_caps *caps)
+static void nested_caps_offered(struct vcpu *vcpu, struct vmx_caps *caps)
 {
 	*caps = offer_caps;
 	caps->basic = (caps->basic & ~GENMASK_ULL(30, 0)) | VMCS12_REVISION;
-	follow_cpuid(vcpu, caps);
+	nested_caps_follow_cpuid(vcpu, caps);
 	caps->vmcs_enum = (u64)vmcs12_max_index(vmcs12_gates(caps)) << 1;
 }
 
 /* Controls that the MSRs without "true" report as fixed to 1, whatever the true ones say (SDM 3D A.2). */
-static void derive(struct nested *n)
+static void nested_caps_derive(struct nested *n)
 {
 	struct vmx_caps *c = &n->caps;
 
@@ -66,49 +66,49 @@ static void derive(struct nested *n)
 }
 
 /* Every bit set in @part is set in @whole, as far as @mask goes. */
-static bool subset(u64 part, u64 whole, u64 mask)
+static bool nested_caps_subset(u64 part, u64 whole, u64 mask)
 {
 	return !(part & mask & ~whole);
 }
 
-static bool basic_ok(u64 most, u64 data)
+static bool nested_caps_basic_ok(u64 most, u64 data)
 {
-	return subset(data, most, BASIC_FEATURES) && !((data ^ most) & ~BASIC_FEATURES);
+	return nested_caps_subset(data, most, BASIC_FEATURES) && !((data ^ most) & ~BASIC_FEATURES);
 }
 
 /* A control may lose settings: more bits fixed to 1 below, fewer allowed above. */
-static bool control_ok(u64 most, u64 data)
+static bool nested_caps_control_ok(u64 most, u64 data)
 {
-	return subset(most, data, GENMASK_ULL(31, 0)) && subset(data, most, GENMASK_ULL(63, 32));
+	return nested_caps_subset(most, data, GENMASK_ULL(31, 0)) && nested_caps_subset(data, most, GENMASK_ULL(63, 32));
 }
 
-static bool misc_ok(u64 most, u64 data)
+static bool nested_caps_misc_ok(u64 most, u64 data)
 {
 	const u64 counted = MISC_FEATURES | MISC_CR3_COUNT | MISC_MSR_LIST;
 
-	return subset(data, most, MISC_FEATURES) && !((data ^ most) & ~counted) &&
+	return nested_caps_subset(data, most, MISC_FEATURES) && !((data ^ most) & ~counted) &&
 	       (data & MISC_CR3_COUNT) <= (most & MISC_CR3_COUNT) &&
 	       (data & MISC_MSR_LIST) <= (most & MISC_MSR_LIST);
 }
 
-static bool features_ok(u64 most, u64 data)
+static bool nested_caps_features_ok(u64 most, u64 data)
 {
-	return subset(data, most, ~0ULL);
+	return nested_caps_subset(data, most, ~0ULL);
 }
 
 /* More bits may be fixed to 1, none fewer. */
-static bool fixed0_ok(u64 most, u64 data)
+static bool nested_caps_fixed0_ok(u64 most, u64 data)
 {
-	return subset(most, data, ~0ULL);
+	return nested_caps_subset(most, data, ~0ULL);
 }
 
 /* Follows from CPUID or from the "true" MSRs: only its own value. */
-static bool same(u64 most, u64 data)
+static bool nested_caps_same(u64 most, u64 data)
 {
 	return data == most;
 }
 
-static bool any(u64 most, u64 data)
+static bool nested_caps_any(u64 most, u64 data)
 {
 	return true;
 }
@@ -116,24 +116,24 @@ static bool any(u64 most, u64 data)
 /* What user space may set each MSR to, by distance from IA32_VMX_BASIC; @most is the most that is offered. */
 static bool (*const may_set[VMX_CAPS_NR])(u64 most, u64 data) = {
 #define AT(msr) [MSR_IA32_VMX_##msr - VMX_CAPS_FIRST]
-	AT(BASIC) = basic_ok,
-	AT(PINBASED_CTLS) = same,
-	AT(PROCBASED_CTLS) = same,
-	AT(EXIT_CTLS) = same,
-	AT(ENTRY_CTLS) = same,
-	AT(MISC) = misc_ok,
-	AT(CR0_FIXED0) = fixed0_ok,
-	AT(CR0_FIXED1) = same,
-	AT(CR4_FIXED0) = fixed0_ok,
-	AT(CR4_FIXED1) = same,
-	AT(VMCS_ENUM) = any,
-	AT(PROCBASED_CTLS2) = control_ok,
-	AT(EPT_VPID_CAP) = features_ok,
-	AT(TRUE_PINBASED_CTLS) = control_ok,
-	AT(TRUE_PROCBASED_CTLS) = control_ok,
-	AT(TRUE_EXIT_CTLS) = control_ok,
-	AT(TRUE_ENTRY_CTLS) = control_ok,
-	AT(VMFUNC) = features_ok,
+	AT(BASIC) = nested_caps_basic_ok,
+	AT(PINBASED_CTLS) = nested_caps_same,
+	AT(PROCBASED_CTLS) = nested_caps_same,
+	AT(EXIT_CTLS) = nested_caps_same,
+	AT(ENTRY_CTLS) = nested_caps_same,
+	AT(MISC) = nested_caps_misc_ok,
+	AT(CR0_FIXED0) = nested_caps_fixed0_ok,
+	AT(CR0_FIXED1) = nested_caps_same,
+	AT(CR4_FIXED0) = nested_caps_fixed0_ok,
+	AT(CR4_FIXED1) = nested_caps_same,
+	AT(VMCS_ENUM) = nested_caps_any,
+	AT(PROCBASED_CTLS2) = nested_caps_control_ok,
+	AT(EPT_VPID_CAP) = nested_caps_features_ok,
+	AT(TRUE_PINBASED_CTLS) = nested_caps_control_ok,
+	AT(TRUE_PROCBASED_CTLS) = nested_caps_control_ok,
+	AT(TRUE_EXIT_CTLS) = nested_caps_control_ok,
+	AT(TRUE_ENTRY_CTLS) = nested_caps_control_ok,
+	AT(VMFUNC) = nested_caps_features_ok,
 #undef AT
 };
 
@@ -150,14 +150,14 @@ void nested_caps_init(struct vcpu *vcpu)
 	u64 set, *cap;
 	u32 i;
 
-	most(vcpu, &all);
+	nested_caps_offered(vcpu, &all);
 	for (i = 0; i < VMX_CAPS_NR; i++) {
 		cap = vmx_caps_msr(&n->caps, VMX_CAPS_FIRST + i);
 		set = *vmx_caps_msr(&all, VMX_CAPS_FIRST + i);
 		if (!(n->caps_set & BIT(i)) || !may_set[i](set, *cap))
 			*cap = set;
 	}
-	derive(n);
+	nested_caps_derive(n);
 }
 
 /**
@@ -195,12 +195,12 @@ int nested_set_cap_msr(struct vcpu *vcpu, u32 msr, u64 data)
 	cap = vmx_caps_msr(&n->caps, msr);
 	if (data == *cap)
 		return 0;
-	most(vcpu, &all);
+	nested_caps_offered(vcpu, &all);
 	if (n->vmxon || !may_set[msr - VMX_CAPS_FIRST](*vmx_caps_msr(&all, msr), data))
 		return -EINVAL;
 	*cap = data;
 	n->caps_set |= BIT(msr - VMX_CAPS_FIRST);
-	derive(n);
+	nested_caps_derive(n);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Verdicts on VMCS12: checks.def expanded into straight code, section by section. SDM 3C 27.2, 27.3. */
+/* VM-entry checks on VMCS12: expands checks.def into code, section by section. Pure. SDM 3C 27.2, 27.3. */
 #include <linux/kernel.h>
 #include <linux/types.h>
 #include <asm/msr-index.h>
@@ -12,10 +12,10 @@
 #include "nested/checks.h"
 
 /*
- * Sections of checks.def. The mask says which parts of VMCS12 a section's rows
- * read: while none of them changed since the rows passed, they still hold,
- * because L2 itself can only bring about states that pass. ALWAYS is for rows
- * that depend on what no VMWRITE changes.
+ * Sections of checks.def. The mask names the parts of VMCS12 that a section's
+ * rows read. Rows that passed once still pass while L1 has changed none of
+ * these parts, because L2 itself can reach only states that pass. ALWAYS is
+ * for rows that depend on something that changes without a VMWRITE.
  */
 #define ALWAYS	(~0u)
 #define SECTIONS(S) \
@@ -53,64 +53,146 @@ static const char *const section_sdm[] = {
 #undef S
 };
 
-/* The words of checks.def. */
-#define PIN(bit)	(!!(v->pin_based_vm_exec_control & PIN_BASED_##bit))
-#define CPU(bit)	(!!(v->cpu_based_vm_exec_control & CPU_BASED_##bit))
-#define SEC(bit)	(!!(secondary(v) & SECONDARY_EXEC_##bit))
-#define SEC_VE		(!!(secondary(v) & VMCS_CONTROL_BIT(EPT_VIOLATION_VE)))
-#define EXIT(bit)	(!!(v->vm_exit_controls & VM_EXIT_##bit))
-#define ENTRY(bit)	(!!(v->vm_entry_controls & VM_ENTRY_##bit))
-#define EPTP_SWITCHING	(SEC(ENABLE_VMFUNC) && (v->vm_function_control & VMX_VMFUNC_EPTP_SWITCHING))
-
-#define GPA_OK(gpa)	(!((gpa) >> c->maxphyaddr))
-#define PAGE_OK(gpa)	(GPA_OK(gpa) && !((gpa) & 0xfff))
-#define CANONICAL(la)	check_canonical(la, c->la57)
-
-#define INJECTS		(v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)
-#define INJ_TYPE	(v->vm_entry_intr_info_field & INTR_INFO_INTR_TYPE_MASK)
-#define INJ_VECTOR	(v->vm_entry_intr_info_field & INTR_INFO_VECTOR_MASK)
-#define INJ_HAS_ERROR	(!!(v->vm_entry_intr_info_field & INTR_INFO_DELIVER_CODE_MASK))
-#define INJ_IS_SOFT	(INJ_TYPE == INTR_TYPE_SOFT_INTR || INJ_TYPE == INTR_TYPE_PRIV_SW_EXCEPTION || \
-			 INJ_TYPE == INTR_TYPE_SOFT_EXCEPTION)
-
-#define V8086		(v->guest_rflags & X86_EFLAGS_VM)
-#define USABLE(seg)	(!(v->guest_##seg##_ar_bytes & VMX_AR_UNUSABLE_MASK))
-#define AR_TYPE(seg)	(v->guest_##seg##_ar_bytes & VMX_AR_TYPE_MASK)
-#define DPL(seg)	VMX_AR_DPL(v->guest_##seg##_ar_bytes)
-#define RPL(seg)	(v->guest_##seg##_selector & 3)
 #define SEL_TI		4
 #define SEL_RPL_TI	7
 #define AR_V8086	0xf3
 #define AR_RESERVED	(GENMASK(31, 17) | GENMASK(11, 8))
-#define CODE_64		(ENTRY(IA32E_MODE) && (v->guest_cs_ar_bytes & VMX_AR_L_MASK))
 #define RFLAGS_RESERVED	(GENMASK_ULL(63, 22) | BIT_ULL(15) | BIT_ULL(5) | BIT_ULL(3))
 
-#define BLOCKED(how)	(v->guest_interruptibility_info & GUEST_INTR_STATE_##how)
-#define BLOCKS_ONE_INSN	(v->guest_interruptibility_info & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS))
-#define INTERRUPTIBILITY_RESERVED GENMASK(31, 4)	/* no SGX: bit 4 is reserved too */
+#define BLOCKING_ONE_INSN	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+#define INTERRUPTIBILITY_RESERVED GENMASK(31, 4)	/* bit 4 is reserved too, because L1 has no SGX */
 
 /* Pending debug exceptions (SDM 3C table 25-4). */
 #define PENDING_DBG_ENABLED_BP	BIT_ULL(12)
 #define PENDING_DBG_BS		BIT_ULL(14)
 #define PENDING_DBG_IN_RTM	BIT_ULL(16)
 #define PENDING_DBG_RESERVED	(GENMASK_ULL(63, 17) | BIT_ULL(15) | BIT_ULL(13) | GENMASK_ULL(11, 4))
-#define PENDING_DBG_MATTERS	(BLOCKS_ONE_INSN || v->guest_activity_state == GUEST_ACTIVITY_HLT)
-#define SINGLE_STEPS		((v->guest_rflags & X86_EFLAGS_TF) && !(v->guest_ia32_debugctl & DEBUGCTLMSR_BTF))
 
-#define PAE_PAGING	((v->guest_cr0 & X86_CR0_PG) && (v->guest_cr4 & X86_CR4_PAE) && !ENTRY(IA32E_MODE))
-#define VMX_BASIC_NO_HW_ERROR_CODE BIT_ULL(56)	/* error codes are free (SDM 3D A.1) */
+#define VMX_BASIC_NO_HW_ERROR_CODE BIT_ULL(56)	/* L1 may inject any exception with or without an error code (SDM 3D A.1) */
 
 #define VTPR_OFFSET	0x80
 
-static inline u32 secondary(const struct vmcs12 *v)
+/* --- predicates of checks.def: controls of VMCS12 --- */
+
+static inline bool has_pin(const struct check_ctx *c, u32 bits)
 {
-	return CPU(ACTIVATE_SECONDARY_CONTROLS) ? v->secondary_vm_exec_control : 0;
+	return c->v->pin_based_vm_exec_control & bits;
 }
+
+static inline bool has_proc(const struct check_ctx *c, u32 bits)
+{
+	return c->v->cpu_based_vm_exec_control & bits;
+}
+
+/* Secondary controls count as 0 while the primary ones do not activate them (SDM 3C 25.6.2). */
+static inline bool has_proc2(const struct check_ctx *c, u32 bits)
+{
+	return has_proc(c, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) && (c->v->secondary_vm_exec_control & bits);
+}
+
+static inline bool has_exit(const struct check_ctx *c, u32 bits)
+{
+	return c->v->vm_exit_controls & bits;
+}
+
+static inline bool has_entry(const struct check_ctx *c, u32 bits)
+{
+	return c->v->vm_entry_controls & bits;
+}
+
+static inline bool has_eptp_switching(const struct check_ctx *c)
+{
+	return has_proc2(c, SECONDARY_EXEC_ENABLE_VMFUNC) && (c->v->vm_function_control & VMX_VMFUNC_EPTP_SWITCHING);
+}
+
+/* --- the event that VMCS12 injects --- */
+
+static inline bool inj_valid(const struct check_ctx *c)
+{
+	return c->v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK;
+}
+
+static inline u32 inj_type(const struct check_ctx *c)
+{
+	return c->v->vm_entry_intr_info_field & INTR_INFO_INTR_TYPE_MASK;
+}
+
+static inline u32 inj_vector(const struct check_ctx *c)
+{
+	return c->v->vm_entry_intr_info_field & INTR_INFO_VECTOR_MASK;
+}
+
+static inline bool inj_has_error(const struct check_ctx *c)
+{
+	return c->v->vm_entry_intr_info_field & INTR_INFO_DELIVER_CODE_MASK;
+}
+
+static inline bool inj_is_soft(const struct check_ctx *c)
+{
+	return inj_type(c) == INTR_TYPE_SOFT_INTR || inj_type(c) == INTR_TYPE_PRIV_SW_EXCEPTION ||
+	       inj_type(c) == INTR_TYPE_SOFT_EXCEPTION;
+}
+
+/* --- segments --- */
+
+static inline bool ar_usable(u32 ar)
+{
+	return !(ar & VMX_AR_UNUSABLE_MASK);
+}
+
+static inline u32 ar_type(u32 ar)
+{
+	return ar & VMX_AR_TYPE_MASK;
+}
+
+static inline u16 sel_rpl(u16 selector)
+{
+	return selector & 3;
+}
+
+/* --- the guest state that L2 starts with --- */
+
+static inline bool guest_v8086(const struct check_ctx *c)
+{
+	return c->v->guest_rflags & X86_EFLAGS_VM;
+}
+
+static inline bool guest_code64(const struct check_ctx *c)
+{
+	return has_entry(c, VM_ENTRY_IA32E_MODE) && (c->v->guest_cs_ar_bytes & VMX_AR_L_MASK);
+}
+
+static inline bool guest_pae_paging(const struct check_ctx *c)
+{
+	return (c->v->guest_cr0 & X86_CR0_PG) && (c->v->guest_cr4 & X86_CR4_PAE) && !has_entry(c, VM_ENTRY_IA32E_MODE);
+}
+
+/* The bits of @bits that are set in the interruptibility state. */
+static inline u32 guest_blocking(const struct check_ctx *c, u32 bits)
+{
+	return c->v->guest_interruptibility_info & bits;
+}
+
+static inline bool guest_single_steps(const struct check_ctx *c)
+{
+	return (c->v->guest_rflags & X86_EFLAGS_TF) && !(c->v->guest_ia32_debugctl & DEBUGCTLMSR_BTF);
+}
+
+/* In these states the BS bit of the pending debug exceptions must agree with single-stepping. */
+static inline bool guest_pending_dbg_matters(const struct check_ctx *c)
+{
+	return guest_blocking(c, BLOCKING_ONE_INSN) || c->v->guest_activity_state == GUEST_ACTIVITY_HLT;
+}
+
+/* --- predicates on values --- */
 
 /**
  * check_canonical() - whether a linear address is canonical (SDM 1, 3.3.7.1)
  * @la: the address
- * @la57: addresses have 57 bits, not 48
+ * @la57: linear addresses have 57 bits, not 48
+ *
+ * Context: Any.
+ * Return: true if it is.
  */
 bool check_canonical(u64 la, bool la57)
 {
@@ -120,10 +202,13 @@ bool check_canonical(u64 la, bool la57)
 }
 
 /**
- * check_eptp() - whether a VM entry takes an EPT pointer (SDM 3C 27.2.1.1)
- * @caps: what L1 was offered
- * @maxphyaddr: L1's
- * @eptp: the pointer
+ * check_eptp() - whether a VM entry accepts an EPT pointer (SDM 3C 27.2.1.1)
+ * @caps: the capabilities that L1 was offered
+ * @maxphyaddr: width of L1's physical addresses
+ * @eptp: the EPT pointer
+ *
+ * Context: Any.
+ * Return: true if it does.
  */
 bool check_eptp(const struct vmx_caps *caps, u8 maxphyaddr, u64 eptp)
 {
@@ -139,26 +224,42 @@ bool check_eptp(const struct vmx_caps *caps, u8 maxphyaddr, u64 eptp)
 	return !(eptp & GENMASK(11, 7)) && !(eptp >> maxphyaddr);
 }
 
-static bool fixed_ok(u64 val, u64 fixed0, u64 fixed1)
+/* A physical address within L1's width. */
+static inline bool check_gpa(const struct check_ctx *c, u64 gpa)
+{
+	return !(gpa >> c->maxphyaddr);
+}
+
+static inline bool check_page(const struct check_ctx *c, u64 gpa)
+{
+	return check_gpa(c, gpa) && !(gpa & 0xfff);
+}
+
+static inline bool check_linear(const struct check_ctx *c, u64 la)
+{
+	return check_canonical(la, c->la57);
+}
+
+static bool check_fixed_bits(u64 val, u64 fixed0, u64 fixed1)
 {
 	return (val & fixed0) == fixed0 && !(val & ~fixed1);
 }
 
-/* A list of 16-byte entries: aligned, and its last byte within the physical-address width. */
-static bool list_ok(const struct check_ctx *c, u64 gpa, u32 count)
+/* A list of 16-byte entries is aligned, and its last byte is within the physical-address width. */
+static bool check_list(const struct check_ctx *c, u64 gpa, u32 count)
 {
-	return !(gpa & 0xf) && GPA_OK(gpa) && GPA_OK(gpa + 16ULL * count - 1);
+	return !(gpa & 0xf) && check_gpa(c, gpa) && check_gpa(c, gpa + 16ULL * count - 1);
 }
 
 /* Memory types of IA32_PAT (SDM 3A table 12-10): 0, 1, 4, 5, 6 or 7 in each byte. */
-static bool pat_ok(u64 pat)
+static bool check_pat(u64 pat)
 {
-	/* Bits 7:3 clear, and bit 1 only together with bit 2. */
+	/* Bits 7:3 are clear, and bit 1 is set only together with bit 2. */
 	return !(pat & 0xf8f8f8f8f8f8f8f8ULL) && !((pat & 0x0202020202020202ULL) & ~((pat >> 1) & 0x0202020202020202ULL));
 }
 
-/* Bits 3:0 of the TPR threshold are not above bits 7:4 of VTPR. A page that is not memory reads as ones. */
-static bool tpr_threshold_ok(const struct check_ctx *c)
+/* Bits 3:0 of the TPR threshold must not exceed bits 7:4 of VTPR. A virtual-APIC page without memory reads as ones. */
+static bool check_tpr_threshold(const struct check_ctx *c)
 {
 	u8 vtpr;
 
@@ -167,72 +268,67 @@ static bool tpr_threshold_ok(const struct check_ctx *c)
 	return (c->v->tpr_threshold & 0xf) <= vtpr >> 4;
 }
 
-/* With an unrestricted guest, and only then, L2 may be in real mode, where no exception has an error code. */
-static bool event_in_protected_mode(const struct check_ctx *c)
+/* L2 can be in real mode, where exceptions have no error code, only with "unrestricted guest". */
+static bool inj_in_protected_mode(const struct check_ctx *c)
 {
-	const struct vmcs12 *v = c->v;
-
-	return !SEC(UNRESTRICTED_GUEST) || (v->guest_cr0 & X86_CR0_PE);
+	return !has_proc2(c, SECONDARY_EXEC_UNRESTRICTED_GUEST) || (c->v->guest_cr0 & X86_CR0_PE);
 }
 
-static bool event_needs_error(const struct check_ctx *c)
+static bool inj_needs_error(const struct check_ctx *c)
 {
 	const u32 with_error = BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) | BIT(X86_TRAP_SS) |
 			       BIT(X86_TRAP_GP) | BIT(X86_TRAP_PF) | BIT(X86_TRAP_AC);
-	const struct vmcs12 *v = c->v;
 
-	return INJ_TYPE == INTR_TYPE_HARD_EXCEPTION && event_in_protected_mode(c) &&
-	       INJ_VECTOR <= 31 && (with_error & BIT(INJ_VECTOR));
+	return inj_type(c) == INTR_TYPE_HARD_EXCEPTION && inj_in_protected_mode(c) &&
+	       inj_vector(c) <= 31 && (with_error & BIT(inj_vector(c)));
 }
 
-static bool guest_cr0_ok(const struct check_ctx *c)
+static bool check_guest_cr0(const struct check_ctx *c)
 {
-	const struct vmcs12 *v = c->v;
 	u64 must = c->caps->cr0_fixed0;
 
-	if (SEC(UNRESTRICTED_GUEST))
+	if (has_proc2(c, SECONDARY_EXEC_UNRESTRICTED_GUEST))
 		must &= ~(u64)(X86_CR0_PE | X86_CR0_PG);
-	return fixed_ok(v->guest_cr0, must, c->caps->cr0_fixed1);
+	return check_fixed_bits(c->v->guest_cr0, must, c->caps->cr0_fixed1);
 }
 
-static bool cs_type_ok(const struct check_ctx *c)
+static bool check_cs_type(const struct check_ctx *c)
 {
-	const struct vmcs12 *v = c->v;
-	u32 type = AR_TYPE(cs);
+	u32 type = ar_type(c->v->guest_cs_ar_bytes);
 
-	return (type & 9) == 9 || (type == 3 && SEC(UNRESTRICTED_GUEST));
+	return (type & 9) == 9 || (type == 3 && has_proc2(c, SECONDARY_EXEC_UNRESTRICTED_GUEST));
 }
 
-/* Accessed, and readable where it is code. */
-static bool data_type_ok(u32 ar)
+/* DS, ES, FS and GS are accessed, and readable if they are code segments. */
+static bool check_data_type(u32 ar)
 {
 	return (ar & VMX_AR_TYPE_ACCESSES_MASK) &&
 	       (!(ar & VMX_AR_TYPE_CODE_MASK) || (ar & VMX_AR_TYPE_READABLE_MASK));
 }
 
-static bool cs_dpl_ok(const struct check_ctx *c)
+static bool check_cs_dpl(const struct check_ctx *c)
 {
-	const struct vmcs12 *v = c->v;
+	u32 cs_dpl = VMX_AR_DPL(c->v->guest_cs_ar_bytes), ss_dpl = VMX_AR_DPL(c->v->guest_ss_ar_bytes);
 
-	switch (AR_TYPE(cs)) {
+	switch (ar_type(c->v->guest_cs_ar_bytes)) {
 	case 3:
-		return DPL(cs) == 0;
+		return cs_dpl == 0;
 	case 9:
 	case 11:
-		return DPL(cs) == DPL(ss);
-	default:	/* 13, 15: conforming; other types have failed before */
-		return DPL(cs) <= DPL(ss);
+		return cs_dpl == ss_dpl;
+	default:	/* 13, 15: conforming; CHECK_CS_TYPE refused all others */
+		return cs_dpl <= ss_dpl;
 	}
 }
 
-static bool granularity_ok(u32 ar, u32 limit)
+static bool check_granularity(u32 ar, u32 limit)
 {
 	if (ar & VMX_AR_G_MASK)
 		return (limit & 0xfff) == 0xfff;
 	return !(limit & GENMASK(31, 20));
 }
 
-static bool activity_supported(const struct check_ctx *c)
+static bool check_activity(const struct check_ctx *c)
 {
 	switch (c->v->guest_activity_state) {
 	case GUEST_ACTIVITY_ACTIVE:
@@ -249,70 +345,71 @@ static bool activity_supported(const struct check_ctx *c)
 }
 
 /*
- * With N-bit linear addresses, bits 63:N of RIP are identical. That is less
- * than canonical: bit N - 1 may differ, and then the fetch faults.
+ * With N-bit linear addresses, bits 63:N of RIP must be identical. A canonical
+ * address has bit N - 1 identical too; here it may differ, and the fetch faults.
  */
-static bool rip_ok(const struct check_ctx *c)
+static bool check_rip(const struct check_ctx *c)
 {
 	s64 high = (s64)c->v->guest_rip >> (c->la57 ? 57 : 48);
 
 	return high == 0 || high == -1;
 }
 
-/* Which injected events each activity state takes. */
-static bool activity_takes_event(const struct check_ctx *c)
+/* Whether the activity state allows the injected event. */
+static bool check_activity_event(const struct check_ctx *c)
 {
-	const struct vmcs12 *v = c->v;
-	bool machine_check = INJ_TYPE == INTR_TYPE_HARD_EXCEPTION && INJ_VECTOR == X86_TRAP_MC;
-	bool debug = INJ_TYPE == INTR_TYPE_HARD_EXCEPTION && INJ_VECTOR == X86_TRAP_DB;
+	bool machine_check = inj_type(c) == INTR_TYPE_HARD_EXCEPTION && inj_vector(c) == X86_TRAP_MC;
+	bool debug = inj_type(c) == INTR_TYPE_HARD_EXCEPTION && inj_vector(c) == X86_TRAP_DB;
 
-	switch (v->guest_activity_state) {
+	switch (c->v->guest_activity_state) {
 	case GUEST_ACTIVITY_ACTIVE:
 		return true;
 	case GUEST_ACTIVITY_HLT:
-		return INJ_TYPE == INTR_TYPE_EXT_INTR || INJ_TYPE == INTR_TYPE_NMI_INTR ||
-		       INJ_TYPE == INTR_TYPE_OTHER_EVENT || machine_check || debug;
+		return inj_type(c) == INTR_TYPE_EXT_INTR || inj_type(c) == INTR_TYPE_NMI_INTR ||
+		       inj_type(c) == INTR_TYPE_OTHER_EVENT || machine_check || debug;
 	case GUEST_ACTIVITY_SHUTDOWN:
-		return INJ_TYPE == INTR_TYPE_NMI_INTR || machine_check;
+		return inj_type(c) == INTR_TYPE_NMI_INTR || machine_check;
 	default:
 		return false;
 	}
 }
 
-/* The VMCS it points to: our revision, and a shadow VMCS exactly with VMCS shadowing. */
-static bool link_revision_ok(const struct check_ctx *c)
+/* The VMCS behind the link pointer has Droste's revision, and is a shadow VMCS exactly when L1 uses VMCS shadowing. */
+static bool check_link_revision(const struct check_ctx *c)
 {
-	const struct vmcs12 *v = c->v;
 	u32 rev;
 
-	if (c->read(c->arg, v->vmcs_link_pointer, &rev, sizeof(rev)))
+	if (c->read(c->arg, c->v->vmcs_link_pointer, &rev, sizeof(rev)))
 		return false;
-	return rev == (VMCS12_REVISION | (SEC(SHADOW_VMCS) ? VMCS12_SHADOW_BIT : 0));
+	return rev == (VMCS12_REVISION | (has_proc2(c, SECONDARY_EXEC_SHADOW_VMCS) ? VMCS12_SHADOW_BIT : 0));
 }
 
 /* A present PDPTE has no reserved bits set (SDM 3A table 4-8). */
-static bool pdpte_ok(const struct check_ctx *c, u64 pdpte)
+static bool check_pdpte(const struct check_ctx *c, u64 pdpte)
 {
-	return !(pdpte & 1) || (!(pdpte & 0x1e6) && GPA_OK(pdpte));
+	return !(pdpte & 1) || (!(pdpte & 0x1e6) && check_gpa(c, pdpte));
 }
 
-static bool memory_pdptes_ok(const struct check_ctx *c)
+static bool check_memory_pdptes(const struct check_ctx *c)
 {
 	u64 pdpte[4];
 
 	if (c->read(c->arg, c->v->guest_cr3 & ~0x1fULL, pdpte, sizeof(pdpte)))
 		return false;
-	return pdpte_ok(c, pdpte[0]) && pdpte_ok(c, pdpte[1]) && pdpte_ok(c, pdpte[2]) && pdpte_ok(c, pdpte[3]);
+	return check_pdpte(c, pdpte[0]) && check_pdpte(c, pdpte[1]) && check_pdpte(c, pdpte[2]) && check_pdpte(c, pdpte[3]);
 }
 
 /*
- * All of checks.def, of which a constant @section leaves its own rows. That
- * makes one straight run of compares a section, without calls through a table.
+ * Runs the rows of one section, if VMCS12 changed in a part that they depend
+ * on. @section is constant, so that the compiler drops all other rows: each
+ * section becomes one straight run of compares, without calls through a table.
  */
-static __always_inline enum check_id run(const struct check_ctx *c, enum section section)
+static __always_inline enum check_id checks_run(const struct check_ctx *c, enum section section)
 {
 	const struct vmcs12 *v = c->v;
 
+	if (likely(section_mask[section] != ALWAYS && !(c->dirty & section_mask[section])))
+		return CHECK_OK;
 #define CHECK(_section, id, when, ok) \
 	if (section == SECTION_##_section && (when) && !(ok)) \
 		return CHECK_##id;
@@ -320,104 +417,80 @@ static __always_inline enum check_id run(const struct check_ctx *c, enum section
 	return CHECK_OK;
 }
 
-#define RUN(c, name) \
-	do { \
-		enum check_id failed = CHECK_OK; \
-		\
-		if ((c)->dirty & section_mask[SECTION_##name] || section_mask[SECTION_##name] == ALWAYS) \
-			failed = run(c, SECTION_##name); \
-		if (unlikely(failed)) \
-			return failed; \
-	} while (0)
-
 /**
  * checks_controls() - check VMCS12's control fields (SDM 3C 27.2.1)
  * @c: the context
  *
- * Return: CHECK_OK or the first row that failed; VMfailValid 7 then.
+ * Context: Any, if @c->read may be called.
+ * Return: CHECK_OK, or the first row that failed; the instruction then fails
+ * with VMfailValid 7.
  */
 enum check_id checks_controls(const struct check_ctx *c)
 {
-	RUN(c, EXEC);
-	RUN(c, EXEC_MEMORY);
-	RUN(c, EXIT);
-	RUN(c, ENTRY);
-	RUN(c, EVENT);
-	return CHECK_OK;
+	return checks_run(c, SECTION_EXEC) ?: checks_run(c, SECTION_EXEC_MEMORY) ?: checks_run(c, SECTION_EXIT) ?:
+	       checks_run(c, SECTION_ENTRY) ?: checks_run(c, SECTION_EVENT);
 }
 
 /**
  * checks_host() - check VMCS12's host state (SDM 3C 27.2.2 to 27.2.4)
  * @c: the context
  *
- * Return: CHECK_OK or the first row that failed; VMfailValid 8 then.
+ * Context: Any.
+ * Return: CHECK_OK, or the first row that failed; the instruction then fails
+ * with VMfailValid 8.
  */
 enum check_id checks_host(const struct check_ctx *c)
 {
-	RUN(c, HOST);
-	RUN(c, HOST_MODE);
-	return CHECK_OK;
+	return checks_run(c, SECTION_HOST) ?: checks_run(c, SECTION_HOST_MODE);
 }
 
 /**
- * checks_need_rare() - whether checks_guest() will look at SYNC_RARE state
+ * checks_need_rare() - whether checks_guest() will read SYNC_RARE state
  * @c: the context
  *
- * Rows of sections that always run look at access rights of CS and SS, which
- * are read back at each exit, and at the pending debug exceptions, which
- * matter in few states.
+ * Two kinds of fields written together with SYNC_RARE state are read by rows
+ * that always run. The access rights of CS and SS are read back at each exit.
+ * The pending debug exceptions matter in few states only.
+ *
+ * Context: Any.
+ * Return: true if the caller must call nested_sync_rare() first.
  */
 bool checks_need_rare(const struct check_ctx *c)
 {
-	const struct vmcs12 *v = c->v;
-
-	return (c->dirty & (section_mask[SECTION_GUEST_SEG] | section_mask[SECTION_GUEST_RARE])) || PENDING_DBG_MATTERS;
+	return (c->dirty & (section_mask[SECTION_GUEST_SEG] | section_mask[SECTION_GUEST_RARE])) ||
+	       guest_pending_dbg_matters(c);
 }
 
-static enum check_id guest_state(const struct check_ctx *c)
+static enum check_id checks_guest_state(const struct check_ctx *c)
 {
-	RUN(c, GUEST_CR);
-	RUN(c, GUEST_SEG);
-	RUN(c, GUEST_RARE);
-	RUN(c, GUEST_RIP);
-	RUN(c, GUEST_STATE);
-	RUN(c, GUEST_DEBUG);
-	return CHECK_OK;
-}
-
-static enum check_id link_pointer(const struct check_ctx *c)
-{
-	RUN(c, LINK);
-	return CHECK_OK;
-}
-
-static enum check_id pdptes(const struct check_ctx *c)
-{
-	RUN(c, PDPTE);
-	return CHECK_OK;
+	return checks_run(c, SECTION_GUEST_CR) ?: checks_run(c, SECTION_GUEST_SEG) ?:
+	       checks_run(c, SECTION_GUEST_RARE) ?: checks_run(c, SECTION_GUEST_RIP) ?:
+	       checks_run(c, SECTION_GUEST_STATE) ?: checks_run(c, SECTION_GUEST_DEBUG);
 }
 
 /**
  * checks_guest() - check VMCS12's guest state (SDM 3C 27.3.1)
- * @c: the context
+ * @c: the context; SYNC_RARE state is up to date if checks_need_rare() said so
  * @qual: exit qualification when a check fails (SDM 3C 27.8)
  *
- * Return: CHECK_OK or the first row that failed; exit reason 33 then.
+ * Context: Any, if @c->read may be called.
+ * Return: CHECK_OK, or the first row that failed; the VM entry then fails with
+ * exit reason 33.
  */
 enum check_id checks_guest(const struct check_ctx *c, u64 *qual)
 {
 	enum check_id failed;
 
 	*qual = ENTRY_FAIL_DEFAULT;
-	failed = guest_state(c);
+	failed = checks_guest_state(c);
 	if (failed)
 		return failed;
 	*qual = ENTRY_FAIL_VMCS_LINK_PTR;
-	failed = link_pointer(c);
+	failed = checks_run(c, SECTION_LINK);
 	if (failed)
 		return failed;
 	*qual = ENTRY_FAIL_PDPTE;
-	return pdptes(c);
+	return checks_run(c, SECTION_PDPTE);
 }
 
 static const struct check_row {
@@ -430,16 +503,37 @@ static const struct check_row {
 #include "nested/checks.def"
 };
 
+/**
+ * check_name() - the name of a row, as in checks.def
+ * @id: the row
+ *
+ * Context: Any.
+ * Return: a constant string, "?" for a number that is no row.
+ */
 const char *check_name(enum check_id id)
 {
 	return id < NR_CHECKS ? check_rows[id].name : "?";
 }
 
+/**
+ * check_text() - the source text of the condition that a row demands
+ * @id: the row
+ *
+ * Context: Any.
+ * Return: a constant string, "?" for a number that is no row.
+ */
 const char *check_text(enum check_id id)
 {
 	return id < NR_CHECKS ? check_rows[id].text : "?";
 }
 
+/**
+ * check_section() - the SDM's section that a row comes from
+ * @id: the row
+ *
+ * Context: Any.
+ * Return: a constant string, "?" for a number that is no row.
+ */
 const char *check_section(enum check_id id)
 {
 	return id < NR_CHECKS ? section_sdm[check_rows[id].section] : "?";

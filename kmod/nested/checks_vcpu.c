@@ -12,14 +12,14 @@
 #define DEBUGCTL_ALLOWED	(GENMASK_ULL(15, 6) | GENMASK_ULL(1, 0))
 #define PENDING_DBG_RTM		BIT_ULL(16)
 
-static int read_l1(void *arg, u64 gpa, void *data, u32 len)
+static int checks_read_l1(void *arg, u64 gpa, void *data, u32 len)
 {
 	struct vcpu *vcpu = arg;
 
 	return vm_read_guest(vcpu->vm, gpa, data, len);
 }
 
-static void make_ctx(struct vcpu *vcpu, struct check_ctx *c)
+static void checks_make_ctx(struct vcpu *vcpu, struct check_ctx *c)
 {
 	struct nested *n = &vcpu->nested;
 
@@ -34,12 +34,12 @@ static void make_ctx(struct vcpu *vcpu, struct check_ctx *c)
 		.maxphyaddr = vcpu->gcaps.maxphyaddr,
 		.la57 = n->caps.cr4_fixed1 & X86_CR4_LA57,
 		.l1_lma = vcpu->efer & EFER_LMA,
-		.read = read_l1,
+		.read = checks_read_l1,
 		.arg = vcpu,
 	};
 }
 
-static void note_failure(struct vcpu *vcpu, enum check_id id)
+static void checks_note_failure(struct vcpu *vcpu, enum check_id id)
 {
 	vcpu->nested.last_failed_check = id;
 	pr_debug_ratelimited("droste: vCPU %d: VM entry of L1 fails check %s (SDM 3C %s): %s\n",
@@ -61,21 +61,21 @@ u32 nested_check_vmfail(struct vcpu *vcpu)
 	struct check_ctx c;
 	enum check_id id;
 
-	make_ctx(vcpu, &c);
+	checks_make_ctx(vcpu, &c);
 	id = checks_controls(&c);
 	if (unlikely(id)) {
-		note_failure(vcpu, id);
+		checks_note_failure(vcpu, id);
 		return VMXERR_ENTRY_INVALID_CONTROL_FIELD;
 	}
 	id = checks_host(&c);
 	if (unlikely(id)) {
-		note_failure(vcpu, id);
+		checks_note_failure(vcpu, id);
 		return VMXERR_ENTRY_INVALID_HOST_STATE_FIELD;
 	}
 	return 0;
 }
 
-static void look_for_rtm(struct vcpu *vcpu, struct check_ctx *c)
+static void checks_look_for_rtm(struct vcpu *vcpu, struct check_ctx *c)
 {
 	const struct kvm_cpuid_entry2 *leaf7;
 
@@ -97,14 +97,14 @@ bool nested_check_guest(struct vcpu *vcpu, u64 *qual)
 	struct check_ctx c;
 	enum check_id id;
 
-	make_ctx(vcpu, &c);
+	checks_make_ctx(vcpu, &c);
 	if (vcpu->nested.vmcs02_stale && checks_need_rare(&c))
 		nested_sync_rare(vcpu);
-	look_for_rtm(vcpu, &c);
+	checks_look_for_rtm(vcpu, &c);
 	id = checks_guest(&c, qual);
 	if (likely(!id))
 		return true;
-	note_failure(vcpu, id);
+	checks_note_failure(vcpu, id);
 	return false;
 }
 
@@ -122,13 +122,13 @@ bool nested_check_restored(struct vcpu *vcpu, const struct vmcs12 *v, u64 vmptr)
 	enum check_id id;
 	u64 qual;
 
-	make_ctx(vcpu, &c);
+	checks_make_ctx(vcpu, &c);
 	c.v = v;
 	c.vmptr = vmptr;
 	c.dirty = DIRTY12_ALL;
 	c.l1_lma = v->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE;
 	c.restored = true;
-	look_for_rtm(vcpu, &c);
+	checks_look_for_rtm(vcpu, &c);
 	id = checks_controls(&c);
 	if (!id)
 		id = checks_host(&c);
@@ -136,6 +136,6 @@ bool nested_check_restored(struct vcpu *vcpu, const struct vmcs12 *v, u64 vmptr)
 		id = checks_guest(&c, &qual);
 	if (!id)
 		return true;
-	note_failure(vcpu, id);
+	checks_note_failure(vcpu, id);
 	return false;
 }

@@ -8,7 +8,7 @@
 #include "vmx/vmx.h"
 
 /* What VMCS01 keeps of L1 while vcpu's members show L2. VMCS01 is current. */
-static u64 remember_l1(struct vcpu *vcpu)
+static u64 entry_remember_l1(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	u32 state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
@@ -26,7 +26,7 @@ static u64 remember_l1(struct vcpu *vcpu)
 }
 
 /* Will an entry into the HLT state stay there? Not with an event, nor with an open window (SDM 3C 27.7.2, 26.2). */
-static bool stays_halted(const struct vmcs12 *v)
+static bool entry_stays_halted(const struct vmcs12 *v)
 {
 	if (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)
 		return false;
@@ -40,13 +40,13 @@ static bool stays_halted(const struct vmcs12 *v)
  * An L2 that starts inactive waits in L0, which needs the processor for
  * others: the entry is over then, and what ends the wait may also exit to L1.
  */
-static void enter_activity(struct vcpu *vcpu)
+static void entry_set_activity(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 
 	switch (n->vmcs12->guest_activity_state) {
 	case GUEST_ACTIVITY_HLT:
-		if (!stays_halted(n->vmcs12))
+		if (!entry_stays_halted(n->vmcs12))
 			return;
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
 		/* A virtual interrupt that is due wakes it: that is seen in L1's page. */
@@ -84,7 +84,7 @@ int nested_run(struct vcpu *vcpu, bool launch)
 	if (unlikely(error))
 		return nested_vmfail(vcpu, error);
 	if (unlikely(!nested_check_guest(vcpu, &qual))) {
-		remember_l1(vcpu);
+		entry_remember_l1(vcpu);
 		nested_entry_failed(vcpu, EXIT_REASON_INVALID_STATE, qual);
 		return NEXT_ENTER;
 	}
@@ -92,7 +92,7 @@ int nested_run(struct vcpu *vcpu, bool launch)
 	if (unlikely(vmcs02_eptp(vcpu)))
 		return -ENOMEM;
 
-	l1_debugctl = remember_l1(vcpu);
+	l1_debugctl = entry_remember_l1(vcpu);
 	vmcs02_enter(vcpu);
 	qual = vmcs02_write(vcpu, l1_debugctl);
 	if (unlikely(qual)) {
@@ -112,7 +112,7 @@ int nested_run(struct vcpu *vcpu, bool launch)
 	n->mtf_pending = false;
 	ptimer_start(vcpu);
 	if (unlikely(v->guest_activity_state != GUEST_ACTIVITY_ACTIVE))
-		enter_activity(vcpu);
+		entry_set_activity(vcpu);
 	return NEXT_ENTER;
 }
 
@@ -123,7 +123,7 @@ void nested_reenter(struct vcpu *vcpu, bool run_pending)
 
 	/* Out of memory: nested_before_entry() tries again. */
 	(void)vmcs02_eptp(vcpu);
-	l1_debugctl = remember_l1(vcpu);
+	l1_debugctl = entry_remember_l1(vcpu);
 	vmcs02_enter(vcpu);
 	/* Memory with the PDPTEs may come later. */
 	n->pdptes_due = vmcs02_write(vcpu, l1_debugctl);

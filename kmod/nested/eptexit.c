@@ -14,13 +14,13 @@
 #define APIC_EVENT	3
 
 /* L1's APIC-access page lies where it has no memory, so the processor cannot know it; L0 does. */
-static bool is_apic_access(const struct vmcs12 *v, gpa_t l1_gpa)
+static bool eptexit_is_apic_access(const struct vmcs12 *v, gpa_t l1_gpa)
 {
 	return (merge_proc2_of(v) & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) &&
 	       (l1_gpa & PAGE_MASK) == (v->apic_access_addr & PAGE_MASK);
 }
 
-static int apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
+static int eptexit_apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
 {
 	u64 qual = vcpu->exit.qual, type;
 
@@ -34,10 +34,10 @@ static int apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
 }
 
 /* L1's tables allow the access, but L1 has no memory there: a device that L1 gave to L2, or L1's local APIC. */
-static int emulate(struct vcpu *vcpu, gpa_t l1_gpa)
+static int eptexit_emulate(struct vcpu *vcpu, gpa_t l1_gpa)
 {
-	if (is_apic_access(vcpu->nested.vmcs12, l1_gpa))
-		return apic_access(vcpu, l1_gpa);
+	if (eptexit_is_apic_access(vcpu->nested.vmcs12, l1_gpa))
+		return eptexit_apic_access(vcpu, l1_gpa);
 	/* Event delivery through a device: there is no instruction to emulate. */
 	if (vcpu->ev.injected.valid)
 		return vcpu_delivery_error(vcpu);
@@ -65,7 +65,7 @@ int nested_handle_ept(struct vcpu *vcpu)
 	case EPT02_MISCONFIG:
 		return nested_reflect_as(vcpu, EXIT_REASON_EPT_MISCONFIG, 0);
 	case EPT02_MMIO:
-		return emulate(vcpu, l1_gpa);
+		return eptexit_emulate(vcpu, l1_gpa);
 	default:
 		return -EFAULT;
 	}

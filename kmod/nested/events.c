@@ -26,19 +26,19 @@ bool nested_wants_nmi(struct vcpu *vcpu)
 
 /* What waits for L1, in falling priority. */
 enum nested_event {
-	PENDING_NONE,
-	PENDING_TRIPLE_FAULT,	/* L2 shut down in L0's hands: exit reason 2 */
-	PENDING_INIT,
-	PENDING_SIPI,
-	PENDING_EXCEPTION,		/* raised by L0's emulation, and L1 intercepts it */
-	PENDING_MTF,
-	PENDING_DEBUG_TRAP,		/* like PENDING_EXCEPTION, but below MTF (SDM 26.5.2) */
-	PENDING_TIMER,
-	PENDING_NMI,
-	PENDING_INTERRUPT,
+	L1_EVENT_NONE,
+	L1_EVENT_TRIPLE_FAULT,	/* L2 shut down in L0's hands: exit reason 2 */
+	L1_EVENT_INIT,
+	L1_EVENT_SIPI,
+	L1_EVENT_EXCEPTION,		/* raised by L0's emulation, and L1 intercepts it */
+	L1_EVENT_MTF,
+	L1_EVENT_DEBUG_TRAP,		/* like L1_EVENT_EXCEPTION, but below MTF (SDM 26.5.2) */
+	L1_EVENT_TIMER,
+	L1_EVENT_NMI,
+	L1_EVENT_INTERRUPT,
 };
 
-static bool exception_for_l1(struct vcpu *vcpu)
+static bool events_exception_for_l1(struct vcpu *vcpu)
 {
 	const struct event *ev = &vcpu->ev.exception;
 
@@ -46,58 +46,58 @@ static bool exception_for_l1(struct vcpu *vcpu)
 }
 
 /* INIT always ends up in L1; SIPIs only where L2 waits for one, elsewhere they are lost (SDM 26.2). */
-static enum nested_event startup_event(struct vcpu *vcpu)
+static enum nested_event events_startup(struct vcpu *vcpu)
 {
 	u32 pending;
 
 	if (!vcpu->lapic)
-		return PENDING_NONE;
+		return L1_EVENT_NONE;
 	pending = vlapic_pending_init(vcpu);
 	if (likely(!pending))
-		return PENDING_NONE;
+		return L1_EVENT_NONE;
 	if (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
 		/* INIT is blocked while waiting for SIPI (SDM 25.4.2). */
-		return pending & VLAPIC_SIPI ? PENDING_SIPI : PENDING_NONE;
+		return pending & VLAPIC_SIPI ? L1_EVENT_SIPI : L1_EVENT_NONE;
 	}
-	return pending & VLAPIC_INIT ? PENDING_INIT : PENDING_NONE;
+	return pending & VLAPIC_INIT ? L1_EVENT_INIT : L1_EVENT_NONE;
 }
 
-static bool interrupt_pending(struct vcpu *vcpu)
+static bool events_interrupt_pending(struct vcpu *vcpu)
 {
 	return irqchip_pending_vector(vcpu) >= 0;
 }
 
 /* SDM 3A table 6-2, with VMX's own events where 3C 26.5 puts them. */
-static enum nested_event first_event(struct vcpu *vcpu)
+static enum nested_event events_first(struct vcpu *vcpu)
 {
 	enum nested_event startup;
 	bool trap;
 
 	if (unlikely(vcpu->ev.triple_fault))
-		return PENDING_TRIPLE_FAULT;
-	startup = startup_event(vcpu);
-	if (unlikely(startup != PENDING_NONE))
+		return L1_EVENT_TRIPLE_FAULT;
+	startup = events_startup(vcpu);
+	if (unlikely(startup != L1_EVENT_NONE))
 		return startup;
 	/* Waiting for SIPI nothing else comes through. */
 	if (unlikely(vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED))
-		return PENDING_NONE;
+		return L1_EVENT_NONE;
 	trap = vcpu->ev.exception.vector == X86_TRAP_DB;
-	if (exception_for_l1(vcpu) && !trap)
-		return PENDING_EXCEPTION;
+	if (events_exception_for_l1(vcpu) && !trap)
+		return L1_EVENT_EXCEPTION;
 	if (unlikely(vcpu->nested.mtf_pending))
-		return PENDING_MTF;
-	if (exception_for_l1(vcpu))
-		return PENDING_DEBUG_TRAP;
+		return L1_EVENT_MTF;
+	if (events_exception_for_l1(vcpu))
+		return L1_EVENT_DEBUG_TRAP;
 	/* L2's own exception comes before what is left; L0 injects it. */
 	if (vcpu->ev.exception.valid)
-		return PENDING_NONE;
+		return L1_EVENT_NONE;
 	if (ptimer_expired(vcpu))
-		return PENDING_TIMER;
+		return L1_EVENT_TIMER;
 	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && nested_wants_nmi(vcpu))
-		return PENDING_NMI;
-	if (nested_wants_extint(vcpu) && interrupt_pending(vcpu))
-		return PENDING_INTERRUPT;
-	return PENDING_NONE;
+		return L1_EVENT_NMI;
+	if (nested_wants_extint(vcpu) && events_interrupt_pending(vcpu))
+		return L1_EVENT_INTERRUPT;
+	return L1_EVENT_NONE;
 }
 
 /*
@@ -105,16 +105,16 @@ static enum nested_event first_event(struct vcpu *vcpu)
  * delivery of another event; everything else waits for the next instruction
  * boundary, and so for an event that must be delivered again.
  */
-static bool blocked(struct vcpu *vcpu, enum nested_event ev)
+static bool events_blocked(struct vcpu *vcpu, enum nested_event ev)
 {
 	if (vcpu->nested.entry_pending)
 		return true;
-	if (ev == PENDING_EXCEPTION || ev == PENDING_DEBUG_TRAP || ev == PENDING_TRIPLE_FAULT)
+	if (ev == L1_EVENT_EXCEPTION || ev == L1_EVENT_DEBUG_TRAP || ev == L1_EVENT_TRIPLE_FAULT)
 		return false;
 	return vcpu->ev.injected.valid;
 }
 
-static void exit_exception_to_l1(struct vcpu *vcpu)
+static void events_exit_exception(struct vcpu *vcpu)
 {
 	const struct event ev = vcpu->ev.exception;
 	u32 info = ev.vector | ev.type | INTR_INFO_VALID_MASK;
@@ -128,7 +128,7 @@ static void exit_exception_to_l1(struct vcpu *vcpu)
 	nested_vmexit(vcpu, EXIT_REASON_EXCEPTION_NMI, ev.has_payload ? ev.payload : 0, info, (u16)ev.error_code);
 }
 
-static void exit_nmi(struct vcpu *vcpu)
+static void events_exit_nmi(struct vcpu *vcpu)
 {
 	if (vcpu->ev.nmi_pending)
 		vcpu->ev.nmi_pending--;
@@ -145,7 +145,7 @@ static void exit_nmi(struct vcpu *vcpu)
  * service; else it stays pending. What the vector turns out to be when it is
  * acknowledged decides whether it is an exit, or notifies of others (SDM 30.6).
  */
-static void take_interrupt(struct vcpu *vcpu)
+static void events_take_interrupt(struct vcpu *vcpu)
 {
 	int vector;
 
@@ -163,38 +163,38 @@ static void take_interrupt(struct vcpu *vcpu)
 			      vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK, 0);
 }
 
-static void deliver(struct vcpu *vcpu, enum nested_event ev)
+static void events_deliver(struct vcpu *vcpu, enum nested_event ev)
 {
 	switch (ev) {
-	case PENDING_NONE:
+	case L1_EVENT_NONE:
 		break;
-	case PENDING_TRIPLE_FAULT:
+	case L1_EVENT_TRIPLE_FAULT:
 		vcpu->ev.triple_fault = false;
 		nested_vmexit(vcpu, EXIT_REASON_TRIPLE_FAULT, 0, 0, 0);
 		break;
-	case PENDING_INIT:
+	case L1_EVENT_INIT:
 		vlapic_clear_init(vcpu, VLAPIC_INIT);
 		nested_vmexit(vcpu, EXIT_REASON_INIT_SIGNAL, 0, 0, 0);
 		break;
-	case PENDING_SIPI:
+	case L1_EVENT_SIPI:
 		vlapic_clear_init(vcpu, VLAPIC_SIPI);
 		nested_vmexit(vcpu, EXIT_REASON_SIPI_SIGNAL, vlapic_sipi_vector(vcpu), 0, 0);
 		break;
-	case PENDING_EXCEPTION:
-	case PENDING_DEBUG_TRAP:
-		exit_exception_to_l1(vcpu);
+	case L1_EVENT_EXCEPTION:
+	case L1_EVENT_DEBUG_TRAP:
+		events_exit_exception(vcpu);
 		break;
-	case PENDING_MTF:
+	case L1_EVENT_MTF:
 		nested_vmexit(vcpu, EXIT_REASON_MONITOR_TRAP_FLAG, 0, 0, 0);
 		break;
-	case PENDING_TIMER:
+	case L1_EVENT_TIMER:
 		nested_vmexit(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0, 0, 0);
 		break;
-	case PENDING_NMI:
-		exit_nmi(vcpu);
+	case L1_EVENT_NMI:
+		events_exit_nmi(vcpu);
 		break;
-	case PENDING_INTERRUPT:
-		take_interrupt(vcpu);
+	case L1_EVENT_INTERRUPT:
+		events_take_interrupt(vcpu);
 		break;
 	}
 }
@@ -213,19 +213,19 @@ int nested_check_events(struct vcpu *vcpu)
 	enum nested_event ev;
 
 	do {
-		ev = first_event(vcpu);
-		if (likely(ev == PENDING_NONE))
+		ev = events_first(vcpu);
+		if (likely(ev == L1_EVENT_NONE))
 			return 0;
-		if (blocked(vcpu, ev))
+		if (events_blocked(vcpu, ev))
 			return -EBUSY;
-		deliver(vcpu, ev);
+		events_deliver(vcpu, ev);
 	} while (vcpu->in_l2);
 	return 0;
 }
 
 bool nested_has_events(struct vcpu *vcpu)
 {
-	enum nested_event ev = first_event(vcpu);
+	enum nested_event ev = events_first(vcpu);
 
-	return ev != PENDING_NONE && !blocked(vcpu, ev);
+	return ev != L1_EVENT_NONE && !events_blocked(vcpu, ev);
 }

@@ -14,14 +14,14 @@
 #define AR_UNUSABLE	0x10000
 
 /* A usable data segment, or the unusable one that selector 0 gives. */
-static void load_data(unsigned long selector_field, unsigned long ar_field, unsigned long limit_field, u16 sel)
+static void hostload_data_segment(unsigned long selector_field, unsigned long ar_field, unsigned long limit_field, u16 sel)
 {
 	vmcs_write(selector_field, sel);
 	vmcs_write(limit_field, ~0U);
 	vmcs_write(ar_field, sel ? AR_DATA : AR_UNUSABLE);
 }
 
-static void load_segments(const struct vmcs12 *v)
+static void hostload_segments(const struct vmcs12 *v)
 {
 	bool is64 = v->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE;
 
@@ -29,15 +29,15 @@ static void load_segments(const struct vmcs12 *v)
 	vmcs_write(GUEST_CS_BASE, 0);
 	vmcs_write(GUEST_CS_LIMIT, ~0U);
 	vmcs_write(GUEST_CS_AR_BYTES, is64 ? AR_CODE64 : AR_CODE32);
-	load_data(GUEST_SS_SELECTOR, GUEST_SS_AR_BYTES, GUEST_SS_LIMIT, v->host_ss_selector);
+	hostload_data_segment(GUEST_SS_SELECTOR, GUEST_SS_AR_BYTES, GUEST_SS_LIMIT, v->host_ss_selector);
 	vmcs_write(GUEST_SS_BASE, 0);
-	load_data(GUEST_DS_SELECTOR, GUEST_DS_AR_BYTES, GUEST_DS_LIMIT, v->host_ds_selector);
+	hostload_data_segment(GUEST_DS_SELECTOR, GUEST_DS_AR_BYTES, GUEST_DS_LIMIT, v->host_ds_selector);
 	vmcs_write(GUEST_DS_BASE, 0);
-	load_data(GUEST_ES_SELECTOR, GUEST_ES_AR_BYTES, GUEST_ES_LIMIT, v->host_es_selector);
+	hostload_data_segment(GUEST_ES_SELECTOR, GUEST_ES_AR_BYTES, GUEST_ES_LIMIT, v->host_es_selector);
 	vmcs_write(GUEST_ES_BASE, 0);
-	load_data(GUEST_FS_SELECTOR, GUEST_FS_AR_BYTES, GUEST_FS_LIMIT, v->host_fs_selector);
+	hostload_data_segment(GUEST_FS_SELECTOR, GUEST_FS_AR_BYTES, GUEST_FS_LIMIT, v->host_fs_selector);
 	vmcs_write(GUEST_FS_BASE, v->host_fs_base);
-	load_data(GUEST_GS_SELECTOR, GUEST_GS_AR_BYTES, GUEST_GS_LIMIT, v->host_gs_selector);
+	hostload_data_segment(GUEST_GS_SELECTOR, GUEST_GS_AR_BYTES, GUEST_GS_LIMIT, v->host_gs_selector);
 	vmcs_write(GUEST_GS_BASE, v->host_gs_base);
 	vmcs_write(GUEST_TR_SELECTOR, v->host_tr_selector);
 	vmcs_write(GUEST_TR_BASE, v->host_tr_base);
@@ -51,7 +51,7 @@ static void load_segments(const struct vmcs12 *v)
 	vmcs_write(GUEST_IDTR_LIMIT, 0xffff);
 }
 
-static void load_crs(struct vcpu *vcpu)
+static void hostload_crs(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	u64 cr4 = merge_exit_cr4(v);
@@ -64,7 +64,7 @@ static void load_crs(struct vcpu *vcpu)
 	vmcs_write(GUEST_CR3, v->host_cr3);
 }
 
-static void load_msrs(struct vcpu *vcpu)
+static void hostload_msrs(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
@@ -91,9 +91,9 @@ u32 hostload(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 
-	load_crs(vcpu);
-	load_msrs(vcpu);
-	load_segments(v);
+	hostload_crs(vcpu);
+	hostload_msrs(vcpu);
+	hostload_segments(v);
 	vcpu_set_rip(vcpu, v->host_rip);
 	vcpu_set_rsp(vcpu, v->host_rsp);
 	vcpu_set_rflags(vcpu, X86_EFLAGS_FIXED);

@@ -19,7 +19,7 @@
 #define ARITH_FLAGS	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
 			 X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
 
-static int finish(struct vcpu *vcpu, u64 set)
+static int insn_finish(struct vcpu *vcpu, u64 set)
 {
 	vcpu_set_rflags(vcpu, (vcpu_rflags(vcpu) & ~ARITH_FLAGS) | set);
 	vcpu_skip_instruction(vcpu);
@@ -32,7 +32,7 @@ static int finish(struct vcpu *vcpu, u64 set)
  */
 int nested_vmsucceed(struct vcpu *vcpu)
 {
-	return finish(vcpu, 0);
+	return insn_finish(vcpu, 0);
 }
 
 /**
@@ -41,7 +41,7 @@ int nested_vmsucceed(struct vcpu *vcpu)
  */
 int nested_vmfail_invalid(struct vcpu *vcpu)
 {
-	return finish(vcpu, X86_EFLAGS_CF);
+	return insn_finish(vcpu, X86_EFLAGS_CF);
 }
 
 /**
@@ -54,7 +54,7 @@ int nested_vmfail(struct vcpu *vcpu, u32 error)
 	if (vcpu->nested.vmptr == VMPTR_NONE)
 		return nested_vmfail_invalid(vcpu);
 	vcpu->nested.vmcs12->vm_instruction_error = error;
-	return finish(vcpu, X86_EFLAGS_ZF);
+	return insn_finish(vcpu, X86_EFLAGS_ZF);
 }
 
 int nested_insn_ud(struct vcpu *vcpu)
@@ -70,7 +70,7 @@ int nested_insn_gp(struct vcpu *vcpu)
 }
 
 /* A value within the bits fixed to 1 and those allowed to be 1 (SDM 3D A.7, A.8). */
-static bool fixed_bits_ok(u64 val, u64 fixed0, u64 fixed1)
+static bool insn_fixed_bits_ok(u64 val, u64 fixed0, u64 fixed1)
 {
 	return (val & fixed0) == fixed0 && !(val & ~fixed1);
 }
@@ -100,14 +100,14 @@ void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa)
 }
 
 /* VMXON outside VMX operation, whatever makes it raise #GP(0). */
-static bool vmxon_faults(struct vcpu *vcpu)
+static bool insn_vmxon_faults(struct vcpu *vcpu)
 {
 	const u64 enabled = FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
 	const struct vmx_caps *caps = &vcpu->nested.caps;
 
 	return vcpu_cpl(vcpu) > 0 ||
-	       !fixed_bits_ok(vcpu_cr0(vcpu), caps->cr0_fixed0, caps->cr0_fixed1) ||
-	       !fixed_bits_ok(vcpu_cr4(vcpu), caps->cr4_fixed0, caps->cr4_fixed1) ||
+	       !insn_fixed_bits_ok(vcpu_cr0(vcpu), caps->cr0_fixed0, caps->cr0_fixed1) ||
+	       !insn_fixed_bits_ok(vcpu_cr4(vcpu), caps->cr4_fixed0, caps->cr4_fixed1) ||
 	       (vcpu->feature_control & enabled) != enabled;
 }
 
@@ -126,7 +126,7 @@ static int insn_vmxon(struct vcpu *vcpu)
 			return nested_insn_gp(vcpu);
 		return nested_vmfail(vcpu, VMXERR_VMXON_IN_VMX_ROOT_OPERATION);
 	}
-	if (vmxon_faults(vcpu))
+	if (insn_vmxon_faults(vcpu))
 		return nested_insn_gp(vcpu);
 	ret = insn_read_operand(vcpu, &gpa, sizeof(gpa));
 	if (ret != INSN_GO_ON)
@@ -152,7 +152,7 @@ static int insn_vmxoff(struct vcpu *vcpu)
 	return nested_vmsucceed(vcpu);
 }
 
-static int hypercall(struct vcpu *vcpu)
+static int insn_hypercall(struct vcpu *vcpu)
 {
 	long answer = vcpu_cpl(vcpu) > 0 ? -KVM_EPERM : pv_hypercall(vcpu);
 
@@ -171,7 +171,7 @@ static int insn_vmcall(struct vcpu *vcpu)
 	bool wrong_mode = (vcpu_rflags(vcpu) & X86_EFLAGS_VM) || (vcpu_is_long_mode(vcpu) && !vcpu_is_64bit(vcpu));
 
 	if (pv_takes_hypercalls(vcpu))
-		return hypercall(vcpu);
+		return insn_hypercall(vcpu);
 	if (!vcpu->nested.vmxon || wrong_mode)
 		return nested_insn_ud(vcpu);
 	if (vcpu_cpl(vcpu) > 0)
@@ -186,7 +186,7 @@ static int insn_vmfunc(struct vcpu *vcpu)
 }
 
 /* VMLAUNCH and VMRESUME up to the checks on VMCS12's contents (SDM 3C 27.1). */
-static int enter_l2(struct vcpu *vcpu, bool launch)
+static int insn_enter_l2(struct vcpu *vcpu, bool launch)
 {
 	struct nested *n = &vcpu->nested;
 	bool launched;
@@ -207,12 +207,12 @@ static int enter_l2(struct vcpu *vcpu, bool launch)
 
 static int insn_vmlaunch(struct vcpu *vcpu)
 {
-	return enter_l2(vcpu, true);
+	return insn_enter_l2(vcpu, true);
 }
 
 static int insn_vmresume(struct vcpu *vcpu)
 {
-	return enter_l2(vcpu, false);
+	return insn_enter_l2(vcpu, false);
 }
 
 /* One row an instruction, by basic exit reason. */

@@ -13,7 +13,7 @@
 #define CAP_INVVPID		BIT_ULL(32)
 
 /* The register operand: 64 bits in 64-bit mode, 32 otherwise. */
-static u64 type_operand(struct vcpu *vcpu)
+static u64 insn_inv_type(struct vcpu *vcpu)
 {
 	u64 type = vcpu_gpr(vcpu, IINFO_REG2(vcpu->exit.iinfo));
 
@@ -34,7 +34,7 @@ int insn_invept(struct vcpu *vcpu)
 
 	if (!(vcpu->nested.gates & BIT(GATE_EPT)) || !(caps->ept_vpid & VMX_EPT_INVEPT_BIT))
 		return nested_insn_ud(vcpu);
-	type = type_operand(vcpu);
+	type = insn_inv_type(vcpu);
 	if ((type != VMX_EPT_EXTENT_CONTEXT && type != VMX_EPT_EXTENT_GLOBAL) ||
 	    !(caps->ept_vpid & BIT_ULL(INVEPT_TYPE_BIT(type))))
 		return nested_vmfail(vcpu, VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID);
@@ -57,7 +57,7 @@ int insn_invept(struct vcpu *vcpu)
  * that L2 ran with last. So any INVVPID drops it: more than asked for is
  * allowed (SDM 3C 29.4.3.3), and with another VPID it costs little.
  */
-static void invalidate_vpid02(struct vcpu *vcpu, u64 type, u64 gla)
+static void insn_invalidate_vpid02(struct vcpu *vcpu, u64 type, u64 gla)
 {
 	u16 vpid02 = vcpu->nested.vpid02;
 
@@ -87,7 +87,7 @@ int insn_invvpid(struct vcpu *vcpu)
 
 	if (!(vcpu->nested.gates & BIT(GATE_VPID)) || !(caps->ept_vpid & CAP_INVVPID))
 		return nested_insn_ud(vcpu);
-	type = type_operand(vcpu);
+	type = insn_inv_type(vcpu);
 	if (type > VMX_VPID_EXTENT_SINGLE_NON_GLOBAL || !(caps->ept_vpid & BIT_ULL(INVVPID_TYPE_BIT(type))))
 		return nested_vmfail(vcpu, VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID);
 	ret = insn_read_operand(vcpu, &desc, sizeof(desc));
@@ -98,6 +98,6 @@ int insn_invvpid(struct vcpu *vcpu)
 	    (type == VMX_VPID_EXTENT_INDIVIDUAL_ADDR &&
 	     !check_canonical(desc.gla, vcpu_cr4(vcpu) & X86_CR4_LA57)))
 		return nested_vmfail(vcpu, VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID);
-	invalidate_vpid02(vcpu, type, desc.gla);
+	insn_invalidate_vpid02(vcpu, type, desc.gla);
 	return nested_vmsucceed(vcpu);
 }

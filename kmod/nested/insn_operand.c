@@ -9,7 +9,7 @@
 #include "vmx/regs.h"
 
 /* The effective address: base + index * scale + displacement, cut to the address size (SDM 1, 3.7.5). */
-static u64 effective_address(struct vcpu *vcpu)
+static u64 insn_effective_address(struct vcpu *vcpu)
 {
 	u32 info = vcpu->exit.iinfo;
 	/* The exit qualification is the displacement, the next RIP already added where it is RIP-relative. */
@@ -30,7 +30,7 @@ static u64 effective_address(struct vcpu *vcpu)
 }
 
 /* Whether bits above the linear-address width are copies of its top bit (SDM 1, 3.3.7.1). */
-static bool canonical(struct vcpu *vcpu, u64 la)
+static bool insn_canonical(struct vcpu *vcpu, u64 la)
 {
 	int shift = vcpu_cr4(vcpu) & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
 
@@ -38,7 +38,7 @@ static bool canonical(struct vcpu *vcpu, u64 la)
 }
 
 /* SDM 3A 5.3: whether [ea, ea + len) lies within the segment. The VMCS keeps limits in bytes. */
-static bool within_limit(const struct kvm_segment *s, u64 ea, u32 len)
+static bool insn_within_limit(const struct kvm_segment *s, u64 ea, u32 len)
 {
 	u64 last = ea + len - 1;
 	bool expand_down = s->s && !(s->type & 8) && (s->type & 4);
@@ -49,7 +49,7 @@ static bool within_limit(const struct kvm_segment *s, u64 ea, u32 len)
 }
 
 /* SDM 3A 5.5: whether the segment's type allows the access. */
-static bool type_allows(const struct kvm_segment *s, bool write)
+static bool insn_type_allows(const struct kvm_segment *s, bool write)
 {
 	bool code = s->type & 8;
 	bool rw = s->type & 2;	/* writable for data, readable for code */
@@ -64,10 +64,10 @@ static bool type_allows(const struct kvm_segment *s, bool write)
  * the processor raised #UD in real, virtual-8086 and compatibility mode before
  * the exit (SDM 3C 26.1.1 and the instructions' pseudo-code).
  */
-static bool linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
+static bool insn_linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
 {
 	enum seg seg = IINFO_SEG(vcpu->exit.iinfo);
-	u64 ea = effective_address(vcpu);
+	u64 ea = insn_effective_address(vcpu);
 	struct kvm_segment s;
 
 	if (seg > SEG_GS)
@@ -78,20 +78,20 @@ static bool linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
 			vcpu_get_segment(vcpu, seg, &s);
 			*la += s.base;
 		}
-		return canonical(vcpu, *la) && canonical(vcpu, *la + len - 1);
+		return insn_canonical(vcpu, *la) && insn_canonical(vcpu, *la + len - 1);
 	}
 	vcpu_get_segment(vcpu, seg, &s);
 	*la = (u32)(s.base + ea);
-	return type_allows(&s, write) && within_limit(&s, ea, len);
+	return insn_type_allows(&s, write) && insn_within_limit(&s, ea, len);
 }
 
 /* The verdict on an access, except that an operand in MMIO is an internal error: no hypervisor does it. */
-static int access_result(struct vcpu *vcpu, int ret)
+static int insn_access_result(struct vcpu *vcpu, int ret)
 {
 	return ret == -EFAULT ? vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0) : ret;
 }
 
-static int segment_fault(struct vcpu *vcpu)
+static int insn_segment_fault(struct vcpu *vcpu)
 {
 	vcpu_queue_exception_err(vcpu, IINFO_SEG(vcpu->exit.iinfo) == SEG_SS ? X86_TRAP_SS : X86_TRAP_GP, 0);
 	return NEXT_ENTER;
@@ -112,9 +112,9 @@ int insn_read_operand(struct vcpu *vcpu, void *data, u32 len)
 {
 	u64 la;
 
-	if (!linear_address(vcpu, len, false, &la))
-		return segment_fault(vcpu);
-	return access_result(vcpu, vcpu_read_gva(vcpu, la, data, len, 0, NULL));
+	if (!insn_linear_address(vcpu, len, false, &la))
+		return insn_segment_fault(vcpu);
+	return insn_access_result(vcpu, vcpu_read_gva(vcpu, la, data, len, 0, NULL));
 }
 
 /**
@@ -129,7 +129,7 @@ int insn_write_operand(struct vcpu *vcpu, const void *data, u32 len)
 {
 	u64 la;
 
-	if (!linear_address(vcpu, len, true, &la))
-		return segment_fault(vcpu);
-	return access_result(vcpu, vcpu_write_gva(vcpu, la, data, len, WALK_WRITE, NULL));
+	if (!insn_linear_address(vcpu, len, true, &la))
+		return insn_segment_fault(vcpu);
+	return insn_access_result(vcpu, vcpu_write_gva(vcpu, la, data, len, WALK_WRITE, NULL));
 }

@@ -69,7 +69,7 @@ void vmcs12_flush(struct vcpu *vcpu)
 }
 
 /* Read a VMCS pointer operand and check it; error numbers differ by instruction. */
-static int read_vmptr(struct vcpu *vcpu, gpa_t *gpa, u32 bad_address, u32 vmxon_pointer)
+static int insn_read_vmptr(struct vcpu *vcpu, gpa_t *gpa, u32 bad_address, u32 vmxon_pointer)
 {
 	int ret = insn_read_operand(vcpu, gpa, sizeof(*gpa));
 
@@ -90,7 +90,7 @@ int insn_vmclear(struct vcpu *vcpu)
 	gpa_t gpa;
 	int ret;
 
-	ret = read_vmptr(vcpu, &gpa, VMXERR_VMCLEAR_INVALID_ADDRESS, VMXERR_VMCLEAR_VMXON_POINTER);
+	ret = insn_read_vmptr(vcpu, &gpa, VMXERR_VMCLEAR_INVALID_ADDRESS, VMXERR_VMCLEAR_VMXON_POINTER);
 	if (ret != INSN_GO_ON)
 		return ret;
 	if (gpa == n->vmptr) {
@@ -124,7 +124,7 @@ int insn_vmptrld(struct vcpu *vcpu)
 	u32 rev;
 	int ret;
 
-	ret = read_vmptr(vcpu, &gpa, VMXERR_VMPTRLD_INVALID_ADDRESS, VMXERR_VMPTRLD_VMXON_POINTER);
+	ret = insn_read_vmptr(vcpu, &gpa, VMXERR_VMPTRLD_INVALID_ADDRESS, VMXERR_VMPTRLD_VMXON_POINTER);
 	if (ret != INSN_GO_ON)
 		return ret;
 	if (gpa == vcpu->nested.vmptr)

@@ -7,7 +7,7 @@
 #include "vmx/regs.h"
 
 /* SYNC_RARE guest state and whatever is written to VMCS02 along with it is in VMCS02, when that is ahead. */
-static void need_field(struct vcpu *vcpu, const struct vmcs12_field *f)
+static void insn_need_field(struct vcpu *vcpu, const struct vmcs12_field *f)
 {
 	if (vcpu->nested.vmcs02_stale && (f->sync == SYNC_RARE || (f->dirty & DIRTY12_RARE)))
 		nested_sync_rare(vcpu);
@@ -27,7 +27,7 @@ u64 insn_encoding(struct vcpu *vcpu)
 }
 
 /* The VMCS that the instruction is about: L1's current one, or L2's shadow VMCS. NULL: there is none. */
-static struct vmcs12 *target(struct vcpu *vcpu)
+static struct vmcs12 *insn_target_vmcs(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 
@@ -37,7 +37,7 @@ static struct vmcs12 *target(struct vcpu *vcpu)
 }
 
 /* The row for an encoding that exists for this L1, or NULL. */
-static const struct vmcs12_field *find_field(struct vcpu *vcpu, u64 enc)
+static const struct vmcs12_field *insn_find_field(struct vcpu *vcpu, u64 enc)
 {
 	const struct vmcs12_field *f = vmcs12_field_lookup(enc);
 
@@ -55,18 +55,18 @@ int insn_vmread(struct vcpu *vcpu)
 	bool is64 = vcpu_is_64bit(vcpu);
 	u32 info = vcpu->exit.iinfo;
 	const struct vmcs12_field *f;
-	struct vmcs12 *v = target(vcpu);
+	struct vmcs12 *v = insn_target_vmcs(vcpu);
 	u64 enc, val;
 	int ret;
 
 	if (!v)
 		return nested_vmfail_invalid(vcpu);
 	enc = insn_encoding(vcpu);
-	f = find_field(vcpu, enc);
+	f = insn_find_field(vcpu, enc);
 	if (!f)
 		return nested_vmfail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
 	if (!vcpu->in_l2)
-		need_field(vcpu, f);
+		insn_need_field(vcpu, f);
 	val = vmcs12_get(v, f);
 	if (enc & VMCS_ENC_HIGH)
 		val >>= 32;
@@ -81,13 +81,13 @@ int insn_vmread(struct vcpu *vcpu)
 	return nested_vmsucceed(vcpu);
 }
 
-static void write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
+static void insn_write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
 {
 	struct nested *n = &vcpu->nested;
 	u64 rflags = n->vmcs12->guest_rflags;
 
 	/* Writing one rare field sends all of them to VMCS02: the others must be up to date. */
-	need_field(vcpu, f);
+	insn_need_field(vcpu, f);
 	if (enc & VMCS_ENC_HIGH)
 		val = (u32)vmcs12_get(n->vmcs12, f) | val << 32;
 	vmcs12_set(n->vmcs12, f, val);
@@ -98,15 +98,15 @@ static void write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc
  * A field that L1 may read without an exit but not write: bring the shadow in
  * line. Its writable fields are newer there, so that they are fetched first.
  */
-static void write_shadowed(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
+static void insn_write_shadowed(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
 {
 	nested_shadow_fetch(vcpu);
-	write_field(vcpu, f, enc, val);
+	insn_write_field(vcpu, f, enc, val);
 	nested_shadow_fill(vcpu);
 }
 
 /* By L2. L1 finds it in its memory when it runs again. */
-static void write_link(struct vcpu *vcpu, u64 enc, u64 val)
+static void insn_write_link(struct vcpu *vcpu, u64 enc, u64 val)
 {
 	(void)vmcs12_write_field(link12_get(vcpu), enc, val);
 	vcpu->nested.link12_dirty = true;
@@ -127,7 +127,7 @@ int insn_vmwrite(struct vcpu *vcpu)
 	u64 enc, val = 0;
 	int ret;
 
-	if (!target(vcpu))
+	if (!insn_target_vmcs(vcpu))
 		return nested_vmfail_invalid(vcpu);
 	/* The operand is read before the field is looked at, as processors do it. */
 	if (IINFO_IS_REG(info)) {
@@ -140,16 +140,16 @@ int insn_vmwrite(struct vcpu *vcpu)
 	if (!is64)
 		val = (u32)val;
 	enc = insn_encoding(vcpu);
-	f = find_field(vcpu, enc);
+	f = insn_find_field(vcpu, enc);
 	if (!f)
 		return nested_vmfail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
 	if (f->class == VMCS12_RO && !(n->caps.misc & BIT_ULL(29)))
 		return nested_vmfail(vcpu, VMXERR_VMWRITE_READ_ONLY_VMCS_COMPONENT);
 	if (vcpu->in_l2)
-		write_link(vcpu, enc, val);
+		insn_write_link(vcpu, enc, val);
 	else if (n->shadow_on && f->shadow != SHADOW_NONE)
-		write_shadowed(vcpu, f, enc, val);
+		insn_write_shadowed(vcpu, f, enc, val);
 	else
-		write_field(vcpu, f, enc, val);
+		insn_write_field(vcpu, f, enc, val);
 	return nested_vmsucceed(vcpu);
 }

@@ -12,7 +12,7 @@ bool link12_named(const struct vmcs12 *v)
 }
 
 /* What L1 or user space put into it may be anything; the header is L0's. */
-static void adopt_header(struct vmcs12 *link)
+static void link12_adopt_header(struct vmcs12 *link)
 {
 	link->revision_id = VMCS12_REVISION | VMCS12_SHADOW_BIT;
 }
@@ -34,7 +34,7 @@ struct vmcs12 *link12_get(struct vcpu *vcpu)
 		return n->link12;
 	if (vm_read_guest(vcpu->vm, n->vmcs12->vmcs_link_pointer, n->link12, sizeof(*n->link12)))
 		memset(n->link12, 0xff, sizeof(*n->link12));
-	adopt_header(n->link12);
+	link12_adopt_header(n->link12);
 	n->link12_valid = true;
 	n->link12_dirty = false;
 	return n->link12;
@@ -52,7 +52,7 @@ void link12_set(struct vcpu *vcpu, const struct vmcs12 *link)
 	struct nested *n = &vcpu->nested;
 
 	*n->link12 = *link;
-	adopt_header(n->link12);
+	link12_adopt_header(n->link12);
 	n->link12_valid = true;
 	n->link12_dirty = true;
 }

@@ -21,9 +21,6 @@ struct merge_rule {
 	u32 both;	/* set when both ask: what the processor may do by itself */
 };
 
-/* Control bit 20 has two names, by kernel version. */
-#define PROC2_XSAVES	BIT(20)
-
 /*
  * Interrupts and NMIs that the processor takes are the host's, so that L0's
  * three bits hold always; L1's are policy of events.c. The preemption timer is
@@ -58,7 +55,7 @@ static const struct merge_rule proc2_rule = {
 	      SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_ENABLE_PML,
 	.l1 = SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
 	      SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY |
-	      SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | PROC2_XSAVES |
+	      SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | VMCS_CONTROL_BIT(XSAVES) |
 	      SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE | SECONDARY_EXEC_PAUSE_LOOP_EXITING,
 	.either = SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_DESC | SECONDARY_EXEC_RDRAND_EXITING |
 		  SECONDARY_EXEC_RDSEED_EXITING,

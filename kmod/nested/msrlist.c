@@ -10,14 +10,14 @@
 #define LIST_MAX(misc)	(512 * ((((misc) >> 25) & 7) + 1))
 
 /* One entry, as it lies in L1's memory (SDM table 25-15). */
-struct entry {
+struct msrlist_entry {
 	u32 msr;
 	u32 reserved;
 	u64 value;
 };
 
 /* MSRs that no list may hold, whatever WRMSR makes of them (SDM 3C 27.4, 28.4, 28.6). */
-static bool forbidden(u32 msr)
+static bool msrlist_forbidden(u32 msr)
 {
 	switch (msr) {
 	case MSR_IA32_SMM_MONITOR_CTL:
@@ -31,12 +31,12 @@ static bool forbidden(u32 msr)
 }
 
 /* Entries and exits load FS and GS from the VMCS; an entry in the list would undo that. */
-static bool forbidden_load(u32 msr)
+static bool msrlist_forbidden_load(u32 msr)
 {
-	return msr == MSR_FS_BASE || msr == MSR_GS_BASE || forbidden(msr);
+	return msr == MSR_FS_BASE || msr == MSR_GS_BASE || msrlist_forbidden(msr);
 }
 
-static int read_entry(struct vcpu *vcpu, u64 gpa, u32 i, struct entry *e)
+static int msrlist_read_entry(struct vcpu *vcpu, u64 gpa, u32 i, struct msrlist_entry *e)
 {
 	return vm_read_guest(vcpu->vm, gpa + i * sizeof(*e), e, sizeof(*e));
 }
@@ -55,12 +55,12 @@ static int read_entry(struct vcpu *vcpu, u64 gpa, u32 i, struct entry *e)
 u32 msrlist_load(struct vcpu *vcpu, u64 gpa, u32 count)
 {
 	u32 i, max = LIST_MAX(vcpu->nested.caps.misc);
-	struct entry e;
+	struct msrlist_entry e;
 
 	for (i = 0; i < count; i++) {
-		if (i >= max || read_entry(vcpu, gpa, i, &e))
+		if (i >= max || msrlist_read_entry(vcpu, gpa, i, &e))
 			return i + 1;
-		if (e.reserved || forbidden_load(e.msr))
+		if (e.reserved || msrlist_forbidden_load(e.msr))
 			return i + 1;
 		if (vcpu_guest_set_msr(vcpu, e.msr, e.value))
 			return i + 1;
@@ -79,14 +79,14 @@ u32 msrlist_load(struct vcpu *vcpu, u64 gpa, u32 count)
 int msrlist_store(struct vcpu *vcpu, u64 gpa, u32 count)
 {
 	u32 i, max = LIST_MAX(vcpu->nested.caps.misc);
-	struct entry e;
+	struct msrlist_entry e;
 
 	for (i = 0; i < count; i++) {
-		if (i >= max || read_entry(vcpu, gpa, i, &e))
+		if (i >= max || msrlist_read_entry(vcpu, gpa, i, &e))
 			return -EINVAL;
-		if (e.reserved || forbidden(e.msr) || vcpu_guest_get_msr(vcpu, e.msr, &e.value))
+		if (e.reserved || msrlist_forbidden(e.msr) || vcpu_guest_get_msr(vcpu, e.msr, &e.value))
 			return -EINVAL;
-		if (vm_write_guest(vcpu->vm, gpa + i * sizeof(e) + offsetof(struct entry, value),
+		if (vm_write_guest(vcpu->vm, gpa + i * sizeof(e) + offsetof(struct msrlist_entry, value),
 				   &e.value, sizeof(e.value)))
 			return -EINVAL;
 	}

@@ -7,12 +7,12 @@
 
 #define NOT_RUNNING	(~0ULL)
 
-static u32 rate(const struct nested *n)
+static u32 ptimer_rate(const struct nested *n)
 {
 	return n->caps.misc & 0x1f;
 }
 
-static enum hrtimer_restart timer_fn(struct hrtimer *t)
+static enum hrtimer_restart ptimer_fn(struct hrtimer *t)
 {
 	struct vcpu *vcpu = container_of(t, struct vcpu, nested.preemption_timer);
 
@@ -24,7 +24,7 @@ static enum hrtimer_restart timer_fn(struct hrtimer *t)
 
 void ptimer_init(struct vcpu *vcpu)
 {
-	compat_hrtimer_setup(&vcpu->nested.preemption_timer, timer_fn, CLOCK_MONOTONIC,
+	compat_hrtimer_setup(&vcpu->nested.preemption_timer, ptimer_fn, CLOCK_MONOTONIC,
 			     HRTIMER_MODE_REL_PINNED_HARD);
 	vcpu->nested.tsc_deadline_preemption = NOT_RUNNING;
 }
@@ -35,7 +35,7 @@ void ptimer_init(struct vcpu *vcpu)
  * replaces an earlier one, as happens at each entry of an L1 that counts down
  * to one moment.
  */
-static void arm(struct vcpu *vcpu, u64 now)
+static void ptimer_arm(struct vcpu *vcpu, u64 now)
 {
 	struct nested *n = &vcpu->nested;
 	const u64 khz = tsc_rate(&vcpu->tsc), an_hour = 3600ULL * 1000 * khz;
@@ -57,22 +57,22 @@ void ptimer_start(struct vcpu *vcpu)
 	if (!(n->vmcs12->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER))
 		return;
 	now = tsc_now_scaled(&vcpu->tsc);
-	n->tsc_deadline_preemption = now + ((u64)n->vmcs12->vmx_preemption_timer_value << rate(n));
+	n->tsc_deadline_preemption = now + ((u64)n->vmcs12->vmx_preemption_timer_value << ptimer_rate(n));
 	/* 0 expires before the first instruction: check_events() sees it without help. */
 	if (n->vmcs12->vmx_preemption_timer_value)
-		arm(vcpu, now);
+		ptimer_arm(vcpu, now);
 }
 
 /*
  * The deadline that user space restored counts in L1's TSC, which user space
  * may have set only after it: now that the vCPU runs, it is known.
  */
-static void settle(struct vcpu *vcpu)
+static void ptimer_settle(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
-	const s64 longest = (u64)U32_MAX << rate(n);
+	const s64 longest = (u64)U32_MAX << ptimer_rate(n);
 	u64 now = tsc_now_scaled(&vcpu->tsc);
-	s64 left = (n->restored_deadline << rate(n)) - (now + vcpu->tsc.offset);
+	s64 left = (n->restored_deadline << ptimer_rate(n)) - (now + vcpu->tsc.offset);
 
 	n->timer_restored = false;
 	n->tsc_deadline_preemption = now + clamp(left, (s64)0, longest);
@@ -81,13 +81,13 @@ static void settle(struct vcpu *vcpu)
 bool ptimer_deadline(struct vcpu *vcpu, u64 *deadline)
 {
 	struct nested *n = &vcpu->nested;
-	u64 unit = BIT_ULL(rate(n));
+	u64 unit = BIT_ULL(ptimer_rate(n));
 
 	if (n->timer_restored)
 		*deadline = n->restored_deadline;
 	else if (n->tsc_deadline_preemption != NOT_RUNNING)
 		/* Upwards: the timer never runs out early. */
-		*deadline = (n->tsc_deadline_preemption + vcpu->tsc.offset + unit - 1) >> rate(n);
+		*deadline = (n->tsc_deadline_preemption + vcpu->tsc.offset + unit - 1) >> ptimer_rate(n);
 	else
 		return false;
 	return true;
@@ -110,7 +110,7 @@ void ptimer_stop(struct vcpu *vcpu, bool save)
 	u64 now, deadline;
 
 	if (unlikely(n->timer_restored))
-		settle(vcpu);
+		ptimer_settle(vcpu);
 	deadline = n->tsc_deadline_preemption;
 	if (deadline == NOT_RUNNING)
 		return;
@@ -118,7 +118,7 @@ void ptimer_stop(struct vcpu *vcpu, bool save)
 	if (!save)
 		return;
 	now = tsc_now_scaled(&vcpu->tsc);
-	n->vmcs12->vmx_preemption_timer_value = now < deadline ? (deadline - now) >> rate(n) : 0;
+	n->vmcs12->vmx_preemption_timer_value = now < deadline ? (deadline - now) >> ptimer_rate(n) : 0;
 }
 
 bool ptimer_expired(struct vcpu *vcpu)
@@ -129,12 +129,12 @@ bool ptimer_expired(struct vcpu *vcpu)
 	if (n->tsc_deadline_preemption == NOT_RUNNING) {
 		if (likely(!n->timer_restored))
 			return false;
-		settle(vcpu);
+		ptimer_settle(vcpu);
 	}
 	now = tsc_now_scaled(&vcpu->tsc);
 	if (now >= n->tsc_deadline_preemption)
 		return true;
 	if (!READ_ONCE(n->timer_armed))
-		arm(vcpu, now);
+		ptimer_arm(vcpu, now);
 	return false;
 }

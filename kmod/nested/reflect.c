@@ -12,8 +12,6 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-#define DF_VECTOR	8
-
 /* What an exit of each reason tells besides the reason: exits.def has it for the snapshot. */
 #define EXIT(nr, name, handler, needs)	[nr] = (needs),
 static const u8 exit_tells[NR_EXIT_REASONS] = {
@@ -21,7 +19,7 @@ static const u8 exit_tells[NR_EXIT_REASONS] = {
 };
 #undef EXIT
 
-static u8 tells(u16 basic)
+static u8 reflect_tells(u16 basic)
 {
 	/* L0 never acknowledges interrupts on exit, L1 may: events.c makes that information up. */
 	if (basic == EXIT_REASON_EXTERNAL_INTERRUPT)
@@ -30,7 +28,7 @@ static u8 tells(u16 basic)
 }
 
 /* The source of MOV to CR, cut to 32 bits outside 64-bit mode (SDM table 28-3 for the register). */
-static u64 cr_operand(struct vcpu *vcpu)
+static u64 reflect_cr_operand(struct vcpu *vcpu)
 {
 	u64 qual = vcpu->exit.qual, val;
 
@@ -41,29 +39,29 @@ static u64 cr_operand(struct vcpu *vcpu)
 }
 
 /* Exceptions that a debugger in user space takes before any guest does. */
-static u32 debugger_exceptions(const struct vcpu *vcpu)
+static u32 reflect_debugger_exceptions(const struct vcpu *vcpu)
 {
 	u32 bits = 0;
 
 	if (likely(!(vcpu->guest_debug & KVM_GUESTDBG_ENABLE)))
 		return 0;
 	if (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
-		bits |= BIT(1);
+		bits |= BIT(X86_TRAP_DB);
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
-		bits |= BIT(3);
+		bits |= BIT(X86_TRAP_BP);
 	return bits;
 }
 
-static void collect_facts(struct vcpu *vcpu, struct route_facts *f)
+static void reflect_collect_facts(struct vcpu *vcpu, struct route_facts *f)
 {
 	u32 proc = f->vmcs12->cpu_based_vm_exec_control;
 
 	switch (f->basic) {
 	case EXIT_REASON_EXCEPTION_NMI:
-		f->l0_exceptions = debugger_exceptions(vcpu);
+		f->l0_exceptions = reflect_debugger_exceptions(vcpu);
 		break;
 	case EXIT_REASON_CR_ACCESS:
-		f->value = cr_operand(vcpu);
+		f->value = reflect_cr_operand(vcpu);
 		break;
 	case EXIT_REASON_IO_INSTRUCTION:
 		if (proc & CPU_BASED_USE_IO_BITMAPS)
@@ -103,12 +101,12 @@ bool nested_l1_wants_exit(struct vcpu *vcpu)
 		.qual = e->qual,
 	};
 
-	collect_facts(vcpu, &f);
+	reflect_collect_facts(vcpu, &f);
 	return route_exit(&f) == ROUTE_L1;
 }
 
 /* VMX abort (SDM 3C 28.7): the indicator goes to the VMCS in memory, and the processor stands still for good. */
-static void vmx_abort(struct vcpu *vcpu, u32 indicator)
+static void reflect_vmx_abort(struct vcpu *vcpu, u32 indicator)
 {
 	struct nested *n = &vcpu->nested;
 
@@ -121,7 +119,7 @@ static void vmx_abort(struct vcpu *vcpu, u32 indicator)
 }
 
 /* L1 reads VMCS12's exit information and runs on with its host state. VMCS01 is current. */
-static void resume_l1(struct vcpu *vcpu)
+static void reflect_resume_l1(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	u32 abort;
@@ -134,7 +132,7 @@ static void resume_l1(struct vcpu *vcpu)
 	vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	abort = hostload(vcpu);
 	if (unlikely(abort))
-		vmx_abort(vcpu, abort);
+		reflect_vmx_abort(vcpu, abort);
 	if (n->shadow_on)
 		nested_shadow_fill(vcpu);
 	/* Interrupts that L2 blocked or took may be L1's now. */
@@ -152,7 +150,7 @@ void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
 	if (vcpu->in_l2)
 		vmcs02_leave(vcpu);
 	vmcs02_forget(vcpu);
-	resume_l1(vcpu);
+	reflect_resume_l1(vcpu);
 }
 
 /*
@@ -160,7 +158,7 @@ void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
  * deliver again (SDM 3C 28.2.4). Exits for a double or triple fault are not
  * considered to come during delivery.
  */
-static void write_vectoring(struct vcpu *vcpu, const struct vmx_exit *e)
+static void reflect_write_vectoring(struct vcpu *vcpu, const struct vmx_exit *e)
 {
 	const struct event *ev = &vcpu->ev.injected;
 	struct vmcs12 *v = vcpu->nested.vmcs12;
@@ -168,7 +166,7 @@ static void write_vectoring(struct vcpu *vcpu, const struct vmx_exit *e)
 	if (likely(!ev->valid) || e->basic == EXIT_REASON_TRIPLE_FAULT ||
 	    (e->basic == EXIT_REASON_EXCEPTION_NMI &&
 	     (e->intr_info & (INTR_INFO_VECTOR_MASK | INTR_INFO_INTR_TYPE_MASK)) ==
-	     (DF_VECTOR | INTR_TYPE_HARD_EXCEPTION))) {
+	     (X86_TRAP_DF | INTR_TYPE_HARD_EXCEPTION))) {
 		v->idt_vectoring_info_field = 0;
 		return;
 	}
@@ -181,10 +179,10 @@ static void write_vectoring(struct vcpu *vcpu, const struct vmx_exit *e)
 }
 
 /* What an exit writes for its reason; what the reason does not define is 0 (SDM 3C 28.2). */
-static void write_exit_info(struct vcpu *vcpu, const struct vmx_exit *e)
+static void reflect_write_exit_info(struct vcpu *vcpu, const struct vmx_exit *e)
 {
 	struct vmcs12 *v = vcpu->nested.vmcs12;
-	u8 t = tells(e->basic);
+	u8 t = reflect_tells(e->basic);
 
 	v->vm_exit_reason = e->reason;
 	v->exit_qualification = t & EXIT_QUAL ? e->qual : 0;
@@ -197,28 +195,28 @@ static void write_exit_info(struct vcpu *vcpu, const struct vmx_exit *e)
 		v->guest_physical_address = e->gpa;
 	if (t & EXIT_GLA)
 		v->guest_linear_address = e->gla;
-	write_vectoring(vcpu, e);
+	reflect_write_vectoring(vcpu, e);
 	/* The event of the entry was delivered, or is in the vectoring information now (SDM 3C 28.2). */
 	v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
 	v->launch_state = VMCS12_LAUNCHED;
 }
 
 /* From L2 to L1 with the exit @e. VMCS02 is current, and VMCS01 afterwards. */
-static void exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e)
+static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
 	bool stored = true;
 
-	write_exit_info(vcpu, e);
+	reflect_write_exit_info(vcpu, e);
 	vmcs02_save(vcpu);
 	ptimer_stop(vcpu, v->vm_exit_controls & VM_EXIT_SAVE_VMX_PREEMPTION_TIMER);
 	if (unlikely(v->vm_exit_msr_store_count))
 		stored = !msrlist_store(vcpu, v->vm_exit_msr_store_addr, v->vm_exit_msr_store_count);
 	vmcs02_leave(vcpu);
-	resume_l1(vcpu);
+	reflect_resume_l1(vcpu);
 	if (unlikely(!stored))
-		vmx_abort(vcpu, VMX_ABORT_SAVE_GUEST_MSR_FAIL);
+		reflect_vmx_abort(vcpu, VMX_ABORT_SAVE_GUEST_MSR_FAIL);
 }
 
 /**
@@ -232,7 +230,7 @@ int nested_reflect(struct vcpu *vcpu)
 	const struct vmx_exit *e = &vcpu->exit;
 
 	if (likely(!(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
-		exit_to_l1(vcpu, e);
+		reflect_exit_to_l1(vcpu, e);
 	} else if (vcpu->nested.entry_pending) {
 		/* VMCS02's guest state is L1's: what the processor refuses of it, it would have refused to L1. */
 		nested_entry_failed(vcpu, e->basic, e->qual);
@@ -282,5 +280,5 @@ void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 i
 		.intr_error = intr_error,
 	};
 
-	exit_to_l1(vcpu, &e);
+	reflect_exit_to_l1(vcpu, &e);
 }

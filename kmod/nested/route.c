@@ -19,15 +19,15 @@
 #define CR_ACCESS_LMSW		3
 #define CR3_TARGETS		4
 
-static bool proc(const struct vmcs12 *v, u32 bits)
+static bool route_has_proc(const struct vmcs12 *v, u32 bits)
 {
 	return v->cpu_based_vm_exec_control & bits;
 }
 
 /* Secondary controls count as 0 while the primary ones do not activate them (SDM 3C 25.6.2). */
-static bool proc2(const struct vmcs12 *v, u32 bits)
+static bool route_has_proc2(const struct vmcs12 *v, u32 bits)
 {
-	return proc(v, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) && (v->secondary_vm_exec_control & bits);
+	return route_has_proc(v, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) && (v->secondary_vm_exec_control & bits);
 }
 
 /**
@@ -49,7 +49,7 @@ bool route_l1_takes_exception(const struct vmcs12 *v, u8 vector, u32 error_code)
 	return bit;
 }
 
-static bool exception(const struct route_facts *f)
+static bool route_exception(const struct route_facts *f)
 {
 	u8 vector = f->intr_info & INTR_INFO_VECTOR_MASK;
 
@@ -62,7 +62,7 @@ static bool exception(const struct route_facts *f)
 }
 
 /* MOV to CR3 does not exit for one of L1's target values (SDM 3C 25.6.7). */
-static bool is_cr3_target(const struct vmcs12 *v, u64 value)
+static bool route_is_cr3_target(const struct vmcs12 *v, u64 value)
 {
 	const u64 target[CR3_TARGETS] = {
 		v->cr3_target_value0, v->cr3_target_value1, v->cr3_target_value2, v->cr3_target_value3
@@ -75,7 +75,7 @@ static bool is_cr3_target(const struct vmcs12 *v, u64 value)
 	return false;
 }
 
-static bool mov_to_cr(const struct route_facts *f, int cr)
+static bool route_mov_to_cr(const struct route_facts *f, int cr)
 {
 	const struct vmcs12 *v = f->vmcs12;
 
@@ -83,18 +83,18 @@ static bool mov_to_cr(const struct route_facts *f, int cr)
 	case 0:
 		return v->cr0_guest_host_mask & (f->value ^ v->cr0_read_shadow);
 	case 3:
-		return proc(v, CPU_BASED_CR3_LOAD_EXITING) && !is_cr3_target(v, f->value);
+		return route_has_proc(v, CPU_BASED_CR3_LOAD_EXITING) && !route_is_cr3_target(v, f->value);
 	case 4:
 		return v->cr4_guest_host_mask & (f->value ^ v->cr4_read_shadow);
 	case 8:
-		return proc(v, CPU_BASED_CR8_LOAD_EXITING);
+		return route_has_proc(v, CPU_BASED_CR8_LOAD_EXITING);
 	default:
 		return false;
 	}
 }
 
 /* LMSW loads CR0 bits 3:0 but cannot clear PE (SDM 3C 26.1.3). */
-static bool lmsw(const struct vmcs12 *v, u64 source)
+static bool route_lmsw(const struct vmcs12 *v, u64 source)
 {
 	u64 diff = source ^ v->cr0_read_shadow;
 
@@ -104,95 +104,92 @@ static bool lmsw(const struct vmcs12 *v, u64 source)
 }
 
 /* SDM 3C 26.1.3 for who exits, table 28-3 for the qualification. */
-static bool cr(const struct route_facts *f)
+static bool route_cr(const struct route_facts *f)
 {
 	const struct vmcs12 *v = f->vmcs12;
 	int nr = f->qual & 0xf;
 
 	switch ((f->qual >> 4) & 3) {
 	case CR_ACCESS_MOV_TO:
-		return mov_to_cr(f, nr);
+		return route_mov_to_cr(f, nr);
 	case CR_ACCESS_MOV_FROM:
-		return proc(v, nr == 3 ? CPU_BASED_CR3_STORE_EXITING :
+		return route_has_proc(v, nr == 3 ? CPU_BASED_CR3_STORE_EXITING :
 				nr == 8 ? CPU_BASED_CR8_STORE_EXITING : 0);
 	case CR_ACCESS_CLTS:
 		return v->cr0_guest_host_mask & v->cr0_read_shadow & X86_CR0_TS;
 	default:
-		return lmsw(v, (f->qual >> LMSW_SOURCE_DATA_SHIFT) & 0xffff);
+		return route_lmsw(v, (f->qual >> LMSW_SOURCE_DATA_SHIFT) & 0xffff);
 	}
 }
 
 /* With bitmaps in use the "unconditional" control counts for nothing (SDM 3C 25.6.2, table 25-6). */
-static bool io(const struct route_facts *f)
+static bool route_io(const struct route_facts *f)
 {
-	if (proc(f->vmcs12, CPU_BASED_USE_IO_BITMAPS))
+	if (route_has_proc(f->vmcs12, CPU_BASED_USE_IO_BITMAPS))
 		return f->bitmap_hit;
-	return proc(f->vmcs12, CPU_BASED_UNCOND_IO_EXITING);
+	return route_has_proc(f->vmcs12, CPU_BASED_UNCOND_IO_EXITING);
 }
 
-static bool msr(const struct route_facts *f)
+static bool route_msr(const struct route_facts *f)
 {
-	return !proc(f->vmcs12, CPU_BASED_USE_MSR_BITMAPS) || f->bitmap_hit;
+	return !route_has_proc(f->vmcs12, CPU_BASED_USE_MSR_BITMAPS) || f->bitmap_hit;
 }
 
 /* Without a shadow VMCS there is nothing that L2 could read (SDM 3C 26.1.3). */
-static bool vmcs_access(const struct route_facts *f)
+static bool route_vmcs_access(const struct route_facts *f)
 {
-	return !proc2(f->vmcs12, SECONDARY_EXEC_SHADOW_VMCS) || f->bitmap_hit;
+	return !route_has_proc2(f->vmcs12, SECONDARY_EXEC_SHADOW_VMCS) || f->bitmap_hit;
 }
 
 /* A pending MTF exit can also be injected, as event type 7 with vector 0 (SDM 3C 27.6.2). */
-static bool mtf(const struct route_facts *f)
+static bool route_mtf(const struct route_facts *f)
 {
-	return proc(f->vmcs12, CPU_BASED_MONITOR_TRAP_FLAG) ||
+	return route_has_proc(f->vmcs12, CPU_BASED_MONITOR_TRAP_FLAG) ||
 	       f->vmcs12->vm_entry_intr_info_field == (INTR_INFO_VALID_MASK | INTR_TYPE_OTHER_EVENT);
 }
 
-static bool pause(const struct route_facts *f)
+static bool route_pause(const struct route_facts *f)
 {
-	return proc(f->vmcs12, CPU_BASED_PAUSE_EXITING) ||
-	       proc2(f->vmcs12, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
+	return route_has_proc(f->vmcs12, CPU_BASED_PAUSE_EXITING) ||
+	       route_has_proc2(f->vmcs12, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
 }
 
-static bool invpcid(const struct route_facts *f)
+static bool route_invpcid(const struct route_facts *f)
 {
-	return proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_INVPCID) && proc(f->vmcs12, CPU_BASED_INVLPG_EXITING);
+	return route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_INVPCID) && route_has_proc(f->vmcs12, CPU_BASED_INVLPG_EXITING);
 }
 
-static bool xss(const struct route_facts *f)
+static bool route_xss(const struct route_facts *f)
 {
-	/* Control bit 20 has two names, by kernel version: "enable XSAVES/XRSTORS". */
-	return proc2(f->vmcs12, BIT(20)) && (f->xss & f->vmcs12->xss_exit_bitmap);
+	return route_has_proc2(f->vmcs12, VMCS_CONTROL_BIT(XSAVES)) && (f->xss & f->vmcs12->xss_exit_bitmap);
 }
 
-static bool umwait(const struct route_facts *f)
+static bool route_umwait(const struct route_facts *f)
 {
-	return proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE) && proc(f->vmcs12, CPU_BASED_RDTSC_EXITING);
+	return route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE) && route_has_proc(f->vmcs12, CPU_BASED_RDTSC_EXITING);
 }
 
-enum rule {
-	RULE_L0,
-	RULE_L1,
-	RULE_PROC,
-	RULE_PROC2,
-	RULE_FUNC,
+/* Rule of a row of routes.def. */
+enum route_rule {
+	RULE_L0,	/* always L0 */
+	RULE_L1,	/* always L1 */
+	RULE_PROC,	/* L1 if it set one of the bits in its primary processor-based controls */
+	RULE_PROC2,	/* L1 if it set one of the bits in its secondary processor-based controls */
+	RULE_FUNC,	/* L1 if the function says so */
 };
 
+/* A row of routes.def; a reason without a row has RULE_L0. */
 struct route_row {
-	enum rule rule;
+	enum route_rule rule;
 	union {
 		u32 bits;					/* RULE_PROC, RULE_PROC2 */
 		bool (*l1_wants)(const struct route_facts *f);	/* RULE_FUNC */
 	};
 };
 
-#define ARG_L0(arg)	.bits = (arg)
-#define ARG_L1(arg)	.bits = (arg)
-#define ARG_PROC(arg)	.bits = (arg)
-#define ARG_PROC2(arg)	.bits = (arg)
-#define ARG_FUNC(arg)	.l1_wants = (arg)
-#define ROUTE(reason, _rule, arg)	[reason] = { .rule = RULE_##_rule, ARG_##_rule(arg) },
-static const struct route_row rows[NR_EXIT_REASONS] = {
+#define ROUTE(reason, _rule, _bits)	[reason] = { .rule = RULE_##_rule, .bits = (_bits) },
+#define ROUTE_FUNC(reason, function)	[reason] = { .rule = RULE_FUNC, .l1_wants = (function) },
+static const struct route_row route_rows[NR_EXIT_REASONS] = {
 #include "nested/routes.def"
 };
 
@@ -207,7 +204,7 @@ enum route route_exit(const struct route_facts *f)
 
 	if (unlikely(f->basic >= NR_EXIT_REASONS))
 		return ROUTE_L0;
-	row = &rows[f->basic];
+	row = &route_rows[f->basic];
 	switch (row->rule) {
 	case RULE_L0:
 		break;
@@ -215,10 +212,10 @@ enum route route_exit(const struct route_facts *f)
 		l1 = true;
 		break;
 	case RULE_PROC:
-		l1 = proc(f->vmcs12, row->bits);
+		l1 = route_has_proc(f->vmcs12, row->bits);
 		break;
 	case RULE_PROC2:
-		l1 = proc2(f->vmcs12, row->bits);
+		l1 = route_has_proc2(f->vmcs12, row->bits);
 		break;
 	case RULE_FUNC:
 		l1 = row->l1_wants(f);

@@ -25,7 +25,7 @@ static_assert(sizeof_field(struct kvm_vmx_nested_state_data, shadow_vmcs12) == B
 /* --- saving --- */
 
 /* All but VMCS12. There are no SMM and no enlightened VMCS. */
-static void describe(struct vcpu *vcpu, struct kvm_nested_state *s)
+static void savestate_describe(struct vcpu *vcpu, struct kvm_nested_state *s)
 {
 	struct nested *n = &vcpu->nested;
 	u64 deadline;
@@ -58,7 +58,7 @@ static void describe(struct vcpu *vcpu, struct kvm_nested_state *s)
 }
 
 /* VMCS12 as it is now; what runs stays as it is. */
-static void collect(struct vcpu *vcpu, struct vmcs12 *v)
+static void savestate_collect(struct vcpu *vcpu, struct vmcs12 *v)
 {
 	struct nested *n = &vcpu->nested;
 
@@ -74,7 +74,7 @@ static void collect(struct vcpu *vcpu, struct vmcs12 *v)
 		v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
 }
 
-static long save_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user)
+static long savestate_save_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user)
 {
 	struct kvm_vmx_nested_state_data *data = kzalloc(sizeof(*data), GFP_KERNEL_ACCOUNT);
 	u32 size = BLOB_SIZE;
@@ -82,7 +82,7 @@ static long save_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user)
 
 	if (!data)
 		return -ENOMEM;
-	collect(vcpu, (struct vmcs12 *)data->vmcs12);
+	savestate_collect(vcpu, (struct vmcs12 *)data->vmcs12);
 	if (vcpu->in_l2 && link12_named(vcpu->nested.vmcs12)) {
 		*(struct vmcs12 *)data->shadow_vmcs12 = *link12_get(vcpu);
 		size += BLOB_SIZE;
@@ -110,12 +110,12 @@ long vcpu_get_nested_state(void *self, void *arg, unsigned long uarg)
 
 	if (get_user(room, &user->size))
 		return -EFAULT;
-	describe(vcpu, &s);
+	savestate_describe(vcpu, &s);
 	if (room < s.size)
 		return put_user(s.size, &user->size) ? -EFAULT : -E2BIG;
 	if (copy_to_user(user, &s, sizeof(s)))
 		return -EFAULT;
-	return vcpu->nested.vmptr == VMPTR_NONE ? 0 : save_vmcs12(vcpu, user);
+	return vcpu->nested.vmptr == VMPTR_NONE ? 0 : savestate_save_vmcs12(vcpu, user);
 }
 
 /* --- restoring --- */
@@ -123,19 +123,19 @@ long vcpu_get_nested_state(void *self, void *arg, unsigned long uarg)
 #define STATE_FLAGS (KVM_STATE_NESTED_GUEST_MODE | KVM_STATE_NESTED_RUN_PENDING | KVM_STATE_NESTED_EVMCS | \
 		     KVM_STATE_NESTED_MTF_PENDING | KVM_STATE_NESTED_GIF_SET)
 
-static bool page_ok(struct vcpu *vcpu, u64 gpa)
+static bool savestate_page_ok(struct vcpu *vcpu, u64 gpa)
 {
 	return PAGE_ALIGNED(gpa) && gpa_legal(vcpu, gpa);
 }
 
 /* Is there a VMCS12 in it? A shorter one than what Droste has cannot be. */
-static bool has_vmcs12(const struct kvm_nested_state *s)
+static bool savestate_has_vmcs12(const struct kvm_nested_state *s)
 {
 	return s->size >= sizeof(*s) + sizeof(struct vmcs12);
 }
 
 /* Everything but VMCS12's contents, as KVM wants it. */
-static bool header_ok(struct vcpu *vcpu, const struct kvm_nested_state *s)
+static bool savestate_header_ok(struct vcpu *vcpu, const struct kvm_nested_state *s)
 {
 	const struct kvm_vmx_nested_state_hdr *vmx = &s->hdr.vmx;
 
@@ -149,26 +149,26 @@ static bool header_ok(struct vcpu *vcpu, const struct kvm_nested_state *s)
 		return false;
 	if (vmx->vmxon_pa == VMPTR_NONE)
 		return vmx->vmcs12_pa == VMPTR_NONE && !s->flags;
-	if (!vcpu->gcaps.vmx || !page_ok(vcpu, vmx->vmxon_pa))
+	if (!vcpu->gcaps.vmx || !savestate_page_ok(vcpu, vmx->vmxon_pa))
 		return false;
-	if (!has_vmcs12(s))
+	if (!savestate_has_vmcs12(s))
 		return vmx->vmcs12_pa == VMPTR_NONE && !(s->flags & KVM_STATE_NESTED_GUEST_MODE);
-	return vmx->vmcs12_pa != vmx->vmxon_pa && page_ok(vcpu, vmx->vmcs12_pa);
+	return vmx->vmcs12_pa != vmx->vmxon_pa && savestate_page_ok(vcpu, vmx->vmcs12_pa);
 }
 
 /* Guest state that VM-entry controls load, and that a running L2 has since changed. */
-struct live {
+struct savestate_live {
 	u64 efer, pat, dr7, debugctl;
 };
 
 /* As user space has set it, in whichever level. */
-static struct live live_of(struct vcpu *vcpu)
+static struct savestate_live savestate_live_of(struct vcpu *vcpu)
 {
-	return (struct live) { vcpu->efer, vcpu->pat, vcpu->dr7, vmcs_read(GUEST_IA32_DEBUGCTL) };
+	return (struct savestate_live) { vcpu->efer, vcpu->pat, vcpu->dr7, vmcs_read(GUEST_IA32_DEBUGCTL) };
 }
 
 /* LMA and LME are what VMCS12 says of L2's mode (SDM 3C 27.3.2.1). */
-static u64 fit_efer(const struct vmcs12 *v, u64 efer)
+static u64 savestate_fit_efer(const struct vmcs12 *v, u64 efer)
 {
 	if (v->vm_entry_controls & VM_ENTRY_IA32E_MODE)
 		return efer | EFER_LMA | EFER_LME;
@@ -176,12 +176,12 @@ static u64 fit_efer(const struct vmcs12 *v, u64 efer)
 }
 
 /* As L1 wants it at an entry. */
-static struct live live_in(const struct vmcs12 *v)
+static struct savestate_live savestate_live_in(const struct vmcs12 *v)
 {
-	return (struct live) { v->guest_ia32_efer, v->guest_ia32_pat, v->guest_dr7, v->guest_ia32_debugctl };
+	return (struct savestate_live) { v->guest_ia32_efer, v->guest_ia32_pat, v->guest_dr7, v->guest_ia32_debugctl };
 }
 
-static void put_live(struct vmcs12 *v, const struct live *live)
+static void savestate_put_live(struct vmcs12 *v, const struct savestate_live *live)
 {
 	v->guest_ia32_efer = live->efer;
 	v->guest_ia32_pat = live->pat;
@@ -190,7 +190,7 @@ static void put_live(struct vmcs12 *v, const struct live *live)
 }
 
 /* What user space set while an older L2 was there is for the new one. VMCS01 is current; an exit loads it anew. */
-static void carry_over(struct vcpu *vcpu, const struct live *live)
+static void savestate_carry_over(struct vcpu *vcpu, const struct savestate_live *live)
 {
 	vmx_write_efer(vcpu, live->efer);
 	vcpu->pat = live->pat;
@@ -202,14 +202,14 @@ static void carry_over(struct vcpu *vcpu, const struct live *live)
  * Into L2 with nested.vmcs12, which is current and checked. @own: what of it
  * stands aside for the live state; @link: L2's shadow VMCS, if it has one.
  */
-static void restore_l2(struct vcpu *vcpu, const struct kvm_nested_state *s, const struct live *own,
+static void savestate_restore_l2(struct vcpu *vcpu, const struct kvm_nested_state *s, const struct savestate_live *own,
 		       const struct vmcs12 *link)
 {
 	struct nested *n = &vcpu->nested;
 	bool run_pending = s->flags & KVM_STATE_NESTED_RUN_PENDING;
 
 	nested_reenter(vcpu, run_pending);
-	put_live(n->vmcs12, own);
+	savestate_put_live(n->vmcs12, own);
 	if (link)
 		link12_set(vcpu, link);
 	/* Nobody has checked those of its own: L1's next entry does. */
@@ -222,7 +222,7 @@ static void restore_l2(struct vcpu *vcpu, const struct kvm_nested_state *s, cons
 }
 
 /* Out of whatever there was, and what goes with it. VMCS01 is current afterwards. */
-static void leave(struct vcpu *vcpu)
+static void savestate_leave(struct vcpu *vcpu)
 {
 	nested_reset(vcpu);
 	nested_unpin(vcpu);
@@ -231,36 +231,36 @@ static void leave(struct vcpu *vcpu)
 }
 
 /* VMX operation with the VMCS12 @v, which nobody has looked at but for its revision. @link as above. */
-static long restore_vmcs12(struct vcpu *vcpu, const struct kvm_nested_state *s, struct vmcs12 *v,
+static long savestate_restore_vmcs12(struct vcpu *vcpu, const struct kvm_nested_state *s, struct vmcs12 *v,
 			   const struct vmcs12 *link)
 {
 	bool guest_mode = s->flags & KVM_STATE_NESTED_GUEST_MODE, was_in_l2 = vcpu->in_l2;
-	struct live live = live_of(vcpu), own = live_in(v);
+	struct savestate_live live = savestate_live_of(vcpu), own = savestate_live_in(v);
 
 	if (guest_mode) {
 		if (v->revision_id & VMCS12_SHADOW_BIT)
 			return -EINVAL;
 		if (!(s->flags & KVM_STATE_NESTED_RUN_PENDING)) {
 			v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
-			live.efer = fit_efer(v, live.efer);
-			put_live(v, &live);
+			live.efer = savestate_fit_efer(v, live.efer);
+			savestate_put_live(v, &live);
 		}
 		if (!nested_check_restored(vcpu, v, s->hdr.vmx.vmcs12_pa))
 			return -EINVAL;
 	}
-	leave(vcpu);
+	savestate_leave(vcpu);
 	if (guest_mode && was_in_l2)
-		carry_over(vcpu, &live);
+		savestate_carry_over(vcpu, &live);
 	nested_enter_vmx(vcpu, s->hdr.vmx.vmxon_pa);
 	*vcpu->nested.vmcs12 = *v;
 	vmcs12_adopt(vcpu, s->hdr.vmx.vmcs12_pa);
 	if (guest_mode)
-		restore_l2(vcpu, s, &own, link);
+		savestate_restore_l2(vcpu, s, &own, link);
 	return 0;
 }
 
 /* L2's shadow VMCS, which has to be there where VMCS12 names one; NULL where it does not. */
-static struct vmcs12 *read_link12(struct kvm_nested_state __user *user, const struct kvm_nested_state *s,
+static struct vmcs12 *savestate_read_link12(struct kvm_nested_state __user *user, const struct kvm_nested_state *s,
 				  const struct vmcs12 *v)
 {
 	struct vmcs12 *link;
@@ -277,7 +277,7 @@ static struct vmcs12 *read_link12(struct kvm_nested_state __user *user, const st
 	return link;
 }
 
-static long read_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user, const struct kvm_nested_state *s)
+static long savestate_read_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user, const struct kvm_nested_state *s)
 {
 	struct vmcs12 *v = memdup_user(user->data.vmx[0].vmcs12, sizeof(*v)), *link;
 	long ret = -EINVAL;
@@ -286,11 +286,11 @@ static long read_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user,
 		return PTR_ERR(v);
 	if (!vmcs12_revision_ok(vcpu, v->revision_id))
 		goto out;
-	link = read_link12(user, s, v);
+	link = savestate_read_link12(user, s, v);
 	ret = PTR_ERR_OR_ZERO(link);
 	if (ret)
 		goto out;
-	ret = restore_vmcs12(vcpu, s, v, link);
+	ret = savestate_restore_vmcs12(vcpu, s, v, link);
 	kfree(link);
 out:
 	kfree(v);
@@ -317,17 +317,17 @@ long vcpu_set_nested_state(void *self, void *arg, unsigned long uarg)
 
 	if (copy_from_user(&s, user, sizeof(s)))
 		return -EFAULT;
-	if (!header_ok(vcpu, &s))
+	if (!savestate_header_ok(vcpu, &s))
 		return -EINVAL;
 	if (s.hdr.vmx.vmxon_pa == VMPTR_NONE) {
-		leave(vcpu);
+		savestate_leave(vcpu);
 		return 0;
 	}
 	if (nested_vmcs12_alloc(vcpu))
 		return -ENOMEM;
-	if (has_vmcs12(&s))
-		return read_vmcs12(vcpu, user, &s);
-	leave(vcpu);
+	if (savestate_has_vmcs12(&s))
+		return savestate_read_vmcs12(vcpu, user, &s);
+	savestate_leave(vcpu);
 	nested_enter_vmx(vcpu, s.hdr.vmx.vmxon_pa);
 	return 0;
 }

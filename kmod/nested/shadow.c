@@ -35,7 +35,7 @@ static struct {
 } variants[NR_VARIANTS];
 
 /* The run a row belongs to, or NR_RUNS. */
-static unsigned int run_of(const struct vmcs12_field *f, u32 gates)
+static unsigned int shadow_run_of(const struct vmcs12_field *f, u32 gates)
 {
 	bool rw = f->shadow == SHADOW_RW;
 
@@ -51,7 +51,7 @@ static unsigned int run_of(const struct vmcs12_field *f, u32 gates)
 	}
 }
 
-static void let_through(const struct vmcs12_field *f, int variant)
+static void shadow_let_through(const struct vmcs12_field *f, int variant)
 {
 	variants[variant].gates |= BIT(f->gate);
 	__clear_bit(f->enc, variants[variant].vmread);
@@ -60,7 +60,7 @@ static void let_through(const struct vmcs12_field *f, int variant)
 }
 
 /* Choose the fields that both an L1 and this processor's VMCSs may have. */
-static int choose_fields(void)
+static int shadow_choose_fields(void)
 {
 	u32 gates = vmcs12_gates(&offer_caps) & vmcs12_gates(&host_caps);
 	unsigned int run, n = 0;
@@ -70,14 +70,14 @@ static int choose_fields(void)
 		for (i = 0; i < NR_VMCS12_FIELDS; i++) {
 			const struct vmcs12_field *f = &vmcs12_fields[i];
 
-			if (run_of(f, gates) != run)
+			if (shadow_run_of(f, gates) != run)
 				continue;
 			if (WARN_ON_ONCE(n == MAX_SHADOWED))
 				return -EINVAL;
 			fields[n++] = (struct shadow_field) { f->enc, f->off, f->dirty };
-			let_through(f, WITH_VID);
+			shadow_let_through(f, WITH_VID);
 			if (f->gate != GATE_VID)
-				let_through(f, WITHOUT_VID);
+				shadow_let_through(f, WITHOUT_VID);
 		}
 		run_end[run] = n;
 	}
@@ -107,7 +107,7 @@ int nested_shadow_init(void)
 		memset(variants[i].vmread, 0xff, PAGE_SIZE);
 		memset(variants[i].vmwrite, 0xff, PAGE_SIZE);
 	}
-	ret = choose_fields();
+	ret = shadow_choose_fields();
 	if (ret)
 		nested_shadow_exit();
 	return ret;
@@ -146,7 +146,7 @@ void nested_shadow_free(struct vcpu *vcpu)
  * Write the fields [from, to) that are not what the shadow holds already;
  * the shadow is current.
  */
-static __always_inline void fill_run(struct nested *n, unsigned int from, unsigned int to, int bits, bool all)
+static __always_inline void shadow_fill_run(struct nested *n, unsigned int from, unsigned int to, int bits, bool all)
 {
 	const char *vmcs12 = (const char *)n->vmcs12, *at;
 	unsigned int i;
@@ -162,18 +162,18 @@ static __always_inline void fill_run(struct nested *n, unsigned int from, unsign
 	}
 }
 
-static void fill(struct vcpu *vcpu, bool all)
+static void shadow_fill(struct vcpu *vcpu, bool all)
 {
 	struct nested *n = &vcpu->nested;
 
 	/* A thread scheduled out and in finds its own VMCS current, not the shadow. */
 	preempt_disable();
 	vmcs_load(&n->shadow);
-	fill_run(n, 0, run_end[RUN_RW64], 64, all);
-	fill_run(n, run_end[RUN_RW64], run_end[RUN_RW32], 32, all);
-	fill_run(n, run_end[RUN_RW32], run_end[RUN_RW16], 16, all);
-	fill_run(n, run_end[RUN_RW16], run_end[RUN_RO64], 64, all);
-	fill_run(n, run_end[RUN_RO64], run_end[RUN_RO32], 32, all);
+	shadow_fill_run(n, 0, run_end[RUN_RW64], 64, all);
+	shadow_fill_run(n, run_end[RUN_RW64], run_end[RUN_RW32], 32, all);
+	shadow_fill_run(n, run_end[RUN_RW32], run_end[RUN_RW16], 16, all);
+	shadow_fill_run(n, run_end[RUN_RW16], run_end[RUN_RO64], 64, all);
+	shadow_fill_run(n, run_end[RUN_RO64], run_end[RUN_RO32], 32, all);
 	vmcs_load(vcpu->vmcs);
 	preempt_enable();
 }
@@ -187,10 +187,10 @@ static void fill(struct vcpu *vcpu, bool all)
 void nested_shadow_fill(struct vcpu *vcpu)
 {
 	if (vcpu->nested.shadow_on)
-		fill(vcpu, false);
+		shadow_fill(vcpu, false);
 }
 
-static __always_inline void fetch_run(struct nested *n, unsigned int from, unsigned int to, int bits)
+static __always_inline void shadow_fetch_run(struct nested *n, unsigned int from, unsigned int to, int bits)
 {
 	char *vmcs12 = (char *)n->vmcs12, *at;
 	unsigned int i;
@@ -228,9 +228,9 @@ void nested_shadow_fetch(struct vcpu *vcpu)
 	rflags = n->vmcs12->guest_rflags;
 	preempt_disable();
 	vmcs_load(&n->shadow);
-	fetch_run(n, 0, run_end[RUN_RW64], 64);
-	fetch_run(n, run_end[RUN_RW64], run_end[RUN_RW32], 32);
-	fetch_run(n, run_end[RUN_RW32], run_end[RUN_RW16], 16);
+	shadow_fetch_run(n, 0, run_end[RUN_RW64], 64);
+	shadow_fetch_run(n, run_end[RUN_RW64], run_end[RUN_RW32], 32);
+	shadow_fetch_run(n, run_end[RUN_RW32], run_end[RUN_RW16], 16);
 	vmcs_load(vcpu->vmcs);
 	preempt_enable();
 	n->vmcs12_dirty |= vmcs12_rflags_dirty(rflags, n->vmcs12->guest_rflags);
@@ -271,7 +271,7 @@ void nested_shadow_update(struct vcpu *vcpu)
 
 	if (on) {
 		n->shadow_on = true;
-		fill(vcpu, true);
+		shadow_fill(vcpu, true);
 		vmcs_write(VMCS_LINK_POINTER, n->shadow.hpa);
 		vmcs_write(VMREAD_BITMAP, __pa(variants[variant].vmread));
 		vmcs_write(VMWRITE_BITMAP, __pa(variants[variant].vmwrite));

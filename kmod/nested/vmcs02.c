@@ -13,7 +13,7 @@
 #include "vmx/vmx.h"
 
 /* What never changes in VMCS02. It is current, and active on this CPU. */
-static void write_constants(struct vcpu *vcpu)
+static void vmcs02_write_constants(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 
@@ -30,19 +30,19 @@ static void write_constants(struct vcpu *vcpu)
 }
 
 /* At the first entry. Preemption off. */
-static void make_vmcs02(struct vcpu *vcpu)
+static void vmcs02_make(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 
 	vmcs_load(&n->vmcs02);
-	write_constants(vcpu);
+	vmcs02_write_constants(vcpu);
 	vmx_host_sync_cpu(&n->vmcs02);
 	n->held = (struct vmcs02_held) {};
 	n->vmcs02_made = true;
 }
 
 /* What a VM entry does to linear mappings: nothing with a VPID of L1's, all of VPID 0 without (SDM 3C 29.4.3.1). */
-static bool entry_flushes(struct nested *n)
+static bool vmcs02_entry_flushes(struct nested *n)
 {
 	u16 vpid12 = merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_VPID ? n->vmcs12->virtual_processor_id : 0;
 
@@ -59,11 +59,11 @@ void vmcs02_enter(struct vcpu *vcpu)
 
 	preempt_disable();
 	if (unlikely(!n->vmcs02_made))
-		make_vmcs02(vcpu);
+		vmcs02_make(vcpu);
 	vcpu_switch_vmcs(vcpu, &n->vmcs02);
 	vcpu->in_l2 = true;
 	/* On this CPU is enough: a vCPU that comes to another flushes there (vcpu.c, on_cpu()). */
-	if (entry_flushes(n))
+	if (vmcs02_entry_flushes(n))
 		vmx_invvpid_single(n->vpid02);
 	preempt_enable();
 }
@@ -111,7 +111,7 @@ void vmcs02_forget(struct vcpu *vcpu)
 	n->vmcs12_dirty = n->vmcs02_stale ? DIRTY12_ALL & ~DIRTY12_RARE : DIRTY12_ALL;
 }
 
-static void write_word(bool force, unsigned long field, u32 *held, u32 val)
+static void vmcs02_write_word(bool force, unsigned long field, u32 *held, u32 val)
 {
 	if (force || *held != val) {
 		vmcs_write(field, val);
@@ -119,13 +119,13 @@ static void write_word(bool force, unsigned long field, u32 *held, u32 val)
 	}
 }
 
-static bool delivers_virtually(const struct vmx_controls *c)
+static bool vmcs02_delivers_virtually(const struct vmx_controls *c)
 {
 	return c->proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 }
 
 /* Windows that L0 holds open are no part of what is kept in ctl02: see vmx/inject.c. */
-static void write_controls(struct vcpu *vcpu, bool lma)
+static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
@@ -137,25 +137,25 @@ static void write_controls(struct vcpu *vcpu, bool lma)
 	if (!n->vpid02)
 		c.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	n->merged01 = vcpu->ctl01;
-	write_word(force, PIN_BASED_VM_EXEC_CONTROL, &n->ctl02.pin, c.pin);
+	vmcs02_write_word(force, PIN_BASED_VM_EXEC_CONTROL, &n->ctl02.pin, c.pin);
 	if (force || n->ctl02.proc != c.proc)
 		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c.proc | n->vmcs02.windows);
 	n->ctl02.proc = c.proc;
-	write_word(force, SECONDARY_VM_EXEC_CONTROL, &n->ctl02.proc2, c.proc2);
-	write_word(force, VM_EXIT_CONTROLS, &n->ctl02.exit, c.exit);
-	write_word(force, VM_ENTRY_CONTROLS, &n->ctl02.entry, c.entry);
-	write_word(force, EXCEPTION_BITMAP, &n->ctl02.exceptions, c.exceptions);
+	vmcs02_write_word(force, SECONDARY_VM_EXEC_CONTROL, &n->ctl02.proc2, c.proc2);
+	vmcs02_write_word(force, VM_EXIT_CONTROLS, &n->ctl02.exit, c.exit);
+	vmcs02_write_word(force, VM_ENTRY_CONTROLS, &n->ctl02.entry, c.entry);
+	vmcs02_write_word(force, EXCEPTION_BITMAP, &n->ctl02.exceptions, c.exceptions);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, pf.mask);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, pf.match);
 	if (c.proc & CPU_BASED_TPR_SHADOW)
 		vmcs_write(TPR_THRESHOLD, v->tpr_threshold);
-	if (c.proc2 & BIT(20))	/* XSAVES and XRSTORS; L0's own bitmap is 0 */
+	if (c.proc2 & VMCS_CONTROL_BIT(XSAVES))	/* XSAVES and XRSTORS; L0's own bitmap is 0 */
 		vmcs_write(XSS_EXIT_BITMAP, v->xss_exit_bitmap);
 	if (c.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
 		vmcs_write(PLE_GAP, v->ple_gap);
 		vmcs_write(PLE_WINDOW, v->ple_window);
 	}
-	if (delivers_virtually(&c)) {
+	if (vmcs02_delivers_virtually(&c)) {
 		vmcs_write(EOI_EXIT_BITMAP0, v->eoi_exit_bitmap0);
 		vmcs_write(EOI_EXIT_BITMAP1, v->eoi_exit_bitmap1);
 		vmcs_write(EOI_EXIT_BITMAP2, v->eoi_exit_bitmap2);
@@ -163,7 +163,7 @@ static void write_controls(struct vcpu *vcpu, bool lma)
 	}
 }
 
-static void write_crs(struct vcpu *vcpu)
+static void vmcs02_write_crs(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	u64 mask0 = v->cr0_guest_host_mask, mask4 = v->cr4_guest_host_mask;
@@ -185,7 +185,7 @@ static void write_crs(struct vcpu *vcpu)
 }
 
 /* The rare guest state and CS's and SS's rights: one VMWRITE a row of the table. */
-static noinline void write_rare(const struct vmcs12 *v)
+static noinline void vmcs02_write_rare(const struct vmcs12 *v)
 {
 #define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
 	if (DIRTY12_##dirty == DIRTY12_RARE) \
@@ -193,7 +193,7 @@ static noinline void write_rare(const struct vmcs12 *v)
 #include "vmx/fields.def"
 }
 
-static noinline void read_rare(struct vmcs12 *v)
+static noinline void vmcs02_read_rare(struct vmcs12 *v)
 {
 #define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
 	if (SYNC_##sync == SYNC_RARE) \
@@ -202,7 +202,7 @@ static noinline void read_rare(struct vmcs12 *v)
 }
 
 /* Guest state that L1's entry controls choose: VMCS12's value, or what L1 has itself (SDM 3C 27.3.2.1). */
-static void write_conditional(struct vcpu *vcpu, u64 efer, u64 l1_debugctl)
+static void vmcs02_write_conditional(struct vcpu *vcpu, u64 efer, u64 l1_debugctl)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
@@ -230,7 +230,7 @@ static void write_conditional(struct vcpu *vcpu, u64 efer, u64 l1_debugctl)
 }
 
 /* State that changes between any two entries, and the event L1 injects. */
-static void write_hot(struct vcpu *vcpu)
+static void vmcs02_write_hot(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
@@ -243,7 +243,7 @@ static void write_hot(struct vcpu *vcpu)
 		vcpu_set_rflags(vcpu, v->guest_rflags);
 	if (force || v->guest_interruptibility_info != n->held.interruptibility)
 		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, v->guest_interruptibility_info);
-	if (delivers_virtually(&n->ctl02) && (force || v->guest_intr_status != n->held.intr_status))
+	if (vmcs02_delivers_virtually(&n->ctl02) && (force || v->guest_intr_status != n->held.intr_status))
 		vmcs_write(GUEST_INTR_STATUS, v->guest_intr_status);
 	if (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK) {
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, v->vm_entry_exception_error_code);
@@ -254,13 +254,13 @@ static void write_hot(struct vcpu *vcpu)
 	}
 }
 
-static bool pae_paging(const struct vmcs12 *v, u64 efer)
+static bool vmcs02_pae_paging(const struct vmcs12 *v, u64 efer)
 {
 	return !(efer & EFER_LMA) && (v->guest_cr0 & X86_CR0_PG) && (v->guest_cr4 & X86_CR4_PAE);
 }
 
 /* PDPTEs come from VMCS12 when L1 uses EPT, else from memory, at each entry (SDM 3C 27.3.2.4). */
-static int write_pdptrs(struct vcpu *vcpu)
+static int vmcs02_write_pdptrs(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 
@@ -273,7 +273,7 @@ static int write_pdptrs(struct vcpu *vcpu)
 	return 0;
 }
 
-static bool l1_wants_ibpb(struct vcpu *vcpu)
+static bool vmcs02_l1_wants_ibpb(struct vcpu *vcpu)
 {
 	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, 7, 0);
 
@@ -292,26 +292,26 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 		dirty &= ~DIRTY12_RARE;
 	if ((dirty & DIRTY12_CTL) || memcmp(&n->merged01, &vcpu->ctl01, sizeof(vcpu->ctl01)) ||
 	    !(efer & EFER_LMA) != !(n->ctl02.entry & VM_ENTRY_IA32E_MODE))
-		write_controls(vcpu, efer & EFER_LMA);
+		vmcs02_write_controls(vcpu, efer & EFER_LMA);
 	if (dirty & DIRTY12_CR)
-		write_crs(vcpu);
-	write_conditional(vcpu, efer, l1_debugctl);
+		vmcs02_write_crs(vcpu);
+	vmcs02_write_conditional(vcpu, efer, l1_debugctl);
 	if (dirty & DIRTY12_RARE) {
-		write_rare(v);
+		vmcs02_write_rare(v);
 		n->vmcs02_stale = false;
 	}
-	write_hot(vcpu);
+	vmcs02_write_hot(vcpu);
 	tsc_write_vmcs02(vcpu);
 	if (unlikely(!n->held.valid))
-		n->ibpb = l1_wants_ibpb(vcpu);
+		n->ibpb = vmcs02_l1_wants_ibpb(vcpu);
 	n->held.valid = true;
 	n->vmcs12_dirty = 0;
 	n->bitmap_due = true;
-	return unlikely(pae_paging(v, efer)) && write_pdptrs(vcpu) ? ENTRY_FAIL_PDPTE : 0;
+	return unlikely(vmcs02_pae_paging(v, efer)) && vmcs02_write_pdptrs(vcpu) ? ENTRY_FAIL_PDPTE : 0;
 }
 
 /* A control register as VMCS12 keeps it: L1's bits as L1 set them, the others as L2 has them now. */
-static u64 save_cr(u64 owned, u64 mask12, u64 guest12, unsigned long field, unsigned long shadow)
+static u64 vmcs02_save_cr(u64 owned, u64 mask12, u64 guest12, unsigned long field, unsigned long shadow)
 {
 	u64 cr = guest12 & mask12;
 
@@ -322,7 +322,7 @@ static u64 save_cr(u64 owned, u64 mask12, u64 guest12, unsigned long field, unsi
 	return cr;
 }
 
-static __always_inline void read_conditional(struct vcpu *vcpu, struct vmcs12 *v)
+static __always_inline void vmcs02_read_conditional(struct vcpu *vcpu, struct vmcs12 *v)
 {
 	if (v->vm_exit_controls & VM_EXIT_SAVE_DEBUG_CONTROLS) {
 		v->guest_dr7 = vcpu->dr7;
@@ -335,7 +335,7 @@ static __always_inline void read_conditional(struct vcpu *vcpu, struct vmcs12 *v
 }
 
 /* Where a vCPU stands still in L0's terms, as L1 reads it (SDM 3C 25.4.2). */
-static u32 activity(const struct vcpu *vcpu)
+static u32 vmcs02_activity(const struct vcpu *vcpu)
 {
 	switch (vcpu->mp_state) {
 	case KVM_MP_STATE_HALTED:
@@ -348,28 +348,28 @@ static u32 activity(const struct vcpu *vcpu)
 }
 
 /* SDM 3C 28.3: what an exit saves, but for the rare state. @v: vmcs12 or a copy of it. */
-static __always_inline void read_state(struct vcpu *vcpu, struct vmcs12 *v)
+static __always_inline void vmcs02_read_state(struct vcpu *vcpu, struct vmcs12 *v)
 {
 	u32 ia32e = vcpu->efer & EFER_LMA ? VM_ENTRY_IA32E_MODE : 0;
 
 	v->guest_rip = vcpu_rip(vcpu);
 	v->guest_rsp = vcpu_rsp(vcpu);
 	v->guest_rflags = vcpu_rflags(vcpu);
-	v->guest_cr0 = save_cr(vmx_cr0_guest_owned(vcpu), v->cr0_guest_host_mask, v->guest_cr0,
+	v->guest_cr0 = vmcs02_save_cr(vmx_cr0_guest_owned(vcpu), v->cr0_guest_host_mask, v->guest_cr0,
 			       GUEST_CR0, CR0_READ_SHADOW);
-	v->guest_cr4 = save_cr(vmx_cr4_guest_owned(vcpu), v->cr4_guest_host_mask, v->guest_cr4,
+	v->guest_cr4 = vmcs02_save_cr(vmx_cr4_guest_owned(vcpu), v->cr4_guest_host_mask, v->guest_cr4,
 			       GUEST_CR4, CR4_READ_SHADOW);
 	v->guest_cr3 = vmcs_read(GUEST_CR3);
 	v->guest_interruptibility_info = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 	v->guest_cs_ar_bytes = vmcs_read(GUEST_CS_AR_BYTES);
 	v->guest_ss_ar_bytes = vmcs_read(GUEST_SS_AR_BYTES);
-	v->guest_activity_state = activity(vcpu);
-	if (delivers_virtually(&vcpu->nested.ctl02))
+	v->guest_activity_state = vmcs02_activity(vcpu);
+	if (vmcs02_delivers_virtually(&vcpu->nested.ctl02))
 		v->guest_intr_status = vmcs_read(GUEST_INTR_STATUS);
-	read_conditional(vcpu, v);
+	vmcs02_read_conditional(vcpu, v);
 	/* The "IA-32e mode guest" control is guest state, too (SDM 3C 28.2). L0's handlers may have changed it. */
 	v->vm_entry_controls = (v->vm_entry_controls & ~(u32)VM_ENTRY_IA32E_MODE) | ia32e;
-	if (unlikely(pae_paging(v, vcpu->efer)) && vcpu->nested.ept02.cur) {
+	if (unlikely(vmcs02_pae_paging(v, vcpu->efer)) && vcpu->nested.ept02.cur) {
 		v->guest_pdptr0 = vmcs_read(GUEST_PDPTR0);
 		v->guest_pdptr1 = vmcs_read(GUEST_PDPTR1);
 		v->guest_pdptr2 = vmcs_read(GUEST_PDPTR2);
@@ -382,7 +382,7 @@ void vmcs02_save(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 	struct vmcs12 *v = n->vmcs12;
 
-	read_state(vcpu, v);
+	vmcs02_read_state(vcpu, v);
 	n->ctl02.entry = (n->ctl02.entry & ~(u32)VM_ENTRY_IA32E_MODE) | (v->vm_entry_controls & VM_ENTRY_IA32E_MODE);
 	n->held.dr7 = vcpu->dr7;
 	n->held.pat = vcpu->pat;
@@ -392,7 +392,7 @@ void vmcs02_save(struct vcpu *vcpu)
 	n->held.rsp = v->guest_rsp;
 	n->held.rflags = v->guest_rflags;
 	n->held.interruptibility = v->guest_interruptibility_info;
-	if (delivers_virtually(&n->ctl02))
+	if (vmcs02_delivers_virtually(&n->ctl02))
 		n->held.intr_status = v->guest_intr_status;
 	n->vmcs02_stale = true;
 }
@@ -400,8 +400,8 @@ void vmcs02_save(struct vcpu *vcpu)
 void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to)
 {
 	*to = *vcpu->nested.vmcs12;
-	read_state(vcpu, to);
-	read_rare(to);
+	vmcs02_read_state(vcpu, to);
+	vmcs02_read_rare(to);
 }
 
 /**
@@ -422,7 +422,7 @@ void nested_sync_rare(struct vcpu *vcpu)
 	preempt_disable();
 	elsewhere = n->vmcs02.cpu != smp_processor_id();
 	vmcs_load(&n->vmcs02);
-	read_rare(n->vmcs12);
+	vmcs02_read_rare(n->vmcs12);
 	if (elsewhere) {
 		local_irq_disable();
 		vmcs_clear_local(&n->vmcs02);
@@ -434,7 +434,7 @@ void nested_sync_rare(struct vcpu *vcpu)
 }
 
 /* Pin one of L1's pages and tell VMCS02 where it is. Without memory there, it is a page that reads all ones. */
-static void place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa, unsigned long field)
+static void vmcs02_place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa, unsigned long field)
 {
 	if (likely(map->page && map->gpa == (gpa & PAGE_MASK)))
 		return;
@@ -454,13 +454,13 @@ void vmcs02_place_pages(struct vcpu *vcpu)
 	const struct vmcs12 *v = n->vmcs12;
 
 	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
-		place_page(vcpu, &n->msr_bitmap12, v->msr_bitmap, 0);
+		vmcs02_place_page(vcpu, &n->msr_bitmap12, v->msr_bitmap, 0);
 	if (n->ctl02.proc & CPU_BASED_TPR_SHADOW)
-		place_page(vcpu, &n->virtual_apic, v->virtual_apic_page_addr, VIRTUAL_APIC_PAGE_ADDR);
+		vmcs02_place_page(vcpu, &n->virtual_apic, v->virtual_apic_page_addr, VIRTUAL_APIC_PAGE_ADDR);
 	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
-		place_page(vcpu, &n->apic_access, v->apic_access_addr, APIC_ACCESS_ADDR);
+		vmcs02_place_page(vcpu, &n->apic_access, v->apic_access_addr, APIC_ACCESS_ADDR);
 	if (v->pin_based_vm_exec_control & PIN_BASED_POSTED_INTR)
-		place_page(vcpu, &n->posted_desc, v->posted_intr_desc_addr, 0);
+		vmcs02_place_page(vcpu, &n->posted_desc, v->posted_intr_desc_addr, 0);
 }
 
 /**
@@ -491,7 +491,7 @@ int nested_before_entry(struct vcpu *vcpu)
 		n->held.eptp = eptp;
 	}
 	if (unlikely(memcmp(&n->merged01, &vcpu->ctl01, sizeof(vcpu->ctl01))))
-		write_controls(vcpu, vcpu->efer & EFER_LMA);
+		vmcs02_write_controls(vcpu, vcpu->efer & EFER_LMA);
 	if (n->bitmap_due && (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS))
 		bitmaps_merge(vcpu);
 	tsc_write_vmcs02(vcpu);

@@ -35,12 +35,12 @@ const struct vmcs12_field vmcs12_fields[NR_VMCS12_FIELDS] = {
 static u8 field_index[1 << (2 + 2 + INDEX_BITS)];
 static_assert(NR_VMCS12_FIELDS < 0xff);
 
-static u32 index_of(u32 enc)
+static u32 vmcs12_index_of(u32 enc)
 {
 	return VMCS_ENC_WIDTH(enc) << (2 + INDEX_BITS) | VMCS_ENC_TYPE(enc) << INDEX_BITS | VMCS_ENC_INDEX(enc);
 }
 
-static bool enc_in_index(u64 enc)
+static bool vmcs12_enc_in_index(u64 enc)
 {
 	return !(enc & VMCS_ENC_RESERVED) && VMCS_ENC_INDEX(enc) < BIT(INDEX_BITS);
 }
@@ -55,20 +55,20 @@ const struct vmcs12_field *vmcs12_field_lookup(u64 enc)
 {
 	u8 slot;
 
-	if (!enc_in_index(enc))
+	if (!vmcs12_enc_in_index(enc))
 		return NULL;
 	if ((enc & VMCS_ENC_HIGH) && VMCS_ENC_WIDTH(enc) != VMCS12_WIDTH_64)
 		return NULL;
-	slot = field_index[index_of(enc)];
+	slot = field_index[vmcs12_index_of(enc)];
 	return slot ? &vmcs12_fields[slot - 1] : NULL;
 }
 
 /* What is wrong with a row, or NULL. */
-static const char *row_fault(const struct vmcs12_field *f)
+static const char *vmcs12_row_fault(const struct vmcs12_field *f)
 {
 	const struct vmcs12_field *twin;
 
-	if (!enc_in_index(f->enc) || (f->enc & VMCS_ENC_HIGH))
+	if (!vmcs12_enc_in_index(f->enc) || (f->enc & VMCS_ENC_HIGH))
 		return "bad encoding";
 	if (VMCS_ENC_WIDTH(f->enc) != f->width)
 		return "width differs from the encoding";
@@ -98,9 +98,9 @@ int vmcs12_init(void)
 
 	memset(field_index, 0, sizeof(field_index));
 	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
-		if (!enc_in_index(vmcs12_fields[i].enc))
-			continue;	/* row_fault() says so below */
-		slot = &field_index[index_of(vmcs12_fields[i].enc)];
+		if (!vmcs12_enc_in_index(vmcs12_fields[i].enc))
+			continue;	/* vmcs12_row_fault() says so below */
+		slot = &field_index[vmcs12_index_of(vmcs12_fields[i].enc)];
 		if (*slot) {
 			pr_err("droste: fields.def: %s has the encoding of %s\n",
 			       vmcs12_fields[i].name, vmcs12_fields[*slot - 1].name);
@@ -109,7 +109,7 @@ int vmcs12_init(void)
 		*slot = i + 1;
 	}
 	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
-		fault = row_fault(&vmcs12_fields[i]);
+		fault = vmcs12_row_fault(&vmcs12_fields[i]);
 		if (fault) {
 			pr_err("droste: fields.def: %s: %s\n", vmcs12_fields[i].name, fault);
 			return -EINVAL;
