@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* APIC virtualization for L2: what the processor leaves to L0 of L1's virtual-APIC page. SDM 3C 30. */
+/* APIC virtualization for L2: posted interrupts, and whether a virtual interrupt is due. SDM 3C 30. */
 #include <linux/bitops.h>
 #include <linux/mm.h>
 #include "droste.h"
@@ -9,18 +9,29 @@
 #include "vmx/vmx.h"
 
 /*
- * Accesses to the page, and virtual interrupts that are due at an entry or
- * become so while L2 runs, are the processor's own business on VMCS02. L0's
- * are the interrupts that notify of posted ones, because the processor's
- * interrupts are the host's; and L2s that halt in L0's hands.
+ * With L1's virtual-APIC page in VMCS02 the processor handles accesses to the
+ * page and delivers virtual interrupts. Two cases remain for L0. Physical
+ * interrupts are the host's, so L0 must process the notification of posted
+ * interrupts. And while L2 halts, it waits in L0, which has to see whether a
+ * virtual interrupt wakes it.
  */
 
 #define VAPIC_TPR	0x80
 #define VAPIC_IRR	0x200	/* 256 bits, 32 in each 16 bytes */
-#define POSTED_ON	256	/* outstanding notification: the bit behind the 256 requests (SDM table 30-1) */
+#define POSTED_ON	256	/* "outstanding notification": the bit after the 256 requests (SDM table 30-1) */
 
-#define PRIORITY_CLASS	0xf0	/* of a vector */
+#define PRIORITY_CLASS	0xf0	/* the bits of a vector that give its priority class */
 
+/**
+ * apicv_is_notification() - whether an interrupt notifies of posted interrupts
+ * @vcpu: in L2
+ * @vector: the vector that L1's interrupt controller delivers
+ *
+ * SDM 3C 30.6.
+ *
+ * Context: Any.
+ * Return: true if @vector is L1's posted-interrupt notification vector.
+ */
 bool apicv_is_notification(const struct vcpu *vcpu, u8 vector)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
@@ -28,7 +39,7 @@ bool apicv_is_notification(const struct vcpu *vcpu, u8 vector)
 	return (v->pin_based_vm_exec_control & PIN_BASED_POSTED_INTR) && vector == v->posted_intr_nv;
 }
 
-/* Take the requests of L1's descriptor over to the virtual IRR. The highest of them, or -1. */
+/* Move the requests from L1's descriptor to the virtual IRR. Returns the highest vector, or -1 if there is none. */
 static int apicv_take_posted(unsigned long *desc, void *vapic)
 {
 	u64 *pir = (u64 *)desc, bits;
@@ -36,7 +47,7 @@ static int apicv_take_posted(unsigned long *desc, void *vapic)
 	u32 *virr;
 
 	clear_bit(POSTED_ON, desc);
-	/* Who posts sets the request before the bit; pairs with that order of two locked instructions. */
+	/* Pairs with the sender, which sets the request and then POSTED_ON, both with locked instructions. */
 	smp_mb__after_atomic();
 	for (i = 0; i < 4; i++) {
 		if (!READ_ONCE(pir[i]))
@@ -51,10 +62,13 @@ static int apicv_take_posted(unsigned long *desc, void *vapic)
 }
 
 /**
- * apicv_post() - posted-interrupt processing (SDM 3C 30.6)
- * @vcpu: in L2, VMCS02 current; apicv_is_notification() of the vector just acknowledged
+ * apicv_post() - process posted interrupts (SDM 3C 30.6)
+ * @vcpu: in L2; a notification vector was just acknowledged
  *
- * The next entry evaluates what is pending then. May sleep.
+ * Makes the posted interrupts pending virtual interrupts; the processor
+ * evaluates them at the next VM entry.
+ *
+ * Context: Process context. VMCS02 is current. Caller holds vm->srcu. May sleep.
  */
 void apicv_post(struct vcpu *vcpu)
 {
@@ -74,11 +88,14 @@ void apicv_post(struct vcpu *vcpu)
 }
 
 /**
- * apicv_interrupt_due() - would the processor deliver a virtual interrupt at the next entry?
- * @vcpu: in L2 and loaded, RFLAGS and interruptibility aside
+ * apicv_interrupt_due() - whether L2 has a virtual interrupt of sufficient priority
+ * @vcpu: in L2, loaded
  *
- * SDM 3C 30.1.3, 30.2.1: RVI is above the priority of what is in service and
- * of the task. Any context.
+ * SDM 3C 30.1.3, 30.2.1: the class of RVI is above that of SVI and of the
+ * TPR. RFLAGS.IF and the interruptibility state are left to the caller.
+ *
+ * Context: Any. VMCS02 is current.
+ * Return: true if the processor would deliver it once L2 can take interrupts.
  */
 bool apicv_interrupt_due(const struct vcpu *vcpu)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L1's MSR, I/O, VMREAD and VMWRITE bitmaps: merged with L0's or looked up at exits. SDM 3C 25.6.4, .9, .15. */
+/* L1's bitmaps: MSR, merged with L0's; I/O, VMREAD and VMWRITE, read at exits. SDM 3C 25.6.4, .9, .15. */
 #include <linux/string.h>
 #include <asm/apicdef.h>
 #include "droste.h"
@@ -10,21 +10,26 @@
 
 #define BITMAP_WORDS	(PAGE_SIZE / sizeof(u64))
 
-/* MSRs 0x800-0x8ff are the local APIC's: L2 never reaches the registers of the host's, nor unasked L1's (CVE-2019-3887). */
+/*
+ * Words of MSRs 0x800-0x8ff, the x2APIC registers. L2 must reach neither the
+ * host's local APIC nor, unless L1 asks for it, L1's (CVE-2019-3887).
+ */
 static bool bitmaps_is_x2apic_word(unsigned int w)
 {
-	unsigned int low = w % (BITMAP_WORDS / 2);	/* reads and writes alike */
+	unsigned int low = w % (BITMAP_WORDS / 2);	/* the same for reads and writes */
 
 	return low >= 0x800 / 64 && low < 0x900 / 64;
 }
 
 /**
- * nested_remerge_bitmaps() - VMCS01's MSR bitmap changed
- * @vcpu: its thread; before nested_create() too
+ * nested_remerge_bitmaps() - prepare for a changed MSR bitmap of VMCS01
+ * @vcpu: the vCPU; may be called before nested_create()
  *
- * L1 may change its bitmap in memory at any time, so that each entry has to
- * look at it again. Only words where L0 lets something through can differ
- * from all ones: find them here, once, so that an entry merges a handful.
+ * L1 may change its bitmap in memory at any time, so each entry merges again.
+ * Only words in which L0 lets an MSR through can differ from all ones. This
+ * function lists them, so that an entry merges only a handful of words.
+ *
+ * Context: The vCPU's thread. Any VMCS may be current.
  */
 void nested_remerge_bitmaps(struct vcpu *vcpu)
 {
@@ -36,7 +41,7 @@ void nested_remerge_bitmaps(struct vcpu *vcpu)
 	for (w = 0; w < BITMAP_WORDS; w++) {
 		if (l0[w] == ~0ULL || bitmaps_is_x2apic_word(w))
 			continue;
-		/* What does not fit exits, and is done by L0. */
+		/* Words that do not fit stay all ones: their MSRs exit to L0. */
 		if (WARN_ON_ONCE(n->nr_msr_words == NESTED_MSR_WORDS))
 			break;
 		n->msr_words[n->nr_msr_words++] = w;
@@ -47,16 +52,18 @@ void nested_remerge_bitmaps(struct vcpu *vcpu)
 	n->bitmap_due = true;
 }
 
-#define X2APIC_BIT(reg)	BIT_ULL((reg) >> 4)	/* of a register up to 0x3f0, in the first of the words */
+#define X2APIC_BIT(reg)	BIT_ULL((reg) >> 4)	/* register @reg, up to 0x3f0, in the first of the words */
 
 /*
- * With the x2APIC virtualized the processor answers from the virtual-APIC page
- * what L1 lets L2 have, and what it would not answer so exits (SDM 3C 30.5).
+ * With "virtualize x2APIC mode" the processor serves some registers from the
+ * virtual-APIC page (SDM 3C 30.5). L2 reaches those that L1's bitmap lets
+ * through. All others must exit: they would go to the host's local APIC.
  */
 static void bitmaps_merge_x2apic(struct nested *n, const u64 *l1, u64 *out)
 {
 	u32 proc2 = n->ctl02.proc2;
-	u64 reads = proc2 & SECONDARY_EXEC_APIC_REGISTER_VIRT ? ~0ULL : X2APIC_BIT(APIC_TASKPRI), writes = X2APIC_BIT(APIC_TASKPRI);
+	u64 reads = proc2 & SECONDARY_EXEC_APIC_REGISTER_VIRT ? ~0ULL : X2APIC_BIT(APIC_TASKPRI);
+	u64 writes = X2APIC_BIT(APIC_TASKPRI);
 	unsigned int r = 0x800 / 64, w = r + BITMAP_WORDS / 2;
 
 	if (proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
@@ -70,6 +77,14 @@ static void bitmaps_merge_x2apic(struct nested *n, const u64 *l1, u64 *out)
 	n->x2apic_passed = writes;
 }
 
+/**
+ * bitmaps_merge() - merge L1's MSR bitmap with L0's into VMCS02's
+ * @vcpu: in L2; L1's bitmap is pinned, or it has no memory there
+ *
+ * SDM 3C 25.6.9.
+ *
+ * Context: Process context. VMCS02 is current. Does not sleep.
+ */
 void bitmaps_merge(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -80,14 +95,14 @@ void bitmaps_merge(struct vcpu *vcpu)
 	n->bitmap_due = false;
 	for (i = 0; i < n->nr_msr_words; i++) {
 		w = n->msr_words[i];
-		/* Where L1 has no memory it reads all ones. */
+		/* A bitmap without memory reads as all ones. */
 		out[w] = l1 ? l0[w] | READ_ONCE(l1[w]) : ~0ULL;
 	}
 	if (n->x2apic_passed || (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
 		bitmaps_merge_x2apic(n, l1, out);
 }
 
-/* One byte of a bitmap of L1's; all ones where it has no memory. */
+/* One byte of a bitmap of L1; all ones if L1 has no memory there. */
 static u8 bitmaps_read_byte(struct vcpu *vcpu, gpa_t gpa)
 {
 	u8 b;
@@ -100,6 +115,14 @@ static gpa_t bitmaps_io_byte_gpa(const struct vmcs12 *v, u32 byte)
 	return byte < PAGE_SIZE ? v->io_bitmap_a + byte : v->io_bitmap_b + byte - PAGE_SIZE;
 }
 
+/**
+ * bitmaps_io_hit() - whether L1's I/O bitmaps intercept an access (SDM 3C 25.6.4)
+ * @vcpu: in L2; L1 uses I/O bitmaps
+ * @qual: exit qualification of the I/O instruction
+ *
+ * Context: Process context. Caller holds vm->srcu. May sleep.
+ * Return: true if L1 gets the exit.
+ */
 bool bitmaps_io_hit(struct vcpu *vcpu, u64 qual)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
@@ -112,6 +135,15 @@ bool bitmaps_io_hit(struct vcpu *vcpu, u64 qual)
 	return b.mask >> 8 && (bitmaps_read_byte(vcpu, bitmaps_io_byte_gpa(v, b.byte + 1)) & (b.mask >> 8));
 }
 
+/**
+ * bitmaps_msr_hit() - whether L1's MSR bitmap intercepts an access (SDM 3C 25.6.9)
+ * @vcpu: in L2; L1 uses an MSR bitmap
+ * @msr: number of the MSR
+ * @write: WRMSR, not RDMSR
+ *
+ * Context: Process context. Caller holds vm->srcu. May sleep.
+ * Return: true if L1 gets the exit.
+ */
 bool bitmaps_msr_hit(struct vcpu *vcpu, u32 msr, bool write)
 {
 	const struct nested *n = &vcpu->nested;
@@ -124,7 +156,17 @@ bool bitmaps_msr_hit(struct vcpu *vcpu, u32 msr, bool write)
 	return bitmaps_read_byte(vcpu, n->vmcs12->msr_bitmap + b.byte) & b.mask;
 }
 
-/* Encodings beyond the bitmap's 32768 bits exit whatever it says (SDM 3C 26.1.3, VMREAD). */
+/**
+ * bitmaps_vmcs_hit() - whether L1 intercepts a VMREAD or VMWRITE (SDM 3C 25.6.15)
+ * @vcpu: in L2; L1 uses VMCS shadowing
+ * @enc: encoding of the field
+ * @write: VMWRITE, not VMREAD
+ *
+ * Encodings beyond the bitmap's 32768 bits always exit (SDM 3C 26.1.3, VMREAD).
+ *
+ * Context: Process context. Caller holds vm->srcu. May sleep.
+ * Return: true if L1 gets the exit.
+ */
 bool bitmaps_vmcs_hit(struct vcpu *vcpu, u64 enc, bool write)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The VMX capability MSRs of one L1: what Droste offers, less what its CPUID and user space take away. SDM 3D A. */
+/* VMX capability MSRs of one L1: Droste's offer, reduced by the vCPU's CPUID and by user space. SDM 3D A. */
 #include <asm/processor-flags.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
@@ -10,20 +10,20 @@
 #define CPUID_1_ECX_RDRAND	BIT(30)
 #define CPUID_7_EBX_RDSEED	BIT(18)
 
-/* IA32_VMX_BASIC (SDM 3D A.1): bits that are features and may be taken away; the rest is as it is. */
+/* IA32_VMX_BASIC (SDM 3D A.1): bits that are features, which user space may clear; the others are fixed. */
 #define BASIC_FEATURES	(BIT_ULL(49) | GENMASK_ULL(56, 54))
 /* IA32_VMX_MISC (SDM 3D A.6) */
 #define MISC_FEATURES	(BIT_ULL(5) | GENMASK_ULL(8, 6) | GENMASK_ULL(15, 14) | GENMASK_ULL(30, 28))
 #define MISC_CR3_COUNT	GENMASK_ULL(24, 16)
 #define MISC_MSR_LIST	GENMASK_ULL(27, 25)
 
-/* Take allowed-1 settings of a control away. */
+/* Clear allowed-1 settings of a control. */
 static void nested_caps_forbid(u64 *cap, u32 bits)
 {
 	*cap &= ~((u64)bits << 32);
 }
 
-/* Controls of instructions that CPUID does not give L1 (SDM 3C 25.6.2): they would mean nothing to it. */
+/* Remove the controls of instructions that L1's CPUID does not enumerate (SDM 3C 25.6.2). */
 static void nested_caps_follow_cpuid(struct vcpu *vcpu, struct vmx_caps *caps)
 {
 	const struct kvm_cpuid_entry2 *leaf1 = vcpu_find_cpuid(vcpu, 1, 0);
@@ -40,11 +40,11 @@ static void nested_caps_follow_cpuid(struct vcpu *vcpu, struct vmx_caps *caps)
 		nested_caps_forbid(&caps->proc2, SECONDARY_EXEC_RDRAND_EXITING);
 	if (!leaf7 || !(leaf7->ebx & CPUID_7_EBX_RDSEED))
 		nested_caps_forbid(&caps->proc2, SECONDARY_EXEC_RDSEED_EXITING);
-	/* CR4 bits that L1 can set are those that CPUID gives it (SDM 3D A.8). */
+	/* IA32_VMX_CR4_FIXED1 has the CR4 bits that CPUID enumerates (SDM 3D A.8). */
 	caps->cr4_fixed1 = (g->cr4_allowed & offer_caps.cr4_fixed1) | X86_CR4_VMXE;
 }
 
-/* What @vcpu may be offered at most. */
+/* The most that @vcpu can be offered. */
 static void nested_caps_offered(struct vcpu *vcpu, struct vmx_caps *caps)
 {
 	*caps = offer_caps;
@@ -53,7 +53,7 @@ static void nested_caps_offered(struct vcpu *vcpu, struct vmx_caps *caps)
 	caps->vmcs_enum = (u64)vmcs12_max_index(vmcs12_gates(caps)) << 1;
 }
 
-/* Controls that the MSRs without "true" report as fixed to 1, whatever the true ones say (SDM 3D A.2). */
+/* Make the MSRs without "TRUE" in their names: they report the default-1 controls as fixed to 1 (SDM 3D A.2). */
 static void nested_caps_derive(struct nested *n)
 {
 	struct vmx_caps *c = &n->caps;
@@ -65,7 +65,7 @@ static void nested_caps_derive(struct nested *n)
 	n->gates = vmcs12_gates(c);
 }
 
-/* Every bit set in @part is set in @whole, as far as @mask goes. */
+/* Within @mask, every bit set in @part is set in @whole. */
 static bool nested_caps_subset(u64 part, u64 whole, u64 mask)
 {
 	return !(part & mask & ~whole);
@@ -76,10 +76,11 @@ static bool nested_caps_basic_ok(u64 most, u64 data)
 	return nested_caps_subset(data, most, BASIC_FEATURES) && !((data ^ most) & ~BASIC_FEATURES);
 }
 
-/* A control may lose settings: more bits fixed to 1 below, fewer allowed above. */
+/* User space may fix more bits to 1 (low half) and allow fewer bits to be 1 (high half). */
 static bool nested_caps_control_ok(u64 most, u64 data)
 {
-	return nested_caps_subset(most, data, GENMASK_ULL(31, 0)) && nested_caps_subset(data, most, GENMASK_ULL(63, 32));
+	return nested_caps_subset(most, data, GENMASK_ULL(31, 0)) &&
+	       nested_caps_subset(data, most, GENMASK_ULL(63, 32));
 }
 
 static bool nested_caps_misc_ok(u64 most, u64 data)
@@ -96,13 +97,13 @@ static bool nested_caps_features_ok(u64 most, u64 data)
 	return nested_caps_subset(data, most, ~0ULL);
 }
 
-/* More bits may be fixed to 1, none fewer. */
+/* User space may fix more bits to 1, but not fewer. */
 static bool nested_caps_fixed0_ok(u64 most, u64 data)
 {
 	return nested_caps_subset(most, data, ~0ULL);
 }
 
-/* Follows from CPUID or from the "true" MSRs: only its own value. */
+/* The value follows from CPUID or from the "TRUE" MSRs and cannot be changed. */
 static bool nested_caps_same(u64 most, u64 data)
 {
 	return data == most;
@@ -113,7 +114,7 @@ static bool nested_caps_any(u64 most, u64 data)
 	return true;
 }
 
-/* What user space may set each MSR to, by distance from IA32_VMX_BASIC; @most is the most that is offered. */
+/* Whether user space may set an MSR, by its distance from IA32_VMX_BASIC, to @data; @most is the full offer. */
 static bool (*const may_set[VMX_CAPS_NR])(u64 most, u64 data) = {
 #define AT(msr) [MSR_IA32_VMX_##msr - VMX_CAPS_FIRST]
 	AT(BASIC) = nested_caps_basic_ok,
@@ -138,10 +139,12 @@ static bool (*const may_set[VMX_CAPS_NR])(u64 most, u64 data) = {
 };
 
 /**
- * nested_caps_init() - the capabilities that L1 sees
- * @vcpu: not in VMX operation; at creation, and when its CPUID changed
+ * nested_caps_init() - set up the capability MSRs that L1 sees
+ * @vcpu: a new vCPU, or one whose CPUID changed; not in VMX operation
  *
- * What user space has narrowed stays narrowed, as far as CPUID still allows it.
+ * An MSR that user space has set keeps its value if the new CPUID allows it.
+ *
+ * Context: Caller holds vcpu->mutex, or nobody else knows the vCPU yet.
  */
 void nested_caps_init(struct vcpu *vcpu)
 {
@@ -162,11 +165,12 @@ void nested_caps_init(struct vcpu *vcpu)
 
 /**
  * nested_get_cap_msr() - read a VMX capability MSR
- * @vcpu: whose
- * @msr: IA32_VMX_BASIC to IA32_VMX_VMFUNC
+ * @vcpu: the vCPU
+ * @msr: number of the MSR
  * @data: its value
  *
- * Return: 0, or -EINVAL for another MSR.
+ * Context: Any.
+ * Return: 0, or -EINVAL if @msr is not IA32_VMX_BASIC to IA32_VMX_VMFUNC.
  */
 int nested_get_cap_msr(struct vcpu *vcpu, u32 msr, u64 *data)
 {
@@ -177,12 +181,14 @@ int nested_get_cap_msr(struct vcpu *vcpu, u32 msr, u64 *data)
 }
 
 /**
- * nested_set_cap_msr() - user space narrows a capability
- * @vcpu: whose; loaded
- * @msr: IA32_VMX_BASIC to IA32_VMX_VMFUNC
+ * nested_set_cap_msr() - let user space reduce a capability
+ * @vcpu: the vCPU
+ * @msr: number of the MSR
  * @data: its new value
  *
- * Return: 0; -EINVAL for a value that offers more than Droste does, or in VMX operation.
+ * Context: Caller holds vcpu->mutex.
+ * Return: 0; -EINVAL if @msr is not IA32_VMX_BASIC to IA32_VMX_VMFUNC, if
+ * @data offers more than Droste does, or if L1 is in VMX operation.
  */
 int nested_set_cap_msr(struct vcpu *vcpu, u32 msr, u64 data)
 {

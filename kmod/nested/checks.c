@@ -19,7 +19,8 @@
  */
 #define ALWAYS	(~0u)
 #define SECTIONS(S) \
-	S(EXEC,		"27.2.1.1", DIRTY12_CTL | DIRTY12_CR | DIRTY12_BITMAPS | DIRTY12_PAGES | DIRTY12_EPT | DIRTY12_TSC) \
+	S(EXEC,		"27.2.1.1", DIRTY12_CTL | DIRTY12_CR | DIRTY12_BITMAPS | DIRTY12_PAGES | DIRTY12_EPT | \
+				    DIRTY12_TSC) \
 	S(EXEC_MEMORY,	"27.2.1.1", ALWAYS) \
 	S(EXIT,		"27.2.1.2", DIRTY12_MODE_ONLY | DIRTY12_LISTS) \
 	S(ENTRY,	"27.2.1.3", DIRTY12_MODE_ONLY | DIRTY12_LISTS) \
@@ -68,7 +69,8 @@ static const char *const section_sdm[] = {
 #define PENDING_DBG_IN_RTM	BIT_ULL(16)
 #define PENDING_DBG_RESERVED	(GENMASK_ULL(63, 17) | BIT_ULL(15) | BIT_ULL(13) | GENMASK_ULL(11, 4))
 
-#define VMX_BASIC_NO_HW_ERROR_CODE BIT_ULL(56)	/* L1 may inject any exception with or without an error code (SDM 3D A.1) */
+/* L1 may inject any exception with or without an error code (SDM 3D A.1). */
+#define VMX_BASIC_NO_HW_ERROR_CODE BIT_ULL(56)
 
 #define VTPR_OFFSET	0x80
 
@@ -255,7 +257,8 @@ static bool check_list(const struct check_ctx *c, u64 gpa, u32 count)
 static bool check_pat(u64 pat)
 {
 	/* Bits 7:3 are clear, and bit 1 is set only together with bit 2. */
-	return !(pat & 0xf8f8f8f8f8f8f8f8ULL) && !((pat & 0x0202020202020202ULL) & ~((pat >> 1) & 0x0202020202020202ULL));
+	return !(pat & 0xf8f8f8f8f8f8f8f8ULL) &&
+	       !((pat & 0x0202020202020202ULL) & ~((pat >> 1) & 0x0202020202020202ULL));
 }
 
 /* Bits 3:0 of the TPR threshold must not exceed bits 7:4 of VTPR. A virtual-APIC page without memory reads as ones. */
@@ -396,7 +399,8 @@ static bool check_memory_pdptes(const struct check_ctx *c)
 
 	if (c->read(c->arg, c->v->guest_cr3 & ~0x1fULL, pdpte, sizeof(pdpte)))
 		return false;
-	return check_pdpte(c, pdpte[0]) && check_pdpte(c, pdpte[1]) && check_pdpte(c, pdpte[2]) && check_pdpte(c, pdpte[3]);
+	return check_pdpte(c, pdpte[0]) && check_pdpte(c, pdpte[1]) &&
+	       check_pdpte(c, pdpte[2]) && check_pdpte(c, pdpte[3]);
 }
 
 /*

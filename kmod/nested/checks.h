@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The checks of VM entries on VMCS12 (checks.def): pure verdicts that name the row that failed. SDM 3C 27.2, 27.3. */
+/* VM-entry checks on VMCS12 (checks.def): they name the row that failed. SDM 3C 27.2, 27.3. */
 #ifndef DROSTE_NESTED_CHECKS_H
 #define DROSTE_NESTED_CHECKS_H
 
@@ -8,52 +8,47 @@
 
 struct vmx_caps;
 
-/* Which row failed; values stay below 256. */
+/* The row of checks.def that failed. */
 enum check_id {
-	CHECK_OK,	/* none */
+	CHECK_OK,	/* none failed */
 #define CHECK(section, id, when, ok) CHECK_##id,
 #include "nested/checks.def"
 	NR_CHECKS
 };
 
-/**
- * struct check_ctx - everything that a verdict depends on
- */
+/* Everything that the checks depend on. */
 struct check_ctx {
-	const struct vmcs12 *v;		/* what is checked; its rare state is current, see checks_need_rare() */
-	const struct vmx_caps *caps;	/* what L1 was offered */
-	u64 vmptr;			/* L1's current VMCS */
+	const struct vmcs12 *v;		/* the VMCS to check; for its rare state see checks_need_rare() */
+	const struct vmx_caps *caps;	/* the capabilities that L1 was offered */
+	u64 vmptr;			/* address of @v in L1's memory */
 	u64 efer_allowed;		/* bits of IA32_EFER that are not reserved */
-	u64 debugctl_allowed;		/* of IA32_DEBUGCTL */
-	u64 perf_global_allowed;	/* of IA32_PERF_GLOBAL_CTRL */
-	u32 dirty;			/* DIRTY12_*: rows that depend on nothing else were passed before and are skipped */
-	u8 maxphyaddr;			/* L1's */
+	u64 debugctl_allowed;		/* bits of IA32_DEBUGCTL that are not reserved */
+	u64 perf_global_allowed;	/* bits of IA32_PERF_GLOBAL_CTRL that are not reserved */
+	u32 dirty;			/* DIRTY12_*: rows that depend on other parts only are skipped */
+	u8 maxphyaddr;			/* width of L1's physical addresses */
 	bool la57;			/* linear addresses have 57 bits */
 	bool l1_lma;			/* L1 is in IA-32e mode */
 	bool rtm;			/* L1 has RTM */
-	bool restored;			/* by user space, which may put what L2's CR3 points to into memory later */
-	int (*read)(void *arg, u64 gpa, void *data, u32 len);	/* L1's memory: 0, or not: none there */
-	void *arg;			/* for @read */
+	bool restored;			/* user space restores @v and may write the page tables to memory later */
+	int (*read)(void *arg, u64 gpa, void *data, u32 len);	/* read L1's memory; not 0 if there is none */
+	void *arg;			/* first argument of @read */
 };
 
 /* --- checks.c: pure --- */
-enum check_id checks_controls(const struct check_ctx *c);	/* 27.2.1: VMfailValid 7 */
-enum check_id checks_host(const struct check_ctx *c);		/* 27.2.2 to 27.2.4: VMfailValid 8 */
-enum check_id checks_guest(const struct check_ctx *c, u64 *qual);	/* 27.3.1: exit reason 33 with @qual */
-bool checks_need_rare(const struct check_ctx *c);	/* SYNC_RARE state must be read back before checks_guest() */
+enum check_id checks_controls(const struct check_ctx *c);
+enum check_id checks_host(const struct check_ctx *c);
+enum check_id checks_guest(const struct check_ctx *c, u64 *qual);
+bool checks_need_rare(const struct check_ctx *c);
 const char *check_name(enum check_id id);
-const char *check_text(enum check_id id);	/* the condition that did not hold */
-const char *check_section(enum check_id id);	/* of the SDM */
+const char *check_text(enum check_id id);
+const char *check_section(enum check_id id);
 bool check_eptp(const struct vmx_caps *caps, u8 maxphyaddr, u64 eptp);
 bool check_canonical(u64 la, bool la57);
 
-/* --- checks_vcpu.c: the same for a vCPU --- */
+/* --- checks_vcpu.c --- */
 struct vcpu;
-/* Before an entry into L2; VMCS01 current. 0, or the VM-instruction error that VMLAUNCH or VMRESUME fails with. */
 u32 nested_check_vmfail(struct vcpu *vcpu);
-/* true, or false with @qual for exit reason 33. nested_sync_rare() is called when it must be. */
 bool nested_check_guest(struct vcpu *vcpu, u64 *qual);
-/* All of them for an L2 that user space restores. @v: its VMCS12, at @vmptr; any VMCS current. */
 bool nested_check_restored(struct vcpu *vcpu, const struct vmcs12 *v, u64 vmptr);
 
 #endif

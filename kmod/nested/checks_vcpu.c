@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The VM-entry checks for a vCPU: its context, what is in L1's memory, and the name of what failed. */
+/* VM-entry checks of a vCPU: builds the context of the pure checks in checks.c, and logs the row that failed. */
 #include <linux/printk.h>
 #include <asm/cpufeature.h>
 #include "droste.h"
@@ -8,7 +8,7 @@
 #include "nested/checks.h"
 #include "nested/nested.h"
 
-/* Bits of IA32_DEBUGCTL that are not reserved on any processor with VMX (SDM 3D 2.1, IA32_DEBUGCTL). */
+/* Bits of IA32_DEBUGCTL that no processor with VMX reserves (SDM 3D 2.1, IA32_DEBUGCTL). */
 #define DEBUGCTL_ALLOWED	(GENMASK_ULL(15, 6) | GENMASK_ULL(1, 0))
 #define PENDING_DBG_RTM		BIT_ULL(16)
 
@@ -47,14 +47,15 @@ static void checks_note_failure(struct vcpu *vcpu, enum check_id id)
 }
 
 /**
- * nested_check_vmfail() - the checks that make VMLAUNCH and VMRESUME fail
- * @vcpu: in L1, VMCS01 current, the shadow's fields fetched
+ * nested_check_vmfail() - check the fields that make VMLAUNCH and VMRESUME fail
+ * @vcpu: in L1; nested_shadow_fetch() was called
  *
- * Only what L1 changed since checks were last passed is looked at: the caller
- * clears nested.vmcs12_dirty when, and only when, all checks passed and the
- * changes went to VMCS02.
+ * Skips rows whose fields L1 has not changed since all checks last passed. For
+ * that, nested.vmcs12_dirty may be cleared only when all checks have passed
+ * and the changes have been written to VMCS02. SDM 3C 27.2.
  *
- * Return: 0, or the VM-instruction error.
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
+ * Return: 0, or the VM-instruction error that the instruction fails with.
  */
 u32 nested_check_vmfail(struct vcpu *vcpu)
 {
@@ -86,11 +87,15 @@ static void checks_look_for_rtm(struct vcpu *vcpu, struct check_ctx *c)
 }
 
 /**
- * nested_check_guest() - the checks that make a VM entry exit again
- * @vcpu: as for nested_check_vmfail(), which was passed
- * @qual: the exit qualification when they fail
+ * nested_check_guest() - check the guest state that makes a VM entry fail
+ * @vcpu: in L1; nested_check_vmfail() passed
+ * @qual: exit qualification if the check fails
  *
- * Return: true, or false: exit reason 33, with bit 31, goes to L1.
+ * Reads SYNC_RARE state back from VMCS02 if a check needs it. SDM 3C 27.3.1.
+ *
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
+ * Return: true if all checks passed. false if one failed: L1 then gets exit
+ * reason 33 with bit 31 set.
  */
 bool nested_check_guest(struct vcpu *vcpu, u64 *qual)
 {
@@ -109,12 +114,17 @@ bool nested_check_guest(struct vcpu *vcpu, u64 *qual)
 }
 
 /**
- * nested_check_restored() - may a vCPU be put into L2 with this VMCS12?
- * @vcpu: in any level
- * @v: all of it current; from user space, any bits
- * @vmptr: where L1 has it
+ * nested_check_restored() - check a VMCS12 with which user space restores a running L2
+ * @vcpu: the vCPU; at any level
+ * @v: complete VMCS12 from user space; may hold anything
+ * @vmptr: address of the VMCS in L1's memory
  *
- * L1's own mode is not known while L2 runs; its exit controls say it.
+ * L1's mode is not known while L2 runs; the "host address-space size" exit
+ * control stands for it. SDM 3C 27.2, 27.3.1.
+ *
+ * Context: Process context. Any VMCS may be current. Caller holds vm->srcu.
+ * May sleep.
+ * Return: true if all checks passed.
  */
 bool nested_check_restored(struct vcpu *vcpu, const struct vmcs12 *v, u64 vmptr)
 {

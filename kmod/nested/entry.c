@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMLAUNCH and VMRESUME past their basic checks: from L1 into L2. SDM 3C 27. */
-#include "droste.h"
+/* VM entry of L1 into L2, after the basic checks of VMLAUNCH and VMRESUME. SDM 3C 27. */
 #include "nested/checks.h"
 #include "nested/insn.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
 #include "vmx/vmx.h"
 
-/* What VMCS01 keeps of L1 while vcpu's members show L2. VMCS01 is current. */
+/*
+ * Save the state of L1 whose members in struct vcpu will show L2. VMCS01 is
+ * current. Returns L1's IA32_DEBUGCTL if L2 starts with it, otherwise 0.
+ */
 static u64 entry_remember_l1(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -16,7 +18,7 @@ static u64 entry_remember_l1(struct vcpu *vcpu)
 	n->l1_efer = vcpu->efer;
 	n->l1_pat = vcpu->pat;
 	n->l1_dr7 = vcpu->dr7;
-	/* L1 comes back without blocking by STI or MOV SS (SDM 3C 28.5.5). */
+	/* An exit to L1 clears blocking by STI and MOV SS (SDM 3C 28.5.5). */
 	if (unlikely(state & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
 		vmcs_write(GUEST_INTERRUPTIBILITY_INFO,
 			   state & ~(u32)(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
@@ -25,7 +27,10 @@ static u64 entry_remember_l1(struct vcpu *vcpu)
 	return vmcs_read(GUEST_IA32_DEBUGCTL);
 }
 
-/* Will an entry into the HLT state stay there? Not with an event, nor with an open window (SDM 3C 27.7.2, 26.2). */
+/*
+ * Whether L2 stays in the HLT state that VMCS12 enters it with. An injected
+ * event or an open interrupt or NMI window ends that state (SDM 3C 27.7.2, 26.2).
+ */
 static bool entry_stays_halted(const struct vmcs12 *v)
 {
 	if (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)
@@ -37,8 +42,9 @@ static bool entry_stays_halted(const struct vmcs12 *v)
 }
 
 /*
- * An L2 that starts inactive waits in L0, which needs the processor for
- * others: the entry is over then, and what ends the wait may also exit to L1.
+ * An L2 that starts inactive waits in L0, so that the processor is free for
+ * others. Its entry is complete at once: the event that ends the wait may exit
+ * to L1 before L2 has run.
  */
 static void entry_set_activity(struct vcpu *vcpu)
 {
@@ -49,7 +55,7 @@ static void entry_set_activity(struct vcpu *vcpu)
 		if (!entry_stays_halted(n->vmcs12))
 			return;
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
-		/* A virtual interrupt that is due wakes it: that is seen in L1's page. */
+		/* apicv_interrupt_due() reads L1's virtual-APIC page to see whether a virtual interrupt wakes L2. */
 		vmcs02_place_pages(vcpu);
 		break;
 	case GUEST_ACTIVITY_WAIT_SIPI:
@@ -62,15 +68,17 @@ static void entry_set_activity(struct vcpu *vcpu)
 }
 
 /**
- * nested_run() - enter L2
- * @vcpu: in L1, at its VMLAUNCH or VMRESUME; a VMCS is current, of the right
- *	launch state, with the shadow's writable fields fetched
- * @launch: VMLAUNCH
+ * nested_run() - check VMCS12 and enter L2
+ * @vcpu: in L1, at VMLAUNCH or VMRESUME; L1 has a current VMCS whose launch
+ *	state fits, and nested_shadow_fetch() was called
+ * @launch: VMLAUNCH, not VMRESUME
  *
- * The order is the SDM's (3C 27, introduction): controls and host state fail
- * the instruction; guest state and the MSR-load list fail the entry, which L1
- * sees as an exit. Until then nothing of L1 has changed.
+ * The order is that of SDM 3C 27, introduction. Bad controls or host state
+ * fail the instruction. Bad guest state or a bad MSR-load list fail the entry,
+ * which L1 sees as an exit.
  *
+ * Context: Process context. VMCS01 is current; VMCS02 is current afterwards if
+ * L2 was entered. Caller holds vm->srcu. May sleep.
  * Return: enum next or a negative errno.
  */
 int nested_run(struct vcpu *vcpu, bool launch)
@@ -88,7 +96,7 @@ int nested_run(struct vcpu *vcpu, bool launch)
 		nested_entry_failed(vcpu, EXIT_REASON_INVALID_STATE, qual);
 		return NEXT_ENTER;
 	}
-	/* Out of memory: nothing happened yet, and the next KVM_RUN executes the instruction again. */
+	/* Nothing has changed yet, so the next KVM_RUN can execute the instruction again. */
 	if (unlikely(vmcs02_eptp(vcpu)))
 		return -ENOMEM;
 
@@ -106,7 +114,7 @@ int nested_run(struct vcpu *vcpu, bool launch)
 			return NEXT_ENTER;
 		}
 	}
-	/* Up to here an exit to L1 would undo an instruction that did not finish; from here on L2 runs first. */
+	/* The entry succeeded: from here on, L2 must run before anything may exit to L1. */
 	vcpu->stats.nested_run++;
 	n->entry_pending = true;
 	n->mtf_pending = false;
@@ -116,16 +124,25 @@ int nested_run(struct vcpu *vcpu, bool launch)
 	return NEXT_ENTER;
 }
 
+/**
+ * nested_reenter() - put the vCPU back into an L2 that user space restores
+ * @vcpu: L1's current VMCS is the restored one, checked by nested_check_restored()
+ * @run_pending: L1's VM entry has succeeded, but L2 has not run yet and has not
+ *	received the event that the entry injects
+ *
+ * Context: Process context. VMCS01 is current, VMCS02 afterwards. Caller holds
+ * vm->srcu. May sleep.
+ */
 void nested_reenter(struct vcpu *vcpu, bool run_pending)
 {
 	struct nested *n = &vcpu->nested;
 	u64 l1_debugctl;
 
-	/* Out of memory: nested_before_entry() tries again. */
+	/* If this runs out of memory, nested_before_entry() tries again. */
 	(void)vmcs02_eptp(vcpu);
 	l1_debugctl = entry_remember_l1(vcpu);
 	vmcs02_enter(vcpu);
-	/* Memory with the PDPTEs may come later. */
+	/* User space may restore the memory with the PDPTEs later. */
 	n->pdptes_due = vmcs02_write(vcpu, l1_debugctl);
 	n->entry_pending = run_pending;
 }

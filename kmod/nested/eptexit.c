@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L2 touched memory that EPT02 does not map: a missing shadow, L1's business, or a device of L1's. SDM 3C 29.3.3. */
-#include "droste.h"
-#include "ept/ept.h"
-#include "io/emulate.h"
+/* EPT violations and misconfigurations of L2: fills EPT02, reflects to L1, or emulates the access. SDM 3C 29.3.3. */
+#include "emul/emul.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
 #include "run/request.h"
 
-/* Exit qualification of APIC accesses (SDM table 28-6): bits 15:12. */
+/* Bits 15:12 of the exit qualification of APIC accesses (SDM table 28-6). */
 #define APIC_READ	0
 #define APIC_WRITE	1
 #define APIC_FETCH	2
 #define APIC_EVENT	3
 
-/* L1's APIC-access page lies where it has no memory, so the processor cannot know it; L0 does. */
+/* L1 may put its APIC-access page where it has no memory. VMCS02 cannot point to it then, so L0 detects the access. */
 static bool eptexit_is_apic_access(const struct vmcs12 *v, gpa_t l1_gpa)
 {
 	return (merge_proc2_of(v) & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) &&
@@ -33,24 +31,24 @@ static int eptexit_apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
 	return NEXT_ENTER;
 }
 
-/* L1's tables allow the access, but L1 has no memory there: a device that L1 gave to L2, or L1's local APIC. */
+/* L1's tables map the address, but L1 has no memory there: the access is to a device or to L1's APIC-access page. */
 static int eptexit_emulate(struct vcpu *vcpu, gpa_t l1_gpa)
 {
 	if (eptexit_is_apic_access(vcpu->nested.vmcs12, l1_gpa))
 		return eptexit_apic_access(vcpu, l1_gpa);
-	/* Event delivery through a device: there is no instruction to emulate. */
+	/* The access was part of event delivery, so there is no instruction to emulate. */
 	if (vcpu->ev.injected.valid)
 		return vcpu_delivery_error(vcpu);
 	return emul_instruction(vcpu);
 }
 
 /**
- * nested_handle_ept() - an EPT violation or misconfiguration of L2 on EPT02
- * @vcpu: in L2, loaded; L1 uses EPT; vcpu->exit is the exit
+ * nested_handle_ept() - handle an EPT violation or misconfiguration of L2 on EPT02
+ * @vcpu: in L2, whose L1 uses EPT; vcpu->exit is the exit
  *
- * Process context, srcu held.
- *
- * Return: enum next, or -EFAULT when user memory cannot be had.
+ * Context: Process context. VMCS02 is current; VMCS01 afterwards if the exit
+ * went to L1. Caller holds vm->srcu. May sleep.
+ * Return: enum next, or -EFAULT if user memory cannot be accessed.
  */
 int nested_handle_ept(struct vcpu *vcpu)
 {

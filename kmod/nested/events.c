@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Events that come while L2 runs: which L1 gets as exits, and in what order. SDM 3C 26.2, 26.5, 3A table 6-2. */
+/* Events while L2 runs: which of them become exits to L1, and in which order. SDM 3C 26.2, 26.5, 3A table 6-2. */
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "irqchip/irqchip.h"
@@ -9,30 +9,53 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
+/**
+ * nested_wants_exception() - whether L1 intercepts an exception of L2
+ * @vcpu: in L2
+ * @vector: the exception
+ * @error_code: its error code; read for page faults only
+ *
+ * Context: Any.
+ * Return: true if it must exit to L1.
+ */
 bool nested_wants_exception(struct vcpu *vcpu, u8 vector, u32 error_code)
 {
 	return route_l1_takes_exception(vcpu->nested.vmcs12, vector, error_code);
 }
 
+/**
+ * nested_wants_extint() - whether external interrupts exit to L1
+ * @vcpu: in L2
+ *
+ * Context: Any.
+ * Return: true if L1 set "external-interrupt exiting".
+ */
 bool nested_wants_extint(struct vcpu *vcpu)
 {
 	return vcpu->nested.vmcs12->pin_based_vm_exec_control & PIN_BASED_EXT_INTR_MASK;
 }
 
+/**
+ * nested_wants_nmi() - whether NMIs exit to L1
+ * @vcpu: in L2
+ *
+ * Context: Any.
+ * Return: true if L1 set "NMI exiting".
+ */
 bool nested_wants_nmi(struct vcpu *vcpu)
 {
 	return vcpu->nested.vmcs12->pin_based_vm_exec_control & PIN_BASED_NMI_EXITING;
 }
 
-/* What waits for L1, in falling priority. */
+/* Events that can exit to L1, by falling priority. */
 enum nested_event {
 	L1_EVENT_NONE,
-	L1_EVENT_TRIPLE_FAULT,	/* L2 shut down in L0's hands: exit reason 2 */
+	L1_EVENT_TRIPLE_FAULT,	/* raised while L0 delivered an event to L2 */
 	L1_EVENT_INIT,
 	L1_EVENT_SIPI,
-	L1_EVENT_EXCEPTION,		/* raised by L0's emulation, and L1 intercepts it */
+	L1_EVENT_EXCEPTION,	/* raised by L0's emulation, and L1 intercepts it */
 	L1_EVENT_MTF,
-	L1_EVENT_DEBUG_TRAP,		/* like L1_EVENT_EXCEPTION, but below MTF (SDM 26.5.2) */
+	L1_EVENT_DEBUG_TRAP,	/* like L1_EVENT_EXCEPTION, but below MTF (SDM 3C 26.5.2) */
 	L1_EVENT_TIMER,
 	L1_EVENT_NMI,
 	L1_EVENT_INTERRUPT,
@@ -45,7 +68,10 @@ static bool events_exception_for_l1(struct vcpu *vcpu)
 	return ev->valid && nested_wants_exception(vcpu, ev->vector, ev->error_code);
 }
 
-/* INIT always ends up in L1; SIPIs only where L2 waits for one, elsewhere they are lost (SDM 26.2). */
+/*
+ * INIT always exits to L1. A SIPI exits only while L2 is in the wait-for-SIPI
+ * state; otherwise it stays pending in the local APIC. SDM 3C 26.2.
+ */
 static enum nested_event events_startup(struct vcpu *vcpu)
 {
 	u32 pending;
@@ -56,7 +82,7 @@ static enum nested_event events_startup(struct vcpu *vcpu)
 	if (likely(!pending))
 		return L1_EVENT_NONE;
 	if (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
-		/* INIT is blocked while waiting for SIPI (SDM 25.4.2). */
+		/* The wait-for-SIPI state blocks INIT (SDM 3C 25.4.2). */
 		return pending & VLAPIC_SIPI ? L1_EVENT_SIPI : L1_EVENT_NONE;
 	}
 	return pending & VLAPIC_INIT ? L1_EVENT_INIT : L1_EVENT_NONE;
@@ -67,7 +93,7 @@ static bool events_interrupt_pending(struct vcpu *vcpu)
 	return irqchip_pending_vector(vcpu) >= 0;
 }
 
-/* SDM 3A table 6-2, with VMX's own events where 3C 26.5 puts them. */
+/* The pending event of highest priority: SDM 3A table 6-2, with the events of VMX where 3C 26.5 places them. */
 static enum nested_event events_first(struct vcpu *vcpu)
 {
 	enum nested_event startup;
@@ -78,7 +104,7 @@ static enum nested_event events_first(struct vcpu *vcpu)
 	startup = events_startup(vcpu);
 	if (unlikely(startup != L1_EVENT_NONE))
 		return startup;
-	/* Waiting for SIPI nothing else comes through. */
+	/* The wait-for-SIPI state blocks all other events. */
 	if (unlikely(vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED))
 		return L1_EVENT_NONE;
 	trap = vcpu->ev.exception.vector == X86_TRAP_DB;
@@ -88,7 +114,7 @@ static enum nested_event events_first(struct vcpu *vcpu)
 		return L1_EVENT_MTF;
 	if (events_exception_for_l1(vcpu))
 		return L1_EVENT_DEBUG_TRAP;
-	/* L2's own exception comes before what is left; L0 injects it. */
+	/* An exception that L1 does not intercept precedes the remaining events; L0 injects it into L2. */
 	if (vcpu->ev.exception.valid)
 		return L1_EVENT_NONE;
 	if (ptimer_expired(vcpu))
@@ -101,9 +127,10 @@ static enum nested_event events_first(struct vcpu *vcpu)
 }
 
 /*
- * Exceptions belong to the instruction that raised them, even when it was the
- * delivery of another event; everything else waits for the next instruction
- * boundary, and so for an event that must be delivered again.
+ * Whether L2 must run before @ev may exit to L1. An exception exits at once,
+ * even if the delivery of another event raised it. All other events wait for
+ * an instruction boundary, and thus until an interrupted delivery of an event
+ * has been repeated.
  */
 static bool events_blocked(struct vcpu *vcpu, enum nested_event ev)
 {
@@ -120,8 +147,9 @@ static void events_exit_exception(struct vcpu *vcpu)
 	u32 info = ev.vector | ev.type | INTR_INFO_VALID_MASK;
 
 	/*
-	 * No error code in real mode (SDM 28.2.2), and none is wider than 16 bits,
-	 * whatever user space queued. CR2 and DR6 stay: L1 reads the qualification.
+	 * There is no error code in real mode (SDM 3C 28.2.2). User space may have
+	 * queued one that is wider than 16 bits. CR2 and DR6 stay unchanged: L1
+	 * finds their new values in the exit qualification.
 	 */
 	if (ev.has_error && (vcpu_cr0(vcpu) & X86_CR0_PE))
 		info |= INTR_INFO_DELIVER_CODE_MASK;
@@ -136,14 +164,15 @@ static void events_exit_nmi(struct vcpu *vcpu)
 		atomic_dec(&vcpu->ev.nmi_queued);
 	nested_vmexit(vcpu, EXIT_REASON_EXCEPTION_NMI, 0,
 		      X86_TRAP_NMI | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK, 0);
-	/* The exit blocks NMIs in L1 (SDM 28.5.5). */
+	/* An exit due to an NMI blocks NMIs in L1 (SDM 3C 28.5.5). */
 	vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 }
 
 /*
- * SDM 25.7.1: acknowledged on exit, the vector is told and the interrupt is in
- * service; else it stays pending. What the vector turns out to be when it is
- * acknowledged decides whether it is an exit, or notifies of others (SDM 30.6).
+ * With "acknowledge interrupt on exit" the interrupt moves to in-service and
+ * L1 reads its vector; without, it stays pending (SDM 3C 25.7.1). The vector is
+ * known only after the acknowledgement: the notification vector of posted
+ * interrupts causes no exit, every other vector does (SDM 3C 30.6).
  */
 static void events_take_interrupt(struct vcpu *vcpu)
 {
@@ -200,13 +229,16 @@ static void events_deliver(struct vcpu *vcpu, enum nested_event ev)
 }
 
 /**
- * nested_check_events() - turn what L1 intercepts into exits to it
+ * nested_check_events() - turn pending events that L1 intercepts into exits to L1
  * @vcpu: in L2, loaded
  *
- * Process context, srcu held, before each entry.
+ * Must be called before each VM entry into L2.
  *
- * Return: 0 when there was nothing or it was done (L1 runs then); -EBUSY when
- * there is something, but an entry has to come first.
+ * Context: Process context. VMCS02 is current; VMCS01 afterwards if an event
+ * exited to L1. Caller holds vm->srcu. May sleep.
+ * Return: 0 if no such event is left; the vCPU may be in L1 now. -EBUSY if one
+ * is pending but L2 must run first: the caller enters L2, forces an immediate
+ * exit and calls again.
  */
 int nested_check_events(struct vcpu *vcpu)
 {
@@ -223,6 +255,15 @@ int nested_check_events(struct vcpu *vcpu)
 	return 0;
 }
 
+/**
+ * nested_has_events() - whether nested_check_events() would exit to L1
+ * @vcpu: in L2, loaded
+ *
+ * A halted vCPU wakes up if so.
+ *
+ * Context: Process context. Called on the vCPU's thread.
+ * Return: true if it would.
+ */
 bool nested_has_events(struct vcpu *vcpu)
 {
 	enum nested_event ev = events_first(vcpu);

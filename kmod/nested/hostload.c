@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Loads L1's state after an exit from L2: VMCS12's host-state fields into VMCS01. SDM 3C 28.5, 28.6. */
-#include "droste.h"
+/* Loads L1's host state after an exit from L2, from VMCS12 into VMCS01. SDM 3C 28.5, 28.6. */
 #include "nested/merge.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* Access rights an exit gives the segments (SDM 3C 28.5.2). */
+/* Access rights that a VM exit loads (SDM 3C 28.5.2). */
 #define AR_CODE64	0xa09b	/* present, code, accessed, L, G */
 #define AR_CODE32	0xc09b	/* present, code, accessed, D, G */
 #define AR_DATA		0xc093	/* present, data, accessed, B, G */
 #define AR_TSS		0x8b	/* present, busy TSS */
 #define AR_UNUSABLE	0x10000
 
-/* A usable data segment, or the unusable one that selector 0 gives. */
-static void hostload_data_segment(unsigned long selector_field, unsigned long ar_field, unsigned long limit_field, u16 sel)
+/* Load a data segment; selector 0 makes it unusable. */
+static void hostload_data_segment(unsigned long selector_field, unsigned long ar_field, unsigned long limit_field,
+				  u16 sel)
 {
 	vmcs_write(selector_field, sel);
 	vmcs_write(limit_field, ~0U);
@@ -56,7 +56,7 @@ static void hostload_crs(struct vcpu *vcpu)
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	u64 cr4 = merge_exit_cr4(v);
 
-	/* VMCS01's masks stay as they are: nothing L1 runs changes them. */
+	/* VMCS01's guest/host masks need no update: they do not depend on L1's state. */
 	vmcs_write(GUEST_CR0, vmx_hw_cr0(v->host_cr0));
 	vmcs_write(CR0_READ_SHADOW, v->host_cr0 | X86_CR0_ET);
 	vmcs_write(GUEST_CR4, vmx_hw_cr4(cr4));
@@ -70,7 +70,7 @@ static void hostload_msrs(struct vcpu *vcpu)
 	const struct vmcs12 *v = n->vmcs12;
 	u64 efer = merge_exit_efer(v, vcpu->efer);
 
-	/* VMCS01 has what L1 had when it entered L2. */
+	/* VMCS01 still holds the values that L1 had when it entered L2. */
 	if (efer != n->l1_efer)
 		vmx_write_efer(vcpu, efer);
 	vcpu->efer = efer;
@@ -87,6 +87,13 @@ static void hostload_msrs(struct vcpu *vcpu)
 	vmcs_write(GUEST_SYSENTER_EIP, v->host_ia32_sysenter_eip);
 }
 
+/**
+ * hostload() - load L1's state at an exit from L2 (SDM 3C 28.5, 28.6)
+ * @vcpu: left L2; vcpu->efer and vcpu->pat still are L2's
+ *
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
+ * Return: 0, or the VMX-abort indicator (SDM 3C 28.7).
+ */
 u32 hostload(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
@@ -97,7 +104,7 @@ u32 hostload(struct vcpu *vcpu)
 	vcpu_set_rip(vcpu, v->host_rip);
 	vcpu_set_rsp(vcpu, v->host_rsp);
 	vcpu_set_rflags(vcpu, X86_EFLAGS_FIXED);
-	/* A 32-bit host with PAE paging has its PDPTEs loaded (SDM 3C 28.5.4). */
+	/* An exit to a 32-bit host with PAE paging loads the PDPTEs (SDM 3C 28.5.4). */
 	if (unlikely(!(vcpu->efer & EFER_LMA) && (v->host_cr4 & X86_CR4_PAE)) &&
 	    vmx_load_pdptrs(vcpu, v->host_cr3))
 		return VMX_ABORT_LOAD_HOST_PDPTE_FAIL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMX instructions executed by L1: who may, VMXON, VMXOFF, VMCALL and the way to L2. SDM 3C 31.3. */
+/* VMX instructions of L1: permission and dispatch, VMXON, VMXOFF, VMCALL, VMLAUNCH, VMRESUME. SDM 3C 31.3. */
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/kvm_para.h>
@@ -27,8 +27,11 @@ static int insn_finish(struct vcpu *vcpu, u64 set)
 }
 
 /**
- * nested_vmsucceed() - end a VMX instruction of L1 that worked
- * @vcpu: in L1
+ * nested_vmsucceed() - complete a VMX instruction with VMsucceed (SDM 3C 31.2)
+ * @vcpu: the vCPU, at the instruction
+ *
+ * Context: The VMCS of the level that executes the instruction is current.
+ * Return: NEXT_ENTER.
  */
 int nested_vmsucceed(struct vcpu *vcpu)
 {
@@ -36,8 +39,11 @@ int nested_vmsucceed(struct vcpu *vcpu)
 }
 
 /**
- * nested_vmfail_invalid() - end one that failed for want of a current VMCS
- * @vcpu: in L1
+ * nested_vmfail_invalid() - complete a VMX instruction with VMfailInvalid (SDM 3C 31.2)
+ * @vcpu: the vCPU, at the instruction
+ *
+ * Context: The VMCS of the level that executes the instruction is current.
+ * Return: NEXT_ENTER.
  */
 int nested_vmfail_invalid(struct vcpu *vcpu)
 {
@@ -45,9 +51,15 @@ int nested_vmfail_invalid(struct vcpu *vcpu)
 }
 
 /**
- * nested_vmfail() - end one that failed, with a VM-instruction error
- * @vcpu: in L1
- * @error: VMXERR_*; lost where there is no VMCS to keep it, as the SDM has it
+ * nested_vmfail() - complete a VMX instruction with VMfail (SDM 3C 31.2)
+ * @vcpu: the vCPU, at the instruction
+ * @error: VM-instruction error, VMXERR_*
+ *
+ * VMfailValid if L1 has a current VMCS, which then holds @error; otherwise
+ * VMfailInvalid.
+ *
+ * Context: The VMCS of the level that executes the instruction is current.
+ * Return: NEXT_ENTER.
  */
 int nested_vmfail(struct vcpu *vcpu, u32 error)
 {
@@ -57,24 +69,47 @@ int nested_vmfail(struct vcpu *vcpu, u32 error)
 	return insn_finish(vcpu, X86_EFLAGS_ZF);
 }
 
+/**
+ * nested_insn_ud() - raise #UD in place of a VMX instruction
+ * @vcpu: the vCPU, at the instruction
+ *
+ * Context: The VMCS of the level that executes the instruction is current.
+ * Return: NEXT_ENTER.
+ */
 int nested_insn_ud(struct vcpu *vcpu)
 {
 	vcpu_queue_exception(vcpu, X86_TRAP_UD);
 	return NEXT_ENTER;
 }
 
+/**
+ * nested_insn_gp() - raise #GP(0) in place of a VMX instruction
+ * @vcpu: the vCPU, at the instruction
+ *
+ * Context: The VMCS of the level that executes the instruction is current.
+ * Return: NEXT_ENTER.
+ */
 int nested_insn_gp(struct vcpu *vcpu)
 {
 	vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 	return NEXT_ENTER;
 }
 
-/* A value within the bits fixed to 1 and those allowed to be 1 (SDM 3D A.7, A.8). */
+/* Whether @val has all bits that are fixed to 1 and only bits that are allowed to be 1 (SDM 3D A.7, A.8). */
 static bool insn_fixed_bits_ok(u64 val, u64 fixed0, u64 fixed1)
 {
 	return (val & fixed0) == fixed0 && !(val & ~fixed1);
 }
 
+/**
+ * nested_vmcs12_alloc() - allocate the memory that VMX operation needs
+ * @vcpu: the vCPU; may have the memory already
+ *
+ * nested_destroy() frees it.
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
 int nested_vmcs12_alloc(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -86,6 +121,13 @@ int nested_vmcs12_alloc(struct vcpu *vcpu)
 	return n->vmcs12 && n->link12 ? 0 : -ENOMEM;
 }
 
+/**
+ * nested_enter_vmx() - put L1 into VMX operation without a current VMCS
+ * @vcpu: in L1, outside VMX operation; nested_vmcs12_alloc() succeeded
+ * @vmxon_gpa: address of the VMXON region
+ *
+ * Context: Process context. VMCS01 is current.
+ */
 void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa)
 {
 	struct nested *n = &vcpu->nested;
@@ -93,13 +135,13 @@ void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa)
 	n->vmptr = VMPTR_NONE;
 	n->vmxon_gpa = vmxon_gpa;
 	n->vmxon = true;
-	/* Nothing cached for an earlier VMX operation may be used in this one. */
+	/* Drop all translations that an earlier VMX operation cached. */
 	ept02_invalidate_all(vcpu);
 	if (n->vpid02)
 		vmx_invvpid_single(n->vpid02);
 }
 
-/* VMXON outside VMX operation, whatever makes it raise #GP(0). */
+/* Whether VMXON outside VMX operation raises #GP(0). */
 static bool insn_vmxon_faults(struct vcpu *vcpu)
 {
 	const u64 enabled = FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
@@ -118,7 +160,7 @@ static int insn_vmxon(struct vcpu *vcpu)
 	u32 rev;
 	int ret;
 
-	/* The processor's own CR4.VMXE is always set in non-root operation: only L0 can see that L1's is not. */
+	/* CR4.VMXE is always set in hardware while L1 runs, so L0 must check the value that L1 sees. */
 	if (!(vcpu_cr4(vcpu) & X86_CR4_VMXE))
 		return nested_insn_ud(vcpu);
 	if (n->vmxon) {
@@ -133,7 +175,7 @@ static int insn_vmxon(struct vcpu *vcpu)
 		return ret;
 	if (!PAGE_ALIGNED(gpa) || !gpa_legal(vcpu, gpa))
 		return nested_vmfail_invalid(vcpu);
-	/* Where there is no memory a read gives all ones, and that is not our revision. */
+	/* A region without memory reads as all ones, which is not Droste's revision. */
 	if (vm_read_guest(vcpu->vm, gpa, &rev, sizeof(rev)) || rev != VMCS12_REVISION)
 		return nested_vmfail_invalid(vcpu);
 	ret = nested_vmcs12_alloc(vcpu);
@@ -147,7 +189,7 @@ static int insn_vmxoff(struct vcpu *vcpu)
 {
 	vcpu->nested.vmxon = false;
 	vmcs12_flush(vcpu);
-	/* INIT was blocked in VMX root operation and may be waiting (SDM 3C 26.2). */
+	/* VMX root operation blocked INIT; one may be pending now (SDM 3C 26.2). */
 	vcpu_request(vcpu, REQ_EVENT);
 	return nested_vmsucceed(vcpu);
 }
@@ -162,9 +204,9 @@ static int insn_hypercall(struct vcpu *vcpu)
 }
 
 /*
- * SDM 3C 31.3, VMCALL: without an SMM monitor it is good for nothing but exits
- * of L2. Unlike the other instructions it exits in every mode, and the checks
- * of modes are L0's too.
+ * A VMCALL of L1 that is no hypercall to L0 fails or faults: there is no SMM
+ * monitor (SDM 3C 31.3). Unlike the other VMX instructions VMCALL exits in
+ * every mode, so L0 checks the mode as well.
  */
 static int insn_vmcall(struct vcpu *vcpu)
 {
@@ -179,19 +221,19 @@ static int insn_vmcall(struct vcpu *vcpu)
 	return nested_vmfail(vcpu, VMXERR_VMCALL_IN_VMX_ROOT_OPERATION);
 }
 
-/* VM functions are off for L1, so the processor raised #UD; an exit would mean the same. */
+/* VM functions are off for L1: the processor raises #UD, and this exit does not occur. */
 static int insn_vmfunc(struct vcpu *vcpu)
 {
 	return nested_insn_ud(vcpu);
 }
 
-/* VMLAUNCH and VMRESUME up to the checks on VMCS12's contents (SDM 3C 27.1). */
+/* The basic checks of VMLAUNCH and VMRESUME, which precede those on VMCS12's contents (SDM 3C 27.1). */
 static int insn_enter_l2(struct vcpu *vcpu, bool launch)
 {
 	struct nested *n = &vcpu->nested;
 	bool launched;
 
-	/* A shadow VMCS is no VMCS to enter with (SDM 3C 31.3). */
+	/* VM entry with a shadow VMCS fails (SDM 3C 31.3). */
 	if (n->vmptr == VMPTR_NONE || (n->vmcs12->revision_id & VMCS12_SHADOW_BIT))
 		return nested_vmfail_invalid(vcpu);
 	if (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_MOV_SS)
@@ -215,7 +257,7 @@ static int insn_vmresume(struct vcpu *vcpu)
 	return insn_enter_l2(vcpu, false);
 }
 
-/* One row an instruction, by basic exit reason. */
+/* VMX instructions by basic exit reason. */
 static const struct vmx_insn {
 	int (*run)(struct vcpu *vcpu);
 	bool root_only;		/* #UD outside VMX operation, #GP(0) at CPL above 0 */
@@ -236,16 +278,18 @@ static const struct vmx_insn {
 };
 
 /**
- * nested_handle_vmx_insn() - handle a VMX instruction that L1 executed, or a VMREAD or VMWRITE of L2's
- * @vcpu: its VMCS current, the exit snapshot taken
+ * nested_handle_vmx_insn() - handle the exit of a VMX instruction
+ * @vcpu: the vCPU; vcpu->exit is the exit
  *
- * The processor has already raised #UD for a register operand where memory is
- * needed, with CR0.PE clear, in virtual-8086 and in compatibility mode: these
- * come before the exit (SDM 3C 31.3, each instruction's pseudo-code). Whether
- * L1 is in VMX operation and its privilege level come after it, and are L0's
- * to check. Of L2's VMX instructions only VMREAD and VMWRITE come here, where L1
- * gave it a shadow VMCS; the router reflects all others.
+ * Some checks precede the exit, and the processor has made them: it raises #UD
+ * for a register operand in place of memory, with CR0.PE clear, in virtual-8086
+ * mode and in compatibility mode (SDM 3C 31.3, the instructions' pseudo-code).
+ * L0 must check VMX operation and CPL. Of the VMX instructions of L2 only
+ * VMREAD and VMWRITE come here, if L1 gave L2 a shadow VMCS; all others are
+ * reflected to L1.
  *
+ * Context: Process context. The VMCS of the level that executed the instruction
+ * is current. Caller holds vm->srcu. May sleep.
  * Return: enum next or a negative errno.
  */
 int nested_handle_vmx_insn(struct vcpu *vcpu)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* VMX instructions of L1: how they end, and the parts that their files share. SDM 3C 31. */
+/* VMX instructions of L1: their results, operands and handlers. SDM 3C 31. */
 #ifndef DROSTE_NESTED_INSN_H
 #define DROSTE_NESTED_INSN_H
 
@@ -7,16 +7,10 @@
 #include <asm/trapnr.h>
 #include "droste.h"
 
-/*
- * How a VMX instruction ends (SDM 3C 31.2, "Conventions"): flags, the
- * VM-instruction error, and over the instruction. All return NEXT_ENTER.
- * The VMCS of the level that executes it is current.
- */
+/* --- insn.c --- */
 int nested_vmsucceed(struct vcpu *vcpu);
 int nested_vmfail_invalid(struct vcpu *vcpu);
-int nested_vmfail(struct vcpu *vcpu, u32 error);	/* VMfailValid where there is a current VMCS, else VMfailInvalid */
-
-/* An exception instead: nothing else changed. */
+int nested_vmfail(struct vcpu *vcpu, u32 error);
 int nested_insn_ud(struct vcpu *vcpu);
 int nested_insn_gp(struct vcpu *vcpu);
 
@@ -35,22 +29,25 @@ int nested_insn_gp(struct vcpu *vcpu);
 #define IINFO_REG2(info)	(((info) >> 28) & 15)
 
 /*
- * The memory operand of the exiting instruction. Like every helper here that
- * may fault they return INSN_GO_ON to go on; anything else is what the handler
- * returns at once (an exception is queued, or KVM_RUN ends).
+ * Success of a helper that may fault. Any other value ends the instruction:
+ * an exception is queued, or KVM_RUN returns. The handler returns that value.
  */
-#define INSN_GO_ON	NEXT_GO_ON
+#define INSN_GO_ON	2	/* not a value of enum next */
 int insn_read_operand(struct vcpu *vcpu, void *data, u32 len);
 int insn_write_operand(struct vcpu *vcpu, const void *data, u32 len);
 
-/* --- the instructions; VMCS01 is current unless it says otherwise, permission was checked --- */
-int insn_vmclear(struct vcpu *vcpu);		/* insn_vmptr.c */
+/* --- insn_vmptr.c --- */
+int insn_vmclear(struct vcpu *vcpu);
 int insn_vmptrld(struct vcpu *vcpu);
 int insn_vmptrst(struct vcpu *vcpu);
-u64 insn_encoding(struct vcpu *vcpu);		/* insn_vmrw.c: which field VMREAD or VMWRITE is about; any level */
-int insn_vmread(struct vcpu *vcpu);		/* any level */
+
+/* --- insn_vmrw.c --- */
+u64 insn_encoding(struct vcpu *vcpu);
+int insn_vmread(struct vcpu *vcpu);
 int insn_vmwrite(struct vcpu *vcpu);
-int insn_invept(struct vcpu *vcpu);		/* insn_inv.c */
+
+/* --- insn_inv.c --- */
+int insn_invept(struct vcpu *vcpu);
 int insn_invvpid(struct vcpu *vcpu);
 
 #endif

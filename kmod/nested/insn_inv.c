@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* INVEPT and INVVPID of L1: what they invalidate in EPT02 and under L2's tag. SDM 3C 29.4.3, 31.3. */
-#include "droste.h"
-#include "ept/ept.h"
+/* INVEPT and INVVPID of L1: they invalidate EPT02 and the mappings tagged with vpid02. SDM 3C 29.4.3, 31.3. */
 #include "nested/checks.h"
 #include "nested/insn.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* IA32_VMX_EPT_VPID_CAP: type t is offered when bit base + t is set (SDM 3D A.10). */
+/* Bits of IA32_VMX_EPT_VPID_CAP that offer type t of INVEPT and INVVPID (SDM 3D A.10). */
 #define INVEPT_TYPE_BIT(t)	(24 + (t))
 #define INVVPID_TYPE_BIT(t)	(40 + (t))
 #define CAP_INVVPID		BIT_ULL(32)
 
-/* The register operand: 64 bits in 64-bit mode, 32 otherwise. */
+/* The invalidation type, from the register operand: 64 bits in 64-bit mode, 32 otherwise. */
 static u64 insn_inv_type(struct vcpu *vcpu)
 {
 	u64 type = vcpu_gpr(vcpu, IINFO_REG2(vcpu->exit.iinfo));
@@ -21,9 +19,10 @@ static u64 insn_inv_type(struct vcpu *vcpu)
 }
 
 /**
- * insn_invept() - INVEPT by L1
- * @vcpu: in L1
+ * insn_invept() - execute INVEPT for L1 (SDM 3C 31.3)
+ * @vcpu: in L1, in VMX operation at CPL 0
  *
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
  * Return: enum next or a negative errno.
  */
 int insn_invept(struct vcpu *vcpu)
@@ -45,7 +44,7 @@ int insn_invept(struct vcpu *vcpu)
 		ept02_invalidate_all(vcpu);
 		return nested_vmsucceed(vcpu);
 	}
-	/* An EPTP that no VM entry would take is refused here too. */
+	/* INVEPT fails for an EPTP that VM entry would refuse. */
 	if (!check_eptp(caps, vcpu->gcaps.maxphyaddr, desc[0]))
 		return nested_vmfail(vcpu, VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID);
 	ept02_invalidate(vcpu, desc[0]);
@@ -53,16 +52,16 @@ int insn_invept(struct vcpu *vcpu)
 }
 
 /*
- * All VPIDs of L1 share one of L0's, which at each moment stands for the VPID
- * that L2 ran with last. So any INVVPID drops it: more than asked for is
- * allowed (SDM 3C 29.4.3.3), and with another VPID it costs little.
+ * All VPIDs of L1 share vpid02, whose mappings are those of the VPID that L2
+ * ran with last. Any INVVPID invalidates vpid02, also for another VPID: the SDM
+ * allows to invalidate more than requested (3C 29.4.3.3), and it costs little.
  */
 static void insn_invalidate_vpid02(struct vcpu *vcpu, u64 type, u64 gla)
 {
 	u16 vpid02 = vcpu->nested.vpid02;
 
 	if (!vpid02)
-		return;		/* L2 has no tag of its own: each entry and exit flushes */
+		return;		/* without a VPID for L2, each entry and exit flushes */
 	if (type == VMX_VPID_EXTENT_INDIVIDUAL_ADDR && vmx_features.invvpid_addr)
 		vmx_invvpid_addr(vpid02, gla);
 	else
@@ -70,9 +69,10 @@ static void insn_invalidate_vpid02(struct vcpu *vcpu, u64 type, u64 gla)
 }
 
 /**
- * insn_invvpid() - INVVPID by L1
- * @vcpu: in L1
+ * insn_invvpid() - execute INVVPID for L1 (SDM 3C 31.3)
+ * @vcpu: in L1, in VMX operation at CPL 0
  *
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
  * Return: enum next or a negative errno.
  */
 int insn_invvpid(struct vcpu *vcpu)

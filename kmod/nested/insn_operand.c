@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory operands of L1's VMX instructions: from the exit's instruction information to bytes. */
+/* Memory operands of VMX instructions: address from the VM-exit instruction information, checks, access. */
 #include <linux/kvm.h>
 #include "droste.h"
 #include "cpu/walk.h"
@@ -8,11 +8,11 @@
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
-/* The effective address: base + index * scale + displacement, cut to the address size (SDM 1, 3.7.5). */
+/* The effective address: base + index * scale + displacement, truncated to the address size (SDM 1, 3.7.5). */
 static u64 insn_effective_address(struct vcpu *vcpu)
 {
 	u32 info = vcpu->exit.iinfo;
-	/* The exit qualification is the displacement, the next RIP already added where it is RIP-relative. */
+	/* The exit qualification is the displacement; it includes the next RIP if the operand is RIP-relative. */
 	u64 ea = vcpu->exit.qual;
 
 	if (!IINFO_NO_BASE(info))
@@ -29,7 +29,7 @@ static u64 insn_effective_address(struct vcpu *vcpu)
 	}
 }
 
-/* Whether bits above the linear-address width are copies of its top bit (SDM 1, 3.3.7.1). */
+/* Whether a linear address is canonical in the current paging mode (SDM 1, 3.3.7.1). */
 static bool insn_canonical(struct vcpu *vcpu, u64 la)
 {
 	int shift = vcpu_cr4(vcpu) & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
@@ -37,7 +37,7 @@ static bool insn_canonical(struct vcpu *vcpu, u64 la)
 	return (u64)((s64)(la << shift) >> shift) == la;
 }
 
-/* SDM 3A 5.3: whether [ea, ea + len) lies within the segment. The VMCS keeps limits in bytes. */
+/* Whether [ea, ea + len) lies within the segment (SDM 3A 5.3). @s->limit is in bytes. */
 static bool insn_within_limit(const struct kvm_segment *s, u64 ea, u32 len)
 {
 	u64 last = ea + len - 1;
@@ -48,7 +48,7 @@ static bool insn_within_limit(const struct kvm_segment *s, u64 ea, u32 len)
 	return ea > s->limit && last <= (s->db ? 0xffffffffULL : 0xffffULL);
 }
 
-/* SDM 3A 5.5: whether the segment's type allows the access. */
+/* Whether the segment's type allows the access (SDM 3A 5.5). */
 static bool insn_type_allows(const struct kvm_segment *s, bool write)
 {
 	bool code = s->type & 8;
@@ -60,9 +60,10 @@ static bool insn_type_allows(const struct kvm_segment *s, bool write)
 }
 
 /*
- * Linear address of the operand. Outside 64-bit mode L1 is in protected mode:
- * the processor raised #UD in real, virtual-8086 and compatibility mode before
- * the exit (SDM 3C 26.1.1 and the instructions' pseudo-code).
+ * Find the linear address of the operand; false if segmentation forbids the
+ * access. Outside 64-bit mode this is protected mode: in real, virtual-8086 and
+ * compatibility mode the processor raises #UD before the exit (SDM 3C 26.1.1
+ * and the instructions' pseudo-code).
  */
 static bool insn_linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
 {
@@ -85,10 +86,17 @@ static bool insn_linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
 	return insn_type_allows(&s, write) && insn_within_limit(&s, ea, len);
 }
 
-/* The verdict on an access, except that an operand in MMIO is an internal error: no hypervisor does it. */
+/* Convert the result of an access by linear address: positive if an exception was queued, negative without memory. */
 static int insn_access_result(struct vcpu *vcpu, int ret)
 {
-	return ret == -EFAULT ? vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0) : ret;
+	if (!ret)
+		return INSN_GO_ON;
+	if (ret > 0)
+		return NEXT_ENTER;
+	if (ret == -EFAULT)
+		/* The operand is in MMIO. No hypervisor does that, and there is no emulation for it. */
+		return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
+	return ret;
 }
 
 static int insn_segment_fault(struct vcpu *vcpu)
@@ -99,14 +107,15 @@ static int insn_segment_fault(struct vcpu *vcpu)
 
 /**
  * insn_read_operand() - read the memory operand of the exiting instruction
- * @vcpu: in L1, the exit's instruction information and qualification read
- * @data: where to
- * @len: bytes
+ * @vcpu: the vCPU at a VMX instruction; its CPL was checked to be 0
+ * @data: buffer for the operand
+ * @len: size of the operand in bytes
  *
- * The instruction runs at CPL 0 (checked before), so that no alignment check
- * applies (SDM 3A 6.15, #AC).
+ * Alignment checks do not apply at CPL 0 (SDM 3A 6.15, #AC).
  *
- * Return: INSN_GO_ON, or what the handler has to return.
+ * Context: Process context. The VMCS of the level that executes the instruction
+ * is current. Caller holds vm->srcu. May sleep.
+ * Return: INSN_GO_ON, or the value that the handler must return.
  */
 int insn_read_operand(struct vcpu *vcpu, void *data, u32 len)
 {
@@ -119,11 +128,13 @@ int insn_read_operand(struct vcpu *vcpu, void *data, u32 len)
 
 /**
  * insn_write_operand() - write the memory operand of the exiting instruction
- * @vcpu: as for insn_read_operand()
- * @data: from where
- * @len: bytes
+ * @vcpu: the vCPU at a VMX instruction; its CPL was checked to be 0
+ * @data: the value
+ * @len: size of the operand in bytes
  *
- * Return: INSN_GO_ON, or what the handler has to return.
+ * Context: Process context. The VMCS of the level that executes the instruction
+ * is current. Caller holds vm->srcu. May sleep.
+ * Return: INSN_GO_ON, or the value that the handler must return.
  */
 int insn_write_operand(struct vcpu *vcpu, const void *data, u32 len)
 {

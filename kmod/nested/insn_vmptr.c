@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The current-VMCS pointer of L1: VMCLEAR, VMPTRLD, VMPTRST, and VMCS12 between L1's memory and L0's copy. */
+/* VMCLEAR, VMPTRLD and VMPTRST of L1, which copy VMCS12 between L1's memory and L0's. SDM 3C 31.3. */
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include "droste.h"
@@ -8,14 +8,14 @@
 #include "nested/nested.h"
 
 /**
- * vmcs12_load() - make the VMCS at @gpa current
- * @vcpu: in L1 with no current VMCS
- * @gpa: page-aligned and legal; its revision was checked
+ * vmcs12_load() - make the VMCS at @gpa L1's current VMCS
+ * @vcpu: in L1, without a current VMCS
+ * @gpa: address of the VMCS, page-aligned and legal; its revision was checked
  *
- * From here on L0 works on its copy: L1's memory is read this once, whoever
- * writes to it later.
+ * L1's memory is read only here; from now on L0 uses its copy.
  *
- * Return: 0, or -EFAULT where there is no memory; no VMCS is current then.
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
+ * Return: 0, or -EFAULT if there is no memory; then no VMCS is current.
  */
 int vmcs12_load(struct vcpu *vcpu, u64 gpa)
 {
@@ -28,15 +28,17 @@ int vmcs12_load(struct vcpu *vcpu, u64 gpa)
 }
 
 /**
- * vmcs12_adopt() - what nested.vmcs12 holds becomes the current VMCS
- * @vcpu: in L1, VMCS01 current
- * @gpa: where L1 has it
+ * vmcs12_adopt() - make the contents of nested.vmcs12 L1's current VMCS
+ * @vcpu: in L1
+ * @gpa: address of the VMCS in L1's memory
+ *
+ * Context: Process context. VMCS01 is current. May sleep.
  */
 void vmcs12_adopt(struct vcpu *vcpu, u64 gpa)
 {
 	struct nested *n = &vcpu->nested;
 
-	/* Another vCPU may have changed what was checked a moment ago. */
+	/* Another vCPU may have changed the revision since it was checked. */
 	n->vmcs12->revision_id &= VMCS12_SHADOW_BIT;
 	n->vmcs12->revision_id |= VMCS12_REVISION;
 	if (n->vmcs12->launch_state != VMCS12_LAUNCHED)
@@ -48,11 +50,13 @@ void vmcs12_adopt(struct vcpu *vcpu, u64 gpa)
 }
 
 /**
- * vmcs12_flush() - write the current VMCS back to L1's memory
- * @vcpu: in L1, VMCS01 current; any state of VMX operation
+ * vmcs12_flush() - write L1's current VMCS back to L1's memory
+ * @vcpu: in L1; may be outside VMX operation or without a current VMCS
  *
- * Memory that is gone or read-only takes no write, as it would not from a
- * processor. No VMCS is current afterwards.
+ * Reads the rare state back from VMCS02 first. A write to missing or read-only
+ * memory is lost, as it is on a processor. L1 has no current VMCS afterwards.
+ *
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
  */
 void vmcs12_flush(struct vcpu *vcpu)
 {
@@ -68,7 +72,7 @@ void vmcs12_flush(struct vcpu *vcpu)
 	nested_shadow_update(vcpu);
 }
 
-/* Read a VMCS pointer operand and check it; error numbers differ by instruction. */
+/* Read and check the operand of VMCLEAR or VMPTRLD. The two differ in the VM-instruction errors for a bad address. */
 static int insn_read_vmptr(struct vcpu *vcpu, gpa_t *gpa, u32 bad_address, u32 vmxon_pointer)
 {
 	int ret = insn_read_operand(vcpu, gpa, sizeof(*gpa));
@@ -82,7 +86,13 @@ static int insn_read_vmptr(struct vcpu *vcpu, gpa_t *gpa, u32 bad_address, u32 v
 	return INSN_GO_ON;
 }
 
-/* SDM 3C 31.3, VMCLEAR */
+/**
+ * insn_vmclear() - execute VMCLEAR for L1 (SDM 3C 31.3)
+ * @vcpu: in L1, in VMX operation at CPL 0
+ *
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
+ * Return: enum next or a negative errno.
+ */
 int insn_vmclear(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -97,18 +107,21 @@ int insn_vmclear(struct vcpu *vcpu)
 		n->vmcs12->launch_state = VMCS12_CLEAR;
 		vmcs12_flush(vcpu);
 	} else {
-		/* Not current here: active on another vCPU it is L1's mistake, and only the memory changes. */
+		/* Not current on this vCPU. L1 must not clear a VMCS that is active on another vCPU. */
 		(void)vm_write_guest(vcpu->vm, gpa + offsetof(struct vmcs12, launch_state), &clear, sizeof(clear));
 	}
 	return nested_vmsucceed(vcpu);
 }
 
 /**
- * vmcs12_revision_ok() - a revision word as VMPTRLD accepts it
- * @vcpu: whose
- * @rev: the first word of a VMCS region
+ * vmcs12_revision_ok() - whether VMPTRLD accepts a VMCS revision (SDM 3C 25.2)
+ * @vcpu: the vCPU
+ * @rev: first word of the VMCS region
  *
- * Ours, and the shadow bit only where L1 was offered VMCS shadowing.
+ * The shadow bit is accepted only if L1 was offered VMCS shadowing.
+ *
+ * Context: Any.
+ * Return: true if it does.
  */
 bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev)
 {
@@ -117,7 +130,13 @@ bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev)
 	return (rev & ~VMCS12_SHADOW_BIT) == VMCS12_REVISION;
 }
 
-/* SDM 3C 31.3, VMPTRLD */
+/**
+ * insn_vmptrld() - execute VMPTRLD for L1 (SDM 3C 31.3)
+ * @vcpu: in L1, in VMX operation at CPL 0
+ *
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
+ * Return: enum next or a negative errno.
+ */
 int insn_vmptrld(struct vcpu *vcpu)
 {
 	gpa_t gpa;
@@ -132,13 +151,19 @@ int insn_vmptrld(struct vcpu *vcpu)
 	if (vm_read_guest(vcpu->vm, gpa, &rev, sizeof(rev)) || !vmcs12_revision_ok(vcpu, rev))
 		return nested_vmfail(vcpu, VMXERR_VMPTRLD_INCORRECT_VMCS_REVISION_ID);
 	vmcs12_flush(vcpu);
-	/* The region ends in other memory than it begins, or was taken away just now: it has no revision. */
+	/* Part of the region has no memory, or its slot was removed a moment ago: treat it as a wrong revision. */
 	if (vmcs12_load(vcpu, gpa))
 		return nested_vmfail(vcpu, VMXERR_VMPTRLD_INCORRECT_VMCS_REVISION_ID);
 	return nested_vmsucceed(vcpu);
 }
 
-/* SDM 3C 31.3, VMPTRST */
+/**
+ * insn_vmptrst() - execute VMPTRST for L1 (SDM 3C 31.3)
+ * @vcpu: in L1, in VMX operation at CPL 0
+ *
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
+ * Return: enum next or a negative errno.
+ */
 int insn_vmptrst(struct vcpu *vcpu)
 {
 	gpa_t gpa = vcpu->nested.vmptr;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMREAD and VMWRITE of L1 that VMCS shadowing did not spare L0, and those of L2's shadow VMCS. SDM 3C 25.11.2, 31.3. */
-#include "droste.h"
+/* VMREAD and VMWRITE that exit: of L1's current VMCS, and by L2 of its shadow VMCS. SDM 3C 25.11.2, 31.3. */
 #include "nested/insn.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
 
-/* SYNC_RARE guest state and whatever is written to VMCS02 along with it is in VMCS02, when that is ahead. */
+/* Bring VMCS12 up to date if @f is among the fields that VMCS02 holds in a newer version. */
 static void insn_need_field(struct vcpu *vcpu, const struct vmcs12_field *f)
 {
 	if (vcpu->nested.vmcs02_stale && (f->sync == SYNC_RARE || (f->dirty & DIRTY12_RARE)))
@@ -14,10 +13,11 @@ static void insn_need_field(struct vcpu *vcpu, const struct vmcs12_field *f)
 }
 
 /**
- * insn_encoding() - the operand of VMREAD and VMWRITE that says which field
- * @vcpu: at its exit, in any level
+ * insn_encoding() - the operand of VMREAD or VMWRITE that encodes the field
+ * @vcpu: the vCPU at such an exit; at any level
  *
- * 64 bits in 64-bit mode, else 32.
+ * Context: The VMCS of the level that executed the instruction is current.
+ * Return: 64 bits in 64-bit mode, 32 bits otherwise.
  */
 u64 insn_encoding(struct vcpu *vcpu)
 {
@@ -26,7 +26,7 @@ u64 insn_encoding(struct vcpu *vcpu)
 	return vcpu_is_64bit(vcpu) ? enc : (u32)enc;
 }
 
-/* The VMCS that the instruction is about: L1's current one, or L2's shadow VMCS. NULL: there is none. */
+/* The VMCS that the instruction accesses: L1's current one, or L2's shadow VMCS. NULL if there is none. */
 static struct vmcs12 *insn_target_vmcs(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -36,7 +36,7 @@ static struct vmcs12 *insn_target_vmcs(struct vcpu *vcpu)
 	return n->vmptr != VMPTR_NONE ? n->vmcs12 : NULL;
 }
 
-/* The row for an encoding that exists for this L1, or NULL. */
+/* The row of a field that exists for this L1; NULL if there is none. */
 static const struct vmcs12_field *insn_find_field(struct vcpu *vcpu, u64 enc)
 {
 	const struct vmcs12_field *f = vmcs12_field_lookup(enc);
@@ -45,9 +45,12 @@ static const struct vmcs12_field *insn_find_field(struct vcpu *vcpu, u64 enc)
 }
 
 /**
- * insn_vmread() - VMREAD
- * @vcpu: in L1; or in L2, where L1 lets it read this field of its shadow VMCS
+ * insn_vmread() - execute VMREAD for L1 or L2 (SDM 3C 31.3)
+ * @vcpu: in L1; or in L2, if L1's VMREAD bitmap lets L2 read this field of its
+ *	shadow VMCS. At CPL 0
  *
+ * Context: Process context. The VMCS of the level that executes the instruction
+ * is current. Caller holds vm->srcu. May sleep.
  * Return: enum next or a negative errno.
  */
 int insn_vmread(struct vcpu *vcpu)
@@ -70,7 +73,7 @@ int insn_vmread(struct vcpu *vcpu)
 	val = vmcs12_get(v, f);
 	if (enc & VMCS_ENC_HIGH)
 		val >>= 32;
-	/* Fields are zero-extended, or cut to 32 bits outside 64-bit mode. */
+	/* The value is zero-extended to the operand size, and truncated to 32 bits outside 64-bit mode. */
 	if (IINFO_IS_REG(info)) {
 		vcpu_set_gpr(vcpu, IINFO_REG1(info), is64 ? val : (u32)val);
 	} else {
@@ -86,7 +89,7 @@ static void insn_write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u6
 	struct nested *n = &vcpu->nested;
 	u64 rflags = n->vmcs12->guest_rflags;
 
-	/* Writing one rare field sends all of them to VMCS02: the others must be up to date. */
+	/* If one rare field is dirty, the next entry writes all of them to VMCS02: they must be up to date. */
 	insn_need_field(vcpu, f);
 	if (enc & VMCS_ENC_HIGH)
 		val = (u32)vmcs12_get(n->vmcs12, f) | val << 32;
@@ -95,8 +98,9 @@ static void insn_write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u6
 }
 
 /*
- * A field that L1 may read without an exit but not write: bring the shadow in
- * line. Its writable fields are newer there, so that they are fetched first.
+ * L1 writes a field that it can read from the shadow VMCS without an exit, so
+ * the shadow must get the new value. Fetch its writable fields first, which are
+ * newer there than in VMCS12.
  */
 static void insn_write_shadowed(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
 {
@@ -105,7 +109,7 @@ static void insn_write_shadowed(struct vcpu *vcpu, const struct vmcs12_field *f,
 	nested_shadow_fill(vcpu);
 }
 
-/* By L2. L1 finds it in its memory when it runs again. */
+/* L2 writes to its shadow VMCS. link12_flush() copies it to L1's memory before L1 runs. */
 static void insn_write_link(struct vcpu *vcpu, u64 enc, u64 val)
 {
 	(void)vmcs12_write_field(link12_get(vcpu), enc, val);
@@ -113,9 +117,12 @@ static void insn_write_link(struct vcpu *vcpu, u64 enc, u64 val)
 }
 
 /**
- * insn_vmwrite() - VMWRITE
- * @vcpu: as for insn_vmread()
+ * insn_vmwrite() - execute VMWRITE for L1 or L2 (SDM 3C 31.3)
+ * @vcpu: in L1; or in L2, if L1's VMWRITE bitmap lets L2 write this field of its
+ *	shadow VMCS. At CPL 0
  *
+ * Context: Process context. The VMCS of the level that executes the instruction
+ * is current. Caller holds vm->srcu. May sleep.
  * Return: enum next or a negative errno.
  */
 int insn_vmwrite(struct vcpu *vcpu)
@@ -129,7 +136,7 @@ int insn_vmwrite(struct vcpu *vcpu)
 
 	if (!insn_target_vmcs(vcpu))
 		return nested_vmfail_invalid(vcpu);
-	/* The operand is read before the field is looked at, as processors do it. */
+	/* Processors read the operand before they check the encoding. */
 	if (IINFO_IS_REG(info)) {
 		val = vcpu_gpr(vcpu, IINFO_REG1(info));
 	} else {

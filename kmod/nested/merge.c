@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Combines L1's controls with L0's. Pure: SDM 3C 25.6 to 25.8 say what each bit does. */
+/* Merges L1's controls with L0's. Pure. SDM 3C 25.6 to 25.8 describe the bits. */
 #include <linux/build_bug.h>
 #include <linux/kernel.h>
 #include <asm/msr-index.h>
@@ -11,20 +11,21 @@
 #include "nested/merge.h"
 
 /*
- * One control word: who decides on each bit. Bits in none of the masks are 0
- * in VMCS02 whatever the levels ask for.
+ * How the bits of one control word are merged. A bit in none of the masks is
+ * 0 in VMCS02.
  */
 struct merge_rule {
-	u32 l0;		/* as in VMCS01 */
-	u32 l1;		/* as in VMCS12 */
-	u32 either;	/* set when one of them asks: exits, mostly */
-	u32 both;	/* set when both ask: what the processor may do by itself */
+	u32 l0;		/* copied from VMCS01 */
+	u32 l1;		/* copied from VMCS12 */
+	u32 either;	/* set if VMCS01 or VMCS12 has it: mostly controls that cause exits */
+	u32 both;	/* set if VMCS01 and VMCS12 have it: controls that avoid exits */
 };
 
 /*
- * Interrupts and NMIs that the processor takes are the host's, so that L0's
- * three bits hold always; L1's are policy of events.c. The preemption timer is
- * an hrtimer, posted interrupts are not offered.
+ * Physical interrupts and NMIs are the host's, so L0's bits for them always
+ * apply; events.c implements L1's. L1's preemption timer is an hrtimer
+ * (ptimer.c), and L0 processes L1's posted interrupts (apicv.c), so both
+ * controls stay 0 in VMCS02.
  */
 static const struct merge_rule pin_rule = {
 	.l0 = ~(u32)(PIN_BASED_VMX_PREEMPTION_TIMER | PIN_BASED_POSTED_INTR),
@@ -34,11 +35,11 @@ static const struct merge_rule pin_rule = {
 			 CPU_BASED_RDPMC_EXITING | CPU_BASED_RDTSC_EXITING | CPU_BASED_CR3_LOAD_EXITING | \
 			 CPU_BASED_CR3_STORE_EXITING | CPU_BASED_MOV_DR_EXITING | CPU_BASED_MONITOR_TRAP_FLAG | \
 			 CPU_BASED_MONITOR_EXITING | CPU_BASED_PAUSE_EXITING)
-/* Windows are L0's to open when it has something to inject, and not while it has not. */
+/* vmx/inject.c adds the interrupt and NMI windows that L0 needs to those of L1. */
 #define PROC_L1		(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING | CPU_BASED_TPR_SHADOW | \
 			 CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING)
 #define PROC_BOTH	CPU_BASED_USE_MSR_BITMAPS
-/* Each port access exits to L0, which looks at L1's bitmaps then. */
+/* Each port access exits to L0, which then reads L1's bitmaps. */
 #define PROC_OFF	CPU_BASED_USE_IO_BITMAPS
 #define PROC_ON		(CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 
@@ -49,7 +50,10 @@ static const struct merge_rule proc_rule = {
 	.both = PROC_BOTH,
 };
 
-/* VM functions, #VE: not for L2. VMCS shadowing: its VMREAD and VMWRITE exit to L0. L0's page-modification logging: see merge_proc2(). */
+/*
+ * L2 has no VM functions and no #VE. VMCS shadowing is off for L2: its VMREADs
+ * and VMWRITEs exit to L0. merge_proc2() decides on page-modification logging.
+ */
 static const struct merge_rule proc2_rule = {
 	.l0 = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENCLS_EXITING |
 	      SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_ENABLE_PML,
@@ -59,7 +63,7 @@ static const struct merge_rule proc2_rule = {
 	      SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE | SECONDARY_EXEC_PAUSE_LOOP_EXITING,
 	.either = SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_DESC | SECONDARY_EXEC_RDRAND_EXITING |
 		  SECONDARY_EXEC_RDSEED_EXITING,
-	/* Without it in VMCS12 L2 must fault where it turns paging or protection off. */
+	/* Without it in VMCS12, L2 must get #GP when it clears CR0.PG or CR0.PE. */
 	.both = SECONDARY_EXEC_UNRESTRICTED_GUEST,
 };
 
@@ -70,6 +74,13 @@ static inline u32 merge_word(const struct merge_rule *r, u32 l0, u32 l1)
 	return (l0 & r->l0) | (l1 & r->l1) | ((l0 | l1) & r->either) | (l0 & l1 & r->both);
 }
 
+/**
+ * merge_proc2_of() - L1's effective secondary controls (SDM 3C 25.6.2)
+ * @v: VMCS12
+ *
+ * Context: Any.
+ * Return: the controls; 0 if the primary controls do not activate them.
+ */
 u32 merge_proc2_of(const struct vmcs12 *v)
 {
 	return v->cpu_based_vm_exec_control & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS ?
@@ -80,7 +91,7 @@ static u32 merge_proc(u32 l0, u32 l1)
 {
 	u32 proc = merge_word(&proc_rule, l0, l1) | PROC_ON;
 
-	/* Without a TPR shadow, CR8 would be the host's own (CVE-2017-12154). */
+	/* Without a TPR shadow, L2 would access the host's CR8 (CVE-2017-12154). */
 	if (!(l1 & CPU_BASED_TPR_SHADOW))
 		proc |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
 	return proc;
@@ -90,16 +101,16 @@ static u32 merge_proc2(u32 l0, u32 l1)
 {
 	u32 proc2 = merge_word(&proc2_rule, l0, l1);
 
-	/* On EPT02 it would log L2's guest-physical addresses. */
+	/* With EPT02 the processor would log guest-physical addresses of L2, not of L1. */
 	if (l1 & SECONDARY_EXEC_ENABLE_EPT)
 		proc2 &= ~SECONDARY_EXEC_ENABLE_PML;
 	return proc2;
 }
 
 /*
- * Page faults exit when bit 14 of the bitmap and the outcome of mask and
- * match agree (SDM 3C 25.6.3). When L0 wants them too, all of them exit:
- * mask and match 0 always match, and the bit is set.
+ * A page fault exits if bit 14 of the exception bitmap equals the outcome of
+ * the comparison with mask and match (SDM 3C 25.6.3). If L0 intercepts page
+ * faults, all must exit: bit 14 is set, and mask and match 0 always match.
  */
 static void merge_page_faults(const struct vmx_controls *l0, const struct vmcs12 *v, struct merged_pf *pf)
 {
@@ -110,12 +121,14 @@ static void merge_page_faults(const struct vmx_controls *l0, const struct vmcs12
 }
 
 /**
- * merge_controls() - VMCS02's control words
- * @l0: VMCS01's
- * @v: L1's VMCS
- * @lma: L2 starts in IA-32e mode
- * @out: the words
- * @pf: the page-fault mask and match that go with out->exceptions
+ * merge_controls() - compute VMCS02's controls
+ * @l0: VMCS01's controls
+ * @v: VMCS12; its controls were checked
+ * @lma: L2 is in IA-32e mode
+ * @out: VMCS02's controls
+ * @pf: page-fault error-code mask and match that belong to @out->exceptions
+ *
+ * Context: Any.
  */
 void merge_controls(const struct vmx_controls *l0, const struct vmcs12 *v, bool lma,
 		    struct vmx_controls *out, struct merged_pf *pf)
@@ -123,15 +136,23 @@ void merge_controls(const struct vmx_controls *l0, const struct vmcs12 *v, bool 
 	out->pin = merge_word(&pin_rule, l0->pin, v->pin_based_vm_exec_control);
 	out->proc = merge_proc(l0->proc, v->cpu_based_vm_exec_control);
 	out->proc2 = merge_proc2(l0->proc2, merge_proc2_of(v));
-	/* An exit from L2 goes to L0 first, so it is L0's exit; L1's wishes are reflect.c's. */
+	/* Every exit from L2 goes to L0; hostload.c and vmcs02.c carry out L1's exit controls in software. */
 	out->exit = l0->exit | VM_EXIT_SAVE_DEBUG_CONTROLS;
-	/* What L1 loads at entry is merged into the guest fields; the processor loads them all. */
+	/* vmcs02.c carries out L1's entry controls in software: VMCS02's guest fields hold the result. */
 	out->entry = (l0->entry & ~(u32)VM_ENTRY_IA32E_MODE) | VM_ENTRY_LOAD_DEBUG_CONTROLS |
 		     (lma ? VM_ENTRY_IA32E_MODE : 0);
 	out->exceptions = l0->exceptions | v->exception_bitmap;
 	merge_page_faults(l0, v, pf);
 }
 
+/**
+ * merge_entry_efer() - IA32_EFER of L2 after a VM entry (SDM 3C 27.3.2.1)
+ * @v: VMCS12
+ * @l1: L1's IA32_EFER
+ *
+ * Context: Any.
+ * Return: the value.
+ */
 u64 merge_entry_efer(const struct vmcs12 *v, u64 l1)
 {
 	if (v->vm_entry_controls & VM_ENTRY_LOAD_IA32_EFER)
@@ -141,6 +162,14 @@ u64 merge_entry_efer(const struct vmcs12 *v, u64 l1)
 	return l1 & ~(u64)(EFER_LMA | EFER_LME);
 }
 
+/**
+ * merge_exit_efer() - IA32_EFER of L1 after a VM exit (SDM 3C 28.5.1)
+ * @v: VMCS12
+ * @l2: L2's IA32_EFER at the exit
+ *
+ * Context: Any.
+ * Return: the value.
+ */
 u64 merge_exit_efer(const struct vmcs12 *v, u64 l2)
 {
 	if (v->vm_exit_controls & VM_EXIT_LOAD_IA32_EFER)
@@ -150,6 +179,15 @@ u64 merge_exit_efer(const struct vmcs12 *v, u64 l2)
 	return l2 & ~(u64)(EFER_LMA | EFER_LME);
 }
 
+/**
+ * merge_exit_cr4() - CR4 of L1 after a VM exit (SDM 3C 28.5.1)
+ * @v: VMCS12
+ *
+ * PAE and PCIDE follow the "host address-space size" control.
+ *
+ * Context: Any.
+ * Return: the value.
+ */
 u64 merge_exit_cr4(const struct vmcs12 *v)
 {
 	if (v->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE)

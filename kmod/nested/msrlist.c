@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-/* MSR-load and -store lists of L1, which L0 walks in the processor's place. SDM 3C 25.7.2, 25.8.2, 27.4, 28.4, 28.6. */
+/* MSR-load and MSR-store lists of L1, which L0 processes in software. SDM 3C 25.7.2, 25.8.2, 27.4, 28.4, 28.6. */
 #include <linux/kernel.h>
 #include "droste.h"
 #include "cpu/msr.h"
 #include "mem/memslot.h"
 #include "nested/vmcs02.h"
 
-/* IA32_VMX_MISC bits 27:25 = N recommend at most 512 * (N + 1) entries; more may do anything, here they fail. */
+/* With N in bits 27:25 of IA32_VMX_MISC, lists longer than 512 * (N + 1) are undefined; here they fail. */
 #define LIST_MAX(misc)	(512 * ((((misc) >> 25) & 7) + 1))
 
-/* One entry, as it lies in L1's memory (SDM table 25-15). */
+/* An entry in L1's memory (SDM table 25-15). */
 struct msrlist_entry {
 	u32 msr;
 	u32 reserved;
 	u64 value;
 };
 
-/* MSRs that no list may hold, whatever WRMSR makes of them (SDM 3C 27.4, 28.4, 28.6). */
+/* MSRs that no list may contain, even if RDMSR and WRMSR accept them (SDM 3C 27.4, 28.4, 28.6). */
 static bool msrlist_forbidden(u32 msr)
 {
 	switch (msr) {
@@ -30,7 +30,7 @@ static bool msrlist_forbidden(u32 msr)
 	}
 }
 
-/* Entries and exits load FS and GS from the VMCS; an entry in the list would undo that. */
+/* MSR-load lists may not contain the bases of FS and GS either: entries and exits load these from the VMCS. */
 static bool msrlist_forbidden_load(u32 msr)
 {
 	return msr == MSR_FS_BASE || msr == MSR_GS_BASE || msrlist_forbidden(msr);
@@ -42,15 +42,17 @@ static int msrlist_read_entry(struct vcpu *vcpu, u64 gpa, u32 i, struct msrlist_
 }
 
 /**
- * msrlist_load() - load MSRs from a list of L1's
- * @vcpu: loaded; the VMCS of the level that gets them is current
- * @gpa: the list, checked by the VM-entry checks: 16-byte aligned, within the address width
- * @count: its length
+ * msrlist_load() - load MSRs from a list of L1 (SDM 3C 27.4, 28.6)
+ * @vcpu: the vCPU, loaded
+ * @gpa: address of the list; the VM-entry checks accepted it
+ * @count: number of entries
  *
- * Process context. Each entry is read once, checked, used; L1 may be changing
- * the list meanwhile.
+ * L1 may change the list at any time, so each entry is read once, then checked,
+ * then used.
  *
- * Return: 0, or the number of the first entry that cannot be loaded, from 1.
+ * Context: Process context. The VMCS of the level that gets the MSRs is current.
+ * Caller holds vm->srcu. May sleep.
+ * Return: 0, or the 1-based number of the first entry that cannot be loaded.
  */
 u32 msrlist_load(struct vcpu *vcpu, u64 gpa, u32 count)
 {
@@ -69,12 +71,13 @@ u32 msrlist_load(struct vcpu *vcpu, u64 gpa, u32 count)
 }
 
 /**
- * msrlist_store() - store MSRs of L2 to a list of L1's
- * @vcpu: loaded, VMCS02 current
- * @gpa: the list
- * @count: its length
+ * msrlist_store() - store MSRs of L2 in a list of L1 (SDM 3C 28.4)
+ * @vcpu: in L2, loaded
+ * @gpa: address of the list; the VM-entry checks accepted it
+ * @count: number of entries
  *
- * Return: 0, or -EINVAL: L1 is in VMX abort (SDM 3C 28.7).
+ * Context: Process context. VMCS02 is current. Caller holds vm->srcu. May sleep.
+ * Return: 0, or -EINVAL: the exit then ends in a VMX abort (SDM 3C 28.7).
  */
 int msrlist_store(struct vcpu *vcpu, u64 gpa, u32 count)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a vCPU needs to let L1 run an L2: made with the vCPU, reset and destroyed with it. */
+/* Creates, resets and destroys the nested-virtualization state of a vCPU, struct nested. */
 #include <linux/gfp.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -10,13 +10,14 @@
 #include "vmx/vmx.h"
 
 /**
- * nested_create() - the nested part of a new vCPU
+ * nested_create() - create the nested state of a new vCPU
  * @vcpu: not loaded; VMCS01 exists
  *
- * Process context. VMCS12's copy and that of L2's shadow VMCS come with L1's first VMXON, the shadow VMCS
- * with its first VMPTRLD.
+ * Some memory is allocated later: nested.vmcs12 and nested.link12 at L1's first
+ * VMXON, nested.shadow at its first VMPTRLD.
  *
- * Return: 0 or -ENOMEM.
+ * Context: Process context. May sleep.
+ * Return: 0 or a negative errno; after an error nothing is left allocated.
  */
 int nested_create(struct vcpu *vcpu)
 {
@@ -50,8 +51,10 @@ err_bitmap:
 }
 
 /**
- * nested_destroy() - its end
- * @vcpu: not loaded, its thread is gone; it may have been in L2
+ * nested_destroy() - free the nested state of a vCPU
+ * @vcpu: not loaded and no longer used by any thread; may have been in L2
+ *
+ * Context: Process context. May sleep.
  */
 void nested_destroy(struct vcpu *vcpu)
 {
@@ -70,11 +73,13 @@ void nested_destroy(struct vcpu *vcpu)
 }
 
 /**
- * nested_reset() - out of L2 and out of VMX operation
- * @vcpu: loaded, any state
+ * nested_reset() - leave L2 and VMX operation at once
+ * @vcpu: the vCPU, loaded; at any level
  *
- * For power-up: nothing is written back to L1's memory. VMCS01 is current
- * afterwards, with the state L1 had at its VM entry.
+ * Nothing is written back to L1's memory. L1 has the state of its last VM entry
+ * afterwards.
+ *
+ * Context: Process context. VMCS01 is current afterwards.
  */
 void nested_reset(struct vcpu *vcpu)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L1's VMX-preemption timer: a deadline of a TSC at L1's rate, and an hrtimer that kicks L2 out when it comes. SDM 3C 26.5.1. */
+/* L1's VMX-preemption timer: a TSC deadline, and an hrtimer that makes L2 exit when it is due. SDM 3C 26.5.1. */
 #include <linux/math64.h>
 #include "droste.h"
 #include "nested/vmcs02.h"
@@ -7,6 +7,7 @@
 
 #define NOT_RUNNING	(~0ULL)
 
+/* L1's timer counts down by 1 whenever this bit of the TSC changes (SDM 3D A.6). */
 static u32 ptimer_rate(const struct nested *n)
 {
 	return n->caps.misc & 0x1f;
@@ -22,6 +23,12 @@ static enum hrtimer_restart ptimer_fn(struct hrtimer *t)
 	return HRTIMER_NORESTART;
 }
 
+/**
+ * ptimer_init() - set up L1's preemption timer
+ * @vcpu: a new vCPU
+ *
+ * Context: Process context.
+ */
 void ptimer_init(struct vcpu *vcpu)
 {
 	compat_hrtimer_setup(&vcpu->nested.preemption_timer, ptimer_fn, CLOCK_MONOTONIC,
@@ -30,10 +37,10 @@ void ptimer_init(struct vcpu *vcpu)
 }
 
 /*
- * The deadline alone says whether L1's timer ran out. The hrtimer may come
- * early, and is armed again then; so it is left alone while a later deadline
- * replaces an earlier one, as happens at each entry of an L1 that counts down
- * to one moment.
+ * Arm the hrtimer. Only the deadline decides whether L1's timer has expired, so
+ * the hrtimer may fire early; ptimer_expired() then arms it again. An hrtimer
+ * that is due before the new deadline therefore stays as it is. This saves an
+ * hrtimer_start() at each entry of an L1 that counts down to one moment.
  */
 static void ptimer_arm(struct vcpu *vcpu, u64 now)
 {
@@ -48,6 +55,14 @@ static void ptimer_arm(struct vcpu *vcpu, u64 now)
 		      HRTIMER_MODE_REL_PINNED_HARD);
 }
 
+/**
+ * ptimer_start() - start L1's preemption timer at a VM entry
+ * @vcpu: L1 enters L2
+ *
+ * Does nothing if L1 does not use the timer.
+ *
+ * Context: Process context, interrupts enabled. Any VMCS may be current.
+ */
 void ptimer_start(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -58,14 +73,15 @@ void ptimer_start(struct vcpu *vcpu)
 		return;
 	now = tsc_now_scaled(&vcpu->tsc);
 	n->tsc_deadline_preemption = now + ((u64)n->vmcs12->vmx_preemption_timer_value << ptimer_rate(n));
-	/* 0 expires before the first instruction: check_events() sees it without help. */
+	/* 0 expires before L2's first instruction; nested_check_events() sees that without an hrtimer. */
 	if (n->vmcs12->vmx_preemption_timer_value)
 		ptimer_arm(vcpu, now);
 }
 
 /*
- * The deadline that user space restored counts in L1's TSC, which user space
- * may have set only after it: now that the vCPU runs, it is known.
+ * Convert the deadline that user space restored. It is a value of L1's TSC,
+ * which user space may restore after the deadline, so the conversion waits
+ * until the vCPU runs.
  */
 static void ptimer_settle(struct vcpu *vcpu)
 {
@@ -78,6 +94,14 @@ static void ptimer_settle(struct vcpu *vcpu)
 	n->tsc_deadline_preemption = now + clamp(left, (s64)0, longest);
 }
 
+/**
+ * ptimer_deadline() - get the deadline of L1's preemption timer, to save it
+ * @vcpu: in L2
+ * @deadline: L1's TSC at the deadline, shifted right by the timer's rate
+ *
+ * Context: Caller holds vcpu->mutex.
+ * Return: true, or false if the timer does not run.
+ */
 bool ptimer_deadline(struct vcpu *vcpu, u64 *deadline)
 {
 	struct nested *n = &vcpu->nested;
@@ -86,13 +110,22 @@ bool ptimer_deadline(struct vcpu *vcpu, u64 *deadline)
 	if (n->timer_restored)
 		*deadline = n->restored_deadline;
 	else if (n->tsc_deadline_preemption != NOT_RUNNING)
-		/* Upwards: the timer never runs out early. */
+		/* Round up, so that the restored timer does not expire early. */
 		*deadline = (n->tsc_deadline_preemption + vcpu->tsc.offset + unit - 1) >> ptimer_rate(n);
 	else
 		return false;
 	return true;
 }
 
+/**
+ * ptimer_restore() - start L1's preemption timer with a saved deadline
+ * @vcpu: in L2, which user space restores
+ * @deadline: a value from ptimer_deadline()
+ *
+ * Called in place of ptimer_start(). Does nothing if L1 does not use the timer.
+ *
+ * Context: Caller holds vcpu->mutex.
+ */
 void ptimer_restore(struct vcpu *vcpu, u64 deadline)
 {
 	struct nested *n = &vcpu->nested;
@@ -104,6 +137,15 @@ void ptimer_restore(struct vcpu *vcpu, u64 deadline)
 	n->timer_restored = true;
 }
 
+/**
+ * ptimer_stop() - stop L1's preemption timer at an exit from L2
+ * @vcpu: leaves L2
+ * @save: store the remaining time in VMCS12 ("save VMX-preemption timer value")
+ *
+ * The hrtimer may still fire later, without effect.
+ *
+ * Context: Process context. Any VMCS may be current.
+ */
 void ptimer_stop(struct vcpu *vcpu, bool save)
 {
 	struct nested *n = &vcpu->nested;
@@ -121,6 +163,15 @@ void ptimer_stop(struct vcpu *vcpu, bool save)
 	n->vmcs12->vmx_preemption_timer_value = now < deadline ? (deadline - now) >> ptimer_rate(n) : 0;
 }
 
+/**
+ * ptimer_expired() - whether L1's preemption timer has expired
+ * @vcpu: in L2
+ *
+ * Arms the hrtimer again if it fired before the deadline.
+ *
+ * Context: Process context, interrupts enabled.
+ * Return: true if L1 must get the exit.
+ */
 bool ptimer_expired(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;

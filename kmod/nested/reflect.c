@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Exits from L2 to L1: the decision's facts, the exit information, and L1's state again. SDM 3C 28. */
-#include "droste.h"
-#include "mem/memslot.h"
+/* Exits from L2 to L1: collects the facts for route.c, writes the exit information, resumes L1. SDM 3C 28. */
 #include "nested/insn.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
@@ -12,7 +10,7 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* What an exit of each reason tells besides the reason: exits.def has it for the snapshot. */
+/* Exit-information fields that each exit reason defines, EXIT_*; from the table that vmx/exit.c reads them by. */
 #define EXIT(nr, name, handler, needs)	[nr] = (needs),
 static const u8 exit_tells[NR_EXIT_REASONS] = {
 #include "vmx/exits.def"
@@ -21,13 +19,13 @@ static const u8 exit_tells[NR_EXIT_REASONS] = {
 
 static u8 reflect_tells(u16 basic)
 {
-	/* L0 never acknowledges interrupts on exit, L1 may: events.c makes that information up. */
+	/* exits.def has none: only L1 uses "acknowledge interrupt on exit". events.c supplies the information. */
 	if (basic == EXIT_REASON_EXTERNAL_INTERRUPT)
 		return EXIT_INTR;
 	return basic < NR_EXIT_REASONS ? exit_tells[basic] : 0;
 }
 
-/* The source of MOV to CR, cut to 32 bits outside 64-bit mode (SDM table 28-3 for the register). */
+/* Source operand of MOV to CR, truncated to 32 bits outside 64-bit mode. SDM table 28-3 gives the register. */
 static u64 reflect_cr_operand(struct vcpu *vcpu)
 {
 	u64 qual = vcpu->exit.qual, val;
@@ -38,7 +36,7 @@ static u64 reflect_cr_operand(struct vcpu *vcpu)
 	return vcpu_is_64bit(vcpu) ? val : (u32)val;
 }
 
-/* Exceptions that a debugger in user space takes before any guest does. */
+/* Exceptions that go to a debugger in user space before any guest. */
 static u32 reflect_debugger_exceptions(const struct vcpu *vcpu)
 {
 	u32 bits = 0;
@@ -85,10 +83,14 @@ static void reflect_collect_facts(struct vcpu *vcpu, struct route_facts *f)
 }
 
 /**
- * nested_l1_wants_exit() - does L1 get vcpu->exit, which came from L2?
- * @vcpu: loaded, VMCS02 current
+ * nested_l1_wants_exit() - whether an exit from L2 goes to L1
+ * @vcpu: in L2, loaded; vcpu->exit is the exit
  *
- * Process context, srcu held. May read L1's bitmaps.
+ * Must be called once for each exit from L2, including failed VM entries. May
+ * read L1's bitmaps. SDM 3C 26.
+ *
+ * Context: Process context. VMCS02 is current. Caller holds vm->srcu. May sleep.
+ * Return: true if L1 gets the exit, false if L0 handles it.
  */
 bool nested_l1_wants_exit(struct vcpu *vcpu)
 {
@@ -105,7 +107,7 @@ bool nested_l1_wants_exit(struct vcpu *vcpu)
 	return route_exit(&f) == ROUTE_L1;
 }
 
-/* VMX abort (SDM 3C 28.7): the indicator goes to the VMCS in memory, and the processor stands still for good. */
+/* VMX abort (SDM 3C 28.7): write the indicator to the VMCS in L1's memory and shut the vCPU down. */
 static void reflect_vmx_abort(struct vcpu *vcpu, u32 indicator)
 {
 	struct nested *n = &vcpu->nested;
@@ -118,7 +120,7 @@ static void reflect_vmx_abort(struct vcpu *vcpu, u32 indicator)
 	vcpu_request(vcpu, REQ_EVENT);
 }
 
-/* L1 reads VMCS12's exit information and runs on with its host state. VMCS01 is current. */
+/* Continue L1 at its host RIP. VMCS12 holds the exit information, VMCS01 is current. */
 static void reflect_resume_l1(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -135,15 +137,24 @@ static void reflect_resume_l1(struct vcpu *vcpu)
 		reflect_vmx_abort(vcpu, abort);
 	if (n->shadow_on)
 		nested_shadow_fill(vcpu);
-	/* Interrupts that L2 blocked or took may be L1's now. */
+	/* Interrupts that L2 blocked or took may now be deliverable to L1. */
 	vcpu_request(vcpu, REQ_EVENT);
 }
 
+/**
+ * nested_entry_failed() - give L1 the exit of a failed VM entry (SDM 3C 27.8)
+ * @vcpu: L1 tried to enter L2; in L1 or L2
+ * @basic: basic exit reason: EXIT_REASON_INVALID_STATE or EXIT_REASON_MSR_LOAD_FAIL
+ * @qual: exit qualification
+ *
+ * Context: Process context. Any VMCS may be current, VMCS01 is afterwards.
+ * Caller holds vm->srcu. May sleep.
+ */
 void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
 {
 	struct nested *n = &vcpu->nested;
 
-	/* Nothing else of the exit information changes, and no guest state is saved (SDM 3C 27.8). */
+	/* A failed entry changes no other exit information and saves no guest state. */
 	n->vmcs12->vm_exit_reason = basic | VMX_EXIT_REASONS_FAILED_VMENTRY;
 	n->vmcs12->exit_qualification = qual;
 	ptimer_stop(vcpu, false);
@@ -154,9 +165,9 @@ void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
 }
 
 /*
- * The event whose delivery the exit interrupted, or that L0 still had to
- * deliver again (SDM 3C 28.2.4). Exits for a double or triple fault are not
- * considered to come during delivery.
+ * Write the IDT-vectoring information: the event whose delivery the exit
+ * interrupted, or that L0 still had to inject again (SDM 3C 28.2.4). Exits due
+ * to a double or triple fault do not count as occurring during delivery.
  */
 static void reflect_write_vectoring(struct vcpu *vcpu, const struct vmx_exit *e)
 {
@@ -178,7 +189,7 @@ static void reflect_write_vectoring(struct vcpu *vcpu, const struct vmx_exit *e)
 		v->vm_exit_instruction_len = ev->ilen;
 }
 
-/* What an exit writes for its reason; what the reason does not define is 0 (SDM 3C 28.2). */
+/* Write VMCS12's exit information. Fields that the exit reason does not define become 0 (SDM 3C 28.2). */
 static void reflect_write_exit_info(struct vcpu *vcpu, const struct vmx_exit *e)
 {
 	struct vmcs12 *v = vcpu->nested.vmcs12;
@@ -196,12 +207,12 @@ static void reflect_write_exit_info(struct vcpu *vcpu, const struct vmx_exit *e)
 	if (t & EXIT_GLA)
 		v->guest_linear_address = e->gla;
 	reflect_write_vectoring(vcpu, e);
-	/* The event of the entry was delivered, or is in the vectoring information now (SDM 3C 28.2). */
+	/* The injected event was delivered, or is in the IDT-vectoring information now (SDM 3C 28.2). */
 	v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
 	v->launch_state = VMCS12_LAUNCHED;
 }
 
-/* From L2 to L1 with the exit @e. VMCS02 is current, and VMCS01 afterwards. */
+/* Leave L2 with the exit @e and continue L1. VMCS02 is current, VMCS01 afterwards. */
 static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e)
 {
 	struct nested *n = &vcpu->nested;
@@ -220,10 +231,12 @@ static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e)
 }
 
 /**
- * nested_reflect() - give vcpu->exit to L1 as it is
- * @vcpu: in L2, loaded; nested_l1_wants_exit() said so
+ * nested_reflect() - reflect vcpu->exit to L1
+ * @vcpu: in L2, loaded; nested_l1_wants_exit() returned true
  *
- * Process context, srcu held. Return: enum next.
+ * Context: Process context. VMCS02 is current, VMCS01 afterwards.
+ * Caller holds vm->srcu. May sleep.
+ * Return: enum next.
  */
 int nested_reflect(struct vcpu *vcpu)
 {
@@ -232,22 +245,26 @@ int nested_reflect(struct vcpu *vcpu)
 	if (likely(!(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
 		reflect_exit_to_l1(vcpu, e);
 	} else if (vcpu->nested.entry_pending) {
-		/* VMCS02's guest state is L1's: what the processor refuses of it, it would have refused to L1. */
+		/* VMCS02 has VMCS12's guest state, so the processor would have refused L1's entry too. */
 		nested_entry_failed(vcpu, e->basic, e->qual);
 	} else {
-		/* L2 was running already: user space gave it state that no processor can be in. */
+		/* L2 had run before: user space has set a state that VM entry refuses. */
 		nested_vmexit(vcpu, EXIT_REASON_TRIPLE_FAULT, 0, 0, 0);
 	}
 	return NEXT_ENTER;
 }
 
 /**
- * nested_reflect_as() - give vcpu->exit to L1 as an exit of another reason
- * @vcpu: in L2, loaded; what else of vcpu->exit goes with @reason is right
- * @reason: basic exit reason
- * @qual: exit qualification
+ * nested_reflect_as() - reflect vcpu->exit to L1 under another exit reason
+ * @vcpu: in L2, loaded; the other members of vcpu->exit fit @reason
+ * @reason: basic exit reason that L1 sees
+ * @qual: exit qualification that L1 sees
  *
- * It counts as the exit that it was. Process context, srcu held. Return: enum next.
+ * The statistics count the exit under its original reason.
+ *
+ * Context: Process context. VMCS02 is current, VMCS01 afterwards.
+ * Caller holds vm->srcu. May sleep.
+ * Return: enum next.
  */
 int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual)
 {
@@ -261,14 +278,15 @@ int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual)
 }
 
 /**
- * nested_vmexit() - give L1 an exit that L0 makes up
+ * nested_vmexit() - exit from L2 to L1 for an event that L0 produced
  * @vcpu: in L2, loaded
  * @reason: basic exit reason
  * @qual: exit qualification
- * @intr_info: interruption information, for exceptions and interrupts
- * @intr_error: its error code
+ * @intr_info: interruption information of exceptions and interrupts, otherwise 0
+ * @intr_error: error code that belongs to @intr_info
  *
- * Process context. VMCS01 is current afterwards.
+ * Context: Process context. VMCS02 is current, VMCS01 afterwards.
+ * Caller holds vm->srcu. May sleep.
  */
 void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 intr_error)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Decides by table which exits from L2 are L1's. Pure: no hardware, no memory but the facts. */
+/* Decides by a table which exits from L2 go to L1. Pure: reads only the facts. SDM 3C 26. */
 #include <linux/kernel.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
@@ -8,7 +8,7 @@
 #include "nested/vmcs12.h"
 #include "nested/route.h"
 
-/* Reasons that the oldest supported kernel's <uapi/asm/vmx.h> does not name (SDM 3D appendix C). */
+/* The oldest supported kernel's <uapi/asm/vmx.h> lacks this reason (SDM 3D appendix C). */
 #ifndef EXIT_REASON_GETSEC
 #define EXIT_REASON_GETSEC	11
 #endif
@@ -31,13 +31,16 @@ static bool route_has_proc2(const struct vmcs12 *v, u32 bits)
 }
 
 /**
- * route_l1_takes_exception() - does L1 intercept this exception?
- * @v: L1's VMCS
+ * route_l1_takes_exception() - whether L1 intercepts an exception
+ * @v: VMCS12
  * @vector: the exception
- * @error_code: of a page fault; looked at for vector 14 only
+ * @error_code: its error code; read for page faults only
  *
- * SDM 3C 26.2: for page faults the mask and match reverse the meaning of the
- * exception bitmap's bit 14 when they do not agree with the error code.
+ * For page faults whose error code does not fit mask and match, bit 14 of the
+ * exception bitmap has the reverse meaning (SDM 3C 26.2).
+ *
+ * Context: Any.
+ * Return: true if it does.
  */
 bool route_l1_takes_exception(const struct vmcs12 *v, u8 vector, u32 error_code)
 {
@@ -53,7 +56,7 @@ static bool route_exception(const struct route_facts *f)
 {
 	u8 vector = f->intr_info & INTR_INFO_VECTOR_MASK;
 
-	/* An NMI that the processor took is the host's; machine checks likewise. */
+	/* Physical NMIs and machine checks are the host's. */
 	if ((f->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR || vector == X86_TRAP_MC)
 		return false;
 	if (vector < 32 && (f->l0_exceptions & BIT(vector)))
@@ -61,7 +64,7 @@ static bool route_exception(const struct route_facts *f)
 	return route_l1_takes_exception(f->vmcs12, vector, f->intr_error);
 }
 
-/* MOV to CR3 does not exit for one of L1's target values (SDM 3C 25.6.7). */
+/* MOV to CR3 of one of L1's target values does not exit (SDM 3C 25.6.7). */
 static bool route_is_cr3_target(const struct vmcs12 *v, u64 value)
 {
 	const u64 target[CR3_TARGETS] = {
@@ -103,7 +106,7 @@ static bool route_lmsw(const struct vmcs12 *v, u64 source)
 	return v->cr0_guest_host_mask & diff & source & X86_CR0_PE;
 }
 
-/* SDM 3C 26.1.3 for who exits, table 28-3 for the qualification. */
+/* Control-register accesses: SDM 3C 26.1.3; table 28-3 has the exit qualification. */
 static bool route_cr(const struct route_facts *f)
 {
 	const struct vmcs12 *v = f->vmcs12;
@@ -122,7 +125,7 @@ static bool route_cr(const struct route_facts *f)
 	}
 }
 
-/* With bitmaps in use the "unconditional" control counts for nothing (SDM 3C 25.6.2, table 25-6). */
+/* "Use I/O bitmaps" overrides "unconditional I/O exiting" (SDM 3C 25.6.2, table 25-6). */
 static bool route_io(const struct route_facts *f)
 {
 	if (route_has_proc(f->vmcs12, CPU_BASED_USE_IO_BITMAPS))
@@ -135,13 +138,13 @@ static bool route_msr(const struct route_facts *f)
 	return !route_has_proc(f->vmcs12, CPU_BASED_USE_MSR_BITMAPS) || f->bitmap_hit;
 }
 
-/* Without a shadow VMCS there is nothing that L2 could read (SDM 3C 26.1.3). */
+/* Without VMCS shadowing every VMREAD and VMWRITE exits to L1 (SDM 3C 26.1.3). */
 static bool route_vmcs_access(const struct route_facts *f)
 {
 	return !route_has_proc2(f->vmcs12, SECONDARY_EXEC_SHADOW_VMCS) || f->bitmap_hit;
 }
 
-/* A pending MTF exit can also be injected, as event type 7 with vector 0 (SDM 3C 27.6.2). */
+/* L1 can also inject a pending MTF exit, as event type 7 with vector 0 (SDM 3C 27.6.2). */
 static bool route_mtf(const struct route_facts *f)
 {
 	return route_has_proc(f->vmcs12, CPU_BASED_MONITOR_TRAP_FLAG) ||
@@ -156,7 +159,8 @@ static bool route_pause(const struct route_facts *f)
 
 static bool route_invpcid(const struct route_facts *f)
 {
-	return route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_INVPCID) && route_has_proc(f->vmcs12, CPU_BASED_INVLPG_EXITING);
+	return route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_INVPCID) &&
+	       route_has_proc(f->vmcs12, CPU_BASED_INVLPG_EXITING);
 }
 
 static bool route_xss(const struct route_facts *f)
@@ -166,7 +170,8 @@ static bool route_xss(const struct route_facts *f)
 
 static bool route_umwait(const struct route_facts *f)
 {
-	return route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE) && route_has_proc(f->vmcs12, CPU_BASED_RDTSC_EXITING);
+	return route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE) &&
+	       route_has_proc(f->vmcs12, CPU_BASED_RDTSC_EXITING);
 }
 
 /* Rule of a row of routes.def. */
@@ -194,8 +199,11 @@ static const struct route_row route_rows[NR_EXIT_REASONS] = {
 };
 
 /**
- * route_exit() - whose exit is it?
- * @f: the facts of an exit from L2
+ * route_exit() - decide who handles an exit from L2
+ * @f: the facts of the exit
+ *
+ * Context: Any.
+ * Return: ROUTE_L0 or ROUTE_L1.
  */
 enum route route_exit(const struct route_facts *f)
 {
@@ -225,12 +233,15 @@ enum route route_exit(const struct route_facts *f)
 }
 
 /**
- * route_io_bits() - which bits of L1's I/O bitmaps an I/O exit is about
- * @qual: its qualification (SDM 3C table 28-5)
+ * route_io_bits() - the bits of L1's I/O bitmaps that decide an I/O exit
+ * @qual: exit qualification (SDM 3C table 28-5)
  *
- * An access of up to 4 bytes covers as many bits, so a 16-bit word that
- * starts at the first port's byte holds them all. An access that wraps
- * around the port space exits whatever the bitmaps say (SDM 3C 26.1.3).
+ * An access of up to 4 bytes has up to 4 bits, which fit the 16-bit word that
+ * starts at the byte of the first port. An access that wraps around the port
+ * space always exits (SDM 3C 26.1.3).
+ *
+ * Context: Any.
+ * Return: the bits; mask 0 for an access that wraps around.
  */
 struct route_bit route_io_bits(u64 qual)
 {
@@ -243,11 +254,15 @@ struct route_bit route_io_bits(u64 qual)
 }
 
 /**
- * route_msr_bit() - which bit of L1's MSR bitmap an access is about
- * @msr: the MSR's number, ECX
- * @write: WRMSR
+ * route_msr_bit() - the bit of L1's MSR bitmap that decides an MSR exit
+ * @msr: number of the MSR
+ * @write: WRMSR, not RDMSR
  *
- * SDM 3C 25.6.9: four 1-KiB bitmaps, reads of low and high MSRs, then writes.
+ * The page has four bitmaps of 1 KiB: reads of low MSRs, reads of high MSRs,
+ * writes of low MSRs, writes of high MSRs (SDM 3C 25.6.9).
+ *
+ * Context: Any.
+ * Return: the bit; mask 0 for an MSR that has none.
  */
 struct route_bit route_msr_bit(u32 msr, bool write)
 {

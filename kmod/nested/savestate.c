@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_GET_NESTED_STATE, KVM_SET_NESTED_STATE: VMX operation, VMCS12 and a running L2 for migration. */
+/* KVM_GET_NESTED_STATE and KVM_SET_NESTED_STATE: save and restore VMX operation, VMCS12 and a running L2. */
 #include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -14,8 +14,8 @@
 #include "vmx/vmx.h"
 
 /*
- * The API has a page for VMCS12, and one for the shadow VMCS that L2 has, in
- * KVM's layout: what KVM saved can be restored here, and the other way round.
+ * The API has a page for VMCS12 and a page for L2's shadow VMCS. Both have KVM's
+ * layout, so that a state saved by KVM can be restored by Droste and vice versa.
  */
 #define BLOB_SIZE	KVM_STATE_NESTED_VMX_VMCS_SIZE
 static_assert(sizeof(struct vmcs12) <= BLOB_SIZE);
@@ -24,7 +24,7 @@ static_assert(sizeof_field(struct kvm_vmx_nested_state_data, shadow_vmcs12) == B
 
 /* --- saving --- */
 
-/* All but VMCS12. There are no SMM and no enlightened VMCS. */
+/* Fill in the header. There is no SMM and no enlightened VMCS. */
 static void savestate_describe(struct vcpu *vcpu, struct kvm_nested_state *s)
 {
 	struct nested *n = &vcpu->nested;
@@ -57,7 +57,7 @@ static void savestate_describe(struct vcpu *vcpu, struct kvm_nested_state *s)
 	}
 }
 
-/* VMCS12 as it is now; what runs stays as it is. */
+/* Copy VMCS12 with the current guest state to @v. A running L2 is not disturbed. */
 static void savestate_collect(struct vcpu *vcpu, struct vmcs12 *v)
 {
 	struct nested *n = &vcpu->nested;
@@ -69,7 +69,7 @@ static void savestate_collect(struct vcpu *vcpu, struct vmcs12 *v)
 		return;
 	}
 	vmcs02_copy(vcpu, v);
-	/* The event that the entry injected is in L2, or KVM_GET_VCPU_EVENTS has it. */
+	/* L2 has received the injected event, or KVM_GET_VCPU_EVENTS returns it. */
 	if (!n->entry_pending)
 		v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
 }
@@ -95,11 +95,15 @@ static long savestate_save_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __u
 
 /**
  * vcpu_get_nested_state() - KVM_GET_NESTED_STATE
- * @self: the vCPU, loaded; any level
- * @arg: NULL
- * @uarg: struct kvm_nested_state with the room there is in its size
+ * @self: the vCPU, loaded; at any level
+ * @arg: unused
+ * @uarg: user pointer to struct kvm_nested_state, whose size member has the
+ *	size of the buffer
  *
- * Return: 0; -E2BIG with the room needed in the size; -EFAULT, -ENOMEM.
+ * Context: Process context. The VMCS of the vCPU's level is current. Caller
+ * holds vcpu->mutex and vm->srcu. May sleep.
+ * Return: 0; -E2BIG if the buffer is too small, with the required size in the
+ * size member; -EFAULT; -ENOMEM.
  */
 long vcpu_get_nested_state(void *self, void *arg, unsigned long uarg)
 {
@@ -128,13 +132,13 @@ static bool savestate_page_ok(struct vcpu *vcpu, u64 gpa)
 	return PAGE_ALIGNED(gpa) && gpa_legal(vcpu, gpa);
 }
 
-/* Is there a VMCS12 in it? A shorter one than what Droste has cannot be. */
+/* Whether the state contains a VMCS12. It must have at least Droste's size. */
 static bool savestate_has_vmcs12(const struct kvm_nested_state *s)
 {
 	return s->size >= sizeof(*s) + sizeof(struct vmcs12);
 }
 
-/* Everything but VMCS12's contents, as KVM wants it. */
+/* Check the header by KVM's rules. */
 static bool savestate_header_ok(struct vcpu *vcpu, const struct kvm_nested_state *s)
 {
 	const struct kvm_vmx_nested_state_hdr *vmx = &s->hdr.vmx;
@@ -156,18 +160,18 @@ static bool savestate_header_ok(struct vcpu *vcpu, const struct kvm_nested_state
 	return vmx->vmcs12_pa != vmx->vmxon_pa && savestate_page_ok(vcpu, vmx->vmcs12_pa);
 }
 
-/* Guest state that VM-entry controls load, and that a running L2 has since changed. */
+/* Guest state that L1's VM-entry controls may load. A running L2 can have changed it since. */
 struct savestate_live {
 	u64 efer, pat, dr7, debugctl;
 };
 
-/* As user space has set it, in whichever level. */
+/* The current values, which user space has set; at any level. */
 static struct savestate_live savestate_live_of(struct vcpu *vcpu)
 {
 	return (struct savestate_live) { vcpu->efer, vcpu->pat, vcpu->dr7, vmcs_read(GUEST_IA32_DEBUGCTL) };
 }
 
-/* LMA and LME are what VMCS12 says of L2's mode (SDM 3C 27.3.2.1). */
+/* Make LMA and LME agree with the mode that VMCS12 gives L2 (SDM 3C 27.3.2.1). */
 static u64 savestate_fit_efer(const struct vmcs12 *v, u64 efer)
 {
 	if (v->vm_entry_controls & VM_ENTRY_IA32E_MODE)
@@ -175,7 +179,7 @@ static u64 savestate_fit_efer(const struct vmcs12 *v, u64 efer)
 	return efer & ~(u64)(v->guest_cr0 & X86_CR0_PG ? EFER_LMA | EFER_LME : EFER_LMA);
 }
 
-/* As L1 wants it at an entry. */
+/* The values in VMCS12, which L1 set for a VM entry. */
 static struct savestate_live savestate_live_in(const struct vmcs12 *v)
 {
 	return (struct savestate_live) { v->guest_ia32_efer, v->guest_ia32_pat, v->guest_dr7, v->guest_ia32_debugctl };
@@ -189,7 +193,12 @@ static void savestate_put_live(struct vmcs12 *v, const struct savestate_live *li
 	v->guest_ia32_debugctl = live->debugctl;
 }
 
-/* What user space set while an older L2 was there is for the new one. VMCS01 is current; an exit loads it anew. */
+/*
+ * User space set these registers while the vCPU was in its previous L2; they
+ * are meant for the restored L2. Leaving the previous L2 replaced them by L1's,
+ * so set them again: nested_reenter() then takes them over to the restored L2.
+ * L1 does not keep them, because an exit loads L1's values. VMCS01 is current.
+ */
 static void savestate_carry_over(struct vcpu *vcpu, const struct savestate_live *live)
 {
 	vmx_write_efer(vcpu, live->efer);
@@ -199,8 +208,9 @@ static void savestate_carry_over(struct vcpu *vcpu, const struct savestate_live 
 }
 
 /*
- * Into L2 with nested.vmcs12, which is current and checked. @own: what of it
- * stands aside for the live state; @link: L2's shadow VMCS, if it has one.
+ * Enter L2 with nested.vmcs12, which is L1's current VMCS and was checked. The
+ * entry used the live values in place of those that L1 has in VMCS12; @own puts
+ * L1's back. @link is L2's shadow VMCS, NULL if there is none.
  */
 static void savestate_restore_l2(struct vcpu *vcpu, const struct kvm_nested_state *s, const struct savestate_live *own,
 		       const struct vmcs12 *link)
@@ -212,7 +222,7 @@ static void savestate_restore_l2(struct vcpu *vcpu, const struct kvm_nested_stat
 	savestate_put_live(n->vmcs12, own);
 	if (link)
 		link12_set(vcpu, link);
-	/* Nobody has checked those of its own: L1's next entry does. */
+	/* The values in @own are not checked yet; L1's next VM entry checks them. */
 	n->vmcs12_dirty |= DIRTY12_COND;
 	n->mtf_pending = s->flags & KVM_STATE_NESTED_MTF_PENDING;
 	if (s->hdr.vmx.flags & KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE)
@@ -221,7 +231,7 @@ static void savestate_restore_l2(struct vcpu *vcpu, const struct kvm_nested_stat
 		ptimer_start(vcpu);
 }
 
-/* Out of whatever there was, and what goes with it. VMCS01 is current afterwards. */
+/* Leave L2 and VMX operation and release L1's pages. VMCS01 is current afterwards. */
 static void savestate_leave(struct vcpu *vcpu)
 {
 	nested_reset(vcpu);
@@ -230,7 +240,7 @@ static void savestate_leave(struct vcpu *vcpu)
 	vcpu_request(vcpu, REQ_EVENT);
 }
 
-/* VMX operation with the VMCS12 @v, which nobody has looked at but for its revision. @link as above. */
+/* Restore VMX operation with the VMCS12 @v, of which only the revision was checked. @link is L2's shadow VMCS or NULL. */
 static long savestate_restore_vmcs12(struct vcpu *vcpu, const struct kvm_nested_state *s, struct vmcs12 *v,
 			   const struct vmcs12 *link)
 {
@@ -259,7 +269,7 @@ static long savestate_restore_vmcs12(struct vcpu *vcpu, const struct kvm_nested_
 	return 0;
 }
 
-/* L2's shadow VMCS, which has to be there where VMCS12 names one; NULL where it does not. */
+/* Read L2's shadow VMCS. NULL if VMCS12 names none, an error pointer if it is missing or invalid. */
 static struct vmcs12 *savestate_read_link12(struct kvm_nested_state __user *user, const struct kvm_nested_state *s,
 				  const struct vmcs12 *v)
 {
@@ -277,7 +287,8 @@ static struct vmcs12 *savestate_read_link12(struct kvm_nested_state __user *user
 	return link;
 }
 
-static long savestate_read_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user, const struct kvm_nested_state *s)
+static long savestate_read_vmcs12(struct vcpu *vcpu, struct kvm_nested_state __user *user,
+				  const struct kvm_nested_state *s)
 {
 	struct vmcs12 *v = memdup_user(user->data.vmx[0].vmcs12, sizeof(*v)), *link;
 	long ret = -EINVAL;
@@ -299,15 +310,17 @@ out:
 
 /**
  * vcpu_set_nested_state() - KVM_SET_NESTED_STATE
- * @self: the vCPU, loaded; any level
- * @arg: NULL
- * @uarg: struct kvm_nested_state
+ * @self: the vCPU, loaded; at any level
+ * @arg: unused
+ * @uarg: user pointer to struct kvm_nested_state
  *
- * Process context, srcu held. Pages of L1 that L2 needs are looked up when it
- * runs, except what VM-entry checks read.
+ * L1's memory is read here only as far as the VM-entry checks need it. The pages
+ * that L2 uses are looked up when it runs.
  *
- * Return: 0; -EINVAL for a state that cannot be, or not with this vCPU's CPUID
- * and capability MSRs, -EFAULT, -ENOMEM: nothing changed.
+ * Context: Process context. The VMCS of the vCPU's level is current, before and
+ * afterwards. Caller holds vcpu->mutex and vm->srcu. May sleep.
+ * Return: 0; -EINVAL for a state that is invalid, or impossible with this vCPU's
+ * CPUID and capability MSRs; -EFAULT; -ENOMEM. An error changes nothing.
  */
 long vcpu_set_nested_state(void *self, void *arg, unsigned long uarg)
 {

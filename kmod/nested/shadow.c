@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMCS shadowing for L1: its hot VMREADs and VMWRITEs go to a shadow VMCS and cost no exit. SDM 3C 25.10, 31.3. */
+/* VMCS shadowing for L1: its frequent VMREADs and VMWRITEs access a shadow VMCS without an exit. SDM 3C 25.10, 31.3. */
 #include <linux/gfp.h>
 #include <linux/slab.h>
 #include "droste.h"
@@ -7,34 +7,35 @@
 
 #define MAX_SHADOWED	48
 
-/* One field of the shadow, from the field table. */
+/* A shadowed field, from vmx/fields.def. */
 struct shadow_field {
 	u16 enc;
 	u16 off;	/* in struct vmcs12 */
-	u16 dirty;	/* DIRTY12_* when L1 changed it */
+	u16 dirty;	/* DIRTY12_* part of VMCS12 that a write makes dirty */
 };
 
 /*
- * The shadowed fields in runs, so that each loop knows its width and what it
- * does with a field: written by L1 or not, its bits in VMCS12. Constant after
- * init, as are the bitmaps: a set bit makes the access exit.
+ * The shadowed fields, sorted into runs of the same width and the same access by
+ * L1, so that a loop over a run needs no decision for each field. Constant after
+ * nested_shadow_init().
  */
 enum { RUN_RW64, RUN_RW32, RUN_RW16, RUN_RO64, RUN_RO32, NR_RUNS };
 static struct shadow_field fields[MAX_SHADOWED];
-static unsigned int run_end[NR_RUNS];	/* index after the run's last field; a run begins where the one before ends */
+static unsigned int run_end[NR_RUNS];	/* index after the run's last field, where the next run begins */
 
 /*
- * Two pairs of bitmaps, as L1s with APIC virtualization and those without
- * have the guest interrupt status or not. Of the other fields an L1 has all
- * or goes without shadowing.
+ * The VMREAD and VMWRITE bitmaps; a set bit makes the access exit. There are two
+ * variants, because the guest interrupt status exists only for an L1 with
+ * virtual-interrupt delivery. An L1 that lacks any other shadowed field does not
+ * get shadowing. Constant after nested_shadow_init().
  */
 enum { WITHOUT_VID, WITH_VID, NR_VARIANTS };
 static struct {
-	u32 gates;	/* what an L1 must have been offered for all of its fields to exist */
+	u32 gates;	/* BIT(GATE_*) that L1 needs so that all fields exist */
 	unsigned long *vmread, *vmwrite;
 } variants[NR_VARIANTS];
 
-/* The run a row belongs to, or NR_RUNS. */
+/* The run that a row belongs to; NR_RUNS if it is not shadowed. */
 static unsigned int shadow_run_of(const struct vmcs12_field *f, u32 gates)
 {
 	bool rw = f->shadow == SHADOW_RW;
@@ -59,7 +60,7 @@ static void shadow_let_through(const struct vmcs12_field *f, int variant)
 		__clear_bit(f->enc, variants[variant].vmwrite);
 }
 
-/* Choose the fields that both an L1 and this processor's VMCSs may have. */
+/* Choose the shadowed fields that exist both for an L1 and on this processor. */
 static int shadow_choose_fields(void)
 {
 	u32 gates = vmcs12_gates(&offer_caps) & vmcs12_gates(&host_caps);
@@ -85,10 +86,11 @@ static int shadow_choose_fields(void)
 }
 
 /**
- * nested_shadow_init() - the shadowed set and its bitmaps, at module load
+ * nested_shadow_init() - choose the shadowed fields and make the bitmaps
  *
- * After vmcs12_init() and vmx_caps_init().
+ * Must be called after vmcs12_init() and vmx_caps_init().
  *
+ * Context: Module load. May sleep.
  * Return: 0 or a negative errno.
  */
 int nested_shadow_init(void)
@@ -113,6 +115,12 @@ int nested_shadow_init(void)
 	return ret;
 }
 
+/**
+ * nested_shadow_exit() - free the bitmaps
+ *
+ * Context: Module unload, when no vCPU is left. May be called after an error of
+ * nested_shadow_init().
+ */
 void nested_shadow_exit(void)
 {
 	int i;
@@ -125,7 +133,7 @@ void nested_shadow_exit(void)
 	}
 }
 
-/* The shadow VMCS of a vCPU, made when L1 first has a current VMCS. */
+/* Allocate the vCPU's shadow VMCS, when L1 first has a current VMCS. */
 static bool shadow_alloc(struct nested *n)
 {
 	if (n->shadow.region)
@@ -135,6 +143,12 @@ static bool shadow_alloc(struct nested *n)
 	return n->shadow_held && !vmcs_alloc(&n->shadow, true);
 }
 
+/**
+ * nested_shadow_free() - free the shadow VMCS of a vCPU
+ * @vcpu: the vCPU, which is being destroyed
+ *
+ * Context: Process context. May sleep.
+ */
 void nested_shadow_free(struct vcpu *vcpu)
 {
 	vmcs_free(&vcpu->nested.shadow);
@@ -143,8 +157,8 @@ void nested_shadow_free(struct vcpu *vcpu)
 }
 
 /*
- * Write the fields [from, to) that are not what the shadow holds already;
- * the shadow is current.
+ * Write those of the fields [from, to) whose value differs from the one that the
+ * shadow holds. The shadow is current.
  */
 static __always_inline void shadow_fill_run(struct nested *n, unsigned int from, unsigned int to, int bits, bool all)
 {
@@ -166,7 +180,7 @@ static void shadow_fill(struct vcpu *vcpu, bool all)
 {
 	struct nested *n = &vcpu->nested;
 
-	/* A thread scheduled out and in finds its own VMCS current, not the shadow. */
+	/* Preemption would make vcpu->vmcs current again in place of the shadow. */
 	preempt_disable();
 	vmcs_load(&n->shadow);
 	shadow_fill_run(n, 0, run_end[RUN_RW64], 64, all);
@@ -179,10 +193,13 @@ static void shadow_fill(struct vcpu *vcpu, bool all)
 }
 
 /**
- * nested_shadow_fill() - bring the shadow in line with VMCS12, before L1 runs
- * @vcpu: any of its VMCSs current; it is again afterwards
+ * nested_shadow_fill() - copy VMCS12's shadowed fields to the shadow VMCS
+ * @vcpu: the vCPU; does nothing if shadowing is off
  *
- * L1 must not have run since nested_shadow_fetch(), which has its writes.
+ * Must be called before L1 runs if VMCS12 has changed. L1 must not have run since
+ * nested_shadow_fetch(), or its writes to the shadow would be lost.
+ *
+ * Context: Process context. Any VMCS may be current, and stays current.
  */
 void nested_shadow_fill(struct vcpu *vcpu)
 {
@@ -213,10 +230,12 @@ static __always_inline void shadow_fetch_run(struct nested *n, unsigned int from
 }
 
 /**
- * nested_shadow_fetch() - take over what L1 wrote to the shadow
- * @vcpu: any of its VMCSs current; it is again afterwards
+ * nested_shadow_fetch() - copy L1's writes from the shadow VMCS to VMCS12
+ * @vcpu: the vCPU; does nothing if shadowing is off
  *
- * Changed fields mark their part of VMCS12 dirty.
+ * Marks the parts of VMCS12 that have changed in nested.vmcs12_dirty.
+ *
+ * Context: Process context. Any VMCS may be current, and stays current.
  */
 void nested_shadow_fetch(struct vcpu *vcpu)
 {
@@ -237,12 +256,15 @@ void nested_shadow_fetch(struct vcpu *vcpu)
 }
 
 /**
- * nested_shadow_on_cpu() - the vCPU came to this CPU: its shadow comes along
- * @vcpu: its VMCS is current here; preemption off, irqs on
+ * nested_shadow_on_cpu() - make the shadow VMCS active on this CPU
+ * @vcpu: the vCPU, which has just moved to this CPU; at any level
  *
  * A VM entry with VMCS shadowing makes the VMCS behind the link pointer active
- * on this CPU (SDM 3C 25.10), and it must not be active elsewhere then. Called
- * whichever level runs, so that the hot path finds the shadow here.
+ * on this CPU (SDM 3C 25.10), so it must not be active on another one. This
+ * is done in L2 as well, so that an exit to L1 need not check it.
+ *
+ * Context: Preemption disabled, interrupts enabled. vcpu->vmcs is current, and
+ * stays current.
  */
 void nested_shadow_on_cpu(struct vcpu *vcpu)
 {
@@ -255,12 +277,14 @@ void nested_shadow_on_cpu(struct vcpu *vcpu)
 }
 
 /**
- * nested_shadow_update() - turn VMCS shadowing on or off for L1
- * @vcpu: VMCS01 current; may sleep
+ * nested_shadow_update() - turn VMCS shadowing for L1 on or off
+ * @vcpu: in L1, whose current VMCS has changed
  *
- * To be called whenever L1's current VMCS changed: on and filled with one, off
- * without. An L1 that was not offered all of the shadowed fields goes without,
- * because the bitmaps are common to all vCPUs.
+ * Shadowing is on, with the shadow filled from VMCS12, if L1 has a current VMCS
+ * and all shadowed fields exist for it: all vCPUs share the bitmaps. If memory
+ * for the shadow is short, L1 runs without shadowing.
+ *
+ * Context: Process context. VMCS01 is current. May sleep.
  */
 void nested_shadow_update(struct vcpu *vcpu)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMCS02, the VMCS that L2 really runs on: switched to and from, written where it changed, read back. */
+/* VMCS02, the VMCS that the processor runs L2 with: switch to it, write the fields that changed, read it back. */
 #include <asm/nospec-branch.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
@@ -12,7 +12,7 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* What never changes in VMCS02. It is current, and active on this CPU. */
+/* Write the fields of VMCS02 that never change. VMCS02 is current. */
 static void vmcs02_write_constants(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -29,7 +29,7 @@ static void vmcs02_write_constants(struct vcpu *vcpu)
 	vmx_pml_begin(vcpu);
 }
 
-/* At the first entry. Preemption off. */
+/* Initialize VMCS02 at the first entry. Called with preemption disabled. */
 static void vmcs02_make(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -41,18 +41,29 @@ static void vmcs02_make(struct vcpu *vcpu)
 	n->vmcs02_made = true;
 }
 
-/* What a VM entry does to linear mappings: nothing with a VPID of L1's, all of VPID 0 without (SDM 3C 29.4.3.1). */
+/*
+ * Whether the VM entry must invalidate vpid02: always if L1 gives L2 no VPID
+ * (SDM 3C 29.4.3.1), otherwise if vpid02 was last used for another VPID.
+ */
 static bool vmcs02_entry_flushes(struct nested *n)
 {
 	u16 vpid12 = merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_VPID ? n->vmcs12->virtual_processor_id : 0;
 
 	if (vpid12 && vpid12 == n->last_vpid12)
 		return false;
-	/* vpid02 stood for another of L1's VPIDs, or for none. */
+	/* vpid02 has mappings of another VPID of L1, or of an L2 without one. */
 	n->last_vpid12 = vpid12;
 	return true;
 }
 
+/**
+ * vmcs02_enter() - switch to VMCS02
+ * @vcpu: in L1; sets vcpu->in_l2
+ *
+ * Invalidates linear mappings as the VM entry of L1 does (SDM 3C 29.4.3.1).
+ *
+ * Context: Process context. VMCS01 is current, VMCS02 afterwards.
+ */
 void vmcs02_enter(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -62,12 +73,20 @@ void vmcs02_enter(struct vcpu *vcpu)
 		vmcs02_make(vcpu);
 	vcpu_switch_vmcs(vcpu, &n->vmcs02);
 	vcpu->in_l2 = true;
-	/* On this CPU is enough: a vCPU that comes to another flushes there (vcpu.c, on_cpu()). */
+	/* Invalidating on this CPU is enough: a vCPU that moves to another CPU invalidates there. */
 	if (vmcs02_entry_flushes(n))
 		vmx_invvpid_single(n->vpid02);
 	preempt_enable();
 }
 
+/**
+ * vmcs02_leave() - switch back to VMCS01
+ * @vcpu: in L2; clears vcpu->in_l2
+ *
+ * Invalidates linear mappings as the VM exit to L1 does (SDM 3C 29.4.3.1).
+ *
+ * Context: Process context. VMCS02 is current, VMCS01 afterwards.
+ */
 void vmcs02_leave(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -77,10 +96,10 @@ void vmcs02_leave(struct vcpu *vcpu)
 	vcpu->in_l2 = false;
 	if (unlikely(vcpu->ctl01_stale))
 		vmx_write_ctl01(vcpu);
-	/* VPID 0 is also L1's own, which its exits flush when L2 shares it. */
+	/* L2 without a VPID shares VPID 0 with L1, so the exit invalidates L1's mappings too. */
 	if (!(merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_VPID))
 		vmx_invvpid_single(vcpu->vpid01);
-	/* L1 believes itself in another predictor mode than L2, but both are guests here (CVE-2022-2196). */
+	/* L1 expects hardware to keep L2's branch predictions from it, but both are guests (CVE-2022-2196). */
 	if (n->ibpb)
 		indirect_branch_prediction_barrier();
 	preempt_enable();
@@ -88,6 +107,15 @@ void vmcs02_leave(struct vcpu *vcpu)
 	n->pdptes_due = false;
 }
 
+/**
+ * vmcs02_eptp() - choose the EPT tables that L2 runs on
+ * @vcpu: the vCPU, in L2 or about to enter it
+ *
+ * EPT02 for VMCS12's EPTP, or EPT01 if L1 does not use EPT.
+ *
+ * Context: Process context. Any VMCS may be current. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
 int vmcs02_eptp(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -102,12 +130,20 @@ int vmcs02_eptp(struct vcpu *vcpu)
 	return -ENOMEM;
 }
 
+/**
+ * vmcs02_forget() - make the next entry write all fields of VMCS02
+ * @vcpu: the vCPU
+ *
+ * Called when the values in VMCS02 are no longer known.
+ *
+ * Context: Caller holds vcpu->mutex.
+ */
 void vmcs02_forget(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 
 	n->held.valid = false;
-	/* What only VMCS02 knows must not be overwritten with what vmcs12 had before. */
+	/* If VMCS02 has newer rare state than vmcs12, the next entry must not overwrite it. */
 	n->vmcs12_dirty = n->vmcs02_stale ? DIRTY12_ALL & ~DIRTY12_RARE : DIRTY12_ALL;
 }
 
@@ -124,7 +160,7 @@ static bool vmcs02_delivers_virtually(const struct vmx_controls *c)
 	return c->proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 }
 
-/* Windows that L0 holds open are no part of what is kept in ctl02: see vmx/inject.c. */
+/* Merge and write the controls. ctl02 leaves out the windows that vmx/inject.c opens for L0. */
 static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 {
 	struct nested *n = &vcpu->nested;
@@ -149,7 +185,7 @@ static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, pf.match);
 	if (c.proc & CPU_BASED_TPR_SHADOW)
 		vmcs_write(TPR_THRESHOLD, v->tpr_threshold);
-	if (c.proc2 & VMCS_CONTROL_BIT(XSAVES))	/* XSAVES and XRSTORS; L0's own bitmap is 0 */
+	if (c.proc2 & VMCS_CONTROL_BIT(XSAVES))	/* L0's bitmap is 0 */
 		vmcs_write(XSS_EXIT_BITMAP, v->xss_exit_bitmap);
 	if (c.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
 		vmcs_write(PLE_GAP, v->ple_gap);
@@ -184,7 +220,12 @@ static void vmcs02_write_crs(struct vcpu *vcpu)
 	}
 }
 
-/* The rare guest state and CS's and SS's rights: one VMWRITE a row of the table. */
+/*
+ * Write the rare guest state and the access rights of CS and SS. The compiler
+ * drops all other rows, which leaves one load and one VMWRITE for each field. A
+ * loop over a table would add a load of the encoding and the offset and a switch
+ * on the width for each.
+ */
 static noinline void vmcs02_write_rare(const struct vmcs12 *v)
 {
 #define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
@@ -193,6 +234,7 @@ static noinline void vmcs02_write_rare(const struct vmcs12 *v)
 #include "vmx/fields.def"
 }
 
+/* Read the rare guest state; without a loop, as in vmcs02_write_rare(). */
 static noinline void vmcs02_read_rare(struct vmcs12 *v)
 {
 #define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
@@ -201,18 +243,18 @@ static noinline void vmcs02_read_rare(struct vmcs12 *v)
 #include "vmx/fields.def"
 }
 
-/* Guest state that L1's entry controls choose: VMCS12's value, or what L1 has itself (SDM 3C 27.3.2.1). */
+/* Write guest state for which L1's entry controls choose between VMCS12's value and L1's own (SDM 3C 27.3.2.1). */
 static void vmcs02_write_conditional(struct vcpu *vcpu, u64 efer, u64 l1_debugctl)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
 	bool force = !n->held.valid, debug = v->vm_entry_controls & VM_ENTRY_LOAD_DEBUG_CONTROLS;
 	u64 dr7 = debug ? v->guest_dr7 : n->l1_dr7;
-	/* Of what IA32_DEBUGCTL can do, only BTF acts within the guest alone. */
+	/* BTF is the only bit of IA32_DEBUGCTL without effect outside the guest. */
 	u64 debugctl = (debug ? v->guest_ia32_debugctl : l1_debugctl) & DEBUGCTLMSR_BTF;
 	u64 pat = v->vm_entry_controls & VM_ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : n->l1_pat;
 
-	/* With a debugger of user space's the field holds other than the guest's value. */
+	/* While user space debugs the guest, the field does not hold the guest's DR7. */
 	if (force || dr7 != n->held.dr7 || vcpu->guest_debug)
 		vcpu_set_dr7(vcpu, dr7);
 	else
@@ -229,7 +271,7 @@ static void vmcs02_write_conditional(struct vcpu *vcpu, u64 efer, u64 l1_debugct
 		vmcs_write(GUEST_IA32_EFER, efer);
 }
 
-/* State that changes between any two entries, and the event L1 injects. */
+/* Write the state that changes between any two entries, and the event that L1 injects. */
 static void vmcs02_write_hot(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -259,7 +301,7 @@ static bool vmcs02_pae_paging(const struct vmcs12 *v, u64 efer)
 	return !(efer & EFER_LMA) && (v->guest_cr0 & X86_CR0_PG) && (v->guest_cr4 & X86_CR4_PAE);
 }
 
-/* PDPTEs come from VMCS12 when L1 uses EPT, else from memory, at each entry (SDM 3C 27.3.2.4). */
+/* Load the PDPTEs: from VMCS12 if L1 uses EPT, otherwise from memory (SDM 3C 27.3.2.4). */
 static int vmcs02_write_pdptrs(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
@@ -277,9 +319,20 @@ static bool vmcs02_l1_wants_ibpb(struct vcpu *vcpu)
 {
 	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, 7, 0);
 
-	return e && (e->edx & BIT(26));	/* IBRS and IBPB enumerated */
+	return e && (e->edx & BIT(26));	/* CPUID enumerates IBRS and IBPB */
 }
 
+/**
+ * vmcs02_write() - write the state of a VM entry of L1 to VMCS02
+ * @vcpu: in L2 since vmcs02_enter(); L2 has not run yet
+ * @l1_debugctl: IA32_DEBUGCTL that L2 gets if L1's entry controls do not load
+ *	debug controls
+ *
+ * Writes the fields that L1 or L0 changed since the last entry. SDM 3C 27.3.2.
+ *
+ * Context: Process context. VMCS02 is current. Caller holds vm->srcu. May sleep.
+ * Return: 0, or the exit qualification of the VM-entry failure (SDM 3C 27.8).
+ */
 u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 {
 	struct nested *n = &vcpu->nested;
@@ -287,7 +340,7 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 	u32 dirty = n->held.valid ? n->vmcs12_dirty : DIRTY12_ALL;
 	u64 efer = merge_entry_efer(v, n->l1_efer);
 
-	/* A stale vmcs12 has older values than VMCS02; L1 did not touch them, or they had been read back. */
+	/* VMCS02 has newer rare state than vmcs12, unless L1 wrote some: then all of it was read back before. */
 	if (n->vmcs02_stale && !(n->vmcs12_dirty & DIRTY12_RARE))
 		dirty &= ~DIRTY12_RARE;
 	if ((dirty & DIRTY12_CTL) || memcmp(&n->merged01, &vcpu->ctl01, sizeof(vcpu->ctl01)) ||
@@ -310,7 +363,7 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 	return unlikely(vmcs02_pae_paging(v, efer)) && vmcs02_write_pdptrs(vcpu) ? ENTRY_FAIL_PDPTE : 0;
 }
 
-/* A control register as VMCS12 keeps it: L1's bits as L1 set them, the others as L2 has them now. */
+/* VMCS12's value of a control register: bits in L1's mask as L1 set them, the others as L2 has them now. */
 static u64 vmcs02_save_cr(u64 owned, u64 mask12, u64 guest12, unsigned long field, unsigned long shadow)
 {
 	u64 cr = guest12 & mask12;
@@ -334,7 +387,7 @@ static __always_inline void vmcs02_read_conditional(struct vcpu *vcpu, struct vm
 		v->guest_ia32_efer = vcpu->efer;
 }
 
-/* Where a vCPU stands still in L0's terms, as L1 reads it (SDM 3C 25.4.2). */
+/* L2's activity state, as L1 reads it (SDM 3C 25.4.2). */
 static u32 vmcs02_activity(const struct vcpu *vcpu)
 {
 	switch (vcpu->mp_state) {
@@ -347,7 +400,7 @@ static u32 vmcs02_activity(const struct vcpu *vcpu)
 	}
 }
 
-/* SDM 3C 28.3: what an exit saves, but for the rare state. @v: vmcs12 or a copy of it. */
+/* Read the state that an exit saves (SDM 3C 28.3), except the rare state, into vmcs12 or a copy of it. */
 static __always_inline void vmcs02_read_state(struct vcpu *vcpu, struct vmcs12 *v)
 {
 	u32 ia32e = vcpu->efer & EFER_LMA ? VM_ENTRY_IA32E_MODE : 0;
@@ -367,7 +420,7 @@ static __always_inline void vmcs02_read_state(struct vcpu *vcpu, struct vmcs12 *
 	if (vmcs02_delivers_virtually(&vcpu->nested.ctl02))
 		v->guest_intr_status = vmcs_read(GUEST_INTR_STATUS);
 	vmcs02_read_conditional(vcpu, v);
-	/* The "IA-32e mode guest" control is guest state, too (SDM 3C 28.2). L0's handlers may have changed it. */
+	/* An exit saves "IA-32e mode guest" too (SDM 3C 28.2). L0's handlers may have changed it. */
 	v->vm_entry_controls = (v->vm_entry_controls & ~(u32)VM_ENTRY_IA32E_MODE) | ia32e;
 	if (unlikely(vmcs02_pae_paging(v, vcpu->efer)) && vcpu->nested.ept02.cur) {
 		v->guest_pdptr0 = vmcs_read(GUEST_PDPTR0);
@@ -377,6 +430,14 @@ static __always_inline void vmcs02_read_state(struct vcpu *vcpu, struct vmcs12 *
 	}
 }
 
+/**
+ * vmcs02_save() - save L2's state in VMCS12 at an exit to L1 (SDM 3C 28.3)
+ * @vcpu: in L2
+ *
+ * The rare state stays in VMCS02 until nested_sync_rare() reads it.
+ *
+ * Context: Process context. VMCS02 is current.
+ */
 void vmcs02_save(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -397,6 +458,13 @@ void vmcs02_save(struct vcpu *vcpu)
 	n->vmcs02_stale = true;
 }
 
+/**
+ * vmcs02_copy() - copy VMCS12 with all of L2's current state
+ * @vcpu: in L2, which goes on running
+ * @to: the copy
+ *
+ * Context: Process context. VMCS02 is current.
+ */
 void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to)
 {
 	*to = *vcpu->nested.vmcs12;
@@ -406,11 +474,13 @@ void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to)
 
 /**
  * nested_sync_rare() - read the rare guest state back from VMCS02
- * @vcpu: loaded; nested.vmcs02_stale may be set or not
+ * @vcpu: the vCPU, loaded; does nothing if VMCS12 is up to date
  *
- * Any VMCS may be current, and is again afterwards. Irqs on. VMCS02 must not
- * stay active on a CPU that L2 has not come to: the next entry would take it
- * for one where its host state is in order.
+ * If VMCS02 was not active on this CPU, it must not stay so: the next entry
+ * would not write VMCS02's host state for this CPU.
+ *
+ * Context: Process context, interrupts enabled. Any VMCS may be current, and
+ * stays current.
  */
 void nested_sync_rare(struct vcpu *vcpu)
 {
@@ -433,7 +503,7 @@ void nested_sync_rare(struct vcpu *vcpu)
 	n->vmcs02_stale = false;
 }
 
-/* Pin one of L1's pages and tell VMCS02 where it is. Without memory there, it is a page that reads all ones. */
+/* Pin a page of L1 and write its address to VMCS02. If L1 has no memory there, a page of all ones takes its place. */
 static void vmcs02_place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa, unsigned long field)
 {
 	if (likely(map->page && map->gpa == (gpa & PAGE_MASK)))
@@ -448,6 +518,14 @@ static void vmcs02_place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa,
 	}
 }
 
+/**
+ * vmcs02_place_pages() - pin the pages of L1 that VMCS02 and L0 use for L2
+ * @vcpu: in L2
+ *
+ * Costs little if nothing has changed.
+ *
+ * Context: Process context. VMCS02 is current. Caller holds vm->srcu. May sleep.
+ */
 void vmcs02_place_pages(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -464,13 +542,17 @@ void vmcs02_place_pages(struct vcpu *vcpu)
 }
 
 /**
- * nested_before_entry() - what may have changed since the last entry into L2, whoever caused it
- * @vcpu: in L2, loaded, requests done
+ * nested_before_entry() - bring VMCS02 up to date before each entry into L2
+ * @vcpu: in L2, loaded; pending requests were handled, which may change what
+ *	this function reads
  *
- * Process context, irqs on, srcu held; nothing here allocates or sleeps when
- * nothing changed.
+ * Covers pinned pages, the EPTP, L0's controls, the MSR bitmap and the TSC. Does
+ * not sleep if nothing has changed.
  *
- * Return: 0; -ENOMEM; -EFAULT where user space restored an L2 and its PDPTEs are not in memory.
+ * Context: Process context, interrupts enabled. VMCS02 is current.
+ * Caller holds vm->srcu. May sleep.
+ * Return: 0; -ENOMEM; -EFAULT if user space restored an L2 whose PDPTEs cannot
+ * be read from memory.
  */
 int nested_before_entry(struct vcpu *vcpu)
 {
@@ -498,6 +580,14 @@ int nested_before_entry(struct vcpu *vcpu)
 	return 0;
 }
 
+/**
+ * nested_unpin() - release the pages of L1 that are pinned for L2
+ * @vcpu: the vCPU; at any level
+ *
+ * vmcs02_place_pages() pins them again.
+ *
+ * Context: Process context. The vCPU's thread, or the vCPU is being destroyed.
+ */
 void nested_unpin(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;

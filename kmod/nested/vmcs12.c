@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The field table as data: verified once, then looked up by encoding in constant time. */
+/* The table of VMCS fields: verified at module load, looked up by encoding in constant time. Pure. */
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/stddef.h>
@@ -27,9 +27,9 @@ const struct vmcs12_field vmcs12_fields[NR_VMCS12_FIELDS] = {
 };
 
 /*
- * The index: encodings have 2 bits of width, 2 of type and 9 of index, of
- * which no field uses more than 6. One byte each holds the row's number plus
- * one, so that the table fits 1 KiB and a look-up is one load.
+ * Index of the rows by encoding. An encoding has 2 bits of width, 2 of type and
+ * 9 of index, of which no field uses more than 6. An entry is the row's number
+ * plus one, 0 for none. The index takes 1 KiB, and a lookup is one load.
  */
 #define INDEX_BITS	6
 static u8 field_index[1 << (2 + 2 + INDEX_BITS)];
@@ -46,10 +46,13 @@ static bool vmcs12_enc_in_index(u64 enc)
 }
 
 /**
- * vmcs12_field_lookup() - find the row of an encoding
- * @enc: the encoding as L1 gave it, all 64 bits of its register
+ * vmcs12_field_lookup() - find the row of a field by its encoding
+ * @enc: all 64 bits of L1's operand; any value
  *
- * Bit 0 ("high") is allowed for 64-bit fields only (SDM 3C 25.11.2).
+ * Bit 0 ("high" access) is valid for 64-bit fields only (SDM 3C 25.11.2).
+ *
+ * Context: Any.
+ * Return: the row, also for high access; NULL if there is none.
  */
 const struct vmcs12_field *vmcs12_field_lookup(u64 enc)
 {
@@ -63,7 +66,7 @@ const struct vmcs12_field *vmcs12_field_lookup(u64 enc)
 	return slot ? &vmcs12_fields[slot - 1] : NULL;
 }
 
-/* What is wrong with a row, or NULL. */
+/* The reason why a row is wrong; NULL if it is right. */
 static const char *vmcs12_row_fault(const struct vmcs12_field *f)
 {
 	const struct vmcs12_field *twin;
@@ -86,8 +89,9 @@ static const char *vmcs12_row_fault(const struct vmcs12_field *f)
 }
 
 /**
- * vmcs12_init() - build the index and verify the table, at module load
+ * vmcs12_init() - build the index and verify the field table
  *
+ * Context: Module load.
  * Return: 0, or -EINVAL after one log line that names the bad row.
  */
 int vmcs12_init(void)
@@ -99,7 +103,7 @@ int vmcs12_init(void)
 	memset(field_index, 0, sizeof(field_index));
 	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
 		if (!vmcs12_enc_in_index(vmcs12_fields[i].enc))
-			continue;	/* vmcs12_row_fault() says so below */
+			continue;	/* vmcs12_row_fault() reports it below */
 		slot = &field_index[vmcs12_index_of(vmcs12_fields[i].enc)];
 		if (*slot) {
 			pr_err("droste: fields.def: %s has the encoding of %s\n",
@@ -119,9 +123,10 @@ int vmcs12_init(void)
 }
 
 /**
- * vmcs12_gates() - which groups of fields exist
- * @caps: the capabilities as an L1 sees them
+ * vmcs12_gates() - the groups of fields that exist with given capabilities
+ * @caps: VMX capability MSRs, as L1 sees them
  *
+ * Context: Any.
  * Return: a mask of BIT(GATE_*).
  */
 u32 vmcs12_gates(const struct vmx_caps *caps)
@@ -157,7 +162,7 @@ u32 vmcs12_gates(const struct vmx_caps *caps)
 		if (vmx_may_set(want[i].cap, want[i].bits))
 			gates |= BIT(want[i].gate);
 	}
-	/* Without secondary controls at all, IA32_VMX_PROCBASED_CTLS2 does not exist (SDM 3D A.3.3). */
+	/* IA32_VMX_PROCBASED_CTLS2 exists only if the secondary controls can be activated (SDM 3D A.3.3). */
 	if (!(gates & BIT(GATE_SECONDARY)))
 		gates &= BIT(GATE_ALWAYS) | BIT(GATE_MSR_BITMAPS) | BIT(GATE_TPR_SHADOW) | BIT(GATE_POSTED_INTR) |
 			 BIT(GATE_PREEMPTION_TIMER) | BIT(GATE_PAT) | BIT(GATE_EFER) | BIT(GATE_PERF);
@@ -169,8 +174,11 @@ u32 vmcs12_gates(const struct vmx_caps *caps)
 }
 
 /**
- * vmcs12_max_index() - the largest index of any field that exists (SDM 3D A.9)
- * @gates: of vmcs12_gates()
+ * vmcs12_max_index() - the highest index of any field, for IA32_VMX_VMCS_ENUM (SDM 3D A.9)
+ * @gates: the groups of fields that exist, from vmcs12_gates()
+ *
+ * Context: Any.
+ * Return: the index.
  */
 u32 vmcs12_max_index(u32 gates)
 {
@@ -185,12 +193,13 @@ u32 vmcs12_max_index(u32 gates)
 }
 
 /**
- * vmcs12_read_field() - read by encoding
- * @vmcs12: where
- * @enc: full or high access
+ * vmcs12_read_field() - read a field of VMCS12 by its encoding
+ * @vmcs12: the VMCS
+ * @enc: the encoding, for full or high access
  * @val: the value, zero-extended
  *
- * Return: 0, or -ENOENT for an encoding without a row.
+ * Context: Any.
+ * Return: 0, or -ENOENT if no field has the encoding.
  */
 int vmcs12_read_field(const struct vmcs12 *vmcs12, u64 enc, u64 *val)
 {
@@ -205,12 +214,13 @@ int vmcs12_read_field(const struct vmcs12 *vmcs12, u64 enc, u64 *val)
 }
 
 /**
- * vmcs12_write_field() - write by encoding
- * @vmcs12: where
- * @enc: full or high access
- * @val: the value; bits beyond the access's width are ignored (SDM 3C 31.3, VMWRITE)
+ * vmcs12_write_field() - write a field of VMCS12 by its encoding
+ * @vmcs12: the VMCS
+ * @enc: the encoding, for full or high access
+ * @val: the value; bits beyond the width of the access are ignored (SDM 3C 31.3, VMWRITE)
  *
- * Return: 0, or -ENOENT for an encoding without a row.
+ * Context: Any.
+ * Return: 0, or -ENOENT if no field has the encoding.
  */
 int vmcs12_write_field(struct vmcs12 *vmcs12, u64 enc, u64 val)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* VMCS12, the VMCS that L1 builds: its layout, generated from vmx/fields.def, and access by encoding. */
+/* VMCS12, the VMCS that L1 builds: layout, generated from vmx/fields.def, and access by encoding. */
 #ifndef DROSTE_VMCS12_H
 #define DROSTE_VMCS12_H
 
@@ -11,16 +11,16 @@
 struct vcpu;
 struct vmx_caps;
 
-/* What IA32_VMX_BASIC tells L1: bits 30:0 and bits 44:32 (SDM 3D A.1). The revision is KVM's, as the layout is. */
+/* Bits 30:0 and 44:32 of L1's IA32_VMX_BASIC (SDM 3D A.1). Revision and layout are those of KVM. */
 #define VMCS12_REVISION	0x11e57ed0
 #define VMCS12_SIZE	4096
 #define VMCS12_SHADOW_BIT	BIT(31)	/* of the revision word: a shadow VMCS (SDM 3C 25.2) */
 
-/* Values of vmcs12.launch_state (SDM 3C 25.1). Anything else that L1 put there counts as clear. */
+/* Values of vmcs12.launch_state (SDM 3C 25.1). Any other value that L1 puts there counts as clear. */
 #define VMCS12_CLEAR		0
 #define VMCS12_LAUNCHED		1
 
-/* Width of a field, as its encoding's bits 14:13 say it. */
+/* Width of a field: bits 14:13 of its encoding. */
 enum vmcs12_width {
 	VMCS12_WIDTH_16,
 	VMCS12_WIDTH_64,
@@ -28,7 +28,7 @@ enum vmcs12_width {
 	VMCS12_WIDTH_NATURAL,
 };
 
-/* Type of a field, as its encoding's bits 11:10 say it. */
+/* Type of a field: bits 11:10 of its encoding. */
 enum vmcs12_class {
 	VMCS12_CTL,
 	VMCS12_RO,	/* VM-exit information */
@@ -38,25 +38,25 @@ enum vmcs12_class {
 
 /* How a field moves between VMCS12 and VMCS02. */
 enum vmcs12_sync {
-	SYNC_NONE,	/* never in VMCS02: used by L0 itself (host state, MSR lists, ...) */
-	SYNC_MERGE,	/* VMCS02's value is made of L1's and L0's when its dirty part changed */
-	SYNC_COPY,	/* L1's value goes to VMCS02 as it is when its dirty part changed */
-	SYNC_ENTRY,	/* goes in at each entry where valid, consumed by it (event injection) */
-	SYNC_HOT,	/* guest state that changes between any two exits: read back at each reflected exit */
-	SYNC_RARE,	/* guest state that L1 rarely looks at: lives in VMCS02 and is read back on demand */
-	SYNC_COND,	/* guest state that moves only under a control */
+	SYNC_NONE,	/* not in VMCS02; L0 uses it in software (host state, MSR lists, ...) */
+	SYNC_MERGE,	/* merged with L0's value when the field's part is dirty */
+	SYNC_COPY,	/* copied when the field's part is dirty */
+	SYNC_ENTRY,	/* event injection: copied at each entry if valid */
+	SYNC_HOT,	/* guest state that changes often: read back at each reflected exit */
+	SYNC_RARE,	/* guest state that L1 rarely reads: read back from VMCS02 on demand */
+	SYNC_COND,	/* guest state that an entry or exit control loads or saves */
 	SYNC_EXIT,	/* exit information: written from the exit snapshot when an exit is reflected */
 	NR_SYNCS
 };
 
-/* Whether L1 reaches a field without an exit, through VMCS shadowing. */
+/* Whether L1 accesses a field without an exit, by VMCS shadowing. */
 enum vmcs12_shadow {
 	SHADOW_NONE,
 	SHADOW_RO,	/* VMREAD only; a VMWRITE exits */
 	SHADOW_RW,
 };
 
-/* What L1 must have been offered for a field to exist (the notes to the tables of SDM 3D appendix B). */
+/* The feature that L1 must be offered for a field to exist (notes to the tables of SDM 3D appendix B). */
 enum vmcs12_gate {
 	GATE_ALWAYS,
 	GATE_SECONDARY,		/* secondary processor-based controls */
@@ -83,45 +83,44 @@ enum vmcs12_gate {
 	NR_GATES
 };
 
-/* Parts of VMCS12 that L1 changed since the last merge: bits of nested.vmcs12_dirty. */
+/* Parts of VMCS12, as bits of nested.vmcs12_dirty: L1 has changed the part since the last entry. */
 #define DIRTY12_NONE	0
-#define DIRTY12_CTL	BIT(0)	/* controls, exception bitmap, what merge.c makes of them */
+#define DIRTY12_CTL	BIT(0)	/* controls and exception bitmap: input of merge_controls() */
 #define DIRTY12_CR	BIT(1)	/* CR0, CR3, CR4, their masks, shadows and CR3 targets */
 #define DIRTY12_BITMAPS	BIT(2)	/* addresses of I/O, MSR and VMREAD/VMWRITE bitmaps */
 #define DIRTY12_LISTS	BIT(3)	/* addresses and counts of MSR load and store lists */
 #define DIRTY12_PAGES	BIT(4)	/* virtual-APIC, APIC-access, posted-interrupt, #VE pages */
 #define DIRTY12_EPT	BIT(5)	/* EPTP, VPID, PML */
 #define DIRTY12_TSC	BIT(6)	/* TSC offset and multiplier */
-#define DIRTY12_HOT	BIT(7)	/* guest state read back at each exit, CRs apart */
+#define DIRTY12_HOT	BIT(7)	/* guest state read back at each exit, except CRs */
 #define DIRTY12_RARE	BIT(8)	/* SYNC_RARE guest state, and the access rights of CS and SS */
 #define DIRTY12_COND	BIT(9)	/* SYNC_COND guest state and the VMCS link pointer */
-#define DIRTY12_HOST	BIT(10)	/* host state: to be checked again */
+#define DIRTY12_HOST	BIT(10)	/* host state */
 #define DIRTY12_EVENT	BIT(11)	/* event injection */
-#define DIRTY12_MODE_ONLY BIT(12) /* of controls, those that the guest and host state checks depend on */
+#define DIRTY12_MODE_ONLY BIT(12) /* controls that the checks on guest and host state depend on */
 #define DIRTY12_MODE	(DIRTY12_CTL | DIRTY12_MODE_ONLY)
-#define DIRTY12_ALL	GENMASK(12, 0)	/* another VMCS became current */
+#define DIRTY12_ALL	GENMASK(12, 0)	/* after VMPTRLD */
 
 #define VMCS12_TYPE_16		u16
 #define VMCS12_TYPE_32		u32
 #define VMCS12_TYPE_64		u64
 #define VMCS12_TYPE_NATURAL	u64
 
-/**
- * struct vmcs12 - L1's VMCS, as it lies in L1's memory and in L0's copy
- *
- * All of it comes from L1's memory at VMPTRLD and may hold anything.
+/*
+ * L1's VMCS, in L1's memory and in L0's copy. VMPTRLD copies all of it from L1's
+ * memory, so it may hold anything.
  */
 struct vmcs12 {
 	u32 revision_id;	/* VMCS12_REVISION, or with VMCS12_SHADOW_BIT (SDM 3C 25.2) */
 	u32 abort;		/* VMX-abort indicator (SDM 3C 28.7) */
 	u32 launch_state;	/* VMCS12_CLEAR or VMCS12_LAUNCHED */
-	u32 reserved[7];	/* as L1 or user space left it */
+	u32 reserved[7];	/* L0 neither reads nor changes it */
 #define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) VMCS12_TYPE_##width member;
 #define HOLE(name, bytes) u8 hole_##name[bytes];
 #include "vmx/fields.def"
 };
 static_assert(sizeof(struct vmcs12) <= VMCS12_SIZE);
-/* KVM's layout: where the header and each run of fields of one size begin and end. */
+/* The offsets in KVM's layout at which runs of fields of the same size begin and end. */
 static_assert(offsetof(struct vmcs12, revision_id) == 0);
 static_assert(offsetof(struct vmcs12, abort) == 4);
 static_assert(offsetof(struct vmcs12, launch_state) == 8);
@@ -145,7 +144,7 @@ enum vmcs12_idx {
 struct vmcs12_field {
 	u16 enc;	/* encoding, full access */
 	u16 off;	/* in struct vmcs12 */
-	u16 twin;	/* encoding of the host-state field that replaces it at an exit; 0: none */
+	u16 twin;	/* encoding of the host-state field that an exit loads in its place; 0: none */
 	u16 dirty;	/* DIRTY12_* */
 	u8 width;	/* enum vmcs12_width */
 	u8 class;	/* enum vmcs12_class */
@@ -157,20 +156,32 @@ struct vmcs12_field {
 extern const struct vmcs12_field vmcs12_fields[NR_VMCS12_FIELDS];
 
 /* --- vmcs12.c: pure --- */
-int vmcs12_init(void);		/* verify the table, build the index; -EINVAL and one log line for a bad row */
-const struct vmcs12_field *vmcs12_field_lookup(u64 enc);	/* NULL: no such field; HIGH encodings find their field */
-u32 vmcs12_gates(const struct vmx_caps *caps);	/* BIT(GATE_*) of what these capabilities offer */
-u32 vmcs12_max_index(u32 gates);		/* largest index of a field that exists: for IA32_VMX_VMCS_ENUM */
-/* By encoding, HIGH included: 0, or -ENOENT where the field does not exist. Values are cut to the field's width. */
+int vmcs12_init(void);
+const struct vmcs12_field *vmcs12_field_lookup(u64 enc);
+u32 vmcs12_gates(const struct vmx_caps *caps);
+u32 vmcs12_max_index(u32 gates);
 int vmcs12_read_field(const struct vmcs12 *vmcs12, u64 enc, u64 *val);
 int vmcs12_write_field(struct vmcs12 *vmcs12, u64 enc, u64 val);
 
+/**
+ * vmcs12_field_exists() - whether a field exists for an L1
+ * @f: the field's row
+ * @gates: nested.gates of the L1
+ *
+ * Return: true if it does.
+ */
 static inline bool vmcs12_field_exists(const struct vmcs12_field *f, u32 gates)
 {
 	return gates & BIT(f->gate);
 }
 
-/* The value of a row's field, zero-extended. */
+/**
+ * vmcs12_get() - read a field of VMCS12
+ * @vmcs12: the VMCS
+ * @f: the field's row
+ *
+ * Return: the value, zero-extended.
+ */
 static __always_inline u64 vmcs12_get(const struct vmcs12 *vmcs12, const struct vmcs12_field *f)
 {
 	const void *p = (const char *)vmcs12 + f->off;
@@ -185,6 +196,12 @@ static __always_inline u64 vmcs12_get(const struct vmcs12 *vmcs12, const struct 
 	}
 }
 
+/**
+ * vmcs12_set() - write a field of VMCS12
+ * @vmcs12: the VMCS
+ * @f: the field's row
+ * @val: the value; bits beyond the field's width are ignored
+ */
 static __always_inline void vmcs12_set(struct vmcs12 *vmcs12, const struct vmcs12_field *f, u64 val)
 {
 	void *p = (char *)vmcs12 + f->off;
@@ -202,9 +219,14 @@ static __always_inline void vmcs12_set(struct vmcs12 *vmcs12, const struct vmcs1
 	}
 }
 
-/*
- * What a change of RFLAGS dirties beyond its own part: in virtual-8086 mode
- * the segments are checked by other rules.
+/**
+ * vmcs12_rflags_dirty() - further parts that a change of guest RFLAGS makes dirty
+ * @old: RFLAGS before
+ * @new: RFLAGS afterwards
+ *
+ * RFLAGS.VM decides by which rules the segments are checked.
+ *
+ * Return: DIRTY12_RARE or 0.
  */
 static inline u32 vmcs12_rflags_dirty(u64 old, u64 new)
 {
@@ -212,20 +234,18 @@ static inline u32 vmcs12_rflags_dirty(u64 old, u64 new)
 }
 
 /* --- insn_vmptr.c: VMCS12 and L1's memory --- */
-/* Copy the VMCS at @gpa into nested.vmcs12 and make it current; the caller checked its revision. 0 or -EFAULT. */
 int vmcs12_load(struct vcpu *vcpu, u64 gpa);
-void vmcs12_adopt(struct vcpu *vcpu, u64 gpa);	/* its second half, for a copy that came another way */
+void vmcs12_adopt(struct vcpu *vcpu, u64 gpa);
 bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev);
-/* Write L0's copy back to L1's memory, rare state read back first; there is no current VMCS afterwards. */
 void vmcs12_flush(struct vcpu *vcpu);
 
 /* --- shadow.c: VMCS shadowing for L1 --- */
-int nested_shadow_init(void);			/* after vmcs12_init() and the capabilities: 0 or -ENOMEM */
+int nested_shadow_init(void);
 void nested_shadow_exit(void);
-void nested_shadow_update(struct vcpu *vcpu);	/* L1's current VMCS changed: VMCS01's control, link pointer, bitmaps; VMCS01 current */
-void nested_shadow_fill(struct vcpu *vcpu);	/* VMCS12 to the shadow, before L1 runs again; any VMCS current, restored; no-op when off */
-void nested_shadow_fetch(struct vcpu *vcpu);	/* the shadow's writable fields to VMCS12, and their dirty parts */
-void nested_shadow_on_cpu(struct vcpu *vcpu);	/* the vCPU came to this CPU, its VMCS is current; preemption off */
-void nested_shadow_free(struct vcpu *vcpu);	/* the vCPU goes */
+void nested_shadow_update(struct vcpu *vcpu);
+void nested_shadow_fill(struct vcpu *vcpu);
+void nested_shadow_fetch(struct vcpu *vcpu);
+void nested_shadow_on_cpu(struct vcpu *vcpu);
+void nested_shadow_free(struct vcpu *vcpu);
 
 #endif
