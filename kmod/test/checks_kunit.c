@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The VM-entry checks: states that pass, and for every row of checks.def one that fails it and nothing before it. */
+/* VM-entry checks: states that pass, and for each row of checks.def a state that fails this row and none before it. */
 #include <kunit/test.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -9,24 +9,24 @@
 #include "vmx/types.h"
 #include "nested/checks.h"
 
-#define ALLOW_ALL	0xffffffff00000000ULL	/* a control without a bit fixed to 1 */
+#define ALLOW_ALL	0xffffffff00000000ULL	/* control capability: no bit fixed to 1, all allowed to be 1 */
 #define L1_EFER		(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX)
 #define NONCANONICAL	0x0000800000000000ULL
-#define TOO_HIGH	BIT_ULL(40)		/* beyond the 40 physical-address bits below */
+#define TOO_HIGH	BIT_ULL(40)		/* above the physical-address width of base_state() */
 
 #define MEM_VAPIC	0x10000ULL
 #define MEM_LINK	0x11000ULL
 #define MEM_PDPT	0x12000ULL
 #define MEM_NONE	0x7f000ULL
 
-/* L1's memory: three pages' worth of what checks read. */
+/* L1's memory, as far as the checks read it. */
 struct mem {
 	u8 vtpr;
 	u32 link_revision;
 	u64 pdpte[4];
 };
 
-/* All that a case can spoil. */
+/* Everything that a case can change. */
 struct state {
 	struct vmcs12 v;
 	struct vmx_caps caps;
@@ -57,7 +57,7 @@ static void base_caps(struct vmx_caps *caps)
 		.true_exit = ALLOW_ALL,
 		.true_entry = ALLOW_ALL,
 		.proc2 = ALLOW_ALL,
-		.misc = 4 << 16 | BIT(6) | BIT(8),	/* CR3 targets; HLT and wait-for-SIPI, not shutdown */
+		.misc = 4 << 16 | BIT(6) | BIT(8),	/* 4 CR3 targets; HLT and wait-for-SIPI, not shutdown */
 		.cr0_fixed0 = X86_CR0_PE | X86_CR0_NE | X86_CR0_PG,
 		.cr0_fixed1 = 0xffffffff,
 		.cr4_fixed0 = X86_CR4_VMXE,
@@ -67,7 +67,7 @@ static void base_caps(struct vmx_caps *caps)
 	};
 }
 
-/* 64-bit L1, 64-bit L2 with paging, EPT, VPID. */
+/* A 64-bit L1, and a 64-bit L2 with paging, EPT and VPID. */
 static void base_vmcs12(struct vmcs12 *v)
 {
 	*v = (struct vmcs12) {
@@ -143,7 +143,7 @@ static void base_state(struct state *s)
 
 /* --- other states that pass --- */
 
-/* 32-bit protected-mode L2 with PAE paging off. */
+/* An L2 in 32-bit protected mode without PAE paging. */
 static void to_32bit(struct vmcs12 *v)
 {
 	v->vm_entry_controls &= ~VM_ENTRY_IA32E_MODE;
@@ -180,7 +180,7 @@ static void to_v8086(struct vmcs12 *v)
 	SEG_V8086(v, gs);
 }
 
-/* Real mode, as an unrestricted guest starts. */
+/* An unrestricted guest in real mode. */
 static void to_real(struct vmcs12 *v)
 {
 	to_32bit(v);
@@ -190,7 +190,7 @@ static void to_real(struct vmcs12 *v)
 	v->guest_cs_limit = 0xffff;
 }
 
-/* 32-bit L1 and L2. */
+/* A 32-bit L1 and L2. */
 static void to_32bit_host(struct state *s)
 {
 	to_32bit(&s->v);
@@ -200,7 +200,7 @@ static void to_32bit_host(struct state *s)
 	s->v.host_rip = 0xc0000000;
 }
 
-static void inject(struct vmcs12 *v, u32 type, u32 vector)
+static void inject_event(struct vmcs12 *v, u32 type, u32 vector)
 {
 	v->vm_entry_intr_info_field = INTR_INFO_VALID_MASK | type | vector;
 }
@@ -248,7 +248,7 @@ static enum check_id verdict(const struct state *s, u64 *qual)
 	return id;
 }
 
-/* --- one way to fail each row; a row without a case does not compile --- */
+/* --- one way to fail each row; a row without one does not compile --- */
 
 #define FAILS(id) static void fail_##id(struct state *s, struct vmcs12 *v)
 #define FAIL(id, statement) FAILS(id) { statement; }
@@ -310,23 +310,23 @@ FAILS(EXIT_MSR_STORE) { v->vm_exit_msr_store_count = 1; v->vm_exit_msr_store_add
 FAILS(EXIT_MSR_LOAD) { v->vm_exit_msr_load_count = 2; v->vm_exit_msr_load_addr = TOO_HIGH - 16; }
 FAIL(ENTRY_CONTROLS, s->caps.true_entry |= BIT(0))
 FAILS(ENTRY_MSR_LOAD) { v->vm_entry_msr_load_count = ~0u; v->vm_entry_msr_load_addr = TOO_HIGH - 0x1000; }
-FAIL(INJECT_TYPE, inject(v, INTR_TYPE_RESERVED, 0))
-FAIL(INJECT_NMI_VECTOR, inject(v, INTR_TYPE_NMI_INTR, 3))
-FAIL(INJECT_EXCEPTION_VECTOR, inject(v, INTR_TYPE_HARD_EXCEPTION, 32))
-FAIL(INJECT_OTHER_VECTOR, inject(v, INTR_TYPE_OTHER_EVENT, 1))
-FAIL(INJECT_ERROR_CODE, inject(v, INTR_TYPE_HARD_EXCEPTION, X86_TRAP_GP))
+FAIL(INJECT_TYPE, inject_event(v, INTR_TYPE_RESERVED, 0))
+FAIL(INJECT_NMI_VECTOR, inject_event(v, INTR_TYPE_NMI_INTR, 3))
+FAIL(INJECT_EXCEPTION_VECTOR, inject_event(v, INTR_TYPE_HARD_EXCEPTION, 32))
+FAIL(INJECT_OTHER_VECTOR, inject_event(v, INTR_TYPE_OTHER_EVENT, 1))
+FAIL(INJECT_ERROR_CODE, inject_event(v, INTR_TYPE_HARD_EXCEPTION, X86_TRAP_GP))
 FAILS(INJECT_ERROR_CODE_TYPE)
 {
 	s->caps.basic |= BIT_ULL(56);
-	inject(v, INTR_TYPE_EXT_INTR, 0x20 | INTR_INFO_DELIVER_CODE_MASK);
+	inject_event(v, INTR_TYPE_EXT_INTR, 0x20 | INTR_INFO_DELIVER_CODE_MASK);
 }
-FAIL(INJECT_RESERVED, inject(v, INTR_TYPE_EXT_INTR, BIT(12) | 0x20))
+FAIL(INJECT_RESERVED, inject_event(v, INTR_TYPE_EXT_INTR, BIT(12) | 0x20))
 FAILS(INJECT_ERROR_CODE_HIGH)
 {
-	inject(v, INTR_TYPE_HARD_EXCEPTION, X86_TRAP_GP | INTR_INFO_DELIVER_CODE_MASK);
+	inject_event(v, INTR_TYPE_HARD_EXCEPTION, X86_TRAP_GP | INTR_INFO_DELIVER_CODE_MASK);
 	v->vm_entry_exception_error_code = BIT(16);
 }
-FAIL(INJECT_INSTRUCTION_LEN, inject(v, INTR_TYPE_SOFT_INTR, 0x80))
+FAIL(INJECT_INSTRUCTION_LEN, inject_event(v, INTR_TYPE_SOFT_INTR, 0x80))
 FAIL(HOST_CR0, v->host_cr0 &= ~X86_CR0_PG)
 FAIL(HOST_CR4, v->host_cr4 &= ~X86_CR4_VMXE)
 FAIL(HOST_CR3, v->host_cr3 = TOO_HIGH)
@@ -352,7 +352,7 @@ FAIL(HOST_GS_BASE, v->host_gs_base = NONCANONICAL)
 FAIL(HOST_GDTR_BASE, v->host_gdtr_base = NONCANONICAL)
 FAIL(HOST_IDTR_BASE, v->host_idtr_base = NONCANONICAL)
 FAIL(HOST_TR_BASE, v->host_tr_base = NONCANONICAL)
-/* These three are looked at after the rows that also fail with them: L1's mode alone is changed. */
+/* Rows before these three check the exit and entry controls too, so the cases change L1's mode alone. */
 FAIL(L1_32_RUNS_L2_32, s->c.l1_lma = false)
 FAILS(L1_32_HOST_32) { s->c.l1_lma = false; to_32bit(v); }
 FAILS(L1_64_HOST_64) { to_32bit_host(s); s->c.l1_lma = true; }
@@ -471,7 +471,7 @@ FAILS(RIP_32) { to_32bit(v); v->guest_rip = BIT_ULL(32); }
 FAIL(RIP_64, v->guest_rip = BIT_ULL(48))
 FAIL(RFLAGS_RESERVED, v->guest_rflags = 0)
 FAILS(RFLAGS_VM) { to_v8086(v); secondary(v, SECONDARY_EXEC_UNRESTRICTED_GUEST); v->guest_cr0 = X86_CR0_NE; }
-FAIL(RFLAGS_IF, inject(v, INTR_TYPE_EXT_INTR, 0x20))
+FAIL(RFLAGS_IF, inject_event(v, INTR_TYPE_EXT_INTR, 0x20))
 FAIL(ACTIVITY_SUPPORTED, v->guest_activity_state = GUEST_ACTIVITY_SHUTDOWN)
 FAILS(ACTIVITY_HLT_DPL)
 {
@@ -486,7 +486,7 @@ FAILS(ACTIVITY_BLOCKED)
 	v->guest_activity_state = GUEST_ACTIVITY_HLT;
 	v->guest_interruptibility_info = GUEST_INTR_STATE_MOV_SS;
 }
-FAILS(ACTIVITY_EVENT) { v->guest_activity_state = GUEST_ACTIVITY_WAIT_SIPI; inject(v, INTR_TYPE_NMI_INTR, 2); }
+FAILS(ACTIVITY_EVENT) { v->guest_activity_state = GUEST_ACTIVITY_WAIT_SIPI; inject_event(v, INTR_TYPE_NMI_INTR, 2); }
 FAIL(BLOCKING_RESERVED, v->guest_interruptibility_info = BIT(4))
 FAIL(BLOCKING_STI_MOV_SS, v->guest_interruptibility_info = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 FAIL(BLOCKING_STI_IF, v->guest_interruptibility_info = GUEST_INTR_STATE_STI)
@@ -494,18 +494,18 @@ FAILS(BLOCKING_EXTINT)
 {
 	v->guest_rflags |= X86_EFLAGS_IF;
 	v->guest_interruptibility_info = GUEST_INTR_STATE_STI;
-	inject(v, INTR_TYPE_EXT_INTR, 0x20);
+	inject_event(v, INTR_TYPE_EXT_INTR, 0x20);
 }
 FAILS(BLOCKING_NMI_MOV_SS)
 {
 	v->guest_interruptibility_info = GUEST_INTR_STATE_MOV_SS;
-	inject(v, INTR_TYPE_NMI_INTR, 2);
+	inject_event(v, INTR_TYPE_NMI_INTR, 2);
 }
 FAIL(BLOCKING_SMI, v->guest_interruptibility_info = GUEST_INTR_STATE_SMI)
 FAILS(BLOCKING_VNMI)
 {
 	v->guest_interruptibility_info = GUEST_INTR_STATE_NMI;
-	inject(v, INTR_TYPE_NMI_INTR, 2);
+	inject_event(v, INTR_TYPE_NMI_INTR, 2);
 }
 FAIL(PENDING_DBG_RESERVED, v->guest_pending_dbg_exceptions = BIT(4))
 FAILS(PENDING_DBG_BS_SET)
@@ -543,8 +543,8 @@ static int checks_setup(struct kunit *test)
 	return state ? 0 : -ENOMEM;
 }
 
-/* Each case fails its row: no row before it fails too, and no row is without a case. */
-static void each_row_fails(struct kunit *test)
+/* Each case fails its own row, and no row before it. */
+static void checks_each_row_fails(struct kunit *test)
 {
 	enum check_id id;
 	u64 qual, want;
@@ -569,7 +569,7 @@ static void each_row_fails(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, (int)_id, (int)CHECK_OK, "%s: %s", check_name(_id), check_text(_id)); \
 	} while (0)
 
-static void baselines_pass(struct kunit *test)
+static void checks_baselines_pass(struct kunit *test)
 {
 	struct state *s = state;
 
@@ -590,15 +590,15 @@ static void baselines_pass(struct kunit *test)
 	base_state(s);
 	to_pae(&s->v);
 	s->v.guest_pdptr0 = 0x3001;
-	s->v.guest_pdptr1 = ~1ULL;	/* not present: nothing of it is looked at */
+	s->v.guest_pdptr1 = ~1ULL;	/* not present: its other bits are ignored */
 	EXPECT_PASS(test, s);
 	s->v.secondary_vm_exec_control &= ~SECONDARY_EXEC_ENABLE_EPT;
 	s->mem.pdpte[0] = 0x3001;
 	EXPECT_PASS(test, s);
 }
 
-/* Unusable segments are not looked at, whatever they hold; CS and TR always are. */
-static void unusable_segments(struct kunit *test)
+/* The contents of unusable segments are not checked. Those of CS and TR always are. */
+static void checks_unusable_segments(struct kunit *test)
 {
 	struct state *s = state;
 
@@ -616,8 +616,8 @@ static void unusable_segments(struct kunit *test)
 	EXPECT_PASS(test, s);
 }
 
-/* Features that the baseline does without. */
-static void features_pass(struct kunit *test)
+/* States with features that the base state does not use. */
+static void checks_features_pass(struct kunit *test)
 {
 	struct state *s = state;
 
@@ -629,7 +629,7 @@ static void features_pass(struct kunit *test)
 	s->v.tpr_threshold = 3;
 	s->mem.vtpr = 0x30;
 	EXPECT_PASS(test, s);
-	/* A virtual-APIC page that is no memory reads as ones. */
+	/* A virtual-APIC page without memory reads as all ones. */
 	s->v.virtual_apic_page_addr = MEM_NONE;
 	s->v.tpr_threshold = 15;
 	EXPECT_PASS(test, s);
@@ -653,8 +653,8 @@ static void features_pass(struct kunit *test)
 	EXPECT_PASS(test, s);
 }
 
-/* Events and states that go together. */
-static void events_pass(struct kunit *test)
+/* Injected events with activity and interruptibility states that allow them. */
+static void checks_events_pass(struct kunit *test)
 {
 	static const struct {
 		u32 type, vector, activity, blocking;
@@ -676,7 +676,7 @@ static void events_pass(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		base_state(s);
-		inject(&s->v, rows[i].type, rows[i].vector);
+		inject_event(&s->v, rows[i].type, rows[i].vector);
 		s->v.vm_entry_instruction_len = 2;
 		s->v.guest_activity_state = rows[i].activity;
 		s->v.guest_interruptibility_info = rows[i].blocking;
@@ -686,17 +686,17 @@ static void events_pass(struct kunit *test)
 	/* In real mode no exception has an error code. */
 	base_state(s);
 	to_real(&s->v);
-	inject(&s->v, INTR_TYPE_HARD_EXCEPTION, X86_TRAP_GP);
+	inject_event(&s->v, INTR_TYPE_HARD_EXCEPTION, X86_TRAP_GP);
 	EXPECT_PASS(test, s);
 	/* An instruction length of 0 needs its capability. */
 	base_state(s);
-	inject(&s->v, INTR_TYPE_SOFT_INTR, 0x80);
+	inject_event(&s->v, INTR_TYPE_SOFT_INTR, 0x80);
 	s->caps.misc |= BIT(30);
 	EXPECT_PASS(test, s);
 }
 
-/* RIP need not be canonical: its bit 47 alone may differ from those above. */
-static void rip_beyond_canonical(struct kunit *test)
+/* RIP need not be canonical: bit 47 may differ from the bits above. */
+static void checks_rip_beyond_canonical(struct kunit *test)
 {
 	base_state(state);
 	state->v.guest_rip = NONCANONICAL;
@@ -705,16 +705,16 @@ static void rip_beyond_canonical(struct kunit *test)
 	EXPECT_PASS(test, state);
 }
 
-/* An event that is not valid is not looked at. */
-static void invalid_event_ignored(struct kunit *test)
+/* Without its valid bit, the event is not checked. */
+static void checks_invalid_event_ignored(struct kunit *test)
 {
 	base_state(state);
 	state->v.vm_entry_intr_info_field = ~INTR_INFO_VALID_MASK;
 	EXPECT_PASS(test, state);
 }
 
-/* Rows are skipped while nothing they depend on changed, and only then. */
-static void dirty_parts_choose(struct kunit *test)
+/* A row is skipped exactly if none of the parts that it depends on is dirty. */
+static void checks_dirty_parts_choose(struct kunit *test)
 {
 	static const struct {
 		enum check_id id;
@@ -745,8 +745,8 @@ static void dirty_parts_choose(struct kunit *test)
 	}
 }
 
-/* Rare state is asked for where a section will look at it. */
-static void rare_state_is_asked_for(struct kunit *test)
+/* checks_need_rare() asks for rare state if a section will read it. */
+static void checks_rare_state_is_asked_for(struct kunit *test)
 {
 	base_state(state);
 	state->c.dirty = DIRTY12_HOT | DIRTY12_EVENT;
@@ -761,15 +761,15 @@ static void rare_state_is_asked_for(struct kunit *test)
 }
 
 static struct kunit_case checks_cases[] = {
-	KUNIT_CASE(each_row_fails),
-	KUNIT_CASE(baselines_pass),
-	KUNIT_CASE(unusable_segments),
-	KUNIT_CASE(features_pass),
-	KUNIT_CASE(events_pass),
-	KUNIT_CASE(rip_beyond_canonical),
-	KUNIT_CASE(invalid_event_ignored),
-	KUNIT_CASE(dirty_parts_choose),
-	KUNIT_CASE(rare_state_is_asked_for),
+	KUNIT_CASE(checks_each_row_fails),
+	KUNIT_CASE(checks_baselines_pass),
+	KUNIT_CASE(checks_unusable_segments),
+	KUNIT_CASE(checks_features_pass),
+	KUNIT_CASE(checks_events_pass),
+	KUNIT_CASE(checks_rip_beyond_canonical),
+	KUNIT_CASE(checks_invalid_event_ignored),
+	KUNIT_CASE(checks_dirty_parts_choose),
+	KUNIT_CASE(checks_rare_state_is_asked_for),
 	{}
 };
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The VMCS field table against the SDM's encoding rules, its gates, and the layout made from it. */
+/* The table of VMCS fields: encodings by the SDM's rules, gates, and the layout of struct vmcs12. */
 #include <kunit/test.h>
 
 #include "mem/types.h"
 #include "vmx/types.h"
 #include "nested/vmcs12.h"
 
-static void table_verifies(struct kunit *test)
+static void fields_table_verifies(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, vmcs12_init(), 0);
-	/* Building the index again must not find its own rows to be duplicates. */
+	/* A second call must not report the rows of the first as duplicates. */
 	KUNIT_EXPECT_EQ(test, vmcs12_init(), 0);
 }
 
@@ -18,8 +18,8 @@ static unsigned int size_of(const struct vmcs12_field *f)
 	return f->width == VMCS12_WIDTH_16 ? 2 : f->width == VMCS12_WIDTH_32 ? 4 : 8;
 }
 
-/* Fields follow each other without overlap, aligned, behind the 40-byte header. */
-static void layout_is_sorted(struct kunit *test)
+/* The fields are sorted by offset, aligned, do not overlap, and start after the 40-byte header. */
+static void fields_layout_is_sorted(struct kunit *test)
 {
 	unsigned int end = 40;
 	int i;
@@ -36,10 +36,10 @@ static void layout_is_sorted(struct kunit *test)
 }
 
 /*
- * Encodings that software has known since the first processors with VMX (SDM
- * 3D appendix B), and where KVM's VMCS12 has them; what it lacks is behind it.
+ * Some encodings (SDM 3D appendix B) with their offset in KVM's VMCS12. Fields
+ * that KVM does not have follow after KVM's.
  */
-static void known_fields(struct kunit *test)
+static void fields_known(struct kunit *test)
 {
 	static const struct {
 		u16 enc;
@@ -92,8 +92,8 @@ static void known_fields(struct kunit *test)
 	}
 }
 
-/* Each guest field that a VM exit loads has its host field, and each host field is some guest field's twin. */
-static void twins(struct kunit *test)
+/* Each host field is the twin of exactly one guest field. */
+static void fields_twins(struct kunit *test)
 {
 	int host = 0, twins = 0, i;
 
@@ -106,8 +106,8 @@ static void twins(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmcs12_fields[VMCS12_I_GUEST_LDTR_BASE].twin, (u16)0);
 }
 
-/* What L1 can change has a dirty part; exit information has none. */
-static void dirty_parts(struct kunit *test)
+/* Fields that L1 can write have a dirty part; exit information has none. */
+static void fields_dirty_parts(struct kunit *test)
 {
 	int i;
 
@@ -124,8 +124,8 @@ static void dirty_parts(struct kunit *test)
 	}
 }
 
-/* Shadowing takes one 16-bit field, which L1 writes, and only what L1 may write anyway. */
-static void shadow_rules(struct kunit *test)
+/* Rules for shadowed fields: 16-bit fields are read-write, none is rare, and there are not too many. */
+static void fields_shadow_rules(struct kunit *test)
 {
 	int i, shadowed = 0;
 
@@ -136,20 +136,20 @@ static void shadow_rules(struct kunit *test)
 			continue;
 		shadowed++;
 		KUNIT_EXPECT_TRUE_MSG(test, f->width != VMCS12_WIDTH_16 || f->shadow == SHADOW_RW, "%s", f->name);
-		/* A field that is not read back at each exit would be stale in the shadow. */
+		/* A rare field is not read back at each exit, so it would be stale in the shadow. */
 		KUNIT_EXPECT_NE_MSG(test, f->sync, (u8)SYNC_RARE, "%s", f->name);
 	}
 	KUNIT_EXPECT_LE(test, shadowed, 48);
 }
 
-static void gates_of_nothing(struct kunit *test)
+static void fields_gates_of_nothing(struct kunit *test)
 {
 	static const struct vmx_caps none;
 
 	KUNIT_EXPECT_EQ(test, vmcs12_gates(&none), (u32)BIT(GATE_ALWAYS));
 }
 
-static void gates_of_everything(struct kunit *test)
+static void fields_gates_of_everything(struct kunit *test)
 {
 	static const struct vmx_caps all = {
 		.true_pin = ~0ULL, .true_proc = ~0ULL, .true_exit = ~0ULL, .true_entry = ~0ULL,
@@ -158,13 +158,13 @@ static void gates_of_everything(struct kunit *test)
 	u32 gates = vmcs12_gates(&all);
 
 	KUNIT_EXPECT_EQ(test, gates, (u32)GENMASK(NR_GATES - 1, 0));
-	/* TSC_MULTIPLIER, 0x2032, has index 0x19; without it the highest is XSS_EXIT_BITMAP's, 0x202c. */
+	/* TSC_MULTIPLIER (0x2032) has index 0x19. Without it the highest is 0x17. */
 	KUNIT_EXPECT_EQ(test, vmcs12_max_index(gates), 0x19u);
 	KUNIT_EXPECT_EQ(test, vmcs12_max_index(gates & ~(u32)BIT(GATE_TSC_SCALING)), 0x17u);
 }
 
-/* Secondary controls that L1 cannot activate make no field exist. */
-static void gates_need_secondary(struct kunit *test)
+/* Fields of secondary controls do not exist if L1 cannot activate secondary controls. */
+static void fields_gates_need_secondary(struct kunit *test)
 {
 	static const struct vmx_caps caps = { .proc2 = ~0ULL };
 
@@ -174,15 +174,15 @@ static void gates_need_secondary(struct kunit *test)
 }
 
 static struct kunit_case fields_cases[] = {
-	KUNIT_CASE(table_verifies),
-	KUNIT_CASE(layout_is_sorted),
-	KUNIT_CASE(known_fields),
-	KUNIT_CASE(twins),
-	KUNIT_CASE(dirty_parts),
-	KUNIT_CASE(shadow_rules),
-	KUNIT_CASE(gates_of_nothing),
-	KUNIT_CASE(gates_of_everything),
-	KUNIT_CASE(gates_need_secondary),
+	KUNIT_CASE(fields_table_verifies),
+	KUNIT_CASE(fields_layout_is_sorted),
+	KUNIT_CASE(fields_known),
+	KUNIT_CASE(fields_twins),
+	KUNIT_CASE(fields_dirty_parts),
+	KUNIT_CASE(fields_shadow_rules),
+	KUNIT_CASE(fields_gates_of_nothing),
+	KUNIT_CASE(fields_gates_of_everything),
+	KUNIT_CASE(fields_gates_need_secondary),
 	{}
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMCS02's controls: for every bit, what it becomes of L0's and L1's. */
+/* VMCS02's controls: the result of the merge for each bit of L0 and L1. */
 #include <kunit/test.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -12,7 +12,7 @@
 #define P(bit)	CPU_BASED_##bit
 #define S(bit)	SECONDARY_EXEC_##bit
 
-static struct vmcs12 *vmcs12_of(struct kunit *test)
+static struct vmcs12 *merge_vmcs12(struct kunit *test)
 {
 	struct vmcs12 *v = kunit_kzalloc(test, sizeof(*v), GFP_KERNEL);
 
@@ -20,7 +20,7 @@ static struct vmcs12 *vmcs12_of(struct kunit *test)
 	return v;
 }
 
-/* What a control bit is in VMCS02 with neither, L0, L1, both asking for it: bits 0 to 3. */
+/* VMCS02's control bit, as bits 0 to 3: set by nobody, by L0, by L1, by both. */
 enum truth {
 	NEVER	= 0x0,
 	ALWAYS	= 0xf,
@@ -83,13 +83,13 @@ static const struct bit_row proc2_rows[] = {
 	{ S(ENABLE_VMFUNC), NEVER },
 	{ S(SHADOW_VMCS), NEVER },
 	{ S(RDSEED_EXITING), EITHER },
-	{ S(ENABLE_PML), OF_L0 },	/* without EPT of L1's; see pml() */
-	{ BIT(18), NEVER },		/* EPT-violation #VE */
-	{ BIT(20), OF_L1 },		/* XSAVES */
+	{ S(ENABLE_PML), OF_L0 },	/* L1 does not use EPT here; see merge_pml() */
+	{ VMCS_CONTROL_BIT(EPT_VIOLATION_VE), NEVER },
+	{ VMCS_CONTROL_BIT(XSAVES), OF_L1 },
 	{ S(MODE_BASED_EPT_EXEC), NEVER },
 };
 
-/* The four merges of one bit, as enum truth has them. */
+/* Merge the four combinations of one bit. Returns a value of enum truth. */
 static u32 truth_of(struct vmcs12 *v, u32 *l1, struct vmx_controls *l0, u32 *word0,
 		    const u32 *word, struct vmx_controls *out, u32 bit)
 {
@@ -110,9 +110,9 @@ static u32 truth_of(struct vmcs12 *v, u32 *l1, struct vmx_controls *l0, u32 *wor
 	return truth;
 }
 
-static void control_bits(struct kunit *test)
+static void merge_control_bits(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = merge_vmcs12(test);
 	struct vmx_controls l0 = {}, out;
 	int i;
 
@@ -130,10 +130,10 @@ static void control_bits(struct kunit *test)
 				    (u32)proc2_rows[i].truth, "proc2 %#x", proc2_rows[i].bit);
 }
 
-/* The addresses that the processor logs are L1's only while L2 runs on EPT01. */
-static void pml(struct kunit *test)
+/* Page-modification logging is on for L2 only if L2 runs on EPT01: on EPT02 the addresses are not L1's. */
+static void merge_pml(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = merge_vmcs12(test);
 	struct vmx_controls l0 = { .proc2 = S(ENABLE_PML) }, out;
 	struct merged_pf pf;
 
@@ -145,11 +145,11 @@ static void pml(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, out.proc2, 0U);
 }
 
-/* L2 reaches CR8 only through a TPR shadow of L1's (CVE-2017-12154). */
-static void cr8(struct kunit *test)
+/* L2 accesses CR8 without an exit only if L1 gives it a TPR shadow (CVE-2017-12154). */
+static void merge_cr8(struct kunit *test)
 {
 	const u32 both = P(CR8_LOAD_EXITING) | P(CR8_STORE_EXITING);
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = merge_vmcs12(test);
 	struct vmx_controls l0 = { .proc = both }, out;
 	struct merged_pf pf;
 
@@ -161,17 +161,17 @@ static void cr8(struct kunit *test)
 	v->cpu_based_vm_exec_control = P(TPR_SHADOW) | P(CR8_LOAD_EXITING);
 	merge_controls(&l0, v, false, &out, &pf);
 	KUNIT_EXPECT_EQ(test, out.proc & both, (u32)P(CR8_LOAD_EXITING));
-	/* L0's TPR shadow, if it had one, is no reason to let L2 through. */
+	/* A TPR shadow of L0 does not count. */
 	l0.proc = P(TPR_SHADOW);
 	v->cpu_based_vm_exec_control = 0;
 	merge_controls(&l0, v, false, &out, &pf);
 	KUNIT_EXPECT_EQ(test, out.proc & (both | P(TPR_SHADOW)), both);
 }
 
-/* Secondary controls of L1 that are not active. */
-static void secondary_inactive(struct kunit *test)
+/* L1's secondary controls count as 0 while its primary controls do not activate them. */
+static void merge_secondary_inactive(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = merge_vmcs12(test);
 	struct vmx_controls l0 = { .proc2 = S(ENABLE_EPT) | S(UNRESTRICTED_GUEST) }, out;
 	struct merged_pf pf;
 
@@ -181,16 +181,16 @@ static void secondary_inactive(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, merge_proc2_of(v), 0U);
 }
 
-static void exit_and_entry(struct kunit *test)
+static void merge_exit_and_entry(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = merge_vmcs12(test);
 	struct vmx_controls l0 = {
 		.exit = VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_EFER,
 		.entry = VM_ENTRY_LOAD_IA32_EFER | VM_ENTRY_IA32E_MODE,
 	}, out;
 	struct merged_pf pf;
 
-	/* L1's own exit and entry controls leave no trace. */
+	/* L1's exit and entry controls have no effect. */
 	v->vm_exit_controls = VM_EXIT_ACK_INTR_ON_EXIT | VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL |
 			      VM_EXIT_SAVE_VMX_PREEMPTION_TIMER;
 	v->vm_entry_controls = VM_ENTRY_IA32E_MODE | VM_ENTRY_SMM | VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL;
@@ -201,9 +201,9 @@ static void exit_and_entry(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, out.entry & VM_ENTRY_IA32E_MODE);
 }
 
-static void exceptions(struct kunit *test)
+static void merge_exceptions(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = merge_vmcs12(test);
 	struct vmx_controls l0 = { .exceptions = BIT(1) | BIT(18) }, out;
 	struct merged_pf pf;
 
@@ -214,7 +214,7 @@ static void exceptions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, out.exceptions, (u32)(BIT(1) | BIT(6) | BIT(14) | BIT(18)));
 	KUNIT_EXPECT_EQ(test, pf.mask, 5U);
 	KUNIT_EXPECT_EQ(test, pf.match, 4U);
-	/* L0 wants page faults: all of them must exit, whatever L1's mask reverses. */
+	/* If L0 intercepts page faults, all of them must exit, with any mask and match of L1. */
 	l0.exceptions |= BIT(14);
 	v->exception_bitmap = 0;
 	merge_controls(&l0, v, false, &out, &pf);
@@ -223,19 +223,19 @@ static void exceptions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pf.match, 0U);
 }
 
-static void control_registers(struct kunit *test)
+static void merge_control_registers(struct kunit *test)
 {
-	/* L0 lets bits 0-3 go, L1 holds bits 2-5. */
+	/* L0 lets guests own bits 0 to 3; L1 keeps bits 2 to 5. */
 	KUNIT_EXPECT_EQ(test, merge_cr_mask(0xf, 0x3c) & 0xff, 0xfcULL);
-	/* Held by L1: its shadow. Held by L0 alone: what L1 gave the guest field. */
+	/* L2 reads L1's shadow for the bits that L1 keeps, and L1's guest field for those that only L0 keeps. */
 	KUNIT_EXPECT_EQ(test, merge_cr_shadow(0xc3, 0x3c, 0x3c), 0xffULL);
 	KUNIT_EXPECT_EQ(test, merge_cr_shadow(0xff, 0x00, 0x3c), 0xc3ULL);
 }
 
-static void efer_and_cr4(struct kunit *test)
+static void merge_efer_and_cr4(struct kunit *test)
 {
 	const u64 lm = EFER_LMA | EFER_LME;
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = merge_vmcs12(test);
 
 	KUNIT_EXPECT_EQ(test, merge_entry_efer(v, lm | EFER_NX), (u64)EFER_NX);
 	v->vm_entry_controls = VM_ENTRY_IA32E_MODE;
@@ -255,20 +255,20 @@ static void efer_and_cr4(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, merge_exit_efer(v, EFER_NX), lm);
 }
 
-static struct kunit_case cases[] = {
-	KUNIT_CASE(control_bits),
-	KUNIT_CASE(pml),
-	KUNIT_CASE(cr8),
-	KUNIT_CASE(secondary_inactive),
-	KUNIT_CASE(exit_and_entry),
-	KUNIT_CASE(exceptions),
-	KUNIT_CASE(control_registers),
-	KUNIT_CASE(efer_and_cr4),
+static struct kunit_case merge_cases[] = {
+	KUNIT_CASE(merge_control_bits),
+	KUNIT_CASE(merge_pml),
+	KUNIT_CASE(merge_cr8),
+	KUNIT_CASE(merge_secondary_inactive),
+	KUNIT_CASE(merge_exit_and_entry),
+	KUNIT_CASE(merge_exceptions),
+	KUNIT_CASE(merge_control_registers),
+	KUNIT_CASE(merge_efer_and_cr4),
 	{}
 };
 
-static struct kunit_suite suite = {
+static struct kunit_suite merge_suite = {
 	.name = "droste_merge",
-	.test_cases = cases,
+	.test_cases = merge_cases,
 };
-kunit_test_suites(&suite);
+kunit_test_suites(&merge_suite);

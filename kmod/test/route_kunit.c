@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who gets an L2 exit: a row for each reason and for each control that decides it. */
+/* Who handles an exit from L2: rows for each exit reason and for each control that decides. */
 #include <kunit/test.h>
 #include <asm/processor-flags.h>
 
@@ -8,14 +8,13 @@
 #include "nested/vmcs12.h"
 #include "nested/route.h"
 
-/* Control bits under shorter names, so that a row stays a line. */
+/* Short names, so that a row fits one line. */
 #define P(bit)		CPU_BASED_##bit
 #define S(bit)		SECONDARY_EXEC_##bit
 #define R(reason)	EXIT_REASON_##reason
 #define GETSEC		11
-#define XSAVES_BIT	BIT(20)
 
-/* A reason that one bit of a control word decides: L1's with the bit, L0's without. */
+/* An exit reason that one control bit decides: L1 with the bit, L0 without. */
 struct bit_row {
 	u16 reason;
 	u32 proc, proc2;
@@ -48,7 +47,7 @@ static const struct bit_row bit_rows[] = {
 	{ R(VMFUNC), 0, S(ENABLE_VMFUNC) },
 };
 
-static struct vmcs12 *vmcs12_of(struct kunit *test)
+static struct vmcs12 *route_vmcs12(struct kunit *test)
 {
 	struct vmcs12 *v = kunit_kzalloc(test, sizeof(*v), GFP_KERNEL);
 
@@ -63,9 +62,9 @@ static bool to_l1(const struct vmcs12 *v, u16 reason)
 	return route_exit(&f) == ROUTE_L1;
 }
 
-static void one_bit_decides(struct kunit *test)
+static void route_one_bit_decides(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = route_vmcs12(test);
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(bit_rows); i++) {
@@ -74,7 +73,7 @@ static void one_bit_decides(struct kunit *test)
 		v->cpu_based_vm_exec_control = row->proc | (row->proc2 ? P(ACTIVATE_SECONDARY_CONTROLS) : 0);
 		v->secondary_vm_exec_control = row->proc2;
 		KUNIT_EXPECT_TRUE_MSG(test, to_l1(v, row->reason), "reason %u with its control", row->reason);
-		/* Every other control set: still L0's. PAUSE has two, MSR and I/O bitmaps are other tests. */
+		/* With all other controls L0 gets the exit. PAUSE and APIC_WRITE have a second control. */
 		if (row->reason == R(PAUSE_INSTRUCTION) || row->reason == R(APIC_WRITE))
 			continue;
 		v->cpu_based_vm_exec_control = ~row->proc & ~(u32)P(USE_IO_BITMAPS);
@@ -83,10 +82,10 @@ static void one_bit_decides(struct kunit *test)
 	}
 }
 
-/* Secondary controls that the primary ones do not activate count as 0. */
-static void secondary_inactive(struct kunit *test)
+/* Secondary controls count as 0 while the primary controls do not activate them. */
+static void route_secondary_inactive(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = route_vmcs12(test);
 	int i;
 
 	v->secondary_vm_exec_control = ~0U;
@@ -105,12 +104,12 @@ static const u16 always_l0[] = {
 	R(EXTERNAL_INTERRUPT), R(INIT_SIGNAL), R(SIPI_SIGNAL), R(EPT_VIOLATION), R(EPT_MISCONFIG),
 	R(PML_FULL), R(PREEMPTION_TIMER), R(MSR_LOAD_FAIL), R(MCE_DURING_VMENTRY), R(ENCLS),
 	R(BUS_LOCK), R(NOTIFY),
-	5, 6, 17, 35, 38, 42, 65, 66, 69, 79, 80, 0xffff,	/* reasons that nothing L0 set can bring */
+	5, 6, 17, 35, 38, 42, 65, 66, 69, 79, 80, 0xffff,	/* reasons without a row */
 };
 
-static void fixed_owner(struct kunit *test)
+static void route_fixed_owner(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = route_vmcs12(test);
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(always_l1); i++)
@@ -124,7 +123,7 @@ struct exception_row {
 	const char *name;
 	u32 bitmap, mask, match;	/* L1's */
 	u32 info, error;		/* of the exception; hardware exception unless a type is given */
-	u32 l0;				/* L0's own */
+	u32 l0;				/* exceptions that guest debugging takes */
 	bool l1;
 };
 
@@ -149,9 +148,9 @@ static const struct exception_row exception_rows[] = {
 	{ "mask and match are for #PF only", BIT(13), 1, 1, HARD(13), 0, 0, true },
 };
 
-static void exceptions(struct kunit *test)
+static void route_exceptions(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = route_vmcs12(test);
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(exception_rows); i++) {
@@ -209,9 +208,9 @@ static const struct cr_row cr_rows[] = {
 	{ "LMSW leaves bits 31:4 alone", LMSW(0x10), 0, 0x10, 0, 0, 0, 0, 0, false },
 };
 
-static void control_registers(struct kunit *test)
+static void route_control_registers(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = route_vmcs12(test);
 	int i;
 
 	v->cr3_target_value0 = 0x1000;
@@ -264,9 +263,9 @@ static const struct bitmap_row bitmap_rows[] = {
 	{ "VMWRITE, miss", R(VMWRITE), P(ACTIVATE_SECONDARY_CONTROLS), false, false, S(SHADOW_VMCS) },
 };
 
-static void bitmaps(struct kunit *test)
+static void route_bitmaps(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = route_vmcs12(test);
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(bitmap_rows); i++) {
@@ -279,10 +278,10 @@ static void bitmaps(struct kunit *test)
 	}
 }
 
-/* Exits that two controls, or a control and a value, decide. */
-static void two_controls(struct kunit *test)
+/* Exit reasons that two controls, or a control and a value, decide. */
+static void route_two_controls(struct kunit *test)
 {
-	struct vmcs12 *v = vmcs12_of(test);
+	struct vmcs12 *v = route_vmcs12(test);
 	struct route_facts f = { .vmcs12 = v, .basic = R(XSAVES), .xss = 0x100 };
 
 	v->cpu_based_vm_exec_control = P(ACTIVATE_SECONDARY_CONTROLS);
@@ -300,7 +299,7 @@ static void two_controls(struct kunit *test)
 
 	v->xss_exit_bitmap = 0x100;
 	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L0);
-	v->secondary_vm_exec_control = XSAVES_BIT;
+	v->secondary_vm_exec_control = VMCS_CONTROL_BIT(XSAVES);
 	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L1);
 	f.basic = R(XRSTORS);
 	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L1);
@@ -316,15 +315,15 @@ static void two_controls(struct kunit *test)
 
 #define IO_QUAL(port, size)	((u64)(port) << 16 | ((size) - 1))
 
-static void io_bits(struct kunit *test)
+static void route_io_bitmap_bits(struct kunit *test)
 {
 	static const struct { u32 port, size, byte, mask; } rows[] = {
 		{ 0x0, 1, 0, 0x1 },
 		{ 0x3f8, 1, 0x7f, 0x1 },
 		{ 0x3fd, 1, 0x7f, 0x20 },
 		{ 0xcfc, 4, 0x19f, 0xf0 },
-		{ 0x7, 4, 0, 0x780 },		/* into the next byte */
-		{ 0x7fff, 2, 0xfff, 0x180 },	/* into bitmap B */
+		{ 0x7, 4, 0, 0x780 },		/* crosses into the next byte */
+		{ 0x7fff, 2, 0xfff, 0x180 },	/* crosses into bitmap B */
 		{ 0x8000, 1, 0x1000, 0x1 },
 		{ 0xffff, 1, 0x1fff, 0x80 },
 		{ 0xfffc, 4, 0x1fff, 0xf0 },
@@ -342,7 +341,7 @@ static void io_bits(struct kunit *test)
 	}
 }
 
-static void msr_bits(struct kunit *test)
+static void route_msr_bitmap_bits(struct kunit *test)
 {
 	static const struct { u32 msr; bool write; u32 byte, mask; } rows[] = {
 		{ 0x0, false, 0, 1 },
@@ -369,21 +368,21 @@ static void msr_bits(struct kunit *test)
 	}
 }
 
-static struct kunit_case cases[] = {
-	KUNIT_CASE(one_bit_decides),
-	KUNIT_CASE(secondary_inactive),
-	KUNIT_CASE(fixed_owner),
-	KUNIT_CASE(exceptions),
-	KUNIT_CASE(control_registers),
-	KUNIT_CASE(bitmaps),
-	KUNIT_CASE(two_controls),
-	KUNIT_CASE(io_bits),
-	KUNIT_CASE(msr_bits),
+static struct kunit_case route_cases[] = {
+	KUNIT_CASE(route_one_bit_decides),
+	KUNIT_CASE(route_secondary_inactive),
+	KUNIT_CASE(route_fixed_owner),
+	KUNIT_CASE(route_exceptions),
+	KUNIT_CASE(route_control_registers),
+	KUNIT_CASE(route_bitmaps),
+	KUNIT_CASE(route_two_controls),
+	KUNIT_CASE(route_io_bitmap_bits),
+	KUNIT_CASE(route_msr_bitmap_bits),
 	{}
 };
 
-static struct kunit_suite suite = {
+static struct kunit_suite route_suite = {
 	.name = "droste_route",
-	.test_cases = cases,
+	.test_cases = route_cases,
 };
-kunit_test_suites(&suite);
+kunit_test_suites(&route_suite);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The values that several VM-entry checks and instructions judge alike: EPT pointers and linear addresses. */
+/* Predicates that VM-entry checks and VMX instructions share: EPT pointers and canonical addresses. */
 #include <kunit/test.h>
 #include <asm/vmx.h>
 
@@ -7,7 +7,7 @@
 #include "vmx/types.h"
 #include "nested/checks.h"
 
-static void eptp_values(struct kunit *test)
+static void values_eptp(struct kunit *test)
 {
 	struct vmx_caps caps = { .ept_vpid = VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT };
 
@@ -23,7 +23,7 @@ static void eptp_values(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, check_eptp(&caps, 40, 0x505e));
 }
 
-static void canonical_values(struct kunit *test)
+static void values_canonical(struct kunit *test)
 {
 	KUNIT_EXPECT_TRUE(test, check_canonical(0, false));
 	KUNIT_EXPECT_TRUE(test, check_canonical(0x00007fffffffffffULL, false));
@@ -34,8 +34,8 @@ static void canonical_values(struct kunit *test)
 }
 
 static struct kunit_case values_cases[] = {
-	KUNIT_CASE(eptp_values),
-	KUNIT_CASE(canonical_values),
+	KUNIT_CASE(values_eptp),
+	KUNIT_CASE(values_canonical),
 	{}
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMCS12 by encoding: all 2^15 of them, and some that no register should hold. */
+/* Access to VMCS12 by encoding: all 2^15 encodings, and some with reserved bits. */
 #include <kunit/test.h>
 
 #include "mem/types.h"
@@ -29,7 +29,7 @@ static u64 cut(const struct vmcs12_field *f, u64 val)
 	}
 }
 
-/* A row that an encoding names by the SDM's rules, found the slow way. */
+/* Find the row of an encoding by linear search, by the SDM's rules. */
 static const struct vmcs12_field *search(u32 enc)
 {
 	int i;
@@ -43,8 +43,8 @@ static const struct vmcs12_field *search(u32 enc)
 	return NULL;
 }
 
-/* Each encoding finds its row or none. */
-static void lookup_all(struct kunit *test)
+/* Each encoding finds its row, or none if no field has it. */
+static void vmcs12_lookup_all(struct kunit *test)
 {
 	int found = 0;
 	u32 enc;
@@ -58,8 +58,8 @@ static void lookup_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, found, (int)NR_VMCS12_FIELDS);
 }
 
-/* Encodings are 32 bits wide and have reserved bits: none of them may alias a field. */
-static void lookup_reserved(struct kunit *test)
+/* An encoding with a reserved bit or a bit above 31 finds no field. */
+static void vmcs12_lookup_reserved(struct kunit *test)
 {
 	unsigned int bit;
 	int i;
@@ -75,8 +75,8 @@ static void lookup_reserved(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, vmcs12_field_lookup(~0ULL));
 }
 
-/* A write through each encoding reads back, cut to its width, and changes no other byte. */
-static void write_read_all(struct kunit *test)
+/* A write by each encoding reads back, truncated to the field's width, and changes no other byte. */
+static void vmcs12_write_read_all(struct kunit *test)
 {
 	struct vmcs12 *want = kunit_kzalloc(test, sizeof(*want), GFP_KERNEL);
 	u64 val;
@@ -108,8 +108,8 @@ static void write_read_all(struct kunit *test)
 	}
 }
 
-/* High access changes the upper half only (SDM 3C 25.11.2). */
-static void high_keeps_low(struct kunit *test)
+/* High access changes only the upper half (SDM 3C 25.11.2). */
+static void vmcs12_high_keeps_low(struct kunit *test)
 {
 	u64 val;
 
@@ -124,10 +124,10 @@ static void high_keeps_low(struct kunit *test)
 }
 
 static struct kunit_case vmcs12_cases[] = {
-	KUNIT_CASE(lookup_all),
-	KUNIT_CASE(lookup_reserved),
-	KUNIT_CASE(write_read_all),
-	KUNIT_CASE(high_keeps_low),
+	KUNIT_CASE(vmcs12_lookup_all),
+	KUNIT_CASE(vmcs12_lookup_reserved),
+	KUNIT_CASE(vmcs12_write_read_all),
+	KUNIT_CASE(vmcs12_high_keeps_low),
 	{}
 };
 
