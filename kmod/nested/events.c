@@ -70,7 +70,8 @@ static bool events_exception_for_l1(struct vcpu *vcpu)
 
 /*
  * INIT always exits to L1. A SIPI exits only while L2 is in the wait-for-SIPI
- * state; otherwise it stays pending in the local APIC. SDM 3C 26.2.
+ * state. Otherwise it stays pending in the local APIC, although the SDM says
+ * that it is lost (3C 26.2).
  */
 static enum nested_event events_startup(struct vcpu *vcpu)
 {
