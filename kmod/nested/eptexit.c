@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* EPT violations and misconfigurations of L2: fills EPT02, reflects to L1, or emulates the access. SDM 3C 29.3.3. */
-#include "emul/emul.h"
+#include "droste.h"
+#include "ept/ept.h"
+#include "io/emulate.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
 #include "run/request.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Loads L1's host state after an exit from L2, from VMCS12 into VMCS01. SDM 3C 28.5, 28.6. */
+#include "droste.h"
 #include "nested/merge.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"

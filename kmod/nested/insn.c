@@ -171,7 +171,7 @@ static int insn_vmxon(struct vcpu *vcpu)
 	if (insn_vmxon_faults(vcpu))
 		return nested_insn_gp(vcpu);
 	ret = insn_read_operand(vcpu, &gpa, sizeof(gpa));
-	if (ret != INSN_GO_ON)
+	if (ret != NEXT_GO_ON)
 		return ret;
 	if (!PAGE_ALIGNED(gpa) || !gpa_legal(vcpu, gpa))
 		return nested_vmfail_invalid(vcpu);

@@ -29,10 +29,9 @@ int nested_insn_gp(struct vcpu *vcpu);
 #define IINFO_REG2(info)	(((info) >> 28) & 15)
 
 /*
- * Success of a helper that may fault. Any other value ends the instruction:
- * an exception is queued, or KVM_RUN returns. The handler returns that value.
+ * Helpers that may fault return NEXT_GO_ON on success. Any other value ends
+ * the instruction, and the handler returns it at once.
  */
-#define INSN_GO_ON	2	/* not a value of enum next */
 int insn_read_operand(struct vcpu *vcpu, void *data, u32 len);
 int insn_write_operand(struct vcpu *vcpu, const void *data, u32 len);
 

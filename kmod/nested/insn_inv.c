@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* INVEPT and INVVPID of L1: they invalidate EPT02 and the mappings tagged with vpid02. SDM 3C 29.4.3, 31.3. */
+#include "droste.h"
+#include "ept/ept.h"
 #include "nested/checks.h"
 #include "nested/insn.h"
 #include "vmx/regs.h"
@@ -38,7 +40,7 @@ int insn_invept(struct vcpu *vcpu)
 	    !(caps->ept_vpid & BIT_ULL(INVEPT_TYPE_BIT(type))))
 		return nested_vmfail(vcpu, VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID);
 	ret = insn_read_operand(vcpu, desc, sizeof(desc));
-	if (ret != INSN_GO_ON)
+	if (ret != NEXT_GO_ON)
 		return ret;
 	if (type == VMX_EPT_EXTENT_GLOBAL) {
 		ept02_invalidate_all(vcpu);
@@ -91,7 +93,7 @@ int insn_invvpid(struct vcpu *vcpu)
 	if (type > VMX_VPID_EXTENT_SINGLE_NON_GLOBAL || !(caps->ept_vpid & BIT_ULL(INVVPID_TYPE_BIT(type))))
 		return nested_vmfail(vcpu, VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID);
 	ret = insn_read_operand(vcpu, &desc, sizeof(desc));
-	if (ret != INSN_GO_ON)
+	if (ret != NEXT_GO_ON)
 		return ret;
 	if ((desc.vpid >> 16) ||
 	    (type != VMX_VPID_EXTENT_ALL_CONTEXT && !desc.vpid) ||

@@ -86,17 +86,10 @@ static bool insn_linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
 	return insn_type_allows(&s, write) && insn_within_limit(&s, ea, len);
 }
 
-/* Convert the result of an access by linear address: positive if an exception was queued, negative without memory. */
+/* The verdict on an access. An operand in MMIO is an internal error: no hypervisor does that. */
 static int insn_access_result(struct vcpu *vcpu, int ret)
 {
-	if (!ret)
-		return INSN_GO_ON;
-	if (ret > 0)
-		return NEXT_ENTER;
-	if (ret == -EFAULT)
-		/* The operand is in MMIO. No hypervisor does that, and there is no emulation for it. */
-		return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
-	return ret;
+	return ret == -EFAULT ? vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0) : ret;
 }
 
 static int insn_segment_fault(struct vcpu *vcpu)
@@ -115,7 +108,7 @@ static int insn_segment_fault(struct vcpu *vcpu)
  *
  * Context: Process context. The VMCS of the level that executes the instruction
  * is current. Caller holds vm->srcu. May sleep.
- * Return: INSN_GO_ON, or the value that the handler must return.
+ * Return: NEXT_GO_ON, or the value that the handler must return.
  */
 int insn_read_operand(struct vcpu *vcpu, void *data, u32 len)
 {
@@ -134,7 +127,7 @@ int insn_read_operand(struct vcpu *vcpu, void *data, u32 len)
  *
  * Context: Process context. The VMCS of the level that executes the instruction
  * is current. Caller holds vm->srcu. May sleep.
- * Return: INSN_GO_ON, or the value that the handler must return.
+ * Return: NEXT_GO_ON, or the value that the handler must return.
  */
 int insn_write_operand(struct vcpu *vcpu, const void *data, u32 len)
 {

@@ -77,13 +77,13 @@ static int insn_read_vmptr(struct vcpu *vcpu, gpa_t *gpa, u32 bad_address, u32 v
 {
 	int ret = insn_read_operand(vcpu, gpa, sizeof(*gpa));
 
-	if (ret != INSN_GO_ON)
+	if (ret != NEXT_GO_ON)
 		return ret;
 	if (!PAGE_ALIGNED(*gpa) || !gpa_legal(vcpu, *gpa))
 		return nested_vmfail(vcpu, bad_address);
 	if (*gpa == vcpu->nested.vmxon_gpa)
 		return nested_vmfail(vcpu, vmxon_pointer);
-	return INSN_GO_ON;
+	return NEXT_GO_ON;
 }
 
 /**
@@ -101,7 +101,7 @@ int insn_vmclear(struct vcpu *vcpu)
 	int ret;
 
 	ret = insn_read_vmptr(vcpu, &gpa, VMXERR_VMCLEAR_INVALID_ADDRESS, VMXERR_VMCLEAR_VMXON_POINTER);
-	if (ret != INSN_GO_ON)
+	if (ret != NEXT_GO_ON)
 		return ret;
 	if (gpa == n->vmptr) {
 		n->vmcs12->launch_state = VMCS12_CLEAR;
@@ -144,7 +144,7 @@ int insn_vmptrld(struct vcpu *vcpu)
 	int ret;
 
 	ret = insn_read_vmptr(vcpu, &gpa, VMXERR_VMPTRLD_INVALID_ADDRESS, VMXERR_VMPTRLD_VMXON_POINTER);
-	if (ret != INSN_GO_ON)
+	if (ret != NEXT_GO_ON)
 		return ret;
 	if (gpa == vcpu->nested.vmptr)
 		return nested_vmsucceed(vcpu);
@@ -170,5 +170,5 @@ int insn_vmptrst(struct vcpu *vcpu)
 	int ret;
 
 	ret = insn_write_operand(vcpu, &gpa, sizeof(gpa));
-	return ret == INSN_GO_ON ? nested_vmsucceed(vcpu) : ret;
+	return ret == NEXT_GO_ON ? nested_vmsucceed(vcpu) : ret;
 }

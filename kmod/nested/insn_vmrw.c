@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VMREAD and VMWRITE that exit: of L1's current VMCS, and by L2 of its shadow VMCS. SDM 3C 25.11.2, 31.3. */
+#include "droste.h"
 #include "nested/insn.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
@@ -78,7 +79,7 @@ int insn_vmread(struct vcpu *vcpu)
 		vcpu_set_gpr(vcpu, IINFO_REG1(info), is64 ? val : (u32)val);
 	} else {
 		ret = insn_write_operand(vcpu, &val, is64 ? 8 : 4);
-		if (ret != INSN_GO_ON)
+		if (ret != NEXT_GO_ON)
 			return ret;
 	}
 	return nested_vmsucceed(vcpu);
@@ -141,7 +142,7 @@ int insn_vmwrite(struct vcpu *vcpu)
 		val = vcpu_gpr(vcpu, IINFO_REG1(info));
 	} else {
 		ret = insn_read_operand(vcpu, &val, is64 ? 8 : 4);
-		if (ret != INSN_GO_ON)
+		if (ret != NEXT_GO_ON)
 			return ret;
 	}
 	if (!is64)
