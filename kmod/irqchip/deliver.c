@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* From a message to the processors it is for: destinations, shorthands, lowest priority. SDM 3A 11.6. */
+/* Delivery of interrupt messages: destination matching, shorthands and lowest priority. SDM 3A 11.6. */
 #include "droste.h"
 #include "irqchip/impl.h"
 #include "irqchip/lapic_logic.h"
 
 /*
- * An x2APIC takes 0xff from the I/O APIC and from MSIs as broadcast, unless
- * user space has its IDs in 32 bits and said that then this is one of them.
+ * Is destination 0xff an APIC ID rather than a broadcast? An x2APIC takes 0xff
+ * in messages of the I/O APIC and in MSIs as a broadcast, unless user space
+ * uses 32-bit IDs and has disabled that quirk.
  */
 static bool irq_names_255(const struct vm *vm, const struct vcpu *sender, enum lapic_mode mode)
 {
@@ -14,7 +15,7 @@ static bool irq_names_255(const struct vm *vm, const struct vcpu *sender, enum l
 	       (READ_ONCE(vm->x2apic_api) & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK);
 }
 
-/* Is @vcpu one of those that @msg is for? Any context. */
+/* Is @vcpu a target of @msg? Any context. */
 static bool irq_addresses(const struct irq_msg *msg, struct vcpu *sender, struct vcpu *vcpu)
 {
 	struct vlapic *a = vcpu->lapic;
@@ -42,7 +43,7 @@ static bool irq_addresses(const struct irq_msg *msg, struct vcpu *sender, struct
 	return lapic_match(&t, &m);
 }
 
-/* Is @a the better one for a lowest-priority interrupt (SDM 11.6.2.4)? Ties go to who took fewer. */
+/* Is @a a better target of a lowest-priority interrupt than @best (SDM 11.6.2.4)? On a tie, the one that took fewer. */
 static bool irq_beats(struct vlapic *a, struct vlapic *best)
 {
 	u8 pa, pb;
@@ -57,7 +58,7 @@ static bool irq_beats(struct vlapic *a, struct vlapic *best)
 	return (s32)(READ_ONCE(a->arb) - READ_ONCE(best->arb)) < 0;
 }
 
-/* To one of the processors addressed. */
+/* Deliver to the addressed processor with the lowest priority. */
 static int irq_deliver_lowest(struct vm *vm, struct vcpu *sender, const struct irq_msg *msg)
 {
 	struct irq_msg one = *msg;
@@ -78,13 +79,13 @@ static int irq_deliver_lowest(struct vm *vm, struct vcpu *sender, const struct i
 }
 
 /**
- * irq_deliver() - send a message to all it is for
- * @vm: the machine
- * @sender: the vCPU that sends it, NULL for the I/O APIC and MSIs
+ * irq_deliver() - deliver a message to all its targets
+ * @vm: the VM
+ * @sender: the sending vCPU, NULL for the I/O APIC and for MSIs
  * @msg: the message
  *
- * Context: any, hard interrupts included.
- * Return: how many processors accepted it, -1 when none was addressed.
+ * Context: Any, including hard interrupts. Takes no locks.
+ * Return: the number of processors that accepted it, -1 if none was addressed.
  */
 int irq_deliver(struct vm *vm, struct vcpu *sender, const struct irq_msg *msg)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the interrupt controllers' own files share with each other and with nobody else. */
+/* Internal interfaces of the interrupt controllers, shared by the files of irqchip/ only. */
 #ifndef DROSTE_IRQCHIP_IMPL_H
 #define DROSTE_IRQCHIP_IMPL_H
 
@@ -9,39 +9,39 @@
 #include "irqchip/irqchip.h"
 #include "irqchip/lapic_logic.h"
 
-/* Who holds an interrupt line up: a line is the OR of its sources. */
+/* The sources of an interrupt line. The line is up while any of them asserts it. */
 enum irq_source {
 	IRQ_SOURCE_USER,	/* KVM_IRQ_LINE and plain irqfds */
 	IRQ_SOURCE_RESAMPLE,	/* irqfds with a resample eventfd */
 	IRQ_SOURCE_PIT,
 };
 
-/**
- * struct vlapic - one vCPU's local APIC
+/*
+ * A vCPU's local APIC.
  *
- * The owner is the vCPU's thread (or, for GET/SET_LAPIC, the holder of
- * vcpu->mutex). Other threads and hard interrupts set bits in IRR and TMR
- * (atomically), @esr and @init_events, and read what a destination match
- * needs; all of that is lock-free, so an interrupt can be sent from anywhere.
+ * The owner is the thread that holds vcpu->mutex. Other threads and hard
+ * interrupts set bits in IRR, TMR, @esr and @init_events with atomic
+ * operations, and read the members that a destination match needs. They take
+ * no lock, so an interrupt can be sent from any context.
  */
 struct vlapic {
-	u8 *regs;		/* a page in APIC register layout */
+	u8 *regs;		/* a page laid out as the APIC's registers */
 	struct vcpu *vcpu;
 	bool irr_pending;	/* IRR may have a bit set; set after the bit, cleared before a rescan */
-	int isr_top;		/* highest vector in ISR, -1: none; owner only, others may read a stale one */
+	int isr_top;		/* highest vector in ISR, -1 if none; owner writes, others may read a stale value */
 	enum lapic_mode mode;	/* owner writes, all read */
-	u32 id;			/* APIC ID unshifted; likewise */
+	u32 id;			/* APIC ID unshifted; owner writes, all read */
 	atomic_t init_events;	/* VLAPIC_INIT, VLAPIC_SIPI */
 	u8 sipi_vector;		/* valid with VLAPIC_SIPI */
 	atomic_t esr;		/* errors not yet latched into ESR (SDM 11.5.3) */
-	u32 arb;		/* lowest-priority interrupts taken; breaks ties, so a race is harmless */
+	u32 arb;		/* lowest-priority interrupts taken; only breaks ties, so races are harmless */
 
-	/* --- timer: owner only; the hrtimer's callback touches none of it --- */
+	/* --- timer: owner only; the hrtimer callback accesses none of these members --- */
 	struct hrtimer timer;	/* CLOCK_MONOTONIC; hard interrupt context */
-	bool armed;		/* a tick is to come */
-	u64 target;		/* when, in ns of CLOCK_MONOTONIC */
-	u64 period;		/* ns of a whole count, 0 when not periodic */
-	u64 tsc_deadline;	/* IA32_TSC_DEADLINE; 0 when disarmed */
+	bool armed;		/* a tick is due at @target */
+	u64 target;		/* in ns of CLOCK_MONOTONIC */
+	u64 period;		/* in ns, 0 if not periodic */
+	u64 tsc_deadline;	/* IA32_TSC_DEADLINE; 0 if disarmed */
 };
 
 static inline u32 vlapic_reg(const struct vlapic *a, u32 reg)
@@ -54,7 +54,7 @@ static inline void vlapic_set_reg(struct vlapic *a, u32 reg, u32 val)
 	WRITE_ONCE(*(u32 *)(a->regs + reg), val);
 }
 
-/* What CPUID gives this vCPU's APIC. Suppressing EOI broadcasts came with x2APIC (SDM 11.8.5). */
+/* The APIC features in this vCPU's CPUID. Suppressing EOI broadcasts came with x2APIC (SDM 11.8.5). */
 static inline struct lapic_caps vlapic_caps(const struct vlapic *a)
 {
 	return (struct lapic_caps) {
@@ -64,7 +64,7 @@ static inline struct lapic_caps vlapic_caps(const struct vlapic *a)
 	};
 }
 
-/* The bit of @vec in IRR, ISR or TMR: 32 vectors every 16 bytes (SDM table 11-1). */
+/* The word of IRR, ISR or TMR with @vec's bit: 32 vectors every 16 bytes (SDM table 11-1). */
 static inline unsigned long *vlapic_vec_word(struct vlapic *a, u32 field, u8 vec)
 {
 	return (unsigned long *)(a->regs + field + (vec / 32) * 16);
@@ -75,106 +75,105 @@ static inline bool vlapic_sw_enabled(const struct vlapic *a)
 	return vlapic_reg(a, LAPIC_SVR) & LAPIC_SVR_ENABLED;
 }
 
-/* How many vCPUs there are: each one's slot was set before it was counted. */
+/* The number of vCPUs. vm->vcpus[] is valid up to it. */
 static inline int irqchip_nr_vcpus(const struct vm *vm)
 {
-	return smp_load_acquire(&vm->nr_vcpus);	/* pairs with the release that counts one more */
+	return smp_load_acquire(&vm->nr_vcpus);	/* pairs with the release at vCPU creation */
 }
 
-/* All vCPUs that exist, from any context. */
+/* Iterates over the vCPUs of a VM. Any context. */
 #define irqchip_for_each_vcpu(i, v, vm) \
 	for ((i) = 0; (i) < irqchip_nr_vcpus(vm) && ((v) = (vm)->vcpus[i], true); (i)++)
 
-/* Are there in-kernel controllers, all or the local APICs alone? Then all that there is can be seen. */
+/* Are there in-kernel controllers, or at least local APICs? If so, they are fully initialized. */
 static inline bool irqchip_ready(const struct vm *vm)
 {
 	return smp_load_acquire(&vm->irqchip.created);	/* pairs with irqchip_create() */
 }
 
-/* Are PIC and I/O APIC in the kernel, too? */
+/* Are the PIC and the I/O APIC in the kernel, too? */
 static inline bool irqchip_whole(const struct vm *vm)
 {
 	return irqchip_ready(vm) && vm->irqchip.pic;
 }
 
-/* The PIT, whole when it can be seen, or NULL. */
+/* The PIT, fully initialized, NULL if there is none. */
 static inline struct vpit *irqchip_pit(const struct vm *vm)
 {
 	return smp_load_acquire(&vm->irqchip.pit);	/* pairs with vpit_create() */
 }
 
 /* --- vlapic.c --- */
-int vlapic_accept_msg(struct vcpu *vcpu, const struct irq_msg *msg);	/* any context; 1 accepted, 0 not */
-void vlapic_error(struct vlapic *a, u32 bits);			/* any context */
-int vlapic_local_interrupt(struct vlapic *a, u32 lvt);		/* any context */
-void vlapic_eoi(struct vlapic *a);				/* owner, srcu held */
+int vlapic_accept_msg(struct vcpu *vcpu, const struct irq_msg *msg);
+void vlapic_error(struct vlapic *a, u32 bits);
+int vlapic_local_interrupt(struct vlapic *a, u32 lvt);
+void vlapic_eoi(struct vlapic *a);
 
 /* --- split.c --- */
-void split_eoi(struct vcpu *vcpu, u8 vector);			/* owner, srcu held */
+void split_eoi(struct vcpu *vcpu, u8 vector);
 
-/* --- vlapic_timer.c: owner --- */
+/* --- vlapic_timer.c --- */
 void vlapic_timer_init(struct vlapic *a);
 void vlapic_timer_stop(struct vlapic *a);
-void vlapic_timer_start(struct vlapic *a, u32 count);	/* count down from here; 0 stops */
-u32 vlapic_timer_read(struct vlapic *a);		/* TMCCT */
+void vlapic_timer_start(struct vlapic *a, u32 count);
+u32 vlapic_timer_read(struct vlapic *a);
 void vlapic_timer_write_lvtt(struct vlapic *a, u32 val);
 void vlapic_timer_write_tdcr(struct vlapic *a, u32 val);
 
-/* --- vlapic_regs.c: owner, srcu held --- */
+/* --- vlapic_regs.c --- */
 u32 vlapic_read_reg(struct vlapic *a, u32 reg);
 void vlapic_write_reg(struct vlapic *a, u32 reg, u32 val);
 bool vlapic_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write);
 
-/* --- vlapic_state.c: vcpu->mutex held --- */
+/* --- vlapic_state.c --- */
 int vlapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state);
 int vlapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state);
 
-/* --- deliver.c: any context --- */
-/* Processors reached, -1: none addressed. */
+/* --- deliver.c --- */
 int irq_deliver(struct vm *vm, struct vcpu *sender, const struct irq_msg *msg);
 
 /* --- vpic.c --- */
 int vpic_create(struct vm *vm);
 void vpic_destroy(struct vm *vm);
-int vpic_set_line(struct vm *vm, unsigned int pin, int source, int level);	/* any context */
-bool vpic_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write);	/* thread, srcu held */
-int vpic_pending(const struct vpic *pic);	/* the vector it asks for, or -1; lock-free */
-int vpic_inta(struct vm *vm);			/* thread, srcu held */
+int vpic_set_line(struct vm *vm, unsigned int pin, int source, int level);
+bool vpic_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write);
+int vpic_pending(const struct vpic *pic);
+int vpic_inta(struct vm *vm);
 void vpic_get(struct vm *vm, unsigned int chip, struct kvm_pic_state *state);
 void vpic_set(struct vm *vm, unsigned int chip, const struct kvm_pic_state *state);
 
 /* --- vioapic.c --- */
 int vioapic_create(struct vm *vm);
 void vioapic_destroy(struct vm *vm);
-int vioapic_set_line(struct vm *vm, unsigned int pin, int source, int level);	/* any context */
-bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write);	/* thread, srcu held */
-bool vioapic_has_vector(const struct vioapic *ioapic, u8 vector);	/* lock-free */
-void vioapic_eoi(struct vm *vm, u8 vector, bool level);	/* thread, srcu held */
+int vioapic_set_line(struct vm *vm, unsigned int pin, int source, int level);
+bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write);
+bool vioapic_has_vector(const struct vioapic *ioapic, u8 vector);
+void vioapic_eoi(struct vm *vm, u8 vector, bool level);
 void vioapic_get(struct vm *vm, struct kvm_ioapic_state *state);
 void vioapic_set(struct vm *vm, const struct kvm_ioapic_state *state);
 
 /* --- vpit.c --- */
-int vpit_create(struct vm *vm, u32 flags);	/* vm->lock held */
+int vpit_create(struct vm *vm, u32 flags);
 void vpit_destroy(struct vm *vm);
 bool vpit_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write);
-void vpit_acked(struct vm *vm);			/* the guest acknowledged IRQ 0; thread */
+void vpit_acked(struct vm *vm);
 void vpit_get(struct vm *vm, struct kvm_pit_state2 *state);
 void vpit_set(struct vm *vm, const struct kvm_pit_state2 *state, bool has_flags);
 void vpit_set_reinject(struct vm *vm, bool reinject);
 
 /* --- irqchip.c --- */
-int irq_msg_of_user(struct vm *vm, struct irq_msg *msg, u32 lo, u32 hi, u32 data);	/* 0 or -EINVAL */
+int irq_msg_of_user(struct vm *vm, struct irq_msg *msg, u32 lo, u32 hi, u32 data);
 
 /* --- route.c --- */
-int irq_routing_default(struct vm *vm);		/* vm->lock held */
+int irq_routing_default(struct vm *vm);
 void irq_routing_destroy(struct vm *vm);
-long irq_routing_ioctl(struct vm *vm, void __user *arg);	/* KVM_SET_GSI_ROUTING */
-void irqchip_acked(struct vm *vm, u32 chip, u32 pin);	/* the guest acknowledged a pin: thread */
-bool irq_routing_split_level(struct vm *vm, u8 vector);	/* a pin of user space's I/O APIC sends it, level-triggered; srcu held */
+long irq_routing_ioctl(struct vm *vm, void __user *arg);
+void irqchip_acked(struct vm *vm, u32 chip, u32 pin);
+bool irq_routing_split_level(struct vm *vm, u8 vector);
 
 /* --- irqfd.c --- */
 long irqfd_ioctl(struct vm *vm, void __user *arg);
 void irqfd_release(struct vm *vm);
-void irqfd_acked(struct vm *vm, u32 gsi);	/* thread, srcu held */
+void irqfd_acked(struct vm *vm, u32 gsi);
 
 #endif

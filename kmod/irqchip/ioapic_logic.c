@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How an I/O APIC behaves: the 82093AA data sheet, with the EOI register of the ICHs (version 0x20). */
+/* I/O APIC behaviour according to the 82093AA data sheet, plus the EOI register of the ICHs (version 0x20). */
 #include <linux/bitops.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -8,15 +8,17 @@
 #define IOAPIC_IND_ID		0x00
 #define IOAPIC_IND_VERSION	0x01
 #define IOAPIC_IND_ARB		0x02
-#define IOAPIC_IND_RTE		0x10	/* two registers an entry */
+#define IOAPIC_IND_RTE		0x10	/* two registers per entry */
 
-/* What software writes of an entry: not the two status bits, not the reserved ones. */
+/* The writable bits of an entry: neither the two status bits nor the reserved ones. */
 #define IOAPIC_RTE_WRITABLE	(0xff0000000001ffffull & ~(IOAPIC_RTE_DELIVERY | IOAPIC_RTE_REMOTE_IRR))
 
 /**
- * ioapic_init() - as after reset
+ * ioapic_init() - put an I/O APIC into its reset state
  * @io: the I/O APIC
  * @fire: called for each interrupt that it sends
+ *
+ * Context: Any. The I/O APIC is not shared yet.
  */
 void ioapic_init(struct ioapic *io, int (*fire)(struct ioapic *io, u64 rte))
 {
@@ -29,7 +31,7 @@ void ioapic_init(struct ioapic *io, int (*fire)(struct ioapic *io, u64 rte))
 		io->rte[pin] = IOAPIC_RTE_MASKED;
 }
 
-/* Which vectors an EOI may be for. Masked entries too: their last interrupt may still be in service. */
+/* Collect the vectors an EOI may be for. Masked entries count: their last interrupt may still be in service. */
 static void ioapic_update_handled(struct ioapic *io)
 {
 	unsigned long handled[256 / BITS_PER_LONG] = {};
@@ -41,7 +43,7 @@ static void ioapic_update_handled(struct ioapic *io)
 		WRITE_ONCE(io->handled[i], handled[i]);
 }
 
-/* Send a pin's interrupt if its entry lets it: processors reached, 0 or -1. */
+/* Send a pin's interrupt if its entry allows it. Returns the number of processors reached, 0 or -1 if none. */
 static int ioapic_service(struct ioapic *io, unsigned int pin)
 {
 	u64 rte = io->rte[pin];
@@ -63,10 +65,11 @@ static int ioapic_service(struct ioapic *io, unsigned int pin)
  * ioapic_set_line() - a device raises or lowers its line
  * @io: the I/O APIC
  * @pin: 0 to 23
- * @source: one of those that share the line; it is up while any holds it up
- * @level: asserted or not, whatever the polarity
+ * @source: one of the sources that share the line, which is up while any of them asserts it
+ * @level: true to assert the line, whatever its polarity
  *
- * Return: processors reached, 0 when the pin was up already, -1 when it is masked or reaches nobody.
+ * Context: Any. Caller holds the lock that guards @io.
+ * Return: the number of processors reached, 0 if the pin was up already, -1 if it is masked or addresses no processor.
  */
 int ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned int source, bool level)
 {
@@ -88,7 +91,14 @@ int ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned int source, bo
 	return ioapic_service(io, pin);
 }
 
-/** ioapic_pins_of() - the pins whose entries name this vector, one bit a pin */
+/**
+ * ioapic_pins_of() - find the pins whose entries name a vector
+ * @io: the I/O APIC
+ * @vector: the vector
+ *
+ * Context: Any. Caller holds the lock that guards @io.
+ * Return: one bit per pin.
+ */
 u32 ioapic_pins_of(const struct ioapic *io, u8 vector)
 {
 	unsigned int pin;
@@ -102,11 +112,13 @@ u32 ioapic_pins_of(const struct ioapic *io, u8 vector)
 }
 
 /**
- * ioapic_end() - level interrupts of these pins have been served
+ * ioapic_end() - end the level-triggered interrupts of some pins
  * @io: the I/O APIC
- * @pins: one bit a pin
+ * @pins: one bit per pin
  *
  * A line that is still up interrupts again.
+ *
+ * Context: Any. Caller holds the lock that guards @io.
  */
 void ioapic_end(struct ioapic *io, u32 pins)
 {
@@ -130,13 +142,13 @@ static void ioapic_write_rte(struct ioapic *io, unsigned int pin, bool high, u32
 	else
 		new = (old & ~0xffffffffull) | val;
 	new &= IOAPIC_RTE_WRITABLE;
-	/* Systems rely on it: an entry that becomes edge-triggered loses its remote IRR. */
+	/* An entry that becomes edge-triggered loses its remote IRR; guests rely on this. */
 	if (new & IOAPIC_RTE_LEVEL)
 		new |= old & IOAPIC_RTE_REMOTE_IRR;
 	io->rte[pin] = new;
 	ioapic_update_handled(io);
 
-	/* A level that waited behind the mask comes through now; an edge that came meanwhile is lost. */
+	/* A level interrupt that the mask held back is sent now; an edge that arrived while masked is lost. */
 	if ((new & IOAPIC_RTE_LEVEL) && (io->irr & BIT(pin)))
 		ioapic_service(io, pin);
 }
@@ -168,7 +180,14 @@ static void ioapic_write_indirect(struct ioapic *io, u32 val)
 		ioapic_write_rte(io, pin, io->select & 1, val);
 }
 
-/** ioapic_read() - a 32-bit load at this offset of its page */
+/**
+ * ioapic_read() - read a register
+ * @io: the I/O APIC
+ * @offset: the register's offset in its page
+ *
+ * Context: Any. Caller holds the lock that guards @io.
+ * Return: the 32-bit value, 0 for an offset without a register.
+ */
 u32 ioapic_read(const struct ioapic *io, u32 offset)
 {
 	switch (offset) {
@@ -181,7 +200,16 @@ u32 ioapic_read(const struct ioapic *io, u32 offset)
 	}
 }
 
-/** ioapic_write() - a 32-bit store at this offset; the EOI register is the caller's, by ioapic_end() */
+/**
+ * ioapic_write() - write a register other than the EOI register
+ * @io: the I/O APIC
+ * @offset: the register's offset in its page
+ * @val: the value
+ *
+ * The caller implements the EOI register with ioapic_end().
+ *
+ * Context: Any. Caller holds the lock that guards @io.
+ */
 void ioapic_write(struct ioapic *io, u32 offset, u32 val)
 {
 	if (offset == IOAPIC_REG_SELECT)
@@ -190,7 +218,13 @@ void ioapic_write(struct ioapic *io, u32 offset, u32 val)
 		ioapic_write_indirect(io, val);
 }
 
-/** ioapic_get_state() - as user space saves it: edges that were sent are not pending any more */
+/**
+ * ioapic_get_state() - save the state for user space
+ * @io: the I/O APIC
+ * @state: filled; edges that were sent are not saved as pending
+ *
+ * Context: Any. Caller holds the lock that guards @io.
+ */
 void ioapic_get_state(const struct ioapic *io, struct kvm_ioapic_state *state)
 {
 	unsigned int pin;
@@ -205,11 +239,13 @@ void ioapic_get_state(const struct ioapic *io, struct kvm_ioapic_state *state)
 }
 
 /**
- * ioapic_set_state() - as user space restores it
+ * ioapic_set_state() - restore the state from user space
  * @io: the I/O APIC
- * @state: whatever; it is held to what the registers can hold
+ * @state: untrusted; reduced to what the registers can hold
  *
- * What was pending is sent.
+ * Pending interrupts are sent.
+ *
+ * Context: Any. Caller holds the lock that guards @io.
  */
 void ioapic_set_state(struct ioapic *io, const struct kvm_ioapic_state *state)
 {

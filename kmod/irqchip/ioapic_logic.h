@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* An I/O APIC's registers and pins, without locks and without a machine around it. */
+/* Registers and pins of an I/O APIC; pure, the caller does the locking. */
 #ifndef DROSTE_IOAPIC_LOGIC_H
 #define DROSTE_IOAPIC_LOGIC_H
 
@@ -9,26 +9,24 @@
 #define IOAPIC_PINS		KVM_IOAPIC_NUM_PINS
 #define IOAPIC_DEFAULT_BASE	0xfec00000ull
 
-/* Redirection entry bits (82093AA 3.2.4; the vector and delivery mode are in ICR's places) */
+/* Redirection entry bits (82093AA 3.2.4); vector and delivery mode are laid out as in ICR */
 #define IOAPIC_RTE_DELIVERY	BIT_ULL(12)	/* delivery status, read-only */
 #define IOAPIC_RTE_REMOTE_IRR	BIT_ULL(14)	/* a level interrupt is being served, read-only */
 #define IOAPIC_RTE_LEVEL	BIT_ULL(15)
 #define IOAPIC_RTE_MASKED	BIT_ULL(16)
 
-/**
- * struct ioapic - the state of one I/O APIC
- */
+/* The state of an I/O APIC. */
 struct ioapic {
-	u64 base;			/* where its page is */
+	u64 base;			/* address of its page */
 	u32 select;			/* IOREGSEL */
 	u32 id;				/* bits 27:24, in place */
-	u32 irr;			/* pins whose line is up, or whose edge was seen */
-	u32 delivered;			/* of them, edges that were sent */
+	u32 irr;			/* pins whose line is up or that have seen an edge */
+	u32 delivered;			/* the pins in @irr whose edge was sent */
 	u64 rte[IOAPIC_PINS];		/* redirection entries */
-	u8 sources[IOAPIC_PINS];	/* who holds each line up: bits by enum irq_source */
-	unsigned long handled[256 / BITS_PER_LONG];	/* vectors that some entry names; read without the lock */
+	u8 sources[IOAPIC_PINS];	/* sources that assert each line: bits of enum irq_source */
+	unsigned long handled[256 / BITS_PER_LONG];	/* vectors that entries name; read without the lock */
 
-	/* Sends what an entry says: processors reached, -1 none addressed. Called with the caller's lock. */
+	/* Sends an entry's interrupt; returns the processors reached, -1 if none. Called under the caller's lock. */
 	int (*fire)(struct ioapic *io, u64 rte);
 };
 
@@ -41,9 +39,9 @@ void ioapic_write(struct ioapic *io, u32 offset, u32 val);
 void ioapic_get_state(const struct ioapic *io, struct kvm_ioapic_state *state);
 void ioapic_set_state(struct ioapic *io, const struct kvm_ioapic_state *state);
 
-/* Offsets in its page */
+/* Register offsets in the page */
 #define IOAPIC_REG_SELECT	0x00
 #define IOAPIC_REG_WINDOW	0x10
-#define IOAPIC_REG_EOI		0x40	/* a vector whose level interrupt has ended; from version 0x20 on */
+#define IOAPIC_REG_EOI		0x40	/* write: vector whose level interrupt has ended; from version 0x20 on */
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KVM_IRQFD: eventfds that raise interrupts, and for level-triggered ones tell when the guest is done. */
+/* KVM_IRQFD: eventfds that raise interrupts and, for level-triggered ones, report the guest's acknowledgement. */
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/poll.h>
@@ -11,21 +11,21 @@
 #include "irqchip/impl.h"
 #include "irqchip/irqchip.h"
 
-/* A GSI that resampling irqfds share: its line is up until the guest acknowledges it. */
+/* A GSI shared by resampling irqfds. Its line stays up until the guest acknowledges the interrupt. */
 struct irqfd_resampler {
 	u32 gsi;
 	struct list_head link;		/* in irqchip.resamplers */
-	struct list_head irqfds;	/* written under fds_lock, readers: vm->srcu */
+	struct list_head irqfds;	/* written under fds_lock, read under vm->srcu */
 };
 
-/* One binding of an eventfd to a GSI. */
+/* A binding of an eventfd to a GSI. */
 struct irqfd {
 	struct vm *vm;
 	u32 gsi;
 	struct eventfd_ctx *ctx;	/* raises the interrupt */
-	struct list_head list;		/* in irqchip.irqfds; off it: @shutdown is on its way */
-	wait_queue_entry_t wait;	/* in the eventfd's queue */
-	poll_table pt;			/* used once, to get there */
+	struct list_head list;		/* in irqchip.irqfds; empty once @shutdown is queued */
+	wait_queue_entry_t wait;	/* in the eventfd's wait queue */
+	poll_table pt;			/* used once, to add @wait */
 	struct work_struct shutdown;
 
 	struct irqfd_resampler *resampler;	/* NULL for a plain one */
@@ -33,7 +33,7 @@ struct irqfd {
 	struct list_head resample_link;		/* in resampler->irqfds */
 };
 
-/* Any context. */
+/* Raise the interrupt. Any context. */
 static void irqfd_fire(struct irqfd *irqfd)
 {
 	if (irqfd->resampler) {
@@ -44,14 +44,14 @@ static void irqfd_fire(struct irqfd *irqfd)
 	irqchip_set_irq(irqfd->vm, IRQ_SOURCE_USER, irqfd->gsi, 0);
 }
 
-/* Take it off the list and have a worker free it. irqfds_lock held. */
+/* Remove an irqfd from the list and queue the work that frees it. Caller holds irqfds_lock. */
 static void irqfd_deactivate(struct irqfd *irqfd)
 {
 	list_del_init(&irqfd->list);
 	queue_work(irqfd->vm->irqchip.irqfd_wq, &irqfd->shutdown);
 }
 
-/* The eventfd was signalled or is going away. Its queue's lock is held, irqs are off. */
+/* The eventfd was signalled or is being released. Called with its wait-queue lock held and interrupts disabled. */
 static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
 {
 	struct irqfd *irqfd = container_of(wait, struct irqfd, wait);
@@ -61,13 +61,13 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, v
 	u64 count;
 
 	if (events & EPOLLIN) {
-		/* Take the count, so that the eventfd never fills up. */
+		/* Reset the count, so that the eventfd never overflows. */
 		eventfd_ctx_do_read(irqfd->ctx, &count);
 		irqfd_fire(irqfd);
 	}
 	if (events & EPOLLHUP) {
 		spin_lock_irqsave(&chip->irqfds_lock, flags);
-		/* KVM_IRQFD's deassignment may have been first. */
+		/* KVM_IRQFD may have deassigned it already. */
 		if (!list_empty(&irqfd->list))
 			irqfd_deactivate(irqfd);
 		spin_unlock_irqrestore(&chip->irqfds_lock, flags);
@@ -82,7 +82,7 @@ static void irqfd_queue_proc(struct file *file, wait_queue_head_t *wqh, poll_tab
 	add_wait_queue_priority(wqh, &irqfd->wait);
 }
 
-/* Leave the GSI's resampler; the last one lets the line go. */
+/* Leave the GSI's resampler; the last irqfd to leave lowers the line. */
 static void irqfd_leave_resampler(struct irqfd *irqfd)
 {
 	struct irqfd_resampler *rs = irqfd->resampler;
@@ -104,13 +104,13 @@ static void irqfd_leave_resampler(struct irqfd *irqfd)
 	eventfd_ctx_put(irqfd->resample_ctx);
 }
 
-/* The worker that ends an irqfd. */
+/* Work that frees an irqfd. */
 static void irqfd_shutdown(struct work_struct *work)
 {
 	struct irqfd *irqfd = container_of(work, struct irqfd, shutdown);
 	u64 count;
 
-	/* After this the callback does not run, and will not. */
+	/* Waits for a running callback; no other one starts. */
 	eventfd_ctx_remove_wait_queue(irqfd->ctx, &irqfd->wait, &count);
 	if (irqfd->resampler)
 		irqfd_leave_resampler(irqfd);
@@ -120,10 +120,13 @@ static void irqfd_shutdown(struct work_struct *work)
 
 /**
  * irqfd_acked() - the guest acknowledged an interrupt
- * @vm: the machine; srcu held, thread context
- * @gsi: which
+ * @vm: the VM
+ * @gsi: the GSI
  *
- * The line goes down, and the devices behind it are asked to look again.
+ * Lowers the line of the GSI's resampling irqfds and signals their resample
+ * eventfds, so that a device that still wants service raises it again.
+ *
+ * Context: Process context. Caller holds vm->srcu for reading.
  */
 void irqfd_acked(struct vm *vm, u32 gsi)
 {
@@ -139,7 +142,7 @@ void irqfd_acked(struct vm *vm, u32 gsi)
 	}
 }
 
-/* Join the GSI's resampler, making it when there is none. fds_lock held. */
+/* Join the GSI's resampler, creating it if there is none. Caller holds fds_lock. */
 static int irqfd_join_resampler(struct irqfd *irqfd, int fd)
 {
 	struct irqchip *chip = &irqfd->vm->irqchip;
@@ -167,7 +170,7 @@ join:
 	return 0;
 }
 
-/* Publish it, unless the eventfd has a binding already. fds_lock held. */
+/* Add an irqfd to the list. Returns -EBUSY if its eventfd is bound already. Caller holds fds_lock. */
 static int irqfd_activate(struct irqfd *irqfd)
 {
 	struct irqchip *chip = &irqfd->vm->irqchip;
@@ -186,8 +189,9 @@ static int irqfd_activate(struct irqfd *irqfd)
 }
 
 /*
- * Bind the eventfd behind @file. fds_lock held: nobody deassigns it before it
- * is whole; and as the caller holds @file, the eventfd does not go away.
+ * Bind the eventfd behind @file. Caller holds fds_lock, so that nobody
+ * deassigns the irqfd before it is complete, and a reference to @file, so that
+ * the eventfd is not released.
  */
 static int irqfd_bind(struct vm *vm, struct file *file, const struct kvm_irqfd *args)
 {
@@ -215,7 +219,7 @@ static int irqfd_bind(struct vm *vm, struct file *file, const struct kvm_irqfd *
 	}
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
 	init_poll_funcptr(&irqfd->pt, irqfd_queue_proc);
-	/* What was signalled before we listened counts, too. */
+	/* The eventfd may have been signalled before it was bound. */
 	if (vfs_poll(file, &irqfd->pt) & EPOLLIN)
 		irqfd_fire(irqfd);
 	return 0;
@@ -239,7 +243,7 @@ static int irqfd_assign(struct vm *vm, const struct kvm_irqfd *args)
 
 	if (!irqchip_ready(vm))
 		return -EAGAIN;
-	/* Who acknowledges is known to whoever has the I/O APIC. */
+	/* Only an I/O APIC and PIC in the kernel can report acknowledgements. */
 	if ((args->flags & KVM_IRQFD_FLAG_RESAMPLE) && !irqchip_whole(vm))
 		return -EINVAL;
 	file = eventfd_fget(args->fd);
@@ -255,7 +259,7 @@ static int irqfd_assign(struct vm *vm, const struct kvm_irqfd *args)
 	return err;
 }
 
-/* End all irqfds that match, NULL for any; when this returns none of them raises an interrupt any more. */
+/* End all matching irqfds (@ctx NULL: all). When this returns none of them raises an interrupt. May sleep. */
 static void irqfd_end(struct vm *vm, struct eventfd_ctx *ctx, u32 gsi)
 {
 	struct irqchip *chip = &vm->irqchip;
@@ -289,11 +293,12 @@ static int irqfd_deassign(struct vm *vm, const struct kvm_irqfd *args)
 
 /**
  * irqfd_ioctl() - KVM_IRQFD
- * @vm: the machine
+ * @vm: the VM
  * @arg: struct kvm_irqfd
  *
- * Return: 0; -EINVAL for unknown flags or a file that is no eventfd, -EBADF,
- * -EBUSY when the eventfd is bound already, -EAGAIN without in-kernel
+ * Context: Process context. May sleep. Takes fds_lock.
+ * Return: 0; -EINVAL for unknown flags or a file that is not an eventfd,
+ * -EBADF, -EBUSY if the eventfd is bound already, -EAGAIN without in-kernel
  * controllers, -EFAULT, -ENOMEM.
  */
 long irqfd_ioctl(struct vm *vm, void __user *arg)
@@ -309,7 +314,12 @@ long irqfd_ioctl(struct vm *vm, void __user *arg)
 	return irqfd_assign(vm, &args);
 }
 
-/** irqfd_release() - end all of them; the VM's file is closing, so no more will come */
+/**
+ * irqfd_release() - end all irqfds
+ * @vm: the VM; its file is being closed, so no irqfd can be added
+ *
+ * Context: Process context. May sleep.
+ */
 void irqfd_release(struct vm *vm)
 {
 	irqfd_end(vm, NULL, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The local APIC's decisions, free of vCPUs and clocks, so that they can be tested without either. */
+/* Local APIC decisions as pure functions, testable without vCPUs and clocks. */
 #include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -13,14 +13,14 @@
 #define LR_RW	(LR_R | LR_W)
 
 /*
- * One register: how it may be accessed as memory and as an MSR, which bits
- * can be written, and which bits a write may hold without effect. All other
- * bits are reserved: ignored in memory, #GP in an MSR.
+ * The access rights of a register in memory and as an MSR, and its bits. A
+ * write with a reserved bit (neither in @mask nor in @ignored) ignores the bit
+ * in xAPIC mode and raises #GP in x2APIC mode.
  */
 struct lapic_reg {
 	u8 xapic, x2apic;	/* LR_* */
-	u32 mask;		/* bits that a write changes */
-	u32 ignored;		/* read-only bits that a write may carry */
+	u32 mask;		/* writable bits */
+	u32 ignored;		/* read-only bits that a write may set */
 };
 
 #define LVT_COMMON	(0xffu | LAPIC_LVT_MASKED)
@@ -41,13 +41,13 @@ static const struct lapic_reg lapic_regs[LAPIC_REGS_SIZE / 16] = {
 	[LAPIC_RRR / 16]	= { LR_R, 0 },
 	[LAPIC_LDR / 16]	= { LR_RW, LR_R, 0xff000000 },
 	[LAPIC_DFR / 16]	= { LR_RW, 0, 0xf0000000 },
-	/* Bit 9, focus checking, exists on no processor since the Pentium 4. */
+	/* Bit 9, focus checking, does not exist since the Pentium 4. */
 	[LAPIC_SVR / 16]	= { LR_RW, LR_RW, 0x1ff, BIT(9) },
 	/* ISR, TMR and IRR follow each other. */
 	[LAPIC_ISR / 16 ... LAPIC_IRR / 16 + 7] = { LR_R, LR_R },
 	[LAPIC_ESR / 16]	= { LR_RW, LR_RW },
 	[LAPIC_LVT_CMCI / 16]	= { LR_RW, LR_RW, LVT_COMMON | LAPIC_LVT_MODE, LVT_DELIVERY },
-	/* In memory it keeps reserved bits, as processors and KVM do; the MSR has none. */
+	/* The register in memory keeps reserved bits, as on processors and in KVM; the MSR does not. */
 	[LAPIC_ICR / 16]	= { LR_RW, LR_RW, ~(u32)LAPIC_ICR_BUSY, LAPIC_ICR_BUSY },
 	[LAPIC_ICR2 / 16]	= { LR_RW, 0, 0xff000000 },
 	[LAPIC_LVTT / 16]	= { LR_RW, LR_RW, LVT_COMMON | BIT(17), LVT_DELIVERY },
@@ -72,10 +72,13 @@ static u8 lapic_access(u32 reg, enum lapic_mode mode, struct lapic_caps caps)
 }
 
 /**
- * lapic_readable() - may the register be read in this mode?
- * @reg: its offset
+ * lapic_readable() - can a register be read in this mode?
+ * @reg: the register's offset
  * @mode: LAPIC_XAPIC or LAPIC_X2APIC
- * @caps: what this vCPU's APIC has
+ * @caps: the features of this vCPU's APIC
+ *
+ * Context: Any. Pure.
+ * Return: true if it can.
  */
 bool lapic_readable(u32 reg, enum lapic_mode mode, struct lapic_caps caps)
 {
@@ -83,10 +86,13 @@ bool lapic_readable(u32 reg, enum lapic_mode mode, struct lapic_caps caps)
 }
 
 /**
- * lapic_writable() - may the register be written in this mode?
- * @reg: its offset
+ * lapic_writable() - can a register be written in this mode?
+ * @reg: the register's offset
  * @mode: LAPIC_XAPIC or LAPIC_X2APIC
- * @caps: what this vCPU's APIC has
+ * @caps: the features of this vCPU's APIC
+ *
+ * Context: Any. Pure.
+ * Return: true if it can.
  */
 bool lapic_writable(u32 reg, enum lapic_mode mode, struct lapic_caps caps)
 {
@@ -94,9 +100,12 @@ bool lapic_writable(u32 reg, enum lapic_mode mode, struct lapic_caps caps)
 }
 
 /**
- * lapic_write_mask() - the bits of a register that a write changes
- * @reg: its offset, one that lapic_writable() allowed
- * @caps: what this vCPU's APIC has
+ * lapic_write_mask() - the writable bits of a register
+ * @reg: offset of a register that lapic_writable() allows
+ * @caps: the features of this vCPU's APIC
+ *
+ * Context: Any. Pure.
+ * Return: the bits that a write changes.
  */
 u32 lapic_write_mask(u32 reg, struct lapic_caps caps)
 {
@@ -110,11 +119,12 @@ u32 lapic_write_mask(u32 reg, struct lapic_caps caps)
 }
 
 /**
- * lapic_x2apic_check_write() - would WRMSR of this value fault?
+ * lapic_x2apic_check_write() - does WRMSR of this value fault?
  * @reg: the register's offset
- * @val: what is written
- * @caps: what this vCPU's APIC has
+ * @val: the value to be written
+ * @caps: the features of this vCPU's APIC
  *
+ * Context: Any. Pure.
  * Return: 0, or -EINVAL for #GP (SDM 11.12.1.3).
  */
 int lapic_x2apic_check_write(u32 reg, u64 val, struct lapic_caps caps)
@@ -133,7 +143,13 @@ int lapic_x2apic_check_write(u32 reg, u64 val, struct lapic_caps caps)
 	return 0;
 }
 
-/** lapic_mode_of() - the mode an IA32_APIC_BASE value stands for */
+/**
+ * lapic_mode_of() - the APIC mode that IA32_APIC_BASE selects
+ * @base: the MSR's value
+ *
+ * Context: Any. Pure.
+ * Return: the mode (SDM table 11-5).
+ */
 enum lapic_mode lapic_mode_of(u64 base)
 {
 	if (base & LAPIC_BASE_EXTD)
@@ -142,13 +158,14 @@ enum lapic_mode lapic_mode_of(u64 base)
 }
 
 /**
- * lapic_check_base() - may IA32_APIC_BASE change like this?
- * @old: its value
- * @new: the value written
+ * lapic_check_base() - is a change of IA32_APIC_BASE allowed?
+ * @old: the current value
+ * @new: the value to be written
  * @maxphyaddr: the vCPU's physical-address width
  * @has_x2apic: CPUID offers x2APIC
- * @host: user space restores a state, so any valid mode can follow any other
+ * @host: user space restores a state, so any valid mode may follow any other
  *
+ * Context: Any. Pure.
  * Return: 0, or -EINVAL for #GP (SDM 11.4.4 and figure 11-26).
  */
 int lapic_check_base(u64 old, u64 new, u8 maxphyaddr, bool has_x2apic, bool host)
@@ -169,10 +186,11 @@ int lapic_check_base(u64 old, u64 new, u8 maxphyaddr, bool has_x2apic, bool host
 }
 
 /**
- * lapic_find_highest() - the highest vector set in IRR, ISR or TMR
- * @field: the first of the eight registers; others may be setting bits
+ * lapic_find_highest() - find the highest vector set in IRR, ISR or TMR
+ * @field: the first of the eight registers; others may set bits concurrently
  *
- * Return: the vector, or -1.
+ * Context: Any.
+ * Return: the vector, -1 if none is set.
  */
 int lapic_find_highest(const void *field)
 {
@@ -187,7 +205,14 @@ int lapic_find_highest(const void *field)
 	return -1;
 }
 
-/** lapic_ppr() - processor priority from task priority and highest vector in service (SDM 11.8.3.1) */
+/**
+ * lapic_ppr() - compute the processor priority (SDM 11.8.3.1)
+ * @tpr: task priority
+ * @isr_top: highest vector in service, -1 if none
+ *
+ * Context: Any. Pure.
+ * Return: the value of PPR.
+ */
 u8 lapic_ppr(u8 tpr, int isr_top)
 {
 	u8 isrv = isr_top < 0 ? 0 : isr_top;
@@ -195,7 +220,15 @@ u8 lapic_ppr(u8 tpr, int isr_top)
 	return (tpr & 0xf0) >= (isrv & 0xf0) ? tpr : isrv & 0xf0;
 }
 
-/** lapic_apr() - arbitration priority, by which "lowest priority" picks a processor (SDM 11.6.2.4) */
+/**
+ * lapic_apr() - compute the arbitration priority, which selects the target of a lowest-priority interrupt
+ * @tpr: task priority
+ * @isr_top: highest vector in ISR, -1 if none
+ * @irr_top: highest vector in IRR, -1 if none
+ *
+ * Context: Any. Pure.
+ * Return: the value of APR (SDM 11.6.2.4).
+ */
 u8 lapic_apr(u8 tpr, int isr_top, int irr_top)
 {
 	u8 isrv = isr_top < 0 ? 0 : isr_top & 0xf0;
@@ -206,19 +239,39 @@ u8 lapic_apr(u8 tpr, int isr_top, int irr_top)
 	return max3((u8)(tpr & 0xf0), isrv, irrv);
 }
 
-/** lapic_deliverable() - is the vector's class above the processor's priority (SDM 11.8.3.1)? */
+/**
+ * lapic_deliverable() - is a vector's priority class above the processor priority (SDM 11.8.3.1)?
+ * @vector: the vector, -1 if none
+ * @ppr: processor priority
+ *
+ * Context: Any. Pure.
+ * Return: true if the processor takes the interrupt.
+ */
 bool lapic_deliverable(int vector, u8 ppr)
 {
 	return vector >= 0 && (vector & 0xf0) > (ppr & 0xf0);
 }
 
-/** lapic_vector_legal() - is the vector one that an APIC sends and accepts in this mode (SDM 11.5.2)? */
+/**
+ * lapic_vector_legal() - can an APIC send and accept this vector in this delivery mode (SDM 11.5.2)?
+ * @mode: LAPIC_DM_*
+ * @vector: the vector
+ *
+ * Context: Any. Pure.
+ * Return: true if it can.
+ */
 bool lapic_vector_legal(u16 mode, u8 vector)
 {
 	return (mode != LAPIC_DM_FIXED && mode != LAPIC_DM_LOWEST) || vector >= 16;
 }
 
-/** lapic_x2apic_ldr() - the logical x2APIC ID, which follows from the ID (SDM 11.12.10.2) */
+/**
+ * lapic_x2apic_ldr() - derive the logical x2APIC ID from the APIC ID (SDM 11.12.10.2)
+ * @id: the APIC ID
+ *
+ * Context: Any. Pure.
+ * Return: the value of LDR.
+ */
 u32 lapic_x2apic_ldr(u32 id)
 {
 	return (id >> 4) << 16 | 1u << (id & 0xf);
@@ -239,12 +292,15 @@ static bool lapic_match_logical(const struct lapic_target *t, u32 dest)
 }
 
 /**
- * lapic_match() - is this APIC addressed by the message's destination field?
+ * lapic_match() - does a message's destination field address this APIC?
  * @t: the APIC
- * @msg: the message; its shorthand is not looked at
+ * @msg: the message; its shorthand is ignored
  *
- * The broadcast address is 0xff in a message with 8 bits of destination, and
- * all ones in one of an x2APIC (SDM 11.6.2.1, 11.12.9).
+ * The broadcast address is 0xff in a message with an 8-bit destination, and
+ * all ones in a message of an x2APIC (SDM 11.6.2.1, 11.12.9).
+ *
+ * Context: Any. Pure.
+ * Return: true if it does.
  */
 bool lapic_match(const struct lapic_target *t, const struct irq_msg *msg)
 {
@@ -258,11 +314,13 @@ bool lapic_match(const struct lapic_target *t, const struct irq_msg *msg)
 }
 
 /**
- * lapic_msg_from_icr() - what a write of ICR sends (SDM 11.6.1)
+ * lapic_msg_from_icr() - decode the message that a write of ICR sends (SDM 11.6.1)
  * @msg: filled
- * @icr: ICR's lower half
- * @dest: the destination: 8 bits in xAPIC mode
+ * @icr: lower half of ICR
+ * @dest: the destination; 8 bits in xAPIC mode
  * @x2apic: the sender is in x2APIC mode
+ *
+ * Context: Any. Pure.
  */
 void lapic_msg_from_icr(struct irq_msg *msg, u32 icr, u32 dest, bool x2apic)
 {
@@ -272,18 +330,20 @@ void lapic_msg_from_icr(struct irq_msg *msg, u32 icr, u32 dest, bool x2apic)
 		.vector = icr,
 		.shorthand = (icr >> 18) & 3,
 		.logical = icr & LAPIC_ICR_LOGICAL,
-		/* The trigger mode means something only with INIT: de-assert is level without assert. */
+		/* The trigger mode matters only for INIT: level without assert is a de-assert. */
 		.assert = !(icr & LAPIC_ICR_LEVEL) || (icr & LAPIC_ICR_ASSERT),
 		.x2apic = x2apic,
 	};
 }
 
 /**
- * lapic_msg_from_msi() - what an MSI write sends (SDM 11.11)
+ * lapic_msg_from_msi() - decode an MSI (SDM 11.11)
  * @msg: filled
  * @addr: the address written
  * @data: the data written
  * @wide: bits 63:40 of the address are bits 31:8 of the destination (KVM_X2APIC_API_USE_32BIT_IDS)
+ *
+ * Context: Any. Pure.
  */
 void lapic_msg_from_msi(struct irq_msg *msg, u64 addr, u32 data, bool wide)
 {
@@ -291,7 +351,7 @@ void lapic_msg_from_msi(struct irq_msg *msg, u64 addr, u32 data, bool wide)
 
 	*msg = (struct irq_msg) {
 		.dest = dest,
-		/* Beyond 8 bits it is as an x2APIC would write it. */
+		/* A destination above 8 bits is an x2APIC ID. */
 		.x2apic = dest > 0xff,
 		.logical = addr & BIT(2),
 		.redirect = addr & BIT(3),
@@ -303,9 +363,11 @@ void lapic_msg_from_msi(struct irq_msg *msg, u64 addr, u32 data, bool wide)
 }
 
 /**
- * lapic_msg_from_rte() - what an I/O APIC's redirection entry sends
+ * lapic_msg_from_rte() - decode the message of an I/O APIC's redirection entry
  * @msg: filled
  * @rte: the entry (82093AA 3.2.4)
+ *
+ * Context: Any. Pure.
  */
 void lapic_msg_from_rte(struct irq_msg *msg, u64 rte)
 {
@@ -319,13 +381,25 @@ void lapic_msg_from_rte(struct irq_msg *msg, u64 rte)
 	};
 }
 
-/** lapic_timer_mode() - LVT timer bits 18:17 (SDM figure 11-8) */
+/**
+ * lapic_timer_mode() - the timer's mode, LVT timer bits 18:17 (SDM figure 11-8)
+ * @lvtt: the LVT timer register
+ *
+ * Context: Any. Pure.
+ * Return: the mode.
+ */
 enum lapic_timer_mode lapic_timer_mode(u32 lvtt)
 {
 	return (lvtt >> 17) & 3;
 }
 
-/** lapic_divisor() - what the divide configuration register divides by (SDM figure 11-10) */
+/**
+ * lapic_divisor() - decode the divide configuration register (SDM figure 11-10)
+ * @tdcr: the register
+ *
+ * Context: Any. Pure.
+ * Return: the divisor, 1 to 128.
+ */
 u32 lapic_divisor(u32 tdcr)
 {
 	u32 code = (tdcr & 3) | (tdcr & 8) >> 1;
@@ -335,14 +409,17 @@ u32 lapic_divisor(u32 tdcr)
 }
 
 /**
- * lapic_timer_count() - the current-count register
+ * lapic_timer_count() - compute the current-count register
  * @target: when the count reaches 0, in ns
- * @now: the time
- * @period: ns of one period when the timer is periodic, else 0
- * @tick: ns of one count
+ * @now: the time in ns
+ * @period: length of a period in ns, 0 if the timer is not periodic
+ * @tick: length of a count in ns
  *
- * A tick that is due but was not delivered yet must not stop a periodic
- * counter, so the count goes on modulo the period.
+ * A periodic counter keeps counting while a tick is due but not delivered yet,
+ * so the count is taken modulo the period.
+ *
+ * Context: Any. Pure.
+ * Return: the count.
  */
 u32 lapic_timer_count(u64 target, u64 now, u64 period, u64 tick)
 {
@@ -357,7 +434,15 @@ u32 lapic_timer_count(u64 target, u64 now, u64 period, u64 tick)
 	return min_t(u64, left / tick, U32_MAX);
 }
 
-/** lapic_timer_advance() - the first expiry of a periodic timer after @now, in step with @target */
+/**
+ * lapic_timer_advance() - the first expiry of a periodic timer after @now
+ * @target: an expiry, in ns
+ * @now: the time in ns
+ * @period: length of a period in ns
+ *
+ * Context: Any. Pure.
+ * Return: the expiry in ns, a whole number of periods after @target.
+ */
 u64 lapic_timer_advance(u64 target, u64 now, u64 period)
 {
 	if (now < target)
@@ -365,10 +450,17 @@ u64 lapic_timer_advance(u64 target, u64 now, u64 period)
 	return target + ((now - target) / period + 1) * period;
 }
 
-/** lapic_tsc_to_ns() - TSC cycles as ns, rounded up so that a timer never fires early */
+/**
+ * lapic_tsc_to_ns() - convert TSC cycles to ns
+ * @cycles: the cycles
+ * @khz: frequency of the TSC
+ *
+ * Context: Any. Pure.
+ * Return: ns, rounded up so that a timer never fires early.
+ */
 u64 lapic_tsc_to_ns(u64 cycles, u32 khz)
 {
-	/* Beyond a century the answer only has to be large. */
+	/* Cap at a century to avoid an overflow. */
 	u64 limit = 100ull * 365 * 86400 * NSEC_PER_SEC;
 
 	if (cycles / khz > limit / 1000000)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a local APIC decides, as plain functions of plain values: registers, priorities, destinations, timer. */
+/* Pure local APIC logic: registers, priorities, destinations and the timer. */
 #ifndef DROSTE_LAPIC_LOGIC_H
 #define DROSTE_LAPIC_LOGIC_H
 
@@ -42,7 +42,7 @@
 #define LAPIC_LVT_MODE		0x700u
 #define LAPIC_VERSION_DIRECTED_EOI BIT(24)
 
-/* Delivery modes, where ICR, LVT, redirection entries and MSI data have them (SDM 11.6.1) */
+/* Delivery modes, as encoded in ICR, LVT, redirection entries and MSI data (SDM 11.6.1) */
 #define LAPIC_DM_FIXED		0x000u
 #define LAPIC_DM_LOWEST		0x100u
 #define LAPIC_DM_SMI		0x200u
@@ -66,42 +66,42 @@
 #define LAPIC_BASE_EN		BIT_ULL(11)
 #define LAPIC_DEFAULT_BASE	0xfee00000ull
 
-/* The APIC's mode, as IA32_APIC_BASE's EN and EXTD say (SDM table 11-5). */
+/* The APIC's mode, selected by EN and EXTD of IA32_APIC_BASE (SDM table 11-5). */
 enum lapic_mode {
 	LAPIC_DISABLED,		/* globally off: as if the processor had no APIC */
 	LAPIC_XAPIC,		/* registers in memory */
 	LAPIC_X2APIC,		/* registers as MSRs */
-	LAPIC_INVALID,		/* EXTD without EN: cannot be */
+	LAPIC_INVALID,		/* EXTD without EN: not a valid state */
 };
 
-/* What of the register file depends on the vCPU's CPUID. */
+/* The APIC features that depend on the vCPU's CPUID. */
 struct lapic_caps {
 	bool tsc_deadline;	/* the timer has TSC-deadline mode */
 	bool directed_eoi;	/* EOI broadcasts can be suppressed */
 	bool cmci;		/* there is an LVT entry for corrected machine checks */
 };
 
-/* Where a message goes, and what it is. */
+/* An interrupt message and its destination. */
 struct irq_msg {
 	u32 dest;		/* APIC ID, or the logical destination */
 	u16 mode;		/* LAPIC_DM_* */
 	u8 vector;
 	u8 shorthand;		/* enum lapic_shorthand */
 	bool logical;		/* @dest is a logical destination */
-	bool level;		/* level-triggered: the EOI goes to the I/O APIC */
-	bool assert;		/* for INIT: not the level de-assert */
-	bool x2apic;		/* from an x2APIC: @dest has 32 bits */
-	bool redirect;		/* an MSI with the redirection hint: one of the set */
+	bool level;		/* level-triggered: the EOI is broadcast to the I/O APIC */
+	bool assert;		/* for INIT: false for a level de-assert */
+	bool x2apic;		/* sent by an x2APIC: @dest has 32 bits */
+	bool redirect;		/* an MSI with the redirection hint: deliver to one of the targets */
 };
 
 /* ICR bits 19:18 (SDM figure 11-12). */
 enum lapic_shorthand { LAPIC_TO_DEST, LAPIC_TO_SELF, LAPIC_TO_ALL, LAPIC_TO_OTHERS };
 
-/* What of a local APIC decides whether it is addressed. */
+/* The state of a local APIC that decides whether a message addresses it. */
 struct lapic_target {
 	enum lapic_mode mode;
 	u32 id;			/* APIC ID, without the shift of xAPIC's register */
-	u32 ldr, dfr;		/* registers as they stand */
+	u32 ldr, dfr;		/* register values */
 };
 
 /* How the timer counts (SDM 11.5.4). */

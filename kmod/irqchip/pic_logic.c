@@ -1,24 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How a pair of 8259As behaves, by Intel's 8259A data sheet, and the PIIX's edge/level registers. */
+/* 8259A pair behaviour according to Intel's 8259A data sheet, plus the PIIX's edge/level registers. */
 #include <linux/bitops.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
 #include "pic_logic.h"
 
-#define PIC_CASCADE	2	/* the master's input that the slave drives */
+#define PIC_CASCADE	2	/* input of the master that the slave drives */
 
-/* Which byte the chip expects next after ICW1; kvm_pic_state's init_state. */
+/* The byte that the chip expects next after ICW1; values of kvm_pic_state.init_state. */
 enum { PIC_READY, PIC_WANTS_ICW2, PIC_WANTS_ICW3, PIC_WANTS_ICW4 };
 
-/** pic_init() - both chips as after power-up; lines that may be level-triggered are as on a PIIX */
+/**
+ * pic_init() - put both chips into their power-up state
+ * @p: the pair
+ *
+ * The lines that can be level-triggered are those of a PIIX.
+ *
+ * Context: Any. The pair is not shared yet.
+ */
 void pic_init(struct pic_pair *p)
 {
 	memset(p, 0, sizeof(*p));
-	p->chip[0].elcr_mask = 0xf8;	/* not 0, 1 and 2 */
-	p->chip[1].elcr_mask = 0xde;	/* not 8 and 13 */
+	p->chip[0].elcr_mask = 0xf8;	/* all but 0, 1 and 2 */
+	p->chip[1].elcr_mask = 0xde;	/* all but 8 and 13 */
 }
 
-/* The most urgent of @bits in the rotated order: the pin, or -1. */
+/* The most urgent pin of @bits in the rotated order, -1 if there is none. */
 static int pic_first(const struct kvm_pic_state *s, u8 bits)
 {
 	int i;
@@ -32,28 +39,28 @@ static int pic_first(const struct kvm_pic_state *s, u8 bits)
 	return -1;
 }
 
-/* How urgent a pin is: 0 is most; 8 stands for no pin. */
+/* A pin's urgency: 0 is the most urgent; 8 stands for no pin. */
 static int pic_rank(const struct kvm_pic_state *s, int pin)
 {
 	return pin < 0 ? 8 : (pin - s->priority_add) & 7;
 }
 
-/* The request one chip would serve now, given what it has in service: the pin, or -1. */
+/* The pin that one chip would serve now, given its in-service bits; -1 if there is none. */
 static int pic_chip_request(const struct kvm_pic_state *s, u8 irr, bool master)
 {
 	u8 blocking = s->isr;
 	int pin = pic_first(s, irr & ~s->imr);
 
-	/* Special mask mode: a masked pin's in-service bit blocks nobody. */
+	/* Special mask mode: the in-service bit of a masked pin blocks no other pin. */
 	if (s->special_mask)
 		blocking &= ~s->imr;
-	/* Special fully nested: the slave may come again while one of its own is in service. */
+	/* Special fully nested mode: the slave can interrupt while one of its interrupts is in service. */
 	if (master && s->special_fully_nested_mode)
 		blocking &= ~BIT(PIC_CASCADE);
 	return pic_rank(s, pin) < pic_rank(s, pic_first(s, blocking)) ? pin : -1;
 }
 
-/* The slave's INT output is the master's input 2: a wire, so it is looked at and not stored. */
+/* The slave's INT output is wired to input 2 of the master, so that bit of IRR is computed rather than stored. */
 static u8 pic_master_irr(const struct pic_pair *p)
 {
 	u8 irr = p->chip[0].irr & ~BIT(PIC_CASCADE);
@@ -72,13 +79,14 @@ static int pic_master_request(const struct pic_pair *p)
  * pic_set_line() - a device raises or lowers its line
  * @p: the pair
  * @pin: 0 to 15
- * @source: one of those that share the line; it is up while any holds it up
- * @level: up or down
+ * @source: one of the sources that share the line, which is up while any of them asserts it
+ * @level: true to raise the line
  *
- * An edge stays latched when the line drops before it is acknowledged: those
- * who send edges send pulses.
+ * An edge stays latched if the line drops before it is acknowledged, because
+ * sources of edges send pulses.
  *
- * Return: 1 a new request, 0 one was pending already, -1 the pin is masked.
+ * Context: Any. Caller holds the lock that guards @p.
+ * Return: 1 for a new request, 0 if one was pending already, -1 if the pin is masked.
  */
 int pic_set_line(struct pic_pair *p, unsigned int pin, unsigned int source, bool level)
 {
@@ -103,14 +111,14 @@ int pic_set_line(struct pic_pair *p, unsigned int pin, unsigned int source, bool
 	return s->imr & bit ? -1 : ret;
 }
 
-/* In-service bits leave: note them for acknowledge notifications. */
+/* Clear in-service bits, and record them in @acked for notifications. */
 static void pic_clear_isr(struct pic_pair *p, int chip, u8 bits)
 {
 	p->acked |= (p->chip[chip].isr & bits) << (chip * 8);
 	p->chip[chip].isr &= ~bits;
 }
 
-/* One chip gets an INTA: the request goes into service. */
+/* INTA of one chip: move the request into service. */
 static void pic_take(struct pic_pair *p, int chip, int pin)
 {
 	struct kvm_pic_state *s = &p->chip[chip];
@@ -127,10 +135,11 @@ static void pic_take(struct pic_pair *p, int chip, int pin)
 }
 
 /**
- * pic_pending() - the vector that an INTA would get now
+ * pic_pending() - the vector that an INTA would return now
  * @p: the pair
  *
- * Return: the vector, or -1 while INT is low.
+ * Context: Any. Caller holds the lock that guards @p.
+ * Return: the vector, -1 while INT is low.
  */
 int pic_pending(const struct pic_pair *p)
 {
@@ -147,7 +156,8 @@ int pic_pending(const struct pic_pair *p)
  * pic_inta() - the processor acknowledges
  * @p: the pair
  *
- * Return: the vector; that of input 7 when the request has gone meanwhile (a spurious interrupt).
+ * Context: Any. Caller holds the lock that guards @p.
+ * Return: the vector; that of input 7 if there is no request any more (a spurious interrupt).
  */
 int pic_inta(struct pic_pair *p)
 {
@@ -166,13 +176,13 @@ int pic_inta(struct pic_pair *p)
 	return p->chip[1].irq_base + pin2;
 }
 
-/* ICW1 starts the chip over; lines that are up and level-triggered go on requesting. */
+/* ICW1 resets the chip. Level-triggered lines that are up keep requesting. */
 static void pic_icw1(struct pic_pair *p, int chip, u8 val)
 {
 	struct kvm_pic_state *s = &p->chip[chip];
 
 	pic_clear_isr(p, chip, 0xff);
-	/* Edges that waited are dropped; for who counts on an acknowledge, that is one. */
+	/* Pending edges are dropped, which counts as an acknowledgement for the listeners. */
 	p->acked |= (s->irr & ~s->elcr) << (chip * 8);
 	s->irr &= s->elcr;
 	s->last_irr = 0;
@@ -189,7 +199,7 @@ static void pic_icw1(struct pic_pair *p, int chip, u8 val)
 	s->init_state = PIC_WANTS_ICW2;
 }
 
-/* OCW2's EOI and rotation commands, by bits 7:5. */
+/* OCW2: the EOI and rotation commands of bits 7:5. */
 static void pic_ocw2(struct pic_pair *p, int chip, u8 val)
 {
 	struct kvm_pic_state *s = &p->chip[chip];
@@ -240,7 +250,7 @@ static void pic_write_data(struct kvm_pic_state *s, u8 val)
 		s->init_state = PIC_WANTS_ICW3;
 		break;
 	case PIC_WANTS_ICW3:
-		/* How the two are wired is fixed in a PC. */
+		/* The wiring of the two chips is fixed in a PC. */
 		s->init_state = s->init4 ? PIC_WANTS_ICW4 : PIC_READY;
 		break;
 	case PIC_WANTS_ICW4:
@@ -251,7 +261,7 @@ static void pic_write_data(struct kvm_pic_state *s, u8 val)
 	}
 }
 
-/* A poll is an INTA by hand: it takes the request into service and tells which it was. */
+/* A poll acts as an INTA: it moves the request into service and returns its pin. */
 static u8 pic_poll(struct pic_pair *p, int chip)
 {
 	struct kvm_pic_state *s = &p->chip[chip];
@@ -264,7 +274,13 @@ static u8 pic_poll(struct pic_pair *p, int chip)
 	return 0x80 | pin;
 }
 
-/** pic_has_port() - is this one of the pair's ports? */
+/**
+ * pic_has_port() - is this one of the pair's ports?
+ * @port: the port
+ *
+ * Context: Any. Pure.
+ * Return: true if it is.
+ */
 bool pic_has_port(u16 port)
 {
 	return port == 0x20 || port == 0x21 || port == 0xa0 || port == 0xa1 || port == 0x4d0 || port == 0x4d1;
@@ -273,7 +289,10 @@ bool pic_has_port(u16 port)
 /**
  * pic_read() - IN from one of the pair's ports
  * @p: the pair
- * @port: one that pic_has_port() knows
+ * @port: a port for which pic_has_port() is true
+ *
+ * Context: Any. Caller holds the lock that guards @p.
+ * Return: the byte.
  */
 u8 pic_read(struct pic_pair *p, u16 port)
 {
@@ -294,8 +313,10 @@ u8 pic_read(struct pic_pair *p, u16 port)
 /**
  * pic_write() - OUT to one of the pair's ports
  * @p: the pair
- * @port: one that pic_has_port() knows
+ * @port: a port for which pic_has_port() is true
  * @val: the byte
+ *
+ * Context: Any. Caller holds the lock that guards @p.
  */
 void pic_write(struct pic_pair *p, u16 port, u8 val)
 {
@@ -315,10 +336,12 @@ void pic_write(struct pic_pair *p, u16 port, u8 val)
 }
 
 /**
- * pic_set_state() - user space restores one chip
+ * pic_set_state() - restore one chip from user space
  * @p: the pair
- * @chip: 0 master, 1 slave
- * @state: whatever; what would mislead this code is held to what a chip can be in, the rest stays as it was given
+ * @chip: 0 for the master, 1 for the slave
+ * @state: untrusted; members that this code depends on are reduced to valid values, the rest is kept
+ *
+ * Context: Any. Caller holds the lock that guards @p.
  */
 void pic_set_state(struct pic_pair *p, unsigned int chip, const struct kvm_pic_state *state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The PC's pair of 8259A interrupt controllers, without locks and without a machine around them. */
+/* The PC's pair of 8259A interrupt controllers; pure, the caller does the locking. */
 #ifndef DROSTE_PIC_LOGIC_H
 #define DROSTE_PIC_LOGIC_H
 
@@ -8,11 +8,11 @@
 
 #define PIC_PINS	16
 
-/* Two controllers, the second behind input 2 of the first. */
+/* Two controllers, the second one cascaded on input 2 of the first. */
 struct pic_pair {
-	struct kvm_pic_state chip[2];	/* master, slave; the layout user space saves */
-	u8 sources[PIC_PINS];		/* who holds each line up: bits by enum irq_source */
-	u16 acked;			/* pins whose in-service bit was cleared; the caller takes them */
+	struct kvm_pic_state chip[2];	/* master, slave; in the layout of KVM_GET_IRQCHIP */
+	u8 sources[PIC_PINS];		/* sources that assert each line: bits of enum irq_source */
+	u16 acked;			/* pins whose in-service bit was cleared; read and reset by the caller */
 };
 
 void pic_init(struct pic_pair *p);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How an 8254 counts, latches and is programmed, by Intel's 8254 data sheet. */
+/* 8254 counting, latching and programming according to Intel's 8254 data sheet. */
 #include <linux/bcd.h>
 #include <linux/bitops.h>
 #include <linux/kernel.h>
@@ -9,31 +9,43 @@
 #include "pit_logic.h"
 
 /*
- * How bytes go in and out (rw_mode, read_state, write_state and count_latched
- * of kvm_pit_channel_state): low only, high only, low then high; the last
- * value is the state "low is done".
+ * The order in which bytes are read and written (rw_mode, read_state,
+ * write_state and count_latched of kvm_pit_channel_state): low only, high
+ * only, low then high. PIT_WORD1 is the state after the low byte.
  */
 enum { PIT_LSB = 1, PIT_MSB, PIT_WORD0, PIT_WORD1 };
 
-/** pit_ns() - counter ticks as ns, rounded down */
+/**
+ * pit_ns() - convert counter ticks to ns
+ * @ticks: the ticks
+ *
+ * Context: Any. Pure.
+ * Return: ns, rounded down.
+ */
 u64 pit_ns(u64 ticks)
 {
 	return mul_u64_u32_div(ticks, NSEC_PER_SEC, PIT_HZ);
 }
 
-/** pit_ticks() - whole counter ticks in @ns */
+/**
+ * pit_ticks() - convert ns to counter ticks
+ * @ns: the time
+ *
+ * Context: Any. Pure.
+ * Return: whole ticks, rounded down.
+ */
 u64 pit_ticks(u64 ns)
 {
 	return mul_u64_u32_div(ns, PIT_HZ, NSEC_PER_SEC);
 }
 
-/* Does a low gate stop the counter in this mode? In modes 1 and 5 the gate only triggers. */
+/* Does a low gate stop the counter in this mode? In modes 1 and 5 the gate is only a trigger. */
 static bool pit_gate_stops(const struct kvm_pit_channel_state *s)
 {
 	return s->mode != 1 && s->mode != 5;
 }
 
-/* Ticks counted since the count was loaded. */
+/* Ticks since the count was loaded. */
 static u64 pit_elapsed(const struct pit_channel *c, u64 now)
 {
 	u64 until = !c->s.gate && pit_gate_stops(&c->s) ? c->stopped : now;
@@ -42,13 +54,26 @@ static u64 pit_elapsed(const struct pit_channel *c, u64 now)
 	return until > loaded ? pit_ticks(until - loaded) : 0;
 }
 
-/** pit_is_periodic() - rate generator or square wave: OUT repeats by itself */
+/**
+ * pit_is_periodic() - does OUT repeat without being reprogrammed?
+ * @c: the channel
+ *
+ * Context: Any. Caller holds the lock that guards @c.
+ * Return: true for a rate generator or square wave (modes 2 and 3).
+ */
 bool pit_is_periodic(const struct pit_channel *c)
 {
 	return c->s.mode == 2 || c->s.mode == 3;
 }
 
-/** pit_count() - what the counter stands at, in binary */
+/**
+ * pit_count() - the counter's current value, in binary
+ * @c: the channel
+ * @now: the time in ns
+ *
+ * Context: Any. Caller holds the lock that guards @c.
+ * Return: the value.
+ */
 u32 pit_count(const struct pit_channel *c, u64 now)
 {
 	u32 count = c->s.count;
@@ -61,12 +86,19 @@ u32 pit_count(const struct pit_channel *c, u64 now)
 		/* The square wave counts down twice as fast, once for each half. */
 		return count - (2 * d) % count;
 	default:
-		/* It goes on past 0: through 0xffff, or 9999. */
+		/* The counter wraps from 0 to 0xffff, or to 9999 in BCD. */
 		return c->s.bcd ? (count + 10000 - d % 10000) % 10000 : (count - d) & 0xffff;
 	}
 }
 
-/** pit_out() - the OUT pin */
+/**
+ * pit_out() - the level of the OUT pin
+ * @c: the channel
+ * @now: the time in ns
+ *
+ * Context: Any. Caller holds the lock that guards @c.
+ * Return: true if OUT is high.
+ */
 bool pit_out(const struct pit_channel *c, u64 now)
 {
 	u32 count = c->s.count;
@@ -78,12 +110,12 @@ bool pit_out(const struct pit_channel *c, u64 now)
 	case 1:
 		return d >= count;
 	case 2:
-		/* Low for the one tick at which the count is 1; high while the gate is low. */
+		/* Low during the tick at which the count is 1; high while the gate is low. */
 		return !c->s.gate || d % count != count - 1;
 	case 3:
 		return !c->s.gate || d % count < (count + 1) / 2;
 	default:
-		/* Strobes: low for the one tick at which the count is 0. */
+		/* Strobes: low during the tick at which the count is 0. */
 		return d != count;
 	}
 }
@@ -102,7 +134,15 @@ static void pit_load(struct pit_chip *pit, unsigned int channel, u32 val, u64 no
 		pit->reloaded = true;
 }
 
-/** pit_init() - as firmware finds it: no mode set, largest count, only the speaker's gate low */
+/**
+ * pit_init() - put the chip into the state that firmware finds
+ * @pit: the chip
+ * @now: the time in ns
+ *
+ * No mode is set, the counts are the largest, and only the speaker's gate is low.
+ *
+ * Context: Any. The chip is not shared yet.
+ */
 void pit_init(struct pit_chip *pit, u64 now)
 {
 	unsigned int i;
@@ -116,7 +156,7 @@ void pit_init(struct pit_chip *pit, u64 now)
 	pit->reloaded = false;
 }
 
-/* What a read of the count shows: the low 16 bits, in BCD when it counts so. */
+/* The value that a read of the count returns: the low 16 bits, in BCD if the channel counts in BCD. */
 static u16 pit_shown(const struct pit_channel *c, u64 now)
 {
 	u32 count = pit_count(c, now);
@@ -177,12 +217,12 @@ static void pit_control(struct pit_chip *pit, u8 val, u64 now)
 	c->s.write_state = access;
 	c->s.count_latched = 0;
 	c->s.status_latched = 0;
-	/* Modes 6 and 7 are 2 and 3. */
+	/* Modes 6 and 7 are aliases of 2 and 3. */
 	c->s.mode = (val >> 1) & 7;
 	if (c->s.mode > 5)
 		c->s.mode &= 3;
 	c->s.bcd = val & 1;
-	/* OUT goes to where the mode has it before it counts. */
+	/* OUT takes the level that it has in the new mode before counting. */
 	c->s.count_load_time = now;
 	c->stopped = now;
 }
@@ -190,9 +230,11 @@ static void pit_control(struct pit_chip *pit, u8 val, u64 now)
 /**
  * pit_write() - OUT to ports 0x40 to 0x43
  * @pit: the chip
- * @port: 0 to 2 are the counters, 3 the control word
+ * @port: 0 to 2 for the counters, 3 for the control word
  * @val: the byte
  * @now: the time in ns
+ *
+ * Context: Any. Caller holds the lock that guards @pit.
  */
 void pit_write(struct pit_chip *pit, unsigned int port, u8 val, u64 now)
 {
@@ -224,8 +266,11 @@ void pit_write(struct pit_chip *pit, unsigned int port, u8 val, u64 now)
 /**
  * pit_read() - IN from ports 0x40 to 0x42
  * @pit: the chip
- * @channel: which counter
+ * @channel: 0 to 2
  * @now: the time in ns
+ *
+ * Context: Any. Caller holds the lock that guards @pit.
+ * Return: the byte.
  */
 u8 pit_read(struct pit_chip *pit, unsigned int channel, u64 now)
 {
@@ -261,7 +306,7 @@ u8 pit_read(struct pit_chip *pit, unsigned int channel, u64 now)
 	}
 }
 
-/* The gate pin moves. A rising edge triggers modes 1, 2, 3 and 5; 0 and 4 go on where they stood. */
+/* The gate pin changes. A rising edge restarts modes 1, 2, 3 and 5; modes 0 and 4 resume counting. */
 static void pit_set_gate(struct pit_channel *c, bool gate, u64 now)
 {
 	if (c->s.gate == gate)
@@ -275,36 +320,59 @@ static void pit_set_gate(struct pit_channel *c, bool gate, u64 now)
 		c->s.count_load_time = now;
 }
 
-/** pit_read_port61() - the speaker's port: gate and OUT of channel 2, the refresh bit that toggles */
+/**
+ * pit_read_port61() - IN from the speaker's port
+ * @pit: the chip
+ * @now: the time in ns
+ *
+ * Context: Any. Caller holds the lock that guards @pit.
+ * Return: gate and OUT of channel 2, the speaker bit, and the toggling refresh bit.
+ */
 u8 pit_read_port61(const struct pit_chip *pit, u64 now)
 {
 	const struct pit_channel *c = &pit->ch[2];
 
-	/* Memory refresh toggles bit 4 every 15 us or so; 2^14 ns is near enough. */
+	/* Memory refresh toggles bit 4 about every 15 us; 2^14 ns is close enough. */
 	return c->s.gate | pit->speaker_on << 1 | ((now >> 14) & 1) << 4 | pit_out(c, now) << 5;
 }
 
-/** pit_write_port61() - bit 0 is channel 2's gate, bit 1 the speaker's */
+/**
+ * pit_write_port61() - OUT to the speaker's port
+ * @pit: the chip
+ * @val: bit 0 is the gate of channel 2, bit 1 enables the speaker
+ * @now: the time in ns
+ *
+ * Context: Any. Caller holds the lock that guards @pit.
+ */
 void pit_write_port61(struct pit_chip *pit, u8 val, u64 now)
 {
 	pit->speaker_on = val & 2;
 	pit_set_gate(&pit->ch[2], val & 1, now);
 }
 
-/** pit_get_channel() - as user space saves it */
+/**
+ * pit_get_channel() - save a channel for user space
+ * @c: the channel
+ * @state: filled
+ * @now: the time in ns
+ *
+ * Context: Any. Caller holds the lock that guards @c.
+ */
 void pit_get_channel(const struct pit_channel *c, struct kvm_pit_channel_state *state, u64 now)
 {
 	*state = c->s;
-	/* Who stands still is as far now as when it stopped. */
+	/* A stopped counter has made no progress since the gate stopped it. */
 	if (!c->s.gate && pit_gate_stops(&c->s))
 		state->count_load_time += now - c->stopped;
 }
 
 /**
- * pit_set_channel() - as user space restores it
+ * pit_set_channel() - restore a channel from user space
  * @c: the channel
- * @state: whatever; it is held to what a channel can be in
- * @now: the time in ns; the count starts over, as KVM's does
+ * @state: untrusted; reduced to a valid state
+ * @now: the time in ns; the count starts over, as in KVM
+ *
+ * Context: Any. Caller holds the lock that guards @c.
  */
 void pit_set_channel(struct pit_channel *c, const struct kvm_pit_channel_state *state, u64 now)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The PC's 8254 timer and its port 0x61 neighbour, without clocks: each call says what time it is. */
+/* The PC's 8254 timer and port 0x61; pure, the caller passes the time. */
 #ifndef DROSTE_PIT_LOGIC_H
 #define DROSTE_PIT_LOGIC_H
 
@@ -10,14 +10,14 @@
 #define PIT_CHANNELS	3
 
 struct pit_channel {
-	struct kvm_pit_channel_state s;	/* count_load_time: ns; later by what the gate held counting up */
-	u64 stopped;			/* since when the gate has stopped counting; valid while it does */
+	struct kvm_pit_channel_state s;	/* count_load_time is in ns, plus the time that the gate stopped counting */
+	u64 stopped;			/* when the gate stopped counting, in ns; valid while it does */
 };
 
 struct pit_chip {
 	struct pit_channel ch[PIT_CHANNELS];
 	bool speaker_on;	/* port 0x61 bit 1 */
-	bool reloaded;		/* channel 0 got a new mode or count; the caller takes it */
+	bool reloaded;		/* channel 0 got a new count; reset by the caller */
 };
 
 void pit_init(struct pit_chip *pit, u64 now);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* GSI routing: which pins and messages an interrupt number stands for, and back from a pin to its number. */
+/* GSI routing: from an interrupt number to pins and messages, and from a pin back to its number. */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "droste.h"
@@ -9,23 +9,23 @@
 
 #define NR_CHIPS	3	/* KVM_IRQCHIP_PIC_MASTER, _PIC_SLAVE, _IOAPIC */
 
-/* One way that a GSI goes. */
+/* A route of a GSI. */
 struct irq_route {
 	u32 gsi;
 	u32 type;		/* KVM_IRQ_ROUTING_IRQCHIP or KVM_IRQ_ROUTING_MSI */
-	u32 chip, pin;		/* of a pin */
-	struct irq_msg msg;	/* of a message */
+	u32 chip, pin;		/* KVM_IRQ_ROUTING_IRQCHIP */
+	struct irq_msg msg;	/* KVM_IRQ_ROUTING_MSI */
 };
 
-/* All of them. Immutable once published; replaced whole. */
+/* All routes. Immutable once published; replaced as a whole. */
 struct irq_routing {
-	u16 first[DROSTE_NR_GSIS + 1];	/* where each GSI's routes start in @r; they end where the next's start */
-	s16 gsi_of[NR_CHIPS][KVM_IOAPIC_NUM_PINS];	/* the GSI of a pin, -1: none */
-	u64 split_level[256 / 64];	/* vectors that pins of user space's I/O APIC send level-triggered */
-	struct irq_route r[];		/* by GSI */
+	u16 first[DROSTE_NR_GSIS + 1];	/* index in @r of each GSI's first route */
+	s16 gsi_of[NR_CHIPS][KVM_IOAPIC_NUM_PINS];	/* the GSI of a pin, -1 if none */
+	u64 split_level[256 / 64];	/* level-triggered vectors of user space's I/O APIC */
+	struct irq_route r[];		/* sorted by GSI */
 };
 
-/* Check one entry of user space and take it over: 0 or -EINVAL. */
+/* Check and convert an entry from user space. Returns 0 or -EINVAL. */
 static int irq_route_parse(struct vm *vm, struct irq_route *r, const struct kvm_irq_routing_entry *e)
 {
 	if (e->gsi >= DROSTE_NR_GSIS || e->flags)
@@ -48,13 +48,13 @@ static int irq_route_parse(struct vm *vm, struct irq_route *r, const struct kvm_
 	}
 }
 
-/* A GSI has either pins, one on each chip, or one message. */
+/* Do two routes of one GSI exclude each other? A GSI has either pins, at most one per chip, or one message. */
 static bool irq_routes_clash(const struct irq_route *a, const struct irq_route *b)
 {
 	return a->type != KVM_IRQ_ROUTING_IRQCHIP || b->type != KVM_IRQ_ROUTING_IRQCHIP || a->chip == b->chip;
 }
 
-/* Put a parsed route in place, behind the @placed[gsi] ones that its GSI has already. */
+/* Store a parsed route behind the @placed[gsi] routes that its GSI already has. */
 static int irq_route_place(struct vm *vm, struct irq_routing *rt, u8 *placed, const struct irq_route *r)
 {
 	struct irq_route *own = &rt->r[rt->first[r->gsi]];
@@ -72,7 +72,7 @@ static int irq_route_place(struct vm *vm, struct irq_routing *rt, u8 *placed, co
 	return 0;
 }
 
-/* Sort the entries by GSI. Clashes end it before a GSI has more than one route for each chip. */
+/* Sort the entries by GSI. A clash is an error, so @placed never exceeds one route per chip. */
 static int irq_routing_fill(struct vm *vm, struct irq_routing *rt, const struct kvm_irq_routing_entry *e, u32 nr)
 {
 	struct irq_route r = {};
@@ -119,9 +119,13 @@ static struct irq_routing *irq_routing_build(struct vm *vm, const struct kvm_irq
 }
 
 /**
- * irq_routing_default() - a PC: 16 ISA interrupts on the PICs, and all pins of the I/O APIC by number
- * @vm: the machine; vm->lock held, nobody reads the routing yet
+ * irq_routing_default() - install the routing of a PC
+ * @vm: the VM; nobody reads the routing yet
  *
+ * The 16 ISA interrupts go to the PICs, and GSIs 0 to 23 to the pins of the
+ * I/O APIC.
+ *
+ * Context: Process context. May sleep. Caller holds vm->lock.
  * Return: 0 or -ENOMEM.
  */
 int irq_routing_default(struct vm *vm)
@@ -153,7 +157,12 @@ int irq_routing_default(struct vm *vm)
 	return 0;
 }
 
-/** irq_routing_destroy() - nobody reads it any more */
+/**
+ * irq_routing_destroy() - free the routing
+ * @vm: the VM; nobody reads the routing any more
+ *
+ * Context: Process context. May sleep.
+ */
 void irq_routing_destroy(struct vm *vm)
 {
 	kvfree(rcu_dereference_protected(vm->irqchip.routing, true));
@@ -162,11 +171,12 @@ void irq_routing_destroy(struct vm *vm)
 
 /**
  * irq_routing_ioctl() - KVM_SET_GSI_ROUTING
- * @vm: the machine
+ * @vm: the VM
  * @arg: struct kvm_irq_routing
  *
- * Return: 0; -EINVAL without in-kernel controllers or with an entry that
- * cannot be; -EFAULT, -ENOMEM.
+ * Context: Process context. May sleep. Takes vm->lock.
+ * Return: 0; -EINVAL without in-kernel controllers or for an invalid entry;
+ * -EFAULT, -ENOMEM.
  */
 long irq_routing_ioctl(struct vm *vm, void __user *arg)
 {
@@ -207,15 +217,16 @@ static int irq_route_set(struct vm *vm, const struct irq_route *r, int source, i
 }
 
 /**
- * irqchip_set_irq() - an interrupt line goes up or down, or its message is sent
- * @vm: the machine
+ * irqchip_set_irq() - raise or lower a GSI's line, or send its message
+ * @vm: the VM
  * @source: enum irq_source
- * @gsi: any; one without a route does nothing
- * @level: up or down
+ * @gsi: the GSI; nothing happens if it has no route
+ * @level: nonzero to raise the line
  *
- * Context: any, hard interrupts included.
- * Return: KVM_IRQ_LINE_STATUS's: above 0 the number of processors reached, 0
- * merged with one that was pending, below 0 ignored (masked, not routed).
+ * Context: Any, including hard interrupts. Takes raw spinlocks.
+ * Return: the status of KVM_IRQ_LINE_STATUS: above 0 the number of processors
+ * reached, 0 if merged with a pending interrupt, below 0 if ignored (masked or
+ * not routed).
  */
 int irqchip_set_irq(struct vm *vm, int source, u32 gsi, int level)
 {
@@ -240,11 +251,13 @@ int irqchip_set_irq(struct vm *vm, int source, u32 gsi, int level)
 
 /**
  * irqchip_acked() - the guest acknowledged the interrupt of a pin
- * @vm: the machine
+ * @vm: the VM
  * @chip: KVM_IRQCHIP_*
- * @pin: of that chip
+ * @pin: the pin of that chip
  *
- * Tells those who wait for it: the PIT, and resampling irqfds. Thread context, no locks.
+ * Notifies the PIT and resampling irqfds.
+ *
+ * Context: Process context. Caller holds no spinlock.
  */
 void irqchip_acked(struct vm *vm, u32 chip, u32 pin)
 {
@@ -262,9 +275,12 @@ void irqchip_acked(struct vm *vm, u32 chip, u32 pin)
 }
 
 /**
- * irq_routing_split_level() - does a pin of user space's I/O APIC send this vector, level-triggered?
- * @vm: the machine; srcu held
- * @vector: which
+ * irq_routing_split_level() - does user space's I/O APIC send this vector as a level-triggered interrupt?
+ * @vm: the VM
+ * @vector: the vector
+ *
+ * Context: Any. Caller holds vm->srcu for reading.
+ * Return: true if it does.
  */
 bool irq_routing_split_level(struct vm *vm, u8 vector)
 {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The split irqchip: local APICs here, PIC and I/O APIC in user space. What passes between the two. */
+/* The split irqchip: local APICs in the kernel, PIC and I/O APIC in user space. */
 #include "droste.h"
 #include "irqchip/impl.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
 
 /**
- * irqchip_create_split() - KVM_CAP_SPLIT_IRQCHIP: vCPUs will have local APICs, and there is nothing else
- * @vm: the machine; vm->lock held
- * @pins: of user space's I/O APIC: so many of the first GSIs are routed as it says
+ * irqchip_create_split() - KVM_CAP_SPLIT_IRQCHIP: give the vCPUs local APICs and nothing else
+ * @vm: the VM
+ * @pins: number of pins of user space's I/O APIC; the first @pins GSIs are its pins
  *
- * Return: 0, -EEXIST when there are controllers or vCPUs already, -EINVAL for more pins than GSIs.
+ * Context: Process context. Caller holds vm->lock.
+ * Return: 0, -EEXIST if there are controllers or vCPUs already, -EINVAL for more pins than GSIs.
  */
 int irqchip_create_split(struct vm *vm, u64 pins)
 {
@@ -25,11 +26,12 @@ int irqchip_create_split(struct vm *vm, u64 pins)
 }
 
 /**
- * irqchip_takes_extint() - can user space's PIC hand this vCPU an interrupt?
- * @vcpu: owner
+ * irqchip_takes_extint() - can user space's PIC deliver an interrupt to this vCPU?
+ * @vcpu: the vCPU
  *
- * Return: true when one given by KVM_INTERRUPT would find its place and its
- * way, whenever the guest is ready for it; false when the PIC is ours.
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: true if a vector given by KVM_INTERRUPT would be kept and delivered
+ * as soon as the guest is ready for it; false if the PIC is in the kernel.
  */
 bool irqchip_takes_extint(struct vcpu *vcpu)
 {
@@ -39,11 +41,14 @@ bool irqchip_takes_extint(struct vcpu *vcpu)
 }
 
 /**
- * split_eoi() - the guest ended a level-triggered interrupt: user space's I/O APIC may want to send it again
- * @vcpu: owner, srcu held
- * @vector: which
+ * split_eoi() - the guest ended a level-triggered interrupt
+ * @vcpu: the vCPU
+ * @vector: its vector
  *
- * KVM_RUN ends with KVM_EXIT_IOAPIC_EOI before the next entry.
+ * If user space's I/O APIC sent it, KVM_RUN returns with KVM_EXIT_IOAPIC_EOI
+ * before the next VM entry.
+ *
+ * Context: Process context. Caller holds vcpu->mutex, and vm->srcu for reading.
  */
 void split_eoi(struct vcpu *vcpu, u8 vector)
 {

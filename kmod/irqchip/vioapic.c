@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A VM's I/O APIC: the pins under a lock, its page in guest-physical memory, and EOIs from the local APICs. */
+/* A VM's I/O APIC: locking, its page in guest-physical memory, and EOIs from the local APICs. */
 #include <linux/slab.h>
 #include "droste.h"
 #include "irqchip/impl.h"
@@ -7,12 +7,12 @@
 #include "irqchip/lapic_logic.h"
 
 struct vioapic {
-	raw_spinlock_t lock;	/* @io, but for what it reads without; taken in hard interrupts */
+	raw_spinlock_t lock;	/* guards @io, except lock-free reads; taken in hard interrupts */
 	struct vm *vm;
 	struct ioapic io;
 };
 
-/* An entry fires. The lock is held; delivery takes none. */
+/* Send the interrupt of an entry. Called with the lock held; irq_deliver() takes no lock. */
 static int vioapic_fire(struct ioapic *io, u64 rte)
 {
 	struct vioapic *ioapic = container_of(io, struct vioapic, io);
@@ -22,7 +22,13 @@ static int vioapic_fire(struct ioapic *io, u64 rte)
 	return irq_deliver(ioapic->vm, NULL, &msg);
 }
 
-/** vioapic_create() - vm->lock held; 0 or -ENOMEM */
+/**
+ * vioapic_create() - create a VM's I/O APIC
+ * @vm: the VM
+ *
+ * Context: Process context. May sleep. Caller holds vm->lock.
+ * Return: 0 or -ENOMEM.
+ */
 int vioapic_create(struct vm *vm)
 {
 	struct vioapic *ioapic = kzalloc(sizeof(*ioapic), GFP_KERNEL_ACCOUNT);
@@ -36,7 +42,12 @@ int vioapic_create(struct vm *vm)
 	return 0;
 }
 
-/** vioapic_destroy() - nothing can reach it any more */
+/**
+ * vioapic_destroy() - free the I/O APIC
+ * @vm: the VM; nothing uses its I/O APIC any more
+ *
+ * Context: Process context.
+ */
 void vioapic_destroy(struct vm *vm)
 {
 	kfree(vm->irqchip.ioapic);
@@ -44,13 +55,13 @@ void vioapic_destroy(struct vm *vm)
 }
 
 /**
- * vioapic_set_line() - a line goes up or down
- * @vm: the machine
+ * vioapic_set_line() - raise or lower a line of the I/O APIC
+ * @vm: the VM
  * @pin: 0 to 23
  * @source: enum irq_source
- * @level: asserted or not
+ * @level: nonzero to assert the line
  *
- * Context: any.
+ * Context: Any, including hard interrupts. Takes a raw spinlock.
  * Return: as ioapic_set_line().
  */
 int vioapic_set_line(struct vm *vm, unsigned int pin, int source, int level)
@@ -65,20 +76,30 @@ int vioapic_set_line(struct vm *vm, unsigned int pin, int source, int level)
 	return ret;
 }
 
-/** vioapic_has_vector() - may an EOI of this vector concern the I/O APIC? Lock-free. */
+/**
+ * vioapic_has_vector() - can an EOI of this vector concern the I/O APIC?
+ * @ioapic: the I/O APIC
+ * @vector: the vector
+ *
+ * Context: Any. Takes no lock.
+ * Return: true if some entry names the vector.
+ */
 bool vioapic_has_vector(const struct vioapic *ioapic, u8 vector)
 {
 	return READ_ONCE(ioapic->io.handled[vector / BITS_PER_LONG]) & BIT_ULL(vector % BITS_PER_LONG);
 }
 
 /**
- * vioapic_eoi() - a processor ended an interrupt with a vector that an entry names
- * @vm: the machine; srcu held
- * @vector: which
+ * vioapic_eoi() - a processor ended an interrupt whose vector an entry names
+ * @vm: the VM
+ * @vector: the vector
  * @level: it was level-triggered
  *
- * Listeners hear of edges too. They are told first, so that a device that
- * lets go of its line now is not taken for one that still wants service.
+ * Acknowledgement listeners are notified of edges, too. They are called before
+ * the line is sampled again, so that a device that lowers its line in response
+ * does not interrupt a second time.
+ *
+ * Context: Process context. Caller holds vm->srcu for reading.
  */
 void vioapic_eoi(struct vm *vm, u8 vector, bool level)
 {
@@ -99,7 +120,7 @@ void vioapic_eoi(struct vm *vm, u8 vector, bool level)
 	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
 }
 
-/* The register at @offset as the bytes of an access that may start within it. */
+/* Read the register at @offset. The access may start within the register. */
 static void vioapic_mmio_read(struct vioapic *ioapic, u32 offset, u32 len, void *data)
 {
 	unsigned long flags;
@@ -114,7 +135,7 @@ static void vioapic_mmio_read(struct vioapic *ioapic, u32 offset, u32 len, void 
 	memcpy(data, &val, len);
 }
 
-/* Registers are 32 bits wide; shorter stores are taken as zero-extended, the rest of longer ones is dropped. */
+/* Registers are 32 bits wide; shorter stores are zero-extended, longer ones truncated. */
 static void vioapic_mmio_write(struct vm *vm, u32 offset, u32 len, const void *data)
 {
 	struct vioapic *ioapic = vm->irqchip.ioapic;
@@ -134,14 +155,15 @@ static void vioapic_mmio_write(struct vm *vm, u32 offset, u32 len, const void *d
 }
 
 /**
- * vioapic_mmio() - an access that may be to the I/O APIC's page
- * @vm: the machine; srcu held
- * @gpa: where
+ * vioapic_mmio() - handle an access to the I/O APIC's page
+ * @vm: the VM
+ * @gpa: the address
  * @len: 1 to 8 bytes
- * @data: what is written, or filled
+ * @data: the data written, or filled with the data read
  * @write: the direction
  *
- * Return: true when it is.
+ * Context: Process context. Caller holds vm->srcu for reading.
+ * Return: true if the access was to the I/O APIC's page.
  */
 bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write)
 {
@@ -156,7 +178,13 @@ bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write)
 	return true;
 }
 
-/** vioapic_get() - KVM_GET_IRQCHIP of chip 2 */
+/**
+ * vioapic_get() - KVM_GET_IRQCHIP of chip 2
+ * @vm: the VM; it has an in-kernel I/O APIC
+ * @state: filled
+ *
+ * Context: Process context.
+ */
 void vioapic_get(struct vm *vm, struct kvm_ioapic_state *state)
 {
 	struct vioapic *ioapic = vm->irqchip.ioapic;
@@ -167,7 +195,13 @@ void vioapic_get(struct vm *vm, struct kvm_ioapic_state *state)
 	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
 }
 
-/** vioapic_set() - KVM_SET_IRQCHIP likewise */
+/**
+ * vioapic_set() - KVM_SET_IRQCHIP of chip 2
+ * @vm: the VM; it has an in-kernel I/O APIC
+ * @state: untrusted
+ *
+ * Context: Process context.
+ */
 void vioapic_set(struct vm *vm, const struct kvm_ioapic_state *state)
 {
 	struct vioapic *ioapic = vm->irqchip.ioapic;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The local APIC's core: taking interrupts in from anywhere, and handing them to the vCPU. SDM 3A chapter 11. */
+/* Local APIC core: accepts interrupts from any context and hands them to the vCPU. SDM 3A chapter 11. */
 #include "droste.h"
 #include "irqchip/impl.h"
 #include "irqchip/ioapic_logic.h"
@@ -8,9 +8,10 @@
 #include "run/request.h"
 
 /*
- * Put a fixed interrupt into IRR. Lock-free, any context. TMR goes first, so
- * that whoever sees the IRR bit also sees how it is triggered; @irr_pending
- * goes last, so that it is never false for long with a bit set.
+ * Set a fixed interrupt's bit in IRR. Lock-free, any context. TMR is written
+ * first, so that a reader that sees the IRR bit also sees the trigger mode.
+ * @irr_pending is written last, so that it is false only briefly while a bit
+ * is set.
  */
 static void vlapic_set_irr(struct vlapic *a, u8 vec, bool level)
 {
@@ -19,7 +20,7 @@ static void vlapic_set_irr(struct vlapic *a, u8 vec, bool level)
 	else if (test_bit(vec % 32, vlapic_vec_word(a, LAPIC_TMR, vec)))
 		clear_bit(vec % 32, vlapic_vec_word(a, LAPIC_TMR, vec));
 
-	/* Whoever set the bit first also kicks. */
+	/* The context that set the bit first also kicks. */
 	if (test_and_set_bit(vec % 32, vlapic_vec_word(a, LAPIC_IRR, vec)))
 		return;
 	WRITE_ONCE(a->irr_pending, true);
@@ -27,18 +28,18 @@ static void vlapic_set_irr(struct vlapic *a, u8 vec, bool level)
 	vcpu_kick(a->vcpu);
 }
 
-/* Owner: take a vector out of IRR. */
+/* Clear a vector in IRR. Owner only. */
 static void vlapic_clear_irr(struct vlapic *a, u8 vec)
 {
 	WRITE_ONCE(a->irr_pending, false);
 	clear_bit(vec % 32, vlapic_vec_word(a, LAPIC_IRR, vec));
-	/* The rescan stays behind both stores above. */
+	/* Orders the rescan after both stores above. */
 	smp_mb__after_atomic();
 	if (lapic_find_highest(a->regs + LAPIC_IRR) >= 0)
 		WRITE_ONCE(a->irr_pending, true);
 }
 
-/* A fixed interrupt arrives. Returns 1 when it is accepted. */
+/* Accept a fixed interrupt. Returns 1 if it is accepted, else 0. */
 static int vlapic_accept_fixed(struct vlapic *a, u8 vector, bool level)
 {
 	/* A software-disabled APIC takes no fixed interrupts (SDM 11.4.7.2). */
@@ -53,12 +54,12 @@ static int vlapic_accept_fixed(struct vlapic *a, u8 vector, bool level)
 }
 
 /**
- * vlapic_accept_msg() - hand a message to the vCPU it has reached
+ * vlapic_accept_msg() - hand a message to a vCPU that it addresses
  * @vcpu: the target
- * @msg: the message; its destination was matched before
+ * @msg: the message; its destination is not checked again
  *
- * Context: any, hard interrupts included.
- * Return: 1 when it was accepted, else 0.
+ * Context: Any, including hard interrupts. Takes no lock.
+ * Return: 1 if it was accepted, else 0.
  */
 int vlapic_accept_msg(struct vcpu *vcpu, const struct irq_msg *msg)
 {
@@ -77,20 +78,20 @@ int vlapic_accept_msg(struct vcpu *vcpu, const struct irq_msg *msg)
 		vcpu_inject_nmi(vcpu);
 		return 1;
 	case LAPIC_DM_INIT:
-		/* The level de-assert only synchronised arbitration IDs of old (SDM 11.6.1). */
+		/* The level de-assert only synchronized arbitration IDs on old processors (SDM 11.6.1). */
 		if (!msg->assert)
 			return 0;
-		/* An INIT makes void what start-up message came before. */
+		/* An INIT discards a start-up message that came before it. */
 		atomic_set(&a->init_events, VLAPIC_INIT);
 		break;
 	case LAPIC_DM_STARTUP:
 		WRITE_ONCE(a->sipi_vector, msg->vector);
-		/* Who sees the bit sees the vector. */
+		/* Orders the vector before the bit. */
 		smp_mb__before_atomic();
 		atomic_or(VLAPIC_SIPI, &a->init_events);
 		break;
 	default:
-		/* SMIs: there is no SMM. ExtINT comes from the PIC by irqchip_ack(). */
+		/* There is no SMM for SMIs. ExtINT is delivered by irqchip_ack(). */
 		return 0;
 	}
 	vcpu_request(vcpu, REQ_EVENT);
@@ -99,14 +100,14 @@ int vlapic_accept_msg(struct vcpu *vcpu, const struct irq_msg *msg)
 }
 
 /**
- * vlapic_accept() - hand an interrupt to this vCPU's APIC
+ * vlapic_accept() - hand an interrupt to a vCPU's APIC
  * @vcpu: the target
- * @delivery_mode: as in ICR bits 10:8, in place (APIC_DM_FIXED, APIC_DM_NMI, ...)
- * @vector: of a fixed interrupt, or the start-up page
- * @level_triggered: the EOI goes on to the I/O APIC
+ * @delivery_mode: LAPIC_DM_*, encoded as in ICR bits 10:8
+ * @vector: vector of a fixed interrupt, or page of a start-up message
+ * @level_triggered: the EOI is broadcast to the I/O APIC
  *
- * Context: any, hard interrupts included.
- * Return: 1 when it was accepted, else 0.
+ * Context: Any, including hard interrupts. Takes no lock.
+ * Return: 1 if it was accepted, else 0.
  */
 int vlapic_accept(struct vcpu *vcpu, u32 delivery_mode, u8 vector, bool level_triggered)
 {
@@ -121,29 +122,29 @@ int vlapic_accept(struct vcpu *vcpu, u32 delivery_mode, u8 vector, bool level_tr
 }
 
 /**
- * vlapic_error() - note errors for ESR, and raise the error interrupt (SDM 11.5.3)
+ * vlapic_error() - record errors for ESR and raise the error interrupt (SDM 11.5.3)
  * @a: the APIC
  * @bits: LAPIC_ERR_*
  *
- * Context: any.
+ * Context: Any, including hard interrupts. Takes no lock.
  */
 void vlapic_error(struct vlapic *a, u32 bits)
 {
 	u32 lvt = vlapic_reg(a, LAPIC_LVT_ERROR);
 
 	atomic_or(bits, &a->esr);
-	/* An error interrupt whose own vector is illegal would never end. */
+	/* An error interrupt with an illegal vector would cause errors forever. */
 	if (!(lvt & LAPIC_LVT_MASKED) && (lvt & 0xff) >= 16 && vlapic_sw_enabled(a))
 		vlapic_set_irr(a, lvt & 0xff, false);
 }
 
 /**
- * vlapic_local_interrupt() - a local source fires (SDM 11.5.1)
+ * vlapic_local_interrupt() - raise the interrupt of a local source (SDM 11.5.1)
  * @a: the APIC
- * @lvt: offset of its LVT register
+ * @lvt: offset of the source's LVT register
  *
- * Context: any.
- * Return: 1 when it was accepted, else 0 (masked, or no such delivery mode).
+ * Context: Any, including hard interrupts. Takes no lock.
+ * Return: 1 if it was accepted, else 0 (masked, or unsupported delivery mode).
  */
 int vlapic_local_interrupt(struct vlapic *a, u32 lvt)
 {
@@ -156,8 +157,10 @@ int vlapic_local_interrupt(struct vlapic *a, u32 lvt)
 }
 
 /**
- * vlapic_inject_cmci() - a bank tells of a corrected machine check (SDM 3B 16.5.1)
- * @vcpu: has a local APIC with the entry; its mutex is held
+ * vlapic_inject_cmci() - a bank reports a corrected machine check (SDM 3B 16.5.1)
+ * @vcpu: the vCPU; its local APIC has the LVT entry
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
  */
 void vlapic_inject_cmci(struct vcpu *vcpu)
 {
@@ -166,7 +169,9 @@ void vlapic_inject_cmci(struct vcpu *vcpu)
 
 /**
  * vlapic_eoi() - end of interrupt (SDM 11.8.5)
- * @a: the APIC; owner, srcu held
+ * @a: the APIC
+ *
+ * Context: Process context. Caller holds vcpu->mutex, and vm->srcu for reading.
  */
 void vlapic_eoi(struct vlapic *a)
 {
@@ -191,13 +196,19 @@ void vlapic_eoi(struct vlapic *a)
 		split_eoi(a->vcpu, vec);
 }
 
+/**
+ * irqchip_eoi() - perform the EOI that a guest's write to its local APIC would perform
+ * @vcpu: the vCPU; nothing happens if it has no local APIC
+ *
+ * Context: Process context. Caller holds vcpu->mutex, and vm->srcu for reading.
+ */
 void irqchip_eoi(struct vcpu *vcpu)
 {
 	if (vcpu->lapic)
 		vlapic_eoi(vcpu->lapic);
 }
 
-/* The vector above the processor's priority, or -1. Owner. */
+/* The vector above the processor priority, -1 if there is none. Owner only. */
 static int vlapic_pending(struct vlapic *a)
 {
 	int vec;
@@ -211,11 +222,14 @@ static int vlapic_pending(struct vlapic *a)
 }
 
 /**
- * vlapic_accepts_pic() - can the PIC's interrupt reach this processor?
- * @vcpu: any; any context
+ * vlapic_accepts_pic() - can an interrupt of the PIC reach this processor?
+ * @vcpu: the vCPU
  *
- * By LINT0 in ExtINT mode ("virtual wire"), or directly when the APIC is
- * globally disabled (SDM 11.4.3).
+ * It can through LINT0 in ExtINT mode ("virtual wire"), or directly if the
+ * APIC is globally disabled (SDM 11.4.3).
+ *
+ * Context: Any. Takes no lock.
+ * Return: true if it can.
  */
 bool vlapic_accepts_pic(struct vcpu *vcpu)
 {
@@ -228,8 +242,8 @@ bool vlapic_accepts_pic(struct vcpu *vcpu)
 	return (vlapic_reg(a, LAPIC_LVT0) & (LAPIC_LVT_MASKED | LAPIC_LVT_MODE)) == LAPIC_DM_EXTINT;
 }
 
-/* Take the vector of KVM_INTERRUPT, or -1. Whoever gave it has acknowledged it already. */
-static int vcpu_take_user_irq(struct vcpu *vcpu)
+/* Take the vector given by KVM_INTERRUPT, -1 if there is none. User space has acknowledged it at its PIC. */
+static int irqchip_take_user_irq(struct vcpu *vcpu)
 {
 	int vec = vcpu->user_irq;
 
@@ -237,8 +251,8 @@ static int vcpu_take_user_irq(struct vcpu *vcpu)
 	return vec;
 }
 
-/* The PIC's vector when it has one for this vCPU, or -1. */
-static int vcpu_pic_pending(struct vcpu *vcpu)
+/* The PIC's vector if one is pending and can reach this vCPU, else -1. */
+static int irqchip_pic_pending(struct vcpu *vcpu)
 {
 	struct vpic *pic = vcpu->vm->irqchip.pic;
 	int vec = pic ? vpic_pending(pic) : vcpu->user_irq;
@@ -247,12 +261,14 @@ static int vcpu_pic_pending(struct vcpu *vcpu)
 }
 
 /**
- * irqchip_pending_vector() - the interrupt this vCPU would take now if it could
- * @vcpu: owner
+ * irqchip_pending_vector() - the interrupt this vCPU would take now
+ * @vcpu: the vCPU
  *
- * Lock-free; a handful of instructions when nothing is pending.
+ * Takes only a few instructions if nothing is pending.
  *
- * Return: the vector, or -1. Without in-kernel controllers user space's, from KVM_INTERRUPT.
+ * Context: Any. Caller holds vcpu->mutex. Takes no lock.
+ * Return: the vector, -1 if there is none. Without in-kernel controllers it is
+ * the vector given by KVM_INTERRUPT.
  */
 int irqchip_pending_vector(struct vcpu *vcpu)
 {
@@ -266,14 +282,18 @@ int irqchip_pending_vector(struct vcpu *vcpu)
 		if (vec >= 0)
 			return vec;
 	}
-	return vcpu_pic_pending(vcpu);
+	return irqchip_pic_pending(vcpu);
 }
 
 /**
  * irqchip_ack() - acknowledge the interrupt of irqchip_pending_vector()
- * @vcpu: owner, srcu held
+ * @vcpu: the vCPU
  *
- * Return: the vector, a more urgent one when that came in meanwhile; -1 when there is none any more.
+ * Moves the vector from IRR to ISR, or performs the PIC's INTA cycle.
+ *
+ * Context: Process context. Caller holds vcpu->mutex, and vm->srcu for reading.
+ * Return: the vector, which may be a more urgent one that arrived meanwhile;
+ * -1 if the interrupt is no longer pending.
  */
 int irqchip_ack(struct vcpu *vcpu)
 {
@@ -281,47 +301,77 @@ int irqchip_ack(struct vcpu *vcpu)
 	int vec;
 
 	if (!a)
-		return vcpu_take_user_irq(vcpu);
+		return irqchip_take_user_irq(vcpu);
 	vec = vlapic_pending(a);
 	if (vec < 0) {
-		if (vcpu_pic_pending(vcpu) < 0)
+		if (irqchip_pic_pending(vcpu) < 0)
 			return -1;
-		return vcpu->vm->irqchip.pic ? vpic_inta(vcpu->vm) : vcpu_take_user_irq(vcpu);
+		return vcpu->vm->irqchip.pic ? vpic_inta(vcpu->vm) : irqchip_take_user_irq(vcpu);
 	}
 
-	/* In service before it leaves IRR, so that no reader sees it in neither. */
+	/* Set ISR before clearing IRR, so that a reader sees the vector in one of them. */
 	__set_bit(vec % 32, vlapic_vec_word(a, LAPIC_ISR, vec));
 	a->isr_top = vec;
 	vlapic_clear_irr(a, vec);
 	return vec;
 }
 
-/** vlapic_get_cr8() - the task priority class, as CR8 shows it (SDM 11.8.6) */
+/**
+ * vlapic_get_cr8() - read CR8, the task-priority class (SDM 11.8.6)
+ * @vcpu: the vCPU; it has a local APIC
+ *
+ * Context: Any. Caller holds vcpu->mutex.
+ * Return: TPR bits 7:4.
+ */
 u8 vlapic_get_cr8(struct vcpu *vcpu)
 {
 	return (vlapic_reg(vcpu->lapic, LAPIC_TPR) & 0xf0) >> 4;
 }
 
-/** vlapic_set_cr8() - MOV to CR8: the class is written, the subclass becomes 0 */
+/**
+ * vlapic_set_cr8() - write CR8 (SDM 11.8.6)
+ * @vcpu: the vCPU; it has a local APIC
+ * @cr8: the priority class; the subclass becomes 0
+ *
+ * Context: Any. Caller holds vcpu->mutex.
+ */
 void vlapic_set_cr8(struct vcpu *vcpu, u8 cr8)
 {
 	vlapic_set_reg(vcpu->lapic, LAPIC_TPR, (cr8 & 0xf) << 4);
 }
 
-/** vlapic_pending_init() - INIT and SIPI that arrived: VLAPIC_* bits, not taken yet */
+/**
+ * vlapic_pending_init() - peek at INIT and SIPI that have arrived
+ * @vcpu: the vCPU
+ *
+ * Context: Any. Takes no lock.
+ * Return: VLAPIC_* bits.
+ */
 u32 vlapic_pending_init(struct vcpu *vcpu)
 {
 	return vcpu->lapic ? atomic_read(&vcpu->lapic->init_events) : 0;
 }
 
-/** vlapic_clear_init() - the vCPU has acted on these VLAPIC_* bits, or dropped them */
+/**
+ * vlapic_clear_init() - clear INIT and SIPI that were handled or dropped
+ * @vcpu: the vCPU
+ * @bits: VLAPIC_* bits
+ *
+ * Context: Any. Caller holds vcpu->mutex.
+ */
 void vlapic_clear_init(struct vcpu *vcpu, u32 bits)
 {
 	if (vcpu->lapic)
 		atomic_andnot(bits, &vcpu->lapic->init_events);
 }
 
-/** vlapic_sipi_vector() - the page at which the SIPI starts the processor */
+/**
+ * vlapic_sipi_vector() - the vector of the SIPI that has arrived
+ * @vcpu: the vCPU
+ *
+ * Context: Any. Valid while vlapic_pending_init() reports VLAPIC_SIPI.
+ * Return: number of the page at which the processor starts.
+ */
 u8 vlapic_sipi_vector(struct vcpu *vcpu)
 {
 	return vcpu->lapic ? READ_ONCE(vcpu->lapic->sipi_vector) : 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Reading and writing the local APIC's registers, as memory (xAPIC) and as MSRs (x2APIC). SDM 3A 11.4, 11.12. */
+/* Reads and writes of the local APIC's registers, in memory (xAPIC) and as MSRs (x2APIC). SDM 3A 11.4, 11.12. */
 #include "droste.h"
 #include "irqchip/impl.h"
 #include "irqchip/irqchip.h"
@@ -7,7 +7,7 @@
 
 #define X2APIC_MSR_FIRST	0x800
 
-/* Send what ICR says, unless it is nothing an APIC may send. */
+/* Send the IPI that ICR describes, unless its vector is illegal. */
 static void vlapic_send_ipi(struct vlapic *a, u32 icr, u32 dest)
 {
 	struct irq_msg msg;
@@ -30,13 +30,16 @@ static void vlapic_self_ipi(struct vlapic *a, u8 vector)
 }
 
 /**
- * vlapic_read_reg() - what a register reads as
- * @a: the APIC; owner
- * @reg: offset, one that lapic_readable() allowed
+ * vlapic_read_reg() - read a register
+ * @a: the APIC
+ * @reg: offset of a register that lapic_readable() allows
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: the value.
  */
 u32 vlapic_read_reg(struct vlapic *a, u32 reg)
 {
-	/* An integrated APIC; the number of LVT entries less one (SDM 11.4.8). */
+	/* An integrated APIC; bits 23:16 are the number of LVT entries minus one (SDM 11.4.8). */
 	u32 version = 0x14 | (vlapic_caps(a).cmci ? 6 : 5) << 16;
 
 	switch (reg) {
@@ -85,10 +88,12 @@ static void vlapic_write_tmict(struct vlapic *a, u32 val)
 }
 
 /**
- * vlapic_write_reg() - a register is written
- * @a: the APIC; owner, srcu held
- * @reg: offset, one that lapic_writable() allowed
- * @val: reserved bits are dropped
+ * vlapic_write_reg() - write a register
+ * @a: the APIC
+ * @reg: offset of a register that lapic_writable() allows
+ * @val: the value; reserved bits are ignored
+ *
+ * Context: Process context. Caller holds vcpu->mutex, and vm->srcu for reading.
  */
 void vlapic_write_reg(struct vlapic *a, u32 reg, u32 val)
 {
@@ -117,7 +122,7 @@ void vlapic_write_reg(struct vlapic *a, u32 reg, u32 val)
 		vlapic_write_svr(a, val);
 		break;
 	case LAPIC_ESR:
-		/* A write, of whatever, latches the errors since the last one (SDM 11.5.3). */
+		/* A write of any value latches the errors since the last write (SDM 11.5.3). */
 		vlapic_set_reg(a, reg, atomic_xchg(&a->esr, 0));
 		break;
 	case LAPIC_LVT_CMCI:
@@ -140,7 +145,7 @@ static void vlapic_mmio_read(struct vlapic *a, u32 offset, u32 len, void *data)
 	u32 reg = offset & ~0xf, val;
 
 	memset(data, 0, len);
-	/* Registers are 32 bits at 16-byte boundaries; nothing else is there (SDM 11.4.1). */
+	/* Registers have 32 bits and lie at 16-byte boundaries (SDM 11.4.1). */
 	if ((offset & 0xf) + len > 4)
 		return;
 	if (!lapic_readable(reg, LAPIC_XAPIC, vlapic_caps(a))) {
@@ -166,17 +171,18 @@ static void vlapic_mmio_write(struct vlapic *a, u32 offset, u32 len, const void 
 }
 
 /**
- * vlapic_mmio() - an access to the page that IA32_APIC_BASE names
- * @vcpu: owner, srcu held
- * @gpa: where
+ * vlapic_mmio() - handle an access to the page that IA32_APIC_BASE names
+ * @vcpu: the vCPU
+ * @gpa: the address
  * @len: 1 to 8 bytes
- * @data: what is written, or filled
+ * @data: the data written, or filled with the data read
  * @write: the direction
  *
- * When the registers are not in memory the page is a hole: it reads as ones,
- * unless user space disabled that quirk and is asked itself.
+ * If the registers are not in memory the page is a hole: it reads as all ones,
+ * unless user space disabled that quirk and handles the access itself.
  *
- * Return: true when the page is this APIC's.
+ * Context: Process context. Caller holds vcpu->mutex, and vm->srcu for reading.
+ * Return: true if the access was handled.
  */
 bool vlapic_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write)
 {
@@ -201,10 +207,11 @@ bool vlapic_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write)
 
 /**
  * vlapic_msr_read() - RDMSR of an x2APIC register
- * @vcpu: owner
+ * @vcpu: the vCPU
  * @msr: 0x800 to 0x8ff
- * @data: the value
+ * @data: filled with the value
  *
+ * Context: Process context. Caller holds vcpu->mutex.
  * Return: 0, or -EINVAL for #GP (SDM 11.12.1.3).
  */
 int vlapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *data)
@@ -222,11 +229,12 @@ int vlapic_msr_read(struct vcpu *vcpu, u32 msr, u64 *data)
 
 /**
  * vlapic_msr_write() - WRMSR of an x2APIC register
- * @vcpu: owner, srcu held
+ * @vcpu: the vCPU
  * @msr: 0x800 to 0x8ff
  * @data: the value
  *
- * Return: 0, or -EINVAL for #GP.
+ * Context: Process context. Caller holds vcpu->mutex, and vm->srcu for reading.
+ * Return: 0, or -EINVAL for #GP (SDM 11.12.1.3).
  */
 int vlapic_msr_write(struct vcpu *vcpu, u32 msr, u64 data)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The local APIC's life: creation, reset, changes of mode, and its state as user space saves it. */
+/* Local APIC creation, reset and mode changes, and its state as saved by user space. */
 #include <linux/slab.h>
 #include "droste.h"
 #include "irqchip/impl.h"
@@ -7,7 +7,7 @@
 #include "irqchip/lapic_logic.h"
 #include "run/request.h"
 
-/* APIC ID and logical ID that the mode starts with (SDM 11.4.6, 11.12.10). */
+/* Enter a mode, and set the APIC ID and logical ID that it starts with (SDM 11.4.6, 11.12.10). */
 static void vlapic_set_mode(struct vlapic *a, enum lapic_mode mode)
 {
 	u32 id = a->vcpu->id;
@@ -24,7 +24,7 @@ static void vlapic_set_mode(struct vlapic *a, enum lapic_mode mode)
 	WRITE_ONCE(a->mode, mode);
 }
 
-/* Registers as after power-up or INIT, but for the two IDs (SDM 11.4.7.1, 11.4.7.3). */
+/* Reset the registers as after power-up or INIT, except the two IDs (SDM 11.4.7.1, 11.4.7.3). */
 static void vlapic_reset_regs(struct vlapic *a)
 {
 	u32 reg;
@@ -36,7 +36,7 @@ static void vlapic_reset_regs(struct vlapic *a)
 	for (reg = LAPIC_LVTT; reg <= LAPIC_LVT_ERROR; reg += 16)
 		vlapic_set_reg(a, reg, LAPIC_LVT_MASKED);
 	vlapic_set_reg(a, LAPIC_LVT_CMCI, LAPIC_LVT_MASKED);
-	/* What firmware would do for the boot processor: the PIC comes in through LINT0. */
+	/* Route the PIC through LINT0 of the boot processor, as firmware would. */
 	if (a->vcpu->id == a->vcpu->vm->bsp_id &&
 	    !(READ_ONCE(a->vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_LINT0_REENABLED))
 		vlapic_set_reg(a, LAPIC_LVT0, LAPIC_DM_EXTINT);
@@ -47,10 +47,11 @@ static void vlapic_reset_regs(struct vlapic *a)
 }
 
 /**
- * vlapic_create() - give a new vCPU its local APIC
- * @vcpu: with vm, id and index set; not published yet
+ * vlapic_create() - create a vCPU's local APIC, if the VM has in-kernel controllers
+ * @vcpu: the vCPU, with vm, id and index set; not published yet
  *
- * Return: 0; also when the VM has no in-kernel controllers, and then there is none. -ENOMEM.
+ * Context: Process context. May sleep.
+ * Return: 0 (vcpu->lapic stays NULL without in-kernel controllers) or -ENOMEM.
  */
 int vlapic_create(struct vcpu *vcpu)
 {
@@ -73,7 +74,12 @@ int vlapic_create(struct vcpu *vcpu)
 	return 0;
 }
 
-/** vlapic_destroy() - the vCPU goes: nothing can reach it any more */
+/**
+ * vlapic_destroy() - free a vCPU's local APIC
+ * @vcpu: the vCPU; nothing uses its APIC any more
+ *
+ * Context: Process context. May sleep.
+ */
 void vlapic_destroy(struct vcpu *vcpu)
 {
 	struct vlapic *a = vcpu->lapic;
@@ -87,9 +93,11 @@ void vlapic_destroy(struct vcpu *vcpu)
 }
 
 /**
- * vlapic_reset() - power-up or INIT
- * @vcpu: owner
- * @init: INIT: mode, base and APIC ID stay (SDM 11.4.7.3, 11.12.5.2)
+ * vlapic_reset() - reset by power-up or INIT (SDM 3A 11.4.7)
+ * @vcpu: the vCPU
+ * @init: INIT, which preserves mode, base and APIC ID (SDM 11.4.7.3, 11.12.5.2)
+ *
+ * Context: Process context. Caller holds vcpu->mutex, or @vcpu is not published yet.
  */
 void vlapic_reset(struct vcpu *vcpu, bool init)
 {
@@ -114,7 +122,7 @@ void vlapic_reset(struct vcpu *vcpu, bool init)
 	vlapic_set_reg(a, LAPIC_LDR, ldr);
 }
 
-/* IA32_APIC_BASE becomes @base, which was checked. */
+/* Set IA32_APIC_BASE to @base, which was checked before. */
 static void vlapic_apply_base(struct vcpu *vcpu, u64 base)
 {
 	struct vlapic *a = vcpu->lapic;
@@ -123,7 +131,7 @@ static void vlapic_apply_base(struct vcpu *vcpu, u64 base)
 	WRITE_ONCE(vcpu->apic_base, base);
 	if (!a || a->mode == mode)
 		return;
-	/* A disabled APIC forgets everything (SDM 11.4.3). No message is accepted from here on. */
+	/* A disabled APIC loses its state (SDM 11.4.3). No message is accepted from here on. */
 	if (mode == LAPIC_DISABLED) {
 		WRITE_ONCE(a->mode, mode);
 		vlapic_reset_regs(a);
@@ -133,10 +141,11 @@ static void vlapic_apply_base(struct vcpu *vcpu, u64 base)
 
 /**
  * vlapic_set_base() - WRMSR of IA32_APIC_BASE
- * @vcpu: owner
- * @base: what the guest writes
+ * @vcpu: the vCPU
+ * @base: the value to be written
  *
- * Return: 0, or -EINVAL for #GP (reserved bits, or a transition of figure 11-26 that is not allowed).
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0, or -EINVAL for #GP (reserved bits, or a transition that SDM figure 11-26 does not allow).
  */
 int vlapic_set_base(struct vcpu *vcpu, u64 base)
 {
@@ -148,11 +157,12 @@ int vlapic_set_base(struct vcpu *vcpu, u64 base)
 }
 
 /**
- * vlapic_restore_base() - user space sets IA32_APIC_BASE
- * @vcpu: vcpu->mutex held
- * @base: any valid one
+ * vlapic_restore_base() - set IA32_APIC_BASE from user space
+ * @vcpu: the vCPU
+ * @base: the value; any valid mode may follow any other
  *
- * Return: 0, or -EINVAL.
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0, or -EINVAL for an invalid value.
  */
 int vlapic_restore_base(struct vcpu *vcpu, u64 base)
 {
@@ -170,9 +180,11 @@ static bool vlapic_wide_ids(const struct vlapic *a)
 
 /**
  * vlapic_get_state() - KVM_GET_LAPIC
- * @vcpu: vcpu->mutex held
- * @state: the register page; the ID in xAPIC's place in every mode unless user space takes 32 bits of it
+ * @vcpu: the vCPU
+ * @state: filled with the registers; the ID is in xAPIC format in every mode,
+ *         unless user space uses 32-bit IDs
  *
+ * Context: Process context. Caller holds vcpu->mutex.
  * Return: 0, or -EINVAL without an in-kernel APIC.
  */
 int vlapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state)
@@ -193,7 +205,7 @@ int vlapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state)
 	return 0;
 }
 
-/* What user space restores is held to what the guest could have written. */
+/* Reduce a register value from user space to one that the guest could have written. */
 static u32 vlapic_sanitize(u32 reg, u32 val)
 {
 	struct lapic_caps all = { .tsc_deadline = true, .directed_eoi = true, .cmci = true };
@@ -212,7 +224,7 @@ static u32 vlapic_sanitize(u32 reg, u32 val)
 	}
 }
 
-/* Go on counting where the image says the timer stood. */
+/* Resume counting at @count, or rearm the TSC deadline. */
 static void vlapic_restore_timer(struct vlapic *a, u32 count, u64 deadline)
 {
 	enum lapic_timer_mode mode = lapic_timer_mode(vlapic_reg(a, LAPIC_LVTT));
@@ -225,10 +237,11 @@ static void vlapic_restore_timer(struct vlapic *a, u32 count, u64 deadline)
 
 /**
  * vlapic_set_state() - KVM_SET_LAPIC
- * @vcpu: vcpu->mutex held
- * @state: as vlapic_get_state() gives it; IA32_APIC_BASE and IA32_TSC_DEADLINE are set apart
+ * @vcpu: the vCPU
+ * @state: as filled by vlapic_get_state(); IA32_APIC_BASE and IA32_TSC_DEADLINE are set separately
  *
- * Return: 0, or -EINVAL without an in-kernel APIC, and for a wide ID that is not the x2APIC's.
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: 0, or -EINVAL without an in-kernel APIC or for a 32-bit ID that is not the x2APIC's.
  */
 int vlapic_set_state(struct vcpu *vcpu, const struct kvm_lapic_state *state)
 {

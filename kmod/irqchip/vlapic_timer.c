@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The local APIC's timer: one-shot, periodic and TSC-deadline, all on one hrtimer. SDM 3A 11.5.4. */
+/* Local APIC timer: the one-shot, periodic and TSC-deadline modes, implemented with one hrtimer. SDM 3A 11.5.4. */
 #include "droste.h"
 #include "irqchip/impl.h"
 #include "irqchip/irqchip.h"
@@ -7,18 +7,18 @@
 #include "run/request.h"
 
 /*
- * The timer's input clock runs at 1 GHz before division, or as user space set
- * it (KVM_CAP_X86_APIC_BUS_CYCLES_NS).
+ * The timer's input clock runs at 1 GHz before division, unless user space
+ * set another rate (KVM_CAP_X86_APIC_BUS_CYCLES_NS).
  *
- * The hrtimer only wakes the vCPU; the owner looks at the clocks and decides.
- * So a callback that comes late, or for a setting that is no more, does no
- * harm, and nothing here needs a lock.
+ * The hrtimer only wakes the vCPU. The vCPU's thread reads the clocks and
+ * decides, so a callback that is late or belongs to an old setting is
+ * harmless, and no lock is needed.
  */
 
-/* The shortest period: what is faster only keeps the host from its work. */
+/* The shortest period. A guest with a shorter one would keep the host busy with timer interrupts. */
 #define VLAPIC_MIN_PERIOD_NS	(200 * NSEC_PER_USEC)
 
-/* Hard interrupt. */
+/* Called in hard interrupt context. */
 static enum hrtimer_restart vlapic_timer_fn(struct hrtimer *timer)
 {
 	struct vlapic *a = container_of(timer, struct vlapic, timer);
@@ -28,7 +28,12 @@ static enum hrtimer_restart vlapic_timer_fn(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/** vlapic_timer_init() - once, at creation */
+/**
+ * vlapic_timer_init() - initialize the timer of a new APIC
+ * @a: the APIC
+ *
+ * Context: Process context.
+ */
 void vlapic_timer_init(struct vlapic *a)
 {
 	compat_hrtimer_setup(&a->timer, vlapic_timer_fn, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
@@ -39,13 +44,13 @@ static enum lapic_timer_mode vlapic_timer_mode(const struct vlapic *a)
 	return lapic_timer_mode(vlapic_reg(a, LAPIC_LVTT));
 }
 
-/* Nanoseconds of one count. No product of it and a count overflows: see vm_set_apic_bus(). */
+/* Nanoseconds of one count. vm_set_apic_bus() limits the rate so that the product with a count does not overflow. */
 static u64 vlapic_tick(const struct vlapic *a)
 {
 	return lapic_divisor(vlapic_reg(a, LAPIC_TDCR)) * a->vcpu->vm->apic_bus_ns;
 }
 
-/* Set the hrtimer for what the registers say. In TSC-deadline mode the time follows from the TSC. */
+/* Start the hrtimer. In TSC-deadline mode the expiry is computed from the TSC, else it is @target. */
 static void vlapic_timer_arm(struct vlapic *a)
 {
 	if (a->tsc_deadline) {
@@ -59,21 +64,28 @@ static void vlapic_timer_arm(struct vlapic *a)
 	hrtimer_start(&a->timer, ns_to_ktime(a->target), HRTIMER_MODE_ABS_PINNED_HARD);
 }
 
-/** vlapic_timer_stop() - disarm, in any mode */
+/**
+ * vlapic_timer_stop() - disarm the timer, in any mode
+ * @a: the APIC
+ *
+ * Context: Any. Caller holds vcpu->mutex.
+ */
 void vlapic_timer_stop(struct vlapic *a)
 {
 	a->armed = false;
 	a->period = 0;
 	a->target = 0;
 	a->tsc_deadline = 0;
-	/* A callback that is running now sets a request that will find nothing armed. */
+	/* A callback that is running now sets REQ_TIMER, which is ignored while @armed is false. */
 	hrtimer_try_to_cancel(&a->timer);
 }
 
 /**
- * vlapic_timer_start() - count down in one-shot or periodic mode
+ * vlapic_timer_start() - start counting down in one-shot or periodic mode
  * @a: the APIC
- * @count: where the count stands; the initial count, or less after a restore. 0 stops the timer
+ * @count: the current count: the initial count, or less after a restore. 0 stops the timer
+ *
+ * Context: Any. Caller holds vcpu->mutex.
  */
 void vlapic_timer_start(struct vlapic *a, u32 count)
 {
@@ -89,7 +101,13 @@ void vlapic_timer_start(struct vlapic *a, u32 count)
 	vlapic_timer_arm(a);
 }
 
-/** vlapic_timer_read() - the current-count register; 0 in TSC-deadline mode */
+/**
+ * vlapic_timer_read() - read the current-count register
+ * @a: the APIC
+ *
+ * Context: Any. Caller holds vcpu->mutex.
+ * Return: the count; 0 in TSC-deadline mode.
+ */
 u32 vlapic_timer_read(struct vlapic *a)
 {
 	u32 count;
@@ -101,12 +119,14 @@ u32 vlapic_timer_read(struct vlapic *a)
 }
 
 /**
- * vlapic_timer_write_lvtt() - LVT timer register, the bits already checked
+ * vlapic_timer_write_lvtt() - write the LVT timer register
  * @a: the APIC
- * @val: what it becomes
+ * @val: the value, with reserved bits removed
  *
- * Going into or out of TSC-deadline mode disarms the timer; between one-shot
- * and periodic the count goes on (SDM 11.5.4, 11.5.4.1).
+ * Entering or leaving TSC-deadline mode disarms the timer. A switch between
+ * one-shot and periodic keeps the count (SDM 11.5.4, 11.5.4.1).
+ *
+ * Context: Any. Caller holds vcpu->mutex.
  */
 void vlapic_timer_write_lvtt(struct vlapic *a, u32 val)
 {
@@ -126,7 +146,13 @@ void vlapic_timer_write_lvtt(struct vlapic *a, u32 val)
 		vlapic_timer_start(a, count);
 }
 
-/** vlapic_timer_write_tdcr() - a new divisor; the count stays and goes on at the new speed */
+/**
+ * vlapic_timer_write_tdcr() - write the divide configuration register
+ * @a: the APIC
+ * @val: the value; the count continues from its current value at the new rate
+ *
+ * Context: Any. Caller holds vcpu->mutex.
+ */
 void vlapic_timer_write_tdcr(struct vlapic *a, u32 val)
 {
 	u32 count = vlapic_timer_read(a);
@@ -136,7 +162,7 @@ void vlapic_timer_write_tdcr(struct vlapic *a, u32 val)
 		vlapic_timer_start(a, count);
 }
 
-/* Has what the timer waits for come? */
+/* Has the timer expired? */
 static bool vlapic_timer_due(const struct vlapic *a)
 {
 	if (a->tsc_deadline)
@@ -145,12 +171,14 @@ static bool vlapic_timer_due(const struct vlapic *a)
 }
 
 /**
- * vlapic_timer_request() - REQ_TIMER: deliver what has expired
- * @vcpu: owner
+ * vlapic_timer_request() - handle REQ_TIMER: deliver an expired timer's interrupt
+ * @vcpu: the vCPU
  *
- * The request may have come from elsewhere (the vCPU moved to another CPU), and
- * the TSC and the kernel's clock may differ by a little: what is not due yet
- * goes on waiting, on this CPU.
+ * The request may also come from a move to another CPU, and the TSC and the
+ * kernel's clock may differ slightly. A timer that is not due yet is started
+ * again on this CPU.
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
  */
 void vlapic_timer_request(struct vcpu *vcpu)
 {
@@ -173,7 +201,9 @@ void vlapic_timer_request(struct vcpu *vcpu)
 
 /**
  * vlapic_timer_migrate() - the vCPU moved to another CPU, or its TSC offset changed
- * @vcpu: owner; preemption may be off
+ * @vcpu: the vCPU
+ *
+ * Context: Any. Caller holds vcpu->mutex; preemption may be disabled.
  */
 void vlapic_timer_migrate(struct vcpu *vcpu)
 {
@@ -183,16 +213,24 @@ void vlapic_timer_migrate(struct vcpu *vcpu)
 		vlapic_timer_arm(a);
 }
 
-/** vlapic_get_tsc_deadline() - IA32_TSC_DEADLINE: 0 when disarmed or in another mode (SDM 11.5.4.1) */
+/**
+ * vlapic_get_tsc_deadline() - read IA32_TSC_DEADLINE
+ * @vcpu: the vCPU
+ *
+ * Context: Any. Caller holds vcpu->mutex.
+ * Return: the deadline; 0 if disarmed or in another mode (SDM 11.5.4.1).
+ */
 u64 vlapic_get_tsc_deadline(struct vcpu *vcpu)
 {
 	return vcpu->lapic ? vcpu->lapic->tsc_deadline : 0;
 }
 
 /**
- * vlapic_set_tsc_deadline() - arm or, with 0, disarm; ignored in another mode
- * @vcpu: owner
- * @deadline: in the guest's TSC
+ * vlapic_set_tsc_deadline() - write IA32_TSC_DEADLINE; ignored in another mode (SDM 11.5.4.1)
+ * @vcpu: the vCPU
+ * @deadline: in cycles of the guest's TSC; 0 disarms
+ *
+ * Context: Any. Caller holds vcpu->mutex.
  */
 void vlapic_set_tsc_deadline(struct vcpu *vcpu, u64 deadline)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A VM's PICs: the 8259A pair under a lock, and its INT line into the processors. */
+/* A VM's PICs: locking of the 8259A pair, and its INT line to the processors. */
 #include <linux/slab.h>
 #include "droste.h"
 #include "irqchip/impl.h"
@@ -8,12 +8,18 @@
 #include "run/request.h"
 
 struct vpic {
-	raw_spinlock_t lock;	/* @pair; taken in hard interrupts */
+	raw_spinlock_t lock;	/* guards @pair; taken in hard interrupts */
 	struct pic_pair pair;
-	int pending;		/* pic_pending()'s answer; written under @lock, read without */
+	int pending;		/* result of pic_pending(); written under @lock, read without */
 };
 
-/** vpic_create() - vm->lock held; 0 or -ENOMEM */
+/**
+ * vpic_create() - create a VM's pair of PICs
+ * @vm: the VM
+ *
+ * Context: Process context. May sleep. Caller holds vm->lock.
+ * Return: 0 or -ENOMEM.
+ */
 int vpic_create(struct vm *vm)
 {
 	struct vpic *pic = kzalloc(sizeof(*pic), GFP_KERNEL_ACCOUNT);
@@ -27,20 +33,31 @@ int vpic_create(struct vm *vm)
 	return 0;
 }
 
-/** vpic_destroy() - nothing can reach it any more */
+/**
+ * vpic_destroy() - free the PICs
+ * @vm: the VM; nothing uses its PICs any more
+ *
+ * Context: Process context.
+ */
 void vpic_destroy(struct vm *vm)
 {
 	kfree(vm->irqchip.pic);
 	vm->irqchip.pic = NULL;
 }
 
-/** vpic_pending() - the vector the pair asks the processor to take, or -1 */
+/**
+ * vpic_pending() - the vector that the pair asks the processor to take
+ * @pic: the pair
+ *
+ * Context: Any. Takes no lock.
+ * Return: the vector, -1 if there is none.
+ */
 int vpic_pending(const struct vpic *pic)
 {
 	return READ_ONCE(pic->pending);
 }
 
-/* Wake a processor that INT reaches. */
+/* Wake the first processor that the INT line reaches. */
 static void vpic_kick(struct vm *vm)
 {
 	struct vcpu *vcpu;
@@ -56,8 +73,8 @@ static void vpic_kick(struct vm *vm)
 }
 
 /*
- * After every change: note what is pending now, unlock, and only then tell
- * others, as an acknowledged pin's listener may raise it again at once.
+ * Update @pending after a change and unlock. Listeners for acknowledgements
+ * are notified without the lock, because they may raise the pin again.
  */
 static void vpic_unlock(struct vm *vm, struct vpic *pic, unsigned long flags)
 	__releases(&pic->lock)
@@ -78,13 +95,13 @@ static void vpic_unlock(struct vm *vm, struct vpic *pic, unsigned long flags)
 }
 
 /**
- * vpic_set_line() - a line of the pair goes up or down
- * @vm: the machine
+ * vpic_set_line() - raise or lower a line of the pair
+ * @vm: the VM
  * @pin: 0 to 15
  * @source: enum irq_source
- * @level: up or down
+ * @level: nonzero to raise the line
  *
- * Context: any.
+ * Context: Any, including hard interrupts. Takes a raw spinlock.
  * Return: as pic_set_line().
  */
 int vpic_set_line(struct vm *vm, unsigned int pin, int source, int level)
@@ -101,9 +118,10 @@ int vpic_set_line(struct vm *vm, unsigned int pin, int source, int level)
 
 /**
  * vpic_inta() - a processor acknowledges the pair's interrupt
- * @vm: the machine; srcu held
+ * @vm: the VM
  *
- * Return: the vector, or -1 when the request has gone.
+ * Context: Process context. Caller holds vm->srcu for reading.
+ * Return: the vector, -1 if the request is no longer pending.
  */
 int vpic_inta(struct vm *vm)
 {
@@ -119,14 +137,15 @@ int vpic_inta(struct vm *vm)
 }
 
 /**
- * vpic_pio() - port I/O that may be the pair's
- * @vm: the machine; srcu held
+ * vpic_pio() - handle port I/O to the pair
+ * @vm: the VM
  * @port: the first port
- * @len: bytes; each goes to a port of its own, as on a bus of 8 bits
- * @data: what is written, or filled
+ * @len: number of bytes; each goes to a port of its own, as on an 8-bit bus
+ * @data: the bytes written, or filled with the bytes read
  * @write: the direction
  *
- * Return: true when it is.
+ * Context: Process context. Caller holds vm->srcu for reading.
+ * Return: true if @port is one of the pair's ports.
  */
 bool vpic_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write)
 {
@@ -153,7 +172,14 @@ bool vpic_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write)
 	return true;
 }
 
-/** vpic_get() - KVM_GET_IRQCHIP of chip 0 (master) or 1 (slave) */
+/**
+ * vpic_get() - KVM_GET_IRQCHIP of chip 0 (master) or 1 (slave)
+ * @vm: the VM; it has in-kernel PICs
+ * @chip: the chip
+ * @state: filled
+ *
+ * Context: Process context.
+ */
 void vpic_get(struct vm *vm, unsigned int chip, struct kvm_pic_state *state)
 {
 	struct vpic *pic = vm->irqchip.pic;
@@ -164,7 +190,14 @@ void vpic_get(struct vm *vm, unsigned int chip, struct kvm_pic_state *state)
 	raw_spin_unlock_irqrestore(&pic->lock, flags);
 }
 
-/** vpic_set() - KVM_SET_IRQCHIP likewise */
+/**
+ * vpic_set() - KVM_SET_IRQCHIP of chip 0 (master) or 1 (slave)
+ * @vm: the VM; it has in-kernel PICs
+ * @chip: the chip
+ * @state: untrusted
+ *
+ * Context: Process context. Caller holds no spinlock.
+ */
 void vpic_set(struct vm *vm, unsigned int chip, const struct kvm_pic_state *state)
 {
 	struct vpic *pic = vm->irqchip.pic;

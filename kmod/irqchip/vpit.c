@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A VM's PIT: the 8254 under a lock, channel 0 on an hrtimer into IRQ 0, and ticks made up for. */
+/* A VM's PIT: locking of the 8254, an hrtimer for channel 0 that raises IRQ 0, and reinjection of missed ticks. */
 #include <linux/slab.h>
 #include "droste.h"
 #include "irqchip/impl.h"
 #include "irqchip/irqchip.h"
 #include "irqchip/pit_logic.h"
 
-/* The shortest period between interrupts: what is faster only keeps the host from its work. */
+/* The shortest period between interrupts. A guest with a shorter one would keep the host busy. */
 #define VPIT_MIN_PERIOD_NS	(200 * NSEC_PER_USEC)
-/* A guest that was stopped for long gets this many of the ticks it missed. */
+/* The maximum number of missed ticks that a guest gets after it was stopped for long. */
 #define VPIT_MAX_LATE		10000
 
 struct vpit {
-	raw_spinlock_t lock;	/* all up to @timer; taken in hard interrupts, which hrtimer_start() may follow */
+	raw_spinlock_t lock;	/* guards all members up to @timer; taken in hard interrupts, outside hrtimer locks */
 	struct vm *vm;
 	struct pit_chip chip;
 	u32 flags;		/* KVM_PIT_FLAGS_HPET_LEGACY: channel 0 is not connected */
 	bool has_port61;	/* KVM_PIT_SPEAKER_DUMMY */
 	u64 base;		/* when channel 0's count was loaded */
-	u64 expiries;		/* how many of its expiries since then have passed */
-	u64 period;		/* in ticks; 0: once */
-	bool armed;		/* the timer is set; a callback that finds it clear came too late */
+	u64 expiries;		/* number of expiries since @base */
+	u64 period;		/* in ticks; 0 if it expires once */
+	bool armed;		/* the timer is set; a callback that finds it false is stale */
 	struct hrtimer timer;
 
-	/* Ticks are sent one at a time: the next follows the guest's acknowledgment. */
-	bool reinject;		/* KVM_REINJECT_CONTROL; else a tick that comes too early is lost */
-	atomic_t late;		/* ticks that wait */
+	/* Ticks are sent one at a time: each after the guest has acknowledged the one before. */
+	bool reinject;		/* KVM_REINJECT_CONTROL; if false, a tick before the acknowledgement is lost */
+	atomic_t late;		/* ticks not sent yet */
 	atomic_t acked;		/* the last tick was acknowledged */
 };
 
@@ -35,14 +35,14 @@ static void vpit_tick(struct vpit *pit)
 	int ret = irqchip_set_irq(pit->vm, IRQ_SOURCE_PIT, 0, 1);
 
 	irqchip_set_irq(pit->vm, IRQ_SOURCE_PIT, 0, 0);
-	/* Nobody got it (masked): no acknowledgment will come, and what waits is as void. */
+	/* The line is masked, so there will be no acknowledgement. Drop the waiting ticks, too. */
 	if (ret <= 0) {
 		atomic_set(&pit->late, 0);
 		atomic_set(&pit->acked, 1);
 	}
 }
 
-/* Send a tick when one waits and the last was acknowledged. */
+/* Send waiting ticks as long as the last one was acknowledged. */
 static void vpit_send_late(struct vpit *pit)
 {
 	while (atomic_read(&pit->late) > 0 && atomic_xchg(&pit->acked, 0)) {
@@ -54,7 +54,7 @@ static void vpit_send_late(struct vpit *pit)
 	}
 }
 
-/* When the next expiry is due, in ns. Computed from the start, so that it never drifts. */
+/* The next expiry in ns, computed from @base so that it does not drift. */
 static u64 vpit_next(const struct vpit *pit)
 {
 	u32 count = pit->chip.ch[0].s.count;
@@ -62,7 +62,7 @@ static u64 vpit_next(const struct vpit *pit)
 	return pit->base + pit_ns(pit->period ? (pit->expiries + 1) * pit->period : count) + 1;
 }
 
-/* Hard interrupt. */
+/* Called in hard interrupt context. */
 static enum hrtimer_restart vpit_timer_fn(struct hrtimer *timer)
 {
 	struct vpit *pit = container_of(timer, struct vpit, timer);
@@ -70,7 +70,7 @@ static enum hrtimer_restart vpit_timer_fn(struct hrtimer *timer)
 	bool stale;
 
 	raw_spin_lock_irqsave(&pit->lock, flags);
-	/* Stopped or reprogrammed while this callback waited for the lock: the tick it came for is no more. */
+	/* The channel may have been stopped or reprogrammed while this callback waited for the lock. */
 	stale = !pit->armed || hrtimer_is_queued(timer);
 	if (!stale && !pit->period)
 		pit->armed = false;
@@ -91,7 +91,7 @@ static enum hrtimer_restart vpit_timer_fn(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* Channel 0 was reloaded: start its timer over. The lock is held. */
+/* Restart the timer after channel 0 was reloaded. Caller holds the lock. */
 static void vpit_restart(struct vpit *pit)
 {
 	struct pit_channel *c = &pit->chip.ch[0];
@@ -102,7 +102,7 @@ static void vpit_restart(struct vpit *pit)
 	pit->base = c->s.count_load_time;
 	atomic_set(&pit->late, 0);
 	atomic_set(&pit->acked, 1);
-	/* Mode 5, like "none yet", waits for an edge of a gate that is wired high. */
+	/* Mode 5 waits for a rising edge of the gate, which is wired high; mode 0xff is "not programmed". */
 	pit->armed = !(pit->flags & KVM_PIT_FLAGS_HPET_LEGACY) && c->s.mode <= 4;
 	if (!pit->armed) {
 		hrtimer_try_to_cancel(&pit->timer);
@@ -113,7 +113,12 @@ static void vpit_restart(struct vpit *pit)
 	hrtimer_start(&pit->timer, ns_to_ktime(vpit_next(pit)), HRTIMER_MODE_ABS);
 }
 
-/** vpit_acked() - the guest acknowledged IRQ 0: the next tick that waits may come. Thread, srcu held. */
+/**
+ * vpit_acked() - the guest acknowledged IRQ 0, so the next waiting tick can be sent
+ * @vm: the VM; nothing happens if it has no PIT
+ *
+ * Context: Process context. Caller holds vm->srcu for reading.
+ */
 void vpit_acked(struct vm *vm)
 {
 	struct vpit *pit = irqchip_pit(vm);
@@ -127,10 +132,11 @@ void vpit_acked(struct vm *vm)
 
 /**
  * vpit_create() - KVM_CREATE_PIT2
- * @vm: the machine; vm->lock held
- * @flags: KVM_PIT_SPEAKER_DUMMY: port 0x61 too
+ * @vm: the VM
+ * @flags: KVM_PIT_SPEAKER_DUMMY to emulate port 0x61, too
  *
- * Return: 0, -EEXIST, -ENOENT without the interrupt controllers, -ENOMEM.
+ * Context: Process context. May sleep. Caller holds vm->lock.
+ * Return: 0, -EEXIST, -ENOENT without in-kernel PIC and I/O APIC, -ENOMEM.
  */
 int vpit_create(struct vm *vm, u32 flags)
 {
@@ -155,7 +161,12 @@ int vpit_create(struct vm *vm, u32 flags)
 	return 0;
 }
 
-/** vpit_destroy() - before the vCPUs go: a tick may be under way until this returns */
+/**
+ * vpit_destroy() - free the PIT
+ * @vm: the VM; its vCPUs must still exist, because a tick may be in progress until this returns
+ *
+ * Context: Process context. May sleep.
+ */
 void vpit_destroy(struct vm *vm)
 {
 	struct vpit *pit = vm->irqchip.pit;
@@ -167,7 +178,7 @@ void vpit_destroy(struct vm *vm)
 	kfree(pit);
 }
 
-/* One byte of port I/O. The lock is held. False: not the PIT's port. */
+/* Handle one byte of port I/O. Returns false if the port is not the PIT's. Caller holds the lock. */
 static bool vpit_pio_byte(struct vpit *pit, u16 port, u8 *data, bool write, u64 now)
 {
 	if (port == 0x61 && pit->has_port61) {
@@ -187,14 +198,15 @@ static bool vpit_pio_byte(struct vpit *pit, u16 port, u8 *data, bool write, u64 
 }
 
 /**
- * vpit_pio() - port I/O that may be the PIT's
- * @vm: the machine
+ * vpit_pio() - handle port I/O to the PIT
+ * @vm: the VM
  * @port: the first port
- * @len: bytes; each goes to a port of its own
- * @data: what is written, or filled
+ * @len: number of bytes; each goes to a port of its own
+ * @data: the bytes written, or filled with the bytes read
  * @write: the direction
  *
- * Return: true when it is.
+ * Context: Process context.
+ * Return: true if @port is one of the PIT's ports.
  */
 bool vpit_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write)
 {
@@ -217,7 +229,13 @@ bool vpit_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write)
 	return true;
 }
 
-/** vpit_get() - KVM_GET_PIT2; the PIT exists */
+/**
+ * vpit_get() - KVM_GET_PIT2
+ * @vm: the VM; it has a PIT
+ * @state: filled
+ *
+ * Context: Process context.
+ */
 void vpit_get(struct vm *vm, struct kvm_pit_state2 *state)
 {
 	struct vpit *pit = vm->irqchip.pit;
@@ -237,10 +255,12 @@ void vpit_get(struct vm *vm, struct kvm_pit_state2 *state)
 }
 
 /**
- * vpit_set() - KVM_SET_PIT2, KVM_SET_PIT; the PIT exists
- * @vm: the machine
- * @state: what is restored
- * @has_flags: its flags mean something
+ * vpit_set() - KVM_SET_PIT2 and KVM_SET_PIT
+ * @vm: the VM; it has a PIT
+ * @state: untrusted
+ * @has_flags: @state->flags is valid
+ *
+ * Context: Process context.
  */
 void vpit_set(struct vm *vm, const struct kvm_pit_state2 *state, bool has_flags)
 {
@@ -261,7 +281,13 @@ void vpit_set(struct vm *vm, const struct kvm_pit_state2 *state, bool has_flags)
 	raw_spin_unlock_irqrestore(&pit->lock, flags);
 }
 
-/** vpit_set_reinject() - KVM_REINJECT_CONTROL: make up for ticks that come too fast, or lose them */
+/**
+ * vpit_set_reinject() - KVM_REINJECT_CONTROL
+ * @vm: the VM; it has a PIT
+ * @reinject: send missed ticks later, rather than drop them
+ *
+ * Context: Process context.
+ */
 void vpit_set_reinject(struct vm *vm, bool reinject)
 {
 	struct vpit *pit = vm->irqchip.pit;
