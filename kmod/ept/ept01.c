@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* EPT01, which maps L1's guest-physical memory to the host's: filled on demand. */
+/* EPT01, which maps L1 guest-physical memory to host-physical memory; filled on demand. */
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -14,31 +14,31 @@
 #include "vmx/vmx.h"
 
 /*
- * Set in a leaf that ept01_lookup() gave away: some EPT02 may hold a copy, and
- * must be dropped when the leaf goes or loses rights.
+ * Set in a leaf that ept01_lookup() returned. An EPT02 may hold a copy, which
+ * must be dropped when the leaf is removed or loses rights.
  */
 #define EPT01_SHADOWED	EPT_SOFT
 
-/* What was taken out of EPT01 under mmu_lock, and has to be finished without it. */
+/* State removed from EPT01 under mmu_lock, which ept01_finish() disposes of without the lock. */
 struct ept01_gone {
 	struct list_head tables;	/* table pages that a processor may still walk */
-	bool flush;			/* processors may hold what is no longer there */
+	bool flush;			/* processors may have stale translations */
 };
 
-static u64 *table_of(u64 entry)
+static u64 *ept01_table_of(u64 entry)
 {
 	return __va(entry & EPT_ADDR_MASK);
 }
 
-static void gone_init(struct ept01_gone *gone)
+static void ept01_gone_init(struct ept01_gone *gone)
 {
 	INIT_LIST_HEAD(&gone->tables);
 	gone->flush = false;
 }
 
 /*
- * Make all vCPUs forget what is gone, then free its tables: only now can no
- * processor walk them any more. mmu_lock is not held. Does not sleep.
+ * Make all vCPUs flush stale translations, and free the tables, which no
+ * processor can walk after that. Called without mmu_lock. Does not sleep.
  */
 static void ept01_finish(struct vm *vm, struct ept01_gone *gone)
 {
@@ -54,8 +54,8 @@ static void ept01_finish(struct vm *vm, struct ept01_gone *gone)
 	}
 }
 
-/* A leaf lost its page or rights. mmu_lock is held. */
-static void leaf_gone(struct vm *vm, u64 leaf, int level, struct ept01_gone *gone)
+/* A leaf lost its page or rights. Caller holds mmu_lock. */
+static void ept01_leaf_gone(struct vm *vm, u64 leaf, int level, struct ept01_gone *gone)
 {
 	struct ept01 *e = &vm->ept01;
 
@@ -69,15 +69,15 @@ static void leaf_gone(struct vm *vm, u64 leaf, int level, struct ept01_gone *gon
 	WRITE_ONCE(e->shadow_seq, e->shadow_seq + 1);
 }
 
-/* A leaf was taken out. mmu_lock is held. */
-static void leaf_removed(struct vm *vm, u64 leaf, int level, struct ept01_gone *gone)
+/* A leaf was removed. Caller holds mmu_lock. */
+static void ept01_leaf_removed(struct vm *vm, u64 leaf, int level, struct ept01_gone *gone)
 {
 	vm->ept01.leaves[level]--;
-	leaf_gone(vm, leaf, level, gone);
+	ept01_leaf_gone(vm, leaf, level, gone);
 }
 
-/* @table was unlinked: collect it and all tables below. */
-static void table_gone(struct vm *vm, u64 *table, int level, struct ept01_gone *gone)
+/* @table was unlinked: collect it and all tables below it. Caller holds mmu_lock. */
+static void ept01_table_gone(struct vm *vm, u64 *table, int level, struct ept01_gone *gone)
 {
 	int i;
 
@@ -87,24 +87,24 @@ static void table_gone(struct vm *vm, u64 *table, int level, struct ept01_gone *
 		if (!ept_present(entry))
 			continue;
 		if (ept_is_leaf(entry, level))
-			leaf_removed(vm, entry, level, gone);
+			ept01_leaf_removed(vm, entry, level, gone);
 		else
-			table_gone(vm, table_of(entry), level - 1, gone);
+			ept01_table_gone(vm, ept01_table_of(entry), level - 1, gone);
 	}
 	list_add(&virt_to_page(table)->lru, &gone->tables);
 	vm->ept01.pages--;
 	gone->flush = true;
 }
 
-/* Replace the leaf at @slot by a table of smaller leaves, in the page @table. */
-static void split_leaf(struct vm *vm, u64 *slot, int level, u64 *table, struct ept01_gone *gone)
+/* Replace the leaf at @slot by a table of smaller leaves in the page @table. Caller holds mmu_lock. */
+static void ept01_split_leaf(struct vm *vm, u64 *slot, int level, u64 *table, struct ept01_gone *gone)
 {
 	u64 leaf = READ_ONCE(*slot);
 	int i;
 
 	for (i = 0; i < EPT_ENTRIES; i++)
 		table[i] = ept_split_entry(leaf, level, i);
-	/* Flags set in between are lost; pages were marked dirty when they were mapped. */
+	/* A flag that the processor sets meanwhile is lost. Pages were marked dirty when they were mapped. */
 	xchg(slot, ept_make_table(__pa(table)));
 	vm->ept01.pages++;
 	vm->ept01.leaves[level]--;
@@ -112,12 +112,9 @@ static void split_leaf(struct vm *vm, u64 *slot, int level, u64 *table, struct e
 	gone->flush = true;
 }
 
-/*
- * Empty what lies in frames [start, end) below @table, which maps frames from
- * @base. mmu_lock is held.
- */
-static void zap_table(struct vm *vm, u64 *table, int level, gfn_t base, gfn_t start, gfn_t end,
-		      struct ept01_gone *gone)
+/* Remove frames [start, end) from @table, whose first frame is @base. Caller holds mmu_lock. */
+static void ept01_zap_table(struct vm *vm, u64 *table, int level, gfn_t base, gfn_t start, gfn_t end,
+			    struct ept01_gone *gone)
 {
 	u64 frames = ept_frames(level);
 	unsigned int i = start > base ? (start - base) >> (9 * (level - 1)) : 0;
@@ -132,47 +129,48 @@ static void zap_table(struct vm *vm, u64 *table, int level, gfn_t base, gfn_t st
 		if (!ept_present(entry))
 			continue;
 		if (!whole && ept_is_leaf(entry, level)) {
-			/* Keep the rest if a table can be had at once; else it faults in again. */
-			u64 *page = (u64 *)__get_free_page(GFP_NOWAIT | __GFP_NOWARN |
-							   __GFP_ACCOUNT);
+			/* Keep the rest of the leaf if a table is available; if not, it is faulted in again. */
+			u64 *page = (u64 *)__get_free_page(GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
 
 			if (page) {
-				split_leaf(vm, &table[i], level, page, gone);
+				ept01_split_leaf(vm, &table[i], level, page, gone);
 				entry = READ_ONCE(table[i]);
 			}
 		}
 		if (ept_is_leaf(entry, level)) {
-			leaf_removed(vm, xchg(&table[i], 0), level, gone);
+			ept01_leaf_removed(vm, xchg(&table[i], 0), level, gone);
 		} else if (whole) {
 			xchg(&table[i], 0);
-			table_gone(vm, table_of(entry), level - 1, gone);
+			ept01_table_gone(vm, ept01_table_of(entry), level - 1, gone);
 		} else {
-			zap_table(vm, table_of(entry), level - 1, first, start, end, gone);
+			ept01_zap_table(vm, ept01_table_of(entry), level - 1, first, start, end, gone);
 		}
 	}
 }
 
 /**
- * ept01_zap() - drop frames from EPT01
- * @vm: the machine
+ * ept01_zap() - remove frames from EPT01
+ * @vm: the VM
  * @start: first frame
  * @end: the frame after the last
  *
- * When it returns no vCPU reaches host memory through them: neither through
- * EPT01 nor through any EPT02. Does not sleep. Whoever calls makes sure that
- * nobody maps them again meanwhile, if it matters.
+ * After it returns no vCPU reaches host memory through these frames, neither
+ * through EPT01 nor through any EPT02. A caller that needs the frames to stay
+ * unmapped must prevent new faults from mapping them.
+ *
+ * Context: Any context that may take a spinlock. Does not sleep. Takes vm->mmu_lock.
  */
 void ept01_zap(struct vm *vm, gfn_t start, gfn_t end)
 {
 	struct ept01_gone gone;
 
-	gone_init(&gone);
+	ept01_gone_init(&gone);
 	while (start < end) {
-		/* One GiB a time: other vCPUs' faults wait for the lock. */
-		gfn_t stop = min(end, (start | (ept_frames(EPT_MAX_LEAF) - 1)) + 1);
+		/* One GiB at a time, because faults of other vCPUs wait for the lock. */
+		gfn_t stop = min(end, ept_next(start, EPT_MAX_LEAF));
 
 		spin_lock(&vm->mmu_lock);
-		zap_table(vm, vm->ept01.root, EPT_ROOT_LEVEL, 0, start, stop, &gone);
+		ept01_zap_table(vm, vm->ept01.root, EPT_ROOT_LEVEL, 0, start, stop, &gone);
 		spin_unlock(&vm->mmu_lock);
 		start = stop;
 	}
@@ -180,10 +178,11 @@ void ept01_zap(struct vm *vm, gfn_t start, gfn_t end)
 }
 
 /*
- * The entry that maps @gfn, a present leaf at @lowest or above, or NULL.
- * *@level is in either case that of the last entry looked at. mmu_lock is held.
+ * Find the leaf that maps @gfn, at level @lowest or above; NULL if there is
+ * none. *@level is set to the level of the last entry read. Caller holds
+ * mmu_lock.
  */
-static __always_inline u64 *find_leaf_above(struct vm *vm, gfn_t gfn, int lowest, int *level)
+static __always_inline u64 *ept01_find_leaf_above(struct vm *vm, gfn_t gfn, int lowest, int *level)
 {
 	u64 *table = vm->ept01.root;
 
@@ -197,33 +196,34 @@ static __always_inline u64 *find_leaf_above(struct vm *vm, gfn_t gfn, int lowest
 			return slot;
 		if (*level == lowest)
 			return NULL;
-		table = table_of(entry);
+		table = ept01_table_of(entry);
 	}
 }
 
-static u64 *find_leaf(struct vm *vm, gfn_t gfn, int *level)
+static u64 *ept01_find_leaf(struct vm *vm, gfn_t gfn, int *level)
 {
-	return find_leaf_above(vm, gfn, 1, level);
+	return ept01_find_leaf_above(vm, gfn, 1, level);
 }
 
-/* OR bits into an entry whose accessed and dirty flags the processor may set at the same time. */
-static void set_entry_bits(u64 *slot, u64 bits)
+/* OR bits into an entry. The processor may set accessed and dirty flags at the same time. */
+static void ept01_set_bits(u64 *slot, u64 bits)
 {
 	if ((READ_ONCE(*slot) & bits) != bits)
 		atomic64_or(bits, (atomic64_t *)slot);
 }
 
-/* What an access leaves in the leaf: also when it is L2 that accesses, through EPT02. */
-static u64 access_flags(u64 access, bool shadow)
+/* The flags that an access sets in the leaf, including an access by L2 through EPT02. */
+static u64 ept01_access_flags(u64 access, bool shadow)
 {
 	return EPT_ACCESSED | (access & EPT_WRITE ? EPT_DIRTY : 0) | (shadow ? EPT01_SHADOWED : 0);
 }
 
 /*
- * The rights that a copy of @leaf in EPT02 may have. When the processor logs
- * writes through EPT01, by its dirty flag, one through EPT02 must be seen here.
+ * The rights that a copy of @leaf in EPT02 may have. While the processor logs
+ * writes through EPT01 by its dirty flags, a write through EPT02 must fault so
+ * that it is logged, too.
  */
-static u64 rights_of(struct vm *vm, u64 leaf, bool shadow)
+static u64 ept01_rights_of(struct vm *vm, u64 leaf, bool shadow)
 {
 	u64 rights = leaf & EPT_RWX;
 
@@ -232,8 +232,8 @@ static u64 rights_of(struct vm *vm, u64 leaf, bool shadow)
 	return rights;
 }
 
-/* A write that finds its leaf not dirty: the flag is set here, so that the processor will not log it. */
-static void mark_if_clean(struct vm *vm, gfn_t gfn, u64 leaf, u64 access)
+/* Log a write to a page whose leaf is not dirty. The flag is set by software, so the processor will not log it. */
+static void ept01_mark_if_clean(struct vm *vm, gfn_t gfn, u64 leaf, u64 access)
 {
 	const struct memslot *slot;
 
@@ -244,28 +244,28 @@ static void mark_if_clean(struct vm *vm, gfn_t gfn, u64 leaf, u64 access)
 		dirty_mark(vm, slot, gfn);
 }
 
-/* Fill *@out from the leaf that maps @gpa if there is one that allows @access. mmu_lock is held. */
-static bool peek(struct vm *vm, gpa_t gpa, u64 access, bool shadow, struct ept01_leaf *out)
+/* Fill *@out from the leaf that maps @gpa, if one allows @access. Caller holds mmu_lock. */
+static bool ept01_peek(struct vm *vm, gpa_t gpa, u64 access, bool shadow, struct ept01_leaf *out)
 {
 	int level;
-	u64 *slot = find_leaf(vm, gpa >> PAGE_SHIFT, &level);
+	u64 *slot = ept01_find_leaf(vm, gpa >> PAGE_SHIFT, &level);
 
 	if (!slot || (access & ~READ_ONCE(*slot)))
 		return false;
-	mark_if_clean(vm, gpa >> PAGE_SHIFT, READ_ONCE(*slot), access);
-	set_entry_bits(slot, access_flags(access, shadow));
+	ept01_mark_if_clean(vm, gpa >> PAGE_SHIFT, READ_ONCE(*slot), access);
+	ept01_set_bits(slot, ept01_access_flags(access, shadow));
 	out->hpa = ept_leaf_page(*slot, level, gpa);
-	out->rights = rights_of(vm, READ_ONCE(*slot), shadow);
+	out->rights = ept01_rights_of(vm, READ_ONCE(*slot), shadow);
 	out->level = level;
 	return true;
 }
 
-/* A table page that is allocated only when it turns out, under the lock, that it is needed. */
+/* A table page, allocated without the lock once the need for it was found under the lock. */
 struct ept01_spare {
-	u64 *page;	/* zeroed, or NULL */
+	u64 *page;	/* zeroed; NULL if there is none */
 };
 
-static u64 *take_spare(struct ept01_spare *spare)
+static u64 *ept01_take_spare(struct ept01_spare *spare)
 {
 	u64 *page = spare->page;
 
@@ -274,11 +274,12 @@ static u64 *take_spare(struct ept01_spare *spare)
 }
 
 /*
- * Put @leaf in at @level for @gfn. mmu_lock is held, and no invalidation began
- * since @leaf was made. -ENOMEM: a spare page is needed first.
+ * Install @leaf at @level for @gfn. Caller holds mmu_lock, and no invalidation
+ * has begun since @leaf was made. Returns -ENOMEM if a spare page is needed
+ * first.
  */
-static int install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct ept01_spare *spare,
-		   struct ept01_gone *gone)
+static int ept01_install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct ept01_spare *spare,
+			 struct ept01_gone *gone)
 {
 	u64 *table = vm->ept01.root, *slot;
 	u64 old;
@@ -288,7 +289,7 @@ static int install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct ept01_s
 		slot = &table[ept_index(gfn << PAGE_SHIFT, l)];
 		old = READ_ONCE(*slot);
 		if (!ept_present(old)) {
-			table = take_spare(spare);
+			table = ept01_take_spare(spare);
 			if (!table)
 				return -ENOMEM;
 			WRITE_ONCE(*slot, ept_make_table(__pa(table)));
@@ -296,59 +297,59 @@ static int install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct ept01_s
 			continue;
 		}
 		if (ept_is_leaf(old, l)) {
-			/* Only a part of it may be mapped so now. */
-			table = take_spare(spare);
+			/* The new leaf is smaller than the mapped one. */
+			table = ept01_take_spare(spare);
 			if (!table)
 				return -ENOMEM;
-			split_leaf(vm, slot, l, table, gone);
+			ept01_split_leaf(vm, slot, l, table, gone);
 			continue;
 		}
-		table = table_of(old);
+		table = ept01_table_of(old);
 	}
 
 	slot = &table[ept_index(gfn << PAGE_SHIFT, level)];
 	old = READ_ONCE(*slot);
 	if (ept_present(old) && !ept_is_leaf(old, level)) {
-		/* The host maps by one large page now what was many. */
+		/* The host now maps one large page instead of many small ones. */
 		xchg(slot, leaf);
 		vm->ept01.leaves[level]++;
-		table_gone(vm, table_of(old), level - 1, gone);
+		ept01_table_gone(vm, ept01_table_of(old), level - 1, gone);
 	} else if (ept_present(old) && ept_leaf_base(old, level) == ept_leaf_base(leaf, level)) {
-		/* More rights for the same page: nothing that a processor holds becomes wrong. */
-		set_entry_bits(slot, leaf);
+		/* The same page with more rights: cached translations stay valid, so no flush is needed. */
+		ept01_set_bits(slot, leaf);
 	} else {
 		old = xchg(slot, leaf);
 		vm->ept01.leaves[level]++;
 		if (ept_present(old))
-			leaf_removed(vm, old, level, gone);
+			ept01_leaf_removed(vm, old, level, gone);
 	}
 	return 0;
 }
 
-/* The user memory behind a frame, as EPT01 may map it. */
+/* The user memory behind a frame, and the conditions for mapping it. */
 struct ept01_source {
 	const struct memslot *slot;
 	struct host_page host;
-	bool write;		/* the access that asks for it is a write */
-	bool pml;		/* the processor logs the first write by itself */
+	bool write;		/* the faulting access is a write */
+	bool pml;		/* the processor logs the first write */
 };
 
-static u64 make_leaf(const struct ept01_source *src, int level, u64 flags)
+static u64 ept01_make_leaf(const struct ept01_source *src, int level, u64 flags)
 {
 	u64 rights = EPT_READ | EPT_EXEC;
 
 	if (src->host.writable && !(src->slot->flags & KVM_MEM_READONLY) &&
 	    (src->write || src->pml || !memslot_logged(src->slot)))
 		rights |= EPT_WRITE;
-	/* IPAT 0: the guest's PAT counts, as on bare hardware (SDM 3C 29.3.7.2). */
+	/* IPAT is 0: the guest's PAT applies, as on bare hardware (SDM 3C 29.3.7.2). */
 	return ept_make_leaf(page_to_phys(src->host.page), level, rights, EPT_WB, false) | flags;
 }
 
-static int leaf_level(const struct ept01_source *src, gfn_t gfn)
+static int ept01_leaf_level(const struct ept01_source *src, gfn_t gfn)
 {
 	int level = src->host.level;
 
-	/* A write is logged by the frame. */
+	/* Writes are logged per frame. */
 	if (memslot_logged(src->slot) && (src->write || src->pml))
 		level = 1;
 	if (level == 3 && !vmx_features.ept_1g)
@@ -359,26 +360,26 @@ static int leaf_level(const struct ept01_source *src, gfn_t gfn)
 }
 
 /*
- * Map @gfn by @src, unless memory was invalidated since @seq was read: then
- * -EAGAIN. -ENOMEM when there is no page for a table.
+ * Map @gfn to @src. Returns -EAGAIN if memory was invalidated since @seq was
+ * read, -ENOMEM if there is no page for a table. May sleep.
  */
-static int map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u64 flags,
-		     unsigned long seq)
+static int ept01_map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u64 flags,
+			   unsigned long seq)
 {
-	int level = leaf_level(src, gfn);
-	u64 leaf = make_leaf(src, level, flags);
+	int level = ept01_leaf_level(src, gfn);
+	u64 leaf = ept01_make_leaf(src, level, flags);
 	struct ept01_spare spare = {};
 	struct ept01_gone gone;
 	int err;
 
-	gone_init(&gone);
+	ept01_gone_init(&gone);
 	for (;;) {
 		spin_lock(&vm->mmu_lock);
 		if (vm->mmu_invalidating || vm->mmu_seq != seq)
 			err = -EAGAIN;
 		else
-			err = install(vm, gfn, leaf, level, &spare, &gone);
-		/* Under the lock under which the log is taken and the frame protected again. */
+			err = ept01_install(vm, gfn, leaf, level, &spare, &gone);
+		/* Collecting the log and protecting the frame again happens under the same lock. */
 		if (!err && src->write)
 			dirty_mark(vm, src->slot, gfn);
 		spin_unlock(&vm->mmu_lock);
@@ -394,29 +395,29 @@ static int map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u
 }
 
 /*
- * One try to map @gfn. The guest may write the page through EPT01 at any time
- * from now on without being asked again, so it counts as dirty at once.
+ * Try once to map @gfn. The guest may from now on write the page through EPT01
+ * without another fault, so a writable page is marked dirty now. May sleep.
  */
-static int try_map(struct vm *vm, gfn_t gfn, const struct memslot *slot, u64 access, bool shadow)
+static int ept01_try_map(struct vm *vm, gfn_t gfn, const struct memslot *slot, u64 access, bool shadow)
 {
 	struct ept01_source src = { .slot = slot, .write = access & EPT_WRITE, .pml = READ_ONCE(vm->pml) };
 	unsigned long hva = slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
 	unsigned long seq = READ_ONCE(vm->mmu_seq);
 	int err;
 
-	smp_rmb();	/* the count before the page tables; pairs with the notifier's end */
+	smp_rmb();	/* read mmu_seq before the page tables; pairs with notifier_invalidate_end() */
 	err = host_page_get(hva, access & EPT_WRITE, !(slot->flags & KVM_MEM_READONLY), &src.host);
 	if (err)
 		return err;
-	err = map_frame(vm, gfn, &src, access_flags(access, shadow), seq);
+	err = ept01_map_frame(vm, gfn, &src, ept01_access_flags(access, shadow), seq);
 	if (!err && src.host.writable && !PageDirty(src.host.page))
 		set_page_dirty_lock(src.host.page);
 	put_page(src.host.page);
 	return err;
 }
 
-static enum ept01_result resolve(struct vcpu *vcpu, gpa_t gpa, u64 access, bool shadow,
-				 struct ept01_leaf *leaf)
+static enum ept01_result ept01_resolve(struct vcpu *vcpu, gpa_t gpa, u64 access, bool shadow,
+				       struct ept01_leaf *leaf)
 {
 	struct vm *vm = vcpu->vm;
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -431,7 +432,7 @@ static enum ept01_result resolve(struct vcpu *vcpu, gpa_t gpa, u64 access, bool 
 		int err;
 
 		spin_lock(&vm->mmu_lock);
-		found = peek(vm, gpa, access, shadow, leaf);
+		found = ept01_peek(vm, gpa, access, shadow, leaf);
 		spin_unlock(&vm->mmu_lock);
 		if (found)
 			return EPT01_FIXED;
@@ -441,7 +442,7 @@ static enum ept01_result resolve(struct vcpu *vcpu, gpa_t gpa, u64 access, bool 
 			return EPT01_MMIO;
 		if ((access & EPT_WRITE) && (slot->flags & KVM_MEM_READONLY))
 			return EPT01_READONLY;
-		err = try_map(vm, gfn, slot, access, shadow);
+		err = ept01_try_map(vm, gfn, slot, access, shadow);
 		if (err && err != -EAGAIN)
 			return EPT01_ERROR;
 		if (fatal_signal_pending(current))
@@ -451,40 +452,43 @@ static enum ept01_result resolve(struct vcpu *vcpu, gpa_t gpa, u64 access, bool 
 }
 
 /**
- * ept01_fault() - make an access of L1 possible that EPT01 did not allow
- * @vcpu: it runs on this thread; srcu held
- * @gpa: what it accessed
- * @access: how: EPT_READ, EPT_WRITE, EPT_EXEC
+ * ept01_fault() - handle an access that EPT01 does not allow
+ * @vcpu: the vCPU
+ * @gpa: the L1 guest-physical address
+ * @access: the access: EPT_READ, EPT_WRITE, EPT_EXEC
  *
- * May sleep.
- *
- * Return: what to do.
+ * Context: Thread of the VM's process. May sleep. Interrupts enabled. Caller
+ * holds vcpu->mutex, and vm->srcu for reading. Any VMCS may be current.
+ * Return: enum ept01_result.
  */
 enum ept01_result ept01_fault(struct vcpu *vcpu, gpa_t gpa, u64 access)
 {
 	struct ept01_leaf leaf;
 
-	return resolve(vcpu, gpa, access, false, &leaf);
+	return ept01_resolve(vcpu, gpa, access, false, &leaf);
 }
 
 /**
- * ept01_lookup() - the leaf of EPT01 that maps an address, for a copy in EPT02
- * @vcpu: it runs on this thread; srcu held
+ * ept01_lookup() - find or install the leaf that maps an address, for a copy in EPT02
+ * @vcpu: the vCPU
  * @gpa: the L1 guest-physical address
- * @access: what the leaf must allow
- * @leaf: filled when it returns EPT01_FIXED
+ * @access: the rights that the leaf must have
+ * @leaf: filled if EPT01_FIXED is returned
  *
- * The copy is good until REQ_EPT01_FLUSH, which the vCPU handles before it
- * next enters the guest. May sleep.
+ * The copy is valid until REQ_EPT01_FLUSH, which the vCPU handles before its
+ * next VM entry.
+ *
+ * Context: as for ept01_fault().
+ * Return: enum ept01_result.
  */
 enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access,
 			       struct ept01_leaf *leaf)
 {
-	return resolve(vcpu, gpa, access, true, leaf);
+	return ept01_resolve(vcpu, gpa, access, true, leaf);
 }
 
-/* A leaf's accessed flag; with @clear it is cleared too. */
-static bool age_leaf(u64 *slot, bool clear)
+/* Read a leaf's accessed flag, and clear it if @clear is set. */
+static bool ept01_age_leaf(u64 *slot, bool clear)
 {
 	if (!(READ_ONCE(*slot) & EPT_ACCESSED))
 		return false;
@@ -494,16 +498,19 @@ static bool age_leaf(u64 *slot, bool clear)
 }
 
 /**
- * ept01_age() - were frames used since they were last asked for?
- * @vm: the machine; mmu_lock held
+ * ept01_age() - were frames used since their accessed flags were last cleared?
+ * @vm: the VM
  * @start: first frame
  * @end: the frame after the last
- * @clear: forget it, so that the next answer tells what happened since
+ * @clear: clear the flags
  *
- * Processors keep translations whose flag was cleared, and do not set it
- * again while they do: as for the host's own tables, a page may look less
- * used than it is for a while. Use by L2 counts when it is put into EPT02.
- * Without accessed flags all that is mapped counts as used until cleared.
+ * A processor that has cached a translation does not set a cleared flag again,
+ * so a page may look less used than it is, as with the host's own page tables.
+ * Use by L2 is recorded when the page is mapped in EPT02. Without support for
+ * accessed flags all mapped pages count as used until cleared.
+ *
+ * Context: Any. Caller holds vm->mmu_lock.
+ * Return: true if some frame was used.
  */
 bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear)
 {
@@ -511,68 +518,81 @@ bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear)
 	int level;
 
 	while (start < end) {
-		u64 *slot = find_leaf(vm, start, &level);
+		u64 *slot = ept01_find_leaf(vm, start, &level);
 
 		if (slot)
-			young |= age_leaf(slot, clear);
-		start = (start | (ept_frames(level) - 1)) + 1;
+			young |= ept01_age_leaf(slot, clear);
+		start = ept_next(start, level);
 	}
 	return young;
 }
 
 /*
- * The next write through a leaf must be seen: as a fault, or where the
- * processor logs as a dirty flag that it sets. EPT02 has no such log, so
- * copies go in any case. Could it be written unseen? mmu_lock is held.
+ * Make the next write through a leaf visible: as a fault, or as a dirty flag
+ * that the processor sets and logs. EPT02 has no such log, so copies of the
+ * leaf are dropped. Returns false if a write would have been visible already.
+ * Caller holds mmu_lock.
  */
-static bool protect_leaf(struct vm *vm, u64 *slot, int level, struct ept01_gone *gone)
+static bool ept01_protect_leaf(struct vm *vm, u64 *slot, int level, struct ept01_gone *gone)
 {
 	bool pml = READ_ONCE(vm->pml) && level == 1;
 	u64 old = READ_ONCE(*slot);
 
 	if (!(old & EPT_WRITE) || (pml && !(old & (EPT_DIRTY | EPT01_SHADOWED))))
 		return false;
-	/* A small leaf that comes of a large one must not look dirty either. */
+	/* Clear the dirty flag of a large leaf, too: small leaves that it is split into inherit it. */
 	atomic64_andnot(EPT_DIRTY | (pml ? EPT01_SHADOWED : EPT_WRITE), (atomic64_t *)slot);
-	leaf_gone(vm, old, level, gone);
+	ept01_leaf_gone(vm, old, level, gone);
 	return true;
 }
 
 /*
- * Split large leaves from @start on, those of 1 GiB down to 4 KiB, for which
- * @spare has one table. The frame to go on with; @end when all is done.
- * mmu_lock is held.
+ * Split large leaves from @start on down to 4 KiB, with the one table in
+ * @spare. Returns the frame to continue with, @end if all leaves are split.
+ * Caller holds mmu_lock.
  */
-static gfn_t split_some(struct vm *vm, gfn_t start, gfn_t end, struct ept01_spare *spare,
-			struct ept01_gone *gone)
+static gfn_t ept01_split_some(struct vm *vm, gfn_t start, gfn_t end, struct ept01_spare *spare,
+			      struct ept01_gone *gone)
 {
 	int level;
 
 	while (start < end) {
-		u64 *slot = find_leaf_above(vm, start, 2, &level);
+		u64 *slot = ept01_find_leaf_above(vm, start, 2, &level);
 
 		if (!slot) {
-			start = (start | (ept_frames(level) - 1)) + 1;
+			start = ept_next(start, level);
 			continue;
 		}
 		if (!spare->page)
 			return start;
-		split_leaf(vm, slot, level, take_spare(spare), gone);
+		ept01_split_leaf(vm, slot, level, ept01_take_spare(spare), gone);
 	}
 	return end;
 }
 
+/**
+ * ept01_split() - split the large leaves that map frames [start, end)
+ * @vm: the VM
+ * @start: first frame
+ * @end: the frame after the last
+ *
+ * Called before writes are logged, because each logged write would split a
+ * large leaf and make all vCPUs flush. If memory runs out the remaining leaves
+ * are split by those writes.
+ *
+ * Context: Process context. May sleep. Takes vm->mmu_lock.
+ */
 void ept01_split(struct vm *vm, gfn_t start, gfn_t end)
 {
 	struct ept01_spare spare = {};
 	struct ept01_gone gone;
 
-	gone_init(&gone);
+	ept01_gone_init(&gone);
 	while (start < end && !fatal_signal_pending(current)) {
-		gfn_t stop = min(end, (start | (ept_frames(EPT_MAX_LEAF) - 1)) + 1);
+		gfn_t stop = min(end, ept_next(start, EPT_MAX_LEAF));
 
 		spin_lock(&vm->mmu_lock);
-		start = split_some(vm, start, stop, &spare, &gone);
+		start = ept01_split_some(vm, start, stop, &spare, &gone);
 		spin_unlock(&vm->mmu_lock);
 		cond_resched();
 		if (start == stop)
@@ -585,49 +605,68 @@ void ept01_split(struct vm *vm, gfn_t start, gfn_t end)
 	ept01_finish(vm, &gone);
 }
 
+/**
+ * ept01_protect() - make the next write to frames [start, end) visible
+ * @vm: the VM
+ * @start: first frame
+ * @end: the frame after the last
+ *
+ * All vCPUs are made to flush.
+ *
+ * Context: Any context that may take a spinlock. Does not sleep. Takes vm->mmu_lock.
+ */
 void ept01_protect(struct vm *vm, gfn_t start, gfn_t end)
 {
 	struct ept01_gone gone;
 	int level;
 
-	gone_init(&gone);
+	ept01_gone_init(&gone);
 	while (start < end) {
-		gfn_t stop = min(end, (start | (ept_frames(EPT_MAX_LEAF) - 1)) + 1);
+		gfn_t stop = min(end, ept_next(start, EPT_MAX_LEAF));
 
 		spin_lock(&vm->mmu_lock);
 		while (start < stop) {
-			u64 *slot = find_leaf(vm, start, &level);
+			u64 *slot = ept01_find_leaf(vm, start, &level);
 
 			if (slot)
-				protect_leaf(vm, slot, level, &gone);
-			start = (start | (ept_frames(level) - 1)) + 1;
+				ept01_protect_leaf(vm, slot, level, &gone);
+			start = ept_next(start, level);
 		}
 		spin_unlock(&vm->mmu_lock);
 	}
 	ept01_finish(vm, &gone);
 }
 
+/**
+ * ept01_protect_frames() - make the next write to some of 64 frames visible
+ * @vm: the VM
+ * @base: the first frame
+ * @mask: bit n selects frame @base + n
+ *
+ * Context: Any. Caller holds vm->mmu_lock.
+ * Return: true if the caller must make all vCPUs flush.
+ */
 bool ept01_protect_frames(struct vm *vm, gfn_t base, unsigned long mask)
 {
 	struct ept01_gone gone;
 	bool any = false;
 	int i, level;
 
-	gone_init(&gone);
+	ept01_gone_init(&gone);
 	for_each_set_bit(i, &mask, BITS_PER_LONG) {
-		u64 *slot = find_leaf(vm, base + i, &level);
+		u64 *slot = ept01_find_leaf(vm, base + i, &level);
 
 		if (slot)
-			any |= protect_leaf(vm, slot, level, &gone);
+			any |= ept01_protect_leaf(vm, slot, level, &gone);
 	}
 	return any;
 }
 
 /*
- * The holes that came since a vCPU last looked, and their number, or -1 when
- * there are no records of all of them any more.
+ * Collect the holes that were recorded since a vCPU last looked. Returns their
+ * number, -1 if some records were overwritten.
  */
-static int new_holes(struct vm *vm, unsigned long *seen, struct ept01_hole *holes)
+static int ept01_new_holes(struct vm *vm, unsigned long *seen, struct ept01_hole *holes)
 {
 	struct ept01 *e = &vm->ept01;
 	int n = 0;
@@ -646,17 +685,20 @@ static int new_holes(struct vm *vm, unsigned long *seen, struct ept01_hole *hole
 }
 
 /**
- * ept01_flush() - what a vCPU does for REQ_EPT01_FLUSH
- * @vcpu: it runs on this thread
+ * ept01_flush() - handle REQ_EPT01_FLUSH
+ * @vcpu: the vCPU
  *
- * The processor's copies of EPT01 go, and of EPT02 what is a copy of a leaf
- * that is gone. Preemption may be on: a vCPU that comes to another CPU flushes
- * there anyway.
+ * Invalidates the translations of EPT01 that this CPU has cached, and drops
+ * the leaves of EPT02 that are copies of leaves removed from EPT01. A vCPU
+ * that moves to another CPU flushes there anyway.
+ *
+ * Context: Caller holds vcpu->mutex. Preemption may be enabled. Does not
+ * sleep. Takes vm->mmu_lock. Any VMCS may be current.
  */
 void ept01_flush(struct vcpu *vcpu)
 {
 	struct ept01_hole holes[EPT01_HOLES];
-	int n = new_holes(vcpu->vm, &vcpu->nested.ept02.shadow_seq, holes);
+	int n = ept01_new_holes(vcpu->vm, &vcpu->nested.ept02.shadow_seq, holes);
 
 	vmx_invept_single(vcpu->vm->ept01.eptp);
 	if (n < 0)
@@ -666,8 +708,11 @@ void ept01_flush(struct vcpu *vcpu)
 }
 
 /**
- * ept01_init() - an empty EPT01, and the notifier that keeps it true
- * @vm: whose mm and mmu_lock are set up
+ * ept01_init() - create an empty EPT01 and register its MMU notifier
+ * @vm: the VM; its mm and mmu_lock are set up
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or a negative errno.
  */
 int ept01_init(struct vm *vm)
 {
@@ -690,11 +735,13 @@ int ept01_init(struct vm *vm)
 }
 
 /**
- * ept01_destroy() - the end of EPT01
- * @vm: none of its vCPUs runs or ever will; fine on one whose ept01_init() failed
+ * ept01_destroy() - free EPT01
+ * @vm: the VM; none of its vCPUs runs or will run. ept01_init() may have failed
  *
- * The notifier's last call still looks at vm->vcpus, the slots and srcu, so
- * they go after this. May sleep.
+ * Unregistering the notifier may call it a last time, which accesses vm->vcpus,
+ * the memory slots and vm->srcu. They must be freed after this.
+ *
+ * Context: Process context. May sleep.
  */
 void ept01_destroy(struct vm *vm)
 {
@@ -705,9 +752,9 @@ void ept01_destroy(struct vm *vm)
 	vm->mn_registered = false;
 	if (!vm->ept01.root)
 		return;
-	gone_init(&gone);
-	vm->ept01.pages++;	/* the root is collected too, and was not counted */
-	table_gone(vm, vm->ept01.root, EPT_ROOT_LEVEL, &gone);
+	ept01_gone_init(&gone);
+	vm->ept01.pages++;	/* ept01_table_gone() counts the root, too */
+	ept01_table_gone(vm, vm->ept01.root, EPT_ROOT_LEVEL, &gone);
 	gone.flush = false;
 	ept01_finish(vm, &gone);
 	vm->ept01.root = NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* EPT02, the shadow that L2 runs on: EPT12 and then EPT01, filled on demand. */
+/* EPT02, the shadow tables that L2 runs on: EPT12 composed with EPT01, filled on demand. */
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -11,19 +11,19 @@
 #include "vmx/vmx.h"
 
 /*
- * What L1 maps decides how many tables its shadow needs, so there is a limit
- * for a vCPU: 8,192 tables are 32 MiB, and map 16 GiB by 4-KiB pages. When it
- * is reached all is dropped and filled again.
+ * L1 controls how many tables its shadow needs, so there is a limit per vCPU:
+ * 8,192 tables are 32 MiB, and map 16 GiB by 4-KiB pages. When the limit is
+ * reached all tables are dropped and filled again.
  */
 #define EPT02_MAX_PAGES	8192
 
-/* What L1 reads of the processor's exit qualification: access, linear address, NMI unblocking. */
+/* The bits of the hardware's exit qualification that L1 sees: access, linear address, NMI unblocking. */
 #define QUAL_FROM_HARDWARE (EPT_RWX | BIT_ULL(7) | BIT_ULL(8) | BIT_ULL(12))
 #define QUAL_GLA_VALID	BIT_ULL(7)
-#define QUAL_GLA_FINAL	BIT_ULL(8)	/* not to a paging structure on the way */
+#define QUAL_GLA_FINAL	BIT_ULL(8)	/* the access was not to a paging structure */
 
-/* How many tables this vCPU may have: its part of what user space allows, and enough for some walks in any case. */
-static unsigned long max_tables(const struct vcpu *vcpu)
+/* The vCPU's limit of tables: its share of the limit set by user space, but enough for some walks. */
+static unsigned long ept02_max_tables(const struct vcpu *vcpu)
 {
 	unsigned long all = READ_ONCE(vcpu->vm->max_shadow_pages);
 
@@ -35,20 +35,20 @@ static struct ept02 *ept02_of(struct vcpu *vcpu)
 	return &vcpu->nested.ept02;
 }
 
-static u64 *table_of(u64 entry)
+static u64 *ept02_table_of(u64 entry)
 {
 	return __va(entry & EPT_ADDR_MASK);
 }
 
-/* Forget all that @r maps. It stays usable: VMCS02 may point to it. */
-static void drop(struct ept02 *e, struct ept02_root *r)
+/* Drop everything that @r maps. The root stays valid, because VMCS02 may point to it. */
+static void ept02_drop(struct ept02 *e, struct ept02_root *r)
 {
 	struct page *page, *next;
 
 	if (!r->root || list_empty(&r->pages))
 		return;
 	memset(r->root, 0, PAGE_SIZE);
-	/* The tables may be freed when the processor has no pointers to them any more. */
+	/* Tables can be freed only after the processor has dropped its pointers to them. */
 	vmx_invept_single(r->eptp);
 	list_for_each_entry_safe(page, next, &r->pages, lru) {
 		list_del(&page->lru);
@@ -57,6 +57,12 @@ static void drop(struct ept02 *e, struct ept02_root *r)
 	}
 }
 
+/**
+ * ept02_init() - initialize a new vCPU's cache of roots
+ * @vcpu: the vCPU
+ *
+ * Context: Process context.
+ */
 void ept02_init(struct vcpu *vcpu)
 {
 	struct ept02 *e = ept02_of(vcpu);
@@ -67,27 +73,41 @@ void ept02_init(struct vcpu *vcpu)
 		INIT_LIST_HEAD(&e->roots[i].pages);
 }
 
+/**
+ * ept02_destroy() - free all tables of a vCPU
+ * @vcpu: the vCPU; it does not run any more
+ *
+ * Context: Any. Does not sleep.
+ */
 void ept02_destroy(struct vcpu *vcpu)
 {
 	struct ept02 *e = ept02_of(vcpu);
 	int i;
 
 	for (i = 0; i < EPT02_ROOTS; i++) {
-		drop(e, &e->roots[i]);
+		ept02_drop(e, &e->roots[i]);
 		free_page((unsigned long)e->roots[i].root);
 		e->roots[i].root = NULL;
 	}
 	e->cur = NULL;
 }
 
-/* Make @r the shadow that L2 runs on. */
-static u64 choose(struct ept02 *e, struct ept02_root *r)
+/* Make @r the current root. Returns its EPTP. */
+static u64 ept02_choose(struct ept02 *e, struct ept02_root *r)
 {
 	r->used = ++e->tick;
 	e->cur = r;
 	return r->eptp;
 }
 
+/**
+ * ept02_find() - select the existing shadow of an EPTP
+ * @vcpu: the vCPU
+ * @eptp12: L1's EPTP
+ *
+ * Context: Caller holds vcpu->mutex. Does not sleep; interrupts may be disabled.
+ * Return: the EPTP for VMCS02, 0 if there is no shadow of @eptp12.
+ */
 u64 ept02_find(struct vcpu *vcpu, u64 eptp12)
 {
 	struct ept02 *e = ept02_of(vcpu);
@@ -97,12 +117,12 @@ u64 ept02_find(struct vcpu *vcpu, u64 eptp12)
 		return e->cur->eptp;
 	for (i = 0; i < EPT02_ROOTS; i++)
 		if (e->roots[i].root && e->roots[i].eptp12 == eptp12)
-			return choose(e, &e->roots[i]);
+			return ept02_choose(e, &e->roots[i]);
 	return 0;
 }
 
-/* A root that is free, or the one that was not used for longest. */
-static struct ept02_root *victim(struct ept02 *e)
+/* A free root, or the least recently used one. */
+static struct ept02_root *ept02_victim(struct ept02 *e)
 {
 	struct ept02_root *oldest = &e->roots[0];
 	int i;
@@ -116,6 +136,14 @@ static struct ept02_root *victim(struct ept02 *e)
 	return oldest;
 }
 
+/**
+ * ept02_use() - select the shadow of an EPTP, creating it if there is none
+ * @vcpu: the vCPU
+ * @eptp12: L1's EPTP
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex.
+ * Return: the EPTP for VMCS02, 0 if out of memory.
+ */
 u64 ept02_use(struct vcpu *vcpu, u64 eptp12)
 {
 	struct ept02 *e = ept02_of(vcpu);
@@ -124,8 +152,8 @@ u64 ept02_use(struct vcpu *vcpu, u64 eptp12)
 
 	if (eptp)
 		return eptp;
-	r = victim(e);
-	drop(e, r);
+	r = ept02_victim(e);
+	ept02_drop(e, r);
 	if (!r->root) {
 		r->root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 		if (!r->root)
@@ -133,37 +161,50 @@ u64 ept02_use(struct vcpu *vcpu, u64 eptp12)
 	}
 	r->eptp12 = eptp12;
 	/*
-	 * With the same A/D setting as L1's, the processor treats its accesses
-	 * to L2's paging structures as L1 expects: as writes, or not. L1 was
+	 * The A/D setting is that of L1, so that the processor treats accesses
+	 * to L2's paging structures as writes exactly if L1 expects it. L1 is
 	 * offered A/D flags only if the processor has them.
 	 */
 	r->eptp = __pa(r->root) | EPTP_WB | EPTP_WALK4 | (eptp12 & EPTP_AD);
-	/* The page may have been the root of another vCPU's tables that ran on this CPU. */
+	/* The page may have been a root of another vCPU that ran on this CPU. */
 	vmx_invept_single(r->eptp);
-	return choose(e, r);
+	return ept02_choose(e, r);
 }
 
+/**
+ * ept02_invalidate() - L1 executed INVEPT, single-context
+ * @vcpu: the vCPU
+ * @eptp12: the EPTP in the descriptor
+ *
+ * Context: Caller holds vcpu->mutex. Preemption may be enabled. Does not sleep.
+ */
 void ept02_invalidate(struct vcpu *vcpu, u64 eptp12)
 {
 	struct ept02 *e = ept02_of(vcpu);
 	int i;
 
-	/* What is cached is tagged by the address of the PML4 table alone (SDM 3C 29.4.1). */
+	/* Cached mappings are tagged by the address of the PML4 table alone (SDM 3C 29.4.1). */
 	for (i = 0; i < EPT02_ROOTS; i++)
 		if (!((e->roots[i].eptp12 ^ eptp12) & EPT_ADDR_MASK))
-			drop(e, &e->roots[i]);
+			ept02_drop(e, &e->roots[i]);
 }
 
+/**
+ * ept02_invalidate_all() - L1 executed INVEPT, all-context, or all shadows must be dropped
+ * @vcpu: the vCPU
+ *
+ * Context: Caller holds vcpu->mutex. Preemption may be enabled. Does not sleep.
+ */
 void ept02_invalidate_all(struct vcpu *vcpu)
 {
 	struct ept02 *e = ept02_of(vcpu);
 	int i;
 
 	for (i = 0; i < EPT02_ROOTS; i++)
-		drop(e, &e->roots[i]);
+		ept02_drop(e, &e->roots[i]);
 }
 
-static bool in_hole(u64 leaf, int level, const struct ept01_hole *holes, unsigned int n)
+static bool ept02_in_hole(u64 leaf, int level, const struct ept01_hole *holes, unsigned int n)
 {
 	u64 hpa = ept_leaf_base(leaf, level), bytes = ept_frames(level) << PAGE_SHIFT;
 	unsigned int i;
@@ -174,8 +215,8 @@ static bool in_hole(u64 leaf, int level, const struct ept01_hole *holes, unsigne
 	return false;
 }
 
-/* Clear the leaves below @table that reach into a hole. Were there any? */
-static bool drop_leaves(u64 *table, int level, const struct ept01_hole *holes, unsigned int n)
+/* Clear the leaves below @table that overlap a hole. Returns true if there were any. */
+static bool ept02_drop_leaves(u64 *table, int level, const struct ept01_hole *holes, unsigned int n)
 {
 	bool any = false;
 	int i;
@@ -186,8 +227,8 @@ static bool drop_leaves(u64 *table, int level, const struct ept01_hole *holes, u
 		if (!ept_present(entry))
 			continue;
 		if (!ept_is_leaf(entry, level)) {
-			any |= drop_leaves(table_of(entry), level - 1, holes, n);
-		} else if (in_hole(entry, level, holes, n)) {
+			any |= ept02_drop_leaves(ept02_table_of(entry), level - 1, holes, n);
+		} else if (ept02_in_hole(entry, level, holes, n)) {
 			WRITE_ONCE(table[i], 0);
 			any = true;
 		}
@@ -196,13 +237,15 @@ static bool drop_leaves(u64 *table, int level, const struct ept01_hole *holes, u
 }
 
 /**
- * ept02_drop_holes() - forget what maps host memory that EPT01 lost
- * @vcpu: it runs on this thread; preemption may be on
- * @holes: the memory
- * @n: how many ranges
+ * ept02_drop_holes() - drop the leaves that map host memory that EPT01 lost
+ * @vcpu: the vCPU
+ * @holes: the host memory
+ * @n: number of ranges
  *
- * The leaves are looked for in all tables: there is no map from host memory to
- * them, and this is rare next to the faults that would fill them again.
+ * All tables are searched: there is no reverse map from host memory to leaves,
+ * and this is rare compared with the faults that fill the tables.
+ *
+ * Context: Caller holds vcpu->mutex. Preemption may be enabled. Does not sleep.
  */
 void ept02_drop_holes(struct vcpu *vcpu, const struct ept01_hole *holes, unsigned int n)
 {
@@ -210,12 +253,12 @@ void ept02_drop_holes(struct vcpu *vcpu, const struct ept01_hole *holes, unsigne
 	int i;
 
 	for (i = 0; i < EPT02_ROOTS; i++)
-		if (e->roots[i].root && drop_leaves(e->roots[i].root, EPT_ROOT_LEVEL, holes, n))
+		if (e->roots[i].root && ept02_drop_leaves(e->roots[i].root, EPT_ROOT_LEVEL, holes, n))
 			vmx_invept_single(e->roots[i].eptp);
 }
 
-/* A table of @r in place of what *slot holds, or NULL. */
-static u64 *new_table(struct ept02 *e, struct ept02_root *r, u64 *slot)
+/* Allocate a table of @r and link it at *@slot. Returns NULL if out of memory. */
+static u64 *ept02_new_table(struct ept02 *e, struct ept02_root *r, u64 *slot)
 {
 	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 
@@ -228,11 +271,11 @@ static u64 *new_table(struct ept02 *e, struct ept02_root *r, u64 *slot)
 }
 
 /*
- * Does replacing @old by @new leave processors with something that was true
- * once, and is not now? More rights for the same page do not: an access that
- * needs them faults, and that drops what is cached for it (SDM 3C 29.4.3.1).
+ * Does replacing @old by @new make a cached translation wrong? More rights for
+ * the same page do not: an access that needs them faults, which invalidates
+ * the cached translation (SDM 3C 29.4.3.1).
  */
-static bool must_flush(u64 old, u64 new)
+static bool ept02_must_flush(u64 old, u64 new)
 {
 	if (!ept_present(old))
 		return false;
@@ -241,11 +284,11 @@ static bool must_flush(u64 old, u64 new)
 }
 
 /*
- * Put @leaf in for @l2_gpa. Where L1 changed its tables without INVEPT, a
- * leaf may stand where a table must go or the other way round; a table that
- * is unlinked so stays on the root's list until all are dropped.
+ * Install @leaf for @l2_gpa. If L1 changed its tables without INVEPT, a leaf
+ * may be where a table is needed, or a table where a leaf is needed. An
+ * unlinked table stays on the root's list until all tables are dropped.
  */
-static bool install(struct ept02 *e, struct ept02_root *r, u64 l2_gpa, u64 leaf, int level)
+static bool ept02_install(struct ept02 *e, struct ept02_root *r, u64 l2_gpa, u64 leaf, int level)
 {
 	u64 *table = r->root, *slot, old;
 	bool flush = false;
@@ -255,24 +298,24 @@ static bool install(struct ept02 *e, struct ept02_root *r, u64 l2_gpa, u64 leaf,
 		slot = &table[ept_index(l2_gpa, l)];
 		old = READ_ONCE(*slot);
 		if (ept_present(old) && !ept_is_leaf(old, l)) {
-			table = table_of(old);
+			table = ept02_table_of(old);
 			continue;
 		}
-		table = new_table(e, r, slot);
+		table = ept02_new_table(e, r, slot);
 		if (!table)
 			return false;
 		flush |= ept_present(old);
 	}
 	slot = &table[ept_index(l2_gpa, level)];
-	flush |= must_flush(READ_ONCE(*slot), leaf);
+	flush |= ept02_must_flush(READ_ONCE(*slot), leaf);
 	WRITE_ONCE(*slot, leaf);
 	if (flush)
 		vmx_invept_single(r->eptp);
 	return true;
 }
 
-/* L2's access as the tables see it: with A/D flags paging structures are written (SDM 3C 29.3.5). */
-static u64 access_of(const struct ept02_root *r, u64 qual)
+/* The access as checked against EPT12. With A/D flags, accesses to paging structures are writes (SDM 3C 29.3.5). */
+static u64 ept02_access(const struct ept02_root *r, u64 qual)
 {
 	u64 access = qual & EPT_RWX;
 
@@ -282,20 +325,19 @@ static u64 access_of(const struct ept02_root *r, u64 qual)
 }
 
 /**
- * ept02_fault() - L2 accessed what EPT02 does not map, or not so
- * @vcpu: in L2, on EPT02; srcu held
- * @l2_gpa: what it accessed
- * @qual: the processor's exit qualification; on return, what L1 is to read
- * @l1_gpa: set when L1's tables allow the access
+ * ept02_fault() - handle an EPT violation or misconfiguration of EPT02
+ * @vcpu: the vCPU, in L2 and on EPT02
+ * @l2_gpa: the L2 guest-physical address
+ * @qual: the hardware's exit qualification; set to the one that L1 reads
+ * @l1_gpa: set to the L1 guest-physical address if EPT12 allows the access
  *
- * May sleep.
- *
- * Return: what to do.
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu for reading.
+ * Return: enum ept02_result.
  */
 enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t *l1_gpa)
 {
 	struct ept02 *e = ept02_of(vcpu);
-	u64 access = access_of(e->cur, *qual);
+	u64 access = ept02_access(e->cur, *qual);
 	struct ept12_result outer;
 	struct ept01_leaf inner;
 	u64 leaf;
@@ -308,7 +350,7 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t 
 		*qual = (*qual & QUAL_FROM_HARDWARE) | outer.qual;
 		return EPT02_VIOLATION;
 	default:
-		/* Where L1 has no memory its processor would read all ones: a misconfiguration. */
+		/* A table outside L1's memory reads as all ones on hardware, which is a misconfiguration. */
 		return EPT02_MISCONFIG;
 	}
 
@@ -323,10 +365,10 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t 
 		return EPT02_ERROR;
 	}
 
-	if (e->pages + EPT_ROOT_LEVEL > max_tables(vcpu))
+	if (e->pages + EPT_ROOT_LEVEL > ept02_max_tables(vcpu))
 		ept02_invalidate_all(vcpu);
 	leaf = ept02_compose(&outer, &inner, &level);
-	if (leaf && !install(e, e->cur, l2_gpa, leaf, level))
+	if (leaf && !ept02_install(e, e->cur, l2_gpa, leaf, level))
 		return EPT02_ERROR;
 	return EPT02_FIXED;
 }

@@ -1,65 +1,65 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walk of L1's own EPT, and its composition with a leaf of EPT01: pure. SDM 3C 29.3. */
+/* The walk of L1's EPT12, and the composition of its leaf with one of EPT01. Pure. SDM 3C 29.3. */
 #include <linux/errno.h>
 #include <linux/minmax.h>
 
 #include "ept/ept12.h"
 
-/* Rights of one entry that exist: bit 10 is ignored without mode-based execute control. */
-static u64 rights_mask(const struct ept12_cfg *cfg)
+/* The access-right bits of an entry. Bit 10 is ignored without mode-based execute control. */
+static u64 ept12_rights_mask(const struct ept12_cfg *cfg)
 {
 	return EPT_RWX | (cfg->mode_based_exec ? EPT_EXEC_USER : 0);
 }
 
-/* May an entry at @level map a page, by what L1 was offered? */
-static bool leaf_allowed(const struct ept12_cfg *cfg, int level)
+/* Can an entry at @level map a page, with the page sizes offered to L1? */
+static bool ept12_leaf_allowed(const struct ept12_cfg *cfg, int level)
 {
 	return level == 1 || (level == 2 && cfg->huge_2m) || (level == 3 && cfg->huge_1g);
 }
 
-/* Does the present entry @entry map a page? Where it may not, its bit 7 is a reserved bit. */
-static bool maps_page(const struct ept12_cfg *cfg, u64 entry, int level)
+/* Does the present entry @entry map a page? Bit 7 is reserved if it cannot. */
+static bool ept12_maps_page(const struct ept12_cfg *cfg, u64 entry, int level)
 {
-	return level == 1 || ((entry & EPT_PAGE_SIZE_BIT) && leaf_allowed(cfg, level));
+	return level == 1 || ((entry & EPT_PAGE_SIZE_BIT) && ept12_leaf_allowed(cfg, level));
 }
 
-/* SDM 3C 29.3.3.1: the conditions of an EPT misconfiguration, for an entry that is present. */
-static bool misconfigured(const struct ept12_cfg *cfg, u64 entry, int level)
+/* Is the present entry @entry misconfigured (SDM 3C 29.3.3.1)? */
+static bool ept12_misconfigured(const struct ept12_cfg *cfg, u64 entry, int level)
 {
-	u64 exec = entry & rights_mask(cfg) & (EPT_EXEC | EPT_EXEC_USER);
+	u64 exec = entry & ept12_rights_mask(cfg) & (EPT_EXEC | EPT_EXEC_USER);
 
 	/* Bits 2:0 are 010b (write-only) or 110b (write and execute). */
 	if ((entry & (EPT_READ | EPT_WRITE)) == EPT_WRITE)
 		return true;
-	/* Bit 0 clear and bit 2 (or 10) set, where execute-only is not supported. */
+	/* Bit 0 is clear and bit 2 (or 10) is set, and execute-only is not supported. */
 	if (!(entry & EPT_READ) && exec && !cfg->exec_only)
 		return true;
-	/* A reserved bit, address bits beyond MAXPHYADDR included. */
+	/* Address bits beyond MAXPHYADDR are reserved. */
 	if (cfg->maxphyaddr < 52 && (entry & GENMASK_ULL(51, cfg->maxphyaddr)))
 		return true;
-	if (!maps_page(cfg, entry, level))
-		/* Tables 29-1, 29-3, 29-5: bits 6:3, and bit 7 where no page may be mapped. */
+	if (!ept12_maps_page(cfg, entry, level))
+		/* Tables 29-1, 29-3, 29-5: bits 6:3, and bit 7 if the entry cannot map a page. */
 		return entry & (EPT_MEMTYPE_MASK | EPT_IPAT | EPT_PAGE_SIZE_BIT);
 	/* Tables 29-2, 29-4: address bits below the page size. */
 	if (level > 1 && (entry & EPT_ADDR_MASK & ept_offset_mask(level)))
 		return true;
-	/* A page of memory type 2, 3 or 7. */
+	/* Memory types 2, 3 and 7 are reserved. */
 	return !(EPT_MEMTYPES_VALID & BIT((entry & EPT_MEMTYPE_MASK) >> EPT_MEMTYPE_SHIFT));
 }
 
-/* One walk, from the root to the leaf or to where it ended. */
-struct walk {
-	u64 addr[EPT_ROOT_LEVEL + 1];	/* of the entry used at each level */
+/* A walk, from the root to the leaf or to the entry at which it ended. */
+struct ept12_path {
+	u64 addr[EPT_ROOT_LEVEL + 1];	/* address of the entry used at each level */
 	u64 entry[EPT_ROOT_LEVEL + 1];
-	u64 rights;			/* of all entries used */
-	int level;			/* where it ended */
+	u64 rights;			/* common to all entries used */
+	int level;			/* of the last entry */
 };
 
-static enum ept12_verdict descend(const struct ept12_cfg *cfg, const struct ept12_ops *ops, void *ctx,
-				  u64 l2_gpa, struct walk *w)
+static enum ept12_verdict ept12_descend(const struct ept12_cfg *cfg, const struct ept12_ops *ops, void *ctx,
+					 u64 l2_gpa, struct ept12_path *w)
 {
 	u64 table = cfg->eptp & EPT_ADDR_MASK;
-	u64 mask = rights_mask(cfg);
+	u64 mask = ept12_rights_mask(cfg);
 
 	w->rights = mask;
 	for (w->level = EPT_ROOT_LEVEL; ; w->level--) {
@@ -73,19 +73,19 @@ static enum ept12_verdict descend(const struct ept12_cfg *cfg, const struct ept1
 		w->rights &= entry;
 		if (!(entry & mask))
 			return EPT12_VIOLATION;
-		if (misconfigured(cfg, entry, w->level))
+		if (ept12_misconfigured(cfg, entry, w->level))
 			return EPT12_MISCONFIG;
-		if (maps_page(cfg, entry, w->level))
+		if (ept12_maps_page(cfg, entry, w->level))
 			return EPT12_OK;
 		table = entry & EPT_ADDR_MASK;
 	}
 }
 
 /*
- * Set the accessed flag in all entries used, and the dirty flag in the leaf
- * for a write (SDM 3C 29.3.5). 1: an entry changed since it was read.
+ * Set the accessed flag in all entries used and, for a write, the dirty flag
+ * in the leaf (SDM 3C 29.3.5). Returns 1 if an entry changed since it was read.
  */
-static int set_flags(const struct ept12_ops *ops, void *ctx, u64 access, struct walk *w)
+static int ept12_set_flags(const struct ept12_ops *ops, void *ctx, u64 access, struct ept12_path *w)
 {
 	int level;
 
@@ -105,8 +105,8 @@ static int set_flags(const struct ept12_ops *ops, void *ctx, u64 access, struct 
 	return 0;
 }
 
-static void fill_result(const struct ept12_cfg *cfg, const struct walk *w, u64 l2_gpa,
-			struct ept12_result *out)
+static void ept12_fill_result(const struct ept12_cfg *cfg, const struct ept12_path *w, u64 l2_gpa,
+			      struct ept12_result *out)
 {
 	u64 leaf = w->entry[w->level];
 
@@ -120,57 +120,81 @@ static void fill_result(const struct ept12_cfg *cfg, const struct walk *w, u64 l
 	};
 }
 
-/* What the exit qualification says of the tables: bits 3-6 (SDM table 28-7). */
-static u64 rights_in_qual(u64 rights)
+/* Bits 6:3 of the exit qualification, which report the rights found (SDM table 28-7). */
+static u64 ept12_rights_in_qual(u64 rights)
 {
 	return (rights & EPT_RWX) << 3 | (rights & EPT_EXEC_USER ? BIT_ULL(6) : 0);
 }
 
-/* An L1 that changes its tables all the time may keep a walk from its end, but not for long. */
-#define WALK_TRIES	64
+/* Limits the retries when L1 changes its tables during the walk. */
+#define EPT12_WALK_TRIES	64
 
+/**
+ * ept12_walk() - walk L1's EPT12
+ * @cfg: EPTP and features
+ * @ops: access to L1's memory
+ * @ctx: passed to @ops
+ * @l2_gpa: the address to translate
+ * @access: EPT_READ, EPT_WRITE, EPT_EXEC and EPT_EXEC_USER in any combination, 0 to ignore the rights
+ * @out: the translation, or the rights found
+ *
+ * Accesses of the processor to the guest's paging structures are writes if
+ * EPTP.AD is set (SDM 3C 29.3.5). The caller passes read and write for them.
+ *
+ * Context: That of @ops.
+ * Return: enum ept12_verdict.
+ */
 enum ept12_verdict ept12_walk(const struct ept12_cfg *cfg, const struct ept12_ops *ops, void *ctx,
 			      u64 l2_gpa, u64 access, struct ept12_result *out)
 {
 	int tries;
 
-	for (tries = 0; tries < WALK_TRIES; tries++) {
-		struct walk w;
+	for (tries = 0; tries < EPT12_WALK_TRIES; tries++) {
+		struct ept12_path w;
 		enum ept12_verdict verdict = EPT12_VIOLATION;
 		int changed;
 
 		*out = (struct ept12_result) {};
-		/* Beyond what four levels translate no entry gives any right. */
+		/* Four levels translate 48 bits; above, nothing is mapped. */
 		if (l2_gpa >> EPT_GPA_BITS)
 			return verdict;
-		verdict = descend(cfg, ops, ctx, l2_gpa, &w);
-		/* A misconfiguration anywhere comes before any violation (SDM 3C 29.3.3.2). */
+		verdict = ept12_descend(cfg, ops, ctx, l2_gpa, &w);
+		/* A misconfiguration has priority over a violation (SDM 3C 29.3.3.2). */
 		if (verdict == EPT12_OK && (access & ~w.rights))
 			verdict = EPT12_VIOLATION;
 		if (verdict == EPT12_VIOLATION)
-			out->qual = rights_in_qual(w.rights);
+			out->qual = ept12_rights_in_qual(w.rights);
 		if (verdict != EPT12_OK)
 			return verdict;
 
 		if (access && (cfg->eptp & EPTP_AD)) {
-			changed = set_flags(ops, ctx, access, &w);
+			changed = ept12_set_flags(ops, ctx, access, &w);
 			if (changed > 0)
 				continue;
 			if (changed < 0)
 				return EPT12_FAULT;
 		}
-		fill_result(cfg, &w, l2_gpa, out);
+		ept12_fill_result(cfg, &w, l2_gpa, out);
 		return EPT12_OK;
 	}
 	return EPT12_FAULT;
 }
 
+/**
+ * ept02_compose() - compose a leaf of EPT12 with a leaf of EPT01
+ * @outer: the leaf of EPT12
+ * @inner: the leaf of EPT01
+ * @level: set to the level of the composed leaf
+ *
+ * Context: Any. Pure.
+ * Return: the leaf for EPT02, 0 if it would have no rights.
+ */
 u64 ept02_compose(const struct ept12_result *outer, const struct ept01_leaf *inner, int *level)
 {
 	u64 rights = outer->rights & inner->rights & EPT_RWX;
 	u64 flags = EPT_ACCESSED;
 
-	/* While L1's dirty flag is clear, the first write must be seen to set it. */
+	/* While the dirty flag in EPT12 is clear, the first write must fault so that the flag can be set. */
 	if (!outer->dirty)
 		rights &= ~EPT_WRITE;
 	if (!rights)
@@ -178,6 +202,6 @@ u64 ept02_compose(const struct ept12_result *outer, const struct ept01_leaf *inn
 	if (rights & EPT_WRITE)
 		flags |= EPT_DIRTY;
 	*level = min(outer->level, inner->level);
-	/* EPT01 is WB and leaves the PAT alone, so the type is what L1 says (SDM 3C 29.3.7.2). */
+	/* EPT01 is WB and does not ignore the PAT, so L1 determines the memory type (SDM 3C 29.3.7.2). */
 	return ept_make_leaf(inner->hpa, *level, rights, outer->memtype, outer->ipat) | flags;
 }

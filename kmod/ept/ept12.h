@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The walk of L1's own extended page tables, and their composition with EPT01: pure, for KUnit and user space. */
+/* The walk of L1's extended page tables, and their composition with EPT01. Pure. */
 #ifndef DROSTE_EPT12_H
 #define DROSTE_EPT12_H
 
 #include "ept/format.h"
 
-/* How a table entry of L1 is read, and its accessed and dirty flags set. 0, or -EFAULT where L1 has no memory. */
+/* Access to L1's memory. Both return 0, or -EFAULT if L1 has no memory at @gpa. */
 struct ept12_ops {
 	int (*read)(void *ctx, u64 gpa, u64 *entry);
-	int (*set_bits)(void *ctx, u64 gpa, u64 old, u64 bits);	/* atomic OR if unchanged; 1: changed, walk again */
+	int (*set_bits)(void *ctx, u64 gpa, u64 old, u64 bits);	/* atomic OR; 1 if the entry is not @old any more */
 };
 
-/* What EPT12 walking needs to know of the machine that L1 was offered. */
+/* EPTP and features of the processor that L1 was offered. */
 struct ept12_cfg {
 	u64 eptp;		/* already checked by the VM-entry checks */
 	u8 maxphyaddr;		/* L1's */
@@ -23,9 +23,9 @@ struct ept12_cfg {
 
 enum ept12_verdict {
 	EPT12_OK,
-	EPT12_VIOLATION,	/* reflect as exit reason 48, with @qual's bits 3-6 for what the tables allowed */
+	EPT12_VIOLATION,	/* reflect as exit reason 48; bits 6:3 of @qual are the rights found */
 	EPT12_MISCONFIG,	/* reflect as exit reason 49 */
-	EPT12_FAULT,		/* the tables lie where L1 has no memory: treated as a read of all ones would be: misconfiguration */
+	EPT12_FAULT,		/* a table is outside L1's memory; handled as a misconfiguration */
 };
 
 struct ept12_result {
@@ -34,27 +34,20 @@ struct ept12_result {
 	int level;		/* of the leaf */
 	u8 memtype;
 	bool ipat;
-	bool dirty;		/* leaf's dirty flag is set, or A/D is off: a writable EPT02 entry may be made */
+	bool dirty;		/* dirty flag is set or A/D is off: the leaf in EPT02 may be writable */
 	u64 qual;		/* for a violation: bits 3-6 (rights found) */
 };
 
-/*
- * Translate @l2_gpa for @access: EPT_READ, EPT_WRITE, EPT_EXEC or
- * EPT_EXEC_USER in any combination, 0 to translate whatever the rights. The
- * processor's accesses to the guest's paging structures are writes when
- * EPTP.AD is set (SDM 3C 29.3.5): the caller passes read and write for them.
- */
 enum ept12_verdict ept12_walk(const struct ept12_cfg *cfg, const struct ept12_ops *ops, void *ctx,
 			      u64 l2_gpa, u64 access, struct ept12_result *out);
 
-/* What EPT01 has for a page: see ept01_lookup(). */
+/* The leaf of EPT01 for a page: see ept01_lookup(). */
 struct ept01_leaf {
 	u64 hpa;		/* of the 4-KiB page */
 	u64 rights;
 	int level;		/* of the leaf */
 };
 
-/* The leaf of EPT02 that does what a leaf of EPT12 and then one of EPT01 do; its level in *level. 0: none may be made. */
 u64 ept02_compose(const struct ept12_result *outer, const struct ept01_leaf *inner, int *level);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The format of EPT entries and the geometry of their tables: what EPT01, EPT12 and EPT02 share. SDM 3C 29.3.2. */
+/* Format of EPT entries and geometry of their tables, shared by EPT01, EPT12 and EPT02. SDM 3C 29.3.2. */
 #ifndef DROSTE_EPT_FORMAT_H
 #define DROSTE_EPT_FORMAT_H
 
@@ -26,7 +26,7 @@
 #define EPT_WB		6ULL
 #define EPT_MEMTYPES_VALID (BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6))
 
-/* Bit 57 is ignored by processors without "verify guest paging"; EPT01 uses it, see ept01.c. */
+/* Bit 57 is ignored by processors without "verify guest paging"; EPT01 uses it (EPT01_SHADOWED). */
 #define EPT_SOFT	BIT_ULL(57)
 
 /* EPTP (SDM 3C 25.6.11) */
@@ -40,16 +40,22 @@
 #define EPT_GPA_BITS	48
 #define EPT_MAX_LEAF	3	/* 1 GiB */
 
-/* log2 of the bytes that one entry at @level stands for. */
+/* log2 of the bytes that one entry at @level maps. */
 static inline unsigned int ept_shift(int level)
 {
 	return 12 + 9 * (level - 1);
 }
 
-/* 4-KiB frames that one entry at @level stands for. */
+/* The number of 4-KiB frames that one entry at @level maps. */
 static inline u64 ept_frames(int level)
 {
 	return 1ULL << (9 * (level - 1));
+}
+
+/* The first frame after those that the entry at @level for frame @gfn maps. */
+static inline u64 ept_next(u64 gfn, int level)
+{
+	return (gfn | (ept_frames(level) - 1)) + 1;
 }
 
 static inline unsigned int ept_index(u64 gpa, int level)
@@ -57,7 +63,7 @@ static inline unsigned int ept_index(u64 gpa, int level)
 	return (gpa >> ept_shift(level)) & (EPT_ENTRIES - 1);
 }
 
-/* The bits of an address below what an entry at @level maps. */
+/* The address bits that are an offset into the range that an entry at @level maps. */
 static inline u64 ept_offset_mask(int level)
 {
 	return (1ULL << ept_shift(level)) - 1;
@@ -68,7 +74,7 @@ static inline bool ept_present(u64 entry)
 	return entry & EPT_RWX;
 }
 
-/* Does a present entry at @level map a page, rather than name a table? */
+/* Does a present entry at @level map a page, rather than point to a table? */
 static inline bool ept_is_leaf(u64 entry, int level)
 {
 	return level == 1 || (level <= EPT_MAX_LEAF && (entry & EPT_PAGE_SIZE_BIT));
@@ -85,7 +91,7 @@ static inline u64 ept_make_leaf(u64 hpa, int level, u64 rights, u64 memtype, boo
 	       (ipat ? EPT_IPAT : 0) | (level > 1 ? EPT_PAGE_SIZE_BIT : 0);
 }
 
-/* Address of the page that a leaf at @level maps. */
+/* The address of the page that a leaf at @level maps. */
 static inline u64 ept_leaf_base(u64 leaf, int level)
 {
 	return leaf & EPT_ADDR_MASK & ~ept_offset_mask(level);
@@ -97,7 +103,7 @@ static inline u64 ept_leaf_page(u64 leaf, int level, u64 gpa)
 	return ept_leaf_base(leaf, level) | (gpa & ept_offset_mask(level) & EPT_ADDR_MASK);
 }
 
-/* The entry @index of the table that replaces the leaf @leaf at @level: same rights, type and flags. */
+/* Entry @index of the table that replaces @leaf at @level, with the same rights, type and flags. */
 static inline u64 ept_split_entry(u64 leaf, int level, unsigned int index)
 {
 	u64 child = leaf + ((u64)index << ept_shift(level - 1));
@@ -106,9 +112,10 @@ static inline u64 ept_split_entry(u64 leaf, int level, unsigned int index)
 }
 
 /*
- * The largest leaf, at most @level, for frame @gfn of a range of @npages
- * frames from @base that user addresses from @hva back: both sides must be
- * aligned alike, and the whole leaf must lie in the range.
+ * The level of the largest leaf, at most @level, that can map frame @gfn. The
+ * frame is in a range of @npages frames from @base, backed by user addresses
+ * from @hva. Both sides must have the same alignment, and the range must
+ * contain the whole leaf.
  */
 static inline int ept_fit_level(u64 gfn, u64 base, u64 npages, u64 hva, int level)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How the host maps a user address: which page, by how large a mapping, writable or not. */
+/* Host mapping of a user address: the page, the size of the mapping, and whether it is writable. */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
@@ -8,12 +8,12 @@
 
 struct host_mapping {
 	unsigned long pfn;	/* of the 4-KiB page at the address */
-	int level;		/* 0: nothing is mapped */
+	int level;		/* 0 if nothing is mapped */
 	bool writable;
 };
 
-static struct host_mapping mapping_of(unsigned long pfn, unsigned long hva, unsigned long size,
-				      int level, bool writable)
+static struct host_mapping hostmap_leaf(unsigned long pfn, unsigned long hva, unsigned long size,
+					int level, bool writable)
 {
 	return (struct host_mapping) {
 		.pfn = pfn + ((hva & (size - 1)) >> PAGE_SHIFT),
@@ -23,14 +23,14 @@ static struct host_mapping mapping_of(unsigned long pfn, unsigned long hva, unsi
 }
 
 /*
- * Walk the running thread's page tables to the leaf for @hva. Tables are freed
- * only after every CPU had its interrupts on (by IPI or by RCU), so with them
- * off what a table named is still a table; the leaf may change at any time,
- * and the caller's look at the MMU notifier's count finds out.
+ * Walk the page tables of the current thread to the leaf for @hva. Tables are
+ * freed only after every CPU has enabled interrupts (by IPI or RCU), so a table
+ * stays one while they are disabled. The leaf may change at any time; callers
+ * detect this by the MMU notifier's count.
  *
- * @pre interrupts off
+ * Called with interrupts disabled.
  */
-static struct host_mapping host_walk(unsigned long hva)
+static struct host_mapping hostmap_walk(unsigned long hva)
 {
 	struct host_mapping none = {};
 	pgd_t pgd = READ_ONCE(*pgd_offset(current->mm, hva));
@@ -48,30 +48,30 @@ static struct host_mapping host_walk(unsigned long hva)
 	if (pud_none(pud) || !pud_present(pud))
 		return none;
 	if (pud_leaf(pud))
-		return mapping_of(pud_pfn(pud), hva, PUD_SIZE, 3, pud_flags(pud) & _PAGE_RW);
+		return hostmap_leaf(pud_pfn(pud), hva, PUD_SIZE, 3, pud_flags(pud) & _PAGE_RW);
 	pmd = READ_ONCE(*pmd_offset(&pud, hva));
 	if (pmd_none(pmd) || !pmd_present(pmd))
 		return none;
 	if (pmd_leaf(pmd))
-		return mapping_of(pmd_pfn(pmd), hva, PMD_SIZE, 2, pmd_flags(pmd) & _PAGE_RW);
+		return hostmap_leaf(pmd_pfn(pmd), hva, PMD_SIZE, 2, pmd_flags(pmd) & _PAGE_RW);
 	pte = READ_ONCE(*pte_offset_kernel(&pmd, hva));
 	if (!pte_present(pte))
 		return none;
-	return mapping_of(pte_pfn(pte), hva, PAGE_SIZE, 1, pte_flags(pte) & _PAGE_RW);
+	return hostmap_leaf(pte_pfn(pte), hva, PAGE_SIZE, 1, pte_flags(pte) & _PAGE_RW);
 }
 
-static struct host_mapping host_mapping_of(unsigned long hva)
+static struct host_mapping hostmap_lookup(unsigned long hva)
 {
 	struct host_mapping m;
 	unsigned long flags;
 
 	local_irq_save(flags);
-	m = host_walk(hva);
+	m = hostmap_walk(hva);
 	local_irq_restore(flags);
 	return m;
 }
 
-static int get_page_at(unsigned long hva, bool write, struct page **page)
+static int hostmap_get_page(unsigned long hva, bool write, struct page **page)
 {
 	int n = get_user_pages_fast(hva, 1, write ? FOLL_WRITE : 0, page);
 
@@ -81,20 +81,21 @@ static int get_page_at(unsigned long hva, bool write, struct page **page)
 }
 
 /**
- * host_page_get() - the page at a user address of the running thread
+ * host_page_get() - get the page at a user address of the current thread
  * @hva: the address
- * @write: it must be writable
- * @may_write: it will likely be written: the slot allows it
+ * @write: the page must be writable
+ * @may_write: the memory slot allows writes, so one is likely to follow
  * @out: filled
  *
- * Memory that is not there yet is got for writing even when it is only to be
- * read, where that is allowed. Else the host would map its page of zeros, and
- * the first write would replace that: a mapping lost, in EPT02 too.
- * What is there already is taken as it is.
+ * A page that is not present is faulted in for writing even for a read, if
+ * @may_write allows it. If not, the host would map its zero page, which the
+ * first write would replace, and mappings in EPT01 and EPT02 would be dropped.
+ * A page that is present is used as it is.
  *
- * What this finds is true only as long as no invalidation by the MMU notifier
- * began since before the call; the caller checks.
+ * The result is valid only if no invalidation by the MMU notifier has begun
+ * since before the call. The caller checks this.
  *
+ * Context: Process context of the VM's mm. May sleep.
  * Return: 0 with a reference to @out->page, or a negative errno.
  */
 int host_page_get(unsigned long hva, bool write, bool may_write, struct host_page *out)
@@ -102,19 +103,19 @@ int host_page_get(unsigned long hva, bool write, bool may_write, struct host_pag
 	struct host_mapping m;
 	int err = -EFAULT;
 
-	if (!write && may_write && !host_mapping_of(hva).level)
-		err = get_page_at(hva, true, &out->page);
+	if (!write && may_write && !hostmap_lookup(hva).level)
+		err = hostmap_get_page(hva, true, &out->page);
 	if (err)
-		err = get_page_at(hva, write, &out->page);
+		err = hostmap_get_page(hva, write, &out->page);
 	if (err)
 		return err;
 
-	m = host_mapping_of(hva);
+	m = hostmap_lookup(hva);
 	if (m.pfn == page_to_pfn(out->page) && m.level) {
 		out->level = m.level;
 		out->writable = write || m.writable;
 	} else {
-		/* The host changed it since, as the caller will notice. */
+		/* The host changed the mapping meanwhile, which the caller will notice. */
 		out->level = 1;
 		out->writable = write;
 	}

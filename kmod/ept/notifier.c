@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The host takes user memory back, moves it, asks whether it is used: EPT01 follows. */
+/* MMU notifier: EPT01 follows when the host unmaps, moves or ages user memory. */
 #include <linux/mmu_notifier.h>
 #include <linux/srcu.h>
 #include "droste.h"
@@ -7,15 +7,15 @@
 #include "mem/slotplan.h"
 #include "run/request.h"
 
-static struct vm *vm_of(struct mmu_notifier *mn)
+static struct vm *notifier_vm(struct mmu_notifier *mn)
 {
 	return container_of(mn, struct vm, mn);
 }
 
-/* What is done to the frames that a range of user addresses backs. */
 typedef bool (*frames_fn)(struct vm *vm, gfn_t start, gfn_t end);
 
-static bool with_frames(struct vm *vm, unsigned long start, unsigned long end, frames_fn fn)
+/* Call @fn for the frames that the user addresses [start, end) back. Returns true if one of the calls does. */
+static bool notifier_for_frames(struct vm *vm, unsigned long start, unsigned long end, frames_fn fn)
 {
 	const struct memslots *slots;
 	bool ret = false;
@@ -26,7 +26,7 @@ static bool with_frames(struct vm *vm, unsigned long start, unsigned long end, f
 	for (i = 0; i < slots->n; i++) {
 		gfn_t first, end_gfn;
 
-		/* A user address may back more than one slot. */
+		/* A user address may back several slots. */
 		if (memslot_frames(&slots->s[i], start, end, &first, &end_gfn))
 			ret |= fn(vm, first, end_gfn);
 	}
@@ -35,13 +35,13 @@ static bool with_frames(struct vm *vm, unsigned long start, unsigned long end, f
 }
 
 /*
- * Drop the frames. Pages that are pinned for a VMCS may never have been in
- * EPT01, so this asks for them in any case; their pins keep them safe until
- * the vCPU comes to look at the request.
+ * Drop the frames. Pages pinned for a VMCS may never have been in EPT01, so
+ * all vCPUs are asked to unpin them. Their pins keep the pages valid until the
+ * vCPU handles the request.
  */
-static bool drop_frames(struct vm *vm, gfn_t start, gfn_t end)
+static bool notifier_drop_frames(struct vm *vm, gfn_t start, gfn_t end)
 {
-	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* after the slots of vm->vcpus */
+	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* pairs with the release at vCPU creation */
 
 	for (i = 0; i < n; i++)
 		vcpu_request(vm->vcpus[i], REQ_UNPIN);
@@ -49,75 +49,72 @@ static bool drop_frames(struct vm *vm, gfn_t start, gfn_t end)
 	return false;
 }
 
-static int invalidate_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+static int notifier_invalidate_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
-	struct vm *vm = vm_of(mn);
+	struct vm *vm = notifier_vm(mn);
 
-	/* From here on nobody maps anything, until invalidate_end() has counted. */
+	/* Nothing is mapped from here on, until notifier_invalidate_end(). */
 	spin_lock(&vm->mmu_lock);
 	vm->mmu_invalidating++;
 	spin_unlock(&vm->mmu_lock);
-	with_frames(vm, range->start, range->end, drop_frames);
+	notifier_for_frames(vm, range->start, range->end, notifier_drop_frames);
 	return 0;
 }
 
-static void invalidate_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+static void notifier_invalidate_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
-	struct vm *vm = vm_of(mn);
+	struct vm *vm = notifier_vm(mn);
 
 	spin_lock(&vm->mmu_lock);
-	/* Whoever read the host's tables before this must not use what it read: see try_map(). */
+	/* A mapping that was read from the host's tables before this is stale: see ept01_try_map(). */
 	WRITE_ONCE(vm->mmu_seq, vm->mmu_seq + 1);
 	vm->mmu_invalidating--;
 	spin_unlock(&vm->mmu_lock);
 }
 
-static bool age_frames(struct vm *vm, gfn_t start, gfn_t end)
+static bool notifier_age(struct vm *vm, gfn_t start, gfn_t end, bool clear)
 {
 	bool young;
 
 	spin_lock(&vm->mmu_lock);
-	young = ept01_age(vm, start, end, true);
+	young = ept01_age(vm, start, end, clear);
 	spin_unlock(&vm->mmu_lock);
 	return young;
 }
 
-static bool test_frames(struct vm *vm, gfn_t start, gfn_t end)
+static bool notifier_age_frames(struct vm *vm, gfn_t start, gfn_t end)
 {
-	bool young;
-
-	spin_lock(&vm->mmu_lock);
-	young = ept01_age(vm, start, end, false);
-	spin_unlock(&vm->mmu_lock);
-	return young;
+	return notifier_age(vm, start, end, true);
 }
 
-static int clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
-		       unsigned long start, unsigned long end)
+static bool notifier_test_frames(struct vm *vm, gfn_t start, gfn_t end)
 {
-	return with_frames(vm_of(mn), start, end, age_frames);
+	return notifier_age(vm, start, end, false);
 }
 
-static int test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
+static int notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				unsigned long start, unsigned long end)
 {
-	return with_frames(vm_of(mn), address, address + PAGE_SIZE, test_frames);
+	return notifier_for_frames(notifier_vm(mn), start, end, notifier_age_frames);
 }
 
-/* The process is gone, and so are its threads that ran vCPUs: only tables are left. */
-static void release(struct mmu_notifier *mn, struct mm_struct *mm)
+static int notifier_test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
 {
-	with_frames(vm_of(mn), 0, ULONG_MAX, drop_frames);
+	return notifier_for_frames(notifier_vm(mn), address, address + PAGE_SIZE, notifier_test_frames);
 }
 
-/*
- * Who asks for flushed accessed flags is content without the flush, as it is
- * for the host's own tables on x86.
- */
+/* The process exits. Its threads, which ran the vCPUs, are gone. */
+static void notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	notifier_for_frames(notifier_vm(mn), 0, ULONG_MAX, notifier_drop_frames);
+}
+
+/* clear_flush_young does not flush, like the host's own page tables on x86. */
 const struct mmu_notifier_ops ept01_notifier_ops = {
-	.release = release,
-	.invalidate_range_start = invalidate_start,
-	.invalidate_range_end = invalidate_end,
-	.clear_flush_young = clear_young,
-	.clear_young = clear_young,
-	.test_young = test_young,
+	.release = notifier_release,
+	.invalidate_range_start = notifier_invalidate_start,
+	.invalidate_range_end = notifier_invalidate_end,
+	.clear_flush_young = notifier_clear_young,
+	.clear_young = notifier_clear_young,
+	.test_young = notifier_test_young,
 };
