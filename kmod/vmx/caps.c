@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What VMX the processor has, whether it is enough for Droste, and what of it an L1 may be offered. */
+/* VMX capabilities: those of the processor, the ones Droste needs, and the ones an L1 is offered. */
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/stddef.h>
@@ -16,7 +16,7 @@ static bool apicv = true;
 module_param(apicv, bool, 0444);
 MODULE_PARM_DESC(apicv, "offer APIC virtualization to L1 (default: yes)");
 
-/* What goes by that name, of the primary pin-based and the secondary controls. */
+/* The controls that make up APIC virtualization. */
 #define APICV_PIN	PIN_BASED_POSTED_INTR
 #define APICV_PROC2	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | SECONDARY_EXEC_APIC_REGISTER_VIRT | \
 			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
@@ -24,8 +24,8 @@ MODULE_PARM_DESC(apicv, "offer APIC virtualization to L1 (default: yes)");
 struct cap_row {
 	u16 cap;		/* offset of the capability in struct vmx_caps */
 	u8 bit;
-	bool need;		/* L0 does not run without it */
-	bool offer;		/* L1 may have it */
+	bool need;		/* L0 requires it */
+	bool offer;		/* L1 may use it, if the processor has it */
 	const char *name;
 };
 
@@ -41,7 +41,7 @@ static const struct cap_row cap_rows[] = {
 #define DEFAULT1_EXIT	0x00036dff
 #define DEFAULT1_ENTRY	0x000011ff
 
-/* IA32_VMX_EPT_VPID_CAP (SDM 3D A.10): what L0 needs, and what L1 may see. */
+/* Bits of IA32_VMX_EPT_VPID_CAP that L0 requires, and that L1 may see (SDM 3D A.10). */
 #define EPT_CAP_NEED	(VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT | \
 			 VMX_EPT_EXTENT_GLOBAL_BIT)
 #define EPT_CAP_OFFER	(EPT_CAP_NEED | VMX_EPT_EXECUTE_ONLY_BIT | VMX_EPTP_UC_BIT | \
@@ -49,17 +49,17 @@ static const struct cap_row cap_rows[] = {
 			 VMX_EPT_EXTENT_CONTEXT_BIT | BIT_ULL(32) | GENMASK_ULL(43, 40))
 
 /* IA32_VMX_MISC (SDM 3D A.6) */
-/* L1's preemption timer is L0's to count, at the rate that Intel's processors have and KVM offers. */
+/* L0 emulates L1's preemption timer, at the rate of Intel's processors and of KVM. */
 #define MISC_TIMER_RATE		5ULL
 #define MISC_SAVE_LMA		BIT_ULL(5)
-/* HLT and wait-for-SIPI: an L2 that starts in the shutdown state is not offered. */
+/* Activity states HLT and wait-for-SIPI. Shutdown is not offered. */
 #define MISC_ACTIVITY		(BIT_ULL(6) | BIT_ULL(8))
 #define MISC_CR3_TARGETS	(4ULL << 16)
 #define MISC_VMWRITE_ANY	BIT_ULL(29)
 #define MISC_INJECT_ILEN0	BIT_ULL(30)
 
-/* The allowed settings as the "true" MSRs tell them, where there are such. */
-static u64 true_cap(const struct vmx_caps *caps, u16 offset)
+/* The allowed settings of controls, from the "true" MSR if the processor has it. */
+static u64 caps_true(const struct vmx_caps *caps, u16 offset)
 {
 	switch (offset) {
 	case offsetof(struct vmx_caps, pin):
@@ -75,8 +75,11 @@ static u64 true_cap(const struct vmx_caps *caps, u16 offset)
 	}
 }
 
-/* Read the processor's capability MSRs; those it may lack stay 0, or take the value of their older twin. */
-static void read_host_caps(void)
+/*
+ * Read the processor's capability MSRs. A missing MSR reads as 0; a missing
+ * "true" MSR gets the value of the older MSR.
+ */
+static void caps_read_host(void)
 {
 	struct vmx_caps *c = &host_caps;
 	u32 msr;
@@ -97,14 +100,14 @@ static void read_host_caps(void)
 		rdmsrl(msr, *vmx_caps_msr(c, msr));
 }
 
-static int check_needs(void)
+static int caps_check_needs(void)
 {
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(cap_rows); i++) {
 		const struct cap_row *row = &cap_rows[i];
 
-		if (row->need && !vmx_may_set(true_cap(&host_caps, row->cap), BIT(row->bit))) {
+		if (row->need && !vmx_may_set(caps_true(&host_caps, row->cap), BIT(row->bit))) {
 			pr_err("droste: this processor's VMX lacks %s, which Droste needs\n", row->name);
 			return -EOPNOTSUPP;
 		}
@@ -114,7 +117,7 @@ static int check_needs(void)
 		       host_caps.ept_vpid);
 		return -EOPNOTSUPP;
 	}
-	/* SDM 3D A.1: VMCS memory type in bits 53:50; only write-back is used here. */
+	/* Bits 53:50 are the memory type of VMCSs; Droste only uses write-back (SDM 3D A.1). */
 	if (((host_caps.basic >> 50) & 0xf) != 6) {
 		pr_err("droste: this processor wants VMCSs in memory that is not write-back\n");
 		return -EOPNOTSUPP;
@@ -122,7 +125,7 @@ static int check_needs(void)
 	return 0;
 }
 
-static void find_features(void)
+static void caps_find_features(void)
 {
 	struct vmx_features *f = &vmx_features;
 	u64 ept = host_caps.ept_vpid, proc2 = host_caps.proc2;
@@ -130,27 +133,25 @@ static void find_features(void)
 	f->ept_ad = ept & VMX_EPT_AD_BIT;
 	f->ept_2m = ept & VMX_EPT_2MB_PAGE_BIT;
 	f->ept_1g = ept & VMX_EPT_1GB_PAGE_BIT;
-	f->ept_exec_only = ept & VMX_EPT_EXECUTE_ONLY_BIT;
 	f->invept_single = ept & VMX_EPT_EXTENT_CONTEXT_BIT;
 	f->invvpid_addr = ept & BIT_ULL(40);
 	f->invvpid_single = ept & BIT_ULL(41);
-	/* Without a way to invalidate one VPID, tagging would cost more than it gives. */
+	/* VPIDs do not pay off if a single one cannot be invalidated. */
 	f->vpid = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_VPID) && (ept & BIT_ULL(32)) && f->invvpid_single;
 	f->vmcs_shadowing = vmx_may_set(proc2, SECONDARY_EXEC_SHADOW_VMCS) && (host_caps.misc & MISC_VMWRITE_ANY);
-	/* It logs the setting of dirty flags. */
+	/* PML logs when the processor sets dirty flags, so it needs them. */
 	f->pml = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_PML) && f->ept_ad;
 	f->tsc_scaling = vmx_may_set(proc2, SECONDARY_EXEC_TSC_SCALING);
-	f->xsaves = vmx_may_set(proc2, BIT(20)) && boot_cpu_has(X86_FEATURE_XSAVES);
-	f->rdtscp = vmx_may_set(proc2, BIT(3)) && boot_cpu_has(X86_FEATURE_RDTSCP);
+	f->xsaves = vmx_may_set(proc2, VMCS_CONTROL_BIT(XSAVES)) && boot_cpu_has(X86_FEATURE_XSAVES);
+	f->rdtscp = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_RDTSCP) && boot_cpu_has(X86_FEATURE_RDTSCP);
 	f->ple = vmx_may_set(proc2, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
 	f->invpcid = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_INVPCID) && boot_cpu_has(X86_FEATURE_INVPCID);
-	f->preemption_timer = vmx_may_set(host_caps.pin, PIN_BASED_VMX_PREEMPTION_TIMER);
 }
 
-/* One capability as offered: what the table offers and the processor has; must-be-one bits stay. */
-static u64 offered(u16 offset, u32 default1)
+/* A capability as offered: the controls that the table offers and the processor has. Must-be-1 bits are kept. */
+static u64 caps_offered(u16 offset, u32 default1)
 {
-	u64 host = true_cap(&host_caps, offset);
+	u64 host = caps_true(&host_caps, offset);
 	u32 may = 0, must = (u32)host & default1;
 	int i;
 
@@ -158,9 +159,9 @@ static u64 offered(u16 offset, u32 default1)
 		if (cap_rows[i].cap == offset && cap_rows[i].offer)
 			may |= BIT(cap_rows[i].bit);
 	/*
-	 * L1's preemption timer is a timer of L0's, and VMREAD and VMWRITE of
-	 * an L2 with a shadow VMCS are L0's to do, so they do not depend on the
-	 * processor. Everything else needs the processor's help.
+	 * L0 emulates L1's preemption timer, and VMREAD and VMWRITE of an L2
+	 * with a shadow VMCS, so these do not depend on the processor. All
+	 * other controls need its support.
 	 */
 	may &= (u32)(host >> 32) |
 	       (offset == offsetof(struct vmx_caps, pin) ? PIN_BASED_VMX_PREEMPTION_TIMER : 0) |
@@ -169,27 +170,27 @@ static u64 offered(u16 offset, u32 default1)
 	return (u64)(may | default1) << 32 | must;
 }
 
-static void make_offer(void)
+static void caps_make_offer(void)
 {
 	struct vmx_caps *o = &offer_caps;
 	u64 host_high;
 
-	o->true_pin = offered(offsetof(struct vmx_caps, pin), DEFAULT1_PIN);
-	o->true_proc = offered(offsetof(struct vmx_caps, proc), DEFAULT1_PROC);
-	o->true_exit = offered(offsetof(struct vmx_caps, exit), DEFAULT1_EXIT);
-	o->true_entry = offered(offsetof(struct vmx_caps, entry), DEFAULT1_ENTRY);
+	o->true_pin = caps_offered(offsetof(struct vmx_caps, pin), DEFAULT1_PIN);
+	o->true_proc = caps_offered(offsetof(struct vmx_caps, proc), DEFAULT1_PROC);
+	o->true_exit = caps_offered(offsetof(struct vmx_caps, exit), DEFAULT1_EXIT);
+	o->true_entry = caps_offered(offsetof(struct vmx_caps, entry), DEFAULT1_ENTRY);
 	if (!apicv)
 		o->true_pin &= ~((u64)APICV_PIN << 32);
 	o->pin = o->true_pin | DEFAULT1_PIN;
 	o->proc = o->true_proc | DEFAULT1_PROC;
 	o->exit = o->true_exit | DEFAULT1_EXIT;
 	o->entry = o->true_entry | DEFAULT1_ENTRY;
-	host_high = offered(offsetof(struct vmx_caps, proc2), 0);
+	host_high = caps_offered(offsetof(struct vmx_caps, proc2), 0);
 	o->proc2 = host_high & GENMASK_ULL(63, 32);
 	if (!apicv)
 		o->proc2 &= ~((u64)APICV_PROC2 << 32);
 
-	/* Region size 4096, write-back, INS/OUTS information, true controls. The revision is nested/caps.c's. */
+	/* Region size 4096, write-back, INS/OUTS information, true controls. nested/caps.c adds the revision. */
 	o->basic = 4096ULL << 32 | 6ULL << 50 | BIT_ULL(54) | BIT_ULL(55);
 	o->misc = (host_caps.misc & (MISC_ACTIVITY | MISC_INJECT_ILEN0)) |
 		  MISC_TIMER_RATE | MISC_SAVE_LMA | MISC_CR3_TARGETS | MISC_VMWRITE_ANY;
@@ -199,7 +200,7 @@ static void make_offer(void)
 	o->cr4_fixed1 = host_caps.cr4_fixed1;
 	o->vmcs_enum = host_caps.vmcs_enum;
 	o->ept_vpid = host_caps.ept_vpid & EPT_CAP_OFFER;
-	/* VPIDs of L1 are emulated with one VPID of L0's; INVVPID's types need no more than single-context. */
+	/* All VPIDs of an L1 share one hardware VPID, so every INVVPID type is emulated by single-context. */
 	if (vmx_features.vpid)
 		o->ept_vpid |= BIT_ULL(32) | GENMASK_ULL(43, 40);
 	else
@@ -207,21 +208,20 @@ static void make_offer(void)
 }
 
 /**
- * vmx_caps_init - read this processor's VMX capabilities and check that they are enough
+ * vmx_caps_init() - read the processor's VMX capabilities and check that they are sufficient
  *
- * Process context, at module load, before VMXON.
- *
- * Return: 0, or -EOPNOTSUPP with one line in the log that names what is missing.
+ * Context: Process context, at module load, before VMXON.
+ * Return: 0, or -EOPNOTSUPP after logging one line that names the missing capability.
  */
 int vmx_caps_init(void)
 {
 	int ret;
 
-	read_host_caps();
-	ret = check_needs();
+	caps_read_host();
+	ret = caps_check_needs();
 	if (ret)
 		return ret;
-	find_features();
-	make_offer();
+	caps_find_features();
+	caps_make_offer();
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The one way into a guest and out of it: VMLAUNCH or VMRESUME, general registers around it. SDM 3C 27, 28. */
+/* VM entry and exit: VMLAUNCH or VMRESUME, and the general registers around it. SDM 3C 27, 28. */
 #include <linux/linkage.h>
 #include <asm/asm.h>
 #include <asm/nospec-branch.h>
@@ -7,7 +7,7 @@
 
 #define HOST_RSP_FIELD	0x6c14
 
-/* struct vcpu.regs: eight bytes a register, in encoding order (enum gpr). */
+/* Offset in vcpu->regs: eight bytes per register, in encoding order (enum gpr). */
 #define REG(n)	(8 * (n))
 
 	.text
@@ -15,12 +15,12 @@
 /*
  * unsigned int vmx_enter(u64 *regs, bool launched, u64 *host_rsp)
  *
- * @regs:	general registers of the guest, loaded before and stored after; slot 4 (RSP) is the VMCS's
- * @launched:	VMRESUME instead of VMLAUNCH
- * @host_rsp:	what the current VMCS has as HOST_RSP; the field is written when the stack is elsewhere
+ * @regs:	general registers of the guest, loaded before and stored after; RSP (slot 4) is in the VMCS
+ * @launched:	use VMRESUME instead of VMLAUNCH
+ * @host_rsp:	HOST_RSP in the current VMCS; the field is written only if the stack pointer differs
  *
- * Returns 0 after a VM exit, 1 when the entry failed before anything was loaded (VMfail).
- * Called with interrupts off; the current VMCS is the guest's.
+ * Returns 0 after a VM exit, 1 if the entry failed before anything was loaded (VMfail).
+ * Called with interrupts disabled. The VMCS of the guest is current.
  */
 SYM_FUNC_START(vmx_enter)
 	push	%rbp
@@ -31,7 +31,7 @@ SYM_FUNC_START(vmx_enter)
 	push	%rbx
 	push	%rdi
 
-	/* The stack is nearly always where it was the last time: no VMWRITE then. */
+	/* The stack pointer is nearly always that of the last entry, so that VMWRITE is skipped. */
 	cmp	%rsp, (%rdx)
 	je	.Lrsp_known
 	mov	%rsp, (%rdx)
@@ -39,9 +39,9 @@ SYM_FUNC_START(vmx_enter)
 1:	vmwrite	%rsp, %rax
 	_ASM_EXTABLE(1b, .Lfail)
 .Lrsp_known:
-	/* Nothing of the host's stays in buffers that the guest could sample. */
+	/* Clear host data in buffers that the guest could sample. */
 	CLEAR_CPU_BUFFERS
-	/* SIL survives until the branch below: flags are not touched by the loads. */
+	/* The flags are used by the branch below; MOV does not change them. */
 	test	%sil, %sil
 
 	mov	REG(0)(%rdi), %rax
@@ -69,7 +69,7 @@ SYM_FUNC_START(vmx_enter)
 	_ASM_EXTABLE(2b, .Lfail)
 	_ASM_EXTABLE(3b, .Lfail)
 
-/* HOST_RIP: the processor comes here at a VM exit, with HOST_RSP as the stack. */
+/* HOST_RIP: the processor continues here at a VM exit, with HOST_RSP as the stack pointer. */
 SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
 	UNWIND_HINT_RESTORE
 	ENDBR
@@ -93,10 +93,10 @@ SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
 	xor	%eax, %eax
 
 .Lclear:
-	/* The guest's return predictions must not steer the host. */
+	/* Return predictions of the guest must not affect the host. */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, X86_FEATURE_RSB_VMEXIT_LITE
 
-	/* No value of the guest's stays where speculation could use it. RBX, RBP, R12-R15 are popped. */
+	/* Clear guest values that speculation could use. RBX, RBP and R12-R15 are popped. */
 	xor	%ecx, %ecx
 	xor	%edx, %edx
 	xor	%esi, %esi

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Encodings of VMCS fields that the oldest supported kernel's <asm/vmx.h> does not name. SDM 3D appendix B. */
+/* Encodings of VMCS fields that <asm/vmx.h> of the oldest supported kernel does not define. SDM 3D appendix B. */
 #ifndef DROSTE_VMX_FIELDS_H
 #define DROSTE_VMX_FIELDS_H
 
@@ -19,6 +19,6 @@
 #define VMCS_ENC_INDEX(enc)	(((enc) >> 1) & 0x1ff)
 #define VMCS_ENC_TYPE(enc)	(((enc) >> 10) & 3)
 #define VMCS_ENC_WIDTH(enc)	(((enc) >> 13) & 3)
-#define VMCS_ENC_RESERVED	(~0x6fffULL)	/* bit 12 and bits 63:15 are always 0 */
+#define VMCS_ENC_RESERVED	(~0x6fffULL)	/* bit 12 and bits 63:15 are reserved */
 
 #endif

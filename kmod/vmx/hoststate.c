@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the processor shares between host and guest outside the VMCS: user segments and syscall MSRs. */
+/* Processor state that host and guest share outside the VMCS: user segments and system-call MSRs. */
 #include <linux/sched.h>
 #include <asm/desc.h>
 #include <asm/fsgsbase.h>
@@ -16,16 +16,24 @@ static const u32 uret_msrs[NR_URET_MSRS] = {
 	[URET_TSC_AUX] = MSR_TSC_AUX,
 };
 
-static bool uret_usable(enum uret_msr i)
+static bool hoststate_uret_usable(enum uret_msr i)
 {
 	return i != URET_TSC_AUX || vmx_features.rdtscp;
 }
 
+/**
+ * vmx_uret_get() - read the guest's value of a system-call MSR
+ * @vcpu: the vCPU
+ * @i: the MSR
+ *
+ * Context: Caller holds vcpu->mutex; the vCPU is loaded.
+ * Return: the value.
+ */
 u64 vmx_uret_get(struct vcpu *vcpu, enum uret_msr i)
 {
 	u64 val;
 
-	/* A guest changes KERNEL_GS_BASE without an exit: ask the processor while it holds the guest's. */
+	/* A guest changes KERNEL_GS_BASE without an exit, so the MSR has the current value while it is loaded. */
 	preempt_disable();
 	if (i == URET_KERNEL_GS && vcpu->host.loaded)
 		rdmsrl(MSR_KERNEL_GS_BASE, vcpu->uret_msr[i]);
@@ -34,24 +42,32 @@ u64 vmx_uret_get(struct vcpu *vcpu, enum uret_msr i)
 	return val;
 }
 
+/**
+ * vmx_uret_set() - set the guest's value of a system-call MSR
+ * @vcpu: the vCPU
+ * @i: the MSR
+ * @val: the value, valid for WRMSR
+ *
+ * Context: Caller holds vcpu->mutex; the vCPU is loaded.
+ */
 void vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val)
 {
 	preempt_disable();
 	vcpu->uret_msr[i] = val;
-	if (vcpu->host.loaded && uret_usable(i))
+	if (vcpu->host.loaded && hoststate_uret_usable(i))
 		wrmsrl(uret_msrs[i], val);
 	preempt_enable();
 }
 
-/* Selectors in the VMCS need RPL 0 and TI 0 (SDM 3C 27.2.3); others are loaded by hand afterwards. */
-static u16 loadable(u16 sel)
+/* Host selectors in the VMCS need RPL 0 and TI 0 (SDM 3C 27.2.3); vmx_host_restore() loads others. */
+static u16 hoststate_loadable_sel(u16 sel)
 {
 	return sel & 7 ? 0 : sel;
 }
 
-static void write_sel(unsigned long field, u16 *known, u16 sel)
+static void hoststate_write_sel(unsigned long field, u16 *known, u16 sel)
 {
-	sel = loadable(sel);
+	sel = hoststate_loadable_sel(sel);
 	if (*known != sel) {
 		vmcs_write(field, sel);
 		*known = sel;
@@ -59,20 +75,22 @@ static void write_sel(unsigned long field, u16 *known, u16 sel)
 }
 
 /**
- * vmx_host_sync_vmcs - bring the current VMCS's changing host fields up to date
- * @vcpu: loaded, with its host state saved by vmx_host_prepare()
+ * vmx_host_sync_vmcs() - write host-state fields that have changed to the current VMCS
+ * @vcpu: the vCPU; vmx_host_prepare() has saved its host state
  *
- * Preemption off. Also needed when another VMCS of the vCPU becomes current.
+ * Also needed when another VMCS of the vCPU becomes current.
+ *
+ * Context: Preemption disabled. vcpu->vmcs is current.
  */
 void vmx_host_sync_vmcs(struct vcpu *vcpu)
 {
 	struct loaded_vmcs *v = vcpu->vmcs;
 	struct host_state *h = &vcpu->host;
 
-	write_sel(HOST_DS_SELECTOR, &v->host_ds_sel, h->ds);
-	write_sel(HOST_ES_SELECTOR, &v->host_es_sel, h->es);
-	write_sel(HOST_FS_SELECTOR, &v->host_fs_sel, h->fs);
-	write_sel(HOST_GS_SELECTOR, &v->host_gs_sel, h->gs);
+	hoststate_write_sel(HOST_DS_SELECTOR, &v->host_ds_sel, h->ds);
+	hoststate_write_sel(HOST_ES_SELECTOR, &v->host_es_sel, h->es);
+	hoststate_write_sel(HOST_FS_SELECTOR, &v->host_fs_sel, h->fs);
+	hoststate_write_sel(HOST_GS_SELECTOR, &v->host_gs_sel, h->gs);
 	if (v->host_fs_base != h->fs_base) {
 		vmcs_write(HOST_FS_BASE, h->fs_base);
 		v->host_fs_base = h->fs_base;
@@ -80,8 +98,10 @@ void vmx_host_sync_vmcs(struct vcpu *vcpu)
 }
 
 /**
- * vmx_host_sync_cpu - the host fields that depend on the CPU, into the current VMCS
- * @v: current, and new on this CPU
+ * vmx_host_sync_cpu() - write the host-state fields that depend on the CPU to the current VMCS
+ * @v: the current VMCS; it has not run on this CPU before
+ *
+ * Context: Preemption disabled. @v is current.
  */
 void vmx_host_sync_cpu(struct loaded_vmcs *v)
 {
@@ -90,7 +110,7 @@ void vmx_host_sync_cpu(struct loaded_vmcs *v)
 
 	vmcs_write(HOST_TR_BASE, (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
 	vmcs_write(HOST_GDTR_BASE, (unsigned long)get_cpu_gdt_ro(cpu));
-	/* In the kernel the GS base is this CPU's per-CPU area, whatever runs. */
+	/* In the kernel the GS base is always the per-CPU area of this CPU. */
 	rdmsrl(MSR_GS_BASE, val);
 	vmcs_write(HOST_GS_BASE, val);
 	rdmsrl(MSR_IA32_SYSENTER_ESP, val);
@@ -100,10 +120,12 @@ void vmx_host_sync_cpu(struct loaded_vmcs *v)
 }
 
 /**
- * vmx_host_prepare - save what of the host the guest will use, give the guest its own
- * @vcpu: loaded
+ * vmx_host_prepare() - save the host state that the guest uses, and load that of the guest
+ * @vcpu: the vCPU; it is loaded
  *
- * Preemption off, before an entry; does nothing when it was done since the vCPU was loaded.
+ * Does nothing if it was done since the vCPU was loaded.
+ *
+ * Context: Preemption disabled. vcpu->vmcs is current.
  */
 void vmx_host_prepare(struct vcpu *vcpu)
 {
@@ -119,7 +141,7 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	h->gs = current->thread.gsindex;
 	h->fs_base = current->thread.fsbase;
 	for (i = 0; i < NR_URET_MSRS; i++) {
-		if (!uret_usable(i))
+		if (!hoststate_uret_usable(i))
 			continue;
 		rdmsrl(uret_msrs[i], h->uret[i]);
 		if (h->uret[i] != vcpu->uret_msr[i])
@@ -127,17 +149,19 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	}
 	h->loaded = true;
 	vmx_host_sync_vmcs(vcpu);
-	/* The host ran since the guest last did: what it left in the L1 data cache is not for the guest (L1TF). */
+	/* The host has run, so the L1 data cache may hold its secrets (L1TF). */
 	if (boot_cpu_has_bug(X86_BUG_L1TF) && boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 }
 
 /**
- * vmx_host_restore - give back to the host what vmx_host_prepare() took
- * @vcpu: the vCPU that ran last here
+ * vmx_host_restore() - restore the host state that vmx_host_prepare() saved
+ * @vcpu: the vCPU
  *
- * Preemption off. A VM exit leaves the descriptor-table limits at their largest
- * and a short TSS limit (SDM 3C 28.5.2); the host wants its own again.
+ * A VM exit sets the limits of the descriptor tables to 0xffff and that of
+ * the TSS to 0x67 (SDM 3C 28.5.2), so they are restored, too.
+ *
+ * Context: Preemption disabled.
  */
 void vmx_host_restore(struct vcpu *vcpu)
 {
@@ -148,7 +172,7 @@ void vmx_host_restore(struct vcpu *vcpu)
 		return;
 	rdmsrl(MSR_KERNEL_GS_BASE, vcpu->uret_msr[URET_KERNEL_GS]);
 	for (i = 0; i < NR_URET_MSRS; i++) {
-		if (uret_usable(i) && h->uret[i] != vcpu->uret_msr[i])
+		if (hoststate_uret_usable(i) && h->uret[i] != vcpu->uret_msr[i])
 			wrmsrl(uret_msrs[i], h->uret[i]);
 	}
 	if (unlikely(h->fs & 7))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMX root operation on each CPU: VMXON when it comes up, VMXOFF before it goes, at suspend, reboot and kexec. */
+/* VMX root operation of each CPU: VMXON when a CPU comes up, VMXOFF when it goes down, at suspend, reboot and kexec. */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/gfp.h>
@@ -12,14 +12,14 @@
 #include "vmx/root.h"
 #include "vmx/vmx.h"
 
-static DEFINE_PER_CPU(void *, vmxon_region);	/* one page a CPU; written at init and exit only */
-static DEFINE_PER_CPU(bool, vmx_on);		/* this CPU is in VMX operation by us; that CPU, irqs off */
+static DEFINE_PER_CPU(void *, vmxon_region);	/* one page; written at init and exit only */
+static DEFINE_PER_CPU(bool, vmx_on);		/* in VMX operation; accessed by that CPU with interrupts disabled */
 
-/* Set when the machine goes down with VMX already off: VMX instructions fault then, and that is fine. */
+/* Set when VMX is turned off for a reboot. VMX instructions may fault from then on, without being a bug. */
 bool vmx_going_down;
 
-/* Is VMX there, allowed by firmware, and free? One log line says why not. */
-static int check_available(void)
+/* Does the processor have VMX, and does the firmware allow it? Logs one line if not. */
+static int root_check_available(void)
 {
 	u64 ctl;
 
@@ -40,7 +40,7 @@ static int check_available(void)
 	return 0;
 }
 
-static int vmxon(hpa_t pa)
+static int root_vmxon(hpa_t pa)
 {
 	asm goto("1: vmxon %[pa]\n\t"
 		 "jbe %l[fail]\n\t"
@@ -51,7 +51,7 @@ fail:
 	return -EIO;
 }
 
-/* On the CPU itself, irqs off. */
+/* Enter VMX operation on this CPU. Called with interrupts disabled. */
 static int root_on(void)
 {
 	u64 ctl;
@@ -63,7 +63,7 @@ static int root_on(void)
 	if (!(ctl & FEAT_CTL_LOCKED))
 		wrmsrl(MSR_IA32_FEAT_CTL, ctl | FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX);
 	cr4_set_bits(X86_CR4_VMXE);
-	ret = vmxon(__pa(this_cpu_read(vmxon_region)));
+	ret = root_vmxon(__pa(this_cpu_read(vmxon_region)));
 	if (ret) {
 		cr4_clear_bits(X86_CR4_VMXE);
 		return ret;
@@ -73,6 +73,7 @@ static int root_on(void)
 	return 0;
 }
 
+/* Leave VMX operation on this CPU. Called with interrupts disabled. */
 static void root_off(void)
 {
 	if (!this_cpu_read(vmx_on))
@@ -84,7 +85,7 @@ out:
 	cr4_clear_bits(X86_CR4_VMXE);
 }
 
-static void say_failed(int cpu, int err)
+static void root_log_failure(int cpu, int err)
 {
 	if (err == -EBUSY)
 		pr_err("droste: VMX on CPU %u belongs to someone else (CR4.VMXE is set)\n", cpu);
@@ -92,8 +93,8 @@ static void say_failed(int cpu, int err)
 		pr_err("droste: VMXON failed on CPU %u\n", cpu);
 }
 
-/* A CPU comes: before any task runs there. Irqs may be off. */
-static int cpu_up_root(unsigned int cpu)
+/* CPU hotplug callback, before tasks run on the CPU. Interrupts may be disabled. */
+static int root_cpu_up(unsigned int cpu)
 {
 	unsigned long flags;
 	int ret;
@@ -102,12 +103,12 @@ static int cpu_up_root(unsigned int cpu)
 	ret = root_on();
 	local_irq_restore(flags);
 	if (ret)
-		say_failed(cpu, ret);
+		root_log_failure(cpu, ret);
 	return ret;
 }
 
-/* A CPU goes: no task is left there. Irqs may be off. */
-static int cpu_down_root(unsigned int cpu)
+/* CPU hotplug callback, after tasks have left the CPU. Interrupts may be disabled. */
+static int root_cpu_down(unsigned int cpu)
 {
 	unsigned long flags;
 
@@ -117,10 +118,10 @@ static int cpu_down_root(unsigned int cpu)
 	return 0;
 }
 
-/* What the IPI of vmx_root_init() finds. */
+/* The result of root_on_ipi() on all CPUs. */
 struct on_result {
-	atomic_t err;		/* of one CPU that failed, or 0 */
-	int cpu;		/* which */
+	atomic_t err;		/* of the first CPU that failed, 0 if none did */
+	int cpu;		/* the CPU that failed */
 };
 
 static void root_on_ipi(void *arg)
@@ -137,39 +138,43 @@ static void root_off_ipi(void *unused)
 	root_off();
 }
 
-/* Reboot and kexec: no CPU may start the next kernel in VMX operation, where INIT is blocked (SDM 3C 24.8). */
-static int on_reboot(struct notifier_block *nb, unsigned long action, void *unused)
+/* Reboot and kexec: the next kernel must not start on a CPU in VMX operation, which blocks INIT (SDM 3C 24.8). */
+static int root_reboot(struct notifier_block *nb, unsigned long action, void *unused)
 {
 	WRITE_ONCE(vmx_going_down, true);
 	on_each_cpu(root_off_ipi, NULL, 1);
 	return NOTIFY_OK;
 }
 
-static struct notifier_block reboot_nb = { .notifier_call = on_reboot };
+static struct notifier_block reboot_nb = { .notifier_call = root_reboot };
 
-/* Suspend: the other CPUs went off line already; this one is left, with irqs off. */
-static int on_suspend(compat_syscore_arg)
+/* Suspend: the other CPUs are off line already. Called with interrupts disabled. */
+static int root_suspend(compat_syscore_arg)
 {
 	root_off();
 	return 0;
 }
 
-static void on_resume(compat_syscore_arg)
+static void root_resume(compat_syscore_arg)
 {
 	if (root_on())
 		pr_err("droste: VMX cannot be had again after resume\n");
 }
 
-static COMPAT_SYSCORE_CONST struct syscore_ops syscore_ops = { .suspend = on_suspend, .resume = on_resume };
+static COMPAT_SYSCORE_CONST struct syscore_ops syscore_ops = { .suspend = root_suspend, .resume = root_resume };
 static compat_syscore syscore = COMPAT_SYSCORE_INIT(syscore_ops);
 
-/* A crash: get out of VMX without taking locks. Called on each CPU by the kernel, NMI context. */
+/**
+ * vmx_root_emergency() - leave VMX operation on this CPU in a crash
+ *
+ * Context: NMI. The kernel calls it on each CPU. Takes no locks.
+ */
 void vmx_root_emergency(void)
 {
 	root_off();
 }
 
-static void free_regions(void)
+static void root_free_regions(void)
 {
 	int cpu;
 
@@ -179,7 +184,7 @@ static void free_regions(void)
 	}
 }
 
-static int alloc_regions(void)
+static int root_alloc_regions(void)
 {
 	int cpu;
 
@@ -187,7 +192,7 @@ static int alloc_regions(void)
 		u32 *region = (u32 *)get_zeroed_page(GFP_KERNEL);
 
 		if (!region) {
-			free_regions();
+			root_free_regions();
 			return -ENOMEM;
 		}
 		region[0] = host_caps.basic & GENMASK(30, 0);	/* SDM 3C 25.11.5 */
@@ -197,16 +202,17 @@ static int alloc_regions(void)
 }
 
 /**
- * vmx_root_check - may Droste have VMX here?
+ * vmx_root_check() - is VMX available?
  *
- * Return: 0; -ENODEV: no VMX; -EACCES: locked off; -EOPNOTSUPP; each with one log line.
+ * Context: Process context.
+ * Return: 0; -ENODEV without VMX, -EACCES if the firmware locked it, -EOPNOTSUPP. Logs one line on failure.
  */
 int vmx_root_check(void)
 {
-	return check_available();
+	return root_check_available();
 }
 
-/* VMX operation on all CPUs, or on none. cpus_read_lock() held. */
+/* Enter VMX operation on all CPUs, or on none. Caller holds cpus_read_lock(). */
 static int root_on_all(void)
 {
 	struct on_result result = { .err = ATOMIC_INIT(0) };
@@ -216,18 +222,18 @@ static int root_on_all(void)
 	err = atomic_read(&result.err);
 	if (err) {
 		on_each_cpu(root_off_ipi, NULL, 1);
-		say_failed(result.cpu, err);
+		root_log_failure(result.cpu, err);
 	}
 	return err;
 }
 
-/* The owner's step of CPU hotplug, then the CPUs that are there. */
-static int take_cpus(void)
+/* Register the CPU hotplug state that owners of VMX share, then enter VMX operation on all online CPUs. */
+static int root_take_cpus(void)
 {
 	int ret;
 
 	cpus_read_lock();
-	ret = cpuhp_setup_state_nocalls_cpuslocked(COMPAT_CPUHP_VMX, "droste:vmx", cpu_up_root, cpu_down_root);
+	ret = cpuhp_setup_state_nocalls_cpuslocked(COMPAT_CPUHP_VMX, "droste:vmx", root_cpu_up, root_cpu_down);
 	if (ret < 0) {
 		pr_err("droste: VMX belongs to someone else (is kvm_intel loaded?)\n");
 		goto out;
@@ -244,22 +250,23 @@ out:
 }
 
 /**
- * vmx_root_init - enter VMX root operation on all CPUs, and on those to come
+ * vmx_root_init() - enter VMX root operation on all CPUs, including those that come on line later
  *
- * Process context. Undone whole when one CPU fails.
+ * If one CPU fails, VMX is turned off again on all CPUs.
  *
- * Return: 0, -EBUSY when VMX has another owner, -ENOMEM, -EIO; one log line says which.
+ * Context: Process context. May sleep.
+ * Return: 0, -EBUSY if VMX has another owner, -ENOMEM, -EIO. Logs one line on failure.
  */
 int vmx_root_init(void)
 {
-	int ret = alloc_regions();
+	int ret = root_alloc_regions();
 
 	if (ret)
 		return ret;
 	vmcs_cpu_lists_init();
-	ret = take_cpus();
+	ret = root_take_cpus();
 	if (ret) {
-		free_regions();
+		root_free_regions();
 		return ret;
 	}
 	register_reboot_notifier(&reboot_nb);
@@ -267,6 +274,11 @@ int vmx_root_init(void)
 	return 0;
 }
 
+/**
+ * vmx_root_exit() - leave VMX root operation on all CPUs
+ *
+ * Context: Process context. May sleep. No vCPU exists any more.
+ */
 void vmx_root_exit(void)
 {
 	compat_unregister_syscore(&syscore);
@@ -276,5 +288,5 @@ void vmx_root_exit(void)
 	compat_emergency_unregister(vmx_root_emergency);
 	cpuhp_remove_state_nocalls_cpuslocked(COMPAT_CPUHP_VMX);
 	cpus_read_unlock();
-	free_regions();
+	root_free_regions();
 }

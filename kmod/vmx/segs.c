@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Segment registers of the current VMCS, and what follows from them: CPL. SDM 3C 25.4.1. */
+/* Segment registers and CPL of the current VMCS. SDM 3C 25.4.1. */
 #include "droste.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -12,6 +12,14 @@ static const struct { u16 sel, base, limit, ar; } seg_fields[NR_SEGS] = {
 };
 #undef SEG
 
+/**
+ * vcpu_get_segment() - read a segment register
+ * @vcpu: the vCPU
+ * @seg: the register
+ * @out: filled
+ *
+ * Context: Caller holds vcpu->mutex. The VMCS of the running level is current.
+ */
 void vcpu_get_segment(struct vcpu *vcpu, enum seg seg, struct kvm_segment *out)
 {
 	u32 ar = vmcs_read(seg_fields[seg].ar);
@@ -23,7 +31,7 @@ void vcpu_get_segment(struct vcpu *vcpu, enum seg seg, struct kvm_segment *out)
 		.type = ar & 15,
 		.s = ar >> 4 & 1,
 		.dpl = ar >> 5 & 3,
-		/* The processor keeps garbage in an unusable segment's P bit; users want 0. */
+		/* The P bit of an unusable segment is undefined; report 0. */
 		.present = ar & VMX_AR_UNUSABLE_MASK ? 0 : ar >> 7 & 1,
 		.avl = ar >> 12 & 1,
 		.l = ar >> 13 & 1,
@@ -33,25 +41,33 @@ void vcpu_get_segment(struct vcpu *vcpu, enum seg seg, struct kvm_segment *out)
 	};
 }
 
-static u32 access_rights(const struct kvm_segment *s, enum seg seg)
+static u32 segs_access_rights(const struct kvm_segment *s, enum seg seg)
 {
 	u32 ar = (s->type & 15) | (s->s & 1) << 4 | (s->dpl & 3) << 5 | (s->present & 1) << 7 |
 		 (s->avl & 1) << 12 | (s->l & 1) << 13 | (s->db & 1) << 14 | (s->g & 1) << 15;
 
 	if (s->unusable || !s->present)
 		ar |= VMX_AR_UNUSABLE_MASK;
-	/* Entry wants TR busy (SDM 27.3.1.2); callers hand in the idle types too. It is unusable only by express wish. */
+	/* VM entry requires a busy TR (SDM 27.3.1.2), so make it busy. It is unusable only if the caller says so. */
 	if (seg == SEG_TR)
 		ar = (ar & ~VMX_AR_UNUSABLE_MASK) | 2 | (s->unusable ? VMX_AR_UNUSABLE_MASK : 0);
 	return ar;
 }
 
+/**
+ * vcpu_set_segment() - write a segment register without checks
+ * @vcpu: the vCPU
+ * @seg: the register
+ * @in: the value
+ *
+ * Context: Caller holds vcpu->mutex. The VMCS of the running level is current.
+ */
 void vcpu_set_segment(struct vcpu *vcpu, enum seg seg, const struct kvm_segment *in)
 {
 	struct kvm_segment s = *in;
-	u32 ar = access_rights(&s, seg);
+	u32 ar = segs_access_rights(&s, seg);
 
-	/* Code and data segments in use are always accessed ones on hardware (SDM 27.3.1.2). */
+	/* VM entry requires the accessed bit of usable code and data segments (SDM 27.3.1.2). */
 	if (s.s && !(ar & VMX_AR_UNUSABLE_MASK) && seg < SEG_LDTR)
 		ar |= 1;
 	vmcs_write(seg_fields[seg].base, s.base);
@@ -60,8 +76,15 @@ void vcpu_set_segment(struct vcpu *vcpu, enum seg seg, const struct kvm_segment 
 	vmcs_write(seg_fields[seg].ar, ar);
 }
 
+/**
+ * vcpu_cpl() - the current privilege level
+ * @vcpu: the vCPU
+ *
+ * Context: Caller holds vcpu->mutex. The VMCS of the running level is current.
+ * Return: 0 to 3.
+ */
 int vcpu_cpl(struct vcpu *vcpu)
 {
-	/* SDM 3C 25.4.1: SS.DPL is the CPL, in every mode. */
+	/* SS.DPL is the CPL in every mode (SDM 3C 25.4.1). */
 	return vmcs_read(GUEST_SS_AR_BYTES) >> 5 & 3;
 }

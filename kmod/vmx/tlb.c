@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the processor caches of translations: INVEPT, INVVPID on this CPU, who has which VPID. */
+/* Invalidation of cached translations on this CPU (INVEPT, INVVPID), and allocation of VPIDs. */
 #include <linux/bitmap.h>
 #include <linux/printk.h>
 #include <linux/spinlock.h>
@@ -11,8 +11,8 @@
 enum { INVEPT_SINGLE = 1, INVEPT_ALL = 2 };
 enum { INVVPID_ADDR = 0, INVVPID_SINGLE = 1, INVVPID_ALL = 2 };
 
-/* Both fault when the machine goes down and VMX is off already (vmx_going_down): nothing is cached then. */
-static void invept(unsigned long type, u64 eptp)
+/* Both fault after VMX was turned off for a reboot (vmx_going_down). Nothing is cached then. */
+static void tlb_invept(unsigned long type, u64 eptp)
 {
 	struct { u64 eptp, zero; } desc = { eptp, 0 };
 
@@ -27,7 +27,7 @@ off:
 	return;
 }
 
-static void invvpid(unsigned long type, u16 vpid, u64 gva)
+static void tlb_invvpid(unsigned long type, u16 vpid, u64 gva)
 {
 	struct { u64 vpid, gva; } desc = { vpid, gva };
 
@@ -43,62 +43,80 @@ off:
 }
 
 /**
- * vmx_invept_single() - forget what was derived from one EPT
+ * vmx_invept_single() - invalidate the mappings derived from one EPT, on this CPU
  * @eptp: its EPTP
  *
- * On this CPU only. Drops guest-physical and combined mappings of all VPIDs
+ * Invalidates the guest-physical and combined mappings of all VPIDs
  * (SDM 3C 29.4.3.1).
+ *
+ * Context: Any. Preemption may be enabled if moving to another CPU flushes, too.
  */
 void vmx_invept_single(u64 eptp)
 {
 	if (vmx_features.invept_single)
-		invept(INVEPT_SINGLE, eptp);
+		tlb_invept(INVEPT_SINGLE, eptp);
 	else
-		invept(INVEPT_ALL, 0);
+		tlb_invept(INVEPT_ALL, 0);
 }
 
-/* Forget what was derived from any EPT, on this CPU. */
+/**
+ * vmx_invept_all() - invalidate the mappings derived from any EPT, on this CPU
+ *
+ * Context: Any, in VMX root operation.
+ */
 void vmx_invept_all(void)
 {
-	invept(INVEPT_ALL, 0);
+	tlb_invept(INVEPT_ALL, 0);
 }
 
-/* Forget the linear and combined mappings of @vpid on this CPU. */
+/**
+ * vmx_invvpid_single() - invalidate the linear and combined mappings of a VPID, on this CPU
+ * @vpid: the VPID, 0 does nothing
+ *
+ * Context: Any, in VMX root operation.
+ */
 void vmx_invvpid_single(u16 vpid)
 {
-	/* Without a VPID, each VM entry and exit flushes by itself (SDM 3C 29.4.3.1). */
+	/* Without VPIDs, each VM entry and exit invalidates the mappings (SDM 3C 29.4.3.1). */
 	if (!vpid)
 		return;
 	if (vmx_features.invvpid_single)
-		invvpid(INVVPID_SINGLE, vpid, 0);
+		tlb_invvpid(INVVPID_SINGLE, vpid, 0);
 	else
-		invvpid(INVVPID_ALL, 0, 0);
+		tlb_invvpid(INVVPID_ALL, 0, 0);
 }
 
-/* Forget what @vpid has for the canonical linear address @gva, on this CPU. */
+/**
+ * vmx_invvpid_addr() - invalidate the mappings of a linear address, on this CPU
+ * @vpid: the VPID, 0 does nothing
+ * @gva: the canonical linear address
+ *
+ * Context: Any, in VMX root operation.
+ */
 void vmx_invvpid_addr(u16 vpid, u64 gva)
 {
 	if (!vpid)
 		return;
 	if (vmx_features.invvpid_addr)
-		invvpid(INVVPID_ADDR, vpid, gva);
+		tlb_invvpid(INVVPID_ADDR, vpid, gva);
 	else
 		vmx_invvpid_single(vpid);
 }
 
-/* VPID 0 is the host's (SDM 3C 29.1). */
+/* The host uses VPID 0 (SDM 3C 29.1). */
 #define NR_VPIDS	(1 << 16)
 static DECLARE_BITMAP(vpids, NR_VPIDS);
-static unsigned int vpid_next = 1;	/* look here first: a freed one rests as long as possible */
-static DEFINE_SPINLOCK(vpid_lock);	/* the two above */
+static unsigned int vpid_next = 1;	/* where the search starts, so that a freed VPID is reused late */
+static DEFINE_SPINLOCK(vpid_lock);	/* guards vpids and vpid_next */
 
 /**
- * vpid_alloc() - take a VPID that no other VMCS uses
+ * vpid_alloc() - allocate a VPID
  *
- * What a CPU cached for it in an earlier life is dropped when a vCPU comes
- * to that CPU for the first time, as for any vCPU that comes from another.
+ * A CPU may still have mappings of its previous user. They are invalidated
+ * when the vCPU first runs on that CPU, as for any vCPU that changes its CPU.
  *
- * Return: the VPID, or 0 when there is none.
+ * Context: Process context. Takes vpid_lock.
+ * Return: the VPID, 0 if there is none.
  */
 u16 vpid_alloc(void)
 {
@@ -120,6 +138,12 @@ u16 vpid_alloc(void)
 	return vpid;
 }
 
+/**
+ * vpid_free() - free a VPID
+ * @vpid: the VPID, 0 does nothing
+ *
+ * Context: Process context. Takes vpid_lock.
+ */
 void vpid_free(u16 vpid)
 {
 	if (!vpid)

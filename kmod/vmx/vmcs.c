@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMCS regions: allocation, and the rule that each is active on one CPU at a time. SDM 3C 25.1, 25.11. */
+/* VMCS regions: allocation, and activation on one CPU at a time. SDM 3C 25.1, 25.11. */
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -9,11 +9,16 @@
 #include "vmx/root.h"
 #include "vmx/vmx.h"
 
-/* VMCSs that are active on a CPU. Touched by that CPU only, irqs off. */
+/* The VMCSs that are active on a CPU. Accessed by that CPU only, with interrupts disabled. */
 static DEFINE_PER_CPU(struct list_head, active_list);
-/* The one that is current there. The same rule. */
+/* The VMCS that is current on a CPU. Accessed by that CPU only, with interrupts disabled. */
 static DEFINE_PER_CPU(struct loaded_vmcs *, current_vmcs);
 
+/**
+ * vmcs_cpu_lists_init() - initialize the lists of active VMCSs
+ *
+ * Context: Process context, before VMXON.
+ */
 void vmcs_cpu_lists_init(void)
 {
 	int cpu;
@@ -22,6 +27,15 @@ void vmcs_cpu_lists_init(void)
 		INIT_LIST_HEAD(&per_cpu(active_list, cpu));
 }
 
+/**
+ * vmcs_access_failed() - report a failed VMREAD or VMWRITE of the current VMCS
+ * @field: the field's encoding
+ * @write: it was a VMWRITE
+ *
+ * A failure is a bug in Droste, unless VMX was turned off for a reboot.
+ *
+ * Context: Any.
+ */
 void vmcs_access_failed(unsigned long field, bool write)
 {
 	if (READ_ONCE(vmx_going_down))
@@ -30,7 +44,7 @@ void vmcs_access_failed(unsigned long field, bool write)
 	WARN_ON_ONCE(1);
 }
 
-static void vmclear(hpa_t pa)
+static void vmcs_vmclear(hpa_t pa)
 {
 	bool fail = false;
 
@@ -41,6 +55,13 @@ static void vmclear(hpa_t pa)
 		pr_err_ratelimited("droste: VMCLEAR of %#llx failed\n", pa);
 }
 
+/**
+ * vmcs_ptrld() - execute VMPTRLD without bookkeeping
+ * @pa: physical address of the region
+ *
+ * Context: Interrupts or preemption disabled, in VMX root operation.
+ * Return: false if the instruction fails.
+ */
 bool vmcs_ptrld(hpa_t pa)
 {
 	bool fail = false;
@@ -51,6 +72,14 @@ bool vmcs_ptrld(hpa_t pa)
 	return !fail;
 }
 
+/**
+ * vmcs_alloc() - allocate and clear a VMCS
+ * @v: filled
+ * @shadow: make it a shadow VMCS
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
 int vmcs_alloc(struct loaded_vmcs *v, bool shadow)
 {
 	u32 *region = (u32 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -58,19 +87,25 @@ int vmcs_alloc(struct loaded_vmcs *v, bool shadow)
 	if (!region)
 		return -ENOMEM;
 	memset(v, 0, sizeof(*v));
-	/* SDM 3C 25.2: revision in bits 30:0, bit 31 makes it a shadow VMCS. */
+	/* Bits 30:0 are the revision, bit 31 makes it a shadow VMCS (SDM 3C 25.2). */
 	region[0] = (host_caps.basic & GENMASK(30, 0)) | (shadow ? BIT(31) : 0);
 	v->region = region;
 	v->hpa = __pa(region);
 	v->cpu = -1;
 	INIT_LIST_HEAD(&v->on_cpu);
-	/* SDM 3C 25.11.3: a region becomes a VMCS by VMCLEAR. Every CPU is in VMX root operation. */
+	/* VMCLEAR initializes the region (SDM 3C 25.11.3). Every CPU is in VMX root operation. */
 	preempt_disable();
-	vmclear(v->hpa);
+	vmcs_vmclear(v->hpa);
 	preempt_enable();
 	return 0;
 }
 
+/**
+ * vmcs_clear_local() - VMCLEAR a VMCS that is active on this CPU or on none
+ * @v: the VMCS
+ *
+ * Context: Interrupts disabled. If @v is current, no VMCS is current afterwards.
+ */
 void vmcs_clear_local(struct loaded_vmcs *v)
 {
 	if (v->cpu == smp_processor_id()) {
@@ -78,29 +113,41 @@ void vmcs_clear_local(struct loaded_vmcs *v)
 		if (this_cpu_read(current_vmcs) == v)
 			this_cpu_write(current_vmcs, NULL);
 	}
-	vmclear(v->hpa);
-	/* Whoever sees it nowhere may load it: the list must have let go of it first. */
+	vmcs_vmclear(v->hpa);
+	/* A CPU that reads -1 may load the VMCS, so it must be off the list before. */
 	smp_store_release(&v->cpu, -1);
 	v->launched = false;
 }
 
-static void clear_ipi(void *arg)
+static void vmcs_clear_ipi(void *arg)
 {
 	struct loaded_vmcs *v = arg;
 
-	/* It may have gone already, with its CPU. */
+	/* The VMCS may have been cleared when its CPU went off line. */
 	if (v->cpu == smp_processor_id())
 		vmcs_clear_local(v);
 }
 
+/**
+ * vmcs_clear() - VMCLEAR a VMCS on the CPU where it is active
+ * @v: the VMCS
+ *
+ * Context: Interrupts enabled. May send an IPI and wait for it.
+ */
 void vmcs_clear(struct loaded_vmcs *v)
 {
 	int cpu = READ_ONCE(v->cpu);
 
 	if (cpu >= 0)
-		smp_call_function_single(cpu, clear_ipi, v, 1);
+		smp_call_function_single(cpu, vmcs_clear_ipi, v, 1);
 }
 
+/**
+ * vmcs_free() - clear and free a VMCS
+ * @v: the VMCS; may not be allocated
+ *
+ * Context: Interrupts enabled. May send an IPI and wait for it.
+ */
 void vmcs_free(struct loaded_vmcs *v)
 {
 	if (!v->region)
@@ -110,6 +157,11 @@ void vmcs_free(struct loaded_vmcs *v)
 	v->region = NULL;
 }
 
+/**
+ * vmcs_clear_this_cpu() - VMCLEAR all VMCSs that are active on this CPU
+ *
+ * Context: Interrupts disabled. No VMCS is current afterwards.
+ */
 void vmcs_clear_this_cpu(void)
 {
 	struct loaded_vmcs *v, *next;
@@ -118,6 +170,15 @@ void vmcs_clear_this_cpu(void)
 		vmcs_clear_local(v);
 }
 
+/**
+ * vmcs_load() - make a VMCS current on this CPU
+ * @v: the VMCS
+ *
+ * If it is active on another CPU it is cleared there first.
+ *
+ * Context: Preemption disabled. Interrupts enabled, unless @v is active on
+ * this CPU already.
+ */
 void vmcs_load(struct loaded_vmcs *v)
 {
 	int cpu = smp_processor_id();
