@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Instruction decode: bytes and the code segment's mode to a struct emul_insn (SDM 2A chapter 2). Pure. */
+/* Instruction decoder: from bytes and the mode of the code segment to a struct emul_insn (SDM 2A chapter 2). Pure. */
 #include <linux/kernel.h>
 #include <linux/string.h>
 
 #include "emul/insn.h"
 #include "emul/optable.h"
 
-/* Reads the instruction's bytes; the first failure sticks, so that callers need to ask only at the end. */
-struct cursor {
+/* A position in the instruction's bytes. The first failure is kept, so that callers can check once at the end. */
+struct decode_cursor {
 	const u8 *bytes;
 	u32 n;
 	u32 pos;
 	enum decode_result result;
 };
 
-static u8 next8(struct cursor *c)
+static u8 decode_next8(struct decode_cursor *c)
 {
 	if (c->pos >= INSN_MAX) {
 		if (c->result == DECODE_OK)
@@ -29,26 +29,19 @@ static u8 next8(struct cursor *c)
 	return c->bytes[c->pos++];
 }
 
-static u64 next_bytes(struct cursor *c, u32 n)
+static u64 decode_next_bytes(struct decode_cursor *c, u32 n)
 {
 	u64 val = 0;
 	u32 i;
 
 	for (i = 0; i < n; i++)
-		val |= (u64)next8(c) << (8 * i);
+		val |= (u64)decode_next8(c) << (8 * i);
 	return val;
 }
 
-static s64 sign_extend_bytes(u64 val, u32 bytes)
+static s64 decode_next_signed(struct decode_cursor *c, u32 n)
 {
-	u32 shift = 64 - 8 * bytes;
-
-	return bytes ? (s64)(val << shift) >> shift : 0;
-}
-
-static s64 next_signed(struct cursor *c, u32 n)
-{
-	return sign_extend_bytes(next_bytes(c, n), n);
+	return emul_sign_extend(decode_next_bytes(c, n), 8 * n);
 }
 
 #define REX_W	8
@@ -58,13 +51,16 @@ static s64 next_signed(struct cursor *c, u32 n)
 
 enum { NO_SEG = 0xff };
 
-/* Prefix bytes in any order; a REX counts only directly before the opcode (SDM 2A 2.1.1, 2.2.1). Returns the byte after. */
-static u8 decode_prefixes(struct cursor *c, struct emul_insn *insn, enum emul_mode mode, bool *adsize)
+/*
+ * Decode prefix bytes, in any order. A REX prefix counts only directly before
+ * the opcode (SDM 2A 2.1.1, 2.2.1). Returns the byte after the prefixes.
+ */
+static u8 decode_prefixes(struct decode_cursor *c, struct emul_insn *insn, enum emul_mode mode, bool *adsize)
 {
 	u8 rex = 0, b;
 
 	for (;;) {
-		b = next8(c);
+		b = decode_next8(c);
 		if (c->result != DECODE_OK)
 			return 0;
 		switch (b) {
@@ -75,7 +71,7 @@ static u8 decode_prefixes(struct cursor *c, struct emul_insn *insn, enum emul_mo
 			*adsize = true;
 			break;
 		case 0x26: case 0x2e: case 0x36: case 0x3e:
-			/* ES, CS, SS and DS have no bases in 64-bit mode: these do nothing there. */
+			/* Overrides of ES, CS, SS and DS are ignored in 64-bit mode. */
 			if (mode != MODE_64)
 				insn->seg = (b >> 3) & 3;
 			break;
@@ -100,33 +96,33 @@ static u8 decode_prefixes(struct cursor *c, struct emul_insn *insn, enum emul_mo
 	}
 }
 
-/* Registers of 16-bit addressing (SDM 2A table 2-1), by ModRM.rm. */
+/* Base and index registers of 16-bit addressing, by ModRM.rm (SDM 2A table 2-1). */
 static const s8 base16[8] = { 3, 3, 5, 5, 6, 7, 5, 3 };
 static const s8 index16[8] = { 6, 7, 6, 7, -1, -1, -1, -1 };
 
-static void decode_mem16(struct cursor *c, struct emul_insn *insn, u8 rm)
+static void decode_mem16(struct decode_cursor *c, struct emul_insn *insn, u8 rm)
 {
 	insn->base = base16[rm];
 	insn->index = index16[rm];
 	if (insn->mod == 0 && rm == 6) {
 		insn->base = -1;
-		insn->disp = next_signed(c, 2);
+		insn->disp = decode_next_signed(c, 2);
 	} else if (insn->mod == 1) {
-		insn->disp = next_signed(c, 1);
+		insn->disp = decode_next_signed(c, 1);
 	} else if (insn->mod == 2) {
-		insn->disp = next_signed(c, 2);
+		insn->disp = decode_next_signed(c, 2);
 	}
 	if (insn->base == 5 && insn->seg == NO_SEG)
 		insn->seg = 2;
 }
 
-/* 32- and 64-bit addressing with SIB (SDM 2A tables 2-2, 2-3; 2.2.1.3 and 2.2.1.6 for 64-bit mode). */
-static void decode_mem32(struct cursor *c, struct emul_insn *insn, u8 rm, enum emul_mode mode)
+/* 32- and 64-bit addressing with SIB (SDM 2A tables 2-2 and 2-3, sections 2.2.1.3 and 2.2.1.6). */
+static void decode_mem32(struct decode_cursor *c, struct emul_insn *insn, u8 rm, enum emul_mode mode)
 {
 	u8 sib, base = rm;
 
 	if (rm == 4) {
-		sib = next8(c);
+		sib = decode_next8(c);
 		base = sib & 7;
 		insn->scale = sib >> 6;
 		insn->index = ((sib >> 3) & 7) | (insn->rex & REX_X ? 8 : 0);
@@ -134,22 +130,22 @@ static void decode_mem32(struct cursor *c, struct emul_insn *insn, u8 rm, enum e
 			insn->index = -1;
 	}
 	if (base == 5 && insn->mod == 0) {
-		insn->disp = next_signed(c, 4);
+		insn->disp = decode_next_signed(c, 4);
 		insn->rip_rel = rm == 5 && mode == MODE_64;
 	} else {
 		insn->base = base | (insn->rex & REX_B ? 8 : 0);
 	}
 	if (insn->mod == 1)
-		insn->disp = next_signed(c, 1);
+		insn->disp = decode_next_signed(c, 1);
 	else if (insn->mod == 2)
-		insn->disp = next_signed(c, 4);
+		insn->disp = decode_next_signed(c, 4);
 	if ((insn->base == 4 || insn->base == 5) && insn->seg == NO_SEG)
 		insn->seg = 2;
 }
 
-static void decode_modrm(struct cursor *c, struct emul_insn *insn, enum emul_mode mode)
+static void decode_modrm(struct decode_cursor *c, struct emul_insn *insn, enum emul_mode mode)
 {
-	u8 modrm = next8(c), rm = modrm & 7;
+	u8 modrm = decode_next8(c), rm = modrm & 7;
 
 	insn->mod = modrm >> 6;
 	insn->reg = ((modrm >> 3) & 7) | (insn->rex & REX_R ? 8 : 0);
@@ -163,7 +159,7 @@ static void decode_modrm(struct cursor *c, struct emul_insn *insn, enum emul_mod
 		decode_mem32(c, insn, rm, mode);
 }
 
-static const struct op_row *find_row(const struct emul_insn *insn)
+static const struct op_row *decode_find_row(const struct emul_insn *insn)
 {
 	switch (insn->map) {
 	case 0:
@@ -177,7 +173,7 @@ static const struct op_row *find_row(const struct emul_insn *insn)
 	}
 }
 
-static void set_operand_size(struct emul_insn *insn, enum emul_mode mode)
+static void decode_operand_size(struct emul_insn *insn, enum emul_mode mode)
 {
 	if (insn->flags & IF_BYTE)
 		insn->op_bytes = 1;
@@ -195,8 +191,8 @@ static void set_operand_size(struct emul_insn *insn, enum emul_mode mode)
 		insn->op_bytes = insn->flags & IF_D64 ? 8 : 4;
 }
 
-/* The group's member replaces the operation; operands stay. */
-static void choose_from_group(struct emul_insn *insn, const struct op_row *row)
+/* Replace the operation by the group's member. The operands are kept. */
+static void decode_group(struct emul_insn *insn, const struct op_row *row)
 {
 	u8 reg = insn->reg & 7;
 	const struct op_row *sub = &op_groups[row->group][reg];
@@ -211,27 +207,27 @@ static void choose_from_group(struct emul_insn *insn, const struct op_row *row)
 		insn->src = insn->dst;
 		insn->dst = OPD_NONE;
 	}
-	/* Without 66, 0F AE /6 is XSAVEOPT; F3 forms are other instructions as well (IF_NOREP). */
+	/* 0F AE /6 without 66 is XSAVEOPT. Forms with F3 are other instructions, too (IF_NOREP). */
 	if (row->group == GRP_15 && reg == 6 && !insn->opsize)
 		insn->op = OP_NONE;
 }
 
-static void decode_immediate(struct cursor *c, struct emul_insn *insn)
+static void decode_immediate(struct decode_cursor *c, struct emul_insn *insn)
 {
 	if (insn->flags & IF_IMM8)
-		insn->imm = next_signed(c, 1);
+		insn->imm = decode_next_signed(c, 1);
 	else if (insn->flags & IF_IMM16)
-		insn->imm = next_bytes(c, 2);
+		insn->imm = decode_next_bytes(c, 2);
 	else if (insn->flags & IF_IMMZ)
-		insn->imm = next_signed(c, insn->op_bytes < 4 ? insn->op_bytes : 4);
+		insn->imm = decode_next_signed(c, insn->op_bytes < 4 ? insn->op_bytes : 4);
 	if (insn->dst == OPD_MOFFS || insn->src == OPD_MOFFS) {
 		insn->mem = true;
-		insn->disp = next_bytes(c, insn->ad_bytes);
+		insn->disp = decode_next_bytes(c, insn->ad_bytes);
 	}
 }
 
-/* Whether prefixes or the mode turn the row into something else or into #UD. */
-static enum decode_result check_row(const struct emul_insn *insn, enum emul_mode mode)
+/* Do prefixes or the mode make the row another instruction, or #UD? */
+static enum decode_result decode_check_row(const struct emul_insn *insn, enum emul_mode mode)
 {
 	if (insn->op == OP_NONE)
 		return DECODE_UNKNOWN;
@@ -247,15 +243,15 @@ static enum decode_result check_row(const struct emul_insn *insn, enum emul_mode
 		return DECODE_UNKNOWN;
 	if (insn->op == OP_MOVSEG && (insn->reg & 7) > 5)
 		return DECODE_UD;
-	/* LOCK: only these instructions, only with a memory destination (SDM 2A, LOCK). */
+	/* LOCK is allowed only with some instructions, and only with a memory destination (SDM 2A, LOCK). */
 	if (insn->lock && !((insn->flags & IF_LOCK) && insn->mem && insn->dst == OPD_RM))
 		return DECODE_UD;
 	return DECODE_OK;
 }
 
-static enum decode_result decode_general(struct cursor *c, struct emul_insn *insn, enum emul_mode mode)
+static enum decode_result decode_general(struct decode_cursor *c, struct emul_insn *insn, enum emul_mode mode)
 {
-	const struct op_row *row = find_row(insn);
+	const struct op_row *row = decode_find_row(insn);
 
 	if (!row || row->op == OP_NONE)
 		return DECODE_UNKNOWN;
@@ -266,50 +262,50 @@ static enum decode_result decode_general(struct cursor *c, struct emul_insn *ins
 	if (insn->flags & IF_MODRM)
 		decode_modrm(c, insn, mode);
 	if (row->op == OP_GROUP)
-		choose_from_group(insn, row);
-	set_operand_size(insn, mode);
+		decode_group(insn, row);
+	decode_operand_size(insn, mode);
 	decode_immediate(c, insn);
 	if (c->result != DECODE_OK)
 		return c->result;
-	return check_row(insn, mode);
+	return decode_check_row(insn, mode);
 }
 
-static u8 rep_to_pp(const struct emul_insn *insn)
+static u8 decode_pp(const struct emul_insn *insn)
 {
 	if (insn->rep)
 		return insn->rep == 0xf3 ? 2 : 3;
 	return insn->opsize;
 }
 
-static enum decode_result decode_vector(struct cursor *c, struct emul_insn *insn, enum emul_mode mode)
+static enum decode_result decode_vector(struct decode_cursor *c, struct emul_insn *insn, enum emul_mode mode)
 {
 	insn->op = OP_VEC;
 	insn->op_bytes = insn->rex & REX_W ? 8 : 4;
 	decode_modrm(c, insn, mode);
 	if (c->result != DECODE_OK)
 		return c->result;
-	/* Register forms do no I/O, and some of them are other instructions (MOVHLPS, MOVLHPS). */
+	/* Register forms do not access memory, and some are other instructions (MOVHLPS, MOVLHPS). */
 	if (!insn->mem)
 		return DECODE_UNKNOWN;
 	return insn->lock ? DECODE_UD : DECODE_OK;
 }
 
-/* VEX and EVEX may not follow 66, F2, F3, LOCK or REX (SDM 2A 2.3.2, 2.7.11.1). */
-static bool vex_prefix_ok(const struct emul_insn *insn)
+/* 66, F2, F3, LOCK and REX must not precede VEX and EVEX (SDM 2A 2.3.2, 2.7.11.1). */
+static bool decode_vex_prefix_ok(const struct emul_insn *insn)
 {
 	return !insn->rex && !insn->rep && !insn->opsize && !insn->lock;
 }
 
-static enum decode_result decode_vex(struct cursor *c, struct emul_insn *insn, u8 first, enum emul_mode mode)
+static enum decode_result decode_vex(struct decode_cursor *c, struct emul_insn *insn, u8 first, enum emul_mode mode)
 {
-	u8 b1 = next8(c), last = b1, rex, pp;
+	u8 b1 = decode_next8(c), last = b1, rex, pp;
 
 	if (first == 0xc4)
-		last = next8(c);
-	insn->opcode = next8(c);
+		last = decode_next8(c);
+	insn->opcode = decode_next8(c);
 	if (c->result != DECODE_OK)
 		return c->result;
-	if (!vex_prefix_ok(insn))
+	if (!decode_vex_prefix_ok(insn))
 		return DECODE_UD;
 	rex = (~b1 >> 5) & REX_R;
 	insn->map = 1;
@@ -318,7 +314,7 @@ static enum decode_result decode_vex(struct cursor *c, struct emul_insn *insn, u
 		rex |= last & 0x80 ? REX_W : 0;
 		insn->map = b1 & 0x1f;
 	}
-	/* Outside 64-bit mode there are eight registers; VEX.B is ignored. */
+	/* There are only eight registers outside 64-bit mode; VEX.B is ignored. */
 	insn->rex = mode == MODE_64 ? rex : 0;
 	insn->vex = true;
 	insn->vvvv = (~last >> 3) & 15;
@@ -330,18 +326,18 @@ static enum decode_result decode_vex(struct cursor *c, struct emul_insn *insn, u
 	return decode_vector(c, insn, mode);
 }
 
-/* EVEX: moves of whole vectors without masking or broadcast (SDM 2A 2.7). */
-static enum decode_result decode_evex(struct cursor *c, struct emul_insn *insn, enum emul_mode mode)
+/* EVEX: moves of whole vectors, without masking or broadcast (SDM 2A 2.7). */
+static enum decode_result decode_evex(struct decode_cursor *c, struct emul_insn *insn, enum emul_mode mode)
 {
-	u8 p0 = next8(c), p1 = next8(c), p2 = next8(c);
+	u8 p0 = decode_next8(c), p1 = decode_next8(c), p2 = decode_next8(c);
 	enum decode_result result;
 
-	insn->opcode = next8(c);
+	insn->opcode = decode_next8(c);
 	if (c->result != DECODE_OK)
 		return c->result;
-	if (!vex_prefix_ok(insn) || (p0 & 0x08) || !(p1 & 0x04))
+	if (!decode_vex_prefix_ok(insn) || (p0 & 0x08) || !(p1 & 0x04))
 		return DECODE_UD;
-	/* Masked, zeroing, broadcast: not moves of whole vectors. */
+	/* Masking, zeroing and broadcast are not supported. */
 	if (p2 & 0x97 || mode != MODE_64)
 		return DECODE_UNKNOWN;
 	insn->map = p0 & 7;
@@ -351,31 +347,32 @@ static enum decode_result decode_evex(struct cursor *c, struct emul_insn *insn, 
 	if (insn->vl == 3 || (~p1 & 0x78) || !(p2 & 0x08))
 		return DECODE_UD;
 	insn->vec = emul_vec_row(insn->map, insn->opcode, p1 & 3);
-	/* VMOVDQU8 and VMOVDQU16 are F2; in the table that prefix has no VEX form but LDDQU. */
+	/* VMOVDQU8 and VMOVDQU16 have prefix F2 and no VEX form. Use the row of VMOVDQU. */
 	if (insn->map == 1 && (insn->opcode == 0x6f || insn->opcode == 0x7f) && (p1 & 3) == 3)
 		insn->vec = emul_vec_row(1, insn->opcode, 2);
 	if (!insn->vec || insn->vec->kind != VEC_FULL || insn->vec->legacy_only)
 		return DECODE_UNKNOWN;
 	result = decode_vector(c, insn, mode);
 	insn->reg |= p0 & 0x10 ? 0 : 16;
-	/* An 8-bit displacement counts in units of the vector (SDM 2A 2.7.5). */
+	/* An 8-bit displacement is scaled by the vector length (SDM 2A 2.7.5). */
 	if (insn->mod == 1)
 		insn->disp *= 16 << insn->vl;
 	return result;
 }
 
 /**
- * emul_decode() - decode the instruction that starts at @bytes
- * @insn: filled; meaningful only with %DECODE_OK
+ * emul_decode() - decode an instruction
+ * @insn: filled; valid only if %DECODE_OK is returned
  * @bytes: the instruction's bytes
- * @n: how many there are; 15 always suffice
- * @mode: the code segment's mode
+ * @n: number of bytes; 15 are always sufficient
+ * @mode: the mode of the code segment
  *
- * Return: %DECODE_MORE when more bytes are needed (and @n is less than 15), else what it found.
+ * Context: Any. Pure.
+ * Return: %DECODE_MORE if @n is less than 15 and more bytes are needed, else the verdict.
  */
 enum decode_result emul_decode(struct emul_insn *insn, const u8 *bytes, u32 n, enum emul_mode mode)
 {
-	struct cursor c = { .bytes = bytes, .n = n };
+	struct decode_cursor c = { .bytes = bytes, .n = n };
 	enum decode_result result;
 	bool adsize = false;
 	u8 b;
@@ -393,7 +390,7 @@ enum decode_result emul_decode(struct emul_insn *insn, const u8 *bytes, u32 n, e
 		insn->ad_bytes = (mode == MODE_16) != adsize ? 2 : 4;
 
 	insn->opcode = b;
-	/* Outside 64-bit mode C4, C5 and 62 are VEX and EVEX where LES, LDS and BOUND had a register operand. */
+	/* Outside 64-bit mode C4, C5 and 62 are VEX and EVEX only if LES, LDS and BOUND would have a register operand. */
 	if ((b == 0xc4 || b == 0xc5 || b == 0x62) && mode != MODE_64) {
 		if (c.pos < c.n && c.pos < INSN_MAX && (c.bytes[c.pos] >> 6) != 3)
 			return DECODE_UNKNOWN;
@@ -405,15 +402,15 @@ enum decode_result emul_decode(struct emul_insn *insn, const u8 *bytes, u32 n, e
 	} else {
 		if (b == 0x0f) {
 			insn->map = 1;
-			insn->opcode = next8(&c);
+			insn->opcode = decode_next8(&c);
 			if (insn->opcode == 0x38 || insn->opcode == 0x3a) {
 				insn->map = insn->opcode == 0x38 ? 2 : 3;
-				insn->opcode = next8(&c);
+				insn->opcode = decode_next8(&c);
 			}
 		}
 		if (c.result != DECODE_OK)
 			return c.result;
-		insn->vec = insn->map ? emul_vec_row(insn->map, insn->opcode, rep_to_pp(insn)) : NULL;
+		insn->vec = insn->map ? emul_vec_row(insn->map, insn->opcode, decode_pp(insn)) : NULL;
 		result = insn->vec ? decode_vector(&c, insn, mode) : decode_general(&c, insn, mode);
 	}
 	if (insn->seg == NO_SEG)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Execution of one instruction: registers, operands, the general instructions, REP. Pure. */
+/* Execution of one instruction: registers, operands, general instructions, REP. Pure. */
 #include <linux/kernel.h>
 #include <linux/string.h>
 
@@ -7,19 +7,28 @@
 
 /* --- registers --- */
 
-/* Without REX, byte registers 4 to 7 are AH, CH, DH, BH (SDM 2A 2.2.1.2). */
-static bool is_high_byte(const struct emul_ctx *ctx, u8 reg, u32 bytes)
+/* Is the register AH, CH, DH or BH? Byte registers 4 to 7 are, without REX (SDM 2A 2.2.1.2). */
+static bool exec_is_high_byte(const struct emul_ctx *ctx, u8 reg, u32 bytes)
 {
 	return bytes == 1 && !ctx->insn.rex && reg >= 4 && reg < 8;
 }
 
-static u64 read_reg(const struct emul_ctx *ctx, u8 reg, u32 bytes)
+static u64 exec_read_reg(const struct emul_ctx *ctx, u8 reg, u32 bytes)
 {
-	if (is_high_byte(ctx, reg, bytes))
+	if (exec_is_high_byte(ctx, reg, bytes))
 		return (ctx->gpr[reg - 4] >> 8) & 0xff;
 	return ctx->gpr[reg] & emul_size_mask(bytes);
 }
 
+/**
+ * emul_write_reg() - write a general register
+ * @ctx: the processor state
+ * @reg: number of the register; byte registers 4 to 7 are SPL to DIL
+ * @bytes: operand size
+ * @val: the value
+ *
+ * Context: Any.
+ */
 void emul_write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val)
 {
 	u64 mask = emul_size_mask(bytes);
@@ -31,9 +40,9 @@ void emul_write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val)
 		ctx->gpr[reg] = (ctx->gpr[reg] & ~mask) | (val & mask);
 }
 
-static void write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val)
+static void exec_write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val)
 {
-	if (is_high_byte(ctx, reg, bytes))
+	if (exec_is_high_byte(ctx, reg, bytes))
 		ctx->gpr[reg - 4] = (ctx->gpr[reg - 4] & ~0xff00ULL) | (val & 0xff) << 8;
 	else
 		emul_write_reg(ctx, reg, bytes, val);
@@ -41,19 +50,19 @@ static void write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val)
 
 /* --- operands --- */
 
-struct operand {
+struct exec_operand {
 	bool mem;
 	u8 reg;		/* !mem */
 	u32 bytes;
 	u64 ea;		/* mem */
-	u64 val;	/* once loaded, zero-extended */
+	u64 val;	/* set by exec_load(), zero-extended */
 };
 
-static void find_operand(struct emul_ctx *ctx, u8 opd, u32 bytes, struct operand *out)
+static void exec_find_operand(struct emul_ctx *ctx, u8 opd, u32 bytes, struct exec_operand *out)
 {
 	const struct emul_insn *insn = &ctx->insn;
 
-	*out = (struct operand){ .bytes = bytes };
+	*out = (struct exec_operand){ .bytes = bytes };
 	switch (opd) {
 	case OPD_RM:
 		out->mem = insn->mem;
@@ -77,24 +86,24 @@ static void find_operand(struct emul_ctx *ctx, u8 opd, u32 bytes, struct operand
 	}
 }
 
-static int load(struct emul_ctx *ctx, struct operand *o, bool rmw)
+static int exec_load(struct emul_ctx *ctx, struct exec_operand *o, bool rmw)
 {
 	o->val = 0;
 	if (o->mem)
 		return emul_mem_read(ctx, ctx->insn.seg, o->ea, &o->val, o->bytes, rmw);
-	o->val = read_reg(ctx, o->reg, o->bytes);
+	o->val = exec_read_reg(ctx, o->reg, o->bytes);
 	return EMUL_DONE;
 }
 
-static int store(struct emul_ctx *ctx, const struct operand *o, u64 val)
+static int exec_store(struct emul_ctx *ctx, const struct exec_operand *o, u64 val)
 {
 	if (o->mem)
 		return emul_mem_write(ctx, ctx->insn.seg, o->ea, &val, o->bytes);
-	write_reg(ctx, o->reg, o->bytes, val);
+	exec_write_reg(ctx, o->reg, o->bytes, val);
 	return EMUL_DONE;
 }
 
-static int locked_store(struct emul_ctx *ctx, u64 ea, const void *old, const void *new, u32 size)
+static int exec_locked_store(struct emul_ctx *ctx, u64 ea, const void *old, const void *new, u32 size)
 {
 	u64 la;
 	int r = emul_linear(ctx, ctx->insn.seg, ea, size, true, &la);
@@ -102,19 +111,19 @@ static int locked_store(struct emul_ctx *ctx, u64 ea, const void *old, const voi
 	return r == EMUL_DONE ? ctx->ops->compare_exchange(ctx, la, old, new, size) : r;
 }
 
-/* Second half of a read-modify-write of @o, whose old value is o->val. */
-static int store_rmw(struct emul_ctx *ctx, const struct operand *o, u64 val, bool locked)
+/* The write of a read-modify-write of @o, whose old value is o->val. */
+static int exec_store_rmw(struct emul_ctx *ctx, const struct exec_operand *o, u64 val, bool locked)
 {
 	if (o->mem && locked)
-		return locked_store(ctx, o->ea, &o->val, &val, o->bytes);
-	return store(ctx, o, val);
+		return exec_locked_store(ctx, o->ea, &o->val, &val, o->bytes);
+	return exec_store(ctx, o, val);
 }
 
-/* The source operand's value, loaded from wherever it is. */
-static int load_source(struct emul_ctx *ctx, u32 bytes, u64 *val)
+/* Load the source operand. */
+static int exec_load_source(struct emul_ctx *ctx, u32 bytes, u64 *val)
 {
 	const struct emul_insn *insn = &ctx->insn;
-	struct operand o;
+	struct exec_operand o;
 	int r;
 
 	switch (insn->src) {
@@ -128,8 +137,8 @@ static int load_source(struct emul_ctx *ctx, u32 bytes, u64 *val)
 		*val = ctx->gpr[GPR_CX] & 0xff;
 		return EMUL_DONE;
 	}
-	find_operand(ctx, insn->src, bytes, &o);
-	r = load(ctx, &o, false);
+	exec_find_operand(ctx, insn->src, bytes, &o);
+	r = exec_load(ctx, &o, false);
 	*val = o.val;
 	return r;
 }
@@ -140,66 +149,66 @@ static int exec_alu(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	bool keeps = insn->op != OP_CMP && insn->op != OP_TEST;
-	struct operand dst;
+	struct exec_operand dst;
 	u64 src, val;
 	int r;
 
-	r = load_source(ctx, insn->op_bytes, &src);
+	r = exec_load_source(ctx, insn->op_bytes, &src);
 	if (r != EMUL_DONE)
 		return r;
-	find_operand(ctx, insn->dst, insn->op_bytes, &dst);
-	r = load(ctx, &dst, keeps);
+	exec_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	r = exec_load(ctx, &dst, keeps);
 	if (r != EMUL_DONE)
 		return r;
 	val = alu_binary(insn->op, dst.val, src, insn->op_bytes, &ctx->rflags);
-	return keeps ? store_rmw(ctx, &dst, val, insn->lock) : EMUL_DONE;
+	return keeps ? exec_store_rmw(ctx, &dst, val, insn->lock) : EMUL_DONE;
 }
 
 static int exec_unary(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
-	struct operand dst;
+	struct exec_operand dst;
 	u64 count, val;
 	int r;
 
-	find_operand(ctx, insn->dst, insn->op_bytes, &dst);
-	r = load(ctx, &dst, true);
+	exec_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	r = exec_load(ctx, &dst, true);
 	if (r != EMUL_DONE)
 		return r;
 	if (insn->op >= OP_ROL && insn->op <= OP_SAR) {
-		r = load_source(ctx, 1, &count);
+		r = exec_load_source(ctx, 1, &count);
 		if (r != EMUL_DONE)
 			return r;
 		val = alu_shift(insn->op, dst.val, count, insn->op_bytes, &ctx->rflags);
 	} else {
 		val = alu_unary(insn->op, dst.val, insn->op_bytes, &ctx->rflags);
 	}
-	return store_rmw(ctx, &dst, val, insn->lock);
+	return exec_store_rmw(ctx, &dst, val, insn->lock);
 }
 
 static int exec_shift_double(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	u32 count = insn->flags & IF_IMM8 ? insn->imm & 0xff : ctx->gpr[GPR_CX] & 0xff;
-	struct operand dst;
+	struct exec_operand dst;
 	u64 val;
 	int r;
 
-	find_operand(ctx, insn->dst, insn->op_bytes, &dst);
-	r = load(ctx, &dst, true);
+	exec_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	r = exec_load(ctx, &dst, true);
 	if (r != EMUL_DONE)
 		return r;
-	val = alu_shift_double(insn->op == OP_SHLD, dst.val, read_reg(ctx, insn->reg, insn->op_bytes), count,
+	val = alu_shift_double(insn->op == OP_SHLD, dst.val, exec_read_reg(ctx, insn->reg, insn->op_bytes), count,
 			       insn->op_bytes, &ctx->rflags);
-	return store(ctx, &dst, val);
+	return exec_store(ctx, &dst, val);
 }
 
 /* MOV, MOVZX, MOVSX, MOVSXD, MOVNTI, MOVBE, CMOVcc. */
 static int exec_mov(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
-	u32 bytes = insn->op_bytes, shift;
-	struct operand dst;
+	u32 bytes = insn->op_bytes;
+	struct exec_operand dst;
 	u64 val;
 	int r;
 
@@ -209,78 +218,77 @@ static int exec_mov(struct emul_ctx *ctx)
 		bytes = 2;
 	else if (insn->flags & IF_SRC32)
 		bytes = min(4U, bytes);
-	r = load_source(ctx, bytes, &val);
+	r = exec_load_source(ctx, bytes, &val);
 	if (r != EMUL_DONE)
 		return r;
-	find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	exec_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
 	if (insn->op == OP_MOVSX) {
-		shift = 64 - 8 * bytes;
-		val = (s64)(val << shift) >> shift;
+		val = emul_sign_extend(val, 8 * bytes);
 	} else if (insn->op == OP_MOVBE) {
 		val = __builtin_bswap64(val) >> (64 - 8 * bytes);
 	} else if (insn->op == OP_CMOV && !alu_condition(insn->opcode, ctx->rflags)) {
-		/* The source was read for its faults; a 32-bit destination is zero-extended all the same. */
-		val = read_reg(ctx, dst.reg, dst.bytes);
+		/* The source was read because it may fault. A 32-bit destination is zero-extended even so. */
+		val = exec_read_reg(ctx, dst.reg, dst.bytes);
 	}
-	return store(ctx, &dst, val);
+	return exec_store(ctx, &dst, val);
 }
 
 static int exec_movseg(struct emul_ctx *ctx)
 {
-	struct operand dst;
+	struct exec_operand dst;
 
-	/* To memory it is 16 bits whatever the operand size (SDM 2B, MOV). */
-	find_operand(ctx, OPD_RM, ctx->insn.mem ? 2 : ctx->insn.op_bytes, &dst);
-	return store(ctx, &dst, ctx->seg[ctx->insn.reg & 7].sel);
+	/* A store to memory has 16 bits with any operand size (SDM 2B, MOV). */
+	exec_find_operand(ctx, OPD_RM, ctx->insn.mem ? 2 : ctx->insn.op_bytes, &dst);
+	return exec_store(ctx, &dst, ctx->seg[ctx->insn.reg & 7].sel);
 }
 
 static int exec_setcc(struct emul_ctx *ctx)
 {
-	struct operand dst;
+	struct exec_operand dst;
 
-	find_operand(ctx, OPD_RM, 1, &dst);
-	return store(ctx, &dst, alu_condition(ctx->insn.opcode, ctx->rflags));
+	exec_find_operand(ctx, OPD_RM, 1, &dst);
+	return exec_store(ctx, &dst, alu_condition(ctx->insn.opcode, ctx->rflags));
 }
 
-/* XCHG (locked with memory, with or without the prefix) and XADD. */
+/* XCHG and XADD. XCHG with memory is locked even without the prefix. */
 static int exec_exchange(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
-	struct operand dst;
-	u64 reg = read_reg(ctx, insn->reg, insn->op_bytes), val = reg;
+	struct exec_operand dst;
+	u64 reg = exec_read_reg(ctx, insn->reg, insn->op_bytes), val = reg;
 	int r;
 
-	find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
-	r = load(ctx, &dst, true);
+	exec_find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
+	r = exec_load(ctx, &dst, true);
 	if (r != EMUL_DONE)
 		return r;
 	if (insn->op == OP_XADD)
 		val = alu_binary(OP_ADD, dst.val, reg, insn->op_bytes, &ctx->rflags);
-	/* XADD r, r with the same register leaves the sum: the destination is written last. */
-	write_reg(ctx, insn->reg, insn->op_bytes, dst.val);
-	return store_rmw(ctx, &dst, val, insn->lock || insn->op == OP_XCHG);
+	/* The destination is written last, so that XADD of a register with itself leaves the sum. */
+	exec_write_reg(ctx, insn->reg, insn->op_bytes, dst.val);
+	return exec_store_rmw(ctx, &dst, val, insn->lock || insn->op == OP_XCHG);
 }
 
 static int exec_cmpxchg(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	u64 acc = ctx->gpr[GPR_AX] & emul_size_mask(insn->op_bytes), val;
-	struct operand dst;
+	struct exec_operand dst;
 	int r;
 
-	find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
-	r = load(ctx, &dst, true);
+	exec_find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
+	r = exec_load(ctx, &dst, true);
 	if (r != EMUL_DONE)
 		return r;
 	alu_binary(OP_CMP, acc, dst.val, insn->op_bytes, &ctx->rflags);
-	/* Memory is written in any case, with what it held when the comparison failed (SDM 2A, CMPXCHG). */
+	/* Memory is always written, with its old value if the comparison fails (SDM 2A, CMPXCHG). */
 	val = dst.val;
 	if (ctx->rflags & FL_ZF)
-		val = read_reg(ctx, insn->reg, insn->op_bytes);
+		val = exec_read_reg(ctx, insn->reg, insn->op_bytes);
 	else
 		emul_write_reg(ctx, GPR_AX, insn->op_bytes, dst.val);
 	if (dst.mem || (ctx->rflags & FL_ZF))
-		return store_rmw(ctx, &dst, val, insn->lock);
+		return exec_store_rmw(ctx, &dst, val, insn->lock);
 	return EMUL_DONE;
 }
 
@@ -295,9 +303,9 @@ static int exec_cmpxchg8b(struct emul_ctx *ctx)
 	r = emul_linear(ctx, ctx->insn.seg, ea, 2 * half, true, &la);
 	if (r != EMUL_DONE)
 		return r;
-	/* CMPXCHG16B wants alignment (SDM 2A, CMPXCHG8B/CMPXCHG16B). */
+	/* CMPXCHG16B requires alignment (SDM 2A, CMPXCHG8B/CMPXCHG16B). */
 	if (half == 8 && (la & 15))
-		return emul_raise_err(ctx, VEC_GP, 0);
+		return emul_raise_err(ctx, X86_TRAP_GP, 0);
 	r = emul_mem_read(ctx, ctx->insn.seg, ea, mem, 2 * half, true);
 	if (r != EMUL_DONE)
 		return r;
@@ -316,31 +324,31 @@ static int exec_cmpxchg8b(struct emul_ctx *ctx)
 	memcpy(out, &new[0], half);
 	memcpy(out + half, &new[1], half);
 	if (ctx->insn.lock)
-		return locked_store(ctx, ea, mem, out, 2 * half);
+		return exec_locked_store(ctx, ea, mem, out, 2 * half);
 	return emul_mem_write(ctx, ctx->insn.seg, ea, out, 2 * half);
 }
 
 static int exec_bit(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
-	u32 bits = 8 * insn->op_bytes, shift = 64 - bits;
-	struct operand dst;
+	u32 bits = 8 * insn->op_bytes;
+	struct exec_operand dst;
 	u64 index, bit, val;
 	s64 offset;
 	int r;
 
-	find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
+	exec_find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
 	if (insn->src == OPD_IMM) {
 		index = insn->imm;
 	} else {
-		index = read_reg(ctx, insn->reg, insn->op_bytes);
-		/* A register's bit offset reaches beyond the operand, both ways (SDM 2A, BT; 1 3.1.1.9). */
-		offset = (s64)(index << shift) >> shift;
+		index = exec_read_reg(ctx, insn->reg, insn->op_bytes);
+		/* A bit offset in a register is signed and can be outside the operand (SDM 2A, BT; 1 3.1.1.9). */
+		offset = emul_sign_extend(index, bits);
 		offset = (offset & ~(s64)(bits - 1)) / 8;
 		dst.ea = (dst.ea + offset) & emul_size_mask(insn->ad_bytes);
 	}
 	bit = 1ULL << (index & (bits - 1));
-	r = load(ctx, &dst, insn->op != OP_BT);
+	r = exec_load(ctx, &dst, insn->op != OP_BT);
 	if (r != EMUL_DONE)
 		return r;
 	ctx->rflags = (ctx->rflags & ~FL_CF) | (dst.val & bit ? FL_CF : 0);
@@ -357,7 +365,7 @@ static int exec_bit(struct emul_ctx *ctx)
 	default:
 		return EMUL_DONE;
 	}
-	return store_rmw(ctx, &dst, val, insn->lock);
+	return exec_store_rmw(ctx, &dst, val, insn->lock);
 }
 
 static int exec_bit_scan(struct emul_ctx *ctx)
@@ -366,10 +374,10 @@ static int exec_bit_scan(struct emul_ctx *ctx)
 	u64 src, val;
 	int r;
 
-	r = load_source(ctx, insn->op_bytes, &src);
+	r = exec_load_source(ctx, insn->op_bytes, &src);
 	if (r != EMUL_DONE)
 		return r;
-	/* With a source of 0 the destination keeps its value, and ZF tells (SDM 2A, BSF). */
+	/* A source of 0 sets ZF and does not change the destination (SDM 2A, BSF). */
 	if (!src) {
 		ctx->rflags |= FL_ZF;
 		return EMUL_DONE;
@@ -380,18 +388,18 @@ static int exec_bit_scan(struct emul_ctx *ctx)
 	return EMUL_DONE;
 }
 
-/* MUL, IMUL, DIV, IDIV with the accumulator: AX, or rDX:rAX. */
+/* MUL, IMUL, DIV and IDIV with the accumulator: AX, or rDX:rAX. */
 static int exec_mul_div(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	bool is_signed = insn->op == OP_IMUL || insn->op == OP_IDIV;
 	u32 bytes = insn->op_bytes;
 	u64 mask = emul_size_mask(bytes), lo = ctx->gpr[GPR_AX] & mask, hi;
-	struct operand src;
+	struct exec_operand src;
 	int r;
 
-	find_operand(ctx, OPD_RM, bytes, &src);
-	r = load(ctx, &src, false);
+	exec_find_operand(ctx, OPD_RM, bytes, &src);
+	r = exec_load(ctx, &src, false);
 	if (r != EMUL_DONE)
 		return r;
 	if (insn->op == OP_MUL || insn->op == OP_IMUL) {
@@ -399,7 +407,7 @@ static int exec_mul_div(struct emul_ctx *ctx)
 	} else {
 		hi = (bytes == 1 ? ctx->gpr[GPR_AX] >> 8 : ctx->gpr[GPR_DX]) & mask;
 		if (!alu_div(is_signed, lo, hi, src.val, bytes, &lo, &hi))
-			return emul_raise(ctx, VEC_DE);
+			return emul_raise(ctx, X86_TRAP_DE);
 	}
 	if (bytes == 1) {
 		emul_write_reg(ctx, GPR_AX, 2, hi << 8 | lo);
@@ -418,10 +426,10 @@ static int exec_imul2(struct emul_ctx *ctx)
 	u64 a, b, lo, hi;
 	int r;
 
-	r = load_source(ctx, bytes, &a);
+	r = exec_load_source(ctx, bytes, &a);
 	if (r != EMUL_DONE)
 		return r;
-	b = insn->flags & (IF_IMM8 | IF_IMMZ) ? insn->imm & emul_size_mask(bytes) : read_reg(ctx, insn->reg, bytes);
+	b = insn->flags & (IF_IMM8 | IF_IMMZ) ? insn->imm & emul_size_mask(bytes) : exec_read_reg(ctx, insn->reg, bytes);
 	alu_mul(true, a, b, bytes, &lo, &hi, &ctx->rflags);
 	emul_write_reg(ctx, insn->reg, bytes, lo);
 	return EMUL_DONE;
@@ -429,16 +437,16 @@ static int exec_imul2(struct emul_ctx *ctx)
 
 /* --- stack and control flow --- */
 
-static u32 stack_bytes(const struct emul_ctx *ctx)
+static u32 exec_stack_bytes(const struct emul_ctx *ctx)
 {
 	if (ctx->mode == MODE_64)
 		return 8;
 	return ctx->seg[SREG_SS].db ? 4 : 2;
 }
 
-static int push(struct emul_ctx *ctx, u64 val, u32 bytes)
+static int exec_push_value(struct emul_ctx *ctx, u64 val, u32 bytes)
 {
-	u32 width = stack_bytes(ctx);
+	u32 width = exec_stack_bytes(ctx);
 	u64 sp = (ctx->gpr[GPR_SP] - bytes) & emul_size_mask(width);
 	int r = emul_mem_write(ctx, SREG_SS, sp, &val, bytes);
 
@@ -447,9 +455,9 @@ static int push(struct emul_ctx *ctx, u64 val, u32 bytes)
 	return r;
 }
 
-static int pop(struct emul_ctx *ctx, u64 *val, u32 bytes, u32 release)
+static int exec_pop_value(struct emul_ctx *ctx, u64 *val, u32 bytes, u32 release)
 {
-	u32 width = stack_bytes(ctx);
+	u32 width = exec_stack_bytes(ctx);
 	u64 sp = ctx->gpr[GPR_SP] & emul_size_mask(width);
 	int r;
 
@@ -463,33 +471,33 @@ static int pop(struct emul_ctx *ctx, u64 *val, u32 bytes, u32 release)
 static int exec_push(struct emul_ctx *ctx)
 {
 	u64 val;
-	int r = load_source(ctx, ctx->insn.op_bytes, &val);
+	int r = exec_load_source(ctx, ctx->insn.op_bytes, &val);
 
-	return r == EMUL_DONE ? push(ctx, val, ctx->insn.op_bytes) : r;
+	return r == EMUL_DONE ? exec_push_value(ctx, val, ctx->insn.op_bytes) : r;
 }
 
 static int exec_pop(struct emul_ctx *ctx)
 {
-	struct operand dst;
+	struct exec_operand dst;
 	u64 val;
-	int r = pop(ctx, &val, ctx->insn.op_bytes, 0);
+	int r = exec_pop_value(ctx, &val, ctx->insn.op_bytes, 0);
 
 	if (r != EMUL_DONE)
 		return r;
-	/* An address that uses rSP uses it as incremented (SDM 2B, POP): look for it only now. */
-	find_operand(ctx, ctx->insn.dst, ctx->insn.op_bytes, &dst);
-	return store(ctx, &dst, val);
+	/* An address with rSP as the base uses the incremented rSP (SDM 2B, POP), so it is computed only now. */
+	exec_find_operand(ctx, ctx->insn.dst, ctx->insn.op_bytes, &dst);
+	return exec_store(ctx, &dst, val);
 }
 
 /* A branch target must be canonical or within CS (SDM 2A, CALL and JMP). */
-static int check_target(struct emul_ctx *ctx, u64 target)
+static int exec_check_target(struct emul_ctx *ctx, u64 target)
 {
 	if (ctx->mode == MODE_64 ? !emul_canonical(ctx, target) : target > ctx->seg[SREG_CS].limit)
-		return emul_raise_err(ctx, VEC_GP, 0);
+		return emul_raise_err(ctx, X86_TRAP_GP, 0);
 	return EMUL_DONE;
 }
 
-/* Near CALL, JMP and RET. RIP is set here; emul_exec() adds the length, so it is taken off. */
+/* Near CALL, JMP and RET. emul_exec() adds the length to RIP, so it is subtracted here. */
 static int exec_branch(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -498,21 +506,21 @@ static int exec_branch(struct emul_ctx *ctx)
 	int r;
 
 	if (insn->op == OP_RET) {
-		r = pop(ctx, &target, bytes, insn->imm);
+		r = exec_pop_value(ctx, &target, bytes, insn->imm);
 	} else if (insn->op == OP_CALLREL) {
 		target = (next + insn->imm) & emul_size_mask(bytes);
 		r = EMUL_DONE;
 	} else {
-		struct operand dst;
+		struct exec_operand dst;
 
-		find_operand(ctx, OPD_RM, bytes, &dst);
-		r = load(ctx, &dst, false);
+		exec_find_operand(ctx, OPD_RM, bytes, &dst);
+		r = exec_load(ctx, &dst, false);
 		target = dst.val;
 	}
 	if (r == EMUL_DONE)
-		r = check_target(ctx, target);
+		r = exec_check_target(ctx, target);
 	if (r == EMUL_DONE && (insn->op == OP_CALL || insn->op == OP_CALLREL))
-		r = push(ctx, next & emul_size_mask(bytes), bytes);
+		r = exec_push_value(ctx, next & emul_size_mask(bytes), bytes);
 	if (r == EMUL_DONE)
 		ctx->rip = target - insn->len;
 	return r;
@@ -575,27 +583,27 @@ static int exec_one(struct emul_ctx *ctx)
 	}
 }
 
-/* Registers as they were, so that an instruction that does not finish has changed nothing. */
-struct saved {
+/* Saved registers, so that an instruction that does not complete changes nothing. */
+struct exec_saved {
 	u64 gpr[16];
 	u64 rip, rflags;
 };
 
-static void save(const struct emul_ctx *ctx, struct saved *s)
+static void exec_save(const struct emul_ctx *ctx, struct exec_saved *s)
 {
 	memcpy(s->gpr, ctx->gpr, sizeof(s->gpr));
 	s->rip = ctx->rip;
 	s->rflags = ctx->rflags;
 }
 
-static void restore(struct emul_ctx *ctx, const struct saved *s)
+static void exec_restore(struct emul_ctx *ctx, const struct exec_saved *s)
 {
 	memcpy(ctx->gpr, s->gpr, sizeof(s->gpr));
 	ctx->rip = s->rip;
 	ctx->rflags = s->rflags;
 }
 
-static void retire(struct emul_ctx *ctx)
+static void exec_retire(struct emul_ctx *ctx)
 {
 	ctx->rip += ctx->insn.len;
 	if (ctx->mode != MODE_64)
@@ -611,41 +619,41 @@ static int exec_repeated(struct emul_ctx *ctx, u32 max_iterations)
 	const struct emul_insn *insn = &ctx->insn;
 	bool compares = insn->op == OP_CMPS || insn->op == OP_SCAS;
 	u64 mask = emul_size_mask(insn->ad_bytes), left, done;
-	struct saved saved;
+	struct exec_saved saved;
 	int r;
 
 	if (!insn->rep) {
-		save(ctx, &saved);
+		exec_save(ctx, &saved);
 		r = emul_exec_string(ctx, 1, &done);
 		if (r == EMUL_DONE)
-			retire(ctx);
+			exec_retire(ctx);
 		else
-			restore(ctx, &saved);
+			exec_restore(ctx, &saved);
 		return r;
 	}
-	/* With TF set there is a trap after each iteration. */
+	/* TF causes a trap after each iteration. */
 	if (ctx->rflags & FL_TF)
 		max_iterations = 1;
 	while (max_iterations && !ctx->stop) {
 		left = ctx->gpr[GPR_CX] & mask;
 		if (!left) {
-			retire(ctx);
+			exec_retire(ctx);
 			return EMUL_DONE;
 		}
-		save(ctx, &saved);
+		exec_save(ctx, &saved);
 		r = emul_exec_string(ctx, min_t(u64, left, max_iterations), &done);
 		if (r != EMUL_DONE) {
-			restore(ctx, &saved);
+			exec_restore(ctx, &saved);
 			return r;
 		}
 		emul_write_reg(ctx, GPR_CX, insn->ad_bytes, left - done);
 		ctx->progress = true;
 		max_iterations -= done;
 		if (left == done || (compares && !(ctx->rflags & FL_ZF) == (insn->rep == 0xf3))) {
-			retire(ctx);
+			exec_retire(ctx);
 			return EMUL_DONE;
 		}
-		/* Between iterations an instruction breakpoint must not hit again (SDM 3B 18.3.1.1). */
+		/* RF keeps an instruction breakpoint from triggering again between iterations (SDM 3B 18.3.1.1). */
 		ctx->rflags |= FL_RF;
 	}
 	return EMUL_DONE;
@@ -653,16 +661,17 @@ static int exec_repeated(struct emul_ctx *ctx, u32 max_iterations)
 
 /**
  * emul_exec() - execute the decoded instruction of @ctx
- * @ctx: registers go in and come out; see &struct emul_ctx
- * @max_iterations: how far a REP may go in this call; at least 1
+ * @ctx: the processor state; see &struct emul_ctx
+ * @max_iterations: the maximum number of iterations of a REP in this call; at least 1
  *
- * Return: anything but %EMUL_DONE means that no register changed, unless ctx->progress
- * says that iterations of a REP were finished before.
+ * Context: That of ctx->ops.
+ * Return: enum emul_result. With any result but EMUL_DONE no register has
+ * changed, except for the iterations of a REP that ctx->progress reports.
  */
 enum emul_result emul_exec(struct emul_ctx *ctx, u32 max_iterations)
 {
 	bool tf = ctx->rflags & FL_TF;
-	struct saved saved;
+	struct exec_saved saved;
 	int r;
 
 	ctx->retired = false;
@@ -671,12 +680,12 @@ enum emul_result emul_exec(struct emul_ctx *ctx, u32 max_iterations)
 	if (ctx->insn.flags & IF_STRING) {
 		r = exec_repeated(ctx, max_iterations);
 	} else {
-		save(ctx, &saved);
+		exec_save(ctx, &saved);
 		r = exec_one(ctx);
 		if (r == EMUL_DONE)
-			retire(ctx);
+			exec_retire(ctx);
 		else
-			restore(ctx, &saved);
+			exec_restore(ctx, &saved);
 	}
 	if (r == EMUL_DONE)
 		ctx->step_trap = tf && ctx->progress;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Vector loads and stores: SSE, AVX and AVX-512 moves between memory and registers. Pure. */
+/* Vector moves of SSE, AVX and AVX-512 between memory and registers. Pure. */
 #include <linux/kernel.h>
 #include <linux/string.h>
 
@@ -50,6 +50,15 @@ static const struct vec_row vec_rows[] = {
 #undef LOAD
 #undef STORE
 
+/**
+ * emul_vec_row() - find the vector move of an opcode
+ * @map: opcode map: 1 for 0F, 2 for 0F38
+ * @opcode: the opcode
+ * @pp: mandatory prefix, encoded as in VEX
+ *
+ * Context: Any. Pure.
+ * Return: the row, NULL if there is none.
+ */
 const struct vec_row *emul_vec_row(u8 map, u8 opcode, u8 pp)
 {
 	u32 i;
@@ -61,8 +70,8 @@ const struct vec_row *emul_vec_row(u8 map, u8 opcode, u8 pp)
 	return NULL;
 }
 
-/* Whether vector instructions of this encoding may run (SDM 2A 2.4, 2.8, tables 2-14 and following). */
-static int check_enabled(struct emul_ctx *ctx)
+/* Are vector instructions of this encoding enabled (SDM 2A 2.4, 2.8, tables 2-14 and following)? */
+static int vector_check_enabled(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	u64 xcr0 = insn->evex ? XCR0_AVX512 : XCR0_AVX;
@@ -70,15 +79,15 @@ static int check_enabled(struct emul_ctx *ctx)
 	if (insn->vex || insn->evex) {
 		if (!(ctx->cr0 & EMUL_CR0_PE) || (ctx->rflags & FL_VM) || !(ctx->cr4 & EMUL_CR4_OSXSAVE) ||
 		    (ctx->xcr0 & xcr0) != xcr0)
-			return emul_raise(ctx, VEC_UD);
+			return emul_raise(ctx, X86_TRAP_UD);
 	} else if ((ctx->cr0 & EMUL_CR0_EM) || !(ctx->cr4 & EMUL_CR4_OSFXSR)) {
-		return emul_raise(ctx, VEC_UD);
+		return emul_raise(ctx, X86_TRAP_UD);
 	}
-	return ctx->cr0 & EMUL_CR0_TS ? emul_raise(ctx, VEC_NM) : EMUL_DONE;
+	return ctx->cr0 & EMUL_CR0_TS ? emul_raise(ctx, X86_TRAP_NM) : EMUL_DONE;
 }
 
-/* VEX.vvvv names a source for loads of half a vector only; VEX.L must be 0 but for whole vectors and scalars. */
-static bool encoding_ok(const struct emul_insn *insn)
+/* VEX.vvvv names a register only in loads of half a vector. VEX.L must be 0 except for whole vectors and scalars. */
+static bool vector_encoding_ok(const struct emul_insn *insn)
 {
 	const struct vec_row *row = insn->vec;
 	bool half = row->kind == VEC_LOW || row->kind == VEC_HIGH;
@@ -87,7 +96,7 @@ static bool encoding_ok(const struct emul_insn *insn)
 		return true;
 	if (insn->vvvv && !(half && !row->store))
 		return false;
-	/* MOVQ, unlike MOVSS and MOVSD, wants L clear as well (SDM 2B, MOVQ). */
+	/* MOVQ requires L to be 0, unlike MOVSS and MOVSD (SDM 2B, MOVQ). */
 	if (half || row->kind == VEC_GPR || row->opcode == 0x7e || row->opcode == 0xd6)
 		return !insn->vl;
 	return true;
@@ -112,18 +121,24 @@ static int vector_load(struct emul_ctx *ctx, u64 la, u32 bytes)
 	if (r != EMUL_DONE)
 		return r;
 	if (high || insn->vec->kind == VEC_LOW) {
-		/* Outside 64-bit mode vvvv's top bit is ignored where vvvv names a register (SDM 2A 2.3.5.6). */
+		/* Outside 64-bit mode the top bit of vvvv is ignored if vvvv names a register (SDM 2A 2.3.5.6). */
 		if (insn->vex)
 			source = insn->vvvv & (ctx->mode == MODE_64 ? 15 : 7);
 		ctx->ops->get_vec(ctx, source, old);
 		memcpy(data + (high ? 0 : 8), old + (high ? 0 : 8), 8);
 	}
-	/* A VEX or EVEX load clears the register above what it loads (SDM 1 14.3). */
+	/* A VEX or EVEX load clears the upper bits of the register (SDM 1 14.3). */
 	ctx->ops->put_vec(ctx, insn->reg, data, wide ? 64 : 16);
 	return EMUL_DONE;
 }
 
-/* The operand is memory: the decoder leaves register forms out. */
+/**
+ * emul_exec_vector() - execute a vector move
+ * @ctx: the processor state, with a decoded instruction whose operand is memory
+ *
+ * Context: That of ctx->ops.
+ * Return: enum emul_result.
+ */
 int emul_exec_vector(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -134,9 +149,9 @@ int emul_exec_vector(struct emul_ctx *ctx)
 
 	if (!ctx->ops->get_vec)
 		return EMUL_UNKNOWN;
-	if (!encoding_ok(insn))
-		return emul_raise(ctx, VEC_UD);
-	r = check_enabled(ctx);
+	if (!vector_encoding_ok(insn))
+		return emul_raise(ctx, X86_TRAP_UD);
+	r = vector_check_enabled(ctx);
 	if (r != EMUL_DONE)
 		return r;
 	if (row->kind == VEC_SCALAR)
@@ -146,9 +161,9 @@ int emul_exec_vector(struct emul_ctx *ctx)
 	else if (row->kind != VEC_FULL)
 		bytes = 8;
 	r = emul_linear(ctx, insn->seg, emul_effective_address(ctx), bytes, row->store, &la);
-	/* Misalignment comes before what segmentation says. */
+	/* Misalignment has priority over segmentation faults. */
 	if (row->aligned && (la & (bytes - 1)))
-		return emul_raise_err(ctx, VEC_GP, 0);
+		return emul_raise_err(ctx, X86_TRAP_GP, 0);
 	if (r != EMUL_DONE)
 		return r;
 	return row->store ? vector_store(ctx, la, bytes) : vector_load(ctx, la, bytes);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The opcode tables of the decoder: one row an opcode, groups by ModRM.reg (SDM 2D appendix A). */
+/* Opcode tables of the decoder: one row per opcode, groups by ModRM.reg (SDM 2D appendix A). */
 #ifndef DROSTE_EMUL_OPTABLE_H
 #define DROSTE_EMUL_OPTABLE_H
 
 #include "emul/insn.h"
 
 struct op_row {
-	u8 op;		/* enum emul_op; OP_GROUP: @group says which */
+	u8 op;		/* enum emul_op; for OP_GROUP the group is @group */
 	u8 dst, src;	/* enum opd */
 	u8 group;	/* enum op_group */
 	u32 flags;	/* IF_* */
@@ -16,7 +16,7 @@ enum op_group { GRP_1, GRP_1A, GRP_2, GRP_3, GRP_4, GRP_5, GRP_8, GRP_9, GRP_11,
 
 #define ROW(o, d, s, f)		{ .op = OP_##o, .dst = OPD_##d, .src = OPD_##s, .flags = (f) }
 #define GROUP(g, d, s, f)	{ .op = OP_GROUP, .dst = OPD_##d, .src = OPD_##s, .group = GRP_##g, .flags = (f) | IF_MODRM }
-/* A group's member: operands come from the row that names the group, unless the member has its own. */
+/* A member of a group. Its operands are those of the row that names the group. */
 #define SUB(o, f)		{ .op = OP_##o, .flags = (f) }
 
 /* The six forms of an ALU instruction, opcodes @c to @c + 5. */
@@ -136,7 +136,7 @@ static const struct op_row op_groups[NR_GROUPS][8] = {
 		    SUB(AND, IF_LOCK), SUB(SUB, IF_LOCK), SUB(XOR, IF_LOCK), SUB(CMP, 0) },
 	[GRP_1A] = { SUB(POP, 0) },
 	[GRP_2] = { SUB(ROL, 0), SUB(ROR, 0), SUB(RCL, 0), SUB(RCR, 0), SUB(SHL, 0), SUB(SHR, 0), SUB(SAL, 0), SUB(SAR, 0) },
-	/* TEST's immediate is added by the decoder: its size depends on the opcode. */
+	/* The decoder adds the immediate of TEST, whose size depends on the opcode. */
 	[GRP_3] = { SUB(TEST, 0), SUB(TEST, 0), SUB(NOT, IF_LOCK), SUB(NEG, IF_LOCK),
 		    SUB(MUL, 0), SUB(IMUL, 0), SUB(DIV, 0), SUB(IDIV, 0) },
 	[GRP_4] = { SUB(INC, IF_LOCK), SUB(DEC, IF_LOCK) },
@@ -145,7 +145,7 @@ static const struct op_row op_groups[NR_GROUPS][8] = {
 	[GRP_8] = { [4] = SUB(BT, 0), SUB(BTS, IF_LOCK), SUB(BTR, IF_LOCK), SUB(BTC, IF_LOCK) },
 	[GRP_9] = { [1] = SUB(CMPXCHG8B, IF_MEM | IF_LOCK) },
 	[GRP_11] = { SUB(MOV, 0) },
-	/* CLWB is 66 /6; CLFLUSH and CLFLUSHOPT are /7 without and with 66. The decoder looks at the prefix. */
+	/* CLWB is 66 /6. CLFLUSH and CLFLUSHOPT are /7 without and with 66. decode_group() checks the prefix of /6. */
 	[GRP_15] = { [6] = SUB(CLFLUSH, IF_MEM), SUB(CLFLUSH, IF_MEM) },
 	[GRP_16] = { SUB(HINT, 0), SUB(HINT, 0), SUB(HINT, 0), SUB(HINT, 0),
 		     SUB(HINT, 0), SUB(HINT, 0), SUB(HINT, 0), SUB(HINT, 0) },

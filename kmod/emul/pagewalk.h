@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The walk of a guest's own page tables, pure: values and callbacks in, a verdict out. */
+/* The walk of a guest's page tables, on plain values and with callbacks. Pure. */
 #ifndef DROSTE_EMUL_PAGEWALK_H
 #define DROSTE_EMUL_PAGEWALK_H
 
@@ -16,22 +16,23 @@
 enum pagewalk_verdict {
 	PAGEWALK_OK,
 	PAGEWALK_FAULT,		/* #PF with @error_code */
-	PAGEWALK_STOPPED,	/* a callback failed: the callback knows why */
+	PAGEWALK_STOPPED,	/* a callback failed, which recorded the reason */
 };
 
-/* What decides how tables are walked. */
+/* The paging state. */
 struct pagewalk_cfg {
 	u64 cr0, cr3, cr4, efer;
-	u64 pdpte[4];		/* PAE paging: the registers (SDM 3A 4.4.1) */
+	u64 pdpte[4];		/* PDPTE registers of PAE paging (SDM 3A 4.4.1) */
 	u32 pkru;
 	u8 maxphyaddr;
 	bool gbpages;		/* CPUID.80000001H:EDX.Page1GB */
-	bool ac_override;	/* EFLAGS.AC and an explicit access: SMAP does not apply */
+	bool ac_override;	/* SMAP does not apply: EFLAGS.AC is set and the access is explicit */
 };
 
 /*
- * Table entries are read and updated by guest-physical address.
- * 0: done; 1 (compare_exchange): it holds something else by now; below 0: stop.
+ * Access to table entries by guest-physical address. Both return 0, or a
+ * negative value to stop the walk. compare_exchange returns 1 if the entry is
+ * not @old any more.
  */
 struct pagewalk_ops {
 	int (*read)(void *priv, u64 gpa, void *entry, u32 bytes);
@@ -41,7 +42,7 @@ struct pagewalk_ops {
 struct pagewalk_result {
 	u64 gpa;
 	u32 error_code;		/* PAGEWALK_FAULT */
-	u8 level;		/* of the leaf: 1 is 4 KiB; 0 without paging */
+	u8 level;		/* of the leaf: 1 for 4 KiB; 0 without paging */
 };
 
 enum pagewalk_verdict pagewalk(const struct pagewalk_cfg *cfg, const struct pagewalk_ops *ops, void *priv,
