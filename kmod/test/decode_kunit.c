@@ -1,31 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Instruction decode: prefixes, addressing forms, immediates, lengths, and what is refused, one a row. */
+/* Tests of the instruction decoder, one per row: prefixes, addressing forms, immediates, lengths, refusals. */
 #include <kunit/test.h>
 
 #include "emul/insn.h"
 
-/* Registers and segments of a row count from 1, so that what is not named is none, and DS. */
+/* Registers and segments of a row count from 1, so that the default is no register, and DS. */
 enum { NONE, AX, CX, DX, BX, SP, BP, SI, DI, R12 = 13, R13 };
 enum { DEFAULT_DS, ES, CS, SS, DS, FS, GS };
 #define REG(n)	((s8)(n) - 1)
 #define SEG(n)	((n) ? (n) - 1 : DS - 1)
 
-
 struct row {
 	const char *name;
 	u8 bytes[16];
-	u8 n;			/* bytes given */
+	u8 n;			/* number of bytes given */
 	enum emul_mode mode;
 	enum decode_result want;
 	u8 len, op, op_bytes, ad_bytes;
-	/* of a memory operand */
+	/* the memory operand */
 	s8 base, index;
 	u8 scale, seg;
 	s64 disp, imm;
 	bool rip_rel;
 };
 
-/* A row that decodes; the memory operand's members follow by name. */
+/* A row that decodes; the members of the memory operand follow by name. */
 #define OK(nm, m, l, o, ob, ab, ...)	{ .name = nm, .mode = MODE_##m, .want = DECODE_OK, .len = l, .op = OP_##o,	\
 					  .op_bytes = ob, .ad_bytes = ab, __VA_ARGS__ }
 #define NO(nm, m, w, ...)		{ .name = nm, .mode = MODE_##m, .want = DECODE_##w, __VA_ARGS__ }
@@ -123,7 +122,7 @@ static const struct row rows[] = {
 	NO("an MMX move", 64, UNKNOWN, B(0x0f, 0x6f, 0x03)),
 };
 
-static void check_row(struct kunit *test, const struct row *r)
+static void decode_test_row(struct kunit *test, const struct row *r)
 {
 	struct emul_insn insn;
 
@@ -149,10 +148,10 @@ static void decode_rows(struct kunit *test)
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		check_row(test, &rows[i]);
+		decode_test_row(test, &rows[i]);
 }
 
-/* With fewer bytes than it has, every instruction asks for more, and never reads past what is given. */
+/* With too few bytes the decoder asks for more, and does not read beyond the bytes given. */
 static void decode_short(struct kunit *test)
 {
 	struct emul_insn insn;
@@ -167,7 +166,7 @@ static void decode_short(struct kunit *test)
 	}
 }
 
-/* Whatever the bytes, the decoder comes to an answer and a length within bounds. */
+/* Any bytes lead to a verdict and a length within bounds. */
 static void decode_anything(struct kunit *test)
 {
 	struct emul_insn insn;

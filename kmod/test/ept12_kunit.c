@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The rules of the EPT12 walk, one a row; the geometry of EPT tables; what EPT12 and EPT01 compose to. */
+/* Tests of the EPT12 walk (one rule per row), of the geometry of EPT tables, and of composing EPT12 with EPT01. */
 #include <kunit/test.h>
 
 #include "ept/ept12.h"
@@ -15,7 +15,7 @@
 #define A	EPT_ACCESSED
 #define D	EPT_DIRTY
 
-/* The tables of the test: one at each level, named by the level. */
+/* The tables of the test, one per level. */
 #define TABLE(level)	(0x100000ULL + (level) * 0x1000ULL)
 #define L2_GPA	0x123456789abcULL
 #define T4	(TABLE(3) | RWX)
@@ -25,7 +25,7 @@
 #define P2M	0x7654200000ULL
 #define P1G	0x7640000000ULL
 
-/* What the machine offers L1 in a row, besides nothing. */
+/* Deviations from the default features that L1 is offered. */
 enum { AD = 1, EXEC_ONLY = 2, NO_2M = 4, NO_1G = 8, MBEC = 16 };
 
 struct row {
@@ -54,7 +54,7 @@ static const struct row rows[] = {
 	{ "PTE absent", { 0, 0, T2, T3, T4 }, R, 0, EPT12_VIOLATION, 0 },
 	{ "absent with reserved bits is still absent", { 0, ~RWX, T2, T3, T4 }, W, 0, EPT12_VIOLATION, 0 },
 	{ "absent for the processor though bit 10 is set", { 0, P4K | XU, T2, T3, T4 }, X, 0, EPT12_VIOLATION, 0 },
-	/* rights: of all levels, and no more than asked for */
+	/* rights: combined over all levels, and compared with the access only */
 	{ "read of R", { 0, P4K | R | WB, T2, T3, T4 }, R, 0, EPT12_OK, P4K | 0xabc, 1 },
 	{ "write of R", { 0, P4K | R | WB, T2, T3, T4 }, W, 0, EPT12_VIOLATION, R << 3 },
 	{ "fetch of RW", { 0, P4K | R | W | WB, T2, T3, T4 }, X, 0, EPT12_VIOLATION, (R | W) << 3 },
@@ -102,19 +102,19 @@ static const struct row rows[] = {
 	{ "address of a table beyond MAXPHYADDR", { 0, 0, T2, T3 | BIT_ULL(45), T4 }, R, 0, EPT12_MISCONFIG },
 	{ "bits 63:52 and 11 are ignored", { 0, P4K | RWX | WB | GENMASK_ULL(63, 52) | BIT(11), T2 | BIT_ULL(63), T3, T4 }, R, 0,
 	  EPT12_OK, P4K | 0xabc, 1 },
-	/* tables in a hole */
+	/* tables outside memory */
 	{ "PDPT where there is no memory", { 0, 0, 0, 0, 0x800000 | RWX }, R, 0, EPT12_FAULT },
 	{ "page table where there is no memory", { 0, 0, 0x800000 | RWX, T3, T4 }, R, 0, EPT12_FAULT },
 };
 
-/* L1's memory: the entry at each level, at the index that L2_GPA selects. */
+/* L1's memory: the entry of each level that L2_GPA selects. */
 struct mem {
 	u64 e[5];
 	int writes;
-	int races;	/* how often set_bits finds the entry changed */
+	int races;	/* number of times that set_bits finds the entry changed */
 };
 
-static u64 *mem_at(struct mem *m, u64 gpa)
+static u64 *ept12_mem_at(struct mem *m, u64 gpa)
 {
 	int level;
 
@@ -124,9 +124,9 @@ static u64 *mem_at(struct mem *m, u64 gpa)
 	return NULL;
 }
 
-static int mem_read(void *ctx, u64 gpa, u64 *entry)
+static int ept12_mem_read(void *ctx, u64 gpa, u64 *entry)
 {
-	u64 *p = mem_at(ctx, gpa);
+	u64 *p = ept12_mem_at(ctx, gpa);
 
 	if (!p)
 		return -EFAULT;
@@ -134,10 +134,10 @@ static int mem_read(void *ctx, u64 gpa, u64 *entry)
 	return 0;
 }
 
-static int mem_set_bits(void *ctx, u64 gpa, u64 old, u64 bits)
+static int ept12_mem_set_bits(void *ctx, u64 gpa, u64 old, u64 bits)
 {
 	struct mem *m = ctx;
-	u64 *p = mem_at(m, gpa);
+	u64 *p = ept12_mem_at(m, gpa);
 
 	if (!p)
 		return -EFAULT;
@@ -152,9 +152,9 @@ static int mem_set_bits(void *ctx, u64 gpa, u64 old, u64 bits)
 	return 0;
 }
 
-static const struct ept12_ops ops = { mem_read, mem_set_bits };
+static const struct ept12_ops ops = { ept12_mem_read, ept12_mem_set_bits };
 
-static struct ept12_cfg cfg_of(int offer)
+static struct ept12_cfg ept12_cfg_of(int offer)
 {
 	return (struct ept12_cfg) {
 		.eptp = TABLE(4) | EPTP_WB | EPTP_WALK4 | (offer & AD ? EPTP_AD : 0),
@@ -172,7 +172,7 @@ static void ept12_rules(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *row = &rows[i];
-		struct ept12_cfg cfg = cfg_of(row->offer);
+		struct ept12_cfg cfg = ept12_cfg_of(row->offer);
 		struct ept12_result out;
 		struct mem m = {};
 		enum ept12_verdict v;
@@ -194,7 +194,7 @@ static void ept12_rules(struct kunit *test)
 static void ept12_beyond_48_bits(struct kunit *test)
 {
 	struct mem m = { .e = { 0, P4K | RWX | WB, T2, T3, T4 } };
-	struct ept12_cfg cfg = cfg_of(0);
+	struct ept12_cfg cfg = ept12_cfg_of(0);
 	struct ept12_result out;
 
 	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA | BIT_ULL(48), R, &out), (int)EPT12_VIOLATION);
@@ -204,7 +204,7 @@ static void ept12_beyond_48_bits(struct kunit *test)
 static void ept12_leaf_facts(struct kunit *test)
 {
 	struct mem m = { .e = { 0, P4K | R | W | TYPE(4) | EPT_IPAT, T2, T3, T4 } };
-	struct ept12_cfg cfg = cfg_of(0);
+	struct ept12_cfg cfg = ept12_cfg_of(0);
 	struct ept12_result out;
 
 	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
@@ -213,14 +213,14 @@ static void ept12_leaf_facts(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, out.ipat);
 }
 
-/* SDM 3C 29.3.5, each step of a page's life. */
+/* Accessed and dirty flags, access by access (SDM 3C 29.3.5). */
 static void ept12_accessed_dirty(struct kunit *test)
 {
 	struct mem m = { .e = { 0, P4K | RWX | WB, T2, T3, T4 } };
-	struct ept12_cfg cfg = cfg_of(AD);
+	struct ept12_cfg cfg = ept12_cfg_of(AD);
 	struct ept12_result out;
 
-	/* L0's own look, without access, leaves nothing. */
+	/* A translation without access sets no flags. */
 	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, 0, &out), (int)EPT12_OK);
 	KUNIT_EXPECT_EQ(test, m.writes, 0);
 	KUNIT_EXPECT_FALSE(test, out.dirty);
@@ -232,11 +232,11 @@ static void ept12_accessed_dirty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m.e[1], P4K | RWX | WB | A);
 	KUNIT_EXPECT_FALSE(test, out.dirty);
 
-	/* A second one has nothing to do. */
+	/* A second read changes nothing. */
 	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
 	KUNIT_EXPECT_EQ(test, m.writes, 4);
 
-	/* A write sets the dirty flag, in the leaf only. */
+	/* A write sets the dirty flag in the leaf only. */
 	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, W, &out), (int)EPT12_OK);
 	KUNIT_EXPECT_EQ(test, m.writes, 5);
 	KUNIT_EXPECT_EQ(test, m.e[2], T2 | A);
@@ -247,7 +247,7 @@ static void ept12_accessed_dirty(struct kunit *test)
 static void ept12_flags_need_a_right(struct kunit *test)
 {
 	struct mem m = { .e = { 0, P4K | R | WB, T2, T3, T4 } };
-	struct ept12_cfg cfg = cfg_of(AD);
+	struct ept12_cfg cfg = ept12_cfg_of(AD);
 	struct ept12_result out;
 
 	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R | W, &out), (int)EPT12_VIOLATION);
@@ -257,10 +257,10 @@ static void ept12_flags_need_a_right(struct kunit *test)
 static void ept12_races(struct kunit *test)
 {
 	struct mem m = { .e = { 0, P4K | RWX | WB, T2, T3, T4 }, .races = 3 };
-	struct ept12_cfg cfg = cfg_of(AD);
+	struct ept12_cfg cfg = ept12_cfg_of(AD);
 	struct ept12_result out;
 
-	/* Entries that change are read again, but not for ever. */
+	/* Entries that change are read again, a limited number of times. */
 	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, W, &out), (int)EPT12_OK);
 	KUNIT_EXPECT_EQ(test, m.races, 0);
 	KUNIT_EXPECT_EQ(test, m.e[1], P4K | RWX | WB | A | D);
@@ -269,7 +269,7 @@ static void ept12_races(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, W, &out), (int)EPT12_FAULT);
 }
 
-/* EPT12's leaf, EPT01's leaf, and what EPT02 gets. */
+/* A leaf of EPT12, a leaf of EPT01, and the leaf in EPT02. */
 static const struct compose_row {
 	const char *name;
 	u64 rights12;
@@ -278,7 +278,7 @@ static const struct compose_row {
 	bool ipat, dirty;
 	u64 hpa, rights01;
 	int level01;
-	u64 want;	/* 0: no leaf */
+	u64 want;	/* 0 for no leaf */
 	int level;
 } compose_rows[] = {
 	{ "both all", RWX, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | RWX | WB | A | D, 1 },
@@ -332,7 +332,7 @@ static void ept_geometry(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ept_leaf_page(ept_make_leaf(P2M, 2, RWX, EPT_WB, false), 2, gpa), P2M | 8 << 12);
 }
 
-/* Each piece of a split leaf maps what the whole one did there, with the same rights, type and flags. */
+/* Each part of a split leaf maps the same memory as the whole leaf, with the same rights, type and flags. */
 static void ept_splitting(struct kunit *test)
 {
 	static const u64 flags = R | X | WB | EPT_IPAT | A | D | EPT_SOFT;

@@ -6,9 +6,9 @@
 static struct ioapic io;
 static u64 fired[8];
 static int nr_fired;
-static int answer;	/* what the processors say */
+static int answer;	/* number of processors that accept an interrupt */
 
-static int record(struct ioapic *who, u64 rte)
+static int vioapic_record(struct ioapic *who, u64 rte)
 {
 	if (nr_fired < (int)ARRAY_SIZE(fired))
 		fired[nr_fired] = rte;
@@ -16,20 +16,20 @@ static int record(struct ioapic *who, u64 rte)
 	return answer;
 }
 
-static void setup(void)
+static void vioapic_setup(void)
 {
-	ioapic_init(&io, record);
+	ioapic_init(&io, vioapic_record);
 	nr_fired = 0;
 	answer = 1;
 }
 
-static u32 read_reg(u8 reg)
+static u32 vioapic_read_reg(u8 reg)
 {
 	ioapic_write(&io, IOAPIC_REG_SELECT, reg);
 	return ioapic_read(&io, IOAPIC_REG_WINDOW);
 }
 
-static void write_reg(u8 reg, u32 val)
+static void vioapic_write_reg(u8 reg, u32 val)
 {
 	ioapic_write(&io, IOAPIC_REG_SELECT, reg);
 	ioapic_write(&io, IOAPIC_REG_WINDOW, val);
@@ -37,120 +37,120 @@ static void write_reg(u8 reg, u32 val)
 
 static void vioapic_registers_test(struct kunit *test)
 {
-	setup();
-	KUNIT_EXPECT_EQ(test, read_reg(1), 0x00170020u);
-	write_reg(1, 0);
-	KUNIT_EXPECT_EQ(test, read_reg(1), 0x00170020u);
-	write_reg(0, 0xffffffff);
-	KUNIT_EXPECT_EQ(test, read_reg(0), 0x0f000000u);
-	KUNIT_EXPECT_EQ(test, read_reg(2), 0x0f000000u);
-	KUNIT_EXPECT_EQ(test, read_reg(0x10), 0x00010000u);
-	/* Status bits and reserved ones cannot be written. */
-	write_reg(0x3e, 0xffffffff);
-	write_reg(0x3f, 0xffffffff);
-	KUNIT_EXPECT_EQ(test, read_reg(0x3e), 0x0001afffu);
-	KUNIT_EXPECT_EQ(test, read_reg(0x3f), 0xff000000u);
-	/* What is not there reads as 0. */
-	write_reg(0x40, 0xffffffff);
-	KUNIT_EXPECT_EQ(test, read_reg(0x40), 0u);
-	KUNIT_EXPECT_EQ(test, read_reg(0xff), 0u);
-	KUNIT_EXPECT_EQ(test, read_reg(3), 0u);
+	vioapic_setup();
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(1), 0x00170020u);
+	vioapic_write_reg(1, 0);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(1), 0x00170020u);
+	vioapic_write_reg(0, 0xffffffff);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0), 0x0f000000u);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(2), 0x0f000000u);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x10), 0x00010000u);
+	/* Status bits and reserved bits cannot be written. */
+	vioapic_write_reg(0x3e, 0xffffffff);
+	vioapic_write_reg(0x3f, 0xffffffff);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x3e), 0x0001afffu);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x3f), 0xff000000u);
+	/* Registers that do not exist read as 0. */
+	vioapic_write_reg(0x40, 0xffffffff);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x40), 0u);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0xff), 0u);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(3), 0u);
 	KUNIT_EXPECT_EQ(test, ioapic_read(&io, 0x20), 0u);
 }
 
 static void vioapic_edge_test(struct kunit *test)
 {
-	setup();
-	write_reg(0x10 + 2 * 4 + 1, 0x03000000);
-	write_reg(0x10 + 2 * 4, 0x31);
+	vioapic_setup();
+	vioapic_write_reg(0x10 + 2 * 4 + 1, 0x03000000);
+	vioapic_write_reg(0x10 + 2 * 4, 0x31);
 	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 4, 0, true), 1);
 	KUNIT_EXPECT_EQ(test, nr_fired, 1);
 	KUNIT_EXPECT_EQ(test, fired[0], 0x0300000000000031ull + 0);
-	/* No edge, no interrupt. */
+	/* There is no interrupt without an edge. */
 	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 4, 0, true), 0);
 	KUNIT_EXPECT_EQ(test, nr_fired, 1);
 	ioapic_set_line(&io, 4, 0, false);
 	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 4, 0, true), 1);
 	KUNIT_EXPECT_EQ(test, nr_fired, 2);
-	/* An edge behind the mask is lost. */
+	/* An edge while masked is lost. */
 	ioapic_set_line(&io, 4, 0, false);
-	write_reg(0x10 + 2 * 4, 0x10031);
+	vioapic_write_reg(0x10 + 2 * 4, 0x10031);
 	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 4, 0, true), -1);
-	write_reg(0x10 + 2 * 4, 0x31);
+	vioapic_write_reg(0x10 + 2 * 4, 0x31);
 	KUNIT_EXPECT_EQ(test, nr_fired, 2);
-	/* An EOI does nothing to an edge. */
+	/* An EOI has no effect on an edge-triggered pin. */
 	ioapic_end(&io, BIT(4));
 	KUNIT_EXPECT_EQ(test, nr_fired, 2);
 }
 
 static void vioapic_level_test(struct kunit *test)
 {
-	setup();
-	write_reg(0x10 + 2 * 9, 0x8041);
+	vioapic_setup();
+	vioapic_write_reg(0x10 + 2 * 9, 0x8041);
 	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 0, true), 1);
 	KUNIT_EXPECT_EQ(test, nr_fired, 1);
-	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0xc041u);
-	/* Being served: not again until the EOI. */
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x10 + 2 * 9), 0xc041u);
+	/* In service: not sent again until the EOI. */
 	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 0, true), -1);
 	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 1, true), -1);
 	KUNIT_EXPECT_EQ(test, nr_fired, 1);
-	/* Still up after the EOI: again. */
+	/* Still up after the EOI: sent again. */
 	ioapic_set_line(&io, 9, 0, false);
 	KUNIT_EXPECT_EQ(test, ioapic_pins_of(&io, 0x41), (u32)BIT(9));
 	ioapic_end(&io, BIT(9));
 	KUNIT_EXPECT_EQ(test, nr_fired, 2);
-	/* Down before the EOI: quiet after it. */
+	/* Down before the EOI: not sent again. */
 	ioapic_set_line(&io, 9, 1, false);
 	ioapic_end(&io, BIT(9));
 	KUNIT_EXPECT_EQ(test, nr_fired, 2);
-	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0x8041u);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x10 + 2 * 9), 0x8041u);
 }
 
 static void vioapic_level_mask_test(struct kunit *test)
 {
-	setup();
-	write_reg(0x10 + 2 * 9, 0x18041);
+	vioapic_setup();
+	vioapic_write_reg(0x10 + 2 * 9, 0x18041);
 	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 0, true), -1);
-	/* A level waits behind the mask. */
-	write_reg(0x10 + 2 * 9, 0x8041);
+	/* A level stays pending while masked. */
+	vioapic_write_reg(0x10 + 2 * 9, 0x8041);
 	KUNIT_EXPECT_EQ(test, nr_fired, 1);
-	/* Masked while served: the EOI ends it, and nothing comes before it is unmasked. */
-	write_reg(0x10 + 2 * 9, 0x18041);
-	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0x1c041u);
+	/* Masked while in service: after the EOI it is not sent again until it is unmasked. */
+	vioapic_write_reg(0x10 + 2 * 9, 0x18041);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x10 + 2 * 9), 0x1c041u);
 	ioapic_end(&io, BIT(9));
 	KUNIT_EXPECT_EQ(test, nr_fired, 1);
-	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0x18041u);
-	write_reg(0x10 + 2 * 9, 0x8041);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x10 + 2 * 9), 0x18041u);
+	vioapic_write_reg(0x10 + 2 * 9, 0x8041);
 	KUNIT_EXPECT_EQ(test, nr_fired, 2);
-	/* Made edge-triggered it loses its remote IRR. */
-	write_reg(0x10 + 2 * 9, 0x10041);
-	write_reg(0x10 + 2 * 9, 0x18041);
-	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0x18041u);
+	/* An entry that becomes edge-triggered loses its remote IRR. */
+	vioapic_write_reg(0x10 + 2 * 9, 0x10041);
+	vioapic_write_reg(0x10 + 2 * 9, 0x18041);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x10 + 2 * 9), 0x18041u);
 }
 
-/* An interrupt that nobody accepts is not in service anywhere. */
+/* An interrupt that no processor accepts is not in service. */
 static void vioapic_refused_test(struct kunit *test)
 {
-	setup();
+	vioapic_setup();
 	answer = 0;
-	write_reg(0x10 + 2 * 9, 0x8041);
+	vioapic_write_reg(0x10 + 2 * 9, 0x8041);
 	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 0, true), 0);
-	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0x8041u);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x10 + 2 * 9), 0x8041u);
 	answer = 1;
 	KUNIT_EXPECT_EQ(test, ioapic_set_line(&io, 9, 0, true), 1);
-	KUNIT_EXPECT_EQ(test, read_reg(0x10 + 2 * 9), 0xc041u);
+	KUNIT_EXPECT_EQ(test, vioapic_read_reg(0x10 + 2 * 9), 0xc041u);
 }
 
 static void vioapic_shared_vector_test(struct kunit *test)
 {
-	setup();
-	write_reg(0x10 + 2 * 3, 0x8041);
-	write_reg(0x10 + 2 * 9, 0x8041);
-	write_reg(0x10 + 2 * 10, 0x8042);
+	vioapic_setup();
+	vioapic_write_reg(0x10 + 2 * 3, 0x8041);
+	vioapic_write_reg(0x10 + 2 * 9, 0x8041);
+	vioapic_write_reg(0x10 + 2 * 10, 0x8042);
 	KUNIT_EXPECT_EQ(test, ioapic_pins_of(&io, 0x41), (u32)(BIT(3) | BIT(9)));
 	KUNIT_EXPECT_TRUE(test, io.handled[0x41 / BITS_PER_LONG] & BIT(0x41 % BITS_PER_LONG));
 	KUNIT_EXPECT_TRUE(test, io.handled[0x42 / BITS_PER_LONG] & BIT(0x42 % BITS_PER_LONG));
-	write_reg(0x10 + 2 * 10, 0x8043);
+	vioapic_write_reg(0x10 + 2 * 10, 0x8043);
 	KUNIT_EXPECT_FALSE(test, io.handled[0x42 / BITS_PER_LONG] & BIT(0x42 % BITS_PER_LONG));
 }
 
@@ -158,9 +158,9 @@ static void vioapic_state_test(struct kunit *test)
 {
 	struct kvm_ioapic_state s;
 
-	setup();
-	write_reg(0x10 + 2 * 4, 0x31);
-	write_reg(0x10 + 2 * 9, 0x8041);
+	vioapic_setup();
+	vioapic_write_reg(0x10 + 2 * 4, 0x31);
+	vioapic_write_reg(0x10 + 2 * 9, 0x8041);
 	ioapic_set_line(&io, 4, 0, true);
 	ioapic_set_line(&io, 9, 0, true);
 	ioapic_get_state(&io, &s);
@@ -171,7 +171,7 @@ static void vioapic_state_test(struct kunit *test)
 	nr_fired = 0;
 	s.irr |= BIT(4) | BIT(31);
 	ioapic_set_state(&io, &s);
-	/* The edge that waited is sent, the level is in service. */
+	/* The pending edge is sent, the level is in service. */
 	KUNIT_EXPECT_EQ(test, nr_fired, 1);
 	KUNIT_EXPECT_EQ(test, fired[0], (u64)0x31);
 	KUNIT_EXPECT_EQ(test, io.irr, (u32)(BIT(4) | BIT(9)));

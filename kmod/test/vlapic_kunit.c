@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Tests of the local APIC's decisions: registers, priorities, destinations, timer. */
+/* Tests of the local APIC logic: registers, priorities, destinations, timer. */
 #include <kunit/test.h>
 #include "irqchip/lapic_logic.h"
 
 static const struct lapic_caps no_caps;
 static const struct lapic_caps all_caps = { .tsc_deadline = true, .directed_eoi = true };
 
-/* Put a vector into an IRR, ISR or TMR. */
-static void set_vec(u32 *field, u8 vec)
+/* Set a vector's bit in IRR, ISR or TMR. */
+static void vlapic_set_vec(u32 *field, u8 vec)
 {
 	field[vec / 32 * 4] |= 1u << (vec % 32);
 }
@@ -20,10 +20,10 @@ static void vlapic_find_highest_test(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, lapic_find_highest(field), -1);
 	for (i = 0; i < ARRAY_SIZE(order); i++) {
-		set_vec(field, order[i]);
+		vlapic_set_vec(field, order[i]);
 		KUNIT_EXPECT_EQ(test, lapic_find_highest(field), (int)order[i]);
 	}
-	/* What lies between the words is not part of the field. */
+	/* The bytes between the words are not part of the field. */
 	memset(field, 0, sizeof(field));
 	field[1] = U32_MAX;
 	field[31] = U32_MAX;
@@ -32,7 +32,7 @@ static void vlapic_find_highest_test(struct kunit *test)
 
 static void vlapic_ppr_test(struct kunit *test)
 {
-	/* SDM 11.8.3.1: the higher class wins; only TPR brings its subclass with it. */
+	/* The higher class is used; only TPR keeps its subclass (SDM 11.8.3.1). */
 	KUNIT_EXPECT_EQ(test, lapic_ppr(0, -1), (u8)0);
 	KUNIT_EXPECT_EQ(test, lapic_ppr(0x25, -1), (u8)0x25);
 	KUNIT_EXPECT_EQ(test, lapic_ppr(0x25, 0x2f), (u8)0x25);
@@ -44,7 +44,7 @@ static void vlapic_ppr_test(struct kunit *test)
 static void vlapic_deliverable_test(struct kunit *test)
 {
 	KUNIT_EXPECT_FALSE(test, lapic_deliverable(-1, 0));
-	/* Class 0 never gets through. */
+	/* Class 0 is never delivered. */
 	KUNIT_EXPECT_FALSE(test, lapic_deliverable(0x0f, 0));
 	KUNIT_EXPECT_TRUE(test, lapic_deliverable(0x10, 0x0f));
 	KUNIT_EXPECT_FALSE(test, lapic_deliverable(0x3f, 0x30));
@@ -52,20 +52,20 @@ static void vlapic_deliverable_test(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, lapic_deliverable(0xff, 0xf0));
 }
 
-/* Three interrupts through IRR and ISR, as vlapic.c moves them. */
+/* Three interrupts move through IRR and ISR, as in vlapic.c. */
 static void vlapic_order_test(struct kunit *test)
 {
 	u32 irr[32] = {}, isr[32] = {};
 
-	set_vec(irr, 0x31);
-	set_vec(irr, 0x52);
-	set_vec(irr, 0x57);
+	vlapic_set_vec(irr, 0x31);
+	vlapic_set_vec(irr, 0x52);
+	vlapic_set_vec(irr, 0x57);
 	KUNIT_EXPECT_EQ(test, lapic_find_highest(irr), 0x57);
 	irr[2 * 4] &= ~(1u << (0x57 % 32));
-	set_vec(isr, 0x57);
-	/* The next one is of the same class: it waits for the EOI. */
+	vlapic_set_vec(isr, 0x57);
+	/* The next one is of the same class, so it waits for the EOI. */
 	KUNIT_EXPECT_FALSE(test, lapic_deliverable(lapic_find_highest(irr), lapic_ppr(0, lapic_find_highest(isr))));
-	set_vec(irr, 0x61);
+	vlapic_set_vec(irr, 0x61);
 	KUNIT_EXPECT_TRUE(test, lapic_deliverable(lapic_find_highest(irr), lapic_ppr(0, lapic_find_highest(isr))));
 	KUNIT_EXPECT_FALSE(test, lapic_deliverable(lapic_find_highest(irr), lapic_ppr(0x60, lapic_find_highest(isr))));
 	irr[3 * 4] = 0;
@@ -244,7 +244,7 @@ struct base_case {
 	int guest, host;
 };
 
-/* SDM figure 11-26: every arrow there is and every one there is not. */
+/* All transitions, those in SDM figure 11-26 and those that are missing there. */
 static const struct base_case base_cases[] = {
 	{ BASE, BASE, 0, 0 },
 	{ BASE, BASE | EN, 0, 0 },
@@ -331,7 +331,7 @@ static void vlapic_vector_legal_test(struct kunit *test)
 
 static void vlapic_divisor_test(struct kunit *test)
 {
-	/* SDM figure 11-10, by bits 3, 1 and 0. */
+	/* SDM figure 11-10, in the order of bits 3, 1 and 0. */
 	static const struct { u32 tdcr, div; } cases[] = {
 		{ 0x0, 2 }, { 0x1, 4 }, { 0x2, 8 }, { 0x3, 16 },
 		{ 0x8, 32 }, { 0x9, 64 }, { 0xa, 128 }, { 0xb, 1 },
@@ -344,16 +344,16 @@ static void vlapic_divisor_test(struct kunit *test)
 
 static void vlapic_timer_test(struct kunit *test)
 {
-	/* One-shot: down to 0, and there it stays. */
+	/* One-shot: counts down to 0 and stays at 0. */
 	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 2000, 0, 16), 500u);
 	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 9999, 0, 16), 0u);
 	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 10000, 0, 1), 0u);
 	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 50000, 0, 1), 0u);
-	/* Periodic: a late tick does not hold the count up. */
+	/* Periodic: counts on while a tick is late. */
 	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 9000, 4000, 2), 500u);
 	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 11000, 4000, 2), 1500u);
 	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 15000, 4000, 2), 1500u);
-	/* In step, whatever was missed. */
+	/* Stays in step if periods were missed. */
 	KUNIT_EXPECT_EQ(test, lapic_timer_advance(10000, 9999, 4000), (u64)10000);
 	KUNIT_EXPECT_EQ(test, lapic_timer_advance(10000, 10000, 4000), (u64)14000);
 	KUNIT_EXPECT_EQ(test, lapic_timer_advance(10000, 13999, 4000), (u64)14000);
@@ -367,11 +367,11 @@ static void vlapic_timer_test(struct kunit *test)
 
 static void vlapic_tsc_test(struct kunit *test)
 {
-	/* Never early: rounded up. */
+	/* Rounded up, so that it is never early. */
 	KUNIT_EXPECT_EQ(test, lapic_tsc_to_ns(0, 2000000), (u64)1);
 	KUNIT_EXPECT_EQ(test, lapic_tsc_to_ns(3, 2000000), (u64)2);
 	KUNIT_EXPECT_EQ(test, lapic_tsc_to_ns(2000000000, 2000000), (u64)1000000001);
-	/* The farthest deadlines stay within what an hrtimer can take. */
+	/* The latest deadlines are within the range of an hrtimer. */
 	KUNIT_EXPECT_LE(test, lapic_tsc_to_ns(~0ull, 1), (u64)4000000000000000000);
 	KUNIT_EXPECT_LE(test, lapic_tsc_to_ns(~0ull, 5000000), (u64)4000000000000000000);
 	KUNIT_EXPECT_GE(test, lapic_tsc_to_ns(~0ull, 5000000), (u64)3000000000000000000);

@@ -5,20 +5,20 @@
 
 static struct pit_chip pit;
 
-/* A time at which exactly so many ticks have passed. */
-static u64 at(u64 ticks)
+/* The time at which exactly @ticks ticks have passed. */
+static u64 vpit_at(u64 ticks)
 {
 	return pit_ns(ticks) + 1;
 }
 
-static void program(unsigned int channel, u8 mode, u16 count)
+static void vpit_program(unsigned int channel, u8 mode, u16 count)
 {
 	pit_write(&pit, 3, channel << 6 | 0x30 | mode << 1, 0);
 	pit_write(&pit, channel, count & 0xff, 0);
 	pit_write(&pit, channel, count >> 8, 0);
 }
 
-static u16 read_latched(unsigned int channel, u64 now)
+static u16 vpit_read_latched(unsigned int channel, u64 now)
 {
 	u16 low;
 
@@ -31,92 +31,92 @@ static void vpit_clock_test(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, pit_ticks(1000000000), (u64)PIT_HZ);
 	KUNIT_EXPECT_EQ(test, pit_ns(PIT_HZ), (u64)1000000000);
-	KUNIT_EXPECT_EQ(test, pit_ticks(at(12345)), (u64)12345);
-	/* A century is no overflow. */
+	KUNIT_EXPECT_EQ(test, pit_ticks(vpit_at(12345)), (u64)12345);
+	/* A century does not overflow. */
 	KUNIT_EXPECT_EQ(test, pit_ticks(3155760000ull * 1000000000), 3155760000ull * PIT_HZ);
 }
 
 static void vpit_mode0_test(struct kunit *test)
 {
 	pit_init(&pit, 0);
-	program(0, 0, 1000);
+	vpit_program(0, 0, 1000);
 	KUNIT_EXPECT_TRUE(test, pit.reloaded);
-	KUNIT_EXPECT_FALSE(test, pit_out(&pit.ch[0], at(999)));
-	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], at(1000)));
-	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], at(99999)));
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], at(400)), 600u);
-	/* On past 0. */
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], at(1001)), 0xffffu);
+	KUNIT_EXPECT_FALSE(test, pit_out(&pit.ch[0], vpit_at(999)));
+	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], vpit_at(1000)));
+	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], vpit_at(99999)));
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], vpit_at(400)), 600u);
+	/* The counter wraps. */
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], vpit_at(1001)), 0xffffu);
 }
 
 static void vpit_mode2_test(struct kunit *test)
 {
 	pit_init(&pit, 0);
-	program(0, 2, 100);
+	vpit_program(0, 2, 100);
 	KUNIT_EXPECT_TRUE(test, pit_is_periodic(&pit.ch[0]));
 	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], 0), 100u);
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], at(99)), 1u);
-	KUNIT_EXPECT_FALSE(test, pit_out(&pit.ch[0], at(99)));
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], at(100)), 100u);
-	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], at(100)));
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], at(1000030)), 70u);
-	/* Mode 6 is mode 2. */
-	program(0, 6, 100);
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], vpit_at(99)), 1u);
+	KUNIT_EXPECT_FALSE(test, pit_out(&pit.ch[0], vpit_at(99)));
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], vpit_at(100)), 100u);
+	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], vpit_at(100)));
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], vpit_at(1000030)), 70u);
+	/* Mode 6 is an alias of mode 2. */
+	vpit_program(0, 6, 100);
 	KUNIT_EXPECT_EQ(test, pit.ch[0].s.mode, (__u8)2);
-	/* A count of 0 is the largest. */
-	program(0, 2, 0);
+	/* A count of 0 is the largest count. */
+	vpit_program(0, 2, 0);
 	KUNIT_EXPECT_EQ(test, pit.ch[0].s.count, 0x10000u);
 }
 
 static void vpit_mode3_test(struct kunit *test)
 {
 	pit_init(&pit, 0);
-	program(0, 3, 100);
-	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], at(49)));
-	KUNIT_EXPECT_FALSE(test, pit_out(&pit.ch[0], at(50)));
-	KUNIT_EXPECT_FALSE(test, pit_out(&pit.ch[0], at(99)));
-	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], at(100)));
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], at(10)), 80u);
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], at(60)), 80u);
+	vpit_program(0, 3, 100);
+	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], vpit_at(49)));
+	KUNIT_EXPECT_FALSE(test, pit_out(&pit.ch[0], vpit_at(50)));
+	KUNIT_EXPECT_FALSE(test, pit_out(&pit.ch[0], vpit_at(99)));
+	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], vpit_at(100)));
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], vpit_at(10)), 80u);
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[0], vpit_at(60)), 80u);
 }
 
 static void vpit_strobe_test(struct kunit *test)
 {
 	pit_init(&pit, 0);
-	program(0, 4, 100);
-	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], at(99)));
-	KUNIT_EXPECT_FALSE(test, pit_out(&pit.ch[0], at(100)));
-	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], at(101)));
+	vpit_program(0, 4, 100);
+	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], vpit_at(99)));
+	KUNIT_EXPECT_FALSE(test, pit_out(&pit.ch[0], vpit_at(100)));
+	KUNIT_EXPECT_TRUE(test, pit_out(&pit.ch[0], vpit_at(101)));
 }
 
 static void vpit_latch_test(struct kunit *test)
 {
 	pit_init(&pit, 0);
-	program(0, 2, 0x1234);
-	KUNIT_EXPECT_EQ(test, read_latched(0, at(0x34)), (u16)0x1200);
-	/* The first of two latches counts. */
-	pit_write(&pit, 3, 0x00, at(0x10));
-	pit_write(&pit, 3, 0x00, at(0x20));
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, at(0x30)), (u8)0x24);
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, at(0x30)), (u8)0x12);
-	/* Without one, the count goes on between the bytes. */
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, at(0x30)), (u8)0x04);
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, at(0x134)), (u8)0x11);
+	vpit_program(0, 2, 0x1234);
+	KUNIT_EXPECT_EQ(test, vpit_read_latched(0, vpit_at(0x34)), (u16)0x1200);
+	/* The second of two latch commands is ignored. */
+	pit_write(&pit, 3, 0x00, vpit_at(0x10));
+	pit_write(&pit, 3, 0x00, vpit_at(0x20));
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, vpit_at(0x30)), (u8)0x24);
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, vpit_at(0x30)), (u8)0x12);
+	/* Without a latch, the counter continues between the bytes. */
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, vpit_at(0x30)), (u8)0x04);
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, vpit_at(0x134)), (u8)0x11);
 }
 
 static void vpit_read_back_test(struct kunit *test)
 {
 	pit_init(&pit, 0);
-	program(2, 3, 0x200);
+	vpit_program(2, 3, 0x200);
 	pit_write_port61(&pit, 1, 0);
-	/* Count and status of channel 2: status comes first. */
-	pit_write(&pit, 3, 0xc8, at(1));
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 2, at(9)), (u8)0xb6);
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 2, at(9)), (u8)0xfe);
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 2, at(9)), (u8)0x01);
+	/* Count and status of channel 2: status is read first. */
+	pit_write(&pit, 3, 0xc8, vpit_at(1));
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 2, vpit_at(9)), (u8)0xb6);
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 2, vpit_at(9)), (u8)0xfe);
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 2, vpit_at(9)), (u8)0x01);
 	/* Status only. */
-	pit_write(&pit, 3, 0xe8, at(0x101));
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 2, at(0x101)), (u8)0x36);
+	pit_write(&pit, 3, 0xe8, vpit_at(0x101));
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 2, vpit_at(0x101)), (u8)0x36);
 }
 
 static void vpit_access_test(struct kunit *test)
@@ -126,13 +126,13 @@ static void vpit_access_test(struct kunit *test)
 	pit_write(&pit, 3, 0x14, 0);
 	pit_write(&pit, 0, 0x80, 0);
 	KUNIT_EXPECT_EQ(test, pit.ch[0].s.count, 0x80u);
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, at(1)), (u8)0x7f);
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, at(1)), (u8)0x7f);
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, vpit_at(1)), (u8)0x7f);
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, vpit_at(1)), (u8)0x7f);
 	pit_write(&pit, 3, 0x24, 0);
 	pit_write(&pit, 0, 0x80, 0);
 	KUNIT_EXPECT_EQ(test, pit.ch[0].s.count, 0x8000u);
-	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, at(1)), (u8)0x7f);
-	/* Half a word loads nothing. */
+	KUNIT_EXPECT_EQ(test, pit_read(&pit, 0, vpit_at(1)), (u8)0x7f);
+	/* The first byte of a word does not load the counter. */
 	pit.reloaded = false;
 	pit_write(&pit, 3, 0x34, 0);
 	pit_write(&pit, 0, 0x55, 0);
@@ -146,33 +146,33 @@ static void vpit_bcd_test(struct kunit *test)
 	pit_write(&pit, 0, 0x34, 0);
 	pit_write(&pit, 0, 0x12, 0);
 	KUNIT_EXPECT_EQ(test, pit.ch[0].s.count, 1234u);
-	KUNIT_EXPECT_EQ(test, read_latched(0, at(235)), (u16)0x0999);
-	KUNIT_EXPECT_EQ(test, read_latched(0, at(1235)), (u16)0x9999);
+	KUNIT_EXPECT_EQ(test, vpit_read_latched(0, vpit_at(235)), (u16)0x0999);
+	KUNIT_EXPECT_EQ(test, vpit_read_latched(0, vpit_at(1235)), (u16)0x9999);
 	pit_write(&pit, 0, 0, 0);
 	pit_write(&pit, 0, 0, 0);
 	KUNIT_EXPECT_EQ(test, pit.ch[0].s.count, 10000u);
 }
 
-/* As Linux measures its TSC: mode 0 on channel 2 behind the gate, wait for OUT. */
+/* Linux calibrates its TSC like this: channel 2 in mode 0, started by the gate, until OUT is high. */
 static void vpit_gate_test(struct kunit *test)
 {
 	pit_init(&pit, 0);
 	KUNIT_EXPECT_EQ(test, pit_read_port61(&pit, 0) & 3, 0);
-	program(2, 0, 1000);
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[2], at(500)), 1000u);
-	pit_write_port61(&pit, 1, at(500));
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[2], at(500) + pit_ns(300) + 1), 700u);
-	/* Stopped for a while, it goes on where it stood. */
-	pit_write_port61(&pit, 0, at(900) + 1);
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[2], at(5000)), 600u);
-	pit_write_port61(&pit, 3, at(10900));
-	KUNIT_EXPECT_EQ(test, pit_read_port61(&pit, at(11400)) & 0x23, 0x03);
-	KUNIT_EXPECT_EQ(test, pit_read_port61(&pit, at(11501)) & 0x23, 0x23);
-	/* In mode 2 a rising gate starts over. */
-	program(2, 2, 1000);
-	pit_write_port61(&pit, 0, at(100));
-	pit_write_port61(&pit, 1, at(200));
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[2], at(200) + pit_ns(10) + 1), 990u);
+	vpit_program(2, 0, 1000);
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[2], vpit_at(500)), 1000u);
+	pit_write_port61(&pit, 1, vpit_at(500));
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[2], vpit_at(500) + pit_ns(300) + 1), 700u);
+	/* A counter that was stopped continues from its value. */
+	pit_write_port61(&pit, 0, vpit_at(900) + 1);
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[2], vpit_at(5000)), 600u);
+	pit_write_port61(&pit, 3, vpit_at(10900));
+	KUNIT_EXPECT_EQ(test, pit_read_port61(&pit, vpit_at(11400)) & 0x23, 0x03);
+	KUNIT_EXPECT_EQ(test, pit_read_port61(&pit, vpit_at(11501)) & 0x23, 0x23);
+	/* In mode 2 a rising edge of the gate restarts the counter. */
+	vpit_program(2, 2, 1000);
+	pit_write_port61(&pit, 0, vpit_at(100));
+	pit_write_port61(&pit, 1, vpit_at(200));
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[2], vpit_at(200) + pit_ns(10) + 1), 990u);
 }
 
 static void vpit_state_test(struct kunit *test)
@@ -180,17 +180,17 @@ static void vpit_state_test(struct kunit *test)
 	struct kvm_pit_channel_state s;
 
 	pit_init(&pit, 0);
-	program(2, 0, 1000);
-	pit_get_channel(&pit.ch[2], &s, at(500));
+	vpit_program(2, 0, 1000);
+	pit_get_channel(&pit.ch[2], &s, vpit_at(500));
 	KUNIT_EXPECT_EQ(test, s.count, 1000u);
-	/* Nothing a state may hold makes counting fail. */
+	/* Counting works with any state from user space. */
 	memset(&s, 0xff, sizeof(s));
-	pit_set_channel(&pit.ch[0], &s, at(500));
+	pit_set_channel(&pit.ch[0], &s, vpit_at(500));
 	KUNIT_EXPECT_EQ(test, pit.ch[0].s.count, 10000u);
 	memset(&s, 0, sizeof(s));
 	s.mode = 2;
-	pit_set_channel(&pit.ch[1], &s, at(500));
-	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[1], at(600)), 0x10000u);
+	pit_set_channel(&pit.ch[1], &s, vpit_at(500));
+	KUNIT_EXPECT_EQ(test, pit_count(&pit.ch[1], vpit_at(600)), 0x10000u);
 }
 
 static struct kunit_case vpit_cases[] = {

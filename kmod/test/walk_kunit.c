@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The guest page walk: sizes, rights, reserved bits, error codes, accessed and dirty flags, one a row. */
+/* Tests of the guest page walk, one per row: sizes, rights, reserved bits, error codes, accessed and dirty flags. */
 #include <kunit/test.h>
 
 #include "emul/pagewalk.h"
@@ -18,7 +18,7 @@
 #define ACC_U	PFERR_U
 #define ACC_X	PFERR_ID
 
-/* The tables of the test: one at each level, named by the level. */
+/* The tables of the test, one per level. */
 #define TABLE(level)	(0x100000ULL + (level) * 0x1000ULL)
 #define T4	(TABLE(4) | PWU | A)
 #define T3	(TABLE(3) | PWU | A)
@@ -30,7 +30,7 @@
 #define P2M	0x7654200000ULL
 #define P1G	0x7640000000ULL
 
-/* How the machine of a row differs from the usual one: CR0.WP, EFER.NXE, nothing else optional, MAXPHYADDR 40. */
+/* Deviations from the default: CR0.WP, EFER.NXE, no other optional feature, MAXPHYADDR 40. */
 enum {
 	M_32 = BIT(0), M_PAE = BIT(1), M_LA57 = BIT(2), M_NOPG = BIT(3),
 	M_NOWP = BIT(4), M_NONXE = BIT(5), M_SMEP = BIT(6), M_SMAP = BIT(7), M_AC = BIT(8),
@@ -70,7 +70,7 @@ static const struct row rows[] = {
 	{ "PAE 2 MiB", M_PAE, { TABLE(2) | P, 0, P2M | PWU | A | PS }, ACC_U, OK, P2M | 0x56789, 2 },
 	{ "PAE PDPTE absent", M_PAE, { TABLE(2), PAGE | PWU | A, T1 }, ACC_U, PF, PFERR_U },
 	{ "PAE bit 52 is reserved", M_PAE, { TABLE(2) | P, PAGE | PWU | A | BIT_ULL(52), T1 }, 0, PF, PFERR_P | PFERR_RSVD },
-	/* absent */
+	/* not present */
 	{ "PML4E absent", 0, { 0, 0, 0, 0, 0 }, 0, PF, 0 },
 	{ "PTE absent, with anything else", 0, LEAF4(~P & ~PAGE), ACC_U | ACC_W, PF, PFERR_U | PFERR_W },
 	{ "absent, fetch", 0, LEAF4(0), ACC_X, PF, PFERR_ID },
@@ -118,40 +118,40 @@ static const struct row rows[] = {
 	{ "keys do not keep from fetching", M_PKE, LEAF4(PWU | A | KEY(1)), ACC_U | ACC_X, OK, PAGE | 0xabc, 1 },
 };
 
-/* A guest's tables, and what the walk did to them. */
+/* A guest's tables, and a record of what the walk did to them. */
 struct tables {
 	const struct row *row;
 	u64 e[6];
 	u32 bytes;
-	u64 top;		/* where CR3 points to */
-	int races;		/* so often an entry changes under the walk */
+	u64 top;		/* the table that CR3 points to */
+	int races;		/* number of times that an entry changes during the walk */
 	int updates;
 	bool fail;		/* reads fail */
 };
 
-/* The level of the table that an entry's address lies in. */
-static int level_of(const struct tables *t, u64 gpa)
+/* The level of the table that contains an entry. */
+static int walk_level_of(const struct tables *t, u64 gpa)
 {
 	if ((gpa & ~0xfffULL) == t->top)
 		return t->row->machine & (M_32 | M_PAE) ? 2 : t->row->machine & M_LA57 ? 5 : 4;
 	return (gpa - TABLE(0)) >> 12;
 }
 
-static int read_entry(void *priv, u64 gpa, void *entry, u32 bytes)
+static int walk_read_entry(void *priv, u64 gpa, void *entry, u32 bytes)
 {
 	struct tables *t = priv;
 
 	if (t->fail)
 		return -EFAULT;
 	t->bytes = bytes;
-	memcpy(entry, &t->e[level_of(t, gpa)], bytes);
+	memcpy(entry, &t->e[walk_level_of(t, gpa)], bytes);
 	return 0;
 }
 
-static int cmpxchg_entry(void *priv, u64 gpa, u64 old, u64 new, u32 bytes)
+static int walk_cmpxchg_entry(void *priv, u64 gpa, u64 old, u64 new, u32 bytes)
 {
 	struct tables *t = priv;
-	u64 *e = &t->e[level_of(t, gpa)];
+	u64 *e = &t->e[walk_level_of(t, gpa)];
 
 	if (t->races) {
 		t->races--;
@@ -164,9 +164,9 @@ static int cmpxchg_entry(void *priv, u64 gpa, u64 old, u64 new, u32 bytes)
 	return 0;
 }
 
-static const struct pagewalk_ops ops = { .read = read_entry, .compare_exchange = cmpxchg_entry };
+static const struct pagewalk_ops ops = { .read = walk_read_entry, .compare_exchange = walk_cmpxchg_entry };
 
-static void set_up(const struct row *r, struct pagewalk_cfg *cfg, struct tables *t)
+static void walk_set_up(const struct row *r, struct pagewalk_cfg *cfg, struct tables *t)
 {
 	u32 m = r->machine;
 
@@ -186,7 +186,7 @@ static void set_up(const struct row *r, struct pagewalk_cfg *cfg, struct tables 
 	cfg->pdpte[LA32 >> 30] = r->e[0];
 }
 
-static u64 address(const struct row *r)
+static u64 walk_address(const struct row *r)
 {
 	return r->machine & (M_32 | M_PAE | M_NOPG) ? LA32 : LA;
 }
@@ -201,8 +201,8 @@ static void walk_rows(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *r = &rows[i];
 
-		set_up(r, &cfg, &t);
-		KUNIT_EXPECT_EQ_MSG(test, (int)pagewalk(&cfg, &ops, &t, address(r), r->access, &res), (int)r->want,
+		walk_set_up(r, &cfg, &t);
+		KUNIT_EXPECT_EQ_MSG(test, (int)pagewalk(&cfg, &ops, &t, walk_address(r), r->access, &res), (int)r->want,
 				    "%s", r->name);
 		if (r->want == PF) {
 			KUNIT_EXPECT_EQ_MSG(test, (u64)res.error_code, r->result, "%s", r->name);
@@ -224,7 +224,7 @@ static void walk_accessed_dirty(struct kunit *test)
 	struct pagewalk_cfg cfg;
 	struct tables t;
 
-	set_up(&flags_row, &cfg, &t);
+	walk_set_up(&flags_row, &cfg, &t);
 	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U, &res), (int)OK);
 	KUNIT_EXPECT_EQ(test, t.updates, 4);
 	KUNIT_EXPECT_EQ(test, t.e[1], PAGE | PWU | A);
@@ -237,20 +237,20 @@ static void walk_accessed_dirty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t.updates, 5);
 }
 
-/* Another processor changes an entry while the walk is under way: it starts over, and does not do so for ever. */
+/* The walk restarts if another processor changes an entry, a limited number of times. */
 static void walk_races(struct kunit *test)
 {
 	struct pagewalk_result res;
 	struct pagewalk_cfg cfg;
 	struct tables t;
 
-	set_up(&flags_row, &cfg, &t);
+	walk_set_up(&flags_row, &cfg, &t);
 	t.races = 1;
 	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U | ACC_W, &res), (int)OK);
 	KUNIT_EXPECT_EQ(test, t.e[1] & (A | D), A | D);
 	KUNIT_EXPECT_EQ(test, t.e[4] & (A | BIT(9)), A | BIT(9));
 
-	set_up(&flags_row, &cfg, &t);
+	walk_set_up(&flags_row, &cfg, &t);
 	t.fail = true;
 	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U, &res), (int)PAGEWALK_STOPPED);
 }
