@@ -56,7 +56,7 @@ static u64 alu_sub(u64 a, u64 b, bool borrow, u32 bytes, u64 *flags)
 
 static u64 alu_logic(u64 r, u32 bytes, u64 *flags)
 {
-	/* AF is undefined; processors clear it. */
+	/* AF is undefined in the manual; processors clear it. */
 	*flags &= ~(FL_CF | FL_OF | FL_AF);
 	alu_set_szp(flags, r, bytes);
 	return r;

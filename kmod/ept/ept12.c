@@ -40,7 +40,7 @@ static bool ept12_misconfigured(const struct ept12_cfg *cfg, u64 entry, int leve
 	if (!ept12_maps_page(cfg, entry, level))
 		/* Tables 29-1, 29-3, 29-5: bits 6:3, and bit 7 if the entry cannot map a page. */
 		return entry & (EPT_MEMTYPE_MASK | EPT_IPAT | EPT_PAGE_SIZE_BIT);
-	/* Tables 29-2, 29-4: address bits below the page size. */
+	/* Tables 29-2, 29-4: address bits below the page size are reserved. */
 	if (level > 1 && (entry & EPT_ADDR_MASK & ept_offset_mask(level)))
 		return true;
 	/* Memory types 2, 3 and 7 are reserved. */

@@ -30,7 +30,7 @@ struct lapic_reg {
 #define LVT_TIMER_MODE	(BIT(17) | BIT(18))
 #define ICR_RESERVED	(GENMASK(31, 20) | GENMASK(17, 16) | BIT(13))	/* of its lower half */
 
-/* SDM 3A tables 11-1 and 11-6; reserved bits by the figures of 11.5 to 11.9. */
+/* The registers (SDM 3A tables 11-1 and 11-6); reserved bits are from the figures of 11.5 to 11.9. */
 static const struct lapic_reg lapic_regs[LAPIC_REGS_SIZE / 16] = {
 	[LAPIC_ID / 16]		= { LR_RW, LR_R, 0xff000000 },
 	[LAPIC_VERSION / 16]	= { LR_R, LR_R },
@@ -43,7 +43,7 @@ static const struct lapic_reg lapic_regs[LAPIC_REGS_SIZE / 16] = {
 	[LAPIC_DFR / 16]	= { LR_RW, 0, 0xf0000000 },
 	/* Bit 9, focus checking, does not exist since the Pentium 4. */
 	[LAPIC_SVR / 16]	= { LR_RW, LR_RW, 0x1ff, BIT(9) },
-	/* ISR, TMR and IRR follow each other. */
+	/* ISR, TMR and IRR are contiguous. */
 	[LAPIC_ISR / 16 ... LAPIC_IRR / 16 + 7] = { LR_R, LR_R },
 	[LAPIC_ESR / 16]	= { LR_RW, LR_RW },
 	[LAPIC_LVT_CMCI / 16]	= { LR_RW, LR_RW, LVT_COMMON | LAPIC_LVT_MODE, LVT_DELIVERY },
@@ -404,7 +404,7 @@ u32 lapic_divisor(u32 tdcr)
 {
 	u32 code = (tdcr & 3) | (tdcr & 8) >> 1;
 
-	/* 0 to 6 are 2 to 128; 7 is 1. */
+	/* Codes 0 to 6 divide by 2 to 128, code 7 by 1. */
 	return 1u << ((code + 1) & 7);
 }
 

@@ -124,7 +124,7 @@ static void pic_take(struct pic_pair *p, int chip, int pin)
 	struct kvm_pic_state *s = &p->chip[chip];
 
 	s->isr |= BIT(pin);
-	/* A level stays requested as long as the line is up. */
+	/* A level-triggered request stays pending as long as the line is up. */
 	if (!(s->elcr & BIT(pin)))
 		s->irr &= ~BIT(pin);
 	if (s->auto_eoi) {
@@ -216,7 +216,7 @@ static void pic_ocw2(struct pic_pair *p, int chip, u8 val)
 	if (specific) {
 		pin = val & 7;
 	} else {
-		/* In special mask mode a non-specific EOI leaves masked pins alone. */
+		/* In special mask mode a non-specific EOI does not end masked pins. */
 		if (s->special_mask)
 			in_service &= ~s->imr;
 		pin = pic_first(s, in_service);

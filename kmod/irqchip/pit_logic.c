@@ -126,7 +126,7 @@ static void pit_load(struct pit_chip *pit, unsigned int channel, u32 val, u64 no
 
 	if (c->s.bcd)
 		val = bcd2bin(val & 0xff) + 100 * bcd2bin(val >> 8);
-	/* 0 stands for the largest count. */
+	/* 0 encodes the largest count. */
 	c->s.count = val ?: c->s.bcd ? 10000 : 0x10000;
 	c->s.count_load_time = now;
 	c->stopped = now;

@@ -20,7 +20,7 @@ static void vlapic_send_ipi(struct vlapic *a, u32 icr, u32 dest)
 	irq_deliver(a->vcpu->vm, a->vcpu, &msg);
 }
 
-/* x2APIC's SELF IPI register (SDM 11.12.11). */
+/* Write of the SELF IPI register of x2APIC (SDM 11.12.11). */
 static void vlapic_self_ipi(struct vlapic *a, u8 vector)
 {
 	if (!lapic_vector_legal(LAPIC_DM_FIXED, vector))
@@ -80,7 +80,7 @@ static void vlapic_write_lvt(struct vlapic *a, u32 reg, u32 val)
 
 static void vlapic_write_tmict(struct vlapic *a, u32 val)
 {
-	/* In TSC-deadline mode such writes are ignored (SDM 11.5.4.1). */
+	/* In TSC-deadline mode writes of the initial count are ignored (SDM 11.5.4.1). */
 	if (lapic_timer_mode(vlapic_reg(a, LAPIC_LVTT)) == LAPIC_TSC_DEADLINE)
 		return;
 	vlapic_set_reg(a, LAPIC_TMICT, val);

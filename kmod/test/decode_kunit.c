@@ -30,7 +30,7 @@ struct row {
 #define NO(nm, m, w, ...)		{ .name = nm, .mode = MODE_##m, .want = DECODE_##w, __VA_ARGS__ }
 #define B(...)				.bytes = { __VA_ARGS__ }, .n = sizeof((u8[]){ __VA_ARGS__ })
 
-static const struct row rows[] = {
+static const struct row decode_table[] = {
 	/* operand sizes */
 	OK("mov r32", 64, 2, MOV, 4, 8, B(0x8b, 0x03), .base = BX),
 	OK("mov r64", 64, 3, MOV, 8, 8, B(0x48, 0x8b, 0x03), .base = BX),
@@ -147,8 +147,8 @@ static void decode_rows(struct kunit *test)
 {
 	u32 i;
 
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		decode_test_row(test, &rows[i]);
+	for (i = 0; i < ARRAY_SIZE(decode_table); i++)
+		decode_test_row(test, &decode_table[i]);
 }
 
 /* With too few bytes the decoder asks for more, and does not read beyond the bytes given. */
@@ -157,12 +157,12 @@ static void decode_short(struct kunit *test)
 	struct emul_insn insn;
 	u32 i, n;
 
-	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].want != DECODE_OK)
+	for (i = 0; i < ARRAY_SIZE(decode_table); i++) {
+		if (decode_table[i].want != DECODE_OK)
 			continue;
-		for (n = 0; n < rows[i].len; n++)
-			KUNIT_EXPECT_EQ_MSG(test, (int)emul_decode(&insn, rows[i].bytes, n, rows[i].mode),
-					    (int)DECODE_MORE, "%s, %u bytes", rows[i].name, n);
+		for (n = 0; n < decode_table[i].len; n++)
+			KUNIT_EXPECT_EQ_MSG(test, (int)emul_decode(&insn, decode_table[i].bytes, n, decode_table[i].mode),
+					    (int)DECODE_MORE, "%s, %u bytes", decode_table[i].name, n);
 	}
 }
 
@@ -188,16 +188,16 @@ static void decode_anything(struct kunit *test)
 	}
 }
 
-static struct kunit_case cases[] = {
+static struct kunit_case decode_cases[] = {
 	KUNIT_CASE(decode_rows),
 	KUNIT_CASE(decode_short),
 	KUNIT_CASE(decode_anything),
 	{}
 };
 
-static struct kunit_suite suite = {
+static struct kunit_suite decode_suite = {
 	.name = "droste_decode",
-	.test_cases = cases,
+	.test_cases = decode_cases,
 };
 
-kunit_test_suites(&suite);
+kunit_test_suites(&decode_suite);

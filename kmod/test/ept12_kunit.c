@@ -38,7 +38,7 @@ struct row {
 	int level;		/* OK: of the leaf */
 };
 
-static const struct row rows[] = {
+static const struct row ept12_table[] = {
 	/* sizes */
 	{ "4 KiB", { 0, P4K | RWX | WB, T2, T3, T4 }, R, 0, EPT12_OK, P4K | 0xabc, 1 },
 	{ "2 MiB", { 0, 0, P2M | RWX | WB | PS, T3, T4 }, R, 0, EPT12_OK, P2M | 0x189abc, 2 },
@@ -152,7 +152,7 @@ static int ept12_mem_set_bits(void *ctx, u64 gpa, u64 old, u64 bits)
 	return 0;
 }
 
-static const struct ept12_ops ops = { ept12_mem_read, ept12_mem_set_bits };
+static const struct ept12_ops ept12_ops = { ept12_mem_read, ept12_mem_set_bits };
 
 static struct ept12_cfg ept12_cfg_of(int offer)
 {
@@ -170,15 +170,15 @@ static void ept12_rules(struct kunit *test)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct row *row = &rows[i];
+	for (i = 0; i < ARRAY_SIZE(ept12_table); i++) {
+		const struct row *row = &ept12_table[i];
 		struct ept12_cfg cfg = ept12_cfg_of(row->offer);
 		struct ept12_result out;
 		struct mem m = {};
 		enum ept12_verdict v;
 
 		memcpy(m.e, row->e, sizeof(m.e));
-		v = ept12_walk(&cfg, &ops, &m, L2_GPA, row->access, &out);
+		v = ept12_walk(&cfg, &ept12_ops, &m, L2_GPA, row->access, &out);
 		KUNIT_EXPECT_EQ_MSG(test, (int)v, (int)row->verdict, "%s", row->name);
 		KUNIT_EXPECT_EQ_MSG(test, m.writes, 0, "%s", row->name);
 		if (v == EPT12_OK) {
@@ -197,7 +197,7 @@ static void ept12_beyond_48_bits(struct kunit *test)
 	struct ept12_cfg cfg = ept12_cfg_of(0);
 	struct ept12_result out;
 
-	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA | BIT_ULL(48), R, &out), (int)EPT12_VIOLATION);
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ept12_ops, &m, L2_GPA | BIT_ULL(48), R, &out), (int)EPT12_VIOLATION);
 	KUNIT_EXPECT_EQ(test, out.qual, 0ULL);
 }
 
@@ -207,7 +207,7 @@ static void ept12_leaf_facts(struct kunit *test)
 	struct ept12_cfg cfg = ept12_cfg_of(0);
 	struct ept12_result out;
 
-	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ept12_ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
 	KUNIT_EXPECT_EQ(test, out.rights, R | W);
 	KUNIT_EXPECT_EQ(test, (int)out.memtype, 4);
 	KUNIT_EXPECT_TRUE(test, out.ipat);
@@ -221,23 +221,23 @@ static void ept12_accessed_dirty(struct kunit *test)
 	struct ept12_result out;
 
 	/* A translation without access sets no flags. */
-	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, 0, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ept12_ops, &m, L2_GPA, 0, &out), (int)EPT12_OK);
 	KUNIT_EXPECT_EQ(test, m.writes, 0);
 	KUNIT_EXPECT_FALSE(test, out.dirty);
 
 	/* A read sets the accessed flag at all four levels. */
-	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ept12_ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
 	KUNIT_EXPECT_EQ(test, m.writes, 4);
 	KUNIT_EXPECT_EQ(test, m.e[4], T4 | A);
 	KUNIT_EXPECT_EQ(test, m.e[1], P4K | RWX | WB | A);
 	KUNIT_EXPECT_FALSE(test, out.dirty);
 
 	/* A second read changes nothing. */
-	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ept12_ops, &m, L2_GPA, R, &out), (int)EPT12_OK);
 	KUNIT_EXPECT_EQ(test, m.writes, 4);
 
 	/* A write sets the dirty flag in the leaf only. */
-	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, W, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ept12_ops, &m, L2_GPA, W, &out), (int)EPT12_OK);
 	KUNIT_EXPECT_EQ(test, m.writes, 5);
 	KUNIT_EXPECT_EQ(test, m.e[2], T2 | A);
 	KUNIT_EXPECT_EQ(test, m.e[1], P4K | RWX | WB | A | D);
@@ -250,7 +250,7 @@ static void ept12_flags_need_a_right(struct kunit *test)
 	struct ept12_cfg cfg = ept12_cfg_of(AD);
 	struct ept12_result out;
 
-	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, R | W, &out), (int)EPT12_VIOLATION);
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ept12_ops, &m, L2_GPA, R | W, &out), (int)EPT12_VIOLATION);
 	KUNIT_EXPECT_EQ(test, m.writes, 0);
 }
 
@@ -261,12 +261,12 @@ static void ept12_races(struct kunit *test)
 	struct ept12_result out;
 
 	/* Entries that change are read again, a limited number of times. */
-	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, W, &out), (int)EPT12_OK);
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ept12_ops, &m, L2_GPA, W, &out), (int)EPT12_OK);
 	KUNIT_EXPECT_EQ(test, m.races, 0);
 	KUNIT_EXPECT_EQ(test, m.e[1], P4K | RWX | WB | A | D);
 	m.e[1] = P4K | RWX | WB;
 	m.races = INT_MAX;
-	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ops, &m, L2_GPA, W, &out), (int)EPT12_FAULT);
+	KUNIT_EXPECT_EQ(test, (int)ept12_walk(&cfg, &ept12_ops, &m, L2_GPA, W, &out), (int)EPT12_FAULT);
 }
 
 /* A leaf of EPT12, a leaf of EPT01, and the leaf in EPT02. */

@@ -51,7 +51,7 @@ struct row {
 #define PF	PAGEWALK_FAULT
 #define LEAF4(bits)	{ 0, PAGE | (bits), T1, T2, T3 }
 
-static const struct row rows[] = {
+static const struct row walk_table[] = {
 	/* modes and sizes */
 	{ "no paging", M_NOPG, {}, ACC_U | ACC_W, OK, LA32, 0 },
 	{ "4 KiB", 0, LEAF4(PWU | A), ACC_U, OK, PAGE | 0xabc, 1 },
@@ -164,7 +164,7 @@ static int walk_cmpxchg_entry(void *priv, u64 gpa, u64 old, u64 new, u32 bytes)
 	return 0;
 }
 
-static const struct pagewalk_ops ops = { .read = walk_read_entry, .compare_exchange = walk_cmpxchg_entry };
+static const struct pagewalk_ops walk_ops = { .read = walk_read_entry, .compare_exchange = walk_cmpxchg_entry };
 
 static void walk_set_up(const struct row *r, struct pagewalk_cfg *cfg, struct tables *t)
 {
@@ -198,11 +198,11 @@ static void walk_rows(struct kunit *test)
 	struct tables t;
 	u32 i;
 
-	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct row *r = &rows[i];
+	for (i = 0; i < ARRAY_SIZE(walk_table); i++) {
+		const struct row *r = &walk_table[i];
 
 		walk_set_up(r, &cfg, &t);
-		KUNIT_EXPECT_EQ_MSG(test, (int)pagewalk(&cfg, &ops, &t, walk_address(r), r->access, &res), (int)r->want,
+		KUNIT_EXPECT_EQ_MSG(test, (int)pagewalk(&cfg, &walk_ops, &t, walk_address(r), r->access, &res), (int)r->want,
 				    "%s", r->name);
 		if (r->want == PF) {
 			KUNIT_EXPECT_EQ_MSG(test, (u64)res.error_code, r->result, "%s", r->name);
@@ -225,15 +225,15 @@ static void walk_accessed_dirty(struct kunit *test)
 	struct tables t;
 
 	walk_set_up(&flags_row, &cfg, &t);
-	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U, &res), (int)OK);
+	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &walk_ops, &t, LA, ACC_U, &res), (int)OK);
 	KUNIT_EXPECT_EQ(test, t.updates, 4);
 	KUNIT_EXPECT_EQ(test, t.e[1], PAGE | PWU | A);
 	KUNIT_EXPECT_EQ(test, t.e[4], T3);
-	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U | ACC_W, &res), (int)OK);
+	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &walk_ops, &t, LA, ACC_U | ACC_W, &res), (int)OK);
 	KUNIT_EXPECT_EQ(test, t.updates, 5);
 	KUNIT_EXPECT_EQ(test, t.e[1], PAGE | PWU | A | D);
 	KUNIT_EXPECT_EQ(test, t.e[2], T1);
-	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U | ACC_W, &res), (int)OK);
+	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &walk_ops, &t, LA, ACC_U | ACC_W, &res), (int)OK);
 	KUNIT_EXPECT_EQ(test, t.updates, 5);
 }
 
@@ -246,25 +246,25 @@ static void walk_races(struct kunit *test)
 
 	walk_set_up(&flags_row, &cfg, &t);
 	t.races = 1;
-	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U | ACC_W, &res), (int)OK);
+	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &walk_ops, &t, LA, ACC_U | ACC_W, &res), (int)OK);
 	KUNIT_EXPECT_EQ(test, t.e[1] & (A | D), A | D);
 	KUNIT_EXPECT_EQ(test, t.e[4] & (A | BIT(9)), A | BIT(9));
 
 	walk_set_up(&flags_row, &cfg, &t);
 	t.fail = true;
-	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &ops, &t, LA, ACC_U, &res), (int)PAGEWALK_STOPPED);
+	KUNIT_EXPECT_EQ(test, (int)pagewalk(&cfg, &walk_ops, &t, LA, ACC_U, &res), (int)PAGEWALK_STOPPED);
 }
 
-static struct kunit_case cases[] = {
+static struct kunit_case walk_cases[] = {
 	KUNIT_CASE(walk_rows),
 	KUNIT_CASE(walk_accessed_dirty),
 	KUNIT_CASE(walk_races),
 	{}
 };
 
-static struct kunit_suite suite = {
+static struct kunit_suite walk_suite = {
 	.name = "droste_walk",
-	.test_cases = cases,
+	.test_cases = walk_cases,
 };
 
-kunit_test_suites(&suite);
+kunit_test_suites(&walk_suite);

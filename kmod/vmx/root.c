@@ -27,7 +27,7 @@ static int root_check_available(void)
 		pr_err("droste: this processor has no VMX (CPUID.1:ECX bit 5 is 0)\n");
 		return -ENODEV;
 	}
-	/* SDM 3C 24.7: locked without bit 2 means VMXON outside SMX raises #GP until the next reset. */
+	/* If the MSR is locked with bit 2 clear, VMXON outside SMX raises #GP until the next reset (SDM 3C 24.7). */
 	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &ctl) ||
 	    ((ctl & FEAT_CTL_LOCKED) && !(ctl & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX))) {
 		pr_err("droste: the firmware has locked VMX off (IA32_FEATURE_CONTROL %#llx)\n", ctl);
