@@ -4,6 +4,7 @@
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "abi/state.h"
+#include "emul/exec.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
 #include "vmx/inject.h"

@@ -7,6 +7,7 @@
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/msr.h"
+#include "emul/exec.h"
 #include "run/request.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"

@@ -125,9 +125,9 @@ static int emul_fetch_and_decode(struct emul_state *es)
 	case DECODE_OK:
 		return EMUL_DONE;
 	case DECODE_TOO_LONG:
-		return emul_raise_err(ctx, VEC_GP, 0);
+		return emul_raise_err(ctx, X86_TRAP_GP, 0);
 	case DECODE_UD:
-		return emul_raise(ctx, VEC_UD);
+		return emul_raise(ctx, X86_TRAP_UD);
 	default:
 		return EMUL_UNKNOWN;
 	}
@@ -167,7 +167,7 @@ static int emul_unknown_instruction(struct emul_state *es)
 
 	/* L2 and user mode must not be able to stop the whole VM, so they get #UD. KVM does the same. */
 	if ((es->vcpu->in_l2 || vcpu_cpl(es->vcpu)) && !READ_ONCE(es->vcpu->vm->exit_on_emul_failure)) {
-		vcpu_queue_exception(es->vcpu, VEC_UD);
+		vcpu_queue_exception(es->vcpu, X86_TRAP_UD);
 		return NEXT_ENTER;
 	}
 	/* The layout of emulation_failure in struct kvm_run. Bytes that were not fetched read as NOP, as in KVM. */
@@ -182,7 +182,7 @@ static void emul_queue_fault(struct emul_state *es)
 {
 	const struct emul_fault *f = &es->ctx.fault;
 
-	if (f->vector == VEC_PF)
+	if (f->vector == X86_TRAP_PF)
 		vcpu_queue_pf(es->vcpu, f->cr2, f->error_code);
 	else if (f->has_error)
 		vcpu_queue_exception_err(es->vcpu, f->vector, f->error_code);

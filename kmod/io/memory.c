@@ -46,7 +46,7 @@ static int io_mem_translate(struct emul_state *es, u64 la, u32 access, gpa_t *gp
 		return EMUL_DONE;
 	case WALK_PF:
 		es->ctx.fault = (struct emul_fault) {
-			.vector = VEC_PF,
+			.vector = X86_TRAP_PF,
 			.has_error = true,
 			.error_code = es->walk.pf.error_code,
 			.cr2 = es->walk.pf.payload,

@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 #include <asm/msr-index.h>
 #include "droste.h"
+#include "emul/exec.h"
 #include "ept/ept.h"
 #include "mem/memslot.h"
 #include "nested/insn.h"

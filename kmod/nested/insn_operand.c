@@ -3,6 +3,7 @@
 #include <linux/kvm.h>
 #include "droste.h"
 #include "cpu/walk.h"
+#include "emul/exec.h"
 #include "nested/insn.h"
 #include "run/request.h"
 #include "vmx/inject.h"

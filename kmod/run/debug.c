@@ -5,6 +5,7 @@
 #include <asm/traps.h>
 #include <asm/trapnr.h>
 #include "droste.h"
+#include "emul/exec.h"
 #include "pv/pv.h"
 #include "run/handlers.h"
 #include "vmx/inject.h"

@@ -5,6 +5,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
+#include "emul/exec.h"
 #include "ept/ept.h"
 #include "io/emulate.h"
 #include "irqchip/irqchip.h"

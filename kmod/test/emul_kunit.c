@@ -30,7 +30,7 @@ static int locate(struct emul_ctx *ctx, u64 la, u32 len, bool write, u8 **at)
 {
 	if (la < MEM || la + len > HOLE) {
 		ctx->fault = (struct emul_fault) {
-			.vector = VEC_PF, .has_error = true, .error_code = write ? 2 : 0, .cr2 = max(la, HOLE),
+			.vector = X86_TRAP_PF, .has_error = true, .error_code = write ? 2 : 0, .cr2 = max(la, HOLE),
 		};
 		return EMUL_FAULT;
 	}
@@ -164,20 +164,20 @@ static const struct seg_row seg_rows[] = {
 	{ "base is added", 0, 0xfff, 3, .base = MEM },
 	{ "base wraps at 32 bits", MEM + 0x1000, 0xffffffff, 3, .base = 0xfffff000 },
 	{ "last bytes within the limit", MEM, MEM + 3, 3 },
-	{ "one byte beyond the limit", MEM, MEM + 2, 3, .vector = VEC_GP },
-	{ "beyond the limit in SS", MEM, MEM + 2, 3, .stack = true, .vector = VEC_SS },
-	{ "over the end of 4 GiB", 0xfffffffe, 0xffffffff, 3, .vector = VEC_GP },
+	{ "one byte beyond the limit", MEM, MEM + 2, 3, .vector = X86_TRAP_GP },
+	{ "beyond the limit in SS", MEM, MEM + 2, 3, .stack = true, .vector = X86_TRAP_SS },
+	{ "over the end of 4 GiB", 0xfffffffe, 0xffffffff, 3, .vector = X86_TRAP_GP },
 	{ "expand-down, above the limit", MEM, MEM - 1, 7 },
-	{ "expand-down, at the limit", MEM, MEM, 7, .vector = VEC_GP },
-	{ "expand-down, small ends at 64 KiB", MEM - 2, 0x100, 7, .small = true, .vector = VEC_GP },
+	{ "expand-down, at the limit", MEM, MEM, 7, .vector = X86_TRAP_GP },
+	{ "expand-down, small ends at 64 KiB", MEM - 2, 0x100, 7, .small = true, .vector = X86_TRAP_GP },
 	{ "read-only, read", MEM, 0xffffffff, 1 },
-	{ "read-only, write", MEM, 0xffffffff, 1, .write = true, .vector = VEC_GP },
-	{ "code, write", MEM, 0xffffffff, 0xb, .write = true, .vector = VEC_GP },
+	{ "read-only, write", MEM, 0xffffffff, 1, .write = true, .vector = X86_TRAP_GP },
+	{ "code, write", MEM, 0xffffffff, 0xb, .write = true, .vector = X86_TRAP_GP },
 	{ "readable code, read", MEM, 0xffffffff, 0xb },
-	{ "execute-only code, read", MEM, 0xffffffff, 9, .vector = VEC_GP },
-	{ "null selector", MEM, 0xffffffff, 3, .unusable = true, .vector = VEC_GP },
+	{ "execute-only code, read", MEM, 0xffffffff, 9, .vector = X86_TRAP_GP },
+	{ "null selector", MEM, 0xffffffff, 3, .unusable = true, .vector = X86_TRAP_GP },
 	{ "real mode does not look at types", MEM, 0xffffffff, 1, .write = true, .real = true },
-	{ "real mode looks at limits", MEM, 0xffff, 3, .real = true, .vector = VEC_GP },
+	{ "real mode looks at limits", MEM, 0xffff, 3, .real = true, .vector = X86_TRAP_GP },
 };
 
 static void emul_segments(struct kunit *test)
@@ -221,7 +221,7 @@ static void emul_fetch_limits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, len, 6U);
 	KUNIT_EXPECT_EQ(test, la, 0x1400ULL);
 	KUNIT_EXPECT_EQ(test, emul_fetch_linear(&m->ctx, 0x1006, &len, &la), (int)EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, m->ctx.fault.vector, (u8)VEC_GP);
+	KUNIT_EXPECT_EQ(test, m->ctx.fault.vector, (u8)X86_TRAP_GP);
 	m->ctx.mode = MODE_64;
 	KUNIT_EXPECT_EQ(test, emul_fetch_linear(&m->ctx, 0x800000000000, &len, &la), (int)EMUL_FAULT);
 	m->ctx.la_bits = 57;
@@ -239,7 +239,7 @@ static void emul_alignment(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0x8b, 0x03), (int)EMUL_DONE);
 	m->ctx.cpl = 3;
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0x8b, 0x03), (int)EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, m->ctx.fault.vector, (u8)VEC_AC);
+	KUNIT_EXPECT_EQ(test, m->ctx.fault.vector, (u8)X86_TRAP_AC);
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0x66, 0x8b, 0x03), (int)EMUL_DONE);
 	m->ctx.rflags &= ~FL_AC;
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0x8b, 0x03), (int)EMUL_DONE);

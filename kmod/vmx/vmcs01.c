@@ -6,6 +6,7 @@
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 #include "droste.h"
+#include "emul/exec.h"
 #include "run/request.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
