@@ -4,6 +4,7 @@
 #include "droste.h"
 #include "abi/dev.h"
 #include "cpu/cpuid.h"
+#include "nested/nested.h"
 #include "run/run.h"
 #include "vmx/root.h"
 #include "vmx/vmx.h"

@@ -8,6 +8,7 @@
 #include "droste.h"
 #include "cpu/msr.h"
 #include "cpu/msr_row.h"
+#include "emul/arch.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
@@ -63,7 +64,7 @@ MSR_SET(msr_set_vmcs32)
 
 MSR_SET(msr_set_vmcs_canonical)
 {
-	if (!msr_canonical(data))
+	if (!arch_canonical(data, 48))
 		return -EINVAL;
 	vmcs_write(row->arg, data);
 	return 0;
@@ -93,7 +94,7 @@ MSR_SET(msr_set_uret32)
 
 MSR_SET(msr_set_uret_canonical)
 {
-	if (!msr_canonical(data))
+	if (!arch_canonical(data, 48))
 		return -EINVAL;
 	vmx_uret_set(vcpu, row->arg, data);
 	return 0;
@@ -258,7 +259,7 @@ MSR_GET(msr_get_cstar)
 
 MSR_SET(msr_set_cstar)
 {
-	if (!msr_canonical(data))
+	if (!arch_canonical(data, 48))
 		return -EINVAL;
 	vcpu->misc->cstar = data;
 	return 0;

@@ -8,12 +8,6 @@
 
 struct vcpu;
 
-/* Are bits 63:47 equal? A 64-bit base must be canonical, and LA57 is not offered (SDM 1, 3.3.7.1). */
-static inline bool msr_canonical(u64 addr)
-{
-	return (u64)((s64)(addr << 16) >> 16) == addr;
-}
-
 /* Is @type a memory type of MTRRs, or with @pat one of the PAT, which has UC- as well (SDM 3A 12.11.2, 12.12.2)? */
 static inline bool msr_memtype_valid(u8 type, bool pat)
 {

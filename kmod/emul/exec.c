@@ -492,7 +492,7 @@ static int exec_pop(struct emul_ctx *ctx)
 /* A branch target must be canonical or within CS (SDM 2A, CALL and JMP). */
 static int exec_check_target(struct emul_ctx *ctx, u64 target)
 {
-	if (ctx->mode == MODE_64 ? !emul_canonical(ctx, target) : target > ctx->seg[SREG_CS].limit)
+	if (ctx->mode == MODE_64 ? !arch_canonical(target, ctx->la_bits) : target > ctx->seg[SREG_CS].limit)
 		return emul_raise_err(ctx, X86_TRAP_GP, 0);
 	return EMUL_DONE;
 }

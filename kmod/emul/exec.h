@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 #include <asm/trapnr.h>
+#include "emul/arch.h"
 #include "emul/emul.h"
 #include "emul/insn.h"
 
@@ -108,28 +109,6 @@ struct emul_ctx {
 	u8 pio_buf[EMUL_PIO_BYTES];
 };
 
-/*
- * Can offsets @ea to @ea + @size - 1 be accessed in a segment (SDM 3A 5.3)? In
- * an expand-down data segment the valid offsets are those above the limit.
- * @type is bits 3:0 of the access rights.
- */
-static inline bool emul_within_limit(u8 type, bool db, u32 limit, u64 ea, u32 size)
-{
-	u64 last = ea + size - 1;
-
-	if ((type & 0xc) == 0x4)
-		return ea > limit && last <= (db ? 0xffffffffULL : 0xffffULL);
-	return last <= limit;
-}
-
-/* Does the type of a code or data segment allow the access in protected mode (SDM 3A 5.5)? */
-static inline bool emul_type_allows(u8 type, bool write)
-{
-	bool code = type & 8, rw = type & 2;	/* @rw: data is writable, code is readable */
-
-	return write ? !code && rw : !code || rw;
-}
-
 enum emul_result emul_exec(struct emul_ctx *ctx, u32 max_iterations);
 int emul_fetch_linear(struct emul_ctx *ctx, u64 rip, u32 *len, u64 *la);
 
@@ -137,7 +116,6 @@ int emul_fetch_linear(struct emul_ctx *ctx, u64 rip, u32 *len, u64 *la);
 int emul_raise(struct emul_ctx *ctx, u8 vector);
 int emul_raise_err(struct emul_ctx *ctx, u8 vector, u32 error_code);
 u64 emul_size_mask(u32 bytes);
-bool emul_canonical(const struct emul_ctx *ctx, u64 la);
 void emul_write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val);
 u64 emul_effective_address(struct emul_ctx *ctx);
 int emul_linear(struct emul_ctx *ctx, u8 seg, u64 ea, u32 size, bool write, u64 *la);

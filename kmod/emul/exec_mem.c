@@ -47,19 +47,6 @@ int emul_raise_err(struct emul_ctx *ctx, u8 vector, u32 error_code)
 
 /* --- addresses --- */
 
-/**
- * emul_canonical() - is a linear address canonical (SDM 1 3.3.7.1)?
- * @ctx: has the width of linear addresses
- * @la: the address
- *
- * Context: Any. Pure.
- * Return: true if it is.
- */
-bool emul_canonical(const struct emul_ctx *ctx, u64 la)
-{
-	return (u64)emul_sign_extend(la, ctx->la_bits) == la;
-}
-
 static bool emul_protected_mode(const struct emul_ctx *ctx)
 {
 	return (ctx->cr0 & EMUL_CR0_PE) && !(ctx->rflags & FL_VM);
@@ -86,13 +73,13 @@ int emul_linear(struct emul_ctx *ctx, u8 seg, u64 ea, u32 size, bool write, u64 
 
 	if (ctx->mode == MODE_64) {
 		*la = ea + (seg >= SREG_FS ? s->base : 0);
-		if (!emul_canonical(ctx, *la) || !emul_canonical(ctx, *la + size - 1))
+		if (!arch_canonical(*la, ctx->la_bits) || !arch_canonical(*la + size - 1, ctx->la_bits))
 			return emul_raise_err(ctx, vector, 0);
 		return EMUL_DONE;
 	}
 	*la = (u32)(s->base + ea);
-	if (s->unusable || (emul_protected_mode(ctx) && !emul_type_allows(s->type, write)) ||
-	    !emul_within_limit(s->type, s->db, s->limit, ea, size))
+	if (s->unusable || (emul_protected_mode(ctx) && !arch_type_allows(s->type, write)) ||
+	    !arch_within_limit(s->type, s->db, s->limit, ea, size))
 		return emul_raise_err(ctx, vector, 0);
 	return EMUL_DONE;
 }
@@ -175,7 +162,7 @@ int emul_fetch_linear(struct emul_ctx *ctx, u64 rip, u32 *len, u64 *la)
 
 	if (ctx->mode == MODE_64) {
 		*la = rip;
-		if (!emul_canonical(ctx, rip))
+		if (!arch_canonical(rip, ctx->la_bits))
 			return emul_raise_err(ctx, X86_TRAP_GP, 0);
 		return EMUL_DONE;
 	}

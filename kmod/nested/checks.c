@@ -7,6 +7,7 @@
 #include <asm/trapnr.h>
 #include <asm/vmx.h>
 
+#include "emul/arch.h"
 #include "mem/types.h"
 #include "vmx/types.h"
 #include "nested/checks.h"
@@ -189,21 +190,6 @@ static inline bool guest_pending_dbg_matters(const struct check_ctx *c)
 /* --- predicates on values --- */
 
 /**
- * check_canonical() - whether a linear address is canonical (SDM 1, 3.3.7.1)
- * @la: the address
- * @la57: linear addresses have 57 bits, not 48
- *
- * Context: Any.
- * Return: true if it is.
- */
-bool check_canonical(u64 la, bool la57)
-{
-	int shift = la57 ? 64 - 57 : 64 - 48;
-
-	return (u64)((s64)(la << shift) >> shift) == la;
-}
-
-/**
  * check_eptp() - whether a VM entry accepts an EPT pointer (SDM 3C 27.2.1.1)
  * @caps: the capabilities that L1 was offered
  * @maxphyaddr: width of L1's physical addresses
@@ -239,12 +225,7 @@ static inline bool check_page(const struct check_ctx *c, u64 gpa)
 
 static inline bool check_linear(const struct check_ctx *c, u64 la)
 {
-	return check_canonical(la, c->la57);
-}
-
-static bool check_fixed_bits(u64 val, u64 fixed0, u64 fixed1)
-{
-	return (val & fixed0) == fixed0 && !(val & ~fixed1);
+	return arch_canonical(la, c->la57 ? 57 : 48);
 }
 
 /* A list of 16-byte entries is aligned, and its last byte is within the physical-address width. */
@@ -292,7 +273,7 @@ static bool check_guest_cr0(const struct check_ctx *c)
 
 	if (has_proc2(c, SECONDARY_EXEC_UNRESTRICTED_GUEST))
 		must &= ~(u64)(X86_CR0_PE | X86_CR0_PG);
-	return check_fixed_bits(c->v->guest_cr0, must, c->caps->cr0_fixed1);
+	return vmx_fixed_bits_ok(c->v->guest_cr0, must, c->caps->cr0_fixed1);
 }
 
 static bool check_cs_type(const struct check_ctx *c)
@@ -390,7 +371,7 @@ static bool check_link_revision(const struct check_ctx *c)
 /* A present PDPTE has no reserved bits set (SDM 3A table 4-8). */
 static bool check_pdpte(const struct check_ctx *c, u64 pdpte)
 {
-	return !(pdpte & 1) || (!(pdpte & 0x1e6) && check_gpa(c, pdpte));
+	return arch_pdpte_ok(pdpte, c->maxphyaddr);
 }
 
 static bool check_memory_pdptes(const struct check_ctx *c)

@@ -43,12 +43,5 @@ const char *check_name(enum check_id id);
 const char *check_text(enum check_id id);
 const char *check_section(enum check_id id);
 bool check_eptp(const struct vmx_caps *caps, u8 maxphyaddr, u64 eptp);
-bool check_canonical(u64 la, bool la57);
-
-/* --- checks_vcpu.c --- */
-struct vcpu;
-u32 nested_check_vmfail(struct vcpu *vcpu);
-bool nested_check_guest(struct vcpu *vcpu, u64 *qual);
-bool nested_check_restored(struct vcpu *vcpu, const struct vmcs12 *v, u64 vmptr);
 
 #endif

@@ -6,6 +6,7 @@
 #include "cpu/cpuid.h"
 #include "mem/memslot.h"
 #include "nested/checks.h"
+#include "nested/checks_vcpu.h"
 #include "nested/nested.h"
 
 /* Bits of IA32_DEBUGCTL that no processor with VMX reserves (SDM 3D 2.1, IA32_DEBUGCTL). */

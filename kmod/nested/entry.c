@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VM entry of L1 into L2, after the basic checks of VMLAUNCH and VMRESUME. SDM 3C 27. */
 #include "droste.h"
-#include "nested/checks.h"
+#include "nested/checks_vcpu.h"
 #include "nested/insn.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"

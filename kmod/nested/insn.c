@@ -96,12 +96,6 @@ int nested_insn_gp(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* Whether @val has all bits that are fixed to 1 and only bits that are allowed to be 1 (SDM 3D A.7, A.8). */
-static bool insn_fixed_bits_ok(u64 val, u64 fixed0, u64 fixed1)
-{
-	return (val & fixed0) == fixed0 && !(val & ~fixed1);
-}
-
 /**
  * nested_vmcs12_alloc() - allocate the memory that VMX operation needs
  * @vcpu: the vCPU; may have the memory already
@@ -149,8 +143,8 @@ static bool insn_vmxon_faults(struct vcpu *vcpu)
 	const struct vmx_caps *caps = &vcpu->nested.caps;
 
 	return vcpu_cpl(vcpu) > 0 ||
-	       !insn_fixed_bits_ok(vcpu_cr0(vcpu), caps->cr0_fixed0, caps->cr0_fixed1) ||
-	       !insn_fixed_bits_ok(vcpu_cr4(vcpu), caps->cr4_fixed0, caps->cr4_fixed1) ||
+	       !vmx_fixed_bits_ok(vcpu_cr0(vcpu), caps->cr0_fixed0, caps->cr0_fixed1) ||
+	       !vmx_fixed_bits_ok(vcpu_cr4(vcpu), caps->cr4_fixed0, caps->cr4_fixed1) ||
 	       (vcpu->feature_control & enabled) != enabled;
 }
 

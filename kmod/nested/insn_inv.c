@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* INVEPT and INVVPID of L1: they invalidate EPT02 and the mappings tagged with vpid02. SDM 3C 29.4.3, 31.3. */
 #include "droste.h"
+#include "emul/arch.h"
 #include "ept/ept.h"
 #include "nested/checks.h"
 #include "nested/insn.h"
@@ -98,7 +99,7 @@ int insn_invvpid(struct vcpu *vcpu)
 	if ((desc.vpid >> 16) ||
 	    (type != VMX_VPID_EXTENT_ALL_CONTEXT && !desc.vpid) ||
 	    (type == VMX_VPID_EXTENT_INDIVIDUAL_ADDR &&
-	     !check_canonical(desc.gla, vcpu_cr4(vcpu) & X86_CR4_LA57)))
+	     !arch_canonical(desc.gla, vcpu_cr4(vcpu) & X86_CR4_LA57 ? 57 : 48)))
 		return nested_vmfail(vcpu, VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID);
 	insn_invalidate_vpid02(vcpu, type, desc.gla);
 	return nested_vmsucceed(vcpu);

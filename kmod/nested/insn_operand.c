@@ -3,6 +3,7 @@
 #include <linux/kvm.h>
 #include "droste.h"
 #include "cpu/walk.h"
+#include "emul/arch.h"
 #include "emul/exec.h"
 #include "nested/insn.h"
 #include "run/request.h"
@@ -30,36 +31,6 @@ static u64 insn_effective_address(struct vcpu *vcpu)
 	}
 }
 
-/* Whether a linear address is canonical in the current paging mode (SDM 1, 3.3.7.1). */
-static bool insn_canonical(struct vcpu *vcpu, u64 la)
-{
-	int shift = vcpu_cr4(vcpu) & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
-
-	return (u64)((s64)(la << shift) >> shift) == la;
-}
-
-/* Whether [ea, ea + len) lies within the segment (SDM 3A 5.3). @s->limit is in bytes. */
-static bool insn_within_limit(const struct kvm_segment *s, u64 ea, u32 len)
-{
-	u64 last = ea + len - 1;
-	bool expand_down = s->s && !(s->type & 8) && (s->type & 4);
-
-	if (!expand_down)
-		return last <= s->limit;
-	return ea > s->limit && last <= (s->db ? 0xffffffffULL : 0xffffULL);
-}
-
-/* Whether the segment's type allows the access (SDM 3A 5.5). */
-static bool insn_type_allows(const struct kvm_segment *s, bool write)
-{
-	bool code = s->type & 8;
-	bool rw = s->type & 2;	/* writable for data, readable for code */
-
-	if (s->unusable || !s->present || !s->s)
-		return false;
-	return write ? !code && rw : !code || rw;
-}
-
 /*
  * Find the linear address of the operand; false if segmentation forbids the
  * access. Outside 64-bit mode this is protected mode: in real, virtual-8086 and
@@ -70,6 +41,7 @@ static bool insn_linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
 {
 	enum seg seg = IINFO_SEG(vcpu->exit.iinfo);
 	u64 ea = insn_effective_address(vcpu);
+	unsigned int bits;
 	struct kvm_segment s;
 
 	if (seg > SEG_GS)
@@ -80,11 +52,13 @@ static bool insn_linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
 			vcpu_get_segment(vcpu, seg, &s);
 			*la += s.base;
 		}
-		return insn_canonical(vcpu, *la) && insn_canonical(vcpu, *la + len - 1);
+		bits = vcpu_cr4(vcpu) & X86_CR4_LA57 ? 57 : 48;
+		return arch_canonical(*la, bits) && arch_canonical(*la + len - 1, bits);
 	}
 	vcpu_get_segment(vcpu, seg, &s);
 	*la = (u32)(s.base + ea);
-	return insn_type_allows(&s, write) && insn_within_limit(&s, ea, len);
+	return !s.unusable && s.present && s.s && arch_type_allows(s.type, write) &&
+	       arch_within_limit(s.type, s.db, s.limit, ea, len);
 }
 
 /* The verdict on an access. An operand in MMIO is an internal error: no hypervisor does that. */

@@ -80,4 +80,19 @@ MSR_SET(msr_set_vmx_cap);
 MSR_GET(msr_get_feature_control);
 MSR_SET(msr_set_feature_control);
 
+/* --- insn_vmptr.c: VMCS12 and L1's memory --- */
+int vmcs12_load(struct vcpu *vcpu, u64 gpa);
+void vmcs12_adopt(struct vcpu *vcpu, u64 gpa);
+bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev);
+void vmcs12_flush(struct vcpu *vcpu);
+
+/* --- shadow.c: VMCS shadowing for L1 --- */
+int nested_shadow_init(void);
+void nested_shadow_exit(void);
+void nested_shadow_update(struct vcpu *vcpu);
+void nested_shadow_fill(struct vcpu *vcpu);
+void nested_shadow_fetch(struct vcpu *vcpu);
+void nested_shadow_on_cpu(struct vcpu *vcpu);
+void nested_shadow_free(struct vcpu *vcpu);
+
 #endif

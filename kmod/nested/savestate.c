@@ -6,7 +6,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include "droste.h"
-#include "nested/checks.h"
+#include "nested/checks_vcpu.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
 #include "run/request.h"

@@ -3,6 +3,7 @@
 #include <linux/gfp.h>
 #include <linux/slab.h>
 #include "droste.h"
+#include "nested/nested.h"
 #include "vmx/vmx.h"
 
 #define MAX_SHADOWED	48

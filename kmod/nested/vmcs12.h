@@ -233,19 +233,4 @@ static inline u32 vmcs12_rflags_dirty(u64 old, u64 new)
 	return (old ^ new) & BIT_ULL(17) ? DIRTY12_RARE : 0;
 }
 
-/* --- insn_vmptr.c: VMCS12 and L1's memory --- */
-int vmcs12_load(struct vcpu *vcpu, u64 gpa);
-void vmcs12_adopt(struct vcpu *vcpu, u64 gpa);
-bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev);
-void vmcs12_flush(struct vcpu *vcpu);
-
-/* --- shadow.c: VMCS shadowing for L1 --- */
-int nested_shadow_init(void);
-void nested_shadow_exit(void);
-void nested_shadow_update(struct vcpu *vcpu);
-void nested_shadow_fill(struct vcpu *vcpu);
-void nested_shadow_fetch(struct vcpu *vcpu);
-void nested_shadow_on_cpu(struct vcpu *vcpu);
-void nested_shadow_free(struct vcpu *vcpu);
-
 #endif

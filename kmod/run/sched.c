@@ -2,6 +2,7 @@
 /* Loading a vCPU: preempt notifiers make its VMCS follow its thread from CPU to CPU. */
 #include <asm/nospec-branch.h>
 #include "droste.h"
+#include "nested/nested.h"
 #include "run/request.h"
 #include "run/run.h"
 #include "vmx/regs.h"

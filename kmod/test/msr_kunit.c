@@ -3,6 +3,7 @@
 #include <kunit/test.h>
 #include <linux/string.h>
 #include "cpu/msr.h"
+#include "emul/arch.h"
 
 struct row {
 	u32 first, last;
@@ -85,12 +86,12 @@ static void features_are_the_vmx_caps(struct kunit *test)
 
 static void canonical(struct kunit *test)
 {
-	KUNIT_EXPECT_TRUE(test, msr_canonical(0));
-	KUNIT_EXPECT_TRUE(test, msr_canonical(0x00007fffffffffffULL));
-	KUNIT_EXPECT_FALSE(test, msr_canonical(0x0000800000000000ULL));
-	KUNIT_EXPECT_FALSE(test, msr_canonical(0xffff7fffffffffffULL));
-	KUNIT_EXPECT_TRUE(test, msr_canonical(0xffff800000000000ULL));
-	KUNIT_EXPECT_TRUE(test, msr_canonical(~0ULL));
+	KUNIT_EXPECT_TRUE(test, arch_canonical(0, 48));
+	KUNIT_EXPECT_TRUE(test, arch_canonical(0x00007fffffffffffULL, 48));
+	KUNIT_EXPECT_FALSE(test, arch_canonical(0x0000800000000000ULL, 48));
+	KUNIT_EXPECT_FALSE(test, arch_canonical(0xffff7fffffffffffULL, 48));
+	KUNIT_EXPECT_TRUE(test, arch_canonical(0xffff800000000000ULL, 48));
+	KUNIT_EXPECT_TRUE(test, arch_canonical(~0ULL, 48));
 }
 
 static void memory_types(struct kunit *test)

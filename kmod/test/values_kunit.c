@@ -5,6 +5,7 @@
 
 #include "mem/types.h"
 #include "vmx/types.h"
+#include "emul/arch.h"
 #include "nested/checks.h"
 
 static void values_eptp(struct kunit *test)
@@ -25,12 +26,12 @@ static void values_eptp(struct kunit *test)
 
 static void values_canonical(struct kunit *test)
 {
-	KUNIT_EXPECT_TRUE(test, check_canonical(0, false));
-	KUNIT_EXPECT_TRUE(test, check_canonical(0x00007fffffffffffULL, false));
-	KUNIT_EXPECT_FALSE(test, check_canonical(0x0000800000000000ULL, false));
-	KUNIT_EXPECT_TRUE(test, check_canonical(0xffff800000000000ULL, false));
-	KUNIT_EXPECT_TRUE(test, check_canonical(0x0000800000000000ULL, true));
-	KUNIT_EXPECT_FALSE(test, check_canonical(0x0100000000000000ULL, true));
+	KUNIT_EXPECT_TRUE(test, arch_canonical(0, 48));
+	KUNIT_EXPECT_TRUE(test, arch_canonical(0x00007fffffffffffULL, 48));
+	KUNIT_EXPECT_FALSE(test, arch_canonical(0x0000800000000000ULL, 48));
+	KUNIT_EXPECT_TRUE(test, arch_canonical(0xffff800000000000ULL, 48));
+	KUNIT_EXPECT_TRUE(test, arch_canonical(0x0000800000000000ULL, 57));
+	KUNIT_EXPECT_FALSE(test, arch_canonical(0x0100000000000000ULL, 57));
 }
 
 static struct kunit_case values_cases[] = {

@@ -3,6 +3,7 @@
 #include <asm/tlbflush.h>
 #include <asm/vmx.h>
 #include "droste.h"
+#include "emul/arch.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"
 #include "mem/memslot.h"
@@ -413,7 +414,6 @@ static const u16 pdpte_fields[4] = { GUEST_PDPTR0, GUEST_PDPTR1, GUEST_PDPTR2, G
  */
 int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3)
 {
-	u64 rsvd = GENMASK_ULL(2, 1) | GENMASK_ULL(8, 5) | GENMASK_ULL(63, vcpu->gcaps.maxphyaddr);
 	gpa_t gpa = cr3 & GENMASK_ULL(31, 5);
 	u64 pdpte[4];
 	int i;
@@ -428,7 +428,7 @@ int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3)
 	if (vm_read_guest(vcpu->vm, gpa, pdpte, sizeof(pdpte)))
 		return -EINVAL;
 	for (i = 0; i < 4; i++)
-		if ((pdpte[i] & 1) && (pdpte[i] & rsvd))
+		if (!arch_pdpte_ok(pdpte[i], vcpu->gcaps.maxphyaddr))
 			return -EINVAL;
 	for (i = 0; i < 4; i++)
 		vmcs_write(pdpte_fields[i], pdpte[i]);

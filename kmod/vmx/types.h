@@ -41,6 +41,11 @@ static inline bool vmx_control_ok(u64 cap, u32 val)
 }
 
 /* Returns true if a capability MSR allows control @bit to be 1. */
+/* Whether a control register has all bits that VMX operation fixes to 1 and none that it fixes to 0 (SDM A.7, A.8). */
+static inline bool vmx_fixed_bits_ok(u64 val, u64 fixed0, u64 fixed1)
+{
+	return (val & fixed0) == fixed0 && !(val & ~fixed1);
+}
 static inline bool vmx_may_set(u64 cap, u32 bit)
 {
 	return (cap >> 32) & bit;
