@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Random instructions, each run natively by a guest and once more with operands that trap to the hypervisor: no difference. */
+/* A guest runs random instructions natively and with operands that trap to the hypervisor; the outcomes must be equal. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -8,7 +8,7 @@
 #include "diff/case.h"
 #include "diff/run.h"
 
-/* 10,240 cases altogether; each subtest is a VM of its own. */
+/* Each subtest is a VM and runs its part of the cases. */
 #define SUBTESTS	10
 static u64 seed = 1, nr_cases = 10240, first_case;
 static bool one_case;
@@ -17,7 +17,7 @@ struct run {
 	struct vm vm;
 	struct vcpu *vcpu;
 	struct diff_shared *shared;
-	struct kvm_sregs sregs;		/* once the guest has set up */
+	struct kvm_sregs sregs;		/* state after the guest has set up */
 	u64 faults, exits, failed;
 };
 
@@ -39,7 +39,7 @@ static bool serve_mmio(struct run *r)
 	return true;
 }
 
-/* INS gets what MOVS finds in the source page, in the same order. */
+/* INS gets the bytes of the source page in the order in which MOVS reads them. */
 static bool serve_port(struct run *r, struct diff_case *c)
 {
 	struct kvm_run *run = r->vcpu->run;
@@ -65,19 +65,19 @@ static bool serve(struct run *r)
 	c->exits++;
 	if (r->vcpu->run->exit_reason == KVM_EXIT_MMIO)
 		return serve_mmio(r);
-	/* KVM tells user space of CR8. */
+	/* Writes to CR8 exit to user space. */
 	if (r->vcpu->run->exit_reason == KVM_EXIT_SET_TPR)
 		return true;
 	return r->vcpu->run->exit_reason == KVM_EXIT_IO && serve_port(r, c);
 }
 
-/* The case is lost; the guest goes on with the next one. */
+/* Skips a case that KVM_RUN could not finish. */
 static void give_up(struct run *r)
 {
 	describe_exit(r->vcpu);
 	MUST(r->shared->cur < r->shared->n, "the guest ended");
 	r->shared->cur++;
-	/* What user space did not answer is over. */
+	/* Drop the exit that user space did not answer. */
 	r->vcpu->run->immediate_exit = 1;
 	vcpu_run_once(r->vcpu);
 	r->vcpu->run->immediate_exit = 0;
@@ -99,7 +99,7 @@ static void run_to_sync(struct run *r)
 	}
 }
 
-/* --- CPUID, as the guest's own table has it --- */
+/* --- CPUID of the guest --- */
 
 static struct kvm_cpuid2 *table;
 
@@ -135,7 +135,7 @@ void diff_cpuid_pick(u64 any, u64 more, u32 *fn, u32 *index, u32 out[4])
 
 	*fn = e->function;
 	*index = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX ? e->index : (u32)more;
-	/* Beyond the last one, CPUID answers as for the highest basic leaf (SDM 2A, CPUID). */
+	/* Functions above the highest basic leaf return that leaf's values (SDM 2A, CPUID). */
 	if ((any >> 32) % 5 == 0) {
 		find_leaf(0, 0, last);
 		*index = more & 3;
@@ -163,7 +163,8 @@ static void start(struct run *r)
 	r->vcpu = vcpu_create(&r->vm, 0, diff_guest);
 	run_to_sync(r);
 	vcpu_sregs(r->vcpu, &r->sregs);
-	f = (struct diff_features) { .simd = r->shared->simd, .movbe = r->shared->movbe, .clwb = r->shared->clwb };
+	f = (struct diff_features) { .simd = r->shared->simd, .leaf1_ecx = r->shared->leaf1_ecx,
+				    .leaf7_ebx = r->shared->leaf7_ebx };
 	diff_features(&f);
 	read_table(r);
 }
@@ -211,7 +212,7 @@ static void run_cases(u64 from, u64 n)
 	vm_destroy(&r.vm);
 }
 
-static int part;	/* of the subtest, set before each is forked */
+static int part;	/* number of the subtest */
 
 static void host_cases(void)
 {

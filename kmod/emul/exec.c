@@ -653,6 +653,9 @@ static int exec_repeated(struct emul_ctx *ctx, u32 max_iterations)
 			exec_retire(ctx);
 			return EMUL_DONE;
 		}
+		/* A fault in a later comparison leaves the flags as they were before the instruction (SDM 2B, REP). */
+		if (compares)
+			ctx->rflags = saved.rflags;
 		/* RF keeps an instruction breakpoint from triggering again between iterations (SDM 3B 18.3.1.1). */
 		ctx->rflags |= FL_RF;
 	}

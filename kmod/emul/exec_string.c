@@ -18,8 +18,8 @@ static void advance(struct emul_ctx *ctx, u8 reg, u64 elements, u32 bytes)
 }
 
 /*
- * How many port elements move in one step. Only upwards within a page, so that one
- * check of the whole range finds the fault that the first bad element would find.
+ * Number of port elements that move in one step. More than one move only upwards within a page, so that
+ * one check of the whole range finds the fault of the first bad element.
  */
 static u32 pio_batch(const struct emul_ctx *ctx, u64 la, u64 max, u32 bytes)
 {
@@ -30,7 +30,7 @@ static u32 pio_batch(const struct emul_ctx *ctx, u64 la, u64 max, u32 bytes)
 	return min3(n, max, (u64)EMUL_PIO_BYTES / bytes);
 }
 
-/* Linear address of the first element, and how many move in this step: all of them have been checked for faults. */
+/* Returns the linear address of the first element and the number that move in this step, all checked for faults. */
 static int pio_range(struct emul_ctx *ctx, u8 seg, u64 ea, u64 max, bool write, u32 bytes, u64 *la, u32 *n)
 {
 	struct emul_fault none = { 0 };
@@ -43,12 +43,12 @@ static int pio_range(struct emul_ctx *ctx, u8 seg, u64 ea, u64 max, bool write, 
 	if (r != EMUL_DONE)
 		return r;
 	*n = pio_batch(ctx, *la, max, bytes);
-	/* An address that would wrap, or a limit in between: element by element. */
+	/* One element at a time where the address wraps or the range crosses the limit. */
 	if (ea + *n * bytes - 1 > emul_size_mask(ctx->insn.ad_bytes) ||
 	    emul_linear(ctx, seg, ea, *n * bytes, write, &whole) != EMUL_DONE)
 		*n = 1;
 	ctx->fault = none;
-	/* A port read cannot be undone: find out first whether its data has a place. */
+	/* A port read cannot be undone: check first that its data can be written. */
 	len = *n * bytes;
 	r = ctx->ops->probe(ctx, *la, &len, write);
 	if (len < *n * bytes)
@@ -136,7 +136,7 @@ static int step_accumulator(struct emul_ctx *ctx, u32 bytes)
 	return EMUL_DONE;
 }
 
-/* Registers but rCX are as after *@done elements; on anything but EMUL_DONE the caller restores them. */
+/* Moves *@done elements and advances all registers but rCX. The caller restores registers unless it returns EMUL_DONE. */
 int emul_exec_string(struct emul_ctx *ctx, u64 max, u64 *done)
 {
 	u32 bytes = ctx->insn.op_bytes;

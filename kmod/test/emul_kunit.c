@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Execution: what the differential test cannot run natively, which is segments, traps, port strings, restarts. */
+/* Execution of segments, traps, port strings and restarts, which the differential test cannot run natively. */
 #include <kunit/test.h>
 
 #include "emul/exec.h"
@@ -12,10 +12,10 @@
 struct machine {
 	struct emul_ctx ctx;
 	u8 mem[MEM_LEN];
-	bool answered;		/* user space has said what MMIO reads return */
+	bool answered;		/* user space has answered the MMIO read */
 	bool conflict;		/* memory changed under a locked instruction */
 	int writes;
-	u32 in_limit;		/* elements that IN can give at once */
+	u32 in_limit;		/* most elements that IN returns at once; 0: no limit */
 	u16 port;
 	u32 out_count, in_count;
 	u8 out[64];
@@ -147,7 +147,7 @@ static int run_bytes(struct kunit *test, struct machine *m, const u8 *bytes, u32
 
 #define RUN(test, m, ...) run_bytes(test, m, (u8[]){ __VA_ARGS__ }, sizeof((u8[]){ __VA_ARGS__ }))
 
-/* --- segments: an access by mov %eax, (%ebx) or its load, in 32-bit code --- */
+/* --- segments: 32-bit code loads from or stores to (%ebx), or (%ebp) for SS --- */
 
 struct seg_row {
 	const char *name;
@@ -208,7 +208,7 @@ static void emul_segments(struct kunit *test)
 	}
 }
 
-/* The fetch's own limit check, and what is left of the segment. */
+/* Fetch checks the limit and shortens the length to the rest of the segment. */
 static void emul_fetch_limits(struct kunit *test)
 {
 	struct machine *m = new_machine(test, MODE_32);
@@ -228,7 +228,7 @@ static void emul_fetch_limits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, emul_fetch_linear(&m->ctx, 0x800000000000, &len, &la), (int)EMUL_DONE);
 }
 
-/* #AC: only at CPL 3 with AM and AC, and only for what is not aligned. */
+/* #AC is raised only at CPL 3 with AM and AC set, for misaligned operands. */
 static void emul_alignment(struct kunit *test)
 {
 	struct machine *m = new_machine(test, MODE_64);
@@ -245,7 +245,7 @@ static void emul_alignment(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0x8b, 0x03), (int)EMUL_DONE);
 }
 
-/* A trap after the instruction when TF was set before it; RF ends with the instruction. */
+/* TF set before the instruction traps after it; the instruction's end clears RF. */
 static void emul_traps(struct kunit *test)
 {
 	struct machine *m = new_machine(test, MODE_64);
@@ -272,7 +272,7 @@ static void emul_traps(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, m->ctx.step_trap);
 }
 
-/* An access that user space must serve first leaves nothing behind, and the second try is whole. */
+/* An access that user space must serve first changes nothing; the second try does everything. */
 static void emul_restart(struct kunit *test)
 {
 	struct machine *m = new_machine(test, MODE_64);
@@ -291,7 +291,7 @@ static void emul_restart(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m->mem[sp - 8 - MEM], 0xa5);
 	KUNIT_EXPECT_EQ(test, m->ctx.rip, 0x1002ULL);
 
-	/* XCHG has its register back when memory cannot be written. */
+	/* XCHG keeps its register when memory cannot be written. */
 	m->ctx.gpr[GPR_BX] = HOLE;
 	m->ctx.gpr[GPR_AX] = 7;
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0x87, 0x03), (int)EMUL_FAULT);
@@ -299,7 +299,7 @@ static void emul_restart(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m->ctx.fault.error_code, 2U);
 }
 
-/* Locked: another processor came first. The guest runs the instruction itself. */
+/* A locked instruction that lost a race is left to the processor. */
 static void emul_locked_conflict(struct kunit *test)
 {
 	struct machine *m = new_machine(test, MODE_64);
@@ -310,13 +310,13 @@ static void emul_locked_conflict(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0xf0, 0x0f, 0xc1, 0x03), (int)EMUL_RETRY);
 	KUNIT_EXPECT_FALSE(test, m->ctx.progress);
 	KUNIT_EXPECT_EQ(test, m->ctx.rflags, flags);
-	/* Without LOCK nobody asks. */
+	/* Without LOCK there is no compare-exchange. */
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0x0f, 0xc1, 0x03), (int)EMUL_DONE);
 	/* XCHG is locked without the prefix. */
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0x87, 0x03), (int)EMUL_RETRY);
 }
 
-/* A fault in the middle of a REP: the finished iterations are in the registers. */
+/* After a fault in the middle of a REP, registers show the finished iterations. */
 static void emul_rep_fault(struct kunit *test)
 {
 	struct machine *m = new_machine(test, MODE_64);
@@ -330,14 +330,14 @@ static void emul_rep_fault(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m->ctx.rip, 0x1000ULL);
 	KUNIT_EXPECT_EQ(test, m->ctx.fault.cr2, HOLE);
 
-	/* Counts are those of the address size. */
+	/* The count has the address size. */
 	m->ctx.gpr[GPR_DI] = MEM;
 	m->ctx.gpr[GPR_CX] = 0x500000000ULL;
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0x67, 0xf3, 0xaa), (int)EMUL_DONE);
 	KUNIT_EXPECT_TRUE(test, m->ctx.retired);
 	KUNIT_EXPECT_EQ(test, m->ctx.gpr[GPR_DI], MEM);
 
-	/* One call has its bounds. */
+	/* One call runs at most @max_iterations. */
 	m->ctx.gpr[GPR_CX] = 250;
 	m->ctx.rip = 0x1000;
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0xf3, 0xaa), (int)EMUL_DONE);
@@ -345,7 +345,57 @@ static void emul_rep_fault(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m->ctx.gpr[GPR_CX], 150ULL);
 }
 
-/* INS and OUTS move as much at once as lies in a page, and no more than is asked for. */
+/* A repeated comparison changes flags only when it ends: a fault, an exit or a trap leaves those from before it. */
+static void emul_rep_compare_flags(struct kunit *test)
+{
+	static const struct {
+		const char *name;
+		u8 opcode, rep;
+		u8 al;		/* compared with zeros by SCAS */
+	} rows[] = {
+		{ "REPE SCASB", 0xae, 0xf3, 0 },
+		{ "REPNE SCASB", 0xae, 0xf2, 0x81 },
+		{ "REPE CMPSB", 0xa6, 0xf3, 0 },
+	};
+	const u64 before = FL_FIX | FL_CF | FL_PF | FL_AF | FL_SF | FL_OF;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct machine *m = new_machine(test, MODE_64);
+
+		memset(m->mem, 0, sizeof(m->mem));
+		m->ctx.rflags = before;
+		m->ctx.gpr[GPR_AX] = rows[i].al;
+		m->ctx.gpr[GPR_CX] = 10;
+		m->ctx.gpr[GPR_DI] = HOLE - 4;
+
+		/* A trap after one iteration. */
+		m->ctx.rflags |= FL_TF;
+		KUNIT_EXPECT_EQ_MSG(test, RUN(test, m, rows[i].rep, rows[i].opcode), (int)EMUL_DONE, "%s", rows[i].name);
+		KUNIT_EXPECT_TRUE_MSG(test, m->ctx.step_trap, "%s", rows[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, m->ctx.gpr[GPR_CX], 9ULL, "%s", rows[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, m->ctx.rflags, before | FL_TF | FL_RF, "%s", rows[i].name);
+
+		/* A fault after three more. */
+		m->ctx.rflags = before;
+		KUNIT_EXPECT_EQ_MSG(test, RUN(test, m, rows[i].rep, rows[i].opcode), (int)EMUL_FAULT, "%s", rows[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, m->ctx.gpr[GPR_CX], 6ULL, "%s", rows[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, m->ctx.gpr[GPR_DI], HOLE, "%s", rows[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, m->ctx.rflags, before | FL_RF, "%s", rows[i].name);
+
+		/* The end: the last comparison's flags. */
+		m->ctx.rflags = before;
+		m->ctx.gpr[GPR_CX] = 2;
+		m->ctx.gpr[GPR_SI] = MEM;
+		m->ctx.gpr[GPR_DI] = MEM;
+		KUNIT_EXPECT_EQ_MSG(test, RUN(test, m, rows[i].rep, rows[i].opcode), (int)EMUL_DONE, "%s", rows[i].name);
+		KUNIT_EXPECT_TRUE_MSG(test, m->ctx.retired, "%s", rows[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, m->ctx.rflags, rows[i].al ? FL_FIX | FL_SF | FL_PF : FL_FIX | FL_ZF | FL_PF,
+				    "%s", rows[i].name);
+	}
+}
+
+/* INS and OUTS move at once the elements that lie in one page, and no more than the count. */
 static void emul_port_strings(struct kunit *test)
 {
 	struct machine *m = new_machine(test, MODE_64);
@@ -362,7 +412,7 @@ static void emul_port_strings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m->mem[0x1005], 0x5a);
 	KUNIT_EXPECT_NE(test, m->mem[0x1006], 0x5a);
 
-	/* Fewer came than were asked for: the rest is another step. */
+	/* IN returns fewer elements than asked for: another step moves the rest. */
 	m->ctx.gpr[GPR_CX] = 5;
 	m->in_count = 0;
 	m->in_limit = 2;
@@ -370,14 +420,14 @@ static void emul_port_strings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m->in_count, 5U);
 	KUNIT_EXPECT_EQ(test, m->ctx.gpr[GPR_CX], 0ULL);
 
-	/* The port is not read when the data would have no place. */
+	/* The port is not read when the data cannot be written. */
 	m->ctx.gpr[GPR_CX] = 5;
 	m->ctx.gpr[GPR_DI] = HOLE;
 	m->in_count = 0;
 	KUNIT_EXPECT_EQ(test, RUN(test, m, 0xf3, 0x6c), (int)EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, m->in_count, 0U);
 
-	/* Downwards: one at a time. REX.W does not make it wider than 4 bytes. */
+	/* Downwards, elements move one at a time. REX.W does not make them wider than 4 bytes. */
 	m->ctx.gpr[GPR_SI] = MEM + 8;
 	m->ctx.gpr[GPR_CX] = 2;
 	m->ctx.rflags |= FL_DF;
@@ -387,7 +437,7 @@ static void emul_port_strings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m->out[0], 4);
 }
 
-/* Vector moves without registers to move are unknown; POP to memory has changed nothing when memory is not there. */
+/* Vector moves are unknown without access to vector registers; a POP that faults changes nothing. */
 static void emul_refused(struct kunit *test)
 {
 	struct machine *m = new_machine(test, MODE_64);
@@ -408,6 +458,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(emul_restart),
 	KUNIT_CASE(emul_locked_conflict),
 	KUNIT_CASE(emul_rep_fault),
+	KUNIT_CASE(emul_rep_compare_flags),
 	KUNIT_CASE(emul_port_strings),
 	KUNIT_CASE(emul_refused),
 	{}

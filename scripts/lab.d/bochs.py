@@ -111,6 +111,13 @@ CHANGES = (
     # A posted-interrupt descriptor is aligned to 64 bytes (SDM 3C 27.2.1.1), as Xen has it, not to a page.
     ("cpu/vmx.cc", "if (! IsValidPageAlignedPhyAddr(vm->pid_addr)) {",
      "if ((vm->pid_addr & 63) || ! IsValidPhyAddr(vm->pid_addr)) {"),
+    # A fault in a repeated CMPS or SCAS restores the flags of before the instruction (SDM 2B, REP); they stayed the last comparison's.
+    ("cpu/cpu.cc", "BX_CPU_C::repeat_ZF(bxInstruction_c *i, BxRepIterationPtr_tR execute)\n{",
+     "BX_CPU_C::repeat_ZF(bxInstruction_c *i, BxRepIterationPtr_tR execute)\n{\n#undef BX_CPU_CALL_REP_ITERATION\n"
+     "#define BX_CPU_CALL_REP_ITERATION(func, args) (BX_CPU_THIS_PTR oszapc = before, (this->*(func)) args)\n"
+     "  const bx_lazyflags_entry before = BX_CPU_THIS_PTR oszapc;"),
+    ("cpu/cpu.cc", "BX_ASYNC_EVENT_STOP_TRACE;\n}\n\n// boundaries of consideration:",
+     "BX_ASYNC_EVENT_STOP_TRACE;\n  BX_CPU_THIS_PTR oszapc = before;\n}\n\n// boundaries of consideration:"),
     # KVM reads IA32_DEBUGCTL, which the emulator does not have, around every VM entry: no line in the log for that.
     ("cpu/msr.cc", 'BX_ERROR(("RDMSR: Unknown register', 'BX_DEBUG(("RDMSR: Unknown register'),
 )

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* t_diff's way into one instruction with all registers given, and out of it by whatever exception ends it. */
+/* Enters one instruction of t_diff with all registers given; an exception ends it. */
 #include "callee.inc"
 
 	.text
@@ -30,13 +30,13 @@ diff_enter:
 	mov	56(%rdi), %rdi
 	iretq
 
-	/* Where diff_trap() sends it, with RSP as it was when diff_enter() had saved registers. */
+	/* diff_trap() continues here, with RSP as it was after diff_enter() had saved registers. */
 	.globl diff_leave
 diff_leave:
 	pop_callee_saved
 	ret
 
-	/* All vector registers from RDI's 32 times 64 bytes, or to there; RSI: 0 SSE, 1 AVX, 2 AVX-512. */
+	/* Load all vector registers from the 32 times 64 bytes at RDI, or save them there; RSI: 0 SSE, 1 AVX, 2 AVX-512. */
 	.macro	every first, last, insn, reg, store
 	.set	n, \first
 	.rept	\last - \first + 1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The guest's side of t_diff: runs each case of a batch natively and trapped, at the same linear addresses. */
+/* Guest part of t_diff: runs each case of a batch natively and trapped, at the same linear addresses. */
 #include "guest.h"
 #include "case.h"
 #include "run.h"
@@ -16,8 +16,8 @@ extern u64 diff_rsp;
 
 static u64 gdt[24] __attribute__((aligned(16)));
 static u8 ist[0x4000] __attribute__((aligned(16)));
-static struct diff_out *out;	/* of the case that runs; NULL: none does */
-static u64 *window;		/* page table entries of LIN_CODE and what follows */
+static struct diff_out *out;	/* outcome of the case that runs; NULL if none runs */
+static u64 *window;		/* page table entries from LIN_CODE on */
 
 #define SHARED	((struct diff_shared *)DIFF_SHARED)
 #define DR6_INIT 0xffff0ff0ul
@@ -60,7 +60,7 @@ static void set_gdt(void)
 	asm volatile("lgdt %0" : : "m" (new));
 }
 
-/* Every exception takes IST1: RSP is the case's own. */
+/* Every exception takes IST1, because RSP belongs to the case. */
 static void set_idt(void)
 {
 	u64 *idt = (u64 *)(CPU_TABLES + OFF_IDT);
@@ -77,7 +77,7 @@ static void set_pages(void)
 {
 	u64 *low = g_pte(0), *pd = (u64 *)(PAGE_TABLES + 0x2000), i;
 
-	/* Nothing else is mapped but the program's memory, without its first part: segments' ends are there. */
+	/* Only the program's memory is mapped, without its first pages, which segments' ends reach. */
 	for (i = 0; i < 32; i++)
 		low[i] = 0;
 	window = g_pte(LIN_CODE);
@@ -98,8 +98,8 @@ static void set_features(void)
 	u32 c = CPUID_REG(1, 0, c), b = CPUID_REG(7, 0, b);
 
 	write_cr0(read_cr0() | CR0_AM | CR0_MP);
-	s->movbe = c >> 22 & 1;
-	s->clwb = (b >> 23 & 1) && (b >> 24 & 1);
+	s->leaf1_ecx = c;
+	s->leaf7_ebx = b;
 	s->simd = 0;
 	if (!(c & BIT(26)) || !(c & BIT(28)))
 		return;
@@ -125,7 +125,7 @@ static void copy8(void *to, const void *from, u64 n)
 	asm volatile("rep movsq" : "+D" (to), "+S" (from), "+c" (n) : : "memory");
 }
 
-/* INT3 follows the instruction, and is wherever it may branch to. */
+/* INT3 follows the instruction and fills all places that it may branch to. */
 static void put_code(const struct diff_case *c, u32 side)
 {
 	u8 *code = (u8 *)DIFF_CODE + (c->at - LIN_CODE);
@@ -134,9 +134,9 @@ static void put_code(const struct diff_case *c, u32 side)
 	g_copy(code, c->bytes[side], c->len[side]);
 }
 
-/* --- what the kinds of system.c ask for around the instruction --- */
+/* --- before and after the instruction, for the kinds of system.c --- */
 
-/* MSRs that take canonical addresses: KERNEL_GS_BASE does not exit, LSTAR does. */
+/* Both MSRs take canonical addresses; accesses to LSTAR exit, those to KERNEL_GS_BASE do not. */
 static u32 case_msr(u32 side)
 {
 	return side ? MSR_LSTAR : MSR_KERNEL_GS_BASE;
@@ -145,7 +145,7 @@ static u32 case_msr(u32 side)
 #define CR0_OWN	(CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM)
 #define CR4_OWN	(CR4_TSD | CR4_DE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
-/* RAX gets a value that differs from the register's only in bits of the guest's own; trapped, another bit differs too. */
+/* RAX gets the register's value with guest-owned bits changed; on the trapped side one more bit differs. */
 static void before_case(const struct diff_case *c, u32 side, struct diff_regs *r)
 {
 	switch (c->kind) {
@@ -160,7 +160,7 @@ static void before_case(const struct diff_case *c, u32 side, struct diff_regs *r
 			write_cr4(read_cr4() ^ CR4_MCE);
 		break;
 	case DIFF_RDMSR:
-		/* A canonical value from the case's own. */
+		/* A random canonical value. */
 		wrmsr(case_msr(side), (u64)((s64)(c->in.gpr[3] << 16) >> 16));
 		/* fall through */
 	case DIFF_WRMSR:
@@ -175,7 +175,7 @@ static u64 after_case(const struct diff_case *c, u32 side, u64 cr0, u64 cr4)
 
 	switch (c->kind) {
 	case DIFF_CR0:
-		/* At CPL 3 nothing was written: the bit that makes it trap is no result. */
+		/* At CPL 3 nothing was written; the bit that makes it trap is not a result. */
 		extra = c->cpl ? 0 : read_cr0();
 		write_cr0(cr0);
 		break;
@@ -256,7 +256,7 @@ static void run_case(struct diff_case *c)
 	g_fill((u8 *)DIFF_CODE + (c->at - LIN_CODE), 0xcc, sizeof(c->bytes[0]));
 }
 
-/* Batches without end; user space starts it anew after a case in which KVM_RUN gave up. */
+/* Runs batches for ever. User space restarts it after a case in which KVM_RUN failed. */
 void diff_loop(void)
 {
 	struct diff_shared *s = SHARED;

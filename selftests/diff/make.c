@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Cases from a seed, by the generator of kmod/emul/diff, with a machine around them; and whether two outcomes agree. */
+/* Makes cases from a seed with the generator of kmod/emul/diff, adds segments and pages, and compares two outcomes. */
 #include <linux/kernel.h>
 #include <linux/string.h>
 
@@ -8,17 +8,16 @@
 #include "make.h"
 
 u8 *arena = (u8 *)LIN_ARENA;
-bool has_avx, has_avx512, has_mode16 = true, has_mode32 = true, has_movbe, has_clwb, has_machine = true;
 u16 selectors[NR_SREGS];
 
-static u64 base32, base_fs, base_gs;	/* of the case that is being made */
+static u64 base32, base_fs, base_gs;	/* bases of the case under construction */
 static struct test_case cases[DIFF_BATCH];
 
 #define PTE_P	1ULL
 #define PTE_W	2ULL
 #define PTE_U	4ULL
 
-/* --- what the generator asks --- */
+/* --- called by the generator and by the comparison --- */
 
 u64 segment_base(enum emul_mode mode)
 {
@@ -40,10 +39,8 @@ bool pf_elsewhere(const struct machine *nat)
 
 void diff_features(const struct diff_features *f)
 {
-	has_avx = f->simd >= 1;
-	has_avx512 = f->simd >= 2;
-	has_movbe = f->movbe;
-	has_clwb = f->clwb;
+	cpu.machine = cpu.intel = cpu.mode16 = cpu.mode32 = true;
+	cpu_features(f->leaf1_ecx, f->leaf7_ebx, f->simd >= 1, f->simd >= 2);
 }
 
 /* --- segments --- */
@@ -58,7 +55,7 @@ static u64 descriptor(u64 base, u64 limit, u64 access, u64 flags)
 #define DESC_B	4
 #define DESC_L	2
 
-/* A data segment that is not as usual: cut off in the data, read-only, code, expanding down, of the other stack size. */
+/* Makes an unusual data segment: one that ends in the data, is read-only, code or expand-down, or has the other stack size. */
 static void odd_segment(struct diff_case *c, u32 s, u64 base)
 {
 	bool small = c->mode == MODE_16 || base == LIN_CODE, ss = s == SREG_SS;
@@ -114,7 +111,7 @@ static void make_segments(struct diff_case *c)
 	u32 s = often[rng() % ARRAY_SIZE(often)];
 
 	make_usual_segments(c);
-	/* INS has no source segment, MOVS has. */
+	/* MOVS, the native side of INS, reads from DS; INS does not. */
 	if (c->mode != MODE_64 && chance(20) && !(c->kind == DIFF_INS && s == SREG_DS))
 		odd_segment(c, s, segment_base(c->mode));
 }
@@ -137,7 +134,7 @@ static void make_pages(struct diff_case *c)
 		n = rng() % 10;
 		c->place[i] = n < 6 ? AT_MMIO : n < 8 ? AT_ROM : AT_RAM;
 	}
-	/* One page at least is not plain memory. */
+	/* At least one page must trap. */
 	if (c->place[0] == AT_RAM && c->place[1] == AT_RAM)
 		c->place[rng() & 1] = AT_MMIO;
 }
@@ -193,8 +190,7 @@ static void make_port_case(struct diff_case *c, struct test_case *t)
 	for (i = 0; i < DIFF_DATA; i += 8)
 		*(u64 *)(t->in.data + i) = rng();
 	t->in.gpr[GPR_DX] = (t->in.gpr[GPR_DX] & ~0xffffULL) | DIFF_PORT;
-	/* With 32-bit addresses in 64-bit mode and a count of 0, processors differ in upper halves, and forms do. */
-	t->in.gpr[GPR_CX] = (t->in.gpr[GPR_CX] & ~mask) | (chance(5) && mask != (u32)~0 ? 0 : 1 + rng() % 20);
+	t->in.gpr[GPR_CX] = (t->in.gpr[GPR_CX] & ~mask) | (chance(5) ? 0 : 1 + rng() % 20);
 	t->in.gpr[GPR_DI] = (t->in.gpr[GPR_DI] & ~mask) | (string_target(base, size) & mask);
 	t->in.gpr[GPR_SI] = (t->in.gpr[GPR_SI] & ~mask) | (string_target(base, size) & mask);
 	if (c->kind == DIFF_INS)
@@ -209,8 +205,8 @@ static void make_port_case(struct diff_case *c, struct test_case *t)
 /* --- the whole --- */
 
 /*
- * What Bochs, which is the native side of the lab, does otherwise than the SDM: VEX.vvvv names registers above 7
- * outside 64-bit mode, and MOVS that overlaps itself within an element goes byte by byte.
+ * Bochs, the native side in the lab, differs from the SDM in two points: VEX.vvvv names registers above 7
+ * outside 64-bit mode, and MOVS moves bytes instead of elements when source and destination overlap within one.
  */
 static bool bochs_differs(const struct test_case *t)
 {
@@ -231,8 +227,8 @@ static void make_insn_case(struct diff_case *c, struct test_case *t)
 }
 
 /*
- * IRET to a 16-bit stack leaves ESP's upper half as it was in the guest's own code, which
- * makes it no operand. Which stack it is was chosen with the segments.
+ * ESP cannot be an operand with a 16-bit stack: IRET to one does not load the upper half of ESP.
+ * The segments must have been made.
  */
 static bool stack_pointer_ok(struct diff_case *c, struct test_case *t)
 {
@@ -276,7 +272,7 @@ static void make_system_case(struct diff_case *c, struct test_case *t)
 	make_usual_segments(c);
 	c->pte[0] = c->pte[1] = PTE_P | PTE_W | PTE_U;
 	c->place[0] = c->place[1] = AT_MMIO;
-	/* What compare() looks at: nothing is undefined. */
+	/* For compare(): an instruction of which nothing is undefined. */
 	memset(&t->insn, 0, sizeof(t->insn));
 	t->insn.op = OP_HINT;
 	t->mode = c->mode;
@@ -320,7 +316,7 @@ void diff_make(struct diff_case *c, u64 seed, u64 index, u32 slot)
 static void outcome(const struct diff_case *c, const struct diff_out *o, struct machine *m)
 {
 	memcpy(m->gpr, o->r.gpr, sizeof(m->gpr));
-	/* Past INT3, which is past the instruction. */
+	/* INT3 follows the instruction; RIP is behind it. */
 	m->rip = o->r.rip - (o->vector == TRAP_BP);
 	m->rflags = o->r.rflags;
 	m->trap = o->vector;
@@ -331,7 +327,7 @@ static void outcome(const struct diff_case *c, const struct diff_out *o, struct 
 	memcpy(m->data, o->data, sizeof(m->data));
 }
 
-/* Bytes that OUTS gave the port are those that the registers say it took from memory. */
+/* Compares the bytes that OUTS wrote to the port with the memory that its registers went over. */
 static const char *check_outs(const struct diff_case *c, const struct test_case *t)
 {
 	u64 mask = emul_size_mask(t->insn.ad_bytes), base = segment_base(c->mode), at;
@@ -358,7 +354,7 @@ static const char *check_port(const struct diff_case *c, const struct test_case 
 {
 	u8 reg = c->kind == DIFF_INS ? GPR_SI : GPR_AX;
 
-	/* What the native form changes and the port form does not. */
+	/* The native form changes one more register than the port form. */
 	if (emu->gpr[reg] != c->in.gpr[reg])
 		return "a register that the instruction does not have";
 	nat->gpr[reg] = emu->gpr[reg];
@@ -384,7 +380,7 @@ const char *diff_check(const struct diff_case *c, u32 slot)
 		memcpy(nat.data, emu.data, sizeof(nat.data));
 		if (nat.trap == TRAP_BP || nat.trap == TRAP_DB)
 			nat.rip += c->len[1] - c->len[0];
-		/* Where the MSR's number is. */
+		/* The sides use two MSRs, whose numbers are in RCX. */
 		if (c->kind == DIFF_WRMSR || c->kind == DIFF_RDMSR)
 			nat.gpr[GPR_CX] = emu.gpr[GPR_CX];
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What makers of cases share. */
+/* Interface between make.c and system.c. */
 #ifndef DIFF_MAKE_H
 #define DIFF_MAKE_H
 
@@ -8,8 +8,8 @@ static inline bool chance(u32 percent)
 	return rng() % 100 < percent;
 }
 
-/* --- system.c: cases of kinds from DIFF_IN on --- */
-void system_make(struct diff_case *c);	/* @c->kind and @c->cpl are chosen; base32 must be LIN_CODE */
+/* --- system.c: the kinds from DIFF_IN on --- */
+void system_make(struct diff_case *c);	/* Called with @c->kind and @c->cpl set, and base32 at LIN_CODE */
 const char *system_check(const struct diff_case *c);
 
 #endif

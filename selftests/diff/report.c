@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A case of t_diff in words. */
+/* Prints a case of t_diff. */
 #include <stdio.h>
 #include "case.h"
+#include "cpu.h"
 
 #define X(v)	((unsigned long long)(v))
 
@@ -51,7 +52,9 @@ void diff_report(const struct diff_case *c, const char *what)
 		for (i = 0; i < c->len[0]; i++)
 			printf(" %02x", c->bytes[0][i]);
 	}
-	printf("; %u exits\n", c->exits);
+	printf("; %u exits; on ", c->exits);
+	cpu_print();
+	printf("\n");
 	report_before(c);
 	report_out("native ", nat);
 	report_out("trapped", emu);

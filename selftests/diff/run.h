@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What t_diff's user space and its guest know of each other. */
+/* Guest code that t_diff starts. */
 #ifndef DIFF_RUN_H
 #define DIFF_RUN_H
 
-void diff_guest(void);	/* sets up, then g_sync()s once and after every batch in DIFF_SHARED */
-void diff_loop(void);	/* goes on at diff_shared.cur */
+void diff_guest(void);	/* sets up and calls g_sync() once, then after every batch in DIFF_SHARED */
+void diff_loop(void);	/* continues at diff_shared.cur */
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Instructions that exit for what they are: each row has a counterpart that runs natively and must end in the same state. */
+/* Instructions that always exit. Each has a counterpart that runs natively and must end in the same state. */
 #include <linux/kernel.h>
 #include <linux/string.h>
 
@@ -20,7 +20,7 @@ static void emit_val(struct diff_case *c, u32 side, u64 val, u32 bytes)
 	emit(c, side, (const u8 *)&val, bytes);
 }
 
-/* MOV between the accumulator and a fixed address; @op as for bytes, to or from. */
+/* MOV between the accumulator and a fixed address; @op: opcode of the byte form. */
 static void emit_moffs(struct diff_case *c, u8 op, bool byte, bool opsize, u64 la)
 {
 	if (opsize)
@@ -29,7 +29,7 @@ static void emit_moffs(struct diff_case *c, u8 op, bool byte, bool opsize, u64 l
 	emit_val(c, 0, la - segment_base(c->mode), c->mode == MODE_64 ? 8 : c->mode == MODE_32 ? 4 : 2);
 }
 
-/* IN and OUT, each with DX or a port of 8 bits; natively MOV. Ports above DIFF_PORT8 are served alike. */
+/* IN and OUT with DX or an immediate port; natively MOV. */
 static void make_port_io(struct diff_case *c, bool in)
 {
 	bool byte = chance(33), opsize = chance(40), dx = chance(60);
@@ -59,7 +59,7 @@ static void make_out(struct diff_case *c)
 	make_port_io(c, false);
 }
 
-/* CPUID; natively four MOVs of what KVM_GET_CPUID2 says. */
+/* CPUID; natively four MOVs of the values from KVM_GET_CPUID2. */
 static void make_cpuid(struct diff_case *c)
 {
 	static const u8 regs[4] = { GPR_AX, GPR_BX, GPR_CX, GPR_DX };
@@ -81,7 +81,7 @@ static void make_cpuid(struct diff_case *c)
 	EMIT(c, 1, 0x0f, 0xa2);
 }
 
-/* MOV to CR0 and CR4 of the same value, from a state in which only the guest's own bits change, or others too. */
+/* MOV to CR0 and CR4: natively only guest-owned bits change, trapped one more does. */
 static void make_cr(struct diff_case *c)
 {
 	u32 side;
@@ -90,10 +90,10 @@ static void make_cr(struct diff_case *c)
 		EMIT(c, side, 0x0f, 0x22, c->kind == DIFF_CR0 ? 0xc0 : 0xe0);
 }
 
-/* WRMSR of KERNEL_GS_BASE, which does not exit, and of LSTAR: canonical values only, RDX:RAX. */
+/* WRMSR of KERNEL_GS_BASE, which does not exit, and of LSTAR, which does. */
 static void make_wrmsr(struct diff_case *c)
 {
-	/* Canonical ones, and those next to them. */
+	/* Upper halves of addresses on both sides of the canonical ones' ends. */
 	static const u32 high[] = { 0, 0x7fff, 0x8000, 0xffff7fff, 0xffff8000, 0xffffffff, 0x80000000 };
 
 	if (chance(70))
@@ -102,14 +102,14 @@ static void make_wrmsr(struct diff_case *c)
 	EMIT(c, 1, 0x0f, 0x30);
 }
 
-/* RDMSR of the two, of which both were given the same value. */
+/* RDMSR of the same two MSRs, which hold the same value. */
 static void make_rdmsr(struct diff_case *c)
 {
 	EMIT(c, 0, 0x0f, 0x32);
 	EMIT(c, 1, 0x0f, 0x32);
 }
 
-/* To a debug register and back; natively a MOV between the two general registers. */
+/* MOV to a debug register and back; natively a MOV between the two general registers. */
 static void make_dr(struct diff_case *c)
 {
 	u8 n = (rng() & 3) << 3;
@@ -123,7 +123,7 @@ static void make_dr(struct diff_case *c)
 	EMIT(c, 0, 0x89, 0xc3);
 }
 
-/* To CR8 and back, likewise. */
+/* MOV to CR8 and back; natively a MOV between the two general registers. */
 static void make_cr8(struct diff_case *c)
 {
 	c->cpl = 0;
@@ -156,14 +156,14 @@ void system_make(struct diff_case *c)
 		*(u64 *)(c->data + i) = rng();
 	c->in.rflags = FL_FIX | (rng() & (FL_ARITH | FL_DF));
 	makers[c->kind](c);
-	/* MOV to CR8 exists in 64-bit mode only, and chose that. */
+	/* make_cr8() may have changed the mode. */
 	for (i = 8; c->mode != MODE_64 && i < 16; i++)
 		c->in.gpr[i] = 0;
 	c->at = LIN_ARENA + INSN_AT;
 	c->in.rip = c->at - segment_base(c->mode);
 }
 
-/* After the comparison of registers: what only this kind has. */
+/* Compares the part of an outcome that only the kinds from DIFF_IN on have. */
 const char *system_check(const struct diff_case *c)
 {
 	const struct diff_out *nat = &c->out[0], *emu = &c->out[1];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The differential test of the emulator: one case, run twice, and what may differ. */
+/* Differential test of the emulator: one case, its two outcomes, and the parts that make and compare them. */
 #ifndef DIFF_H
 #define DIFF_H
 
@@ -8,18 +8,18 @@
 /* Code, data, and an inaccessible page behind the data; below 2 GiB, so that 32-bit addresses reach it. */
 #define CODE_BYTES	0x1000u
 #define DATA_BYTES	0x2000u
-#define INSN_AT		0x800u	/* where in the code page the instruction is; the rest of it is INT3 */
+#define INSN_AT		0x800u	/* offset of the instruction in the code page; the rest of the page is INT3 */
 
-#define TRAP_DB		1	/* likewise, and TF was set */
+#define TRAP_DB		1	/* the instruction ended without a fault, and TF was set */
 #define TRAP_BP		3	/* the instruction ended without a fault */
 
-/* What goes in and what comes out, of either side. */
+/* State before a case, and state after it on either side. */
 struct machine {
 	u64 gpr[16];
 	u64 rip, rflags;
 	u8 vec[32][64];
 	u8 data[DATA_BYTES];
-	u8 trap;		/* vector; TRAP_BP: none */
+	u8 trap;		/* vector of the exception, TRAP_BP or TRAP_DB */
 	u32 error_code;
 	u64 cr2;		/* with #PF */
 };
@@ -29,32 +29,46 @@ struct test_case {
 	u8 bytes[32];
 	u32 len;
 	struct emul_insn insn;
-	bool vector;		/* vector registers matter */
+	bool vector;		/* vector registers are compared */
 	struct machine in;
 };
 
-/* --- native.c --- */
+/* Processor of the native side, as far as the table in compare.c and the generator depend on it. */
+struct native_cpu {
+	bool intel;
+	bool movbe, clwb, sse3, sse41, cx16, avx, avx2, avx512;
+	bool mode16, mode32;	/* code of these sizes runs */
+	bool lass;		/* CR4.LASS is set: a process's access to the kernel's half is #GP or #SS */
+	bool machine;		/* t_diff's guest, a whole machine: the test sets segments; false for a process */
+	u8 la_bits;		/* width of linear addresses: 48 or 57 */
+};
+
 extern u8 *arena;		/* CODE_BYTES, then DATA_BYTES */
-extern bool has_avx, has_avx512, has_mode16, has_mode32, has_movbe, has_clwb;
-extern bool has_machine;	/* a whole machine, Intel's: segments are the test's own */
-extern u16 selectors[NR_SREGS];	/* the process's own */
+extern u16 selectors[NR_SREGS];	/* selectors of the process */
+
+/* --- native.c, and t_diff's make.c for a guest --- */
 void native_init(void);
 void native_run(const struct test_case *t, struct machine *out);
-/* Offset of the arena in the segments of a mode: 16-bit segments start at it. */
+/* Base of the segments of a mode: 16-bit segments start at the arena. */
 u64 segment_base(enum emul_mode mode);
-/* What the memory operand's segment adds to that: FS and GS in 64-bit mode. */
+/* Base that an FS or GS override adds to segment_base() in 64-bit mode. */
 u64 override_base(const struct test_case *t);
-/* The fault was not in the data's pages: whether there was a page is the process's affair. */
+/* The #PF was outside the data's pages, where this test does not know whether a page is present. */
 bool pf_elsewhere(const struct machine *nat);
 
-/* --- compare.c: NULL, or what differs; flags that the manual leaves undefined after the instruction --- */
-const char *compare(const struct test_case *t, const struct machine *nat, const struct machine *emu);
-u64 undefined_flags(const struct test_case *t);
+/* --- compare.c --- */
+/* Returns the name of the first difference that the manual does not allow, NULL if there is none. */
+const char *compare(const struct test_case *t, const struct machine *native, const struct machine *emu);
+/* The manual says what the instruction does, and the native side's processor has it. */
+bool comparable(const struct test_case *t);
 
 /* --- gen.c --- */
-extern s64 insn_at;		/* where the next case's instruction is, from the arena's start; INSN_AT at first */
+extern struct native_cpu cpu;
+extern s64 insn_at;		/* offset of the next case's instruction in the arena; INSN_AT at first */
+/* Takes features from CPUID(1).ECX and CPUID(7,0).EBX; @avx, @avx512: the state is enabled in XCR0. */
+void cpu_features(u32 leaf1_ecx, u32 leaf7_ebx, bool avx, bool avx512);
 void rng_seed(u64 seed);
 u64 rng(void);
-bool generate(struct test_case *t);	/* false: not a case that can be run; try again */
+bool generate(struct test_case *t);	/* false: the case cannot be run; try again */
 
 #endif

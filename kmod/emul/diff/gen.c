@@ -7,9 +7,23 @@
 #include "diff.h"
 #include "emul/optable.h"
 
+struct native_cpu cpu = { .la_bits = 48 };
 s64 insn_at = INSN_AT;
 
 static u64 rng_state;
+
+void cpu_features(u32 leaf1_ecx, u32 leaf7_ebx, bool avx, bool avx512)
+{
+	cpu.sse3 = leaf1_ecx & BIT(0);
+	cpu.cx16 = leaf1_ecx & BIT(13);
+	cpu.sse41 = leaf1_ecx & BIT(19);
+	cpu.movbe = leaf1_ecx & BIT(22);
+	cpu.clwb = (leaf7_ebx & BIT(23)) && (leaf7_ebx & BIT(24));
+	cpu.avx = avx && (leaf1_ecx & BIT(28));
+	cpu.avx2 = cpu.avx && (leaf7_ebx & BIT(5));
+	/* F, BW, VL. */
+	cpu.avx512 = cpu.avx && avx512 && (leaf7_ebx & BIT(16)) && (leaf7_ebx & BIT(30)) && (leaf7_ebx & BIT(31));
+}
 
 void rng_seed(u64 seed)
 {
@@ -30,7 +44,7 @@ static bool chance(u32 percent)
 	return rng() % 100 < percent;
 }
 
-/* Values at which carries, signs and sizes change are as likely as any others together. */
+/* A random value; values at which carries, signs and sizes change come often. */
 static u64 value(void)
 {
 	static const u64 edges[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
@@ -46,7 +60,7 @@ static u64 value(void)
 	}
 }
 
-/* The instruction being put together. */
+/* The instruction under construction. */
 struct builder {
 	struct test_case *t;
 	bool rex;		/* the next byte may not be a legacy prefix */
@@ -69,7 +83,7 @@ static void prefixes(struct builder *b, const struct op_row *row)
 		emit(b, 0x67);
 	if (chance(25))
 		emit(b, 0x66);
-	if (has_machine && chance(15))
+	if (cpu.machine && chance(15))
 		emit(b, segments[rng() & 7]);
 	else if (chance(5))
 		emit(b, b->t->mode == MODE_64 && chance(50) ? 0x2e : 0x3e);
@@ -85,12 +99,11 @@ static void modrm(struct builder *b)
 {
 	u8 byte = rng();
 
-	/* Register operands work as well, but are not what the emulator is for. */
+	/* Memory operands more often: the emulator is for those. */
 	if ((byte >> 6) == 3 && chance(85))
 		byte ^= chance(50) ? 0x40 : 0x80;
 	emit(b, byte);
 	b->disp_at = b->t->len;
-	/* More than enough for SIB, displacement and immediate. */
 }
 
 static void random_tail(struct builder *b)
@@ -192,9 +205,9 @@ static void vector_opcode(struct builder *b)
 	u32 kind = rng() % 3;
 
 	b->t->vector = true;
-	if (kind == 2 && has_avx512 && b->t->mode == MODE_64 && row->kind == VEC_FULL && !row->legacy_only)
+	if (kind == 2 && cpu.avx512 && b->t->mode == MODE_64 && row->kind == VEC_FULL && !row->legacy_only)
 		evex_vector(b, row);
-	else if (kind && has_avx && b->t->mode != MODE_16)
+	else if (kind && cpu.avx && b->t->mode != MODE_16)
 		vex_vector(b, row);
 	else
 		legacy_vector(b, row);
@@ -205,7 +218,7 @@ static void patch(struct test_case *t, u32 at, u64 val, u32 bytes)
 	memcpy(t->bytes + at, &val, bytes);
 }
 
-/* Where displacement and immediate are, from the end of the decoded instruction backwards. */
+/* Size of the immediate at the instruction's end. */
 static u32 imm_bytes(const struct emul_insn *insn)
 {
 	if (insn->flags & IF_IMM8)
@@ -221,7 +234,7 @@ static u64 any_target(u32 margin)
 {
 	u64 at = chance(10) ? DATA_BYTES - rng() % 20 : margin + rng() % (DATA_BYTES - 2 * margin);
 
-	/* Vectors want alignment now and then. */
+	/* Align some for vectors, and let others cross a page. */
 	if (chance(40))
 		at &= ~63ULL;
 	else if (chance(30))
@@ -229,15 +242,17 @@ static u64 any_target(u32 margin)
 	return (u64)arena + CODE_BYTES + at;
 }
 
-/* Addresses at a segment's limit, and at the end of the canonical ones. */
+/* An address near the limit of a 16-bit segment or of the canonical addresses. */
 static u64 limit_target(enum emul_mode mode)
 {
+	u64 half = BIT_ULL(cpu.la_bits - 1);
+
 	if (mode == MODE_64)
-		return (chance(50) ? 0x800000000000ULL : 0xffff800000000000ULL) - rng() % 20 + 2;
+		return (chance(50) ? half : -half) - rng() % 20 + 2;
 	return 0xffff - rng() % 20;
 }
 
-/* Make the memory operand's address @target (an offset in the segment). */
+/* Changes registers or the displacement so that the memory operand is at offset @target in its segment. */
 static bool aim(struct test_case *t, u64 target)
 {
 	struct emul_insn *insn = &t->insn;
@@ -268,7 +283,7 @@ static bool aim(struct test_case *t, u64 target)
 	return true;
 }
 
-/* Bytes of the test's data at offset @ea in the segment, as far as they are there. */
+/* Writes to the test's data at offset @ea in the segment, unless that is outside the data. */
 static void poke(struct test_case *t, u64 ea, const void *bytes, u32 len)
 {
 	u64 at = ea + segment_base(t->mode) - (u64)arena - CODE_BYTES;
@@ -277,7 +292,7 @@ static void poke(struct test_case *t, u64 ea, const void *bytes, u32 len)
 		memcpy(t->in.data + at, bytes, len);
 }
 
-/* Branches must end in the code page, which is full of INT3. */
+/* Sends a branch to the code page, which is full of INT3. */
 static void aim_branch(struct test_case *t, u64 target)
 {
 	struct emul_insn *insn = &t->insn;
@@ -305,23 +320,20 @@ static void aim_string(struct test_case *t)
 		g[chance(50) ? GPR_SI : GPR_DI] = limit_target(t->mode);
 	if (chance(50))
 		g[GPR_AX] = value() & 0x0101;
-	/* Runs of equal elements, so that comparisons go on for some time. */
+	/* Equal elements let comparisons repeat. */
 	if (chance(70))
 		memset(t->in.data, chance(50) ? 0 : 1, DATA_BYTES);
 }
 
-/* Cases whose outcome is not the architecture's to say, or not this processor's to show. */
+/* What this test can run and compare: a process and its segments are in the way of some instructions. */
 static bool can_run(const struct test_case *t)
 {
 	const struct emul_insn *insn = &t->insn;
 
 	if (insn->op == OP_INS || insn->op == OP_OUTS)
 		return false;
-	/* Processors of the other vendor take 66 seriously there. */
-	if ((insn->flags & IF_F64) && insn->opsize && t->mode == MODE_64 && !has_machine)
-		return false;
-	/* A null selector's register form, and stores of selectors outside 64-bit mode, which differ there. */
-	if (insn->op == OP_MOVSEG && t->mode != MODE_64 && !(has_machine && insn->mem))
+	/* Selectors outside 64-bit mode are not those of the process, and the register form of a null one differs. */
+	if (insn->op == OP_MOVSEG && t->mode != MODE_64 && !(cpu.machine && insn->mem))
 		return false;
 	/* IP of 16 bits would leave the code page's addresses. */
 	if ((insn->flags & IF_F64) && insn->op_bytes == 2 && t->mode == MODE_32)
@@ -329,12 +341,7 @@ static bool can_run(const struct test_case *t)
 	/* A branch through rSP, whose value the push changes and which must be a stack. */
 	if ((insn->flags & IF_F64) && !insn->mem && insn->rm == GPR_SP)
 		return false;
-	if ((insn->op == OP_MOVBE && !has_movbe) || (insn->op == OP_CLFLUSH && insn->opsize && !has_clwb))
-		return false;
-	/* MOVSXD r16 reads two bytes on Intel's processors, four on the others. */
-	if ((insn->flags & IF_SRC32) && insn->op_bytes == 2 && !has_machine)
-		return false;
-	return true;
+	return comparable(t);
 }
 
 static bool set_up(struct test_case *t)
@@ -343,7 +350,7 @@ static bool set_up(struct test_case *t)
 	u64 seg = segment_base(t->mode);
 	u64 target = any_target(0x200) - seg;
 
-	/* A bit string that wraps around would reach the code page. */
+	/* Not for bit strings: one that wraps around would reach the code page. */
 	if (chance(2) && !(insn->op >= OP_BT && insn->op <= OP_BTC))
 		target = limit_target(t->mode);
 	if (insn->flags & IF_STRING)
@@ -355,14 +362,14 @@ static bool set_up(struct test_case *t)
 			return false;
 		t->in.gpr[insn->reg] = (s64)(rng() % 3000) - 1500;
 	}
-	/* Quotients that fit now and then. */
+	/* Let quotients fit often. */
 	if ((insn->op == OP_DIV || insn->op == OP_IDIV) && chance(70))
 		t->in.gpr[GPR_DX] = chance(80) ? 0 : ~0ULL;
 	if (insn->mem && insn->op != OP_HINT && !aim(t, target - override_base(t)))
 		return false;
 	if (insn->flags & IF_F64)
 		aim_branch(t, target);
-	/* The operand equals the accumulator now and then. */
+	/* Let the operand equal the accumulator often. */
 	if (insn->op == OP_CMPXCHG && chance(50))
 		poke(t, target, &t->in.gpr[GPR_AX], 8);
 	if (insn->op == OP_CMPXCHG8B && chance(50)) {
@@ -402,9 +409,9 @@ static enum emul_mode any_mode(void)
 {
 	u32 n = rng() % 10;
 
-	if (n < 2 && has_mode32)
+	if (n < 2 && cpu.mode32)
 		return MODE_32;
-	return n < 4 && has_mode16 ? MODE_16 : MODE_64;
+	return n < 4 && cpu.mode16 ? MODE_16 : MODE_64;
 }
 
 bool generate(struct test_case *t)
@@ -423,13 +430,13 @@ bool generate(struct test_case *t)
 	random_state(t);
 	d = emul_decode(&t->insn, t->bytes, INSN_MAX, t->mode);
 	if (d == DECODE_UD) {
-		/* The processor must agree that it is none; bytes after the opcode do not matter. */
+		/* The processor must raise #UD too; bytes after the opcode do not matter. */
 		t->len = INSN_MAX;
 		return true;
 	}
 	if (d != DECODE_OK || !can_run(t) || !set_up(t))
 		return false;
-	/* Addresses were patched into it. */
+	/* set_up() has changed bytes. */
 	d = emul_decode(&t->insn, t->bytes, INSN_MAX, t->mode);
 	t->len = t->insn.len;
 	return d == DECODE_OK;

@@ -7,11 +7,12 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
+#include "cpu.h"
 #include "diff.h"
 
 /* --- the emulator's side --- */
 
-/* exec.c is given memory that is a copy of the processor's. */
+/* The emulator's machine; its memory is a copy of the arena's data. */
 struct side {
 	struct emul_ctx ctx;
 	struct machine *m;
@@ -25,7 +26,7 @@ static int page_fault(struct emul_ctx *ctx, u64 la, bool write)
 	return EMUL_FAULT;
 }
 
-/* Place of @len bytes, or the fault of the first one that is not there. */
+/* Finds @len bytes, or raises #PF at the first one that is not in the data. */
 static int place(struct emul_ctx *ctx, u64 la, u32 len, bool write, u8 **at)
 {
 	struct side *s = (struct side *)ctx;
@@ -105,7 +106,7 @@ static void emulate(const struct test_case *t, struct machine *out)
 	s.m = out;
 	*ctx = (struct emul_ctx) {
 		.rip = t->in.rip, .rflags = t->in.rflags, .cr0 = 0x80050033, .cr4 = 0x406f0, .xcr0 = 0xe7,
-		.mode = t->mode, .cpl = 3, .la_bits = 48, .ops = &side_ops,
+		.mode = t->mode, .cpl = 3, .la_bits = cpu.la_bits, .ops = &side_ops,
 	};
 	memcpy(ctx->gpr, t->in.gpr, sizeof(ctx->gpr));
 	for (i = 0; i < NR_SREGS; i++) {
@@ -137,7 +138,9 @@ static void report(const struct test_case *t, const struct machine *nat, const s
 	printf("# mode %d op %u bytes", 16 << t->mode, t->insn.op);
 	for (i = 0; i < t->len; i++)
 		printf(" %02x", t->bytes[i]);
-	printf(": %s differ\n", what);
+	printf(": %s differ, on ", what);
+	cpu_print();
+	printf("\n");
 	printf("#   native: trap %u error %x cr2 %llx rip %llx flags %llx\n", nat->trap, nat->error_code,
 	       (unsigned long long)nat->cr2, (unsigned long long)nat->rip, (unsigned long long)nat->rflags);
 	printf("#   emul:   trap %u error %x cr2 %llx rip %llx flags %llx (before %llx)\n", emu->trap, emu->error_code,
@@ -177,13 +180,16 @@ int main(int argc, char **argv)
 	}
 	native_init();
 	rng_seed(seed);
-	printf("TAP version 13\n1..1\n# seed %llu, modes:%s%s 64-bit, vectors: SSE%s%s\n", (unsigned long long)seed,
-	       has_mode16 ? " 16-bit" : "", has_mode32 ? " 32-bit" : "", has_avx ? " AVX" : "",
-	       has_avx512 ? " AVX-512" : "");
+	printf("TAP version 13\n1..1\n# processor: ");
+	cpu_print();
+	printf(", %u-bit linear addresses%s\n", cpu.la_bits, cpu.lass ? ", LASS" : "");
+	printf("# seed %llu, modes:%s%s 64-bit, vectors: SSE%s%s\n", (unsigned long long)seed,
+	       cpu.mode16 ? " 16-bit" : "", cpu.mode32 ? " 32-bit" : "", cpu.avx ? " AVX" : "",
+	       cpu.avx512 ? " AVX-512" : "");
 	for (i = 0; i < n && failed < 20; i++) {
 		while (!generate(&t))
 			;
-		/* Should the processor die of a case, this is what it was. */
+		/* Output must be complete if a case kills this process. */
 		fflush(stdout);
 		native_run(&t, &nat);
 		emulate(&t, &emu);

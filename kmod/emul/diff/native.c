@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Runs one instruction on this machine's processor: state goes in and comes out by way of signal frames. */
+/* Runs one instruction on this machine's processor; signal frames carry the state in and out. */
 #define _GNU_SOURCE
 #include <asm/ldt.h>
 #include <cpuid.h>
@@ -12,6 +12,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "cpu.h"
 #include "diff.h"
 
 #define UC_STRICT_RESTORE_SS	0x4
@@ -23,7 +24,6 @@
 #define USER_DS		0x2b
 
 u8 *arena;
-bool has_avx, has_avx512, has_mode16, has_mode32, has_movbe, has_clwb, has_machine;
 u16 selectors[NR_SREGS];
 
 static u32 opmask_at, zmm_hi_at, zmm16_at;	/* in the XSAVE area (SDM 1 13.4.3) */
@@ -46,15 +46,15 @@ static void vec_parts(u8 *x, int i, u8 *part[3], u32 len[3])
 	memset(len, 0, 3 * sizeof(*len));
 	if (i >= 16) {
 		part[0] = x + zmm16_at + 64 * (i - 16);
-		len[0] = has_avx512 ? 64 : 0;
+		len[0] = cpu.avx512 ? 64 : 0;
 		return;
 	}
 	part[0] = x + 160 + 16 * i;
 	len[0] = 16;
 	part[1] = x + 576 + 16 * i;
-	len[1] = has_avx ? 16 : 0;
+	len[1] = cpu.avx ? 16 : 0;
 	part[2] = x + zmm_hi_at + 32 * i;
-	len[2] = has_avx512 ? 32 : 0;
+	len[2] = cpu.avx512 ? 32 : 0;
 }
 
 static u64 *xstate_bv(u8 *x)
@@ -67,7 +67,7 @@ static bool part_valid(u8 *x, int i, int part)
 {
 	u64 bv = *xstate_bv(x);
 
-	if (!has_avx)
+	if (!cpu.avx)
 		return true;
 	if (i >= 16)
 		return bv & BIT(7);
@@ -80,9 +80,9 @@ static void put_vectors(u8 *x, const u8 vec[32][64])
 	u32 len[3], at;
 	int i, p;
 
-	if (has_avx)
-		*xstate_bv(x) |= 3 | (has_avx ? BIT(2) : 0) | (has_avx512 ? BIT(5) | BIT(6) | BIT(7) : 0);
-	if (has_avx512)
+	if (cpu.avx)
+		*xstate_bv(x) |= 3 | (cpu.avx ? BIT(2) : 0) | (cpu.avx512 ? BIT(5) | BIT(6) | BIT(7) : 0);
+	if (cpu.avx512)
 		memset(x + opmask_at, 0, 64);
 	for (i = 0; i < 32; i++) {
 		vec_parts(x, i, part, len);
@@ -136,7 +136,7 @@ static void begin(ucontext_t *uc)
 	running = true;
 }
 
-static void end(ucontext_t *uc)
+static void end(ucontext_t *uc, const siginfo_t *info)
 {
 	greg_t *g = uc->uc_mcontext.gregs;
 	int i;
@@ -145,7 +145,8 @@ static void end(ucontext_t *uc)
 		result->gpr[i] = g[greg_of[i]];
 	result->rip = g[REG_RIP];
 	result->rflags = g[REG_EFL];
-	result->trap = g[REG_TRAPNO];
+	/* A split lock that the kernel reports does not always set the vector. */
+	result->trap = info->si_signo == SIGBUS && info->si_code == BUS_ADRALN ? VEC_AC : g[REG_TRAPNO];
 	result->error_code = g[REG_ERR];
 	result->cr2 = g[REG_CR2];
 	if (result->trap == TRAP_BP)
@@ -161,13 +162,12 @@ static void handler(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 
-	(void)info;
 	if (running) {
-		end(uc);
+		end(uc, info);
 	} else if (current && sig == SIGTRAP) {
 		begin(uc);
 	} else {
-		/* A fault of this program's own. */
+		/* A fault of this program itself. */
 		signal(sig, SIG_DFL);
 		raise(sig);
 	}
@@ -201,7 +201,7 @@ u64 segment_base(enum emul_mode mode)
 	return mode == MODE_16 ? (u64)arena : 0;
 }
 
-/* A process's FS and GS are not the test's to set. */
+/* The process's FS and GS bases stay as they are; overrides are not generated. */
 u64 override_base(const struct test_case *t)
 {
 	(void)t;
@@ -226,7 +226,7 @@ static bool add_ldt_entry(u32 entry, bool code)
 	return !syscall(SYS_modify_ldt, 1, &d, sizeof(d));
 }
 
-/* Does code of @mode run here at all? A case that does nothing tells. */
+/* Runs NOP in @mode to find out whether such code runs here. */
 static bool probe_mode(enum emul_mode mode)
 {
 	static struct test_case t;
@@ -241,21 +241,43 @@ static bool probe_mode(enum emul_mode mode)
 	return out.trap == TRAP_BP && out.rip == t.in.rip + 1;
 }
 
+/* Vector of the exception that a load from @la raises. */
+static u8 probe_load(u64 la)
+{
+	static const u8 load[] = { 0x8a, 0x00 };	/* mov (%rax), %al */
+	static struct test_case t;
+	static struct machine out;
+
+	memset(&t, 0, sizeof(t));
+	t.mode = MODE_64;
+	memcpy(t.bytes, load, sizeof(load));
+	t.len = sizeof(load);
+	t.in.rip = (u64)arena + INSN_AT;
+	t.in.gpr[GPR_AX] = la;
+	native_run(&t, &out);
+	return out.trap;
+}
+
+/* 5-level paging makes addresses of 57 bits canonical. LASS makes those of the kernel's half #GP instead of #PF. */
+static void probe_addresses(void)
+{
+	cpu.la_bits = probe_load(0x800000000000ULL) == VEC_PF ? 57 : 48;
+	cpu.lass = probe_load(0xffff800000000000ULL) != VEC_PF;
+}
+
 static void probe_features(void)
 {
-	u32 a, b, c, d, xcr0, hi;
+	u32 a, b, c, d, leaf1_ecx, leaf7_ebx = 0, xcr0 = 0, hi;
 
-	__cpuid(1, a, b, c, d);
-	has_movbe = c & BIT(22);
-	if (!(c & BIT(27)))
-		return;
-	__cpuid_count(7, 0, a, b, c, d);
-	has_clwb = (b & BIT(23)) && (b & BIT(24));
-	has_avx512 = (b & BIT(16)) && (b & BIT(30)) && (b & BIT(31));
-	asm volatile("xgetbv" : "=a"(xcr0), "=d"(hi) : "c"(0));
-	has_avx = (xcr0 & 6) == 6;
-	has_avx512 = has_avx512 && (xcr0 & 0xe6) == 0xe6;
-	if (!has_avx512)
+	cpu.intel = !strcmp(cpu_name().vendor, "GenuineIntel");
+	__cpuid(0, a, b, c, d);
+	if (a >= 7)
+		__cpuid_count(7, 0, c, leaf7_ebx, b, d);
+	__cpuid(1, a, b, leaf1_ecx, d);
+	if (leaf1_ecx & BIT(27))
+		asm volatile("xgetbv" : "=a"(xcr0), "=d"(hi) : "c"(0));
+	cpu_features(leaf1_ecx, leaf7_ebx, (xcr0 & 6) == 6, (xcr0 & 0xe6) == 0xe6);
+	if (!cpu.avx512)
 		return;
 	__cpuid_count(0xd, 5, a, opmask_at, c, d);
 	__cpuid_count(0xd, 6, a, zmm_hi_at, c, d);
@@ -289,6 +311,7 @@ void native_init(void)
 		fprintf(stderr, "emul-diff: instructions cannot be run through signal frames here\n");
 		exit(2);
 	}
-	has_mode32 = probe_mode(MODE_32);
-	has_mode16 = add_ldt_entry(0, true) && add_ldt_entry(1, false) && probe_mode(MODE_16);
+	probe_addresses();
+	cpu.mode32 = probe_mode(MODE_32);
+	cpu.mode16 = add_ldt_entry(0, true) && add_ldt_entry(1, false) && probe_mode(MODE_16);
 }
