@@ -235,13 +235,6 @@ static void settle_bit_string(const struct test_case *t, struct machine *nat, co
 		*nat = *emu;
 }
 
-/* The kernel may make a locked access across cache lines an error of the process. The flag AC is clear here. */
-static void settle_split_lock(const struct test_case *t, struct machine *nat, const struct machine *emu)
-{
-	if (!cpu.machine && t->insn.mem && (t->insn.lock || t->insn.op == OP_XCHG) && nat->trap == VEC_AC)
-		*nat = *emu;
-}
-
 /* LASS: addresses of the kernel's half raise #GP or #SS where they would raise #PF. */
 static void settle_lass(const struct test_case *t, struct machine *nat, const struct machine *emu)
 {
@@ -280,7 +273,6 @@ static const struct allowance allowances[] = {
 	{ "2A CMPXCHG", .settle = settle_cmpxchg_halves },
 	{ "2A BT", .settle = settle_bit_string },
 	{ "3A 6.9", .settle = settle_order_of_faults },
-	{ "3A 9.1.2.3", .settle = settle_split_lock },
 	{ "Instruction Set Extensions reference, LASS", .settle = settle_lass },
 	{ "3A 4.7", .settle = settle_page_elsewhere },
 };

@@ -344,6 +344,20 @@ static bool can_run(const struct test_case *t)
 	return comparable(t);
 }
 
+/*
+ * Moves the operand of a locked instruction of a process so that it does not cross a cache line. Kernels and
+ * hypervisors may slow such accesses down by orders of magnitude, or make them #AC (SDM 3A 9.1.2.3).
+ */
+static u64 avoid_split_lock(const struct test_case *t, u64 target)
+{
+	if (cpu.machine || !(t->insn.lock || t->insn.op == OP_XCHG))
+		return target;
+	/* The element of a bit string is misaligned as the string is, at any distance. */
+	if ((t->insn.op >= OP_BT && t->insn.op <= OP_BTC) || (target & 63) > 64 - 16)
+		target &= ~15ULL;
+	return target;
+}
+
 static bool set_up(struct test_case *t)
 {
 	struct emul_insn *insn = &t->insn;
@@ -353,6 +367,7 @@ static bool set_up(struct test_case *t)
 	/* Not for bit strings: one that wraps around would reach the code page. */
 	if (chance(2) && !(insn->op >= OP_BT && insn->op <= OP_BTC))
 		target = limit_target(t->mode);
+	target = avoid_split_lock(t, target);
 	if (insn->flags & IF_STRING)
 		aim_string(t);
 	if (insn->op == OP_PUSH || insn->op == OP_POP || (insn->flags & IF_F64))

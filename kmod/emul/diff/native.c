@@ -136,7 +136,7 @@ static void begin(ucontext_t *uc)
 	running = true;
 }
 
-static void end(ucontext_t *uc, const siginfo_t *info)
+static void end(ucontext_t *uc)
 {
 	greg_t *g = uc->uc_mcontext.gregs;
 	int i;
@@ -145,8 +145,7 @@ static void end(ucontext_t *uc, const siginfo_t *info)
 		result->gpr[i] = g[greg_of[i]];
 	result->rip = g[REG_RIP];
 	result->rflags = g[REG_EFL];
-	/* A split lock that the kernel reports does not always set the vector. */
-	result->trap = info->si_signo == SIGBUS && info->si_code == BUS_ADRALN ? VEC_AC : g[REG_TRAPNO];
+	result->trap = g[REG_TRAPNO];
 	result->error_code = g[REG_ERR];
 	result->cr2 = g[REG_CR2];
 	if (result->trap == TRAP_BP)
@@ -162,8 +161,9 @@ static void handler(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 
+	(void)info;
 	if (running) {
-		end(uc, info);
+		end(uc);
 	} else if (current && sig == SIGTRAP) {
 		begin(uc);
 	} else {
