@@ -111,7 +111,7 @@ CHANGES = (
     # A posted-interrupt descriptor is aligned to 64 bytes (SDM 3C 27.2.1.1), as Xen has it, not to a page.
     ("cpu/vmx.cc", "if (! IsValidPageAlignedPhyAddr(vm->pid_addr)) {",
      "if ((vm->pid_addr & 63) || ! IsValidPhyAddr(vm->pid_addr)) {"),
-    # A fault in a repeated CMPS or SCAS restores the flags of before the instruction (SDM 2B, REP); they stayed the last comparison's.
+    # A fault in a repeated CMPS or SCAS restores the flags of before the instruction (SDM 2B, REP).
     ("cpu/cpu.cc", "BX_CPU_C::repeat_ZF(bxInstruction_c *i, BxRepIterationPtr_tR execute)\n{",
      "BX_CPU_C::repeat_ZF(bxInstruction_c *i, BxRepIterationPtr_tR execute)\n{\n#undef BX_CPU_CALL_REP_ITERATION\n"
      "#define BX_CPU_CALL_REP_ITERATION(func, args) (BX_CPU_THIS_PTR oszapc = before, (this->*(func)) args)\n"
