@@ -9,6 +9,9 @@ import cache
 from cache import LabError, TREE
 
 SOURCES = ("kmod", "uapi")
+# Debian's kernels are configured with debug information. Nothing in the lab reads the module's, which is nineteen
+# twentieths of the file and a sixth of the build's time.
+WITHOUT_DEBUG_INFO = ["CONFIG_DEBUG_INFO=", "CONFIG_DEBUG_INFO_BTF_MODULES="]
 
 
 def _sync(source, target):
@@ -50,7 +53,8 @@ def build(kernel, flavour="", module="droste.ko", words=()):
             if os.path.isdir(os.path.join(TREE, source)):
                 _sync(os.path.join(TREE, source), os.path.join(directory, source))
         done = subprocess.run(
-            ["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}/kmod", *words, "modules"],
+            ["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}/kmod", *WITHOUT_DEBUG_INFO, *words,
+             "modules"],
             stdin=subprocess.DEVNULL, stdout=sys.stderr)
         if done.returncode:
             raise LabError(f"{module} does not build for kernel {kernel.name} ({kernel.release})")
