@@ -10,25 +10,27 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import runner
 import steps
+import times
 
-KEPT = 5                # directories of earlier runs
+KEPT = 5                # directories of earlier runs that are kept
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "droste")
 
 
 def parser():
     top = argparse.ArgumentParser(
         prog="scripts/test", description="Runs all tests of Droste, or the steps named and what they need. "
-        "The last line is the count, 'N passed, N failed'; the exit status is 0 only if nothing failed.")
+        "At the end it prints where the time went. The last line is 'N passed, N failed'; the exit status is 0 only if "
+        "nothing failed.")
     top.add_argument("--list", action="store_true", help="list the steps and exit")
     top.add_argument("--jobs", type=int, metavar="N", default=max(1, min(os.cpu_count() or 1, 4)),
                      help="steps that may run at once (default: the number of CPUs, at most 4)")
-    top.add_argument("--alone", action="store_true", help="run just the steps named, without what they need")
+    top.add_argument("--alone", action="store_true", help="run the named steps only, without the steps that they need")
     top.add_argument("steps", nargs="*", metavar="STEP", help="a step, or the beginning of several steps' names")
     return top
 
 
 def select(words, alone):
-    """The steps that the words name and, unless alone, all that they need, in the order of the list."""
+    """Returns the steps that the words name and, unless alone, the steps that they need, in the order of the list."""
     by_name = {s.name: s for s in steps.STEPS}
     wanted = set()
 
@@ -49,7 +51,7 @@ def select(words, alone):
 
 
 def make_directory():
-    """A directory for this run's logs; the oldest ones go, but those of runs that still are."""
+    """Makes a directory for this run's logs, and removes the oldest ones of runs that have ended."""
     root = os.path.join(CACHE, "test")
     os.makedirs(root, exist_ok=True)
     for old in sorted(os.listdir(root))[:-KEPT]:
@@ -72,11 +74,14 @@ def main():
     if arguments.alone:
         for step in chosen:
             step.needs = tuple(n for n in step.needs if n in {s.name for s in chosen})
-    work = runner.Runner(chosen, make_directory(), max(1, arguments.jobs))
+    memory = times.Memory(os.path.join(CACHE, "step-times.json"))
+    work = runner.Runner(chosen, make_directory(), max(1, arguments.jobs), memory)
     runner.on_signal(work)
     work.run()
     for kind in ("images",):
         shutil.rmtree(os.path.join(work.directory, kind), ignore_errors=True)
+    memory.save(work.records)
+    print("\n".join(["", *times.table(work.records, work.seconds(), work.slots), ""]))
     if work.skipped:
         print(f"{work.skipped} skipped")
     print(f"logs: {work.directory}")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs steps, two at a time where they do not need each other, and counts what they find."""
+"""Runs steps, several at a time where they do not need each other, and counts the tests in them."""
+import contextlib
 import ctypes
 import os
 import signal
@@ -9,36 +10,40 @@ import threading
 import time
 
 import tap
+import times
 
-PROGRESS = 30           # seconds between lines that say what is running
+PROGRESS = 30           # seconds between the lines that list the running steps
 TAIL = 30               # lines of a failed step's log that are shown
 LIBC = ctypes.CDLL(None)
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Broken(Exception):
-    """The step cannot go on; the text says why, and counts as a failure."""
+    """The step cannot go on. The text says why, and counts as a failure."""
 
 
 class Step:
-    """Something to run: a function of a Job, and the names of the steps that must have gone well before.
+    """A function of a Job to run, and the names of the steps that must have passed before it starts.
 
-    An extra step is run only when it is named.
+    The result of a setup step is kept in the cache, so it takes time once. An extra step runs only when it is named.
     """
 
-    def __init__(self, name, title, function, needs=(), extra=False):
+    def __init__(self, name, title, function, needs=(), extra=False, setup=False):
         self.name = name
         self.title = title
         self.function = function
         self.needs = tuple(needs)
         self.extra = extra
+        self.setup = setup
 
 
 class Job:
-    """A step that runs: its log, and what it has found so far."""
+    """A running step: its log, and the results so far."""
 
-    def __init__(self, runner, step):
+    def __init__(self, runner, step, record):
         self.runner = runner
         self.step = step
+        self.record = record
         self.log_name = os.path.join(runner.directory, step.name + ".log")
         self.passed = 0
         self.skipped = 0
@@ -51,7 +56,7 @@ class Job:
         return time.monotonic() - self.started
 
     def path(self, *parts):
-        """A path below the run's directory for files that steps share."""
+        """Returns a path below the run's directory, for files that steps share."""
         return os.path.join(self.runner.directory, *parts)
 
     def check(self, name, problem=None):
@@ -65,7 +70,7 @@ class Job:
             self.passed += 1
 
     def report(self, name, outcome):
-        """Counts one result of a TAP reader; the log has it already."""
+        """Counts one result of a TAP reader. The log already has its line."""
         if outcome == "skip":
             self.skipped += 1
         elif outcome == "ok":
@@ -74,7 +79,7 @@ class Job:
             self.check(name, outcome)
 
     def command(self, arguments, limit, each_line=None, cwd=None):
-        """Runs a program with its output in the step's log; returns its exit status, or kills it after the limit."""
+        """Runs a program with its output in the step's log, and returns its exit status. After the limit it is killed."""
         with open(self.log_name, "ab") as log:
             log.write(f"=== {' '.join(arguments)}\n".encode())
             log.flush()
@@ -91,7 +96,7 @@ class Job:
                     self.last_line = text.strip()
                 if each_line:
                     each_line(text)
-            status = self.child.wait()
+            status = self.wait(self.child)
             watched = watchdog.is_alive()
             watchdog.cancel()
             self.child = None
@@ -99,23 +104,35 @@ class Job:
             raise Broken(f"{os.path.basename(arguments[0])} did not end within {limit} s")
         return status
 
+    def wait(self, child):
+        """Waits for a child's end and returns its exit status; adds the CPU time of all its processes to the step's."""
+        with contextlib.suppress(OSError):      # kill() may have reaped the child
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            with open(f"/proc/{child.pid}/stat") as f:
+                fields = f.read().rpartition(")")[2].split()
+            self.record.cpu += sum(map(int, fields[11:15])) / TICKS     # utime, stime, cutime, cstime
+        return child.wait()
+
     def must(self, arguments, limit, what):
-        """Runs a program that has to succeed; one test."""
+        """Runs a program that must succeed, as one test."""
         status = self.command(arguments, limit)
         self.check(what, f"exit status {status}" if status else None)
         if status:
             raise Broken("")
 
     def output(self, arguments):
-        """What a program that has to succeed prints, apart from its errors, which go to the log."""
+        """Returns the standard output of a program that must succeed. Its standard error goes to the log."""
         with open(self.log_name, "ab") as log:
-            done = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
-        if done.returncode:
-            raise Broken(f"{' '.join(arguments[:2])} exited with {done.returncode}")
-        return done.stdout.strip()
+            child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+            text = child.stdout.read()
+            child.stdout.close()
+            status = self.wait(child)
+        if status:
+            raise Broken(f"{' '.join(arguments[:2])} exited with {status}")
+        return text.strip()
 
     def tap(self, arguments, limit, what, cwd=None):
-        """Runs a program that prints TAP: a test for each result, and one that it came to its end."""
+        """Runs a program that prints TAP, and returns its lines. Each result counts as a test."""
         lines = []
         reader = tap.Reader(self.report)
 
@@ -149,7 +166,7 @@ class Job:
         except Broken as e:
             if str(e):
                 self.check(self.step.name, str(e))
-        except Exception as e:  # a step that breaks must not end the others
+        except Exception as e:  # the other steps must go on
             self.check(self.step.name, f"{type(e).__name__}: {e}")
         if not self.passed and not self.failures and not self.skipped:
             self.check(self.step.name, "it tested nothing")
@@ -158,12 +175,14 @@ class Job:
 class Runner:
     """All steps of one run."""
 
-    def __init__(self, steps, directory, slots):
-        self.waiting = list(steps)
+    def __init__(self, steps, directory, slots, memory):
+        self.waiting = times.longest_path_first(steps, memory)
         self.directory = directory
         self.slots = slots
+        self.memory = memory    # of the steps' times in earlier runs
         self.running = []
-        self.good = set()       # names of steps that went well
+        self.records = []       # of the steps that have ended, in this order
+        self.good = set()       # names of steps that passed
         self.bad = set()
         self.passed = 0
         self.failed = 0
@@ -177,18 +196,20 @@ class Runner:
         with self.print_lock:
             print(text, flush=True)
 
+    def seconds(self):
+        return time.monotonic() - self.began
+
     def clock(self):
-        seconds = int(time.monotonic() - self.began)
-        return f"[{seconds // 60:3d}:{seconds % 60:02d}]"
+        return f"[{times.clock(self.seconds()):>6}]"
 
     def stop(self):
-        """Ends everything that runs; steps that have not started count as failed."""
+        """Ends all running steps. Steps that have not started count as failed."""
         self.stopped = True
         for job in list(self.running):
             job.kill()
 
     def next_step(self):
-        """The first waiting step whose needs are met; those whose needs failed are counted and dropped."""
+        """Returns the first waiting step whose needs have passed, or None. Steps whose needs failed count as failed."""
         for step in list(self.waiting):
             lost = [n for n in step.needs if n in self.bad]
             if lost or self.stopped:
@@ -212,18 +233,23 @@ class Runner:
                     self.start(step)
                 if self.running and not self.change.wait(PROGRESS):
                     for job in self.running:
-                        self.say(f"{self.clock()}   ...   {job.step.name} ({job.seconds():.0f} s): {job.last_line[:90]}")
+                        note = self.memory.note(job.step.name, ", ")
+                        self.say(f"{self.clock()}   ...   {job.step.name} ({job.seconds():.0f} s{note}): {job.last_line[:90]}")
 
     def start(self, step):
-        job = Job(self, step)
+        job = Job(self, step, times.Record(step, self.seconds(), self.records))
         self.running.append(job)
-        self.say(f"{self.clock()} start   {step.name}: {step.title}")
+        note = self.memory.note(step.name)
+        self.say(f"{self.clock()} start   {step.name}: {step.title}" + (f" ({note})" if note else ""))
         threading.Thread(target=self.work, args=(job,), daemon=True).start()
 
     def work(self, job):
         job.run()
+        job.record.seconds = job.seconds()
+        job.record.failed = bool(job.failures)
         with self.change:
             self.running.remove(job)
+            self.records.append(job.record)
             self.passed += job.passed
             self.failed += len(job.failures)
             self.skipped += job.skipped
@@ -231,7 +257,7 @@ class Runner:
             verdict = "FAILED" if job.failures else "passed"
             skipped = f", {job.skipped} skipped" if job.skipped else ""
             self.say(f"{self.clock()} {verdict}  {job.step.name}: {job.passed} passed, {len(job.failures)} failed{skipped}"
-                     f" ({job.seconds():.0f} s)")
+                     f" ({job.record.seconds:.0f} s)")
             if job.failures:
                 self.show_tail(job)
             self.change.notify()
@@ -246,7 +272,7 @@ class Runner:
 
 
 def on_signal(runner):
-    """Lets Ctrl-C and a polite kill end the run with its count."""
+    """Makes SIGINT and SIGTERM stop the run, which still prints its count."""
     def handler(number, _):
         signal.signal(number, signal.SIG_DFL)
         print(f"stopping ({signal.Signals(number).name})", file=sys.stderr)

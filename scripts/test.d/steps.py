@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The steps of scripts/test, in the order in which they start when they can."""
+"""The steps of scripts/test. Those that the longest chain of other steps waits for start first (times.py)."""
 import os
 
 import chain
@@ -12,7 +12,7 @@ from runner import Step
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LAB = os.path.join(TREE, "scripts", "lab")
-EMUL_CASES = 200000     # random instructions compared with this machine's own processor
+EMUL_CASES = 200000     # random instructions that the emulator and the host's processor execute
 
 
 def prepare(kernel):
@@ -38,11 +38,11 @@ def style(job):
 
 
 STEPS = [
-    Step("setup", "packages, the emulator and Linux 6.12", prepare("6.12")),
-    Step("setup-debug", "the debug kernel, built from Debian's source", prepare("debug"), ["setup"]),
-    Step("build-6.12", "droste.ko for Linux 6.12", build("6.12"), ["setup"]),
+    Step("setup", "packages, the emulator and Linux 6.12", prepare("6.12"), setup=True),
+    Step("setup-debug", "the debug kernel, built from Debian's source", prepare("debug"), ["setup"], setup=True),
+    Step("build-6.12", "droste.ko for Linux 6.12", build("6.12"), ["setup"], setup=True),
     Step("images-6.12", "drostectl, and images of L1 and L2 with Linux 6.12", chain.images("6.12"), ["setup"]),
-    Step("selftests", "the kselftest programs", lab.build_selftests, ["setup"]),
+    Step("selftests", "the kselftest programs", lab.build_selftests, ["setup"], setup=True),
     *chain.steps("6.12"),
     *lab.steps("6.12"),
     *qemu.STEPS,
@@ -50,13 +50,13 @@ STEPS = [
     Step("exchange", "nested state that goes from kvm_intel to Droste and back", lab.exchange, ["build-6.12", "selftests"]),
     Step("refusals", "insmod where Droste cannot run", lab.refusals, ["build-6.12", "images-6.12"]),
     Step("kexec", "another kernel started while a guest runs", lab.kexec, ["build-6.12", "images-6.12"]),
-    Step("setup-6.1", "Linux 6.1", prepare("6.1"), ["setup"]),
-    Step("build-6.1", "droste.ko for Linux 6.1", build("6.1"), ["setup-6.1"]),
+    Step("setup-6.1", "Linux 6.1", prepare("6.1"), ["setup"], setup=True),
+    Step("build-6.1", "droste.ko for Linux 6.1", build("6.1"), ["setup-6.1"], setup=True),
     Step("images-6.1", "images of L1 and L2 with Linux 6.1", chain.images("6.1"), ["setup-6.1", "images-6.12"]),
     *chain.steps("6.1"),
     *lab.steps("6.1"),
     Step("host", "unit tests that need no kernel", host, ["images-6.12"]),
-    Step("build-debug", "droste.ko for the debug kernel", build("debug"), ["setup-debug"]),
+    Step("build-debug", "droste.ko for the debug kernel", build("debug"), ["setup-debug"], setup=True),
     *kunit.STEPS,
     *chain.steps("debug"),
     *lab.steps("debug"),

@@ -27,7 +27,7 @@ def run(version, hypervisor, cpus, words, limit):
 
 
 STEPS = [
-    Step("images-xen-4.17", "Xen 4.17 of Debian 12, dom0 and its guests", images("4.17"), ["setup"]),
+    Step("images-xen-4.17", "Xen 4.17 of Debian 12, dom0 and its guests", images("4.17"), ["setup"], setup=True),
     Step("xen-4.17", "Xen 4.17 as L1, a PVH guest and an HVM guest as L2", run("4.17", "droste", 1, ["pvh", "hvm"], 1800),
          ["build-6.12", "images-xen-4.17"]),
     Step("xen-4.17-2cpu", "Xen 4.17 with 2 vCPUs, its guests through all of their lives",
@@ -36,7 +36,7 @@ STEPS = [
          ["images-xen-4.17"], extra=True),
     Step("xen-4.17-bare", "the reference: the same on the emulated machine itself, without L0",
          run("4.17", "bare", 1, ["pvh", "hvm", "full"], 3600), ["images-xen-4.17"], extra=True),
-    Step("images-xen-4.20", "Xen 4.20 of Debian 13, dom0 and its guests", images("4.20"), ["setup"], extra=True),
+    Step("images-xen-4.20", "Xen 4.20 of Debian 13, dom0 and its guests", images("4.20"), ["setup"], extra=True, setup=True),
     *(Step(f"xen-4.20-{cpus}cpu", f"Xen 4.20 as L1 with {cpus} vCPU, its guests through all of their lives",
            run("4.20", "droste", cpus, ["pvh", "hvm", "full"], 3600), ["build-6.12", "images-xen-4.20"], extra=True)
       for cpus in (1, 2)),

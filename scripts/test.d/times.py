@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where a run's time goes: remembers each step's time for the next run, orders the steps by it, prints it as a table."""
+import json
+import os
+
+# Seconds of a step that this cache has not seen yet, as they are with two idle processors; others take few.
+TYPICAL = {
+    "setup": 150, "setup-debug": 600, "setup-6.1": 15, "images-xen-4.17": 60,
+    "build-6.12": 30, "build-6.1": 30, "build-debug": 30,
+    "style": 300, "host": 90, "kunit": 90,
+    "selftests-6.12-1cpu": 180, "selftests-6.12-2cpu": 240, "selftests-6.1-2cpu": 240, "selftests-debug-1cpu": 600,
+    "life-6.12-2cpu": 150, "life-6.1-2cpu": 120, "life-debug-1cpu": 240, "chain-debug-ept-2cpu": 240,
+    "qemu-6.12": 240, "qemu-nested-6.12": 150, "qemu-nestedstate": 480, "xen-4.17": 200,
+}
+TYPICAL_OTHER = 60
+
+
+class Memory:
+    """The seconds of each step's last good run, in a file of the cache."""
+
+    def __init__(self, file):
+        self.file = file
+        try:
+            with open(file) as f:
+                self.seconds = {name: float(seconds) for name, seconds in json.load(f).items()}
+        except (FileNotFoundError, ValueError, AttributeError, TypeError):
+            self.seconds = {}
+
+    def note(self, name, before=""):
+        """Returns "last time N s" with some text before it, or nothing if the step's time is not known."""
+        return f"{before}last time {self.seconds[name]:.0f} s" if name in self.seconds else ""
+
+    def expected(self, name):
+        return self.seconds.get(name, TYPICAL.get(name, TYPICAL_OTHER))
+
+    def save(self, records):
+        """Remembers the steps that went well; a failed step may have ended early."""
+        self.seconds.update((r.name, round(r.seconds, 1)) for r in records if not r.failed)
+        new = f"{self.file}.new-{os.getpid()}"
+        with open(new, "w") as f:
+            json.dump(self.seconds, f, indent=1, sort_keys=True)
+        os.replace(new, self.file)
+
+
+def longest_path_first(steps, memory):
+    """The steps sorted by the time that passes from a step's start until all that depends on it has ended, at best."""
+    path = {}
+
+    def seconds(step):
+        if step.name not in path:
+            path[step.name] = memory.expected(step.name) + max((seconds(s) for s in steps if step.name in s.needs), default=0)
+        return path[step.name]
+    return sorted(steps, key=seconds, reverse=True)
+
+
+class Record:
+    """The times of one step of this run."""
+
+    def __init__(self, step, began, ended):
+        """`ended` has the records of the steps that have ended, in this order."""
+        needed = [r for r in ended if r.name in step.needs]
+        ready = needed[-1].end() if needed else 0
+        self.name = step.name
+        self.setup = step.setup
+        self.began = began                  # seconds since the run's start
+        self.waited = began - ready         # seconds for a free slot, with all needs met
+        # The step whose end let this one start; None at the run's start.
+        cause = needed if self.waited < 1 else ended
+        self.behind = cause[-1].name if cause else None
+        self.seconds = 0.0
+        self.cpu = 0.0                      # of all the step's processes
+        self.failed = False
+
+    def end(self):
+        return self.began + self.seconds
+
+
+def chain(records):
+    """The names of the steps that the run's length comes from: the last to end, the one it began behind, and so on."""
+    by_name = {r.name: r for r in records}
+    names = []
+    last = max(records, key=Record.end)
+    while last:
+        names.append(last.name)
+        last = by_name.get(last.behind)
+    return names[::-1]
+
+
+def clock(seconds):
+    """Minutes and seconds, as "12:07"."""
+    return f"{round(seconds) // 60:d}:{round(seconds) % 60:02d}"
+
+
+def behind(record):
+    """What a step waited for, in the table's words."""
+    if record.waited < 1:
+        return record.behind or ""
+    return f"{record.behind} (for a slot, {clock(record.waited)})"
+
+
+def table(records, total, slots):
+    """The lines of the table that ends a run, the longest step first."""
+    if not records:
+        return []
+    longest = set(chain(records))
+    everything = sum(r.seconds for r in records)
+
+    def row(mark, title, some, began="", note=""):
+        seconds, cpu = sum(r.seconds for r in some), sum(r.cpu for r in some)
+        share = 100 * seconds / max(everything, 1)
+        return f"{mark:1} {title:26} {clock(seconds):>7} {clock(cpu):>7} {share:5.1f} %  {began:>6}  {note}".rstrip()
+
+    rule = "-" * 88
+    busy = 100 * everything / max(slots * total, 1)
+    return [
+        f"  {'where the time went':26} {'elapsed':>7} {'CPU':>7} {'share':>7}  {'began':>6}  started when this had ended",
+        rule,
+        *[row("*" if r.name in longest else "", r.name, [r], clock(r.began), behind(r))
+          for r in sorted(records, key=lambda r: -r.seconds)],
+        rule,
+        row("", "setup (kept in the cache)", [r for r in records if r.setup]),
+        row("", "tests", [r for r in records if not r.setup]),
+        row("", "all steps", records),
+        f"  total {clock(total)}; {slots} steps at once, {busy:.0f} % of that time used; "
+        "* the steps that one after the other make up the total",
+    ]
