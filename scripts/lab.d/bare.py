@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A machine that boots a CD and has nothing of the lab in it: no L0 of ours, one serial port, and an end when it powers off."""
+"""A machine that boots a CD without the lab's L0. It has one serial port, and ends when it powers off."""
 import os
 import selectors
 import shutil
@@ -13,11 +13,11 @@ import counts
 import machine
 from cache import say
 
-POWERED_OFF = "soft power off"      # what the emulator's last words contain then
+POWERED_OFF = "soft power off"      # in the emulator's last line of output
 
 
 class Bare:
-    """The emulator's process and its files; used as a context manager, it leaves neither behind."""
+    """The emulator's process and its files. As a context manager it removes both at the end."""
 
     def __init__(self, options, cd):
         machine.clean_up()
@@ -39,7 +39,7 @@ class Bare:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def follow(self, timeout):
-        """Copies what the machine says until it ends; returns the status and a sentence or None."""
+        """Copies the machine's serial output until the machine ends. Returns the status, and a sentence or None."""
         selector = selectors.DefaultSelector()
         selector.register(self.port, selectors.EVENT_READ)
         deadline = time.monotonic() + timeout if timeout else None
@@ -54,7 +54,7 @@ class Bare:
                 return machine.STATUS_TIMEOUT, f"the machine did not power off within {timeout:.0f} s"
 
     def judge(self):
-        """What the emulator's own end says."""
+        """Returns the status and the sentence for the way that the emulator ended."""
         self.child.wait()
         log = bochs.read_log(self.directory)
         last = log["panics"][-1] if log["panics"] else f"emulator status {self.child.returncode}"

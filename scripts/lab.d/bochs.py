@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Bochs, the emulator that has all of VMX: builds it, configures it, and reads its log."""
+"""Builds and configures Bochs, which emulates all of VMX, and reads its log."""
 import hashlib
 import os
 import re
@@ -16,7 +16,7 @@ TARBALL = "pool/main/b/bochs/bochs_3.0+dfsg.orig.tar.xz"
 SHA256 = "78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b"
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 VGA_BIOS = "/usr/share/vgabios/vgabios.bin"
-DEBIANS = "/usr/bin/bochs"   # what is used when the source cannot be had
+DEBIANS = "/usr/bin/bochs"   # used if the source cannot be downloaded
 DEBIANS_PACKAGES = ["bochs", "bochs-term"]
 
 # --disable-show-ips matters: its timer signal can deadlock against the emulator's own logging.
@@ -30,14 +30,17 @@ FLAGS = "-O3 -march=native -fomit-frame-pointer -w"
 
 
 def _recipe():
-    """Names a build by how it is made, and by the processor that -march=native makes it for."""
+    """Hashes all that a build depends on, with the processor that -march=native selects."""
     with open("/proc/cpuinfo") as f:
         processor = next((line for line in f if line.startswith("flags")), "")
     return hashlib.sha256(repr((processor, CONFIGURE, FLAGS, CHANGES, SHA256)).encode()).hexdigest()[:8]
 
 
 def program(counting=False):
-    """The path of the emulator, built once, else the distribution's own; `counting` names the instrumented build."""
+    """Returns the path of the emulator, which is built once; `counting` selects the instrumented build.
+
+    If the source cannot be downloaded, Debian's own Bochs is installed instead.
+    """
     if os.environ.get("LAB_ENGINE") == "bochs-debian":
         debian.install(DEBIANS_PACKAGES)
         return DEBIANS
@@ -57,7 +60,7 @@ def program(counting=False):
 
 
 def _instrumentation():
-    """Names the build that counts by what it counts with."""
+    """Names the instrumented build by a hash of the instrumentation."""
     digest = hashlib.sha256()
     for name in sorted(os.listdir(INSTRUMENT)):
         with open(os.path.join(INSTRUMENT, name), "rb") as f:
@@ -65,50 +68,50 @@ def _instrumentation():
     return "count-" + digest.hexdigest()[:8]
 
 
-# What the lab changes in the source of 3.0: file, its text, the text in its place.
+# The lab's changes to the source of 3.0: file, old text, new text.
 _REST = "(BX_MEM_THIS block_size - (offset & (BX_MEM_THIS block_size - 1)))"
 _NEXT_EVENT = "bx_pc_system.getNumCpuTicksLeftNextEvent()"
 CHANGES = (
-    # Memory is allocated in blocks; an image put into it must not be read as if the first block went on for ever.
+    # Memory is allocated in blocks, so an image is read into them one by one.
     ("memory/misc_mem.cc", "get_vector(offset), size);", f"get_vector(offset), size < {_REST} ? size : {_REST});"),
-    # Time that nobody computes in passes at once: straight to the next event, not ten ticks a time.
+    # While the processor is halted, time skips to the next event instead of advancing by ten ticks.
     ("cpu/event.cc", "BX_TICKN(10); // when in HLT", f"BX_TICKN({_NEXT_EVENT}); // when in HLT"),
     # The same for several processors when all of them are halted, ...
     ("main.cc", "Bit32u executed = 0, processor = 0;", "Bit32u executed = 0, processor = 0, halted = 0;"),
     ("main.cc", "if (n == 0) n = quantum; // the CPU was halted", "if (n == 0) { n = quantum; halted++; }"),
     ("main.cc", "BX_TICKN(executed / BX_SMP_PROCESSORS);",
      f"BX_TICKN(halted == BX_SMP_PROCESSORS ? {_NEXT_EVENT} : executed / BX_SMP_PROCESSORS); halted = 0;"),
-    # ... and one that is not halted does some work before the next one has its turn.
+    # ... and a processor that is not halted runs 16 traces before the next one has its turn.
     ("main.cc", "BX_CPU(processor)->cpu_run_trace();",
      "for (int turn = 0; turn < 16 && (!turn || BX_CPU(processor)->activity_state == BX_CPU_C::BX_ACTIVITY_STATE_ACTIVE);"
      " turn++) BX_CPU(processor)->cpu_run_trace();"),
-    # CPUID leaves 15H and 16H tell the clock that the configuration sets (ips): the TSC and the APIC timer count at
-    # 100 MHz. With the real processor's 3.5 GHz in them, Linux at every level takes a second for thirty-five.
+    # The TSC and the APIC timer count at 100 MHz, the rate that the configuration sets (ips). CPUID leaves 15H and 16H must
+    # report it. With the real processor's 3.5 GHz in them, Linux at every level waits 35 seconds for each one.
     ("cpu/cpudb/intel/corei7_skylake-x.cc", "get_leaf(leaf, 0x00000002, 0x00000124, 0x00000000, 0x00000000);",
      "get_leaf(leaf, 1, 1, 100000000, 0);"),
     ("cpu/cpudb/intel/corei7_skylake-x.cc", "get_leaf(leaf, 0x00000dac, 0x00000fa0, 0x00000064, 0x00000000);",
      "get_leaf(leaf, 100, 100, 100, 0);"),
-    # An interrupt that L0 had masked when it entered a guest must end that guest, although IF is clear in both (SDM 3C 26.2).
+    # An external interrupt ends a guest even if IF was clear in L0 and is clear in the guest (SDM 3C 26.2).
     ("cpu/vmx.cc", "BX_CPU_THIS_PTR in_vmx_guest = true;",
      "BX_CPU_THIS_PTR in_vmx_guest = true; handleInterruptMaskChange();"),
-    # With several processors, an exception's new RIP was not committed as the loop for one does it: an interrupt that
-    # ended a guest right after brought back the RIP of before, with the handler's CS and stack.
+    # The loop for several processors did not commit the new RIP of an exception, as the loop for one does. An interrupt
+    # that ended a guest right after the exception saved the old RIP with the handler's CS and stack.
     ("cpu/cpu.cc", "void BX_CPU_C::cpu_run_trace(void)\n{",
      "void BX_CPU_C::cpu_run_trace(void)\n{\n  BX_CPU_THIS_PTR prev_rip = RIP; BX_CPU_THIS_PTR speculative_rsp = false;"),
-    # SYSRET leaves SS with a limit and attributes of its own on Intel's processors (SDM 2B, SYSRET). Kept from a null SS,
-    # as Xen has it in 64-bit mode, they make the next VM entry fail.
+    # SYSRET loads fixed values into the limit and attributes of SS (SDM 2B, SYSRET). Bochs kept the old ones. After a null
+    # SS, which Xen uses in 64-bit mode, the next VM entry failed.
     ("cpu/proc_ctrl.cc", "writeEFlags((Bit32u) R11, EFlagsValidMask);\n  }\n  else // (!64BIT_MODE)",
      "{ bx_descriptor_t &ss = BX_CPU_THIS_PTR sregs[BX_SEG_REG_SS].cache; ss.u.segment.base = 0; ss.u.segment.g = 1;"
      " ss.u.segment.limit_scaled = 0xFFFFFFFF; ss.u.segment.d_b = 1; ss.u.segment.l = 0; ss.u.segment.avl = 0; }"
      " writeEFlags((Bit32u) R11, EFlagsValidMask);\n  }\n  else // (!64BIT_MODE)"),
-    # An exit during the delivery of a virtual interrupt tells which one it was (SDM 3C 28.2.4), not what came before.
+    # An exit during the delivery of a virtual interrupt has that interrupt in the IDT-vectoring fields (SDM 3C 28.2.4).
     ("cpu/vapic.cc", "clear_event(BX_EVENT_PENDING_VMX_VIRTUAL_INTR);\n\n  BX_CPU_THIS_PTR EXT = 1;",
      "clear_event(BX_EVENT_PENDING_VMX_VIRTUAL_INTR);\n  vm->idt_vector_info = vector | (BX_EXTERNAL_INTERRUPT << 8);"
      " vm->idt_vector_error_code = 0;\n  BX_CPU_THIS_PTR EXT = 1;"),
     # An external interrupt that ends a guest with IF clear must not deliver a virtual interrupt to it (SDM 3C 30.2.2).
     ("cpu/event.cc", "if (is_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)) {",
      "if (is_unmasked_event_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)) {"),
-    # A posted-interrupt descriptor is aligned to 64 bytes (SDM 3C 27.2.1.1), as Xen has it, not to a page.
+    # A posted-interrupt descriptor is aligned to 64 bytes (SDM 3C 27.2.1.1), not to a page. Xen relies on it.
     ("cpu/vmx.cc", "if (! IsValidPageAlignedPhyAddr(vm->pid_addr)) {",
      "if ((vm->pid_addr & 63) || ! IsValidPhyAddr(vm->pid_addr)) {"),
     # A fault in a repeated CMPS or SCAS restores the flags of before the instruction (SDM 2B, REP).
@@ -118,13 +121,13 @@ CHANGES = (
      "  const bx_lazyflags_entry before = BX_CPU_THIS_PTR oszapc;"),
     ("cpu/cpu.cc", "BX_ASYNC_EVENT_STOP_TRACE;\n}\n\n// boundaries of consideration:",
      "BX_ASYNC_EVENT_STOP_TRACE;\n  BX_CPU_THIS_PTR oszapc = before;\n}\n\n// boundaries of consideration:"),
-    # KVM reads IA32_DEBUGCTL, which the emulator does not have, around every VM entry: no line in the log for that.
+    # KVM reads IA32_DEBUGCTL around every VM entry. Bochs lacks that MSR, and must not log each read.
     ("cpu/msr.cc", 'BX_ERROR(("RDMSR: Unknown register', 'BX_DEBUG(("RDMSR: Unknown register'),
 )
 
 
 def mend(source):
-    """Makes the lab's changes; each must find its place exactly once."""
+    """Applies CHANGES to the source. Each old text must be there exactly once."""
     for name, old, new in CHANGES:
         file = os.path.join(source, name)
         with open(file) as f:
@@ -136,7 +139,7 @@ def mend(source):
 
 
 def build(tarball, directory, counting):
-    """Builds the emulator from its tarball and keeps the program alone."""
+    """Builds the emulator from its tarball, and keeps only the program."""
     say(f"building Bochs 3.0{' that counts' if counting else ''} (some two minutes)")
     configure = CONFIGURE + (["--enable-instrumentation=instrument/lab"] if counting else [])
     with cache.making(directory) as new:
@@ -154,17 +157,17 @@ def build(tarball, directory, counting):
 
 
 def describe():
-    """What runs the machine, in words."""
+    """Describes the engine in a message."""
     if program() != DEBIANS:
         return "Bochs 3.0 (built for this processor)"
-    return "Debian's own Bochs 2.7 (several times slower than 3.0, whose source could not be had)"
+    return "Debian's own Bochs 2.7 (several times slower than 3.0, whose source could not be downloaded)"
 
 
-# nopku: Bochs up to 3.0 applies a guest's PKRU to L0 after a VM exit. idle=halt: idle processors that wait with MWAIT
-# keep waking one another. tsc_early_khz: the model's CPUID may name the real processor's frequency.
+# nopku: after a VM exit, Bochs up to 3.0 applies the guest's PKRU to L0. idle=halt: idle processors in MWAIT wake one
+# another all the time. tsc_early_khz: the CPUID of some models reports the real processor's frequency.
 COMMAND_LINE = "nopku idle=halt tsc=reliable tsc_early_khz=100000 no_timer_check"
 
-# MiB: what the emulator keeps in its own memory (more goes through a file), and what a machine can have.
+# In MiB: the memory of a machine that the emulator keeps in its own (the rest is in a file), and a machine's limit.
 MOST_HOST_MEMORY = 2048
 MOST_MEMORY = 4096
 
@@ -208,52 +211,52 @@ def _configure(options, directory, boot, com1, sync):
 
 
 def _binary(options, directory):
-    """The emulator that the options ask for."""
+    """Returns the path of the emulator for these options."""
     if options.memory > MOST_MEMORY:
-        raise LabError(f"--memory takes up to {MOST_MEMORY} on Bochs, whose firmware tells of no more")
+        raise LabError(f"--memory takes up to {MOST_MEMORY} on Bochs, whose firmware reports no more")
     binary = program(options.count is not None)
     if options.count is not None:
         if binary == DEBIANS:
-            raise LabError("--count needs Bochs built from its source, which could not be had")
+            raise LabError("--count needs Bochs built from its source, which could not be downloaded")
         os.environ["LAB_COUNTS"] = os.path.join(directory, "counts")
     return binary
 
 
 def prepare_cd(options, directory, image, com1):
-    """Writes what the emulator reads for a machine that boots a CD and has nothing of the lab's; returns its command."""
+    """Writes the emulator's configuration for a machine that boots a CD, and returns the emulator's command."""
     binary = _binary(options, directory)
     if binary == DEBIANS:
-        raise LabError("a machine that boots a CD needs Bochs built from its source, which could not be had")
+        raise LabError("a machine that boots a CD needs Bochs built from its source, which could not be downloaded")
     _configure(options, directory, FROM_CD.format(display="nogui", image=os.path.abspath(image)), com1, "none")
     return [binary, "-q", "-f", os.path.join(directory, "bochsrc")]
 
 
 def prepare(machine, initrd, command_line, com1):
-    """Writes all that the emulator reads into the machine's directory; returns its command and a terminal for it."""
+    """Writes the emulator's files into the machine's directory, and returns the emulator's command."""
     options, directory = machine.options, machine.directory
     binary = _binary(options, directory)
     with open(machine.kernel.vmlinuz, "rb") as f:
         image = f.read()
     own = binary != DEBIANS
     boot = (_from_memory if own else _from_cd)(directory, image, initrd, command_line, options.memory)
-    # A person's idle machine should not run ahead of the clock, and leave the processor to others.
+    # The idle machine of a person at a shell keeps to real time, and leaves the processor to others.
     _configure(options, directory, boot, com1, "none" if options.command else "slowdown")
     command = [binary, "-q", "-f", os.path.join(directory, "bochsrc")]
     if own:
         return command
-    # The distribution's build draws on a terminal, so it gets one that nobody sees; its debugger waits to be told to go.
+    # Debian's build draws on a terminal and gets a hidden one. Its debugger waits for the command to continue.
     with open(os.path.join(directory, "go"), "w") as f:
         f.write("continue\n")
     return ["script", "-qec", " ".join([*command, "-rc", os.path.join(directory, "go")]), "/dev/null"]
 
 
 def _from_memory(directory, image, initrd, command_line, memory):
-    """The machine has kernel and initrd in its memory when it is switched on, and a ROM that starts them."""
+    """Puts kernel and initrd into the machine's memory, and an option ROM that starts them."""
     try:
         setup, kernel = bootrom.split(image)
     except bootrom.NotAKernel as e:
         raise LabError(f"L0's kernel cannot be booted: {e}") from e
-    # The initrd goes near the top of memory, below the BIOS's tables and what a 32-bit loader may name.
+    # The initrd goes near the top of memory, below the BIOS's tables and the limit of a 32-bit loader.
     top = min(memory << 20, 0x7FE00000) - (4 << 20)
     address = (top - len(initrd)) & ~0x1FFFFF
     init_size = struct.unpack_from("<L", image, 0x260)[0]
@@ -268,7 +271,7 @@ def _from_memory(directory, image, initrd, command_line, memory):
 
 
 def _from_cd(directory, image, initrd, command_line, memory):
-    """The distribution's build cannot put large files into memory; it boots from a CD."""
+    """Makes a CD to boot from, because Debian's build cannot put large files into memory."""
     del memory
     disc = os.path.join(directory, "boot.iso")
     cdimage.make(disc, image, initrd, command_line)
@@ -276,7 +279,7 @@ def _from_cd(directory, image, initrd, command_line, memory):
 
 
 def read_log(directory):
-    """What the emulator knows: whether L0 triple-faulted, why the emulator stopped, and failed VM entries."""
+    """Returns a triple fault of L0, the reasons why the emulator stopped, and failed VM entries from the log."""
     try:
         with open(os.path.join(directory, "bochs.log"), errors="replace") as f:
             lines = [line.rstrip() for line in f]
@@ -291,7 +294,7 @@ def read_log(directory):
 
 
 def read_counts(directory):
-    """What the instrumented build counted: a dictionary for each pair of markers."""
+    """Returns the counts of the instrumented build, a dictionary for each pair of markers."""
     try:
         with open(os.path.join(directory, "counts")) as f:
             return [{key: int(value) for key, value in (word.split("=") for word in line.split())} for line in f]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where the lab keeps what it downloads and builds, and how it says what it is doing."""
+"""The lab's cache of downloads and builds, and its messages about progress."""
 import contextlib
 import fcntl
 import glob
@@ -12,10 +12,11 @@ import time
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ROOT = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "droste")
+BACKGROUND = 10         # the nice value of a build that other work need not wait for
 
 
 class LabError(Exception):
-    """Something the lab needs is missing or failed; the text is for the user."""
+    """The lab cannot do its work; the text tells the user why."""
 
 
 def path(*parts):
@@ -26,13 +27,13 @@ def path(*parts):
 
 
 def say(text):
-    """One line about progress, apart from the command's output."""
+    """Prints a line about progress to the standard error, apart from the command's output."""
     print(f"lab: {text}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def lock(name):
-    """Lets one lab at a time make the same thing; another one waits and then finds it made."""
+    """Holds a lock in the cache, so that only one lab at a time makes the thing of that name."""
     with open(path("locks", name), "w") as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,8 +45,10 @@ def lock(name):
 
 @contextlib.contextmanager
 def making(directory):
-    """Gives a scratch directory that takes the place of `directory` once it is complete."""
-    # The caller holds the lock for this directory, so any other scratch directory is one that was left behind.
+    """Yields a scratch directory, and renames it to `directory` when the caller has filled it.
+
+    The caller holds the lock for this directory, so any other scratch directory is a stale one.
+    """
     for stale in glob.glob(f"{glob.escape(directory)}.new-*"):
         shutil.rmtree(stale, ignore_errors=True)
     scratch = f"{directory}.new-{os.getpid()}"
@@ -59,7 +62,7 @@ def making(directory):
 
 
 def once(directory, name, make):
-    """The directory, which make(scratch) fills when it is asked for the first time; `name` is its lock's."""
+    """Returns the directory. The first call fills it by make(scratch), under the lock `name`."""
     if not os.path.exists(directory):
         with lock(name):
             if not os.path.exists(directory):
@@ -68,15 +71,24 @@ def once(directory, name, make):
     return directory
 
 
-def run(command, what, cwd=None, env=None, log=None):
-    """Runs a program that may take long, showing that it is alive; its output is shown if it fails."""
+def step_back():
+    """Runs in a child, before its program: lets emulated machines that run at the same time go first."""
+    os.nice(BACKGROUND)
+    # Where the kernel schedules sessions as groups (sched_autogroup_enabled), nice values only count within a session.
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as f:
+        f.write(str(BACKGROUND))
+
+
+def run(command, what, cwd=None, env=None, log=None, background=False):
+    """Runs a program that may take long, and says every 30 s that it still runs; shows its output if it fails."""
     log = log or path("logs", what.replace(" ", "-").replace("/", "-") + ".log")
     started = last = time.monotonic()
     interactive = sys.stderr.isatty()
     with open(log, "w") as f:
-        # A session of its own, so that an interrupted make ends with all the makes below it.
+        # In its own session, make can be killed together with all the makes below it.
         child = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT,
-                                 env={**os.environ, **(env or {})}, start_new_session=True)
+                                 env={**os.environ, **(env or {})}, start_new_session=True,
+                                 preexec_fn=step_back if background else None)
         while True:
             try:
                 child.wait(1)
@@ -96,13 +108,13 @@ def run(command, what, cwd=None, env=None, log=None):
     if child.returncode:
         with open(log, errors="replace") as f:
             lines = f.readlines()
-        # With several jobs at work, the error is seldom at the end.
+        # With several jobs, the error is seldom at the end of the log.
         errors = [line for line in lines[:-10] if "error:" in line or "Error " in line][:10]
         raise LabError(f"{what} failed (whole log: {log}):\n" + "".join(errors + lines[-10:]))
 
 
 def output(command, what):
-    """The standard output of a short program that must succeed."""
+    """Returns the standard output of a short program, which must succeed."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise LabError(f"{what} failed: {done.stderr.strip()}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Makes a CD, or disk, that boots Linux, or Xen with it, in any PC with firmware: Debian's ISOLINUX in an ISO 9660 image."""
+"""Makes an ISO 9660 image with Debian's ISOLINUX. As a CD or disk it boots Linux, or Xen and Linux, in any PC."""
 import os
 import shutil
 import tempfile
@@ -8,7 +8,7 @@ import debian
 from cache import output
 
 PACKAGES = ["isolinux", "syslinux-common", "xorriso"]
-BOOT_RECORD = "/usr/lib/ISOLINUX/isohdpfx.bin"      # what makes the image a bootable disk, too
+BOOT_RECORD = "/usr/lib/ISOLINUX/isohdpfx.bin"      # makes the image bootable as a disk, too
 MODULES = "/usr/lib/syslinux/modules/bios"
 FILES = ("/usr/lib/ISOLINUX/isolinux.bin", f"{MODULES}/ldlinux.c32")
 MULTIBOOT_FILES = (f"{MODULES}/mboot.c32", f"{MODULES}/libcom32.c32")
@@ -30,7 +30,7 @@ XEN = """\
 
 
 def make(image, kernel, initrd, command_line, xen=None, xen_command_line=""):
-    """Writes the CD's image; kernel, initrd and xen (the kernel is its dom0's then) are their bytes."""
+    """Writes the CD's image. `kernel`, `initrd` and `xen` are the files' bytes; Xen's kernel is that of dom0."""
     debian.install(PACKAGES)
     config = CONFIG + (XEN if xen else LINUX).format(command_line=command_line, xen_command_line=xen_command_line)
     contents = [("kernel", kernel), ("initrd", initrd), ("isolinux.cfg", config.encode())]

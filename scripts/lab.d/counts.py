@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Shows what a machine executed between two markers, as counted by the instrumented emulator."""
+"""Shows the instrumented emulator's counts of the instructions between two markers."""
 import json
 import sys
 
-# The basic exit reasons that a hypervisor of this kind meets (SDM Vol. 3, Appendix C); others are shown by number.
+# Names of basic exit reasons (SDM Vol. 3, Appendix C). Others are shown by number.
 EXITS = {
     0: "exception or NMI", 1: "external interrupt", 2: "triple fault", 3: "INIT", 4: "SIPI", 7: "interrupt window",
     8: "NMI window", 9: "task switch", 10: "CPUID", 12: "HLT", 13: "INVD", 14: "INVLPG", 15: "RDPMC", 16: "RDTSC",
@@ -20,7 +20,7 @@ KINDS = ("vmread", "vmwrite", "vmptrld", "vmclear", "vmentry", "invept", "invvpi
 
 
 def show(number, count):
-    """Prints one pair of markers."""
+    """Prints the counts of one pair of markers."""
     def line(name, value):
         print(f"    {name:<34} {value:>16,}", file=sys.stderr)
 

@@ -5,7 +5,7 @@ import stat
 
 
 class Archive:
-    """An archive under construction: members in order, each directory made before what is in it."""
+    """An archive under construction. Each directory comes before the members in it."""
 
     def __init__(self):
         self.parts = []
@@ -58,7 +58,7 @@ class Archive:
                 self.file(name, f.read(), stat.S_IMODE(info.st_mode))
 
     def bytes(self):
-        """The finished archive; padded so that another one can follow it, as the kernel allows."""
+        """Returns the finished archive, padded so that another archive can follow it."""
         tail = Archive()
         tail._member("TRAILER!!!", 0)
         data = b"".join(self.parts + tail.parts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Gets packages and files from the Debian archive that this machine's own apt is set up to use."""
+"""Gets packages and files from the Debian archive that this machine's apt uses."""
 import glob
 import os
 import re
@@ -7,7 +7,7 @@ import subprocess
 
 from cache import LabError, output, path, run, say
 
-# What the lab runs or builds with; each is a Debian 12 package.
+# The Debian 12 packages that the lab needs.
 PACKAGES = """build-essential bc bison bochsbios busybox-static cpio flex kmod libelf-dev libssl-dev
     pahole python3 rsync sparse vgabios xz-utils""".split()
 
@@ -15,7 +15,7 @@ _updated = False
 
 
 def missing(packages):
-    """Those of the packages that are not installed."""
+    """Returns the packages that are not installed."""
     done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *packages],
                           capture_output=True, text=True)
     present = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("installed ")}
@@ -23,7 +23,7 @@ def missing(packages):
 
 
 def update():
-    """Refreshes apt's lists, once in a run of the lab."""
+    """Updates apt's lists, once in a run of the lab."""
     global _updated
     if not _updated:
         run(_root(["apt-get", "update", "-q"]), "refreshing the package lists")
@@ -35,7 +35,7 @@ def _root(command):
 
 
 def install(packages):
-    """Installs the packages that are missing; quick when none is."""
+    """Installs the missing packages. It is quick if there are none."""
     wanted = missing(packages)
     if not wanted:
         return
@@ -46,7 +46,7 @@ def install(packages):
 
 
 def newest(pattern):
-    """The newest package whose name matches a regular expression, by the version in its name."""
+    """Returns the package with the newest version in its name, of those that match a regular expression."""
     prefix = pattern.split("[")[0].replace("\\", "")
     names = [n for n in output(["apt-cache", "pkgnames", prefix], "apt-cache").split() if re.fullmatch(pattern, n)]
     if not names:
@@ -55,7 +55,7 @@ def newest(pattern):
 
 
 def dependency(package, pattern):
-    """The package that `package` depends on and whose name matches."""
+    """Returns the dependency of a package whose name matches a pattern."""
     for line in output(["apt-cache", "depends", package], "apt-cache").splitlines():
         match = re.search(r"Depends: (\S+)", line)
         if match and re.fullmatch(pattern, match[1]):
@@ -75,7 +75,7 @@ def unpack(packages, directory):
 
 
 def pool_file(name, sha256):
-    """Downloads a file of the archive's pool from where this machine gets its packages; None if it is not there."""
+    """Downloads a file of the archive's pool from this machine's mirror. Returns None if it is not there."""
     target = path("downloads", os.path.basename(name))
     sites = output(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian",
                     "Label: Debian"], "apt-get indextargets").split()

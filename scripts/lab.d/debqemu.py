@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian's QEMU as one directory that runs in the lab: program, libraries, firmware, and a script that starts it.
+"""Debian's QEMU in one directory that runs in the lab: program, libraries, firmware, and a script that starts it.
 
-That of this machine's Debian 12 is installed; newer ones are unpacked from the packages of other suites.
+The QEMU of Debian 12 is installed on this machine. Newer ones are unpacked from packages of other suites.
 """
 import glob
 import os
@@ -19,7 +19,7 @@ PACKAGES = ["qemu-system-x86", "qemu-utils", "seabios"]
 PROGRAM = "/usr/bin/qemu-system-x86_64"
 FIRMWARE = ["/usr/share/seabios/*.bin", "/usr/share/qemu/kvmvapic.bin", "/usr/share/qemu/*boot*.bin", "/usr/share/qemu/pvh.bin"]
 
-# Started through its own loader, so that the system around it needs no libraries.
+# QEMU starts through its own loader, so that L0 needs no libraries.
 START = """\
 #!/bin/sh
 here=${0%/*}
@@ -28,12 +28,12 @@ exec "$here/lib/ld-linux-x86-64.so.2" --library-path "$here/lib" "$here/qemu-sys
 
 
 def _libraries():
-    """The files that the program is linked with, and its loader."""
+    """Returns the libraries of the program, and its loader."""
     return re.findall(r"(/\S+) \(0x", output(["ldd", PROGRAM], "ldd"))
 
 
 def directory():
-    """The directory, made once for each version of the package."""
+    """Returns the directory, which is made once for each version of the package."""
     debian.install(PACKAGES)
     version = output(["dpkg-query", "-W", "-f", "${Version}", PACKAGES[0]], "dpkg-query")
     made = path("qemu", re.sub(r"[^\w.+-]", "-", version))
@@ -41,7 +41,7 @@ def directory():
 
 
 def newer(version):
-    """The directory of one of SUITES, made once."""
+    """Returns the directory of one of SUITES, which is made once."""
     return cache.once(path("qemu", version), "qemu-" + version, lambda new: _unpack(new, version))
 
 
@@ -62,7 +62,7 @@ def _fill(new):
 
 
 def _finish(new, program, root):
-    """Program, firmware and script; the libraries are there."""
+    """Adds program, firmware and script to the libraries."""
     run(["strip", "-o", os.path.join(new, "qemu-system-x86_64"), program], "stripping QEMU")
     for file in [f for pattern in FIRMWARE for f in glob.glob(root + pattern)]:
         libraries.copy(file, os.path.join(new, "fw", os.path.basename(file)))

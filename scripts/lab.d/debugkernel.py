@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Builds the debug kernel from Debian's source with scripts/debug.config, as small as it can be."""
+"""Builds the debug kernel from Debian's source and scripts/debug.config."""
 import glob
 import hashlib
 import os
@@ -14,13 +14,13 @@ FRAGMENT = os.path.join(TREE, "scripts", "debug.config")
 
 
 def directory_name():
-    """The kernel's directory in the cache: a changed configuration makes another kernel."""
+    """Names the kernel's directory in the cache by its configuration."""
     with open(FRAGMENT, "rb") as f:
         return "debug-" + hashlib.sha256(f.read()).hexdigest()[:8]
 
 
 def source():
-    """The unpacked source tree of Debian's Linux 6.12."""
+    """Returns the unpacked source tree of Debian's Linux 6.12."""
     return cache.once(path("source", SOURCE), SOURCE, _unpack)
 
 
@@ -34,20 +34,20 @@ def _unpack(new):
 
 
 def build(directory):
-    """Configures and builds the kernel into `directory`, laid out like an unpacked stock one."""
+    """Configures and builds the kernel into `directory`, with the layout of an unpacked stock kernel."""
     debian.install(["lz4"])
     tree = source()
     say("building the debug kernel (some six minutes on two cores)")
-    # The build directory is the KDIR that modules are built against; it names itself by its path, so it stays in place.
+    # Modules are built against the build directory. Its makefiles contain its path, so it is never renamed.
     build_directory = directory + ".build"
     os.makedirs(build_directory, exist_ok=True)
-    make = ["nice", "make", "-s", "-C", tree, f"O={build_directory}", "ARCH=x86_64", f"-j{os.cpu_count()}"]
+    make = ["make", "-s", "-C", tree, f"O={build_directory}", "ARCH=x86_64", f"-j{os.cpu_count()}"]
     run([*make, "tinyconfig"], "configuring the debug kernel")
     with open(os.path.join(build_directory, ".config"), "a") as config, open(FRAGMENT) as fragment:
         config.write(fragment.read())
     run([*make, "olddefconfig"], "configuring the debug kernel")
     check_config(os.path.join(build_directory, ".config"))
-    run([*make, "bzImage", "modules"], "building the debug kernel")
+    run([*make, "bzImage", "modules"], "building the debug kernel", background=True)
     with open(os.path.join(build_directory, "include/config/kernel.release")) as f:
         release = f.read().strip()
     with cache.making(directory) as new:
@@ -64,7 +64,7 @@ def build(directory):
 
 
 def check_config(file):
-    """Refuses a configuration that lost what the fragment asks for, as an option's dependency may."""
+    """Fails if the configuration lacks an option of the fragment, because a dependency of that option is missing."""
     with open(file) as f:
         got = set(f.read().splitlines())
     with open(FRAGMENT) as f:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian's Xen as one directory: the hypervisor, and the tree of programs that its dom0 gets besides busybox."""
+"""Debian's Xen in one directory: the hypervisor, and the programs that dom0 has besides busybox."""
 import gzip
 import os
 import shutil
@@ -9,10 +9,10 @@ import libraries
 from cache import path, say
 from suite import Suite
 
-# The versions of Xen, and the Debian suite that each comes from.
+# Xen's versions, and the Debian suite of each.
 SUITES = {"4.17": "bookworm", "4.20": "trixie"}
 
-# What dom0 runs, and the data that they open; all else of the packages stays out. {v} is Xen's version.
+# The programs that dom0 runs, and their data. The rest of the packages is left out. {v} is Xen's version.
 PROGRAMS = """usr/lib/xen-{v}/bin/xl usr/lib/xen-{v}/bin/xenstored usr/lib/xen-{v}/bin/xenconsoled
     usr/lib/xen-{v}/bin/xenconsole usr/lib/xen-{v}/bin/xen-init-dom0 usr/lib/xen-{v}/bin/libxl-save-helper
     usr/libexec/xen-qemu-system-i386""".split()
@@ -22,7 +22,7 @@ LIBRARIES = "usr/lib/xen-{v}/lib/x86_64-linux-gnu"
 
 
 def directory(version):
-    """The directory with `xen` (a multiboot ELF) and `root` (to be added to dom0's initramfs), made once."""
+    """Returns the directory with `xen` (a multiboot ELF) and `root` (for dom0's initramfs), which is made once."""
     return cache.once(path("xen", version), "xen-" + version, lambda new: _make(version, new))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Makes initramfs images with busybox as user land, for L0 and for the guests alike."""
+"""Makes initramfs images with busybox as user land, for L0 and for guests."""
 import lzma
 import os
 import subprocess
@@ -12,7 +12,7 @@ BUSYBOX = "/bin/busybox"
 
 
 def read_module(kernel, file):
-    """A module's bytes, decompressed: busybox's insmod takes no other."""
+    """Returns a module's bytes, decompressed for busybox's insmod."""
     full = os.path.join(kernel.modules, file)
     with open(full, "rb") as f:
         data = f.read()
@@ -20,7 +20,7 @@ def read_module(kernel, file):
 
 
 def add_modules(archive, kernel, names):
-    """Adds modules and what they need under /lib/modules, with a modules.dep for modprobe; returns their paths."""
+    """Adds modules and their dependencies to /lib/modules, with a modules.dep for modprobe. Returns their paths."""
     order = kernel.module_files(names)
     root = f"lib/modules/{kernel.release}"
     plain = {file: file.removesuffix(".xz") for file in order}
@@ -38,7 +38,7 @@ def add_modules(archive, kernel, names):
 
 
 def base(kernel, modules, init):
-    """An archive with busybox, the directories of a root, modules, and /init; and the modules' paths in it."""
+    """Returns an archive with busybox, root directories, modules and /init, and the modules' paths in it."""
     if not os.path.exists(BUSYBOX):
         raise LabError("busybox-static is not installed; run: scripts/lab setup")
     archive = cpio.Archive()
@@ -62,7 +62,7 @@ def base(kernel, modules, init):
 
 
 def add_file(archive, source, destination):
-    """Adds a file or directory of the host, following the link if it is one."""
+    """Adds a file or directory of the host. A link is followed."""
     source = os.path.realpath(source)
     if not os.path.exists(source):
         raise LabError(f"{source}: no such file")

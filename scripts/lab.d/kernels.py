@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernels of the lab: Debian's stock ones unpacked from their packages, and the debug kernel."""
+"""The lab's kernels: Debian's stock kernels, unpacked from their packages, and the debug kernel."""
 import os
 
 import cache
@@ -7,7 +7,7 @@ import debian
 import debugkernel
 from cache import LabError, path, say
 
-# Debian's cloud flavour has KVM, the notifiers that hypervisors hook into, and boots fastest; Xen's dom0 is full.
+# Debian's cloud flavour has KVM and the notifiers for hypervisors, and boots fastest. Xen's dom0 needs the full one.
 STOCK = {
     "6.12": r"linux-image-6\.12\.[0-9]+\+deb12-cloud-amd64",
     "6.1": r"linux-image-6\.1\.0-[0-9]+-cloud-amd64",
@@ -29,7 +29,7 @@ class Kernel:
         self.headers = os.path.join(directory, "headers")
 
     def module_files(self, names):
-        """Paths below lib/modules/RELEASE of the modules and what they need, in the order of loading."""
+        """Returns the paths below lib/modules/RELEASE of modules and their dependencies, in the order of loading."""
         needs = {}
         with open(os.path.join(self.modules, "modules.dep")) as f:
             for line in f:
@@ -45,7 +45,7 @@ class Kernel:
                 if name in builtin:
                     continue
                 raise LabError(f"kernel {self.name} ({self.release}) has no module {name}")
-            # modules.dep lists the closure, the deepest dependency last.
+            # modules.dep lists all direct and indirect dependencies, the deepest last.
             for file in [*reversed(needs[by_name[name]]), by_name[name]]:
                 if file not in order:
                     order.append(file)
@@ -53,7 +53,7 @@ class Kernel:
 
 
 def get(name):
-    """The kernel of that name, made if the cache does not have it."""
+    """Returns the kernel of that name, and makes it if the cache does not have it."""
     if name not in NAMES:
         raise LabError(f"there is no kernel '{name}'; there are {', '.join(NAMES)}")
     directory = path("kernels", name if name in STOCK else debugkernel.directory_name())
@@ -68,7 +68,7 @@ def get(name):
 
 
 def _unpack_stock(name, directory):
-    debian.update()  # old lists may name versions that the archive no longer has
+    debian.update()  # outdated lists name versions that are no longer in the archive
     image = debian.newest(STOCK[name])
     release = image[len("linux-image-"):]
     headers = image.replace("linux-image-", "linux-headers-")
@@ -81,7 +81,7 @@ def _unpack_stock(name, directory):
         os.symlink(f"tree/boot/vmlinuz-{release}", os.path.join(new, "vmlinuz"))
         os.symlink(f"tree/boot/config-{release}", os.path.join(new, "config"))
         os.symlink(f"tree/usr/src/linux-headers-{release}", os.path.join(new, "headers"))
-        # The headers' Makefile names the common headers by the path they would be installed at.
+        # The headers' Makefile contains the path where the common headers would be installed.
         makefile = os.path.join(new, "headers", "Makefile")
         with open(makefile) as f:
             text = f.read()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's own KVM selftests, built from Debian's source packages into the cache; nothing of them is in this tree."""
+"""Builds the kernel's KVM selftests from Debian's source packages into the cache. This tree has no copy of them."""
 import glob
 import os
 import shutil
@@ -10,17 +10,17 @@ import debugkernel
 from cache import path, run, say
 from suite import Suite
 
-# Releases of Linux whose selftests there are, with the Debian suite of the source; None: this machine's.
+# The Linux releases, and the Debian suite of their source. None is this machine's suite.
 RELEASES = {"6.12": None, "7.2": "forky"}
 
 
 def directory(release):
-    """The directory with the static programs for x86, made once."""
+    """Returns the directory with the static programs for x86, which is made once."""
     return cache.once(path("kvm-selftests", release), "kvm-selftests-" + release, lambda new: _build(release, new))
 
 
 def _source(release, scratch):
-    """The kernel's source tree: the debug kernel's, or one that goes again when the programs are built."""
+    """Returns the kernel's source tree: that of the debug kernel, or one that the caller removes after the build."""
     if not RELEASES[release]:
         return debugkernel.source()
     say(f"fetching the source of Linux {release}")
@@ -40,7 +40,7 @@ def _build(release, new):
     headers, out = os.path.join(scratch, "headers"), os.path.join(scratch, "out")
     run(["make", "-s", "-C", tree, f"O={scratch}/build", "ARCH=x86_64", "headers_install", f"INSTALL_HDR_PATH={headers}"],
         f"headers of Linux {release}")
-    # A program that does not build here, for a library that Debian has no static form of, does not end the others.
+    # -k: a program does not build if Debian lacks the static form of one of its libraries. The others are still built.
     run(["make", "-s", "-k", f"-j{os.cpu_count()}", "-C", os.path.join(tree, "tools/testing/selftests/kvm"), f"OUTPUT={out}",
          f"KHDR_INCLUDES=-isystem {headers}/include", "LDFLAGS=-static -pthread -no-pie"],
         f"building the KVM selftests of Linux {release}")

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# /init of the lab's L0: loads the hypervisor, runs the command, and tells the host how it went.
+# /init of the lab's L0: loads the hypervisor, runs the command, and reports to the host.
 # ttyS0 carries the command's output, ttyS1 one-line messages to the host, ttyS2 the kernel's log.
 export PATH=/lab:/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=${TERM:-linux}
 mount -t proc proc /proc
@@ -22,14 +22,14 @@ tell() {
 	echo "$*" >&3
 }
 
-# Sends the kernel's log to the host, between two messages.
+# Sends a log to the host, between two messages.
 send_log() {
 	tell "LOG $1"
 	cat "$2" >&3
 	tell "END"
 }
 
-# A bare machine has nobody to tell but the host.
+# Reports a failure to the host, and waits to be ended.
 give_up() {
 	dmesg | tail -n 60 > /tmp/.log
 	send_log "failure" /tmp/.log
@@ -37,7 +37,7 @@ give_up() {
 	while :; do sleep 1000; done
 }
 
-# From here on the kernel's messages go to its log port as they come.
+# From now on all kernel messages go to the log port.
 dmesg -n 8
 echo "<6>lab: L0 is up" > /dev/kmsg
 echo "$modules" | while read -r module arguments; do
@@ -59,16 +59,16 @@ tell "READY"
 if [ "$mode" = shell ]; then
 	stty -F /dev/ttyS0 sane
 	[ -n "$rows" ] && stty -F /dev/ttyS0 rows "$rows" cols "$columns"
-	# The end of a session's leader drops what the terminal has not sent yet, so it is not the user's shell.
+	# The end of a session leader discards unsent terminal output, so the user's shell is not the leader.
 	setsid -c sh -c 'sh -l; status=$?; stty -echo; stty echo; exit $status' < /dev/ttyS0 > /dev/ttyS0 2>&1
 	status=$?
 else
-	# It stays open here: the command's end, were it the last to have it open, may drop what has not been sent yet.
+	# Descriptor 8 keeps ttyS0 open. The last close may discard unsent output.
 	exec 8> /dev/ttyS0
 	sh /lab.command < /dev/null > /dev/ttyS0 2>&1 8>&-
 	status=$?
 fi
-# Setting the terminal waits until all that was written has been sent.
+# stty waits until all output has been sent.
 stty -F /dev/ttyS0 -echo
 stty -F /dev/ttyS0 cs8
 

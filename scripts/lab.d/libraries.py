@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The shared libraries of programs that were unpacked from packages and not installed."""
+"""Finds the shared libraries of programs that are unpacked from packages, not installed."""
 import glob
 import os
 import re
@@ -12,13 +12,13 @@ LOADER = "ld-linux-x86-64.so.2"
 
 
 def copy(source, target):
-    """Copies what a name stands for, so that links between packages' directories do not matter."""
+    """Copies the file that a link leads to, because links between packages' directories do not work elsewhere."""
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.copy(source, target)
 
 
 def needed(packages, programs, places=()):
-    """The shared libraries that programs need, and those that these need, by name; more places than usual may be named."""
+    """Returns all shared libraries of programs by name. Further directories to search may be given."""
     found = {}
     waiting = list(programs)
     while waiting:
@@ -28,13 +28,13 @@ def needed(packages, programs, places=()):
             files = [f for place in [*PLACES, *places] for f in glob.glob(os.path.join(packages, place, name))]
             if not files:
                 raise LabError(f"no package that was unpacked has the library {name}")
-            # Under its own name, which the loader asks for, whatever file it is a link to.
+            # The loader asks for this name, even if it is a link to another file.
             found[name] = files[0]
             waiting.append(files[0])
     return found
 
 
 def put(packages, programs, directory, places=()):
-    """Copies what needed() finds into a directory."""
+    """Copies the libraries that needed() finds into a directory."""
     for library in needed(packages, programs, places).values():
         copy(library, os.path.join(directory, os.path.basename(library)))

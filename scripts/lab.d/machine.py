@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""One lab machine: prepares its files, starts the emulator, follows what L0 says, and judges how it ended."""
+"""One lab machine: prepares its files, starts the emulator, follows L0's messages, and judges the machine's end."""
 import contextlib
 import ctypes
 import glob
@@ -24,48 +24,48 @@ import module
 import qemu
 from cache import LabError, say
 
-# Exit statuses that are not the command's own; each comes with a sentence.
-STATUS_LAB = 120           # the lab itself could not do its work
+# Exit statuses of the lab. All others are the command's. Each of these comes with a sentence.
+STATUS_LAB = 120           # the lab could not do its work
 STATUS_SPLAT = 121         # the command succeeded, but L0's kernel reported a bug
 STATUS_PANIC = 122         # L0's kernel panicked
 STATUS_TRIPLE_FAULT = 123  # L0's processor shut down
 STATUS_TIMEOUT = 124       # the command ran for longer than --timeout
-STATUS_HUNG = 125          # the machine stands still, or ended by itself
+STATUS_HUNG = 125          # the machine hangs, or ended by itself
 
 BOOT_LIMIT = 420           # seconds until L0 must have said READY
-SILENCE_LIMIT = 180        # seconds without a heartbeat after which L0 stands still
-PANIC_GRACE = 2            # seconds for the rest of a panic's report to come out
+SILENCE_LIMIT = 180        # seconds without a heartbeat after which L0 counts as hung
+PANIC_GRACE = 2            # seconds for the rest of a panic's report
 ESCAPE = b"\x1d"           # Ctrl-] leaves an interactive machine
 LOGS_KEPT = 100           # kernel logs in the cache
-CONSOLE_TAIL = 40          # lines of the kernel's log shown with a failure
+CONSOLE_TAIL = 40          # lines of the kernel's log that a failure shows
 
-# What the kernel's log says when something is wrong with the kernel or a module.
+# Lines of the kernel's log that report a bug in the kernel or a module.
 SPLATS = "|".join((
     r"BUG:", r"WARNING:", r"KASAN", r"UBSAN", r"possible (circular|recursive) locking", r"inconsistent lock state",
     r"sleeping function called", r"suspicious RCU", r"scheduling while atomic", r"bad unlock balance",
     r"general protection fault", r"unchecked MSR access", r"Call Trace:", r"refcount_t:", r"DEBUG_LOCKS_WARN",
     r"rcu: INFO: .* stall", r"INFO: task .* blocked", r"held lock freed", r"lock held when returning"))
 
-# What makes the boot short and repeatable; the engine adds words of its own.
+# These words make the boot short and repeatable. The engine adds more.
 COMMAND_LINE = ("console=ttyS2,115200 quiet nokaslr oops=panic softlockup_panic=1 mitigations=off edd=off "
                 "raid=noautodetect cryptomgr.notests pty.legacy_count=0 8250.nr_uarts=4 random.trust_cpu=on "
                 "rcupdate.rcu_expedited=1 "
                 "rdinit=/init initcall_blacklist=" + ",".join((
-                    # Each takes a tenth of a second or more, and nothing in the lab needs what it does.
+                    # Each takes a tenth of a second or more, and the lab does not need it.
                     "trace_eval_init", "jent_mod_init", "dev_map_init", "bpf_tcp_ca_kfunc_init",
                     "bpf_dummy_struct_ops_init", "load_system_certificate_list", "init_encrypted",
                     "crypto_kdf108_init")))
 
 
 def engine(count=None):
-    """The module that runs the machine: QEMU on real nested hardware, else Bochs; Bochs alone can count."""
+    """Returns the module that runs the machine: QEMU on hosts with nested VMX, else Bochs. Only Bochs counts."""
     if count is None and (qemu.emulated() or not os.environ.get("LAB_ENGINE") and qemu.nested_hardware()):
         return qemu
     return bochs
 
 
 class Options:
-    """What a machine is asked to be; the names are those of the command line's options."""
+    """A machine's properties, by the names of the command line's options."""
     kernel = "6.12"
     hypervisor = "droste"
     cpus = 1
@@ -83,19 +83,19 @@ class Options:
     keep = False
 
     def heartbeat(self):
-        """Whether L0 says every now and then that it is alive; what is counted exactly must not be disturbed."""
+        """Whether L0 sends a heartbeat. It does not while instructions are counted, because it would be counted too."""
         return self.count is None
 
 
 def hypervisor_modules(options, kernel):
-    """The kernel's own modules to put into L0, and the lines of what its init loads."""
+    """Returns the kernel's own modules for L0, and their parameters."""
     if options.hypervisor == "kvm":
         return ["kvm_intel"], {"kvm_intel": "nested=1 enable_apicv=0"}
     return [], {}
 
 
 def make_initrd(options, kernel):
-    """L0's initramfs: the base, the hypervisor's module, the user's files and the command."""
+    """Returns L0's initramfs: the base, the hypervisor's module, the user's files and the command."""
     names, arguments = hypervisor_modules(options, kernel)
     archive, paths = initramfs.base(kernel, names, os.path.join(initramfs.HERE, "l0-init.sh"))
     lines = []
@@ -121,32 +121,32 @@ def make_initrd(options, kernel):
         settings.update(rows=str(size.lines), columns=str(size.columns))
     archive.file("lab.conf", "".join(f"{k}={shlex.quote(v)}\n" for k, v in settings.items()).encode())
     if options.command:
-        # One argument is a line for the shell, several are a command and its arguments.
+        # One argument is a shell line, several are a program and its arguments.
         command = options.command[0] if len(options.command) == 1 else shlex.join(options.command)
         archive.file("lab.command", command.encode() + b"\n")
     return archive.bytes()
 
 
 def clean_up():
-    """Removes what labs that were killed have left behind, and all but the newest of the kernel logs."""
+    """Removes the files of labs that were killed, and all but the newest kernel logs."""
     for directory in glob.glob(os.path.join(tempfile.gettempdir(), "droste-lab-*-*")):
         pid = os.path.basename(directory).split("-")[2]
-        # A kept machine has no process either, and is left alone.
+        # --keep leaves a machine's files without a process.
         if not os.path.exists(f"/proc/{pid}") and not os.path.exists(os.path.join(directory, "keep")):
             shutil.rmtree(directory, ignore_errors=True)
-    # Another lab that starts now does the same, and may be faster.
+    # Another lab may remove the same logs at the same time.
     with contextlib.suppress(FileNotFoundError):
         for log in sorted(glob.glob(cache.path("logs", "console-*.log")), key=os.path.getmtime)[:-LOGS_KEPT]:
             os.unlink(log)
 
 
 def die_with_parent():
-    """Runs in the emulator's process before it starts: the kernel ends it when the lab ends, however that is."""
+    """Runs in the emulator's process before the emulator starts: the kernel will kill it when the lab dies."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Machine:
-    """A running lab machine; used as a context manager, it leaves no process and no file behind."""
+    """A running lab machine. As a context manager it ends the process and removes the files at the end."""
 
     def __init__(self, options, kernel):
         self.options = options
@@ -187,7 +187,7 @@ class Machine:
         for port in ("com1", "com2", "com3"):
             fifo = os.path.join(self.directory, port)
             os.mkfifo(fifo)
-            # Opened for both, so that it never reads as ended and the emulator's open never waits.
+            # Opened for reading and writing, it has no end of file, and the emulator's open does not block.
             self.ports[port] = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
         com1 = f"mode=file, dev={self.directory}/com1"
         if not self.options.command:
@@ -195,7 +195,7 @@ class Machine:
             tty.setraw(self.terminal)
             com1 = f"mode=term, dev={os.ttyname(self.terminal)}"
         initrd = make_initrd(self.options, self.kernel)
-        # Keeping a stack for each allocation makes the debug kernel's boot two times longer.
+        # kmemleak records a backtrace at each allocation, which costs a large part of the debug kernel's boot.
         leaks = "" if self.options.kmemleak else "kmemleak=off"
         command_line = " ".join((COMMAND_LINE, self.engine.COMMAND_LINE, leaks, self.options.append)).strip()
         command = self.engine.prepare(self, initrd, command_line, com1)
@@ -206,15 +206,15 @@ class Machine:
         self.started = self.heard = time.monotonic()
 
     def follow(self):
-        """Copies the command's output until the machine is done; returns the status and a sentence or None."""
+        """Copies the command's output until the machine is done. Returns the status, and a sentence or None."""
         selector = selectors.DefaultSelector()
         handlers = {"com1": self.on_output, "com2": self.on_message, "com3": self.on_console}
         for port, fd in self.ports.items():
             selector.register(fd, selectors.EVENT_READ, handlers[port])
-        typing = bool(self.options.command)  # whether the user's input is attended to, if there is any
+        typing = bool(self.options.command)  # the user's input is being read, or there is none
         while True:
             if self.ready and not typing:
-                # What was typed before waits in the terminal; the guest would lose it.
+                # Earlier input has waited in the terminal, because L0 would have lost it.
                 selector.register(sys.stdin.fileno(), selectors.EVENT_READ, self.on_input)
                 typing = True
             for key, _ in selector.select(0.2):
@@ -224,14 +224,14 @@ class Machine:
                     selector.unregister(key.fd)
             verdict = self.verdict()
             if verdict:
-                # What the machine wrote before it ended is still in the pipes.
+                # The machine's last output is still in the pipes.
                 for key, _ in selector.select(0):
                     if key.data != self.on_input:
                         key.data(os.read(key.fd, 1 << 20))
                 return self.verdict() or verdict
 
     def on_input(self, data):
-        """Passes what is typed on to the shell; an end of input ends the shell, and the escape the machine."""
+        """Passes input to the shell. An end of input ends the shell, and ESCAPE ends the machine."""
         if ESCAPE in data:
             self.left = True
         os.write(self.ports["com1"], data or b"\x04")
@@ -276,7 +276,7 @@ class Machine:
                 say(rest)
 
     def verdict(self):
-        """How the machine ended, or None while it runs."""
+        """Returns how the machine ended, or None while it runs."""
         now = time.monotonic()
         if self.panicked:
             if now - self.panicked < PANIC_GRACE:
@@ -310,7 +310,7 @@ class Machine:
         return None
 
     def judge_finished(self):
-        """The command's status, unless it hides a bug of the kernel."""
+        """Returns the command's status, unless L0's kernel reported a bug or leaks."""
         if self.log:
             return None
         if not self.options.allow_splat:
@@ -330,7 +330,7 @@ class Machine:
         return lines[-1] if lines else "it said nothing"
 
     def explain(self, status, sentence):
-        """Prints what helps to understand a failure."""
+        """Prints the logs that help to understand a failure."""
         log = self.engine.read_log(self.directory)
         if log["vmfail"] and (status or self.options.vmfail):
             say("failed VM entries and VMX instructions, as the processor explains them:")

@@ -9,13 +9,13 @@ import cache
 from cache import LabError, TREE
 
 SOURCES = ("kmod", "uapi")
-# Debian's kernels are configured with debug information. Nothing in the lab reads the module's, which is nineteen
-# twentieths of the file and a sixth of the build's time.
+# Debian's kernels are configured with debug information. Nothing in the lab reads that of the module, which is 95 % of
+# the file and a sixth of the build's time.
 WITHOUT_DEBUG_INFO = ["CONFIG_DEBUG_INFO=", "CONFIG_DEBUG_INFO_BTF_MODULES="]
 
 
 def _sync(source, target):
-    """Brings a copy of a source directory up to date, leaving what was built in it."""
+    """Brings a copy of a source directory up to date, and keeps the build products in it."""
     os.makedirs(target, exist_ok=True)
     names = os.listdir(source)
     for name in names:
@@ -40,9 +40,9 @@ def _sync(source, target):
 
 
 def build(kernel, flavour="", module="droste.ko", words=()):
-    """Builds the module for a kernel and returns its path; what is up to date stays.
+    """Builds the module for a kernel and returns its path. Files that are up to date are not built again.
 
-    What is built with other words on make's command line is another flavour, with a directory of its own.
+    A build with other words on make's command line is another flavour, and has its own directory.
     """
     if not os.path.exists(os.path.join(TREE, "kmod", "Kbuild")):
         raise LabError("there is no kmod/Kbuild in this tree; use --hypervisor none or kvm")

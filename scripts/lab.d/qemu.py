@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""QEMU as the lab's engine: where the processor has VMX and lets guests use it, L0 runs on that."""
+"""QEMU as the lab's engine, for hosts whose KVM offers VMX to its guests."""
 import os
 
 import debian
@@ -10,7 +10,7 @@ COMMAND_LINE = ""
 
 
 def nested_hardware():
-    """Whether /dev/kvm can give L0 a processor with VMX."""
+    """Whether /dev/kvm offers VMX to L0."""
     try:
         with open("/proc/cpuinfo") as f:
             vmx = any(line.startswith("flags") and " vmx " in line for line in f)
@@ -22,17 +22,17 @@ def nested_hardware():
 
 
 def emulated():
-    """QEMU's own emulation has no VMX; it serves to test this engine where there is no other."""
+    """Whether QEMU is to emulate the processor, without VMX, to test this engine on any host."""
     return os.environ.get("LAB_ENGINE") == "qemu-tcg"
 
 
 def describe():
-    """What runs the machine, in words."""
+    """Describes the engine in a message."""
     return "QEMU's emulation (no VMX)" if emulated() else "QEMU on this processor's own nested VMX"
 
 
 def prepare(machine, initrd, command_line, com1):
-    """Writes what QEMU reads into the machine's directory; returns its command."""
+    """Writes QEMU's files into the machine's directory, and returns QEMU's command."""
     debian.install(["qemu-system-x86"])
     options, directory = machine.options, machine.directory
     if emulated() and options.hypervisor != "none":
@@ -52,7 +52,7 @@ def prepare(machine, initrd, command_line, com1):
 
 
 def read_log(directory):
-    """What QEMU knows: with -no-reboot it ends without a word when L0 triple-faults."""
+    """Returns the same as read_log() of bochs.py. With -no-reboot, QEMU ends silently when L0 triple-faults."""
     with open(os.path.join(directory, "emulator.out"), errors="replace") as f:
         words = f.read().strip()
     return {"triple_fault": not words, "panics": words.splitlines()[-1:], "vmfail": []}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Packages of any Debian suite, unpacked apart from this machine: its own apt and dpkg are neither asked nor changed."""
+"""Unpacks packages of any Debian suite, without use or change of this machine's own apt and dpkg state."""
 import glob
 import os
 import shutil
@@ -11,7 +11,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def _mirror():
-    """Where this machine gets Debian's packages from."""
+    """Returns the Debian mirror of this machine."""
     sites = output(["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)", "Created-By: Packages",
                     "Origin: Debian"], "apt-get indextargets").splitlines()
     for site in sites:
@@ -22,7 +22,7 @@ def _mirror():
 
 
 class Suite:
-    """One suite by its codename, with lists of its own in the cache; signatures are checked as apt does."""
+    """One suite by its codename. Its package lists are in the cache, and apt checks their signatures."""
 
     def __init__(self, name):
         self.name = name
@@ -39,13 +39,13 @@ class Suite:
             os.makedirs(os.path.join(self.root, name), exist_ok=True)
         with open(os.path.join(self.root, "sources.list"), "w") as f:
             f.write(f"deb [signed-by={KEYRING}] {_mirror()} {self.name} main\n")
-        # Nothing is installed in this world, so that all that a package needs comes with it.
+        # No package counts as installed, so that apt downloads all dependencies.
         with open(os.path.join(self.root, "status"), "w"):
             pass
         run(["apt-get", *self.options, "update"], f"reading Debian's {self.name}")
 
     def unpack(self, packages, directory, alone=False):
-        """Downloads packages with all that they depend on, or alone, and unpacks them under a directory."""
+        """Downloads packages, with their dependencies unless `alone`, and unpacks them under a directory."""
         with cache.lock(f"apt-{self.name}"):
             self._update()
             archives = os.path.join(self.root, "cache/archives")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The chain of three Linuxes: L0 with Droste, L1 with its own kvm_intel, L2; each combination of what matters once."""
+"""The chain of three Linuxes: L0 with Droste, L1 with its own kvm_intel, and L2, in several combinations."""
 import os
 
 from runner import Step
@@ -9,7 +9,7 @@ LAB = os.path.join(TREE, "scripts", "lab")
 
 
 class Chain:
-    """One run: who is L0, how many CPUs each level has, which kernel L1 and L2 run, whether L1 uses EPT."""
+    """One combination: the kernel of L0, the kernel of L1 and L2, the CPUs of each level, and whether L1 uses EPT."""
 
     def __init__(self, l0, l0_cpus, linux, l1_cpus, ept, l2_cpus, limit=1500):
         self.l0 = l0
@@ -28,7 +28,7 @@ class Chain:
                 f"{'and' if self.ept else 'without'} EPT, L2 with {self.l2_cpus}")
 
     def expected(self):
-        """What each level says when all is well; a line that is missing is a failure."""
+        """Returns the lines that the levels must print. A missing line is a failure."""
         return [
             f"L1: kvm_intel is loaded: ept={'Y' if self.ept else 'N'} nested=Y on {self.l1_cpus} CPUs",
             "L2: user space runs; powering off",
@@ -51,7 +51,7 @@ class Chain:
         job.check(self.title(), "; ".join(problems) or None)
 
 
-# Every pair of (L0's kernel, EPT), (L0's kernel, L1's CPUs) and (EPT, L1's CPUs) is in one of them.
+# Each value of L0's kernel occurs with each value of EPT and of L1's CPUs, and EPT with each number of L1's CPUs.
 CHAINS = [
     Chain("6.12", 1, "6.12", 1, True, 1),
     Chain("6.12", 2, "6.12", 2, True, 2),
@@ -70,5 +70,5 @@ def images(linux):
 
 
 def steps(l0):
-    """The steps of the chains on one kernel of L0."""
+    """Returns the steps of the chains on one kernel of L0."""
     return [Step(c.name(), c.title(), c.run, [f"build-{c.l0}", f"images-{c.linux}"]) for c in CHAINS if c.l0 == l0]

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs in L0 with kvm_intel loaded: machines with an L1 that one hypervisor saved run on under the other, both ways.
+# Runs in L0 with kvm_intel loaded. VMs with an L1 are saved by one hypervisor and go on under the other, both ways.
 failed=0
 mkdir from-kvm from-droste
 
@@ -19,7 +19,7 @@ exchange() {
 	./t_exchange "$1" "$2" || failed=1
 }
 
-# What both can do, which is all that a machine that moves may have.
+# A VM that moves can only have what both hypervisors offer.
 export DROSTE_DEVICE=/dev/kvm
 exchange caps from-kvm
 on_droste

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Boots the next kernel by kexec while a guest runs on Droste; as /init of that kernel says how many processors came up
-# (INIT is blocked where VMX is still on, SDM 3C 24.8), loads Droste again and powers off.
+# Starts the next kernel by kexec while a guest runs on Droste. As /init of that kernel it prints the number of online
+# processors (INIT is blocked where VMX is still on, SDM 3C 24.8), loads Droste again and powers off.
 if [ $$ = 1 ]; then
 	mount -t proc proc /proc
 	mount -t sysfs sysfs /sys
@@ -9,7 +9,7 @@ if [ $$ = 1 ]; then
 	exec > /dev/ttyS0 2>&1
 	echo "second kernel: $(nproc) CPUs"
 	insmod /droste.ko && echo "second kernel: Droste is loaded"
-	sleep 1		# the serial port has to say it first
+	sleep 1		# until the serial port has sent the line
 	poweroff -f
 fi
 ./drostectl run --kernel vmlinuz --initrd guest.cpio --cpus 2 --memory 128 --append "quiet loglevel=1 tsc=reliable no_timer_check rdinit=/bin/yes" > out 2>&1 &

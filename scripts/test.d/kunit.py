@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The KUnit suites of the pure parts, in a module of their own on the debug kernel."""
+"""Runs the KUnit suites of the pure parts on the debug kernel. droste_kunit.ko contains them."""
 import glob
 import os
 import re
@@ -10,12 +10,12 @@ from runner import Step
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LAB = os.path.join(TREE, "scripts", "lab")
 
-# The kernel keeps what each suite printed, apart from its log, which may be cut short.
+# debugfs has the complete output of each suite. The kernel's log may lack a part.
 COMMAND = "insmod droste_kunit.ko || exit 1; for s in /sys/kernel/debug/kunit/*; do echo \"# --- ${s##*/}\"; cat $s/results; done"
 
 
 def suites():
-    """The names of the suites that the sources define."""
+    """Returns the names of the suites in the sources."""
     names = []
     for file in sorted(glob.glob(os.path.join(TREE, "kmod/test/*_kunit.c"))):
         with open(file) as f:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Steps that run the kernel's KVM selftests on kvm_intel and on Droste, in one lab, and compare what they say."""
+"""Steps that run the kernel's KVM selftests on kvm_intel and on Droste, in one lab, and compare the results."""
 import fnmatch
 import os
 import re
@@ -9,10 +9,10 @@ from runner import Step
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LAB = os.path.join(TREE, "scripts", "lab")
 HERE = os.path.dirname(os.path.abspath(__file__))
-LIMIT = 90              # L0's seconds for one program, ...
-LIMITS = {"rseq_test": 900}     # ... but for these: it wants a hundred thousand migrations between CPUs
+LIMIT = 90                      # L0's seconds for one program, but for those in LIMITS
+LIMITS = {"rseq_test": 900}     # does 100,000 migrations between CPUs
 
-# What tests something else than a hypervisor on Intel's processors.
+# Programs that do not apply to Droste, which is for Intel's processors and has no interface of Hyper-V or Xen.
 LEFT_OUT = {
     "sev_*": "AMD's SEV",
     "svm_*": "AMD's SVM",
@@ -23,7 +23,7 @@ LEFT_OUT = {
     "hardware_disable_test": "512 processes killed in turn; on kvm_intel too it does not end within minutes on the emulator",
 }
 
-# What a program would do for minutes or with gigabytes, made as small as its options allow.
+# Options that make programs small which would run for minutes or use gigabytes.
 ARGUMENTS = {
     "access_tracking_perf_test": "-b 2M -v 1",
     "demand_paging_test": "-b 2M -v 2",
@@ -37,7 +37,7 @@ ARGUMENTS = {
     "mmu_stress_test": "-c 2 -m 1 -s 1",
 }
 
-# Programs that pass on kvm_intel and not on Droste, by choice: what they do there, and why.
+# Programs that pass on kvm_intel and by choice do not on Droste: their result there, and the reason.
 CHOICES = {
     "nested_dirty_log_test": ("FAIL", "it wants a page that L2 only reads reported as written; Droste reports what was written"),
     "smm_test": ("skip", "SMM is not offered"),
@@ -52,12 +52,12 @@ def word(status):
 
 
 def programs(release, directory):
-    """The programs that there are, without those left out."""
+    """Returns the names of all programs but those in LEFT_OUT."""
     return [name for name in sorted(os.listdir(directory)) if not any(fnmatch.fnmatch(name, p) for p in LEFT_OUT)]
 
 
 def problem(name, kvm, droste):
-    """Why a program's two statuses are not right; None if they are."""
+    """Returns the reason why a program's two statuses are wrong. None if they are right."""
     if name in CHOICES:
         expected, why = CHOICES[name]
         return None if word(droste) == expected else f"it was to {expected} by choice ({why}), and did {word(droste)}"
@@ -96,7 +96,7 @@ def compare(release):
 
 
 def report(job, release, names, results):
-    """Prints the two columns, and counts each row as a test."""
+    """Prints the statuses of all programs side by side. Each program counts as a test."""
     rows = []
     for name in names:
         kvm, droste = results.get(("kvm_intel", name)), results.get(("droste", name))

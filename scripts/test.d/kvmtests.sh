@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Runs in L0 with kvm_intel loaded: the kernel's KVM selftests on it and then on Droste.
-# Usage: kvmtests.sh LIST ; LIST has a line for each program: L0's seconds that it may take, its name, its arguments.
-# Says for each "result COLUMN PROGRAM STATUS", after the last lines of what a program said that did not succeed.
+# Usage: kvmtests.sh LIST ; LIST has a line for each program: its limit in seconds of L0, its name, its arguments.
+# Prints "result COLUMN PROGRAM STATUS" for each, and before that the end of the output if the program failed.
 list=$1
 log=/tmp/kvmtests.log
 
 column() {
 	dmesg -c > /dev/null
 	while read -r limit program arguments; do
-		# Backed by huge pages where a program wants them; one that leaves them reserved must not starve the next.
+		# Some programs need huge pages. A program that leaves them reserved must not starve the next one.
 		echo 40 > /proc/sys/vm/nr_hugepages
 		# shellcheck disable=SC2086 # the arguments are several words
 		timeout -k 5 "$limit" "kvm-selftests/$program" $arguments > $log 2>&1 < /dev/null
@@ -23,7 +23,7 @@ column() {
 }
 
 column kvm_intel
-# The programs ask the parameters of kvm.ko for what they may expect; they keep the answers that it gave.
+# The programs read kvm.ko's module parameters. For Droste they read a copy of them.
 mkdir -p /tmp/module
 for module in kvm kvm_intel; do
 	mkdir -p /tmp/module/$module

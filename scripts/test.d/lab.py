@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Steps that run a program of tests in the lab: the kselftests, and the module's life."""
+"""Steps that run the kselftests in the lab, and load, unload and refuse the module there."""
 import glob
 import os
 import re
@@ -20,7 +20,7 @@ def build_selftests(job):
 
 
 def selftests(kernel, cpus, limit):
-    """All kselftest programs on one kernel; on the debug kernel, leaks are looked for after unloading."""
+    """Returns a step that runs all kselftest programs. On the debug kernel, kmemleak then looks for leaks."""
     def step(job):
         programs = sorted(glob.glob(os.path.join(TREE, "selftests/bin/t_*")))
         job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", str(limit),
@@ -30,7 +30,7 @@ def selftests(kernel, cpus, limit):
 
 
 def lifecycle(kernel, cpus, loads, limit):
-    """Loads, unloads and kills; kvm_intel is loaded first, to see that Droste respects it."""
+    """Returns a step that loads and unloads the module, and kills VMs. Droste must refuse to load beside kvm_intel."""
     def step(job):
         module = job.output([LAB, "build-module", "--kernel", kernel])
         images = job.path("images", "6.12")
@@ -47,7 +47,7 @@ def lifecycle(kernel, cpus, loads, limit):
 
 
 def without_apicv(job):
-    """With the parameter apicv=0 an L1 finds nothing of APIC virtualization."""
+    """With apicv=0 Droste must not offer APIC virtualization to L1."""
     module = job.output([LAB, "build-module", "--kernel", "6.12"])
     lines = []
     job.command([LAB, "exec", "--hypervisor", "none", *files(module, os.path.join(TREE, "selftests", "bin", "t_vmx_apicv")),
@@ -58,14 +58,14 @@ def without_apicv(job):
 
 
 def exchange(job):
-    """L1s with their L2s go from kvm_intel to Droste, and back."""
+    """Moves L1s with their L2s from kvm_intel to Droste and back."""
     module = job.output([LAB, "build-module", "--kernel", "6.12"])
     job.tap([LAB, "exec", "--hypervisor", "kvm", "--cpus", "2", "--timeout", "600",
              *files(module, os.path.join(TREE, "selftests/bin/t_exchange"), os.path.join(HERE, "exchange.sh")),
              "--", "./exchange.sh"], 1200, "nested state goes from one hypervisor to the other")
 
 
-# Processors on which insmod must fail: the lab's name of one, refuse.sh's words.
+# Processors on which insmod must fail: description, name in the lab, arguments of refuse.sh.
 REFUSALS = [
     ("a processor without VMX", "p4_prescott_celeron_336", ["No such device", "has no VMX"]),
     ("a processor without EPT", "core2_penryn_t9600", ["not supported", "lacks EPT"]),
@@ -84,7 +84,7 @@ def refusals(job):
     for what, cpu, words in REFUSALS:
         refuses(what, "--hypervisor", "none", "--cpu", cpu, *files(module, os.path.join(HERE, "refuse.sh")),
                 "--", "./refuse.sh", *words)
-    # A guest whose firmware has locked VMX off.
+    # A guest of Droste, with VMX locked off in IA32_FEATURE_CONTROL, must refuse too.
     images, guest = job.path("images", "6.12"), job.path("locked.cpio")
     job.output([LAB, "make-initramfs", "--out", guest, "--file", f"{module}:/droste.ko",
                 "--init", os.path.join(HERE, "refuse.sh")])
@@ -94,12 +94,12 @@ def refusals(job):
 
 
 def kexec(job):
-    """The next kernel must find VMX off on every processor, also when a guest ran until then."""
+    """Starts another kernel while a guest runs. It must find VMX off on every processor."""
     images, program, small = job.path("images", "6.12"), job.path("kexec"), job.path("small", "droste.ko")
     second, guest = job.path("second.cpio"), job.path("guest.cpio")
     os.makedirs(os.path.dirname(small), exist_ok=True)
     job.output(["cc", "-O2", "-static", "-o", program, os.path.join(HERE, "kexec.c")])
-    # The kernel hashes what it is given, slowly on an emulator.
+    # kexec hashes the initrd, which is slow on an emulator, so the module in it is stripped.
     job.output(["strip", "-g", "-o", small, job.output([LAB, "build-module", "--kernel", "6.12"])])
     job.output([LAB, "make-initramfs", "--out", second, "--file", f"{small}:/droste.ko", "--init", os.path.join(HERE, "kexec.sh")])
     job.output([LAB, "make-initramfs", "--out", guest, "--init", os.path.join(TREE, "scripts/demo.d/l2-init.sh")])
@@ -118,7 +118,7 @@ LIFECYCLES = [("6.12", 2, 30, 1200), ("6.1", 2, 10, 1200), ("debug", 1, 5, 2400)
 
 
 def steps(kernel):
-    """The steps on one kernel."""
+    """Returns the steps on one kernel."""
     return [
         *[Step(f"selftests-{k}-{cpus}cpu", f"kselftests on {k} with {cpus} CPU", selftests(k, cpus, limit),
                [f"build-{k}", "selftests"]) for k, cpus, limit in SELFTESTS if k == kernel],

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs in L0 with kvm_intel loaded: the module's life, guests killed in the middle, and who may own VMX. Prints TAP.
+# Runs in L0 with kvm_intel loaded. Tests VMX ownership, loading and unloading, CPU hotplug, suspend, and guests that
+# are killed. Prints TAP.
 # Usage: lifecycle.sh LOADS ; in the same directory: droste.ko drostectl vmlinuz guest.cpio l1.cpio
 loads=$1
 number=0
@@ -29,7 +30,7 @@ load() {
 	insmod droste.ko 2> insmod.err
 }
 
-# A process that was killed lets go of the module only when the kernel has taken it apart.
+# A killed process uses the module until the kernel has freed its files.
 unload() {
 	for try in 1 2 3 4 5 6 7 8 9 10; do
 		rmmod droste 2> rmmod.err && return 0
@@ -38,12 +39,12 @@ unload() {
 	return 1
 }
 
-# Busybox's insmod tries two system calls, so a refusal's line comes twice.
+# Busybox's insmod tries two system calls, so each refusal is logged twice.
 messages() {
 	dmesg | sed 's/^\[[^]]*\] //' | grep '^droste: ' | grep -v taints | sort -u
 }
 
-# A Linux guest that says what it is and powers off.
+# Runs a Linux guest that prints a line and powers off.
 guest() {
 	./drostectl run --kernel vmlinuz --initrd guest.cpio --cpus "$1" --memory 128 --append "$lean" > guest.out 2>&1 &&
 		grep -q "L2: user space runs" guest.out
@@ -74,7 +75,7 @@ kill_at() {
 
 echo "TAP version 13"
 
-# Who owns VMX
+# Ownership of VMX
 load
 refused=$?
 grep -q "Device or resource busy" insmod.err && [ $refused != 0 ]
@@ -87,7 +88,7 @@ verdict $? "kvm_intel unloads after that"
 load
 verdict $? "insmod" "$(cat insmod.err)"
 if grep -q cpu_emergency_register_virt_callback /proc/kallsyms; then
-	# This kernel warns in its own code, with a backtrace, when a second owner comes: docs/gaps.md.
+	# This kernel itself warns, with a backtrace, about a second owner of VMX (docs/gaps.md).
 	skip "kvm_intel is refused while Droste owns VMX" "the kernel itself warns here"
 else
 	modprobe kvm_intel 2> modprobe.err
@@ -102,7 +103,7 @@ verdict $? "a second insmod is refused" "$(cat insmod.err)"
 unload
 verdict $? "rmmod" "$(cat rmmod.err)"
 
-# Any number of times
+# Loading and unloading
 i=0
 while [ $i -lt "$loads" ] && load && unload; do
 	i=$((i + 1))
@@ -110,7 +111,7 @@ done
 [ $i = "$loads" ]
 verdict $? "$loads times insmod and rmmod" "the $((i + 1))th: $(cat insmod.err rmmod.err)"
 
-# CPUs that come and go
+# CPU hotplug
 if [ "$cpus" -gt 1 ]; then
 	set_cpu 1 0 && load && set_cpu 1 1 && guest 2 && unload
 	verdict $? "a CPU comes on line after insmod, a guest runs on both" "$(cat insmod.err; tail -n 3 guest.out)"
@@ -132,7 +133,7 @@ if [ "$cpus" -gt 1 ]; then
 	verdict $? "rmmod after that" "$(cat rmmod.err)"
 fi
 
-# Suspend as far as the kernel goes without sleeping: system-core operations are called
+# Suspend up to the system-core callbacks, without sleeping
 if grep -q core /sys/power/pm_test 2> /dev/null && grep -q mem /sys/power/state; then
 	echo 1 > /sys/module/suspend/parameters/pm_test_delay
 	load
@@ -146,13 +147,13 @@ if grep -q core /sys/power/pm_test 2> /dev/null && grep -q mem /sys/power/state;
 	verdict $? "rmmod after resume" "$(cat rmmod.err)"
 fi
 
-# Killed in the middle
+# Killed guests
 load
 kill_at "L1: Linux" --kernel vmlinuz --initrd l1.cpio --cpus "$cpus" --memory 1024 --append "$lean"
 verdict $? "drostectl is killed while L1 loads kvm_intel"
 [ $busy = 1 ]
 verdict $? "rmmod is refused while a guest runs" "$(cat rmmod.err)"
-# L2's init prints for ever, so that there is no end to what is in flight.
+# L2's init prints for ever, so L2 is always busy when it is killed.
 kill_at "^y" --kernel vmlinuz --initrd l1.cpio --cpus "$cpus" --memory 1024 --append "$lean l2append=rdinit=/bin/yes"
 verdict $? "drostectl is killed while L2 runs"
 unload

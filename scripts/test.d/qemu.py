@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""QEMU, as Debian has it, on Droste: machines, processor models, devices, the debugger's stub, saving and migrating."""
+"""Debian's QEMU on Droste: machines, processor models, devices, the gdb stub, saving and migration."""
 import os
 
 from runner import Step
@@ -12,7 +12,7 @@ FREESTANDING = """-m32 -O2 -Wall -ffreestanding -fno-pic -no-pie -static -nostdl
     -fcf-protection=none -fno-strict-aliasing -fno-asynchronous-unwind-tables -Wl,-n -Wl,-Ttext=0x100000
     -Wl,--build-id=none -Wl,--no-warn-rwx-segments""".split()
 
-SYMBOLS = {"main", "say", "aps_running"}        # of pc.c, where rsp.c sets its breakpoints
+SYMBOLS = {"main", "say", "aps_running"}        # of pc.c, for the breakpoints of rsp.c
 
 
 def source(name):
@@ -20,7 +20,7 @@ def source(name):
 
 
 def images(job):
-    """What the cases need besides QEMU: the guest of pc.c, and a Linux with virtio's modules."""
+    """Makes the guests of the cases: that of pc.c, a Linux with virtio's modules, and an L1."""
     directory = job.path("images", "qemu")
     os.makedirs(directory, exist_ok=True)
     built = {name: os.path.join(directory, name) for name in ("pc.elf", "linux.cpio", "l1.cpio")}
@@ -38,7 +38,7 @@ def images(job):
 
 
 def cases(groups, limit, qemu="qemu", hypervisor="droste"):
-    """Groups of run.sh's cases in one boot of the lab, with a QEMU that "scripts/lab path" has by that name."""
+    """Returns a step that runs groups of the cases in run.sh. `qemu` is a name that "scripts/lab path" takes."""
     def step(job):
         link = job.path("images", job.step.name, "qemu-dir")
         os.makedirs(os.path.dirname(link), exist_ok=True)

@@ -79,7 +79,7 @@ class Job:
             self.check(name, outcome)
 
     def command(self, arguments, limit, each_line=None, cwd=None):
-        """Runs a program with its output in the step's log, and returns its exit status. After the limit it is killed."""
+        """Runs a program with its output in the step's log, and returns its exit status. The limit is in seconds."""
         with open(self.log_name, "ab") as log:
             log.write(f"=== {' '.join(arguments)}\n".encode())
             log.flush()
@@ -234,7 +234,8 @@ class Runner:
                 if self.running and not self.change.wait(PROGRESS):
                     for job in self.running:
                         note = self.memory.note(job.step.name, ", ")
-                        self.say(f"{self.clock()}   ...   {job.step.name} ({job.seconds():.0f} s{note}): {job.last_line[:90]}")
+                        self.say(f"{self.clock()}   ...   {job.step.name} ({job.seconds():.0f} s{note}): "
+                                 f"{job.last_line[:90]}")
 
     def start(self, step):
         job = Job(self, step, times.Record(step, self.seconds(), self.records))

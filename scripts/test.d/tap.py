@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Reads TAP and KTAP, line by line, and counts what has no parts of its own."""
+"""Reads TAP and KTAP line by line, and counts the results that do not sum up others."""
 import re
 
 RESULT = re.compile(r"^(\s*)(not )?ok\b(?:\s+(\d+))?(?:\s+-)?\s*(.*)$")
@@ -8,7 +8,7 @@ PROGRAM = re.compile(r"^# --- (\S+)")
 
 
 class Level:
-    """One depth of indentation: what its plan promised and what came."""
+    """The plan and the results of one depth of indentation."""
 
     def __init__(self, plan):
         self.plan = plan
@@ -17,7 +17,7 @@ class Level:
 
 
 class Reader:
-    """Takes lines and calls report(name, outcome) with "ok", "skip" or a reason, once a test.
+    """Takes lines and calls report(name, outcome) once for each test; outcome is "ok", "skip" or a reason.
 
     A result that follows deeper ones sums them up (a KUnit suite, or a case with parameters), and counts only
     when it fails although none of them did. A level with more or fewer results than its plan is one failure.
@@ -26,7 +26,7 @@ class Reader:
     def __init__(self, report):
         self.report = report
         self.levels = {}        # by indentation
-        self.heading = ""       # the kselftest program that is speaking
+        self.heading = ""       # the kselftest program whose output this is
         self.notes = []         # diagnostic lines since the last result
 
     def name(self, text):
@@ -48,7 +48,7 @@ class Reader:
             self.notes = [*self.notes, text.strip()][-8:]
 
     def planned(self, indent, number):
-        """A plan stands before the results of its level or after them."""
+        """Takes a plan, which comes before the results of its level or after them."""
         level = self.levels.get(indent)
         if level and level.results and level.plan is None:
             level.plan = number
@@ -72,7 +72,7 @@ class Reader:
         self.notes = []
 
     def close(self, indent):
-        """Ends the levels from an indentation on; the number of failures that this brings to light."""
+        """Ends the levels from an indentation on. Returns the number of plans that were not met."""
         missing = 0
         for depth in [d for d in self.levels if d >= indent]:
             level = self.levels.pop(depth)
@@ -82,6 +82,6 @@ class Reader:
         return missing
 
     def end(self):
-        """No more lines come, or another program starts."""
+        """Ends all levels, because there are no more lines or another program starts."""
         self.close(0)
         self.notes = []

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where a run's time goes: remembers each step's time for the next run, orders the steps by it, prints it as a table."""
+"""Remembers the steps' times for the next run, orders the steps by them, and prints them as a table."""
 import json
 import os
 
-# Seconds of a step that this cache has not seen yet, as they are with two idle processors; others take few.
+# The seconds of steps on two idle processors, for a cache that does not know them yet.
 TYPICAL = {
     "setup": 150, "setup-debug": 600, "setup-6.1": 15, "images-xen-4.17": 60,
     "build-6.12": 30, "build-6.1": 30, "build-debug": 30,
@@ -16,7 +16,7 @@ TYPICAL_OTHER = 60
 
 
 class Memory:
-    """The seconds of each step's last good run, in a file of the cache."""
+    """The seconds of each step the last time that it passed, in a file of the cache."""
 
     def __init__(self, file):
         self.file = file
@@ -34,7 +34,7 @@ class Memory:
         return self.seconds.get(name, TYPICAL.get(name, TYPICAL_OTHER))
 
     def save(self, records):
-        """Remembers the steps that went well; a failed step may have ended early."""
+        """Remembers the steps that passed. A failed step may have ended early."""
         self.seconds.update((r.name, round(r.seconds, 1)) for r in records if not r.failed)
         new = f"{self.file}.new-{os.getpid()}"
         with open(new, "w") as f:
@@ -43,12 +43,13 @@ class Memory:
 
 
 def longest_path_first(steps, memory):
-    """The steps sorted by the time that passes from a step's start until all that depends on it has ended, at best."""
+    """Sorts steps by their own time and that of the longest chain of steps that depend on them."""
     path = {}
 
     def seconds(step):
         if step.name not in path:
-            path[step.name] = memory.expected(step.name) + max((seconds(s) for s in steps if step.name in s.needs), default=0)
+            path[step.name] = memory.expected(step.name) + max(
+                (seconds(s) for s in steps if step.name in s.needs), default=0)
         return path[step.name]
     return sorted(steps, key=seconds, reverse=True)
 
@@ -76,7 +77,7 @@ class Record:
 
 
 def chain(records):
-    """The names of the steps that the run's length comes from: the last to end, the one it began behind, and so on."""
+    """Returns the names of the steps that make up the run's time: the last one, the one before it, and so on."""
     by_name = {r.name: r for r in records}
     names = []
     last = max(records, key=Record.end)
@@ -92,14 +93,14 @@ def clock(seconds):
 
 
 def behind(record):
-    """What a step waited for, in the table's words."""
+    """Describes in the table the step that another one waited for."""
     if record.waited < 1:
         return record.behind or ""
     return f"{record.behind} (for a slot, {clock(record.waited)})"
 
 
 def table(records, total, slots):
-    """The lines of the table that ends a run, the longest step first."""
+    """Returns the lines of the table that ends a run, the longest step first."""
     if not records:
         return []
     longest = set(chain(records))
@@ -113,7 +114,7 @@ def table(records, total, slots):
     rule = "-" * 88
     busy = 100 * everything / max(slots * total, 1)
     return [
-        f"  {'where the time went':26} {'elapsed':>7} {'CPU':>7} {'share':>7}  {'began':>6}  started when this had ended",
+        f"  {'where the time went':26} {'elapsed':>7} {'CPU':>7} {'share':>7}  {'began':>6}  after",
         rule,
         *[row("*" if r.name in longest else "", r.name, [r], clock(r.began), behind(r))
           for r in sorted(records, key=lambda r: -r.seconds)],

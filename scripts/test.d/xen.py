@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Steps with Debian's Xen as L1: dom0 comes up and runs guests of its own."""
+"""Steps with Debian's Xen as L1, whose dom0 runs guests as L2."""
 import os
 import re
 
@@ -17,7 +17,7 @@ def images(version):
 
 
 def run(version, hypervisor, cpus, words, limit):
-    """Xen's toolstack speaks TAP in dom0; a plan that is not met, and an L1 that does not end well, are failures too."""
+    """Runs tests in dom0, which print TAP. L1 must also power off cleanly."""
     def step(job):
         lines = job.tap([os.path.join(XEN, "run"), job.path("images", f"xen-{version}"), hypervisor, str(cpus), str(limit),
                          *words], limit + 600, f"Xen {version}")

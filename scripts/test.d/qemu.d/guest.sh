@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# /init of a Linux guest of QEMU: uses each virtio device that is there, says how it went, powers off.
+# /init of a Linux guest of QEMU: uses each virtio device, prints the results, and powers off.
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -16,7 +16,7 @@ for module in virtio_blk virtio_net virtio-rng; do
 	modprobe $module || echo "guest: BAD: module $module"
 done
 if [ -e /dev/vda ]; then
-	# What it writes is put together from what it reads, so that reading and writing are both in the result.
+	# The data that it writes depends on the data that it read, so that the result shows both.
 	dd if=/dev/vda of=head bs=4096 count=64 2> /dev/null
 	dd if=head of=/dev/vda bs=4096 seek=64 conv=fsync 2> /dev/null
 	echo 3 > /proc/sys/vm/drop_caches
@@ -36,7 +36,7 @@ if grep -q virtio /sys/class/misc/hw_random/rng_available 2> /dev/null; then
 	verdict $? "virtio-rng gives numbers"
 fi
 if grep -q count /proc/cmdline; then
-	# For a machine that is saved and restored: a number for each time that the disk could be read past the cache.
+	# For a machine that is saved and restored: counts the uncached reads of the disk.
 	n=0
 	while echo 1 > /proc/sys/vm/drop_caches && dd if=/dev/vda of=again bs=4096 skip=64 count=64 2> /dev/null && cmp copy again; do
 		n=$((n + 1))

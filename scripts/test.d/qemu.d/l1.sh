@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# /init of an L1 under QEMU: loads Debian's own kvm_intel and runs, with the QEMU that L0 has too, the groups of run.sh
-# that "groups=A,B" on its command line names.
+# /init of an L1 under QEMU: loads Debian's kvm_intel, and runs the groups of run.sh that "groups=A,B" on its command
+# line names, with the same QEMU as in L0.
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

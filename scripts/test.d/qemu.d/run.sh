@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# In L0: runs QEMU on Droste (or on kvm_intel) with many machines, one after the other. Prints TAP.
-# The arguments name the groups of cases; each is a function below.
+# Runs in L0: tests QEMU on Droste (or on kvm_intel) with many machines, one after the other. Prints TAP.
+# The arguments name groups of cases, which are functions below.
 cd /lab || exit 1
 [ -e /dev/droste ] && ln -sf droste /dev/kvm
-trap '' PIPE	# a QEMU that ended takes no commands, and its case fails by what it said
+trap '' PIPE	# a command to a QEMU that has ended must not end this script; the case fails by its output
 count=0
 limit=300
 plain="-nodefaults -no-user-config -display none -no-reboot -accel kvm"
@@ -17,35 +17,35 @@ result() { # status, name
 	if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
 }
 
-# A group without cases, to be named first: the device by its own name, which QEMU takes from version 8.2 on.
+# A group without cases, to be named first: QEMU uses the device by its own name, which it can from version 8.2 on.
 by_device() {
 	rm /dev/kvm
 	plain=$plain,device=/dev/droste
 }
 
-# QEMU with nothing but what is named; its output, and the guest's, in /tmp/out.
+# Runs QEMU without default devices. Its output and that of the guest go to /tmp/out.
 qemu() {
 	# shellcheck disable=SC2086 # several words
 	timeout $limit qemu-dir/qemu $plain -serial stdio "$@" < /dev/null > /tmp/out 2>&1
 }
 
-# What QEMU itself says of features that it cannot have goes to the log, each line once.
+# Copies QEMU's warnings about missing features to the log, each line once.
 said() {
 	tr -d '\r' < /tmp/out | grep '^qemu' | grep -v 'SMP cpus requested\|hotpluggable cpus' | sed 's/^/# /' | head -12
 }
 
-shown() { # status: the output of what failed
+shown() { # status: prints the output if the case failed
 	[ "$1" = 0 ] || tail -40 /tmp/out | sed 's/^/# /'
 }
 
-# The guest of pc.c, with the arguments after the first two, which are the case's name and what the guest must say.
+# Runs the guest of pc.c: the case's name, the output that is expected, QEMU's further arguments.
 pc() {
 	name=$1 words=$2
 	shift 2
 	# shellcheck disable=SC2086 # several words
 	qemu -m 32 -kernel pc.elf -device edu $debug_exit "$@"
 	status=$?
-	# pc.c's last word is 42, of which QEMU makes 2 * 42 + 1.
+	# pc.c ends with code 42, and QEMU exits with 2 * 42 + 1.
 	[ $status = 85 ] && grep -q "$words" /tmp/out
 	bad=$?
 	said
@@ -53,7 +53,7 @@ pc() {
 	result $bad "$name"
 }
 
-# A Linux guest with a disk, a network and random numbers.
+# Runs a Linux guest with a disk, a network and a random number device.
 linux() {
 	name=$1
 	shift
@@ -75,7 +75,7 @@ linux() {
 	said
 	shown $bad
 	result $bad "$name: boots, virtio-blk, virtio-net, virtio-rng, powers off"
-	# The host's own look at the disk: its first part is twice in it now.
+	# On the host, the disk must now contain its first part twice.
 	dd if=vmlinuz of=/tmp/want bs=4096 count=64 2> /dev/null
 	dd if=/tmp/disk of=/tmp/have bs=4096 skip=64 count=64 2> /dev/null
 	cmp /tmp/want /tmp/have > /dev/null 2>&1
@@ -106,7 +106,7 @@ linuxes() {
 		-M q35,kernel-irqchip=split -cpu Skylake-Client -smp 4
 }
 
-# QEMU's gdb stub, with rsp.c as the debugger; symbols.sh, made with pc.elf, says where things are in it.
+# Tests QEMU's gdb stub with rsp.c as the debugger. symbols.sh has the addresses in pc.elf.
 gdb() {
 	. ./symbols.sh
 	ip link set lo up
@@ -125,7 +125,7 @@ gdb() {
 
 # --- saving and migrating: a guest that counts on its serial port, and QEMU's monitor on two pipes ---
 
-# QEMU in the background, with its serial port in file $1 and a monitor.
+# Starts QEMU in the background, with its serial port in file $1 and a monitor.
 start() {
 	serial=$1
 	shift
@@ -155,13 +155,13 @@ finish() {
 	} >> /tmp/out
 }
 
-# The numbers that the guest has said, without one that is not whole.
+# Prints the guest's numbers, without an incomplete last one.
 counts() {
 	tr -d '\r' < "$1" | sed '$d' | sed -n 's/^count //p'
 }
 
-# Wait until the last number in file $1 is at least $2; false when QEMU ends before. A machine saved while it was stopped
-# is restored so, and goes on here.
+# Waits until the last number in file $1 is at least $2. Fails if QEMU ends before. A machine that was saved while
+# it was stopped is also stopped when it is restored, and is continued here.
 await() {
 	until [ "$(counts "$1" | tail -1)" -ge "$2" ] 2> /dev/null; do
 		kill -0 $machine 2> /dev/null || return 1
@@ -173,7 +173,7 @@ await() {
 # Called before a machine is saved.
 ready=true
 
-# Stop the machine while an L2 runs: it has 32-bit code, of which QEMU shows EIP and not RIP; L1 has none.
+# Stops the machine while an L2 runs. QEMU shows EIP, not RIP, in 32-bit code, which L2 has and L1 does not.
 stop_in_l2() {
 	asked=0
 	while [ $asked -lt 100 ]; do
@@ -193,7 +193,7 @@ stop_in_l2() {
 	return 1
 }
 
-# Each number must follow the one before; a restored machine may begin anew once, below what it had come to.
+# Each number must follow the one before. A restored machine may go back once, to a number that it had reached.
 runs() { # file, how many times it may go back
 	counts "$1" | awk -v back="$2" 'NR > 1 && $1 != last + 1 { jumps++; if ($1 > last) wrong = 1 } { last = $1 }
 		END { exit wrong || jumps != back || NR < 2 }' && ! grep -q BAD "$1"
@@ -207,7 +207,7 @@ migrates() { # name, QEMU's arguments
 	result $? "$name: counts before it migrates"
 	$ready || result 1 "$name: stopped for saving"
 	tell 'migrate "exec:cat > /tmp/state"'
-	# The monitor takes the next command when all is written; QEMU has stopped the machine by then.
+	# The monitor takes the next command when the state is written and the machine is stopped.
 	finish
 	last=$(counts /tmp/before | tail -1)
 	start /tmp/after "$@" -incoming "exec:cat /tmp/state"
@@ -233,7 +233,7 @@ saves() { # name, QEMU's arguments
 	saved=$(counts /tmp/before | tail -1)
 	await /tmp/before $((saved + 7))
 	tell loadvm one
-	# Back, and on from there.
+	# Restores the state, and goes on.
 	until runs /tmp/before 1 && await /tmp/before $((saved + 10)); do
 		kill -0 $machine 2> /dev/null || break
 		usleep 50000
@@ -253,7 +253,7 @@ saves() { # name, QEMU's arguments
 	result $bad "$name: goes on from the snapshot in another QEMU"
 }
 
-# With VMX, which QEMU saves only where nested state can be saved, and without.
+# With VMX and without. QEMU saves VMX only where nested state can be saved.
 states() {
 	# shellcheck disable=SC2086 # several words
 	{
@@ -270,16 +270,16 @@ linuxstate() {
 		-device virtio-rng-pci
 }
 
-# --- nesting: an L1 with Debian's kvm_intel, which runs this script with the same QEMU, so that the guests above are L2 ---
+# --- nesting: an L1 with Debian's kvm_intel runs this script with the same QEMU, so that the guests above are L2s ---
 
-# The L1's initramfs: what is in L0 already need not be there twice.
+# Makes L1's initramfs of the files in L0.
 l1_image() {
 	[ -e /tmp/l1.cpio ] && return
 	cp l1.cpio /tmp/l1.cpio
 	(cd / && find lab/qemu-dir lab/run.sh lab/pc.elf lab/vmlinuz lab/linux.cpio | cpio -o -H newc) >> /tmp/l1.cpio
 }
 
-# The groups that an L1 ran have results of their own; each becomes one of ours.
+# Copies the results of the groups that L1 ran.
 inner_results() {
 	tr -d '\r' < /tmp/out | grep '^# ' | head -60
 	tr -d '\r' < /tmp/out | sed -n 's/^not ok [0-9]* - /1 /p; s/^ok [0-9]* - /0 /p' > /tmp/results
@@ -288,7 +288,7 @@ inner_results() {
 	done < /tmp/results
 }
 
-# What an L1 runs in "nested".
+# The group that L1 runs in "nested".
 inner() {
 	pc "QEMU -M q35, kernel-irqchip=on, 2 vCPUs, as L2" "pc: processors 2" -M q35 -cpu host -smp 2
 	linux "Linux as L2" -M q35 -cpu host -smp 1
@@ -305,7 +305,7 @@ nested() {
 	result $bad "an L1 under QEMU runs QEMU, and powers off"
 }
 
-# What an L1 runs in "nestedstate": the L2's numbers go to L1's console. The second vCPU is always busy in L2.
+# The group that L1 runs in "nestedstate". L2's numbers go to L1's console. The second vCPU is always busy in L2.
 counting() {
 	# shellcheck disable=SC2086 # several words
 	qemu-dir/qemu $plain -serial stdio -M q35 -cpu host -smp 2 $counter < /dev/null
