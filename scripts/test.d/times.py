@@ -16,29 +16,33 @@ TYPICAL_OTHER = 60
 
 
 class Memory:
-    """The seconds of each step the last time that it passed, in a file of the cache."""
+    """The elapsed time and the CPU time of each step the last time that it passed, in a file of the cache."""
 
     def __init__(self, file):
         self.file = file
         try:
             with open(file) as f:
-                self.seconds = {name: float(seconds) for name, seconds in json.load(f).items()}
-        except (FileNotFoundError, ValueError, AttributeError, TypeError):
-            self.seconds = {}
+                self.times = {name: (float(t["elapsed"]), float(t["cpu"])) for name, t in json.load(f).items()}
+        except (FileNotFoundError, ValueError, AttributeError, TypeError, KeyError):
+            self.times = {}
 
     def note(self, name, before=""):
         """Returns "last time N s" with some text before it, or nothing if the step's time is not known."""
-        return f"{before}last time {self.seconds[name]:.0f} s" if name in self.seconds else ""
+        return f"{before}last time {self.times[name][0]:.0f} s" if name in self.times else ""
 
     def expected(self, name):
-        return self.seconds.get(name, TYPICAL.get(name, TYPICAL_OTHER))
+        """Returns the seconds that a step takes on idle processors.
+
+        On a crowded machine the CPU time is nearer to that than the elapsed time, but it is more for a parallel build.
+        """
+        return min(self.times[name]) if name in self.times else TYPICAL.get(name, TYPICAL_OTHER)
 
     def save(self, records):
         """Remembers the steps that passed. A failed step may have ended early."""
-        self.seconds.update((r.name, round(r.seconds, 1)) for r in records if not r.failed)
+        self.times.update((r.name, (round(r.seconds, 1), round(r.cpu, 1))) for r in records if not r.failed)
         new = f"{self.file}.new-{os.getpid()}"
         with open(new, "w") as f:
-            json.dump(self.seconds, f, indent=1, sort_keys=True)
+            json.dump({name: {"elapsed": t[0], "cpu": t[1]} for name, t in self.times.items()}, f, indent=1, sort_keys=True)
         os.replace(new, self.file)
 
 
