@@ -42,7 +42,7 @@ class Memory:
         self.times.update((r.name, (round(r.seconds, 1), round(r.cpu, 1))) for r in records if not r.failed)
         new = f"{self.file}.new-{os.getpid()}"
         with open(new, "w") as f:
-            json.dump({name: {"elapsed": t[0], "cpu": t[1]} for name, t in self.times.items()}, f, indent=1, sort_keys=True)
+            json.dump({name: {"elapsed": t[0], "cpu": t[1]} for name, t in sorted(self.times.items())}, f, indent=1)
         os.replace(new, self.file)
 
 
