@@ -35,12 +35,6 @@ enum { SREG_ES, SREG_CS, SREG_SS, SREG_DS, SREG_FS, SREG_GS, NR_SREGS };
 #define EMUL_CR4_OSFXSR	BIT_ULL(9)
 #define EMUL_CR4_OSXSAVE BIT_ULL(18)
 
-/* Old names, until all files use X86_TRAP_*. */
-enum {
-	VEC_DE = X86_TRAP_DE, VEC_UD = X86_TRAP_UD, VEC_NM = X86_TRAP_NM, VEC_SS = X86_TRAP_SS,
-	VEC_GP = X86_TRAP_GP, VEC_PF = X86_TRAP_PF, VEC_AC = X86_TRAP_AC,
-};
-
 /* A segment register with its hidden part. */
 struct emul_seg {
 	u64 base;

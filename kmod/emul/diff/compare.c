@@ -24,7 +24,7 @@ static bool ended(const struct machine *m)
 /* A fault of the class "faults on executing an instruction" (SDM 3A table 6-2). */
 static bool execution_fault(const struct machine *m)
 {
-	return m->trap == VEC_SS || m->trap == VEC_GP || m->trap == VEC_PF || m->trap == VEC_AC;
+	return m->trap == X86_TRAP_SS || m->trap == X86_TRAP_GP || m->trap == X86_TRAP_PF || m->trap == X86_TRAP_AC;
 }
 
 static void settle_flags(struct machine *nat, u64 want, u64 which)
@@ -231,7 +231,7 @@ static void settle_order_of_faults(const struct test_case *t, struct machine *na
 static void settle_bit_string(const struct test_case *t, struct machine *nat, const struct machine *emu)
 {
 	if (t->insn.op >= OP_BT && t->insn.op <= OP_BTC && t->insn.mem && t->insn.src == OPD_REG &&
-	    ended(nat) && execution_fault(emu) && (emu->trap != VEC_PF || !(emu->cr2 & 0xfff)))
+	    ended(nat) && execution_fault(emu) && (emu->trap != X86_TRAP_PF || !(emu->cr2 & 0xfff)))
 		*nat = *emu;
 }
 
@@ -239,7 +239,7 @@ static void settle_bit_string(const struct test_case *t, struct machine *nat, co
 static void settle_lass(const struct test_case *t, struct machine *nat, const struct machine *emu)
 {
 	(void)t;
-	if (cpu.lass && emu->trap == VEC_PF && emu->cr2 >> 63 && (nat->trap == VEC_GP || nat->trap == VEC_SS))
+	if (cpu.lass && emu->trap == X86_TRAP_PF && emu->cr2 >> 63 && (nat->trap == X86_TRAP_GP || nat->trap == X86_TRAP_SS))
 		settle_fault(nat, emu);
 }
 
@@ -247,7 +247,7 @@ static void settle_lass(const struct test_case *t, struct machine *nat, const st
 static void settle_page_elsewhere(const struct test_case *t, struct machine *nat, const struct machine *emu)
 {
 	(void)t;
-	if (pf_elsewhere(nat) && emu->trap == VEC_PF)
+	if (pf_elsewhere(nat) && emu->trap == X86_TRAP_PF)
 		nat->error_code = (nat->error_code & ~1u) | (emu->error_code & 1);
 }
 
@@ -300,9 +300,9 @@ const char *compare(const struct test_case *t, const struct machine *native, con
 		return "exception";
 	if (nat.rip != emu->rip)
 		return "rip";
-	if (nat.error_code != emu->error_code && nat.trap >= VEC_SS)
+	if (nat.error_code != emu->error_code && nat.trap >= X86_TRAP_SS)
 		return "error code";
-	if (nat.trap == VEC_PF && nat.cr2 != emu->cr2)
+	if (nat.trap == X86_TRAP_PF && nat.cr2 != emu->cr2)
 		return "cr2";
 	if ((nat.rflags ^ emu->rflags) & (FL_ARITH | FL_DF))
 		return "flags";

@@ -21,7 +21,7 @@ struct side {
 static int page_fault(struct emul_ctx *ctx, u64 la, bool write)
 {
 	ctx->fault = (struct emul_fault) {
-		.vector = VEC_PF, .has_error = true, .error_code = 4 | (write ? 2 : 0), .cr2 = la,
+		.vector = X86_TRAP_PF, .has_error = true, .error_code = 4 | (write ? 2 : 0), .cr2 = la,
 	};
 	return EMUL_FAULT;
 }
@@ -117,7 +117,7 @@ static void emulate(const struct test_case *t, struct machine *out)
 	}
 	r = emul_decode(&ctx->insn, t->bytes, t->len, t->mode);
 	if (r == DECODE_UD)
-		r = emul_raise(ctx, VEC_UD);
+		r = emul_raise(ctx, X86_TRAP_UD);
 	else
 		r = r == DECODE_OK ? emul_exec(ctx, 1000) : EMUL_UNKNOWN;
 	memcpy(out->gpr, ctx->gpr, sizeof(out->gpr));

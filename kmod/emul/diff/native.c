@@ -210,7 +210,7 @@ u64 override_base(const struct test_case *t)
 
 bool pf_elsewhere(const struct machine *nat)
 {
-	return nat->trap == VEC_PF && nat->cr2 - (u64)arena > CODE_BYTES + DATA_BYTES;
+	return nat->trap == X86_TRAP_PF && nat->cr2 - (u64)arena > CODE_BYTES + DATA_BYTES;
 }
 
 static bool add_ldt_entry(u32 entry, bool code)
@@ -261,8 +261,8 @@ static u8 probe_load(u64 la)
 /* 5-level paging makes addresses of 57 bits canonical. LASS makes those of the kernel's half #GP instead of #PF. */
 static void probe_addresses(void)
 {
-	cpu.la_bits = probe_load(0x800000000000ULL) == VEC_PF ? 57 : 48;
-	cpu.lass = probe_load(0xffff800000000000ULL) != VEC_PF;
+	cpu.la_bits = probe_load(0x800000000000ULL) == X86_TRAP_PF ? 57 : 48;
+	cpu.lass = probe_load(0xffff800000000000ULL) != X86_TRAP_PF;
 }
 
 static void probe_features(void)
