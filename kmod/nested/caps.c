@@ -230,11 +230,11 @@ MSR_GET(msr_get_feature_control)
 	return 0;
 }
 
-/* What user space may put there, as into KVM's: firmware that it restores knew another CPUID. */
+/* Bits that user space may set, the same as on KVM: a restored firmware may have locked features that CPUID now hides. */
 #define FEAT_CTL_HOST	(FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_INSIDE_SMX | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX | \
 			 FEAT_CTL_SGX_LC_ENABLED | FEAT_CTL_SGX_ENABLED | FEAT_CTL_LMCE_ENABLED)
 
-/* SDM 3C 24.7: once locked, WRMSR faults until the next reset. SMX is not offered. */
+/* Once locked, WRMSR raises #GP until the next reset (SDM 3C 24.7). SMX is not offered. */
 MSR_SET(msr_set_feature_control)
 {
 	u64 guest = FEAT_CTL_LOCKED | (vcpu->gcaps.vmx ? FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX : 0);
@@ -244,7 +244,7 @@ MSR_SET(msr_set_feature_control)
 	if (!host && (vcpu->feature_control & FEAT_CTL_LOCKED))
 		return -EINVAL;
 	vcpu->feature_control = data;
-	/* User space writes what only a reset writes: VMX operation ends with it, as KVM has it. */
+	/* Only a reset writes 0, and user space does it for one: VMX operation ends, as on KVM. */
 	if (host && !data)
 		nested_reset(vcpu);
 	return 0;
