@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Machine-check banks (SDM 3B 16.3): registers that the guest reads and writes, and errors that user space injects. */
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/msr.h"
 #include "cpu/msr_row.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The table of VMCS fields: verified at module load, looked up by encoding in constant time. Pure. */
+#include <linux/string.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/stddef.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Loading a vCPU: preempt notifiers make its VMCS follow its thread from CPU to CPU. */
+#include <linux/sched.h>
 #include <asm/nospec-branch.h>
 #include "droste.h"
 #include "nested/nested.h"
