@@ -5,7 +5,7 @@ import os
 
 # The seconds of steps on two idle processors, for a cache that does not know them yet.
 TYPICAL = {
-    "setup": 150, "setup-debug": 600, "setup-6.1": 15, "images-xen-4.17": 60,
+    "setup": 150, "setup-debug": 450, "setup-6.1": 15, "images-xen-4.17": 60,
     "build-6.12": 30, "build-6.1": 30, "build-debug": 30,
     "style": 300, "host": 90, "kunit": 90,
     "selftests-6.12-1cpu": 180, "selftests-6.12-2cpu": 240, "selftests-6.1-2cpu": 240, "selftests-debug-1cpu": 600,
