@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Linear addresses of the running level: a walk of its page tables and, for an L2 with EPT, of EPT12 below them. */
 #include <asm/vmx.h>
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/walk.h"
 #include "emul/exec.h"

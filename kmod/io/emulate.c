@@ -4,6 +4,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <asm/vmx.h>
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/walk.h"
 #include "emul/emul.h"

@@ -2,6 +2,7 @@
 /* Accesses of an emulated instruction to linear memory: translation, then guest memory or MMIO. */
 #include <linux/mm.h>
 #include <asm/vmx.h>
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/walk.h"
 #include "emul/emul.h"

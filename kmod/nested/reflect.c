@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Exits from L2 to L1: collects the facts for route.c, writes the exit information, resumes L1. SDM 3C 28. */
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "mem/memslot.h"
 #include "nested/insn.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The table of VMCS fields: verified at module load, looked up by encoding in constant time. Pure. */
-#include <linux/string.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/stddef.h>
+#include <linux/string.h>
 #include <linux/types.h>
 
 #include "mem/types.h"
