@@ -38,7 +38,7 @@ static int __init droste_init(void)
 	ret = dev_init();
 	if (ret)
 		goto err_root;
-	pr_info("droste: ready on %u CPUs, VMX revision %#x\n", num_online_cpus(),
+	pr_info("droste: " DROSTE_VERSION " is ready on %u CPUs, VMX revision %#x\n", num_online_cpus(),
 		(u32)(host_caps.basic & GENMASK(30, 0)));
 	return 0;
 
@@ -64,3 +64,4 @@ module_exit(droste_exit);
 
 MODULE_DESCRIPTION("Droste, a nested-virtualization research hypervisor for Intel VMX");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(DROSTE_VERSION);	/* see Kbuild */
