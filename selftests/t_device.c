@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "guest.h"
@@ -329,6 +331,32 @@ static void host_fork(void)
 	EQ(vcpu_run_once(vcpu), 0, "the parent's vCPU still runs");
 }
 
+/* With "insmod droste.ko kvm_node=1", /dev/kvm is Droste too. */
+static void host_kvm_node(void)
+{
+	char on = 'N';
+	struct vm vm;
+	struct vcpu *vcpu;
+	struct stat st;
+	int fd;
+
+	fd = open("/sys/module/droste/parameters/kvm_node", O_RDONLY);
+	if (fd < 0 || read(fd, &on, 1) != 1 || on != 'Y')
+		ksft_skip("Droste was not loaded with kvm_node=1");
+	close(fd);
+	MUST(!lstat("/dev/kvm", &st), "/dev/kvm exists");
+	OK(S_ISCHR(st.st_mode), "a character device");
+	EQ(major(st.st_rdev), 10, "major number");
+	EQ(minor(st.st_rdev), 232, "minor number");
+	setenv("DROSTE_DEVICE", "/dev/kvm", 1);
+	EQ(DO(device_open(), KVM_GET_API_VERSION, 0), 12, "API version");
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_nothing);
+	EQ(vcpu_run_once(vcpu), 0, "a vCPU runs");
+	EQ(vcpu->run->exit_reason, KVM_EXIT_IO, "exit");
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "device ioctls and errors", .host = host_device },
 	{ "capabilities", .host = host_capabilities },
@@ -342,5 +370,6 @@ static const struct ksft_test tests[] = {
 	{ "descriptors closed in any order", .host = host_close_order },
 	{ "the mapping of a closed vCPU", .host = host_mapping_outlives },
 	{ "a forked child", .host = host_fork },
+	{ "/dev/kvm with kvm_node=1", .host = host_kvm_node },
 };
 KSFT_MAIN(tests)

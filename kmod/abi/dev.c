@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* /dev/droste: dispatch through ioctl tables, the list of capabilities, and the device's ioctls. */
+/* /dev/droste, and /dev/kvm on request: dispatch through ioctl tables, the list of capabilities, and the device's ioctls. */
 #include <linux/cpumask.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -329,12 +329,38 @@ static struct miscdevice droste_device = {
 	.mode = 0600,
 };
 
+/* The same device under KVM's name and number, for programs that open only /dev/kvm. */
+static struct miscdevice kvm_device = {
+	.minor = KVM_MINOR,
+	.name = "kvm",
+	.fops = &dev_fops,
+	.mode = 0600,
+};
+
+static bool kvm_node;
+module_param(kvm_node, bool, 0444);
+MODULE_PARM_DESC(kvm_node, "register the device as /dev/kvm, minor 232, too (default: no)");
+
+static int dev_register(struct miscdevice *device)
+{
+	int ret = misc_register(device);
+
+	if (ret == -EBUSY && device == &kvm_device)
+		pr_err("droste: kvm_node=1: another module, such as kvm.ko, has minor %d of /dev/kvm\n", KVM_MINOR);
+	else if (ret)
+		pr_err("droste: cannot register /dev/%s: %d\n", device->name, ret);
+	return ret;
+}
+
 /**
  * dev_init() - verify the ioctl tables and register /dev/droste
  *
+ * With kvm_node=1 also registers /dev/kvm.
+ *
  * Context: Process context, may sleep. Must be called last at load: user space
  * can create VMs from here on.
- * Return: 0 or a negative errno.
+ * Return: 0; -EBUSY if kvm_node=1 and another module has KVM's minor; another
+ * negative errno.
  */
 int dev_init(void)
 {
@@ -342,18 +368,24 @@ int dev_init(void)
 
 	if (ioctl_check(&dev_ioctls) || ioctl_check(&vm_ioctls) || ioctl_check(&vcpu_ioctls))
 		return -EINVAL;
-	ret = misc_register(&droste_device);
+	/* /dev/kvm comes first: if its minor is taken, nobody has seen any device yet. */
+	ret = kvm_node ? dev_register(&kvm_device) : 0;
 	if (ret)
-		pr_err("droste: cannot register /dev/droste: %d\n", ret);
+		return ret;
+	ret = dev_register(&droste_device);
+	if (ret && kvm_node)
+		misc_deregister(&kvm_device);
 	return ret;
 }
 
 /**
- * dev_exit() - remove /dev/droste
+ * dev_exit() - remove /dev/droste, and /dev/kvm if dev_init() registered it
  *
  * Context: Process context, may sleep. No descriptor is open, because open ones hold the module.
  */
 void dev_exit(void)
 {
 	misc_deregister(&droste_device);
+	if (kvm_node)
+		misc_deregister(&kvm_device);
 }
