@@ -3,15 +3,19 @@
  * Carries bytes between the serial port and standard input and output.
  *
  * The vCPU thread that sends output also writes it, one line at a time; an
- * unfinished line is written when a timer expires. The console's loop reads
- * input only after the port has taken all earlier input.
+ * unfinished line is written when a timer expires. That thread holds the bus
+ * lock, possibly for long if nobody reads the output. The console's loop
+ * therefore never waits for the lock or for the output, so that it always sees
+ * the escape keys and the signals.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "console.h"
@@ -20,6 +24,7 @@
 
 #define ESCAPE_KEY	0x01	/* Ctrl-A */
 #define FLUSH_AFTER_NS	20000000
+#define RETRY_MS	5	/* while the bus lock or the output is busy */
 
 static void signal_came(struct console *c)
 {
@@ -30,46 +35,67 @@ static void signal_came(struct console *c)
 		       info.ssi_signo, strsignal(info.ssi_signo));
 }
 
+/* A reader that stopped for good must not keep a run that was ended from outside. */
+static bool stopped(struct console *c)
+{
+	return vm_ended(c->vm) && c->vm->end == RUN_STOPPED;
+}
+
 /*
- * Waits until standard output accepts bytes. Its reader may have stopped for
- * good, so a signal ends the wait and the run, and drops the output. The signal
- * is read here because the caller holds the bus lock, which can keep the
- * console's loop from reading it.
+ * Waits until standard output accepts bytes. A signal ends the wait and the
+ * run, and drops the output, even if the guest has ended by itself.
  */
 static void wait_for_output(struct console *c)
 {
 	struct pollfd pfd[] = {
-		{ .fd = STDOUT_FILENO, .events = POLLOUT },
+		{ .fd = c->out_fd, .events = POLLOUT },
 		{ .fd = c->signal_fd, .events = POLLIN },
+		{ .fd = vm_ended(c->vm) ? -1 : c->vm->wake_fd, .events = POLLIN },
 	};
 
-	if (poll(pfd, 2, -1) > 0 && !pfd[0].revents) {
+	if (poll(pfd, 3, -1) > 0 && !pfd[0].revents && pfd[1].revents) {
 		signal_came(c);
-		c->lost = true;
+		c->dropped = true;
 	}
+	if (stopped(c))
+		c->dropped = true;
 }
 
-/* The buffer is no larger than PIPE_BUF, so a pipe takes it in one write. */
-static void write_out(struct console *c)
+/*
+ * Writes until the output would block. Returns whether all bytes were written
+ * or dropped. The buffer is no larger than PIPE_BUF, so a pipe takes it in one
+ * write. Caller holds the bus lock.
+ */
+static bool write_some(struct console *c)
 {
-	size_t done = 0;
-
-	while (done < c->out_len && !c->lost) {
+	while (c->out_done < c->out_len && !c->dropped) {
+		struct pollfd pfd = { .fd = c->out_fd, .events = POLLOUT };
 		ssize_t n;
 
-		wait_for_output(c);
-		if (c->lost)
-			break;
-		n = write(STDOUT_FILENO, c->out + done, c->out_len - done);
+		if (poll(&pfd, 1, 0) != 1)
+			return false;
+		n = write(c->out_fd, c->out + c->out_done,
+			  c->out_len - c->out_done);
 		if (n >= 0) {
-			done += n;
-		} else if (errno != EINTR && errno != EAGAIN) {
-			say("writing to standard output failed, console output is lost: %s",
-			    strerror(errno));
-			c->lost = true;
+			c->out_done += n;
+		} else if (errno == EINTR || errno == EAGAIN) {
+			return false;
+		} else {
+			c->error = errno;
+			c->dropped = true;
+			vm_end(c->vm, RUN_OUTPUT_LOST, 0, NULL,
+			       CONSOLE_LOST, strerror(c->error));
 		}
 	}
 	c->out_len = 0;
+	c->out_done = 0;
+	return true;
+}
+
+static void write_out(struct console *c)
+{
+	while (!write_some(c))
+		wait_for_output(c);
 }
 
 /* Arms the timer at most once per period, no matter how much the guest sends. */
@@ -111,17 +137,18 @@ static void port_irq(void *ctx, bool level)
 static size_t port_receive(void *ctx, uint8_t *buf, size_t max)
 {
 	struct console *c = ctx;
-	size_t n = c->in_len - c->in_pos;
+	size_t n;
 
-	if (!n)
-		return 0;
-	if (n > max)
-		n = max;
-	memcpy(buf, c->in + c->in_pos, n);
-	c->in_pos += n;
+	pthread_mutex_lock(&c->in_lock);
+	for (n = 0; n < max && c->in_count; n++) {
+		buf[n] = c->in[c->in_head];
+		c->in_head = (c->in_head + 1) % sizeof(c->in);
+		c->in_count--;
+	}
 	/* The loop waits for room. The write fails only if the loop is already awake. */
-	if (c->in_pos == c->in_len)
+	if (n && !c->in_count)
 		eventfd_write(c->kick_fd, 1);
+	pthread_mutex_unlock(&c->in_lock);
 	return n;
 }
 
@@ -131,6 +158,21 @@ static const struct serial_ops port_ops = {
 	.sent_all = port_sent_all,
 	.receive = port_receive,
 };
+
+/*
+ * A write to a terminal can block although poll() reports room, so the console
+ * has a non-blocking file of its own. The flag must not be set on the file that
+ * other programs share. Without /proc the shared file is used.
+ */
+static int open_output(void)
+{
+	int fd = -1;
+
+	if (isatty(STDOUT_FILENO))
+		fd = open("/proc/self/fd/1",
+			  O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? STDOUT_FILENO : fd;
+}
 
 int console_init(struct console *c, struct vm *vm, int signal_fd)
 {
@@ -146,6 +188,8 @@ int console_init(struct console *c, struct vm *vm, int signal_fd)
 		say("cannot create a timer for the console: %s", strerror(errno));
 		return -1;
 	}
+	pthread_mutex_init(&c->in_lock, NULL);
+	c->out_fd = open_output();
 	serial_init(&c->port, &port_ops, c);
 	ioport_add(vm->bus, &dev);
 	return 0;
@@ -174,10 +218,12 @@ static size_t filter_keys(struct console *c, const uint8_t *keys, size_t n,
 			c->escape = true;
 			continue;
 		}
-		if (c->escape && (key == 'x' || key == 'X'))
+		if (c->escape && (key == 'x' || key == 'X')) {
 			vm_end(c->vm, RUN_STOPPED, 0, NULL,
 			       "ended by Ctrl-A x");
-		else if (c->escape && key != ESCAPE_KEY)
+			break;
+		}
+		if (c->escape && key != ESCAPE_KEY)
 			out[len++] = ESCAPE_KEY;
 		c->escape = false;
 		out[len++] = key;
@@ -185,10 +231,30 @@ static size_t filter_keys(struct console *c, const uint8_t *keys, size_t n,
 	return len;
 }
 
+/* Rings the bell, unless the terminal takes no output just now. */
+static void ring_bell(const struct console *c)
+{
+	if (c->out_fd != STDOUT_FILENO && write(c->out_fd, "\a", 1) < 0)
+		return;
+}
+
+/* Keeps input until the guest takes it. Drops what there is no room for. */
+static void keep_input(struct console *c, const uint8_t *bytes, size_t n)
+{
+	size_t i;
+
+	pthread_mutex_lock(&c->in_lock);
+	for (i = 0; i < n && c->in_count < sizeof(c->in); i++)
+		c->in[(c->in_head + c->in_count++) % sizeof(c->in)] = bytes[i];
+	pthread_mutex_unlock(&c->in_lock);
+	if (i < n)
+		ring_bell(c);
+}
+
 static void read_input(struct console *c)
 {
 	/* Filtering can add one byte: a Ctrl-A held back earlier. */
-	uint8_t keys[sizeof(c->in) - 1];
+	uint8_t keys[4096], kept[sizeof(keys) + 1];
 	ssize_t n = read(STDIN_FILENO, keys, sizeof(keys));
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -198,37 +264,57 @@ static void read_input(struct console *c)
 		c->eof = true;
 		return;
 	}
-	pthread_mutex_lock(&c->vm->bus->lock);
-	c->in_pos = 0;
-	if (c->tty) {
-		c->in_len = filter_keys(c, keys, n, c->in);
-	} else {
-		memcpy(c->in, keys, n);
-		c->in_len = n;
-	}
-	serial_poll(&c->port);
-	pthread_mutex_unlock(&c->vm->bus->lock);
+	if (c->tty)
+		keep_input(c, kept, filter_keys(c, keys, n, kept));
+	else
+		keep_input(c, keys, n);
+	c->deliver_due = true;
 }
 
+/*
+ * A terminal is always read, because the next key may be the escape. Other
+ * input is read when the guest has taken all of the earlier input, so that
+ * none is dropped.
+ */
 static bool input_wanted(struct console *c)
 {
 	bool empty;
 
-	pthread_mutex_lock(&c->vm->bus->lock);
-	empty = c->in_pos == c->in_len;
-	pthread_mutex_unlock(&c->vm->bus->lock);
-	return empty && !c->eof;
+	if (c->eof || c->tty)
+		return !c->eof;
+	pthread_mutex_lock(&c->in_lock);
+	empty = !c->in_count;
+	pthread_mutex_unlock(&c->in_lock);
+	return empty;
 }
 
-static void timer_expired(struct console *c)
+/* Takes the bus lock unless another thread keeps it. */
+static bool lock_bus(struct console *c)
 {
-	uint64_t times;
+	struct timespec limit;
 
-	pthread_mutex_lock(&c->vm->bus->lock);
-	if (read(c->timer_fd, &times, sizeof(times)) == sizeof(times)) {
-		c->timer_armed = false;
-		write_out(c);
+	clock_gettime(CLOCK_MONOTONIC, &limit);
+	limit.tv_nsec += RETRY_MS * 1000000;
+	if (limit.tv_nsec >= 1000000000) {
+		limit.tv_sec++;
+		limit.tv_nsec -= 1000000000;
 	}
+	return !pthread_mutex_clocklock(&c->vm->bus->lock, CLOCK_MONOTONIC,
+					&limit);
+}
+
+/* Writes an unfinished line and offers input to the port, as far as possible now. */
+static void do_due(struct console *c)
+{
+	if ((!c->flush_due && !c->deliver_due) || !lock_bus(c))
+		return;
+	if (c->flush_due && write_some(c)) {
+		c->flush_due = false;
+		c->timer_armed = false;
+	}
+	if (c->deliver_due)
+		serial_poll(&c->port);
+	c->deliver_due = false;
 	pthread_mutex_unlock(&c->vm->bus->lock);
 }
 
@@ -243,19 +329,22 @@ void console_loop(struct console *c, bool tty)
 		[INPUT]	 = { .fd = STDIN_FILENO, .events = POLLIN },
 	};
 	eventfd_t unused;
+	uint64_t times;
 
 	c->tty = tty;
 	while (!vm_ended(c->vm)) {
 		pfd[INPUT].fd = input_wanted(c) ? STDIN_FILENO : -1;
-		if (poll(pfd, NR, -1) < 0)
+		if (poll(pfd, NR, c->flush_due || c->deliver_due ? RETRY_MS : -1) < 0)
 			continue;
 		if (pfd[SIGNAL].revents)
 			signal_came(c);
-		if (pfd[TIMER].revents)
-			timer_expired(c);
+		if (pfd[TIMER].revents &&
+		    read(c->timer_fd, &times, sizeof(times)) == sizeof(times))
+			c->flush_due = true;
 		if (pfd[KICK].revents)
 			eventfd_read(c->kick_fd, &unused);
 		if (pfd[INPUT].revents)
 			read_input(c);
+		do_due(c);
 	}
 }

@@ -3,29 +3,43 @@
 #ifndef DROSTECTL_CONSOLE_H
 #define DROSTECTL_CONSOLE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "serial.h"
 #include "vm.h"
 
-/** struct console - buffers in both directions; guarded by the bus lock */
+/* Printf format of the message that output was lost; takes the error's text. */
+#define CONSOLE_LOST	"writing the guest's console to standard output failed: %s"
+
+/** struct console - buffers in both directions */
 struct console {
 	struct vm *vm;
-	struct serial port;
 	int signal_fd;		/* signalfd of the signals that end the run */
 	int timer_fd;		/* timerfd: an unfinished line is due */
-	int kick_fd;		/* eventfd: input can be read again */
+	int kick_fd;		/* eventfd: the guest has taken all input */
+	int out_fd;		/* standard output, or its terminal opened non-blocking */
+
+	/* Guarded by the bus lock. */
+	struct serial port;
 	bool timer_armed;
-	bool lost;		/* output is dropped: a write failed, or the run ended */
+	bool dropped;		/* output is dropped: a write failed, or the run was ended */
+	int error;		/* errno of the write that failed, or 0 */
 	uint8_t out[4096];	/* sent by the guest but not yet written */
-	size_t out_len;
-	uint8_t in[4096];	/* read but not yet received by the guest */
-	size_t in_pos, in_len;
+	size_t out_len;		/* bytes in it */
+	size_t out_done;	/* bytes of them that were written */
+
+	pthread_mutex_t in_lock;	/* guards the members below; taken inside the bus lock */
+	uint8_t in[65536];	/* read but not yet received by the guest, a ring */
+	size_t in_head;		/* oldest byte */
+	size_t in_count;	/* bytes in it */
 
 	/* Used only by console_loop(). */
 	bool tty;		/* standard input is a terminal in raw mode */
 	bool eof;		/* standard input has ended */
 	bool escape;		/* Ctrl-A was the last key */
+	bool flush_due;		/* an unfinished line waits to be written */
+	bool deliver_due;	/* the port has not been told of new input */
 };
 
 /**

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* drostectl: finds the command and runs it. */
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,9 +44,11 @@ static int cmd_help(int argc, char **argv)
 /*
  * Opens descriptors 0 to 2 if they are closed: otherwise a device could get one
  * of them, and console output would go there. open() takes the lowest free one.
+ * Returns -1 after an error message if standard output was closed.
  */
-static void keep_standard_files(void)
+static int keep_standard_files(void)
 {
+	bool closed = fcntl(STDOUT_FILENO, F_GETFD) < 0;
 	int fd;
 
 	do {
@@ -52,13 +56,28 @@ static void keep_standard_files(void)
 	} while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd > STDERR_FILENO)
 		close(fd);
+	if (closed) {
+		say("standard output is closed; use \">/dev/null\" to discard it");
+		return -1;
+	}
+	return 0;
+}
+
+/* Turns success into a failure if the output of a command was lost. */
+static int finish(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	say("writing to standard output failed: %s", strerror(errno));
+	return status ? status : STATUS_FAILED;
 }
 
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
-	keep_standard_files();
+	if (keep_standard_files())
+		return STATUS_USAGE;
 	if (name && (!strcmp(name, "--help") || !strcmp(name, "-h")))
 		name = "help";
 	for (size_t i = 0; name && i < nr_commands; i++) {
@@ -69,7 +88,7 @@ int main(int argc, char **argv)
 		/* getopt_long() starts its messages with argv[0]. */
 		snprintf(title, sizeof(title), "drostectl %s", name);
 		argv[1] = title;
-		return commands[i].run(argc - 1, argv + 1);
+		return finish(commands[i].run(argc - 1, argv + 1));
 	}
 	if (name)
 		say("unknown command \"%s\"; see \"drostectl --help\"",

@@ -49,6 +49,7 @@ struct machine {
 	struct console console;
 	struct rtc rtc;
 	struct power power;
+	bool dies_of_sigpipe;	/* SIGPIPE was not ignored when the program started */
 };
 
 static void usage(void)
@@ -202,11 +203,11 @@ static uint64_t load_guest(struct machine *m, const struct options *o)
  * The signals that end the run are read from a signalfd. They are blocked
  * before any thread starts, so that no vCPU thread receives one.
  */
-static int catch_signals(void)
+static int catch_signals(struct machine *m)
 {
 	sigset_t set;
 
-	signal(SIGPIPE, SIG_IGN);
+	m->dies_of_sigpipe = signal(SIGPIPE, SIG_IGN) != SIG_IGN;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -218,7 +219,7 @@ static int catch_signals(void)
 static int add_devices(struct machine *m, const struct options *o)
 {
 	struct ioport_dev rtc = rtc_dev(&m->rtc, PORT_RTC);
-	int signal_fd = catch_signals();
+	int signal_fd = catch_signals(m);
 
 	if (signal_fd < 0) {
 		say("cannot create a signalfd: %s", strerror(errno));
@@ -243,26 +244,47 @@ static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
 	return ret ? ret : vcpu_boot_state(&m->vm.vcpu[0], entry);
 }
 
-static int run_machine(struct machine *m, const struct options *o)
+/* Reports how the run ended. Returns the exit status. */
+static int report(struct machine *m, const struct options *o)
 {
-	bool tty = term_raw();
+	int lost = m->console.error;
 	struct vm *vm = &m->vm;
 
-	if (vcpus_start(vm))
-		vm_end(vm, RUN_HOST_ERROR, 0, NULL, "not all CPUs could start");
-	console_loop(&m->console, tty);
-	vcpus_join(vm);
-	console_flush(&m->console);
-	term_restore();
-
+	/* A pipe without a reader ends this program as it ends any filter. */
+	if (lost == EPIPE && m->dies_of_sigpipe) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
 	if (!o->quiet || vm->end != RUN_POWEROFF)
 		say("%s", vm->end_text);
 	for (char *next = vm->end_regs, *line; (line = strsep(&next, "\n"));)
 		if (*line)
 			say_more("%s", line);
+	/* The guest ended first, and the rest of its output was lost. */
+	if (lost && vm->end != RUN_OUTPUT_LOST)
+		say(CONSOLE_LOST, strerror(lost));
 	if (o->stats)
 		stats_print(vm);
+	if (lost && vm->end == RUN_POWEROFF)
+		return RUN_OUTPUT_LOST;
 	return outcome_status(vm->end, vm->end_value);
+}
+
+static int run_machine(struct machine *m, const struct options *o)
+{
+	bool tty = term_raw();
+	struct vm *vm = &m->vm;
+
+	if (tty && !o->quiet)
+		say("Ctrl-A x ends the guest");
+	if (vcpus_start(vm))
+		vm_end(vm, RUN_HOST_ERROR, 0, NULL, "not all CPUs could start");
+	console_loop(&m->console, tty);
+	/* Ctrl-C must work again: the rest of the output may wait for its reader. */
+	term_restore();
+	vcpus_join(vm);
+	console_flush(&m->console);
+	return report(m, o);
 }
 
 int cmd_run(int argc, char **argv)

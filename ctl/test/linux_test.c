@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Checks the bzImage loader with generated images, valid and damaged. */
-#include <asm/bootparam.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bzimage.h"
 #include "layout.h"
 #include "linux.h"
 #include "tap.h"
-
-#define MIB		(1 << 20)
-#define SETUP_SIZE	(3 * 512)	/* two setup sectors and the boot sector */
-#define PAYLOAD_SIZE	8192
 
 static struct guest_mem mem;
 static char dir[sizeof("/tmp/linux_test.XXXXXX")] = "/tmp/linux_test.XXXXXX";
@@ -19,43 +15,20 @@ static char kernel[64], initrd[64];
 
 /* The image, which each test damages in its own way. */
 static struct {
-	uint8_t bytes[SETUP_SIZE + PAYLOAD_SIZE + 100];
+	uint8_t bytes[BZIMAGE_SIZE + 100];
 	size_t size;
 } img;
 
 static struct setup_header *header(void)
 {
-	return (void *)(img.bytes + offsetof(struct boot_params, hdr));
+	return bzimage_header(img.bytes);
 }
 
 static void fresh(void)
 {
-	struct setup_header *h = header();
-
 	memset(&img, 0, sizeof(img));
-	img.size = SETUP_SIZE + PAYLOAD_SIZE;
-	for (size_t i = SETUP_SIZE; i < img.size; i++)
-		img.bytes[i] = i * 7;
-	h->setup_sects = 2;
-	h->boot_flag = 0xaa55;
-	h->jump = 0x6aeb;
-	h->header = 0x53726448;
-	h->version = 0x020f;
-	h->loadflags = LOADED_HIGH;
-	h->xloadflags = XLF_KERNEL_64;
-	h->syssize = PAYLOAD_SIZE / 16;
-	h->cmdline_size = 255;
-	h->initrd_addr_max = 0x7fffffff;
-	h->pref_address = 2 * MIB;
-	h->init_size = 4 * MIB;
-}
-
-static void write_file(const char *name, const void *data, size_t size)
-{
-	FILE *f = fopen(name, "w");
-
-	if (!f || (size && fwrite(data, size, 1, f) != 1) || fclose(f))
-		abort();
+	img.size = BZIMAGE_SIZE;
+	bzimage_make(img.bytes);
 }
 
 static uint64_t load(const char *cmdline, const char *with_initrd)

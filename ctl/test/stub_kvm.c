@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A KVM device without a processor, for tests of the whole of drostectl.
+ *
+ * build/drostectl-stub is drostectl linked with --wrap=ioctl: the calls that go
+ * to a KVM device come here, so that any file can be the device. The "guest" is
+ * one of the functions below, chosen by the environment variable STUB_GUEST. It
+ * runs in a thread and hands its port accesses to KVM_RUN one by one.
+ */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "layout.h"
+
+#define RUN_SIZE	8192
+#define DATA_OFFSET	4096
+#define IDLE_US		1000
+
+#define LSR_DR		0x01
+#define MCR_READY	0x03	/* DTR and RTS: the guest takes input */
+
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+
+static struct {
+	int fd;			/* of vCPU 0 */
+	struct kvm_run *run;
+	sem_t resume;		/* the guest may go on */
+	sem_t left;		/* the guest has left */
+	bool idle;		/* it left because it has nothing to do */
+	bool started;
+} cpu0 = { .fd = -1 };
+
+static void leave(bool idle)
+{
+	cpu0.idle = idle;
+	sem_post(&cpu0.left);
+	while (sem_wait(&cpu0.resume))
+		;
+}
+
+static uint8_t *access_port(bool out, uint16_t port, unsigned int size)
+{
+	struct kvm_run *run = cpu0.run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = out ? KVM_EXIT_IO_OUT : KVM_EXIT_IO_IN;
+	run->io.port = port;
+	run->io.size = size;
+	run->io.count = 1;
+	run->io.data_offset = DATA_OFFSET;
+	leave(false);
+	return (uint8_t *)run + DATA_OFFSET;
+}
+
+static uint8_t inb(uint16_t port)
+{
+	return *access_port(false, port, 1);
+}
+
+static void out_value(uint16_t port, unsigned int size, uint16_t val)
+{
+	memcpy((uint8_t *)cpu0.run + DATA_OFFSET, &val, size);
+	access_port(true, port, size);
+}
+
+static void print(const char *text)
+{
+	while (*text)
+		out_value(PORT_COM1, 1, *text++);
+}
+
+static void power_off(void)
+{
+	out_value(PORT_PM1_CNT, 2, 1 << 13 | S5_SLP_TYP << 10);
+}
+
+static void take_input(void)
+{
+	out_value(PORT_COM1 + 4, 1, MCR_READY);
+}
+
+static uint8_t get_key(void)
+{
+	while (!(inb(PORT_COM1 + 5) & LSR_DR))
+		leave(true);
+	return inb(PORT_COM1);
+}
+
+static void hang(void)
+{
+	for (;;)
+		leave(true);
+}
+
+/* Asks for input and never reads it. */
+static void guest_deaf(void)
+{
+	take_input();
+	print("READY\r\n");
+	hang();
+}
+
+/* Sends back what it receives, and powers off on 'q'. */
+static void guest_echo(void)
+{
+	uint8_t key;
+
+	take_input();
+	print("READY\r\n");
+	while ((key = get_key()) != 'q')
+		out_value(PORT_COM1, 1, key);
+	power_off();
+}
+
+/* Begins to read long after the user began to type. */
+static void guest_late(void)
+{
+	print("READY\r\n");
+	for (int i = 0; i < 300; i++)
+		leave(true);
+	guest_echo();
+}
+
+/* Counts its input up to a '!'. */
+static void guest_count(void)
+{
+	unsigned int n = 0, sum = 0;
+	char text[64];
+	uint8_t key;
+
+	take_input();
+	while ((key = get_key()) != '!') {
+		n++;
+		sum = sum * 31 + key;
+	}
+	snprintf(text, sizeof(text), "%u bytes, sum %08x\n", n, sum);
+	print(text);
+	power_off();
+}
+
+/* Prints lines without end. */
+static void guest_chatty(void)
+{
+	for (;;)
+		print("The guest prints a line, and another, and another.\r\n");
+}
+
+/* Prints one line and powers off. */
+static void guest_brief(void)
+{
+	print("READY\n");
+	power_off();
+}
+
+/* Prints a line without its end, and stays. */
+static void guest_prompt(void)
+{
+	take_input();
+	print("login: ");
+	hang();
+}
+
+/* Ends as Linux does if it has no root file system. */
+static void guest_rootless(void)
+{
+	print("VFS: Unable to mount root fs on unknown-block(0,0)\r\n"
+	      "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n"
+	      "CPU: 0 PID: 1 Comm: swapper/0\r\n"
+	      "---[ end Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0) ]---\r\n");
+	hang();
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} guests[] = {
+	{ "deaf", guest_deaf }, { "echo", guest_echo }, { "late", guest_late },
+	{ "count", guest_count }, { "chatty", guest_chatty },
+	{ "brief", guest_brief }, { "prompt", guest_prompt },
+	{ "rootless", guest_rootless },
+};
+
+static void *guest_thread(void *name)
+{
+	while (sem_wait(&cpu0.resume))
+		;
+	for (size_t i = 0; i < sizeof(guests) / sizeof(guests[0]); i++)
+		if (!strcmp(guests[i].name, name))
+			guests[i].run();
+	hang();
+	return NULL;
+}
+
+static void start_guest(void)
+{
+	char *name = getenv("STUB_GUEST");
+	pthread_t thread;
+
+	sem_init(&cpu0.resume, 0, 0);
+	sem_init(&cpu0.left, 0, 0);
+	if (pthread_create(&thread, NULL, guest_thread, name ? name : ""))
+		abort();
+	pthread_detach(thread);
+	cpu0.started = true;
+}
+
+/* Processors other than the first are never started, so they only wait. */
+static int run_other(int fd)
+{
+	struct kvm_run *run = mmap(NULL, RUN_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+
+	while (!__atomic_load_n(&run->immediate_exit, __ATOMIC_ACQUIRE))
+		usleep(IDLE_US);
+	munmap(run, RUN_SIZE);
+	errno = EINTR;
+	return -1;
+}
+
+static int run_cpu0(void)
+{
+	if (!cpu0.started)
+		start_guest();
+	do {
+		if (__atomic_load_n(&cpu0.run->immediate_exit, __ATOMIC_ACQUIRE)) {
+			errno = EINTR;
+			return -1;
+		}
+		if (cpu0.idle)
+			usleep(IDLE_US);
+		sem_post(&cpu0.resume);
+		while (sem_wait(&cpu0.left))
+			;
+	} while (cpu0.idle);
+	return 0;
+}
+
+static int create_vcpu(void)
+{
+	int fd = memfd_create("vcpu", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, RUN_SIZE))
+		return -1;
+	if (cpu0.fd < 0) {
+		cpu0.fd = fd;
+		cpu0.run = mmap(NULL, RUN_SIZE, PROT_READ | PROT_WRITE,
+				MAP_SHARED, fd, 0);
+	}
+	return fd;
+}
+
+static int supported_cpuid(struct kvm_cpuid2 *list)
+{
+	list->nent = 1;
+	list->entries[0] = (struct kvm_cpuid_entry2){ .function = 1 };
+	return 0;
+}
+
+static int check_extension(unsigned long cap)
+{
+	return cap == KVM_CAP_MAX_VCPUS || cap == KVM_CAP_NR_VCPUS ? 64 : 1;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	unsigned long arg;
+	va_list ap;
+
+	va_start(ap, request);
+	arg = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (_IOC_TYPE(request) != KVMIO)
+		return __real_ioctl(fd, request, arg);
+	switch (request) {
+	case KVM_GET_API_VERSION:
+		return KVM_API_VERSION;
+	case KVM_CHECK_EXTENSION:
+		return check_extension(arg);
+	case KVM_GET_VCPU_MMAP_SIZE:
+		return RUN_SIZE;
+	case KVM_CREATE_VM:
+		return eventfd(0, EFD_CLOEXEC);
+	case KVM_CREATE_VCPU:
+		return create_vcpu();
+	case KVM_GET_SUPPORTED_CPUID:
+		return supported_cpuid((void *)arg);
+	case KVM_SET_MSRS:
+		return 1;
+	case KVM_GET_SREGS:
+		memset((void *)arg, 0, sizeof(struct kvm_sregs));
+		return 0;
+	case KVM_RUN:
+		return fd == cpu0.fd ? run_cpu0() : run_other(fd);
+	case KVM_SET_CPUID2:
+	case KVM_SET_SREGS:
+	case KVM_SET_REGS:
+	case KVM_CREATE_IRQCHIP:
+	case KVM_CREATE_PIT2:
+	case KVM_SET_IDENTITY_MAP_ADDR:
+	case KVM_SET_TSS_ADDR:
+	case KVM_SET_USER_MEMORY_REGION:
+	case KVM_IRQ_LINE:
+		return 0;
+	default:
+		errno = ENOTTY;
+		return -1;
+	}
+}
