@@ -289,14 +289,14 @@ static bool has_vmx(const struct side *s)
 	return s->msr(s, MSR_VMX_BASIC).state == KNOWN;
 }
 
-static void usage(void)
+void info_help(void)
 {
 	printf("Usage: drostectl info [OPTION]...\n"
 	       "Show the processor's features and those offered to a guest, side by side.\n"
 	       "\n"
 	       "  --device PATH  device that implements the KVM API (/dev/droste)\n"
 	       "  --cpu N        host processor whose MSRs are read (0)\n"
-	       "  --help         print this help\n"
+	       "  -h, --help     print this help\n"
 	       "\n"
 	       "The processor's MSRs are read from /dev/cpu/N/msr: load the msr module first.\n"
 	       "For a control, \"yes\" means that it may be set, \"always\" that it must be.\n"
@@ -318,7 +318,7 @@ static int parse_options(int argc, char **argv, const char **device,
 	};
 	int opt, used;
 
-	while ((opt = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
 		switch (opt) {
 		case 'd':
 			*device = optarg;
@@ -377,7 +377,7 @@ int cmd_info(int argc, char **argv)
 	int ret = parse_options(argc, argv, &device, &cpu);
 
 	if (ret > 0) {
-		usage();
+		info_help();
 		return 0;
 	}
 	if (ret < 0) {

@@ -6,4 +6,7 @@
 /** cmd_info() - drostectl info; returns the exit status */
 int cmd_info(int argc, char **argv);
 
+/** info_help() - print the help text of the command */
+void info_help(void);
+
 #endif

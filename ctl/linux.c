@@ -131,6 +131,12 @@ static int read_header(const struct file *f, struct setup_header *hdr,
 	return 0;
 }
 
+/* Bytes in MiB, rounded up. */
+static unsigned long long mib(uint64_t bytes)
+{
+	return (bytes >> 20) + !!(bytes & ((1 << 20) - 1));
+}
+
 static int load_kernel(struct guest_mem *mem, const struct file *f,
 		       struct setup_header *hdr)
 {
@@ -143,11 +149,15 @@ static int load_kernel(struct guest_mem *mem, const struct file *f,
 	len = hdr->syssize * 16ULL;
 	/* The kernel unpacks itself in place and needs init_size bytes for that. */
 	need = hdr->init_size > len ? hdr->init_size : len;
-	if (base < GPA_HIGH || base >= mem_low_end(mem) ||
-	    need > mem_low_end(mem) - base) {
-		say("%s needs 0x%llx bytes of memory at 0x%llx, which the guest does not have",
-		    f->name, (unsigned long long)need,
-		    (unsigned long long)base);
+	if (base < GPA_HIGH || base >= GPA_HOLE || need > GPA_HOLE - base) {
+		say("%s cannot be loaded: it needs %llu MiB of memory at address 0x%llx, where no guest has them",
+		    f->name, mib(need), (unsigned long long)base);
+		return -1;
+	}
+	if (base + need > mem_low_end(mem)) {
+		say("%s needs %llu MiB of memory at %llu MiB: use --memory %llu or more",
+		    f->name, mib(need), (unsigned long long)base >> 20,
+		    mib(base + need));
 		return -1;
 	}
 	hdr->code32_start = base;
@@ -156,24 +166,37 @@ static int load_kernel(struct guest_mem *mem, const struct file *f,
 	return file_read(f, payload, mem_at(mem, base, len), len);
 }
 
+/* Explains that there is no room for an initial RAM disk between two addresses. */
+static void no_room(const char *name, uint64_t size, uint64_t start, uint64_t limit)
+{
+	uint64_t end = start + ((size + PAGE - 1) & ~(PAGE - 1));
+
+	if (size > GPA_HOLE || end > limit)
+		say("%s is too large: it has %llu MiB, and the kernel takes at most %llu MiB",
+		    name, mib(size), limit > start ? (unsigned long long)(limit - start) >> 20 : 0);
+	else
+		say("%s, of %llu MiB, does not fit after the kernel, which ends at %llu MiB: use --memory %llu or more",
+		    name, mib(size), mib(start), mib(end));
+}
+
 /* Loads the initial RAM disk as high as the kernel and the memory allow. */
 static int load_initrd(struct guest_mem *mem, const char *name,
 		       struct setup_header *hdr)
 {
 	uint64_t kernel_end = hdr->code32_start + (uint64_t)hdr->init_size;
-	uint64_t top = mem_low_end(mem);
+	uint64_t limit = GPA_HOLE, top;
 	struct file f;
 	uint64_t base;
 	int ret;
 
 	if (file_open(&f, name))
 		return -1;
-	if (hdr->initrd_addr_max && top > hdr->initrd_addr_max + 1ULL)
-		top = hdr->initrd_addr_max + 1ULL;
+	if (hdr->initrd_addr_max && limit > hdr->initrd_addr_max + 1ULL)
+		limit = hdr->initrd_addr_max + 1ULL;
+	top = limit < mem_low_end(mem) ? limit : mem_low_end(mem);
 	base = f.size <= top ? (top - f.size) & ~(PAGE - 1) : 0;
 	if (base < kernel_end) {
-		say("%s does not fit between the kernel and the end of memory: give the guest more",
-		    name);
+		no_room(name, f.size, kernel_end, limit);
 		close(f.fd);
 		return -1;
 	}
@@ -193,7 +216,7 @@ static int load_cmdline(struct guest_mem *mem, const char *cmdline,
 	if (room > hdr->cmdline_size)
 		room = hdr->cmdline_size;
 	if (len > room) {
-		say("the kernel command line has %zu characters, the kernel accepts %llu",
+		say("the kernel command line has %zu characters, but the kernel accepts %llu: shorten --append",
 		    len, (unsigned long long)room);
 		return -1;
 	}
@@ -262,7 +285,7 @@ uint64_t linux_load(struct guest_mem *mem, const struct linux_image *image)
 
 	/* Everything except the kernel and the initial RAM disk lies below 1 MiB. */
 	if (!mem_at(mem, 0, GPA_HIGH)) {
-		say("a guest needs more than 1 MiB of memory");
+		say("a guest needs more than 1 MiB of memory: use --memory 2 or more");
 		return 0;
 	}
 	if (file_open(&f, image->kernel))

@@ -11,33 +11,66 @@
 #include "outcome.h"
 #include "run.h"
 #include "say.h"
+#include "version.h"
 #include "whoami.h"
 
 static int cmd_help(int argc, char **argv);
+static void print_commands(void);
 
-static const struct {
+static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);	/* argv[0] is the command's name */
-	const char *help;
+	void (*help)(void);			/* prints the help text */
+	const char *purpose;
 } commands[] = {
-	{ "run",  cmd_run,  "boot a Linux kernel in a virtual machine" },
-	{ "info", cmd_info, "compare the processor's features with those offered to a guest" },
-	{ "whoami", cmd_whoami, "print one line about this level: kernel, hypervisor, VMX" },
-	{ "help", cmd_help, "this text" },
+	{ "run", cmd_run, run_help, "boot a Linux kernel in a virtual machine" },
+	{ "info", cmd_info, info_help,
+	  "compare the processor's features with those offered to a guest" },
+	{ "whoami", cmd_whoami, whoami_help,
+	  "print one line about this level: kernel, hypervisor, VMX" },
+	{ "help", cmd_help, print_commands, "print this text, or the help of a command" },
 };
 
 static const size_t nr_commands = sizeof(commands) / sizeof(commands[0]);
 
-static int cmd_help(int argc, char **argv)
+static void print_commands(void)
 {
-	(void)argc;
-	(void)argv;
 	printf("Usage: drostectl COMMAND [OPTION]...\n"
 	       "Control virtual machines on Droste, or on any device that implements the KVM API.\n"
 	       "\n");
 	for (size_t i = 0; i < nr_commands; i++)
-		printf("  %-6s %s\n", commands[i].name, commands[i].help);
-	printf("\nSee \"drostectl COMMAND --help\" for a command's options, and drostectl(8).\n");
+		printf("  %-6s %s\n", commands[i].name, commands[i].purpose);
+	printf("\nSee \"drostectl help COMMAND\" for a command's options, and drostectl(8).\n"
+	       "\"drostectl --version\" prints the version.\n");
+}
+
+/* Returns NULL after an error message if there is no such command. */
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < nr_commands; i++)
+		if (!strcmp(name, commands[i].name))
+			return &commands[i];
+	say("unknown command \"%s\"; see \"drostectl --help\"", name);
+	return NULL;
+}
+
+static bool wants_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc < 2 || wants_help(argv[1])) {
+		print_commands();
+		return 0;
+	}
+	command = find_command(argv[1]);
+	if (!command)
+		return STATUS_USAGE;
+	command->help();
 	return 0;
 }
 
@@ -74,26 +107,28 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
-	const char *name = argc > 1 ? argv[1] : NULL;
+	const struct command *command;
+	static char title[32];
 
 	if (keep_standard_files())
 		return STATUS_USAGE;
-	if (name && (!strcmp(name, "--help") || !strcmp(name, "-h")))
-		name = "help";
-	for (size_t i = 0; name && i < nr_commands; i++) {
-		static char title[32];
-
-		if (strcmp(name, commands[i].name))
-			continue;
-		/* getopt_long() starts its messages with argv[0]. */
-		snprintf(title, sizeof(title), "drostectl %s", name);
-		argv[1] = title;
-		return finish(commands[i].run(argc - 1, argv + 1));
-	}
-	if (name)
-		say("unknown command \"%s\"; see \"drostectl --help\"",
-		    name);
-	else
+	if (argc < 2) {
 		say("no command given; see \"drostectl --help\"");
-	return STATUS_USAGE;
+		return STATUS_USAGE;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("drostectl %s\n", drostectl_version);
+		return finish(0);
+	}
+	if (wants_help(argv[1])) {
+		print_commands();
+		return finish(0);
+	}
+	command = find_command(argv[1]);
+	if (!command)
+		return STATUS_USAGE;
+	/* getopt_long() starts its messages with argv[0]. */
+	snprintf(title, sizeof(title), "drostectl %s", command->name);
+	argv[1] = title;
+	return finish(command->run(argc - 1, argv + 1));
 }

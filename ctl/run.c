@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "acpi.h"
+#include "args.h"
 #include "console.h"
 #include "cpuid.h"
+#include "host.h"
 #include "layout.h"
 #include "linux.h"
 #include "power.h"
@@ -39,6 +41,7 @@ struct options {
 	bool lock_vmx;
 	bool quiet;
 	bool stats;
+	bool fast;
 };
 
 /* The guest's machine. */
@@ -52,7 +55,13 @@ struct machine {
 	bool dies_of_sigpipe;	/* SIGPIPE was not ignored when the program started */
 };
 
-static void usage(void)
+/* Words for the kernel that avoid work of a boot without use in this machine. */
+#define FAST_WORDS							\
+	"quiet tsc=reliable no_timer_check cryptomgr.notests "		\
+	"mitigations=off init_on_alloc=0 pci=off io_delay=none "	\
+	"8250.nr_uarts=1 initcall_blacklist=jent_mod_init,init_kprobe_trace"
+
+void run_help(void)
 {
 	printf("Usage: drostectl run --kernel FILE [OPTION]...\n"
 	       "Boot a Linux kernel in a virtual machine with a serial console.\n"
@@ -60,14 +69,15 @@ static void usage(void)
 	       "  --kernel FILE      bzImage to boot\n"
 	       "  --initrd FILE      initial RAM disk\n"
 	       "  --append TEXT      kernel command line, added to \"console=ttyS0\"\n"
+	       "  --fast             add words that make the boot of a Debian kernel short\n"
 	       "  --cpus N           virtual processors (1)\n"
-	       "  --memory MIB       memory in MiB (512)\n"
+	       "  --memory SIZE      memory in MiB, or with a unit: 512M, 2G (512)\n"
 	       "  --device PATH      device that implements the KVM API (/dev/droste)\n"
 	       "  --lock-vmx         lock VMX off, as firmware can\n"
 	       "  --trace-unhandled  report accesses to ports and addresses without a device\n"
 	       "  --quiet            do not report that the guest powered off\n"
 	       "  --stats            at the end, print the exits by reason and level (Droste only)\n"
-	       "  --help             print this help\n"
+	       "  -h, --help         print this help\n"
 	       "\n"
 	       "Ctrl-A x on the console ends the guest, Ctrl-A Ctrl-A sends one Ctrl-A.\n"
 	       "\n");
@@ -80,26 +90,10 @@ static int bad_usage(void)
 	return STATUS_USAGE;
 }
 
-/* Parses an integer from @min to @max. */
-static int parse_number(const char *option, const char *text, unsigned long min,
-			unsigned long max, unsigned long *val)
-{
-	char *end;
-
-	errno = 0;
-	*val = strtoul(text, &end, 10);
-	if (errno || *end || *text < '0' || *text > '9' || *val < min ||
-	    *val > max) {
-		say("--%s expects a number from %lu to %lu, not \"%s\"", option,
-		    min, max, text);
-		return -1;
-	}
-	return 0;
-}
-
 enum option_id {
 	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPUS, OPT_MEMORY,
-	OPT_DEVICE, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_HELP
+	OPT_DEVICE, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_FAST,
+	OPT_HELP = 'h'
 };
 
 static int set_option(struct options *o, int opt, const char *arg)
@@ -115,10 +109,10 @@ static int set_option(struct options *o, int opt, const char *arg)
 		o->append = arg;
 		return 0;
 	case OPT_CPUS:
-		return parse_number("cpus", arg, 1, ACPI_MAX_CPUS, &o->cpus);
+		return args_number("cpus", arg, 1, ACPI_MAX_CPUS, &o->cpus);
 	case OPT_MEMORY:
-		return parse_number("memory", arg, MEMORY_MIN, MEMORY_MAX,
-				    &o->memory);
+		return args_size("memory", arg, MEMORY_MIN, MEMORY_MAX,
+				 &o->memory);
 	case OPT_DEVICE:
 		o->device = arg;
 		return 0;
@@ -130,6 +124,9 @@ static int set_option(struct options *o, int opt, const char *arg)
 		return 0;
 	case OPT_QUIET:
 		o->quiet = true;
+		return 0;
+	case OPT_FAST:
+		o->fast = true;
 		return 0;
 	case OPT_STATS:
 		o->stats = true;
@@ -155,13 +152,14 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "lock-vmx", no_argument, NULL, OPT_LOCK_VMX },
 		{ "trace-unhandled", no_argument, NULL, OPT_TRACE },
 		{ "quiet", no_argument, NULL, OPT_QUIET },
+		{ "fast", no_argument, NULL, OPT_FAST },
 		{ "stats", no_argument, NULL, OPT_STATS },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
 		if (opt == OPT_HELP)
 			return 1;
 		if (set_option(o, opt, optarg))
@@ -172,7 +170,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		return -1;
 	}
 	if (!o->kernel) {
-		say("no kernel given: --kernel is missing");
+		say("no kernel given: use --kernel FILE, such as --kernel /boot/vmlinuz-$(uname -r)");
 		return -1;
 	}
 	return 0;
@@ -188,7 +186,9 @@ static uint64_t load_guest(struct machine *m, const struct options *o)
 	uint64_t entry = 0;
 	char *cmdline;
 
-	if (asprintf(&cmdline, "console=ttyS0%s%s", *o->append ? " " : "",
+	/* Of two settings the kernel takes the last, so the user's words come last. */
+	if (asprintf(&cmdline, "console=ttyS0%s%s%s",
+		     o->fast ? " " FAST_WORDS : "", *o->append ? " " : "",
 		     o->append) < 0) {
 		say("out of memory");
 		return 0;
@@ -297,7 +297,7 @@ int cmd_run(int argc, char **argv)
 	int ret = parse_options(&o, argc, argv);
 
 	if (ret > 0) {
-		usage();
+		run_help();
 		return 0;
 	}
 	if (ret < 0)
@@ -305,8 +305,8 @@ int cmd_run(int argc, char **argv)
 
 	m = calloc(1, sizeof(*m));
 	if (!m || mem_init(&m->mem, o.memory * MIB)) {
-		say("cannot allocate %lu MiB of memory: %s", o.memory,
-		    strerror(errno));
+		say("cannot allocate %lu MiB of memory: %s; use a smaller --memory",
+		    o.memory, strerror(errno));
 		return STATUS_FAILED;
 	}
 	/* Load the files first: they are the most likely mistake of a user. */
@@ -322,6 +322,7 @@ int cmd_run(int argc, char **argv)
 	    add_devices(m, &o) || add_vcpus(m, &o, entry))
 		return STATUS_FAILED;
 
+	host_warn(o.cpus, o.memory);
 	ret = run_machine(m, &o);
 	vm_destroy(&m->vm);
 	mem_free(&m->mem);

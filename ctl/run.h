@@ -6,4 +6,7 @@
 /** cmd_run() - drostectl run; returns the exit status */
 int cmd_run(int argc, char **argv);
 
+/** run_help() - print the help text of the command */
+void run_help(void);
+
 #endif

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "layout.h"
 #include "say.h"
 #include "vm.h"
@@ -41,14 +42,19 @@ int vm_open(const char *path)
 	int version;
 
 	if (fd < 0) {
-		say("cannot open %s: %s%s", path, strerror(errno),
-		    errno == ENOENT ? " (is the module loaded?)" : "");
+		char advice[256];
+		int err = errno;
+
+		host_device_advice(path, err, advice, sizeof(advice));
+		say("cannot open %s: %s%s%s", path, strerror(err),
+		    *advice ? "; " : "", advice);
 		return -1;
 	}
 	version = ioctl(fd, KVM_GET_API_VERSION, 0);
 	if (version != KVM_API_VERSION) {
 		if (version < 0)
-			say("%s does not implement the KVM API", path);
+			say("%s is not a device that implements the KVM API: use --device /dev/droste",
+			    path);
 		else
 			say("%s implements version %d of the KVM API, not %d", path,
 			    version, KVM_API_VERSION);
@@ -79,7 +85,8 @@ static int check_vcpus(const struct vm *vm, unsigned int nr_vcpus)
 	if (!max)
 		max = 4;
 	if (nr_vcpus > (unsigned int)max) {
-		say("%u CPUs are too many: the device allows %d", nr_vcpus, max);
+		say("%u processors are too many for this device: use --cpus %d or fewer",
+		    nr_vcpus, max);
 		return -1;
 	}
 	return 0;
@@ -134,8 +141,8 @@ static int set_memory(struct vm *vm)
 		};
 
 		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot)) {
-			say("KVM_SET_USER_MEMORY_REGION failed for 0x%llx bytes at 0x%llx: %s",
-			    slot.memory_size, slot.guest_phys_addr,
+			say("KVM_SET_USER_MEMORY_REGION failed for %llu MiB of memory at %llu MiB: %s",
+			    slot.memory_size >> 20, slot.guest_phys_addr >> 20,
 			    strerror(errno));
 			return -1;
 		}

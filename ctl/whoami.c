@@ -3,10 +3,14 @@
 #include "whoami.h"
 
 #include <cpuid.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include "outcome.h"
+#include "say.h"
 
 /* Reads the hypervisor's signature (CPUID leaf 0x40000000), if leaf 1 reports a hypervisor. */
 static void hypervisor_name(char name[13])
@@ -49,11 +53,54 @@ static void processor_name(char name[49])
 	name[48] = '\0';
 }
 
+void whoami_help(void)
+{
+	printf("Usage: drostectl whoami [LABEL]\n"
+	       "Print one line about this machine: kernel, hypervisor, VMX, processor.\n"
+	       "\n"
+	       "  LABEL       start of the line, to tell levels apart (here)\n"
+	       "  -h, --help  print this help\n");
+}
+
+/*
+ * Returns 0 to continue, 1 if --help was given, -1 after printing an error
+ * message.
+ */
+static int parse_options(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt = getopt_long(argc, argv, "h", longopts, NULL);
+
+	if (opt == 'h')
+		return 1;
+	if (opt != -1)
+		return -1;
+	if (argc - optind > 1) {
+		say("unexpected argument \"%s\"", argv[optind + 1]);
+		return -1;
+	}
+	return 0;
+}
+
 int cmd_whoami(int argc, char **argv)
 {
-	const char *label = argc > 1 ? argv[1] : "here";
 	char hypervisor[13], processor[49];
+	int ret = parse_options(argc, argv);
+	const char *label;
 	struct utsname u;
+
+	if (ret > 0) {
+		whoami_help();
+		return 0;
+	}
+	if (ret < 0) {
+		say("see \"drostectl whoami --help\"");
+		return STATUS_USAGE;
+	}
+	label = optind < argc ? argv[optind] : "here";
 
 	hypervisor_name(hypervisor);
 	processor_name(processor);

@@ -36,7 +36,7 @@ static inline void bzimage_make(uint8_t *bytes)
 	h->loadflags = LOADED_HIGH;
 	h->xloadflags = XLF_KERNEL_64;
 	h->syssize = PAYLOAD_SIZE / 16;
-	h->cmdline_size = 255;
+	h->cmdline_size = 1023;
 	h->initrd_addr_max = 0x7fffffff;
 	h->pref_address = 2 * MIB;
 	h->init_size = 4 * MIB;

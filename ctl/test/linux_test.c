@@ -115,16 +115,16 @@ static void check_bad_images(void)
 
 static void check_bad_company(void)
 {
-	char longer[300];
+	char longer[1100];
 	const struct linux_image absent = { .kernel = "/nonexistent" };
 
 	ok(!linux_load(&mem, &absent));
 	memset(longer, 'x', sizeof(longer));
-	longer[255] = '\0';
+	longer[1023] = '\0';
 	fresh();
 	ok(load(longer, NULL));
-	longer[255] = 'x';
-	longer[256] = '\0';
+	longer[1023] = 'x';
+	longer[1024] = '\0';
 	ok(!load(longer, NULL));
 	ok(!load("", "/nonexistent"));
 	ok(!load("", "/dev/null"));

@@ -18,7 +18,6 @@
 #include "bzimage.h"
 
 #define LIMIT_MS	20000	/* a wait that takes longer has failed */
-#define MAX_ARGS	24
 
 static char stub[512];		/* path of drostectl-stub */
 static char work[sizeof("/tmp/drostectl_test.XXXXXX")] = "/tmp/drostectl_test.XXXXXX";
@@ -233,11 +232,12 @@ static inline int times_told(const struct child *c, const char *text)
 }
 
 /* Runs to the end with input that ends at once. Returns the exit status. */
-static inline int run_to_end(struct child *c, enum target target, char *const argv[])
+static inline int run_to_end(struct child *c, const char *guest, enum target target,
+			     char *const argv[])
 {
 	int status;
 
-	start(c, "brief", false, target, NULL, argv);
+	start(c, guest, false, target, NULL, argv);
 	close(c->in);
 	c->in = -1;
 	/* It ends when both files are closed. */

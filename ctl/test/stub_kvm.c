@@ -7,6 +7,7 @@
  * one of the functions below, chosen by the environment variable STUB_GUEST. It
  * runs in a thread and hands its port accesses to KVM_RUN one by one.
  */
+#include <asm/bootparam.h>
 #include <errno.h>
 #include <linux/kvm.h>
 #include <pthread.h>
@@ -41,6 +42,8 @@ static struct {
 	bool idle;		/* it left because it has nothing to do */
 	bool started;
 } cpu0 = { .fd = -1 };
+
+static uint8_t *memory;		/* the guest's, from address 0 */
 
 static void leave(bool idle)
 {
@@ -182,6 +185,27 @@ static void guest_rootless(void)
 	hang();
 }
 
+/* Prints the kernel's command line. */
+static void guest_cmdline(void)
+{
+	print("[");
+	print((char *)memory + GPA_CMDLINE);
+	print("]\n");
+	power_off();
+}
+
+/* Prints the size of the initial RAM disk and its first bytes. */
+static void guest_initrd(void)
+{
+	const struct boot_params *bp = (void *)(memory + GPA_ZERO_PAGE);
+	char text[64];
+
+	snprintf(text, sizeof(text), "%u bytes: %.6s\n", bp->hdr.ramdisk_size,
+		 bp->hdr.ramdisk_size ? (char *)memory + bp->hdr.ramdisk_image : "");
+	print(text);
+	power_off();
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -189,7 +213,8 @@ static const struct {
 	{ "deaf", guest_deaf }, { "echo", guest_echo }, { "late", guest_late },
 	{ "count", guest_count }, { "chatty", guest_chatty },
 	{ "brief", guest_brief }, { "prompt", guest_prompt },
-	{ "rootless", guest_rootless },
+	{ "rootless", guest_rootless }, { "cmdline", guest_cmdline },
+	{ "initrd", guest_initrd },
 };
 
 static void *guest_thread(void *name)
@@ -267,6 +292,13 @@ static int supported_cpuid(struct kvm_cpuid2 *list)
 	return 0;
 }
 
+static int set_memory(const struct kvm_userspace_memory_region *slot)
+{
+	if (!slot->guest_phys_addr)
+		memory = (void *)(uintptr_t)slot->userspace_addr;
+	return 0;
+}
+
 static int check_extension(unsigned long cap)
 {
 	return cap == KVM_CAP_MAX_VCPUS || cap == KVM_CAP_NR_VCPUS ? 64 : 1;
@@ -295,6 +327,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return create_vcpu();
 	case KVM_GET_SUPPORTED_CPUID:
 		return supported_cpuid((void *)arg);
+	case KVM_SET_USER_MEMORY_REGION:
+		return set_memory((void *)arg);
 	case KVM_SET_MSRS:
 		return 1;
 	case KVM_GET_SREGS:
@@ -309,7 +343,6 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	case KVM_CREATE_PIT2:
 	case KVM_SET_IDENTITY_MAP_ADDR:
 	case KVM_SET_TSS_ADDR:
-	case KVM_SET_USER_MEMORY_REGION:
 	case KVM_IRQ_LINE:
 		return 0;
 	default:
