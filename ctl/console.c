@@ -120,6 +120,8 @@ static void port_send(void *ctx, uint8_t byte)
 		write_out(c);
 	else
 		arm_timer(c);
+	if (c->hints && rootless_byte(&c->rootless, byte))
+		rootless_hint();
 }
 
 static void port_sent_all(void *ctx)

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "rootless.h"
 #include "serial.h"
 #include "vm.h"
 
@@ -25,6 +26,8 @@ struct console {
 	bool timer_armed;
 	bool dropped;		/* output is dropped: a write failed, or the run was ended */
 	int error;		/* errno of the write that failed, or 0 */
+	bool hints;		/* say what to do if the guest has no root file system */
+	struct rootless rootless;
 	uint8_t out[4096];	/* sent by the guest but not yet written */
 	size_t out_len;		/* bytes in it */
 	size_t out_done;	/* bytes of them that were written */

@@ -179,30 +179,49 @@ static void no_room(const char *name, uint64_t size, uint64_t start, uint64_t li
 		    name, mib(size), mib(start), mib(end));
 }
 
-/* Loads the initial RAM disk as high as the kernel and the memory allow. */
-static int load_initrd(struct guest_mem *mem, const char *name,
-		       struct setup_header *hdr)
+/*
+ * Places the initial RAM disk as high as the kernel and the memory allow.
+ * Returns where it goes, or NULL after printing an error message.
+ */
+static void *place_initrd(struct guest_mem *mem, const char *name, uint64_t size,
+			  struct setup_header *hdr)
 {
 	uint64_t kernel_end = hdr->code32_start + (uint64_t)hdr->init_size;
-	uint64_t limit = GPA_HOLE, top;
-	struct file f;
-	uint64_t base;
-	int ret;
+	uint64_t limit = GPA_HOLE, top, base;
 
-	if (file_open(&f, name))
-		return -1;
 	if (hdr->initrd_addr_max && limit > hdr->initrd_addr_max + 1ULL)
 		limit = hdr->initrd_addr_max + 1ULL;
 	top = limit < mem_low_end(mem) ? limit : mem_low_end(mem);
-	base = f.size <= top ? (top - f.size) & ~(PAGE - 1) : 0;
+	base = size <= top ? (top - size) & ~(PAGE - 1) : 0;
 	if (base < kernel_end) {
-		no_room(name, f.size, kernel_end, limit);
-		close(f.fd);
-		return -1;
+		no_room(name, size, kernel_end, limit);
+		return NULL;
 	}
 	hdr->ramdisk_image = base;
-	hdr->ramdisk_size = f.size;
-	ret = file_read(&f, 0, mem_at(mem, base, f.size), f.size);
+	hdr->ramdisk_size = size;
+	return mem_at(mem, base, size);
+}
+
+static int load_initrd(struct guest_mem *mem, const struct linux_image *image,
+		       struct setup_header *hdr)
+{
+	struct file f;
+	void *to;
+	int ret;
+
+	if (image->disk) {
+		to = place_initrd(mem, image->initrd, image->disk_size, hdr);
+		if (!to)
+			return -1;
+		memcpy(to, image->disk, image->disk_size);
+		return 0;
+	}
+	if (!image->initrd)
+		return 0;
+	if (file_open(&f, image->initrd))
+		return -1;
+	to = place_initrd(mem, image->initrd, f.size, hdr);
+	ret = to ? file_read(&f, 0, to, f.size) : -1;
 	close(f.fd);
 	return ret;
 }
@@ -292,7 +311,7 @@ uint64_t linux_load(struct guest_mem *mem, const struct linux_image *image)
 		return 0;
 	ret = load_kernel(mem, &f, &hdr);
 	close(f.fd);
-	if (ret || (image->initrd && load_initrd(mem, image->initrd, &hdr)) ||
+	if (ret || load_initrd(mem, image, &hdr) ||
 	    load_cmdline(mem, image->cmdline, &hdr))
 		return 0;
 

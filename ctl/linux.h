@@ -11,6 +11,8 @@
 struct linux_image {
 	const char *kernel;	/* bzImage file */
 	const char *initrd;	/* initial RAM disk file, or NULL */
+	const void *disk;	/* initial RAM disk in memory, or NULL; then initrd is its name */
+	uint64_t disk_size;	/* bytes of it */
 	const char *cmdline;	/* kernel command line */
 	uint64_t rsdp;		/* guest-physical address of the ACPI RSDP */
 };

@@ -14,6 +14,7 @@
 #include "console.h"
 #include "cpuid.h"
 #include "host.h"
+#include "initramfs.h"
 #include "layout.h"
 #include "linux.h"
 #include "power.h"
@@ -68,6 +69,7 @@ void run_help(void)
 	       "\n"
 	       "  --kernel FILE      bzImage to boot\n"
 	       "  --initrd FILE      initial RAM disk\n"
+	       "  --initrd auto      one that gives a shell, made of this machine's static BusyBox\n"
 	       "  --append TEXT      kernel command line, added to \"console=ttyS0\"\n"
 	       "  --fast             add words that make the boot of a Debian kernel short\n"
 	       "  --cpus N           virtual processors (1)\n"
@@ -183,19 +185,30 @@ static uint64_t load_guest(struct machine *m, const struct options *o)
 		.kernel = o->kernel, .initrd = o->initrd,
 		.rsdp = acpi_build(&m->mem, o->cpus),
 	};
+	struct initramfs shell = { .data = NULL };
 	uint64_t entry = 0;
 	char *cmdline;
+
+	if (o->initrd && !strcmp(o->initrd, "auto")) {
+		if (initramfs_build(&shell))
+			return 0;
+		image.disk = shell.data;
+		image.disk_size = shell.len;
+		image.initrd = "the initial RAM disk";
+	}
 
 	/* Of two settings the kernel takes the last, so the user's words come last. */
 	if (asprintf(&cmdline, "console=ttyS0%s%s%s",
 		     o->fast ? " " FAST_WORDS : "", *o->append ? " " : "",
 		     o->append) < 0) {
 		say("out of memory");
+		initramfs_free(&shell);
 		return 0;
 	}
 	image.cmdline = cmdline;
 	entry = linux_load(&m->mem, &image);
 	free(cmdline);
+	initramfs_free(&shell);
 	return entry;
 }
 
@@ -230,7 +243,10 @@ static int add_devices(struct machine *m, const struct options *o)
 	rtc_init(&m->rtc, rtc_now);
 	ioport_add(&m->bus, &rtc);
 	power_add(&m->power, &m->vm);
-	return console_init(&m->console, &m->vm, signal_fd);
+	if (console_init(&m->console, &m->vm, signal_fd))
+		return -1;
+	m->console.hints = !o->initrd;
+	return 0;
 }
 
 static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
@@ -260,6 +276,10 @@ static int report(struct machine *m, const struct options *o)
 	for (char *next = vm->end_regs, *line; (line = strsep(&next, "\n"));)
 		if (*line)
 			say_more("%s", line);
+	/* A guest that resets after its panic does not print the panic's last line. */
+	if (m->console.hints && m->console.rootless.found &&
+	    !m->console.rootless.told)
+		rootless_hint();
 	/* The guest ended first, and the rest of its output was lost. */
 	if (lost && vm->end != RUN_OUTPUT_LOST)
 		say(CONSOLE_LOST, strerror(lost));
