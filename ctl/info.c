@@ -14,8 +14,11 @@
 
 #include "cpuid.h"
 #include "info.h"
+#include "json.h"
 #include "outcome.h"
 #include "say.h"
+#include "verdict.h"
+#include "version.h"
 #include "vm.h"
 #include "vmxcaps.h"
 
@@ -161,10 +164,54 @@ static uint64_t bits_of(uint64_t val, unsigned int low, unsigned int width)
 	return val >> low & (width == 64 ? UINT64_MAX : (1ULL << width) - 1);
 }
 
+static bool json;	/* print JSON instead of a table */
+
+/* Prints a value of the table as JSON. */
+static void json_cell(const char *key, const char *text)
+{
+	if (!strcmp(text, "yes") || !strcmp(text, "no"))
+		json_bool(key, *text == 'y');
+	else if (!strcmp(text, "-"))
+		json_string(key, NULL);
+	else if (*text && !text[strspn(text, "0123456789")])
+		json_word(key, text);
+	else
+		json_string(key, text);
+}
+
 static void print_row(const char *name, const char *processor,
 		      const char *offered)
 {
-	printf("  %-44s %-18s %s\n", name, processor, offered);
+	if (!json) {
+		printf("  %-44s %-18s %s\n", name, processor, offered);
+		return;
+	}
+	json_open(NULL, '{');
+	json_string("name", name);
+	json_cell("processor", processor);
+	json_cell("offered", offered);
+	json_close();
+}
+
+/* Prints the value of an MSR as a whole; its bits follow. */
+static void print_heading(const struct vmxcap_msr *m, const char *processor,
+			  const char *offered)
+{
+	char index[16];
+
+	if (!json) {
+		if (m->kind != VMXCAP_VALUE)
+			printf("\n");
+		printf("%-46s %-18s %s\n", m->name, processor, offered);
+		return;
+	}
+	snprintf(index, sizeof(index), "0x%x", m->index);
+	json_open(NULL, '{');
+	json_string("name", m->name);
+	json_string("index", index);
+	json_string("processor", strcmp(processor, "-") ? processor : NULL);
+	json_string("offered", strcmp(offered, "-") ? offered : NULL);
+	json_open("bits", '[');
 }
 
 /* The allowed settings of a control bit, from the two halves of its MSR (A.3.1). */
@@ -211,10 +258,7 @@ static void print_msr(const struct side *sides, const struct vmxcap_msr *m)
 			snprintf(text[i], sizeof(text[i]), "%s",
 				 not_known(v[i]));
 	}
-	if (m->kind != VMXCAP_VALUE)
-		printf("\n");
-	printf("%-46s %-18s %s\n", m->name, text[PROCESSOR], text[OFFERED]);
-
+	print_heading(m, text[PROCESSOR], text[OFFERED]);
 	for (size_t n = 0; n < vmxcap_nr_bits; n++) {
 		const struct vmxcap_bit *b = &vmxcap_bits[n];
 
@@ -230,6 +274,10 @@ static void print_msr(const struct side *sides, const struct vmxcap_msr *m)
 					  b->low, b->width);
 		}
 		print_row(b->name, text[PROCESSOR], text[OFFERED]);
+	}
+	if (json) {
+		json_close();
+		json_close();
 	}
 }
 
@@ -260,7 +308,10 @@ static void print_features(const struct side *sides)
 	bool known[NR_SIDES] = { true, sides[OFFERED].cpuid != NULL };
 	char text[NR_SIDES][24];
 
-	printf("CPUID\n");
+	if (json)
+		json_open("cpuid", '[');
+	else
+		printf("CPUID\n");
 	for (int i = 0; i < NR_SIDES; i++)
 		signature(&sides[i], text[i]);
 	print_row("Hypervisor signature",
@@ -282,6 +333,8 @@ static void print_features(const struct side *sides)
 		}
 		print_row(features[n].name, text[PROCESSOR], text[OFFERED]);
 	}
+	if (json)
+		json_close();
 }
 
 static bool has_vmx(const struct side *s)
@@ -292,13 +345,15 @@ static bool has_vmx(const struct side *s)
 void info_help(void)
 {
 	printf("Usage: drostectl info [OPTION]...\n"
-	       "Show the processor's features and those offered to a guest, side by side.\n"
+	       "Show the processor's features and those offered to a guest, side by side,\n"
+	       "and whether this machine can run Droste.\n"
 	       "\n"
 	       "  --device PATH  device that implements the KVM API (/dev/droste)\n"
 	       "  --cpu N        host processor whose MSRs are read (0)\n"
+	       "  --json         print JSON instead of a table\n"
 	       "  -h, --help     print this help\n"
 	       "\n"
-	       "The processor's MSRs are read from /dev/cpu/N/msr: load the msr module first.\n"
+	       "The processor's MSRs are read from /dev/cpu/N/msr: run \"modprobe msr\" first.\n"
 	       "For a control, \"yes\" means that it may be set, \"always\" that it must be.\n"
 	       "CPUID is read by this program, so in a virtual machine it is the virtual CPUID.\n");
 }
@@ -313,6 +368,7 @@ static int parse_options(int argc, char **argv, const char **device,
 	static const struct option longopts[] = {
 		{ "device", required_argument, NULL, 'd' },
 		{ "cpu", required_argument, NULL, 'c' },
+		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -330,6 +386,9 @@ static int parse_options(int argc, char **argv, const char **device,
 				return -1;
 			}
 			break;
+		case 'j':
+			json = true;
+			break;
 		case 'h':
 			return 1;
 		default:
@@ -343,17 +402,27 @@ static int parse_options(int argc, char **argv, const char **device,
 	return 0;
 }
 
-static int open_msrs(unsigned int cpu)
+/* Returns a file descriptor, or -1 with @err set after printing an error message. */
+static int open_msrs(unsigned int cpu, int *err)
 {
+	const char *advice = "";
 	char path[32];
 	int fd;
 
+	*err = 0;
 	snprintf(path, sizeof(path), "/dev/cpu/%u/msr", cpu);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		say("cannot open %s: %s; the processor's MSRs are unknown",
-		    path, strerror(errno));
-	return fd;
+	if (fd >= 0)
+		return fd;
+	*err = errno;
+	if (cpu >= (unsigned long)sysconf(_SC_NPROCESSORS_CONF))
+		advice = "; this machine has no such processor";
+	else if (*err == ENOENT)
+		advice = "; run \"modprobe msr\" to see the processor's MSRs";
+	else if (*err == EACCES || *err == EPERM)
+		advice = "; run this command as root to see the processor's MSRs";
+	say("cannot open %s: %s%s", path, strerror(*err), advice);
+	return -1;
 }
 
 /* Reads what the device offers; CPUID is as "drostectl run" passes it to a guest. */
@@ -366,6 +435,112 @@ static void open_offer(struct side *s)
 			  vm_cap(s->fd, KVM_CAP_TSC_DEADLINE_TIMER));
 }
 
+/* Reads an MSR for the verdict. */
+static bool verdict_msr(void *ctx, uint32_t index, uint64_t *val)
+{
+	const struct side *s = ctx;
+	struct value v = s->msr(s, index);
+
+	*val = v.val;
+	return v.state == KNOWN;
+}
+
+/* Whether the first processor's flags have a word. The kernel lists FRED if it uses it. */
+static bool has_flag(const char *word)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	size_t len = strlen(word), room = 0;
+	bool found = false;
+	char *line = NULL;
+
+	while (f && getline(&line, &room, f) > 0) {
+		if (strncmp(line, "flags", 5))
+			continue;
+		for (char *at = line; !found && (at = strstr(at, word)); at += len)
+			found = at[-1] == ' ' && strchr(" \n", at[len]);
+		break;
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static void judge(struct side *sides, int msr_error, struct verdict *v)
+{
+	struct side *processor = &sides[PROCESSOR];
+	uint32_t leaf1_ecx = processor->leaf(processor, 1, 0).ecx;
+	const struct machine_facts facts = {
+		.has_vmx = leaf1_ecx >> 5 & 1,
+		.in_guest = leaf1_ecx >> 31,
+		.uses_fred = has_flag("fred"),
+		.droste_loaded = !access("/sys/module/droste", F_OK),
+		.kvm_loaded = !access("/sys/module/kvm_intel", F_OK),
+		.device_opened = sides[OFFERED].fd >= 0,
+		.msr_error = msr_error,
+		.msr = verdict_msr,
+		.ctx = processor,
+	};
+
+	verdict_reach(&facts, v);
+}
+
+static void print_verdict(const struct verdict *v)
+{
+	if (!json) {
+		printf("\nVerdict: %s\n", verdict_sentence(v));
+		for (unsigned int i = 0; i < v->nr_missing; i++)
+			printf("  missing: %s\n", v->missing[i]);
+		if (*v->advice)
+			printf("  next: %s\n", v->advice);
+		return;
+	}
+	json_open("verdict", '{');
+	if (v->answer == NOT_KNOWN)
+		json_string("can_run", NULL);
+	else
+		json_bool("can_run", v->answer == CAN_RUN);
+	json_string("sentence", verdict_sentence(v));
+	json_open("missing", '[');
+	for (unsigned int i = 0; i < v->nr_missing; i++)
+		json_string(NULL, v->missing[i]);
+	json_close();
+	json_string("next", *v->advice ? v->advice : NULL);
+	json_close();
+}
+
+static void print_msrs(const struct side *sides)
+{
+	bool any = has_vmx(&sides[PROCESSOR]) || has_vmx(&sides[OFFERED]);
+
+	if (json)
+		json_open("msrs", '[');
+	else if (!any)
+		printf("\nVMX: the capability MSRs can be read neither from the processor nor from the device.\n");
+	for (size_t i = 0; any && i < vmxcap_nr_msrs; i++)
+		print_msr(sides, &vmxcap_msrs[i]);
+	if (json)
+		json_close();
+}
+
+static void print_all(const struct side *sides, const char *device,
+		      const struct verdict *v)
+{
+	if (json) {
+		json_open(NULL, '{');
+		json_string("version", drostectl_version);
+		json_string("device", device);
+		json_bool("device_opened", sides[OFFERED].fd >= 0);
+	} else {
+		printf("%-46s %-18s %s\n", "", "processor", "offered");
+	}
+	print_features(sides);
+	print_msrs(sides);
+	print_verdict(v);
+	if (json)
+		json_close();
+}
+
 int cmd_info(int argc, char **argv)
 {
 	struct side sides[NR_SIDES] = {
@@ -373,8 +548,9 @@ int cmd_info(int argc, char **argv)
 		[OFFERED] = { .msr = offered_msr, .leaf = offered_leaf },
 	};
 	const char *device = "/dev/droste";
+	struct verdict v;
 	unsigned int cpu = 0;
-	int ret = parse_options(argc, argv, &device, &cpu);
+	int ret = parse_options(argc, argv, &device, &cpu), msr_error;
 
 	if (ret > 0) {
 		info_help();
@@ -384,18 +560,13 @@ int cmd_info(int argc, char **argv)
 		say("see \"drostectl info --help\" for the options");
 		return STATUS_USAGE;
 	}
-	sides[PROCESSOR].fd = open_msrs(cpu);
+	sides[PROCESSOR].fd = open_msrs(cpu, &msr_error);
 	sides[OFFERED].fd = vm_open(device);
 	if (sides[OFFERED].fd >= 0)
 		open_offer(&sides[OFFERED]);
 
-	printf("%-46s %-18s %s\n", "", "processor", "offered");
-	print_features(sides);
-	if (has_vmx(&sides[PROCESSOR]) || has_vmx(&sides[OFFERED]))
-		for (size_t i = 0; i < vmxcap_nr_msrs; i++)
-			print_msr(sides, &vmxcap_msrs[i]);
-	else
-		printf("\nVMX: the capability MSRs can be read neither from the processor nor from the device.\n");
+	judge(sides, msr_error, &v);
+	print_all(sides, device, &v);
 
 	ret = sides[OFFERED].cpuid ? 0 : STATUS_FAILED;
 	free(sides[OFFERED].cpuid);
