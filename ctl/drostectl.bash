@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0
+# Completes drostectl's commands and options in bash.
+
+_drostectl()
+{
+	local word=$2 before=$3 command=${COMP_WORDS[1]}
+
+	COMPREPLY=()
+	if [ "$COMP_CWORD" = 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "run info whoami help --help --version" -- "$word")
+		return
+	fi
+	case $before in
+	--kernel | --device)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		compopt -o filenames
+		return ;;
+	--initrd)
+		mapfile -t COMPREPLY < <(compgen -W auto -- "$word"; compgen -f -- "$word")
+		compopt -o filenames
+		return ;;
+	--append | --cpus | --memory | --cpu)
+		return ;;
+	esac
+	case $command in
+	run)
+		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpus --memory --device \
+			--lock-vmx --trace-unhandled --quiet --stats --help" -- "$word") ;;
+	info)
+		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;
+	whoami)
+		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;
+	help)
+		mapfile -t COMPREPLY < <(compgen -W "run info whoami help" -- "$word") ;;
+	esac
+}
+
+complete -F _drostectl drostectl
