@@ -61,6 +61,13 @@ static void wait_for_output(struct console *c)
 		c->dropped = true;
 }
 
+static void output_failed(struct console *c, int err)
+{
+	c->error = err;
+	c->dropped = true;
+	vm_end(c->vm, RUN_OUTPUT_LOST, 0, NULL, CONSOLE_LOST, strerror(err));
+}
+
 /*
  * Writes until the output would block. Returns whether all bytes were written
  * or dropped. The buffer is no larger than PIPE_BUF, so a pipe takes it in one
@@ -76,16 +83,12 @@ static bool write_some(struct console *c)
 			return false;
 		n = write(c->out_fd, c->out + c->out_done,
 			  c->out_len - c->out_done);
-		if (n >= 0) {
-			c->out_done += n;
-		} else if (errno == EINTR || errno == EAGAIN) {
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			return false;
-		} else {
-			c->error = errno;
-			c->dropped = true;
-			vm_end(c->vm, RUN_OUTPUT_LOST, 0, NULL,
-			       CONSOLE_LOST, strerror(c->error));
-		}
+		if (n < 0)
+			output_failed(c, errno);
+		else
+			c->out_done += n;
 	}
 	c->out_len = 0;
 	c->out_done = 0;

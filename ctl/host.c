@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -40,10 +41,10 @@ static bool group_name(const char *groups, gid_t gid, char *name, size_t size)
 	while (f && !found && fgets(line, sizeof(line), f)) {
 		char *rest = line;
 		char *first = strsep(&rest, ":");
-		unsigned int id;
 
 		strsep(&rest, ":");
-		if (rest && sscanf(rest, "%u", &id) == 1 && id == gid) {
+		if (rest && *rest >= '0' && *rest <= '9' &&
+		    strtoul(rest, NULL, 10) == gid) {
 			snprintf(name, size, "%s", first);
 			found = true;
 		}
@@ -56,7 +57,7 @@ static bool group_name(const char *groups, gid_t gid, char *name, size_t size)
 void host_access_advice(const struct stat *st, const char *groups, char *text,
 			size_t size)
 {
-	const mode_t rw = S_IRGRP | S_IWGRP;
+	const mode_t rw = 0060;
 	char name[64];
 
 	if ((st->st_mode & rw) != rw || !st->st_gid)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* drostectl info: compares the processor with what a guest is offered. */
 #include <cpuid.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -457,7 +458,7 @@ static bool has_flag(const char *word)
 		if (strncmp(line, "flags", 5))
 			continue;
 		for (char *at = line; !found && (at = strstr(at, word)); at += len)
-			found = at[-1] == ' ' && strchr(" \n", at[len]);
+			found = at[-1] == ' ' && isspace((unsigned char)at[len]);
 		break;
 	}
 	free(line);

@@ -22,11 +22,11 @@
 
 static const char init_script[] =
 	"#!/bin/busybox sh\n"
-	"/bin/busybox mount -t proc proc /proc\n"
+	"/bin/busybox mount -t proc none /proc\n"
 	"/bin/busybox --install -s /bin\n"
 	"export PATH=/bin HOME=/root TERM=linux PS1='guest:\\w# '\n"
-	"mount -t sysfs sysfs /sys\n"
-	"mount -t devtmpfs devtmpfs /dev\n"
+	"mount -t sysfs none /sys\n"
+	"mount -t devtmpfs none /dev\n"
 	"cd /root\n"
 	"echo 'This is a BusyBox shell in the guest. \"exit\" powers off.'\n"
 	"setsid cttyhack sh\n"

@@ -81,7 +81,7 @@ static void check_deaf(void)
 static void check_flood(void)
 {
 	static char keys[1024];
-	long end = now_ms() + LIMIT_MS / 4;
+	long end = now_ms() + LIMIT_MS / 2;
 	size_t sent = 0;
 
 	memset(keys, 'k', sizeof(keys));

@@ -135,7 +135,9 @@ static const char *value(const char *p);
 
 static const char *blank(const char *p)
 {
-	return p ? p + strspn(p, " \n") : NULL;
+	while (p && isspace((unsigned char)*p))
+		p++;
+	return p;
 }
 
 static const char *string(const char *p)

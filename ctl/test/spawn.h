@@ -196,7 +196,7 @@ static inline void type(struct child *c, const char *keys)
  */
 static inline int status_of(struct child *c)
 {
-	long end = now_ms() + LIMIT_MS / 4;
+	long end = now_ms() + LIMIT_MS / 2;
 	int status;
 	pid_t pid;
 
