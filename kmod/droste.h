@@ -197,7 +197,7 @@ struct vcpu {
 	struct loaded_vmcs vmcs01;
 	struct vmx_controls ctl01;	/* controls of @vmcs01, from which VMCS02's are merged: see vmx_write_ctl01() */
 	bool ctl01_stale;		/* @ctl01 changed while L2 ran; @vmcs01 does not have the change yet */
-	unsigned long *msr_bitmap01;	/* one page; only vmx_update_msr_bitmap() changes it */
+	unsigned long *msr_bitmap01;	/* one page; only msr_update_bitmap() changes it */
 	u16 vpid01;			/* 0: VPIDs are not used */
 	u64 *pml;			/* page-modification log, one page; NULL: the processor has none */
 	struct dirty_ring ring;		/* see mem/dirty.h */

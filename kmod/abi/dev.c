@@ -38,7 +38,7 @@ const struct ioctl_row *ioctl_find(const struct ioctl_table *table, unsigned int
 }
 
 /**
- * ioctl_check() - verify a table at load
+ * dev_check_table() - verify a table at load
  * @table: the table
  *
  * Each row needs a handler, and each number may have one row only.
@@ -46,7 +46,7 @@ const struct ioctl_row *ioctl_find(const struct ioctl_table *table, unsigned int
  * Context: Process context.
  * Return: 0; -EINVAL, after one line in the log.
  */
-int ioctl_check(const struct ioctl_table *table)
+static int dev_check_table(const struct ioctl_table *table)
 {
 	int i;
 
@@ -366,7 +366,7 @@ int dev_init(void)
 {
 	int ret;
 
-	if (ioctl_check(&dev_ioctls) || ioctl_check(&vm_ioctls) || ioctl_check(&vcpu_ioctls))
+	if (dev_check_table(&dev_ioctls) || dev_check_table(&vm_ioctls) || dev_check_table(&vcpu_ioctls))
 		return -EINVAL;
 	/* /dev/kvm comes first: if its minor is taken, nobody has seen any device yet. */
 	ret = kvm_node ? dev_register(&kvm_device) : 0;

@@ -37,7 +37,6 @@ struct ioctl_table {
 #define IO_ROW(_cmd, _fn, _flags) { .cmd = _cmd, .fn = _fn, .flags = _flags }
 
 const struct ioctl_row *ioctl_find(const struct ioctl_table *table, unsigned int cmd);
-int ioctl_check(const struct ioctl_table *table);
 long ioctl_call(const struct ioctl_row *row, void *self, unsigned long uarg);
 
 /* --- dev_vm.c --- */

@@ -95,6 +95,8 @@ static void vm_destroy(struct vm *vm)
 	coalesced_destroy(vm);
 	msr_filter_free(rcu_dereference_protected(vm->msr_filter, true));
 	cleanup_srcu_struct(&vm->srcu);
+	mutex_destroy(&vm->irqchip.fds_lock);
+	mutex_destroy(&vm->ioeventfds.lock);
 	mutex_destroy(&vm->lock);
 	mmdrop(vm->mm);
 	kfree(vm);

@@ -290,7 +290,7 @@ long vm_reset_dirty_rings(void *self, void *arg, unsigned long uarg)
 	for (i = 0; i < vm->nr_vcpus; i++)
 		n += dirtylog_reset_ring(vm, &vm->vcpus[i]->ring, &run);
 	dirtylog_protect_run(vm, &run);
-	/* Store the counts before user space reads the frames; pairs with dirty_ring_said_already(). */
+	/* Store the counts before user space reads the frames; pairs with dirtyring_said_already(). */
 	smp_mb();
 	if (n)
 		dirtylog_taken(vm, run.any);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Ioctls that read and write a vCPU's pending events, its activity state, and the debugger's settings. */
-#include <asm/irq_vectors.h>
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "abi/state.h"
-#include "emul/exec.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
 #include "vmx/inject.h"
@@ -30,15 +28,8 @@ static void state_settle_payload(struct vcpu *vcpu)
 {
 	struct event *ev = &vcpu->ev.exception;
 
-	if (!ev->valid || !ev->has_payload || vcpu->vm->exception_payload)
-		return;
-	if (ev->vector == X86_TRAP_PF) {
-		vcpu->cr2 = ev->payload;
-	} else if (ev->vector == X86_TRAP_DB) {
-		vcpu->dr6 = (vcpu->dr6 & ~0xfULL) | ev->payload;
-		vcpu_set_dr7(vcpu, vcpu->dr7 & ~BIT_ULL(13));
-	}
-	ev->has_payload = false;
+	if (ev->valid && !vcpu->vm->exception_payload)
+		vmx_deliver_payload(vcpu, ev);
 }
 
 static void state_get_exception(struct vcpu *vcpu, struct kvm_vcpu_events *out)
@@ -132,7 +123,7 @@ static bool state_events_valid(struct vcpu *vcpu, const struct kvm_vcpu_events *
 	if ((in->flags & KVM_VCPUEVENT_VALID_SMM) && (in->smi.smm || in->smi.pending))
 		return false;
 	if ((in->exception.injected || in->exception.pending) &&
-	    (in->exception.nr > 31 || in->exception.nr == NMI_VECTOR))
+	    (in->exception.nr > 31 || in->exception.nr == X86_TRAP_NMI))
 		return false;
 	return true;
 }
@@ -206,7 +197,7 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 		ev->injected = (struct event) { .valid = true, .vector = in->interrupt.nr,
 						.type = INTR_TYPE_EXT_INTR };
 	if (in->nmi.injected && !ev->injected.valid)
-		ev->injected = (struct event) { .valid = true, .vector = NMI_VECTOR,
+		ev->injected = (struct event) { .valid = true, .vector = X86_TRAP_NMI,
 						.type = INTR_TYPE_NMI_INTR };
 	state_set_blocking(in);
 	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {

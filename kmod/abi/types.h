@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Counters that only KVM_GET_STATS_FD reads. */
-#ifndef DROSTE_STATS_H
-#define DROSTE_STATS_H
+#ifndef DROSTE_ABI_TYPES_H
+#define DROSTE_ABI_TYPES_H
 
 #include <linux/types.h>
 

@@ -61,7 +61,6 @@ MSR_SET(msr_set_cstar);
 
 /* --- msr_filter.c --- */
 struct msr_filter;
-bool msr_allowed(struct vcpu *vcpu, u32 msr, u32 access);
 void msr_update_bitmap(struct vcpu *vcpu);
 int vcpu_guest_get_msr(struct vcpu *vcpu, u32 msr, u64 *data);
 int vcpu_guest_set_msr(struct vcpu *vcpu, u32 msr, u64 data);

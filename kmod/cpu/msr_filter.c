@@ -7,7 +7,6 @@
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/msr.h"
-#include "emul/exec.h"
 #include "run/request.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
@@ -54,7 +53,7 @@ void msr_filter_free(struct msr_filter *f)
  * Context: Any. Caller holds vm->srcu for reading, or vm->lock.
  * Return: true if the access is allowed.
  */
-bool msr_allowed(struct vcpu *vcpu, u32 msr, u32 access)
+static bool msr_allowed(struct vcpu *vcpu, u32 msr, u32 access)
 {
 	const struct msr_filter *f = srcu_dereference_check(vcpu->vm->msr_filter, &vcpu->vm->srcu,
 							    lockdep_is_held(&vcpu->vm->lock));

@@ -6,7 +6,6 @@
 #include "droste.h"
 #include "cpu/tsc.h"
 #include "irqchip/irqchip.h"
-#include "nested/merge.h"
 #include "run/request.h"
 #include "vmx/vmx.h"
 
@@ -28,49 +27,14 @@ static u64 tsc_ratio_for(u32 khz)
 	return mul_u64_u32_div(TSC_RATIO_ONE, khz, tsc_khz);
 }
 
-/**
- * tsc_write_vmcs02() - write the TSC offset and multiplier of L2 to VMCS02
- * @vcpu: loaded; VMCS02 is current
- *
- * L2 reads L1's counter times VMCS12's multiplier plus VMCS12's offset (SDM 3C
- * 25.6.5, 26.3), so both fields combine the values of both levels. A field that
- * has the right value already is not written.
- *
- * Context: Process context. Does not sleep.
- */
-void tsc_write_vmcs02(struct vcpu *vcpu)
-{
-	struct nested *n = &vcpu->nested;
-	const struct vmcs12 *v = n->vmcs12;
-	u64 offset = vcpu->tsc.offset, ratio = vcpu->tsc.ratio;
-
-	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING) {
-		if (merge_proc2_of(v) & SECONDARY_EXEC_TSC_SCALING) {
-			offset = mul_s64_u64_shr(offset, v->tsc_multiplier, TSC_RATIO_BITS);
-			/* L1's multiplier may be so small that the product is 0, which is not a valid multiplier. */
-			ratio = tsc_scale(ratio, v->tsc_multiplier) ?: 1;
-		}
-		offset += v->tsc_offset;
-	}
-	if (!n->held.valid || offset != n->held.tsc_offset) {
-		vmcs_write(TSC_OFFSET, offset);
-		n->held.tsc_offset = offset;
-	}
-	if (vmx_features.tsc_scaling && (!n->held.valid || ratio != n->held.tsc_ratio))
-		vmcs_write(TSC_MULTIPLIER, ratio);
-	n->held.tsc_ratio = ratio;
-}
-
-/* Write L1's offset and ratio to VMCS01, and in L2 combined with L2's to VMCS02. The vCPU is loaded. */
+/* Write L1's offset and ratio to VMCS01. VMCS02 takes them in nested_before_entry(). The vCPU is loaded. */
 static void tsc_write_vmcs(struct vcpu *vcpu)
 {
 	struct loaded_vmcs *vmcs02 = vcpu->vmcs;
 	bool in_l2 = vcpu->in_l2;
 
-	if (in_l2) {
-		tsc_write_vmcs02(vcpu);
+	if (in_l2)
 		vcpu_switch_vmcs(vcpu, &vcpu->vmcs01);
-	}
 	vmcs_write(TSC_OFFSET, vcpu->tsc.offset);
 	if (vmx_features.tsc_scaling)
 		vmcs_write(TSC_MULTIPLIER, vcpu->tsc.ratio);

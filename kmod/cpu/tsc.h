@@ -10,7 +10,6 @@ struct vcpu;
 
 void tsc_init_vm(struct vm *vm);
 void tsc_init_vcpu(struct vcpu *vcpu);
-void tsc_write_vmcs02(struct vcpu *vcpu);
 void tsc_set_offset(struct vcpu *vcpu, u64 offset);
 void tsc_set_by_user(struct vcpu *vcpu, u64 tsc);
 

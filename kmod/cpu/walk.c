@@ -4,7 +4,6 @@
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/walk.h"
-#include "emul/exec.h"
 #include "emul/pagewalk.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"

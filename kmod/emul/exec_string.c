@@ -143,8 +143,8 @@ static int exec_string_accumulator(struct emul_ctx *ctx, u32 bytes)
  * @done: set to the iterations that were executed
  *
  * Context: Any. Pure but for ctx->ops.
- * Return: EMUL_DONE; anything else as ctx->ops has it, and the caller restores
- * the registers.
+ * Return: EMUL_DONE, or the result of the ctx->ops callback that failed; the
+ * caller restores the registers then.
  */
 int emul_exec_string(struct emul_ctx *ctx, u64 max, u64 *done)
 {

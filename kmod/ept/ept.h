@@ -15,7 +15,7 @@ enum ept01_result {
 	EPT01_FIXED,		/* mapped: run the instruction again */
 	EPT01_MMIO,		/* no memory there: emulate */
 	EPT01_READONLY,		/* a write to read-only memory: emulate as MMIO */
-	EPT01_ERROR,		/* user memory cannot be had: KVM_RUN fails with EFAULT */
+	EPT01_ERROR,		/* user memory is not accessible: KVM_RUN fails with EFAULT */
 };
 
 /* --- ept01.c --- */

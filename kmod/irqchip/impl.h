@@ -122,7 +122,6 @@ void vlapic_timer_write_tdcr(struct vlapic *a, u32 val);
 
 /* --- vlapic_regs.c --- */
 u32 vlapic_read_reg(struct vlapic *a, u32 reg);
-void vlapic_write_reg(struct vlapic *a, u32 reg, u32 val);
 bool vlapic_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write);
 
 /* --- vlapic_state.c --- */

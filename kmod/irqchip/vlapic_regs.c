@@ -95,7 +95,7 @@ static void vlapic_write_tmict(struct vlapic *a, u32 val)
  *
  * Context: Process context. Caller holds vcpu->mutex, and vm->srcu for reading.
  */
-void vlapic_write_reg(struct vlapic *a, u32 reg, u32 val)
+static void vlapic_write_reg(struct vlapic *a, u32 reg, u32 val)
 {
 	val &= lapic_write_mask(reg, vlapic_caps(a));
 

@@ -46,7 +46,7 @@ void memslots_destroy(struct vm *vm)
 }
 
 /* The current set of slots. Caller holds vm->srcu for reading. */
-struct memslots *memslots_of(struct vm *vm)
+static struct memslots *memslot_all(struct vm *vm)
 {
 	return srcu_dereference(vm->slots, &vm->srcu);
 }
@@ -61,11 +61,11 @@ struct memslots *memslots_of(struct vm *vm)
  */
 const struct memslot *vm_slot(struct vm *vm, gfn_t gfn)
 {
-	return memslots_find(memslots_of(vm), gfn);
+	return memslots_find(memslot_all(vm), gfn);
 }
 
 /**
- * vm_gfn_to_hva() - find the user address of a frame of guest memory
+ * memslot_gfn_to_hva() - find the user address of a frame of guest memory
  * @vm: the VM
  * @gfn: the frame
  * @writable: set to whether the guest may write the frame; unchanged if there is no memory
@@ -73,7 +73,7 @@ const struct memslot *vm_slot(struct vm *vm, gfn_t gfn)
  * Context: Any. Caller holds vm->srcu for reading.
  * Return: the user address. 0 if there is no memory.
  */
-unsigned long vm_gfn_to_hva(struct vm *vm, gfn_t gfn, bool *writable)
+static unsigned long memslot_gfn_to_hva(struct vm *vm, gfn_t gfn, bool *writable)
 {
 	const struct memslot *s = vm_slot(vm, gfn);
 
@@ -87,7 +87,7 @@ unsigned long vm_gfn_to_hva(struct vm *vm, gfn_t gfn, bool *writable)
 static void __user *memslot_gpa_to_user(struct vm *vm, gpa_t gpa, bool write)
 {
 	bool writable;
-	unsigned long hva = vm_gfn_to_hva(vm, gpa >> PAGE_SHIFT, &writable);
+	unsigned long hva = memslot_gfn_to_hva(vm, gpa >> PAGE_SHIFT, &writable);
 
 	if (!hva || (write && !writable))
 		return NULL;

@@ -9,7 +9,6 @@ struct vm;
 
 int memslots_init(struct vm *vm);
 void memslots_destroy(struct vm *vm);
-struct memslots *memslots_of(struct vm *vm);
 
 /*
  * Callers of all functions below hold vm->srcu for reading; the run loop holds
@@ -17,7 +16,6 @@ struct memslots *memslots_of(struct vm *vm);
  * unless the thread's mm is vm->mm.
  */
 const struct memslot *vm_slot(struct vm *vm, gfn_t gfn);
-unsigned long vm_gfn_to_hva(struct vm *vm, gfn_t gfn, bool *writable);
 int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len);
 int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len);
 int vm_read_guest_u64(struct vm *vm, gpa_t gpa, u64 *val);

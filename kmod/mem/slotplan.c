@@ -154,7 +154,7 @@ void memslots_apply(const struct memslots *cur, const struct memslot_plan *plan,
  * memslot_frames() - find the frames of a slot that a range of user addresses backs
  * @slot: the slot
  * @start: first user address
- * @end: first user address behind the range
+ * @end: first user address after the range
  * @first: first frame; unchanged if there is none
  * @last_plus_1: first frame behind the last one; unchanged if there is none
  *

@@ -172,7 +172,7 @@ void nested_caps_init(struct vcpu *vcpu)
  * Context: Any.
  * Return: 0, or -EINVAL if @msr is not IA32_VMX_BASIC to IA32_VMX_VMFUNC.
  */
-int nested_get_cap_msr(struct vcpu *vcpu, u32 msr, u64 *data)
+static int nested_get_cap_msr(struct vcpu *vcpu, u32 msr, u64 *data)
 {
 	if (msr < VMX_CAPS_FIRST || msr >= VMX_CAPS_FIRST + VMX_CAPS_NR)
 		return -EINVAL;
@@ -190,7 +190,7 @@ int nested_get_cap_msr(struct vcpu *vcpu, u32 msr, u64 *data)
  * Return: 0; -EINVAL if @msr is not IA32_VMX_BASIC to IA32_VMX_VMFUNC, if
  * @data offers more than Droste does, or if L1 is in VMX operation.
  */
-int nested_set_cap_msr(struct vcpu *vcpu, u32 msr, u64 data)
+static int nested_set_cap_msr(struct vcpu *vcpu, u32 msr, u64 data)
 {
 	struct nested *n = &vcpu->nested;
 	struct vmx_caps all;
@@ -244,7 +244,7 @@ MSR_SET(msr_set_feature_control)
 	if (!host && (vcpu->feature_control & FEAT_CTL_LOCKED))
 		return -EINVAL;
 	vcpu->feature_control = data;
-	/* Only a reset writes 0, and user space does it for one: VMX operation ends, as on KVM. */
+	/* User space writes 0 only to reset the vCPU, which ends VMX operation, as on KVM. */
 	if (host && !data)
 		nested_reset(vcpu);
 	return 0;

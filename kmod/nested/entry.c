@@ -72,7 +72,6 @@ static void entry_set_activity(struct vcpu *vcpu)
  * nested_run() - check VMCS12 and enter L2
  * @vcpu: in L1, at VMLAUNCH or VMRESUME; L1 has a current VMCS whose launch
  *	state fits, and nested_shadow_fetch() was called
- * @launch: VMLAUNCH, not VMRESUME
  *
  * The order is that of SDM 3C 27, introduction. Bad controls or host state
  * fail the instruction. Bad guest state or a bad MSR-load list fail the entry,
@@ -82,7 +81,7 @@ static void entry_set_activity(struct vcpu *vcpu)
  * L2 was entered. Caller holds vm->srcu. May sleep.
  * Return: enum next or a negative errno.
  */
-int nested_run(struct vcpu *vcpu, bool launch)
+int nested_run(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	struct vmcs12 *v = n->vmcs12;

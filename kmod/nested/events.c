@@ -18,7 +18,7 @@
  * Context: Any.
  * Return: true if it must exit to L1.
  */
-bool nested_wants_exception(struct vcpu *vcpu, u8 vector, u32 error_code)
+static bool nested_wants_exception(struct vcpu *vcpu, u8 vector, u32 error_code)
 {
 	return route_l1_takes_exception(vcpu->nested.vmcs12, vector, error_code);
 }
@@ -237,23 +237,23 @@ static void events_deliver(struct vcpu *vcpu, enum nested_event ev)
  *
  * Context: Process context. VMCS02 is current; VMCS01 afterwards if an event
  * exited to L1. Caller holds vm->srcu. May sleep.
- * Return: 0 if no such event is left; the vCPU may be in L1 now. -EBUSY if one
- * is pending but L2 must run first: the caller enters L2, forces an immediate
- * exit and calls again.
+ * Return: false if no such event is left; the vCPU may be in L1 now. True if
+ * one is pending but L2 must run first: the caller enters L2, forces an
+ * immediate exit and calls again.
  */
-int nested_check_events(struct vcpu *vcpu)
+bool nested_check_events(struct vcpu *vcpu)
 {
 	enum nested_event ev;
 
 	do {
 		ev = events_first(vcpu);
 		if (likely(ev == L1_EVENT_NONE))
-			return 0;
+			return false;
 		if (events_blocked(vcpu, ev))
-			return -EBUSY;
+			return true;
 		events_deliver(vcpu, ev);
 	} while (vcpu->in_l2);
-	return 0;
+	return false;
 }
 
 /**

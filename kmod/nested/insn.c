@@ -6,7 +6,6 @@
 #include <linux/slab.h>
 #include <asm/msr-index.h>
 #include "droste.h"
-#include "emul/exec.h"
 #include "ept/ept.h"
 #include "mem/memslot.h"
 #include "nested/insn.h"
@@ -90,7 +89,7 @@ int nested_insn_ud(struct vcpu *vcpu)
  * Context: The VMCS of the level that executes the instruction is current.
  * Return: NEXT_ENTER.
  */
-int nested_insn_gp(struct vcpu *vcpu)
+static int nested_insn_gp(struct vcpu *vcpu)
 {
 	vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 	return NEXT_ENTER;
@@ -239,7 +238,7 @@ static int insn_enter_l2(struct vcpu *vcpu, bool launch)
 	if (!launch && !launched)
 		return nested_vmfail(vcpu, VMXERR_VMRESUME_NONLAUNCHED_VMCS);
 	nested_shadow_fetch(vcpu);
-	return nested_run(vcpu, launch);
+	return nested_run(vcpu);
 }
 
 static int insn_vmlaunch(struct vcpu *vcpu)

@@ -12,7 +12,6 @@ int nested_vmsucceed(struct vcpu *vcpu);
 int nested_vmfail_invalid(struct vcpu *vcpu);
 int nested_vmfail(struct vcpu *vcpu, u32 error);
 int nested_insn_ud(struct vcpu *vcpu);
-int nested_insn_gp(struct vcpu *vcpu);
 
 /* --- insn_operand.c --- */
 

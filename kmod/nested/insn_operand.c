@@ -4,7 +4,6 @@
 #include "droste.h"
 #include "cpu/walk.h"
 #include "emul/arch.h"
-#include "emul/exec.h"
 #include "nested/insn.h"
 #include "run/request.h"
 #include "vmx/inject.h"

@@ -8,7 +8,7 @@
 #include "nested/nested.h"
 
 /**
- * vmcs12_load() - make the VMCS at @gpa L1's current VMCS
+ * insn_load_vmcs12() - make the VMCS at @gpa L1's current VMCS
  * @vcpu: in L1, without a current VMCS
  * @gpa: address of the VMCS, page-aligned and legal; its revision was checked
  *
@@ -17,7 +17,7 @@
  * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
  * Return: 0, or -EFAULT if there is no memory; then no VMCS is current.
  */
-int vmcs12_load(struct vcpu *vcpu, u64 gpa)
+static int insn_load_vmcs12(struct vcpu *vcpu, u64 gpa)
 {
 	struct nested *n = &vcpu->nested;
 
@@ -152,7 +152,7 @@ int insn_vmptrld(struct vcpu *vcpu)
 		return nested_vmfail(vcpu, VMXERR_VMPTRLD_INCORRECT_VMCS_REVISION_ID);
 	vmcs12_flush(vcpu);
 	/* Part of the region has no memory, or its slot was removed a moment ago: treat it as a wrong revision. */
-	if (vmcs12_load(vcpu, gpa))
+	if (insn_load_vmcs12(vcpu, gpa))
 		return nested_vmfail(vcpu, VMXERR_VMPTRLD_INCORRECT_VMCS_REVISION_ID);
 	return nested_vmsucceed(vcpu);
 }

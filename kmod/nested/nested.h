@@ -17,8 +17,6 @@ void nested_reset(struct vcpu *vcpu);
 
 /* --- caps.c --- */
 void nested_caps_init(struct vcpu *vcpu);
-int nested_get_cap_msr(struct vcpu *vcpu, u32 msr, u64 *data);
-int nested_set_cap_msr(struct vcpu *vcpu, u32 msr, u64 data);
 MSR_GET(msr_get_vmx_cap);
 MSR_SET(msr_set_vmx_cap);
 MSR_GET(msr_get_feature_control);
@@ -30,13 +28,12 @@ int nested_vmcs12_alloc(struct vcpu *vcpu);
 void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa);
 
 /* --- insn_vmptr.c --- */
-int vmcs12_load(struct vcpu *vcpu, u64 gpa);
 void vmcs12_adopt(struct vcpu *vcpu, u64 gpa);
 bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev);
 void vmcs12_flush(struct vcpu *vcpu);
 
 /* --- entry.c --- */
-int nested_run(struct vcpu *vcpu, bool launch);
+int nested_run(struct vcpu *vcpu);
 void nested_reenter(struct vcpu *vcpu, bool run_pending);
 
 /* --- vmcs02.c --- */
@@ -51,9 +48,8 @@ void nested_remerge_bitmaps(struct vcpu *vcpu);
 bool apicv_interrupt_due(const struct vcpu *vcpu);
 
 /* --- events.c --- */
-int nested_check_events(struct vcpu *vcpu);
+bool nested_check_events(struct vcpu *vcpu);
 bool nested_has_events(struct vcpu *vcpu);
-bool nested_wants_exception(struct vcpu *vcpu, u8 vector, u32 error_code);
 bool nested_wants_extint(struct vcpu *vcpu);
 bool nested_wants_nmi(struct vcpu *vcpu);
 

@@ -3,7 +3,6 @@
 #include <asm/nospec-branch.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
-#include "cpu/tsc.h"
 #include "ept/ept.h"
 #include "mem/memslot.h"
 #include "nested/merge.h"
@@ -296,6 +295,35 @@ static void vmcs02_write_hot(struct vcpu *vcpu)
 	}
 }
 
+/*
+ * Write the TSC offset and multiplier of L2. L2 reads L1's counter times
+ * VMCS12's multiplier plus VMCS12's offset (SDM 3C 25.6.5, 26.3), so both fields
+ * combine the values of both levels. A field that has the right value already
+ * is not written. VMCS02 is current.
+ */
+static void vmcs02_write_tsc(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	u64 offset = vcpu->tsc.offset, ratio = vcpu->tsc.ratio;
+
+	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING) {
+		if (merge_proc2_of(v) & SECONDARY_EXEC_TSC_SCALING) {
+			offset = mul_s64_u64_shr(offset, v->tsc_multiplier, TSC_RATIO_BITS);
+			/* L1's multiplier may be so small that the product is 0, which is not a valid multiplier. */
+			ratio = tsc_scale(ratio, v->tsc_multiplier) ?: 1;
+		}
+		offset += v->tsc_offset;
+	}
+	if (!n->held.valid || offset != n->held.tsc_offset) {
+		vmcs_write(TSC_OFFSET, offset);
+		n->held.tsc_offset = offset;
+	}
+	if (vmx_features.tsc_scaling && (!n->held.valid || ratio != n->held.tsc_ratio))
+		vmcs_write(TSC_MULTIPLIER, ratio);
+	n->held.tsc_ratio = ratio;
+}
+
 static bool vmcs02_pae_paging(const struct vmcs12 *v, u64 efer)
 {
 	return !(efer & EFER_LMA) && (v->guest_cr0 & X86_CR0_PG) && (v->guest_cr4 & X86_CR4_PAE);
@@ -354,7 +382,7 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 		n->vmcs02_stale = false;
 	}
 	vmcs02_write_hot(vcpu);
-	tsc_write_vmcs02(vcpu);
+	vmcs02_write_tsc(vcpu);
 	if (unlikely(!n->held.valid))
 		n->ibpb = vmcs02_l1_wants_ibpb(vcpu);
 	n->held.valid = true;
@@ -460,7 +488,7 @@ void vmcs02_save(struct vcpu *vcpu)
 
 /**
  * vmcs02_copy() - copy VMCS12 with all of L2's current state
- * @vcpu: in L2, which goes on running
+ * @vcpu: in L2, and stays there
  * @to: the copy
  *
  * Context: Process context. VMCS02 is current.
@@ -551,7 +579,7 @@ void vmcs02_place_pages(struct vcpu *vcpu)
  *
  * Context: Process context, interrupts enabled. VMCS02 is current.
  * Caller holds vm->srcu. May sleep.
- * Return: 0; -ENOMEM; -EFAULT if user space restored an L2 whose PDPTEs cannot
+ * Return: NEXT_ENTER; -ENOMEM; -EFAULT if user space restored an L2 whose PDPTEs cannot
  * be read from memory.
  */
 int nested_before_entry(struct vcpu *vcpu)
@@ -576,8 +604,8 @@ int nested_before_entry(struct vcpu *vcpu)
 		vmcs02_write_controls(vcpu, vcpu->efer & EFER_LMA);
 	if (n->bitmap_due && (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS))
 		bitmaps_merge(vcpu);
-	tsc_write_vmcs02(vcpu);
-	return 0;
+	vmcs02_write_tsc(vcpu);
+	return NEXT_ENTER;
 }
 
 /**

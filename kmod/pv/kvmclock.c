@@ -29,7 +29,7 @@
  * Return: nanoseconds since the VM was created, or since the time that
  * KVM_SET_CLOCK set.
  */
-u64 kvmclock_now(struct vm *vm)
+static u64 kvmclock_now(struct vm *vm)
 {
 	return ktime_get_boottime_ns() + READ_ONCE(vm->clock_offset);
 }

@@ -8,7 +8,6 @@
 struct vm;
 struct vcpu;
 
-u64 kvmclock_now(struct vm *vm);
 long vm_get_clock(void *self, void *arg, unsigned long uarg);
 long vm_set_clock(void *self, void *arg, unsigned long uarg);
 void kvmclock_update(struct vcpu *vcpu);

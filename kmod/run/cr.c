@@ -2,7 +2,6 @@
 /* Exits by MOV to and from control registers, CLTS and LMSW. SDM 3C 26.1.3, table 28-3. */
 #include <asm/trapnr.h>
 #include "droste.h"
-#include "emul/exec.h"
 #include "irqchip/irqchip.h"
 #include "run/handlers.h"
 #include "vmx/inject.h"

@@ -5,7 +5,6 @@
 #include <asm/traps.h>
 #include <asm/trapnr.h>
 #include "droste.h"
-#include "emul/exec.h"
 #include "pv/pv.h"
 #include "run/handlers.h"
 #include "vmx/inject.h"
@@ -13,16 +12,10 @@
 #include "vmx/vmx.h"
 
 #define DR6_BD		BIT(13)
-#define DR6_BS		BIT(14)
-#define DR6_FIXED	0xffff0ff0ULL	/* bits that read as 1 where TSX's RTM bit is not offered */
-#define DR6_WRITABLE	0xe00fULL	/* B0-B3, BD, BS, BT */
 #define DR7_GD		BIT(13)
-#define DR7_FIXED	0x400ULL
-#define DR7_WRITABLE	0xffff23ffULL
-#define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */
 
 /* End KVM_RUN with KVM_EXIT_DEBUG. */
-static int debug_report_debug(struct vcpu *vcpu, u8 vector, u64 dr6)
+static int debug_report(struct vcpu *vcpu, u8 vector, u64 dr6)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -41,7 +34,7 @@ static int debug_on_debug_exception(struct vcpu *vcpu)
 
 	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) &&
 	    (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP)))
-		return debug_report_debug(vcpu, X86_TRAP_DB, dr6);
+		return debug_report(vcpu, X86_TRAP_DB, dr6);
 	/*
 	 * ICEBP is a privileged software exception (type 5) and raises #DB as a
 	 * trap: the guest's handler must find RIP after the instruction.
@@ -75,7 +68,7 @@ int exit_exception(struct vcpu *vcpu)
 	if (vector == X86_TRAP_UD && !vcpu->in_l2 && pv_fix_hypercall(vcpu))
 		return NEXT_ENTER;
 	if (vector == X86_TRAP_BP && (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))
-		return debug_report_debug(vcpu, X86_TRAP_BP, 0);
+		return debug_report(vcpu, X86_TRAP_BP, 0);
 	/*
 	 * The exception belongs to the level that runs: #AC, or in L2 one that
 	 * VMCS02 intercepts for L1 but L1 does not take, such as a page fault that
@@ -110,7 +103,7 @@ static bool debug_mov_dr_faults(struct vcpu *vcpu, unsigned int dr, int *next)
 	if (!(vcpu_effective_dr7(vcpu) & DR7_GD))
 		return false;
 	if (vmx_debugger_owns_dr(vcpu))
-		*next = debug_report_debug(vcpu, X86_TRAP_DB, DR6_BD);
+		*next = debug_report(vcpu, X86_TRAP_DB, DR6_BD);
 	else
 		vcpu_queue_db(vcpu, DR6_BD);
 	return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Events before an entry: inject the first, and open windows for those that must wait. SDM 3C 25.8.3, 3A table 6-2. */
-#include <asm/irq_vectors.h>
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "irqchip/irqchip.h"
 #include "nested/nested.h"
@@ -107,7 +107,7 @@ static bool events_inject_first(struct vcpu *vcpu)
 	if (e->nmi_pending && !events_nmi_is_l1s(vcpu) && vmx_nmi_allowed(vcpu)) {
 		e->nmi_pending--;
 		vcpu->stats.nmi_injections++;
-		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, NMI_VECTOR | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK);
+		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, X86_TRAP_NMI | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK);
 		return true;
 	}
 	if (events_interrupt_is_l1s(vcpu) || !vmx_interrupt_allowed(vcpu))

@@ -102,7 +102,7 @@ bool vcpu_runnable(struct vcpu *vcpu)
 
 static unsigned int halt_poll_ns = 200000;
 module_param(halt_poll_ns, uint, 0644);
-MODULE_PARM_DESC(halt_poll_ns, "the longest a halted vCPU polls before it sleeps, in ns; 0: it never does");
+MODULE_PARM_DESC(halt_poll_ns, "longest time in ns that a halted vCPU polls before it sleeps; 0: no polling");
 
 /* The longest window of this vCPU, ns. */
 static u64 halt_limit(const struct vcpu *vcpu)

@@ -5,7 +5,6 @@
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
-#include "emul/exec.h"
 #include "ept/ept.h"
 #include "io/emulate.h"
 #include "irqchip/irqchip.h"
@@ -337,7 +336,7 @@ int exit_io(struct vcpu *vcpu)
  * @vcpu: loaded
  *
  * Context: That of run/handlers.h.
- * Return: enum next; -EFAULT if the memory cannot be had.
+ * Return: enum next; -EFAULT if the memory is not accessible.
  */
 int exit_ept_violation(struct vcpu *vcpu)
 {

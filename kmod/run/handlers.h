@@ -7,8 +7,8 @@
  * VMCS02 for an exit of L2 that L1 does not take. All return enum next or a
  * negative errno.
  */
-#ifndef DROSTE_VMX_HANDLERS_H
-#define DROSTE_VMX_HANDLERS_H
+#ifndef DROSTE_RUN_HANDLERS_H
+#define DROSTE_RUN_HANDLERS_H
 
 struct vcpu;
 

@@ -266,7 +266,7 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 	}
 	/* An interrupt handler of the host may have used the FPU since fpu_enter(). */
 	fpu_assert(vcpu);
-	/* The IPI makes the guest exit before its first instruction, but after the injected event is delivered. */
+	/* The IPI is meant to make the guest exit after the injected event is delivered. Hardware does not promise when. */
 	if (unlikely(vcpu->want_immediate_exit))
 		smp_send_reschedule(smp_processor_id());
 
@@ -324,12 +324,10 @@ static int loop_turn(struct vcpu *vcpu, int *srcu)
 	if (ret != NEXT_ENTER)
 		return ret;
 	/*
-	 * Step 2. -EBUSY: an exit to L1 is due, but L1's VM entry or the delivery of
-	 * an event to L2 must be completed first. Enter L2, and come back at once.
+	 * Step 2. If an exit to L1 is due, but L1's VM entry or the delivery of an
+	 * event to L2 must be completed first, enter L2 and come back at once.
 	 */
-	vcpu->want_immediate_exit = false;
-	if (vcpu->in_l2 && nested_check_events(vcpu) == -EBUSY)
-		vcpu->want_immediate_exit = true;
+	vcpu->want_immediate_exit = vcpu->in_l2 && nested_check_events(vcpu);
 	/* The vCPU woke up for an event, but the event is gone or was no exit to L1: run_loop() waits again. */
 	if (vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
 		return NEXT_ENTER;
@@ -340,7 +338,7 @@ static int loop_turn(struct vcpu *vcpu, int *srcu)
 	/* Step 4. */
 	if (vcpu->in_l2) {
 		ret = nested_before_entry(vcpu);
-		if (ret) {
+		if (ret != NEXT_ENTER) {
 			vmx_cancel_events(vcpu);
 			return ret;
 		}

@@ -6,7 +6,6 @@
 #include "vmx/vmx.h"
 
 #define DR6_FIXED	0xffff0ff0ULL	/* bits that read as 1 where TSX's RTM bit is not offered */
-#define DR6_WRITABLE	0xe00fULL	/* B0-B3, BD, BS, BT */
 #define DR7_FIXED	0x400ULL
 #define DR7_WRITABLE	0xffff23ffULL
 #define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */

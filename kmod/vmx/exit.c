@@ -3,28 +3,12 @@
 #include "droste.h"
 #include "vmx/vmx.h"
 
-struct exit_row {
-	const char *name;
-	u8 needs;
-};
-
-#define EXIT(nr, name, handler, needs) [nr] = { #name, needs },
-static const struct exit_row exit_rows[NR_EXIT_REASONS] = {
+/* The fields that each exit defines: EXIT_* bits. */
+#define EXIT(nr, name, handler, needs) [nr] = needs,
+static const u8 exit_needs[NR_EXIT_REASONS] = {
 #include "vmx/exits.def"
 };
 #undef EXIT
-
-/**
- * vmx_exit_name() - name of a basic exit reason
- * @basic: bits 15:0 of the exit reason
- *
- * Context: Any.
- * Return: the name in exits.def, or "UNKNOWN".
- */
-const char *vmx_exit_name(u16 basic)
-{
-	return basic < NR_EXIT_REASONS && exit_rows[basic].name ? exit_rows[basic].name : "UNKNOWN";
-}
 
 /**
  * vmx_snapshot_exit() - read the exit information of the current VMCS into vcpu->exit
@@ -43,7 +27,7 @@ void vmx_snapshot_exit(struct vcpu *vcpu)
 	e->reason = vmcs_read(VM_EXIT_REASON);
 	e->basic = e->reason;
 	e->idt_info = vmcs_read(IDT_VECTORING_INFO_FIELD);
-	needs = e->basic < NR_EXIT_REASONS ? exit_rows[e->basic].needs : 0;
+	needs = e->basic < NR_EXIT_REASONS ? exit_needs[e->basic] : 0;
 	if (needs & EXIT_ILEN)
 		e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 	if (needs & EXIT_QUAL)

@@ -4,7 +4,6 @@
 #include <asm/vmx.h>
 #include <asm/trapnr.h>
 #include "droste.h"
-#include "emul/exec.h"
 #include "run/request.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"

@@ -380,7 +380,7 @@ bool vcpu_is_long_mode(struct vcpu *vcpu)
 }
 
 /* Whether the running level has paging enabled. */
-bool vcpu_is_paging(struct vcpu *vcpu)
+static bool regs_is_paging(struct vcpu *vcpu)
 {
 	return vcpu_cr0(vcpu) & X86_CR0_PG;
 }
@@ -527,7 +527,7 @@ int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3)
 			return -EINVAL;
 	} else {
 		cr3 = (u32)cr3;
-		if ((cr4 & X86_CR4_PAE) && vcpu_is_paging(vcpu) && vmx_load_pdptrs(vcpu, cr3))
+		if ((cr4 & X86_CR4_PAE) && regs_is_paging(vcpu) && vmx_load_pdptrs(vcpu, cr3))
 			return -EINVAL;
 	}
 	vmcs_write(GUEST_CR3, cr3 & ~BIT_ULL(63));
@@ -590,7 +590,7 @@ int vcpu_set_efer(struct vcpu *vcpu, u64 efer)
 
 	if (efer & ~(vcpu->gcaps.efer_allowed | EFER_LMA))
 		return -EINVAL;
-	if (((old ^ efer) & EFER_LME) && vcpu_is_paging(vcpu))
+	if (((old ^ efer) & EFER_LME) && regs_is_paging(vcpu))
 		return -EINVAL;
 	efer = (efer & ~(u64)EFER_LMA) | (old & EFER_LMA);
 	vmx_write_efer(vcpu, efer);

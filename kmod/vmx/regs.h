@@ -30,7 +30,6 @@ int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4);
 int vcpu_set_efer(struct vcpu *vcpu, u64 efer);
 bool vcpu_is_long_mode(struct vcpu *vcpu);
 bool vcpu_is_64bit(struct vcpu *vcpu);
-bool vcpu_is_paging(struct vcpu *vcpu);
 
 /* --- regs.c: fields of the current VMCS --- */
 void vmx_flush_regs(struct vcpu *vcpu);

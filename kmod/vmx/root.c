@@ -158,7 +158,7 @@ static int root_suspend(compat_syscore_arg)
 static void root_resume(compat_syscore_arg)
 {
 	if (root_on())
-		pr_err("droste: VMX cannot be had again after resume\n");
+		pr_err("droste: cannot enter VMX operation after resume\n");
 }
 
 static COMPAT_SYSCORE_CONST struct syscore_ops syscore_ops = { .suspend = root_suspend, .resume = root_resume };

@@ -40,12 +40,13 @@ static inline bool vmx_control_ok(u64 cap, u32 val)
 	return !(~val & (u32)cap) && !(val & ~(u32)(cap >> 32));
 }
 
-/* Returns true if a capability MSR allows control @bit to be 1. */
 /* Whether a control register has all bits that VMX operation fixes to 1 and none that it fixes to 0 (SDM A.7, A.8). */
 static inline bool vmx_fixed_bits_ok(u64 val, u64 fixed0, u64 fixed1)
 {
 	return (val & fixed0) == fixed0 && !(val & ~fixed1);
 }
+
+/* Returns true if a capability MSR allows control @bit to be 1. */
 static inline bool vmx_may_set(u64 cap, u32 bit)
 {
 	return (cap >> 32) & bit;
@@ -76,7 +77,7 @@ enum uret_msr { URET_STAR, URET_LSTAR, URET_FMASK, URET_KERNEL_GS, URET_TSC_AUX,
 struct host_state {
 	bool loaded;		/* the processor holds the guest's uret MSRs; only changes with preemption disabled */
 	u16 ds, es, fs, gs;	/* the host's selectors */
-	u64 fs_base, kernel_gs_base;
+	u64 fs_base;
 	u64 uret[NR_URET_MSRS];	/* the host's values on this CPU */
 };
 

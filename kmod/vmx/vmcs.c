@@ -62,7 +62,7 @@ static void vmcs_vmclear(hpa_t pa)
  * Context: Interrupts or preemption disabled, in VMX root operation.
  * Return: false if the instruction fails.
  */
-bool vmcs_ptrld(hpa_t pa)
+static bool vmcs_ptrld(hpa_t pa)
 {
 	bool fail = false;
 

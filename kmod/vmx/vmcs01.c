@@ -6,7 +6,6 @@
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 #include "droste.h"
-#include "emul/exec.h"
 #include "run/request.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"

@@ -77,7 +77,6 @@ static inline void vmcs_clear_bits(unsigned long field, u32 bits)
 	vmcs_write(field, vmcs_read(field) & ~(unsigned long)bits);
 }
 
-bool vmcs_ptrld(hpa_t hpa);
 
 /* --- TLB: vmx/tlb.c --- */
 void vmx_invept_single(u64 eptp);
@@ -127,9 +126,9 @@ unsigned int vmx_enter(u64 *regs, bool launched, u64 *host_rsp);
 #define EXIT_IINFO	BIT(5)
 
 void vmx_snapshot_exit(struct vcpu *vcpu);
-const char *vmx_exit_name(u16 basic);
 
 /* --- debug registers: vmx/dr.c --- */
+#define DR6_WRITABLE	0xe00fULL	/* B0-B3, BD, BS, BT */
 bool vmx_debugger_owns_dr(const struct vcpu *vcpu);
 void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7);
 u64 vcpu_effective_dr7(struct vcpu *vcpu);

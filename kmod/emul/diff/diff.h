@@ -59,7 +59,7 @@ bool pf_elsewhere(const struct machine *nat);
 /* --- compare.c --- */
 /* Returns the name of the first difference that the manual does not allow, NULL if there is none. */
 const char *compare(const struct test_case *t, const struct machine *native, const struct machine *emu);
-/* The manual says what the instruction does, and the native side's processor has it. */
+/* Whether the manual defines the outcome and the processor has the instruction. */
 bool comparable(const struct test_case *t);
 
 /* --- gen.c --- */

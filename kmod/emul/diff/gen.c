@@ -325,7 +325,7 @@ static void aim_string(struct test_case *t)
 		memset(t->in.data, chance(50) ? 0 : 1, DATA_BYTES);
 }
 
-/* What this test can run and compare: a process and its segments are in the way of some instructions. */
+/* Whether the test can run the instruction. Some need segments that a process cannot set. */
 static bool can_run(const struct test_case *t)
 {
 	const struct emul_insn *insn = &t->insn;

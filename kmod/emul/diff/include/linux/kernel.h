@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the emulator's pure files use of the kernel's headers, for user space. */
+/* User-space stand-in for the kernel header of this name. */
 #ifndef DIFF_LINUX_KERNEL_H
 #define DIFF_LINUX_KERNEL_H
 
