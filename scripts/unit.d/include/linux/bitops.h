@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef UNIT_LINUX_BITOPS_H
+#define UNIT_LINUX_BITOPS_H
+
+#include <linux/types.h>
+
+static inline int ffs(int x)
+{
+	return __builtin_ffs(x);
+}
+
+static inline int fls(unsigned int x)
+{
+	return x ? 32 - __builtin_clz(x) : 0;
+}
+
+static inline unsigned long __ffs(unsigned long x)
+{
+	return __builtin_ctzl(x);
+}
+
+static inline unsigned long __fls(unsigned long x)
+{
+	return 63 - __builtin_clzl(x);
+}
+
+static inline void __set_bit(unsigned int n, unsigned long *bitmap)
+{
+	bitmap[n / 64] |= 1UL << (n % 64);
+}
+
+static inline unsigned int hweight32(u32 x)
+{
+	return __builtin_popcount(x);
+}
+
+#endif
