@@ -405,6 +405,12 @@ int main(int argc, char **argv)
 	int ret;
 	size_t i;
 
+	ksft_positional = " | caps DIR | save DIR | restore DIR";
+	if (argc > 1 && argv[1][0] == '-') {
+		if (!ksft_options(argc, argv, NULL, 0))
+			return 2;
+		argc = 1;
+	}
 	if (argc == 3) {
 		dir = argv[2];
 		if (!strcmp(argv[1], "caps"))

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Runs a program's subtests, each in its own process, and reports in TAP. */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fnmatch.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +16,11 @@
 /* A subtest that takes longer than this is taken for hung. No measurement depends on the value. */
 #define HANG_SECONDS	20
 
+const char *ksft_positional = "";
+
 static int failures;
+static bool only_list;
+static const char *filter;
 
 int ksft_failures(void)
 {
@@ -113,15 +119,34 @@ static int run_one(const struct ksft_test *t)
 	return WEXITSTATUS(status);
 }
 
+/* Is the subtest one of those that --filter selects? Case does not matter. */
+static bool selected(const struct ksft_test *t)
+{
+	return !filter || !fnmatch(filter, t->name, FNM_CASEFOLD);
+}
+
 int ksft_main(const struct ksft_test *tests, int n)
 {
-	int pass = 0, fail = 0, skip = 0, i;
+	int pass = 0, fail = 0, skip = 0, number = 0, planned = 0, i;
 	const char *only = getenv("KSFT_ONLY");
 
-	printf("TAP version 13\n1..%d\n", n);
+	for (i = 0; i < n; i++)
+		planned += selected(&tests[i]);
+	if (!planned) {
+		fprintf(stderr, "no subtest is named '%s'; --list prints the names\n", filter);
+		return 2;
+	}
+	for (i = 0; i < n && only_list; i++)
+		if (selected(&tests[i]))
+			printf("%s\n", tests[i].name);
+	if (only_list)
+		return KSFT_PASS;
+	printf("TAP version 13\n1..%d\n", planned);
 	for (i = 0; i < n; i++) {
 		int status = KSFT_SKIP;
 
+		if (!selected(&tests[i]))
+			continue;
 		if (!only || strstr(tests[i].name, only))
 			status = run_one(&tests[i]);
 		if (status == KSFT_PASS)
@@ -130,12 +155,12 @@ int ksft_main(const struct ksft_test *tests, int n)
 			skip++;
 		else
 			fail++;
-		printf("%s %d %s%s\n", status == KSFT_PASS || status == KSFT_SKIP ? "ok" : "not ok", i + 1,
+		printf("%s %d %s%s\n", status == KSFT_PASS || status == KSFT_SKIP ? "ok" : "not ok", ++number,
 		       tests[i].name, status == KSFT_SKIP ? " # SKIP" : "");
 		fflush(stdout);
 	}
 	printf("# Totals: pass:%d fail:%d xfail:0 xpass:0 skip:%d error:0\n", pass, fail, skip);
-	return fail ? KSFT_FAIL : skip == n ? KSFT_SKIP : KSFT_PASS;
+	return fail ? KSFT_FAIL : skip == planned ? KSFT_SKIP : KSFT_PASS;
 }
 
 static bool take_option(const struct ksft_option *o, const char *text)
@@ -148,21 +173,51 @@ static bool take_option(const struct ksft_option *o, const char *text)
 	return end != text && !*end;
 }
 
+static void usage(FILE *to, const char *program, const struct ksft_option *options, int n)
+{
+	int k;
+
+	fprintf(to, "usage: %s [--list] [--filter GLOB] [--help]", program);
+	for (k = 0; k < n; k++)
+		fprintf(to, " [%s N%s]", options[k].name, options[k].second ? ":N" : "");
+	fprintf(to, "%s\n", ksft_positional);
+}
+
+static void help(const char *program, const struct ksft_option *options, int n)
+{
+	usage(stdout, program, options, n);
+	printf("Runs the subtests on /dev/droste, or the device that DROSTE_DEVICE in the environment names. Prints TAP.\n"
+	       "  --list         print the names of the subtests, and run none\n"
+	       "  --filter GLOB  only the subtests whose name matches, in upper or lower case: --filter 'cpuid*'\n"
+	       "The exit status is 0 if nothing failed, %d if something did, %d if all was skipped.\n", KSFT_FAIL, KSFT_SKIP);
+}
+
 bool ksft_options(int argc, char **argv, const struct ksft_option *options, int n)
 {
 	int i, k;
 
-	for (i = 1; i + 1 < argc; i += 2) {
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			help(argv[0], options, n);
+			exit(0);
+		}
+		if (!strcmp(argv[i], "--list")) {
+			only_list = true;
+			continue;
+		}
+		if (i + 1 == argc)
+			break;
+		if (!strcmp(argv[i], "--filter")) {
+			filter = argv[++i];
+			continue;
+		}
 		for (k = 0; k < n && strcmp(argv[i], options[k].name); k++)
 			;
-		if (k == n || !take_option(&options[k], argv[i + 1]))
+		if (k == n || !take_option(&options[k], argv[++i]))
 			break;
 	}
-	if (i >= argc)
+	if (i == argc)
 		return true;
-	fprintf(stderr, "usage: %s", argv[0]);
-	for (k = 0; k < n; k++)
-		fprintf(stderr, " [%s N%s]", options[k].name, options[k].second ? ":N" : "");
-	fprintf(stderr, "\n");
+	usage(stderr, argv[0], options, n);
 	return false;
 }

@@ -42,6 +42,9 @@ struct ksft_test {
 	u64 arg;		/* the guest function's first argument; see g_arg() */
 };
 
+/* The arguments other than options, for --help; empty if there are none. */
+extern const char *ksft_positional;
+
 int ksft_main(const struct ksft_test *tests, int n);
 
 /* A command-line option, "--name NUMBER" or "--name NUMBER:NUMBER". */
@@ -50,7 +53,10 @@ struct ksft_option {
 	u64 *val, *second;	/* @second: NULL if there is only one number */
 };
 
-/* Returns false, after a message on standard error, if an argument is invalid. */
+/*
+ * Takes the program's own options, and --list and --filter, which every program has. --help ends the program.
+ * Returns false, after a message on standard error, if an argument is invalid.
+ */
 bool ksft_options(int argc, char **argv, const struct ksft_option *options, int n);
 
 /* For use in a subtest. ksft_fail() counts the failure, and the subtest continues. */
@@ -79,9 +85,9 @@ int ksft_failures(void);
 } while (0)
 
 #define KSFT_MAIN(tests) \
-int main(void) \
+int main(int argc, char **argv) \
 { \
-	return ksft_main(tests, ARRAY_SIZE(tests)); \
+	return ksft_options(argc, argv, NULL, 0) ? ksft_main(tests, ARRAY_SIZE(tests)) : 2; \
 }
 
 #endif
