@@ -316,9 +316,13 @@ class Machine:
         if not self.options.allow_splat:
             for name, text in (("leaks", "leaked memory"), ("splats", "L0's kernel reported a bug")):
                 if name in self.logs:
-                    print("\n".join(self.logs[name]), file=sys.stderr)
-                    return STATUS_SPLAT, f"{text} (above); the command itself exited with {self.status}"
+                    return STATUS_SPLAT, f"{text}{self.first_splat(name)}; the command itself exited with {self.status}"
         return self.status, None
+
+    def first_splat(self, name):
+        """Returns the line of a log that reports a bug, after a colon and without its time."""
+        line = next((line for line in self.logs[name] if re.search(SPLATS, line)), "") if name == "splats" else ""
+        return ": " + re.sub(r"^\[ *[\d.]+\] *", "", line) if line else ""
 
     def panic_reason(self):
         lines = self.console_tail.decode(errors="replace").splitlines()
@@ -338,9 +342,14 @@ class Machine:
                 print("    " + re.sub(r"^\S+\s*", "", line), file=sys.stderr)
         if not sentence:
             return
+        if status == STATUS_SPLAT:
+            # The sentence comes first, because a splat's log is long.
+            say(f"{sentence} [exit status {status}]")
+            print("\n".join(self.logs["leaks" if "leaks" in self.logs else "splats"]), file=sys.stderr)
+            return
         if "failure" in self.logs:
             print("\n".join(self.logs["failure"]), file=sys.stderr)
-        elif status != STATUS_SPLAT and not self.options.console:
+        elif not self.options.console:
             with open(self.console_log.name, errors="replace") as f:
                 tail = f.readlines()[-CONSOLE_TAIL:]
             if tail:

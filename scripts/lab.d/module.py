@@ -2,6 +2,7 @@
 """Builds droste.ko for one of the lab's kernels, outside of the source tree."""
 import hashlib
 import os
+import re
 import subprocess
 import sys
 
@@ -39,6 +40,21 @@ def _sync(source, target):
             os.unlink(os.path.join(target, name))
 
 
+def _make(arguments, directory):
+    """Runs make, and names the files in its messages as they are called in the tree. Returns the exit status."""
+    # A message of the compiler is short from the tree's top, and otherwise names a file that an editor can open.
+    top = "" if os.path.realpath(os.getcwd()) == os.path.realpath(TREE) else TREE + "/"
+    child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    copied = re.compile(re.escape(f"{directory}/").encode() + rb"(?=(?:kmod|uapi)/\S+\.(?:c|h|S|def)\b)")
+    try:
+        for line in child.stdout:
+            sys.stderr.buffer.write(copied.sub(top.encode(), line))
+            sys.stderr.buffer.flush()
+        return child.wait()
+    finally:
+        child.kill()
+
+
 def build(kernel, flavour="", module="droste.ko", words=()):
     """Builds the module for a kernel and returns its path. Files that are up to date are not built again.
 
@@ -52,11 +68,11 @@ def build(kernel, flavour="", module="droste.ko", words=()):
         for source in SOURCES:
             if os.path.isdir(os.path.join(TREE, source)):
                 _sync(os.path.join(TREE, source), os.path.join(directory, source))
-        done = subprocess.run(
-            ["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}/kmod", *WITHOUT_DEBUG_INFO, *words,
-             "modules"],
-            stdin=subprocess.DEVNULL, stdout=sys.stderr)
-        if done.returncode:
+        # A WARN names its file as the tree does: kmod/run/loop.c.
+        flags = " ".join([f"-fmacro-prefix-map={directory}/=", *(w.partition("=")[2] for w in words if w.startswith("KCFLAGS="))])
+        words = [*(w for w in words if not w.startswith("KCFLAGS=")), f"KCFLAGS={flags}"]
+        if _make(["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}/kmod", *WITHOUT_DEBUG_INFO,
+                  *words, "modules"], directory):
             raise LabError(f"{module} does not build for kernel {kernel.name} ({kernel.release})")
     return os.path.join(directory, "kmod", module)
 
