@@ -1,40 +1,73 @@
 # SPDX-License-Identifier: GPL-2.0
-# `make` builds Droste, `make demo` shows it at work, `make test` tests it.
+# `make` builds Droste, `make demo` shows it at work, `make test` tests it. `make help` lists the targets.
 
 # The kernel to build for: the running one unless KDIR=/path/to/headers names another.
 KDIR ?= /lib/modules/$(shell uname -r)/build
+# The root of what `make install` installs, but for the module, whose place the kernel's tools define.
+PREFIX ?= /usr/local
 
 # Use all CPUs unless -j says otherwise.
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-all: module ctl
+# A line with "##" after a target is its description for `make help`.
+all: module ctl			## droste.ko for the running kernel (or KDIR=...), and drostectl
 
-module:
+module: headers			## kmod/droste.ko alone
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod modules
 
-ctl:
+ctl:				## ctl/drostectl alone
 	$(MAKE) -C ctl
 
-clean:
+headers:
+	@test -e $(KDIR)/Makefile || { \
+		echo "make: there are no kernel headers at $(KDIR)."; \
+		echo "Install them (Debian: apt-get install linux-headers-$$(uname -r)), or name others by KDIR=/path/to/headers."; \
+		echo "'make ctl' and 'make demo' need none: the demo has a kernel of its own."; \
+		exit 1; } >&2
+
+# What goes where, below $(DESTDIR):
+#   /lib/modules/VERSION/updates/droste.ko              (modules_install; it runs depmod, so that modprobe finds it)
+#   $(PREFIX)/sbin/drostectl, $(PREFIX)/share/man/man8/drostectl.8
+#   $(PREFIX)/lib/udev/rules.d/60-droste.rules          (/dev/droste: group kvm, mode 0660; udev reads /usr and /usr/local)
+install: all			## install the module, drostectl, its manual page and the udev rule (DESTDIR, PREFIX)
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod $(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR))) modules_install
+	$(MAKE) -C ctl install DESTDIR=$(abspath $(DESTDIR)) PREFIX=$(PREFIX)
+	install -D -m 644 scripts/install.d/60-droste.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-droste.rules
+
+clean:				## remove the build products
 	-test ! -d $(KDIR) || $(MAKE) -C $(KDIR) M=$(CURDIR)/kmod clean
 	$(MAKE) -C ctl clean
+	$(MAKE) -C selftests clean
+	$(MAKE) -f scripts/unit.d/Makefile clean
 
-# Runs Linux as L1 on Droste and Linux as L2 in it, in an emulated machine if this one has no VMX.
-demo:
+demo:				## Linux as L1 on Droste and Linux as L2 in it, in an emulated machine if this one has no VMX
 	scripts/demo
 
-# Runs Debian's Xen as L1 in QEMU on Droste, with a PVH and an HVM guest.
-demo-xen:
+demo-xen:			## Debian's Xen as L1 in QEMU on Droste, with a PVH and an HVM guest
 	scripts/demo-xen
 
-# Runs all automatic tests; ends with "N passed, N failed".
-test:
+unit:				## the KUnit suites of the pure files in user space, in seconds (FILTER='droste_walk*')
+	@$(MAKE) -s -f scripts/unit.d/Makefile check FILTER='$(FILTER)'
+
+test-quick:			## what to run before each commit: under five minutes when the cache is warm
+	scripts/test --quick
+
+test:				## all automatic tests; ends with "N passed, N failed". scripts/test --help: one of them
 	scripts/test
 
-# Runs the kernel's own KVM selftests on kvm_intel and on Droste side by side.
-test-kvm-selftests:
+test-kvm-selftests:		## the kernel's own KVM selftests on kvm_intel and on Droste side by side
 	scripts/test kvm-selftests
 
-.PHONY: all module ctl clean demo demo-xen test test-kvm-selftests
+help:				## this list
+	@echo "usage: make [TARGET] [KDIR=/path/to/headers]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS='	' read -r target text; do printf '  %-20s%s\n' "$$target" "$$text"; done
+	@echo "The tools have --help: scripts/lab, scripts/test, scripts/check-style, scripts/demo, ctl/drostectl."
+
+.DEFAULT:
+	@echo "make: there is no target '$@'; 'make help' lists them" >&2
+	@exit 2
+
+.PHONY: all module headers ctl install clean demo demo-xen unit test-quick test test-kvm-selftests help
