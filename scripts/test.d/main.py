@@ -1,31 +1,50 @@
 # SPDX-License-Identifier: GPL-2.0
 """The command line of scripts/test: which steps, how many at once, and the closing count."""
 import argparse
+import fnmatch
+import hashlib
+import json
 import os
+import re
 import shutil
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import pick
+import results
 import runner
 import steps
 import times
 
 KEPT = 5                # directories of earlier runs that are kept
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "droste")
+ROOT = os.path.join(CACHE, "test")      # of the runs' logs
 
 
 def parser():
     top = argparse.ArgumentParser(
-        prog="scripts/test", description="Runs all tests of Droste, or the steps named and what they need. "
+        prog="scripts/test", description="Runs all tests of Droste, or the steps and tests named and what they need. "
         "At the end it prints where the time went. The last line is 'N passed, N failed'; the exit status is 0 only if "
-        "nothing failed.")
-    top.add_argument("--list", action="store_true", help="list the steps and exit")
+        "nothing failed.", epilog=pick.HELP + f"\nThe logs of the last run are in {ROOT}/latest.",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--list", action="store_true", help="list the steps, or the tests named, and exit")
+    top.add_argument("--quick", action="store_true",
+                     help="what to run before each commit: " + ", ".join(steps.QUICK))
+    top.add_argument("--failed", action="store_true", help="run again what failed in the last run of this tree")
     top.add_argument("--jobs", type=int, metavar="N", default=max(1, min(os.cpu_count() or 1, 4)),
                      help="steps that may run at once (default: the number of CPUs, at most 4)")
     top.add_argument("--alone", action="store_true", help="run the named steps only, without the steps that they need")
-    top.add_argument("steps", nargs="*", metavar="STEP", help="a step, or the beginning of several steps' names")
+    machine = top.add_argument_group("the machine for names like selftests:t_cpu")
+    machine.add_argument("--kernel", choices=["6.12", "6.1", "debug"], help="L0's kernel (default 6.12)")
+    machine.add_argument("--cpus", type=int, choices=range(1, 9), metavar="N", help="its CPUs (default 1)")
+    machine.add_argument("--hypervisor", choices=["droste", "kvm"], help="kvm: run on kvm_intel, the reference")
+    output = top.add_argument_group("output")
+    output.add_argument("--tap", action="store_true", help="print TAP: a line for each test, all else as comments")
+    output.add_argument("--junit", metavar="FILE", help="write the results as JUnit's XML")
+    output.add_argument("--json", metavar="FILE", help="write the results as JSON")
+    top.add_argument("steps", nargs="*", metavar="STEP", help="a step or a test, see below")
     return top
 
 
@@ -42,50 +61,96 @@ def select(words, alone):
                     add(need)
 
     for word in words:
-        matches = [word] if word in by_name else [n for n in by_name if n.startswith(word)]
+        matches = [word] if word in by_name else [n for n in by_name if n.startswith(word) or fnmatch.fnmatch(n, word)]
         if not matches:
-            sys.exit(f"scripts/test: there is no step '{word}'; see scripts/test --list")
+            sys.exit(f"scripts/test: there is no step '{word}'; see scripts/test --list, and --help for single tests")
         for name in matches:
             add(name)
-    return [s for s in steps.STEPS if (s.name in wanted if words else not s.extra)]
+    return [s for s in steps.STEPS if s.name in wanted]
+
+
+def last_results():
+    """Returns the file with the results of this tree's last run. The cache may be that of several trees."""
+    return os.path.join(ROOT, f"last-{hashlib.sha256(steps.TREE.encode()).hexdigest()[:12]}.json")
+
+
+def failed_words():
+    """Returns the words for what failed in the last run."""
+    try:
+        with open(last_results()) as f:
+            last = json.load(f)
+    except FileNotFoundError:
+        sys.exit("scripts/test: there are no results of an earlier run of this tree")
+    words = [word for step in last["steps"] if step["outcome"] == "failed" for word in pick.again(step)]
+    if not words:
+        print(f"nothing failed in the last run ({last['began']}: {last['passed']} passed)")
+        sys.exit(0)
+    print("failed in the last run: " + ", ".join(words), file=sys.stderr)
+    return words
 
 
 def make_directory():
     """Makes a directory for this run's logs, and removes the oldest ones of runs that have ended."""
-    root = os.path.join(CACHE, "test")
-    os.makedirs(root, exist_ok=True)
-    for old in sorted(os.listdir(root))[:-KEPT]:
+    os.makedirs(ROOT, exist_ok=True)
+    for old in sorted(name for name in os.listdir(ROOT) if re.fullmatch(r"\d{8}-\d{6}-\d+", name))[:-KEPT]:
         if os.path.exists(f"/proc/{old.rpartition('-')[2]}"):
             continue
-        shutil.rmtree(os.path.join(root, old), ignore_errors=True)
-    directory = os.path.join(root, f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+        shutil.rmtree(os.path.join(ROOT, old), ignore_errors=True)
+    directory = os.path.join(ROOT, f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
     os.makedirs(directory)
+    link = os.path.join(ROOT, f"latest.new-{os.getpid()}")
+    os.symlink(os.path.basename(directory), link)
+    os.replace(link, os.path.join(ROOT, "latest"))
     return directory
+
+
+def show(chosen, words, arguments):
+    """Prints the list of the steps, or of the tests that are named one by one."""
+    for step in chosen:
+        print(f"{step.name:24} {step.title}" + (f" [after {', '.join(step.needs)}]" if step.needs else "")
+              + (" [only when named]" if step.extra else ""))
+    for word in words:
+        pick.show(word, arguments)
 
 
 def main():
     arguments = parser().parse_args()
-    chosen = select(arguments.steps, arguments.alone)
+    words = [*arguments.steps, *(steps.QUICK if arguments.quick else ()), *(failed_words() if arguments.failed else ())]
+    single = [w for w in words if ":" in w]
+    if (arguments.kernel or arguments.cpus or arguments.hypervisor) and not single:
+        sys.exit("scripts/test: --kernel, --cpus and --hypervisor are for tests like selftests:t_cpu; a step has its own")
+    chosen = select([w for w in words if ":" not in w], arguments.alone)
     if arguments.list:
-        for step in chosen if arguments.steps else steps.STEPS:
-            print(f"{step.name:24} {step.title}" + (f" [after {', '.join(step.needs)}]" if step.needs else "")
-                  + (" [only when named]" if step.extra else ""))
+        show(chosen if words else steps.STEPS, single, arguments)
         return 0
+    chosen = [*chosen, *pick.steps(single, arguments)] if words else [s for s in steps.STEPS if not s.extra]
     if arguments.alone:
         for step in chosen:
             step.needs = tuple(n for n in step.needs if n in {s.name for s in chosen})
     memory = times.Memory(os.path.join(CACHE, "step-times.json"))
-    work = runner.Runner(chosen, make_directory(), max(1, arguments.jobs), memory)
+    began = time.time()
+    if arguments.tap:
+        print("TAP version 13", flush=True)
+    work = runner.Runner(chosen, make_directory(), max(1, arguments.jobs), memory, arguments.tap)
     runner.on_signal(work)
     work.run()
-    for kind in ("images",):
-        shutil.rmtree(os.path.join(work.directory, kind), ignore_errors=True)
+    shutil.rmtree(os.path.join(work.directory, "images"), ignore_errors=True)
     memory.save(work.records)
-    print("\n".join(["", *times.table(work.records, work.seconds(), work.slots), ""]))
+    all_results = results.collect(work, began)
+    for file in (last_results(), os.path.join(work.directory, "results.json"), arguments.json):
+        if file:
+            results.write_json(file, all_results)
+    if arguments.junit:
+        results.write_junit(arguments.junit, all_results)
+    work.say("\n".join(["", *times.table(work.records, work.seconds(), work.slots), ""]))
     if work.skipped:
-        print(f"{work.skipped} skipped")
-    print(f"logs: {work.directory}")
-    print(f"{work.passed} passed, {work.failed} failed", flush=True)
+        work.say(f"{work.skipped} skipped")
+    work.say(f"logs: {work.directory} (also {ROOT}/latest)")
+    if work.failed:
+        work.say("scripts/test --failed runs again what failed")
+    if arguments.tap:
+        print(f"1..{len(work.results)}", flush=True)
+    work.say(f"{work.passed} passed, {work.failed} failed")
     return 1 if work.failed or not work.passed else 0
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,8 @@ class Step:
         self.needs = tuple(needs)
         self.extra = extra
         self.setup = setup
+        self.picked = False     # it runs tests that were named one by one, so that its time says nothing about others
+        self.again = None       # the words that run it again, if its name does not
 
 
 class Job:
@@ -49,6 +52,7 @@ class Job:
         self.skipped = 0
         self.failures = []
         self.last_line = ""
+        self.sentence = ""      # the lab's, about how the machine ended
         self.child = None
         self.started = time.monotonic()
 
@@ -63,6 +67,7 @@ class Job:
         """Counts one test: passed if there is no problem."""
         with open(self.log_name, "a") as log:
             log.write(f"=== {'FAILED' if problem else 'passed'}: {name}{': ' + problem if problem else ''}\n")
+        self.runner.result(self.step, name, "failed" if problem else "passed", problem)
         if problem:
             self.failures.append((name, problem))
             self.runner.say(f"    not ok  {self.step.name}: {name}: {problem}")
@@ -73,8 +78,10 @@ class Job:
         """Counts one result of a TAP reader. The log already has its line."""
         if outcome == "skip":
             self.skipped += 1
+            self.runner.result(self.step, name, "skipped")
         elif outcome == "ok":
             self.passed += 1
+            self.runner.result(self.step, name, "passed")
         else:
             self.check(name, outcome)
 
@@ -94,6 +101,8 @@ class Job:
                 text = line.decode(errors="replace").rstrip()
                 if text.strip():
                     self.last_line = text.strip()
+                if re.match(r"lab: .* \[exit status \d+\]$", text):
+                    self.sentence = text.removeprefix("lab: ")
                 if each_line:
                     each_line(text)
             status = self.wait(self.child)
@@ -145,9 +154,9 @@ class Job:
         status = self.command(arguments, limit, each_line, cwd)
         reader.end()
         if self.passed + len(self.failures) == before:
-            self.check(what, f"it printed no result (exit status {status})")
+            self.check(what, self.sentence or f"it printed no result (exit status {status})")
         elif status and len(self.failures) == failed_before:
-            self.check(what, f"exit status {status} although no result is a failure")
+            self.check(what, self.sentence or f"exit status {status} although no result is a failure")
         return lines
 
     def kill(self):
@@ -175,7 +184,7 @@ class Job:
 class Runner:
     """All steps of one run."""
 
-    def __init__(self, steps, directory, slots, memory):
+    def __init__(self, steps, directory, slots, memory, tap=False):
         self.waiting = times.longest_path_first(steps, memory)
         self.directory = directory
         self.slots = slots
@@ -187,6 +196,9 @@ class Runner:
         self.passed = 0
         self.failed = 0
         self.skipped = 0
+        self.tap = tap          # standard output is TAP
+        self.results = []       # step, name, outcome and reason of each test
+        self.reported = []      # the steps that have results
         self.began = time.monotonic()
         self.change = threading.Condition()
         self.print_lock = threading.Lock()
@@ -194,7 +206,17 @@ class Runner:
 
     def say(self, text):
         with self.print_lock:
-            print(text, flush=True)
+            print(re.sub(r"^", "# ", text, flags=re.M) if self.tap else text, flush=True)
+
+    def result(self, step, name, outcome, why=None):
+        """Keeps the result of a test, and prints it if the output is TAP."""
+        with self.print_lock:
+            self.results.append((step.name, name, outcome, why))
+            if step not in self.reported:
+                self.reported.append(step)
+            if self.tap:
+                print(f"{'not ok' if outcome == 'failed' else 'ok'} {len(self.results)} - {step.name}: {name}"
+                      + (" # SKIP" if outcome == "skipped" else ""), flush=True)
 
     def seconds(self):
         return time.monotonic() - self.began
@@ -217,6 +239,7 @@ class Runner:
                 self.bad.add(step.name)
                 self.failed += 1
                 why = f"{lost[0]} failed" if lost else "the run was stopped"
+                self.result(step, "the step", "failed", f"not run, because {why}")
                 self.say(f"{self.clock()} FAILED  {step.name}: not run, because {why}")
             elif all(n in self.good for n in step.needs):
                 self.waiting.remove(step)
@@ -224,6 +247,7 @@ class Runner:
         return None
 
     def run(self):
+        self.say(f"{len(self.waiting)} steps, {self.slots} at once; logs: {self.directory}")
         with self.change:
             while self.waiting or self.running:
                 while len(self.running) < self.slots:
@@ -236,6 +260,16 @@ class Runner:
                         note = self.memory.note(job.step.name, ", ")
                         self.say(f"{self.clock()}   ...   {job.step.name} ({job.seconds():.0f} s{note}): "
                                  f"{job.last_line[:90]}")
+                    self.say(f"{self.clock()}   ...   {self.outlook()}")
+
+    def outlook(self):
+        """Describes the steps that have not started, and the time to the end by that of earlier runs."""
+        rest = sum(map(self.memory.expected, (s.name for s in self.waiting)))
+        rest += sum(max(0, self.memory.expected(j.step.name) - j.seconds()) for j in self.running)
+        ones = [max(0, self.memory.expected(j.step.name) - j.seconds()) for j in self.running]
+        rest = max([rest / self.slots, *ones])
+        to_come = f"{len(self.waiting)} steps to come" if self.waiting else "no more steps"
+        return f"{to_come}; about {times.clock(rest)} left, by the times of earlier runs"
 
     def start(self, step):
         job = Job(self, step, times.Record(step, self.seconds(), self.records))

@@ -6,6 +6,7 @@ import chain
 import kunit
 import kvmtests
 import lab
+import pick
 import qemu
 import xen
 from runner import Step
@@ -27,8 +28,11 @@ def build(kernel):
     return step
 
 
-def host(job):
+def ctl(job):
     job.tap(["make", "-s", "-C", os.path.join(TREE, "ctl"), "check"], 900, "drostectl's unit checks")
+
+
+def host(job):
     job.tap(["make", "-s", "-C", os.path.join(TREE, "kmod/emul/diff"), "check", f"CASES={EMUL_CASES}",
              f"OUTPUT={job.path('images', 'emul-diff')}"], 1800, "the emulator agrees with this processor")
 
@@ -36,6 +40,15 @@ def host(job):
 def style(job):
     job.tap([os.path.join(TREE, "scripts", "check-style")], 3600, "check-style")
 
+
+def style_changed(job):
+    job.must([os.path.join(TREE, "scripts", "check-style"), "--changed"], 900, "check-style of the files that changed")
+
+
+# The programs of selftests-quick: one of each part, those that take a second or two.
+QUICK_PROGRAMS = ("t_basic", "t_cpu", "t_memory", "t_irq", "t_vmx_basic", "t_vmx_checks", "t_vmx_ept", "t_vmx_events")
+# What to run before each commit, in under five minutes when the cache is warm.
+QUICK = ("unit", "ctl", "style-changed", "chain-6.12-ept-1cpu", "selftests-quick")
 
 STEPS = [
     Step("setup", "packages, the emulator and Linux 6.12", prepare("6.12"), setup=True),
@@ -55,12 +68,18 @@ STEPS = [
     Step("images-6.1", "images of L1 and L2 with Linux 6.1", chain.images("6.1"), ["setup-6.1", "images-6.12"]),
     *chain.steps("6.1"),
     *lab.steps("6.1"),
-    Step("host", "unit tests that need no kernel", host, ["images-6.12"]),
+    Step("ctl", "drostectl's own tests", ctl, ["images-6.12"]),
+    Step("unit", "the KUnit suites of the pure parts in user space", pick.run_unit(["*"]), ["setup"]),
+    Step("host", "the emulator against this machine's processor", host, ["setup"]),
     Step("build-debug", "droste.ko for the debug kernel", build("debug"), ["setup-debug"], setup=True),
     *kunit.STEPS,
     *chain.steps("debug"),
     *lab.steps("debug"),
     *xen.STEPS,
     *kvmtests.STEPS,
+    Step("selftests-quick", "some kselftest programs on 6.12 with 1 CPU",
+         pick.run_selftests(pick.Machine("6.12", 1, "droste"), [(name, "") for name in QUICK_PROGRAMS], 600),
+         ["build-6.12"], extra=True),
+    Step("style-changed", "the project's rules in the files that changed", style_changed, ["setup"], extra=True),
     Step("style", "warnings, sparse, checkpatch and the project's rules", style, ["setup-6.1", "setup-debug"]),
 ]

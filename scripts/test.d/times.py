@@ -7,7 +7,7 @@ import os
 TYPICAL = {
     "setup": 150, "setup-debug": 450, "setup-6.1": 15, "images-xen-4.17": 60,
     "build-6.12": 30, "build-6.1": 30, "build-debug": 30,
-    "style": 300, "host": 90, "kunit": 90,
+    "style": 300, "style-changed": 20, "host": 70, "ctl": 20, "unit": 15, "kunit": 90,
     "selftests-6.12-1cpu": 180, "selftests-6.12-2cpu": 240, "selftests-6.1-2cpu": 240, "selftests-debug-1cpu": 600,
     "life-6.12-2cpu": 150, "life-6.1-2cpu": 120, "life-debug-1cpu": 240, "chain-debug-ept-2cpu": 240,
     "qemu-6.12": 240, "qemu-nested-6.12": 150, "qemu-nestedstate": 480, "xen-4.17": 200,
@@ -39,7 +39,8 @@ class Memory:
 
     def save(self, records):
         """Remembers the steps that passed. A failed step may have ended early."""
-        self.times.update((r.name, (round(r.seconds, 1), round(r.cpu, 1))) for r in records if not r.failed)
+        self.times.update((r.name, (round(r.seconds, 1), round(r.cpu, 1))) for r in records
+                          if not r.failed and not r.picked)
         new = f"{self.file}.new-{os.getpid()}"
         with open(new, "w") as f:
             json.dump({name: {"elapsed": t[0], "cpu": t[1]} for name, t in sorted(self.times.items())}, f, indent=1)
@@ -67,6 +68,7 @@ class Record:
         ready = needed[-1].end() if needed else 0
         self.name = step.name
         self.setup = step.setup
+        self.picked = step.picked
         self.began = began                  # seconds since the run's start
         self.waited = began - ready         # seconds for a free slot, with all needs met
         # The step whose end let this one start; None at the run's start.
