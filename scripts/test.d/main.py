@@ -142,7 +142,8 @@ def main():
             results.write_json(file, all_results)
     if arguments.junit:
         results.write_junit(arguments.junit, all_results)
-    work.say("\n".join(["", *times.table(work.records, work.seconds(), work.slots), ""]))
+    if len(work.records) > 1:
+        work.say("\n".join(["", *times.table(work.records, work.seconds(), work.slots), ""]))
     if work.skipped:
         work.say(f"{work.skipped} skipped")
     work.say(f"logs: {work.directory} (also {ROOT}/latest)")

@@ -168,9 +168,10 @@ def show(word, options):
 
 def again(step):
     """Returns the words that run again what failed in a step of a run's results: a step, or some of its programs."""
-    if step.get("again"):
-        return step["again"]
     failed = [t["name"].partition(": ")[0] for t in step["tests"] if t["outcome"] == "failed"]
+    if step.get("again"):
+        # The failed test's program is the first part of its name, if the step runs programs.
+        return [w for w in step["again"] if w.partition(":")[2].partition("/")[0] in failed] or step["again"]
     if re.match(r"selftests-.*cpu$", step["name"]) and failed and set(failed) <= set(programs()):
         return [f"{step['name']}:{name}" for name in sorted(set(failed))]
     return [step["name"]]

@@ -215,7 +215,7 @@ class Runner:
             if step not in self.reported:
                 self.reported.append(step)
             if self.tap:
-                print(f"{'not ok' if outcome == 'failed' else 'ok'} {len(self.results)} - {step.name}: {name}"
+                print(f"{'not ok' if outcome == 'failed' else 'ok'} {len(self.results)} - {step.name}: {name.replace('#', chr(92) + '#')}"
                       + (" # SKIP" if outcome == "skipped" else ""), flush=True)
 
     def seconds(self):
@@ -247,7 +247,8 @@ class Runner:
         return None
 
     def run(self):
-        self.say(f"{len(self.waiting)} steps, {self.slots} at once; logs: {self.directory}")
+        count = "1 step" if len(self.waiting) == 1 else f"{len(self.waiting)} steps, {self.slots} at once"
+        self.say(f"{count}; logs: {self.directory}")
         with self.change:
             while self.waiting or self.running:
                 while len(self.running) < self.slots:
@@ -268,7 +269,7 @@ class Runner:
         rest += sum(max(0, self.memory.expected(j.step.name) - j.seconds()) for j in self.running)
         ones = [max(0, self.memory.expected(j.step.name) - j.seconds()) for j in self.running]
         rest = max([rest / self.slots, *ones])
-        to_come = f"{len(self.waiting)} steps to come" if self.waiting else "no more steps"
+        to_come = f"{len(self.waiting)} more to come" if self.waiting else "no more to come"
         return f"{to_come}; about {times.clock(rest)} left, by the times of earlier runs"
 
     def start(self, step):

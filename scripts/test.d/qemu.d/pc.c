@@ -280,7 +280,7 @@ static void await(int vector, uint32_t n)
 		asm volatile("sti; hlt; cli");
 }
 
-/* Let what should not come come. */
+/* Gives an event that must not happen the time to happen. */
 static void settle(void)
 {
 	uint32_t i;

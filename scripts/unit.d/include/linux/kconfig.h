@@ -3,6 +3,6 @@
 #define UNIT_LINUX_KCONFIG_H
 
 /* The kernel that user space stands in for has every option. */
-#define IS_ENABLED(option)	1
+#define IS_ENABLED(...)	1
 
 #endif
