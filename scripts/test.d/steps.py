@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The steps of scripts/test. Those that the longest chain of other steps waits for start first (times.py)."""
 import os
+import sys
 
 import chain
 import kunit
@@ -32,6 +33,10 @@ def ctl(job):
     job.tap(["make", "-s", "-C", os.path.join(TREE, "ctl"), "check"], 900, "drostectl's unit checks")
 
 
+def tools(job):
+    job.tap([sys.executable, os.path.join(TREE, "scripts", "test.d", "toolcheck.py")], 600, "the tools")
+
+
 def host(job):
     job.tap(["make", "-s", "-C", os.path.join(TREE, "kmod/emul/diff"), "check", f"CASES={EMUL_CASES}",
              f"OUTPUT={job.path('images', 'emul-diff')}"], 1800, "the emulator agrees with this processor")
@@ -48,7 +53,7 @@ def style_changed(job):
 # The programs of selftests-quick: one of each part, those that take a second or two.
 QUICK_PROGRAMS = ("t_basic", "t_cpu", "t_memory", "t_irq", "t_vmx_basic", "t_vmx_checks", "t_vmx_ept", "t_vmx_events")
 # What to run before each commit, in under five minutes when the cache is warm.
-QUICK = ("unit", "ctl", "style-changed", "chain-6.12-ept-1cpu", "selftests-quick")
+QUICK = ("unit", "ctl", "tools", "style-changed", "chain-6.12-ept-1cpu", "selftests-quick")
 
 STEPS = [
     Step("setup", "packages, the emulator and Linux 6.12", prepare("6.12"), setup=True),
@@ -70,6 +75,7 @@ STEPS = [
     *lab.steps("6.1"),
     Step("ctl", "drostectl's own tests", ctl, ["images-6.12"]),
     Step("unit", "the KUnit suites of the pure parts in user space", pick.run_unit(["*"]), ["setup"]),
+    Step("tools", "the scripts themselves: names of tests, results, messages, --help", tools, ["selftests"]),
     Step("host", "the emulator against this machine's processor", host, ["setup"]),
     Step("build-debug", "droste.ko for the debug kernel", build("debug"), ["setup-debug"], setup=True),
     *kunit.STEPS,

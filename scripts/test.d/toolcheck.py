@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Checks the tools themselves, without an emulated machine: names of tests, results, messages, --help. Prints TAP."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import types
+import xml.dom.minidom
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TREE = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, os.path.join(TREE, "scripts", "lab.d")]
+
+import main as command_line
+import pick
+import results
+import runner
+import tap
+import times
+
+# A suite that fails in each way: an expectation, an assertion, a fatal signal, an access that a sanitizer finds.
+SUITE = """
+#include <kunit/test.h>
+#define GOOD(name) static void name(struct kunit *test) { KUNIT_EXPECT_EQ(test, 1, 1); }
+GOOD(good)
+static void expects(struct kunit *test) { int i; for (i = 0; i < 2; i++) KUNIT_EXPECT_EQ_MSG(test, 1, 2, "row %d", i); }
+static void asserts(struct kunit *test) { KUNIT_ASSERT_NOT_NULL(test, NULL); KUNIT_EXPECT_TRUE(test, false); }
+static void overruns(struct kunit *test) { ((volatile char *)kunit_kzalloc(test, 4, GFP_KERNEL))[4] = 1; }
+static struct kunit_case results[] = { KUNIT_CASE(good), KUNIT_CASE(expects), KUNIT_CASE(asserts), {} };
+static struct kunit_case crash[] = { KUNIT_CASE(overruns), KUNIT_CASE(good), {} };
+static struct kunit_suite one = { .name = "one", .test_cases = results }, two = { .name = "two", .test_cases = crash };
+kunit_test_suites(&one, &two);
+"""
+
+
+def output(*arguments, cwd=TREE, status=0, errors=False):
+    """Returns what a program prints. It must end soon, and with the exit status."""
+    done = subprocess.run(arguments, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    assert done.returncode == status, f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()[-300:]}"
+    return done.stderr if errors else done.stdout
+
+
+def refuses(function, *arguments):
+    """Calls a function that must end the program with a sentence, and returns the sentence."""
+    try:
+        function(*arguments)
+    except SystemExit as e:
+        return str(e)
+    raise AssertionError(f"{function.__name__}{arguments} refuses nothing")
+
+
+def names(words, alone=True):
+    return [s.name for s in command_line.select(words, alone)]
+
+
+OPTIONS = types.SimpleNamespace(kernel=None, cpus=None, hypervisor=None)
+
+
+def test_steps_by_name():
+    assert names(["kunit"]) == ["kunit"]
+    assert names(["kunit"], alone=False) == ["setup", "setup-debug", "kunit"]
+    assert names(["chain-6.1-*"]) == [n for n in names(["chain-"]) if n.startswith("chain-6.1-")] != []
+    assert "no step 'nix'" in refuses(names, ["nix"])
+    assert set(command_line.steps.QUICK) <= {s.name for s in command_line.steps.STEPS}
+
+
+def test_tests_by_name():
+    on_kvm = types.SimpleNamespace(kernel="6.1", cpus=2, hypervisor="kvm")
+    assert [s.name for s in pick.steps(["selftests:t_cpu/CPUID", "selftests:t_irq"], OPTIONS)] == ["picked-6.12-1cpu"]
+    assert [s.name for s in pick.steps(["selftests:t_cpu"], on_kvm)] == ["picked-6.1-2cpu-kvm"]
+    assert pick.steps(["selftests:t_cpu/port I/O"], OPTIONS)[0].again == ["selftests-6.12-1cpu:t_cpu/port I/O"]
+    assert [s.name for s in pick.steps(["kunit:droste_w*", "unit:droste_walk.x"], OPTIONS)] == ["picked-kunit", "picked-unit"]
+    assert "no kselftest program 't_nix'" in refuses(pick.steps, ["selftests:t_nix"], OPTIONS)
+    assert "no suite 'nix'" in refuses(pick.steps, ["unit:nix"], OPTIONS)
+    assert "only debug has KUnit" in refuses(pick.steps, ["kunit:droste_walk"], on_kvm)
+    assert "is no name" in refuses(pick.steps, ["nix:x"], OPTIONS)
+
+
+def test_again():
+    def again(name, words=None, *failed):
+        return pick.again({"name": name, "again": words, "tests": [{"name": n, "outcome": "failed"} for n in failed]})
+    assert again("kexec", None, "some test") == ["kexec"]
+    assert again("selftests-6.1-2cpu", None, "t_cpu: MSRs", "t_irq: x") == [
+        "selftests-6.1-2cpu:t_cpu", "selftests-6.1-2cpu:t_irq"]
+    assert again("selftests-6.1-2cpu", None, "t_cpu: MSRs", "the step") == ["selftests-6.1-2cpu"]
+    words = ["selftests-6.12-1cpu-kvm:t_cpu/CPUID", "selftests-6.12-1cpu-kvm:t_irq"]
+    assert again("picked-6.12-1cpu-kvm", words, "t_irq: x") == words[1:]
+    assert pick.steps(words, OPTIONS)[0].name == "picked-6.12-1cpu-kvm"
+
+
+def run_steps(directory, *steps):
+    """Runs steps without printing, and returns the runner."""
+    work = runner.Runner(steps, directory, 2, times.Memory(os.path.join(directory, "times.json")))
+    work.say = lambda text: None
+    work.run()
+    return work
+
+
+def test_results():
+    def good(job):
+        job.check("a <b> & \x01")
+        job.report("t_x: left out", "skip")
+
+    def bad(job):
+        job.check('say "no"', "1 < 2")
+
+    with tempfile.TemporaryDirectory() as directory:
+        work = run_steps(directory, runner.Step("good", "", good), runner.Step("bad", "", bad),
+                         runner.Step("behind", "", good, ["bad"]))
+        all_results = results.collect(work, 0)
+        file = os.path.join(directory, "results")
+        results.write_json(file, all_results)
+        with open(file) as f:
+            read = json.load(f)
+        assert (read["passed"], read["failed"], read["skipped"]) == (1, 2, 1), read
+        assert {s["name"]: s["outcome"] for s in read["steps"]} == {"good": "passed", "bad": "failed", "behind": "failed"}
+        results.write_junit(file, all_results)
+        suites = xml.dom.minidom.parse(file).getElementsByTagName("testsuite")
+        assert sorted((s.getAttribute("name"), s.getAttribute("failures")) for s in suites) == [
+            ("bad", "1"), ("behind", "1"), ("good", "0")]
+
+
+def test_kselftest_options():
+    output("make", "-s", "-C", "selftests", "bin/run", "bin/t_cpu")
+    cpu, run = "selftests/bin/t_cpu", "selftests/bin/run"
+    listed = output(cpu, "--list").splitlines()
+    assert "CPUID" in listed and "port I/O" in listed
+    assert output(cpu, "--list", "--filter", "cpu*") == "CPUID\n"
+    environment = ["env", "DROSTE_DEVICE=/nowhere"]
+    said = output(*environment, cpu, "--filter", "CPUID", status=4)
+    assert "1..1\n" in said and "ok 1 CPUID # SKIP" in said
+    assert "no subtest is named 'nix'" in output(cpu, "--filter", "nix", status=2, errors=True)
+    assert output(cpu, "--help").startswith("usage: ")
+    said = output(*environment, run, f"{cpu}/port I/O")
+    assert "ok 1 port I/O # SKIP" in said and said.endswith("0 passed, 0 failed\n")
+
+
+def test_unit_can_fail():
+    with tempfile.TemporaryDirectory() as directory:
+        with open(os.path.join(directory, "suite.c"), "w") as f:
+            f.write(SUITE)
+        program = os.path.join(directory, "unit")
+        output("gcc", "-O1", "-g", "-w", "-std=gnu11", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+               "-Iscripts/unit.d/include", "-o", program, "scripts/unit.d/main.c", os.path.join(directory, "suite.c"))
+        said = output(program, status=1)
+        seen = []
+        reader = tap.Reader(lambda name, outcome: seen.append((name, outcome == "ok")))
+        for line in said.splitlines():
+            reader.line(line)
+        reader.end()
+        assert seen[:3] == [("good", True), ("expects", False), ("asserts", False)], said
+        assert seen[3:] and not any(ok for _, ok in seen[3:]), said
+        assert said.endswith("1 passed, 4 failed\n"), said
+        assert said.count("row ") == 2 and "1 (0x1) and 2 (0x2): row 0" in said
+        assert output(program, "--filter", "one.g*").endswith("1 passed, 0 failed\n")
+        assert output(program, "--list", "--filter", "two") == "two.overruns\ntwo.good\n"
+
+
+def test_messages_name_the_tree():
+    with tempfile.TemporaryDirectory() as directory:
+        script = os.path.join(directory, "compiler")
+        with open(script, "w") as f:
+            f.write(f"#!/bin/sh\necho {directory}/kmod/run/loop.c:1: error: x\necho {directory}/kmod/run/loop.o\nexit 3\n")
+        os.chmod(script, 0o755)
+        said = output(sys.executable, "-c", "import sys, module; sys.exit(module._make([sys.argv[1]], sys.argv[2]))", script,
+                      directory, cwd=os.path.join(TREE, "scripts", "lab.d"), status=3, errors=True)
+        assert said == f"{TREE}/kmod/run/loop.c:1: error: x\n{directory}/kmod/run/loop.o\n", said
+
+
+def test_style_of_files():
+    said = output("scripts/check-style", "scripts/test.d/toolcheck.py")
+    assert said.startswith("1 file: no problems"), said
+    assert "no check and no file 'nix'" in output("scripts/check-style", "nix", status=2, errors=True)
+
+
+def test_help_does_nothing_else():
+    for script in "demo", "demo-xen", "lab", "test", "check-style":
+        assert output(f"scripts/{script}", "--help").startswith("usage: "), script
+    listed = output("make", "help")
+    assert all(f"  {target} " in listed for target in ("unit", "test", "test-quick", "install")), listed
+    assert "'make help' lists them" in output("make", "nix", status=2, errors=True)
+    assert "apt-get install linux-headers-" in output("make", "module", "KDIR=/nowhere", status=2, errors=True)
+
+
+TESTS = [(name.removeprefix("test_").replace("_", " "), value) for name, value in list(globals().items())
+         if name.startswith("test_")]
+
+
+def main():
+    os.environ.pop("MAKEFLAGS", None)
+    print(f"TAP version 13\n1..{len(TESTS)}", flush=True)
+    failed = 0
+    for number, (name, function) in enumerate(TESTS, 1):
+        problem = None
+        try:
+            function()
+        except Exception as e:  # the others must go on
+            problem = f"{type(e).__name__} at line {e.__traceback__.tb_next.tb_lineno}: {e}"
+            print("".join(f"# {line}\n" for line in problem.splitlines()), end="")
+        failed += bool(problem)
+        print(f"{'not ok' if problem else 'ok'} {number} - {name}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
