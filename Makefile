@@ -29,12 +29,12 @@ headers:
 
 # What goes where, below $(DESTDIR):
 #   /lib/modules/VERSION/updates/droste.ko              (modules_install; it runs depmod, so that modprobe finds it)
-#   $(PREFIX)/sbin/drostectl, $(PREFIX)/share/man/man8/drostectl.8
+#   $(PREFIX)/sbin/drostectl, $(PREFIX)/share/man/man8/drostectl.8, bash's completions in $(PREFIX)/share
 #   $(PREFIX)/lib/udev/rules.d/60-droste.rules          (/dev/droste: group kvm, mode 0660; udev reads /usr and /usr/local)
 install: all			## install the module, drostectl, its manual page and the udev rule (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod $(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR))) modules_install
 	$(MAKE) -C ctl install DESTDIR=$(abspath $(DESTDIR)) PREFIX=$(PREFIX)
-	install -D -m 644 scripts/install.d/60-droste.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-droste.rules
+	install -D -m 644 udev/60-droste.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-droste.rules
 
 clean:				## remove the build products
 	-test ! -d $(KDIR) || $(MAKE) -C $(KDIR) M=$(CURDIR)/kmod clean

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -55,6 +56,20 @@ def _make(arguments, directory):
         child.kill()
 
 
+def version():
+    """Returns the version of the tree, as kmod/Kbuild finds it. The copy that is built has no repository."""
+    if os.path.exists(os.path.join(TREE, ".git")) and shutil.which("git"):
+        done = subprocess.run(["git", "-C", TREE, "describe", "--tags", "--match", "v[0-9]*", "--always", "--dirty"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode == 0:
+            return done.stdout.strip()
+    try:
+        with open(os.path.join(TREE, "VERSION")) as f:
+            return f.read().strip()
+    except FileNotFoundError:
+        return "unknown"
+
+
 def build(kernel, flavour="", module="droste.ko", words=()):
     """Builds the module for a kernel and returns its path. Files that are up to date are not built again.
 
@@ -72,7 +87,7 @@ def build(kernel, flavour="", module="droste.ko", words=()):
         flags = " ".join([f"-fmacro-prefix-map={directory}/=", *(w.partition("=")[2] for w in words if w.startswith("KCFLAGS="))])
         words = [*(w for w in words if not w.startswith("KCFLAGS=")), f"KCFLAGS={flags}"]
         if _make(["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}/kmod", *WITHOUT_DEBUG_INFO,
-                  *words, "modules"], directory):
+                  f"DROSTE_VERSION={version()}", *words, "modules"], directory):
             raise LabError(f"{module} does not build for kernel {kernel.name} ({kernel.release})")
     return os.path.join(directory, "kmod", module)
 
