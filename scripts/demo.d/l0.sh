@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs in L0: prints a line about L0, runs L1 on Droste and reports how L1 ended.
 # Usage: l0.sh DEVICE CPUS MEMORY [OPTION...] ; CPUS and MEMORY (MiB) are L1's, OPTIONs are for its kernel.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 device=$1 cpus=$2 memory=$3
 shift 3
 # Options that avoid boot work without use here; see drostectl(8).

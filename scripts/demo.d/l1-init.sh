@@ -3,6 +3,7 @@
 # /init of L1: prints a line about L1, loads Debian's kvm_intel, runs L2 on it, and powers off.
 # Options on the kernel command line: kvm_intel.PARAMETER=V for the module; l2cpus=N, l2memory=MIB and l2append=WORD
 # for L2; l1op=NAME runs a benchmark in L1 (scripts/bench.d/op.c).
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # /init of the lab's L0: loads the hypervisor, runs the command, and reports to the host.
 # ttyS0 carries the command's output, ttyS1 one-line messages to the host, ttyS2 the kernel's log.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 export PATH=/lab:/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=${TERM:-linux}
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

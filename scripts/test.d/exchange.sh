@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Runs in L0 with kvm_intel loaded. VMs with an L1 are saved by one hypervisor and go on under the other, both ways.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 failed=0
 mkdir from-kvm from-droste
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Starts the next kernel by kexec while a guest runs on Droste. As /init of that kernel it prints the number of online
 # processors (INIT is blocked where VMX is still on, SDM 3C 24.8), loads Droste again and powers off.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 if [ $$ = 1 ]; then
 	mount -t proc proc /proc
 	mount -t sysfs sysfs /sys

@@ -3,6 +3,7 @@
 # Runs in L0 with kvm_intel loaded: the kernel's KVM selftests on it and then on Droste.
 # Usage: kvmtests.sh LIST ; LIST has a line for each program: its limit in seconds of L0, its name, its arguments.
 # Prints "result COLUMN PROGRAM STATUS" for each, and before that the end of the output if the program failed.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 list=$1
 log=/tmp/kvmtests.log
 

@@ -3,6 +3,7 @@
 # Runs in L0 with kvm_intel loaded. Tests VMX ownership, loading and unloading, CPU hotplug, suspend, and guests that
 # are killed. Prints TAP.
 # Usage: lifecycle.sh LOADS ; in the same directory: droste.ko drostectl vmlinuz guest.cpio l1.cpio
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 loads=$1
 number=0
 cpus=$(nproc)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs where no hypervisor is loaded. insmod must fail with an error and log one line. Usage: refuse.sh ERROR LINE
 # As /init of a guest: its firmware has locked VMX off.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 if [ $$ = 1 ]; then
 	mount -t proc proc /proc
 	trap "poweroff -f" EXIT

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Checks the tools themselves, without an emulated machine: names of tests, results, messages, --help. Prints TAP."""
+import glob
 import json
 import os
 import subprocess
@@ -177,6 +178,10 @@ def test_style_of_files():
 def test_help_does_nothing_else():
     for script in "demo", "demo-xen", "lab", "test", "check-style":
         assert output(f"scripts/{script}", "--help").startswith("usage: "), script
+    # Scripts that run in the lab would mount file systems, load modules and power off.
+    for script in glob.glob(os.path.join(TREE, "scripts", "*.d", "**", "*.sh"), recursive=True):
+        with open(script) as f:
+            assert f.read().splitlines()[2].removeprefix("# ") in output("sh", script, "--help"), script
     listed = output("make", "help")
     assert all(f"  {target} " in listed for target in ("unit", "test", "test-quick", "install")), listed
     assert "'make help' lists them" in output("make", "nix", status=2, errors=True)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # /init of dom0: starts Xen's toolstack, tests the guests of /guests, and powers off. Prints TAP.
 # Words after "--" on the kernel command line: the guests to test, and "full" to add pause, save, restore, destroy.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 PATH=/bin:$(echo /usr/lib/xen-*/bin)
 export PATH
 mount -t proc proc /proc

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # /init of a Xen guest: prints its environment, counts, and powers off when the toolstack asks it to.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs in L0: starts QEMU with Xen and dom0 as L1 on the hypervisor that is loaded, and prints Droste's exit counters.
 # Usage: l0.sh CPUS MEMORY XEN DOM0 ; CPUS and MEMORY (MiB) are L1's, XEN and DOM0 are command lines.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 cpus=$1 memory=$2 status=1
 [ -e /dev/droste ] && ln -sf droste /dev/kvm
 echo "L0: Linux $(uname -r) with $(grep -oE '^(droste|kvm_intel)' /proc/modules)"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # /init of a Linux guest of QEMU: uses each virtio device, prints the results, and powers off.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # /init of an L1 under QEMU: loads Debian's kvm_intel, and runs the groups of run.sh that "groups=A,B" on its command
 # line names, with the same QEMU as in L0.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

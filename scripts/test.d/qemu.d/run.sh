@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs in L0: tests QEMU on Droste (or on kvm_intel) with many machines, one after the other. Prints TAP.
 # The arguments name groups of cases, which are functions below.
+case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 cd /lab || exit 1
 [ -e /dev/droste ] && ln -sf droste /dev/kvm
 trap '' PIPE	# a command to a QEMU that has ended must not end this script; the case fails by its output
