@@ -85,7 +85,7 @@ STEPS = [
     *kvmtests.STEPS,
     Step("selftests-quick", "some kselftest programs on 6.12 with 1 CPU",
          pick.run_selftests(pick.Machine("6.12", 1, "droste"), [(name, "") for name in QUICK_PROGRAMS], 600),
-         ["build-6.12"], extra=True),
+         ["build-6.12", "selftests"], extra=True),
     Step("style-changed", "the project's rules in the files that changed", style_changed, ["setup"], extra=True),
     Step("style", "warnings, sparse, checkpatch and the project's rules", style, ["setup-6.1", "setup-debug"]),
 ]
