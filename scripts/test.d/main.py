@@ -18,7 +18,7 @@ import runner
 import steps
 import times
 
-KEPT = 5                # directories of earlier runs that are kept
+KEPT = 20               # directories of earlier runs that are kept
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "droste")
 ROOT = os.path.join(CACHE, "test")      # of the runs' logs
 

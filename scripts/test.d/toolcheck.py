@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Checks the tools themselves, without an emulated machine: names of tests, results, messages, --help. Prints TAP."""
+import contextlib
 import glob
+import io
 import json
 import os
 import subprocess
@@ -13,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, os.path.join(TREE, "scripts", "lab.d")]
 
+import machine
 import main as command_line
 import pick
 import results
@@ -167,6 +170,23 @@ def test_messages_name_the_tree():
         said = output(sys.executable, "-c", "import sys, module; sys.exit(module._make([sys.argv[1]], sys.argv[2]))", script,
                       directory, cwd=os.path.join(TREE, "scripts", "lab.d"), status=3, errors=True)
         assert said == f"{TREE}/kmod/run/loop.c:1: error: x\n{directory}/kmod/run/loop.o\n", said
+
+
+def test_a_splat_is_shown_once():
+    lab = machine.Machine.__new__(machine.Machine)
+    lab.options = machine.Options()
+    lab.engine = types.SimpleNamespace(read_log=lambda directory: {"vmfail": []})
+    lab.directory, lab.log, lab.status = "", None, 0
+    lab.logs = {"splats": ["[    1.0] droste: loaded", "[    2.5] WARNING: CPU: 0 PID: 1 at kmod/run/loop.c:1 x+0x1/0x2"]}
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        lab.judge_finished()
+        status, sentence = lab.judge_finished()     # the verdict is taken twice, at the end and after the last output
+        lab.explain(status, sentence)
+    lines = said.getvalue().splitlines()
+    assert lines[0] == ("lab: L0's kernel reported a bug: WARNING: CPU: 0 PID: 1 at kmod/run/loop.c:1 x+0x1/0x2; "
+                        "the command itself exited with 0 [exit status 121]"), lines
+    assert lines[1:] == lab.logs["splats"], lines
 
 
 def test_style_of_files():
