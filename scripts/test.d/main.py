@@ -63,6 +63,9 @@ def select(words, alone):
     for word in words:
         matches = [word] if word in by_name else [n for n in by_name if n.startswith(word) or fnmatch.fnmatch(n, word)]
         if not matches:
+            for kind, known in (("selftests", pick.programs()), ("unit", pick.kunit.suites())):
+                if re.split(r"[/.]", word)[0] in known:
+                    sys.exit(f"scripts/test: '{word}' is no step; the test is {kind}:{word}")
             sys.exit(f"scripts/test: there is no step '{word}'; see scripts/test --list, and --help for single tests")
         for name in matches:
             add(name)

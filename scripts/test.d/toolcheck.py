@@ -66,6 +66,8 @@ def test_steps_by_name():
     assert names(["kunit"], alone=False) == ["setup", "setup-debug", "kunit"]
     assert names(["chain-6.1-*"]) == [n for n in names(["chain-"]) if n.startswith("chain-6.1-")] != []
     assert "no step 'nix'" in refuses(names, ["nix"])
+    assert "the test is selftests:t_cpu/CPUID" in refuses(names, ["t_cpu/CPUID"])
+    assert "the test is unit:droste_walk" in refuses(names, ["droste_walk"])
     assert set(command_line.steps.QUICK) <= {s.name for s in command_line.steps.STEPS}
 
 
