@@ -83,10 +83,12 @@ def build(kernel, flavour="", module="droste.ko", words=()):
         for source in SOURCES:
             if os.path.isdir(os.path.join(TREE, source)):
                 _sync(os.path.join(TREE, source), os.path.join(directory, source))
+        # The Kbuild at the top, as DKMS and distributions build.
+        shutil.copy2(os.path.join(TREE, "Kbuild"), directory)
         # A WARN names its file as the tree does: kmod/run/loop.c.
         flags = " ".join([f"-fmacro-prefix-map={directory}/=", *(w.partition("=")[2] for w in words if w.startswith("KCFLAGS="))])
         words = [*(w for w in words if not w.startswith("KCFLAGS=")), f"KCFLAGS={flags}"]
-        if _make(["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}/kmod", *WITHOUT_DEBUG_INFO,
+        if _make(["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}", *WITHOUT_DEBUG_INFO,
                   f"DROSTE_VERSION={version()}", *words, "modules"], directory):
             raise LabError(f"{module} does not build for kernel {kernel.name} ({kernel.release})")
     return os.path.join(directory, "kmod", module)
