@@ -236,7 +236,8 @@ void vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 		va_start(ap, fmt);
 		vsnprintf(vm->end_text, sizeof(vm->end_text), fmt, ap);
 		va_end(ap);
-		vm->end = end;
+		/* vm_ended() takes no lock; its callers may then read the text. */
+		__atomic_store_n(&vm->end, end, __ATOMIC_RELEASE);
 		kick_vcpus(vm);
 		/* Fails only if the eventfd is already readable. */
 		eventfd_write(vm->wake_fd, 1);
