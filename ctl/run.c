@@ -214,17 +214,20 @@ static uint64_t load_guest(struct machine *m, const struct options *o)
 
 /*
  * The signals that end the run are read from a signalfd. They are blocked
- * before any thread starts, so that no vCPU thread receives one.
+ * before any thread starts, so that no vCPU thread receives one. A signal that
+ * is ignored, as by nohup(1), stays ignored.
  */
 static int catch_signals(struct machine *m)
 {
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction old;
 	sigset_t set;
 
 	m->dies_of_sigpipe = signal(SIGPIPE, SIG_IGN) != SIG_IGN;
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaddset(&set, ends[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }

@@ -212,6 +212,24 @@ static void check_signal(int sig)
 	ok(times_told(&c, "ended by signal") == 1);
 }
 
+static void ignore_hangup(void)
+{
+	signal(SIGHUP, SIG_IGN);
+}
+
+/* A signal that was ignored at the start stays ignored, as nohup(1) wants it. */
+static void check_nohup(void)
+{
+	start(&c, "deaf", true, TO_TERMINAL, ignore_hangup, run_argv);
+	ok(says(&c, "READY"));
+	kill(c.pid, SIGHUP);
+	usleep(300000);
+	kill(c.pid, SIGTERM);
+	ok(status_of(&c) == 7);
+	finish(&c);
+	ok(times_told(&c, "ended by signal 15") == 1);
+}
+
 /* Nobody reads the pipe, so the guest is stuck in the middle of its output. */
 static void check_stuck_output(void)
 {
@@ -270,6 +288,7 @@ int main(int argc, char **argv)
 	check_signal(SIGINT);
 	check_signal(SIGTERM);
 	check_signal(SIGHUP);
+	check_nohup();
 	check_stuck_output();
 	check_hangup();
 	spawn_end();
