@@ -101,7 +101,11 @@ static inline void start(struct child *c, const char *guest, bool terminal,
 		int fd;
 
 		setsid();
+		/* A test that runs in the background may have some of them ignored. */
 		signal(SIGPIPE, SIG_DFL);
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+		signal(SIGHUP, SIG_DFL);
 		setenv("STUB_GUEST", guest, 1);
 		fd = terminal ? open(name, O_RDWR) : in[0];
 		if (fd < 0)
