@@ -99,9 +99,13 @@ static int keep_standard_files(void)
 /* Turns success into a failure if the output of a command was lost. */
 static int finish(int status)
 {
-	if (!fflush(stdout) && !ferror(stdout))
+	int err = fflush(stdout) ? errno : 0;
+
+	if (!err && !ferror(stdout))
 		return status;
-	say("writing to standard output failed: %s", strerror(errno));
+	/* The error of an earlier write is not known any longer. */
+	say("writing to standard output failed%s%s", err ? ": " : "",
+	    err ? strerror(err) : "");
 	return status ? status : STATUS_FAILED;
 }
 

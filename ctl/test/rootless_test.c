@@ -50,6 +50,9 @@ static void check_hint(void)
 	ok(status_of(&c) == 7);
 	finish(&c);
 	ok(times_told(&c, HINT) == 1);
+
+	ok(run_to_end(&c, "rootless-reset", TO_PIPE, argv) == 3);
+	ok(times_told(&c, HINT) == 1);
 }
 
 /* An entry of an archive in the newc format of cpio(5). */

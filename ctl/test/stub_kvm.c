@@ -185,6 +185,13 @@ static void guest_rootless(void)
 	hang();
 }
 
+/* The same with panic=-1 on the command line: the guest resets at once. */
+static void guest_rootless_reset(void)
+{
+	print("VFS: Unable to mount root fs on unknown-block(0,0)\r\n");
+	out_value(PORT_RESET, 1, 4);
+}
+
 /* Prints the kernel's command line. */
 static void guest_cmdline(void)
 {
@@ -213,7 +220,8 @@ static const struct {
 	{ "deaf", guest_deaf }, { "echo", guest_echo }, { "late", guest_late },
 	{ "count", guest_count }, { "chatty", guest_chatty },
 	{ "brief", guest_brief }, { "prompt", guest_prompt },
-	{ "rootless", guest_rootless }, { "cmdline", guest_cmdline },
+	{ "rootless", guest_rootless },
+	{ "rootless-reset", guest_rootless_reset }, { "cmdline", guest_cmdline },
 	{ "initrd", guest_initrd },
 };
 
