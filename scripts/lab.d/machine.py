@@ -97,6 +97,8 @@ def hypervisor_modules(options, kernel):
 def make_initrd(options, kernel):
     """Returns L0's initramfs: the base, the hypervisor's module, the user's files and the command."""
     names, arguments = hypervisor_modules(options, kernel)
+    if kernel.name != "debug":
+        names = [*names, "msr"]         # for drostectl info; the debug kernel is built without it
     archive, paths = initramfs.base(kernel, names, os.path.join(initramfs.HERE, "l0-init.sh"))
     lines = []
     for file in paths:

@@ -59,7 +59,7 @@ def _make(arguments, directory):
 def version():
     """Returns the version of the tree, as kmod/Kbuild finds it. The copy that is built has no repository."""
     if os.path.exists(os.path.join(TREE, ".git")) and shutil.which("git"):
-        done = subprocess.run(["git", "-C", TREE, "describe", "--tags", "--match", "v[0-9]*", "--always", "--dirty"],
+        done = subprocess.run(["git", "-C", TREE, "describe", "--tags", "--match", "v[0-9]*", "--dirty"],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode == 0:
             return done.stdout.strip()
