@@ -8,9 +8,13 @@
 #include "nested/vmcs12.h"
 #include "nested/route.h"
 
-/* The oldest supported kernel's <uapi/asm/vmx.h> lacks this reason (SDM 3D appendix C). */
+/* Reasons that <uapi/asm/vmx.h> of the oldest supported kernel lacks (SDM 3D appendix C; TDX module specification). */
 #ifndef EXIT_REASON_GETSEC
 #define EXIT_REASON_GETSEC	11
+#endif
+#ifndef EXIT_REASON_SEAMCALL
+#define EXIT_REASON_SEAMCALL	76
+#define EXIT_REASON_TDCALL	77
 #endif
 
 #define CR_ACCESS_MOV_TO	0
@@ -176,6 +180,7 @@ static bool route_umwait(const struct route_facts *f)
 
 /* Rule of a row of routes.def. */
 enum route_rule {
+	RULE_NONE,	/* no row: an exit that Droste does not know goes to L1, so that L2 can end itself but not L1 */
 	RULE_L0,	/* always L0 */
 	RULE_L1,	/* always L1 */
 	RULE_PROC,	/* L1 if it set one of the bits in its primary processor-based controls */
@@ -183,7 +188,7 @@ enum route_rule {
 	RULE_FUNC,	/* L1 if the function says so */
 };
 
-/* A row of routes.def; a reason without a row has RULE_L0. */
+/* A row of routes.def; a reason without a row has RULE_NONE. */
 struct route_row {
 	enum route_rule rule;
 	union {
@@ -211,11 +216,12 @@ enum route route_exit(const struct route_facts *f)
 	bool l1 = false;
 
 	if (unlikely(f->basic >= NR_EXIT_REASONS))
-		return ROUTE_L0;
+		return ROUTE_L1;
 	row = &route_rows[f->basic];
 	switch (row->rule) {
 	case RULE_L0:
 		break;
+	case RULE_NONE:
 	case RULE_L1:
 		l1 = true;
 		break;

@@ -303,7 +303,8 @@ static int loop_settle(struct vcpu *vcpu, int ret)
 static int loop_dispatch(struct vcpu *vcpu)
 {
 	if (vcpu->in_l2 && nested_l1_wants_exit(vcpu)) {
-		vcpu->exits_reflected[vcpu->exit.basic]++;
+		if (likely(vcpu->exit.basic < NR_EXIT_REASONS))
+			vcpu->exits_reflected[vcpu->exit.basic]++;
 		return nested_reflect(vcpu);
 	}
 	return loop_settle(vcpu, exit_handle(vcpu));

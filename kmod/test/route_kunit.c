@@ -13,6 +13,8 @@
 #define S(bit)		SECONDARY_EXEC_##bit
 #define R(reason)	EXIT_REASON_##reason
 #define GETSEC		11
+#define SEAMCALL	76
+#define TDCALL		77
 
 /* An exit reason that one control bit decides: L1 with the bit, L0 without. */
 struct bit_row {
@@ -98,13 +100,13 @@ static const u16 always_l1[] = {
 	R(TRIPLE_FAULT), R(TASK_SWITCH), R(CPUID), GETSEC, R(INVD), R(VMCALL), R(VMCLEAR), R(VMLAUNCH),
 	R(VMPTRLD), R(VMPTRST), R(VMRESUME), R(VMOFF), R(VMON), R(INVEPT),
 	R(INVVPID), R(XSETBV), R(INVALID_STATE),
+	5, 6, 17, 35, 38, 42, 65, 66, 69, 79, 80, 0xffff,	/* reasons without a row */
 };
 
 static const u16 always_l0[] = {
 	R(EXTERNAL_INTERRUPT), R(INIT_SIGNAL), R(SIPI_SIGNAL), R(EPT_VIOLATION), R(EPT_MISCONFIG),
 	R(PML_FULL), R(PREEMPTION_TIMER), R(MSR_LOAD_FAIL), R(MCE_DURING_VMENTRY), R(ENCLS),
-	R(BUS_LOCK), R(NOTIFY),
-	5, 6, 17, 35, 38, 42, 65, 66, 69, 79, 80, 0xffff,	/* reasons without a row */
+	R(BUS_LOCK), R(NOTIFY), SEAMCALL, TDCALL,
 };
 
 static void route_fixed_owner(struct kunit *test)
