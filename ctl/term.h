@@ -8,7 +8,9 @@
 /**
  * term_raw() - put standard input into raw mode if it is a terminal
  *
- * Return: whether it is a terminal; only then is Ctrl-A the escape key.
+ * Prints a message if it is a terminal whose mode cannot be changed.
+ *
+ * Return: whether it is in raw mode; only then is Ctrl-A the escape key.
  */
 bool term_raw(void);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Checks the guest's console on a pseudo terminal, pipes and a full disk. */
+#include <sys/ioctl.h>
 #include <termios.h>
 
 #include "spawn.h"
@@ -50,6 +51,66 @@ static void check_keys(void)
 	ok(is_cooked());
 	finish(&c);
 	ok(times_told(&c, "the guest powered off") == 1);
+}
+
+/* Gives up the controlling terminal, which hangs up on its session's leader. */
+static void disown_terminal(void)
+{
+	signal(SIGHUP, SIG_IGN);
+	if (ioctl(STDIN_FILENO, TIOCNOTTY))
+		abort();
+	signal(SIGHUP, SIG_DFL);
+}
+
+/* The escape works on a terminal that is not the controlling one. */
+static void check_other_terminal(void)
+{
+	start(&c, "deaf", true, TO_TERMINAL, disown_terminal, run_argv);
+	ok(tells(&c, "Ctrl-A x ends the guest"));
+	ok(says(&c, "READY"));
+	ok(!is_cooked());
+	type(&c, ESCAPE_X);
+	ok(status_of(&c) == 7);
+	ok(is_cooked());
+	finish(&c);
+}
+
+/*
+ * Runs the program as a job, in a process group of its own. The session's
+ * leader waits for it and exits with its status, as a shell does.
+ */
+static void become_job(bool foreground)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		abort();
+	if (pid) {
+		waitpid(pid, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 126);
+	}
+	setpgid(0, 0);
+	signal(SIGTTOU, SIG_IGN);
+	if (foreground && tcsetpgrp(STDIN_FILENO, getpid()))
+		abort();
+	signal(SIGTTOU, SIG_DFL);
+}
+
+static void in_background(void)
+{
+	become_job(false);
+}
+
+/* A background job must not change the terminal's mode. */
+static void check_background(void)
+{
+	start(&c, "brief", true, TO_PIPE, in_background, run_argv);
+	ok(status_of(&c) == 0);
+	ok(is_cooked());
+	finish(&c);
+	ok(times_told(&c, "cannot be put into raw mode") == 1);
+	ok(times_told(&c, "Ctrl-A x ends the guest") == 0);
 }
 
 /* A guest that has panicked reads nothing. */
@@ -277,6 +338,8 @@ int main(int argc, char **argv)
 	if (spawn_init(argv[0]))
 		return 1;
 	check_keys();
+	check_other_terminal();
+	check_background();
 	check_deaf();
 	check_flood();
 	check_type_ahead();
