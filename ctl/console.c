@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -21,6 +22,7 @@
 #include "console.h"
 #include "layout.h"
 #include "say.h"
+#include "term.h"
 
 #define ESCAPE_KEY	0x01	/* Ctrl-A */
 #define FLUSH_AFTER_NS	20000000
@@ -179,13 +181,14 @@ static int open_output(void)
 	return fd < 0 ? STDOUT_FILENO : fd;
 }
 
-int console_init(struct console *c, struct vm *vm, int signal_fd)
+int console_init(struct console *c, struct vm *vm, int signal_fd, int job_fd)
 {
 	struct ioport_dev dev = serial_dev(&c->port, PORT_COM1);
 
 	memset(c, 0, sizeof(*c));
 	c->vm = vm;
 	c->signal_fd = signal_fd;
+	c->job_fd = job_fd;
 	c->timer_fd = timerfd_create(CLOCK_MONOTONIC,
 				     TFD_CLOEXEC | TFD_NONBLOCK);
 	c->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -323,12 +326,42 @@ static void do_due(struct console *c)
 	pthread_mutex_unlock(&c->vm->bus->lock);
 }
 
+/*
+ * Takes SIGTSTP's default action: stops the program, unless its process group is
+ * orphaned. The signal is blocked in the other threads, so it comes to this one.
+ */
+static void stop_program(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTSTP);
+	raise(SIGTSTP);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Returns the terminal to the shell while the program is stopped. */
+static void job_signal_came(struct console *c)
+{
+	struct signalfd_siginfo info;
+
+	if (read(c->job_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGTSTP) {
+		term_restore();
+		stop_program();
+	}
+	c->tty = term_continued();
+}
+
 void console_loop(struct console *c, bool tty)
 {
-	enum { WAKE, SIGNAL, TIMER, KICK, INPUT, NR };
+	enum { WAKE, SIGNAL, JOB, TIMER, KICK, INPUT, NR };
 	struct pollfd pfd[NR] = {
 		[WAKE]	 = { .fd = c->vm->wake_fd, .events = POLLIN },
 		[SIGNAL] = { .fd = c->signal_fd, .events = POLLIN },
+		[JOB]	 = { .fd = c->job_fd, .events = POLLIN },
 		[TIMER]	 = { .fd = c->timer_fd, .events = POLLIN },
 		[KICK]	 = { .fd = c->kick_fd, .events = POLLIN },
 		[INPUT]	 = { .fd = STDIN_FILENO, .events = POLLIN },
@@ -343,6 +376,8 @@ void console_loop(struct console *c, bool tty)
 			continue;
 		if (pfd[SIGNAL].revents)
 			signal_came(c);
+		if (pfd[JOB].revents)
+			job_signal_came(c);
 		if (pfd[TIMER].revents &&
 		    read(c->timer_fd, &times, sizeof(times)) == sizeof(times))
 			c->flush_due = true;

@@ -17,6 +17,7 @@
 struct console {
 	struct vm *vm;
 	int signal_fd;		/* signalfd of the signals that end the run */
+	int job_fd;		/* signalfd of SIGTSTP and SIGCONT */
 	int timer_fd;		/* timerfd: an unfinished line is due */
 	int kick_fd;		/* eventfd: the guest has taken all input */
 	int out_fd;		/* standard output, or its terminal opened non-blocking */
@@ -50,10 +51,11 @@ struct console {
  * @c: the console to initialize
  * @vm: the VM that owns the console
  * @signal_fd: signalfd of the signals that end the run
+ * @job_fd: signalfd of SIGTSTP and SIGCONT
  *
  * Return: 0, or -1 after printing an error message.
  */
-int console_init(struct console *c, struct vm *vm, int signal_fd);
+int console_init(struct console *c, struct vm *vm, int signal_fd, int job_fd);
 
 /**
  * console_loop() - carry input and output until the run ends

@@ -212,41 +212,52 @@ static uint64_t load_guest(struct machine *m, const struct options *o)
 	return entry;
 }
 
-/*
- * The signals that end the run are read from a signalfd. They are blocked
- * before any thread starts, so that no vCPU thread receives one. A signal that
- * is ignored, as by nohup(1), stays ignored.
- */
-static int catch_signals(struct machine *m)
+/* Blocks those of some signals that are not ignored. Returns a signalfd of them. */
+static int signal_file(const int *signals, size_t n)
 {
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction old;
 	sigset_t set;
 
-	m->dies_of_sigpipe = signal(SIGPIPE, SIG_IGN) != SIG_IGN;
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaddset(&set, ends[i]);
+	for (size_t i = 0; i < n; i++)
+		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaddset(&set, signals[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/*
+ * The signals that end or stop the run are read from signalfds. They are blocked
+ * before any thread starts, so that no vCPU thread receives one. A signal that
+ * is ignored, as by nohup(1), stays ignored.
+ */
+static int catch_signals(struct machine *m, int *signal_fd, int *job_fd)
+{
+	static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
+	static const int job[] = { SIGTSTP, SIGCONT };
+
+	m->dies_of_sigpipe = signal(SIGPIPE, SIG_IGN) != SIG_IGN;
+	*signal_fd = signal_file(ends, sizeof(ends) / sizeof(ends[0]));
+	*job_fd = signal_file(job, sizeof(job) / sizeof(job[0]));
+	if (*signal_fd >= 0 && *job_fd >= 0)
+		return 0;
+	say("cannot create a signalfd: %s", strerror(errno));
+	return -1;
 }
 
 static int add_devices(struct machine *m, const struct options *o)
 {
 	struct ioport_dev rtc = rtc_dev(&m->rtc, PORT_RTC);
-	int signal_fd = catch_signals(m);
+	int signal_fd, job_fd;
 
-	if (signal_fd < 0) {
-		say("cannot create a signalfd: %s", strerror(errno));
+	if (catch_signals(m, &signal_fd, &job_fd))
 		return -1;
-	}
 
 	ioport_init(&m->bus, o->trace);
 	rtc_init(&m->rtc, rtc_now);
 	ioport_add(&m->bus, &rtc);
 	power_add(&m->power, &m->vm);
-	if (console_init(&m->console, &m->vm, signal_fd))
+	if (console_init(&m->console, &m->vm, signal_fd, job_fd))
 		return -1;
 	m->console.hints = !o->initrd;
 	return 0;
@@ -297,14 +308,18 @@ static int run_machine(struct machine *m, const struct options *o)
 {
 	bool tty = term_raw();
 	struct vm *vm = &m->vm;
+	sigset_t stop;
 
 	if (tty && !o->quiet)
 		say("Ctrl-A x ends the guest");
 	if (vcpus_start(vm))
 		vm_end(vm, RUN_HOST_ERROR, 0, NULL, "not all CPUs could start");
 	console_loop(&m->console, tty);
-	/* Ctrl-C must work again: the rest of the output may wait for its reader. */
+	/* Ctrl-C and Ctrl-Z must work: the rest of the output may wait for its reader. */
 	term_restore();
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &stop, NULL);
 	vcpus_join(vm);
 	console_flush(&m->console);
 	return report(m, o);

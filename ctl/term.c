@@ -12,33 +12,49 @@
 static struct termios saved;
 static bool is_raw;
 
-bool term_raw(void)
+/* Returns NULL in raw mode, the reason if it cannot be had, or "" without a terminal. */
+static const char *enter_raw(void)
 {
 	pid_t foreground = tcgetpgrp(STDIN_FILENO);
-	const char *why = NULL;
+	static bool registered;
 	struct termios raw;
 
-	if (tcgetattr(STDIN_FILENO, &saved))
-		return false;
-	raw = saved;
-	cfmakeraw(&raw);
 	/*
 	 * A background job that changed the terminal's mode would be stopped. On
 	 * a terminal that is not the controlling one, tcgetpgrp() fails.
 	 */
-	if (foreground >= 0 && foreground != getpgrp())
-		why = "this is a background job";
-	else if (tcsetattr(STDIN_FILENO, TCSANOW, &raw))
-		why = strerror(errno);
-	if (why) {
-		say("the terminal cannot be put into raw mode, so Ctrl-A x does nothing: %s",
-		    why);
-		return false;
+	if (foreground >= 0 && foreground != getpgrp()) {
+		/* The shell has set the terminal's mode since. */
+		is_raw = false;
+		say_newline("\n");
+		return "this is a background job";
 	}
+	if (!is_raw && tcgetattr(STDIN_FILENO, &saved))
+		return "";
+	raw = saved;
+	cfmakeraw(&raw);
+	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw))
+		return strerror(errno);
 	is_raw = true;
 	say_newline("\r\n");
-	atexit(term_restore);
-	return true;
+	if (!registered)
+		registered = !atexit(term_restore);
+	return NULL;
+}
+
+bool term_raw(void)
+{
+	const char *why = enter_raw();
+
+	if (why && *why)
+		say("the terminal cannot be put into raw mode, so Ctrl-A x does nothing: %s",
+		    why);
+	return !why;
+}
+
+bool term_continued(void)
+{
+	return !enter_raw();
 }
 
 void term_restore(void)

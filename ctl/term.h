@@ -14,6 +14,16 @@
  */
 bool term_raw(void);
 
+/**
+ * term_continued() - restore raw mode after the program was stopped
+ *
+ * Does nothing in the background. A job that was started in the background gets
+ * raw mode when it comes to the foreground.
+ *
+ * Return: whether the terminal is in raw mode.
+ */
+bool term_continued(void);
+
 /** term_restore() - undo term_raw() */
 void term_restore(void);
 

@@ -273,6 +273,74 @@ static void check_signal(int sig)
 	ok(times_told(&c, "ended by signal") == 1);
 }
 
+/* Waits until is_cooked() returns a value. Returns whether it did in time. */
+static bool becomes_cooked(bool cooked)
+{
+	long end = now_ms() + LIMIT_MS / 2;
+
+	while (is_cooked() != cooked && now_ms() < end)
+		usleep(2000);
+	return is_cooked() == cooked;
+}
+
+/* Waits until a process is stopped. Returns whether it was in time. */
+static bool is_stopped(pid_t pid)
+{
+	long end = now_ms() + LIMIT_MS / 2;
+	char path[64], state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	while (state != 'T' && now_ms() < end) {
+		FILE *f = fopen(path, "r");
+
+		if (!f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+			state = 0;
+		if (f)
+			fclose(f);
+		usleep(2000);
+	}
+	return state == 'T';
+}
+
+static void in_foreground(void)
+{
+	become_job(true);
+}
+
+/* The shell has the terminal while the program is stopped. */
+static void check_stop(void)
+{
+	pid_t job;
+
+	start(&c, "echo", true, TO_TERMINAL, in_foreground, run_argv);
+	ok(says(&c, "READY"));
+	job = tcgetpgrp(c.in);
+	ok(job > 0 && job != c.pid && becomes_cooked(false));
+	for (int i = 0; i < 2 && job > 0; i++) {
+		kill(job, SIGTSTP);
+		ok(is_stopped(job));
+		ok(is_cooked());
+		kill(job, SIGCONT);
+		ok(becomes_cooked(false));
+	}
+	type(&c, "abc");
+	ok(says(&c, "abc"));
+	type(&c, ESCAPE_X);
+	ok(status_of(&c) == 7);
+	ok(is_cooked());
+	finish(&c);
+
+	/* The program has no shell that could continue it, so it is not stopped. */
+	on_terminal("deaf");
+	ok(says(&c, "READY"));
+	kill(c.pid, SIGTSTP);
+	usleep(100000);
+	type(&c, ESCAPE_X);
+	ok(status_of(&c) == 7);
+	ok(is_cooked());
+	finish(&c);
+}
+
 static void ignore_hangup(void)
 {
 	signal(SIGHUP, SIG_IGN);
@@ -349,8 +417,10 @@ int main(int argc, char **argv)
 	check_full_disk();
 	check_no_output();
 	check_signal(SIGINT);
+	check_signal(SIGQUIT);
 	check_signal(SIGTERM);
 	check_signal(SIGHUP);
+	check_stop();
 	check_nohup();
 	check_stuck_output();
 	check_hangup();

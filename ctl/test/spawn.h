@@ -104,6 +104,8 @@ static inline void start(struct child *c, const char *guest, bool terminal,
 		/* A test that runs in the background may have some of them ignored. */
 		signal(SIGPIPE, SIG_DFL);
 		signal(SIGINT, SIG_DFL);
+		signal(SIGQUIT, SIG_DFL);
+		signal(SIGTSTP, SIG_DFL);
 		signal(SIGTERM, SIG_DFL);
 		signal(SIGHUP, SIG_DFL);
 		setenv("STUB_GUEST", guest, 1);
