@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "cpuid.h"
 #include "info.h"
 #include "json.h"
@@ -22,6 +23,8 @@
 #include "version.h"
 #include "vm.h"
 #include "vmxcaps.h"
+
+#define CPU_MAX		99999	/* greatest number of a host processor that is accepted */
 
 /* A value that may be absent, or that cannot be read. */
 struct value {
@@ -364,7 +367,7 @@ void info_help(void)
  * message.
  */
 static int parse_options(int argc, char **argv, const char **device,
-			 unsigned int *cpu)
+			 unsigned long *cpu)
 {
 	static const struct option longopts[] = {
 		{ "device", required_argument, NULL, 'd' },
@@ -373,7 +376,7 @@ static int parse_options(int argc, char **argv, const char **device,
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	int opt, used;
+	int opt;
 
 	while ((opt = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
 		switch (opt) {
@@ -381,11 +384,8 @@ static int parse_options(int argc, char **argv, const char **device,
 			*device = optarg;
 			break;
 		case 'c':
-			if (sscanf(optarg, "%5u%n", cpu, &used) != 1 ||
-			    optarg[used]) {
-				say("--cpu expects a number, not \"%s\"", optarg);
+			if (args_number("cpu", optarg, 0, CPU_MAX, cpu))
 				return -1;
-			}
 			break;
 		case 'j':
 			json = true;
@@ -404,14 +404,14 @@ static int parse_options(int argc, char **argv, const char **device,
 }
 
 /* Returns a file descriptor, or -1 with @err set after printing an error message. */
-static int open_msrs(unsigned int cpu, int *err)
+static int open_msrs(unsigned long cpu, int *err)
 {
 	const char *advice = "";
 	char path[32];
 	int fd;
 
 	*err = 0;
-	snprintf(path, sizeof(path), "/dev/cpu/%u/msr", cpu);
+	snprintf(path, sizeof(path), "/dev/cpu/%lu/msr", cpu);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
@@ -550,7 +550,7 @@ int cmd_info(int argc, char **argv)
 	};
 	const char *device = "/dev/droste";
 	struct verdict v;
-	unsigned int cpu = 0;
+	unsigned long cpu = 0;
 	int ret = parse_options(argc, argv, &device, &cpu), msr_error;
 
 	if (ret > 0) {

@@ -218,6 +218,20 @@ static void check_output(void)
 	   !is_json("[1,]") && !is_json("[1] 2"));
 }
 
+static void check_cpu(void)
+{
+	char *const bad[] = { "-1", "+1", " 1", "", "1x", "0x1", "100000", "4294967296" };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ok(run_to_end(&c, "", TO_PIPE, (char *[]){ stub, "info", "--cpu", bad[i],
+							   "--device", "/dev/null", NULL }) == 2);
+		ok(times_told(&c, "--cpu expects a number from 0 to") == 1);
+	}
+	ok(run_to_end(&c, "", TO_PIPE, (char *[]){ stub, "info", "--cpu", "99999", "--device",
+						   "/dev/null", NULL }) == 0);
+	ok(times_told(&c, "this machine has no such processor") == 1);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -226,6 +240,7 @@ int main(int argc, char **argv)
 	check_verdict();
 	check_missing();
 	check_output();
+	check_cpu();
 	spawn_end();
 	return tap_done();
 }
