@@ -59,10 +59,21 @@ static bool wants_help(const char *word)
 	return !strcmp(word, "--help") || !strcmp(word, "-h");
 }
 
+/* Returns whether at most @most words were given, else prints an error message. */
+static bool no_more_than(int most, int argc, char **argv)
+{
+	if (argc <= most)
+		return true;
+	say("unexpected argument \"%s\"; see \"drostectl --help\"", argv[most]);
+	return false;
+}
+
 static int cmd_help(int argc, char **argv)
 {
 	const struct command *command;
 
+	if (!no_more_than(2, argc, argv))
+		return STATUS_USAGE;
 	if (argc < 2 || wants_help(argv[1])) {
 		print_commands();
 		return 0;
@@ -121,6 +132,8 @@ int main(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	if (!strcmp(argv[1], "--version")) {
+		if (!no_more_than(2, argc, argv))
+			return STATUS_USAGE;
 		printf("drostectl %s\n", drostectl_version);
 		return finish(0);
 	}

@@ -356,7 +356,11 @@ int cmd_run(int argc, char **argv)
 	m->vm.trace = o.trace;
 	m->vm.lock_vmx = o.lock_vmx;
 	m->vm.dev_fd = vm_open(o.device);
-	if (m->vm.dev_fd < 0 || vm_create(&m->vm, o.cpus) ||
+	if (m->vm.dev_fd < 0)
+		return STATUS_FAILED;
+	if (vm_check_vcpus(m->vm.dev_fd, o.cpus))
+		return bad_usage();
+	if (vm_create(&m->vm, o.cpus) ||
 	    add_devices(m, &o) || add_vcpus(m, &o, entry))
 		return STATUS_FAILED;
 

@@ -64,6 +64,23 @@ int vm_open(const char *path)
 	return fd;
 }
 
+int vm_check_vcpus(int dev_fd, unsigned int nr_vcpus)
+{
+	int max = vm_cap(dev_fd, KVM_CAP_MAX_VCPUS);
+
+	/* The KVM API: if no maximum is reported, the recommended number is the maximum. */
+	if (!max)
+		max = vm_cap(dev_fd, KVM_CAP_NR_VCPUS);
+	if (!max)
+		max = 4;
+	if (nr_vcpus > (unsigned int)max) {
+		say("%u processors are too many for this device: use --cpus %d or fewer",
+		    nr_vcpus, max);
+		return -1;
+	}
+	return 0;
+}
+
 static int check_caps(const struct vm *vm)
 {
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
@@ -71,23 +88,6 @@ static int check_caps(const struct vm *vm)
 			say("the device lacks %s", needed[i].name);
 			return -1;
 		}
-	}
-	return 0;
-}
-
-static int check_vcpus(const struct vm *vm, unsigned int nr_vcpus)
-{
-	int max = vm_cap(vm->dev_fd, KVM_CAP_MAX_VCPUS);
-
-	/* The KVM API: if no maximum is reported, the recommended number is the maximum. */
-	if (!max)
-		max = vm_cap(vm->dev_fd, KVM_CAP_NR_VCPUS);
-	if (!max)
-		max = 4;
-	if (nr_vcpus > (unsigned int)max) {
-		say("%u processors are too many for this device: use --cpus %d or fewer",
-		    nr_vcpus, max);
-		return -1;
 	}
 	return 0;
 }
@@ -162,7 +162,7 @@ int vm_create(struct vm *vm, unsigned int nr_vcpus)
 		say("cannot create an eventfd: %s", strerror(errno));
 		return -1;
 	}
-	if (check_caps(vm) || check_vcpus(vm, nr_vcpus))
+	if (check_caps(vm))
 		return -1;
 
 	size = ioctl(vm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0);

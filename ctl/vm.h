@@ -57,9 +57,18 @@ int vm_open(const char *path);
 int vm_cap(int dev_fd, long cap);
 
 /**
+ * vm_check_vcpus() - check a number of virtual processors against the device's maximum
+ * @dev_fd: the device
+ * @nr_vcpus: the number
+ *
+ * Return: 0, or -1 after printing an error message.
+ */
+int vm_check_vcpus(int dev_fd, unsigned int nr_vcpus);
+
+/**
  * vm_create() - create the VM, its interrupt controllers, timer and memory
  * @vm: zeroed except for dev_fd, mem and bus
- * @nr_vcpus: number of virtual processors that will be created
+ * @nr_vcpus: number of virtual processors that will be created; see vm_check_vcpus()
  *
  * Return: 0, or -1 after printing an error message.
  */

@@ -43,6 +43,8 @@ static void check_help(void)
 	ok(drostectl("", "-h") == 0 && said("Usage: drostectl COMMAND"));
 	ok(drostectl("", "help", "--help") == 0 && said("Usage: drostectl COMMAND"));
 	ok(drostectl("", "help", "nothing") == 2 && told("unknown command \"nothing\""));
+	ok(drostectl("", "help", "run", "info") == 2 && told("unexpected argument \"info\""));
+	ok(!c.nr_said);
 	ok(drostectl("", "nothing") == 2 && told("unknown command \"nothing\""));
 	ok(drostectl("", "whoami", "--nothing") == 2);
 	ok(drostectl("", "whoami", "here", "there") == 2);
@@ -56,6 +58,8 @@ static void check_version(void)
 {
 	ok(drostectl("", "--version") == 0 && said("drostectl ") && c.nr_said > 12);
 	ok(drostectl("", "version") == 2);
+	ok(drostectl("", "--version", "x") == 2 && told("unexpected argument \"x\""));
+	ok(!c.nr_said);
 }
 
 static void check_sizes(void)
@@ -69,7 +73,9 @@ static void check_sizes(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ok(boot("brief", "--memory", bad[i]) == 2 && told("--memory expects"));
 	ok(boot("brief", "--cpus", "0") == 2 && told("--cpus expects a number from 1 to"));
-	ok(boot("brief", "--cpus", "65") == 1 && told("use --cpus 64 or fewer"));
+	ok(boot("brief", "--cpus", "65") == 2 && told("use --cpus 64 or fewer"));
+	ok(told("see \"drostectl run --help\""));
+	ok(boot("brief", "--cpus", "64") == 0);
 }
 
 /* The kernel needs 6 MiB. */
