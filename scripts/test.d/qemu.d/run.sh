@@ -18,7 +18,7 @@ result() { # status, name
 	if [ "$1" = 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
 }
 
-# A group without cases, to be named first: QEMU uses the device by its own name, which it can from version 8.2 on.
+# A group without cases, to be named first: QEMU uses the device by its own name, which it can from version 9.0 on.
 by_device() {
 	rm /dev/kvm
 	plain=$plain,device=/dev/droste
