@@ -14,14 +14,23 @@ LAB = os.path.join(TREE, "scripts", "lab")
 COMMAND = "insmod droste_kunit.ko || exit 1; for s in /sys/kernel/debug/kunit/*; do echo \"# --- ${s##*/}\"; cat $s/results; done"
 
 
-def suites():
-    """Returns the names of the suites in the sources."""
-    names = []
+def cases():
+    """Returns a dictionary of the suites in the sources: the names of each suite's cases."""
+    found = {}
     for file in sorted(glob.glob(os.path.join(TREE, "kmod/test/*_kunit.c"))):
         with open(file) as f:
-            for body in re.findall(r"struct kunit_suite \w+ = \{(.*?)\};", f.read(), re.S):
-                names += re.findall(r"\.name\s*=\s*\"([^\"]+)\"", body)
-    return names
+            text = f.read()
+        arrays = {name: re.findall(r"KUNIT_CASE\w*\(\s*(\w+)", body)
+                  for name, body in re.findall(r"struct kunit_case (\w+)\[\] = \{(.*?)\n\};", text, re.S)}
+        for body in re.findall(r"struct kunit_suite \w+ = \{(.*?)\};", text, re.S):
+            for name in re.findall(r"\.name\s*=\s*\"([^\"]+)\"", body):
+                found[name] = arrays.get(re.search(r"\.test_cases\s*=\s*(\w+)", body)[1], [])
+    return found
+
+
+def suites():
+    """Returns the names of the suites in the sources."""
+    return list(cases())
 
 
 def run(job):

@@ -17,23 +17,31 @@ import results
 import runner
 import steps
 import times
+from runner import Refused
 
 KEPT = 20               # directories of earlier runs that are kept
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "droste")
 ROOT = os.path.join(CACHE, "test")      # of the runs' logs
 
 
+def number_of_jobs(text):
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 up")
+    return int(text)
+
+
 def parser():
     top = argparse.ArgumentParser(
         prog="scripts/test", description="Runs all tests of Droste, or the steps and tests named and what they need. "
-        "At the end it prints where the time went. The last line is 'N passed, N failed'; the exit status is 0 only if "
-        "nothing failed.", epilog=pick.HELP + f"\nThe logs of the last run are in {ROOT}/latest.",
+        "At the end it prints where the time went. The last line is 'N passed, N failed'. The exit status is 0 if "
+        "nothing failed, 1 if a test failed or a subtest or case does not exist, 2 for other errors in the command line.",
+        epilog=pick.HELP + f"\nThe logs of the last run are in {ROOT}/latest.",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--list", action="store_true", help="list the steps, or the tests named, and exit")
     top.add_argument("--quick", action="store_true",
                      help="what to run before each commit: " + ", ".join(steps.QUICK))
     top.add_argument("--failed", action="store_true", help="run again what failed in the last run of this tree")
-    top.add_argument("--jobs", type=int, metavar="N", default=max(1, min(os.cpu_count() or 1, 4)),
+    top.add_argument("--jobs", type=number_of_jobs, metavar="N", default=max(1, min(os.cpu_count() or 1, 4)),
                      help="steps that may run at once (default: the number of CPUs, at most 4)")
     top.add_argument("--alone", action="store_true", help="run the named steps only, without the steps that they need")
     machine = top.add_argument_group("the machine for names like selftests:t_cpu")
@@ -61,12 +69,14 @@ def select(words, alone):
                     add(need)
 
     for word in words:
+        if not word:
+            raise Refused("the name of a step is empty")
         matches = [word] if word in by_name else [n for n in by_name if n.startswith(word) or fnmatch.fnmatch(n, word)]
         if not matches:
             for kind, known in (("selftests", pick.programs()), ("unit", pick.kunit.suites())):
                 if re.split(r"[/.]", word)[0] in known:
-                    sys.exit(f"scripts/test: '{word}' is no step; the test is {kind}:{word}")
-            sys.exit(f"scripts/test: there is no step '{word}'; see scripts/test --list, and --help for single tests")
+                    raise Refused(f"'{word}' is no step; the test is {kind}:{word}")
+            raise Refused(f"there is no step '{word}'; see scripts/test --list, and --help for single tests")
         for name in matches:
             add(name)
     return [s for s in steps.STEPS if s.name in wanted]
@@ -83,13 +93,21 @@ def failed_words():
         with open(last_results()) as f:
             last = json.load(f)
     except FileNotFoundError:
-        sys.exit("scripts/test: there are no results of an earlier run of this tree")
+        raise Refused("there are no results of an earlier run of this tree")
     words = [word for step in last["steps"] if step["outcome"] == "failed" for word in pick.again(step)]
     if not words:
         print(f"nothing failed in the last run ({last['began']}: {last['passed']} passed)")
         sys.exit(0)
     print("failed in the last run: " + ", ".join(words), file=sys.stderr)
     return words
+
+
+def open_output(file):
+    """Opens a file for the results, or returns None if no file is named."""
+    try:
+        return open(file, "w", encoding="utf-8") if file else None
+    except OSError as e:
+        raise Refused(f"{file} cannot be written: {e.strerror}") from e
 
 
 def make_directory():
@@ -116,12 +134,12 @@ def show(chosen, words, arguments):
         pick.show(word, arguments)
 
 
-def main():
-    arguments = parser().parse_args()
+def run(arguments):
+    """Does as the command line says, and returns the exit status."""
     words = [*arguments.steps, *(steps.QUICK if arguments.quick else ()), *(failed_words() if arguments.failed else ())]
     single = [w for w in words if ":" in w]
     if (arguments.kernel or arguments.cpus or arguments.hypervisor) and not single:
-        sys.exit("scripts/test: --kernel, --cpus and --hypervisor are for tests like selftests:t_cpu; a step has its own")
+        raise Refused("--kernel, --cpus and --hypervisor are for tests like selftests:t_cpu; a step has its own")
     chosen = select([w for w in words if ":" not in w], arguments.alone)
     if arguments.list:
         show(chosen if words else steps.STEPS, single, arguments)
@@ -130,21 +148,24 @@ def main():
     if arguments.alone:
         for step in chosen:
             step.needs = tuple(n for n in step.needs if n in {s.name for s in chosen})
+    pick.check_subtests(single)
+    json_file, junit_file = open_output(arguments.json), open_output(arguments.junit)
     memory = times.Memory(os.path.join(CACHE, "step-times.json"))
     began = time.time()
     if arguments.tap:
         print("TAP version 13", flush=True)
-    work = runner.Runner(chosen, make_directory(), max(1, arguments.jobs), memory, arguments.tap)
+    work = runner.Runner(chosen, make_directory(), arguments.jobs, memory, arguments.tap)
     runner.on_signal(work)
     work.run()
     shutil.rmtree(os.path.join(work.directory, "images"), ignore_errors=True)
     memory.save(work.records)
     all_results = results.collect(work, began)
-    for file in (last_results(), os.path.join(work.directory, "results.json"), arguments.json):
+    for file in (last_results(), os.path.join(work.directory, "results.json")):
+        results.write_json(file, all_results)
+    for file, write in ((json_file, results.dump_json), (junit_file, results.write_junit)):
         if file:
-            results.write_json(file, all_results)
-    if arguments.junit:
-        results.write_junit(arguments.junit, all_results)
+            with file:
+                write(file, all_results)
     if len(work.records) > 1:
         work.say("\n".join(["", *times.table(work.records, work.seconds(), work.slots), ""]))
     if work.skipped:
@@ -156,6 +177,21 @@ def main():
         print(f"1..{len(work.results)}", flush=True)
     work.say(f"{work.passed} passed, {work.failed} failed")
     return 1 if work.failed or not work.passed else 0
+
+
+def main():
+    arguments = parser().parse_args()
+    try:
+        status = run(arguments)
+        sys.stdout.flush()
+        return status
+    except Refused as e:
+        print(f"scripts/test: {e}", file=sys.stderr)
+        return e.status
+    except BrokenPipeError:
+        # Python flushes the standard output once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 if __name__ == "__main__":

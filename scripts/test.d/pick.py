@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import kunit
-from runner import Broken, Step
+from runner import Broken, Refused, Step
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LAB = os.path.join(TREE, "scripts", "lab")
@@ -55,7 +55,7 @@ def split(word, default):
     program, _, subtest = spec.partition("/")
     chosen = fnmatch.filter(programs(), program)
     if not chosen:
-        sys.exit(f"scripts/test: there is no kselftest program '{program}'; ls selftests/t_*.c names them")
+        raise Refused(f"there is no kselftest program '{program}'; ls selftests/t_*.c names them")
     return machine, chosen, subtest
 
 
@@ -114,12 +114,34 @@ def run_unit(patterns):
 
 def check_pattern(word, options):
     kind, _, pattern = word.partition(":")
-    suite = pattern.partition(".")[0]
-    if not fnmatch.filter(kunit.suites(), suite):
-        sys.exit(f"scripts/test: there is no suite '{suite}' of KUnit; scripts/test --list '{kind}:*' names them")
+    suite, _, case = pattern.partition(".")
+    known = kunit.cases()
+    chosen = fnmatch.filter(known, suite)
+    if not chosen:
+        raise Refused(f"there is no suite '{suite}' of KUnit; scripts/test --list '{kind}:*' names them")
+    if case and not any(fnmatch.filter(known[name], case) for name in chosen):
+        raise Refused(f"there is no case '{case}' in {', '.join(chosen)}; scripts/test --list '{kind}:{suite}.*' names them",
+                      status=1)
     if kind == "kunit" and options.kernel not in (None, "debug"):
-        sys.exit("scripts/test: of the lab's kernels only debug has KUnit; unit: runs the suites without a kernel")
+        raise Refused("of the lab's kernels only debug has KUnit; unit: runs the suites without a kernel")
     return pattern
+
+
+def check_subtests(words):
+    """Refuses names of subtests that no program has. Builds the programs; the step reports it if they do not build."""
+    for word in words:
+        found = split(word, Machine("6.12", 1, "droste"))
+        if found and found[2]:
+            _, names, pattern = found
+            if subprocess.run(build(names), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+                continue
+            if not any(subtests(name, pattern) for name in names):
+                raise no_subtest(names, pattern)
+
+
+def no_subtest(names, pattern):
+    return Refused(f"there is no subtest '{pattern}' in {', '.join(names)}; scripts/test --list selftests:PROGRAM names them",
+                   status=1)
 
 
 def steps(words, options):
@@ -133,7 +155,7 @@ def steps(words, options):
             continue
         found = split(word, default)
         if not found:
-            sys.exit(f"scripts/test: '{word}' is no name of a test; scripts/test --help describes them")
+            raise Refused(f"'{word}' is no name of a test; scripts/test --help describes them")
         machine, names, pattern = found
         machines.setdefault(machine.name(), (machine, []))[1].extend((name, pattern) for name in names)
     picked = []
@@ -151,21 +173,24 @@ def steps(words, options):
 
 
 def show(word, options):
-    """Prints the tests that a name with a colon stands for."""
+    """Prints the tests that a name with a colon stands for. At least one must exist."""
     kind, _, pattern = word.partition(":")
     if kind in ("kunit", "unit"):
         pattern = check_pattern(word, options)
-        for suite in fnmatch.filter(kunit.suites(), pattern.partition(".")[0]):
-            print(f"{kind}:{suite}")
+        suite, _, case = pattern.partition(".")
+        known = kunit.cases()
+        for name in fnmatch.filter(known, suite):
+            print("\n".join(f"{kind}:{name}.{c}" for c in fnmatch.filter(known[name], case)) if case else f"{kind}:{name}")
         return
     machine, names, pattern = split(word, Machine(options.kernel or "6.12", options.cpus or 1, "droste")) or (None, [], "")
     if not names:
-        sys.exit(f"scripts/test: '{word}' is no name of a test; scripts/test --help describes them")
+        raise Refused(f"'{word}' is no name of a test; scripts/test --help describes them")
     if subprocess.run(build(names), stdout=sys.stderr).returncode:
-        sys.exit("scripts/test: the kselftest programs do not build")
-    for name in names:
-        for subtest in subtests(name, pattern):
-            print(f"selftests:{name}/{subtest}")
+        raise Refused("the kselftest programs do not build")
+    found = [f"selftests:{name}/{subtest}" for name in names for subtest in subtests(name, pattern)]
+    if not found:
+        raise no_subtest(names, pattern)
+    print("\n".join(found))
 
 
 def again(step):

@@ -36,12 +36,17 @@ def collect(work, began):
     }
 
 
+def dump_json(f, results):
+    """Writes the results to an open file."""
+    json.dump(results, f, indent=1)
+    f.write("\n")
+
+
 def write_json(file, results):
     """Writes the results in one go, so that no reader sees a part of them."""
     new = f"{file}.new-{os.getpid()}"
     with open(new, "w") as f:
-        json.dump(results, f, indent=1)
-        f.write("\n")
+        dump_json(f, results)
     os.replace(new, file)
 
 
@@ -50,8 +55,8 @@ def _text(text):
     return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]", "?", text)
 
 
-def write_junit(file, results):
-    """Writes a test suite for each step, and a test case for each test."""
+def write_junit(f, results):
+    """Writes to an open file a test suite for each step, and a test case for each test."""
     lines = ['<?xml version="1.0" encoding="UTF-8"?>',
              f'<testsuites name="droste" tests="{results["passed"] + results["failed"] + results["skipped"]}" '
              f'failures="{results["failed"]}" skipped="{results["skipped"]}" time="{results["seconds"]}">']
@@ -69,5 +74,4 @@ def write_junit(file, results):
             else:
                 lines.append(head + "/>")
         lines.append("  </testsuite>")
-    with open(file, "w", encoding="utf-8") as f:
-        f.write("\n".join([*lines, "</testsuites>", ""]))
+    f.write("\n".join([*lines, "</testsuites>", ""]))

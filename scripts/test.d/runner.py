@@ -23,6 +23,15 @@ class Broken(Exception):
     """The step cannot go on. The text says why, and counts as a failure."""
 
 
+class Refused(Exception):
+    """The command line is wrong, and no test was run. The text says why. The exit status is 1 for a test that does
+    not exist in its program or suite, else 2."""
+
+    def __init__(self, text, status=2):
+        super().__init__(text)
+        self.status = status
+
+
 class Step:
     """A function of a Job to run, and the names of the steps that must have passed before it starts.
 

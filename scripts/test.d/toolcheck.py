@@ -15,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, os.path.join(TREE, "scripts", "lab.d")]
 
+import kunit
 import machine
 import main as command_line
 import pick
@@ -46,10 +47,10 @@ def output(*arguments, cwd=TREE, status=0, errors=False):
 
 
 def refuses(function, *arguments):
-    """Calls a function that must end the program with a sentence, and returns the sentence."""
+    """Calls a function that must refuse its arguments with a sentence, and returns the sentence."""
     try:
         function(*arguments)
-    except SystemExit as e:
+    except runner.Refused as e:
         return str(e)
     raise AssertionError(f"{function.__name__}{arguments} refuses nothing")
 
@@ -68,6 +69,7 @@ def test_steps_by_name():
     assert "no step 'nix'" in refuses(names, ["nix"])
     assert "the test is selftests:t_cpu/CPUID" in refuses(names, ["t_cpu/CPUID"])
     assert "the test is unit:droste_walk" in refuses(names, ["droste_walk"])
+    assert "is empty" in refuses(names, [""])
     assert set(command_line.steps.QUICK) <= {s.name for s in command_line.steps.STEPS}
 
 
@@ -76,8 +78,10 @@ def test_tests_by_name():
     assert [s.name for s in pick.steps(["selftests:t_cpu/CPUID", "selftests:t_irq"], OPTIONS)] == ["picked-6.12-1cpu"]
     assert [s.name for s in pick.steps(["selftests:t_cpu"], on_kvm)] == ["picked-6.1-2cpu-kvm"]
     assert pick.steps(["selftests:t_cpu/port I/O"], OPTIONS)[0].again == ["selftests-6.12-1cpu:t_cpu/port I/O"]
-    assert [s.name for s in pick.steps(["kunit:droste_w*", "unit:droste_walk.x"], OPTIONS)] == ["picked-kunit", "picked-unit"]
+    assert [s.name for s in pick.steps(["kunit:droste_w*", "unit:droste_walk.*"], OPTIONS)] == ["picked-kunit", "picked-unit"]
     assert "no kselftest program 't_nix'" in refuses(pick.steps, ["selftests:t_nix"], OPTIONS)
+    assert "no case 'nix' in droste_walk" in refuses(pick.steps, ["kunit:droste_walk.nix"], OPTIONS)
+    assert all(kunit.cases().values()), kunit.cases()
     assert "no suite 'nix'" in refuses(pick.steps, ["unit:nix"], OPTIONS)
     assert "only debug has KUnit" in refuses(pick.steps, ["kunit:droste_walk"], on_kvm)
     assert "is no name" in refuses(pick.steps, ["nix:x"], OPTIONS)
@@ -93,6 +97,19 @@ def test_again():
     words = ["selftests-6.12-1cpu-kvm:t_cpu/CPUID", "selftests-6.12-1cpu-kvm:t_irq"]
     assert again("picked-6.12-1cpu-kvm", words, "t_irq: x") == words[1:]
     assert pick.steps(words, OPTIONS)[0].name == "picked-6.12-1cpu-kvm"
+
+
+def test_a_wrong_command_line_starts_no_run():
+    with tempfile.TemporaryDirectory() as cache:
+        for words, says in [(["nix"], "no step 'nix'"), ([""], "is empty"), (["--jobs", "0", "unit"], "'0' is no number"),
+                            (["unit:droste_walk.nix"], "no case 'nix'"), (["selftests:t_cpu/NIX"], "no subtest 'NIX'"),
+                            (["--list", "selftests:t_cpu/NIX"], "no subtest 'NIX'"), (["--kernel", "6.1", "unit"], "--kernel"),
+                            (["--json", "/nowhere/f", "unit"], "/nowhere/f cannot be written"),
+                            (["--junit", "/nowhere/f", "unit"], "/nowhere/f cannot be written")]:
+            status = 1 if "no case" in says or "no subtest" in says else 2
+            said = output("env", f"XDG_CACHE_HOME={cache}", "scripts/test", *words, status=status, errors=True)
+            assert says in said and "Traceback" not in said, said
+        assert not os.path.exists(os.path.join(cache, "droste", "test"))
 
 
 def run_steps(directory, *steps):
@@ -121,7 +138,8 @@ def test_results():
             read = json.load(f)
         assert (read["passed"], read["failed"], read["skipped"]) == (1, 2, 1), read
         assert {s["name"]: s["outcome"] for s in read["steps"]} == {"good": "passed", "bad": "failed", "behind": "failed"}
-        results.write_junit(file, all_results)
+        with open(file, "w", encoding="utf-8") as f:
+            results.write_junit(f, all_results)
         suites = xml.dom.minidom.parse(file).getElementsByTagName("testsuite")
         assert sorted((s.getAttribute("name"), s.getAttribute("failures")) for s in suites) == [
             ("bad", "1"), ("behind", "1"), ("good", "0")]
