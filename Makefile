@@ -11,6 +11,8 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
+GOALS := $(or $(MAKECMDGOALS),all)
+
 # A line with "##" after a target is its description for `make help`.
 all: module ctl			## droste.ko for the running kernel (or KDIR=...), and drostectl
 
@@ -20,10 +22,16 @@ module: headers			## kmod/droste.ko alone
 ctl:				## ctl/drostectl alone
 	$(MAKE) -C ctl
 
+# drostectl is built first, so that the message about missing headers is the last one.
+ifneq ($(filter all install,$(GOALS)),)
+headers: ctl
+endif
+
 headers:
 	@test -e $(KDIR)/Makefile || { \
 		echo "make: there are no kernel headers at $(KDIR)."; \
 		echo "Install them (Debian: apt-get install linux-headers-$$(uname -r)), or name others by KDIR=/path/to/headers."; \
+		$(if $(filter install,$(GOALS)),echo "'make -C ctl install' installs drostectl alone and needs none.";) \
 		echo "'make ctl' and 'make demo' need none: the demo has a kernel of its own."; \
 		exit 1; } >&2
 

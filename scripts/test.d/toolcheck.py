@@ -228,6 +228,9 @@ def test_help_does_nothing_else():
     assert all(f"  {target} " in listed for target in ("unit", "test", "test-quick", "install")), listed
     assert "'make help' lists them" in output("make", "nix", status=2, errors=True)
     assert "apt-get install linux-headers-" in output("make", "module", "KDIR=/nowhere", status=2, errors=True)
+    # make's own line about the error follows the message, and nothing else does.
+    said = output("make", "-j4", "install", "KDIR=/nowhere", "DESTDIR=/nowhere", status=2, errors=True).splitlines()
+    assert "'make -C ctl install' installs" in said[-3] and "'make demo' need none" in said[-2], said
 
 
 TESTS = [(name.removeprefix("test_").replace("_", " "), value) for name, value in list(globals().items())
