@@ -248,6 +248,9 @@ def main():
         return machine.STATUS_LAB
     except BrokenPipeError:
         return 141
+    except OSError as e:
+        say(f"{e.filename}: {e.strerror}" if e.filename else str(e))
+        return machine.STATUS_LAB
     except KeyboardInterrupt:
         return 130
 

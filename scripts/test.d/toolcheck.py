@@ -5,6 +5,7 @@ import glob
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -215,6 +216,31 @@ def test_style_of_files():
     assert "no check and no file 'nix'" in output("scripts/check-style", "nix", status=2, errors=True)
     for word in "docs", "README.md":
         assert f"{word} has no file that is checked" in output("scripts/check-style", word, status=2, errors=True)
+
+
+def test_style_without_git():
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copytree(os.path.join(TREE, "scripts"), os.path.join(directory, "scripts"), ignore=shutil.ignore_patterns("build"))
+        for words in [], ["--changed"], ["license"], ["scripts"]:
+            said = output("scripts/check-style", *words, cwd=directory, status=1, errors=True)
+            assert said.startswith("check-style: it needs a git repository") and said.count("\n") == 1, said
+        output("scripts/check-style", "self-test", cwd=directory)
+
+
+def test_a_closed_pipe():
+    for script in "test", "check-style":
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run([f"scripts/{script}", "--list"], cwd=TREE, stdout=write, stderr=subprocess.PIPE, text=True)
+        os.close(write)
+        assert (done.returncode, done.stderr) == (141, ""), done
+
+
+def test_lab_cannot_write():
+    with tempfile.TemporaryDirectory() as directory:
+        image = os.path.join(directory, "nowhere", "image")
+        said = output("scripts/lab", "make-cd", "--out", image, "--linux", image, "--initrd", image, status=120, errors=True)
+        assert said.splitlines()[-1] == f"lab: {image}: No such file or directory", said
 
 
 def test_help_does_nothing_else():
