@@ -57,6 +57,31 @@ def without_apicv(job):
     job.check("with apicv=0 all of t_vmx_apicv is skipped", None if results and not offered else f"it said {offered or lines[-5:]}")
 
 
+# Shell lines for L0. A process that ended may use the module for a moment more, so rmmod is tried twice.
+NODE = ("insmod droste.ko kvm_node=1 && ./t_device && { rmmod droste || { sleep 2; rmmod droste; }; } && "
+        "[ ! -e /dev/kvm ] && [ ! -e /dev/droste ] && echo 'both nodes are gone'")
+# With enable_virt_at_load=0, kvm_intel has /dev/kvm and leaves VMX off while there is no VM.
+NODE_TAKEN = ("rmmod kvm_intel kvm && modprobe kvm enable_virt_at_load=0 && modprobe kvm_intel && [ -c /dev/kvm ] || exit 1; "
+              "insmod droste.ko kvm_node=1 && exit 2; dmesg | grep 'droste: '; "
+              "[ ! -e /dev/droste ] && [ ! -e /sys/module/droste ] && [ -c /dev/kvm ] && insmod droste.ko && [ -c /dev/droste ]")
+
+
+def kvm_node(job):
+    """With kvm_node=1 Droste has /dev/kvm too. Beside kvm_intel, insmod refuses that, and works without it."""
+    module = job.output([LAB, "build-module", "--kernel", "6.12"])
+    lines = job.tap([LAB, "exec", "--hypervisor", "none", *files(module, os.path.join(TREE, "selftests", "bin", "t_device")),
+                     "--", NODE], 600, "t_device")
+    tested = any(re.match(r"ok \d+ .*kvm_node=1$", line) for line in lines)
+    job.check("t_device tests /dev/kvm", None if tested else "the subtest of kvm_node=1 was skipped or not run")
+    gone = "both nodes are gone" in lines
+    job.check("rmmod removes /dev/kvm and /dev/droste", None if gone else f"it said {'; '.join(lines[-4:])}")
+    lines = []
+    status = job.command([LAB, "exec", "--hypervisor", "kvm", *files(module), "--", NODE_TAKEN], 600, lines.append)
+    refused = any("another module, such as kvm.ko, has minor 232" in line for line in lines)
+    job.check("insmod refuses kvm_node=1 where kvm.ko has /dev/kvm",
+              None if refused and not status else f"exit status {status}: {'; '.join(lines[-4:])}")
+
+
 def exchange(job):
     """Moves L1s with their L2s from kvm_intel to Droste and back."""
     module = job.output([LAB, "build-module", "--kernel", "6.12"])
