@@ -270,16 +270,17 @@ class Runner:
                         note = self.memory.note(job.step.name, ", ")
                         self.say(f"{self.clock()}   ...   {job.step.name} ({job.seconds():.0f} s{note}): "
                                  f"{job.last_line[:90]}")
-                    self.say(f"{self.clock()}   ...   {self.outlook()}")
+                    # Of tests named one by one, no earlier run tells the time.
+                    if not all(job.step.picked for job in self.running):
+                        self.say(f"{self.clock()}   ...   {self.outlook()}")
 
     def outlook(self):
         """Describes the steps that have not started, and the time to the end by that of earlier runs."""
-        rest = sum(map(self.memory.expected, (s.name for s in self.waiting)))
-        rest += sum(max(0, self.memory.expected(j.step.name) - j.seconds()) for j in self.running)
-        ones = [max(0, self.memory.expected(j.step.name) - j.seconds()) for j in self.running]
-        rest = max([rest / self.slots, *ones])
-        to_come = f"{len(self.waiting)} more to come" if self.waiting else "no more to come"
-        return f"{to_come}; about {times.clock(rest)} left, by the times of earlier runs"
+        running = [max(0, self.memory.expected(j.step.name) - j.seconds()) for j in self.running]
+        waiting = [self.memory.expected(s.name) for s in self.waiting]
+        rest = max([sum(running + waiting) / self.slots, *running])
+        left = f"about {times.clock(rest)} left" if rest else "longer than expected"
+        return f"{len(waiting) or 'no'} more to come; {left}, by the times of earlier runs"
 
     def start(self, step):
         job = Job(self, step, times.Record(step, self.seconds(), self.records))
