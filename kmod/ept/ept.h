@@ -3,12 +3,19 @@
 #ifndef DROSTE_EPT_H
 #define DROSTE_EPT_H
 
+#include <asm/page.h>
 #include "ept/ept12.h"
 #include "ept/types.h"
 
 struct mmu_notifier_ops;
 struct vm;
 struct vcpu;
+
+/* The table of EPT01 or EPT02 that an entry points to. */
+static inline u64 *ept_table_of(u64 entry)
+{
+	return __va(entry & EPT_ADDR_MASK);
+}
 
 /* The outcome of an access that faulted in EPT01. */
 enum ept01_result {

@@ -25,11 +25,6 @@ struct ept01_gone {
 	bool flush;			/* processors may have stale translations */
 };
 
-static u64 *ept01_table_of(u64 entry)
-{
-	return __va(entry & EPT_ADDR_MASK);
-}
-
 static void ept01_gone_init(struct ept01_gone *gone)
 {
 	INIT_LIST_HEAD(&gone->tables);
@@ -89,7 +84,7 @@ static void ept01_table_gone(struct vm *vm, u64 *table, int level, struct ept01_
 		if (ept_is_leaf(entry, level))
 			ept01_leaf_removed(vm, entry, level, gone);
 		else
-			ept01_table_gone(vm, ept01_table_of(entry), level - 1, gone);
+			ept01_table_gone(vm, ept_table_of(entry), level - 1, gone);
 	}
 	list_add(&virt_to_page(table)->lru, &gone->tables);
 	vm->ept01.pages--;
@@ -141,9 +136,9 @@ static void ept01_zap_table(struct vm *vm, u64 *table, int level, gfn_t base, gf
 			ept01_leaf_removed(vm, xchg(&table[i], 0), level, gone);
 		} else if (whole) {
 			xchg(&table[i], 0);
-			ept01_table_gone(vm, ept01_table_of(entry), level - 1, gone);
+			ept01_table_gone(vm, ept_table_of(entry), level - 1, gone);
 		} else {
-			ept01_zap_table(vm, ept01_table_of(entry), level - 1, first, start, end, gone);
+			ept01_zap_table(vm, ept_table_of(entry), level - 1, first, start, end, gone);
 		}
 	}
 }
@@ -196,7 +191,7 @@ static __always_inline u64 *ept01_find_leaf_above(struct vm *vm, gfn_t gfn, int 
 			return slot;
 		if (*level == lowest)
 			return NULL;
-		table = ept01_table_of(entry);
+		table = ept_table_of(entry);
 	}
 }
 
@@ -304,7 +299,7 @@ static int ept01_install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct e
 			ept01_split_leaf(vm, slot, l, table, gone);
 			continue;
 		}
-		table = ept01_table_of(old);
+		table = ept_table_of(old);
 	}
 
 	slot = &table[ept_index(gfn << PAGE_SHIFT, level)];
@@ -313,7 +308,7 @@ static int ept01_install(struct vm *vm, gfn_t gfn, u64 leaf, int level, struct e
 		/* The host now maps one large page instead of many small ones. */
 		xchg(slot, leaf);
 		vm->ept01.leaves[level]++;
-		ept01_table_gone(vm, ept01_table_of(old), level - 1, gone);
+		ept01_table_gone(vm, ept_table_of(old), level - 1, gone);
 	} else if (ept_present(old) && ept_leaf_base(old, level) == ept_leaf_base(leaf, level)) {
 		/* The same page with more rights: cached translations stay valid, so no flush is needed. */
 		ept01_set_bits(slot, leaf);

@@ -35,11 +35,6 @@ static struct ept02 *ept02_of(struct vcpu *vcpu)
 	return &vcpu->nested.ept02;
 }
 
-static u64 *ept02_table_of(u64 entry)
-{
-	return __va(entry & EPT_ADDR_MASK);
-}
-
 /* Drop everything that @r maps. The root stays valid, because VMCS02 may point to it. */
 static void ept02_drop(struct ept02 *e, struct ept02_root *r)
 {
@@ -227,7 +222,7 @@ static bool ept02_drop_leaves(u64 *table, int level, const struct ept01_hole *ho
 		if (!ept_present(entry))
 			continue;
 		if (!ept_is_leaf(entry, level)) {
-			any |= ept02_drop_leaves(ept02_table_of(entry), level - 1, holes, n);
+			any |= ept02_drop_leaves(ept_table_of(entry), level - 1, holes, n);
 		} else if (ept02_in_hole(entry, level, holes, n)) {
 			WRITE_ONCE(table[i], 0);
 			any = true;
@@ -298,7 +293,7 @@ static bool ept02_install(struct ept02 *e, struct ept02_root *r, u64 l2_gpa, u64
 		slot = &table[ept_index(l2_gpa, l)];
 		old = READ_ONCE(*slot);
 		if (ept_present(old) && !ept_is_leaf(old, l)) {
-			table = ept02_table_of(old);
+			table = ept_table_of(old);
 			continue;
 		}
 		table = ept02_new_table(e, r, slot);

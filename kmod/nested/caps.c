@@ -164,23 +164,6 @@ void nested_caps_init(struct vcpu *vcpu)
 }
 
 /**
- * nested_get_cap_msr() - read a VMX capability MSR
- * @vcpu: the vCPU
- * @msr: number of the MSR
- * @data: its value
- *
- * Context: Any.
- * Return: 0, or -EINVAL if @msr is not IA32_VMX_BASIC to IA32_VMX_VMFUNC.
- */
-static int nested_get_cap_msr(struct vcpu *vcpu, u32 msr, u64 *data)
-{
-	if (msr < VMX_CAPS_FIRST || msr >= VMX_CAPS_FIRST + VMX_CAPS_NR)
-		return -EINVAL;
-	*data = *vmx_caps_msr(&vcpu->nested.caps, msr);
-	return 0;
-}
-
-/**
  * nested_set_cap_msr() - let user space reduce a capability
  * @vcpu: the vCPU
  * @msr: number of the MSR
@@ -216,7 +199,8 @@ MSR_GET(msr_get_vmx_cap)
 {
 	if (!host && !vcpu->gcaps.vmx)
 		return -EINVAL;
-	return nested_get_cap_msr(vcpu, msr, data);
+	*data = *vmx_caps_msr(&vcpu->nested.caps, msr);
+	return 0;
 }
 
 MSR_SET(msr_set_vmx_cap)
