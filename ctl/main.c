@@ -138,6 +138,8 @@ int main(int argc, char **argv)
 		return finish(0);
 	}
 	if (wants_help(argv[1])) {
+		if (!no_more_than(2, argc, argv))
+			return STATUS_USAGE;
 		print_commands();
 		return finish(0);
 	}

@@ -13,7 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "guest.h"
+#include "save.h"
 #include "vm.h"
+
+#ifndef KVM_CAP_USER_MEMORY2
+#define KVM_CAP_USER_MEMORY2 231
+#endif
 
 static void guest_nothing(void)
 {
@@ -65,6 +70,34 @@ static void host_capabilities(void)
 }
 
 /* The maximum number of vCPUs, and one more; the highest ID, and one more. */
+/* The tables of docs/abi.md. A capability that was built for a newer kernel may be missing. */
+static void host_documented_capabilities(void)
+{
+	static const struct {
+		const char *name;
+		int cap;
+		long val;
+	} rows[] = {
+#define ROW(cap, val) { #cap, cap, val },
+#include "abi_caps.inc"
+#undef ROW
+	};
+	struct vm vm;
+	u64 i;
+
+	if (!is_droste())
+		ksft_skip("the documentation is about Droste");
+	vm_create(&vm, 0);
+	OK(ARRAY_SIZE(rows) > 80, "%llu capabilities are documented", (unsigned long long)ARRAY_SIZE(rows));
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		long got = ioctl(vm.fd, KVM_CHECK_EXTENSION, rows[i].cap);
+
+		OK(got == rows[i].val || (!got && rows[i].cap >= KVM_CAP_USER_MEMORY2), "docs/abi.md has %ld for %s, but it is %ld",
+		   rows[i].val, rows[i].name, got);
+	}
+	vm_destroy(&vm);
+}
+
 static void host_vcpu_limits(void)
 {
 	int fd = device_open(), vm = DO(fd, KVM_CREATE_VM, 0);
@@ -360,6 +393,7 @@ static void host_kvm_node(void)
 static const struct ksft_test tests[] = {
 	{ "device ioctls and errors", .host = host_device },
 	{ "capabilities", .host = host_capabilities },
+	{ "capabilities as documented", .host = host_documented_capabilities },
 	{ "limits of vCPUs", .host = host_vcpu_limits },
 	{ "lists of CPUID entries", .host = host_cpuid_lists },
 	{ "lists of MSRs", .host = host_msr_lists },

@@ -250,7 +250,10 @@ static const struct ksft_test single[] = { { "one case", .host = host_one } };
 static u64 case_seed, case_index = ~0ul;
 
 static const struct ksft_option options[] = {
-	{ "--seed", &seed }, { "--cases", &nr_cases }, { "--first", &first_case }, { "--case", &case_seed, &case_index },
+	{ "--seed", &seed, NULL, "the seed of the random cases" },
+	{ "--cases", &nr_cases, NULL, "how many cases to run" },
+	{ "--first", &first_case, NULL, "the index of the first case" },
+	{ "--case", &case_seed, &case_index, "one case, by seed and index, with all registers before and after" },
 };
 
 int main(int argc, char **argv)

@@ -405,7 +405,10 @@ int main(int argc, char **argv)
 	int ret;
 	size_t i;
 
-	ksft_positional = " | caps DIR | save DIR | restore DIR";
+	ksft_positional = " | caps DIR | save DIR | restore DIR\n"
+		"  caps DIR     keep the VMX capabilities in DIR that this device shares with those kept there\n"
+		"  save DIR     save machines in DIR\n"
+		"  restore DIR  restore them, on this device or another";
 	if (argc > 1 && argv[1][0] == '-') {
 		if (!ksft_options(argc, argv, NULL, 0))
 			return 2;

@@ -309,7 +309,10 @@ static const struct ksft_test tests[] = {
 	{ "round 3", .host = host_3 }, { "round 4", .host = host_4 }, { "round 5", .host = host_5 },
 };
 
-static const struct ksft_option options[] = { { "--seed", &seed }, { "--ops", &ops } };
+static const struct ksft_option options[] = {
+	{ "--seed", &seed, NULL, "the seed of the random operations" },
+	{ "--ops", &ops, NULL, "how many operations a round has" },
+};
 
 int main(int argc, char **argv)
 {

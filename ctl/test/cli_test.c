@@ -59,6 +59,7 @@ static void check_version(void)
 	ok(drostectl("", "--version") == 0 && said("drostectl ") && c.nr_said > 12);
 	ok(drostectl("", "version") == 2);
 	ok(drostectl("", "--version", "x") == 2 && told("unexpected argument \"x\""));
+	ok(drostectl("", "--help", "x") == 2 && told("unexpected argument \"x\""));
 	ok(!c.nr_said);
 }
 

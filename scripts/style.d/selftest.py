@@ -3,6 +3,7 @@
 import os
 import tempfile
 
+import docs
 import kerneldoc
 import layers
 import names
@@ -141,6 +142,39 @@ DOCS = [
     ("a description of a macro's function", {"high.def": "ROW(high_row)\n", "high.c": "+MSR_GET(high_row)\n{\n}\n"}, []),
 ]
 
+DOCUMENTS = {
+    "README.md": "# A name\nSee [the tour](docs/tour.md#the-way-in), [below](#a-name) and https://example.org/kmod/x.c.\n",
+    "docs/tour.md": "# Tour\n## The way `in`\nRead `kmod/high.c:high_run()`, then kmod/*.c and `ctl/drostectl`.\n",
+    "kmod/high.c": "module_param(apicv, bool, 0444);\nint high_run(void)\n{\n}\n",
+    "kmod/test/high_kunit.c": '.name = "droste_high",\n',
+    "ctl/main.c": '{ "memory", required_argument },\n',
+    "scripts/lab.d/main.py": 'add("--cpus")\n',
+    "scripts/test.d/main.py": 'add("--list")\n',
+    "scripts/check-style": 'add("--changed")\n',
+    "scripts/test": "", "scripts/lab": "",
+    "Makefile": "demo:\n\tx\n",
+}
+STEPS = ["chain-6.12", "kunit"]
+FIGURES = [
+    ("nothing is wrong", "", []),
+    ("good commands", "```\nscripts/test --list selftests:t_cpu/X kunit:droste_h* chain\nmake demo\nsudo insmod kmod/droste.ko apicv=0\n"
+                      "scripts/lab exec --cpus 2 \\\n\t--cpus 1 -- drostectl run --memory 4\n```\nIt takes 3 minutes.\n", []),
+    ("a link to no file", "[x](gone.md)\n", ["docs/more.md:1: links to gone.md, which"]),
+    ("a link to no heading", "[x](tour.md#gone)\n", ["docs/more.md:1: links to tour.md#gone, and docs/tour.md has"]),
+    ("a file that is gone", "\nsee kmod/gone.c\n", ["docs/more.md:2: names kmod/gone.c"]),
+    ("a function that is gone", "`kmod/high.c:high_gone()`\n", ["docs/more.md:1: names kmod/high.c:high_gone"]),
+    ("a step that is gone", "`scripts/test chain gone`\n", ["docs/more.md:1: names the step gone"]),
+    ("a program that is gone", "`scripts/test selftests:t_gone`\n", ["docs/more.md:1: names the step selftests:t_gone"]),
+    ("a suite that is gone", "`scripts/test unit:droste_gone`\n", ["docs/more.md:1: names the step unit:droste_gone"]),
+    ("an option that is gone", "`scripts/test --gone`\n", ["docs/more.md:1: gives scripts/test the option --gone"]),
+    ("a target that is gone", "`make gone`\n", ["docs/more.md:1: names the target 'gone'"]),
+    ("an option of drostectl", "`drostectl run --gone`\n", ["docs/more.md:1: gives drostectl the option --gone"]),
+    ("an option of the lab", "```\nscripts/lab exec --cpus 1 \\\n\t--gone\n```\n", ["docs/more.md:3: gives scripts/lab the option --gone"]),
+    ("a parameter that is gone", "`insmod droste.ko gone=1`\n", ["docs/more.md:1: gives the module the parameter gone"]),
+    ("a figure without a command", "## One\nIt takes 3 minutes.\n## Two\n`make demo`\n", ["docs/more.md:2: has the figure '3 minutes'"]),
+    ("a share without a command", "40 % less\n", ["docs/more.md:1: has the figure '40 %'"]),
+]
+
 
 def made(directory, module, changes):
     """Writes a module's files below a directory."""
@@ -185,4 +219,9 @@ def check():
         wrong += run(title, NAMED, changes, ("names", PREFIXES), names.check, wanted)
     for title, changes, wanted in DOCS:
         wrong += run(title, DESCRIBED, changes, ("kernel-doc", ""), lambda kmod, file: kerneldoc.undescribed(kmod, ["pure.c"]), wanted)
+    for title, text, wanted in FIGURES:
+        with tempfile.TemporaryDirectory() as directory:
+            made(directory, DOCUMENTS, {"docs/more.md": text})
+            found = docs.problems(docs.Tree(directory, STEPS, ["t_cpu"]), docs.documents(directory))
+            wrong += compare(f"docs, {title}", found, wanted)
     return wrong

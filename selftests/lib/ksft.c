@@ -125,6 +125,15 @@ static bool selected(const struct ksft_test *t)
 	return !filter || !fnmatch(filter, t->name, FNM_CASEFOLD);
 }
 
+/* Returns the status of --list: an error if the names did not reach standard output. */
+static int list_written(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return KSFT_PASS;
+	perror("standard output");
+	return KSFT_FAIL;
+}
+
 int ksft_main(const struct ksft_test *tests, int n)
 {
 	int pass = 0, fail = 0, skip = 0, number = 0, planned = 0, i;
@@ -140,7 +149,7 @@ int ksft_main(const struct ksft_test *tests, int n)
 		if (selected(&tests[i]))
 			printf("%s\n", tests[i].name);
 	if (only_list)
-		return KSFT_PASS;
+		return list_written();
 	printf("TAP version 13\n1..%d\n", planned);
 	for (i = 0; i < n; i++) {
 		int status = KSFT_SKIP;
@@ -185,11 +194,16 @@ static void usage(FILE *to, const char *program, const struct ksft_option *optio
 
 static void help(const char *program, const struct ksft_option *options, int n)
 {
+	int k;
+
 	usage(stdout, program, options, n);
 	printf("Runs the subtests on /dev/droste, or the device that DROSTE_DEVICE in the environment names. Prints TAP.\n"
 	       "  --list         print the names of the subtests, and run none\n"
-	       "  --filter GLOB  only the subtests whose name matches, in upper or lower case: --filter 'cpuid*'\n"
-	       "The exit status is 0 if nothing failed, %d if something did, %d if all was skipped.\n", KSFT_FAIL, KSFT_SKIP);
+	       "  --filter GLOB  only the subtests whose name matches, in upper or lower case: --filter 'cpuid*'\n");
+	for (k = 0; k < n; k++)
+		printf("  %s %s%*s%s\n", options[k].name, options[k].second ? "N:N" : "N",
+		       (int)(13 - strlen(options[k].name) - (options[k].second ? 2 : 0)), "", options[k].help);
+	printf("The exit status is 0 if nothing failed, %d if something did, %d if all was skipped.\n", KSFT_FAIL, KSFT_SKIP);
 }
 
 bool ksft_options(int argc, char **argv, const struct ksft_option *options, int n)

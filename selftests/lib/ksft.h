@@ -51,6 +51,7 @@ int ksft_main(const struct ksft_test *tests, int n);
 struct ksft_option {
 	const char *name;
 	u64 *val, *second;	/* @second: NULL if there is only one number */
+	const char *help;	/* what it does, for --help */
 };
 
 /*
