@@ -86,6 +86,13 @@ typedef struct syscore_ops *compat_syscore;
 #define compat_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
 #endif
 
+/* From 6.2 on any signal ends a wait for a page of user memory if the caller asks for that; before, only a fatal one. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define COMPAT_FOLL_INTERRUPTIBLE	FOLL_INTERRUPTIBLE
+#else
+#define COMPAT_FOLL_INTERRUPTIBLE	0
+#endif
+
 /* Quirks that older headers do not name. */
 #include <linux/kvm.h>
 #ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS
@@ -93,6 +100,9 @@ typedef struct syscore_ops *compat_syscore;
 #endif
 #ifndef KVM_X86_QUIRK_SLOT_ZAP_ALL
 #define KVM_X86_QUIRK_SLOT_ZAP_ALL		BIT(7)
+#endif
+#ifndef KVM_X86_QUIRK_IGNORE_GUEST_PAT
+#define KVM_X86_QUIRK_IGNORE_GUEST_PAT		BIT(9)
 #endif
 
 /* From 6.3 on load_gs_index() has its own header. */

@@ -109,11 +109,12 @@ struct vm {
 	struct memslots __rcu *slots;	/* written under lock, read under srcu */
 
 	/* --- EPT01: see ept/ept.h --- */
-	spinlock_t mmu_lock;		/* protects EPT01's tables, @ept01, @mmu_seq and @mmu_invalidating */
+	spinlock_t mmu_lock;		/* protects EPT01's tables, @ept01, and the members that begin with mmu_ */
 	struct mmu_notifier mn;
 	struct ept01 ept01;
-	unsigned long mmu_seq;		/* number of finished invalidations */
-	int mmu_invalidating;		/* number of invalidations in progress */
+	unsigned long mmu_seq;		/* number of finished invalidations of slots' memory */
+	int mmu_invalidating;		/* number of invalidations in progress, of any memory of the process */
+	unsigned long mmu_from, mmu_to;	/* the user addresses from the first to the last that these invalidate */
 
 	struct vcpu *vcpus[DROSTE_MAX_VCPUS];	/* by index; W: each is set once, before nr_vcpus counts it */
 	int nr_vcpus;			/* W: by a release store; readers outside the lock use an acquire load */

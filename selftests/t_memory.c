@@ -2,9 +2,20 @@
 /* Memory slots: created, moved, deleted, read-only, refused; host mappings that change under the guest; MMIO exits. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
 #include "guest.h"
 #include "vm.h"
 
@@ -228,6 +239,136 @@ static void host_huge(void)
 	vm_destroy(&vm);
 }
 
+/* --- faults that wait --- */
+
+static void on_signal(int sig)
+{
+}
+
+/* The vCPU's thread: one access of the guest to @ask_addr. */
+static void *run_thread(void *arg)
+{
+	return (void *)(long)vcpu_run_once(arg);
+}
+
+/* Returns the descriptor of a userfaultfd for @p; skips the test if the kernel has none. */
+static int userfault(void *p, u64 size)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .range = { (u64)p, size }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0)
+		ksft_skip("no userfaultfd: %s", strerror(errno));
+	MUST(!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg), "userfaultfd");
+	return fd;
+}
+
+/* Any signal ends a KVM_RUN that waits for a page of user memory. */
+static void host_userfault(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	u64 *p = host_memory(SIZE);
+	int fd = userfault(p, SIZE), major, minor;
+	struct uffdio_zeropage zero = { .range = { (u64)p, 0x1000 } };
+	struct timespec limit;
+	struct uffd_msg msg;
+	struct utsname name;
+	struct vcpu *vcpu;
+	pthread_t thread;
+	void *result = NULL;
+	bool ended;
+	struct vm vm;
+
+	uname(&name);
+	if (sscanf(name.release, "%d.%d", &major, &minor) == 2 && major * 100 + minor < 602)
+		ksft_skip("before Linux 6.2 only a fatal signal ends the wait");
+	sigaction(SIGUSR1, &sa, NULL);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_asked);
+	vm_slot(&vm, 1, 0, AT, SIZE, p);
+	GUEST(&vm, ask_write) = 0;
+	GUEST(&vm, ask_addr) = AT;
+	MUST(!pthread_create(&thread, NULL, run_thread, vcpu), "thread");
+	MUST(read(fd, &msg, sizeof(msg)) == sizeof(msg) && msg.event == UFFD_EVENT_PAGEFAULT, "the vCPU waits for the page");
+	pthread_kill(thread, SIGUSR1);
+	clock_gettime(CLOCK_REALTIME, &limit);
+	limit.tv_sec += 10;
+	ended = !pthread_timedjoin_np(thread, &result, &limit);
+	OK(ended, "KVM_RUN ends");
+	MUST(!ioctl(fd, UFFDIO_ZEROPAGE, &zero), "the page arrives");
+	if (!ended) {
+		pthread_join(thread, &result);
+	} else {
+		EQ((long)result, -EINTR, "KVM_RUN");
+		EQ(READ(AT), 0, "the guest goes on");
+	}
+	vm_destroy(&vm);
+}
+
+#define BUSY_SIZE	(32ul << 20)
+
+static volatile bool busy_stop;
+
+/* Changes the protection of memory that no slot has, again and again: nearly all its time is an invalidation. */
+static void *protect_thread(void *arg)
+{
+	while (!busy_stop) {
+		mprotect(arg, BUSY_SIZE, PROT_READ);
+		mprotect(arg, BUSY_SIZE, PROT_READ | PROT_WRITE);
+	}
+	return NULL;
+}
+
+static u64 thread_ms(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_THREAD, &u);
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+}
+
+/*
+ * A fault does not wait until an invalidation of other memory of the process
+ * has ended: the thread that invalidates may be unable to run until then.
+ */
+static void host_unrelated(void)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct sched_param fifo = { .sched_priority = 1 }, other = {};
+	u8 *p = host_memory(BUSY_SIZE), *a = host_memory(0x100000);
+	u64 i, before, longest = 0;
+	struct vcpu *vcpu;
+	pthread_t thread;
+	cpu_set_t one;
+	struct vm vm;
+
+	madvise(p, BUSY_SIZE, MADV_NOHUGEPAGE);
+	madvise(a, 0x100000, MADV_NOHUGEPAGE);
+	memset(p, 1, BUSY_SIZE);
+	memset(a, 0, 0x100000);
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_asked);
+	vm_slot(&vm, 1, 0, AT, 0x100000, a);
+	MUST(!pthread_create(&thread, NULL, protect_thread, p), "thread");
+	MUST(!sched_setscheduler(0, SCHED_FIFO, &fifo), "SCHED_FIFO");
+	for (i = 0; i < 60; i++) {
+		nanosleep(&pause, NULL);
+		before = thread_ms();
+		EQ(READ(AT + i * 0x1000), 0, "a fresh page");
+		before = thread_ms() - before;
+		longest = before > longest ? before : longest;
+	}
+	sched_setscheduler(0, SCHED_OTHER, &other);
+	busy_stop = true;
+	pthread_join(thread, NULL);
+	OK(longest < 400, "a fault took the vCPU %llu ms of CPU", (unsigned long long)longest);
+	vm_destroy(&vm);
+}
+
 /* --- MMIO instructions --- */
 
 static volatile u64 results[32];
@@ -333,6 +474,8 @@ static const struct ksft_test tests[] = {
 	{ "read-only slots", .host = host_read_only },
 	{ "host mappings change", .host = host_notifier },
 	{ "large pages", .host = host_huge },
+	{ "a signal while a page is missing", .host = host_userfault },
+	{ "other memory is invalidated", .host = host_unrelated },
 	{ "MMIO instructions", .host = host_mmio },
 };
 KSFT_MAIN(tests)

@@ -11,6 +11,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
+#include "ept/ept.h"
 #include "irqchip/irqchip.h"
 #include "mem/dirty.h"
 #include "nested/nested.h"
@@ -180,7 +181,6 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS, 1 },
-	{ KVM_CAP_DISABLE_QUIRKS2, DROSTE_QUIRKS },
 	{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
 	{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1 },
@@ -212,6 +212,8 @@ long dev_check_extension(unsigned long cap)
 	/* The capabilities that depend on the host have no row. */
 	if (cap == KVM_CAP_NR_VCPUS)
 		return min_t(int, num_online_cpus(), DROSTE_MAX_VCPUS);
+	if (cap == KVM_CAP_DISABLE_QUIRKS2)
+		return DROSTE_QUIRKS;
 	if (cap == KVM_CAP_XCRS)
 		return fpu_supported_xcr0() != 0;
 	if (cap == KVM_CAP_TSC_CONTROL || cap == KVM_CAP_VM_TSC_CONTROL)

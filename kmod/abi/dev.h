@@ -46,7 +46,8 @@ long ioctl_call(const struct ioctl_row *row, void *self, unsigned long uarg);
 #define DROSTE_QUIRKS	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_CD_NW_CLEARED | \
 			 KVM_X86_QUIRK_LAPIC_MMIO_HOLE | KVM_X86_QUIRK_OUT_7E_INC_RIP | \
 			 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | \
-			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | KVM_X86_QUIRK_SLOT_ZAP_ALL)
+			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | KVM_X86_QUIRK_SLOT_ZAP_ALL | \
+			 (ept_pat_works() ? KVM_X86_QUIRK_IGNORE_GUEST_PAT : 0))
 extern const struct ioctl_table vm_ioctls;
 int vm_create_fd(void);
 void vm_get(struct vm *vm);

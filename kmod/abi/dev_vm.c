@@ -235,7 +235,10 @@ static long vm_limit_vcpu_ids(struct vm *vm, u64 limit)
 /* Disable quirks; nothing enables them again. */
 static long vm_disable_quirks(struct vm *vm, u64 quirks)
 {
-	WRITE_ONCE(vm->disabled_quirks, vm->disabled_quirks | (quirks & DROSTE_QUIRKS));
+	quirks &= DROSTE_QUIRKS & ~vm->disabled_quirks;
+	WRITE_ONCE(vm->disabled_quirks, vm->disabled_quirks | quirks);
+	if (quirks & KVM_X86_QUIRK_IGNORE_GUEST_PAT)
+		ept01_zap_all(vm);	/* leaves with the other memory type */
 	vm_request_all(vm, REQ_CPUID);	/* the quirks select exceptions that L0 intercepts */
 	return 0;
 }

@@ -18,6 +18,8 @@ static int prefault_page(struct vcpu *vcpu, gpa_t gpa)
 		return 0;
 	case EPT01_MMIO:
 		return -ENOENT;
+	case EPT01_SIGNAL:
+		return -EINTR;
 	default:
 		return signal_pending(current) ? -EINTR : -EFAULT;
 	}

@@ -3,6 +3,7 @@
 #ifndef DROSTE_EPT_H
 #define DROSTE_EPT_H
 
+#include <asm/cpufeature.h>
 #include <asm/page.h>
 #include "ept/ept12.h"
 #include "ept/types.h"
@@ -17,11 +18,22 @@ static inline u64 *ept_table_of(u64 entry)
 	return __va(entry & EPT_ADDR_MASK);
 }
 
+/*
+ * May guests choose the memory type of their memory? The host maps the same
+ * pages write-back. Only a processor that snoops its own caches keeps accesses
+ * of different types coherent (SDM 3A 12.12.4).
+ */
+static inline bool ept_pat_works(void)
+{
+	return boot_cpu_has(X86_FEATURE_SELFSNOOP);
+}
+
 /* The outcome of an access that faulted in EPT01. */
 enum ept01_result {
 	EPT01_FIXED,		/* mapped: run the instruction again */
 	EPT01_MMIO,		/* no memory there: emulate */
 	EPT01_READONLY,		/* a write to read-only memory: emulate as MMIO */
+	EPT01_SIGNAL,		/* a signal is pending, and the page was not there yet: leave, and run the instruction again */
 	EPT01_ERROR,		/* user memory is not accessible: KVM_RUN fails with EFAULT */
 };
 
@@ -29,6 +41,7 @@ enum ept01_result {
 int ept01_init(struct vm *vm);
 void ept01_destroy(struct vm *vm);
 enum ept01_result ept01_fault(struct vcpu *vcpu, gpa_t gpa, u64 access);
+bool ept01_ignores_pat(const struct vm *vm);
 enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access, struct ept01_leaf *leaf);
 void ept01_zap(struct vm *vm, gfn_t start, gfn_t end);
 void ept01_split(struct vm *vm, gfn_t start, gfn_t end);
@@ -48,6 +61,7 @@ struct host_page {
 int host_page_get(unsigned long hva, bool write, bool may_write, struct host_page *out);
 
 /* --- notifier.c --- */
+void ept01_zap_all(struct vm *vm);
 extern const struct mmu_notifier_ops ept01_notifier_ops;
 
 /* The outcome of an access that faulted in EPT02. */
@@ -64,6 +78,8 @@ void ept02_init(struct vcpu *vcpu);
 void ept02_destroy(struct vcpu *vcpu);
 u64 ept02_use(struct vcpu *vcpu, u64 eptp12);
 u64 ept02_find(struct vcpu *vcpu, u64 eptp12);
+int ept02_use_flat(struct vcpu *vcpu, gpa_t apic_access);
+enum ept01_result ept02_flat_fault(struct vcpu *vcpu, gpa_t gpa, u64 access);
 enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t *l1_gpa);
 void ept02_invalidate(struct vcpu *vcpu, u64 eptp12);
 void ept02_invalidate_all(struct vcpu *vcpu);

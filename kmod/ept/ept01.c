@@ -251,6 +251,7 @@ static bool ept01_peek(struct vm *vm, gpa_t gpa, u64 access, bool shadow, struct
 	ept01_set_bits(slot, ept01_access_flags(access, shadow));
 	out->hpa = ept_leaf_page(*slot, level, gpa);
 	out->rights = ept01_rights_of(vm, READ_ONCE(*slot), shadow);
+	out->ipat = READ_ONCE(*slot) & EPT_IPAT;
 	out->level = level;
 	return true;
 }
@@ -329,15 +330,32 @@ struct ept01_source {
 	bool pml;		/* the processor logs the first write */
 };
 
-static u64 ept01_make_leaf(const struct ept01_source *src, int level, u64 flags)
+/**
+ * ept01_ignores_pat() - whether leaves ignore the guest's PAT
+ * @vm: the VM
+ *
+ * A guest that maps memory UC or WC is slow, and on a processor without
+ * self-snooping its accesses are not coherent with those of the host, which
+ * maps the same page write-back. So the memory type is write-back whatever the
+ * guest asks for, unless user space has disabled the quirk, which the processor
+ * must be fit for (SDM 3C 29.3.7.2).
+ *
+ * Context: Any.
+ * Return: true if they do.
+ */
+bool ept01_ignores_pat(const struct vm *vm)
+{
+	return !(READ_ONCE(vm->disabled_quirks) & KVM_X86_QUIRK_IGNORE_GUEST_PAT);
+}
+
+static u64 ept01_make_leaf(const struct vm *vm, const struct ept01_source *src, int level, u64 flags)
 {
 	u64 rights = EPT_READ | EPT_EXEC;
 
 	if (src->host.writable && !(src->slot->flags & KVM_MEM_READONLY) &&
 	    (src->write || src->pml || !memslot_logged(src->slot)))
 		rights |= EPT_WRITE;
-	/* IPAT is 0: the guest's PAT applies, as on bare hardware (SDM 3C 29.3.7.2). */
-	return ept_make_leaf(page_to_phys(src->host.page), level, rights, EPT_WB, false) | flags;
+	return ept_make_leaf(page_to_phys(src->host.page), level, rights, EPT_WB, ept01_ignores_pat(vm)) | flags;
 }
 
 static int ept01_leaf_level(const struct ept01_source *src, gfn_t gfn)
@@ -355,14 +373,29 @@ static int ept01_leaf_level(const struct ept01_source *src, gfn_t gfn)
 }
 
 /*
+ * Was memory of the slots invalidated since @seq was read, or is memory of a
+ * leaf at @level around @hva being invalidated? Invalidations of other memory
+ * do not count: a process has many, and they may take long. Caller holds
+ * mmu_lock.
+ */
+static bool ept01_is_stale(const struct vm *vm, unsigned long hva, int level, unsigned long seq)
+{
+	unsigned long bytes = ept_frames(level) << PAGE_SHIFT;
+	unsigned long first = hva & ~(bytes - 1);
+
+	return vm->mmu_seq != seq || (vm->mmu_invalidating && first < vm->mmu_to && vm->mmu_from < first + bytes);
+}
+
+/*
  * Map @gfn to @src. Returns -EAGAIN if memory was invalidated since @seq was
  * read, -ENOMEM if there is no page for a table. May sleep.
  */
 static int ept01_map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u64 flags,
 			   unsigned long seq)
 {
+	unsigned long hva = src->slot->hva + ((gfn - src->slot->base) << PAGE_SHIFT);
 	int level = ept01_leaf_level(src, gfn);
-	u64 leaf = ept01_make_leaf(src, level, flags);
+	u64 leaf = ept01_make_leaf(vm, src, level, flags);
 	struct ept01_spare spare = {};
 	struct ept01_gone gone;
 	int err;
@@ -370,7 +403,7 @@ static int ept01_map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *
 	ept01_gone_init(&gone);
 	for (;;) {
 		spin_lock(&vm->mmu_lock);
-		if (vm->mmu_invalidating || vm->mmu_seq != seq)
+		if (ept01_is_stale(vm, hva, level, seq))
 			err = -EAGAIN;
 		else
 			err = ept01_install(vm, gfn, leaf, level, &spare, &gone);
@@ -438,6 +471,8 @@ static enum ept01_result ept01_resolve(struct vcpu *vcpu, gpa_t gpa, u64 access,
 		if ((access & EPT_WRITE) && (slot->flags & KVM_MEM_READONLY))
 			return EPT01_READONLY;
 		err = ept01_try_map(vm, gfn, slot, access, shadow);
+		if (err == -EINTR)
+			return EPT01_SIGNAL;
 		if (err && err != -EAGAIN)
 			return EPT01_ERROR;
 		if (fatal_signal_pending(current))

@@ -202,6 +202,7 @@ u64 ept02_compose(const struct ept12_result *outer, const struct ept01_leaf *inn
 	if (rights & EPT_WRITE)
 		flags |= EPT_DIRTY;
 	*level = min(outer->level, inner->level);
-	/* EPT01 is WB and does not ignore the PAT, so L1 determines the memory type (SDM 3C 29.3.7.2). */
-	return ept_make_leaf(inner->hpa, *level, rights, outer->memtype, outer->ipat) | flags;
+	/* If L1 itself gets write-back memory whatever it asks for, so does L2 (SDM 3C 29.3.7.2). */
+	return ept_make_leaf(inner->hpa, *level, rights, inner->ipat ? EPT_WB : outer->memtype,
+			     inner->ipat || outer->ipat) | flags;
 }

@@ -46,6 +46,7 @@ struct ept01_leaf {
 	u64 hpa;		/* of the 4-KiB page */
 	u64 rights;
 	int level;		/* of the leaf */
+	bool ipat;		/* write-back, whatever L1 asks for */
 };
 
 u64 ept02_compose(const struct ept12_result *outer, const struct ept01_leaf *inner, int *level);

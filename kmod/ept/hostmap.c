@@ -71,9 +71,18 @@ static struct host_mapping hostmap_lookup(unsigned long hva)
 	return m;
 }
 
+/*
+ * A wait for the page, which may be another machine's during post-copy
+ * migration, ends at any signal with -EINTR.
+ */
 static int hostmap_get_page(unsigned long hva, bool write, struct page **page)
 {
-	int n = get_user_pages_fast(hva, 1, write ? FOLL_WRITE : 0, page);
+	unsigned int flags = write ? FOLL_WRITE : 0;
+	long n;
+
+	if (get_user_page_fast_only(hva, flags, page))
+		return 0;
+	n = get_user_pages_unlocked(hva, 1, page, flags | COMPAT_FOLL_INTERRUPTIBLE);
 
 	if (n < 0)
 		return n;
@@ -96,7 +105,8 @@ static int hostmap_get_page(unsigned long hva, bool write, struct page **page)
  * since before the call. The caller checks this.
  *
  * Context: Process context of the VM's mm. May sleep.
- * Return: 0 with a reference to @out->page, or a negative errno.
+ * Return: 0 with a reference to @out->page, or a negative errno: -EINTR if a
+ * signal came while the page was waited for.
  */
 int host_page_get(unsigned long hva, bool write, bool may_write, struct host_page *out)
 {
@@ -105,7 +115,7 @@ int host_page_get(unsigned long hva, bool write, bool may_write, struct host_pag
 
 	if (!write && may_write && !hostmap_lookup(hva).level)
 		err = hostmap_get_page(hva, true, &out->page);
-	if (err)
+	if (err && err != -EINTR)
 		err = hostmap_get_page(hva, write, &out->page);
 	if (err)
 		return err;

@@ -53,21 +53,36 @@ static int notifier_invalidate_start(struct mmu_notifier *mn, const struct mmu_n
 {
 	struct vm *vm = notifier_vm(mn);
 
-	/* Nothing is mapped from here on, until notifier_invalidate_end(). */
+	/* Nothing in this range is mapped from here on, until notifier_invalidate_end(). */
 	spin_lock(&vm->mmu_lock);
+	vm->mmu_from = vm->mmu_invalidating ? min(vm->mmu_from, range->start) : range->start;
+	vm->mmu_to = vm->mmu_invalidating ? max(vm->mmu_to, range->end) : range->end;
 	vm->mmu_invalidating++;
 	spin_unlock(&vm->mmu_lock);
 	notifier_for_frames(vm, range->start, range->end, notifier_drop_frames);
 	return 0;
 }
 
+static bool notifier_any_frames(struct vm *vm, gfn_t start, gfn_t end)
+{
+	return true;
+}
+
 static void notifier_invalidate_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
 	struct vm *vm = notifier_vm(mn);
+	bool of_slots;
 
+	/*
+	 * The host's tables were changed before the slots are looked at. A fault
+	 * in a slot that appears after this look reads the changed tables.
+	 */
+	smp_mb();
+	of_slots = notifier_for_frames(vm, range->start, range->end, notifier_any_frames);
 	spin_lock(&vm->mmu_lock);
 	/* A mapping that was read from the host's tables before this is stale: see ept01_try_map(). */
-	WRITE_ONCE(vm->mmu_seq, vm->mmu_seq + 1);
+	if (of_slots)
+		WRITE_ONCE(vm->mmu_seq, vm->mmu_seq + 1);
 	vm->mmu_invalidating--;
 	spin_unlock(&vm->mmu_lock);
 }
@@ -101,6 +116,23 @@ static int notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 static int notifier_test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
 {
 	return notifier_for_frames(notifier_vm(mn), address, address + PAGE_SIZE, notifier_test_frames);
+}
+
+/**
+ * ept01_zap_all() - remove all memory from EPT01
+ * @vm: the VM
+ *
+ * Faults map it again, with the rights and types that are due then.
+ *
+ * Context: Process context. May sleep. Takes vm->mmu_lock, and vm->srcu for reading.
+ */
+void ept01_zap_all(struct vm *vm)
+{
+	/* A fault that is under way begins again. */
+	spin_lock(&vm->mmu_lock);
+	WRITE_ONCE(vm->mmu_seq, vm->mmu_seq + 1);
+	spin_unlock(&vm->mmu_lock);
+	notifier_for_frames(vm, 0, ULONG_MAX, notifier_drop_frames);
 }
 
 /* The process exits. Its threads, which ran the vCPUs, are gone. */
