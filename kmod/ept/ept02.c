@@ -35,6 +35,19 @@ static struct ept02 *ept02_of(struct vcpu *vcpu)
 	return &vcpu->nested.ept02;
 }
 
+/*
+ * A table's filter says which memory its leaves may map, so that a search for
+ * some memory can leave the table out. It only grows. It is kept with the
+ * table's page, in page->private, and describes the leaves of the table itself,
+ * not those of tables below.
+ */
+static void ept02_filter_add(u64 *table, u64 leaf, int level)
+{
+	struct page *page = virt_to_page(table);
+
+	set_page_private(page, page_private(page) | ept_filter(ept_leaf_base(leaf, level), ept_frames(level) << PAGE_SHIFT));
+}
+
 /* Drop everything that @r maps. The root stays valid, because VMCS02 may point to it. */
 static void ept02_drop(struct ept02 *e, struct ept02_root *r)
 {
@@ -64,7 +77,7 @@ void ept02_init(struct vcpu *vcpu)
 	int i;
 
 	memset(e, 0, sizeof(*e));
-	for (i = 0; i < EPT02_ROOTS; i++)
+	for (i = 0; i < ARRAY_SIZE(e->roots); i++)
 		INIT_LIST_HEAD(&e->roots[i].pages);
 }
 
@@ -79,12 +92,13 @@ void ept02_destroy(struct vcpu *vcpu)
 	struct ept02 *e = ept02_of(vcpu);
 	int i;
 
-	for (i = 0; i < EPT02_ROOTS; i++) {
+	for (i = 0; i < ARRAY_SIZE(e->roots); i++) {
 		ept02_drop(e, &e->roots[i]);
 		free_page((unsigned long)e->roots[i].root);
 		e->roots[i].root = NULL;
 	}
 	e->cur = NULL;
+	e->flat = false;
 }
 
 /* Make @r the current root. Returns its EPTP. */
@@ -92,6 +106,7 @@ static u64 ept02_choose(struct ept02 *e, struct ept02_root *r)
 {
 	r->used = ++e->tick;
 	e->cur = r;
+	e->flat = false;
 	return r->eptp;
 }
 
@@ -131,6 +146,14 @@ static struct ept02_root *ept02_victim(struct ept02 *e)
 	return oldest;
 }
 
+/* Give @r a table if it has none. Returns false if out of memory. */
+static bool ept02_make_root(struct ept02_root *r)
+{
+	if (!r->root)
+		r->root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	return r->root;
+}
+
 /**
  * ept02_use() - select the shadow of an EPTP, creating it if there is none
  * @vcpu: the vCPU
@@ -149,11 +172,8 @@ u64 ept02_use(struct vcpu *vcpu, u64 eptp12)
 		return eptp;
 	r = ept02_victim(e);
 	ept02_drop(e, r);
-	if (!r->root) {
-		r->root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		if (!r->root)
-			return 0;
-	}
+	if (!ept02_make_root(r))
+		return 0;
 	r->eptp12 = eptp12;
 	/*
 	 * The A/D setting is that of L1, so that the processor treats accesses
@@ -195,7 +215,7 @@ void ept02_invalidate_all(struct vcpu *vcpu)
 	struct ept02 *e = ept02_of(vcpu);
 	int i;
 
-	for (i = 0; i < EPT02_ROOTS; i++)
+	for (i = 0; i < ARRAY_SIZE(e->roots); i++)
 		ept02_drop(e, &e->roots[i]);
 }
 
@@ -210,19 +230,24 @@ static bool ept02_in_hole(u64 leaf, int level, const struct ept01_hole *holes, u
 	return false;
 }
 
-/* Clear the leaves below @table that overlap a hole. Returns true if there were any. */
-static bool ept02_drop_leaves(u64 *table, int level, const struct ept01_hole *holes, unsigned int n)
+/*
+ * Clear the leaves below @table that overlap a hole. @filter is that of all
+ * holes. Returns true if there were any.
+ */
+static bool ept02_drop_leaves(u64 *table, int level, const struct ept01_hole *holes, unsigned int n, u64 filter)
 {
 	bool any = false;
 	int i;
 
+	if (level == 1 && !(page_private(virt_to_page(table)) & filter))
+		return false;
 	for (i = 0; i < EPT_ENTRIES; i++) {
 		u64 entry = table[i];
 
 		if (!ept_present(entry))
 			continue;
 		if (!ept_is_leaf(entry, level)) {
-			any |= ept02_drop_leaves(ept_table_of(entry), level - 1, holes, n);
+			any |= ept02_drop_leaves(ept_table_of(entry), level - 1, holes, n, filter);
 		} else if (ept02_in_hole(entry, level, holes, n)) {
 			WRITE_ONCE(table[i], 0);
 			any = true;
@@ -237,18 +262,21 @@ static bool ept02_drop_leaves(u64 *table, int level, const struct ept01_hole *ho
  * @holes: the host memory
  * @n: number of ranges
  *
- * All tables are searched: there is no reverse map from host memory to leaves,
- * and this is rare compared with the faults that fill the tables.
+ * There is no reverse map from host memory to leaves. The tables are searched,
+ * except for those whose filter says that they map none of the holes.
  *
  * Context: Caller holds vcpu->mutex. Preemption may be enabled. Does not sleep.
  */
 void ept02_drop_holes(struct vcpu *vcpu, const struct ept01_hole *holes, unsigned int n)
 {
 	struct ept02 *e = ept02_of(vcpu);
+	u64 filter = 0;
 	int i;
 
-	for (i = 0; i < EPT02_ROOTS; i++)
-		if (e->roots[i].root && ept02_drop_leaves(e->roots[i].root, EPT_ROOT_LEVEL, holes, n))
+	for (i = 0; i < n; i++)
+		filter |= ept_filter(holes[i].hpa, holes[i].bytes);
+	for (i = 0; i < ARRAY_SIZE(e->roots); i++)
+		if (e->roots[i].root && ept02_drop_leaves(e->roots[i].root, EPT_ROOT_LEVEL, holes, n, filter))
 			vmx_invept_single(e->roots[i].eptp);
 }
 
@@ -259,6 +287,7 @@ static u64 *ept02_new_table(struct ept02 *e, struct ept02_root *r, u64 *slot)
 
 	if (!page)
 		return NULL;
+	set_page_private(page, 0);
 	list_add(&page->lru, &r->pages);
 	e->pages++;
 	WRITE_ONCE(*slot, ept_make_table(page_to_phys(page)));
@@ -302,11 +331,25 @@ static bool ept02_install(struct ept02 *e, struct ept02_root *r, u64 l2_gpa, u64
 		flush |= ept_present(old);
 	}
 	slot = &table[ept_index(l2_gpa, level)];
+	ept02_filter_add(table, leaf, level);
 	flush |= ept02_must_flush(READ_ONCE(*slot), leaf);
 	WRITE_ONCE(*slot, leaf);
 	if (flush)
 		vmx_invept_single(r->eptp);
 	return true;
+}
+
+/* Map @l2_gpa by the composition of two leaves. Returns false if out of memory. */
+static bool ept02_map(struct vcpu *vcpu, struct ept02_root *r, gpa_t l2_gpa, const struct ept12_result *outer,
+		      const struct ept01_leaf *inner)
+{
+	struct ept02 *e = ept02_of(vcpu);
+	int level;
+	u64 leaf = ept02_compose(outer, inner, &level);
+
+	if (e->pages + EPT_ROOT_LEVEL > ept02_max_tables(vcpu))
+		ept02_invalidate_all(vcpu);
+	return !leaf || ept02_install(e, r, l2_gpa, leaf, level);
 }
 
 /* The access as checked against EPT12. With A/D flags, accesses to paging structures are writes (SDM 3C 29.3.5). */
@@ -335,8 +378,6 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t 
 	u64 access = ept02_access(e->cur, *qual);
 	struct ept12_result outer;
 	struct ept01_leaf inner;
-	u64 leaf;
-	int level;
 
 	switch (ept12_translate(vcpu, l2_gpa, access, &outer)) {
 	case EPT12_OK:
@@ -356,14 +397,91 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t 
 	case EPT01_MMIO:
 	case EPT01_READONLY:
 		return EPT02_MMIO;
+	case EPT01_SIGNAL:
+		return EPT02_FIXED;	/* the run loop leaves for the signal, and L2 runs the instruction again */
 	default:
 		return EPT02_ERROR;
 	}
 
-	if (e->pages + EPT_ROOT_LEVEL > ept02_max_tables(vcpu))
-		ept02_invalidate_all(vcpu);
-	leaf = ept02_compose(&outer, &inner, &level);
-	if (leaf && !ept02_install(e, e->cur, l2_gpa, leaf, level))
-		return EPT02_ERROR;
-	return EPT02_FIXED;
+	return ept02_map(vcpu, e->cur, l2_gpa, &outer, &inner) ? EPT02_FIXED : EPT02_ERROR;
+}
+
+/* The leaf of @r at @gpa if it is large; NULL if there is none or it is a 4-KiB page. */
+static u64 *ept02_large_leaf(struct ept02_root *r, gpa_t gpa)
+{
+	u64 *table = r->root;
+	int level;
+
+	for (level = EPT_ROOT_LEVEL; level > 1; level--) {
+		u64 *slot = &table[ept_index(gpa, level)];
+
+		if (!ept_present(*slot))
+			return NULL;
+		if (ept_is_leaf(*slot, level))
+			return slot;
+		table = ept_table_of(*slot);
+	}
+	return NULL;
+}
+
+/**
+ * ept02_use_flat() - select the tables for an L2 whose L1 does not use EPT but virtualizes APIC accesses
+ * @vcpu: the vCPU
+ * @apic_access: L1's APIC-access page
+ *
+ * These tables map all of L1's memory, as EPT01 does. They are others than
+ * EPT01 because "virtualize APIC accesses" may have no effect on addresses
+ * whose mapping was cached for the same EPTP without that control, or that a
+ * large page maps (SDM 3C 30.4.5).
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex.
+ * Return: 0 or -ENOMEM.
+ */
+int ept02_use_flat(struct vcpu *vcpu, gpa_t apic_access)
+{
+	struct ept02 *e = ept02_of(vcpu);
+	struct ept02_root *r = &e->roots[EPT02_FLAT];
+	u64 *large;
+
+	e->cur = NULL;
+	if (!ept02_make_root(r))
+		return -ENOMEM;
+	if (!e->flat) {
+		e->flat = true;
+		/* EPT A/D flags would make walks of L2's tables writes, which L1, without EPT, does not expect. */
+		r->eptp = __pa(r->root) | EPTP_WB | EPTP_WALK4;
+		if (list_empty(&r->pages))
+			vmx_invept_single(r->eptp);	/* the page may have been another vCPU's root */
+	}
+	/* The page is mapped alone; another L2 may have had its APIC-access page elsewhere. */
+	large = ept02_large_leaf(r, apic_access);
+	if (unlikely(large)) {
+		WRITE_ONCE(*large, 0);
+		vmx_invept_single(r->eptp);
+	}
+	return 0;
+}
+
+/**
+ * ept02_flat_fault() - handle an EPT violation of the tables of ept02_use_flat()
+ * @vcpu: the vCPU, in L2 on these tables
+ * @gpa: the guest-physical address
+ * @access: the access: EPT_READ, EPT_WRITE, EPT_EXEC
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu for reading.
+ * Return: enum ept01_result.
+ */
+enum ept01_result ept02_flat_fault(struct vcpu *vcpu, gpa_t gpa, u64 access)
+{
+	struct ept12_result outer = { .gpa = gpa, .rights = EPT_RWX, .level = 2, .memtype = EPT_WB, .dirty = true };
+	struct ept01_leaf inner;
+	enum ept01_result result = ept01_lookup(vcpu, gpa, access, &inner);
+
+	if (result != EPT01_FIXED)
+		return result;
+	if ((gpa ^ vcpu->nested.vmcs12->apic_access_addr) >> ept_shift(2) == 0)
+		outer.level = 1;
+	if (!ept02_map(vcpu, &ept02_of(vcpu)->roots[EPT02_FLAT], gpa, &outer, &inner))
+		return EPT01_ERROR;
+	return EPT01_FIXED;
 }

@@ -129,6 +129,24 @@ static inline int ept_fit_level(u64 gfn, u64 base, u64 npages, u64 hva, int leve
 	return level;
 }
 
+/*
+ * A set of 64 bits, one for each 2 MiB of memory modulo 64, in which a range of
+ * memory sets those that it touches. The sets of two ranges that overlap have a
+ * bit in common; those of two that do not, seldom.
+ */
+static inline u64 ept_filter(u64 hpa, u64 bytes)
+{
+	u64 first = hpa >> 21, last = (hpa + bytes - 1) >> 21;
+
+	unsigned int shift = first & 63;
+	u64 bits;
+
+	if (last - first >= 63)
+		return ~0ULL;
+	bits = (2ULL << (last - first)) - 1;
+	return shift ? bits << shift | bits >> (64 - shift) : bits;
+}
+
 static_assert(EPT_ENTRIES * sizeof(u64) == 4096);
 static_assert(EPT_GPA_BITS == 12 + 9 * EPT_ROOT_LEVEL);
 static_assert((EPT_ADDR_MASK & (EPT_RWX | EPT_MEMTYPE_MASK | EPT_IPAT | EPT_PAGE_SIZE_BIT |

@@ -26,6 +26,7 @@ struct ept01 {
 
 /* --- EPT02: a small cache of roots per vCPU. Owner: the vCPU's thread. --- */
 #define EPT02_ROOTS	8
+#define EPT02_FLAT	EPT02_ROOTS	/* index of the root for an L1 without EPT */
 struct ept02_root {
 	u64 eptp12;		/* the EPT pointer that this root shadows, with memory type and A/D bits */
 	u64 *root;		/* PML4 page; NULL if unused */
@@ -34,10 +35,11 @@ struct ept02_root {
 	struct list_head pages;	/* table pages below the root, linked by page->lru */
 };
 struct ept02 {
-	struct ept02_root roots[EPT02_ROOTS];
+	struct ept02_root roots[EPT02_ROOTS + 1];
 	unsigned long pages;	/* table pages of all roots */
 	unsigned long shadow_seq;	/* ept01.shadow_seq when this vCPU handled the holes last: see ept01_flush() */
-	struct ept02_root *cur;	/* root of the running L2; NULL if L1 does not use EPT: L2 runs on EPT01 */
+	struct ept02_root *cur;	/* root of the running L2; NULL if L1 does not use EPT */
+	bool flat;		/* L1 does not use EPT, and L2 runs on roots[EPT02_FLAT], not on EPT01 */
 	u64 tick;		/* clock for replacing the least recently used root */
 };
 

@@ -103,6 +103,7 @@ void vmcs02_leave(struct vcpu *vcpu)
 		indirect_branch_prediction_barrier();
 	preempt_enable();
 	n->ept02.cur = NULL;
+	n->ept02.flat = false;
 	n->pdptes_due = false;
 }
 
@@ -110,7 +111,8 @@ void vmcs02_leave(struct vcpu *vcpu)
  * vmcs02_eptp() - choose the EPT tables that L2 runs on
  * @vcpu: the vCPU, in L2 or about to enter it
  *
- * EPT02 for VMCS12's EPTP, or EPT01 if L1 does not use EPT.
+ * EPT02 for VMCS12's EPTP. If L1 does not use EPT, EPT01, or tables with the
+ * same memory if L1 virtualizes APIC accesses.
  *
  * Context: Process context. Any VMCS may be current. May sleep.
  * Return: 0 or -ENOMEM.
@@ -119,9 +121,13 @@ int vmcs02_eptp(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	u64 eptp12 = n->vmcs12->ept_pointer;
+	u32 proc2 = merge_proc2_of(n->vmcs12);
 
-	if (!(merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_EPT)) {
+	if (!(proc2 & SECONDARY_EXEC_ENABLE_EPT)) {
+		if (proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
+			return ept02_use_flat(vcpu, n->vmcs12->apic_access_addr);
 		n->ept02.cur = NULL;
+		n->ept02.flat = false;
 		return 0;
 	}
 	if (ept02_find(vcpu, eptp12) || ept02_use(vcpu, eptp12))
@@ -595,7 +601,10 @@ int nested_before_entry(struct vcpu *vcpu)
 			return -EFAULT;
 		n->pdptes_due = false;
 	}
-	eptp = n->ept02.cur ? n->ept02.cur->eptp : vcpu->vm->ept01.eptp;
+	if (n->ept02.cur)
+		eptp = n->ept02.cur->eptp;
+	else
+		eptp = n->ept02.flat ? n->ept02.roots[EPT02_FLAT].eptp : vcpu->vm->ept01.eptp;
 	if (eptp != n->held.eptp) {
 		vmcs_write(EPT_POINTER, eptp);
 		n->held.eptp = eptp;

@@ -340,11 +340,15 @@ int exit_io(struct vcpu *vcpu)
  */
 int exit_ept_violation(struct vcpu *vcpu)
 {
+	u64 access = vcpu->exit.qual & EPT_RWX;
+	bool flat = vcpu->in_l2 && vcpu->nested.ept02.flat;
+
 	if (vcpu->in_l2 && vcpu->nested.ept02.cur)
 		return nested_handle_ept(vcpu);
 
-	switch (ept01_fault(vcpu, vcpu->exit.gpa, vcpu->exit.qual & EPT_RWX)) {
+	switch (flat ? ept02_flat_fault(vcpu, vcpu->exit.gpa, access) : ept01_fault(vcpu, vcpu->exit.gpa, access)) {
 	case EPT01_FIXED:
+	case EPT01_SIGNAL:
 		return NEXT_ENTER;
 	case EPT01_MMIO:
 	case EPT01_READONLY:

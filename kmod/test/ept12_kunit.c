@@ -280,6 +280,7 @@ static const struct compose_row {
 	int level01;
 	u64 want;	/* 0 for no leaf */
 	int level;
+	bool wb;	/* L1's memory is write-back whatever L1 asks for */
 } compose_rows[] = {
 	{ "both all", RWX, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | RWX | WB | A | D, 1 },
 	{ "smaller of 2 MiB and 4 KiB", RWX, 2, 6, false, true, 0x205000, RWX, 1, 0x205000 | RWX | WB | A | D, 1 },
@@ -292,6 +293,9 @@ static const struct compose_row {
 	{ "not dirty yet", RWX, 1, 6, false, false, 0x5000, RWX, 1, 0x5000 | R | X | WB | A, 1 },
 	{ "execute-only", X, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | X | WB | A, 1 },
 	{ "type and IPAT are L1's", RWX, 1, 0, true, true, 0x5000, RWX, 1, 0x5000 | RWX | EPT_IPAT | A | D, 1 },
+	{ "the host's IPAT", RWX, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | RWX | WB | EPT_IPAT | A | D, 1, true },
+	{ "the host's IPAT over L1's UC", RWX, 1, 0, false, true, 0x5000, RWX, 1, 0x5000 | RWX | WB | EPT_IPAT | A | D, 1, true },
+	{ "the host's IPAT over L1's", RWX, 1, 4, true, true, 0x5000, RWX, 1, 0x5000 | RWX | WB | EPT_IPAT | A | D, 1, true },
 	{ "user execute is not passed on", R | XU, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | R | WB | A, 1 },
 	{ "nothing left", XU, 1, 6, false, true, 0x5000, RWX, 1, 0, 0 },
 };
@@ -306,11 +310,44 @@ static void ept02_compositions(struct kunit *test)
 			.rights = row->rights12, .level = row->level12, .memtype = row->type,
 			.ipat = row->ipat, .dirty = row->dirty,
 		};
-		struct ept01_leaf inner = { row->hpa, row->rights01, row->level01 };
+		struct ept01_leaf inner = { row->hpa, row->rights01, row->level01, row->wb };
 		int level = 0;
 
 		KUNIT_EXPECT_EQ_MSG(test, ept02_compose(&outer, &inner, &level), row->want, "%s", row->name);
 		KUNIT_EXPECT_EQ_MSG(test, level, row->level, "%s", row->name);
+	}
+}
+
+/* Two ranges that overlap have a bit of ept_filter() in common, and a small one has few bits. */
+static void ept_filters(struct kunit *test)
+{
+	static const struct { u64 a, na, b, nb; bool common; } rows[] = {
+		{ 0, 0x1000, 0, 0x1000, true },
+		{ 0x1ff000, 0x1000, 0, 0x200000, true },
+		{ 0x1ff000, 0x1000, 0x200000, 0x1000, false },
+		{ 0x1ff000, 0x2000, 0x200000, 0x1000, true },
+		{ 0x7e00000, 0x200000, 0x7fff000, 0x1000, true },
+		{ 0x7e00000, 0x400000, 0x8000000, 0x1000, true },
+		{ 0x7e00000, 0x200000, 0x8000000, 0x1000, false },
+		{ 0x40000000, 0x40000000, 0x7fe00000, 0x1000, true },
+		{ 0xfffffe00000, 0x200000, 0xfffffe01000, 0x1000, true },
+	};
+	u64 state = 1;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		KUNIT_EXPECT_EQ_MSG(test, !!(ept_filter(rows[i].a, rows[i].na) & ept_filter(rows[i].b, rows[i].nb)),
+				    rows[i].common, "row %d", i);
+	KUNIT_EXPECT_EQ(test, ept_filter(0x12345000, 0x1000), BIT_ULL((0x12345000 >> 21) & 63));
+	KUNIT_EXPECT_EQ(test, ept_filter(0, 0x200000), 1ULL);
+	KUNIT_EXPECT_EQ(test, ept_filter(0, 0x201000), 3ULL);
+	for (i = 0; i < 10000; i++) {
+		u64 size = 0x1000ULL << (i % 19), at, inside;
+
+		state = state * 6364136223846793005ULL + 1;
+		at = (state >> 20) & ~(size - 1) & GENMASK_ULL(45, 12);
+		inside = at + (((state >> 3) & (size - 1)) & ~0xfffULL);
+		KUNIT_EXPECT_NE(test, ept_filter(at, size) & ept_filter(inside, 0x1000), 0ULL);
 	}
 }
 
@@ -385,6 +422,7 @@ static struct kunit_case ept12_cases[] = {
 	KUNIT_CASE(ept12_flags_need_a_right),
 	KUNIT_CASE(ept12_races),
 	KUNIT_CASE(ept02_compositions),
+	KUNIT_CASE(ept_filters),
 	KUNIT_CASE(ept_geometry),
 	KUNIT_CASE(ept_splitting),
 	KUNIT_CASE(ept_fitting),
