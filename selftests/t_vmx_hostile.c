@@ -16,6 +16,8 @@ asm(".pushsection .text\n.globl " #name "\n" #name ":\n" text "\n\tvmcall\n.pops
 CODE(c_end, "nop; nop; nop");
 CODE(c_loop, "1: pause; jmp 1b");
 CODE(c_hlt, "hlt");
+CODE(c_signals, "movq $1, l2_runs(%rip); 1: pause; jmp 1b");
+CODE(c_signals_hlt, "movq $1, l2_runs(%rip); hlt");
 CODE(c_touch, "1: mov (%rbx), %rax; add $1, %rax; mov %rax, (%rbx); dec %rcx; jnz 1b");
 
 static u64 seed = 88172645463325252ul;
@@ -309,95 +311,68 @@ static void host_moving_no_ept(void)
 	host_moving(0);
 }
 
-/* --- INIT, SIPI and NMI while L2 runs or waits --- */
+/* --- INIT and NMI while L2 runs or halts; t_vmx_startup.c has SIPI --- */
 
 extern char ap_start[], ap_end[];
 extern void (*ap_fn)(void);
-static volatile u64 ap_stage, ap_reason, ap_info, ap_qual;
+static volatile u64 ap_stage, ap_reason, ap_info;
+volatile u64 l2_runs;	/* set by L2 */
+
+/* Runs L2 at @code, then waits for vCPU 0. */
+static void ap_step(char *code, u64 stage)
+{
+	vmwrite(F_RIP, (u64)code);
+	vmwrite(F_ACTIVITY, 0);
+	ap_reason = vmx_run();
+	ap_info = vmread(F_INTR_INFO);
+	ap_stage = stage;
+	while (ap_stage == stage)
+		relax();
+}
 
 static void ap_l1(void)
 {
 	/* Only this vCPU uses lib/vmx.c. */
-	vmcs_new((void (*)(void))(u64)c_loop);
+	vmcs_new((void (*)(void))(u64)c_signals);
 	if (ctl_has(F_PIN, PIN_NMI))
 		vmset(F_PIN, PIN_NMI);
-	ap_stage = 1;
-	ap_reason = vmx_run();		/* NMI while L2 runs */
-	ap_info = vmread(F_INTR_INFO);
-	ap_stage = 2;
-	while (ap_stage == 2)
-		relax();
-	vmwrite(F_RIP, (u64)c_hlt);
-	ap_reason = vmx_run();		/* NMI while L2 is halted */
-	ap_info = vmread(F_INTR_INFO);
-	ap_stage = 4;
-	while (ap_stage == 4)
-		relax();
-	vmwrite(F_RIP, (u64)c_loop);
-	vmwrite(F_ACTIVITY, 0);
-	ap_reason = vmx_run();		/* INIT while L2 runs */
-	ap_qual = vmread(F_QUAL);
-	ap_stage = 6;
-	while (ap_stage == 6)
-		relax();
-	if (rdmsr(MSR_VMX_MISC) & BIT(8)) {
-		vmwrite(F_ACTIVITY, 3);
-		ap_reason = vmx_run();	/* SIPI while L2 waits for it */
-		ap_qual = vmread(F_QUAL);
-	} else {
-		ap_reason = R_SIPI;
-		ap_qual = 0x34;
-	}
-	ap_stage = 8;
+	ap_step(c_signals, 1);
+	ap_step(c_signals_hlt, 2);
+	ap_step(c_signals, 3);
 	for (;;)
 		relax();
 }
 
-static void wait_stage(u64 stage)
+/* Sends a signal once L2 runs, and waits until vCPU 1 has the exit. */
+static void signal_l2(u32 icr, u64 stage)
 {
+	while (!l2_runs)
+		relax();
+	l2_runs = 0;
+	apic_icr(1, icr);
 	while (ap_stage != stage)
 		relax();
 }
 
 static void guest_signals(void)
 {
-	u64 i;
-
 	vmx_enable();
 	apic_enable();
 	g_copy((void *)LOW_CODE, ap_start, ap_end - ap_start);
 	ap_fn = ap_l1;
 	apic_icr(1, 0x4500);
 	apic_icr(1, 0x4600 | (LOW_CODE >> 12));
-	wait_stage(1);
-	for (i = 0; i < 10000; i++)
-		relax();
-	apic_icr(1, 0x400);
-	wait_stage(2);
+	apic_icr(1, 0x4600 | (LOW_CODE >> 12));
+	signal_l2(0x400, 1);
 	G_EQ(ap_reason, R_EXCEPTION, "NMI while L2 runs");
 	G_EQ(ap_info, 0x80000202, "interruption information");
-	ap_stage = 3;
-	for (i = 0; i < 10000; i++)
-		relax();
-	apic_icr(1, 0x400);
-	wait_stage(4);
+	ap_stage = 0;
+	signal_l2(0x400, 2);
 	G_EQ(ap_reason, R_EXCEPTION, "NMI while L2 is halted");
 	G_EQ(ap_info, 0x80000202, "interruption information");
-	ap_stage = 5;
-	for (i = 0; i < 10000; i++)
-		relax();
-	apic_icr(1, 0x4500);
-	wait_stage(6);
+	ap_stage = 0;
+	signal_l2(0x4500, 3);
 	G_EQ(ap_reason, R_INIT, "INIT while L2 runs");
-	ap_stage = 7;
-	/* A SIPI that arrives before L2 waits for it is lost, so it is sent until it is seen. */
-	while (ap_stage != 8) {
-		for (i = 0; i < 5000; i++)
-			relax();
-		apic_icr(1, 0x4634);
-	}
-	G_EQ(ap_reason, R_SIPI, "SIPI while L2 waits for it");
-	G_EQ(ap_qual, 0x34, "its vector");
 }
 
 /* MOV SS blocking and #DB: a data breakpoint on MOV SS's operand becomes pending (the pattern of CVE-2018-8897). */
@@ -450,7 +425,7 @@ static const struct ksft_test tests[] = {
 	{ "VMX abort: storing guest MSRs", .host = host_abort_store },
 	{ "L1's memory moves while L2 uses it, with EPT", .host = host_moving_ept },
 	{ "L1's memory moves while L2 uses it, without EPT", .host = host_moving_no_ept },
-	{ "NMI, INIT and SIPI while L2 runs, halts, waits", .guest = guest_signals, .flags = KSFT_VMX | KSFT_SMP2 },
+	{ "NMI and INIT while L2 runs or halts", .guest = guest_signals, .flags = KSFT_VMX | KSFT_SMP2 },
 	{ "#DB held back by MOV SS", .guest = guest_movss, V },
 	{ "MMIO and CPUID of L1 between VM entries", .guest = guest_everything, .flags = KSFT_VMX | KSFT_IRQCHIP },
 };

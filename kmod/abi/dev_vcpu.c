@@ -243,7 +243,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	IO_ROW(KVM_SET_DEBUGREGS, vcpu_set_debugregs, IO_LOAD),
 	IO_ROW(KVM_GET_VCPU_EVENTS, vcpu_get_events, IO_LOAD),
 	IO_ROW(KVM_SET_VCPU_EVENTS, vcpu_set_events, IO_LOAD),
-	IO_ROW(KVM_GET_MP_STATE, vcpu_get_mp_state, IO_LOAD),
+	IO_ROW(KVM_GET_MP_STATE, vcpu_get_mp_state, IO_LOAD | IO_SRCU),
 	IO_ROW(KVM_SET_MP_STATE, vcpu_set_mp_state, IO_LOAD),
 	IO_ROW(KVM_GET_NESTED_STATE, vcpu_get_nested_state, IO_RAW | IO_LOAD | IO_SRCU),
 	IO_ROW(KVM_SET_NESTED_STATE, vcpu_set_nested_state, IO_RAW | IO_LOAD | IO_SRCU),

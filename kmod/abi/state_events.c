@@ -5,6 +5,7 @@
 #include "abi/state.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
+#include "run/run.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -91,9 +92,10 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg)
 	out->nmi.masked = (blocked & GUEST_INTR_STATE_NMI) != 0;
 	if (vcpu->lapic)
 		out->sipi_vector = vlapic_sipi_vector(vcpu);
-	out->smi.latched_init = vcpu->lapic && (vlapic_pending_init(vcpu) & VLAPIC_INIT);
+	/* An INIT that waits for the end of VMX operation. KVM_GET_MP_STATE acts on any other. */
+	out->smi.latched_init = (vcpu->nested.vmxon || vcpu->in_l2) && (vlapic_pending_init(vcpu) & VLAPIC_INIT);
 	out->triple_fault.pending = vcpu->ev.triple_fault;
-	out->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	out->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM;
 	if (vcpu->vm->exception_payload)
 		out->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
 	if (vcpu->vm->triple_fault_event)
@@ -204,6 +206,8 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 		atomic_set(&ev->nmi_queued, 0);
 		ev->nmi_pending = min_t(u8, in->nmi.pending, 2);
 	}
+	if (in->flags & KVM_VCPUEVENT_VALID_SMM)
+		vlapic_latch_init(vcpu, in->smi.latched_init);
 	if (in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 		ev->triple_fault = in->triple_fault.pending;
 	vcpu_request(vcpu, REQ_EVENT);
@@ -216,13 +220,17 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
  * @arg: struct kvm_mp_state to fill in
  * @uarg: unused
  *
- * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * INIT and SIPI that have arrived take effect first, since no structure holds
+ * them. That changes registers, as in KVM.
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex and vm->srcu.
  * Return: 0.
  */
 long vcpu_get_mp_state(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
 
+	halt_settle(vcpu);
 	((struct kvm_mp_state *)arg)->mp_state = vcpu->mp_state;
 	return 0;
 }

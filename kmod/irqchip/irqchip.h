@@ -50,6 +50,8 @@ void vlapic_set_cr8(struct vcpu *vcpu, u8 cr8);
 #define VLAPIC_SIPI	BIT(1)
 u32 vlapic_pending_init(struct vcpu *vcpu);
 void vlapic_clear_init(struct vcpu *vcpu, u32 bits);
+bool vlapic_end_sipi(struct vcpu *vcpu, u32 pending);
+void vlapic_latch_init(struct vcpu *vcpu, bool init);
 u8 vlapic_sipi_vector(struct vcpu *vcpu);
 
 /* --- vlapic_state.c, vlapic_regs.c, vlapic_timer.c: called by the thread of the vCPU --- */

@@ -353,7 +353,7 @@ u32 vlapic_pending_init(struct vcpu *vcpu)
 }
 
 /**
- * vlapic_clear_init() - clear INIT and SIPI that were handled or dropped
+ * vlapic_clear_init() - clear INIT and SIPI that were handled
  * @vcpu: the vCPU
  * @bits: VLAPIC_* bits
  *
@@ -363,6 +363,39 @@ void vlapic_clear_init(struct vcpu *vcpu, u32 bits)
 {
 	if (vcpu->lapic)
 		atomic_andnot(bits, &vcpu->lapic->init_events);
+}
+
+/**
+ * vlapic_end_sipi() - take or discard a SIPI that has arrived
+ * @vcpu: the vCPU
+ * @pending: the value of vlapic_pending_init() that has VLAPIC_SIPI
+ *
+ * Nothing happens if an INIT or SIPI has arrived since that changes the value:
+ * a SIPI that follows an INIT must not be taken for an older one.
+ *
+ * Context: Any. Caller holds vcpu->mutex.
+ * Return: false if nothing has happened; REQ_EVENT is set then.
+ */
+bool vlapic_end_sipi(struct vcpu *vcpu, u32 pending)
+{
+	return atomic_cmpxchg(&vcpu->lapic->init_events, pending, pending & ~VLAPIC_SIPI) == pending;
+}
+
+/**
+ * vlapic_latch_init() - set whether an INIT waits, for a vCPU whose state is restored
+ * @vcpu: the vCPU; nothing happens if it has no local APIC
+ * @init: whether one waits
+ *
+ * Context: Any. Caller holds vcpu->mutex.
+ */
+void vlapic_latch_init(struct vcpu *vcpu, bool init)
+{
+	if (!vcpu->lapic)
+		return;
+	if (init)
+		atomic_or(VLAPIC_INIT, &vcpu->lapic->init_events);
+	else
+		atomic_andnot(VLAPIC_INIT, &vcpu->lapic->init_events);
 }
 
 /**

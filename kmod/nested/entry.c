@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VM entry of L1 into L2, after the basic checks of VMLAUNCH and VMRESUME. SDM 3C 27. */
 #include "droste.h"
+#include "irqchip/irqchip.h"
 #include "nested/checks_vcpu.h"
 #include "nested/insn.h"
 #include "nested/nested.h"
@@ -60,6 +61,8 @@ static void entry_set_activity(struct vcpu *vcpu)
 		vmcs02_place_pages(vcpu);
 		break;
 	case GUEST_ACTIVITY_WAIT_SIPI:
+		/* A SIPI that arrived before the entry found L1 running, and is lost. */
+		vlapic_clear_init(vcpu, VLAPIC_SIPI);
 		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
 		break;
 	default:

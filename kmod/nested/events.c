@@ -70,8 +70,7 @@ static bool events_exception_for_l1(struct vcpu *vcpu)
 
 /*
  * INIT always exits to L1. A SIPI exits only while L2 is in the wait-for-SIPI
- * state. Otherwise it stays pending in the local APIC, although the SDM says
- * that it is lost (3C 26.2).
+ * state, and is discarded otherwise (SDM 3C 26.2).
  */
 static enum nested_event events_startup(struct vcpu *vcpu)
 {
@@ -86,6 +85,8 @@ static enum nested_event events_startup(struct vcpu *vcpu)
 		/* The wait-for-SIPI state blocks INIT (SDM 3C 25.4.2). */
 		return pending & VLAPIC_SIPI ? L1_EVENT_SIPI : L1_EVENT_NONE;
 	}
+	if (unlikely(pending & VLAPIC_SIPI))
+		vlapic_end_sipi(vcpu, pending);
 	return pending & VLAPIC_INIT ? L1_EVENT_INIT : L1_EVENT_NONE;
 }
 

@@ -13,39 +13,67 @@
 
 /* --- the events that end a wait --- */
 
+/* A SIPI has come for a vCPU in the wait-for-SIPI state: run from the page that it names (SDM 3A 9.4.3). */
+static void halt_start(struct vcpu *vcpu, u8 vector)
+{
+	struct kvm_segment cs;
+
+	vcpu_get_segment(vcpu, SEG_CS, &cs);
+	cs.selector = vector << 8;
+	cs.base = vector << 12;
+	vcpu_set_segment(vcpu, SEG_CS, &cs);
+	vcpu_set_rip(vcpu, 0);
+	vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+}
+
 /*
  * Act on INIT and SIPI from the local APIC (SDM 3A 9.4). INIT is blocked in L1
- * during VMX operation (SDM 3C 24.8). In L2 both cause exits to L1, which
+ * during VMX operation (SDM 3C 24.8). A SIPI that arrives in any other state
+ * than wait-for-SIPI is discarded. In L2 both cause exits to L1, which
  * nested_check_events() makes.
  */
 static void halt_accept_init(struct vcpu *vcpu)
 {
+	bool blocked = vcpu->nested.vmxon;
 	u32 pending;
+	u8 vector;
 
 	if (!vcpu->lapic)
 		return;
 	pending = vlapic_pending_init(vcpu);
-	if (likely(!pending) || vcpu->in_l2 || vcpu->nested.vmxon)
+	if (likely(!pending) || vcpu->in_l2)
 		return;
-	if (pending & VLAPIC_INIT) {
+	if ((pending & VLAPIC_INIT) && !blocked) {
 		vlapic_clear_init(vcpu, VLAPIC_INIT);
 		vmcs01_reset(vcpu, true);
 		vlapic_reset(vcpu, true);
 		vcpu->mp_state = vcpu->id == vcpu->vm->bsp_id ? KVM_MP_STATE_RUNNABLE :
 								 KVM_MP_STATE_INIT_RECEIVED;
+		/* If another INIT has come meanwhile, it comes first, and REQ_EVENT is set. */
+		pending = vlapic_pending_init(vcpu);
+		if (unlikely(pending & VLAPIC_INIT))
+			return;
 	}
-	if (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED && (vlapic_pending_init(vcpu) & VLAPIC_SIPI)) {
-		u8 vector = vlapic_sipi_vector(vcpu);
-		struct kvm_segment cs;
+	vector = vlapic_sipi_vector(vcpu);
+	if ((pending & VLAPIC_SIPI) && vlapic_end_sipi(vcpu, pending) &&
+	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
+		halt_start(vcpu, vector);
+}
 
-		vlapic_clear_init(vcpu, VLAPIC_SIPI);
-		vcpu_get_segment(vcpu, SEG_CS, &cs);
-		cs.selector = vector << 8;
-		cs.base = vector << 12;
-		vcpu_set_segment(vcpu, SEG_CS, &cs);
-		vcpu_set_rip(vcpu, 0);
-		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
-	}
+/**
+ * halt_settle() - act on INIT and SIPI that have arrived, before the state is saved
+ * @vcpu: loaded; caller holds its mutex and vm->srcu
+ *
+ * The API has no place for a SIPI. In L2 it exits to L1 here.
+ *
+ * Context: Process context. May sleep. VMCS01 may be current afterwards instead of VMCS02.
+ */
+void halt_settle(struct vcpu *vcpu)
+{
+	if (vcpu->in_l2 && vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
+		nested_check_events(vcpu);
+	else
+		halt_accept_init(vcpu);
 }
 
 /* Whether an event has come that ends HLT. */

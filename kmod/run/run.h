@@ -24,6 +24,7 @@ bool events_interrupt_taken(struct vcpu *vcpu);
 /* --- halt.c --- */
 bool vcpu_runnable(struct vcpu *vcpu);
 int halt_wait(struct vcpu *vcpu);
+void halt_settle(struct vcpu *vcpu);
 
 /* --- exit_table.c --- */
 int exit_handle(struct vcpu *vcpu);

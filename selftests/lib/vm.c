@@ -456,6 +456,53 @@ int vcpu_run_until_changed(struct vcpu *vcpu, volatile u64 *counter)
 	return ret;
 }
 
+u32 vcpu_mp_state(struct vcpu *vcpu)
+{
+	struct kvm_mp_state mp;
+
+	DO(vcpu->fd, KVM_GET_MP_STATE, &mp);
+	return mp.mp_state;
+}
+
+struct ticker {
+	volatile bool stop;
+	pthread_t runner;
+};
+
+static void *tick_main(void *arg)
+{
+	struct ticker *t = arg;
+
+	while (!t->stop) {
+		usleep(2000);
+		pthread_kill(t->runner, SIGUSR1);
+	}
+	return NULL;
+}
+
+static void on_tick(int sig)
+{
+}
+
+u64 vcpu_run_to_mp_state(struct vcpu *vcpu, u32 state, u64 args[4])
+{
+	struct ticker ticker = { .runner = pthread_self() };
+	struct sigaction sa = { .sa_handler = on_tick };
+	u64 kind = GCALL_NONE;
+	pthread_t t;
+	int seen = 0;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	MUST(!pthread_create(&t, NULL, tick_main, &ticker), "thread");
+	while (kind == GCALL_NONE && seen < 3) {
+		kind = vcpu_run_to_call(vcpu, args);
+		seen = vcpu_mp_state(vcpu) == state ? seen + 1 : 0;
+	}
+	ticker.stop = true;
+	pthread_join(t, NULL);
+	return kind;
+}
+
 /* The second vCPU of KSFT_SMP2 runs until the process ends. */
 static void *ap_main(void *arg)
 {

@@ -85,5 +85,11 @@ void describe_exit(struct vcpu *vcpu);	/* prints a diagnostic line */
 void vcpu_thread(struct vcpu *vcpu, pthread_t *thread);	/* vcpu_run_to_end() in a thread */
 /* KVM_RUN, interrupted by SIGUSR1 once *@counter has changed. The calling thread must have a handler. */
 int vcpu_run_until_changed(struct vcpu *vcpu, volatile u64 *counter);
+/*
+ * Runs until the vCPU is in an MP state and stays there. Signals interrupt KVM_RUN all the time. Returns GCALL_NONE, or
+ * what vcpu_run_to_call() does if the guest makes a call instead.
+ */
+u64 vcpu_run_to_mp_state(struct vcpu *vcpu, u32 state, u64 args[4]);
+u32 vcpu_mp_state(struct vcpu *vcpu);
 
 #endif
