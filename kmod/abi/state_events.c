@@ -73,7 +73,7 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg)
 	struct vcpu *vcpu = self;
 	struct kvm_vcpu_events *out = arg;
 	const struct event *injected = &vcpu->ev.injected;
-	u32 blocked = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	u32 blocked = vmx_interruptibility(vcpu);
 
 	memset(out, 0, sizeof(*out));
 	state_get_exception(vcpu, out);
@@ -88,7 +88,8 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg)
 	out->interrupt.shadow = (blocked & GUEST_INTR_STATE_STI ? KVM_X86_SHADOW_INT_STI : 0) |
 				(blocked & GUEST_INTR_STATE_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0);
 	out->nmi.injected = injected->valid && injected->type == INTR_TYPE_NMI_INTR;
-	out->nmi.pending = min(2U, vcpu->ev.nmi_pending + atomic_read(&vcpu->ev.nmi_queued)) != 0;
+	events_collect_nmis(vcpu);
+	out->nmi.pending = vcpu->ev.nmi_pending;
 	out->nmi.masked = (blocked & GUEST_INTR_STATE_NMI) != 0;
 	if (vcpu->lapic)
 		out->sipi_vector = vlapic_sipi_vector(vcpu);
@@ -154,7 +155,7 @@ static void state_set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events 
 	}
 }
 
-static void state_set_blocking(const struct kvm_vcpu_events *in)
+static void state_set_blocking(struct vcpu *vcpu, const struct kvm_vcpu_events *in)
 {
 	u32 state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 
@@ -166,10 +167,8 @@ static void state_set_blocking(const struct kvm_vcpu_events *in)
 		else if (in->interrupt.shadow & KVM_X86_SHADOW_INT_STI)
 			state |= GUEST_INTR_STATE_STI;
 	}
-	state &= ~(u32)GUEST_INTR_STATE_NMI;
-	if (in->nmi.masked)
-		state |= GUEST_INTR_STATE_NMI;
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state);
+	vmx_block_nmis(vcpu, in->nmi.masked);
 }
 
 /**
@@ -201,7 +200,7 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 	if (in->nmi.injected && !ev->injected.valid)
 		ev->injected = (struct event) { .valid = true, .vector = X86_TRAP_NMI,
 						.type = INTR_TYPE_NMI_INTR };
-	state_set_blocking(in);
+	state_set_blocking(vcpu, in);
 	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		atomic_set(&ev->nmi_queued, 0);
 		ev->nmi_pending = min_t(u8, in->nmi.pending, 2);

@@ -15,15 +15,19 @@
 static u64 entry_remember_l1(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
+	const u32 ends = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS | GUEST_INTR_STATE_NMI;
 	u32 state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 
 	n->l1_efer = vcpu->efer;
 	n->l1_pat = vcpu->pat;
 	n->l1_dr7 = vcpu->dr7;
-	/* An exit to L1 clears blocking by STI and MOV SS (SDM 3C 28.5.5). */
-	if (unlikely(state & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO,
-			   state & ~(u32)(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	n->l1_nmi_blocked = state & GUEST_INTR_STATE_NMI;
+	/*
+	 * An exit to L1 clears blocking by STI and MOV SS. Blocking by NMI is L2's
+	 * from here on; the exit sets it in VMCS01 if it lasts (SDM 3C 28.5.5).
+	 */
+	if (unlikely(state & ends))
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state & ~ends);
 	if (n->vmcs12->vm_entry_controls & VM_ENTRY_LOAD_DEBUG_CONTROLS)
 		return 0;
 	return vmcs_read(GUEST_IA32_DEBUGCTL);
@@ -31,13 +35,15 @@ static u64 entry_remember_l1(struct vcpu *vcpu)
 
 /*
  * Whether L2 stays in the HLT state that VMCS12 enters it with. An injected
- * event or an open interrupt or NMI window ends that state (SDM 3C 27.7.2, 26.2).
+ * event or an open interrupt or NMI window ends that state (SDM 3C 27.7.2,
+ * 27.7.5, 27.7.6).
  */
 static bool entry_stays_halted(const struct vmcs12 *v)
 {
 	if (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)
 		return false;
-	if (v->cpu_based_vm_exec_control & CPU_BASED_NMI_WINDOW_EXITING)
+	if ((v->cpu_based_vm_exec_control & CPU_BASED_NMI_WINDOW_EXITING) &&
+	    !(v->guest_interruptibility_info & GUEST_INTR_STATE_NMI))
 		return false;
 	return !((v->cpu_based_vm_exec_control & CPU_BASED_INTR_WINDOW_EXITING) &&
 		 (v->guest_rflags & X86_EFLAGS_IF));

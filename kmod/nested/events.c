@@ -6,6 +6,7 @@
 #include "nested/nested.h"
 #include "nested/route.h"
 #include "nested/vmcs02.h"
+#include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
@@ -121,7 +122,8 @@ static enum nested_event events_first(struct vcpu *vcpu)
 		return L1_EVENT_NONE;
 	if (ptimer_expired(vcpu))
 		return L1_EVENT_TIMER;
-	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && nested_wants_nmi(vcpu))
+	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && nested_wants_nmi(vcpu) &&
+	    !nmi_exit_blocked(vcpu))
 		return L1_EVENT_NMI;
 	if (nested_wants_extint(vcpu) && events_interrupt_pending(vcpu))
 		return L1_EVENT_INTERRUPT;
@@ -167,7 +169,7 @@ static void events_exit_nmi(struct vcpu *vcpu)
 	nested_vmexit(vcpu, EXIT_REASON_EXCEPTION_NMI, 0,
 		      X86_TRAP_NMI | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK, 0);
 	/* An exit due to an NMI blocks NMIs in L1 (SDM 3C 28.5.5). */
-	vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
+	vmx_block_nmis(vcpu, true);
 }
 
 /*

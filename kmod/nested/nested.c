@@ -94,6 +94,7 @@ void nested_reset(struct vcpu *vcpu)
 	}
 	n->entry_pending = false;
 	n->mtf_pending = false;
+	n->l1_nmi_blocked = false;
 	n->link12_valid = false;
 	n->vmxon = false;
 	n->vmptr = VMPTR_NONE;

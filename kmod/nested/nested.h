@@ -8,6 +8,12 @@
 
 struct vcpu;
 
+/* Whether L1 uses "virtual NMIs": NMIs are not blocked in L2 then. */
+static inline bool nested_has_vnmi(const struct nested *n)
+{
+	return n->vmcs12->pin_based_vm_exec_control & PIN_BASED_VIRTUAL_NMIS;
+}
+
 #define NESTED_STATE_SIZE	(sizeof(struct kvm_nested_state) + sizeof(struct kvm_vmx_nested_state_data))
 
 /* --- nested.c --- */
@@ -52,6 +58,10 @@ bool nested_check_events(struct vcpu *vcpu);
 bool nested_has_events(struct vcpu *vcpu);
 bool nested_wants_extint(struct vcpu *vcpu);
 bool nested_wants_nmi(struct vcpu *vcpu);
+
+/* --- nmi.c --- */
+void nmi_note_exit(struct vcpu *vcpu);
+bool nmi_exit_blocked(const struct vcpu *vcpu);
 
 /* --- reflect.c --- */
 bool nested_l1_wants_exit(struct vcpu *vcpu);

@@ -163,6 +163,9 @@ void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
 	ptimer_stop(vcpu, false);
 	if (vcpu->in_l2)
 		vmcs02_leave(vcpu);
+	/* A failed entry leaves the blocking of NMIs alone, too. */
+	if (unlikely(n->l1_nmi_blocked))
+		vmx_block_nmis(vcpu, true);
 	vmcs02_forget(vcpu);
 	reflect_resume_l1(vcpu);
 }
@@ -224,10 +227,14 @@ static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e)
 
 	reflect_write_exit_info(vcpu, e);
 	vmcs02_save(vcpu);
+	nmi_before_exit(vcpu, e);
 	ptimer_stop(vcpu, v->vm_exit_controls & VM_EXIT_SAVE_VMX_PREEMPTION_TIMER);
 	if (unlikely(v->vm_exit_msr_store_count))
 		stored = !msrlist_store(vcpu, v->vm_exit_msr_store_addr, v->vm_exit_msr_store_count);
 	vmcs02_leave(vcpu);
+	/* An exit does not change the blocking of NMIs (SDM 3C 28.5.5). */
+	if (unlikely(!nested_has_vnmi(n) && (v->guest_interruptibility_info & GUEST_INTR_STATE_NMI)))
+		vmx_block_nmis(vcpu, true);
 	reflect_resume_l1(vcpu);
 	if (unlikely(!stored))
 		reflect_vmx_abort(vcpu, VMX_ABORT_SAVE_GUEST_MSR_FAIL);

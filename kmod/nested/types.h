@@ -55,6 +55,8 @@ struct nested {
 	bool entry_pending;
 	bool pdptes_due;		/* user space restored an L2 with PAE paging: read its PDPTEs from memory */
 	bool mtf_pending;		/* L0 emulated an instruction of L2 while L1's monitor trap flag was set */
+	bool nmi_soft;			/* L2's blocking by NMI is in vmcs12, and VMCS02's has no meaning: see nmi.c */
+	bool l1_nmi_blocked;		/* L1 blocked NMIs before its last VM entry; kept for an entry that fails */
 	u16 vpid02;			/* VPID of VMCS02; 0: L2 runs without one */
 	u16 last_vpid12;		/* the VPID of VMCS12 that @vpid02 stood for at the last entry; 0: none */
 	struct vmx_controls ctl02;	/* controls of VMCS02, without the windows that L0 opened */

@@ -105,6 +105,7 @@ void vmcs02_leave(struct vcpu *vcpu)
 	n->ept02.cur = NULL;
 	n->ept02.flat = false;
 	n->pdptes_due = false;
+	n->nmi_soft = false;
 }
 
 /**
@@ -281,6 +282,7 @@ static void vmcs02_write_hot(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
+	u32 state = v->guest_interruptibility_info;
 	bool force = !n->held.valid;
 
 	vcpu_set_rip(vcpu, v->guest_rip);
@@ -288,8 +290,10 @@ static void vmcs02_write_hot(struct vcpu *vcpu)
 		vcpu_set_rsp(vcpu, v->guest_rsp);
 	if (force || v->guest_rflags != n->held.rflags)
 		vcpu_set_rflags(vcpu, v->guest_rflags);
-	if (force || v->guest_interruptibility_info != n->held.interruptibility)
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, v->guest_interruptibility_info);
+	if (unlikely(!nested_has_vnmi(n)))
+		state = nmi_load(n);
+	if (force || state != n->held.interruptibility)
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state);
 	if (vmcs02_delivers_virtually(&n->ctl02) && (force || v->guest_intr_status != n->held.intr_status))
 		vmcs_write(GUEST_INTR_STATUS, v->guest_intr_status);
 	if (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK) {
@@ -434,6 +438,15 @@ static u32 vmcs02_activity(const struct vcpu *vcpu)
 	}
 }
 
+/* L2's interruptibility state: nested.held has that of VMCS02, and nmi.c says when VMCS12's blocking by NMI counts. */
+static u32 vmcs02_blocking(const struct nested *n)
+{
+	if (likely(!n->nmi_soft))
+		return n->held.interruptibility;
+	return (n->held.interruptibility & ~(u32)GUEST_INTR_STATE_NMI) |
+	       (n->vmcs12->guest_interruptibility_info & GUEST_INTR_STATE_NMI);
+}
+
 /* Read the state that an exit saves (SDM 3C 28.3), except the rare state, into vmcs12 or a copy of it. */
 static __always_inline void vmcs02_read_state(struct vcpu *vcpu, struct vmcs12 *v)
 {
@@ -447,7 +460,8 @@ static __always_inline void vmcs02_read_state(struct vcpu *vcpu, struct vmcs12 *
 	v->guest_cr4 = vmcs02_save_cr(vmx_cr4_guest_owned(vcpu), v->cr4_guest_host_mask, v->guest_cr4,
 			       GUEST_CR4, CR4_READ_SHADOW);
 	v->guest_cr3 = vmcs_read(GUEST_CR3);
-	v->guest_interruptibility_info = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	vcpu->nested.held.interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	v->guest_interruptibility_info = vmcs02_blocking(&vcpu->nested);
 	v->guest_cs_ar_bytes = vmcs_read(GUEST_CS_AR_BYTES);
 	v->guest_ss_ar_bytes = vmcs_read(GUEST_SS_AR_BYTES);
 	v->guest_activity_state = vmcs02_activity(vcpu);
@@ -486,7 +500,6 @@ void vmcs02_save(struct vcpu *vcpu)
 		n->held.debugctl = v->guest_ia32_debugctl;
 	n->held.rsp = v->guest_rsp;
 	n->held.rflags = v->guest_rflags;
-	n->held.interruptibility = v->guest_interruptibility_info;
 	if (vmcs02_delivers_virtually(&n->ctl02))
 		n->held.intr_status = v->guest_intr_status;
 	n->vmcs02_stale = true;

@@ -25,6 +25,10 @@ bool bitmaps_vmcs_hit(struct vcpu *vcpu, u64 enc, bool write);
 bool apicv_is_notification(const struct vcpu *vcpu, u8 vector);
 void apicv_post(struct vcpu *vcpu);
 
+/* --- nmi.c --- */
+u32 nmi_load(struct nested *n);
+void nmi_before_exit(struct vcpu *vcpu, const struct vmx_exit *e);
+
 /* --- ptimer.c --- */
 void ptimer_init(struct vcpu *vcpu);
 void ptimer_start(struct vcpu *vcpu);

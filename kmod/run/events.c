@@ -9,8 +9,27 @@
 #include "vmx/inject.h"
 #include "vmx/vmx.h"
 
-/* Take over the NMIs that other threads have sent. */
-static void events_collect_nmis(struct vcpu *vcpu)
+/* Whether an earlier NMI blocks NMIs, or is being delivered. L2's virtual-NMI blocking does not block them. */
+static bool events_nmi_in_service(struct vcpu *vcpu)
+{
+	const struct event *injected = &vcpu->ev.injected;
+
+	if (vcpu->in_l2 && nested_has_vnmi(&vcpu->nested))
+		return false;
+	if (injected->valid && injected->type == INTR_TYPE_NMI_INTR && !vcpu->nested.nmi_soft)
+		return true;
+	return vmx_interruptibility(vcpu) & GUEST_INTR_STATE_NMI;
+}
+
+/**
+ * events_collect_nmis() - take over the NMIs that other threads have sent
+ * @vcpu: loaded
+ *
+ * Counts them in vcpu->ev.nmi_pending as far as a processor would remember them.
+ *
+ * Context: Process context. Reads the current VMCS. Does not sleep.
+ */
+void events_collect_nmis(struct vcpu *vcpu)
 {
 	unsigned int n;
 
@@ -18,7 +37,7 @@ static void events_collect_nmis(struct vcpu *vcpu)
 		return;
 	n = vcpu->ev.nmi_pending + atomic_xchg(&vcpu->ev.nmi_queued, 0);
 	/* While one NMI is handled, one more can wait; others merge with that one (SDM 3A 6.7). */
-	vcpu->ev.nmi_pending = min(n, vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI ? 1U : 2U);
+	vcpu->ev.nmi_pending = min(n, events_nmi_in_service(vcpu) ? 1U : 2U);
 }
 
 /*
@@ -147,12 +166,16 @@ int events_prepare(struct vcpu *vcpu)
 	/* No window for an event that the debugger blocks: it would open at every entry, to no use. */
 	blocked = events_debugger_blocks(vcpu);
 	irq = !blocked && irqchip_pending_vector(vcpu) >= 0;
-	nmi = !blocked && vcpu->ev.nmi_pending;
+	/* If L2 blocks an NMI that is to exit, the wait ends in L1, and no window is of use. */
+	nmi = !blocked && vcpu->ev.nmi_pending && !(events_nmi_is_l1s(vcpu) && nmi_exit_blocked(vcpu));
 	/* An exit to L1 is due, but L2 must enter first: exit again at once, and nested_check_events() makes it. */
 	if ((irq && events_interrupt_is_l1s(vcpu)) || (nmi && events_nmi_is_l1s(vcpu))) {
 		vcpu->want_immediate_exit = true;
 		return NEXT_ENTER;
 	}
+	/* VMCS02's NMI window does not show when the NMI that L1 injects lets another one through. */
+	if (unlikely(nmi && vcpu->nested.nmi_soft))
+		vcpu->want_immediate_exit = true;
 	/* User space wants to know when its own PIC can deliver: that takes the same window. */
 	irq = irq || (vcpu->wants_irq_window && irqchip_takes_extint(vcpu));
 	events_set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);

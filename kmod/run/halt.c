@@ -79,9 +79,10 @@ void halt_settle(struct vcpu *vcpu)
 /* Whether an event has come that ends HLT. */
 static bool halt_has_event(struct vcpu *vcpu)
 {
-	if (vcpu->ev.exception.valid || vcpu->ev.triple_fault || atomic_read(&vcpu->ev.nmi_queued))
+	if (vcpu->ev.exception.valid || vcpu->ev.triple_fault)
 		return true;
-	if (vcpu->ev.nmi_pending && vmx_nmi_allowed(vcpu))
+	/* An NMI that is blocked does not end HLT. */
+	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && vmx_nmi_allowed(vcpu))
 		return true;
 	if (vcpu->in_l2 && (nested_has_events(vcpu) || (apicv_interrupt_due(vcpu) && vmx_interrupt_allowed(vcpu))))
 		return true;

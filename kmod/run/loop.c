@@ -209,6 +209,8 @@ static void loop_note_exit(struct vcpu *vcpu)
 	if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
 		vcpu->nested.entry_pending = false;
 	vmx_save_vectoring(vcpu);
+	if (unlikely(vcpu->nested.nmi_soft))
+		nmi_note_exit(vcpu);
 	if (likely(basic < NR_EXIT_REASONS)) {
 		vcpu->exits[basic]++;
 		if (vcpu->in_l2)

@@ -18,6 +18,7 @@ int vcpu_run(struct vcpu *vcpu);
 bool vcpu_ready_for_extint(struct vcpu *vcpu);
 
 /* --- events.c --- */
+void events_collect_nmis(struct vcpu *vcpu);
 int events_prepare(struct vcpu *vcpu);
 bool events_interrupt_taken(struct vcpu *vcpu);
 

@@ -144,6 +144,48 @@ void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault)
 }
 
 /**
+ * vmx_interruptibility() - what blocks events of the running level (SDM 3C table 25-3)
+ * @vcpu: loaded
+ *
+ * In an L2 without "virtual NMIs", GUEST_INTR_STATE_NMI is blocking of NMIs, which L2 shares with L1. In one with them
+ * it is virtual-NMI blocking, and nothing blocks NMIs. VMCS02 alone does not tell: see nested/nmi.c.
+ *
+ * Context: Reads the current VMCS. Does not sleep.
+ * Return: GUEST_INTR_STATE_*.
+ */
+u32 vmx_interruptibility(struct vcpu *vcpu)
+{
+	u32 state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+
+	if (unlikely(vcpu->nested.nmi_soft)) {
+		state &= ~(u32)GUEST_INTR_STATE_NMI;
+		state |= vcpu->nested.vmcs12->guest_interruptibility_info & GUEST_INTR_STATE_NMI;
+	}
+	return state;
+}
+
+/**
+ * vmx_block_nmis() - set or end the blocking of NMIs by an earlier one
+ * @vcpu: loaded; at any level, as vmx_interruptibility() describes
+ * @block: whether they are blocked
+ *
+ * Context: Reads and writes the current VMCS. Does not sleep.
+ */
+void vmx_block_nmis(struct vcpu *vcpu, bool block)
+{
+	struct vmcs12 *v = vcpu->nested.vmcs12;
+
+	if (unlikely(vcpu->nested.nmi_soft)) {
+		v->guest_interruptibility_info &= ~GUEST_INTR_STATE_NMI;
+		v->guest_interruptibility_info |= block ? GUEST_INTR_STATE_NMI : 0;
+	} else if (block) {
+		vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
+	} else {
+		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
+	}
+}
+
+/**
  * vmx_interrupt_allowed() - whether the running level can take an external interrupt now
  * @vcpu: loaded
  *
@@ -165,7 +207,7 @@ bool vmx_interrupt_allowed(struct vcpu *vcpu)
  */
 bool vmx_nmi_allowed(struct vcpu *vcpu)
 {
-	return !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) &
+	return !(vmx_interruptibility(vcpu) &
 		 (GUEST_INTR_STATE_MOV_SS | GUEST_INTR_STATE_STI | GUEST_INTR_STATE_NMI));
 }
 
@@ -193,7 +235,8 @@ static u32 inject_event_to_info(const struct event *ev)
  *
  * The next entry delivers the event again (SDM 3C 28.2.4); if the exit goes to
  * L1, VMCS12 gets it. An exit by an IRET that had already unblocked NMIs blocks
- * them again, because the IRET will be repeated (SDM 28.2.3).
+ * them again, because the IRET will be repeated (SDM 28.2.3). For an exit that
+ * goes to L1, nmi_before_exit() undoes what this function does to the blocking.
  *
  * Context: Process context, once after each exit. Does not sleep. Reads and
  * writes the current VMCS, which is the one that exited.
@@ -204,9 +247,7 @@ void vmx_save_vectoring(struct vcpu *vcpu)
 
 	vcpu->ev.injected.valid = false;
 	if (likely(!(e->idt_info & INTR_INFO_VALID_MASK))) {
-		if ((e->basic == EXIT_REASON_EXCEPTION_NMI && (e->intr_info & INTR_INFO_UNBLOCK_NMI) &&
-		     (e->intr_info & INTR_INFO_VECTOR_MASK) != X86_TRAP_DF) ||
-		    ((e->basic == EXIT_REASON_EPT_VIOLATION || e->basic == EXIT_REASON_PML_FULL) && (e->qual & BIT(12))))
+		if (unlikely(vmx_exit_of_iret(e)))
 			vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 		return;
 	}
@@ -227,6 +268,9 @@ void vmx_inject_event(struct vcpu *vcpu, const struct event *ev)
 {
 	u32 info = inject_event_to_info(ev);
 
+	/* VM entry refuses to inject an NMI while NMIs are blocked (SDM 3C 27.3.1.5). The injection blocks them. */
+	if (unlikely(ev->type == INTR_TYPE_NMI_INTR))
+		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 	/* Exceptions push no error code in real mode, and VM entry refuses one (SDM 3C 26.2.1.3). */
 	if (ev->has_error && !(vmcs_read(GUEST_CR0) & X86_CR0_PE))
 		info &= ~INTR_INFO_DELIVER_CODE_MASK;

@@ -3,6 +3,7 @@
 #ifndef DROSTE_VMX_INJECT_H
 #define DROSTE_VMX_INJECT_H
 
+#include <asm/trapnr.h>
 #include "droste.h"
 
 /* Whether an instruction raises the event; its injection then needs the instruction length (SDM 3C 25.8.3). */
@@ -10,6 +11,25 @@ static inline bool event_is_software(const struct event *ev)
 {
 	return ev->type == INTR_TYPE_SOFT_INTR || ev->type == INTR_TYPE_SOFT_EXCEPTION ||
 	       ev->type == INTR_TYPE_PRIV_SW_EXCEPTION;
+}
+
+/*
+ * Whether an exit was caused by an IRET that had unblocked NMIs before it faulted (SDM 3C 28.2.2, 28.2.1). The
+ * information is undefined if the exit occurred during event delivery.
+ */
+static inline bool vmx_exit_of_iret(const struct vmx_exit *e)
+{
+	if (unlikely(e->idt_info & INTR_INFO_VALID_MASK))
+		return false;
+	switch (e->basic) {
+	case EXIT_REASON_EXCEPTION_NMI:
+		return (e->intr_info & INTR_INFO_UNBLOCK_NMI) && (e->intr_info & INTR_INFO_VECTOR_MASK) != X86_TRAP_DF;
+	case EXIT_REASON_EPT_VIOLATION:
+	case EXIT_REASON_PML_FULL:
+		return e->qual & BIT(12);
+	default:
+		return false;
+	}
 }
 
 /* --- exceptions that L0's emulation raises --- */
@@ -20,6 +40,8 @@ void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code);
 void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits);
 
 /* --- events in the current VMCS --- */
+u32 vmx_interruptibility(struct vcpu *vcpu);
+void vmx_block_nmis(struct vcpu *vcpu, bool block);
 bool vmx_interrupt_allowed(struct vcpu *vcpu);
 bool vmx_nmi_allowed(struct vcpu *vcpu);
 void vmx_save_vectoring(struct vcpu *vcpu);
