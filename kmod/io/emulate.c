@@ -228,6 +228,31 @@ static int emul_leave(struct emul_state *es, int result)
 	}
 }
 
+/*
+ * INS and OUTS are executed only if the exit was for this access: then the processor has checked IOPL and the bitmap
+ * in the TSS, and the route of the exit has looked at L1's controls. The bytes at RIP may not be those of the
+ * instruction that exited, if another CPU writes to them or a translation is stale.
+ */
+static bool emul_exit_was_for_port(const struct emul_state *es)
+{
+	const struct vmx_exit *e = &es->vcpu->exit;
+	const struct emul_ctx *ctx = &es->ctx;
+	bool in = ctx->insn.op == OP_INS;
+
+	if (!in && ctx->insn.op != OP_OUTS)
+		return true;
+	/* SDM 3C table 28-5. */
+	return e->basic == EXIT_REASON_IO_INSTRUCTION && (e->qual & BIT(4)) && in == !!(e->qual & BIT(3)) &&
+	       (e->qual & 7) + 1 == min_t(u8, ctx->insn.op_bytes, 4) && e->qual >> 16 == (u16)ctx->gpr[GPR_DX];
+}
+
+/* The processor executes the instruction, after it has fetched it anew. */
+static int emul_give_back(struct emul_state *es)
+{
+	vcpu_request(es->vcpu, REQ_TLB_FLUSH_GUEST);
+	return EMUL_RETRY;
+}
+
 static int emul_run(struct emul_state *es)
 {
 	int r;
@@ -235,6 +260,8 @@ static int emul_run(struct emul_state *es)
 	emul_build_context(es);
 	es->ctx.progress = false;
 	r = emul_fetch_and_decode(es);
+	if (r == EMUL_DONE && !emul_exit_was_for_port(es))
+		r = emul_give_back(es);
 	if (r == EMUL_DONE) {
 		emul_load_segments(es);
 		r = emul_exec(&es->ctx, MAX_ITERATIONS);
