@@ -191,6 +191,33 @@ static void emul_queue_fault(struct emul_state *es)
 		vcpu_queue_exception(es->vcpu, f->vector);
 }
 
+/**
+ * emul_exit_to_l1() - end the instruction of L2, which changed nothing, with an exit to L1
+ * @es: the emulator's state
+ * @reason: basic exit reason
+ * @qual: exit qualification
+ * @gla: guest-linear address
+ *
+ * The exit takes the place of the one for which the instruction is emulated.
+ *
+ * Context: Process context. The vCPU is in L2.
+ * Return: EMUL_RETRY.
+ */
+int emul_exit_to_l1(struct emul_state *es, u32 reason, u64 qual, u64 gla)
+{
+	struct vmx_exit *e = &es->vcpu->exit;
+
+	es->vcpu->exits_reflected[e->basic]++;
+	e->reason = reason;
+	e->basic = reason;
+	e->qual = qual;
+	e->gla = gla;
+	e->intr_info = 0;
+	e->ilen = es->ctx.insn.len;
+	es->reflect = true;
+	return EMUL_RETRY;
+}
+
 static int emul_resume(struct vcpu *vcpu);
 
 /* The instruction, or at least an iteration of it, is executed: deliver its accesses to user space. */
@@ -220,7 +247,7 @@ static int emul_leave(struct emul_state *es, int result)
 		vcpu->complete = emul_resume;
 		return NEXT_USER;
 	case EMUL_RETRY:
-		return es->reflect ? walk_reflect_ept(vcpu, &es->walk) : NEXT_ENTER;
+		return es->reflect ? NEXT_REFLECT : NEXT_ENTER;
 	case EMUL_ERROR:
 		return es->error;
 	default:

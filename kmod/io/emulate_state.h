@@ -36,7 +36,7 @@ struct emul_state {
 	struct emul_ctx ctx;		/* the instruction and the registers it works on */
 	struct pagewalk_cfg paging;	/* paging state, for translations */
 	struct walk_fault walk;		/* of the last translation that failed */
-	bool reflect;			/* that translation causes an exit to L1: walk_reflect_ept() */
+	bool reflect;			/* the instruction ends in an exit to L1, which vcpu->exit describes */
 	int error;			/* errno of KVM_RUN; valid with EMUL_ERROR */
 
 	u8 bytes[INSN_MAX];		/* bytes of the instruction */
@@ -62,6 +62,9 @@ static inline struct emul_state *emul_state_of(struct emul_ctx *ctx)
 {
 	return container_of(ctx, struct emul_state, ctx);
 }
+
+/* --- emulate.c --- */
+int emul_exit_to_l1(struct emul_state *es, u32 reason, u64 qual, u64 gla);
 
 /* --- mmio.c --- */
 int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len);

@@ -54,12 +54,32 @@ static int io_mem_translate(struct emul_state *es, u64 la, u32 access, gpa_t *gp
 		};
 		return EMUL_FAULT;
 	case WALK_EPT:
+		walk_reflect_ept(es->vcpu, &es->walk);
 		es->reflect = true;
 		return EMUL_RETRY;
 	default:
 		es->error = -EFAULT;
 		return EMUL_ERROR;
 	}
+}
+
+/*
+ * L2's access to L1's APIC-access page exits to L1. The processor would virtualize some of these accesses instead (SDM
+ * 3C 30.4); L1 must handle the exit for them as well, because event delivery and page walks always cause it.
+ */
+static bool io_mem_on_apic_page(const struct emul_state *es, gpa_t gpa)
+{
+	const struct vmcs12 *v = es->vcpu->nested.vmcs12;
+
+	return es->vcpu->in_l2 && (v->cpu_based_vm_exec_control & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) &&
+	       (v->secondary_vm_exec_control & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) &&
+	       gpa >> PAGE_SHIFT == v->apic_access_addr >> PAGE_SHIFT;
+}
+
+/* The qualification of the exit has the offset, and 1 in bits 15:12 for a write (SDM 3C table 28-6). */
+static int io_mem_apic_access(struct emul_state *es, gpa_t gpa, u64 la, bool write)
+{
+	return emul_exit_to_l1(es, EXIT_REASON_APIC_ACCESS, offset_in_page(gpa) | (write ? BIT(12) : 0), la);
 }
 
 static bool io_mem_is_ram(struct emul_state *es, gpa_t gpa, bool write)
@@ -84,6 +104,8 @@ static int io_mem_locate(struct emul_state *es, u64 la, u32 len, bool check_writ
 		r = io_mem_translate(es, i ? (la & PAGE_MASK) + PAGE_SIZE : la, access, &p->gpa[i]);
 		if (r != EMUL_DONE)
 			return r;
+		if (unlikely(io_mem_on_apic_page(es, p->gpa[i])))
+			return io_mem_apic_access(es, p->gpa[i], la, check_write);
 		p->ram[i] = io_mem_is_ram(es, p->gpa[i], write);
 	}
 	return EMUL_DONE;
