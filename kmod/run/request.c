@@ -221,15 +221,24 @@ int vcpu_internal_error(struct vcpu *vcpu, u32 suberror, const u64 *data, u32 nd
  * vcpu_delivery_error() - report an exit that L0 cannot handle because an event was being delivered
  * @vcpu: the vCPU, with that exit in vcpu->exit; caller holds its mutex
  *
- * The words and their order are those of KVM's KVM_INTERNAL_ERROR_DELIVERY_EV.
+ * For L1, the words and their order are those of KVM's KVM_INTERNAL_ERROR_DELIVERY_EV.
+ * An L2 whose IDT or stack is a device shuts down: L1 sees the triple fault
+ * that follows from an IDT without valid gates, and goes on.
  *
  * Context: Process context. Does not sleep.
- * Return: NEXT_USER.
+ * Return: NEXT_USER, for L2 NEXT_ENTER.
  */
 int vcpu_delivery_error(struct vcpu *vcpu)
 {
 	const struct vmx_exit *exit = &vcpu->exit;
 	const u64 data[] = { exit->idt_info, exit->reason, exit->qual, exit->gpa, vcpu->cpu };
 
+	if (vcpu->in_l2) {
+		/* A triple fault is no exit during event delivery (SDM 3C 28.2.4). */
+		vcpu->ev.injected.valid = false;
+		vcpu->ev.triple_fault = true;
+		vcpu_request(vcpu, REQ_EVENT);
+		return NEXT_ENTER;
+	}
 	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, data, ARRAY_SIZE(data));
 }
