@@ -23,6 +23,10 @@ static void insb(u64 to, u64 n)
 		     : "r11", "memory", "cc");
 }
 
+#define CODE(name, text) \
+extern char name[]; \
+asm(".pushsection .text\n" #name ":\n" text "\n\tvmcall\n.popsection\n")
+
 /* --- memory-mapped I/O --- */
 
 static void l2_mmio(void)
@@ -145,6 +149,115 @@ static void guest_no_ept(void)
 	check_bytes();
 }
 
+/* --- INS and OUTS are executed only if the exit was for them --- */
+
+static u8 stale[0x2000] __attribute__((aligned(4096)));
+
+/*
+ * The first page replaces itself by the second in the page table, without
+ * invalidation, and stores to the device. L0 finds OUTSB at that address.
+ */
+static const u8 stale_first[] = { 0x48, 0x89, 0x31, 0x88, 0x03, 0x0f, 0x0b };	/* mov %rsi, (%rcx); mov %al, (%rbx); ud2 */
+static const u8 stale_second[] = { 0x0f, 0x0b, 0x90, 0x6e, 0x0f, 0x01, 0xc1 };	/* ud2; nop; outsb; vmcall */
+
+extern char l2_stale[];
+asm(".pushsection .text\nl2_stale: jmp *%rdi\n.popsection");
+
+static void guest_stale(bool with_ept)
+{
+	u64 *pte = g_pte((u64)stale), old = *pte;
+
+	g_copy(stale, stale_first, sizeof(stale_first));
+	g_copy(stale + 0x1000, stale_second, sizeof(stale_second));
+	vmcs_new((void (*)(void))(u64)l2_stale);
+	need(F_PROC, PROC_IO, "no unconditional I/O exiting");
+	vmset(F_PROC, PROC_IO);
+	if (with_ept)
+		ept_use(ept_new());
+	l2.rdi = (u64)stale;
+	l2.rcx = (u64)pte;
+	l2.rsi = (old & 0xfff) | (u64)(stale + 0x1000);
+	l2.rbx = DEV;
+	l2.rdx = STR_PORT;
+	vmx_expect(R_IO, "OUTSB exits to L1, and is not executed for the store's exit");
+	G_EQ(vmread(F_QUAL) & 0xffff001f, STR_PORT << 16 | BIT(4), "qualification");
+	*pte = old;
+	invlpg((u64)stale);
+}
+
+static void guest_stale_ept(void)
+{
+	guest_stale(true);
+}
+
+static void guest_stale_no_ept(void)
+{
+	guest_stale(false);
+}
+
+/* --- an event of L2 whose delivery needs MMIO: L1 goes on --- */
+
+CODE(l2_ud2, "ud2");
+CODE(l2_int3_on_device, "mov %rbx, %rsp; int3");
+
+static void guest_delivery(bool with_ept)
+{
+	vmcs_new((void (*)(void))(u64)l2_ud2);
+	if (with_ept)
+		ept_use(ept_new());
+	vmwrite(F_EXCEPTION_BITMAP, 0);
+	vmwrite(F_IDTR_BASE, DEV);
+	/* KVM stops the whole machine, with KVM_INTERNAL_ERROR_DELIVERY_EV. */
+	vmx_expect(R_TRIPLE_FAULT, "the IDT is on the device");
+	vmcs_new((void (*)(void))(u64)l2_int3_on_device);
+	if (with_ept)
+		ept_use(ept_new());
+	vmwrite(F_EXCEPTION_BITMAP, 0);
+	l2.rbx = DEV + 0x800;
+	vmx_expect(R_TRIPLE_FAULT, "the stack is on the device");
+}
+
+static void guest_delivery_ept(void)
+{
+	guest_delivery(true);
+}
+
+static void guest_delivery_no_ept(void)
+{
+	guest_delivery(false);
+}
+
+/* --- an operand on the APIC-access page, of an instruction that is emulated for the other operand --- */
+
+CODE(l2_movsl, "movsl");
+CODE(l2_cmpsl, "cmpsl");
+CODE(l2_push, "mov %rdi, %rsp; push (%rsi)");
+
+static void apic_operand(char *l2_code, u64 access, u64 want, const char *what)
+{
+	vmwrite(F_RIP, (u64)l2_code);
+	l2.rsi = DEV + 0x10;
+	l2.rdi = access + 0x30;
+	vmx_expect(R_APIC_ACCESS, what);
+	G_EQ(vmread(F_QUAL) & 0xffff, want, what);
+	G_EQ(*(volatile u32 *)(access + 0x30), 0x30303030, "the page is not written");
+	G_EQ(*(volatile u32 *)(access + 0x28), 0x30303030, "the page is not written");
+}
+
+static void guest_apic_operand(void)
+{
+	u64 access = (u64)g_page();
+
+	vmcs_new((void (*)(void))(u64)l2_movsl);
+	need_secondary(SEC_APIC_ACCESS, "no APIC-access page");
+	ept_use(ept_new());
+	g_fill((void *)access, 0x30, 0x1000);
+	vmwrite(F_APIC_ACCESS, access);
+	apic_operand(l2_movsl, access, 0x1030, "MOVS to the APIC-access page");
+	apic_operand(l2_cmpsl, access, 0x0030, "CMPS with the APIC-access page");
+	apic_operand(l2_push, access, 0x1028, "PUSH to the APIC-access page");
+}
+
 /* --- the host's side --- */
 
 static bool serve(struct vm *vm, struct kvm_run *run, u8 *next)
@@ -194,6 +307,11 @@ HOST(host_violation, guest_violation)
 HOST(host_table_violation, guest_table_violation)
 HOST(host_page_fault, guest_page_fault)
 HOST(host_no_ept, guest_no_ept)
+HOST(host_stale_ept, guest_stale_ept)
+HOST(host_stale_no_ept, guest_stale_no_ept)
+HOST(host_delivery_ept, guest_delivery_ept)
+HOST(host_delivery_no_ept, guest_delivery_no_ept)
+HOST(host_apic_operand, guest_apic_operand)
 
 extern char l2_in[];
 asm(".pushsection .text\nl2_in: in $0x77, %al\n\tvmcall\n.popsection");
@@ -233,6 +351,11 @@ static const struct ksft_test tests[] = {
 	{ "EPT violation on a page table", .host = host_table_violation },
 	{ "page faults in the middle of INS", .host = host_page_fault },
 	{ "INS of L2 without EPT", .host = host_no_ept },
+	{ "OUTS in the place of a store, with EPT", .host = host_stale_ept },
+	{ "OUTS in the place of a store, without EPT", .host = host_stale_no_ept },
+	{ "event delivery through MMIO, with EPT", .host = host_delivery_ept },
+	{ "event delivery through MMIO, without EPT", .host = host_delivery_no_ept },
+	{ "an operand on the APIC-access page", .host = host_apic_operand },
 	{ "an invalid state of L2", .host = host_bad_l2 },
 };
 KSFT_MAIN(tests)
