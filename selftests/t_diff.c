@@ -164,7 +164,8 @@ static void start(struct run *r)
 	run_to_sync(r);
 	vcpu_sregs(r->vcpu, &r->sregs);
 	f = (struct diff_features) { .simd = r->shared->simd, .leaf1_ecx = r->shared->leaf1_ecx,
-				    .leaf7_ebx = r->shared->leaf7_ebx };
+				    .leaf7_ebx = r->shared->leaf7_ebx, .leaf7_ecx = r->shared->leaf7_ecx,
+				    .ext1_ecx = r->shared->ext1_ecx };
 	diff_features(&f);
 	read_table(r);
 }

@@ -63,7 +63,7 @@ static void put_code(const u8 *insn, u8 n)
 
 struct row {
 	const char *name;
-	u8 n, bytes[14];
+	u8 n, bytes[28];
 	u16 flags;	/* flags defined after the instruction */
 };
 
@@ -141,6 +141,52 @@ static const struct row rows[] = {
 	INSN("67: (%ebx)", ARITH, 0x67, 0x8b, 0x03),
 	INSN("clflush", ARITH, 0x0f, 0xae, 0x3b),
 	INSN("prefetchw", ARITH, 0x0f, 0x0d, 0x0b),
+	INSN("smsw m", ARITH, 0x0f, 0x01, 0x23),
+	INSN("smsw m; lmsw m", ARITH, 0x0f, 0x01, 0x23, 0x0f, 0x01, 0x33),
+	INSN("smsw m; orb $8, m; lmsw m; smsw 16(m); clts", NONE,
+	     0x0f, 0x01, 0x23, 0x80, 0x0b, 0x08, 0x0f, 0x01, 0x33, 0x0f, 0x01, 0x63, 0x10, 0x0f, 0x06),
+	INSN("sldt m", ARITH, 0x0f, 0x00, 0x03),
+	INSN("str m", ARITH, 0x0f, 0x00, 0x0b),
+	INSN("movw $0, m; lldt m", ARITH, 0x66, 0xc7, 0x03, 0x00, 0x00, 0x0f, 0x00, 0x13),
+	INSN("sgdt m; lgdt m", ARITH, 0x0f, 0x01, 0x03, 0x0f, 0x01, 0x13),
+	INSN("sidt m; lidt m", ARITH, 0x0f, 0x01, 0x0b, 0x0f, 0x01, 0x1b),
+	INSN("mov %ds, m; mov m, %es", ARITH, 0x8c, 0x1b, 0x8e, 0x03),
+	INSN("mov %ss, m; mov m, %ss", ARITH, 0x8c, 0x13, 0x8e, 0x13),
+	INSN("movw $0, m; mov m, %fs", ARITH, 0x66, 0xc7, 0x03, 0x00, 0x00, 0x8e, 0x23),
+	INSN("lea 1f, %rax; mov %eax, m; movw $8, 4(m); ljmp *m; 1:", ARITH,
+	     0x48, 0x8d, 0x05, 10, 0, 0, 0, 0x89, 0x03, 0x66, 0xc7, 0x43, 0x04, 0x08, 0x00, 0xff, 0x2b),
+	INSN("lea 1f, %rax; mov %eax, m; movw $8, 4(m); lcall *m; 1: pop %rdx", ARITH,
+	     0x48, 0x8d, 0x05, 10, 0, 0, 0, 0x89, 0x03, 0x66, 0xc7, 0x43, 0x04, 0x08, 0x00, 0xff, 0x1b, 0x5a),
+	/* RSP is kept in R8 while the device is the stack. */
+	INSN("mov %rsp, %r8; lea 32(m), %rsp; enter $8, $0; mov %r8, %rsp", ARITH,
+	     0x49, 0x89, 0xe0, 0x48, 0x8d, 0x63, 0x20, 0xc8, 0x08, 0x00, 0x00, 0x4c, 0x89, 0xc4),
+	INSN("mov %rsp, %r8; lea 16(m), %rbp; leave; mov %rbp, %rax; mov %r8, %rsp", ARITH,
+	     0x49, 0x89, 0xe0, 0x48, 0x8d, 0x6b, 0x10, 0xc9, 0x48, 0x89, 0xe8, 0x4c, 0x89, 0xc4),
+	INSN("mov %rsp, %r8; lea 32(m), %rsp; pushfq; popfq; mov %r8, %rsp", ARITH,
+	     0x49, 0x89, 0xe0, 0x48, 0x8d, 0x63, 0x20, 0x9c, 0x9d, 0x4c, 0x89, 0xc4),
+	INSN("mov %rsp, %r8; lea 32(m), %rsp; push %fs; pop %fs; mov %r8, %rsp", ARITH,
+	     0x49, 0x89, 0xe0, 0x48, 0x8d, 0x63, 0x20, 0x0f, 0xa0, 0x0f, 0xa1, 0x4c, 0x89, 0xc4),
+	INSN("movbe m, %eax", ARITH, 0x0f, 0x38, 0xf0, 0x03),
+	INSN("popcnt m, %eax", ARITH, 0xf3, 0x0f, 0xb8, 0x03),
+	INSN("tzcnt m, %rax", 0x41, 0xf3, 0x48, 0x0f, 0xbc, 0x03),
+	INSN("lzcnt m, %ax", 0x41, 0x66, 0xf3, 0x0f, 0xbd, 0x03),
+	INSN("crc32l m, %eax", ARITH, 0xf2, 0x0f, 0x38, 0xf1, 0x03),
+	INSN("crc32b m, %rax", ARITH, 0xf2, 0x48, 0x0f, 0x38, 0xf0, 0x03),
+	INSN("adcx m, %eax", ARITH, 0x66, 0x0f, 0x38, 0xf6, 0x03),
+	INSN("adox m, %rax", ARITH, 0xf3, 0x48, 0x0f, 0x38, 0xf6, 0x03),
+	INSN("andn m, %ecx, %eax", NO_AF & ~4, 0xc4, 0xe2, 0x70, 0xf2, 0x03),
+	INSN("bextr %ecx, m, %eax", 0x841, 0xc4, 0xe2, 0x70, 0xf7, 0x03),
+	INSN("blsi m, %rcx", 0x8c1, 0xc4, 0xe2, 0xf0, 0xf3, 0x1b),
+	INSN("blsmsk m, %ecx", 0x8c1, 0xc4, 0xe2, 0x70, 0xf3, 0x13),
+	INSN("blsr m, %ecx", 0x8c1, 0xc4, 0xe2, 0x70, 0xf3, 0x0b),
+	INSN("bzhi %ecx, m, %eax", 0x8c1, 0xc4, 0xe2, 0x70, 0xf5, 0x03),
+	INSN("mulx m, %rcx, %rax", ARITH, 0xc4, 0xe2, 0xf3, 0xf6, 0x03),
+	INSN("pdep m, %ecx, %eax", ARITH, 0xc4, 0xe2, 0x73, 0xf5, 0x03),
+	INSN("pext m, %rcx, %rax", ARITH, 0xc4, 0xe2, 0xf2, 0xf5, 0x03),
+	INSN("rorx $5, m, %rax", ARITH, 0xc4, 0xe3, 0xfb, 0xf0, 0x03, 0x05),
+	INSN("sarx %ecx, m, %eax", ARITH, 0xc4, 0xe2, 0x72, 0xf7, 0x03),
+	INSN("shlx %rcx, m, %rax", ARITH, 0xc4, 0xe2, 0xf1, 0xf7, 0x03),
+	INSN("shrx %ecx, m, %eax", ARITH, 0xc4, 0xe2, 0x73, 0xf7, 0x03),
 	INSN("movups m, %xmm1; movups %xmm1, 16(m)", ARITH, 0x0f, 0x10, 0x0b, 0x0f, 0x11, 0x4b, 0x10),
 	INSN("movdqa m, %xmm9; movntdq %xmm9, 32(m)", ARITH, 0x66, 0x44, 0x0f, 0x6f, 0x0b, 0x66, 0x44, 0x0f, 0xe7, 0x4b, 0x20),
 	INSN("movq m, %xmm2; movdqu %xmm2, 3(m)", ARITH, 0xf3, 0x0f, 0x7e, 0x13, 0xf3, 0x0f, 0x7f, 0x53, 0x03),
@@ -341,6 +387,65 @@ static void guest_user_mode(void)
 	invlpg(DEV);
 }
 
+/* --- system instructions whose operand is on the device: faults, and LTR --- */
+
+#define TRY_ON(insn, ptr) ({ \
+	u64 f__; \
+	asm volatile(TRY(insn) "mov %%r11, %0" : "=r" (f__) : "r" (ptr) : "r11", "memory", "cc"); \
+	f__; })
+
+static u64 user_system(u64 arg)
+{
+	u64 ptr = DEV;
+
+	switch (arg) {
+	case 0:
+		return TRY_ON("lmsw (%1)", ptr);
+	case 1:
+		return TRY_ON("lldt (%1)", ptr);
+	case 2:
+		return TRY_ON("ltr (%1)", ptr);
+	case 3:
+		return TRY_ON("lgdt (%1)", ptr);
+	case 4:
+		return TRY_ON("mov (%1), %%ss", ptr);
+	default:
+		return TRY_ON("mov (%1), %%es", ptr);
+	}
+}
+
+static void guest_system(void)
+{
+	volatile u16 *sel = (u16 *)dev_mem;
+	u64 *tss = (u64 *)(CPU_TABLES + (SEL_TSS & ~7)), f, ptr = DEV;
+	int i;
+
+	*sel = SEL_DS;
+	for (i = 0; i < 4; i++)
+		G_EQN(g_user(user_system, i), GP0, "a privileged instruction at CPL 3", i);
+	G_EQ(g_user(user_system, 4), FAULT(VEC_GP, SEL_DS), "MOV SS of CPL 0's selector at CPL 3");
+	*sel = 0xfff8;
+	G_EQ(TRY_ON("mov (%1), %%es", ptr), FAULT(VEC_GP, 0xfff8), "a selector beyond the GDT's limit");
+	G_EQ(TRY_ON("lldt (%1)", ptr), FAULT(VEC_GP, 0xfff8), "LLDT of it");
+	*sel = SEL_CS64;
+	G_EQ(TRY_ON("mov (%1), %%ss", ptr), FAULT(VEC_GP, SEL_CS64), "MOV SS of a code segment");
+	G_EQ(TRY_ON("ltr (%1)", ptr), FAULT(VEC_GP, SEL_CS64), "LTR of a code segment");
+	*sel = SEL_TSS;
+	G_EQ(TRY_ON("ltr (%1)", ptr), FAULT(VEC_GP, SEL_TSS), "LTR of a busy TSS");
+	*tss &= ~BIT(41);
+	*sel = SEL_TSS;
+	f = TRY_ON("ltr (%1)", ptr);
+	G_EQ(f, NO_FAULT, "LTR");
+	G_EQ(*tss >> 41 & 1, 1, "the TSS is busy");
+	G_EQ(read_tr(), SEL_TSS, "TR");
+	/* A far jump to a segment that is no code. */
+	*(volatile u32 *)dev_mem = 0;
+	*(volatile u16 *)(dev_mem + 4) = SEL_DS;
+	G_EQ(TRY_ON("ljmp *(%1)", ptr), FAULT(VEC_GP, SEL_DS), "far JMP to a data segment");
+	*(volatile u16 *)(dev_mem + 4) = 0;
+	G_EQ(TRY_ON("lcall *(%1)", ptr), GP0, "far CALL to a null selector");
+}
+
 /* --- single-stepping traps after each emulated instruction --- */
 
 static volatile u64 step_rip[16];
@@ -508,6 +613,7 @@ HOST(host_strings, guest_strings)
 HOST(host_faults, guest_faults)
 HOST(host_user_mode, guest_user_mode)
 HOST(host_single_step, guest_single_step)
+HOST(host_system, guest_system)
 
 static void host_ports(void)
 {
@@ -574,7 +680,7 @@ static void host_rom(void)
 
 /* --- instructions that cannot be emulated --- */
 
-static const u8 unknown[] = { 0xdd, 0x03 };	/* fldl (%rbx) */
+static const u8 unknown[] = { 0x0f, 0x58, 0x03 };	/* addps (%rbx), %xmm0 */
 
 static void guest_unknown(void)
 {
@@ -644,6 +750,7 @@ static const struct ksft_test tests[] = {
 	{ "string instructions", .host = host_strings },
 	{ "faults, page boundaries", .host = host_faults },
 	{ "CPL 3", .host = host_user_mode },
+	{ "system instructions", .host = host_system },
 	{ "single-step traps", .host = host_single_step },
 	{ "INS and OUTS", .host = host_ports },
 	{ "writes to read-only memory", .host = host_rom },

@@ -258,6 +258,32 @@ static void guest_apic_operand(void)
 	apic_operand(l2_push, access, 0x1028, "PUSH to the APIC-access page");
 }
 
+/* --- LMSW of a bit that L1 owns --- */
+
+CODE(l2_lmsw, "lmsw (%rsi)");
+CODE(l2_sgdt, "sgdt (%rsi)");
+
+static void guest_lmsw(void)
+{
+	struct dtr gdtr;
+
+	vmcs_new((void (*)(void))(u64)l2_lmsw);
+	ept_use(ept_new());
+	l2.rsi = DEV + 0x20;
+	*(volatile u16 *)(dev_mem + 0x20) = read_cr0() | CR0_TS;
+	vmwrite(F_CR0_MASK, CR0_TS);
+	vmwrite(F_CR0_SHADOW, 0);
+	vmx_expect(R_CR, "LMSW sets a bit that L1 owns");
+	G_EQ(vmread(F_QUAL) & 0xffff007f, ((read_cr0() | CR0_TS) & 0xffff) << 16 | 0x70, "qualification");
+	G_EQ(vmread(F_LINEAR), DEV + 0x20, "linear address");
+	*(volatile u16 *)(dev_mem + 0x20) = read_cr0();
+	vmx_expect(R_VMCALL, "LMSW of no such bit");
+	vmwrite(F_RIP, (u64)l2_sgdt);
+	vmx_expect(R_VMCALL, "SGDT");
+	sgdt(&gdtr);
+	G_EQ(*(volatile u64 *)(dev_mem + 0x22), vmread(F_GDTR_BASE), "the base of L2's GDT");
+}
+
 /* --- the host's side --- */
 
 static bool serve(struct vm *vm, struct kvm_run *run, u8 *next)
@@ -312,6 +338,7 @@ HOST(host_stale_no_ept, guest_stale_no_ept)
 HOST(host_delivery_ept, guest_delivery_ept)
 HOST(host_delivery_no_ept, guest_delivery_no_ept)
 HOST(host_apic_operand, guest_apic_operand)
+HOST(host_lmsw, guest_lmsw)
 
 extern char l2_in[];
 asm(".pushsection .text\nl2_in: in $0x77, %al\n\tvmcall\n.popsection");
@@ -356,6 +383,7 @@ static const struct ksft_test tests[] = {
 	{ "event delivery through MMIO, with EPT", .host = host_delivery_ept },
 	{ "event delivery through MMIO, without EPT", .host = host_delivery_no_ept },
 	{ "an operand on the APIC-access page", .host = host_apic_operand },
+	{ "LMSW and SGDT on MMIO", .host = host_lmsw },
 	{ "an invalid state of L2", .host = host_bad_l2 },
 };
 KSFT_MAIN(tests)

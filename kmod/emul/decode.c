@@ -159,8 +159,35 @@ static void decode_modrm(struct decode_cursor *c, struct emul_insn *insn, enum e
 		decode_mem32(c, insn, rm, mode);
 }
 
+static u8 decode_pp(const struct emul_insn *insn)
+{
+	if (insn->rep)
+		return insn->rep == 0xf3 ? 2 : 3;
+	return insn->opsize;
+}
+
+/* The row of an instruction that VEX or a mandatory prefix selects. */
+static const struct prefixed_row *decode_find_prefixed(const struct emul_insn *insn)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(op_prefixed); i++) {
+		const struct prefixed_row *p = &op_prefixed[i];
+
+		if (p->map == insn->map && p->opcode == insn->opcode && p->pp == insn->pp && p->vex == insn->vex)
+			return p;
+	}
+	return NULL;
+}
+
 static const struct op_row *decode_find_row(const struct emul_insn *insn)
 {
+	const struct prefixed_row *p = insn->map ? decode_find_prefixed(insn) : NULL;
+
+	if (p)
+		return &p->row;
+	if (insn->vex)
+		return NULL;
 	switch (insn->map) {
 	case 0:
 		return &op_one_byte[insn->opcode];
@@ -177,7 +204,7 @@ static void decode_operand_size(struct emul_insn *insn, enum emul_mode mode)
 {
 	if (insn->flags & IF_BYTE)
 		insn->op_bytes = 1;
-	else if (insn->flags & IF_NOPREFIX)
+	else if (insn->flags & (IF_NOPREFIX | IF_W))
 		insn->op_bytes = insn->rex & REX_W ? 8 : 4;
 	else if (mode != MODE_64)
 		insn->op_bytes = (mode == MODE_16) != insn->opsize ? 2 : 4;
@@ -214,7 +241,9 @@ static void decode_group(struct emul_insn *insn, const struct op_row *row)
 
 static void decode_immediate(struct decode_cursor *c, struct emul_insn *insn)
 {
-	if (insn->flags & IF_IMM8)
+	if ((insn->flags & (IF_IMM8 | IF_IMM16)) == (IF_IMM8 | IF_IMM16))
+		insn->imm = decode_next_bytes(c, 3);
+	else if (insn->flags & IF_IMM8)
 		insn->imm = decode_next_signed(c, 1);
 	else if (insn->flags & IF_IMM16)
 		insn->imm = decode_next_bytes(c, 2);
@@ -241,7 +270,9 @@ static enum decode_result decode_check_row(const struct emul_insn *insn, enum em
 		return DECODE_UNKNOWN;
 	if ((insn->flags & IF_MEM) && !insn->mem)
 		return DECODE_UNKNOWN;
-	if (insn->op == OP_MOVSEG && (insn->reg & 7) > 5)
+	if ((insn->op == OP_MOVSEG || insn->op == OP_LOADSEG) && (insn->reg & 7) > 5)
+		return DECODE_UD;
+	if (insn->op == OP_LOADSEG && (insn->reg & 7) == 1)
 		return DECODE_UD;
 	/* LOCK is allowed only with some instructions, and only with a memory destination (SDM 2A, LOCK). */
 	if (insn->lock && !((insn->flags & IF_LOCK) && insn->mem && insn->dst == OPD_RM))
@@ -270,13 +301,6 @@ static enum decode_result decode_general(struct decode_cursor *c, struct emul_in
 	return decode_check_row(insn, mode);
 }
 
-static u8 decode_pp(const struct emul_insn *insn)
-{
-	if (insn->rep)
-		return insn->rep == 0xf3 ? 2 : 3;
-	return insn->opsize;
-}
-
 static enum decode_result decode_vector(struct decode_cursor *c, struct emul_insn *insn, enum emul_mode mode)
 {
 	insn->op = OP_VEC;
@@ -296,9 +320,20 @@ static bool decode_vex_prefix_ok(const struct emul_insn *insn)
 	return !insn->rex && !insn->rep && !insn->opsize && !insn->lock;
 }
 
+/* VEX instructions on general registers: VEX.L must be 0, and VEX.vvvv 1111b if it names no operand (SDM 2A 2.6). */
+static enum decode_result decode_vex_general(struct decode_cursor *c, struct emul_insn *insn, enum emul_mode mode)
+{
+	const struct prefixed_row *p = decode_find_prefixed(insn);
+	enum decode_result result = decode_general(c, insn, mode);
+
+	if (result == DECODE_OK && (insn->vl || (!p->vvvv && insn->vvvv)))
+		return DECODE_UD;
+	return result;
+}
+
 static enum decode_result decode_vex(struct decode_cursor *c, struct emul_insn *insn, u8 first, enum emul_mode mode)
 {
-	u8 b1 = decode_next8(c), last = b1, rex, pp;
+	u8 b1 = decode_next8(c), last = b1, rex;
 
 	if (first == 0xc4)
 		last = decode_next8(c);
@@ -319,11 +354,9 @@ static enum decode_result decode_vex(struct decode_cursor *c, struct emul_insn *
 	insn->vex = true;
 	insn->vvvv = (~last >> 3) & 15;
 	insn->vl = (last >> 2) & 1;
-	pp = last & 3;
-	insn->vec = emul_vec_row(insn->map, insn->opcode, pp);
-	if (!insn->vec)
-		return DECODE_UNKNOWN;
-	return decode_vector(c, insn, mode);
+	insn->pp = last & 3;
+	insn->vec = emul_vec_row(insn->map, insn->opcode, insn->pp);
+	return insn->vec ? decode_vector(c, insn, mode) : decode_vex_general(c, insn, mode);
 }
 
 /* EVEX: moves of whole vectors, without masking or broadcast (SDM 2A 2.7). */
@@ -374,7 +407,7 @@ enum decode_result emul_decode(struct emul_insn *insn, const u8 *bytes, u32 n, e
 {
 	struct decode_cursor c = { .bytes = bytes, .n = n };
 	enum decode_result result;
-	bool adsize = false;
+	bool adsize = false, vex = true;
 	u8 b;
 
 	memset(insn, 0, sizeof(*insn));
@@ -391,13 +424,11 @@ enum decode_result emul_decode(struct emul_insn *insn, const u8 *bytes, u32 n, e
 
 	insn->opcode = b;
 	/* Outside 64-bit mode C4, C5 and 62 are VEX and EVEX only if LES, LDS and BOUND would have a register operand. */
-	if ((b == 0xc4 || b == 0xc5 || b == 0x62) && mode != MODE_64) {
-		if (c.pos < c.n && c.pos < INSN_MAX && (c.bytes[c.pos] >> 6) != 3)
-			return DECODE_UNKNOWN;
-	}
-	if (b == 0xc4 || b == 0xc5) {
+	if ((b == 0xc4 || b == 0xc5 || b == 0x62) && mode != MODE_64)
+		vex = c.pos >= c.n || c.pos >= INSN_MAX || (c.bytes[c.pos] >> 6) == 3;
+	if (vex && (b == 0xc4 || b == 0xc5)) {
 		result = decode_vex(&c, insn, b, mode);
-	} else if (b == 0x62) {
+	} else if (vex && b == 0x62) {
 		result = decode_evex(&c, insn, mode);
 	} else {
 		if (b == 0x0f) {
@@ -410,7 +441,8 @@ enum decode_result emul_decode(struct emul_insn *insn, const u8 *bytes, u32 n, e
 		}
 		if (c.result != DECODE_OK)
 			return c.result;
-		insn->vec = insn->map ? emul_vec_row(insn->map, insn->opcode, decode_pp(insn)) : NULL;
+		insn->pp = decode_pp(insn);
+		insn->vec = insn->map ? emul_vec_row(insn->map, insn->opcode, insn->pp) : NULL;
 		result = insn->vec ? decode_vector(&c, insn, mode) : decode_general(&c, insn, mode);
 	}
 	if (insn->seg == NO_SEG)

@@ -13,7 +13,16 @@ static bool exec_is_high_byte(const struct emul_ctx *ctx, u8 reg, u32 bytes)
 	return bytes == 1 && !ctx->insn.rex && reg >= 4 && reg < 8;
 }
 
-static u64 exec_read_reg(const struct emul_ctx *ctx, u8 reg, u32 bytes)
+/**
+ * emul_read_reg() - read a general register operand
+ * @ctx: the processor state
+ * @reg: its number in the instruction; without REX, byte registers 4 to 7 are AH to BH
+ * @bytes: operand size
+ *
+ * Context: Any.
+ * Return: the value, zero-extended.
+ */
+u64 emul_read_reg(const struct emul_ctx *ctx, u8 reg, u32 bytes)
 {
 	if (exec_is_high_byte(ctx, reg, bytes))
 		return (ctx->gpr[reg - 4] >> 8) & 0xff;
@@ -50,19 +59,20 @@ static void exec_write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val)
 
 /* --- operands --- */
 
-struct exec_operand {
-	bool mem;
-	u8 reg;		/* !mem */
-	u32 bytes;
-	u64 ea;		/* mem */
-	u64 val;	/* set by exec_load(), zero-extended */
-};
-
-static void exec_find_operand(struct emul_ctx *ctx, u8 opd, u32 bytes, struct exec_operand *out)
+/**
+ * emul_find_operand() - find where an operand of the instruction is
+ * @ctx: the processor state, with a decoded instruction
+ * @opd: enum opd, not an immediate
+ * @bytes: operand size
+ * @out: filled, except for the value
+ *
+ * Context: Any.
+ */
+void emul_find_operand(struct emul_ctx *ctx, u8 opd, u32 bytes, struct emul_operand *out)
 {
 	const struct emul_insn *insn = &ctx->insn;
 
-	*out = (struct exec_operand){ .bytes = bytes };
+	*out = (struct emul_operand){ .bytes = bytes };
 	switch (opd) {
 	case OPD_RM:
 		out->mem = insn->mem;
@@ -86,16 +96,34 @@ static void exec_find_operand(struct emul_ctx *ctx, u8 opd, u32 bytes, struct ex
 	}
 }
 
-static int exec_load(struct emul_ctx *ctx, struct exec_operand *o, bool rmw)
+/**
+ * emul_load_operand() - read an operand
+ * @ctx: the processor state
+ * @o: the operand; its value is set
+ * @rmw: a write to the same operand follows
+ *
+ * Context: That of ctx->ops.
+ * Return: enum emul_result.
+ */
+int emul_load_operand(struct emul_ctx *ctx, struct emul_operand *o, bool rmw)
 {
 	o->val = 0;
 	if (o->mem)
 		return emul_mem_read(ctx, ctx->insn.seg, o->ea, &o->val, o->bytes, rmw);
-	o->val = exec_read_reg(ctx, o->reg, o->bytes);
+	o->val = emul_read_reg(ctx, o->reg, o->bytes);
 	return EMUL_DONE;
 }
 
-static int exec_store(struct emul_ctx *ctx, const struct exec_operand *o, u64 val)
+/**
+ * emul_store_operand() - write an operand
+ * @ctx: the processor state
+ * @o: the operand
+ * @val: the value
+ *
+ * Context: That of ctx->ops.
+ * Return: enum emul_result.
+ */
+int emul_store_operand(struct emul_ctx *ctx, const struct emul_operand *o, u64 val)
 {
 	if (o->mem)
 		return emul_mem_write(ctx, ctx->insn.seg, o->ea, &val, o->bytes);
@@ -112,18 +140,26 @@ static int exec_locked_store(struct emul_ctx *ctx, u64 ea, const void *old, cons
 }
 
 /* The write of a read-modify-write of @o, whose old value is o->val. */
-static int exec_store_rmw(struct emul_ctx *ctx, const struct exec_operand *o, u64 val, bool locked)
+static int exec_store_rmw(struct emul_ctx *ctx, const struct emul_operand *o, u64 val, bool locked)
 {
 	if (o->mem && locked)
 		return exec_locked_store(ctx, o->ea, &o->val, &val, o->bytes);
-	return exec_store(ctx, o, val);
+	return emul_store_operand(ctx, o, val);
 }
 
-/* Load the source operand. */
-static int exec_load_source(struct emul_ctx *ctx, u32 bytes, u64 *val)
+/**
+ * emul_load_source() - read the source operand of the instruction
+ * @ctx: the processor state, with a decoded instruction
+ * @bytes: operand size
+ * @val: set to the value, zero-extended
+ *
+ * Context: That of ctx->ops.
+ * Return: enum emul_result.
+ */
+int emul_load_source(struct emul_ctx *ctx, u32 bytes, u64 *val)
 {
 	const struct emul_insn *insn = &ctx->insn;
-	struct exec_operand o;
+	struct emul_operand o;
 	int r;
 
 	switch (insn->src) {
@@ -137,8 +173,8 @@ static int exec_load_source(struct emul_ctx *ctx, u32 bytes, u64 *val)
 		*val = ctx->gpr[GPR_CX] & 0xff;
 		return EMUL_DONE;
 	}
-	exec_find_operand(ctx, insn->src, bytes, &o);
-	r = exec_load(ctx, &o, false);
+	emul_find_operand(ctx, insn->src, bytes, &o);
+	r = emul_load_operand(ctx, &o, false);
 	*val = o.val;
 	return r;
 }
@@ -149,15 +185,15 @@ static int exec_alu(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	bool keeps = insn->op != OP_CMP && insn->op != OP_TEST;
-	struct exec_operand dst;
+	struct emul_operand dst;
 	u64 src, val;
 	int r;
 
-	r = exec_load_source(ctx, insn->op_bytes, &src);
+	r = emul_load_source(ctx, insn->op_bytes, &src);
 	if (r != EMUL_DONE)
 		return r;
-	exec_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
-	r = exec_load(ctx, &dst, keeps);
+	emul_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	r = emul_load_operand(ctx, &dst, keeps);
 	if (r != EMUL_DONE)
 		return r;
 	val = alu_binary(insn->op, dst.val, src, insn->op_bytes, &ctx->rflags);
@@ -167,16 +203,16 @@ static int exec_alu(struct emul_ctx *ctx)
 static int exec_unary(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
-	struct exec_operand dst;
+	struct emul_operand dst;
 	u64 count, val;
 	int r;
 
-	exec_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
-	r = exec_load(ctx, &dst, true);
+	emul_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	r = emul_load_operand(ctx, &dst, true);
 	if (r != EMUL_DONE)
 		return r;
 	if (insn->op >= OP_ROL && insn->op <= OP_SAR) {
-		r = exec_load_source(ctx, 1, &count);
+		r = emul_load_source(ctx, 1, &count);
 		if (r != EMUL_DONE)
 			return r;
 		val = alu_shift(insn->op, dst.val, count, insn->op_bytes, &ctx->rflags);
@@ -190,17 +226,17 @@ static int exec_shift_double(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	u32 count = insn->flags & IF_IMM8 ? insn->imm & 0xff : ctx->gpr[GPR_CX] & 0xff;
-	struct exec_operand dst;
+	struct emul_operand dst;
 	u64 val;
 	int r;
 
-	exec_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
-	r = exec_load(ctx, &dst, true);
+	emul_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	r = emul_load_operand(ctx, &dst, true);
 	if (r != EMUL_DONE)
 		return r;
-	val = alu_shift_double(insn->op == OP_SHLD, dst.val, exec_read_reg(ctx, insn->reg, insn->op_bytes), count,
+	val = alu_shift_double(insn->op == OP_SHLD, dst.val, emul_read_reg(ctx, insn->reg, insn->op_bytes), count,
 			       insn->op_bytes, &ctx->rflags);
-	return exec_store(ctx, &dst, val);
+	return emul_store_operand(ctx, &dst, val);
 }
 
 /* MOV, MOVZX, MOVSX, MOVSXD, MOVNTI, MOVBE, CMOVcc. */
@@ -208,7 +244,7 @@ static int exec_mov(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	u32 bytes = insn->op_bytes;
-	struct exec_operand dst;
+	struct emul_operand dst;
 	u64 val;
 	int r;
 
@@ -218,48 +254,48 @@ static int exec_mov(struct emul_ctx *ctx)
 		bytes = 2;
 	else if (insn->flags & IF_SRC32)
 		bytes = min(4U, bytes);
-	r = exec_load_source(ctx, bytes, &val);
+	r = emul_load_source(ctx, bytes, &val);
 	if (r != EMUL_DONE)
 		return r;
-	exec_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
+	emul_find_operand(ctx, insn->dst, insn->op_bytes, &dst);
 	if (insn->op == OP_MOVSX) {
 		val = emul_sign_extend(val, 8 * bytes);
 	} else if (insn->op == OP_MOVBE) {
 		val = __builtin_bswap64(val) >> (64 - 8 * bytes);
 	} else if (insn->op == OP_CMOV && !alu_condition(insn->opcode, ctx->rflags)) {
 		/* The source was read because it may fault. A 32-bit destination is zero-extended even so. */
-		val = exec_read_reg(ctx, dst.reg, dst.bytes);
+		val = emul_read_reg(ctx, dst.reg, dst.bytes);
 	}
-	return exec_store(ctx, &dst, val);
+	return emul_store_operand(ctx, &dst, val);
 }
 
 static int exec_movseg(struct emul_ctx *ctx)
 {
-	struct exec_operand dst;
+	struct emul_operand dst;
 
 	/* A store to memory has 16 bits with any operand size (SDM 2B, MOV). */
-	exec_find_operand(ctx, OPD_RM, ctx->insn.mem ? 2 : ctx->insn.op_bytes, &dst);
-	return exec_store(ctx, &dst, ctx->seg[ctx->insn.reg & 7].sel);
+	emul_find_operand(ctx, OPD_RM, ctx->insn.mem ? 2 : ctx->insn.op_bytes, &dst);
+	return emul_store_operand(ctx, &dst, ctx->seg[ctx->insn.reg & 7].sel);
 }
 
 static int exec_setcc(struct emul_ctx *ctx)
 {
-	struct exec_operand dst;
+	struct emul_operand dst;
 
-	exec_find_operand(ctx, OPD_RM, 1, &dst);
-	return exec_store(ctx, &dst, alu_condition(ctx->insn.opcode, ctx->rflags));
+	emul_find_operand(ctx, OPD_RM, 1, &dst);
+	return emul_store_operand(ctx, &dst, alu_condition(ctx->insn.opcode, ctx->rflags));
 }
 
 /* XCHG and XADD. XCHG with memory is locked even without the prefix. */
 static int exec_exchange(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
-	struct exec_operand dst;
-	u64 reg = exec_read_reg(ctx, insn->reg, insn->op_bytes), val = reg;
+	struct emul_operand dst;
+	u64 reg = emul_read_reg(ctx, insn->reg, insn->op_bytes), val = reg;
 	int r;
 
-	exec_find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
-	r = exec_load(ctx, &dst, true);
+	emul_find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
+	r = emul_load_operand(ctx, &dst, true);
 	if (r != EMUL_DONE)
 		return r;
 	if (insn->op == OP_XADD)
@@ -273,18 +309,18 @@ static int exec_cmpxchg(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	u64 acc = ctx->gpr[GPR_AX] & emul_size_mask(insn->op_bytes), val;
-	struct exec_operand dst;
+	struct emul_operand dst;
 	int r;
 
-	exec_find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
-	r = exec_load(ctx, &dst, true);
+	emul_find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
+	r = emul_load_operand(ctx, &dst, true);
 	if (r != EMUL_DONE)
 		return r;
 	alu_binary(OP_CMP, acc, dst.val, insn->op_bytes, &ctx->rflags);
 	/* Memory is always written, with its old value if the comparison fails (SDM 2A, CMPXCHG). */
 	val = dst.val;
 	if (ctx->rflags & FL_ZF)
-		val = exec_read_reg(ctx, insn->reg, insn->op_bytes);
+		val = emul_read_reg(ctx, insn->reg, insn->op_bytes);
 	else
 		emul_write_reg(ctx, GPR_AX, insn->op_bytes, dst.val);
 	if (dst.mem || (ctx->rflags & FL_ZF))
@@ -332,23 +368,23 @@ static int exec_bit(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	u32 bits = 8 * insn->op_bytes;
-	struct exec_operand dst;
+	struct emul_operand dst;
 	u64 index, bit, val;
 	s64 offset;
 	int r;
 
-	exec_find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
+	emul_find_operand(ctx, OPD_RM, insn->op_bytes, &dst);
 	if (insn->src == OPD_IMM) {
 		index = insn->imm;
 	} else {
-		index = exec_read_reg(ctx, insn->reg, insn->op_bytes);
+		index = emul_read_reg(ctx, insn->reg, insn->op_bytes);
 		/* A bit offset in a register is signed and can be outside the operand (SDM 2A, BT; 1 3.1.1.9). */
 		offset = emul_sign_extend(index, bits);
 		offset = (offset & ~(s64)(bits - 1)) / 8;
 		dst.ea = (dst.ea + offset) & emul_size_mask(insn->ad_bytes);
 	}
 	bit = 1ULL << (index & (bits - 1));
-	r = exec_load(ctx, &dst, insn->op != OP_BT);
+	r = emul_load_operand(ctx, &dst, insn->op != OP_BT);
 	if (r != EMUL_DONE)
 		return r;
 	ctx->rflags = (ctx->rflags & ~FL_CF) | (dst.val & bit ? FL_CF : 0);
@@ -368,22 +404,41 @@ static int exec_bit(struct emul_ctx *ctx)
 	return exec_store_rmw(ctx, &dst, val, insn->lock);
 }
 
+/* The operand size counts for a source of 0 (SDM 2A LZCNT, 2B TZCNT). */
+static int exec_count_zeros(struct emul_ctx *ctx, u64 src)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u32 bits = 8 * insn->op_bytes;
+	u64 val = bits;
+
+	if (src)
+		val = insn->op == OP_TZCNT ? __builtin_ctzll(src) : __builtin_clzll(src) - (64 - bits);
+	ctx->rflags &= ~(FL_CF | FL_ZF);
+	ctx->rflags |= (src ? 0 : FL_CF) | (val ? 0 : FL_ZF);
+	emul_write_reg(ctx, insn->reg, insn->op_bytes, val);
+	return EMUL_DONE;
+}
+
 static int exec_bit_scan(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	u64 src, val;
 	int r;
 
-	r = exec_load_source(ctx, insn->op_bytes, &src);
+	r = emul_load_source(ctx, insn->op_bytes, &src);
 	if (r != EMUL_DONE)
 		return r;
+	/* Without these instructions, processors ignore the prefix: they are BSF and BSR. */
+	if ((insn->op == OP_TZCNT && (ctx->features & EMUL_HAS_TZCNT)) ||
+	    (insn->op == OP_LZCNT && (ctx->features & EMUL_HAS_LZCNT)))
+		return exec_count_zeros(ctx, src);
 	/* A source of 0 sets ZF and does not change the destination (SDM 2A, BSF). */
 	if (!src) {
 		ctx->rflags |= FL_ZF;
 		return EMUL_DONE;
 	}
 	ctx->rflags &= ~FL_ZF;
-	val = insn->op == OP_BSF ? __builtin_ctzll(src) : 63 - __builtin_clzll(src);
+	val = insn->op == OP_BSF || insn->op == OP_TZCNT ? __builtin_ctzll(src) : 63 - __builtin_clzll(src);
 	emul_write_reg(ctx, insn->reg, insn->op_bytes, val);
 	return EMUL_DONE;
 }
@@ -395,11 +450,11 @@ static int exec_mul_div(struct emul_ctx *ctx)
 	bool is_signed = insn->op == OP_IMUL || insn->op == OP_IDIV;
 	u32 bytes = insn->op_bytes;
 	u64 mask = emul_size_mask(bytes), lo = ctx->gpr[GPR_AX] & mask, hi;
-	struct exec_operand src;
+	struct emul_operand src;
 	int r;
 
-	exec_find_operand(ctx, OPD_RM, bytes, &src);
-	r = exec_load(ctx, &src, false);
+	emul_find_operand(ctx, OPD_RM, bytes, &src);
+	r = emul_load_operand(ctx, &src, false);
 	if (r != EMUL_DONE)
 		return r;
 	if (insn->op == OP_MUL || insn->op == OP_IMUL) {
@@ -426,104 +481,13 @@ static int exec_imul2(struct emul_ctx *ctx)
 	u64 a, b, lo, hi;
 	int r;
 
-	r = exec_load_source(ctx, bytes, &a);
+	r = emul_load_source(ctx, bytes, &a);
 	if (r != EMUL_DONE)
 		return r;
-	b = insn->flags & (IF_IMM8 | IF_IMMZ) ? insn->imm & emul_size_mask(bytes) : exec_read_reg(ctx, insn->reg, bytes);
+	b = insn->flags & (IF_IMM8 | IF_IMMZ) ? insn->imm & emul_size_mask(bytes) : emul_read_reg(ctx, insn->reg, bytes);
 	alu_mul(true, a, b, bytes, &lo, &hi, &ctx->rflags);
 	emul_write_reg(ctx, insn->reg, bytes, lo);
 	return EMUL_DONE;
-}
-
-/* --- stack and control flow --- */
-
-static u32 exec_stack_bytes(const struct emul_ctx *ctx)
-{
-	if (ctx->mode == MODE_64)
-		return 8;
-	return ctx->seg[SREG_SS].db ? 4 : 2;
-}
-
-static int exec_push_value(struct emul_ctx *ctx, u64 val, u32 bytes)
-{
-	u32 width = exec_stack_bytes(ctx);
-	u64 sp = (ctx->gpr[GPR_SP] - bytes) & emul_size_mask(width);
-	int r = emul_mem_write(ctx, SREG_SS, sp, &val, bytes);
-
-	if (r == EMUL_DONE)
-		emul_write_reg(ctx, GPR_SP, width, sp);
-	return r;
-}
-
-static int exec_pop_value(struct emul_ctx *ctx, u64 *val, u32 bytes, u32 release)
-{
-	u32 width = exec_stack_bytes(ctx);
-	u64 sp = ctx->gpr[GPR_SP] & emul_size_mask(width);
-	int r;
-
-	*val = 0;
-	r = emul_mem_read(ctx, SREG_SS, sp, val, bytes, false);
-	if (r == EMUL_DONE)
-		emul_write_reg(ctx, GPR_SP, width, sp + bytes + release);
-	return r;
-}
-
-static int exec_push(struct emul_ctx *ctx)
-{
-	u64 val;
-	int r = exec_load_source(ctx, ctx->insn.op_bytes, &val);
-
-	return r == EMUL_DONE ? exec_push_value(ctx, val, ctx->insn.op_bytes) : r;
-}
-
-static int exec_pop(struct emul_ctx *ctx)
-{
-	struct exec_operand dst;
-	u64 val;
-	int r = exec_pop_value(ctx, &val, ctx->insn.op_bytes, 0);
-
-	if (r != EMUL_DONE)
-		return r;
-	/* An address with rSP as the base uses the incremented rSP (SDM 2B, POP), so it is computed only now. */
-	exec_find_operand(ctx, ctx->insn.dst, ctx->insn.op_bytes, &dst);
-	return exec_store(ctx, &dst, val);
-}
-
-/* A branch target must be canonical or within CS (SDM 2A, CALL and JMP). */
-static int exec_check_target(struct emul_ctx *ctx, u64 target)
-{
-	if (ctx->mode == MODE_64 ? !arch_canonical(target, ctx->la_bits) : target > ctx->seg[SREG_CS].limit)
-		return emul_raise_err(ctx, X86_TRAP_GP, 0);
-	return EMUL_DONE;
-}
-
-/* Near CALL, JMP and RET. emul_exec() adds the length to RIP, so it is subtracted here. */
-static int exec_branch(struct emul_ctx *ctx)
-{
-	const struct emul_insn *insn = &ctx->insn;
-	u32 bytes = insn->op_bytes;
-	u64 next = ctx->rip + insn->len, target;
-	int r;
-
-	if (insn->op == OP_RET) {
-		r = exec_pop_value(ctx, &target, bytes, insn->imm);
-	} else if (insn->op == OP_CALLREL) {
-		target = (next + insn->imm) & emul_size_mask(bytes);
-		r = EMUL_DONE;
-	} else {
-		struct exec_operand dst;
-
-		exec_find_operand(ctx, OPD_RM, bytes, &dst);
-		r = exec_load(ctx, &dst, false);
-		target = dst.val;
-	}
-	if (r == EMUL_DONE)
-		r = exec_check_target(ctx, target);
-	if (r == EMUL_DONE && (insn->op == OP_CALL || insn->op == OP_CALLREL))
-		r = exec_push_value(ctx, next & emul_size_mask(bytes), bytes);
-	if (r == EMUL_DONE)
-		ctx->rip = target - insn->len;
-	return r;
 }
 
 static int exec_clflush(struct emul_ctx *ctx)
@@ -533,6 +497,22 @@ static int exec_clflush(struct emul_ctx *ctx)
 	int r = emul_linear(ctx, ctx->insn.seg, emul_effective_address(ctx), len, false, &la);
 
 	return r == EMUL_DONE ? ctx->ops->probe(ctx, la, &len, false) : r;
+}
+
+/* 64 bytes from the operand to ES:REG, which must be aligned (SDM 2B, MOVDIR64B). */
+static int exec_movdir64b(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u64 to = emul_read_reg(ctx, insn->reg, insn->ad_bytes), la;
+	u8 data[64];
+	int r;
+
+	r = emul_linear(ctx, SREG_ES, to, sizeof(data), true, &la);
+	if (r == EMUL_DONE && (la & 63))
+		r = emul_raise_err(ctx, X86_TRAP_GP, 0);
+	if (r == EMUL_DONE)
+		r = emul_mem_read(ctx, insn->seg, emul_effective_address(ctx), data, sizeof(data), false);
+	return r == EMUL_DONE ? ctx->ops->write(ctx, la, data, sizeof(data)) : r;
 }
 
 static int exec_one(struct emul_ctx *ctx)
@@ -564,14 +544,16 @@ static int exec_one(struct emul_ctx *ctx)
 		return exec_setcc(ctx);
 	case OP_SHLD: case OP_SHRD:
 		return exec_shift_double(ctx);
-	case OP_BSF: case OP_BSR:
+	case OP_BSF ... OP_LZCNT:
 		return exec_bit_scan(ctx);
-	case OP_PUSH:
-		return exec_push(ctx);
-	case OP_POP:
-		return exec_pop(ctx);
-	case OP_CALL: case OP_CALLREL: case OP_JMP: case OP_RET:
-		return exec_branch(ctx);
+	case OP_PUSH ... OP_LFP:
+		return emul_exec_stack(ctx);
+	case OP_LOADSEG ... OP_LIDT:
+		return emul_exec_system(ctx);
+	case OP_ANDN ... OP_CRC32:
+		return emul_exec_bits(ctx);
+	case OP_MOVDIR64B:
+		return exec_movdir64b(ctx);
 	case OP_HINT:
 		return EMUL_DONE;
 	case OP_CLFLUSH:
@@ -680,6 +662,8 @@ enum emul_result emul_exec(struct emul_ctx *ctx, u32 max_iterations)
 	ctx->retired = false;
 	ctx->progress = false;
 	ctx->step_trap = false;
+	ctx->mov_ss = false;
+	ctx->changed = 0;
 	if (ctx->insn.flags & IF_STRING) {
 		r = exec_repeated(ctx, max_iterations);
 	} else {

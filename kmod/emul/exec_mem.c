@@ -47,7 +47,14 @@ int emul_raise_err(struct emul_ctx *ctx, u8 vector, u32 error_code)
 
 /* --- addresses --- */
 
-static bool emul_protected_mode(const struct emul_ctx *ctx)
+/**
+ * emul_protected_mode() - whether segments have descriptors
+ * @ctx: the processor state
+ *
+ * Context: Any.
+ * Return: false in real and virtual-8086 mode.
+ */
+bool emul_protected_mode(const struct emul_ctx *ctx)
 {
 	return (ctx->cr0 & EMUL_CR0_PE) && !(ctx->rflags & FL_VM);
 }

@@ -19,8 +19,15 @@ enum emul_op {
 	OP_TEST, OP_NOT, OP_NEG, OP_INC, OP_DEC,
 	OP_MUL, OP_IMUL, OP_DIV, OP_IDIV, OP_IMUL2,
 	OP_MOV, OP_MOVZX, OP_MOVSX, OP_MOVBE, OP_MOVSEG, OP_XCHG, OP_XADD, OP_CMPXCHG, OP_CMPXCHG8B,
-	OP_SETCC, OP_CMOV, OP_SHLD, OP_SHRD, OP_BSF, OP_BSR,
-	OP_PUSH, OP_POP, OP_CALL, OP_CALLREL, OP_JMP, OP_RET,
+	OP_SETCC, OP_CMOV, OP_SHLD, OP_SHRD, OP_BSF, OP_BSR, OP_TZCNT, OP_LZCNT,
+	/* exec_stack.c */
+	OP_PUSH, OP_POP, OP_CALL, OP_CALLREL, OP_JMP, OP_RET, OP_ENTER, OP_LEAVE, OP_PUSHF, OP_POPF, OP_PUSHA, OP_POPA,
+	OP_PUSHSEG, OP_POPSEG, OP_CALLF, OP_JMPF, OP_RETF, OP_LFP,
+	/* exec_sys.c */
+	OP_LOADSEG, OP_SMSW, OP_SLDT, OP_STR, OP_LMSW, OP_LLDT, OP_LTR, OP_SGDT, OP_SIDT, OP_LGDT, OP_LIDT,
+	/* exec_bits.c; OP_SHX is SARX, SHLX or SHRX, OP_BLS is BLSR, BLSMSK or BLSI, OP_ADX is ADCX or ADOX */
+	OP_ANDN, OP_BEXTR, OP_BLS, OP_BZHI, OP_MULX, OP_PDEP, OP_PEXT, OP_RORX, OP_SHX, OP_POPCNT, OP_ADX, OP_CRC32,
+	OP_MOVDIR64B,
 	OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS, OP_INS, OP_OUTS,
 	OP_HINT,	/* PREFETCH and multi-byte NOP: no memory access */
 	OP_CLFLUSH,	/* faults as a load does, without access to data */
@@ -46,7 +53,7 @@ enum opd {
 #define IF_BYTE		BIT(1)	/* the operand size is one byte */
 #define IF_IMM8		BIT(2)	/* one immediate byte */
 #define IF_IMMZ		BIT(3)	/* immediate of the operand size, at most 4 bytes */
-#define IF_IMM16	BIT(4)
+#define IF_IMM16	BIT(4)	/* with IF_IMM8: two bytes, then one, which becomes bits 23:16 of the immediate */
 #define IF_LOCK		BIT(5)	/* LOCK is allowed with a memory destination */
 #define IF_D64		BIT(6)	/* in 64-bit mode the operand size is 8, or 2 with prefix 66 */
 #define IF_F64		BIT(7)	/* in 64-bit mode the operand size is 8 */
@@ -59,6 +66,7 @@ enum opd {
 #define IF_SRC32	BIT(14)
 #define IF_NOPREFIX	BIT(15)	/* a different instruction with 66, F2 or F3; the operand size is 4, or 8 with REX.W */
 #define IF_NOREP	BIT(16)	/* a different instruction with F2 or F3 */
+#define IF_W		BIT(17)	/* the operand size is 4, or 8 with REX.W or VEX.W */
 
 /* The part of a vector register that a move transfers. */
 enum vec_kind {
@@ -103,6 +111,7 @@ struct emul_insn {
 	s64 disp;		/* sign-extended displacement; OPD_MOFFS: the address */
 	s64 imm;		/* sign-extended immediate */
 	bool vex, evex;
+	u8 pp;			/* mandatory prefix, encoded as in VEX: 0 none, 1 66, 2 F3, 3 F2 */
 	u8 vvvv;		/* VEX.vvvv with the inversion removed */
 	u8 vl;			/* vector length: 0 for 128, 1 for 256, 2 for 512 bits */
 	const struct vec_row *vec;

@@ -17,8 +17,31 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
+/* Exit qualification of LMSW with a memory operand; the operand is in bits 31:16 (SDM 3C table 28-3). */
+#define LMSW_OF_MEMORY	(3ULL << 4 | BIT(6))
+
 /* Iterations of a REP before the run loop checks for interrupts again. */
 #define MAX_ITERATIONS	512
+
+/*
+ * LMSW writes CR0. In L2, the bits in L1's guest/host mask decide about an exit to L1 (SDM 3C 26.1.3): one of TS, EM
+ * or MP that would differ from the read shadow, or PE that would become 1.
+ */
+static int emul_op_lmsw(struct emul_ctx *ctx, u64 cr0, u16 msw, u64 la)
+{
+	struct emul_state *es = emul_state_of(ctx);
+	struct vcpu *vcpu = es->vcpu;
+	u64 mask, shadow;
+
+	if (vcpu->in_l2) {
+		mask = vcpu->nested.vmcs12->cr0_guest_host_mask;
+		shadow = vcpu->nested.vmcs12->cr0_read_shadow;
+		if (mask & 0xf & (shadow ^ msw) & ~(shadow & X86_CR0_PE))
+			return emul_exit_to_l1(es, EXIT_REASON_CR_ACCESS, (u64)msw << 16 | LMSW_OF_MEMORY, la);
+		cr0 = (cr0 & ~mask) | (vcpu->nested.vmcs12->guest_cr0 & mask);
+	}
+	return vcpu_set_cr0(vcpu, cr0) ? emul_raise_err(ctx, X86_TRAP_GP, 0) : EMUL_DONE;
+}
 
 static const struct emul_ops ops = {
 	.read = emul_op_read,
@@ -27,6 +50,7 @@ static const struct emul_ops ops = {
 	.probe = emul_op_probe,
 	.in = emul_op_in,
 	.out = emul_op_out,
+	.lmsw = emul_op_lmsw,
 	.get_vec = emul_op_get_vec,
 	.put_vec = emul_op_put_vec,
 };
@@ -41,13 +65,47 @@ static void emul_load_segment(struct emul_state *es, enum seg seg)
 		.limit = s.limit,
 		.sel = s.selector,
 		.type = s.type,
+		.s = s.s,
+		.dpl = s.dpl,
+		.present = s.present,
+		.avl = s.avl,
+		.l = s.l,
 		.db = s.db,
+		.g = s.g,
 		.unusable = s.unusable || !s.present,
 	};
 }
 
-/* Collect the state that fetch and decode need. Segments follow after decoding, when the ones used are known. */
-static void emul_build_context(struct emul_state *es)
+static void emul_store_segment(struct emul_state *es, enum seg seg)
+{
+	const struct emul_seg *s = &es->ctx.seg[seg];
+	const struct kvm_segment out = {
+		.base = s->base,
+		.limit = s->limit,
+		.selector = s->sel,
+		.type = s->type,
+		.s = s->s,
+		.dpl = s->dpl,
+		.present = s->present,
+		.avl = s->avl,
+		.l = s->l,
+		.db = s->db,
+		.g = s->g,
+		.unusable = s->unusable,
+	};
+
+	vcpu_set_segment(es->vcpu, seg, &out);
+}
+
+/**
+ * emul_build_context() - collect the state that fetch and decode need
+ * @es: the emulator's state
+ *
+ * Segments follow after decoding, when the ones used are known.
+ *
+ * Context: Reads the current VMCS.
+ */
+void emul_build_context(struct emul_state *es)
 {
 	struct vcpu *vcpu = es->vcpu;
 	struct emul_ctx *ctx = &es->ctx;
@@ -65,8 +123,11 @@ static void emul_build_context(struct emul_state *es)
 	ctx->xcr0 = vcpu->xcr0;
 	ctx->cpl = vcpu_cpl(vcpu);
 	ctx->la_bits = ctx->cr4 & X86_CR4_LA57 ? 57 : 48;
+	ctx->features = (boot_cpu_has(X86_FEATURE_BMI1) ? EMUL_HAS_TZCNT : 0) |
+			(boot_cpu_has(X86_FEATURE_ABM) ? EMUL_HAS_LZCNT : 0);
 	ctx->ops = &ops;
 	ctx->stop = false;
+	ctx->supervisor = false;
 	if (vcpu_is_64bit(vcpu)) {
 		ctx->mode = MODE_64;
 	} else {
@@ -75,22 +136,55 @@ static void emul_build_context(struct emul_state *es)
 	}
 	es->reflect = false;
 	es->next_read = 0;
+	es->nr_writes = 0;
 	es->nr_bytes = 0;
 }
 
-/* In 64-bit mode only FS and GS matter, unless the instruction stores a selector. */
+/* Does the instruction use more than the segment registers of its operands? */
+static bool emul_uses_tables(const struct emul_insn *insn)
+{
+	switch (insn->op) {
+	case OP_MOVSEG:
+	case OP_PUSHSEG ... OP_LIDT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
+ * emul_load_system() - collect all segment and table registers for an instruction that may use them
+ * @es: the emulator's state
+ *
+ * Context: Reads the current VMCS.
+ */
+void emul_load_system(struct emul_state *es)
+{
+	struct emul_ctx *ctx = &es->ctx;
+	enum seg seg;
+
+	for (seg = SEG_ES; seg <= SEG_TR; seg++)
+		emul_load_segment(es, seg);
+	ctx->gdt = (struct emul_table) { vmcs_read(GUEST_GDTR_BASE), vmcs_read(GUEST_GDTR_LIMIT) };
+	ctx->idt = (struct emul_table) { vmcs_read(GUEST_IDTR_BASE), vmcs_read(GUEST_IDTR_LIMIT) };
+	ctx->long_mode = vcpu_is_long_mode(es->vcpu);
+}
+
+/* In 64-bit mode only FS and GS matter to most instructions. */
 static void emul_load_segments(struct emul_state *es)
 {
 	const struct emul_insn *insn = &es->ctx.insn;
 	enum seg seg;
 
-	if (es->ctx.mode == MODE_64 && insn->op != OP_MOVSEG) {
+	if (emul_uses_tables(insn)) {
+		emul_load_system(es);
+	} else if (es->ctx.mode == MODE_64) {
 		if (insn->seg >= SREG_FS)
 			emul_load_segment(es, insn->seg);
-		return;
+	} else {
+		for (seg = SEG_ES; seg <= SEG_GS; seg++)
+			emul_load_segment(es, seg);
 	}
-	for (seg = SEG_ES; seg <= SEG_GS; seg++)
-		emul_load_segment(es, seg);
 }
 
 /* Fetch more bytes of the instruction, up to the end of a page. */
@@ -134,7 +228,32 @@ static int emul_fetch_and_decode(struct emul_state *es)
 	}
 }
 
-static void emul_commit(struct emul_state *es)
+/* Write back what few instructions change. */
+static void emul_commit_system(struct emul_state *es)
+{
+	struct emul_ctx *ctx = &es->ctx;
+	enum seg seg;
+
+	for (seg = SEG_ES; seg <= SEG_TR; seg++)
+		if (ctx->changed & EMUL_CHANGED_SEG(seg))
+			emul_store_segment(es, seg);
+	if (ctx->changed & EMUL_CHANGED_GDT) {
+		vmcs_write(GUEST_GDTR_BASE, ctx->gdt.base);
+		vmcs_write(GUEST_GDTR_LIMIT, ctx->gdt.limit);
+	}
+	if (ctx->changed & EMUL_CHANGED_IDT) {
+		vmcs_write(GUEST_IDTR_BASE, ctx->idt.base);
+		vmcs_write(GUEST_IDTR_LIMIT, ctx->idt.limit);
+	}
+}
+
+/**
+ * emul_commit() - give the registers that the emulated instruction changed to the vCPU
+ * @es: the emulator's state
+ *
+ * Context: Reads and writes the current VMCS.
+ */
+void emul_commit(struct emul_state *es)
 {
 	const u32 blocking = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
 	struct vcpu *vcpu = es->vcpu;
@@ -149,9 +268,12 @@ static void emul_commit(struct emul_state *es)
 	vcpu_set_rflags(vcpu, ctx->rflags);
 	if (!ctx->retired)
 		return;
+	if (unlikely(ctx->changed))
+		emul_commit_system(es);
 	state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
-	if (state & blocking)
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state & ~blocking);
+	if ((state & blocking) || ctx->mov_ss)
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO,
+			   (state & ~blocking) | (ctx->mov_ss ? GUEST_INTR_STATE_MOV_SS : 0));
 }
 
 /* Report an internal error to user space, with the bytes of the instruction. */
@@ -179,7 +301,13 @@ static int emul_unknown_instruction(struct emul_state *es)
 	return vcpu_internal_error(es->vcpu, KVM_INTERNAL_ERROR_EMULATION, data.words, es->nr_bytes ? 3 : 1);
 }
 
-static void emul_queue_fault(struct emul_state *es)
+/**
+ * emul_queue_fault() - queue the exception that the emulated instruction raised
+ * @es: the emulator's state
+ *
+ * Context: Does not sleep.
+ */
+void emul_queue_fault(struct emul_state *es)
 {
 	const struct emul_fault *f = &es->ctx.fault;
 
@@ -273,6 +401,19 @@ static bool emul_exit_was_for_port(const struct emul_state *es)
 	       (e->qual & 7) + 1 == min_t(u8, ctx->insn.op_bytes, 4) && e->qual >> 16 == (u16)ctx->gpr[GPR_DX];
 }
 
+/*
+ * An L1 that intercepts accesses to descriptor-table registers has had an exit for such an instruction, before the
+ * access to its operand (SDM 3C 26.1.3). What is at RIP now is another instruction than the one that exited.
+ */
+static bool emul_l1_wants_table_access(const struct emul_state *es)
+{
+	const struct vmcs12 *v = es->vcpu->nested.vmcs12;
+
+	return es->vcpu->in_l2 && es->ctx.insn.op >= OP_SLDT && es->ctx.insn.op <= OP_LIDT && es->ctx.insn.op != OP_LMSW &&
+	       (v->cpu_based_vm_exec_control & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) &&
+	       (v->secondary_vm_exec_control & SECONDARY_EXEC_DESC);
+}
+
 /* The processor executes the instruction, after it has fetched it anew. */
 static int emul_give_back(struct emul_state *es)
 {
@@ -287,7 +428,7 @@ static int emul_run(struct emul_state *es)
 	emul_build_context(es);
 	es->ctx.progress = false;
 	r = emul_fetch_and_decode(es);
-	if (r == EMUL_DONE && !emul_exit_was_for_port(es))
+	if (r == EMUL_DONE && (!emul_exit_was_for_port(es) || emul_l1_wants_table_access(es)))
 		r = emul_give_back(es);
 	if (r == EMUL_DONE) {
 		emul_load_segments(es);

@@ -14,8 +14,8 @@ struct mmio_frag {
 	u8 data[8];
 };
 
-/* A 64-byte vector across a page boundary needs 9 fragments; CMPS needs 2 for each of its operands. */
-#define EMUL_MAX_FRAGS	12
+/* ENTER pushes up to 32 pointers, which may cross a page boundary, and a frame may be on a device as a whole. */
+#define EMUL_MAX_FRAGS	36
 
 /* The answer that the emulator expects from user space. */
 enum emul_pending {
@@ -64,6 +64,10 @@ static inline struct emul_state *emul_state_of(struct emul_ctx *ctx)
 }
 
 /* --- emulate.c --- */
+void emul_build_context(struct emul_state *es);
+void emul_load_system(struct emul_state *es);
+void emul_commit(struct emul_state *es);
+void emul_queue_fault(struct emul_state *es);
 int emul_exit_to_l1(struct emul_state *es, u32 reason, u64 qual, u64 gla);
 
 /* --- mmio.c --- */

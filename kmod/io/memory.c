@@ -38,9 +38,9 @@ static bool io_mem_known_from_exit(struct emul_state *es, u64 la, bool write, gp
 
 static int io_mem_translate(struct emul_state *es, u64 la, u32 access, gpa_t *gpa)
 {
-	if (es->ctx.cpl == 3)
+	if (es->ctx.cpl == 3 && !es->ctx.supervisor)
 		access |= WALK_USER;
-	if (!(access & WALK_FETCH) && io_mem_known_from_exit(es, la, access & WALK_WRITE, gpa))
+	if (!(access & WALK_FETCH) && !es->ctx.supervisor && io_mem_known_from_exit(es, la, access & WALK_WRITE, gpa))
 		return EMUL_DONE;
 	switch (walk_gva(es->vcpu, &es->paging, la, access, gpa, &es->walk)) {
 	case WALK_OK:

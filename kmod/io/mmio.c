@@ -79,7 +79,7 @@ int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len)
  * Writes that only user space can serve are collected in writes[].
  *
  * Context: as emul_mmio_read(). May sleep.
- * Return: EMUL_DONE.
+ * Return: EMUL_DONE; EMUL_UNKNOWN if there are too many.
  */
 int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len)
 {
@@ -89,6 +89,8 @@ int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len)
 	es->ctx.stop = true;
 	for (; len; len -= n, gpa += n, data += n) {
 		n = min(len, 8U);
+		if (es->nr_writes >= EMUL_MAX_FRAGS)
+			return EMUL_UNKNOWN;
 		f = &es->writes[es->nr_writes];
 		*f = (struct mmio_frag) { .gpa = gpa, .len = n };
 		memcpy(f->data, data, n);

@@ -85,13 +85,13 @@ struct diff_shared {
 	uint32_t cur;		/* index of the case that runs */
 	uint32_t side;		/* 0: natively, 1: trapped */
 	uint32_t simd;		/* 0: SSE, 1: AVX, 2: AVX-512 */
-	uint32_t leaf1_ecx, leaf7_ebx;	/* CPUID of the guest */
+	uint32_t leaf1_ecx, leaf7_ebx, leaf7_ecx, ext1_ecx;	/* CPUID of the guest: functions 1, 7, 80000001H */
 	struct diff_case c[DIFF_BATCH];
 };
 
 /* --- make.c, in user space --- */
 struct diff_features {
-	uint32_t simd, leaf1_ecx, leaf7_ebx;	/* see struct diff_shared */
+	uint32_t simd, leaf1_ecx, leaf7_ebx, leaf7_ecx, ext1_ecx;	/* see struct diff_shared */
 };
 void diff_features(const struct diff_features *f);
 void diff_make(struct diff_case *c, uint64_t seed, uint64_t index, uint32_t slot);

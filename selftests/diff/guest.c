@@ -100,6 +100,8 @@ static void set_features(void)
 	write_cr0(read_cr0() | CR0_AM | CR0_MP);
 	s->leaf1_ecx = c;
 	s->leaf7_ebx = b;
+	s->leaf7_ecx = CPUID_REG(7, 0, c);
+	s->ext1_ecx = CPUID_REG(0x80000001, 0, c);
 	s->simd = 0;
 	if (!(c & BIT(26)) || !(c & BIT(28)))
 		return;

@@ -46,8 +46,25 @@ static bool missing(const struct test_case *t)
 	const struct emul_insn *insn = &t->insn;
 	const struct vec_row *vec = insn->op == OP_VEC ? insn->vec : NULL;
 
-	if (insn->op == OP_MOVBE)
+	switch (insn->op) {
+	case OP_MOVBE:
 		return !cpu.movbe;
+	case OP_POPCNT:
+		return !cpu.popcnt;
+	case OP_CRC32:
+		return !cpu.sse42;
+	case OP_ANDN: case OP_BEXTR: case OP_BLS:
+		return !cpu.bmi1;
+	case OP_BZHI: case OP_MULX: case OP_PDEP: case OP_PEXT: case OP_RORX: case OP_SHX:
+		return !cpu.bmi2;
+	case OP_ADX:
+		return !cpu.adx;
+	case OP_MOVDIR64B:
+		return !cpu.movdir64b;
+	}
+	/* MOVDIRI */
+	if (insn->op == OP_MOV && insn->map == 2)
+		return !cpu.movdiri;
 	/* CLFLUSHOPT has a CPUID bit too; processors with CLWB have both. */
 	if (insn->op == OP_CLFLUSH && insn->opsize)
 		return !cpu.clwb;
@@ -84,7 +101,7 @@ static bool reserved(const struct test_case *t)
 
 	if (cpu.machine || insn->op == OP_VEC)
 		return false;
-	if (insn->rep && !(insn->flags & IF_STRING))
+	if (insn->rep && !insn->pp && !(insn->flags & IF_STRING))
 		return true;
 	if (insn->rep == 0xf2 && insn->op != OP_CMPS && insn->op != OP_SCAS)
 		return true;
@@ -132,6 +149,14 @@ static u64 undefined_flags(const struct test_case *t)
 		return FL_OF | FL_SF | FL_AF | FL_PF;
 	case OP_BSF: case OP_BSR:
 		return FL_ARITH & ~FL_ZF;
+	case OP_TZCNT:
+		return FL_ARITH & ~(cpu.bmi1 ? FL_ZF | FL_CF : FL_ZF);
+	case OP_LZCNT:
+		return FL_ARITH & ~(cpu.lzcnt ? FL_ZF | FL_CF : FL_ZF);
+	case OP_ANDN: case OP_BLS: case OP_BZHI:
+		return FL_AF | FL_PF;
+	case OP_BEXTR:
+		return FL_SF | FL_AF | FL_PF;
 	case OP_ROL ... OP_SAR:
 	case OP_SHLD: case OP_SHRD:
 		return shift_undefined_flags(t);
@@ -216,12 +241,24 @@ static void settle_cmpxchg_halves(const struct test_case *t, struct machine *nat
 static void settle_order_of_faults(const struct test_case *t, struct machine *nat, const struct machine *emu)
 {
 	const struct emul_insn *insn = &t->insn;
-	bool two = insn->op == OP_CMPS || insn->op == OP_MOVS ||
+	bool two = insn->op == OP_CMPS || insn->op == OP_MOVS || insn->op == OP_ENTER || insn->op == OP_MOVDIR64B ||
+		   insn->op == OP_PUSHA || insn->op == OP_POPA ||
 		   (insn->mem && (insn->op == OP_PUSH || insn->op == OP_POP || insn->op == OP_CALL));
 	bool aligned = insn->op == OP_VEC || insn->op == OP_CMPXCHG8B || (nat->rflags & FL_AC);
 
 	if ((two || (aligned && nat->trap != emu->trap)) && execution_fault(nat) && execution_fault(emu))
 		settle_fault(nat, emu);
+}
+
+/* Instructions with several pushes or pops that fault: the processor has done some of them, or none. */
+static void settle_pushes(const struct test_case *t, struct machine *nat, const struct machine *emu)
+{
+	if (!execution_fault(nat) || !execution_fault(emu))
+		return;
+	if (t->insn.op == OP_ENTER || t->insn.op == OP_PUSHA)
+		memcpy(nat->data, emu->data, sizeof(nat->data));
+	if (t->insn.op == OP_POPA)
+		memcpy(nat->gpr, emu->gpr, sizeof(nat->gpr));
 }
 
 /*
@@ -273,6 +310,7 @@ static const struct allowance allowances[] = {
 	{ "2A CMPXCHG", .settle = settle_cmpxchg_halves },
 	{ "2A BT", .settle = settle_bit_string },
 	{ "3A 6.9", .settle = settle_order_of_faults },
+	{ "2A ENTER, 2B PUSHA, POPA", .settle = settle_pushes },
 	{ "Instruction Set Extensions reference, LASS", .settle = settle_lass },
 	{ "3A 4.7", .settle = settle_page_elsewhere },
 };

@@ -36,7 +36,8 @@ struct test_case {
 /* Processor of the native side, as far as the table in compare.c and the generator depend on it. */
 struct native_cpu {
 	bool intel;
-	bool movbe, clwb, sse3, sse41, cx16, avx, avx2, avx512;
+	bool movbe, clwb, sse3, sse41, sse42, cx16, avx, avx2, avx512;
+	bool popcnt, lzcnt, bmi1, bmi2, adx, movdiri, movdir64b;
 	bool mode16, mode32;	/* code of these sizes runs */
 	bool lass;		/* CR4.LASS is set: a process's access to the kernel's half is #GP or #SS */
 	bool machine;		/* t_diff's guest, a whole machine: the test sets segments; false for a process */
@@ -65,8 +66,13 @@ bool comparable(const struct test_case *t);
 /* --- gen.c --- */
 extern struct native_cpu cpu;
 extern s64 insn_at;		/* offset of the next case's instruction in the arena; INSN_AT at first */
-/* Takes features from CPUID(1).ECX and CPUID(7,0).EBX; @avx, @avx512: the state is enabled in XCR0. */
-void cpu_features(u32 leaf1_ecx, u32 leaf7_ebx, bool avx, bool avx512);
+/* What the processor has: words of CPUID, and whether the state of @avx and @avx512 is enabled in XCR0. */
+struct cpu_words {
+	u32 leaf1_ecx, leaf7_ebx, leaf7_ecx, ext1_ecx;	/* functions 1, 7 and 80000001H */
+	bool avx, avx512;
+};
+
+void cpu_features(const struct cpu_words *w);
 void rng_seed(u64 seed);
 u64 rng(void);
 bool generate(struct test_case *t);	/* false: the case cannot be run; try again */

@@ -12,17 +12,27 @@ s64 insn_at = INSN_AT;
 
 static u64 rng_state;
 
-void cpu_features(u32 leaf1_ecx, u32 leaf7_ebx, bool avx, bool avx512)
+void cpu_features(const struct cpu_words *w)
 {
-	cpu.sse3 = leaf1_ecx & BIT(0);
-	cpu.cx16 = leaf1_ecx & BIT(13);
-	cpu.sse41 = leaf1_ecx & BIT(19);
-	cpu.movbe = leaf1_ecx & BIT(22);
-	cpu.clwb = (leaf7_ebx & BIT(23)) && (leaf7_ebx & BIT(24));
-	cpu.avx = avx && (leaf1_ecx & BIT(28));
-	cpu.avx2 = cpu.avx && (leaf7_ebx & BIT(5));
+	u32 c = w->leaf1_ecx, b = w->leaf7_ebx;
+
+	cpu.sse3 = c & BIT(0);
+	cpu.cx16 = c & BIT(13);
+	cpu.sse41 = c & BIT(19);
+	cpu.sse42 = c & BIT(20);
+	cpu.movbe = c & BIT(22);
+	cpu.popcnt = c & BIT(23);
+	cpu.bmi1 = b & BIT(3);
+	cpu.bmi2 = b & BIT(8);
+	cpu.adx = b & BIT(19);
+	cpu.clwb = (b & BIT(23)) && (b & BIT(24));
+	cpu.movdiri = w->leaf7_ecx & BIT(27);
+	cpu.movdir64b = w->leaf7_ecx & BIT(28);
+	cpu.lzcnt = w->ext1_ecx & BIT(5);
+	cpu.avx = w->avx && (c & BIT(28));
+	cpu.avx2 = cpu.avx && (b & BIT(5));
 	/* F, BW, VL. */
-	cpu.avx512 = cpu.avx && avx512 && (leaf7_ebx & BIT(16)) && (leaf7_ebx & BIT(30)) && (leaf7_ebx & BIT(31));
+	cpu.avx512 = cpu.avx && w->avx512 && (b & BIT(16)) && (b & BIT(30)) && (b & BIT(31));
 }
 
 void rng_seed(u64 seed)
@@ -135,6 +145,48 @@ static void general_opcode(struct builder *b)
 		modrm(b);
 }
 
+/* VEX.W is random, VEX.L mostly 0. */
+static void vex_opcode(struct builder *b, const struct prefixed_row *p)
+{
+	u8 vvvv = p->vvvv ? rng() & 15 : chance(95) ? 15 : rng() & 15, rxb = b->t->mode == MODE_64 ? rng() & 7 : 7;
+
+	if (chance(20))
+		emit(b, 0x67);
+	emit(b, 0xc4);
+	emit(b, rxb << 5 | p->map);
+	emit(b, (rng() & 1) << 7 | vvvv << 3 | chance(3) << 2 | p->pp);
+	emit(b, p->opcode);
+	modrm(b);
+}
+
+/* Instructions that a mandatory prefix or VEX selects. */
+static void prefixed_opcode(struct builder *b)
+{
+	static const u8 pp[] = { 0, 0x66, 0xf3, 0xf2 };
+	const struct prefixed_row *p;
+
+	do {
+		p = &op_prefixed[rng() % ARRAY_SIZE(op_prefixed)];
+	} while (p->vex && b->t->mode == MODE_16);
+	if (p->vex) {
+		vex_opcode(b, p);
+		return;
+	}
+	if (chance(20))
+		emit(b, 0x67);
+	if (p->pp > 1 && !(p->row.flags & IF_W) && chance(30))
+		emit(b, 0x66);
+	if (p->pp)
+		emit(b, pp[p->pp]);
+	if (b->t->mode == MODE_64 && chance(60))
+		emit(b, 0x40 | (rng() & 15));
+	emit(b, 0x0f);
+	if (p->map == 2)
+		emit(b, 0x38);
+	emit(b, p->opcode);
+	modrm(b);
+}
+
 static const struct vec_row *any_vec_row(void)
 {
 	const struct vec_row *row;
@@ -221,10 +273,8 @@ static void patch(struct test_case *t, u32 at, u64 val, u32 bytes)
 /* Size of the immediate at the instruction's end. */
 static u32 imm_bytes(const struct emul_insn *insn)
 {
-	if (insn->flags & IF_IMM8)
-		return 1;
-	if (insn->flags & IF_IMM16)
-		return 2;
+	if (insn->flags & (IF_IMM8 | IF_IMM16))
+		return (insn->flags & IF_IMM8 ? 1 : 0) + (insn->flags & IF_IMM16 ? 2 : 0);
 	if (insn->flags & IF_IMMZ)
 		return min(insn->op_bytes, 4);
 	return 0;
@@ -330,6 +380,29 @@ static bool can_run(const struct test_case *t)
 {
 	const struct emul_insn *insn = &t->insn;
 
+	switch (insn->op) {
+	case OP_SMSW: case OP_SLDT: case OP_STR: case OP_SGDT: case OP_SIDT:
+		/* Linux makes up values for processes (UMIP). */
+		if (!cpu.machine)
+			return false;
+		break;
+	case OP_LMSW: case OP_LLDT: case OP_LTR: case OP_LGDT: case OP_LIDT:
+		/* At CPL 0 they would change the test's machine. */
+		if (cpu.machine)
+			return false;
+		break;
+	case OP_LOADSEG:
+		/* A process's tables are not known here. SS belongs to the test. */
+		if (!cpu.machine || (insn->reg & 7) == SREG_SS)
+			return false;
+		break;
+	case OP_POPSEG: case OP_LFP: case OP_CALLF: case OP_JMPF: case OP_RETF:
+		return false;
+	case OP_PUSHSEG:
+		if (t->mode != MODE_64 && !cpu.machine)
+			return false;
+		break;
+	}
 	if (insn->op == OP_INS || insn->op == OP_OUTS)
 		return false;
 	/* Selectors outside 64-bit mode are not those of the process, and the register form of a null one differs. */
@@ -358,6 +431,27 @@ static u64 avoid_split_lock(const struct test_case *t, u64 target)
 	return target;
 }
 
+static bool uses_stack(const struct emul_insn *insn)
+{
+	return (insn->op >= OP_PUSH && insn->op <= OP_POPSEG && insn->op != OP_JMP) || (insn->flags & IF_F64);
+}
+
+/* Stack frames of ENTER and LEAVE, and flags for POPF. */
+static void aim_frame(struct test_case *t)
+{
+	u64 seg = segment_base(t->mode), flags = FL_FIX | FL_IF | (rng() & (FL_ARITH | FL_DF));
+
+	/* A new stack pointer below the data would be in the code page. */
+	if (t->insn.op == OP_ENTER)
+		patch(t, t->insn.len - 3, rng() & 0x7f, 2);
+	if (t->insn.op == OP_ENTER || t->insn.op == OP_LEAVE)
+		t->in.gpr[GPR_BP] = any_target(0x200) - seg;
+	if (t->insn.op == OP_ENTER && chance(10))
+		t->in.gpr[GPR_BP] = t->in.gpr[GPR_SP] + rng() % 40 - 20;
+	if (t->insn.op == OP_POPF)
+		poke(t, t->in.gpr[GPR_SP], &flags, t->insn.op_bytes);
+}
+
 static bool set_up(struct test_case *t)
 {
 	struct emul_insn *insn = &t->insn;
@@ -370,8 +464,14 @@ static bool set_up(struct test_case *t)
 	target = avoid_split_lock(t, target);
 	if (insn->flags & IF_STRING)
 		aim_string(t);
-	if (insn->op == OP_PUSH || insn->op == OP_POP || (insn->flags & IF_F64))
+	if (uses_stack(insn))
 		t->in.gpr[GPR_SP] = any_target(0x200) - seg;
+	aim_frame(t);
+	if (insn->op == OP_MOVDIR64B) {
+		if (insn->reg == insn->base || insn->reg == insn->index)
+			return false;
+		t->in.gpr[insn->reg] = (any_target(0x200) & ~63ULL) + (chance(5) ? rng() & 63 : 0) - seg;
+	}
 	if (insn->op >= OP_BT && insn->op <= OP_BTC && insn->src == OPD_REG && insn->mem) {
 		if (insn->reg == insn->base || insn->reg == insn->index)
 			return false;
@@ -384,6 +484,12 @@ static bool set_up(struct test_case *t)
 		return false;
 	if (insn->flags & IF_F64)
 		aim_branch(t, target);
+	/* Null, one of the test's segments, or any. */
+	if (insn->op == OP_LOADSEG && chance(90)) {
+		u16 sel = chance(20) ? rng() & 3 : 0x60 + rng() % 0x30;
+
+		poke(t, target, &sel, sizeof(sel));
+	}
 	/* Let the operand equal the accumulator often. */
 	if (insn->op == OP_CMPXCHG && chance(50))
 		poke(t, target, &t->in.gpr[GPR_AX], 8);
@@ -439,6 +545,8 @@ bool generate(struct test_case *t)
 	t->mode = any_mode();
 	if (chance(15))
 		vector_opcode(&b);
+	else if (chance(15))
+		prefixed_opcode(&b);
 	else
 		general_opcode(&b);
 	random_tail(&b);

@@ -105,8 +105,9 @@ static void emulate(const struct test_case *t, struct machine *out)
 	*out = t->in;
 	s.m = out;
 	*ctx = (struct emul_ctx) {
-		.rip = t->in.rip, .rflags = t->in.rflags, .cr0 = 0x80050033, .cr4 = 0x406f0, .xcr0 = 0xe7,
-		.mode = t->mode, .cpl = 3, .la_bits = cpu.la_bits, .ops = &side_ops,
+		.rip = t->in.rip, .rflags = t->in.rflags | FL_IF, .cr0 = 0x80050033, .cr4 = 0x406f0, .xcr0 = 0xe7,
+		.mode = t->mode, .cpl = 3, .la_bits = cpu.la_bits, .ops = &side_ops, .long_mode = true,
+		.features = (cpu.bmi1 ? EMUL_HAS_TZCNT : 0) | (cpu.lzcnt ? EMUL_HAS_LZCNT : 0),
 	};
 	memcpy(ctx->gpr, t->in.gpr, sizeof(ctx->gpr));
 	for (i = 0; i < NR_SREGS; i++) {

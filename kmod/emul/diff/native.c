@@ -267,16 +267,20 @@ static void probe_addresses(void)
 
 static void probe_features(void)
 {
-	u32 a, b, c, d, leaf1_ecx, leaf7_ebx = 0, xcr0 = 0, hi;
+	u32 a, b, c, d, xcr0 = 0, hi;
+	struct cpu_words w = { 0 };
 
 	cpu.intel = !strcmp(cpu_name().vendor, "GenuineIntel");
 	__cpuid(0, a, b, c, d);
 	if (a >= 7)
-		__cpuid_count(7, 0, c, leaf7_ebx, b, d);
-	__cpuid(1, a, b, leaf1_ecx, d);
-	if (leaf1_ecx & BIT(27))
+		__cpuid_count(7, 0, c, w.leaf7_ebx, w.leaf7_ecx, d);
+	__cpuid(0x80000001, a, b, w.ext1_ecx, d);
+	__cpuid(1, a, b, w.leaf1_ecx, d);
+	if (w.leaf1_ecx & BIT(27))
 		asm volatile("xgetbv" : "=a"(xcr0), "=d"(hi) : "c"(0));
-	cpu_features(leaf1_ecx, leaf7_ebx, (xcr0 & 6) == 6, (xcr0 & 0xe6) == 0xe6);
+	w.avx = (xcr0 & 6) == 6;
+	w.avx512 = (xcr0 & 0xe6) == 0xe6;
+	cpu_features(&w);
 	if (!cpu.avx512)
 		return;
 	__cpuid_count(0xd, 5, a, opmask_at, c, d);
