@@ -24,8 +24,8 @@ struct merge_rule {
 /*
  * Physical interrupts and NMIs are the host's, so L0's bits for them always
  * apply; events.c implements L1's. L1's preemption timer is an hrtimer
- * (ptimer.c), and L0 processes L1's posted interrupts (apicv.c), so both
- * controls stay 0 in VMCS02.
+ * (ptimer.c), and L0 processes L1's posted interrupts (apicv.c), so neither of
+ * L1's controls is in VMCS02. loop_set_immediate_exit() uses the timer for L0.
  */
 static const struct merge_rule pin_rule = {
 	.l0 = ~(u32)(PIN_BASED_VMX_PREEMPTION_TIMER | PIN_BASED_POSTED_INTR),

@@ -166,7 +166,7 @@ static bool vmcs02_delivers_virtually(const struct vmx_controls *c)
 	return c->proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 }
 
-/* Merge and write the controls. ctl02 leaves out the windows that vmx/inject.c opens for L0. */
+/* Merge and write the controls. ctl02 leaves out the windows and the timer that run/ uses for L0. */
 static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 {
 	struct nested *n = &vcpu->nested;
@@ -179,7 +179,10 @@ static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 	if (!n->vpid02)
 		c.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	n->merged01 = vcpu->ctl01;
-	vmcs02_write_word(force, PIN_BASED_VM_EXEC_CONTROL, &n->ctl02.pin, c.pin);
+	if (force || n->ctl02.pin != c.pin)
+		vmcs_write(PIN_BASED_VM_EXEC_CONTROL,
+			   c.pin | (n->vmcs02.exits_at_once ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
+	n->ctl02.pin = c.pin;
 	if (force || n->ctl02.proc != c.proc)
 		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c.proc | n->vmcs02.windows);
 	n->ctl02.proc = c.proc;

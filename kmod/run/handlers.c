@@ -115,6 +115,20 @@ int exit_nmi_window(struct vcpu *vcpu)
 }
 
 /**
+ * exit_preemption_timer() - handle the exit that want_immediate_exit asked for
+ * @vcpu: loaded
+ *
+ * Nothing is left to do: the next turn of the loop looks at events.
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
+int exit_preemption_timer(struct vcpu *vcpu)
+{
+	return NEXT_ENTER;
+}
+
+/**
  * exit_task_switch() - handle a hardware task switch, which always exits (SDM 26.4.2)
  * @vcpu: loaded
  *

@@ -19,6 +19,7 @@ int exit_triple_fault(struct vcpu *vcpu);
 int exit_external_interrupt(struct vcpu *vcpu);
 int exit_interrupt_window(struct vcpu *vcpu);
 int exit_nmi_window(struct vcpu *vcpu);
+int exit_preemption_timer(struct vcpu *vcpu);
 int exit_task_switch(struct vcpu *vcpu);
 int exit_cpuid(struct vcpu *vcpu);
 int exit_ud(struct vcpu *vcpu);

@@ -242,6 +242,28 @@ static bool loop_must_not_enter(struct vcpu *vcpu)
 }
 
 /*
+ * Make the guest exit after the entry and the event that it injects, before the
+ * first instruction: a VMX-preemption timer of 0 does so (SDM 3C 27.7.4). Without
+ * the timer an IPI has to do, which may arrive some instructions later. Called
+ * with interrupts disabled.
+ */
+static void loop_set_immediate_exit(struct vcpu *vcpu, bool on)
+{
+	u32 pin = vcpu->in_l2 ? vcpu->nested.ctl02.pin : vcpu->ctl01.pin;
+
+	if (unlikely(!vmx_features.preemption_timer)) {
+		smp_send_reschedule(smp_processor_id());
+		return;
+	}
+	if (vcpu->vmcs->exits_at_once == on)
+		return;
+	vcpu->vmcs->exits_at_once = on;
+	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, pin | (on ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
+	if (on)
+		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, 0);
+}
+
+/*
  * Steps 5 to 7: enter the guest once, and read the exit. Caller does not hold
  * vm->srcu. Returns NEXT_ENTER, with *entered false if a request or work of the
  * host came first; NEXT_USER or -EIO if the processor refused the entry.
@@ -268,9 +290,8 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 	}
 	/* An interrupt handler of the host may have used the FPU since fpu_enter(). */
 	fpu_assert(vcpu);
-	/* The IPI is meant to make the guest exit after the injected event is delivered. Hardware does not promise when. */
-	if (unlikely(vcpu->want_immediate_exit))
-		smp_send_reschedule(smp_processor_id());
+	if (unlikely(vcpu->want_immediate_exit || vcpu->vmcs->exits_at_once))
+		loop_set_immediate_exit(vcpu, vcpu->want_immediate_exit);
 
 	loop_enter_once(vcpu);
 	if (likely(!vcpu->exit.fail)) {

@@ -144,6 +144,7 @@ static void caps_find_features(void)
 	f->tsc_scaling = vmx_may_set(proc2, SECONDARY_EXEC_TSC_SCALING);
 	f->xsaves = vmx_may_set(proc2, VMCS_CONTROL_BIT(XSAVES)) && boot_cpu_has(X86_FEATURE_XSAVES);
 	f->rdtscp = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_RDTSCP) && boot_cpu_has(X86_FEATURE_RDTSCP);
+	f->preemption_timer = vmx_may_set(host_caps.true_pin, PIN_BASED_VMX_PREEMPTION_TIMER);
 	f->ple = vmx_may_set(proc2, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
 	f->invpcid = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_INVPCID) && boot_cpu_has(X86_FEATURE_INVPCID);
 }

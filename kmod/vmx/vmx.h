@@ -16,7 +16,7 @@ extern struct vmx_caps offer_caps;	/* the most an L1 can be offered; constant af
 /* Optional features of the processor that Droste itself uses. Constant after init. */
 struct vmx_features {
 	bool vpid, ept_ad, ept_2m, ept_1g, vmcs_shadowing, pml, tsc_scaling;
-	bool invept_single, invvpid_single, invvpid_addr, xsaves, rdtscp, invpcid, ple;
+	bool invept_single, invvpid_single, invvpid_addr, xsaves, rdtscp, invpcid, ple, preemption_timer;
 };
 extern struct vmx_features vmx_features;
 
