@@ -21,6 +21,7 @@ class Bare:
 
     def __init__(self, options, cd):
         machine.clean_up()
+        self.options = options
         self.directory = tempfile.mkdtemp(prefix=f"droste-lab-{os.getpid()}-")
         self.port, theirs = os.pipe()
         command = bochs.prepare_cd(options, self.directory, cd, f"mode=file, dev=/proc/self/fd/{theirs}")
@@ -59,16 +60,23 @@ class Bare:
         log = bochs.read_log(self.directory)
         last = log["panics"][-1] if log["panics"] else f"emulator status {self.child.returncode}"
         if POWERED_OFF in last:
+            if self.reports():
+                return machine.STATUS_STRICT, "the strict machine reported misuse (lines STRICT above)"
             return 0, None
         if log["triple_fault"]:
             return machine.STATUS_TRIPLE_FAULT, "the machine triple-faulted"
         return machine.STATUS_HUNG, f"the machine ended by itself: {last}"
+
+    def reports(self):
+        return bochs.read_strict(self.directory) if self.options.strict else []
 
 
 def run(options, cd):
     """Runs the machine from start to end and returns the lab's exit status."""
     with Bare(options, cd) as bare:
         status, sentence = bare.follow(options.timeout)
+        for line in bare.reports():
+            print(line, file=sys.stderr)
         if sentence:
             for line in bochs.read_log(bare.directory)["vmfail"][-10:]:
                 say(line)

@@ -10,6 +10,7 @@ import bootrom
 import cache
 import cdimage
 import debian
+import mends
 from cache import LabError, output, path, run, say
 
 TARBALL = "pool/main/b/bochs/bochs_3.0+dfsg.orig.tar.xz"
@@ -25,7 +26,9 @@ CONFIGURE = """--with-nogui --without-x --without-wx --without-sdl --without-ter
     --enable-memtype --enable-pci --enable-configurable-msrs --enable-large-ramfile --enable-all-optimizations
     --enable-repeat-speedups --enable-fast-function-calls --enable-handlers-chaining --enable-trace-linking
     --disable-docbook --disable-show-ips""".split()
-INSTRUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "instrument")
+HERE = os.path.dirname(os.path.abspath(__file__))
+INSTRUMENT = os.path.join(HERE, "instrument")
+STRICT = os.path.join(HERE, "strict")
 FLAGS = "-O3 -march=native -fomit-frame-pointer -w"
 
 
@@ -33,14 +36,26 @@ def _recipe():
     """Hashes all that a build depends on, with the processor that -march=native selects."""
     with open("/proc/cpuinfo") as f:
         processor = next((line for line in f if line.startswith("flags")), "")
-    return hashlib.sha256(repr((processor, CONFIGURE, FLAGS, CHANGES, SHA256)).encode()).hexdigest()[:8]
+    return hashlib.sha256(repr((processor, CONFIGURE, FLAGS, mends.CHANGES, SHA256, _digest(STRICT))).encode()).hexdigest()[:8]
+
+
+def _digest(directory):
+    """Returns a hash of a directory's files."""
+    digest = hashlib.sha256()
+    for name in sorted(os.listdir(directory)):
+        with open(os.path.join(directory, name), "rb") as f:
+            digest.update(f.read())
+    return digest.hexdigest()
 
 
 def program(counting=False):
     """Returns the path of the emulator, which is built once; `counting` selects the instrumented build.
 
-    If the source cannot be downloaded, Debian's own Bochs is installed instead.
+    If the source cannot be downloaded, Debian's own Bochs is installed instead. LAB_BOCHS names another program, for work
+    on the emulator itself.
     """
+    if os.environ.get("LAB_BOCHS"):
+        return os.environ["LAB_BOCHS"]
     if os.environ.get("LAB_ENGINE") == "bochs-debian":
         debian.install(DEBIANS_PACKAGES)
         return DEBIANS
@@ -61,79 +76,18 @@ def program(counting=False):
 
 def _instrumentation():
     """Names the instrumented build by a hash of the instrumentation."""
-    digest = hashlib.sha256()
-    for name in sorted(os.listdir(INSTRUMENT)):
-        with open(os.path.join(INSTRUMENT, name), "rb") as f:
-            digest.update(f.read())
-    return "count-" + digest.hexdigest()[:8]
-
-
-# The lab's changes to the source of 3.0: file, old text, new text.
-_REST = "(BX_MEM_THIS block_size - (offset & (BX_MEM_THIS block_size - 1)))"
-_NEXT_EVENT = "bx_pc_system.getNumCpuTicksLeftNextEvent()"
-CHANGES = (
-    # Memory is allocated in blocks, so an image is read into them one by one.
-    ("memory/misc_mem.cc", "get_vector(offset), size);", f"get_vector(offset), size < {_REST} ? size : {_REST});"),
-    # While the processor is halted, time skips to the next event instead of advancing by ten ticks.
-    ("cpu/event.cc", "BX_TICKN(10); // when in HLT", f"BX_TICKN({_NEXT_EVENT}); // when in HLT"),
-    # The same for several processors when all of them are halted, ...
-    ("main.cc", "Bit32u executed = 0, processor = 0;", "Bit32u executed = 0, processor = 0, halted = 0;"),
-    ("main.cc", "if (n == 0) n = quantum; // the CPU was halted", "if (n == 0) { n = quantum; halted++; }"),
-    ("main.cc", "BX_TICKN(executed / BX_SMP_PROCESSORS);",
-     f"BX_TICKN(halted == BX_SMP_PROCESSORS ? {_NEXT_EVENT} : executed / BX_SMP_PROCESSORS); halted = 0;"),
-    # ... and a processor that is not halted runs 16 traces before the next one has its turn.
-    ("main.cc", "BX_CPU(processor)->cpu_run_trace();",
-     "for (int turn = 0; turn < 16 && (!turn || BX_CPU(processor)->activity_state == BX_CPU_C::BX_ACTIVITY_STATE_ACTIVE);"
-     " turn++) BX_CPU(processor)->cpu_run_trace();"),
-    # The TSC and the APIC timer count at 100 MHz, the rate that the configuration sets (ips). CPUID leaves 15H and 16H must
-    # report it. With the real processor's 3.5 GHz in them, Linux at every level waits 35 seconds for each one.
-    ("cpu/cpudb/intel/corei7_skylake-x.cc", "get_leaf(leaf, 0x00000002, 0x00000124, 0x00000000, 0x00000000);",
-     "get_leaf(leaf, 1, 1, 100000000, 0);"),
-    ("cpu/cpudb/intel/corei7_skylake-x.cc", "get_leaf(leaf, 0x00000dac, 0x00000fa0, 0x00000064, 0x00000000);",
-     "get_leaf(leaf, 100, 100, 100, 0);"),
-    # An external interrupt ends a guest even if IF was clear in L0 and is clear in the guest (SDM 3C 26.2).
-    ("cpu/vmx.cc", "BX_CPU_THIS_PTR in_vmx_guest = true;",
-     "BX_CPU_THIS_PTR in_vmx_guest = true; handleInterruptMaskChange();"),
-    # The loop for several processors did not commit the new RIP of an exception, as the loop for one does. An interrupt
-    # that ended a guest right after the exception saved the old RIP with the handler's CS and stack.
-    ("cpu/cpu.cc", "void BX_CPU_C::cpu_run_trace(void)\n{",
-     "void BX_CPU_C::cpu_run_trace(void)\n{\n  BX_CPU_THIS_PTR prev_rip = RIP; BX_CPU_THIS_PTR speculative_rsp = false;"),
-    # SYSRET loads fixed values into the limit and attributes of SS (SDM 2B, SYSRET). Bochs kept the old ones. After a null
-    # SS, which Xen uses in 64-bit mode, the next VM entry failed.
-    ("cpu/proc_ctrl.cc", "writeEFlags((Bit32u) R11, EFlagsValidMask);\n  }\n  else // (!64BIT_MODE)",
-     "{ bx_descriptor_t &ss = BX_CPU_THIS_PTR sregs[BX_SEG_REG_SS].cache; ss.u.segment.base = 0; ss.u.segment.g = 1;"
-     " ss.u.segment.limit_scaled = 0xFFFFFFFF; ss.u.segment.d_b = 1; ss.u.segment.l = 0; ss.u.segment.avl = 0; }"
-     " writeEFlags((Bit32u) R11, EFlagsValidMask);\n  }\n  else // (!64BIT_MODE)"),
-    # An exit during the delivery of a virtual interrupt has that interrupt in the IDT-vectoring fields (SDM 3C 28.2.4).
-    ("cpu/vapic.cc", "clear_event(BX_EVENT_PENDING_VMX_VIRTUAL_INTR);\n\n  BX_CPU_THIS_PTR EXT = 1;",
-     "clear_event(BX_EVENT_PENDING_VMX_VIRTUAL_INTR);\n  vm->idt_vector_info = vector | (BX_EXTERNAL_INTERRUPT << 8);"
-     " vm->idt_vector_error_code = 0;\n  BX_CPU_THIS_PTR EXT = 1;"),
-    # An external interrupt that ends a guest with IF clear must not deliver a virtual interrupt to it (SDM 3C 30.2.2).
-    ("cpu/event.cc", "if (is_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)) {",
-     "if (is_unmasked_event_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)) {"),
-    # A posted-interrupt descriptor is aligned to 64 bytes (SDM 3C 27.2.1.1), not to a page. Xen relies on it.
-    ("cpu/vmx.cc", "if (! IsValidPageAlignedPhyAddr(vm->pid_addr)) {",
-     "if ((vm->pid_addr & 63) || ! IsValidPhyAddr(vm->pid_addr)) {"),
-    # A fault in a repeated CMPS or SCAS restores the flags of before the instruction (SDM 2B, REP).
-    ("cpu/cpu.cc", "BX_CPU_C::repeat_ZF(bxInstruction_c *i, BxRepIterationPtr_tR execute)\n{",
-     "BX_CPU_C::repeat_ZF(bxInstruction_c *i, BxRepIterationPtr_tR execute)\n{\n#undef BX_CPU_CALL_REP_ITERATION\n"
-     "#define BX_CPU_CALL_REP_ITERATION(func, args) (BX_CPU_THIS_PTR oszapc = before, (this->*(func)) args)\n"
-     "  const bx_lazyflags_entry before = BX_CPU_THIS_PTR oszapc;"),
-    ("cpu/cpu.cc", "BX_ASYNC_EVENT_STOP_TRACE;\n}\n\n// boundaries of consideration:",
-     "BX_ASYNC_EVENT_STOP_TRACE;\n  BX_CPU_THIS_PTR oszapc = before;\n}\n\n// boundaries of consideration:"),
-    # KVM reads IA32_DEBUGCTL around every VM entry. Bochs lacks that MSR, and must not log each read.
-    ("cpu/msr.cc", 'BX_ERROR(("RDMSR: Unknown register', 'BX_DEBUG(("RDMSR: Unknown register'),
-)
+    return "count-" + _digest(INSTRUMENT)[:8]
 
 
 def mend(source):
-    """Applies CHANGES to the source. Each old text must be there exactly once."""
-    for name, old, new in CHANGES:
+    """Adds the strict machine to the source, and applies the changes. Each old text must be there exactly once."""
+    shutil.copytree(STRICT, os.path.join(source, "cpu", "strict"))
+    for name, old, new in mends.CHANGES:
         file = os.path.join(source, name)
         with open(file) as f:
             text = f.read()
         if text.count(old) != 1:
-            raise LabError(f"the source of Bochs is not what the lab expects ({name})")
+            raise LabError(f"the source of Bochs is not what the lab expects ({name}: {old[:60]!r})")
         with open(file, "w") as f:
             f.write(text.replace(old, new))
 
@@ -219,6 +173,9 @@ def _binary(options, directory):
         if binary == DEBIANS:
             raise LabError("--count needs Bochs built from its source, which could not be downloaded")
         os.environ["LAB_COUNTS"] = os.path.join(directory, "counts")
+    if options.strict and binary == DEBIANS:
+        raise LabError("--strict needs Bochs built from its source, which could not be downloaded")
+    os.environ["LAB_STRICT"] = options.strict or ""
     return binary
 
 
@@ -298,5 +255,14 @@ def read_counts(directory):
     try:
         with open(os.path.join(directory, "counts")) as f:
             return [{key: int(value) for key, value in (word.split("=") for word in line.split())} for line in f]
+    except FileNotFoundError:
+        return []
+
+
+def read_strict(directory):
+    """Returns the reports of the strict machine."""
+    try:
+        with open(os.path.join(directory, "strict.log"), errors="replace") as f:
+            return [line.rstrip() for line in f]
     except FileNotFoundError:
         return []

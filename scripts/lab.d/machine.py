@@ -25,6 +25,7 @@ import qemu
 from cache import LabError, say
 
 # Exit statuses of the lab. All others are the command's. Each of these comes with a sentence.
+STATUS_STRICT = 119        # the command ended, but the strict machine reported misuse
 STATUS_LAB = 120           # the lab could not do its work
 STATUS_SPLAT = 121         # the command succeeded, but L0's kernel reported a bug
 STATUS_PANIC = 122         # L0's kernel panicked
@@ -57,9 +58,9 @@ COMMAND_LINE = ("console=ttyS2,115200 quiet nokaslr oops=panic softlockup_panic=
                     "crypto_kdf108_init")))
 
 
-def engine(count=None):
-    """Returns the module that runs the machine: QEMU on hosts with nested VMX, else Bochs. Only Bochs counts."""
-    if count is None and (qemu.emulated() or not os.environ.get("LAB_ENGINE") and qemu.nested_hardware()):
+def engine(count=None, strict=None):
+    """Returns the module that runs the machine: QEMU on hosts with nested VMX, else Bochs. Only Bochs counts or is strict."""
+    if count is None and not strict and (qemu.emulated() or not os.environ.get("LAB_ENGINE") and qemu.nested_hardware()):
         return qemu
     return bochs
 
@@ -78,6 +79,7 @@ class Options:
     allow_splat = False
     kmemleak = False
     count = None               # None: no; else the file for the counts, or an empty name
+    strict = None              # the topics of the strict machine, as in LAB_STRICT, if any
     append = ""
     cpu = "corei7_skylake_x"   # Bochs' name
     keep = False
@@ -153,7 +155,7 @@ class Machine:
     def __init__(self, options, kernel):
         self.options = options
         self.kernel = kernel
-        self.engine = engine(options.count)
+        self.engine = engine(options.count, options.strict)
         clean_up()
         self.directory = tempfile.mkdtemp(prefix=f"droste-lab-{os.getpid()}-")
         self.ports = {}           # the file that each serial port is read from
@@ -319,7 +321,14 @@ class Machine:
             for name, text in (("leaks", "leaked memory"), ("splats", "L0's kernel reported a bug")):
                 if name in self.logs:
                     return STATUS_SPLAT, f"{text}{self.first_splat(name)}; the command itself exited with {self.status}"
+        reports = self.strict_reports()
+        if reports:
+            return STATUS_STRICT, (f"the strict machine reported misuse ({len(reports)} lines STRICT above); the command itself "
+                                   f"exited with {self.status}")
         return self.status, None
+
+    def strict_reports(self):
+        return bochs.read_strict(self.directory) if self.options.strict else []
 
     def first_splat(self, name):
         """Returns the line of a log that reports a bug, after a colon and without its time."""
@@ -342,7 +351,12 @@ class Machine:
             say("failed VM entries and VMX instructions, as the processor explains them:")
             for line in log["vmfail"][-10:]:
                 print("    " + re.sub(r"^\S+\s*", "", line), file=sys.stderr)
+        for line in self.strict_reports():
+            print(line, file=sys.stderr)
         if not sentence:
+            return
+        if status == STATUS_STRICT:
+            say(f"{sentence} [exit status {status}]")
             return
         if status == STATUS_SPLAT:
             # The sentence comes first, because a splat's log is long.

@@ -18,6 +18,7 @@ from cache import LabError, say
 
 EPILOG = """\
 exit status of exec: the command's own, or
+  119  the strict machine reported misuse
   120  the lab could not do its work         123  L0's processor shut down (triple fault)
   121  L0's kernel reported a bug, or leaks  124  the command ran into --timeout
   122  L0's kernel panicked                  125  the machine hangs, or ended by itself
@@ -97,6 +98,19 @@ def limit_options(sub):
                      help="seconds it may run, 0 for no limit (default 600)")
     sub.add_argument("--count", nargs="?", const="", metavar="FILE",
                      help="count what is executed between two xchg %%bx,%%bx of a guest; into FILE as JSON too")
+    sub.add_argument("--strict", nargs="?", const="all", type=strict_topics, default=os.environ.get("LAB_STRICT"), metavar="TOPIC,...",
+                     help="a machine stricter than hardware (docs/strict.md): " + ", ".join(TOPICS) + "; default all")
+
+
+TOPICS = ("checks", "translations", "vmcs", "storms", "msrs")   # of the strict machine
+
+
+def strict_topics(text):
+    """The value of --strict: topics, of which storms may have a seed."""
+    for word in text.split(","):
+        if word.partition("=")[0] not in (*TOPICS, "all"):
+            raise argparse.ArgumentTypeError(f"'{word}' is no topic; there are {', '.join(TOPICS)}, all")
+    return text
 
 
 def machine_options(sub):

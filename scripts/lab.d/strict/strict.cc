@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The switches of the strict machine, and its reports. */
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+#define NEED_CPU_REG_SHORTCUTS 1
+#include "bochs.h"
+#include "cpu/cpu.h"
+#include "cpu/strict/strict.h"
+#define LOG_THIS genlog->
+
+bool strict_switches[STRICT_TOPICS];
+unsigned long long strict_seed = 1;
+
+namespace {
+
+const char *const topic_names[STRICT_TOPICS] = { "checks", "translations", "vmcs", "storms", "msrs" };
+const unsigned MOST_OF_FORMAT = 5;	/* sentences of one format that are written */
+const unsigned MOST = 200;		/* sentences that are written in all */
+
+unsigned written;
+std::map<const char *, unsigned> of_format;
+
+/* Switches a topic on: its name, or its name, an equals sign and its argument. "all" is every topic. */
+void switch_on(char *word)
+{
+	char *argument = strchr(word, '=');
+
+	if (argument)
+		*argument++ = 0;
+	for (unsigned t = 0; t < STRICT_TOPICS; t++) {
+		if (strcmp(word, topic_names[t]) && strcmp(word, "all"))
+			continue;
+		strict_switches[t] = true;
+		if (t == STRICT_STORMS && argument)
+			strict_seed = strtoull(argument, NULL, 0);
+	}
+}
+
+/* The switches are read before main(), so that no start-up code needs a hook. */
+bool read_switches()
+{
+	const char *list = getenv("LAB_STRICT");
+	char *copy = list ? strdup(list) : NULL;
+
+	for (char *word = copy ? strtok(copy, ",") : NULL; word; word = strtok(NULL, ","))
+		switch_on(word);
+	free(copy);
+	return true;
+}
+
+const bool switches_are_read = read_switches();
+
+/* Returns the file of the reports. The emulator runs in the machine's directory. */
+FILE *report_file()
+{
+	static FILE *f = fopen("strict.log", "w");
+
+	return f;
+}
+
+} /* namespace */
+
+void strict_report(const BX_CPU_C *cpu, strict_topic topic, const char *format, ...)
+{
+	char sentence[400];
+	unsigned count = ++of_format[format];
+	va_list arguments;
+
+	if (count > MOST_OF_FORMAT + 1 || written >= MOST)
+		return;
+	written++;
+	va_start(arguments, format);
+	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	va_end(arguments);
+	const char *rest = count > MOST_OF_FORMAT ? " (and more of these)" : "";
+
+	BX_ERROR(("STRICT %s: %s%s", topic_names[topic], sentence, rest));
+	if (!report_file())
+		return;
+	fprintf(report_file(), "STRICT %s: %s [CPU %u, RIP %#llx, %s]%s\n", topic_names[topic], sentence, cpu->bx_cpuid,
+		(unsigned long long)cpu->prev_rip, cpu->in_vmx_guest ? "guest" : "root", rest);
+	fflush(report_file());
+}
