@@ -53,6 +53,7 @@ def parser():
     build = commands.add_parser("build-module", help="build droste.ko for a kernel of the lab, print its path")
     build.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
     build.add_argument("--kunit", action="store_true", help="build droste_kunit.ko, the KUnit tests (debug kernel)")
+    build.add_argument("--plant", action="store_true", help="build plant.ko, which plants faults for the strict machine")
 
     where = commands.add_parser("path", help="print the path of something in the cache, made if need be")
     where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache", "qemu",
@@ -176,7 +177,7 @@ def do_prepare(arguments):
 
 def do_build_module(arguments):
     import module
-    build = module.build_kunit if arguments.kunit else module.build
+    build = module.build_kunit if arguments.kunit else module.build_plant if arguments.plant else module.build
     print(build(kernels.get(arguments.kernel)))
 
 

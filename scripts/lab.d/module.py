@@ -97,3 +97,15 @@ def build(kernel, flavour="", module="droste.ko", words=()):
 def build_kunit(kernel):
     """Builds the KUnit tests for a kernel and returns the path of droste_kunit.ko."""
     return build(kernel, "-kunit", "droste_kunit.ko", ["DROSTE_KUNIT=1"])
+
+
+def build_plant(kernel):
+    """Builds plant.ko, which plants faults for the strict machine, and returns its path."""
+    name = hashlib.sha256(TREE.encode()).hexdigest()[:12]
+    directory = cache.path("build", name, kernel.name + "-plant")
+    with cache.lock(f"build-{name}-{kernel.name}-plant"):
+        _sync(os.path.join(TREE, "scripts", "lab.d", "plant"), directory)
+        shutil.copy2(os.path.join(TREE, "scripts", "lab.d", "plant", "Kbuild"), directory)
+        if _make(["make", "-s", "-C", kernel.headers, f"M={directory}", *WITHOUT_DEBUG_INFO, "modules"], directory):
+            raise LabError(f"plant.ko does not build for kernel {kernel.name} ({kernel.release})")
+    return os.path.join(directory, "plant.ko")

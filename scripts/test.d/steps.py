@@ -9,6 +9,7 @@ import kvmtests
 import lab
 import pick
 import qemu
+import strict
 import xen
 from runner import Step
 
@@ -64,6 +65,7 @@ STEPS = [
     *chain.steps("6.12"),
     *lab.steps("6.12"),
     *qemu.STEPS,
+    *strict.STEPS,
     Step("apicv-off", "APIC virtualization for L1 is left out where that is asked for", lab.without_apicv, ["build-6.12", "selftests"]),
     Step("kvm-node", "Droste as /dev/kvm where that is asked for", lab.kvm_node, ["build-6.12", "selftests"]),
     Step("exchange", "nested state that goes from kvm_intel to Droste and back", lab.exchange, ["build-6.12", "selftests"]),

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A small hypervisor that commits faults on purpose, so that a test can see that the emulated processor, or the strict
+ * machine, notices each of them. Its guest runs on the host's own tables and segments.
+ */
+#ifndef PLANT_H
+#define PLANT_H
+
+#include <linux/kernel.h>
+#include <linux/types.h>
+#include <asm/vmx.h>
+
+/* How an entry ended. */
+enum outcome {
+	EXITED,			/* the guest ran and left; number is the exit reason */
+	ENTRY_FAILED,		/* the same with bit 31 set: the guest's state was refused */
+	FAIL_VALID,		/* number is the VM-instruction error */
+	FAIL_INVALID,		/* there was no current VMCS */
+};
+
+struct result {
+	enum outcome outcome;
+	u32 number;
+	u64 qualification;
+};
+
+/* One fault. plant() changes the well-behaved guest that vm_reset() made; check() looks closer, and returns NULL if all is well. */
+struct fault {
+	const char *name;
+	void (*plant)(void);
+	struct result want;
+	const char *(*check)(void);
+};
+
+/* The guest's programs, in vm.c. Each ends with VMCALL. */
+extern char code_vmcall[], code_load[], code_store[], code_nop[];
+
+/* Where code_load and code_store go: a linear address that only the guest's own tables map. */
+#define GUEST_LINEAR	0x40000000ul
+
+/* The entries of the guest's own tables that map GUEST_LINEAR: level 1 is the last. */
+extern u64 *guest_entry[5];
+
+int vm_create(void);
+void vm_destroy(void);
+/* Clears the VMCS and fills it with the state of a guest that runs code_vmcall. Called with interrupts disabled. */
+void vm_reset(void);
+/* Enters the guest once. The host's registers and tables are afterwards as before. */
+struct result vm_enter(void);
+/* Runs the guest on tables of its own. */
+void vm_own_tables(void);
+/* Switches EPT on, with an identity map; with_ad: accessed and dirty flags. read_only is a page that EPT maps so, or NULL. */
+void vm_ept(bool with_ad, const void *read_only);
+/* The guest's IDT becomes one whose every handler is the code. */
+void vm_handler(void *code);
+
+void vm_write(u32 field, u64 value);
+u64 vm_read(u32 field);
+void vm_set(u32 field, u64 bits);
+void vm_clear(u32 field, u64 bits);
+/* Sets secondary controls. */
+void vm_secondary(u32 bits);
+
+/* A zeroed page for the use of a fault, the same each time, and the physical address of anything in the kernel's memory. */
+extern u8 *scratch;
+extern void *shadow_vmcs;
+u64 physical(const void *address);
+
+extern const struct fault checks_faults[];
+
+#endif
