@@ -323,8 +323,9 @@ class Machine:
                     return STATUS_SPLAT, f"{text}{self.first_splat(name)}; the command itself exited with {self.status}"
         reports = self.strict_reports()
         if reports:
-            return STATUS_STRICT, (f"the strict machine reported misuse ({len(reports)} lines STRICT above); the command itself "
-                                   f"exited with {self.status}")
+            more = f", and {len(reports) - 1} more" if len(reports) > 1 else ""
+            return STATUS_STRICT, (f"the strict machine reported misuse: {reports[0].removeprefix('STRICT ')}{more}; the command "
+                                   f"itself exited with {self.status}")
         return self.status, None
 
     def strict_reports(self):

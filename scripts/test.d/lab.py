@@ -19,12 +19,12 @@ def build_selftests(job):
     job.must(["make", "-s", "-C", os.path.join(TREE, "selftests")], 900, "the kselftest programs build")
 
 
-def selftests(kernel, cpus, limit):
+def selftests(kernel, cpus, strict, limit):
     """Returns a step that runs all kselftest programs. On the debug kernel, kmemleak then looks for leaks."""
     def step(job):
         programs = sorted(glob.glob(os.path.join(TREE, "selftests/bin/t_*")))
         job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", str(limit),
-                 *(["--kmemleak"] if kernel == "debug" else []),
+                 *(["--kmemleak"] if kernel == "debug" else []), *(["--strict"] if strict else []),
                  *files(os.path.join(TREE, "selftests/run"), *programs), "--", "./run"], limit + 600, "kselftests")
     return step
 
@@ -138,7 +138,8 @@ def kexec(job):
                   None if any(what in line for line in lines) else f"not seen; {'; '.join(lines[-4:])}")
 
 
-SELFTESTS = [("6.12", 1, 1200), ("6.12", 2, 1200), ("6.1", 2, 1200), ("debug", 1, 2400)]
+# Kernel, CPUs, whether on the strict machine, seconds.
+SELFTESTS = [("6.12", 1, False, 1200), ("6.12", 2, True, 1800), ("6.1", 2, False, 1200), ("debug", 1, False, 2400)]
 LIFECYCLES = [("6.12", 2, 30, 1200), ("6.1", 2, 10, 1200), ("debug", 1, 5, 2400)]
 
 
@@ -146,9 +147,10 @@ def steps(kernel):
     """Returns the steps on one kernel."""
     return [
         # The debug kernel's step runs the same programs on one CPU with the same kernel version, so that of 6.12 is extra.
-        *[Step(f"selftests-{k}-{cpus}cpu", f"kselftests on {k} with {cpus} CPU", selftests(k, cpus, limit),
-               [f"build-{k}", "selftests"], extra=(k, cpus) == ("6.12", 1))
-          for k, cpus, limit in SELFTESTS if k == kernel],
+        *[Step(f"selftests-{k}-{cpus}cpu" + ("-strict" if strict else ""),
+               f"kselftests on {k} with {cpus} CPU" + (" on the strict machine" if strict else ""),
+               selftests(k, cpus, strict, limit), [f"build-{k}", "selftests"], extra=(k, cpus) == ("6.12", 1))
+          for k, cpus, strict, limit in SELFTESTS if k == kernel],
         *[Step(f"life-{k}-{cpus}cpu", f"loading, unloading and killing on {k} with {cpus} CPU",
                lifecycle(k, cpus, loads, limit), [f"build-{k}", "images-6.12"])
           for k, cpus, loads, limit in LIFECYCLES if k == kernel],

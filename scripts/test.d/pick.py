@@ -25,7 +25,7 @@ a step may be:
   unit:SUITE[.CASE]               the same suites in user space, in seconds
 --list with such a name prints the tests that it stands for.
 """
-SELFTESTS = re.compile(r"selftests(?:-(6\.12|6\.1|debug)-(\d)cpus?(?:-(kvm))?)?:(.+)", re.S)
+SELFTESTS = re.compile(r"selftests(?:-(6\.12|6\.1|debug)-(\d)cpus?(?:-(kvm))?(-strict)?)?:(.+)", re.S)
 
 
 def programs():
@@ -36,13 +36,15 @@ def programs():
 class Machine:
     """The machine that kselftests run on."""
 
-    def __init__(self, kernel, cpus, hypervisor):
+    def __init__(self, kernel, cpus, hypervisor, strict=False):
         self.kernel = kernel
         self.cpus = cpus
         self.hypervisor = hypervisor
+        self.strict = strict
 
     def name(self):
-        return f"{self.kernel}-{self.cpus}cpu" + ("-kvm" if self.hypervisor == "kvm" else "")
+        return (f"{self.kernel}-{self.cpus}cpu" + ("-kvm" if self.hypervisor == "kvm" else "")
+                + ("-strict" if self.strict else ""))
 
 
 def split(word, default):
@@ -50,8 +52,8 @@ def split(word, default):
     match = SELFTESTS.fullmatch(word)
     if not match:
         return None
-    kernel, cpus, hypervisor, spec = match.groups()
-    machine = Machine(kernel, int(cpus), hypervisor or "droste") if kernel else default
+    kernel, cpus, hypervisor, strict, spec = match.groups()
+    machine = Machine(kernel, int(cpus), hypervisor or "droste", bool(strict)) if kernel else default
     program, _, subtest = spec.partition("/")
     chosen = fnmatch.filter(programs(), program)
     if not chosen:
@@ -85,7 +87,7 @@ def run_selftests(machine, specs, limit):
         device = "DROSTE_DEVICE=/dev/kvm " if machine.hypervisor == "kvm" else ""
         files = [os.path.join(BIN, name) for name in ("run", *sorted({name for name, _ in wanted}))]
         job.tap([LAB, "exec", "--kernel", machine.kernel, "--cpus", str(machine.cpus), "--timeout", str(limit),
-                 "--hypervisor", machine.hypervisor,
+                 "--hypervisor", machine.hypervisor, *(["--strict"] if machine.strict else []),
                  *(["--kmemleak"] if machine.kernel == "debug" and not device else []),
                  *(w for file in files for w in ("--file", file)), "--", device + shlex.join(command)],
                 limit + 600, "kselftests")
@@ -199,6 +201,6 @@ def again(step):
     if step.get("again"):
         # The failed test's program is the first part of its name, if the step runs programs.
         return [w for w in step["again"] if w.partition(":")[2].partition("/")[0] in failed] or step["again"]
-    if re.match(r"selftests-.*cpu$", step["name"]) and failed and set(failed) <= set(programs()):
+    if re.match(r"selftests-.*cpu(-strict)?$", step["name"]) and failed and set(failed) <= set(programs()):
         return [f"{step['name']}:{name}" for name in sorted(set(failed))]
     return [step["name"]]

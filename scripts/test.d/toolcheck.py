@@ -78,6 +78,8 @@ def test_tests_by_name():
     on_kvm = types.SimpleNamespace(kernel="6.1", cpus=2, hypervisor="kvm")
     assert [s.name for s in pick.steps(["selftests:t_cpu/CPUID", "selftests:t_irq"], OPTIONS)] == ["picked-6.12-1cpu"]
     assert [s.name for s in pick.steps(["selftests:t_cpu"], on_kvm)] == ["picked-6.1-2cpu-kvm"]
+    strict = pick.steps(["selftests-6.12-2cpu-strict:t_cpu"], OPTIONS)[0]
+    assert strict.name == "picked-6.12-2cpu-strict" and strict.again == ["selftests-6.12-2cpu-strict:t_cpu"]
     assert pick.steps(["selftests:t_cpu/port I/O"], OPTIONS)[0].again == ["selftests-6.12-1cpu:t_cpu/port I/O"]
     assert [s.name for s in pick.steps(["kunit:droste_w*", "unit:droste_walk.*"], OPTIONS)] == ["picked-kunit", "picked-unit"]
     assert "no kselftest program 't_nix'" in refuses(pick.steps, ["selftests:t_nix"], OPTIONS)
@@ -95,6 +97,7 @@ def test_again():
     assert again("selftests-6.1-2cpu", None, "t_cpu: MSRs", "t_irq: x") == [
         "selftests-6.1-2cpu:t_cpu", "selftests-6.1-2cpu:t_irq"]
     assert again("selftests-6.1-2cpu", None, "t_cpu: MSRs", "the step") == ["selftests-6.1-2cpu"]
+    assert again("selftests-6.12-2cpu-strict", None, "t_cpu: MSRs") == ["selftests-6.12-2cpu-strict:t_cpu"]
     words = ["selftests-6.12-1cpu-kvm:t_cpu/CPUID", "selftests-6.12-1cpu-kvm:t_irq"]
     assert again("picked-6.12-1cpu-kvm", words, "t_irq: x") == words[1:]
     assert pick.steps(words, OPTIONS)[0].name == "picked-6.12-1cpu-kvm"
