@@ -177,10 +177,93 @@ CHECKS = (
 )
 
 # Hooks of the strict machine's topics in Bochs' own files.
+_LOG_THIS = "#define LOG_THIS BX_CPU_THIS_PTR\n"
+_WITH_STRICT = _LOG_THIS + '#include "cpu/strict/strict.h"\n'
+_INCLUDES = tuple((f"cpu/{name}.cc", _LOG_THIS, _WITH_STRICT) for name in ("paging", "vmx", "proc_ctrl", "event", "init"))
+
+
+def _call(topic, call):
+    """Returns a hook: a call that is made if the topic is on."""
+    return f"if (strict(STRICT_{topic})) {call};"
+
+
+def _call_in_guest(call):
+    """Returns a hook of the topic translations that is made in a guest only."""
+    return f"if (strict(STRICT_TRANSLATIONS) && BX_CPU_THIS_PTR in_vmx_guest) {call};"
+
+
 TRANSLATIONS = (
+    # Walks: of EPT, ...
+    ("cpu/paging.cc", "  if (vmexit_reason) {\n    BX_ERROR((\"VMEXIT: EPT %s for",
+     "  " + _call("TRANSLATIONS", "strict_ept_walk(BX_CPU_THIS, guest_paddr, entry, leaf, rw & 1, vmexit_reason != 0)")
+     + "\n  if (vmexit_reason) {\n    BX_ERROR((\"VMEXIT: EPT %s for"),
+    # ... of the guest's own tables, ...
+    ("cpu/paging.cc", "    paddress = (paddress & ~((Bit64u) lpf_mask)) | (laddr & lpf_mask);\n",
+     "    paddress = (paddress & ~((Bit64u) lpf_mask)) | (laddr & lpf_mask);\n    "
+     + _call_in_guest("strict_linear_walk(BX_CPU_THIS, laddr, paddress, combined_access)") + "\n"),
+    # ... and those that fail there.
+    ("cpu/paging.cc", "  unsigned isWrite = rw & 1;\n\n  Bit32u error_code = fault",
+     "  " + _call_in_guest("strict_linear_fault(BX_CPU_THIS, laddr, fault == ERROR_NOT_PRESENT)")
+     + "\n  unsigned isWrite = rw & 1;\n\n  Bit32u error_code = fault"),
+    # Invalidations by the guest, ...
+    ("cpu/paging.cc", "  INC_TLBFLUSH_STAT(tlbGlobalFlushes);\n",
+     "  INC_TLBFLUSH_STAT(tlbGlobalFlushes);\n  " + _call_in_guest("strict_translations_flush(BX_CPU_THIS, true)") + "\n"),
+    ("cpu/paging.cc", "  INC_TLBFLUSH_STAT(tlbNonGlobalFlushes);\n",
+     "  INC_TLBFLUSH_STAT(tlbNonGlobalFlushes);\n  " + _call_in_guest("strict_translations_flush(BX_CPU_THIS, false)")
+     + "\n"),
+    ("cpu/paging.cc", "  BX_CPU_THIS_PTR DTLB.invlpg(laddr);\n",
+     "  BX_CPU_THIS_PTR DTLB.invlpg(laddr);\n  " + _call_in_guest("strict_translations_invlpg(BX_CPU_THIS, laddr)") + "\n"),
+    # ... and by L0.
+    ("cpu/vmx.cc", "  BX_INSTR_TLB_CNTRL(BX_CPU_ID, BX_INSTR_INVEPT, type);\n",
+     "  " + _call("TRANSLATIONS", "strict_invept(BX_CPU_THIS, type == BX_INVEPT_INVVPID_ALL_CONTEXT_INVALIDATION, "
+                                  "inv_eptp.xmm64u(0))") + "\n"),
+    ("cpu/vmx.cc", "  BX_INSTR_TLB_CNTRL(BX_CPU_ID, BX_INSTR_INVVPID, type);\n",
+     "  " + _call("TRANSLATIONS", "strict_invvpid(BX_CPU_THIS, type, vpid, invvpid_desc.xmm64u(1))") + "\n"),
+    # VM exits with the guest's state still there, VM entries with the guest's state loaded, and resets.
+    ("cpu/vmx.cc", "  BX_INSTR_VMEXIT(BX_CPU_ID, reason, qualification);\n",
+     "  " + _call_in_guest("strict_translations_exit(BX_CPU_THIS, reason & 0xffff, qualification)") + "\n"),
+    ("cpu/vmx.cc", "  ///////////////////////////////////////////////////////\n  // STEP 7: Inject events to the guest\n",
+     "  " + _call("TRANSLATIONS", "strict_translations_entry(BX_CPU_THIS)")
+     + "\n  ///////////////////////////////////////////////////////\n  // STEP 7: Inject events to the guest\n"),
+    ("cpu/init.cc", "void BX_CPU_C::reset(unsigned source)\n{\n",
+     "void BX_CPU_C::reset(unsigned source)\n{\n  " + _call("TRANSLATIONS", "strict_translations_reset(BX_CPU_THIS)")
+     + "\n"),
 )
 
+_NO_FIELD = 'VMfail(VMXERR_UNSUPPORTED_VMCS_COMPONENT_ACCESS);\n    BX_NEXT_INSTR(i);\n  }\n\n'
+_NO_HIGH_FIELD = 'VMWRITE: not supported field (upper 32-bit not zero)"));\n     ' + _NO_FIELD.replace("\n    BX", "\n     BX")
+_WRITTEN_FIELD = ("  Bit32u encoding = BX_READ_32BIT_REG(i->dst());\n\n"
+                  "  if (! BX_CPU_THIS_PTR vmcs_map->is_valid(encoding)) {\n")
 VMCS = (
+    # The instructions that begin and end the use of a region.
+    ("cpu/vmx.cc", "    BX_CPU_THIS_PTR vmxonptr = pAddr;\n",
+     "    BX_CPU_THIS_PTR vmxonptr = pAddr;\n    " + _call("VMCS", "strict_vmxon(BX_CPU_THIS, pAddr)") + "\n"),
+    ("cpu/vmx.cc", "    BX_CPU_THIS_PTR vmxonptr = BX_INVALID_VMCSPTR;\n    BX_CPU_THIS_PTR in_vmx = false;",
+     "    " + _call("VMCS", "strict_vmxoff(BX_CPU_THIS, BX_CPU_THIS_PTR vmxonptr)")
+     + "\n    BX_CPU_THIS_PTR vmxonptr = BX_INVALID_VMCSPTR;\n    BX_CPU_THIS_PTR in_vmx = false;"),
+    ("cpu/vmx.cc", "       set_VMCSPTR(pAddr);\n",
+     "       set_VMCSPTR(pAddr);\n       " + _call("VMCS", "strict_vmptrld(BX_CPU_THIS, pAddr)") + "\n"),
+    ("cpu/vmx.cc", "    if (pAddr == BX_CPU_THIS_PTR vmcsptr) {\n",
+     "    " + _call("VMCS", "strict_vmclear(BX_CPU_THIS, pAddr)") + "\n    if (pAddr == BX_CPU_THIS_PTR vmcsptr) {\n"),
+    ("cpu/vmx.cc", "  if (vmlaunch) VMwrite32(VMCS_LAUNCH_STATE",
+     "  " + _call("VMCS", "strict_vmcs_entry(BX_CPU_THIS)") + "\n  if (vmlaunch) VMwrite32(VMCS_LAUNCH_STATE"),
+    # Accesses by software, each when its translation is made. set_VMCSPTR() does not translate.
+    ("cpu/paging.cc", "  ppf = PPFOf(paddress);\n\n  // direct memory access is NOT",
+     "  ppf = PPFOf(paddress);\n  if (strict(STRICT_VMCS) && strict_watched(ppf))"
+     " strict_vmcs_access(BX_CPU_THIS, paddress, rw & 1);\n\n  // direct memory access is NOT"),
+    # VMREAD and VMWRITE with 64-bit operands, the only ones of a 64-bit L0.
+    ("cpu/vmx.cc", _NO_FIELD + "  Bit64u field_64;\n",
+     _call("VMCS", 'strict_vmcs_field(BX_CPU_THIS, "VMREAD", encoding)') + "\n    " + _NO_FIELD + "  Bit64u field_64;\n"),
+    ("cpu/vmx.cc", _NO_HIGH_FIELD + _WRITTEN_FIELD,
+     _NO_HIGH_FIELD + _WRITTEN_FIELD + "    " + _call("VMCS", 'strict_vmcs_field(BX_CPU_THIS, "VMWRITE", encoding)') + "\n"),
+    # A processor that stops for good, and INIT signals.
+    ("cpu/proc_ctrl.cc", '    BX_INFO(("WARNING: HLT instruction with IF=0!"));\n',
+     '    BX_INFO(("WARNING: HLT instruction with IF=0!"));\n    ' + _call("VMCS", "strict_vmcs_halt(BX_CPU_THIS)") + "\n"),
+    ("cpu/event.cc", "  if (! is_masked_event(BX_EVENT_INIT)) {\n",
+     "  " + _call("VMCS", "strict_vmcs_init(BX_CPU_THIS)") + "\n  if (! is_masked_event(BX_EVENT_INIT)) {\n"),
+    ("cpu/init.cc", "void BX_CPU_C::reset(unsigned source)\n{\n",
+     "void BX_CPU_C::reset(unsigned source)\n{\n  "
+     + _call("VMCS", "strict_vmcs_reset(BX_CPU_THIS, source == BX_RESET_HARDWARE)") + "\n"),
 )
 
 STORMS = (
@@ -189,4 +272,4 @@ STORMS = (
 MSRS = (
 )
 
-CHANGES = PLAIN + STRICT + CHECKS + TRANSLATIONS + VMCS + STORMS + MSRS
+CHANGES = PLAIN + STRICT + _INCLUDES + CHECKS + TRANSLATIONS + VMCS + STORMS + MSRS

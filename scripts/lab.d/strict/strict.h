@@ -38,4 +38,53 @@ static inline bool strict(strict_topic topic)
 void strict_report(const BX_CPU_C *cpu, strict_topic topic, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* translations.cc */
+/*
+ * Looks at an EPT walk: the guest-physical address, the entries of levels 3 to leaf as read, whether the access is a
+ * write, and whether an EPT violation or misconfiguration follows.
+ */
+void strict_ept_walk(const BX_CPU_C *cpu, Bit64u guest, const Bit64u *entry, int leaf, bool write, bool failed);
+/* Looks at a walk of the guest's own tables that succeeded: the frame, and Bochs' combined_access. */
+void strict_linear_walk(const BX_CPU_C *cpu, Bit64u laddr, Bit64u frame, unsigned access);
+/* Looks at a page fault of the guest; absent: because of an entry that is not present. */
+void strict_linear_fault(const BX_CPU_C *cpu, Bit64u laddr, bool absent);
+/* The guest invalidates translations of its VPID and EP4TA without a VM exit. */
+void strict_translations_flush(const BX_CPU_C *cpu, bool global_too);
+void strict_translations_invlpg(const BX_CPU_C *cpu, Bit64u laddr);
+/* INVEPT and INVVPID that succeeded. */
+void strict_invept(const BX_CPU_C *cpu, bool all, Bit64u eptp);
+void strict_invvpid(const BX_CPU_C *cpu, unsigned type, Bit16u vpid, Bit64u laddr);
+/* VM entries (their controls are loaded), VM exits (the guest state is still there), and resets. */
+void strict_translations_entry(const BX_CPU_C *cpu);
+void strict_translations_exit(const BX_CPU_C *cpu, unsigned reason, Bit64u qualification);
+void strict_translations_reset(const BX_CPU_C *cpu);
+
+/* vmcs.cc */
+const unsigned STRICT_WATCHED_PAGES = 1 << 21;
+/* A bit for each page of memory below 8 GiB that is a known VMCS or VMXON region. */
+extern Bit8u strict_watched_pages[STRICT_WATCHED_PAGES / 8];
+
+static inline bool strict_watched(Bit64u address)
+{
+	Bit64u page = address >> 12;
+
+	return page < STRICT_WATCHED_PAGES && strict_watched_pages[page / 8] & 1 << page % 8;
+}
+
+/* VMX instructions that succeeded. */
+void strict_vmxon(const BX_CPU_C *cpu, Bit64u address);
+void strict_vmxoff(const BX_CPU_C *cpu, Bit64u address);
+void strict_vmptrld(const BX_CPU_C *cpu, Bit64u address);
+void strict_vmclear(const BX_CPU_C *cpu, Bit64u address);
+/* A VM entry whose controls and link pointer are loaded. */
+void strict_vmcs_entry(const BX_CPU_C *cpu);
+/* VMREAD or VMWRITE of a field that does not exist. */
+void strict_vmcs_field(const BX_CPU_C *cpu, const char *instruction, Bit64u encoding);
+/* Software's access to a watched page. */
+void strict_vmcs_access(const BX_CPU_C *cpu, Bit64u address, bool write);
+/* HLT with interrupts disabled, an INIT signal, and a reset. */
+void strict_vmcs_halt(const BX_CPU_C *cpu);
+void strict_vmcs_init(const BX_CPU_C *cpu);
+void strict_vmcs_reset(const BX_CPU_C *cpu, bool hardware);
+
 #endif
