@@ -179,7 +179,7 @@ CHECKS = (
 # Hooks of the strict machine's topics in Bochs' own files.
 _LOG_THIS = "#define LOG_THIS BX_CPU_THIS_PTR\n"
 _WITH_STRICT = _LOG_THIS + '#include "cpu/strict/strict.h"\n'
-_INCLUDES = tuple((f"cpu/{name}.cc", _LOG_THIS, _WITH_STRICT) for name in ("paging", "vmx", "proc_ctrl", "event", "init"))
+_INCLUDES = tuple((f"cpu/{name}.cc", _LOG_THIS, _WITH_STRICT) for name in ("paging", "vmx", "proc_ctrl", "mwait", "event", "init"))
 
 
 def _call(topic, call):
@@ -258,7 +258,12 @@ VMCS = (
      _NO_HIGH_FIELD + _WRITTEN_FIELD + "    " + _call("VMCS", 'strict_vmcs_field(BX_CPU_THIS, "VMWRITE", encoding)') + "\n"),
     # A processor that stops for good, and INIT signals.
     ("cpu/proc_ctrl.cc", '    BX_INFO(("WARNING: HLT instruction with IF=0!"));\n',
-     '    BX_INFO(("WARNING: HLT instruction with IF=0!"));\n    ' + _call("VMCS", "strict_vmcs_halt(BX_CPU_THIS)") + "\n"),
+     '    BX_INFO(("WARNING: HLT instruction with IF=0!"));\n    ' + _call("VMCS", 'strict_vmcs_halt(BX_CPU_THIS, "HLT with interrupts disabled")')
+     + "\n"),
+    ("cpu/mwait.cc", "  enter_sleep_state(new_state);\n",
+     "  if (! (ECX & 1)) { "
+     + _call("VMCS", 'strict_vmcs_halt(BX_CPU_THIS, "MWAIT with interrupts disabled")')
+     + " }\n  enter_sleep_state(new_state);\n"),
     ("cpu/event.cc", "  if (! is_masked_event(BX_EVENT_INIT)) {\n",
      "  " + _call("VMCS", "strict_vmcs_init(BX_CPU_THIS)") + "\n  if (! is_masked_event(BX_EVENT_INIT)) {\n"),
     ("cpu/init.cc", "void BX_CPU_C::reset(unsigned source)\n{\n",

@@ -12,6 +12,27 @@ LAB = os.path.join(TREE, "scripts", "lab")
 # checks itself.
 REPORTS = [
     ("checks", "will change the host's IA32_SYSENTER_EIP from"),
+    ("translations", "has no translation now, without INVEPT"),
+    ("translations", "and is 0x"),
+    ("translations", "was cached with the rights"),
+    ("translations", "was cached with the memory type"),
+    ("translations", "was cached as not the APIC-access page and is now"),
+    ("translations", "its dirty flag is clear now"),
+    ("translations", "was cached without accessed and dirty flags, which are on now"),
+    ("translations", "the EPT table of guest-physical"),
+    ("translations", "a VM entry with another CR3 came between without INVVPID for VPID"),
+    ("translations", "the guest's INVLPG came between without INVVPID for VPID"),
+    ("translations", "the guest's MOV to a control register came between without INVVPID for VPID"),
+    ("vmcs", "VMXOFF while the VMCS at"),
+    ("vmcs", "software writes to"),
+    ("vmcs", "in the VMCS region in use by CPU 0"),
+    ("vmcs", "in the VMXON region in use by CPU 0"),
+    ("vmcs", "VMREAD of field 0x2ffe"),
+    ("vmcs", "VMWRITE of field 0x2ffe"),
+    ("vmcs", "which VMCLEAR has not initialized"),
+    ("vmcs", "VM entry whose MSR bitmap at"),
+    ("vmcs", "which is active on CPU 0"),
+    ("vmcs", "with interrupts disabled while the VMCS at"),
 ]
 
 
@@ -26,8 +47,8 @@ def plant(job):
         else:
             reader.line(text)
 
-    job.command([LAB, "exec", "--strict", "--hypervisor", "none", "--timeout", "300", "--file", module, "--",
-                 "insmod plant.ko && dmesg | sed -n 's/^.*plant: //p'"], 900, each_line)
+    job.command([LAB, "exec", "--strict", "--hypervisor", "none", "--cpus", "2", "--timeout", "300", "--file", module, "--",
+                 "insmod plant.ko && echo 0 >/sys/devices/system/cpu/cpu1/online; dmesg | sed -n 's/^.*plant: //p'"], 900, each_line)
     reader.end()
     job.check("the guest ran", None if job.passed else job.sentence or "there is no result")
     for topic, words in REPORTS:

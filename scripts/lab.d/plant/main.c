@@ -41,7 +41,7 @@ static void plant(const struct fault *f)
 
 static int __init plant_init(void)
 {
-	static const struct fault *const topics[] = { checks_faults };
+	static const struct fault *const topics[] = { checks_faults, translations_faults, vmcs_faults };
 	const struct fault *f;
 	unsigned int t;
 	int error;
@@ -53,6 +53,8 @@ static int __init plant_init(void)
 		for (f = topics[t]; f->name; f++)
 			if (!*which || !strcmp(which, f->name))
 				plant(f);
+	if (!error && !*which)
+		vmcs_on_other_cpu();
 	if (!error)
 		pr_info("plant: 1..%d\n", number);
 	vm_destroy();

@@ -33,13 +33,15 @@ struct fault {
 };
 
 /* The guest's programs, in vm.c. Each ends with VMCALL. */
-extern char code_vmcall[], code_load[], code_store[], code_nop[];
+extern char code_vmcall[], code_load[], code_store[], code_nop[], code_invlpg[], code_mov_cr3[];
 
 /* Where code_load and code_store go: a linear address that only the guest's own tables map. */
 #define GUEST_LINEAR	0x40000000ul
 
 /* The entries of the guest's own tables that map GUEST_LINEAR: level 1 is the last. */
 extern u64 *guest_entry[5];
+/* The entries of EPT that map the page of vm_ept(). */
+extern u64 *ept_entry[4];
 
 int vm_create(void);
 void vm_destroy(void);
@@ -47,6 +49,11 @@ void vm_destroy(void);
 void vm_reset(void);
 /* Enters the guest once. The host's registers and tables are afterwards as before. */
 struct result vm_enter(void);
+/* Makes the guest ready for another entry, which starts at the code. */
+void vm_again(void *code);
+/* Invalidate all that is cached of any guest. */
+void vm_invept(void);
+void vm_invvpid(void);
 /* Runs the guest on tables of its own. */
 void vm_own_tables(void);
 /* Switches EPT on, with an identity map; with_ad: accessed and dirty flags. read_only is a page that EPT maps so, or NULL. */
@@ -58,14 +65,24 @@ void vm_write(u32 field, u64 value);
 u64 vm_read(u32 field);
 void vm_set(u32 field, u64 bits);
 void vm_clear(u32 field, u64 bits);
+/* Switch VMX operation on and off for this CPU; vm_other_on() uses a region of its own, for a second CPU. */
+bool vm_on(void);
+void vm_off(void);
+void vm_other_on(void);
+void vm_vmptrld(void *region);
+void vm_vmclear(void *region);
+/* Writes the revision identifier of VMCSs. */
+void vm_revision(void *region);
 /* Sets secondary controls. */
 void vm_secondary(u32 bits);
 
 /* A zeroed page for the use of a fault, the same each time, and the physical address of anything in the kernel's memory. */
 extern u8 *scratch;
-extern void *shadow_vmcs;
+extern void *shadow_vmcs, *vmxon_region, *vmcs;
 u64 physical(const void *address);
 
-extern const struct fault checks_faults[];
+extern const struct fault checks_faults[], translations_faults[], vmcs_faults[];
+/* A fault that takes two CPUs. */
+void vmcs_on_other_cpu(void);
 
 #endif

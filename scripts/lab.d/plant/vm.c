@@ -14,14 +14,14 @@
 #define PAGES 16
 static u8 *pages[PAGES];
 static unsigned int used;
-static void *vmxon_region, *vmcs, *own_pml4, *ept_pml4, *ept_pdpt, *ept_pd, *ept_pt, *own_idt;
+static void *own_pml4, *other_region, *ept_pml4, *ept_pdpt, *ept_pd, *ept_pt, *own_idt;
 static u8 stack[4096] __aligned(16);
 static u32 revision;
-static bool vmx_on;
+static bool vmx_on, other_on;
 
 u8 *scratch;
-void *shadow_vmcs;
-u64 *guest_entry[5];
+void *shadow_vmcs, *vmxon_region, *vmcs;
+u64 *guest_entry[5], *ept_entry[4];
 
 #define CODE(name, text) \
 	asm(".pushsection .text\n.globl " #name "\n.type " #name ", @function\n" #name ":\n\t" \
@@ -31,6 +31,8 @@ CODE(code_vmcall, "");
 CODE(code_nop, "nop; nop");
 CODE(code_load, "mov $0x40000000, %rax; mov (%rax), %rbx");
 CODE(code_store, "mov $0x40000000, %rax; mov %rbx, (%rax)");
+CODE(code_invlpg, "mov $0x40000000, %rax; mov (%rax), %rbx; invlpg (%rax)");
+CODE(code_mov_cr3, "mov $0x40000000, %rax; mov (%rax), %rbx; mov %cr3, %rax; mov %rax, %cr3");
 
 u64 physical(const void *address)
 {
@@ -74,20 +76,72 @@ static void *page(void)
 	return used < PAGES ? pages[used++] : NULL;
 }
 
-static bool vmptrld(void *region)
+void vm_vmptrld(void *region)
 {
 	u64 address = physical(region);
-	bool bad;
 
-	asm volatile("vmptrld %1" : "=@ccna"(bad) : "m"(address) : "memory");
-	return !bad;
+	asm volatile("vmptrld %0" : : "m"(address) : "cc", "memory");
 }
 
-static void vmclear(void *region)
+void vm_vmclear(void *region)
 {
 	u64 address = physical(region);
 
 	asm volatile("vmclear %0" : : "m"(address) : "cc", "memory");
+}
+
+void vm_revision(void *region)
+{
+	*(u32 *)region = revision;
+}
+
+static bool on(void *region)
+{
+	u64 address = physical(region);
+	bool bad;
+
+	cr4_set_bits(X86_CR4_VMXE);
+	asm volatile("vmxon %1" : "=@ccna"(bad) : "m"(address) : "memory");
+	return !bad;
+}
+
+bool vm_on(void)
+{
+	return vmx_on = on(vmxon_region);
+}
+
+void vm_off(void)
+{
+	if (vmx_on)
+		asm volatile("vmxoff" : : : "cc");
+	vmx_on = false;
+	cr4_clear_bits(X86_CR4_VMXE);
+}
+
+void vm_other_on(void)
+{
+	other_on = on(other_region);
+}
+
+void vm_invept(void)
+{
+	u64 operand[2] = {};
+
+	asm volatile("invept %0, %1" : : "m"(operand), "r"(2ul) : "cc", "memory");
+}
+
+void vm_invvpid(void)
+{
+	u64 operand[2] = {};
+
+	asm volatile("invvpid %0, %1" : : "m"(operand), "r"(2ul) : "cc", "memory");
+}
+
+void vm_again(void *code)
+{
+	vm_vmclear(vmcs);
+	vm_vmptrld(vmcs);
+	vm_write(GUEST_RIP, (u64)code);
 }
 
 /* The tables of the guest that map GUEST_LINEAR are four pages of their own; the rest are the host's. */
@@ -108,10 +162,10 @@ static void make_tables(void)
 
 int vm_create(void)
 {
-	u64 region, basic;
-	bool bad;
-	void **all[] = { &vmxon_region, &vmcs, &shadow_vmcs, &own_pml4, &ept_pml4, &ept_pdpt, &ept_pd, &ept_pt, &own_idt, (void **)&scratch };
+	void **all[] = { &vmxon_region, &vmcs, &shadow_vmcs, &own_pml4, &ept_pml4, &ept_pdpt, &ept_pd, &ept_pt, &own_idt,
+			 (void **)&scratch, &other_region };
 	unsigned int i;
+	u64 basic;
 
 	for (i = 0; i < ARRAY_SIZE(all); i++) {
 		*all[i] = page();
@@ -120,23 +174,19 @@ int vm_create(void)
 	}
 	rdmsrl(MSR_IA32_VMX_BASIC, basic);
 	revision = basic & 0x7fffffff;
-	*(u32 *)vmxon_region = revision;
+	vm_revision(vmxon_region);
+	vm_revision(other_region);
 	make_tables();
-	cr4_set_bits(X86_CR4_VMXE);
-	region = physical(vmxon_region);
-	asm volatile("vmxon %1" : "=@ccna"(bad) : "m"(region) : "memory");
-	vmx_on = !bad;
-	return bad ? -EIO : 0;
+	return vm_on() ? 0 : -EIO;
 }
 
 void vm_destroy(void)
 {
-	if (vmx_on) {
-		vmclear(vmcs);
-		asm volatile("vmxoff" : : : "cc");
-	}
-	cr4_clear_bits(X86_CR4_VMXE);
-	while (used)
+	if (vmx_on)
+		vm_vmclear(vmcs);
+	vm_off();
+	/* The other CPU still uses its pages. */
+	while (used && !other_on)
 		free_page((unsigned long)pages[--used]);
 }
 
@@ -242,12 +292,16 @@ static void write_state(void)
 
 void vm_reset(void)
 {
-	vmclear(vmcs);
+	vm_vmclear(vmcs);
+	vm_vmclear(shadow_vmcs);
 	memset(vmcs, 0, PAGE_SIZE);
 	memset(scratch, 0, PAGE_SIZE);
-	*(u32 *)vmcs = revision;
+	vm_revision(vmcs);
 	*(u32 *)shadow_vmcs = revision | BIT(31);
-	vmptrld(vmcs);
+	vm_vmclear(vmcs);
+	vm_vmptrld(vmcs);
+	vm_invept();
+	vm_invvpid();
 	write_controls();
 	write_state();
 }
@@ -317,6 +371,9 @@ void vm_ept(bool with_ad, const void *read_only)
 		pd[(address >> 21) & 511] = physical(ept_pt) | 7;
 		pt[(address >> 12) & 511] = (address & PAGE_MASK) | 0x31;	/* R */
 	}
+	ept_entry[3] = &pdpt[address >> 30];
+	ept_entry[2] = &pd[(address >> 21) & 511];
+	ept_entry[1] = &pt[(address >> 12) & 511];
 	vm_write(EPT_POINTER, physical(ept_pml4) | VMX_EPTP_PWL_4 | VMX_EPTP_MT_WB | (with_ad ? VMX_EPTP_AD_ENABLE_BIT : 0));
 	vm_secondary(SECONDARY_EXEC_ENABLE_EPT);
 }

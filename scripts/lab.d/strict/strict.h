@@ -82,8 +82,8 @@ void strict_vmcs_entry(const BX_CPU_C *cpu);
 void strict_vmcs_field(const BX_CPU_C *cpu, const char *instruction, Bit64u encoding);
 /* Software's access to a watched page. */
 void strict_vmcs_access(const BX_CPU_C *cpu, Bit64u address, bool write);
-/* HLT with interrupts disabled, an INIT signal, and a reset. */
-void strict_vmcs_halt(const BX_CPU_C *cpu);
+/* HLT or MWAIT, an INIT signal, and a reset. */
+void strict_vmcs_halt(const BX_CPU_C *cpu, const char *instruction);
 void strict_vmcs_init(const BX_CPU_C *cpu);
 void strict_vmcs_reset(const BX_CPU_C *cpu, bool hardware);
 

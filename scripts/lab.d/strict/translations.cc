@@ -320,15 +320,16 @@ bool should_have_ended(const context *c, const mapping *m)
 
 void linear_report(const BX_CPU_C *cpu, const context *c, const mapping *was, const mapping *is)
 {
-	const char *why = was->bits & ASKED || was->since < c->asked ? "the guest's own invalidation" :
-			  "a VM entry with another CR3";
+	const char *why = was->bits & ASKED ? "the guest's INVLPG" :
+			  was->since < c->asked ? "the guest's MOV to a control register" : "a VM entry with another CR3";
 
-	strict_report(cpu, STRICT_TRANSLATIONS, "linear %#llx was cached as %#llx with the rights %#x, is %#llx with "
-		      "%#x now, and %s came between without INVVPID for VPID %#x (PCID %#x, EP4TA %#llx)",
+	strict_report(cpu, STRICT_TRANSLATIONS, "linear %#llx was cached as %#llx with the rights %#x, is %#llx with %#x "
+		      "now, and %s came between without INVVPID for VPID %#x (PCID %#x, %s %#llx)",
 		      (unsigned long long)was->page << 12, (unsigned long long)was->frame,
 		      was->bits & (LINEAR_RIGHTS | NO_EXECUTE), is ? (unsigned long long)is->frame : 0,
 		      is ? is->bits & (LINEAR_RIGHTS | NO_EXECUTE) : 0, why, c->vpid, c->pcid,
-		      (unsigned long long)c->ep4ta);
+		      c->ep4ta == NO_EPT ? "no EPT, CR3" : "EP4TA",
+		      (unsigned long long)(c->ep4ta == NO_EPT ? c->cr3 : c->ep4ta));
 }
 
 /* Selects the contexts of the current VPID, PCID and EP4TA. Returns false if nothing is cached for this guest. */
@@ -424,6 +425,10 @@ void strict_ept_walk(const BX_CPU_C *cpu, Bit64u guest, const Bit64u *entry, int
 		if (what)
 			differs(cpu, p, c, what, *was, is);
 	}
+	/* Only a page of 4 KiB is sure to make each access an APIC access (SDM 3C 30.4.5). */
+	if (leaf && is.bits & APIC_ACCESS)
+		strict_report(cpu, STRICT_TRANSLATIONS, "guest-physical %#llx is the APIC-access page, and EPT maps it with "
+			      "an entry of level %d", (unsigned long long)guest & ~0xfffull, leaf + 1);
 	/* An EPT violation ends what would be used to translate its address (SDM 3C 29.4.3.1). */
 	if (!failed) {
 		if (write)

@@ -198,10 +198,10 @@ void strict_vmcs_field(const BX_CPU_C *cpu, const char *instruction, Bit64u enco
 			      (unsigned long long)encoding);
 }
 
-void strict_vmcs_halt(const BX_CPU_C *cpu)
+void strict_vmcs_halt(const BX_CPU_C *cpu, const char *instruction)
 {
-	if (cpu->in_vmx && !cpu->in_vmx_guest)
-		report_active(cpu, "HLT with interrupts disabled");
+	if (cpu->in_vmx && !cpu->in_vmx_guest && !(cpu->eflags & EFlagsIFMask))
+		report_active(cpu, instruction);
 }
 
 void strict_vmcs_init(const BX_CPU_C *cpu)
