@@ -11,6 +11,7 @@ CODE(c_cr8w, "mov %rbx, %cr8");
 CODE(c_cr8r, "mov %cr8, %rax");
 CODE(c_read, "mov (%rbx), %eax");
 CODE(c_write, "mov %eax, (%rbx)");
+CODE(c_lower, "movb $0, 0x80(%rbx); movb $1, (%rcx)");
 
 static u64 step(char *code, u64 rbx)
 {
@@ -64,6 +65,36 @@ static void guest_shadow(void)
 	vmset(F_PROC, PROC_CR8_STORE);
 	G_EQ(step(c_cr8r, 0), R_CR, "CR8-store exiting takes precedence");
 	write_cr8(0);
+}
+
+/*
+ * VTPR is compared with the threshold at an entry of L1 (SDM 3C 27.2.1.1), and when L2 writes its TPR (30.1.2). Other
+ * stores to the virtual-APIC page have no effect on either, however often L0 enters L2 on its own.
+ */
+static void guest_lowered(void)
+{
+	volatile u32 *vapic = g_page();
+	u64 eptp, cold = (u64)g_page();
+
+	vmcs_new((void (*)(void))(u64)c_lower);
+	need(F_PROC, PROC_TPR_SHADOW, "no TPR shadow");
+	if (!ept_caps())
+		g_skip("no EPT for L1");
+	eptp = ept_new();
+	ept_use(eptp);
+	G_EQ(*ept_entry(eptp, cold, 1) & EPT_RWX, EPT_RWX, "4 KiB entry");
+	vmwrite(F_VIRTUAL_APIC, (u64)vapic);
+	vmwrite(F_TPR_THRESHOLD, 5);
+	vapic[0x20] = 0x50;
+	l2.rcx = cold;
+	G_EQ(step(c_lower, (u64)vapic), R_VMCALL, "L2 lowers VTPR by a store, and then touches another page");
+	G_EQ(vapic[0x20], 0, "VTPR");
+	G_EQ(vmread(F_TPR_THRESHOLD), 5, "the threshold that L1 has set");
+	vmwrite(F_RIP, (u64)c_cr8r);
+	G_EQ(vmx_try_enter(false), VM_FAIL(E_BAD_CONTROLS), "an entry of L1 with VTPR below the threshold");
+	vapic[0x20] = 0x80;
+	G_EQ(step(c_cr8w, 5), R_VMCALL, "TPR at the threshold");
+	G_EQ(step(c_cr8w, 4), R_TPR, "TPR below the threshold");
 }
 
 static void guest_access_page(void)
@@ -121,6 +152,7 @@ static void guest_holes(void)
 static const struct ksft_test tests[] = {
 	{ "CR8 without exits and without a shadow", .guest = guest_cr8, .flags = KSFT_VMX | KSFT_IRQCHIP },
 	{ "TPR shadow and threshold", .guest = guest_shadow, .flags = KSFT_VMX | KSFT_IRQCHIP },
+	{ "VTPR lowered behind the threshold", .guest = guest_lowered, V },
 	{ "APIC-access page", .guest = guest_access_page, V },
 	{ "pages outside memory", .guest = guest_holes, V },
 };

@@ -45,6 +45,7 @@ void nested_reenter(struct vcpu *vcpu, bool run_pending);
 /* --- vmcs02.c --- */
 void nested_sync_rare(struct vcpu *vcpu);
 int nested_before_entry(struct vcpu *vcpu);
+bool nested_retry_entry(struct vcpu *vcpu, u32 error);
 void nested_unpin(struct vcpu *vcpu);
 
 /* --- bitmaps.c --- */

@@ -59,6 +59,8 @@ struct nested {
 	bool l1_nmi_blocked;		/* L1 blocked NMIs before its last VM entry; kept for an entry that fails */
 	u16 vpid02;			/* VPID of VMCS02; 0: L2 runs without one */
 	u16 last_vpid12;		/* the VPID of VMCS12 that @vpid02 stood for at the last entry; 0: none */
+	u32 tpr_threshold02;		/* TPR threshold of VMCS02; below VMCS12's if VTPR was lowered: see vmcs02.c */
+	bool tpr_retry;			/* an entry has failed: do not raise @tpr_threshold02 for the next one */
 	struct vmx_controls ctl02;	/* controls of VMCS02, without the windows that L0 opened */
 	struct vmx_controls merged01;	/* the value of vcpu->ctl01 from which @ctl02 was merged */
 	struct vmcs02_held held;	/* other values that VMCS02 holds */

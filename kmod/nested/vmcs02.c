@@ -4,6 +4,7 @@
 #include "droste.h"
 #include "cpu/cpuid.h"
 #include "ept/ept.h"
+#include "irqchip/lapic_logic.h"
 #include "mem/memslot.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
@@ -192,6 +193,7 @@ static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 	vmcs02_write_word(force, EXCEPTION_BITMAP, &n->ctl02.exceptions, c.exceptions);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, pf.mask);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, pf.match);
+	n->tpr_threshold02 = v->tpr_threshold;
 	if (c.proc & CPU_BASED_TPR_SHADOW)
 		vmcs_write(TPR_THRESHOLD, v->tpr_threshold);
 	if (c.proc2 & VMCS_CONTROL_BIT(XSAVES))	/* L0's bitmap is 0 */
@@ -591,6 +593,49 @@ void vmcs02_place_pages(struct vcpu *vcpu)
 		vmcs02_place_page(vcpu, &n->posted_desc, v->posted_intr_desc_addr, 0);
 }
 
+/* The largest TPR threshold up to VMCS12's that a VM entry accepts with the present VTPR (SDM 3C 27.2.1.1). */
+static u32 vmcs02_allowed_threshold(const struct nested *n)
+{
+	/* Without memory, VMCS02 uses a page of ones. */
+	u8 vtpr = n->virtual_apic.hva ? READ_ONCE(*((u8 *)n->virtual_apic.hva + LAPIC_TPR)) : 0xff;
+
+	return min_t(u32, n->vmcs12->tpr_threshold, vtpr >> 4);
+}
+
+static void vmcs02_set_threshold(struct nested *n, u32 threshold)
+{
+	if (n->tpr_threshold02 == threshold)
+		return;
+	n->tpr_threshold02 = threshold;
+	vmcs_write(TPR_THRESHOLD, threshold);
+}
+
+/**
+ * nested_retry_entry() - whether L2 can be entered after the processor has refused the entry
+ * @vcpu: in L2
+ * @error: the VM-instruction error of the entry
+ *
+ * A processor compares VTPR with the TPR threshold only at entries of L1. L0
+ * enters L2 more often, and between two entries L2 or another processor can
+ * lower VTPR by a store. The entry is repeated with a lower threshold then, at
+ * last with 0, which always works.
+ *
+ * Context: Process context. VMCS02 is current.
+ * Return: true if the entry must be repeated.
+ */
+bool nested_retry_entry(struct vcpu *vcpu, u32 error)
+{
+	struct nested *n = &vcpu->nested;
+	u32 to = vmcs02_allowed_threshold(n);
+
+	if (error != VMXERR_ENTRY_INVALID_CONTROL_FIELD || !(n->ctl02.proc & CPU_BASED_TPR_SHADOW) ||
+	    vmcs02_delivers_virtually(&n->ctl02) || !n->tpr_threshold02)
+		return false;
+	n->tpr_retry = true;
+	vmcs02_set_threshold(n, to < n->tpr_threshold02 ? to : 0);
+	return true;
+}
+
 /**
  * nested_before_entry() - bring VMCS02 up to date before each entry into L2
  * @vcpu: in L2, loaded; pending requests were handled, which may change what
@@ -616,6 +661,11 @@ int nested_before_entry(struct vcpu *vcpu)
 		if (vmx_load_pdptrs(vcpu, vmcs_read(GUEST_CR3)))
 			return -EFAULT;
 		n->pdptes_due = false;
+	}
+	if (unlikely(n->tpr_threshold02 != n->vmcs12->tpr_threshold)) {
+		if (!n->tpr_retry)
+			vmcs02_set_threshold(n, vmcs02_allowed_threshold(n));
+		n->tpr_retry = false;
 	}
 	if (n->ept02.cur)
 		eptp = n->ept02.cur->eptp;

@@ -218,13 +218,20 @@ static void loop_note_exit(struct vcpu *vcpu)
 	}
 }
 
-/* VMfail: the processor refused a control or host field that L0 wrote, or VMX was turned off for a reboot. */
+/*
+ * VMfail: the processor refused a control or host field that L0 wrote, or VMX
+ * was turned off for a reboot. Returns NEXT_ENTER if the entry must be repeated.
+ */
 static int loop_vmfail(struct vcpu *vcpu)
 {
 	u32 error = READ_ONCE(vmx_going_down) ? 0 : vmcs_read(VM_INSTRUCTION_ERROR);
 
 	if (READ_ONCE(vmx_going_down))
 		return -EIO;
+	if (vcpu->in_l2 && nested_retry_entry(vcpu, error)) {
+		vmx_cancel_events(vcpu);
+		return NEXT_ENTER;
+	}
 	pr_info_ratelimited("droste: VM entry refused, VM-instruction error %u, %s\n", error,
 			    vcpu->in_l2 ? "L2" : "L1");
 	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
@@ -266,7 +273,8 @@ static void loop_set_immediate_exit(struct vcpu *vcpu, bool on)
 /*
  * Steps 5 to 7: enter the guest once, and read the exit. Caller does not hold
  * vm->srcu. Returns NEXT_ENTER, with *entered false if a request or work of the
- * host came first; NEXT_USER or -EIO if the processor refused the entry.
+ * host came first, or the entry must be repeated; NEXT_USER or -EIO if the
+ * processor refused the entry.
  */
 static int loop_enter(struct vcpu *vcpu, bool *entered)
 {
