@@ -148,12 +148,34 @@ static void guest_holes(void)
 	G_EQ(vmx_try_enter(true), VM_OK, "APIC-access page outside memory");
 }
 
+/* The exits that L0 makes, because L1 has no memory at the APIC-access address. */
+static void guest_access_hole(void)
+{
+	vmcs_new((void (*)(void))(u64)c_read);
+	need_secondary(SEC_APIC_ACCESS, "no APIC-access page");
+	if (!ept_caps())
+		g_skip("no EPT for L1");
+	ept_use(ept_new());
+	vmwrite(F_APIC_ACCESS, MMIO_HOLE);
+	G_EQ(step(c_read, MMIO_HOLE + 0x30), R_APIC_ACCESS, "read");
+	G_EQ(vmread(F_QUAL) & 0xffff, 0x30, "qualification: read at 0x30");
+	G_EQ(vmread(F_LINEAR), MMIO_HOLE + 0x30, "guest-linear address");
+	G_EQ(vmread(F_ILEN), 2, "instruction length");
+	G_EQ(step(c_write, MMIO_HOLE + 0xb0), R_APIC_ACCESS, "write");
+	G_EQ(vmread(F_QUAL) & 0xffff, 0x10b0, "qualification: write at 0xb0");
+	/* A hypervisor skips the instruction by its length. */
+	vmx_skip();
+	G_EQ(vmread(F_RIP), (u64)c_write + 2, "RIP");
+	G_EQ(vmx_run(), R_VMCALL, "L2 goes on");
+}
+
 #define V .flags = KSFT_VMX
 static const struct ksft_test tests[] = {
 	{ "CR8 without exits and without a shadow", .guest = guest_cr8, .flags = KSFT_VMX | KSFT_IRQCHIP },
 	{ "TPR shadow and threshold", .guest = guest_shadow, .flags = KSFT_VMX | KSFT_IRQCHIP },
 	{ "VTPR lowered behind the threshold", .guest = guest_lowered, V },
 	{ "APIC-access page", .guest = guest_access_page, V },
+	{ "APIC-access page outside memory", .guest = guest_access_hole, V },
 	{ "pages outside memory", .guest = guest_holes, V },
 };
 KSFT_MAIN(tests)

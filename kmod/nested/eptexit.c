@@ -20,24 +20,37 @@ static bool eptexit_is_apic_access(const struct vmcs12 *v, gpa_t l1_gpa)
 	       (l1_gpa & PAGE_MASK) == (v->apic_access_addr & PAGE_MASK);
 }
 
-static int eptexit_apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
+/**
+ * nested_apic_access() - reflect an EPT violation of L2 that is an access to its APIC page
+ * @vcpu: in L2; vcpu->exit is the exit, at an address where L1 has no memory
+ * @l1_gpa: the address
+ *
+ * The linear address and the instruction length of the exit fit the new reason.
+ *
+ * Context: Process context. VMCS02 is current; VMCS01 afterwards if the exit
+ * went to L1. Caller holds vm->srcu. May sleep.
+ * Return: NEXT_GO_ON if it is no such access, NEXT_ENTER otherwise.
+ */
+int nested_apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
 {
 	u64 qual = vcpu->exit.qual, type;
 
+	if (!eptexit_is_apic_access(vcpu->nested.vmcs12, l1_gpa))
+		return NEXT_GO_ON;
 	if (vcpu->ev.injected.valid)
 		type = APIC_EVENT;
 	else
 		type = qual & EPT_WRITE ? APIC_WRITE : qual & EPT_EXEC ? APIC_FETCH : APIC_READ;
-	vcpu->exits_reflected[vcpu->exit.basic]++;
-	nested_vmexit(vcpu, EXIT_REASON_APIC_ACCESS, (l1_gpa & ~PAGE_MASK) | type << 12, 0, 0);
-	return NEXT_ENTER;
+	return nested_reflect_as(vcpu, EXIT_REASON_APIC_ACCESS, (l1_gpa & ~PAGE_MASK) | type << 12);
 }
 
 /* L1's tables map the address, but L1 has no memory there: the access is to a device or to L1's APIC-access page. */
 static int eptexit_emulate(struct vcpu *vcpu, gpa_t l1_gpa)
 {
-	if (eptexit_is_apic_access(vcpu->nested.vmcs12, l1_gpa))
-		return eptexit_apic_access(vcpu, l1_gpa);
+	int ret = nested_apic_access(vcpu, l1_gpa);
+
+	if (ret != NEXT_GO_ON)
+		return ret;
 	/* The access was part of event delivery, so there is no instruction to emulate. */
 	if (vcpu->ev.injected.valid)
 		return vcpu_delivery_error(vcpu);

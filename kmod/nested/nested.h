@@ -72,6 +72,7 @@ void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 i
 
 /* --- eptexit.c --- */
 int nested_handle_ept(struct vcpu *vcpu);
+int nested_apic_access(struct vcpu *vcpu, gpa_t l1_gpa);
 
 /* --- shadow.c --- */
 int nested_shadow_init(void);

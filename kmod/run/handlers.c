@@ -356,6 +356,7 @@ int exit_ept_violation(struct vcpu *vcpu)
 {
 	u64 access = vcpu->exit.qual & EPT_RWX;
 	bool flat = vcpu->in_l2 && vcpu->nested.ept02.flat;
+	int ret;
 
 	if (vcpu->in_l2 && vcpu->nested.ept02.cur)
 		return nested_handle_ept(vcpu);
@@ -366,6 +367,9 @@ int exit_ept_violation(struct vcpu *vcpu)
 		return NEXT_ENTER;
 	case EPT01_MMIO:
 	case EPT01_READONLY:
+		ret = vcpu->in_l2 ? nested_apic_access(vcpu, vcpu->exit.gpa) : NEXT_GO_ON;
+		if (ret != NEXT_GO_ON)
+			return ret;
 		if (vcpu->ev.injected.valid)
 			return vcpu_delivery_error(vcpu);
 		return emul_instruction(vcpu);
