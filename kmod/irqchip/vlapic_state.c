@@ -194,6 +194,13 @@ int vlapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state)
 
 	if (!a)
 		return -EINVAL;
+	/*
+	 * A timer that has expired reads as 0, like one that is stopped: its interrupt
+	 * must be in IRR. In TSC-deadline mode the MSR has the deadline until then, and
+	 * user space may have read it already.
+	 */
+	if (!a->tsc_deadline)
+		vlapic_timer_request(vcpu);
 	memset(state, 0, sizeof(*state));
 	for (reg = 0; reg < LAPIC_REGS_SIZE; reg += 16) {
 		u32 val = vlapic_read_reg(a, reg);
