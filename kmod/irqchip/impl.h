@@ -168,6 +168,7 @@ int irq_routing_default(struct vm *vm);
 void irq_routing_destroy(struct vm *vm);
 long irq_routing_ioctl(struct vm *vm, void __user *arg);
 void irqchip_acked(struct vm *vm, u32 chip, u32 pin);
+void irqchip_resample(struct vm *vm, u32 chip, u32 pin);
 bool irq_routing_split_level(struct vm *vm, u8 vector);
 
 /* --- irqfd.c --- */

@@ -116,24 +116,53 @@ u32 ioapic_pins_of(const struct ioapic *io, u8 vector)
  * @io: the I/O APIC
  * @pins: one bit per pin
  *
- * A line that is still up interrupts again.
+ * A line that is still up interrupts again. A guest whose handler does not quiet
+ * the device would not get beyond the handler, so after IOAPIC_STORM times the
+ * interrupt has to wait. A real I/O APIC takes some time as well.
  *
  * Context: Any. Caller holds the lock that guards @io.
+ * Return: the pins that have to wait; ioapic_resend() must be called for them.
  */
-void ioapic_end(struct ioapic *io, u32 pins)
+u32 ioapic_end(struct ioapic *io, u32 pins)
 {
 	unsigned int pin;
+	u32 late = 0;
 
 	for (pin = 0; pin < IOAPIC_PINS; pin++) {
 		if (!(pins & BIT(pin)) || !(io->rte[pin] & IOAPIC_RTE_LEVEL))
 			continue;
 		io->rte[pin] &= ~IOAPIC_RTE_REMOTE_IRR;
-		if (io->irr & BIT(pin))
+		if (!(io->irr & BIT(pin)) || (io->rte[pin] & IOAPIC_RTE_MASKED)) {
+			io->eois[pin] = 0;
+		} else if (++io->eois[pin] < IOAPIC_STORM) {
+			ioapic_service(io, pin);
+		} else {
+			io->eois[pin] = 0;
+			late |= BIT(pin);
+		}
+	}
+	return late;
+}
+
+/**
+ * ioapic_resend() - send the interrupts of level lines that are still up
+ * @io: the I/O APIC
+ * @pins: one bit per pin
+ *
+ * Context: Any. Caller holds the lock that guards @io.
+ */
+void ioapic_resend(struct ioapic *io, u32 pins)
+{
+	unsigned int pin;
+
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		if ((pins & io->irr & BIT(pin)) && (io->rte[pin] & IOAPIC_RTE_LEVEL))
 			ioapic_service(io, pin);
 	}
 }
 
-static void ioapic_write_rte(struct ioapic *io, unsigned int pin, bool high, u32 val)
+/* Returns the pin's bit if ioapic_resend() must be called for it, else 0. */
+static u32 ioapic_write_rte(struct ioapic *io, unsigned int pin, bool high, u32 val)
 {
 	u64 old = io->rte[pin], new;
 
@@ -148,9 +177,14 @@ static void ioapic_write_rte(struct ioapic *io, unsigned int pin, bool high, u32
 	io->rte[pin] = new;
 	ioapic_update_handled(io);
 
-	/* A level interrupt that the mask held back is sent now; an edge that arrived while masked is lost. */
-	if ((new & IOAPIC_RTE_LEVEL) && (io->irr & BIT(pin)))
-		ioapic_service(io, pin);
+	/* An edge that arrived while masked is lost. */
+	if (!(new & IOAPIC_RTE_LEVEL) || !(io->irr & BIT(pin)))
+		return 0;
+	/* A level interrupt that the mask held back is sent now, unless the device has lowered its line meanwhile. */
+	if ((old & IOAPIC_RTE_MASKED) && !(new & (IOAPIC_RTE_MASKED | IOAPIC_RTE_REMOTE_IRR)))
+		return BIT(pin);
+	ioapic_service(io, pin);
+	return 0;
 }
 
 static u32 ioapic_read_indirect(const struct ioapic *io)
@@ -170,14 +204,15 @@ static u32 ioapic_read_indirect(const struct ioapic *io)
 	}
 }
 
-static void ioapic_write_indirect(struct ioapic *io, u32 val)
+static u32 ioapic_write_indirect(struct ioapic *io, u32 val)
 {
 	unsigned int pin = (io->select - IOAPIC_IND_RTE) / 2;
 
 	if (io->select == IOAPIC_IND_ID)
 		io->id = val & 0x0f000000;
 	else if (io->select >= IOAPIC_IND_RTE && pin < IOAPIC_PINS)
-		ioapic_write_rte(io, pin, io->select & 1, val);
+		return ioapic_write_rte(io, pin, io->select & 1, val);
+	return 0;
 }
 
 /**
@@ -209,13 +244,16 @@ u32 ioapic_read(const struct ioapic *io, u32 offset)
  * The caller implements the EOI register with ioapic_end().
  *
  * Context: Any. Caller holds the lock that guards @io.
+ * Return: the level pins that were unmasked while their lines were up. The
+ * caller samples the lines and calls ioapic_resend().
  */
-void ioapic_write(struct ioapic *io, u32 offset, u32 val)
+u32 ioapic_write(struct ioapic *io, u32 offset, u32 val)
 {
 	if (offset == IOAPIC_REG_SELECT)
 		io->select = val & 0xff;
 	else if (offset == IOAPIC_REG_WINDOW)
-		ioapic_write_indirect(io, val);
+		return ioapic_write_indirect(io, val);
+	return 0;
 }
 
 /**

@@ -15,6 +15,9 @@
 #define IOAPIC_RTE_LEVEL	BIT_ULL(15)
 #define IOAPIC_RTE_MASKED	BIT_ULL(16)
 
+/* After so many EOIs in a row, a level line that stays up interrupts with a delay. */
+#define IOAPIC_STORM		10000
+
 /* The state of an I/O APIC. */
 struct ioapic {
 	u64 base;			/* address of its page */
@@ -24,6 +27,7 @@ struct ioapic {
 	u32 delivered;			/* the pins in @irr whose edge was sent */
 	u64 rte[IOAPIC_PINS];		/* redirection entries */
 	u8 sources[IOAPIC_PINS];	/* sources that assert each line: bits of enum irq_source */
+	u16 eois[IOAPIC_PINS];		/* EOIs in a row that found the level line still up */
 	unsigned long handled[256 / BITS_PER_LONG];	/* vectors that entries name; read without the lock */
 
 	/* Sends an entry's interrupt; returns the processors reached, -1 if none. Called under the caller's lock. */
@@ -33,9 +37,10 @@ struct ioapic {
 void ioapic_init(struct ioapic *io, int (*fire)(struct ioapic *io, u64 rte));
 int ioapic_set_line(struct ioapic *io, unsigned int pin, unsigned int source, bool level);
 u32 ioapic_pins_of(const struct ioapic *io, u8 vector);
-void ioapic_end(struct ioapic *io, u32 pins);
+u32 ioapic_end(struct ioapic *io, u32 pins);
+void ioapic_resend(struct ioapic *io, u32 pins);
 u32 ioapic_read(const struct ioapic *io, u32 offset);
-void ioapic_write(struct ioapic *io, u32 offset, u32 val);
+u32 ioapic_write(struct ioapic *io, u32 offset, u32 val);
 void ioapic_get_state(const struct ioapic *io, struct kvm_ioapic_state *state);
 void ioapic_set_state(struct ioapic *io, const struct kvm_ioapic_state *state);
 

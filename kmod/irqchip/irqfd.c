@@ -119,7 +119,7 @@ static void irqfd_shutdown(struct work_struct *work)
 }
 
 /**
- * irqfd_acked() - the guest acknowledged an interrupt
+ * irqfd_acked() - the guest acknowledged an interrupt, or unmasked a pin whose line is up
  * @vm: the VM
  * @gsi: the GSI
  *

@@ -249,6 +249,14 @@ int irqchip_set_irq(struct vm *vm, int source, u32 gsi, int level)
 	return ret;
 }
 
+/* The GSI of a pin, -1 if there is none. Caller holds vm->srcu. */
+static int irq_route_gsi(struct vm *vm, u32 chip, u32 pin)
+{
+	const struct irq_routing *rt = srcu_dereference(vm->irqchip.routing, &vm->srcu);
+
+	return rt ? rt->gsi_of[chip][pin] : -1;
+}
+
 /**
  * irqchip_acked() - the guest acknowledged the interrupt of a pin
  * @vm: the VM
@@ -261,14 +269,30 @@ int irqchip_set_irq(struct vm *vm, int source, u32 gsi, int level)
  */
 void irqchip_acked(struct vm *vm, u32 chip, u32 pin)
 {
-	const struct irq_routing *rt;
-	int idx, gsi;
+	int idx = srcu_read_lock(&vm->srcu), gsi = irq_route_gsi(vm, chip, pin);
 
-	idx = srcu_read_lock(&vm->srcu);
-	rt = srcu_dereference(vm->irqchip.routing, &vm->srcu);
-	gsi = rt ? rt->gsi_of[chip][pin] : -1;
 	if (gsi == 0)
 		vpit_acked(vm);
+	if (gsi >= 0)
+		irqfd_acked(vm, gsi);
+	srcu_read_unlock(&vm->srcu, idx);
+}
+
+/**
+ * irqchip_resample() - let the devices of a pin say whether their line is still up
+ * @vm: the VM
+ * @chip: KVM_IRQCHIP_*
+ * @pin: the pin of that chip
+ *
+ * Lowers the line of resampling irqfds and notifies them, as an acknowledgement
+ * does.
+ *
+ * Context: Process context. Caller holds no spinlock.
+ */
+void irqchip_resample(struct vm *vm, u32 chip, u32 pin)
+{
+	int idx = srcu_read_lock(&vm->srcu), gsi = irq_route_gsi(vm, chip, pin);
+
 	if (gsi >= 0)
 		irqfd_acked(vm, gsi);
 	srcu_read_unlock(&vm->srcu, idx);

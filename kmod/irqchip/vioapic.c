@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A VM's I/O APIC: locking, its page in guest-physical memory, and EOIs from the local APICs. */
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include "droste.h"
 #include "irqchip/impl.h"
 #include "irqchip/ioapic_logic.h"
@@ -10,7 +11,12 @@ struct vioapic {
 	raw_spinlock_t lock;	/* guards @io, except lock-free reads; taken in hard interrupts */
 	struct vm *vm;
 	struct ioapic io;
+	u32 late;		/* pins whose interrupts wait for @resend */
+	struct delayed_work resend;
 };
+
+/* How long a level interrupt waits in an interrupt storm. */
+#define VIOAPIC_DELAY	max(HZ / 100, 1)
 
 /* Send the interrupt of an entry. Called with the lock held; irq_deliver() takes no lock. */
 static int vioapic_fire(struct ioapic *io, u64 rte)
@@ -20,6 +26,18 @@ static int vioapic_fire(struct ioapic *io, u64 rte)
 
 	lapic_msg_from_rte(&msg, rte);
 	return irq_deliver(ioapic->vm, NULL, &msg);
+}
+
+/* Work that sends the interrupts of lines that have been up for long. */
+static void vioapic_resend(struct work_struct *work)
+{
+	struct vioapic *ioapic = container_of(to_delayed_work(work), struct vioapic, resend);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&ioapic->lock, flags);
+	ioapic_resend(&ioapic->io, ioapic->late);
+	ioapic->late = 0;
+	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
 }
 
 /**
@@ -38,6 +56,7 @@ int vioapic_create(struct vm *vm)
 	raw_spin_lock_init(&ioapic->lock);
 	ioapic->vm = vm;
 	ioapic_init(&ioapic->io, vioapic_fire);
+	INIT_DELAYED_WORK(&ioapic->resend, vioapic_resend);
 	vm->irqchip.ioapic = ioapic;
 	return 0;
 }
@@ -46,10 +65,12 @@ int vioapic_create(struct vm *vm)
  * vioapic_destroy() - free the I/O APIC
  * @vm: the VM; nothing uses its I/O APIC any more
  *
- * Context: Process context.
+ * Context: Process context. May sleep.
  */
 void vioapic_destroy(struct vm *vm)
 {
+	if (vm->irqchip.ioapic)
+		cancel_delayed_work_sync(&vm->irqchip.ioapic->resend);
 	kfree(vm->irqchip.ioapic);
 	vm->irqchip.ioapic = NULL;
 }
@@ -106,6 +127,7 @@ void vioapic_eoi(struct vm *vm, u8 vector, bool level)
 	struct vioapic *ioapic = vm->irqchip.ioapic;
 	unsigned long flags, pins;
 	unsigned int pin;
+	u32 late;
 
 	raw_spin_lock_irqsave(&ioapic->lock, flags);
 	pins = ioapic_pins_of(&ioapic->io, vector);
@@ -116,8 +138,11 @@ void vioapic_eoi(struct vm *vm, u8 vector, bool level)
 	if (!level)
 		return;
 	raw_spin_lock_irqsave(&ioapic->lock, flags);
-	ioapic_end(&ioapic->io, pins);
+	late = ioapic_end(&ioapic->io, pins);
+	ioapic->late |= late;
 	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
+	if (unlikely(late))
+		schedule_delayed_work(&ioapic->resend, VIOAPIC_DELAY);
 }
 
 /* Read the register at @offset. The access may start within the register. */
@@ -139,7 +164,8 @@ static void vioapic_mmio_read(struct vioapic *ioapic, u32 offset, u32 len, void 
 static void vioapic_mmio_write(struct vm *vm, u32 offset, u32 len, const void *data)
 {
 	struct vioapic *ioapic = vm->irqchip.ioapic;
-	unsigned long flags;
+	unsigned long flags, unmasked;
+	unsigned int pin;
 	u32 val = 0;
 
 	if (offset & 0xf)
@@ -150,7 +176,15 @@ static void vioapic_mmio_write(struct vm *vm, u32 offset, u32 len, const void *d
 		return;
 	}
 	raw_spin_lock_irqsave(&ioapic->lock, flags);
-	ioapic_write(&ioapic->io, offset, val);
+	unmasked = ioapic_write(&ioapic->io, offset, val);
+	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
+	if (likely(!unmasked))
+		return;
+	/* A device behind a resampling irqfd may have lowered its line, which only the acknowledgement would tell. */
+	for_each_set_bit(pin, &unmasked, IOAPIC_PINS)
+		irqchip_resample(vm, KVM_IRQCHIP_IOAPIC, pin);
+	raw_spin_lock_irqsave(&ioapic->lock, flags);
+	ioapic_resend(&ioapic->io, unmasked);
 	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
 }
 

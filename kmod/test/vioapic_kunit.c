@@ -6,6 +6,7 @@
 static struct ioapic io;
 static u64 fired[8];
 static int nr_fired;
+static u32 unmasked;	/* what the last write of a register returned */
 static int answer;	/* number of processors that accept an interrupt */
 
 static int vioapic_record(struct ioapic *who, u64 rte)
@@ -32,7 +33,8 @@ static u32 vioapic_read_reg(u8 reg)
 static void vioapic_write_reg(u8 reg, u32 val)
 {
 	ioapic_write(&io, IOAPIC_REG_SELECT, reg);
-	ioapic_write(&io, IOAPIC_REG_WINDOW, val);
+	unmasked = ioapic_write(&io, IOAPIC_REG_WINDOW, val);
+	ioapic_resend(&io, unmasked);
 }
 
 static void vioapic_registers_test(struct kunit *test)
@@ -182,7 +184,65 @@ static void vioapic_state_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, io.select, 0xffu);
 }
 
+/* The line of an unmasked level pin is sampled before the interrupt is sent. */
+static void vioapic_unmask_test(struct kunit *test)
+{
+	vioapic_setup();
+	vioapic_write_reg(0x10 + 2 * 9, 0x18041);
+	vioapic_write_reg(0x10 + 2 * 4, 0x10031);
+	ioapic_set_line(&io, 9, 0, true);
+	ioapic_set_line(&io, 4, 0, true);
+	/* Still masked, or an edge. */
+	vioapic_write_reg(0x10 + 2 * 9, 0x18042);
+	KUNIT_EXPECT_EQ(test, unmasked, 0u);
+	vioapic_write_reg(0x10 + 2 * 4, 0x31);
+	KUNIT_EXPECT_EQ(test, unmasked, 0u);
+	/* The device lowers its line when it is sampled. */
+	ioapic_write(&io, IOAPIC_REG_SELECT, 0x10 + 2 * 9);
+	KUNIT_EXPECT_EQ(test, ioapic_write(&io, IOAPIC_REG_WINDOW, 0x8042), (u32)BIT(9));
+	KUNIT_EXPECT_EQ(test, nr_fired, 0);
+	ioapic_set_line(&io, 9, 0, false);
+	ioapic_resend(&io, BIT(9));
+	KUNIT_EXPECT_EQ(test, nr_fired, 0);
+	/* The interrupt is in service when the pin is unmasked: nothing to sample. */
+	ioapic_set_line(&io, 9, 0, true);
+	KUNIT_EXPECT_EQ(test, nr_fired, 1);
+	vioapic_write_reg(0x10 + 2 * 9, 0x18042);
+	vioapic_write_reg(0x10 + 2 * 9, 0x8042);
+	KUNIT_EXPECT_EQ(test, unmasked, 0u);
+	KUNIT_EXPECT_EQ(test, nr_fired, 1);
+}
+
+/* A line that stays up: after many EOIs the next interrupt waits. */
+static void vioapic_storm_test(struct kunit *test)
+{
+	int i;
+
+	vioapic_setup();
+	vioapic_write_reg(0x10 + 2 * 9, 0x8041);
+	ioapic_set_line(&io, 9, 0, true);
+	for (i = 1; i < IOAPIC_STORM; i++)
+		KUNIT_ASSERT_EQ(test, ioapic_end(&io, BIT(9)), 0u);
+	KUNIT_EXPECT_EQ(test, nr_fired, IOAPIC_STORM);
+	KUNIT_EXPECT_EQ(test, ioapic_end(&io, BIT(9)), (u32)BIT(9));
+	KUNIT_EXPECT_EQ(test, nr_fired, IOAPIC_STORM);
+	ioapic_resend(&io, BIT(9));
+	KUNIT_EXPECT_EQ(test, nr_fired, IOAPIC_STORM + 1);
+	/* Sent once, and not while it is in service. */
+	ioapic_resend(&io, BIT(9));
+	KUNIT_EXPECT_EQ(test, nr_fired, IOAPIC_STORM + 1);
+	/* Counting starts again, also when the line goes down in between. */
+	for (i = 1; i < IOAPIC_STORM; i++)
+		KUNIT_ASSERT_EQ(test, ioapic_end(&io, BIT(9)), 0u);
+	ioapic_set_line(&io, 9, 0, false);
+	KUNIT_EXPECT_EQ(test, ioapic_end(&io, BIT(9)), 0u);
+	ioapic_set_line(&io, 9, 0, true);
+	KUNIT_EXPECT_EQ(test, ioapic_end(&io, BIT(9)), 0u);
+}
+
 static struct kunit_case vioapic_cases[] = {
+	KUNIT_CASE(vioapic_unmask_test),
+	KUNIT_CASE(vioapic_storm_test),
 	KUNIT_CASE(vioapic_registers_test),
 	KUNIT_CASE(vioapic_edge_test),
 	KUNIT_CASE(vioapic_level_test),
