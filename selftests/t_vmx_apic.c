@@ -153,9 +153,10 @@ static void guest_access_hole(void)
 {
 	vmcs_new((void (*)(void))(u64)c_read);
 	need_secondary(SEC_APIC_ACCESS, "no APIC-access page");
-	if (!ept_caps())
+	if (g_arg() && !ept_caps())
 		g_skip("no EPT for L1");
-	ept_use(ept_new());
+	if (g_arg())
+		ept_use(ept_new());
 	vmwrite(F_APIC_ACCESS, MMIO_HOLE);
 	G_EQ(step(c_read, MMIO_HOLE + 0x30), R_APIC_ACCESS, "read");
 	G_EQ(vmread(F_QUAL) & 0xffff, 0x30, "qualification: read at 0x30");
@@ -175,7 +176,8 @@ static const struct ksft_test tests[] = {
 	{ "TPR shadow and threshold", .guest = guest_shadow, .flags = KSFT_VMX | KSFT_IRQCHIP },
 	{ "VTPR lowered behind the threshold", .guest = guest_lowered, V },
 	{ "APIC-access page", .guest = guest_access_page, V },
-	{ "APIC-access page outside memory", .guest = guest_access_hole, V },
+	{ "APIC-access page outside memory, with EPT", .guest = guest_access_hole, V, .arg = 1 },
+	{ "APIC-access page outside memory, without EPT", .guest = guest_access_hole, V },
 	{ "pages outside memory", .guest = guest_holes, V },
 };
 KSFT_MAIN(tests)

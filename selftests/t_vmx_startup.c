@@ -144,7 +144,7 @@ static void host_root(void)
 	send(&p, SIPI(0x34));
 	ap_to(&p, 3);
 	EQ(GUEST(&p.vm, ap_reason), R_SIPI, "SIPI while L2 waits for it");
-	/* The INIT is still pending. It exits from an active L2. */
+	/* The INIT is still pending, and exits from an active L2. KVM has dropped it, and L2 runs for ever. */
 	ap_to(&p, 4);
 	send(&p, INIT);
 	send(&p, SIPI(LOW_CODE >> 12));
