@@ -312,6 +312,44 @@ static void host_vmxon_only(void)
 	vcpu_run_to_end(vcpu);
 }
 
+/* --- the TPR threshold, which concerns entries of L1 only (SDM 3C 27.2.1.1) --- */
+
+static volatile u32 *vapic;
+
+static void l2_lowers_tpr(void)
+{
+	vapic[0x20] = 0;
+	g_sync(1);
+	asm volatile("vmcall");
+}
+
+static void guest_tpr(void)
+{
+	vapic = g_page();
+	vmcs_new(l2_lowers_tpr);
+	need(F_PROC, PROC_TPR_SHADOW, "no TPR shadow");
+	vmwrite(F_VIRTUAL_APIC, (u64)vapic);
+	vmwrite(F_TPR_THRESHOLD, 5);
+	vapic[0x20] = 0x50;
+	vmx_expect(R_VMCALL, "L2 goes on with VTPR below the threshold");
+}
+
+/* Without EPT and with an entry of L0's own after the exit to user space. */
+static void host_tpr(void)
+{
+	enum save_order order;
+
+	for (order = 0; order < NR_ORDERS; order++) {
+		struct vm vm;
+		struct vcpu *vcpu = vmx_vm(&vm, guest_tpr);
+
+		vcpu_run_to_sync(vcpu, 1);
+		vcpu = migrate(vcpu, order);
+		vcpu_run_to_end(vcpu);
+		vm_destroy(&vm);
+	}
+}
+
 /* --- events pending for L2 --- */
 
 static u64 l2_says;
@@ -627,6 +665,7 @@ static const struct ksft_test tests[] = {
 	{ "L1 and L2 migrate, L1 uses EPT, QEMU's order", .host = host_scene_ept_qemu },
 	{ "L1 and L2 migrate, L1 uses EPT, the selftests' order", .host = host_scene_ept_selftests },
 	{ "VMX operation without a VMCS", .host = host_vmxon_only },
+	{ "an L2 with its TPR below the threshold", .host = host_tpr },
 	{ "a pending VM entry with its event", .host = host_run_pending },
 	{ "a pending exit by the monitor trap flag", .host = host_mtf },
 	{ "L1's preemption timer continues, QEMU's order", .host = host_timer_qemu },

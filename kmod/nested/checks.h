@@ -29,7 +29,7 @@ struct check_ctx {
 	bool la57;			/* linear addresses have 57 bits */
 	bool l1_lma;			/* L1 is in IA-32e mode */
 	bool rtm;			/* L1 has RTM */
-	bool restored;			/* user space restores @v and may write the page tables to memory later */
+	bool restored;			/* user space restores @v, with which L2 ran, and may restore L1's memory later */
 	int (*read)(void *arg, u64 gpa, void *data, u32 len);	/* read L1's memory; not 0 if there is none */
 	void *arg;			/* first argument of @read */
 };

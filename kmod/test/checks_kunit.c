@@ -745,6 +745,22 @@ static void checks_dirty_parts_choose(struct kunit *test)
 	}
 }
 
+/* What is compared at L1's entries alone, or is in memory, does not keep user space from restoring an L2. */
+static void checks_restored_reads_no_memory(struct kunit *test)
+{
+	static const enum check_id rows[] = { CHECK_TPR_THRESHOLD_VTPR, CHECK_PDPTE_MEMORY };
+	unsigned int i;
+	u64 qual;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		base_state(state);
+		failing[rows[i]](state, &state->v);
+		KUNIT_EXPECT_EQ_MSG(test, (int)verdict(state, &qual), (int)rows[i], "%s", check_name(rows[i]));
+		state->c.restored = true;
+		KUNIT_EXPECT_EQ_MSG(test, (int)verdict(state, &qual), (int)CHECK_OK, "%s", check_name(rows[i]));
+	}
+}
+
 /* checks_need_rare() asks for rare state if a section will read it. */
 static void checks_rare_state_is_asked_for(struct kunit *test)
 {
@@ -769,6 +785,7 @@ static struct kunit_case checks_cases[] = {
 	KUNIT_CASE(checks_rip_beyond_canonical),
 	KUNIT_CASE(checks_invalid_event_ignored),
 	KUNIT_CASE(checks_dirty_parts_choose),
+	KUNIT_CASE(checks_restored_reads_no_memory),
 	KUNIT_CASE(checks_rare_state_is_asked_for),
 	{}
 };
