@@ -49,7 +49,8 @@ long pv_hypercall(struct vcpu *vcpu)
  * @vcpu: loaded, in L1; vcpu->exit is the #UD
  *
  * KVM does this unless user space disables KVM_X86_QUIRK_FIX_HYPERCALL_INSN. L1
- * executes VMCALL next.
+ * executes VMCALL next. VMMCALL at a CPL other than 0 stays #UD, because it
+ * would let a process of the guest change what VMCALL does in its kernel.
  *
  * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
  * for reading.
@@ -59,21 +60,25 @@ long pv_hypercall(struct vcpu *vcpu)
 bool pv_fix_hypercall(struct vcpu *vcpu)
 {
 	static const u8 vmmcall[] = { 0x0f, 0x01, 0xd9 }, vmcall[] = { 0x0f, 0x01, 0xc1 };
-	u32 user = vcpu_cpl(vcpu) == 3 ? WALK_USER : 0;
 	u64 rip = vcpu_linear_rip(vcpu);
 	u8 insn[sizeof(vmmcall)];
 	struct event fault;
 
-	if (READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN)
+	if ((READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN) || vcpu_cpl(vcpu))
 		return false;
-	if (vcpu_read_gva(vcpu, rip, insn, sizeof(insn), user | WALK_FETCH, &fault) != NEXT_GO_ON ||
+	if (vcpu_read_gva(vcpu, rip, insn, sizeof(insn), WALK_FETCH, &fault) != NEXT_GO_ON ||
 	    memcmp(insn, vmmcall, sizeof(insn)))
 		return false;
-	/* If the code is read-only the guest gets a page fault, as with KVM. */
-	if (vcpu_write_gva(vcpu, rip, vmcall, sizeof(vmcall), user, NULL) < 0)
+	switch (vcpu_write_gva(vcpu, rip, vmcall, sizeof(vmcall), 0, NULL)) {
+	case NEXT_GO_ON:
+		WRITE_ONCE(vcpu->vm->vmmcall_seen, true);
+		return true;
+	case NEXT_ENTER:
+		/* The code is read-only. The guest gets a page fault, as with KVM. */
+		return true;
+	default:
 		return false;
-	WRITE_ONCE(vcpu->vm->vmmcall_seen, true);
-	return true;
+	}
 }
 
 /**
