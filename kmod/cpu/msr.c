@@ -83,15 +83,6 @@ MSR_SET(msr_set_uret)
 	return 0;
 }
 
-MSR_SET(msr_set_uret32)
-{
-	/* Bits 63:32 are reserved (SDM 4, table 2-2): the host's WRMSR of such a value would fault. */
-	if (data >> 32)
-		return -EINVAL;
-	vmx_uret_set(vcpu, row->arg, data);
-	return 0;
-}
-
 MSR_SET(msr_set_uret_canonical)
 {
 	if (!arch_canonical(data, 48))
@@ -113,7 +104,25 @@ MSR_SET(msr_set_tsc_aux)
 {
 	if (!host && !vcpu->gcaps.rdtscp)
 		return -EINVAL;
-	return msr_set_uret32(vcpu, row, msr, data, host);
+	/* Bits 63:32 are reserved, and processors fault on them (SDM 4, table 2-2). */
+	if (data >> 32)
+		return -EINVAL;
+	vmx_uret_set(vcpu, row->arg, data);
+	return 0;
+}
+
+/* SYSCALL uses bits 31:0 (SDM 2B). Processors take the others without a fault; they are kept, but not loaded. */
+MSR_GET(msr_get_fmask)
+{
+	*data = vmx_uret_get(vcpu, row->arg) | vcpu->misc->fmask_high << 32;
+	return 0;
+}
+
+MSR_SET(msr_set_fmask)
+{
+	vcpu->misc->fmask_high = data >> 32;
+	vmx_uret_set(vcpu, row->arg, (u32)data);
+	return 0;
 }
 
 MSR_GET(msr_get_platform_info)

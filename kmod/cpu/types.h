@@ -72,6 +72,7 @@ static inline u64 tsc_rate(const struct vcpu_tsc *tsc)
 /* MSRs that are only stored, and rarely used. Owner: the vCPU's thread. */
 struct msr_misc {
 	u64 cstar;			/* IA32_CSTAR; no Intel processor uses it */
+	u64 fmask_high;			/* bits 63:32 of IA32_FMASK, at bits 31:0 */
 	u64 ucode_rev;
 	u64 mtrr_def;			/* IA32_MTRR_DEF_TYPE; MTRRs have no effect, EPT gives the memory types */
 	u64 mtrr_fixed[NR_MTRR_FIXED];
