@@ -13,6 +13,8 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
+#define NO_SIGNATURE	0x600	/* a processor of family 6, for a vCPU without CPUID; as in KVM */
+
 static struct cpuid_host this_host;	/* constant after cpuid_init() */
 static u64 this_cr4;			/* CR4 bits that this host can offer to guests; constant after cpuid_init() */
 
@@ -197,7 +199,11 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.pdpe1gb = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(26)),
 		.mtrr = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(12)),
 		.mce = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(7)),
+		.rdrand = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(30)),
+		.rdseed = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(18)),
 	};
+	e = vcpu_find_cpuid(vcpu, 1, 0);
+	g->signature = e ? e->eax : NO_SIGNATURE;
 	g->kvm_signature = cpuid_has_signature(vcpu->cpuid, vcpu->nr_cpuid, KVM_SIGNATURE);
 	e = cpuid_pv_leaf(vcpu->cpuid, vcpu->nr_cpuid);
 	g->kvm_features = e ? e->eax & PV_FEATURES : 0;

@@ -2,13 +2,9 @@
 /* VMX capability MSRs of one L1: Droste's offer, reduced by the vCPU's CPUID and by user space. SDM 3D A. */
 #include <asm/processor-flags.h>
 #include "droste.h"
-#include "cpu/cpuid.h"
 #include "cpu/msr_row.h"
 #include "nested/nested.h"
 #include "vmx/vmx.h"
-
-#define CPUID_1_ECX_RDRAND	BIT(30)
-#define CPUID_7_EBX_RDSEED	BIT(18)
 
 /* IA32_VMX_BASIC (SDM 3D A.1): bits that are features, which user space may clear; the others are fixed. */
 #define BASIC_FEATURES	(BIT_ULL(49) | GENMASK_ULL(56, 54))
@@ -26,8 +22,6 @@ static void nested_caps_forbid(u64 *cap, u32 bits)
 /* Remove the controls of instructions that L1's CPUID does not enumerate (SDM 3C 25.6.2). */
 static void nested_caps_follow_cpuid(struct vcpu *vcpu, struct vmx_caps *caps)
 {
-	const struct kvm_cpuid_entry2 *leaf1 = vcpu_find_cpuid(vcpu, 1, 0);
-	const struct kvm_cpuid_entry2 *leaf7 = vcpu_find_cpuid(vcpu, 7, 0);
 	const struct guest_caps *g = &vcpu->gcaps;
 
 	if (!g->rdtscp)
@@ -36,9 +30,9 @@ static void nested_caps_follow_cpuid(struct vcpu *vcpu, struct vmx_caps *caps)
 		nested_caps_forbid(&caps->proc2, SECONDARY_EXEC_ENABLE_INVPCID);
 	if (!g->xsaves)
 		nested_caps_forbid(&caps->proc2, VMCS_CONTROL_BIT(XSAVES));
-	if (!leaf1 || !(leaf1->ecx & CPUID_1_ECX_RDRAND))
+	if (!g->rdrand)
 		nested_caps_forbid(&caps->proc2, SECONDARY_EXEC_RDRAND_EXITING);
-	if (!leaf7 || !(leaf7->ebx & CPUID_7_EBX_RDSEED))
+	if (!g->rdseed)
 		nested_caps_forbid(&caps->proc2, SECONDARY_EXEC_RDSEED_EXITING);
 	/* IA32_VMX_CR4_FIXED1 has the CR4 bits that CPUID enumerates (SDM 3D A.8). */
 	caps->cr4_fixed1 = (g->cr4_allowed & offer_caps.cr4_fixed1) | X86_CR4_VMXE;

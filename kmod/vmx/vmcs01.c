@@ -89,12 +89,15 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu)
 {
 	struct vmx_controls *c = &vcpu->ctl01;
 	const struct guest_caps *g = &vcpu->gcaps;
-	u32 bits = SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | VMCS_CONTROL_BIT(XSAVES);
+	u32 bits = SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | VMCS_CONTROL_BIT(XSAVES) |
+		   SECONDARY_EXEC_RDRAND_EXITING | SECONDARY_EXEC_RDSEED_EXITING;
+	/* exit_ud() handles the exits of RDRAND and RDSEED. */
+	u32 off = (g->rdrand ? 0 : SECONDARY_EXEC_RDRAND_EXITING) | (g->rdseed ? 0 : SECONDARY_EXEC_RDSEED_EXITING);
 	u32 on = (g->rdtscp && vmx_features.rdtscp ? SECONDARY_EXEC_ENABLE_RDTSCP : 0) |
 		 (g->invpcid && vmx_features.invpcid ? SECONDARY_EXEC_ENABLE_INVPCID : 0) |
 		 (g->xsaves && vmx_features.xsaves ? VMCS_CONTROL_BIT(XSAVES) : 0);
 
-	c->proc2 = (c->proc2 & ~bits) | on;
+	c->proc2 = (c->proc2 & ~bits) | on | vmcs01_control(host_caps.proc2, off);
 	vmx_update_exceptions(vcpu);
 }
 
@@ -280,7 +283,7 @@ void vmcs01_reset(struct vcpu *vcpu, bool init)
 	if (init)
 		cr0 = X86_CR0_ET | (vcpu_cr0(vcpu) & (X86_CR0_CD | X86_CR0_NW));
 	memset(vcpu->regs, 0, sizeof(vcpu->regs));
-	vcpu->regs[RDX] = cpuid_eax(1);
+	vcpu->regs[RDX] = vcpu->gcaps.signature;
 	vcpu_set_rsp(vcpu, 0);
 	vcpu_set_rip(vcpu, 0xfff0);
 	/* The debugger in user space continues to single-step, and keeps its breakpoints. */
