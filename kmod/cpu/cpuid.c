@@ -199,9 +199,12 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.pdpe1gb = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(26)),
 		.mtrr = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(12)),
 		.mce = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(7)),
+		.xd = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(20)),
 		.rdrand = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(30)),
 		.rdseed = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(18)),
 	};
+	e = vcpu_find_cpuid(vcpu, 0, 0);
+	g->max_leaf = e ? e->eax : 0;
 	e = vcpu_find_cpuid(vcpu, 1, 0);
 	g->signature = e ? e->eax : NO_SIGNATURE;
 	g->kvm_signature = cpuid_has_signature(vcpu->cpuid, vcpu->nr_cpuid, KVM_SIGNATURE);
@@ -335,6 +338,25 @@ const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 in
 	return cpuid_find(vcpu->cpuid, vcpu->nr_cpuid, fn, index);
 }
 
+#define LIMITED_MAX	2	/* the highest basic leaf with IA32_MISC_ENABLE.LIMIT_CPUID */
+
+/* With IA32_MISC_ENABLE.LIMIT_CPUID, basic leaves above 3 are out of range (SDM 2A, CPUID; 4, table 2-2). */
+static u32 cpuid_visible_leaf(const struct vcpu *vcpu, u32 fn)
+{
+	bool limited = vcpu->misc_enable & MSR_IA32_MISC_ENABLE_LIMIT_CPUID;
+
+	return unlikely(limited) && fn > 3 && fn < 0x40000000 ? LIMITED_MAX : fn;
+}
+
+/* IA32_MISC_ENABLE lowers the highest leaf and hides the XD flag (SDM 4, table 2-2). KVM_GET_CPUID2 does not show it. */
+static void cpuid_misc_enable_bits(const struct vcpu *vcpu, u32 fn, u32 r[NR_CPUID_REGS])
+{
+	if (fn == 0 && (vcpu->misc_enable & MSR_IA32_MISC_ENABLE_LIMIT_CPUID))
+		r[CPUID_RAX] = min_t(u32, r[CPUID_RAX], LIMITED_MAX);
+	if (fn == 0x80000001 && (vcpu->misc_enable & MSR_IA32_MISC_ENABLE_XD_DISABLE))
+		r[CPUID_RDX] &= ~BIT(20);
+}
+
 /* Topology leaves beyond the last level still return the sub-leaf's number and the x2APIC ID (SDM 2A, leaf 0BH). */
 static void cpuid_beyond_topology(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
 {
@@ -361,9 +383,10 @@ static void cpuid_beyond_topology(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR
  */
 bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
-	const struct kvm_cpuid_entry2 *e = cpuid_answer(vcpu->cpuid, vcpu->nr_cpuid, *eax, *ecx);
+	u32 fn = cpuid_visible_leaf(vcpu, *eax), index = *ecx;
+	const struct kvm_cpuid_entry2 *e = cpuid_answer(vcpu->cpuid, vcpu->nr_cpuid, fn, index);
 	u32 r[NR_CPUID_REGS] = { 0 };
-	u32 fn = *eax, index = *ecx;
+	bool found;
 
 	if (e) {
 		r[CPUID_RAX] = e->eax;
@@ -371,12 +394,14 @@ bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 		r[CPUID_RCX] = e->ecx;
 		r[CPUID_RDX] = e->edx;
 		cpuid_run_time_bits(vcpu, e->function, index, r);
+		cpuid_misc_enable_bits(vcpu, e->function, r);
 	} else if (fn == 0xb || fn == 0x1f) {
 		cpuid_beyond_topology(vcpu, fn, index, r);
 	}
+	found = e && e->function == *eax;
 	*eax = r[CPUID_RAX];
 	*ebx = r[CPUID_RBX];
 	*ecx = r[CPUID_RCX];
 	*edx = r[CPUID_RDX];
-	return e && e->function == fn;
+	return found;
 }

@@ -191,27 +191,33 @@ MSR_SET(msr_set_ucode_rev)
 #define MISC_ENABLE_WRITABLE	(MSR_IA32_MISC_ENABLE_FAST_STRING | BIT_ULL(3) | MSR_IA32_MISC_ENABLE_MWAIT | \
 				 MSR_IA32_MISC_ENABLE_ENHANCED_SPEEDSTEP | BIT_ULL(23))
 
+static u64 host_misc_enable;	/* constant after msr_init() */
+
 MSR_GET(msr_get_misc_enable)
 {
 	*data = vcpu->misc_enable;
 	return 0;
 }
 
+/* The bits that a guest may change (SDM 4, table 2-2). They have effect in vcpu_cpuid() and msr_set_efer(). */
+static u64 msr_misc_enable_writable(struct vcpu *vcpu)
+{
+	return MISC_ENABLE_WRITABLE | (vcpu->gcaps.xd ? MSR_IA32_MISC_ENABLE_XD_DISABLE : 0) |
+	       (vcpu->gcaps.max_leaf > 2 ? MSR_IA32_MISC_ENABLE_LIMIT_CPUID : 0);
+}
+
 MSR_SET(msr_set_misc_enable)
 {
-	u64 changed = data ^ vcpu->misc_enable;
+	u64 changed = data ^ vcpu->misc_enable, writable = msr_misc_enable_writable(vcpu);
 
 	if (host) {
 		vcpu->misc_enable = data;
 		return 0;
 	}
-	/*
-	 * Writes to read-only bits are ignored. Bits that are in neither mask would
-	 * change features that CPUID reports; MWAIT alone may: see cpuid_run_time_bits().
-	 */
-	if (changed & ~(MISC_ENABLE_READ_ONLY | MISC_ENABLE_WRITABLE))
+	/* Writes to read-only bits are ignored. Bits that are in neither mask are reserved on the model. */
+	if (changed & ~(MISC_ENABLE_READ_ONLY | writable))
 		return -EINVAL;
-	vcpu->misc_enable ^= changed & MISC_ENABLE_WRITABLE;
+	vcpu->misc_enable ^= changed & writable;
 	return 0;
 }
 
@@ -251,8 +257,11 @@ MSR_GET(msr_get_efer)
 
 MSR_SET(msr_set_efer)
 {
-	if (!host)
+	if (!host) {
+		if ((data & EFER_NX) && (vcpu->misc_enable & MSR_IA32_MISC_ENABLE_XD_DISABLE))
+			return -EINVAL;
 		return vcpu_set_efer(vcpu, data);
+	}
 	/* User space sets registers one by one, so it may change LME while paging is on. LMA follows CR0.PG only. */
 	if (data & ~(vcpu->gcaps.efer_allowed | EFER_LMA))
 		return -EINVAL;
@@ -295,6 +304,7 @@ int msr_init(const struct msr_row *rows, unsigned int n)
 
 	msr_rows = rows;
 	nr_msr_rows = n;
+	(void)rdmsrl_safe(MSR_IA32_MISC_ENABLE, &host_misc_enable);
 	for (i = 0; i < n; i++) {
 		const struct msr_row *r = &rows[i];
 
@@ -384,8 +394,9 @@ int msr_create(struct vcpu *vcpu)
 		return -ENOMEM;
 	/* The revision of a processor without a microcode update; user space may set that of the host. */
 	vcpu->misc->ucode_rev = 1ULL << 32;
-	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
-			    MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
+	/* Fast strings are on in the guest if they are on in the host. */
+	vcpu->misc_enable = (host_misc_enable & MSR_IA32_MISC_ENABLE_FAST_STRING) |
+			    MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 	mce_init_misc(vcpu->misc);
 	return 0;
 }

@@ -19,7 +19,8 @@ struct guest_caps {
 	bool kvm_signature;	/* CPUID has KVM's signature */
 	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf after KVM's or Droste's signature; 0: no such leaf */
 	u32 signature;		/* CPUID.1:EAX: type, family, model and stepping, in EDX after reset and INIT */
-	bool rdrand, rdseed;
+	u32 max_leaf;		/* the highest basic leaf of CPUID */
+	bool rdrand, rdseed, xd;
 	bool vmx, x2apic, tsc_deadline, tsc_adjust, xsave, xsaves, rdtscp, invpcid, long_mode, pdpe1gb, mtrr, mce;
 };
 
