@@ -47,7 +47,6 @@ int cpuid_init(void)
 	this_host = (struct cpuid_host) {
 		.read = cpuid_read_host,
 		.xcr0 = fpu_supported_xcr0(),
-		.phys_bits = boot_cpu_data.x86_phys_bits,
 		.rdtscp = vmx_features.rdtscp,
 		.invpcid = vmx_features.invpcid,
 		.xsaves = vmx_features.xsaves,

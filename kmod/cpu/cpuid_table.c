@@ -9,6 +9,7 @@
 #include <asm/processor-flags.h>
 #include <asm/msr-index.h>
 #include "cpu/cpuid_table.h"
+#include "ept/format.h"
 #include "pv/features.h"
 
 #define MAX_BASIC	0x16
@@ -216,10 +217,13 @@ static void cpuid_finish(const struct cpuid_host *host, struct kvm_cpuid_entry2 
 		break;
 	case 0x80000008:
 		/*
-		 * A 4-level EPT maps 48 bits of guest-physical address (SDM 3C 29.3.2),
-		 * and without LA57 linear addresses have 48.
+		 * PhysAddrSize is that of the processor, which decides about reserved bits
+		 * in the guest's page tables. A 4-level EPT maps 48 bits of guest-physical
+		 * address (SDM 3C 29.3.2): GuestPhysAddrSize, bits 23:16, says so, as in KVM.
+		 * Without LA57 linear addresses have 48 bits.
 		 */
-		e->eax = min_t(u32, min_t(u32, e->eax & 0xff, host->phys_bits), 48) | 48 << 8;
+		e->eax &= 0xff;
+		e->eax |= 48 << 8 | min_t(u32, e->eax, EPT_GPA_BITS) << 16;
 		break;
 	}
 }

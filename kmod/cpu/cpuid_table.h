@@ -13,7 +13,6 @@ struct cpuid_host {
 	/* Executes CPUID on this host; tests return values of a made-up host. */
 	void (*read)(const struct cpuid_host *host, u32 fn, u32 index, u32 regs[NR_CPUID_REGS]);
 	u64 xcr0;		/* components that a guest may enable; 0: no XSAVE */
-	u8 phys_bits;		/* width of the physical addresses that the host's kernel uses */
 	bool rdtscp, invpcid, xsaves;	/* the VMX control that lets guests execute the instruction exists */
 };
 

@@ -56,7 +56,7 @@ static void read_old(const struct cpuid_host *host, u32 fn, u32 index, u32 r[NR_
 		r[CPUID_RAX] = 0x80000004;
 }
 
-static const struct cpuid_host full_host = { .read = read_all, .xcr0 = XCR0_AVX512, .phys_bits = 46,
+static const struct cpuid_host full_host = { .read = read_all, .xcr0 = XCR0_AVX512,
 					     .rdtscp = true, .invpcid = true, .xsaves = true };
 
 static int supported(struct kunit *test, const struct cpuid_host *host, struct kvm_cpuid_entry2 **out)
@@ -176,17 +176,24 @@ static void compacted_gap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cpuid_xsave_size(e, 2, 0xf, false), 672U);
 }
 
+static void read_46_bits(const struct cpuid_host *host, u32 fn, u32 index, u32 r[NR_CPUID_REGS])
+{
+	read_all(host, fn, index, r);
+	if (fn == 0x80000008)
+		r[CPUID_RAX] = 0x302e;
+}
+
 static void addresses(struct kunit *test)
 {
 	struct cpuid_host host = full_host;
 	struct kvm_cpuid_entry2 *e;
 	int n = supported(test, &host, &e);
 
-	/* The host kernel uses fewer physical bits than the processor has; 48 linear bits without LA57. */
-	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x80000008, 0)->eax, 0x302eU);
-	host.phys_bits = 52;
+	/* 48 linear bits without LA57. Of 52 physical bits, EPT maps 48. */
+	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x80000008, 0)->eax, 0x303034U);
+	host.read = read_46_bits;
 	n = supported(test, &host, &e);
-	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x80000008, 0)->eax, 0x3030U);
+	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x80000008, 0)->eax, 0x2e302eU);
 }
 
 static void ranges(struct kunit *test)
