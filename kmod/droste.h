@@ -246,7 +246,7 @@ struct vcpu {
 	/* --- CPUID --- */
 	struct kvm_cpuid_entry2 *cpuid;	/* as user space set it, in its order */
 	int nr_cpuid;
-	bool has_run;			/* KVM_RUN was called: CPUID can no longer change */
+	bool has_run;			/* the guest has run: CPUID and feature MSRs can no longer change */
 	struct guest_caps gcaps;	/* derived from @cpuid: allowed bits of CR4, EFER and XCR0, MAXPHYADDR */
 
 	/* --- exits to user space --- */

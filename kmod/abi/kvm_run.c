@@ -52,7 +52,6 @@ long kvm_run_ioctl(void *self, void *arg, unsigned long uarg)
 
 	if (uarg)
 		return -EINVAL;
-	vcpu->has_run = true;
 	if (READ_ONCE(vcpu->vm->dead))
 		return -EIO;
 	kvm_run_remember_thread(vcpu);

@@ -293,7 +293,9 @@ static bool cpuid_same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries
  * @entries: allocated with kvmalloc(), or NULL; this function takes ownership
  * @n: number of entries
  *
- * Once the guest has run, its CPUID can only be set to its present value.
+ * Once the guest has run, its CPUID can only be set to its present value. The
+ * same holds while user space has restored an L1 in VMX operation, whose
+ * capabilities follow CPUID.
  *
  * Context: Process context. May sleep. Caller holds vcpu->mutex.
  * Return: 1 if CPUID was set, 0 if it had this value already, or -EINVAL.
@@ -301,6 +303,7 @@ static bool cpuid_same(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries
 int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 {
 	struct kvm_cpuid_entry2 *pv = cpuid_pv_leaf(entries, n);
+	bool fixed = vcpu->has_run || vcpu->nested.vmxon;
 	int ret = 0;
 
 	/* The hypercall cannot wake a vCPU whose HLT does not exit. */
@@ -308,12 +311,12 @@ int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 		pv->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
 	if (!cpuid_acceptable(entries, n))
 		ret = -EINVAL;
-	else if (vcpu->has_run)
+	else if (fixed)
 		ret = cpuid_same(vcpu, entries, n) ? 0 : -EINVAL;
 	else
 		swap(vcpu->cpuid, entries);
 	kvfree(entries);
-	if (ret || vcpu->has_run)
+	if (ret || fixed)
 		return ret;
 	vcpu->nr_cpuid = n;
 	cpuid_update_caps(vcpu);

@@ -165,7 +165,8 @@ void nested_caps_init(struct vcpu *vcpu)
  *
  * Context: Caller holds vcpu->mutex.
  * Return: 0; -EINVAL if @msr is not IA32_VMX_BASIC to IA32_VMX_VMFUNC, if
- * @data offers more than Droste does, or if L1 is in VMX operation.
+ * @data offers more than Droste does, or if it is another value than before
+ * while L1 is in VMX operation or after the guest has run.
  */
 static int nested_set_cap_msr(struct vcpu *vcpu, u32 msr, u64 data)
 {
@@ -179,7 +180,7 @@ static int nested_set_cap_msr(struct vcpu *vcpu, u32 msr, u64 data)
 	if (data == *cap)
 		return 0;
 	nested_caps_offered(vcpu, &all);
-	if (n->vmxon || !may_set[msr - VMX_CAPS_FIRST](*vmx_caps_msr(&all, msr), data))
+	if (n->vmxon || vcpu->has_run || !may_set[msr - VMX_CAPS_FIRST](*vmx_caps_msr(&all, msr), data))
 		return -EINVAL;
 	*cap = data;
 	n->caps_set |= BIT(msr - VMX_CAPS_FIRST);

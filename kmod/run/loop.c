@@ -417,9 +417,11 @@ static int run_loop(struct vcpu *vcpu)
 {
 	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	int idx = srcu_read_lock(srcu), ret = NEXT_ENTER;
+	bool ran = false;
 
 	while (ret == NEXT_ENTER) {
 		if (likely(vcpu_runnable(vcpu))) {
+			ran = true;
 			ret = loop_turn(vcpu, &idx);
 		} else if (vcpu->wants_irq_window && vcpu_ready_for_extint(vcpu)) {
 			/* The guest halted with interrupts enabled: no window exit can come, but the window is open. */
@@ -447,6 +449,8 @@ static int run_loop(struct vcpu *vcpu)
 		}
 	}
 	srcu_read_unlock(srcu, idx);
+	if (ran)
+		vcpu->has_run = true;
 	return ret;
 }
 
