@@ -215,6 +215,7 @@ struct vcpu {
 	/* --- registers that are not in the VMCS, or that the guest sees changed --- */
 	u64 apic_base;			/* IA32_APIC_BASE */
 	u64 efer;			/* as the guest reads it; mirrored in the VMCS */
+	u64 cr0_cd;			/* CR0.CD and CR0.NW of the running level: VM entry and exit keep them */
 	u64 xcr0;
 	u64 xss;
 	u64 dr[4];			/* DR0..DR3 */

@@ -16,7 +16,7 @@
 /* The values that VMCS02's fields hold, so that an entry writes only those that change. */
 struct vmcs02_held {
 	bool valid;			/* false: VMCS02's contents are unknown, write all fields */
-	u64 rsp, rflags;
+	u64 rsp, rflags, cr0_cd;
 	u64 dr7, debugctl, pat, efer;
 	u64 tsc_offset, tsc_ratio, eptp;
 	u32 interruptibility;

@@ -214,12 +214,15 @@ static void vmcs02_write_crs(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	u64 mask0 = v->cr0_guest_host_mask, mask4 = v->cr4_guest_host_mask;
+	u64 cr0 = vmx_keep_cd(vcpu, v->guest_cr0);
+
+	vcpu->nested.held.cr0_cd = vcpu->cr0_cd;
 
 	vmcs_write(CR0_GUEST_HOST_MASK, merge_cr_mask(vmx_cr0_guest_owned(vcpu), mask0));
 	vmcs_write(CR4_GUEST_HOST_MASK, merge_cr_mask(vmx_cr4_guest_owned(vcpu), mask4));
-	vmcs_write(CR0_READ_SHADOW, merge_cr_shadow(v->guest_cr0, v->cr0_read_shadow, mask0));
+	vmcs_write(CR0_READ_SHADOW, merge_cr_shadow(cr0, v->cr0_read_shadow, mask0));
 	vmcs_write(CR4_READ_SHADOW, merge_cr_shadow(v->guest_cr4, v->cr4_read_shadow, mask4));
-	vmcs_write(GUEST_CR0, vmx_hw_cr0(v->guest_cr0));
+	vmcs_write(GUEST_CR0, vmx_hw_cr0(cr0));
 	vmcs_write(GUEST_CR4, vmx_hw_cr4(v->guest_cr4));
 	vmcs_write(GUEST_CR3, v->guest_cr3);
 	vmcs_write(CR3_TARGET_COUNT, v->cr3_target_count);
@@ -389,7 +392,7 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 	if ((dirty & DIRTY12_CTL) || memcmp(&n->merged01, &vcpu->ctl01, sizeof(vcpu->ctl01)) ||
 	    !(efer & EFER_LMA) != !(n->ctl02.entry & VM_ENTRY_IA32E_MODE))
 		vmcs02_write_controls(vcpu, efer & EFER_LMA);
-	if (dirty & DIRTY12_CR)
+	if ((dirty & DIRTY12_CR) || n->held.cr0_cd != vcpu->cr0_cd)
 		vmcs02_write_crs(vcpu);
 	vmcs02_write_conditional(vcpu, efer, l1_debugctl);
 	if (dirty & DIRTY12_RARE) {
@@ -460,8 +463,8 @@ static __always_inline void vmcs02_read_state(struct vcpu *vcpu, struct vmcs12 *
 	v->guest_rip = vcpu_rip(vcpu);
 	v->guest_rsp = vcpu_rsp(vcpu);
 	v->guest_rflags = vcpu_rflags(vcpu);
-	v->guest_cr0 = vmcs02_save_cr(vmx_cr0_guest_owned(vcpu), v->cr0_guest_host_mask, v->guest_cr0,
-			       GUEST_CR0, CR0_READ_SHADOW);
+	v->guest_cr0 = vmx_keep_cd(vcpu, vmcs02_save_cr(vmx_cr0_guest_owned(vcpu), v->cr0_guest_host_mask,
+							v->guest_cr0, GUEST_CR0, CR0_READ_SHADOW));
 	v->guest_cr4 = vmcs02_save_cr(vmx_cr4_guest_owned(vcpu), v->cr4_guest_host_mask, v->guest_cr4,
 			       GUEST_CR4, CR4_READ_SHADOW);
 	v->guest_cr3 = vmcs_read(GUEST_CR3);

@@ -22,7 +22,7 @@ static int cr_write(struct vcpu *vcpu, unsigned int cr, u64 val)
 		if (vcpu->in_l2) {
 			u64 mask = vcpu->nested.vmcs12->cr0_guest_host_mask;
 
-			val = (val & ~mask) | (vcpu->nested.vmcs12->guest_cr0 & mask);
+			val = (val & ~mask) | (vcpu_cr0(vcpu) & mask);
 		}
 		return vcpu_set_cr0(vcpu, val);
 	case 3:

@@ -55,7 +55,7 @@ u64 vmx_cr4_guest_owned(struct vcpu *vcpu)
  */
 u64 vmx_hw_cr0(u64 cr0)
 {
-	return (cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_NE | X86_CR0_ET;
+	return (cr0 & ~CR0_CD_NW) | X86_CR0_NE | X86_CR0_ET;
 }
 
 /**
@@ -268,8 +268,9 @@ u64 vcpu_cr0(struct vcpu *vcpu)
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	u64 owned = vmx_cr0_guest_owned(vcpu);
 
-	return regs_effective_cr(vmcs_read(GUEST_CR0), vmcs_read(CR0_READ_SHADOW), owned,
-			    vcpu->in_l2 ? v->cr0_guest_host_mask : 0, vcpu->in_l2 ? v->guest_cr0 : 0);
+	return vmx_keep_cd(vcpu, regs_effective_cr(vmcs_read(GUEST_CR0), vmcs_read(CR0_READ_SHADOW), owned,
+						   vcpu->in_l2 ? v->cr0_guest_host_mask : 0,
+						   vcpu->in_l2 ? v->guest_cr0 : 0));
 }
 
 /**
@@ -315,6 +316,7 @@ void vmx_write_cr0(struct vcpu *vcpu, u64 cr0)
 {
 	u64 shadow = cr0 | X86_CR0_ET;
 
+	vcpu->cr0_cd = cr0 & CR0_CD_NW;
 	if (vcpu->in_l2) {
 		const struct vmcs12 *v = vcpu->nested.vmcs12;
 

@@ -40,6 +40,15 @@ u64 vmx_cr0_guest_owned(struct vcpu *vcpu);
 u64 vmx_cr4_guest_owned(struct vcpu *vcpu);
 u64 vmx_hw_cr0(u64 cr0);
 u64 vmx_hw_cr4(u64 cr4);
+
+#define CR0_CD_NW	((u64)(X86_CR0_CD | X86_CR0_NW))
+
+/* CR0 after a VM entry or exit that loads @cr0: both keep CD and NW (SDM 3C 27.3.2.1, 28.5.1). */
+static inline u64 vmx_keep_cd(const struct vcpu *vcpu, u64 cr0)
+{
+	return (cr0 & ~CR0_CD_NW) | vcpu->cr0_cd;
+}
+
 int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3);
 
 /* --- segs.c --- */
