@@ -70,6 +70,16 @@ u32 msrlist_load(struct vcpu *vcpu, u64 gpa, u32 count)
 	return 0;
 }
 
+/* The value of an MSR to store. The TSC is stored as L1 reads it: L2's offset and multiplier do not apply. */
+static int msrlist_get(struct vcpu *vcpu, u32 msr, u64 *val)
+{
+	int ret = vcpu_guest_get_msr(vcpu, msr, val);
+
+	if (!ret && msr == MSR_IA32_TSC)
+		*val = tsc_of_l1(&vcpu->tsc);
+	return ret;
+}
+
 /**
  * msrlist_store() - store MSRs of L2 in a list of L1 (SDM 3C 28.4)
  * @vcpu: in L2, loaded
@@ -87,7 +97,7 @@ int msrlist_store(struct vcpu *vcpu, u64 gpa, u32 count)
 	for (i = 0; i < count; i++) {
 		if (i >= max || msrlist_read_entry(vcpu, gpa, i, &e))
 			return -EINVAL;
-		if (e.reserved || msrlist_forbidden(e.msr) || vcpu_guest_get_msr(vcpu, e.msr, &e.value))
+		if (e.reserved || msrlist_forbidden(e.msr) || msrlist_get(vcpu, e.msr, &e.value))
 			return -EINVAL;
 		if (vm_write_guest(vcpu->vm, gpa + i * sizeof(e) + offsetof(struct msrlist_entry, value),
 				   &e.value, sizeof(e.value)))
