@@ -221,6 +221,7 @@ struct vcpu {
 	u64 dr[4];			/* DR0..DR3 */
 	u64 dr6;
 	u64 dr7;			/* as the guest reads it */
+	u64 debugctl;			/* IA32_DEBUGCTL of the running level: see vcpu_set_debugctl() */
 	u64 pat;
 	u64 misc_enable;		/* IA32_MISC_ENABLE */
 	struct vcpu_tsc tsc;

@@ -344,7 +344,7 @@ long vcpu_set_debugregs(void *self, void *arg, unsigned long uarg)
 	if (d->flags || d->dr6 >> 32 || d->dr7 >> 32)
 		return -EINVAL;
 	memcpy(vcpu->dr, d->db, sizeof(d->db));
-	vcpu->dr6 = vcpu_dr6_value(d->dr6);
+	vcpu->dr6 = vcpu_dr6_value(vcpu, d->dr6);
 	vcpu_set_dr7(vcpu, d->dr7);
 	return 0;
 }

@@ -199,6 +199,7 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.mtrr = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(12)),
 		.mce = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(7)),
 		.xd = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(20)),
+		.rtm = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(11)) && boot_cpu_has(X86_FEATURE_RTM),
 		.rdrand = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(30)),
 		.rdseed = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(18)),
 	};

@@ -221,15 +221,31 @@ MSR_SET(msr_set_misc_enable)
 	return 0;
 }
 
-/* Last-branch records are not emulated: LBR reads as 0, as it does after a #DB. The processor implements BTF. */
+/**
+ * msr_debugctl_allowed() - the bits of IA32_DEBUGCTL that are not reserved (SDM 4, table 2-2)
+ * @vcpu: the vCPU; caller holds its mutex
+ *
+ * Context: Any.
+ * Return: the bits that WRMSR and VM entry accept.
+ */
+u64 msr_debugctl_allowed(const struct vcpu *vcpu)
+{
+	/* LBR, BTF; TR, BTS, BTINT, BTS_OFF_OS, BTS_OFF_USR, FREEZE_LBRS_ON_PMI, FREEZE_PERFMON_ON_PMI; FREEZE_IN_SMM */
+	return GENMASK_ULL(1, 0) | GENMASK_ULL(12, 6) | DEBUGCTLMSR_FREEZE_IN_SMM |
+	       (vcpu->gcaps.rtm ? DEBUGCTL_RTM : 0);
+}
+
+MSR_GET(msr_get_debugctl)
+{
+	*data = vcpu->debugctl;
+	return 0;
+}
+
 MSR_SET(msr_set_debugctl)
 {
-	if (data & ~(u64)(DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF))
+	if (data & ~msr_debugctl_allowed(vcpu))
 		return -EINVAL;
-	data &= ~(u64)DEBUGCTLMSR_LBR;
-	vmcs_write(row->arg, data);
-	if (vcpu->in_l2)
-		vcpu->nested.held.debugctl = data;
+	vcpu_set_debugctl(vcpu, data);
 	return 0;
 }
 

@@ -52,6 +52,8 @@ MSR_GET(msr_get_ucode_rev);
 MSR_SET(msr_set_ucode_rev);
 MSR_GET(msr_get_misc_enable);
 MSR_SET(msr_set_misc_enable);
+u64 msr_debugctl_allowed(const struct vcpu *vcpu);
+MSR_GET(msr_get_debugctl);
 MSR_SET(msr_set_debugctl);
 MSR_GET(msr_get_xss);
 MSR_SET(msr_set_xss);

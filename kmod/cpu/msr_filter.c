@@ -185,8 +185,9 @@ void msr_update_bitmap(struct vcpu *vcpu)
 	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
 		msr_pass(vcpu, passthrough_msrs[i], true, true);
 	msr_pass(vcpu, MSR_IA32_TSC, true, false);	/* the TSC offset applies to RDMSR, too */
-	/* VM entry loads the guest's value (SDM 3C 27.3.2.1). KVM as L1 reads this MSR after every exit of its guest. */
-	msr_pass(vcpu, MSR_IA32_DEBUGCTLMSR, true, false);
+	/* VM entry loads the guest's value (SDM 3C 27.3.2.1), but not all bits: see vcpu_set_debugctl(). */
+	if (!vcpu->debugctl)
+		msr_pass(vcpu, MSR_IA32_DEBUGCTLMSR, true, false);
 }
 
 /* --- accesses by guests; user space may answer those that are refused --- */

@@ -20,7 +20,7 @@ struct guest_caps {
 	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf after KVM's or Droste's signature; 0: no such leaf */
 	u32 signature;		/* CPUID.1:EAX: type, family, model and stepping, in EDX after reset and INIT */
 	u32 max_leaf;		/* the highest basic leaf of CPUID */
-	bool rdrand, rdseed, xd;
+	bool rdrand, rdseed, xd, rtm;
 	bool vmx, x2apic, tsc_deadline, tsc_adjust, xsave, xsaves, rdtscp, invpcid, long_mode, pdpe1gb, mtrr, mce;
 };
 

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VM-entry checks of a vCPU: builds the context of the pure checks in checks.c, and logs the row that failed. */
 #include <linux/printk.h>
-#include <asm/cpufeature.h>
 #include "droste.h"
-#include "cpu/cpuid.h"
+#include "cpu/msr.h"
 #include "mem/memslot.h"
 #include "nested/checks.h"
 #include "nested/checks_vcpu.h"
 #include "nested/nested.h"
-
-/* Bits of IA32_DEBUGCTL that no processor with VMX reserves (SDM 3D 2.1, IA32_DEBUGCTL). */
-#define DEBUGCTL_ALLOWED	(GENMASK_ULL(15, 6) | GENMASK_ULL(1, 0))
-#define PENDING_DBG_RTM		BIT_ULL(16)
 
 static int checks_read_l1(void *arg, u64 gpa, void *data, u32 len)
 {
@@ -29,12 +24,13 @@ static void checks_make_ctx(struct vcpu *vcpu, struct check_ctx *c)
 		.caps = &n->caps,
 		.vmptr = n->vmptr,
 		.efer_allowed = vcpu->gcaps.efer_allowed | (vcpu->gcaps.long_mode ? EFER_LMA : 0),
-		.debugctl_allowed = DEBUGCTL_ALLOWED,
+		.debugctl_allowed = msr_debugctl_allowed(vcpu),
 		.perf_global_allowed = 0,
 		.dirty = n->vmcs12_dirty,
 		.maxphyaddr = vcpu->gcaps.maxphyaddr,
 		.la57 = n->caps.cr4_fixed1 & X86_CR4_LA57,
 		.l1_lma = vcpu->efer & EFER_LMA,
+		.rtm = vcpu->gcaps.rtm,
 		.read = checks_read_l1,
 		.arg = vcpu,
 	};
@@ -77,16 +73,6 @@ u32 nested_check_vmfail(struct vcpu *vcpu)
 	return 0;
 }
 
-static void checks_look_for_rtm(struct vcpu *vcpu, struct check_ctx *c)
-{
-	const struct kvm_cpuid_entry2 *leaf7;
-
-	if (likely(!(c->v->guest_pending_dbg_exceptions & PENDING_DBG_RTM)))
-		return;
-	leaf7 = vcpu_find_cpuid(vcpu, 7, 0);
-	c->rtm = leaf7 && (leaf7->ebx & BIT(X86_FEATURE_RTM & 31));
-}
-
 /**
  * nested_check_guest() - check the guest state that makes a VM entry fail
  * @vcpu: in L1; nested_check_vmfail() passed
@@ -106,7 +92,6 @@ bool nested_check_guest(struct vcpu *vcpu, u64 *qual)
 	checks_make_ctx(vcpu, &c);
 	if (vcpu->nested.vmcs02_stale && checks_need_rare(&c))
 		nested_sync_rare(vcpu);
-	checks_look_for_rtm(vcpu, &c);
 	id = checks_guest(&c, qual);
 	if (likely(!id))
 		return true;
@@ -139,7 +124,6 @@ bool nested_check_restored(struct vcpu *vcpu, const struct vmcs12 *v, u64 vmptr)
 	c.dirty = DIRTY12_ALL;
 	c.l1_lma = v->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE;
 	c.restored = true;
-	checks_look_for_rtm(vcpu, &c);
 	id = checks_controls(&c);
 	if (!id)
 		id = checks_host(&c);

@@ -8,11 +8,8 @@
 #include "nested/vmcs02.h"
 #include "vmx/vmx.h"
 
-/*
- * Save the state of L1 whose members in struct vcpu will show L2. VMCS01 is
- * current. Returns L1's IA32_DEBUGCTL if L2 starts with it, otherwise 0.
- */
-static u64 entry_remember_l1(struct vcpu *vcpu)
+/* Save the state of L1 whose members in struct vcpu will show L2. VMCS01 is current. */
+static void entry_remember_l1(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	const u32 ends = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS | GUEST_INTR_STATE_NMI;
@@ -28,9 +25,6 @@ static u64 entry_remember_l1(struct vcpu *vcpu)
 	 */
 	if (unlikely(state & ends))
 		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state & ~ends);
-	if (n->vmcs12->vm_entry_controls & VM_ENTRY_LOAD_DEBUG_CONTROLS)
-		return 0;
-	return vmcs_read(GUEST_IA32_DEBUGCTL);
 }
 
 /*
@@ -94,7 +88,7 @@ int nested_run(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	struct vmcs12 *v = n->vmcs12;
-	u64 qual, l1_debugctl;
+	u64 qual;
 	u32 error, index;
 
 	error = nested_check_vmfail(vcpu);
@@ -109,9 +103,9 @@ int nested_run(struct vcpu *vcpu)
 	if (unlikely(vmcs02_eptp(vcpu)))
 		return -ENOMEM;
 
-	l1_debugctl = entry_remember_l1(vcpu);
+	entry_remember_l1(vcpu);
 	vmcs02_enter(vcpu);
-	qual = vmcs02_write(vcpu, l1_debugctl);
+	qual = vmcs02_write(vcpu);
 	if (unlikely(qual)) {
 		nested_entry_failed(vcpu, EXIT_REASON_INVALID_STATE, qual);
 		return NEXT_ENTER;
@@ -145,13 +139,12 @@ int nested_run(struct vcpu *vcpu)
 void nested_reenter(struct vcpu *vcpu, bool run_pending)
 {
 	struct nested *n = &vcpu->nested;
-	u64 l1_debugctl;
 
 	/* If this runs out of memory, nested_before_entry() tries again. */
 	(void)vmcs02_eptp(vcpu);
-	l1_debugctl = entry_remember_l1(vcpu);
+	entry_remember_l1(vcpu);
 	vmcs02_enter(vcpu);
 	/* User space may restore the memory with the PDPTEs later. */
-	n->pdptes_due = vmcs02_write(vcpu, l1_debugctl);
+	n->pdptes_due = vmcs02_write(vcpu);
 	n->entry_pending = run_pending;
 }

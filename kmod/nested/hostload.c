@@ -82,7 +82,7 @@ static void hostload_msrs(struct vcpu *vcpu)
 	vcpu->dr7 = 0x400;
 	if (n->l1_dr7 != 0x400 || vcpu->guest_debug)
 		vcpu_set_dr7(vcpu, 0x400);
-	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
+	vcpu_set_debugctl(vcpu, 0);
 	vmcs_write(GUEST_SYSENTER_CS, v->host_ia32_sysenter_cs);
 	vmcs_write(GUEST_SYSENTER_ESP, v->host_ia32_sysenter_esp);
 	vmcs_write(GUEST_SYSENTER_EIP, v->host_ia32_sysenter_eip);

@@ -168,7 +168,7 @@ struct savestate_live {
 /* The current values, which user space has set; at any level. */
 static struct savestate_live savestate_live_of(struct vcpu *vcpu)
 {
-	return (struct savestate_live) { vcpu->efer, vcpu->pat, vcpu->dr7, vmcs_read(GUEST_IA32_DEBUGCTL) };
+	return (struct savestate_live) { vcpu->efer, vcpu->pat, vcpu->dr7, vcpu->debugctl };
 }
 
 /* Make LMA and LME agree with the mode that VMCS12 gives L2 (SDM 3C 27.3.2.1). */
@@ -205,6 +205,7 @@ static void savestate_carry_over(struct vcpu *vcpu, const struct savestate_live 
 	vcpu->pat = live->pat;
 	vmcs_write(GUEST_IA32_PAT, live->pat);
 	vcpu_set_dr7(vcpu, live->dr7);
+	vcpu_set_debugctl(vcpu, live->debugctl);
 }
 
 /*

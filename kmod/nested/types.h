@@ -17,7 +17,7 @@
 struct vmcs02_held {
 	bool valid;			/* false: VMCS02's contents are unknown, write all fields */
 	u64 rsp, rflags, cr0_cd;
-	u64 dr7, debugctl, pat, efer;
+	u64 dr7, pat, efer;
 	u64 tsc_offset, tsc_ratio, eptp;
 	u32 interruptibility;
 	u16 intr_status;		/* valid with virtual-interrupt delivery only */

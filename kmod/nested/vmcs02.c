@@ -24,6 +24,7 @@ static void vmcs02_write_constants(struct vcpu *vcpu)
 	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write(MSR_BITMAP, __pa(n->msr_bitmap02));
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
 	if (vcpu->ctl01.proc2 & SECONDARY_EXEC_ENABLE_VPID)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, n->vpid02);
 	vmx_pml_begin(vcpu);
@@ -258,14 +259,12 @@ static noinline void vmcs02_read_rare(struct vmcs12 *v)
 }
 
 /* Write guest state for which L1's entry controls choose between VMCS12's value and L1's own (SDM 3C 27.3.2.1). */
-static void vmcs02_write_conditional(struct vcpu *vcpu, u64 efer, u64 l1_debugctl)
+static void vmcs02_write_conditional(struct vcpu *vcpu, u64 efer)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
 	bool force = !n->held.valid, debug = v->vm_entry_controls & VM_ENTRY_LOAD_DEBUG_CONTROLS;
 	u64 dr7 = debug ? v->guest_dr7 : n->l1_dr7;
-	/* BTF is the only bit of IA32_DEBUGCTL without effect outside the guest. */
-	u64 debugctl = (debug ? v->guest_ia32_debugctl : l1_debugctl) & DEBUGCTLMSR_BTF;
 	u64 pat = v->vm_entry_controls & VM_ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : n->l1_pat;
 
 	/* While user space debugs the guest, the field does not hold the guest's DR7. */
@@ -273,10 +272,8 @@ static void vmcs02_write_conditional(struct vcpu *vcpu, u64 efer, u64 l1_debugct
 		vcpu_set_dr7(vcpu, dr7);
 	else
 		vcpu->dr7 = dr7;
-	if (force || debugctl != n->held.debugctl) {
-		vmcs_write(GUEST_IA32_DEBUGCTL, debugctl);
-		n->held.debugctl = debugctl;
-	}
+	/* vcpu->debugctl still is L1's. */
+	vcpu_set_debugctl(vcpu, debug ? v->guest_ia32_debugctl : vcpu->debugctl);
 	vcpu->pat = pat;
 	if (force || pat != n->held.pat)
 		vmcs_write(GUEST_IA32_PAT, pat);
@@ -371,15 +368,13 @@ static bool vmcs02_l1_wants_ibpb(struct vcpu *vcpu)
 /**
  * vmcs02_write() - write the state of a VM entry of L1 to VMCS02
  * @vcpu: in L2 since vmcs02_enter(); L2 has not run yet
- * @l1_debugctl: IA32_DEBUGCTL that L2 gets if L1's entry controls do not load
- *	debug controls
  *
  * Writes the fields that L1 or L0 changed since the last entry. SDM 3C 27.3.2.
  *
  * Context: Process context. VMCS02 is current. Caller holds vm->srcu. May sleep.
  * Return: 0, or the exit qualification of the VM-entry failure (SDM 3C 27.8).
  */
-u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
+u64 vmcs02_write(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
@@ -394,7 +389,7 @@ u64 vmcs02_write(struct vcpu *vcpu, u64 l1_debugctl)
 		vmcs02_write_controls(vcpu, efer & EFER_LMA);
 	if ((dirty & DIRTY12_CR) || n->held.cr0_cd != vcpu->cr0_cd)
 		vmcs02_write_crs(vcpu);
-	vmcs02_write_conditional(vcpu, efer, l1_debugctl);
+	vmcs02_write_conditional(vcpu, efer);
 	if (dirty & DIRTY12_RARE) {
 		vmcs02_write_rare(v);
 		n->vmcs02_stale = false;
@@ -425,7 +420,7 @@ static __always_inline void vmcs02_read_conditional(struct vcpu *vcpu, struct vm
 {
 	if (v->vm_exit_controls & VM_EXIT_SAVE_DEBUG_CONTROLS) {
 		v->guest_dr7 = vcpu->dr7;
-		v->guest_ia32_debugctl = vmcs_read(GUEST_IA32_DEBUGCTL);
+		v->guest_ia32_debugctl = vcpu->debugctl;
 	}
 	if (v->vm_exit_controls & VM_EXIT_SAVE_IA32_PAT)
 		v->guest_ia32_pat = vcpu->pat;
@@ -504,8 +499,6 @@ void vmcs02_save(struct vcpu *vcpu)
 	n->held.dr7 = vcpu->dr7;
 	n->held.pat = vcpu->pat;
 	n->held.efer = vcpu->efer;
-	if (v->vm_exit_controls & VM_EXIT_SAVE_DEBUG_CONTROLS)
-		n->held.debugctl = v->guest_ia32_debugctl;
 	n->held.rsp = v->guest_rsp;
 	n->held.rflags = v->guest_rflags;
 	if (vmcs02_delivers_virtually(&n->ctl02))

@@ -22,7 +22,7 @@ static int debug_report(struct vcpu *vcpu, u8 vector, u64 dr6)
 	run->exit_reason = KVM_EXIT_DEBUG;
 	run->debug.arch.exception = vector;
 	run->debug.arch.pc = vmcs_read(GUEST_CS_BASE) + vcpu_rip(vcpu);
-	run->debug.arch.dr6 = vcpu_dr6_value(dr6);
+	run->debug.arch.dr6 = vcpu_dr6_value(vcpu, dr6 ^ DR6_RTM);
 	run->debug.arch.dr7 = vcpu_effective_dr7(vcpu);
 	return NEXT_USER;
 }
@@ -30,7 +30,7 @@ static int debug_report(struct vcpu *vcpu, u8 vector, u64 dr6)
 /* #DB goes to the debugger in user space if it asked for one, else to the guest. */
 static int debug_on_debug_exception(struct vcpu *vcpu)
 {
-	u64 dr6 = vcpu->exit.qual & DR6_WRITABLE;
+	u64 dr6 = vcpu->exit.qual & (DR6_WRITABLE | DR6_RTM);
 
 	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) &&
 	    (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP)))
@@ -119,7 +119,7 @@ static bool debug_write_dr(struct vcpu *vcpu, unsigned int dr, u64 val)
 	if (val >> 32)		/* bits 63:32 of DR6 and DR7 are reserved */
 		return false;
 	if (dr == 4 || dr == 6)
-		vcpu->dr6 = vcpu_dr6_value(val);
+		vcpu->dr6 = vcpu_dr6_value(vcpu, val);
 	else
 		vcpu_set_dr7(vcpu, val);
 	return true;

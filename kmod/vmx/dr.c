@@ -3,11 +3,13 @@
 #include <linux/hw_breakpoint.h>
 #include <asm/debugreg.h>
 #include "droste.h"
+#include "run/request.h"
 #include "vmx/vmx.h"
 
-#define DR6_FIXED	0xffff0ff0ULL	/* bits that read as 1 where TSX's RTM bit is not offered */
+#define DR6_FIXED	0xfffe0ff0ULL	/* bits that read as 1, besides DR6_RTM */
 #define DR7_FIXED	0x400ULL
 #define DR7_WRITABLE	0xffff23ffULL
+#define DR7_RTM		BIT_ULL(11)	/* advanced debugging of transactional regions (SDM 3B 18.3.3) */
 #define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */
 
 /**
@@ -43,20 +45,68 @@ u64 vcpu_effective_dr7(struct vcpu *vcpu)
  */
 void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7)
 {
-	vcpu->dr7 = (dr7 & DR7_WRITABLE) | DR7_FIXED;
+	vcpu->dr7 = (dr7 & (DR7_WRITABLE | (vcpu->gcaps.rtm ? DR7_RTM : 0))) | DR7_FIXED;
 	vmcs_write(GUEST_DR7, vcpu_effective_dr7(vcpu));
 }
 
 /**
  * vcpu_dr6_value() - value of DR6 after a write
+ * @vcpu: the vCPU; caller holds its mutex
  * @dr6: the value written
  *
  * Context: Any.
  * Return: @dr6 with reserved bits as the processor fixes them.
  */
-u64 vcpu_dr6_value(u64 dr6)
+u64 vcpu_dr6_value(const struct vcpu *vcpu, u64 dr6)
 {
-	return (dr6 & DR6_WRITABLE) | DR6_FIXED;
+	/* Without RTM its bit is reserved and reads as 1, as it does outside transactional regions (SDM 3B 18.2.3). */
+	return (dr6 & DR6_WRITABLE) | DR6_FIXED | (vcpu->gcaps.rtm ? dr6 & DR6_RTM : DR6_RTM);
+}
+
+/**
+ * vcpu_add_dr6() - set bits of DR6 as a debug exception does
+ * @vcpu: the vCPU; caller holds its mutex
+ * @bits: B0-B3, BD, BS, BT; bit 16 if the exception came from a transactional
+ *	region, as in exit qualifications and pending debug exceptions
+ *
+ * B0-B3 are replaced, the other bits accumulate. DR6.RTM is the inverse of bit 16
+ * (SDM 3B 18.2.3, 18.3.3).
+ *
+ * Context: Any.
+ */
+void vcpu_add_dr6(struct vcpu *vcpu, u64 bits)
+{
+	vcpu->dr6 = (vcpu->dr6 & ~0xfULL) | DR6_RTM | (bits & DR6_WRITABLE);
+	if (vcpu->gcaps.rtm && (bits & DR6_RTM))
+		vcpu->dr6 &= ~DR6_RTM;
+}
+
+/* Bits of IA32_DEBUGCTL that the processor implements for guests. The others would act on the host's records. */
+#define DEBUGCTL_LOADED	(DEBUGCTLMSR_BTF | DEBUGCTL_RTM)
+
+/**
+ * vcpu_set_debugctl() - set IA32_DEBUGCTL of the running level
+ * @vcpu: loaded
+ * @val: new value, without reserved bits
+ *
+ * The guest reads all bits back, but only BTF and RTM have an effect: branches
+ * are not recorded or traced. RDMSR does not exit while the MSR is 0, as it
+ * nearly always is; KVM as L1 reads it after every exit of its guest.
+ *
+ * Context: Writes the current VMCS, if its value changes. Does not sleep.
+ */
+void vcpu_set_debugctl(struct vcpu *vcpu, u64 val)
+{
+	u64 loaded = val & DEBUGCTL_LOADED;
+
+	if (unlikely(loaded != vcpu->vmcs->debugctl)) {
+		vmcs_write(GUEST_IA32_DEBUGCTL, loaded);
+		vcpu->vmcs->debugctl = loaded;
+	}
+	/* msr_update_bitmap() lets RDMSR pass, or not. */
+	if (unlikely(!val != !vcpu->debugctl))
+		vcpu_request(vcpu, REQ_MSR_FILTER);
+	vcpu->debugctl = val;
 }
 
 /**

@@ -298,9 +298,10 @@ void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev)
 	if (ev->vector == X86_TRAP_PF) {
 		vcpu->cr2 = ev->payload;
 	} else if (ev->vector == X86_TRAP_DB) {
-		vcpu->dr6 = (vcpu->dr6 & ~0xfULL) | ev->payload;
-		/* #DB clears DR7.GD (SDM 3B 18.2.4). */
+		vcpu_add_dr6(vcpu, ev->payload);
+		/* #DB clears DR7.GD (SDM 3B 18.2.4), and LBR and BTF of IA32_DEBUGCTL (18.4.2, 18.4.3). */
 		vcpu_set_dr7(vcpu, vcpu->dr7 & ~BIT_ULL(13));
+		vcpu_set_debugctl(vcpu, vcpu->debugctl & ~(u64)(DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF));
 	}
 	ev->has_payload = false;
 }

@@ -66,6 +66,7 @@ struct loaded_vmcs {
 	struct list_head on_cpu;	/* in that CPU's list, whose VMCSs are cleared when the CPU goes offline */
 	/* The values that the VMCS holds of host-state fields that change at run time. */
 	u64 host_cr3, host_cr4, host_fs_base, host_gs_base, host_rsp;
+	u64 debugctl;		/* the value of GUEST_IA32_DEBUGCTL in the VMCS */
 	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel;
 	bool exits_at_once;	/* the VMX-preemption timer is on, with value 0: see loop_set_immediate_exit() */
 	u32 windows;		/* CPU_BASED_*_WINDOW_EXITING bits that L0 has set in the VMCS for its own use */

@@ -304,7 +304,7 @@ void vmcs01_reset(struct vcpu *vcpu, bool init)
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
-	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
+	vcpu_set_debugctl(vcpu, 0);
 	if (!init) {
 		vmcs_write(GUEST_SYSENTER_CS, 0);
 		vmcs_write(GUEST_SYSENTER_ESP, 0);

@@ -129,10 +129,14 @@ void vmx_snapshot_exit(struct vcpu *vcpu);
 
 /* --- debug registers: vmx/dr.c --- */
 #define DR6_WRITABLE	0xe00fULL	/* B0-B3, BD, BS, BT */
+#define DR6_RTM		BIT_ULL(16)
+#define DEBUGCTL_RTM	BIT_ULL(15)
 bool vmx_debugger_owns_dr(const struct vcpu *vcpu);
 void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7);
 u64 vcpu_effective_dr7(struct vcpu *vcpu);
-u64 vcpu_dr6_value(u64 dr6);
+u64 vcpu_dr6_value(const struct vcpu *vcpu, u64 dr6);
+void vcpu_add_dr6(struct vcpu *vcpu, u64 bits);
+void vcpu_set_debugctl(struct vcpu *vcpu, u64 val);
 bool vmx_load_guest_dr(struct vcpu *vcpu);
 void vmx_restore_host_dr(void);
 void vcpu_single_step_done(struct vcpu *vcpu);
