@@ -181,7 +181,7 @@ struct vcpu_events {
  */
 struct vcpu {
 	/* --- hot: used by enter.S and on every exit --- */
-	u64 regs[NR_GPRS];		/* general registers; RSP is valid if reg_avail says so */
+	u64 regs[NR_GPRS];		/* general registers, first for enter.S; RSP is valid if reg_avail says so */
 	u64 rip;			/* valid if reg_avail says so */
 	u64 rflags;			/* valid if reg_avail says so */
 	u64 cr2;			/* the guest's; swapped with the host's around each entry */
@@ -224,6 +224,8 @@ struct vcpu {
 	u64 debugctl;			/* IA32_DEBUGCTL of the running level: see vcpu_set_debugctl() */
 	u64 pat;
 	u64 misc_enable;		/* IA32_MISC_ENABLE */
+	u64 spec_ctrl;			/* IA32_SPEC_CTRL: vmx_enter() loads it */
+	bool spec_ctrl_passed;		/* the guest has used IA32_SPEC_CTRL: it accesses the MSR without exits */
 	struct vcpu_tsc tsc;
 	u64 tsc_adjust;			/* IA32_TSC_ADJUST */
 	u64 feature_control;		/* IA32_FEATURE_CONTROL */

@@ -16,6 +16,7 @@
 #define NO_SIGNATURE	0x600	/* a processor of family 6, for a vCPU without CPUID; as in KVM */
 
 static struct cpuid_host this_host;	/* constant after cpuid_init() */
+static u64 this_spec_ctrl;		/* IA32_SPEC_CTRL bits that this host has; constant after cpuid_init() */
 static u64 this_cr4;			/* CR4 bits that this host can offer to guests; constant after cpuid_init() */
 
 static void cpuid_read_host(const struct cpuid_host *host, u32 fn, u32 index, u32 regs[NR_CPUID_REGS])
@@ -50,14 +51,32 @@ int cpuid_init(void)
 		.rdtscp = vmx_features.rdtscp,
 		.invpcid = vmx_features.invpcid,
 		.xsaves = vmx_features.xsaves,
+		/* The kernel clears these for processors on which they do not work. */
+		.spec_ctrl = boot_cpu_has(X86_FEATURE_SPEC_CTRL),
+		.stibp = boot_cpu_has(X86_FEATURE_INTEL_STIBP),
+		.ssbd = boot_cpu_has(X86_FEATURE_SPEC_CTRL_SSBD),
+		.flush_l1d = boot_cpu_has(X86_FEATURE_FLUSH_L1D),
+		.arch_caps = boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES),
 	};
 	entries = kvcalloc(DROSTE_MAX_CPUID, sizeof(*entries), GFP_KERNEL);
 	if (!entries)
 		return -ENOMEM;
 	n = cpuid_supported(&this_host, entries, DROSTE_MAX_CPUID);
 	this_cr4 = cpuid_cr4_of(entries, max(n, 0));
+	this_spec_ctrl = cpuid_spec_ctrl_allowed(entries, max(n, 0));
 	kvfree(entries);
 	return n < 0 ? n : 0;
+}
+
+/**
+ * cpuid_host_spec_ctrl() - the IA32_SPEC_CTRL bits of this host
+ *
+ * Context: Any, after cpuid_init().
+ * Return: the bits that user space may set for a guest.
+ */
+u64 cpuid_host_spec_ctrl(void)
+{
+	return this_spec_ctrl;
 }
 
 /**
@@ -186,6 +205,10 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.cr4_allowed = vcpu->cpuid ? cpuid_cr4_of(vcpu->cpuid, vcpu->nr_cpuid) : this_cr4,
 		.efer_allowed = cpuid_efer_allowed(vcpu->cpuid, vcpu->nr_cpuid),
 		.xcr0_allowed = cpuid_guest_xcr0(vcpu),
+		.spec_ctrl = cpuid_spec_ctrl_allowed(vcpu->cpuid, vcpu->nr_cpuid) & this_spec_ctrl,
+		.ibpb = cpuid_vcpu_has(vcpu, 7, CPUID_RDX, EDX7_SPEC_CTRL) && this_host.spec_ctrl,
+		.flush_l1d = cpuid_vcpu_has(vcpu, 7, CPUID_RDX, EDX7_FLUSH_L1D) && this_host.flush_l1d,
+		.arch_caps = cpuid_vcpu_has(vcpu, 7, CPUID_RDX, EDX7_ARCH_CAPS),
 		.vmx = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(5)),
 		.x2apic = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(21)),
 		.tsc_deadline = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(24)),
@@ -322,6 +345,7 @@ int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 	vcpu->nr_cpuid = n;
 	cpuid_update_caps(vcpu);
 	vcpu_request(vcpu, REQ_CPUID);
+	vcpu_request(vcpu, REQ_MSR_FILTER);
 	return 1;
 }
 

@@ -36,17 +36,21 @@ struct leaf_row {
 /* CPUID.1:EDX. Hidden: PSN, DS, ACPI, HTT, TM, PBE. */
 #define LEAF1_EDX (GENMASK(9, 0) | GENMASK(17, 11) | BIT(19) | GENMASK(27, 23))
 
-/* CPUID.7.0. Hidden: SGX, MPX, RDT, PT; PKU, CET, WAITPKG, LA57; all of IA32_SPEC_CTRL and IA32_ARCH_CAPABILITIES; AMX. */
+/* CPUID.7.0. Hidden: SGX, MPX, RDT, PT; PKU, CET, WAITPKG, LA57; IA32_CORE_CAPABILITIES; AMX. */
 #define LEAF7_EBX (BIT(0) /* FSGSBASE */ | GENMASK(11, 3) | BIT(13) /* no FCS, FDS */ | GENMASK(21, 16) | \
 	GENMASK(24, 23) | GENMASK(31, 26))
 #define LEAF7_EBX_FORCE BIT(1)	/* TSC_ADJUST, which Droste emulates */
 #define LEAF7_ECX (BIT(1) /* VBMI */ | BIT(2) /* UMIP */ | BIT(6) /* VBMI2 */ | GENMASK(12, 8) | BIT(14) /* VPOPCNTDQ */ | \
 	BIT(22) /* RDPID */ | BIT(25) /* CLDEMOTE */ | BIT(27) /* MOVDIRI */ | BIT(28) /* MOVDIR64B */)
 #define LEAF7_EDX (BIT(2) | BIT(3) /* Xeon Phi's AVX-512 */ | BIT(4) /* FSRM */ | BIT(8) /* VP2INTERSECT */ | \
-	BIT(10) /* MD_CLEAR */ | BIT(14) /* SERIALIZE */ | BIT(16) /* TSXLDTRK */ | BIT(23) /* AVX512_FP16 */)
+	BIT(10) /* MD_CLEAR */ | BIT(14) /* SERIALIZE */ | BIT(16) /* TSXLDTRK */ | BIT(23) /* AVX512_FP16 */ | \
+	EDX7_SPEC_CTRL | EDX7_STIBP | EDX7_FLUSH_L1D | EDX7_ARCH_CAPS | EDX7_SSBD)
 #define LEAF7_1_EAX (BIT(4) /* AVX_VNNI */ | BIT(5) /* AVX512_BF16 */ | BIT(7) | GENMASK(12, 10) /* fast strings */ | \
 	BIT(23) /* AVX_IFMA */)
 #define LEAF7_1_EDX (BIT(4) /* AVX_VNNI_INT8 */ | BIT(5) /* AVX_NE_CONVERT */ | BIT(14) /* PREFETCHI */)
+/* Bits of IA32_SPEC_CTRL: PSFD, IPRED_CTRL, RRSBA_CTRL, DDPD_U, BHI_CTRL */
+#define SPEC_CTRL_7_2_EDX GENMASK(4, 0)
+#define LEAF7_2_EDX (SPEC_CTRL_7_2_EDX | BIT(5) /* MCDT_NO */)
 
 #define EXT1_ECX (BIT(0) /* LAHF */ | BIT(5) /* LZCNT */ | BIT(8) /* PREFETCHW */)
 #define EXT1_EDX (BIT(11) /* SYSCALL */ | BIT(20) /* NX */ | BIT(26) /* 1-GiB pages */ | BIT(27) /* RDTSCP */ | BIT(29) /* LM */)
@@ -58,6 +62,7 @@ static const struct leaf_row leaf_rows[] = {
 	{ 0x6, NO_INDEX, 0, { 0 }, { BIT(2), 0, 0, 0 } },	/* the APIC timer runs in every power state */
 	{ 0x7, 0, INDEXED, { ALL, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX }, { 0, LEAF7_EBX_FORCE, 0, 0 } },
 	{ 0x7, 1, INDEXED, { LEAF7_1_EAX, 0, 0, LEAF7_1_EDX } },
+	{ 0x7, 2, INDEXED, { 0, 0, 0, LEAF7_2_EDX } },
 	{ 0xb, 0, INDEXED, { 0 } },				/* topology: user space fills it in */
 	{ 0x15, NO_INDEX, 0, { ALL, ALL, ALL, 0 } },
 	{ 0x16, NO_INDEX, 0, { ALL, ALL, ALL, 0 } },
@@ -77,7 +82,10 @@ struct dependency {
 	u32 fn, index;
 	enum cpuid_reg reg;
 	u32 bits;
-	enum { NEED_XSAVE, NEED_AVX, NEED_AVX512, NEED_RDTSCP, NEED_INVPCID } need;
+	enum {
+		NEED_XSAVE, NEED_AVX, NEED_AVX512, NEED_RDTSCP, NEED_INVPCID,
+		NEED_SPEC_CTRL, NEED_STIBP, NEED_SSBD, NEED_FLUSH_L1D, NEED_ARCH_CAPS
+	} need;
 };
 
 #define AVX512_7_EBX (BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31))
@@ -98,6 +106,12 @@ static const struct dependency dependencies[] = {
 	{ 0x80000001, 0, CPUID_RDX, BIT(27), NEED_RDTSCP },
 	{ 0x7, 0, CPUID_RCX, BIT(22), NEED_RDTSCP },
 	{ 0x7, 0, CPUID_RBX, BIT(10), NEED_INVPCID },
+	{ 0x7, 0, CPUID_RDX, EDX7_SPEC_CTRL, NEED_SPEC_CTRL },
+	{ 0x7, 0, CPUID_RDX, EDX7_STIBP, NEED_STIBP },
+	{ 0x7, 0, CPUID_RDX, EDX7_SSBD, NEED_SSBD },
+	{ 0x7, 0, CPUID_RDX, EDX7_FLUSH_L1D, NEED_FLUSH_L1D },
+	{ 0x7, 0, CPUID_RDX, EDX7_ARCH_CAPS, NEED_ARCH_CAPS },
+	{ 0x7, 2, CPUID_RDX, SPEC_CTRL_7_2_EDX, NEED_SPEC_CTRL },
 };
 
 #define XCR0_AVX	BIT_ULL(2)
@@ -114,8 +128,18 @@ static bool cpuid_have(const struct cpuid_host *host, int need)
 		return (host->xcr0 & XCR0_AVX512) == XCR0_AVX512;
 	case NEED_RDTSCP:
 		return host->rdtscp;
-	default:
+	case NEED_INVPCID:
 		return host->invpcid;
+	case NEED_SPEC_CTRL:
+		return host->spec_ctrl;
+	case NEED_STIBP:
+		return host->stibp;
+	case NEED_SSBD:
+		return host->ssbd;
+	case NEED_FLUSH_L1D:
+		return host->flush_l1d;
+	default:
+		return host->arch_caps;
 	}
 }
 
@@ -210,7 +234,7 @@ static void cpuid_finish(const struct cpuid_host *host, struct kvm_cpuid_entry2 
 		break;
 	case 7:
 		if (!e->index)
-			e->eax = min_t(u32, e->eax, 1);
+			e->eax = min_t(u32, e->eax, 2);
 		break;
 	case 0x80000000:
 		e->eax = min_t(u32, e->eax, MAX_EXTENDED);
@@ -421,12 +445,13 @@ bool cpuid_has(const struct kvm_cpuid_entry2 *entries, int n, u32 fn, u32 index,
 	return e && (*cpuid_entry_reg((struct kvm_cpuid_entry2 *)e, reg) & bit);
 }
 
-/* Bits of a control register, and the CPUID bit that makes them writable. */
+/* Bits of a control register or an MSR, and the CPUID bit that makes them writable. */
 struct cr_bit {
 	u64 allowed;
 	u32 fn;
 	enum cpuid_reg reg;
 	u32 bit;
+	u32 index;	/* sub-leaf */
 };
 
 static const struct cr_bit cr4_bits[] = {
@@ -454,13 +479,24 @@ static const struct cr_bit efer_bits[] = {
 	{ EFER_LME | EFER_LMA, 0x80000001, CPUID_RDX, BIT(29) },
 };
 
+static const struct cr_bit spec_ctrl_bits[] = {
+	{ SPEC_CTRL_IBRS, 7, CPUID_RDX, EDX7_SPEC_CTRL },
+	{ SPEC_CTRL_STIBP, 7, CPUID_RDX, EDX7_STIBP },
+	{ SPEC_CTRL_SSBD, 7, CPUID_RDX, EDX7_SSBD },
+	{ BIT_ULL(7) /* PSFD */, 7, CPUID_RDX, BIT(0), 2 },
+	{ BIT_ULL(3) | BIT_ULL(4) /* IPRED_DIS_U, _S */, 7, CPUID_RDX, BIT(1), 2 },
+	{ BIT_ULL(5) | BIT_ULL(6) /* RRSBA_DIS_U, _S */, 7, CPUID_RDX, BIT(2), 2 },
+	{ BIT_ULL(8) /* DDPD_U */, 7, CPUID_RDX, BIT(3), 2 },
+	{ BIT_ULL(10) /* BHI_DIS_S */, 7, CPUID_RDX, BIT(4), 2 },
+};
+
 static u64 cpuid_allowed(const struct cr_bit *rows, int nr_rows, const struct kvm_cpuid_entry2 *entries, int n)
 {
 	u64 bits = 0;
 	int i;
 
 	for (i = 0; i < nr_rows; i++) {
-		if (cpuid_has(entries, n, rows[i].fn, 0, rows[i].reg, rows[i].bit))
+		if (cpuid_has(entries, n, rows[i].fn, rows[i].index, rows[i].reg, rows[i].bit))
 			bits |= rows[i].allowed;
 	}
 	return bits;
@@ -489,4 +525,16 @@ u64 cpuid_cr4_allowed(const struct kvm_cpuid_entry2 *entries, int n)
 u64 cpuid_efer_allowed(const struct kvm_cpuid_entry2 *entries, int n)
 {
 	return cpuid_allowed(efer_bits, ARRAY_SIZE(efer_bits), entries, n);
+}
+
+/**
+ * cpuid_spec_ctrl_allowed() - the IA32_SPEC_CTRL bits that a guest's CPUID makes writable (SDM 4, table 2-2)
+ * @entries: the guest's CPUID
+ * @n: number of entries
+ *
+ * Return: a mask of IA32_SPEC_CTRL bits; 0 if there is no such MSR.
+ */
+u64 cpuid_spec_ctrl_allowed(const struct kvm_cpuid_entry2 *entries, int n)
+{
+	return cpuid_allowed(spec_ctrl_bits, ARRAY_SIZE(spec_ctrl_bits), entries, n);
 }

@@ -3,6 +3,7 @@
 #ifndef DROSTE_CPUID_TABLE_H
 #define DROSTE_CPUID_TABLE_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 #include <linux/kvm.h>
 
@@ -14,6 +15,7 @@ struct cpuid_host {
 	void (*read)(const struct cpuid_host *host, u32 fn, u32 index, u32 regs[NR_CPUID_REGS]);
 	u64 xcr0;		/* components that a guest may enable; 0: no XSAVE */
 	bool rdtscp, invpcid, xsaves;	/* the VMX control that lets guests execute the instruction exists */
+	bool spec_ctrl, stibp, ssbd, flush_l1d, arch_caps;	/* the host's kernel uses the feature, or could */
 };
 
 int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *out, int max);
@@ -22,7 +24,15 @@ const struct kvm_cpuid_entry2 *cpuid_answer(const struct kvm_cpuid_entry2 *entri
 u32 cpuid_xsave_size(const struct kvm_cpuid_entry2 *entries, int n, u64 mask, bool compacted);
 bool cpuid_has(const struct kvm_cpuid_entry2 *entries, int n, u32 fn, u32 index, enum cpuid_reg reg, u32 bit);
 u64 cpuid_cr4_allowed(const struct kvm_cpuid_entry2 *entries, int n);
+u64 cpuid_spec_ctrl_allowed(const struct kvm_cpuid_entry2 *entries, int n);
 u64 cpuid_efer_allowed(const struct kvm_cpuid_entry2 *entries, int n);
+
+/* CPUID.7.0:EDX: controls of speculation */
+#define EDX7_SPEC_CTRL	BIT(26)		/* IBRS and IBPB */
+#define EDX7_STIBP	BIT(27)
+#define EDX7_FLUSH_L1D	BIT(28)
+#define EDX7_ARCH_CAPS	BIT(29)
+#define EDX7_SSBD	BIT(31)
 
 /* Droste's hypervisor leaves, and the signature in the first one. */
 #define CPUID_DROSTE_BASE	0x40000000

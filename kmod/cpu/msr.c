@@ -321,6 +321,7 @@ int msr_init(const struct msr_row *rows, unsigned int n)
 	msr_rows = rows;
 	nr_msr_rows = n;
 	(void)rdmsrl_safe(MSR_IA32_MISC_ENABLE, &host_misc_enable);
+	msr_spec_init();
 	for (i = 0; i < n; i++) {
 		const struct msr_row *r = &rows[i];
 
@@ -413,6 +414,7 @@ int msr_create(struct vcpu *vcpu)
 	/* Fast strings are on in the guest if they are on in the host. */
 	vcpu->misc_enable = (host_misc_enable & MSR_IA32_MISC_ENABLE_FAST_STRING) |
 			    MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
+	vcpu->misc->arch_caps = msr_arch_caps_offered();
 	mce_init_misc(vcpu->misc);
 	return 0;
 }
@@ -492,6 +494,10 @@ static int msr_get_feature(struct vcpu *unused, u32 msr, u64 *data)
 			*data = (*data & ~GENMASK_ULL(30, 0)) | VMCS12_REVISION;
 		else if (msr == MSR_IA32_VMX_VMCS_ENUM)
 			*data = (u64)vmcs12_max_index(vmcs12_gates(&offer_caps)) << 1;
+		return 0;
+	}
+	if (msr == MSR_IA32_ARCH_CAPABILITIES) {
+		*data = msr_arch_caps_offered();
 		return 0;
 	}
 	if (msr == MSR_IA32_UCODE_REV) {

@@ -71,6 +71,16 @@ int msr_refused(struct vcpu *vcpu, int err, u64 data);
 void msr_filter_free(struct msr_filter *f);
 long vm_set_msr_filter(void *self, void *arg, unsigned long uarg);
 
+/* --- msr_spec.c --- */
+void msr_spec_init(void);
+u64 msr_arch_caps_offered(void);
+MSR_GET(msr_get_arch_caps);
+MSR_SET(msr_set_arch_caps);
+MSR_GET(msr_get_spec_ctrl);
+MSR_SET(msr_set_spec_ctrl);
+MSR_SET(msr_set_pred_cmd);
+MSR_SET(msr_set_flush_cmd);
+
 /* --- msr_tsc.c --- */
 MSR_GET(msr_get_tsc);
 MSR_SET(msr_set_tsc);

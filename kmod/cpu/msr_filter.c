@@ -185,6 +185,12 @@ void msr_update_bitmap(struct vcpu *vcpu)
 	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
 		msr_pass(vcpu, passthrough_msrs[i], true, true);
 	msr_pass(vcpu, MSR_IA32_TSC, true, false);	/* the TSC offset applies to RDMSR, too */
+	if (vcpu->spec_ctrl_passed)
+		msr_pass(vcpu, MSR_IA32_SPEC_CTRL, true, true);
+	if (vcpu->gcaps.ibpb)
+		msr_pass(vcpu, MSR_IA32_PRED_CMD, false, true);
+	if (vcpu->gcaps.flush_l1d)
+		msr_pass(vcpu, MSR_IA32_FLUSH_CMD, false, true);
 	/* VM entry loads the guest's value (SDM 3C 27.3.2.1), but not all bits: see vcpu_set_debugctl(). */
 	if (!vcpu->debugctl)
 		msr_pass(vcpu, MSR_IA32_DEBUGCTLMSR, true, false);

@@ -16,6 +16,8 @@ struct guest_caps {
 	u64 efer_allowed;
 	u64 xcr0_allowed;	/* 0: no XSAVE */
 	u64 xss_allowed;
+	u64 spec_ctrl;		/* bits of IA32_SPEC_CTRL; 0: no such MSR */
+	bool ibpb, flush_l1d, arch_caps;
 	bool kvm_signature;	/* CPUID has KVM's signature */
 	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf after KVM's or Droste's signature; 0: no such leaf */
 	u32 signature;		/* CPUID.1:EAX: type, family, model and stepping, in EDX after reset and INIT */
@@ -84,6 +86,7 @@ struct msr_misc {
 	u64 mc[4 * MAX_MC_BANKS];	/* CTL, STATUS, ADDR, MISC of each bank */
 	u64 mc_ctl2[MAX_MC_BANKS];	/* IA32_MCi_CTL2: CMCI enable of each bank; used with MCG_CMCI_P */
 	u64 platform_info, power_ctl, hwcr;
+	u64 arch_caps;			/* IA32_ARCH_CAPABILITIES */
 };
 
 #define MCG_CMCI_P	BIT_ULL(10)	/* IA32_MCG_CAP: banks can signal corrected errors (SDM 3B 16.3.1.1) */

@@ -50,7 +50,6 @@ struct nested {
 	bool shadow_on;			/* VMCS shadowing is enabled in VMCS01, for @vmcs12 */
 	bool vmcs02_made;		/* VMCS02's constant fields are written */
 	bool bitmap_due;		/* L1's or L0's MSR bitmap may have changed: merge them before L2 runs */
-	bool ibpb;			/* L1 relies on isolated branch predictors: IBPB at each exit to L1 */
 	/* VMLAUNCH or VMRESUME succeeded and L2 has not run yet: nothing may exit to L1 before it has (SDM 3C 27.7) */
 	bool entry_pending;
 	bool pdptes_due;		/* user space restored an L2 with PAE paging: read its PDPTEs from memory */

@@ -2,7 +2,6 @@
 /* VMCS02, the VMCS that the processor runs L2 with: switch to it, write the fields that changed, read it back. */
 #include <asm/nospec-branch.h>
 #include "droste.h"
-#include "cpu/cpuid.h"
 #include "ept/ept.h"
 #include "irqchip/lapic_logic.h"
 #include "mem/memslot.h"
@@ -101,7 +100,7 @@ void vmcs02_leave(struct vcpu *vcpu)
 	if (!(merge_proc2_of(n->vmcs12) & SECONDARY_EXEC_ENABLE_VPID))
 		vmx_invvpid_single(vcpu->vpid01);
 	/* L1 expects hardware to keep L2's branch predictions from it, but both are guests (CVE-2022-2196). */
-	if (n->ibpb)
+	if (vcpu->gcaps.ibpb)
 		indirect_branch_prediction_barrier();
 	preempt_enable();
 	n->ept02.cur = NULL;
@@ -358,13 +357,6 @@ static int vmcs02_write_pdptrs(struct vcpu *vcpu)
 	return 0;
 }
 
-static bool vmcs02_l1_wants_ibpb(struct vcpu *vcpu)
-{
-	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(vcpu, 7, 0);
-
-	return e && (e->edx & BIT(26));	/* CPUID enumerates IBRS and IBPB */
-}
-
 /**
  * vmcs02_write() - write the state of a VM entry of L1 to VMCS02
  * @vcpu: in L2 since vmcs02_enter(); L2 has not run yet
@@ -396,8 +388,6 @@ u64 vmcs02_write(struct vcpu *vcpu)
 	}
 	vmcs02_write_hot(vcpu);
 	vmcs02_write_tsc(vcpu);
-	if (unlikely(!n->held.valid))
-		n->ibpb = vmcs02_l1_wants_ibpb(vcpu);
 	n->held.valid = true;
 	n->vmcs12_dirty = 0;
 	n->bitmap_due = true;

@@ -182,7 +182,7 @@ static void loop_enter_once(struct vcpu *vcpu)
 	dr = vmx_load_guest_dr(vcpu);
 	fpu_load_guest_xcr(vcpu);
 
-	vcpu->exit.fail = vmx_enter(vcpu->regs, vcpu->vmcs->launched, &vcpu->vmcs->host_rsp);
+	vcpu->exit.fail = vmx_enter(vcpu->regs, vcpu->vmcs->launched, &vcpu->vmcs->host_rsp, vcpu->spec_ctrl);
 
 	fpu_load_host_xcr(vcpu);
 	if (unlikely(dr))

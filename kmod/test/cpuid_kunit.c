@@ -57,7 +57,8 @@ static void read_old(const struct cpuid_host *host, u32 fn, u32 index, u32 r[NR_
 }
 
 static const struct cpuid_host full_host = { .read = read_all, .xcr0 = XCR0_AVX512,
-					     .rdtscp = true, .invpcid = true, .xsaves = true };
+					     .rdtscp = true, .invpcid = true, .xsaves = true, .spec_ctrl = true,
+					     .stibp = true, .ssbd = true, .flush_l1d = true, .arch_caps = true };
 
 static int supported(struct kunit *test, const struct cpuid_host *host, struct kvm_cpuid_entry2 **out)
 {
@@ -99,15 +100,42 @@ static void leaf_7_hides(struct kunit *test)
 	/* ECX: PKU, OSPKE, WAITPKG, CET_SS, LA57, bus lock, SGX_LC, PKS */
 	KUNIT_EXPECT_FALSE(test, cpuid_has(e, n, 7, 0, CPUID_RCX, BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) |
 					   BIT(24) | BIT(30) | BIT(31)));
-	/* EDX: CET_IBT, AMX, IBRS, STIBP, L1D_FLUSH, ARCH_CAPABILITIES, CORE_CAPABILITIES, SSBD */
-	KUNIT_EXPECT_FALSE(test, cpuid_has(e, n, 7, 0, CPUID_RDX, BIT(20) | BIT(22) | BIT(24) | BIT(25) |
-					   GENMASK(31, 26)));
-	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 7, 0)->eax, 1U);
-	KUNIT_EXPECT_NULL(test, cpuid_find(e, n, 7, 2));
+	/* EDX: CET_IBT, AMX, CORE_CAPABILITIES */
+	KUNIT_EXPECT_FALSE(test, cpuid_has(e, n, 7, 0, CPUID_RDX, BIT(20) | BIT(22) | BIT(24) | BIT(25) | BIT(30)));
+	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 7, 0)->eax, 2U);
+	KUNIT_EXPECT_NULL(test, cpuid_find(e, n, 7, 3));
 	/* No counters, no power management, no tracing */
 	KUNIT_EXPECT_NULL(test, cpuid_find(e, n, 0xa, 0));
 	KUNIT_EXPECT_NULL(test, cpuid_find(e, n, 0x12, 0));
 	KUNIT_EXPECT_NULL(test, cpuid_find(e, n, 0x14, 0));
+}
+
+static void speculation(struct kunit *test)
+{
+	struct cpuid_host host = full_host;
+	struct kvm_cpuid_entry2 *e;
+	int n = supported(test, &host, &e);
+
+	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 7, 0)->edx & GENMASK(31, 26),
+			EDX7_SPEC_CTRL | EDX7_STIBP | EDX7_FLUSH_L1D | EDX7_ARCH_CAPS | EDX7_SSBD);
+	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 7, 2)->edx, 0x3fU);
+	/* IBRS, STIBP, SSBD, IPRED_DIS_U and _S, RRSBA_DIS_U and _S, PSFD, DDPD_U, BHI_DIS_S (SDM 4, table 2-2) */
+	KUNIT_EXPECT_EQ(test, cpuid_spec_ctrl_allowed(e, n), 0x5ffULL);
+	KUNIT_EXPECT_EQ(test, cpuid_spec_ctrl_allowed(NULL, 0), 0ULL);
+
+	/* The kernel does not use them on a processor with a faulty microcode. */
+	host.spec_ctrl = false;
+	host.stibp = false;
+	host.ssbd = false;
+	host.flush_l1d = false;
+	host.arch_caps = false;
+	n = supported(test, &host, &e);
+	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 7, 0)->edx & GENMASK(31, 26), 0U);
+	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 7, 2)->edx, 0x20U);
+	KUNIT_EXPECT_EQ(test, cpuid_spec_ctrl_allowed(e, n), 0ULL);
+	host.ssbd = true;
+	n = supported(test, &host, &e);
+	KUNIT_EXPECT_EQ(test, cpuid_spec_ctrl_allowed(e, n), 4ULL);
 }
 
 static void dependencies_follow(struct kunit *test)
@@ -262,6 +290,7 @@ static void control_registers(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(leaf_1),
 	KUNIT_CASE(leaf_7_hides),
+	KUNIT_CASE(speculation),
 	KUNIT_CASE(dependencies_follow),
 	KUNIT_CASE(xsave_sizes),
 	KUNIT_CASE(compacted_gap),

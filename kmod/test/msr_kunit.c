@@ -65,8 +65,8 @@ static void a_pc_has_them(struct kunit *test)
 
 static void hidden_stay_hidden(struct kunit *test)
 {
-	/* SPEC_CTRL, PRED_CMD, counters, PERF_GLOBAL_CTRL, DS_AREA, 0x492, U_CET, BNDCFGS, SVM's */
-	static const u32 absent[] = { 0x48, 0x49, 0xc1, 0x186, 0x38f, 0x600, 0x492, 0x6a0, 0xd90,
+	/* counters, PERF_GLOBAL_CTRL, DS_AREA, 0x492, U_CET, BNDCFGS, SVM's */
+	static const u32 absent[] = { 0xc1, 0x186, 0x38f, 0x600, 0x492, 0x6a0, 0xd90,
 				      0xc0000104, 0xc0010117, 0xffffffff };
 	int i;
 

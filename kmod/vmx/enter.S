@@ -2,7 +2,9 @@
 /* VM entry and exit: VMLAUNCH or VMRESUME, and the general registers around it. SDM 3C 27, 28. */
 #include <linux/linkage.h>
 #include <asm/asm.h>
+#include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
+#include <asm/percpu.h>
 #include <asm/unwind_hints.h>
 
 #define HOST_RSP_FIELD	0x6c14
@@ -13,11 +15,13 @@
 	.text
 
 /*
- * unsigned int vmx_enter(u64 *regs, bool launched, u64 *host_rsp)
+ * unsigned int vmx_enter(u64 *regs, bool launched, u64 *host_rsp, u64 spec_ctrl)
  *
- * @regs:	general registers of the guest, loaded before and stored after; RSP (slot 4) is in the VMCS
+ * @regs:	general registers of the guest, the first member of struct vcpu, loaded before and stored after;
+ *		RSP (slot 4) is in the VMCS
  * @launched:	use VMRESUME instead of VMLAUNCH
  * @host_rsp:	HOST_RSP in the current VMCS; the field is written only if the stack pointer differs
+ * @spec_ctrl:	IA32_SPEC_CTRL of the guest; unused on processors without that MSR
  *
  * Returns 0 after a VM exit, 1 if the entry failed before anything was loaded (VMfail).
  * Called with interrupts disabled. The VMCS of the guest is current.
@@ -39,6 +43,17 @@ SYM_FUNC_START(vmx_enter)
 1:	vmwrite	%rsp, %rax
 	_ASM_EXTABLE(1b, .Lfail)
 .Lrsp_known:
+	/* Load the guest's IA32_SPEC_CTRL if it differs. No indirect branch and no RET of the host may follow. */
+	ALTERNATIVE "jmp .Lspec_loaded", "", X86_FEATURE_MSR_SPEC_CTRL
+	mov	PER_CPU_VAR(x86_spec_ctrl_current), %rax
+	cmp	%rcx, %rax
+	je	.Lspec_loaded
+	mov	%ecx, %eax
+	mov	%rcx, %rdx
+	shr	$32, %rdx
+	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	wrmsr
+.Lspec_loaded:
 	/* Clear host data in buffers that the guest could sample. */
 	CLEAR_CPU_BUFFERS
 	/* The flags are used by the branch below; MOV does not change them. */
@@ -90,7 +105,8 @@ SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
 	mov	%r14, REG(14)(%rdi)
 	mov	%r15, REG(15)(%rdi)
 	pop	REG(7)(%rdi)
-	xor	%eax, %eax
+	/* The result, in a register that the call below preserves. */
+	xor	%ebx, %ebx
 
 .Lclear:
 	/* Return predictions of the guest must not affect the host. */
@@ -105,6 +121,13 @@ SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
 
+	/* Save the guest's IA32_SPEC_CTRL and load the host's, before the first RET without its CALL. */
+	ALTERNATIVE "jmp .Lspec_restored", "", X86_FEATURE_MSR_SPEC_CTRL
+	mov	(%rsp), %rdi
+	call	vmx_restore_host_spec_ctrl
+.Lspec_restored:
+	mov	%ebx, %eax
+
 	pop	%rdi
 	pop	%rbx
 	pop	%r12
@@ -116,6 +139,6 @@ SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
 	RET
 
 .Lfail:
-	mov	$1, %eax
+	mov	$1, %ebx
 	jmp	.Lclear
 SYM_FUNC_END(vmx_enter)

@@ -3,7 +3,9 @@
 #include <linux/sched.h>
 #include <asm/desc.h>
 #include <asm/fsgsbase.h>
+#include <asm/barrier.h>
 #include <asm/msr.h>
+#include <asm/nospec-branch.h>
 #include <asm/segment.h>
 #include "droste.h"
 #include "vmx/vmx.h"
@@ -57,6 +59,27 @@ void vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val)
 	if (vcpu->host.loaded && hoststate_uret_usable(i))
 		wrmsrl(uret_msrs[i], val);
 	preempt_enable();
+}
+
+/**
+ * vmx_restore_host_spec_ctrl() - load the host's IA32_SPEC_CTRL after an exit, or after a failed entry
+ * @vcpu: the vCPU, whose value may have changed if the guest accesses the MSR without exits
+ *
+ * Called by vmx_enter() on processors with the MSR. With legacy IBRS the bit
+ * must be written after the exit even if it is set already.
+ *
+ * Context: Interrupts disabled. The guest's value is in force.
+ */
+noinstr void vmx_restore_host_spec_ctrl(struct vcpu *vcpu)
+{
+	u64 host = this_cpu_read(x86_spec_ctrl_current);
+
+	if (unlikely(vcpu->spec_ctrl_passed))
+		vcpu->spec_ctrl = __rdmsr(MSR_IA32_SPEC_CTRL);
+	if (cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS) || unlikely(vcpu->spec_ctrl != host))
+		native_wrmsr(MSR_IA32_SPEC_CTRL, (u32)host, (u32)(host >> 32));
+	/* A mispredicted comparison must not let the host speculate with the guest's value. */
+	barrier_nospec();
 }
 
 /* Host selectors in the VMCS need RPL 0 and TI 0 (SDM 3C 27.2.3); vmx_host_restore() loads others. */

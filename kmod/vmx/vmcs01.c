@@ -294,6 +294,7 @@ void vmcs01_reset(struct vcpu *vcpu, bool init)
 	vcpu->dr7 = 0x400;
 	vcpu->cr2 = 0;
 	vcpu->efer = 0;
+	vcpu->spec_ctrl = 0;
 	vmcs01_reset_segments(vcpu);
 	vmx_write_efer(vcpu, 0);
 	vmx_write_cr0(vcpu, cr0);

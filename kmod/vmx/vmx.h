@@ -115,7 +115,8 @@ void vmx_host_sync_vmcs(struct vcpu *vcpu);
 
 /* --- one entry and exit: vmx/enter.S, vmx/exit.c --- */
 extern char vmx_exit_here[];		/* value of HOST_RIP */
-unsigned int vmx_enter(u64 *regs, bool launched, u64 *host_rsp);
+unsigned int vmx_enter(u64 *regs, bool launched, u64 *host_rsp, u64 spec_ctrl);
+void vmx_restore_host_spec_ctrl(struct vcpu *vcpu);
 
 /* Exit information that exits.def wants for a reason, besides the reason and the IDT-vectoring information. */
 #define EXIT_QUAL	BIT(0)
