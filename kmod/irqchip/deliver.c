@@ -103,3 +103,39 @@ int irq_deliver(struct vm *vm, struct vcpu *sender, const struct irq_msg *msg)
 	}
 	return reached;
 }
+
+/**
+ * irqchip_send_ipis() - send one IPI to many vCPUs, named by a map of APIC IDs
+ * @sender: the sending vCPU
+ * @low: bit n names the APIC ID @min + n
+ * @high: bit n names the APIC ID @min + @bits + n
+ * @min: the lowest APIC ID
+ * @bits: bits used in @low and in @high: 32 or 64
+ * @icr: lower half of the ICR: vector and delivery mode
+ *
+ * Context: Process context. Takes no locks.
+ * Return: the number of vCPUs that accepted it; -EINVAL for a logical destination or a shorthand.
+ */
+int irqchip_send_ipis(struct vcpu *sender, u64 low, u64 high, u32 min, unsigned int bits, u32 icr)
+{
+	struct irq_msg msg;
+	struct vcpu *vcpu;
+	int i, reached = 0;
+
+	lapic_msg_from_icr(&msg, icr, 0, true);
+	if (msg.logical || msg.shorthand != LAPIC_TO_DEST)
+		return -EINVAL;
+	irqchip_for_each_vcpu(i, vcpu, sender->vm) {
+		u32 id, n;
+
+		if (!vcpu->lapic)
+			continue;
+		id = READ_ONCE(vcpu->lapic->id);
+		n = id - min;
+		if (id < min || n >= 2 * bits)
+			continue;
+		if ((n < bits ? low >> n : high >> (n - bits)) & 1)
+			reached += vlapic_accept_msg(vcpu, &msg);
+	}
+	return reached;
+}

@@ -33,6 +33,9 @@ long irqchip_vcpu_ioctl(struct vcpu *vcpu, unsigned int cmd, unsigned long arg);
 /* --- route.c: any context --- */
 int irqchip_set_irq(struct vm *vm, int source, u32 gsi, int level);	/* @source: enum irq_source of impl.h */
 
+/* --- deliver.c: any context --- */
+int irqchip_send_ipis(struct vcpu *sender, u64 low, u64 high, u32 min, unsigned int bits, u32 icr);
+
 /* --- vlapic.c: interrupts into the local APIC, from any thread or hard interrupt; kicks the vCPU --- */
 int vlapic_accept(struct vcpu *vcpu, u32 delivery_mode, u8 vector, bool level_triggered);
 void vlapic_inject_cmci(struct vcpu *vcpu);

@@ -3,6 +3,7 @@
 #include <linux/kvm_para.h>
 #include "droste.h"
 #include "cpu/walk.h"
+#include "irqchip/irqchip.h"
 #include "pv/pv.h"
 #include "run/request.h"
 #include "vmx/regs.h"
@@ -23,25 +24,38 @@ bool pv_takes_hypercalls(const struct vcpu *vcpu)
 	return vcpu->gcaps.kvm_signature || vcpu->enforce_pv || READ_ONCE(vcpu->vm->vmmcall_seen);
 }
 
+static bool pv_has(const struct vcpu *vcpu, unsigned int feature)
+{
+	return vcpu->gcaps.kvm_features & BIT(feature);
+}
+
 /**
  * pv_hypercall() - execute a hypercall of L1
  * @vcpu: loaded, in L1 at CPL 0
  *
  * Context: Process context. Caller holds vcpu->mutex.
- * Return: the new value of RAX: 0 or a negative KVM_* error.
+ * Return: the new value of RAX: a result of 0 or above, or a negative KVM_* error.
  */
 long pv_hypercall(struct vcpu *vcpu)
 {
-	u64 nr = vcpu_gpr(vcpu, RAX), arg = vcpu_gpr(vcpu, RBX);
+	bool wide = vcpu_is_64bit(vcpu);
+	u64 mask = wide ? ~0ULL : U32_MAX;
+	u64 nr = vcpu_gpr(vcpu, RAX) & mask, arg = vcpu_gpr(vcpu, RBX) & mask;
 
-	if (!vcpu_is_64bit(vcpu)) {
-		nr = (u32)nr;
-		arg = (u32)arg;
-	}
-	if (nr != KVM_HC_SCHED_YIELD || !(vcpu->gcaps.kvm_features & BIT(KVM_FEATURE_PV_SCHED_YIELD)))
+	switch (nr) {
+	case KVM_HC_SCHED_YIELD:
+		if (!pv_has(vcpu, KVM_FEATURE_PV_SCHED_YIELD))
+			return -KVM_ENOSYS;
+		vcpu_yields_to(vcpu, arg);
+		return 0;
+	case KVM_HC_SEND_IPI:
+		if (!pv_has(vcpu, KVM_FEATURE_PV_SEND_IPI))
+			return -KVM_ENOSYS;
+		return irqchip_send_ipis(vcpu, arg, vcpu_gpr(vcpu, RCX) & mask, vcpu_gpr(vcpu, RDX), wide ? 64 : 32,
+					 vcpu_gpr(vcpu, RSI));
+	default:
 		return -KVM_ENOSYS;
-	vcpu_yields_to(vcpu, arg);
-	return 0;
+	}
 }
 
 /**
