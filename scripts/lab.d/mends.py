@@ -57,8 +57,74 @@ PLAIN = (
      "  const bx_lazyflags_entry before = BX_CPU_THIS_PTR oszapc;"),
     ("cpu/cpu.cc", "BX_ASYNC_EVENT_STOP_TRACE;\n}\n\n// boundaries of consideration:",
      "BX_ASYNC_EVENT_STOP_TRACE;\n  BX_CPU_THIS_PTR oszapc = before;\n}\n\n// boundaries of consideration:"),
-    # KVM reads IA32_DEBUGCTL around every VM entry. Bochs lacks that MSR, and must not log each read.
+    # Linux reads MSRs that Bochs lacks, which must not be logged each time.
     ("cpu/msr.cc", 'BX_ERROR(("RDMSR: Unknown register', 'BX_DEBUG(("RDMSR: Unknown register'),
+)
+
+# IA32_DEBUGCTL, which KVM and Linux use and Bochs lacks.
+DEBUGCTL = (
+    # Of its bits, BTF has an effect (SDM 3B 18.4.3): with EFLAGS.TF, the single-step trap comes only after an instruction
+    # that took a branch. The bit BX_DEBUG_BRANCH_STEP_BIT of debug_trap stands for a single-step trap that depends on a
+    # branch. The hooks for instrumentation tell which instruction took one.
+    ("cpu/crregs.h", "#define BX_DEBUG_TRAP_TASK_SWITCH_BIT (1 << 15)",
+     "#define BX_DEBUG_TRAP_TASK_SWITCH_BIT (1 << 15)\n#define BX_DEBUG_BRANCH_STEP_BIT      (1 << 16)"),
+    # LBR, BTF, and bits 6 to 15, which no processor with VMX lacks; the rest is reserved.
+    ("cpu/crregs.h", "struct bx_dr6_t {",
+     "const Bit32u BX_DEBUGCTL_LBR = 1 << 0, BX_DEBUGCTL_BTF = 1 << 1;\n"
+     "const Bit64u BX_DEBUGCTL_RESERVED = ~BX_CONST64(0xffc3);\n\nstruct bx_dr6_t {"),
+    ("cpu/cpu.h", "Bit32u debug_trap; // holds DR6 value (16bit) to be set",
+     "Bit32u debug_trap; // holds DR6 value (16bit) to be set\n"
+     "  Bit32u debugctl;   // IA32_DEBUGCTL\n  bool took_branch;  // since the last look"),
+    *(("instrument/stubs/instrument.h", f"#define {macro}\n", f"#define {macro} (BX_CPU_THIS_PTR took_branch = true)\n")
+      for macro in ("BX_INSTR_CNEAR_BRANCH_TAKEN(cpu_id, branch_eip, new_eip)",
+                    "BX_INSTR_UCNEAR_BRANCH(cpu_id, what, branch_eip, new_eip)",
+                    "BX_INSTR_FAR_BRANCH(cpu_id, what, prev_cs, prev_eip, new_cs, new_eip)")),
+    ("cpu/event.cc", "  // Priority 1: Hardware Reset and Machine Checks",
+     "  if (BX_CPU_THIS_PTR debug_trap & BX_DEBUG_BRANCH_STEP_BIT) {\n"
+     "    BX_CPU_THIS_PTR debug_trap &= ~BX_DEBUG_BRANCH_STEP_BIT;\n"
+     "    if (BX_CPU_THIS_PTR took_branch)\n      BX_CPU_THIS_PTR debug_trap |= BX_DEBUG_SINGLE_STEP_BIT;\n  }\n\n"
+     "  // Priority 1: Hardware Reset and Machine Checks"),
+    ("cpu/event.cc", "    BX_CPU_THIS_PTR debug_trap |= BX_DEBUG_SINGLE_STEP_BIT;\n  }\n\n  // Priority 6",
+     "    BX_CPU_THIS_PTR debug_trap |=\n"
+     "      (BX_CPU_THIS_PTR debugctl & BX_DEBUGCTL_BTF) ? BX_DEBUG_BRANCH_STEP_BIT : BX_DEBUG_SINGLE_STEP_BIT;\n"
+     "    BX_CPU_THIS_PTR took_branch = false;\n  }\n\n  // Priority 6"),
+    ("cpu/tasking.cc", "BX_CPU_THIS_PTR debug_trap &= ~BX_DEBUG_SINGLE_STEP_BIT;",
+     "BX_CPU_THIS_PTR debug_trap &= ~(BX_DEBUG_SINGLE_STEP_BIT | BX_DEBUG_BRANCH_STEP_BIT);"),
+    # The delivery of a debug exception clears LBR and BTF (SDM 3B 18.4.2, 18.4.3). An exit instead of it does not.
+    ("cpu/exception.cc", "    // clear GD flag in the DR7 prior entering debug exception handler",
+     "    BX_CPU_THIS_PTR debugctl &= ~(BX_DEBUGCTL_LBR | BX_DEBUGCTL_BTF);\n\n"
+     "    // clear GD flag in the DR7 prior entering debug exception handler"),
+    ("cpu/init.cc", "  BX_CPU_THIS_PTR inhibit_mask = 0;\n  BX_CPU_THIS_PTR inhibit_icount = 0;",
+     "  if (source == BX_RESET_HARDWARE)\n    BX_CPU_THIS_PTR debugctl = 0;\n\n"
+     "  BX_CPU_THIS_PTR inhibit_mask = 0;\n  BX_CPU_THIS_PTR inhibit_icount = 0;"),
+    ("cpu/msr.cc", "  // artificial MSR for MRSLIST serialization\n  msr_desc",
+     '  msr_desc[BX_MSR_DEBUGCTLMSR] = new MSR_Descriptor("MSR_IA32_DEBUGCTL", BX_ISA_P6);\n\n'
+     "  // artificial MSR for MRSLIST serialization\n  msr_desc"),
+    ("cpu/msr.cc", "    case BX_MSR_IA32_BARRIER:\n      val64 = 0;\n      break;\n",
+     "    case BX_MSR_IA32_BARRIER:\n      val64 = 0;\n      break;\n\n"
+     "    case BX_MSR_DEBUGCTLMSR:\n      val64 = BX_CPU_THIS_PTR debugctl;\n      break;\n"),
+    ("cpu/msr.cc", "    case BX_MSR_IA32_BARRIER:\n      return true;\n",
+     "    case BX_MSR_IA32_BARRIER:\n      return true;\n\n"
+     "    case BX_MSR_DEBUGCTLMSR:\n      if (val_64 & BX_DEBUGCTL_RESERVED) {\n"
+     '        BX_ERROR(("WRMSR: attempt to set reserved bits of IA32_DEBUGCTL: 0x" FMT_LL "x", val_64));\n'
+     "        return false;\n      }\n      BX_CPU_THIS_PTR debugctl = GET32L(val_64);\n      break;\n"),
+    # VM entries and exits check, load, save and clear it with the debug controls (SDM 3C 27.3.1.1, 27.3.2.1, 28.3.1,
+    # 28.5.1).
+    ("cpu/vmx.cc", "  guest.ia32_debugctl_msr = VMread64(VMCS_64BIT_GUEST_IA32_DEBUGCTL);\n",
+     "  guest.ia32_debugctl_msr = VMread64(VMCS_64BIT_GUEST_IA32_DEBUGCTL);\n"
+     "  if (vm->vmentry_ctrls.LOAD_DBG_CTRLS() && (guest.ia32_debugctl_msr & BX_DEBUGCTL_RESERVED)) {\n"
+     '    BX_ERROR(("VMENTER FAIL: VMCS guest IA32_DEBUGCTL reserved bits"));\n'
+     "    return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE;\n  }\n"),
+    ("cpu/vmx.cc", "    // always clear bits 15:14 and set bit 10\n",
+     "    BX_CPU_THIS_PTR debugctl = GET32L(guest.ia32_debugctl_msr);\n"
+     "    // always clear bits 15:14 and set bit 10\n"),
+    ("cpu/vmx.cc",
+     "  if (vm->vmexit_ctrls1.SAVE_DBG_CTRLS())\n     VMwrite_natural(VMCS_GUEST_DR7, BX_CPU_THIS_PTR dr7.get32());\n",
+     "  if (vm->vmexit_ctrls1.SAVE_DBG_CTRLS()) {\n     VMwrite_natural(VMCS_GUEST_DR7, BX_CPU_THIS_PTR dr7.get32());\n"
+     "     VMwrite64(VMCS_64BIT_GUEST_IA32_DEBUGCTL, BX_CPU_THIS_PTR debugctl);\n  }\n"),
+    ("cpu/vmx.cc", "  BX_CPU_THIS_PTR dr7.set32(0x00000400);\n\n  BX_CPU_THIS_PTR msr.sysenter_cs_msr = host",
+     "  BX_CPU_THIS_PTR dr7.set32(0x00000400);\n  BX_CPU_THIS_PTR debugctl = 0;\n\n"
+     "  BX_CPU_THIS_PTR msr.sysenter_cs_msr = host"),
 )
 
 # The files in strict/ become a directory of the same name beside Bochs' processor.
@@ -277,4 +343,4 @@ STORMS = (
 MSRS = (
 )
 
-CHANGES = PLAIN + STRICT + _INCLUDES + CHECKS + TRANSLATIONS + VMCS + STORMS + MSRS
+CHANGES = PLAIN + DEBUGCTL + STRICT + _INCLUDES + CHECKS + TRANSLATIONS + VMCS + STORMS + MSRS

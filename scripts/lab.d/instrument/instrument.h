@@ -22,6 +22,11 @@ void lab_count_exit(Bit32u reason);
 
 #endif
 
+/* IA32_DEBUGCTL.BTF needs these, as without instrumentation (mends.py). */
+#define BX_INSTR_CNEAR_BRANCH_TAKEN(cpu_id, branch_eip, new_eip) (BX_CPU_THIS_PTR took_branch = true)
+#define BX_INSTR_UCNEAR_BRANCH(cpu_id, what, branch_eip, new_eip) (BX_CPU_THIS_PTR took_branch = true)
+#define BX_INSTR_FAR_BRANCH(cpu_id, what, prev_cs, prev_eip, new_cs, new_eip) (BX_CPU_THIS_PTR took_branch = true)
+
 /* The other events that Bochs can report are of no interest. */
 #define BX_INSTR_INIT_ENV()
 #define BX_INSTR_EXIT_ENV()
@@ -32,10 +37,7 @@ void lab_count_exit(Bit32u reason);
 #define BX_INSTR_MWAIT(cpu_id, addr, len, flags)
 #define BX_INSTR_DEBUG_PROMPT()
 #define BX_INSTR_DEBUG_CMD(cmd)
-#define BX_INSTR_CNEAR_BRANCH_TAKEN(cpu_id, branch_eip, new_eip)
 #define BX_INSTR_CNEAR_BRANCH_NOT_TAKEN(cpu_id, branch_eip)
-#define BX_INSTR_UCNEAR_BRANCH(cpu_id, what, branch_eip, new_eip)
-#define BX_INSTR_FAR_BRANCH(cpu_id, what, prev_cs, prev_eip, new_cs, new_eip)
 #define BX_INSTR_OPCODE(cpu_id, i, opcode, len, is32, is64)
 #define BX_INSTR_EXCEPTION(cpu_id, vector, error_code)
 #define BX_INSTR_INTERRUPT(cpu_id, vector)
