@@ -121,6 +121,12 @@ def describe():
 # another all the time. tsc_early_khz: the CPUID of some models reports the real processor's frequency.
 COMMAND_LINE = "nopku idle=halt tsc=reliable tsc_early_khz=100000 no_timer_check"
 
+TOPICS = ("checks", "translations", "vmcs", "storms", "msrs")   # of the strict machine
+# Bugs and features of its processor (strict/msrs.cc). Bugs have Linux's names.
+TRAITS = ("l1tf", "meltdown", "mds", "itlb_multihit", "spec_store_bypass", "tsx_async_abort", "mmio_stale_data", "spectre_v2",
+          "retbleed", "bhi", "gather_data_sampling", "reg_file_data_sampling", "indirect_target_selection", "bhi_ctrl",
+          "split_lock", "old_microcode")
+
 # In MiB: the memory of a machine that the emulator keeps in its own (the rest is in a file), and a machine's limit.
 MOST_HOST_MEMORY = 2048
 MOST_MEMORY = 4096
@@ -154,6 +160,11 @@ display_library: {display}
 ata0-master: type=cdrom, path={image}, status=inserted
 boot: cdrom"""
 
+def topics(strict):
+    """Returns the names of the strict machine's topics in a value of --strict."""
+    names = {word.partition("=")[0] for word in (strict or "").split(",") if word}
+    return set(TOPICS) if "all" in names else names
+
 
 def _configure(options, directory, boot, com1, sync):
     """Writes the emulator's configuration."""
@@ -176,6 +187,7 @@ def _binary(options, directory):
     if options.strict and binary == DEBIANS:
         raise LabError("--strict needs Bochs built from its source, which could not be downloaded")
     os.environ["LAB_STRICT"] = options.strict or ""
+    os.environ["LAB_HOST_TRAITS"] = options.host_traits or ""
     return binary
 
 

@@ -80,6 +80,7 @@ class Options:
     kmemleak = False
     count = None               # None: no; else the file for the counts, or an empty name
     strict = None              # the topics of the strict machine, as in LAB_STRICT, if any
+    host_traits = None         # bugs and features of the strict machine's processor, as in LAB_HOST_TRAITS
     append = ""
     cpu = "corei7_skylake_x"   # Bochs' name
     keep = False
@@ -201,7 +202,8 @@ class Machine:
         initrd = make_initrd(self.options, self.kernel)
         # kmemleak records a backtrace at each allocation, which costs a large part of the debug kernel's boot.
         leaks = "" if self.options.kmemleak else "kmemleak=off"
-        command_line = " ".join((COMMAND_LINE, self.engine.COMMAND_LINE, leaks, self.options.append)).strip()
+        words = COMMAND_LINE.replace(" mitigations=off", "") if self.options.host_traits else COMMAND_LINE
+        command_line = " ".join((words, self.engine.COMMAND_LINE, leaks, self.options.append)).strip()
         command = self.engine.prepare(self, initrd, command_line, com1)
         say(f"{self.engine.describe()}, L0 Linux {self.kernel.release}, hypervisor {self.options.hypervisor}")
         with open(os.path.join(self.directory, "emulator.out"), "wb") as out:

@@ -7,6 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import bochs
 import cache
 import debian
 import debqemu
@@ -100,17 +101,25 @@ def limit_options(sub):
     sub.add_argument("--count", nargs="?", const="", metavar="FILE",
                      help="count what is executed between two xchg %%bx,%%bx of a guest; into FILE as JSON too")
     sub.add_argument("--strict", nargs="?", const="all", type=strict_topics, default=os.environ.get("LAB_STRICT"), metavar="TOPIC,...",
-                     help="a machine stricter than hardware (docs/strict.md): " + ", ".join(TOPICS) + "; default all")
-
-
-TOPICS = ("checks", "translations", "vmcs", "storms", "msrs")   # of the strict machine
+                     help="a machine stricter than hardware (docs/strict.md): " + ", ".join(bochs.TOPICS) + "; default all")
+    sub.add_argument("--host-traits", type=host_traits, default=os.environ.get("LAB_HOST_TRAITS"), metavar="NAME,...",
+                     help="(with --strict=msrs) bugs and features of the machine's processor, which L0 then mitigates: "
+                     + ", ".join(bochs.TRAITS))
 
 
 def strict_topics(text):
     """The value of --strict: topics, of which storms may have a seed."""
     for word in text.split(","):
-        if word.partition("=")[0] not in (*TOPICS, "all"):
-            raise argparse.ArgumentTypeError(f"'{word}' is no topic; there are {', '.join(TOPICS)}, all")
+        if word.partition("=")[0] not in (*bochs.TOPICS, "all"):
+            raise argparse.ArgumentTypeError(f"'{word}' is no topic; there are {', '.join(bochs.TOPICS)}, all")
+    return text
+
+
+def host_traits(text):
+    """The value of --host-traits."""
+    for word in text.split(","):
+        if word not in bochs.TRAITS:
+            raise argparse.ArgumentTypeError(f"'{word}' is no trait; there are {', '.join(bochs.TRAITS)}")
     return text
 
 
@@ -136,6 +145,8 @@ def machine_from(arguments, command):
             setattr(options, name, value)
     options.command = command
     check_processor(options)
+    if options.host_traits and "msrs" not in bochs.topics(options.strict):
+        raise LabError("--host-traits needs --strict=msrs")
     if options.kmemleak and options.kernel != "debug":
         raise LabError("--kmemleak needs --kernel debug")
     for file in options.files:
@@ -185,7 +196,6 @@ def do_path(arguments):
     if arguments.thing == "cache":
         print(cache.ROOT)
     elif arguments.thing == "bochs":
-        import bochs
         print(bochs.program())
     elif arguments.thing == "qemu":
         print(debqemu.directory())

@@ -341,6 +341,49 @@ STORMS = (
 )
 
 MSRS = (
+    *((f"cpu/{name}.cc", "#define LOG_THIS BX_CPU_THIS_PTR\n",
+       '#include "cpu/strict/strict.h"\n#define LOG_THIS BX_CPU_THIS_PTR\n')
+      for name in ("access2", "event", "msr", "paging", "proc_ctrl", "protect_ctrl", "vmx")),
+    ("cpu/msr.cc", "BX_CPU_C::rdmsr(Bit32u index, Bit64u *msr)\n{\n",
+     "BX_CPU_C::rdmsr(Bit32u index, Bit64u *msr)\n{\n  if (strict(STRICT_MSRS)) {\n"
+     "    int known = strict_rdmsr(BX_CPU_THIS, index, msr);\n    if (known >= 0) return known;\n  }\n\n"),
+    ("cpu/msr.cc", "BX_CPU_C::wrmsr(Bit32u index, Bit64u val_64)\n{\n",
+     "BX_CPU_C::wrmsr(Bit32u index, Bit64u val_64)\n{\n  if (strict(STRICT_MSRS)) {\n"
+     "    int known = strict_wrmsr(BX_CPU_THIS, index, val_64);\n    if (known >= 0) return known;\n  }\n\n"),
+    ("cpu/proc_ctrl.cc", "  BX_CPU_THIS_PTR cpuid->get_cpuid_leaf(EAX, ECX, &leaf);\n",
+     "  BX_CPU_THIS_PTR cpuid->get_cpuid_leaf(EAX, ECX, &leaf);\n"
+     "  if (strict(STRICT_MSRS)) strict_cpuid(EAX, ECX, &leaf);\n"),
+    # The barriers between an exit and the next entry.
+    ("cpu/protect_ctrl.cc", "BX_CPU_C::VERW_Ew(bxInstruction_c *i)\n{\n",
+     "BX_CPU_C::VERW_Ew(bxInstruction_c *i)\n{\n  if (strict(STRICT_MSRS)) strict_verw(BX_CPU_THIS);\n\n"),
+    ("cpu/vmx.cc", "BX_CPU_THIS_PTR in_vmx_guest = true; handleInterruptMaskChange();",
+     "BX_CPU_THIS_PTR in_vmx_guest = true; handleInterruptMaskChange();\n"
+     "  if (strict(STRICT_MSRS)) strict_count_entry(BX_CPU_THIS);"),
+    ("cpu/vmx.cc", "  BX_INSTR_VMEXIT(BX_CPU_ID, reason, qualification);\n",
+     "  BX_INSTR_VMEXIT(BX_CPU_ID, reason, qualification);\n"
+     "  if (strict(STRICT_MSRS)) strict_count_exit(BX_CPU_THIS);\n"),
+    # A lock that crosses a cache line raises #AC at any privilege level (TEST_CTRL, SDM 4 2.1).
+    *(("cpu/access2.cc", f"BX_CPU_C::read_RMW_linear_{name}(unsigned s, bx_address laddr)\n{{\n",
+       f"BX_CPU_C::read_RMW_linear_{name}(unsigned s, bx_address laddr)\n{{\n"
+       f"  if (strict_split_locks && (laddr & 63) + {size} > 64 && strict_is_split_lock(BX_CPU_THIS))\n"
+       "    exception(BX_AC_EXCEPTION, 0);\n\n") for name, size in (("word", 2), ("dword", 4), ("qword", 8))),
+    # A poisoned page: what reads it gets a machine check. Its translation is not kept, so that each access comes here.
+    ("cpu/paging.cc", "  tlbEntry->hostPageAddr = BX_CPU_THIS_PTR getHostMemAddr(ppf, rw);\n",
+     "  bool poisoned = strict_poison && strict_is_poisoned(ppf);\n"
+     "  if (poisoned && rw != BX_WRITE) {\n    tlbEntry->invalidate();\n"
+     "    strict_consume_poison(BX_CPU_THIS, paddress, isExecute);\n  }\n"
+     "  tlbEntry->hostPageAddr = poisoned ? 0 : BX_CPU_THIS_PTR getHostMemAddr(ppf, rw);\n"),
+    ("cpu/paging.cc", "extract_memtype(combined_access) /* effective page tables memory type */);\n#endif\n\n  return paddress;",
+     "extract_memtype(combined_access) /* effective page tables memory type */);\n#endif\n"
+     "  if (poisoned) tlbEntry->invalidate();\n\n  return paddress;"),
+    # A machine check that another processor signals.
+    ("cpu/cpu.h", "#define BX_EVENT_VMX_VIRTUAL_APIC_WRITE       (1 << 15)",
+     "#define BX_EVENT_VMX_VIRTUAL_APIC_WRITE       (1 << 15)\n#define BX_EVENT_MACHINE_CHECK                (1 << 16)"),
+    ("cpu/event.cc", "is_unmasked_event_pending(BX_EVENT_NMI | BX_EVENT_SMI | BX_EVENT_INIT |\n",
+     "is_unmasked_event_pending(BX_EVENT_NMI | BX_EVENT_SMI | BX_EVENT_INIT | BX_EVENT_MACHINE_CHECK |\n"),
+    ("cpu/event.cc", "  //   Machine Check\n  // (bochs doesn't support these)\n",
+     "  //   Machine Check\n  if (is_pending(BX_EVENT_MACHINE_CHECK)) {\n    clear_event(BX_EVENT_MACHINE_CHECK);\n"
+     "    exception(BX_MC_EXCEPTION, 0);\n  }\n"),
 )
 
 CHANGES = PLAIN + DEBUGCTL + STRICT + _INCLUDES + CHECKS + TRANSLATIONS + VMCS + STORMS + MSRS

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The step that plants faults, and expects the strict machine to notice each of them (docs/strict.md)."""
+"""The steps that plant faults, and expect the strict machine to notice each of them (docs/strict.md)."""
 import os
 
 import tap
@@ -7,6 +7,7 @@ from runner import Step
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LAB = os.path.join(TREE, "scripts", "lab")
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "strict.d")
 
 # The reports that the planted faults must cause, by topic and words. All other faults end as the SDM says, which plant.ko
 # checks itself.
@@ -58,6 +59,24 @@ def plant(job):
     job.check("nothing else is reported", "; ".join(others) or None)
 
 
+def program(job, name):
+    """Builds a program of strict.d for L0, and returns its path."""
+    path = job.path("strict", name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    job.output(["cc", "-O2", "-Wall", "-static", "-o", path, os.path.join(HERE, f"{name}.c")])
+    return path
+
+
+def msrs(job):
+    """The MSRs and CPUID of a processor with bugs, machine checks, split locks, and the counts of barriers."""
+    files = [os.path.join(HERE, "msrs.sh"), os.path.join(TREE, "selftests/bin/t_basic"),
+             *(program(job, name) for name in ("blockstep", "labmsr", "poison", "splitlock"))]
+    job.tap([LAB, "exec", "--hypervisor", "kvm", "--strict=msrs",
+             "--host-traits", "l1tf,mds,itlb_multihit,bhi,mmio_stale_data,split_lock", "--append", "split_lock_detect=fatal",
+             *(word for name in files for word in ("--file", name)), "--", "./msrs.sh"], 600, "the strict machine's MSRs")
+
+
 STEPS = [
     Step("strict", "faults that the strict machine must notice", plant, ["setup"]),
+    Step("strict-msrs", "the strict machine's MSRs, machine checks and counts of barriers", msrs, ["setup", "selftests"]),
 ]

@@ -86,5 +86,41 @@ void strict_vmcs_access(const BX_CPU_C *cpu, Bit64u address, bool write);
 void strict_vmcs_halt(const BX_CPU_C *cpu, const char *instruction);
 void strict_vmcs_init(const BX_CPU_C *cpu);
 void strict_vmcs_reset(const BX_CPU_C *cpu, bool hardware);
+/* msrs: the lab's own MSRs, which exist in root operation while the topic is on. */
+enum lab_msr {
+	LAB_MSR_POISON = 0x4c414200,	/* written: a page's address, bit 0 poisons it; 0 heals all pages */
+	LAB_MSR_COUNT = 0x4c414210	/* the first of the counts of this processor; a write to any of them clears all */
+};
+
+/* What an entry has had since the exit before it: the instruction, or a write of its bit to the MSR. */
+enum lab_barrier { LAB_IBPB, LAB_L1D_FLUSH, LAB_VERW, LAB_SPEC_CTRL, LAB_BARRIERS };
+
+/* The counts, from LAB_MSR_COUNT on. */
+enum lab_count {
+	LAB_ENTRIES,
+	LAB_ENTRIES_WITH,		/* one for each barrier; VERW counts if it is near the entry */
+	LAB_SWITCHES = LAB_ENTRIES_WITH + LAB_BARRIERS,	/* entries with another VMCS than the entry before */
+	LAB_SWITCHES_WITH_IBPB,
+	LAB_COUNTS
+};
+
+/* A processor has split-lock detection on; a page is poisoned. */
+extern bool strict_split_locks, strict_poison;
+
+/* The access to an MSR: 1 if it works, 0 if it raises #GP, -1 if the MSR is left to Bochs. */
+int strict_rdmsr(BX_CPU_C *cpu, Bit32u index, Bit64u *value);
+int strict_wrmsr(BX_CPU_C *cpu, Bit32u index, Bit64u value);
+/* Adds the host's features to a leaf of CPUID. */
+void strict_cpuid(Bit32u leaf, Bit32u subleaf, struct cpuid_function_t *out);
+/* Called by VERW, by a VM entry once the guest's state is loaded, and by a VM exit. */
+void strict_verw(BX_CPU_C *cpu);
+void strict_count_entry(BX_CPU_C *cpu);
+void strict_count_exit(BX_CPU_C *cpu);
+/* Returns whether a read for writing that crosses a cache line is a lock that the processor must refuse. */
+bool strict_is_split_lock(BX_CPU_C *cpu);
+/* Returns whether a page is poisoned. */
+bool strict_is_poisoned(bx_phy_address page);
+/* Raises the machine check of an access to a poisoned page. Does not return. */
+void strict_consume_poison(BX_CPU_C *cpu, bx_phy_address address, bool fetch);
 
 #endif
