@@ -137,7 +137,8 @@ memory: guest={memory}, host={host_memory}
 romimage: file={bios}
 vgaromimage: file={vga_bios}
 {boot}
-clock: sync={sync}, time0=local
+clock: sync={sync}, time0={time}
+vga: extension=vbe, update_freq=5, realtime=0
 com1: enabled=1, {com1}
 com2: enabled=1, mode=file, dev={directory}/com2
 com3: enabled=1, mode=file, dev={directory}/com3
@@ -160,6 +161,9 @@ display_library: {display}
 ata0-master: type=cdrom, path={image}, status=inserted
 boot: cdrom"""
 
+FIRST_DATE = 1735689600    # 1 January 2025
+
+
 def topics(strict):
     """Returns the names of the strict machine's topics in a value of --strict."""
     names = {word.partition("=")[0] for word in (strict or "").split(",") if word}
@@ -170,7 +174,8 @@ def _configure(options, directory, boot, com1, sync):
     """Writes the emulator's configuration."""
     text = CONFIG.format(cpu=options.cpu, cpus=options.cpus, memory=options.memory,
                          host_memory=min(options.memory, MOST_HOST_MEMORY), bios=BIOS, vga_bios=VGA_BIOS, boot=boot,
-                         sync=sync, directory=directory, com1=com1)
+                         # A storm is the same in each run, so the machine's date is, too.
+                         time=FIRST_DATE if "storms" in topics(options.strict) else "local", sync=sync, directory=directory, com1=com1)
     with open(os.path.join(directory, "bochsrc"), "w") as f:
         f.write(text)
 

@@ -107,6 +107,9 @@ def make_initrd(options, kernel):
     for file in paths:
         name = os.path.basename(file).removesuffix(".ko").replace("-", "_")
         lines.append(f"{file} {arguments.get(name, '')}".strip())
+    if "storms" in bochs.topics(options.strict):
+        initramfs.add_file(archive, module.build_own(kernel, "nmi", "lab_nmi.ko"), "lib/lab_nmi.ko")
+        lines.insert(0, "/lib/lab_nmi.ko")
     if options.hypervisor == "droste":
         initramfs.add_file(archive, module.build(kernel), "lib/droste.ko")
         lines.append("/lib/droste.ko")

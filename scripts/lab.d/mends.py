@@ -338,6 +338,37 @@ VMCS = (
 )
 
 STORMS = (
+    ("main.cc", '#include "cpu/cpu.h"\n', '#include "cpu/cpu.h"\n#include "cpu/strict/strict.h"\n'),
+    ("main.cc", "for (int turn = 0; turn < 16 && (!turn",
+     "for (int turn = 0, most = strict(STRICT_STORMS) ? strict_turn() : 16; turn < most && !strict_turn_over && (!turn"),
+    *((f"cpu/{name}.cc", "#define LOG_THIS BX_CPU_THIS_PTR\n",
+       '#include "cpu/strict/strict.h"\n#define LOG_THIS BX_CPU_THIS_PTR\n') for name in ("cpu", "init", "flag_ctrl_pro")),
+    # Before each trace, and traces are not linked.
+    *(("cpu/cpu.cc", f"\n{to}BX_INSTR_BEFORE_EXECUTION(BX_CPU_ID, i);\n{to}RIP += i->ilen();\n{to}// when handlers",
+       f"\n{to}if (strict(STRICT_STORMS)) strict_storm(BX_CPU_THIS);\n"
+       f"{to}BX_INSTR_BEFORE_EXECUTION(BX_CPU_ID, i);\n{to}RIP += i->ilen();\n{to}// when handlers")
+      for to in ("  ", "      ")),
+    ("cpu/cpu.cc", "  if (bx_dbg.debugger_active)\n    return;\n\n#if BX_SUPPORT_SMP",
+     "  if (bx_dbg.debugger_active || strict(STRICT_STORMS))\n    return;\n\n#if BX_SUPPORT_SMP"),
+    ("cpu/vmx.cc", "  BX_INSTR_VMEXIT(BX_CPU_ID, reason, qualification);\n",
+     "  BX_INSTR_VMEXIT(BX_CPU_ID, reason, qualification);\n"
+     "  if (strict(STRICT_STORMS)) strict_storm_exit(BX_CPU_THIS);\n"),
+    ("cpu/vmx.cc", "  bool vmlaunch = false;\n",
+     "  if (strict(STRICT_STORMS)) strict_storm_entry(BX_CPU_THIS);\n\n  bool vmlaunch = false;\n"),
+    ("cpu/flag_ctrl_pro.cc", "    // EFLAGS.IF was set, unmask all affected events\n",
+     "    if (strict(STRICT_STORMS)) strict_storm_unblocked(BX_CPU_THIS);\n"
+     "    // EFLAGS.IF was set, unmask all affected events\n"),
+    ("cpu/event.cc", "  // For one processor, pass the time as quickly as possible until\n  // an interrupt wakes up the CPU.\n  while (1)\n",
+     "  if (strict(STRICT_STORMS)) strict_storm_halted(BX_CPU_THIS);\n"
+     "  // For one processor, pass the time as quickly as possible until\n  // an interrupt wakes up the CPU.\n  while (1)\n"),
+    ("cpu/event.cc", "    clear_event(BX_EVENT_NMI);\n",
+     "    clear_event(BX_EVENT_NMI);\n    if (strict(STRICT_STORMS)) strict_storm_nmi(BX_CPU_THIS);\n"),
+    ("cpu/msr.cc", "BX_CPU_C::rdmsr(Bit32u index, Bit64u *msr)\n{\n",
+     "BX_CPU_C::rdmsr(Bit32u index, Bit64u *msr)\n{\n"
+     "  if (strict(STRICT_STORMS) && index == LAB_MSR_NMIS && !BX_CPU_THIS_PTR in_vmx_guest) {\n"
+     "    *msr = strict_storm_nmis(BX_CPU_THIS);\n    return true;\n  }\n"),
+    # The same seed gives the same run: RDRAND, too.
+    ("cpu/init.cc", "srand(time(NULL));", "srand(strict(STRICT_STORMS) ? strict_seed : time(NULL));"),
 )
 
 MSRS = (

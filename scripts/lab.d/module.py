@@ -99,13 +99,19 @@ def build_kunit(kernel):
     return build(kernel, "-kunit", "droste_kunit.ko", ["DROSTE_KUNIT=1"])
 
 
+def build_own(kernel, name, module):
+    """Builds a module of the lab from its directory in lab.d, and returns its path."""
+    source = os.path.join(TREE, "scripts", "lab.d", name)
+    flavour = f"{hashlib.sha256(TREE.encode()).hexdigest()[:12]}/{kernel.name}-{name}"
+    directory = cache.path("build", flavour)
+    with cache.lock(f"build-{flavour.replace('/', '-')}"):
+        _sync(source, directory)
+        shutil.copy2(os.path.join(source, "Kbuild"), directory)
+        if _make(["make", "-s", "-C", kernel.headers, f"M={directory}", *WITHOUT_DEBUG_INFO, "modules"], directory):
+            raise LabError(f"{module} does not build for kernel {kernel.name} ({kernel.release})")
+    return os.path.join(directory, module)
+
+
 def build_plant(kernel):
     """Builds plant.ko, which plants faults for the strict machine, and returns its path."""
-    name = hashlib.sha256(TREE.encode()).hexdigest()[:12]
-    directory = cache.path("build", name, kernel.name + "-plant")
-    with cache.lock(f"build-{name}-{kernel.name}-plant"):
-        _sync(os.path.join(TREE, "scripts", "lab.d", "plant"), directory)
-        shutil.copy2(os.path.join(TREE, "scripts", "lab.d", "plant", "Kbuild"), directory)
-        if _make(["make", "-s", "-C", kernel.headers, f"M={directory}", *WITHOUT_DEBUG_INFO, "modules"], directory):
-            raise LabError(f"plant.ko does not build for kernel {kernel.name} ({kernel.release})")
-    return os.path.join(directory, "plant.ko")
+    return build_own(kernel, "plant", "plant.ko")

@@ -76,7 +76,17 @@ def msrs(job):
              *(word for name in files for word in ("--file", name)), "--", "./msrs.sh"], 600, "the strict machine's MSRs")
 
 
+def storms(job):
+    """A race that a storm exposes, NMIs that reach their handler, and the same run from the same seed."""
+    files = [os.path.join(HERE, "storms.sh"), program(job, "labmsr"),
+             *(os.path.join(TREE, "selftests/bin", name) for name in ("t_basic", "t_vmx_basic"))]
+    command = [LAB, "exec", "--strict=storms=7", *(word for name in files for word in ("--file", name)), "--", "./storms.sh"]
+    runs = [[line for line in job.tap(command, 600, "a storm") if line.startswith("# this run")] for _ in range(2)]
+    job.check("the same seed gives the same run", None if runs[0] and runs[0] == runs[1] else f"the runs tell {runs}")
+
+
 STEPS = [
     Step("strict", "faults that the strict machine must notice", plant, ["setup"]),
     Step("strict-msrs", "the strict machine's MSRs, machine checks and counts of barriers", msrs, ["setup", "selftests"]),
+    Step("strict-storms", "storms of interrupts and NMIs on the strict machine", storms, ["build-6.12", "selftests"]),
 ]

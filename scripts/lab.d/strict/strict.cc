@@ -13,7 +13,7 @@
 #define LOG_THIS genlog->
 
 bool strict_switches[STRICT_TOPICS];
-unsigned long long strict_seed = 1;
+unsigned long long strict_seed = 1, strict_storm_gap = 20000;
 
 namespace {
 
@@ -35,8 +35,11 @@ void switch_on(char *word)
 		if (strcmp(word, topic_names[t]) && strcmp(word, "all"))
 			continue;
 		strict_switches[t] = true;
-		if (t == STRICT_STORMS && argument)
-			strict_seed = strtoull(argument, NULL, 0);
+		if (t == STRICT_STORMS && argument) {
+			strict_seed = strtoull(argument, &argument, 0);
+			if (*argument == '/')
+				strict_storm_gap = strtoull(argument + 1, NULL, 0);
+		}
 	}
 }
 

@@ -21,8 +21,8 @@ enum strict_topic {
 };
 
 extern bool strict_switches[STRICT_TOPICS];
-/* The seed of the storms. */
-extern unsigned long long strict_seed;
+/* The seed of the storms, and the mean number of a CPU's instructions between two of their events. */
+extern unsigned long long strict_seed, strict_storm_gap;
 
 /* Returns whether a topic is on. */
 static inline bool strict(strict_topic topic)
@@ -87,7 +87,9 @@ void strict_vmcs_halt(const BX_CPU_C *cpu, const char *instruction);
 void strict_vmcs_init(const BX_CPU_C *cpu);
 void strict_vmcs_reset(const BX_CPU_C *cpu, bool hardware);
 /* msrs: the lab's own MSRs, which exist in root operation while the topic is on. */
+/* The lab's own MSRs, which exist in root operation while their topic is on: all but the first belong to msrs. */
 enum lab_msr {
+	LAB_MSR_NMIS = 0x4c414220,	/* storms: the NMIs that this processor accepted */
 	LAB_MSR_POISON = 0x4c414200,	/* written: a page's address, bit 0 poisons it; 0 heals all pages */
 	LAB_MSR_COUNT = 0x4c414210	/* the first of the counts of this processor; a write to any of them clears all */
 };
@@ -122,5 +124,19 @@ bool strict_is_split_lock(BX_CPU_C *cpu);
 bool strict_is_poisoned(bx_phy_address page);
 /* Raises the machine check of an access to a poisoned page. Does not return. */
 void strict_consume_poison(BX_CPU_C *cpu, bx_phy_address address, bool fetch);
+
+/* storms: called before each trace of instructions; raises the event that is due. */
+void strict_storm(BX_CPU_C *cpu);
+/* Called by a VM exit, at the start of VMLAUNCH and VMRESUME, when interrupts are unblocked, and while a CPU is halted. */
+void strict_storm_exit(BX_CPU_C *cpu);
+void strict_storm_entry(BX_CPU_C *cpu);
+void strict_storm_unblocked(BX_CPU_C *cpu);
+void strict_storm_halted(BX_CPU_C *cpu);
+/* Begins a CPU's turn. Returns the traces that it has, if no event ends the turn before. */
+int strict_turn();
+extern bool strict_turn_over;
+/* Counts an NMI that the processor accepts; the number of them, which LAB_MSR_NMIS shows. */
+void strict_storm_nmi(BX_CPU_C *cpu);
+Bit64u strict_storm_nmis(BX_CPU_C *cpu);
 
 #endif
