@@ -51,6 +51,7 @@ static const struct emul_ops ops = {
 	.in = emul_op_in,
 	.out = emul_op_out,
 	.lmsw = emul_op_lmsw,
+	.write_cr3 = emul_op_write_cr3,
 	.get_vec = emul_op_get_vec,
 	.put_vec = emul_op_put_vec,
 };
@@ -456,6 +457,22 @@ static int emul_resume(struct vcpu *vcpu)
 }
 
 /**
+ * emul_begin() - forget what an earlier instruction has left
+ * @es: the emulator's state
+ *
+ * Context: Process context.
+ */
+void emul_begin(struct emul_state *es)
+{
+	es->pending = EMUL_PENDING_NONE;
+	es->nr_reads = 0;
+	es->nr_writes = 0;
+	es->next_write = 0;
+	es->in.answered = false;
+	es->out = false;
+}
+
+/**
  * emul_instruction() - emulate the instruction at RIP
  * @vcpu: loaded
  *
@@ -468,15 +485,8 @@ static int emul_resume(struct vcpu *vcpu)
  */
 int emul_instruction(struct vcpu *vcpu)
 {
-	struct emul_state *es = vcpu->emul;
-
-	es->pending = EMUL_PENDING_NONE;
-	es->nr_reads = 0;
-	es->nr_writes = 0;
-	es->next_write = 0;
-	es->in.answered = false;
-	es->out = false;
-	return emul_run(es);
+	emul_begin(vcpu->emul);
+	return emul_run(vcpu->emul);
 }
 
 /**

@@ -64,6 +64,7 @@ static inline struct emul_state *emul_state_of(struct emul_ctx *ctx)
 }
 
 /* --- emulate.c --- */
+void emul_begin(struct emul_state *es);
 void emul_build_context(struct emul_state *es);
 void emul_load_system(struct emul_state *es);
 void emul_commit(struct emul_state *es);
@@ -85,6 +86,9 @@ int emul_fetch(struct emul_state *es, u64 la, void *data, u32 len);
 /* --- pio.c: the callbacks of struct emul_ops for ports --- */
 int emul_op_in(struct emul_ctx *ctx, u16 port, u32 size, u32 *count, void *data);
 int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void *data);
+
+/* --- task_switch.c: a callback of struct emul_ops --- */
+int emul_op_write_cr3(struct emul_ctx *ctx, u64 cr3);
 
 /* --- vecregs.c: the callbacks of struct emul_ops for vector registers --- */
 void emul_op_get_vec(struct emul_ctx *ctx, u8 reg, void *data);

@@ -132,17 +132,13 @@ int exit_preemption_timer(struct vcpu *vcpu)
  * exit_task_switch() - handle a hardware task switch, which always exits (SDM 26.4.2)
  * @vcpu: loaded
  *
- * Task switches are not emulated: KVM_RUN ends with KVM_INTERNAL_ERROR_EMULATION.
- * No hypervisor or kernel that Droste runs uses them.
- *
  * Context: That of run/handlers.h.
- * Return: NEXT_USER.
+ * Return: NEXT_ENTER; NEXT_USER with KVM_INTERNAL_ERROR_EMULATION if a TSS is
+ * not in memory; -EFAULT if memory is not accessible.
  */
 int exit_task_switch(struct vcpu *vcpu)
 {
-	u64 data[2] = { vcpu->exit.reason, vcpu->exit.qual };
-
-	return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, data, 2);
+	return vcpu->in_l2 ? exit_unexpected(vcpu) : emul_task_switch(vcpu);
 }
 
 /**
