@@ -13,7 +13,7 @@ PATH = re.compile(r"(?<![\w./~$-])((?:%s)/[\w./*{},+-]*\w\*?)(?::(\w+)(?:\(\))?)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")
 # A figure of a measurement: a time, a share, or a number with a unit of size or cost, or in thousands.
-FIGURE = re.compile(r"\b\d+:\d\d\b|\b\d[\d.,]* ?(?:%|[KMGT]i?B\b|M\b)|\b\d[\d.,]* (?:seconds|minutes|hours|lines|passed|failed)\b")
+FIGURE = re.compile(r"(?<![Bb]its )(?<!E[A-D]X )\b\d+:[0-5]\d\b|\b\d[\d.,]* ?(?:%|[KMGT]i?B\b|M\b)|\b\d[\d.,]* (?:seconds|minutes|hours|lines|passed|failed)\b")
 # Figures that are limits, rates or sizes of the interface, in documents where a test compares them.
 LIMITS = ("docs/abi.md",)
 COMMAND = re.compile(r"(?:^|[\s`])(?:make\b|scripts/|time |du |git |ctl/|drostectl |\./|xl )")
