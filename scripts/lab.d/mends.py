@@ -281,13 +281,13 @@ TRANSLATIONS = (
      "  BX_CPU_THIS_PTR DTLB.invlpg(laddr);\n  " + _call_in_guest("strict_translations_invlpg(BX_CPU_THIS, laddr)") + "\n"),
     # ... and by L0.
     ("cpu/vmx.cc", "  BX_INSTR_TLB_CNTRL(BX_CPU_ID, BX_INSTR_INVEPT, type);\n",
-     "  " + _call("TRANSLATIONS", "strict_invept(BX_CPU_THIS, type == BX_INVEPT_INVVPID_ALL_CONTEXT_INVALIDATION, "
+     "  BX_INSTR_TLB_CNTRL(BX_CPU_ID, BX_INSTR_INVEPT, type);\n  " + _call("TRANSLATIONS", "strict_invept(BX_CPU_THIS, type == BX_INVEPT_INVVPID_ALL_CONTEXT_INVALIDATION, "
                                   "inv_eptp.xmm64u(0))") + "\n"),
     ("cpu/vmx.cc", "  BX_INSTR_TLB_CNTRL(BX_CPU_ID, BX_INSTR_INVVPID, type);\n",
-     "  " + _call("TRANSLATIONS", "strict_invvpid(BX_CPU_THIS, type, vpid, invvpid_desc.xmm64u(1))") + "\n"),
+     "  BX_INSTR_TLB_CNTRL(BX_CPU_ID, BX_INSTR_INVVPID, type);\n  " + _call("TRANSLATIONS", "strict_invvpid(BX_CPU_THIS, type, vpid, invvpid_desc.xmm64u(1))") + "\n"),
     # VM exits with the guest's state still there, VM entries with the guest's state loaded, and resets.
     ("cpu/vmx.cc", "  BX_INSTR_VMEXIT(BX_CPU_ID, reason, qualification);\n",
-     "  " + _call_in_guest("strict_translations_exit(BX_CPU_THIS, reason & 0xffff, qualification)") + "\n"),
+     "  BX_INSTR_VMEXIT(BX_CPU_ID, reason, qualification);\n  " + _call_in_guest("strict_translations_exit(BX_CPU_THIS, reason & 0xffff, qualification)") + "\n"),
     ("cpu/vmx.cc", "  ///////////////////////////////////////////////////////\n  // STEP 7: Inject events to the guest\n",
      "  " + _call("TRANSLATIONS", "strict_translations_entry(BX_CPU_THIS)")
      + "\n  ///////////////////////////////////////////////////////\n  // STEP 7: Inject events to the guest\n"),
