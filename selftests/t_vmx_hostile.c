@@ -103,6 +103,47 @@ static void guest_bitmaps(void)
 	stop = 1;
 }
 
+/* Another vCPU lowers and raises VTPR all the time, also between L0's check of an entry and the processor's. */
+static void tpr_toggler(void)
+{
+	while (!victim)
+		relax();
+	while (!stop) {
+		*(volatile u32 *)(victim + 0x80) = 0;
+		*(volatile u32 *)(victim + 0x80) = 0x50;
+	}
+}
+
+static void guest_tpr(void)
+{
+	u64 i, ret, entered = 0, vapic = (u64)g_page();
+
+	start(c_touch);
+	need(F_PROC, PROC_TPR_SHADOW, "no TPR shadow");
+	if (!ept_caps())
+		g_skip("no EPT for L1");
+	ept_use(ept_new());
+	vmwrite(F_VIRTUAL_APIC, vapic);
+	vmwrite(F_TPR_THRESHOLD, 5);
+	victim = vapic;
+	for (i = 0; i < 300; i++) {
+		/* EPT02 is empty, so L0 enters L2 several times. */
+		invept_all();
+		vmwrite(F_RIP, (u64)c_touch);
+		l2.rbx = vapic + 0x100;
+		l2.rcx = 10;
+		ret = vmx_try_enter(!entered);
+		if (ret == VM_OK) {
+			G_EQ(vmread(F_REASON), R_VMCALL, "exit reason");
+			entered++;
+		} else {
+			G_EQ(ret, VM_FAIL(E_BAD_CONTROLS), "VTPR is below the threshold at L1's entry");
+		}
+	}
+	stop = 1;
+	G_OK(entered, "some entries succeed");
+}
+
 static void run_two(void (*main_fn)(void), void (*other)(void))
 {
 	struct vm vm;
@@ -128,6 +169,22 @@ static void run_two(void (*main_fn)(void), void (*other)(void))
 static void host_scribble_vmcs(void)
 {
 	run_two(guest_scribbled, scribbler);
+}
+
+static void host_tpr(void)
+{
+	struct vm vm;
+	pthread_t t;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	vcpu_create(&vm, 0, guest_tpr);
+	vcpu_create(&vm, 1, tpr_toggler);
+	vcpu_thread(&vm.vcpu[1], &t);
+	vcpu_run_to_end(&vm.vcpu[0]);
+	pthread_join(t, NULL);
+	vm_destroy(&vm);
 }
 
 static void host_scribble_bitmaps(void)
@@ -418,6 +475,7 @@ static void guest_everything(void)
 static const struct ksft_test tests[] = {
 	{ "a VMCS region that another vCPU overwrites", .host = host_scribble_vmcs },
 	{ "bitmaps and lists that another vCPU overwrites", .host = host_scribble_bitmaps },
+	{ "a TPR that another vCPU lowers and raises", .host = host_tpr },
 	{ "VMCSs with boundary values, 1", .guest = guest_random, V, .arg = 1 },
 	{ "VMCSs with boundary values, 2", .guest = guest_random, V, .arg = 2 },
 	{ "VMCSs with boundary values, 3", .guest = guest_random, V, .arg = 3 },
