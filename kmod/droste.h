@@ -167,7 +167,7 @@ struct event {
 /* Events of one vCPU, in L1 or L2. Owner: the vCPU's thread. */
 struct vcpu_events {
 	struct event exception;		/* raised by L0's emulation; not injected yet */
-	struct event injected;		/* its delivery was interrupted by an exit (IDT vectoring): inject again */
+	struct event injected;		/* the next entry injects it; or an exit interrupted its delivery: inject again */
 	unsigned int nmi_pending;	/* 0 to 2: one NMI may wait while another is handled */
 	atomic_t nmi_queued;		/* NMIs sent by other threads, not moved to nmi_pending yet */
 	bool triple_fault;		/* a shutdown must be reported */

@@ -290,7 +290,7 @@ long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg)
 	if (dbg->control & ~GUEST_DEBUG_FLAGS)
 		return -EINVAL;
 	if (dbg->control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) {
-		if (vcpu->ev.exception.valid)
+		if (vcpu->ev.exception.valid || vcpu->ev.injected.valid)
 			return -EBUSY;
 		vcpu_queue_exception(vcpu, dbg->control & KVM_GUESTDBG_INJECT_DB ? X86_TRAP_DB : X86_TRAP_BP);
 	}

@@ -100,45 +100,63 @@ bool events_interrupt_taken(struct vcpu *vcpu)
 }
 
 /*
- * Inject the first of the events that wait. The order is: an event whose
- * delivery an exit interrupted, an exception, an NMI, an external interrupt.
- * Returns true if the entry will inject one.
+ * Make the pending exception the event to inject. If the delivery of another
+ * event raised it, it takes the place of that event, as on a processor: a fault
+ * or a software event comes again when the handler returns, an interrupt is lost
+ * (SDM 3A 6.15, interrupt 8). An NMI that got so far blocks further ones.
  */
-static bool events_inject_first(struct vcpu *vcpu)
+static void events_take_exception(struct vcpu *vcpu)
+{
+	struct vcpu_events *e = &vcpu->ev;
+
+	if (unlikely(e->injected.valid && e->injected.type == INTR_TYPE_NMI_INTR))
+		vmx_block_nmis(vcpu, true);
+	vmx_deliver_payload(vcpu, &e->exception);
+	vmx_set_fault_rf(vcpu, e->exception.vector);
+	e->injected = e->exception;
+	e->exception.valid = false;
+}
+
+/* Inject an event that is neither an exception nor interrupted. */
+static void events_inject_new(struct vcpu *vcpu, u8 vector, u32 type)
+{
+	vcpu->ev.injected = (struct event) { .valid = true, .vector = vector, .type = type };
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vector | type | INTR_INFO_VALID_MASK);
+}
+
+/*
+ * Inject the first of the events that wait. The order is: an exception, an event
+ * whose delivery an exit interrupted, an NMI, an external interrupt. Until the
+ * entry has succeeded, the event is also in vcpu->ev.injected.
+ */
+static void events_inject_first(struct vcpu *vcpu)
 {
 	struct vcpu_events *e = &vcpu->ev;
 	int vector;
 
+	if (e->exception.valid)
+		events_take_exception(vcpu);
 	if (e->injected.valid) {
 		vmx_inject_event(vcpu, &e->injected);
-		return true;
-	}
-	if (e->exception.valid) {
-		vmx_deliver_payload(vcpu, &e->exception);
-		vmx_set_fault_rf(vcpu, e->exception.vector);
-		vmx_inject_event(vcpu, &e->exception);
-		e->injected = e->exception;
-		e->exception.valid = false;
-		return true;
+		return;
 	}
 	if (events_debugger_blocks(vcpu))
-		return false;
+		return;
 	if (e->nmi_pending && !events_nmi_is_l1s(vcpu) && vmx_nmi_allowed(vcpu)) {
 		e->nmi_pending--;
 		vcpu->stats.nmi_injections++;
-		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, X86_TRAP_NMI | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK);
-		return true;
+		events_inject_new(vcpu, X86_TRAP_NMI, INTR_TYPE_NMI_INTR);
+		return;
 	}
 	if (events_interrupt_is_l1s(vcpu) || !vmx_interrupt_allowed(vcpu))
-		return false;
+		return;
 	if (irqchip_pending_vector(vcpu) < 0)
-		return false;
+		return;
 	vector = irqchip_ack(vcpu);
 	if (vector < 0)
-		return false;
+		return;
 	vcpu->stats.irq_injections++;
-	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK);
-	return true;
+	events_inject_new(vcpu, vector, INTR_TYPE_EXT_INTR);
 }
 
 /**
@@ -155,14 +173,14 @@ static bool events_inject_first(struct vcpu *vcpu)
  */
 int events_prepare(struct vcpu *vcpu)
 {
-	bool irq, nmi, blocked, injected = false;
+	bool irq, nmi, blocked;
 
 	if (unlikely(vcpu->ev.triple_fault))
 		return vcpu_triple_fault(vcpu);
 	events_collect_nmis(vcpu);
 	/* After VMLAUNCH or VMRESUME, VMCS02 holds the event that L1 injects; L0 injects nothing in that entry. */
 	if (!(vcpu->in_l2 && vcpu->nested.entry_pending))
-		injected = events_inject_first(vcpu);
+		events_inject_first(vcpu);
 	/* No window for an event that the debugger blocks: it would open at every entry, to no use. */
 	blocked = events_debugger_blocks(vcpu);
 	irq = !blocked && irqchip_pending_vector(vcpu) >= 0;
@@ -180,8 +198,5 @@ int events_prepare(struct vcpu *vcpu)
 	irq = irq || (vcpu->wants_irq_window && irqchip_takes_extint(vcpu));
 	events_set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
 	events_set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, nmi);
-	/* An exception waits behind an event that is delivered again: exit as soon as that is done. */
-	if (injected && vcpu->ev.exception.valid)
-		vcpu->want_immediate_exit = true;
 	return NEXT_ENTER;
 }

@@ -200,17 +200,19 @@ static bool loop_logs_writes(const struct vcpu *vcpu)
 	return c->proc2 & SECONDARY_EXEC_ENABLE_PML;
 }
 
-/* Count the exit, and keep the event whose delivery it interrupted. */
+/* Count the exit, and keep the event whose delivery it interrupted. A failed entry delivers nothing (SDM 27.8). */
 static void loop_note_exit(struct vcpu *vcpu)
 {
 	u16 basic = vcpu->exit.basic;
 
-	/* L1's entry into L2 is complete, unless the processor failed it while it loaded the guest state. */
-	if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
+	if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
 		vcpu->nested.entry_pending = false;
-	vmx_save_vectoring(vcpu);
-	if (unlikely(vcpu->nested.nmi_soft))
-		nmi_note_exit(vcpu);
+		vmx_save_vectoring(vcpu);
+		if (unlikely(vcpu->nested.nmi_soft))
+			nmi_note_exit(vcpu);
+	} else {
+		vmx_cancel_events(vcpu);
+	}
 	if (likely(basic < NR_EXIT_REASONS)) {
 		vcpu->exits[basic]++;
 		if (vcpu->in_l2)
@@ -228,10 +230,9 @@ static int loop_vmfail(struct vcpu *vcpu)
 
 	if (READ_ONCE(vmx_going_down))
 		return -EIO;
-	if (vcpu->in_l2 && nested_retry_entry(vcpu, error)) {
-		vmx_cancel_events(vcpu);
+	vmx_cancel_events(vcpu);
+	if (vcpu->in_l2 && nested_retry_entry(vcpu, error))
 		return NEXT_ENTER;
-	}
 	pr_info_ratelimited("droste: VM entry refused, VM-instruction error %u, %s\n", error,
 			    vcpu->in_l2 ? "L2" : "L1");
 	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;

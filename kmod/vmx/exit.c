@@ -26,7 +26,8 @@ void vmx_snapshot_exit(struct vcpu *vcpu)
 
 	e->reason = vmcs_read(VM_EXIT_REASON);
 	e->basic = e->reason;
-	e->idt_info = vmcs_read(IDT_VECTORING_INFO_FIELD);
+	/* A failed VM entry leaves the field as it was (SDM 27.8). */
+	e->idt_info = unlikely(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY) ? 0 : vmcs_read(IDT_VECTORING_INFO_FIELD);
 	needs = e->basic < NR_EXIT_REASONS ? exit_needs[e->basic] : 0;
 	if (needs & EXIT_ILEN)
 		e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);

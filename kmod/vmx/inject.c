@@ -307,27 +307,18 @@ void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev)
 }
 
 /**
- * vmx_cancel_events() - take back the event to inject, because the entry does not happen
+ * vmx_cancel_events() - take back the event to inject, because the entry does not happen, or failed
  * @vcpu: loaded
  *
- * The event is kept like one whose delivery an exit interrupted, so it is the
- * first that events_prepare() injects next time. An event that L1 injects into
- * L2 stays in VMCS02.
+ * The event stays in vcpu->ev.injected, like one whose delivery an exit
+ * interrupted. An event that L1 injects into L2 stays in VMCS02.
  *
- * Context: Process context. Reads and writes the current VMCS. Does not sleep.
+ * Context: Process context. Writes the current VMCS. Does not sleep.
  */
 void vmx_cancel_events(struct vcpu *vcpu)
 {
-	u32 info;
-
-	if (vcpu->in_l2 && vcpu->nested.entry_pending)
-		return;
-	info = vmcs_read(VM_ENTRY_INTR_INFO_FIELD);
-	if (!(info & INTR_INFO_VALID_MASK))
-		return;
-	vcpu->ev.injected = inject_event_from_info(info, vmcs_read(VM_ENTRY_EXCEPTION_ERROR_CODE),
-					    vmcs_read(VM_ENTRY_INSTRUCTION_LEN));
-	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	if (vcpu->ev.injected.valid && !(vcpu->in_l2 && vcpu->nested.entry_pending))
+		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 }
 
 /**
