@@ -138,12 +138,11 @@ static void state_set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events 
 	struct event e = {
 		.valid = true,
 		.vector = in->exception.nr,
-		/* Also #BP and #OF: the API has no instruction length to deliver them as software exceptions. */
-		.type = INTR_TYPE_HARD_EXCEPTION,
 		.has_error = in->exception.has_error_code,
 		.error_code = in->exception.error_code,
 	};
 
+	vmx_set_exception_type(vcpu, &e);
 	ev->exception.valid = false;
 	ev->injected.valid = false;
 	if (payload && in->exception.pending) {

@@ -145,21 +145,6 @@ static bool events_blocked(struct vcpu *vcpu, enum nested_event ev)
 	return vcpu->ev.injected.valid;
 }
 
-static void events_exit_exception(struct vcpu *vcpu)
-{
-	const struct event ev = vcpu->ev.exception;
-	u32 info = ev.vector | ev.type | INTR_INFO_VALID_MASK;
-
-	/*
-	 * There is no error code in real mode (SDM 3C 28.2.2). User space may have
-	 * queued one that is wider than 16 bits. CR2 and DR6 stay unchanged: L1
-	 * finds their new values in the exit qualification.
-	 */
-	if (ev.has_error && (vcpu_cr0(vcpu) & X86_CR0_PE))
-		info |= INTR_INFO_DELIVER_CODE_MASK;
-	nested_vmexit(vcpu, EXIT_REASON_EXCEPTION_NMI, ev.has_payload ? ev.payload : 0, info, (u16)ev.error_code);
-}
-
 static void events_exit_nmi(struct vcpu *vcpu)
 {
 	if (vcpu->ev.nmi_pending)
@@ -215,7 +200,7 @@ static void events_deliver(struct vcpu *vcpu, enum nested_event ev)
 		break;
 	case L1_EVENT_EXCEPTION:
 	case L1_EVENT_DEBUG_TRAP:
-		events_exit_exception(vcpu);
+		nested_vmexit_exception(vcpu);
 		break;
 	case L1_EVENT_MTF:
 		nested_vmexit(vcpu, EXIT_REASON_MONITOR_TRAP_FLAG, 0, 0, 0);

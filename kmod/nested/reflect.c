@@ -310,3 +310,30 @@ void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 i
 
 	reflect_exit_to_l1(vcpu, &e);
 }
+
+/**
+ * nested_vmexit_exception() - exit from L2 to L1 for the exception in vcpu->ev.exception
+ * @vcpu: in L2, loaded; L1 intercepts the exception
+ *
+ * CR2 and DR6 stay unchanged: L1 finds their new values in the exit qualification.
+ *
+ * Context: Process context. VMCS02 is current, VMCS01 afterwards.
+ * Caller holds vm->srcu. May sleep.
+ */
+void nested_vmexit_exception(struct vcpu *vcpu)
+{
+	const struct event *ev = &vcpu->ev.exception;
+	struct vmx_exit e = {
+		.reason = EXIT_REASON_EXCEPTION_NMI,
+		.basic = EXIT_REASON_EXCEPTION_NMI,
+		.qual = ev->has_payload ? ev->payload : 0,
+		.intr_info = ev->vector | ev->type | INTR_INFO_VALID_MASK,
+		.intr_error = (u16)ev->error_code,	/* user space may have queued one that is wider */
+		.ilen = event_is_software(ev) ? ev->ilen : 0,
+	};
+
+	/* There is no error code in real mode (SDM 3C 28.2.2). */
+	if (ev->has_error && (vcpu_cr0(vcpu) & X86_CR0_PE))
+		e.intr_info |= INTR_INFO_DELIVER_CODE_MASK;
+	reflect_exit_to_l1(vcpu, &e);
+}

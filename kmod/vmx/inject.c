@@ -44,6 +44,31 @@ void vmx_set_fault_rf(struct vcpu *vcpu, u8 vector)
 		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
 }
 
+/**
+ * vmx_set_exception_type() - set the type of an exception as its vector implies
+ * @vcpu: loaded
+ * @ev: the exception; its type and instruction length are set
+ *
+ * #BP and #OF are raised by INT3 and INTO. Their handlers expect RIP behind the
+ * instruction, so they are injected as software exceptions with its length. It
+ * is known if the last exit was due to the exception, and one byte otherwise.
+ *
+ * Context: Any.
+ */
+void vmx_set_exception_type(const struct vcpu *vcpu, struct event *ev)
+{
+	const struct vmx_exit *e = &vcpu->exit;
+
+	ev->type = INTR_TYPE_HARD_EXCEPTION;
+	if (ev->vector != X86_TRAP_BP && ev->vector != X86_TRAP_OF)
+		return;
+	ev->type = INTR_TYPE_SOFT_EXCEPTION;
+	ev->ilen = 1;
+	ev->has_error = false;
+	if (e->reason == EXIT_REASON_EXCEPTION_NMI && (e->intr_info & INTR_INFO_VECTOR_MASK) == ev->vector)
+		ev->ilen = e->ilen;
+}
+
 /*
  * Queue an exception. If one was pending or being delivered already, the two may
  * make a double fault, or a triple fault (SDM 3A table 6-5).
@@ -54,7 +79,7 @@ static void inject_queue(struct vcpu *vcpu, struct event ev)
 	enum exception_class a, b;
 
 	ev.valid = true;
-	ev.type = INTR_TYPE_HARD_EXCEPTION;
+	vmx_set_exception_type(vcpu, &ev);
 	if (!first->valid || first->type != INTR_TYPE_HARD_EXCEPTION) {
 		vcpu->ev.exception = ev;
 		vcpu_request(vcpu, REQ_EVENT);

@@ -49,6 +49,7 @@ void vmx_inject_event(struct vcpu *vcpu, const struct event *ev);
 void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev);
 void vmx_set_fault_rf(struct vcpu *vcpu, u8 vector);
 void vmx_cancel_events(struct vcpu *vcpu);
+void vmx_set_exception_type(const struct vcpu *vcpu, struct event *ev);
 void vcpu_skip_instruction(struct vcpu *vcpu);
 
 #endif
