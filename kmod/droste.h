@@ -88,6 +88,8 @@ enum vcpu_request {
 	REQ_TIMER,		/* the local APIC timer or L1's preemption timer expired */
 	REQ_PML,		/* copy vm->pml into the VMCSs; the exit alone flushes the page-modification log */
 	REQ_RING_FULL,		/* the dirty ring may be too full to enter the guest */
+	REQ_BLOCKING,		/* user space has set TF or blocking by STI or MOV SS: see vmx_fit_blocking() */
+	REQ_DEBUG,		/* ev.debug_dr6: report a trap to the debugger in user space */
 	REQ_SPLIT_EOI,		/* the guest ended an interrupt of user space's I/O APIC: report it */
 	NR_REQUESTS
 };
@@ -171,6 +173,7 @@ struct vcpu_events {
 	unsigned int nmi_pending;	/* 0 to 2: one NMI may wait while another is handled */
 	atomic_t nmi_queued;		/* NMIs sent by other threads, not moved to nmi_pending yet */
 	bool triple_fault;		/* a shutdown must be reported */
+	u64 debug_dr6;			/* DR6 bits of a trap that the debugger in user space is to see; 0: none */
 };
 
 /*

@@ -79,6 +79,9 @@ long vcpu_set_regs(void *self, void *arg, unsigned long uarg)
 	vcpu_set_rflags(vcpu, (rflags & 0x3f7fd5) | X86_EFLAGS_FIXED);
 	/* A pending exception belongs to the old state. */
 	vcpu->ev.exception.valid = false;
+	vcpu->ev.debug_dr6 = 0;
+	if (rflags & X86_EFLAGS_TF)
+		vcpu_request(vcpu, REQ_BLOCKING);
 	return 0;
 }
 

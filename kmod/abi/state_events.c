@@ -200,6 +200,7 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 		ev->injected = (struct event) { .valid = true, .vector = X86_TRAP_NMI,
 						.type = INTR_TYPE_NMI_INTR };
 	state_set_blocking(vcpu, in);
+	vcpu_request(vcpu, REQ_BLOCKING);
 	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		atomic_set(&ev->nmi_queued, 0);
 		ev->nmi_pending = min_t(u8, in->nmi.pending, 2);
@@ -302,6 +303,7 @@ long vcpu_set_guest_debug(void *self, void *arg, unsigned long uarg)
 		rflags |= X86_EFLAGS_TF;
 	vcpu_set_rflags(vcpu, rflags);
 	vcpu_set_dr7(vcpu, vcpu->dr7);
+	vcpu_request(vcpu, REQ_BLOCKING);
 	vmx_update_exceptions(vcpu);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "cpu/msr.h"
 #include "cpu/msr_row.h"
 #include "emul/arch.h"
+#include "run/request.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
@@ -246,6 +247,7 @@ MSR_SET(msr_set_debugctl)
 	if (data & ~msr_debugctl_allowed(vcpu))
 		return -EINVAL;
 	vcpu_set_debugctl(vcpu, data);
+	vcpu_request(vcpu, REQ_BLOCKING);
 	return 0;
 }
 

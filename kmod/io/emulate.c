@@ -256,10 +256,8 @@ static void emul_commit_system(struct emul_state *es)
  */
 void emul_commit(struct emul_state *es)
 {
-	const u32 blocking = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
 	struct vcpu *vcpu = es->vcpu;
 	struct emul_ctx *ctx = &es->ctx;
-	u32 state;
 	int i;
 
 	for (i = 0; i < NR_GPRS; i++)
@@ -267,14 +265,24 @@ void emul_commit(struct emul_state *es)
 			vcpu_set_gpr(vcpu, i, ctx->gpr[i]);
 	vcpu_set_rip(vcpu, ctx->rip);
 	vcpu_set_rflags(vcpu, ctx->rflags);
-	if (!ctx->retired)
-		return;
-	if (unlikely(ctx->changed))
+	if (ctx->retired && unlikely(ctx->changed))
 		emul_commit_system(es);
-	state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
-	if ((state & blocking) || ctx->mov_ss)
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO,
-			   (state & ~blocking) | (ctx->mov_ss ? GUEST_INTR_STATE_MOV_SS : 0));
+}
+
+static bool emul_is_branch(const struct emul_insn *insn)
+{
+	switch (insn->op) {
+	case OP_CALL:
+	case OP_CALLREL:
+	case OP_CALLF:
+	case OP_JMP:
+	case OP_JMPF:
+	case OP_RET:
+	case OP_RETF:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Report an internal error to user space, with the bytes of the instruction. */
@@ -352,10 +360,17 @@ static int emul_resume(struct vcpu *vcpu);
 /* The instruction, or at least an iteration of it, is executed: deliver its accesses to user space. */
 static int emul_leave_done(struct emul_state *es)
 {
-	if (es->ctx.step_trap)
-		vcpu_single_step_done(es->vcpu);
+	const struct emul_ctx *ctx = &es->ctx;
+	struct vcpu *vcpu = es->vcpu;
+	u64 held = ctx->retired ? vmx_end_blocking(vcpu) : 0;
+	bool tf = ctx->step_trap;
+
+	if (unlikely(ctx->mov_ss))
+		tf = tf && !vmx_block_by_mov_ss(vcpu);
+	if (ctx->progress)
+		vcpu_insn_done(vcpu, tf, emul_is_branch(&ctx->insn), held);
 	if (es->nr_writes)
-		return emul_mmio_deliver(es->vcpu);
+		return emul_mmio_deliver(vcpu);
 	return es->out ? NEXT_USER : NEXT_ENTER;
 }
 
@@ -424,6 +439,7 @@ static int emul_give_back(struct emul_state *es)
 
 static int emul_run(struct emul_state *es)
 {
+	const struct vcpu *vcpu = es->vcpu;
 	int r;
 
 	emul_build_context(es);
@@ -433,7 +449,8 @@ static int emul_run(struct emul_state *es)
 		r = emul_give_back(es);
 	if (r == EMUL_DONE) {
 		emul_load_segments(es);
-		r = emul_exec(&es->ctx, MAX_ITERATIONS);
+		/* The monitor trap flag causes an exit after each iteration, as TF causes a trap. */
+		r = emul_exec(&es->ctx, vcpu->in_l2 && nested_wants_mtf(&vcpu->nested) ? 1 : MAX_ITERATIONS);
 	}
 	return emul_leave(es, r);
 }

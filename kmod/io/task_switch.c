@@ -67,7 +67,8 @@ static void task_settle_nmi(struct vcpu *vcpu, const struct emul_task *task)
 		vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 }
 
-static void task_commit(struct emul_state *es, const struct emul_task *task)
+/* Returns the debug exceptions that MOV SS held back until now. */
+static u64 task_commit(struct emul_state *es, const struct emul_task *task)
 {
 	struct vcpu *vcpu = es->vcpu;
 
@@ -75,6 +76,7 @@ static void task_commit(struct emul_state *es, const struct emul_task *task)
 	task_settle_nmi(vcpu, task);
 	vcpu_set_cr0(vcpu, vcpu_cr0(vcpu) | X86_CR0_TS);
 	vcpu_set_dr7(vcpu, vcpu->dr7 & ~DR7_LOCAL);
+	return vmx_end_blocking(vcpu);
 }
 
 /**
@@ -89,6 +91,7 @@ int emul_task_switch(struct vcpu *vcpu)
 	const u64 data[] = { vcpu->exit.reason, vcpu->exit.qual };
 	struct emul_task task = task_describe(vcpu);
 	struct emul_state *es = vcpu->emul;
+	u64 held = 0;
 	int r;
 
 	emul_begin(es);
@@ -103,12 +106,12 @@ int emul_task_switch(struct vcpu *vcpu)
 	if (r != EMUL_DONE && r != EMUL_FAULT)
 		return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, data, ARRAY_SIZE(data));
 	if (task.committed)
-		task_commit(es, &task);
+		held = task_commit(es, &task);
 	/* A fault while an exception is delivered may make a double fault. It takes the place of the event otherwise. */
 	if (r == EMUL_FAULT)
 		emul_queue_fault(es);
-	else if (task.trap)
-		vcpu_queue_db(vcpu, DR6_BT);
+	else if (task.trap || held)
+		vcpu_queue_db(vcpu, held | (task.trap ? DR6_BT : 0));
 	vcpu->ev.injected.valid = false;
 	return NEXT_ENTER;
 }

@@ -65,9 +65,6 @@ static const char *const section_sdm[] = {
 #define INTERRUPTIBILITY_RESERVED GENMASK(31, 4)	/* bit 4 is reserved too, because L1 has no SGX */
 
 /* Pending debug exceptions (SDM 3C table 25-4). */
-#define PENDING_DBG_ENABLED_BP	BIT_ULL(12)
-#define PENDING_DBG_BS		BIT_ULL(14)
-#define PENDING_DBG_IN_RTM	BIT_ULL(16)
 #define PENDING_DBG_RESERVED	(GENMASK_ULL(63, 17) | BIT_ULL(15) | BIT_ULL(13) | GENMASK_ULL(11, 4))
 
 /* L1 may inject any exception with or without an error code (SDM 3D A.1). */

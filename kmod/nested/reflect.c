@@ -46,7 +46,7 @@ static u32 reflect_debugger_exceptions(const struct vcpu *vcpu)
 
 	if (likely(!(vcpu->guest_debug & KVM_GUESTDBG_ENABLE)))
 		return 0;
-	if (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
+	if (vmx_debugger_takes_db(vcpu))
 		bits |= BIT(X86_TRAP_DB);
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
 		bits |= BIT(X86_TRAP_BP);
@@ -308,6 +308,8 @@ void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 i
 		.intr_error = intr_error,
 	};
 
+	if (unlikely(vcpu->ev.exception.valid))
+		vmx_hold_trap(vcpu);
 	reflect_exit_to_l1(vcpu, &e);
 }
 

@@ -84,10 +84,16 @@ struct nested {
 	u64 restored_deadline;		/* set by user space: L1's TSC shifted right by the timer's rate */
 };
 
-/* Must be called after L0 emulated an instruction of L2: L1's monitor trap flag may be set (SDM 3C 26.5.2). */
+/* Whether L1 wants an exit after each instruction of L2, and each iteration of a REP (SDM 3C 26.5.2). */
+static inline bool nested_wants_mtf(const struct nested *n)
+{
+	return n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_MONITOR_TRAP_FLAG;
+}
+
+/* Must be called after L0 emulated an instruction of L2: L1's monitor trap flag may be set. */
 static inline void nested_insn_done(struct nested *n)
 {
-	if (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_MONITOR_TRAP_FLAG)
+	if (nested_wants_mtf(n))
 		n->mtf_pending = true;
 }
 

@@ -11,7 +11,6 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-#define DR6_BD		BIT(13)
 #define DR7_GD		BIT(13)
 
 /* End KVM_RUN with KVM_EXIT_DEBUG. */
@@ -27,20 +26,54 @@ static int debug_report(struct vcpu *vcpu, u8 vector, u64 dr6)
 	return NEXT_USER;
 }
 
-/* #DB goes to the debugger in user space if it asked for one, else to the guest. */
+/**
+ * exit_debug_trap() - report a trap that L0 raised to the debugger in user space
+ * @vcpu: loaded
+ *
+ * If debugging has ended since, the guest gets the trap if TF is its own.
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_USER, or NEXT_ENTER if there is no such trap.
+ */
+int exit_debug_trap(struct vcpu *vcpu)
+{
+	u64 dr6 = vcpu->ev.debug_dr6;
+
+	vcpu->ev.debug_dr6 = 0;
+	if (!dr6)
+		return NEXT_ENTER;
+	if (vmx_debugger_takes_db(vcpu))
+		return debug_report(vcpu, X86_TRAP_DB, dr6);
+	if (vcpu_rflags(vcpu) & X86_EFLAGS_TF)
+		vcpu_queue_db(vcpu, dr6);
+	return NEXT_ENTER;
+}
+
+/*
+ * #DB goes to the debugger in user space if it asked for one, else to the guest.
+ * The exit has cleared the pending single step, which VM entry wants in the
+ * shadow of STI (SDM 3C 27.3.1.5).
+ */
 static int debug_on_debug_exception(struct vcpu *vcpu)
 {
 	u64 dr6 = vcpu->exit.qual & (DR6_WRITABLE | DR6_RTM);
 
-	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) &&
-	    (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP)))
-		return debug_report(vcpu, X86_TRAP_DB, dr6);
 	/*
 	 * ICEBP is a privileged software exception (type 5) and raises #DB as a
-	 * trap: the guest's handler must find RIP after the instruction.
+	 * trap: the handler must find RIP after the instruction. Traps that MOV SS
+	 * held back are lost, as in KVM.
 	 */
-	if ((vcpu->exit.intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
-		vcpu_set_rip(vcpu, vcpu_rip(vcpu) + vcpu->exit.ilen);
+	if ((vcpu->exit.intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION) {
+		vcpu_advance_rip(vcpu);
+		vmx_end_blocking(vcpu);
+	}
+	if (vmx_debugger_takes_db(vcpu)) {
+		/* The debugger may keep the #DB to itself. The guest must be able to go on without it. */
+		if (vcpu_rflags(vcpu) & X86_EFLAGS_TF)
+			vmx_end_blocking(vcpu);
+		return debug_report(vcpu, X86_TRAP_DB, dr6);
+	}
+	vmx_fit_blocking(vcpu);
 	vcpu_queue_db(vcpu, dr6);
 	return NEXT_ENTER;
 }

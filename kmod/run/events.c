@@ -137,6 +137,7 @@ static void events_inject_first(struct vcpu *vcpu)
 	if (e->exception.valid)
 		events_take_exception(vcpu);
 	if (e->injected.valid) {
+		vmx_fit_blocking(vcpu);
 		vmx_inject_event(vcpu, &e->injected);
 		return;
 	}

@@ -178,12 +178,16 @@ int exit_ud(struct vcpu *vcpu)
  * exit_hlt() - handle HLT
  * @vcpu: loaded
  *
+ * A debug exception ends HLT (SDM 2A, HLT), so a trap behind it leaves nothing to wait for.
+ *
  * Context: That of run/handlers.h.
  * Return: NEXT_ENTER; the run loop waits for an event then. NEXT_USER without an in-kernel local APIC.
  */
 int exit_hlt(struct vcpu *vcpu)
 {
 	vcpu_skip_instruction(vcpu);
+	if (unlikely(event_trap_due(vcpu)))
+		return NEXT_ENTER;
 	if (!vcpu->lapic) {
 		vcpu->run->exit_reason = KVM_EXIT_HLT;
 		return NEXT_USER;

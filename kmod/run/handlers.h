@@ -41,6 +41,7 @@ int exit_cr_access(struct vcpu *vcpu);
 
 /* debug.c */
 int exit_exception(struct vcpu *vcpu);
+int exit_debug_trap(struct vcpu *vcpu);
 int exit_mov_dr(struct vcpu *vcpu);
 
 #endif

@@ -43,6 +43,7 @@
 #include "nested/nested.h"
 #include "pv/kvmclock.h"
 #include "pv/stealtime.h"
+#include "run/handlers.h"
 #include "run/request.h"
 #include "run/run.h"
 #include "vmx/inject.h"
@@ -68,6 +69,29 @@ static int loop_ring_full(struct vcpu *vcpu)
 	vcpu_request(vcpu, REQ_RING_FULL);
 	vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
 	return NEXT_USER;
+}
+
+/* The requests for an exit to user space. */
+#define EXIT_REQUESTS	(BIT(REQ_DEBUG) | BIT(REQ_SPLIT_EOI) | BIT(REQ_RING_FULL))
+
+/* Carry out the first of some EXIT_REQUESTS. kvm_run holds one exit: the others are requested again. */
+static int loop_report(struct vcpu *vcpu, unsigned long req)
+{
+	enum vcpu_request first = __ffs(req), other;
+
+	for (other = first + 1; other < NR_REQUESTS; other++)
+		if (req & BIT(other))
+			vcpu_request(vcpu, other);
+	switch (first) {
+	case REQ_DEBUG:
+		return exit_debug_trap(vcpu);
+	case REQ_RING_FULL:
+		return loop_ring_full(vcpu);
+	default:
+		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+		vcpu->run->eoi.vector = vcpu->eoi_vector;
+		return NEXT_USER;
+	}
 }
 
 /*
@@ -105,6 +129,8 @@ static int loop_do_requests(struct vcpu *vcpu)
 		nested_unpin(vcpu);
 	if (req & BIT(REQ_PML))
 		vmx_pml_update(vcpu);
+	if (req & BIT(REQ_BLOCKING))
+		vmx_fit_blocking(vcpu);
 	/* Flushes act on this CPU. If the vCPU moves afterwards, sched_on_cpu() requests flushes on the other one. */
 	preempt_disable();
 	if (req & BIT(REQ_EPT01_FLUSH))
@@ -116,15 +142,8 @@ static int loop_do_requests(struct vcpu *vcpu)
 		vmx_invvpid_single(vcpu->nested.vpid02);
 	}
 	preempt_enable();
-	/* Exits to user space come last, when all else is done. kvm_run holds one: the other is requested again. */
-	if (unlikely(req & BIT(REQ_SPLIT_EOI))) {
-		if (req & BIT(REQ_RING_FULL))
-			vcpu_request(vcpu, REQ_RING_FULL);
-		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
-		vcpu->run->eoi.vector = vcpu->eoi_vector;
-		return NEXT_USER;
-	}
-	return req & BIT(REQ_RING_FULL) ? loop_ring_full(vcpu) : NEXT_ENTER;
+	/* Exits to user space come last, when all else is done. */
+	return unlikely(req & EXIT_REQUESTS) ? loop_report(vcpu, req & EXIT_REQUESTS) : NEXT_ENTER;
 }
 
 /*
@@ -492,6 +511,10 @@ int vcpu_run(struct vcpu *vcpu)
 
 	fpu_enter(vcpu);
 	ret = loop_finish_exit(vcpu);
+	if (ret == NEXT_ENTER) {
+		/* A debugger's step over an instruction that user space completed ends KVM_RUN in any case. */
+		ret = exit_debug_trap(vcpu);
+	}
 	if (ret == NEXT_ENTER) {
 		/* With immediate_exit, user space wants only the last exit finished; its exit_reason stays. */
 		ret = compat_immediate_exit(vcpu->run) ? -EINTR : run_loop(vcpu);

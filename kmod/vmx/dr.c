@@ -4,6 +4,7 @@
 #include <asm/debugreg.h>
 #include "droste.h"
 #include "run/request.h"
+#include "vmx/regs.h"
 #include "vmx/vmx.h"
 
 #define DR6_FIXED	0xfffe0ff0ULL	/* bits that read as 1, besides DR6_RTM */
@@ -22,6 +23,19 @@
 bool vmx_debugger_owns_dr(const struct vcpu *vcpu)
 {
 	return (vcpu->guest_debug & KVM_GUESTDBG_ENABLE) && (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP);
+}
+
+/**
+ * vmx_debugger_takes_db() - whether #DB is for the debugger in user space
+ * @vcpu: the vCPU; caller holds its mutex
+ *
+ * Context: Any.
+ * Return: true if the debugger single-steps or sets hardware breakpoints.
+ */
+bool vmx_debugger_takes_db(const struct vcpu *vcpu)
+{
+	return (vcpu->guest_debug & KVM_GUESTDBG_ENABLE) &&
+	       (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP));
 }
 
 /**
@@ -146,14 +160,23 @@ void vmx_restore_host_dr(void)
 }
 
 /**
- * vcpu_single_step_done() - raise the debug trap of TF after an instruction that L0 emulated
+ * vmx_code_breakpoints() - the instruction breakpoints at the next instruction
  * @vcpu: loaded
  *
- * The trap becomes a pending debug exception, which the processor delivers after the next entry.
- *
- * Context: Reads and writes the current VMCS. Does not sleep.
+ * Context: Reads the current VMCS if there are active breakpoints. Does not sleep.
+ * Return: their bits in DR6, B0 to B3.
  */
-void vcpu_single_step_done(struct vcpu *vcpu)
+u64 vmx_code_breakpoints(struct vcpu *vcpu)
 {
-	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP);
+	const u64 *dr = vmx_debugger_owns_dr(vcpu) ? vcpu->guest_debug_dr : vcpu->dr;
+	u64 dr7 = vcpu_effective_dr7(vcpu), hits = 0, rip;
+	int i;
+
+	if (likely(!(dr7 & DR7_ACTIVE)))
+		return 0;
+	rip = vcpu_linear_rip(vcpu);
+	for (i = 0; i < 4; i++)		/* enabled, and R/W and LEN are 0 (SDM 3B 18.2.4) */
+		if ((dr7 >> (i * 2) & 3) && !(dr7 >> (16 + i * 4) & 15) && dr[i] == rip)
+			hits |= BIT_ULL(i);
+	return hits;
 }

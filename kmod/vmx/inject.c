@@ -308,7 +308,7 @@ void vmx_inject_event(struct vcpu *vcpu, const struct event *ev)
 }
 
 /**
- * vmx_deliver_payload() - update CR2, or DR6 and DR7, for an exception that is about to be injected
+ * vmx_deliver_payload() - update CR2, or DR6, DR7 and IA32_DEBUGCTL, for an exception that is about to be injected
  * @vcpu: loaded
  * @ev: the exception; its payload is used up
  *
@@ -347,33 +347,17 @@ void vmx_cancel_events(struct vcpu *vcpu)
 }
 
 /**
- * vcpu_skip_instruction() - complete an instruction that exited and that L0 has emulated
+ * vcpu_advance_rip() - move RIP past the instruction that exited
  * @vcpu: loaded; vcpu->exit is the exit of the instruction
  *
- * Advances RIP, ends blocking by STI and MOV SS, clears RF, and raises the
- * debug trap of TF (SDM 3B 18.3.1.4, 3C 26.3). In L2 the monitor trap flag of
- * L1 is taken into account.
- *
- * Context: Process context. Reads and writes the current VMCS. Does not sleep.
+ * Context: Process context. Reads the current VMCS. Does not sleep.
  */
-void vcpu_skip_instruction(struct vcpu *vcpu)
+void vcpu_advance_rip(struct vcpu *vcpu)
 {
 	u64 rip = vcpu_rip(vcpu) + vcpu->exit.ilen;
-	u64 flags = vcpu_rflags(vcpu);
-	u32 state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 
 	/* Outside 64-bit code RIP wraps at 32 bits. */
 	if (unlikely((vcpu_rip(vcpu) ^ rip) >> 31 && !vcpu_is_64bit(vcpu)))
 		rip = (u32)rip;
 	vcpu_set_rip(vcpu, rip);
-	if (unlikely(state & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO,
-			   state & ~(u32)(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
-	if (unlikely(flags & (X86_EFLAGS_TF | X86_EFLAGS_RF))) {
-		vcpu_set_rflags(vcpu, flags & ~(u64)X86_EFLAGS_RF);
-		if (flags & X86_EFLAGS_TF)
-			vcpu_single_step_done(vcpu);
-	}
-	if (vcpu->in_l2)
-		nested_insn_done(&vcpu->nested);
 }

@@ -32,6 +32,20 @@ static inline bool vmx_exit_of_iret(const struct vmx_exit *e)
 	}
 }
 
+#define DR6_BD	BIT(13)
+
+/* Whether the event is a debug trap, which comes after MTF exits; general detect (BD) is a fault (SDM 3C 26.5.2). */
+static inline bool event_is_debug_trap(const struct event *ev)
+{
+	return ev->valid && ev->vector == X86_TRAP_DB && !(ev->has_payload && (ev->payload & DR6_BD));
+}
+
+/* Whether a trap, or another exception, is due before the next instruction. */
+static inline bool event_trap_due(const struct vcpu *vcpu)
+{
+	return vcpu->ev.exception.valid || vcpu->ev.debug_dr6;
+}
+
 /* --- exceptions that L0's emulation raises --- */
 void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault);
 void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
@@ -50,6 +64,10 @@ void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev);
 void vmx_set_fault_rf(struct vcpu *vcpu, u8 vector);
 void vmx_cancel_events(struct vcpu *vcpu);
 void vmx_set_exception_type(const struct vcpu *vcpu, struct event *ev);
+void vcpu_advance_rip(struct vcpu *vcpu);
+
+/* --- traps.c: the end of an instruction that L0 executed --- */
+void vcpu_insn_done(struct vcpu *vcpu, bool tf, bool branch, u64 held);
 void vcpu_skip_instruction(struct vcpu *vcpu);
 
 #endif

@@ -52,6 +52,13 @@ static inline bool vmx_may_set(u64 cap, u32 bit)
 	return (cap >> 32) & bit;
 }
 
+/* Bits of the pending debug exceptions besides B0 to B3 (SDM 3C 25.4.2). */
+#define PENDING_DBG_ENABLED_BP	BIT_ULL(12)
+#define PENDING_DBG_BS		BIT_ULL(14)
+#define PENDING_DBG_IN_RTM	BIT_ULL(16)
+/* A debug exception is pending if one of these is set (SDM 3C 27.7.3). */
+#define PENDING_DBG_VALID	(PENDING_DBG_ENABLED_BP | PENDING_DBG_BS | PENDING_DBG_IN_RTM)
+
 /* The execution, exit and entry controls and the exception bitmap of a VMCS, kept in memory to avoid VMREADs. */
 struct vmx_controls {
 	u32 pin, proc, proc2, exit, entry, exceptions;

@@ -133,6 +133,7 @@ void vmx_snapshot_exit(struct vcpu *vcpu);
 #define DR6_RTM		BIT_ULL(16)
 #define DEBUGCTL_RTM	BIT_ULL(15)
 bool vmx_debugger_owns_dr(const struct vcpu *vcpu);
+bool vmx_debugger_takes_db(const struct vcpu *vcpu);
 void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7);
 u64 vcpu_effective_dr7(struct vcpu *vcpu);
 u64 vcpu_dr6_value(const struct vcpu *vcpu, u64 dr6);
@@ -140,6 +141,12 @@ void vcpu_add_dr6(struct vcpu *vcpu, u64 bits);
 void vcpu_set_debugctl(struct vcpu *vcpu, u64 val);
 bool vmx_load_guest_dr(struct vcpu *vcpu);
 void vmx_restore_host_dr(void);
-void vcpu_single_step_done(struct vcpu *vcpu);
+u64 vmx_code_breakpoints(struct vcpu *vcpu);
+
+/* --- traps: vmx/traps.c --- */
+u64 vmx_end_blocking(struct vcpu *vcpu);
+void vmx_fit_blocking(struct vcpu *vcpu);
+bool vmx_block_by_mov_ss(struct vcpu *vcpu);
+void vmx_hold_trap(struct vcpu *vcpu);
 
 #endif
