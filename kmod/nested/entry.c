@@ -29,18 +29,13 @@ static void entry_remember_l1(struct vcpu *vcpu)
 
 /*
  * Whether L2 stays in the HLT state that VMCS12 enters it with. An injected
- * event or an open interrupt or NMI window ends that state (SDM 3C 27.7.2,
- * 27.7.5, 27.7.6).
+ * event or a pending debug exception ends that state (SDM 3C 27.7.2, 27.7.3).
+ * nested_check_events() sees the other events that do. VMCS02 is current.
  */
 static bool entry_stays_halted(const struct vmcs12 *v)
 {
-	if (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)
-		return false;
-	if ((v->cpu_based_vm_exec_control & CPU_BASED_NMI_WINDOW_EXITING) &&
-	    !(v->guest_interruptibility_info & GUEST_INTR_STATE_NMI))
-		return false;
-	return !((v->cpu_based_vm_exec_control & CPU_BASED_INTR_WINDOW_EXITING) &&
-		 (v->guest_rflags & X86_EFLAGS_IF));
+	return !(v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK) &&
+	       !(vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) & PENDING_DBG_VALID);
 }
 
 /*

@@ -58,7 +58,9 @@ enum nested_event {
 	L1_EVENT_MTF,
 	L1_EVENT_DEBUG_TRAP,	/* like L1_EVENT_EXCEPTION, but below MTF (SDM 3C 26.5.2) */
 	L1_EVENT_TIMER,
+	L1_EVENT_NMI_WINDOW,	/* the windows of a halted L2; the processor makes the exits of a running one */
 	L1_EVENT_NMI,
+	L1_EVENT_INTR_WINDOW,
 	L1_EVENT_INTERRUPT,
 };
 
@@ -96,6 +98,34 @@ static bool events_interrupt_pending(struct vcpu *vcpu)
 	return irqchip_pending_vector(vcpu) >= 0;
 }
 
+/* Whether L2 is halted, and L1 asked for the exit of window @bit. HLT may have ended the blocking that closed it. */
+static bool events_halted_in_window(const struct vcpu *vcpu, u32 bit)
+{
+	return unlikely(vcpu->mp_state == KVM_MP_STATE_HALTED) &&
+	       (vcpu->nested.vmcs12->cpu_based_vm_exec_control & bit);
+}
+
+/*
+ * The event below debug traps that has the highest priority (SDM 3C 26.2,
+ * 26.5.1): the timer, and those that L2 can block. An open window ends HLT as
+ * the event would for which it opens.
+ */
+static enum nested_event events_first_blockable(struct vcpu *vcpu)
+{
+	if (ptimer_expired(vcpu))
+		return L1_EVENT_TIMER;
+	if (events_halted_in_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING) && vmx_nmi_allowed(vcpu))
+		return L1_EVENT_NMI_WINDOW;
+	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && nested_wants_nmi(vcpu) &&
+	    !nmi_exit_blocked(vcpu))
+		return L1_EVENT_NMI;
+	if (events_halted_in_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING) && vmx_interrupt_allowed(vcpu))
+		return L1_EVENT_INTR_WINDOW;
+	if (nested_wants_extint(vcpu) && events_interrupt_pending(vcpu))
+		return L1_EVENT_INTERRUPT;
+	return L1_EVENT_NONE;
+}
+
 /* The pending event of highest priority: SDM 3A table 6-2, with the events of VMX where 3C 26.5 places them. */
 static enum nested_event events_first(struct vcpu *vcpu)
 {
@@ -110,39 +140,42 @@ static enum nested_event events_first(struct vcpu *vcpu)
 	/* The wait-for-SIPI state blocks all other events. */
 	if (unlikely(vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED))
 		return L1_EVENT_NONE;
-	trap = vcpu->ev.exception.vector == X86_TRAP_DB;
+	trap = event_is_debug_trap(&vcpu->ev.exception);
 	if (events_exception_for_l1(vcpu) && !trap)
 		return L1_EVENT_EXCEPTION;
 	if (unlikely(vcpu->nested.mtf_pending))
 		return L1_EVENT_MTF;
 	if (events_exception_for_l1(vcpu))
 		return L1_EVENT_DEBUG_TRAP;
-	/* An exception that L1 does not intercept precedes the remaining events; L0 injects it into L2. */
-	if (vcpu->ev.exception.valid)
-		return L1_EVENT_NONE;
-	if (ptimer_expired(vcpu))
-		return L1_EVENT_TIMER;
-	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && nested_wants_nmi(vcpu) &&
-	    !nmi_exit_blocked(vcpu))
-		return L1_EVENT_NMI;
-	if (nested_wants_extint(vcpu) && events_interrupt_pending(vcpu))
-		return L1_EVENT_INTERRUPT;
-	return L1_EVENT_NONE;
+	return events_first_blockable(vcpu);
 }
 
 /*
- * Whether L2 must run before @ev may exit to L1. An exception exits at once,
- * even if the delivery of another event raised it. All other events wait for
- * an instruction boundary, and thus until an interrupted delivery of an event
- * has been repeated.
+ * Whether L2 must be entered before @ev may exit to L1. An exception exits at
+ * once, even if the delivery of another event raised it. All other events wait
+ * for an instruction boundary, and thus until an interrupted delivery of an
+ * event has been repeated. An exception that L1 does not intercept precedes
+ * them, unless it is a debug trap and the event comes before such traps.
  */
 static bool events_blocked(struct vcpu *vcpu, enum nested_event ev)
 {
+	const struct vcpu_events *e = &vcpu->ev;
+
 	if (vcpu->nested.entry_pending)
 		return true;
-	if (ev == L1_EVENT_EXCEPTION || ev == L1_EVENT_DEBUG_TRAP || ev == L1_EVENT_TRIPLE_FAULT)
+	switch (ev) {
+	case L1_EVENT_EXCEPTION:
+	case L1_EVENT_DEBUG_TRAP:
+	case L1_EVENT_TRIPLE_FAULT:
 		return false;
-	return vcpu->ev.injected.valid;
+	case L1_EVENT_INIT:
+	case L1_EVENT_SIPI:
+		return e->injected.valid;
+	case L1_EVENT_MTF:
+		return e->injected.valid || (e->exception.valid && !event_is_debug_trap(&e->exception));
+	default:
+		return e->injected.valid || e->exception.valid;
+	}
 }
 
 static void events_exit_nmi(struct vcpu *vcpu)
@@ -207,6 +240,12 @@ static void events_deliver(struct vcpu *vcpu, enum nested_event ev)
 		break;
 	case L1_EVENT_TIMER:
 		nested_vmexit(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0, 0, 0);
+		break;
+	case L1_EVENT_NMI_WINDOW:
+		nested_vmexit(vcpu, EXIT_REASON_NMI_WINDOW, 0, 0, 0);
+		break;
+	case L1_EVENT_INTR_WINDOW:
+		nested_vmexit(vcpu, EXIT_REASON_INTERRUPT_WINDOW, 0, 0, 0);
 		break;
 	case L1_EVENT_NMI:
 		events_exit_nmi(vcpu);
