@@ -104,7 +104,6 @@ long vcpu_get_events(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
-/* KVM_VCPUEVENT_VALID_SIPI_VECTOR is accepted and ignored, as in KVM for a running vCPU. */
 #define EVENT_FLAGS (KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | \
 		     KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM | KVM_VCPUEVENT_VALID_PAYLOAD | \
 		     KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
@@ -201,6 +200,8 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 						.type = INTR_TYPE_NMI_INTR };
 	state_set_blocking(vcpu, in);
 	vcpu_request(vcpu, REQ_BLOCKING);
+	if (in->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)
+		vlapic_set_sipi_vector(vcpu, in->sipi_vector);
 	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		atomic_set(&ev->nmi_queued, 0);
 		ev->nmi_pending = min_t(u8, in->nmi.pending, 2);
@@ -241,6 +242,8 @@ long vcpu_get_mp_state(void *self, void *arg, unsigned long uarg)
  * @uarg: unused
  *
  * Context: Process context, may sleep. Caller holds vcpu->mutex.
+ * KVM_MP_STATE_SIPI_RECEIVED starts the vCPU at the vector of KVM_SET_VCPU_EVENTS.
+ *
  * Return: 0; -EINVAL for an unknown state, or for any but KVM_MP_STATE_RUNNABLE if user
  * space has the local APIC.
  */
@@ -254,6 +257,7 @@ long vcpu_set_mp_state(void *self, void *arg, unsigned long uarg)
 		break;
 	case KVM_MP_STATE_UNINITIALIZED:
 	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_SIPI_RECEIVED:
 	case KVM_MP_STATE_HALTED:
 		/* User space's local APIC must end these states, so user space keeps track of them. */
 		if (!vcpu->lapic)
@@ -261,6 +265,11 @@ long vcpu_set_mp_state(void *self, void *arg, unsigned long uarg)
 		break;
 	default:
 		return -EINVAL;
+	}
+	if (state == KVM_MP_STATE_SIPI_RECEIVED) {
+		/* The vCPU waits for a SIPI, and one is there. */
+		state = KVM_MP_STATE_INIT_RECEIVED;
+		vlapic_receive_sipi(vcpu);
 	}
 	vcpu->mp_state = state;
 	vcpu_request(vcpu, REQ_EVENT);

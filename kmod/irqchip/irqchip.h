@@ -56,6 +56,8 @@ void vlapic_clear_init(struct vcpu *vcpu, u32 bits);
 bool vlapic_end_sipi(struct vcpu *vcpu, u32 pending);
 void vlapic_latch_init(struct vcpu *vcpu, bool init);
 u8 vlapic_sipi_vector(struct vcpu *vcpu);
+void vlapic_set_sipi_vector(struct vcpu *vcpu, u8 vector);
+void vlapic_receive_sipi(struct vcpu *vcpu);
 
 /* --- vlapic_state.c, vlapic_regs.c, vlapic_timer.c: called by the thread of the vCPU --- */
 int vlapic_create(struct vcpu *vcpu);

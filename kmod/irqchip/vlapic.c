@@ -409,3 +409,29 @@ u8 vlapic_sipi_vector(struct vcpu *vcpu)
 {
 	return vcpu->lapic ? READ_ONCE(vcpu->lapic->sipi_vector) : 0;
 }
+
+/**
+ * vlapic_set_sipi_vector() - set the vector of a SIPI, as user space restores it
+ * @vcpu: the vCPU; without a local APIC nothing happens
+ * @vector: number of the page at which the processor starts
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ */
+void vlapic_set_sipi_vector(struct vcpu *vcpu, u8 vector)
+{
+	if (vcpu->lapic)
+		WRITE_ONCE(vcpu->lapic->sipi_vector, vector);
+}
+
+/**
+ * vlapic_receive_sipi() - make a SIPI arrive whose vector is set
+ * @vcpu: the vCPU; it has a local APIC
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ */
+void vlapic_receive_sipi(struct vcpu *vcpu)
+{
+	/* Orders the vector before the bit. */
+	smp_mb__before_atomic();
+	atomic_or(VLAPIC_SIPI, &vcpu->lapic->init_events);
+}
