@@ -12,7 +12,8 @@
 /* Offset in vcpu->regs: eight bytes per register, in encoding order (enum gpr). */
 #define REG(n)	(8 * (n))
 
-	.text
+/* Neither probes nor tracers may run between the guest's state and the host's. */
+	.section .noinstr.text, "ax"
 
 /*
  * unsigned int vmx_enter(u64 *regs, bool launched, u64 *host_rsp, u64 spec_ctrl)
@@ -54,10 +55,8 @@ SYM_FUNC_START(vmx_enter)
 	mov	$MSR_IA32_SPEC_CTRL, %ecx
 	wrmsr
 .Lspec_loaded:
-	/* Clear host data in buffers that the guest could sample. */
-	CLEAR_CPU_BUFFERS
-	/* The flags are used by the branch below; MOV does not change them. */
-	test	%sil, %sil
+	/* CF is used by the branch below. MOV changes no flags, VERW only ZF. */
+	bt	$0, %esi
 
 	mov	REG(0)(%rdi), %rax
 	mov	REG(1)(%rdi), %rcx
@@ -74,8 +73,10 @@ SYM_FUNC_START(vmx_enter)
 	mov	REG(14)(%rdi), %r14
 	mov	REG(15)(%rdi), %r15
 	mov	REG(7)(%rdi), %rdi
+	/* Clear host data in buffers that the guest could sample, as the last thing before the entry. */
+	CLEAR_CPU_BUFFERS
 	UNWIND_HINT_SAVE
-	jz	.Llaunch
+	jnc	.Llaunch
 2:	vmresume
 	jmp	.Lfail
 .Llaunch:
@@ -105,27 +106,38 @@ SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
 	mov	%r14, REG(14)(%rdi)
 	mov	%r15, REG(15)(%rdi)
 	pop	REG(7)(%rdi)
-	/* The result, in a register that the call below preserves. */
+	/* The result, in a register that the barriers below preserve. */
 	xor	%ebx, %ebx
 
 .Lclear:
-	/* Return predictions of the guest must not affect the host. */
-	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, X86_FEATURE_RSB_VMEXIT_LITE
-
-	/* Clear guest values that speculation could use. RBX, RBP and R12-R15 are popped. */
+	/* Clear guest values that speculation could use, also in registers that are popped below. */
+	xor	%eax, %eax
 	xor	%ecx, %ecx
 	xor	%edx, %edx
+	xor	%ebp, %ebp
 	xor	%esi, %esi
+	xor	%edi, %edi
 	xor	%r8d, %r8d
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
+	xor	%r12d, %r12d
+	xor	%r13d, %r13d
+	xor	%r14d, %r14d
+	xor	%r15d, %r15d
 
+	/*
+	 * Return predictions of the guest must not affect the host. No RET that
+	 * lacks its CALL, and no indirect branch, may come before these barriers.
+	 */
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, X86_FEATURE_RSB_VMEXIT_LITE
 	/* Save the guest's IA32_SPEC_CTRL and load the host's, before the first RET without its CALL. */
 	ALTERNATIVE "jmp .Lspec_restored", "", X86_FEATURE_MSR_SPEC_CTRL
 	mov	(%rsp), %rdi
 	call	vmx_restore_host_spec_ctrl
 .Lspec_restored:
+	/* The guest's branch history must not choose targets of the host's indirect branches (BHI). */
+	CLEAR_BRANCH_HISTORY_VMEXIT
 	mov	%ebx, %eax
 
 	pop	%rdi
@@ -135,6 +147,8 @@ SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
 	pop	%r14
 	pop	%r15
 	pop	%rbp
+	xor	%ecx, %ecx
+	xor	%edx, %edx
 	xor	%edi, %edi
 	RET
 
