@@ -221,6 +221,8 @@ struct vcpu {
 	u64 cr0_cd;			/* CR0.CD and CR0.NW of the running level: VM entry and exit keep them */
 	u64 xcr0;
 	u64 xss;
+	u32 pkru, host_pkru;		/* the guest's PKRU; the host's at the last entry */
+	bool pkru_used;			/* the guest has enabled CR4.PKE or PKRU in XCR0: PKRU is switched */
 	u64 dr[4];			/* DR0..DR3 */
 	u64 dr6;
 	u64 dr7;			/* as the guest reads it */

@@ -202,7 +202,7 @@ void cpuid_update_caps(struct vcpu *vcpu)
 	*g = (struct guest_caps) {
 		.maxphyaddr = cpuid_guest_maxphyaddr(vcpu),
 		/* Until KVM_SET_CPUID2, user space may set every CR4 bit that this host can offer. */
-		.cr4_allowed = vcpu->cpuid ? cpuid_cr4_of(vcpu->cpuid, vcpu->nr_cpuid) : this_cr4,
+		.cr4_allowed = vcpu->cpuid ? cpuid_cr4_of(vcpu->cpuid, vcpu->nr_cpuid) & this_cr4 : this_cr4,
 		.efer_allowed = cpuid_efer_allowed(vcpu->cpuid, vcpu->nr_cpuid),
 		.xcr0_allowed = cpuid_guest_xcr0(vcpu),
 		.spec_ctrl = cpuid_spec_ctrl_allowed(vcpu->cpuid, vcpu->nr_cpuid) & this_spec_ctrl,
@@ -219,6 +219,7 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.invpcid = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(10)) && vmx_features.invpcid,
 		.long_mode = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(29)),
 		.pdpe1gb = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(26)),
+		.la_bits = cpuid_vcpu_has(vcpu, 7, CPUID_RCX, ECX7_LA57) && (this_cr4 & X86_CR4_LA57) ? 57 : 48,
 		.mtrr = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(12)),
 		.mce = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(7)),
 		.xd = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(20)),
@@ -239,13 +240,13 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		g->cr4_allowed &= ~(u64)X86_CR4_OSXSAVE;
 }
 
-/* LA57 is not offered, so leaf 0x80000008 must report 48 bits of linear address, or 0, which means nothing. */
+/* Leaf 0x80000008 must report 48 or 57 bits of linear address, or 0, which means nothing. */
 static bool cpuid_acceptable(const struct kvm_cpuid_entry2 *entries, int n)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, 0x80000008, 0);
 	u8 linear = e ? e->eax >> 8 : 0;
 
-	return linear == 0 || linear == 48;
+	return linear == 0 || linear == 48 || linear == 57;
 }
 
 /* Update the bits and sizes that depend on the vCPU's present state (SDM 2A, CPUID). */
@@ -263,9 +264,9 @@ static void cpuid_run_time_bits(struct vcpu *vcpu, u32 fn, u32 index, u32 r[NR_C
 				       (vcpu->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT ? BIT(3) : 0);
 		break;
 	case 7:
-		/* OSPKE: protection keys are not offered. */
+		/* OSPKE */
 		if (!index)
-			r[CPUID_RCX] &= ~BIT(4);
+			r[CPUID_RCX] = (r[CPUID_RCX] & ~BIT(4)) | (vcpu_cr4(vcpu) & X86_CR4_PKE ? BIT(4) : 0);
 		break;
 	case 0xd:
 		if (index == 0)

@@ -36,11 +36,12 @@ struct leaf_row {
 /* CPUID.1:EDX. Hidden: PSN, DS, ACPI, HTT, TM, PBE. */
 #define LEAF1_EDX (GENMASK(9, 0) | GENMASK(17, 11) | BIT(19) | GENMASK(27, 23))
 
-/* CPUID.7.0. Hidden: SGX, MPX, RDT, PT; PKU, CET, WAITPKG, LA57; IA32_CORE_CAPABILITIES; AMX. */
+/* CPUID.7.0. Hidden: SGX, MPX, RDT, PT; CET, WAITPKG; IA32_CORE_CAPABILITIES; AMX. */
 #define LEAF7_EBX (BIT(0) /* FSGSBASE */ | GENMASK(11, 3) | BIT(13) /* no FCS, FDS */ | GENMASK(21, 16) | \
 	GENMASK(24, 23) | GENMASK(31, 26))
 #define LEAF7_EBX_FORCE BIT(1)	/* TSC_ADJUST, which Droste emulates */
-#define LEAF7_ECX (BIT(1) /* VBMI */ | BIT(2) /* UMIP */ | BIT(6) /* VBMI2 */ | GENMASK(12, 8) | BIT(14) /* VPOPCNTDQ */ | \
+#define LEAF7_ECX (BIT(1) /* VBMI */ | BIT(2) /* UMIP */ | ECX7_PKU | BIT(6) /* VBMI2 */ | GENMASK(12, 8) | \
+	BIT(14) /* VPOPCNTDQ */ | ECX7_LA57 | \
 	BIT(22) /* RDPID */ | BIT(25) /* CLDEMOTE */ | BIT(27) /* MOVDIRI */ | BIT(28) /* MOVDIR64B */)
 #define LEAF7_EDX (BIT(2) | BIT(3) /* Xeon Phi's AVX-512 */ | BIT(4) /* FSRM */ | BIT(8) /* VP2INTERSECT */ | \
 	BIT(10) /* MD_CLEAR */ | BIT(14) /* SERIALIZE */ | BIT(16) /* TSXLDTRK */ | BIT(23) /* AVX512_FP16 */ | \
@@ -84,7 +85,7 @@ struct dependency {
 	u32 bits;
 	enum {
 		NEED_XSAVE, NEED_AVX, NEED_AVX512, NEED_RDTSCP, NEED_INVPCID,
-		NEED_SPEC_CTRL, NEED_STIBP, NEED_SSBD, NEED_FLUSH_L1D, NEED_ARCH_CAPS
+		NEED_PKU, NEED_SPEC_CTRL, NEED_STIBP, NEED_SSBD, NEED_FLUSH_L1D, NEED_ARCH_CAPS
 	} need;
 };
 
@@ -106,6 +107,7 @@ static const struct dependency dependencies[] = {
 	{ 0x80000001, 0, CPUID_RDX, BIT(27), NEED_RDTSCP },
 	{ 0x7, 0, CPUID_RCX, BIT(22), NEED_RDTSCP },
 	{ 0x7, 0, CPUID_RBX, BIT(10), NEED_INVPCID },
+	{ 0x7, 0, CPUID_RCX, ECX7_PKU, NEED_PKU },
 	{ 0x7, 0, CPUID_RDX, EDX7_SPEC_CTRL, NEED_SPEC_CTRL },
 	{ 0x7, 0, CPUID_RDX, EDX7_STIBP, NEED_STIBP },
 	{ 0x7, 0, CPUID_RDX, EDX7_SSBD, NEED_SSBD },
@@ -115,6 +117,7 @@ static const struct dependency dependencies[] = {
 };
 
 #define XCR0_AVX	BIT_ULL(2)
+#define XCR0_PKRU	BIT_ULL(9)
 #define XCR0_AVX512	(BIT_ULL(5) | BIT_ULL(6) | BIT_ULL(7))
 
 static bool cpuid_have(const struct cpuid_host *host, int need)
@@ -130,6 +133,8 @@ static bool cpuid_have(const struct cpuid_host *host, int need)
 		return host->rdtscp;
 	case NEED_INVPCID:
 		return host->invpcid;
+	case NEED_PKU:
+		return host->xcr0 & XCR0_PKRU;
 	case NEED_SPEC_CTRL:
 		return host->spec_ctrl;
 	case NEED_STIBP:
@@ -228,6 +233,8 @@ static void cpuid_emit_signature(struct sink *s)
 /* Limits and values that a row of bit masks cannot express. */
 static void cpuid_finish(const struct cpuid_host *host, struct kvm_cpuid_entry2 *e)
 {
+	u32 linear;
+
 	switch (e->function) {
 	case 0:
 		e->eax = min_t(u32, e->eax, MAX_BASIC);
@@ -244,10 +251,11 @@ static void cpuid_finish(const struct cpuid_host *host, struct kvm_cpuid_entry2 
 		 * PhysAddrSize is that of the processor, which decides about reserved bits
 		 * in the guest's page tables. A 4-level EPT maps 48 bits of guest-physical
 		 * address (SDM 3C 29.3.2): GuestPhysAddrSize, bits 23:16, says so, as in KVM.
-		 * Without LA57 linear addresses have 48 bits.
+		 * Linear addresses have 57 bits with LA57, else 48.
 		 */
+		linear = (e->eax >> 8 & 0xff) == 57 ? 57 : 48;
 		e->eax &= 0xff;
-		e->eax |= 48 << 8 | min_t(u32, e->eax, EPT_GPA_BITS) << 16;
+		e->eax |= linear << 8 | min_t(u32, e->eax, EPT_GPA_BITS) << 16;
 		break;
 	}
 }
@@ -471,6 +479,8 @@ static const struct cr_bit cr4_bits[] = {
 	{ X86_CR4_SMEP, 7, CPUID_RBX, BIT(7) },
 	{ X86_CR4_SMAP, 7, CPUID_RBX, BIT(20) },
 	{ X86_CR4_UMIP, 7, CPUID_RCX, BIT(2) },
+	{ X86_CR4_PKE, 7, CPUID_RCX, ECX7_PKU },
+	{ X86_CR4_LA57, 7, CPUID_RCX, ECX7_LA57 },
 };
 
 static const struct cr_bit efer_bits[] = {

@@ -27,6 +27,8 @@ u64 cpuid_cr4_allowed(const struct kvm_cpuid_entry2 *entries, int n);
 u64 cpuid_spec_ctrl_allowed(const struct kvm_cpuid_entry2 *entries, int n);
 u64 cpuid_efer_allowed(const struct kvm_cpuid_entry2 *entries, int n);
 
+#define ECX7_PKU	BIT(3)		/* CPUID.7.0:ECX */
+#define ECX7_LA57	BIT(16)
 /* CPUID.7.0:EDX: controls of speculation */
 #define EDX7_SPEC_CTRL	BIT(26)		/* IBRS and IBPB */
 #define EDX7_STIBP	BIT(27)

@@ -4,10 +4,12 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
 #include <asm/msr.h>
+#include <asm/special_insns.h>
 #include "droste.h"
 #include "cpu/fpu.h"
 
 static u64 host_xcr0;	/* constant after fpu_init() */
+static u64 offered_xcr0;	/* constant after fpu_init() */
 static u64 host_xss;	/* constant after fpu_init() */
 
 /**
@@ -21,6 +23,10 @@ void fpu_init(void)
 	if (!boot_cpu_has(X86_FEATURE_OSXSAVE))
 		return;
 	host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	offered_xcr0 = host_xcr0 & FPU_XCR0_OFFERED;
+	/* RDPKRU needs CR4.PKE, and L0 switches PKRU with it. */
+	if (!boot_cpu_has(X86_FEATURE_OSPKE))
+		offered_xcr0 &= ~(u64)XFEATURE_MASK_PKRU;
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
 		rdmsrl(MSR_IA32_XSS, host_xss);
 }
@@ -34,7 +40,7 @@ void fpu_init(void)
  */
 u64 fpu_supported_xcr0(void)
 {
-	return host_xcr0 & FPU_XCR0_OFFERED;
+	return offered_xcr0;
 }
 
 /**
@@ -98,7 +104,7 @@ void fpu_assert(struct vcpu *vcpu)
 }
 
 /**
- * fpu_load_guest_xcr() - load the guest's XCR0 and IA32_XSS
+ * fpu_load_guest_xcr() - load the guest's XCR0, IA32_XSS and PKRU
  * @vcpu: loaded
  *
  * The guest's values are loaded only while the guest runs. The host saves and
@@ -115,10 +121,15 @@ void fpu_load_guest_xcr(struct vcpu *vcpu)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
 	if (vcpu->gcaps.xsaves && vcpu->xss != host_xss)
 		wrmsrl(MSR_IA32_XSS, vcpu->xss);
+	if (unlikely(vcpu->pkru_used)) {
+		vcpu->host_pkru = rdpkru();
+		if (vcpu->host_pkru != vcpu->pkru)
+			wrpkru(vcpu->pkru);
+	}
 }
 
 /**
- * fpu_load_host_xcr() - load the host's XCR0 and IA32_XSS again
+ * fpu_load_host_xcr() - load the host's XCR0, IA32_XSS and PKRU again
  * @vcpu: loaded
  *
  * Context: Called with interrupts disabled, right after an exit.
@@ -127,6 +138,12 @@ void fpu_load_host_xcr(struct vcpu *vcpu)
 {
 	if (!host_xcr0)
 		return;
+	/* PKRU applies to the host's accesses to user memory, too (SDM 3A 4.6.2). */
+	if (unlikely(vcpu->pkru_used)) {
+		vcpu->pkru = rdpkru();
+		if (vcpu->host_pkru != vcpu->pkru)
+			wrpkru(vcpu->host_pkru);
+	}
 	if (vcpu->xcr0 != host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
 	if (vcpu->gcaps.xsaves && vcpu->xss != host_xss)
@@ -164,6 +181,9 @@ int vcpu_set_xcr(struct vcpu *vcpu, u32 index, u64 val)
 	if (!fpu_xcr0_valid(val) || (val & ~(vcpu->gcaps.xcr0_allowed | XFEATURE_MASK_FP)))
 		return -EINVAL;
 	vcpu->xcr0 = val;
+	/* XRSTOR and XRSTORS load PKRU even while CR4.PKE is clear. */
+	if (val & XFEATURE_MASK_PKRU)
+		vcpu->pkru_used = true;
 	return 0;
 }
 
@@ -172,7 +192,7 @@ int vcpu_set_xcr(struct vcpu *vcpu, u32 index, u64 val)
 static u64 fpu_user_components(void)
 {
 	/* Without XSAVE the area has the layout of FXSAVE, which is that of x87 and SSE. */
-	return fpu_supported_xcr0() | XFEATURE_MASK_FPSSE;
+	return fpu_supported_xcr0() | XFEATURE_MASK_FPSSE;	/* PKRU is in vcpu->pkru */
 }
 
 /**
@@ -195,7 +215,8 @@ long vcpu_get_fpu(void *self, void *arg, unsigned long uarg)
 
 	if (!x)
 		return -ENOMEM;
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, vcpu->guest_fpu.uabi_size, fpu_user_components(), 0);
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, vcpu->guest_fpu.uabi_size, fpu_user_components(),
+				       vcpu->pkru);
 	memcpy(fpu->fpr, x->i387.st_space, sizeof(fpu->fpr));
 	memcpy(fpu->xmm, x->i387.xmm_space, sizeof(fpu->xmm));
 	fpu->fcw = x->i387.cwd;
@@ -223,12 +244,12 @@ long vcpu_set_fpu(void *self, void *arg, unsigned long uarg)
 	struct vcpu *vcpu = self;
 	const struct kvm_fpu *fpu = arg;
 	struct xregs_state *x = kzalloc(vcpu->guest_fpu.uabi_size, GFP_KERNEL_ACCOUNT);
-	u32 pkru = 0;
 	long ret;
 
 	if (!x)
 		return -ENOMEM;
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, vcpu->guest_fpu.uabi_size, fpu_user_components(), 0);
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, vcpu->guest_fpu.uabi_size, fpu_user_components(),
+				       vcpu->pkru);
 	memcpy(x->i387.st_space, fpu->fpr, sizeof(fpu->fpr));
 	memcpy(x->i387.xmm_space, fpu->xmm, sizeof(fpu->xmm));
 	x->i387.cwd = fpu->fcw;
@@ -240,7 +261,7 @@ long vcpu_set_fpu(void *self, void *arg, unsigned long uarg)
 	/* The API cannot say that MXCSR is absent: 0 means 0. */
 	x->i387.mxcsr = fpu->mxcsr;
 	x->header.xfeatures = (x->header.xfeatures | XFEATURE_MASK_FPSSE) & fpu_user_components();
-	ret = fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, x, fpu_user_components(), &pkru);
+	ret = fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, x, fpu_user_components(), &vcpu->pkru);
 	kfree(x);
 	return ret;
 }
@@ -258,7 +279,8 @@ long vcpu_get_xsave(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
 
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, arg, sizeof(struct kvm_xsave), fpu_user_components(), 0);
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, arg, sizeof(struct kvm_xsave), fpu_user_components(),
+				       vcpu->pkru);
 	return 0;
 }
 
@@ -275,9 +297,8 @@ long vcpu_get_xsave(void *self, void *arg, unsigned long uarg)
 long vcpu_set_xsave(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
-	u32 pkru = 0;
 
-	return fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, arg, fpu_user_components(), &pkru);
+	return fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, arg, fpu_user_components(), &vcpu->pkru);
 }
 
 /**

@@ -7,8 +7,8 @@
 
 struct vcpu;
 
-/* Components of XCR0 that a guest may be offered (SDM 1, 13.1): x87, SSE, AVX, AVX-512. */
-#define FPU_XCR0_OFFERED	(BIT_ULL(0) | BIT_ULL(1) | BIT_ULL(2) | BIT_ULL(5) | BIT_ULL(6) | BIT_ULL(7))
+/* Components of XCR0 that a guest may be offered (SDM 1, 13.1): x87, SSE, AVX, AVX-512, PKRU. */
+#define FPU_XCR0_OFFERED	(GENMASK_ULL(2, 0) | GENMASK_ULL(7, 5) | BIT_ULL(9))
 
 void fpu_init(void);
 u64 fpu_supported_xcr0(void);

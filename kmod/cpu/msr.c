@@ -65,7 +65,7 @@ MSR_SET(msr_set_vmcs32)
 
 MSR_SET(msr_set_vmcs_canonical)
 {
-	if (!arch_canonical(data, 48))
+	if (!arch_canonical(data, vcpu->gcaps.la_bits))
 		return -EINVAL;
 	vmcs_write(row->arg, data);
 	return 0;
@@ -86,7 +86,7 @@ MSR_SET(msr_set_uret)
 
 MSR_SET(msr_set_uret_canonical)
 {
-	if (!arch_canonical(data, 48))
+	if (!arch_canonical(data, vcpu->gcaps.la_bits))
 		return -EINVAL;
 	vmx_uret_set(vcpu, row->arg, data);
 	return 0;
@@ -295,7 +295,7 @@ MSR_GET(msr_get_cstar)
 
 MSR_SET(msr_set_cstar)
 {
-	if (!arch_canonical(data, 48))
+	if (!arch_canonical(data, vcpu->gcaps.la_bits))
 		return -EINVAL;
 	vcpu->misc->cstar = data;
 	return 0;

@@ -12,6 +12,7 @@
 /* Features that a vCPU's CPUID permits; derived by cpuid_update_caps() whenever CPUID is set. */
 struct guest_caps {
 	u8 maxphyaddr;		/* 36 to 52 */
+	u8 la_bits;		/* width of linear addresses with the largest paging mode: 48, or 57 with LA57 */
 	u64 cr4_allowed;	/* bits that MOV to CR4 may set */
 	u64 efer_allowed;
 	u64 xcr0_allowed;	/* 0: no XSAVE */

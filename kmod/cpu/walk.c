@@ -104,8 +104,6 @@ static const struct pagewalk_ops walk_ops = {
  * @vcpu: loaded
  * @cfg: filled; valid until the guest runs or its control registers change
  *
- * Protection keys are not offered (CPUID without PKU), so PKRU counts as 0.
- *
  * Context: Process context. The current VMCS is that of the running level.
  */
 void walk_prepare(struct vcpu *vcpu, struct pagewalk_cfg *cfg)
@@ -115,6 +113,7 @@ void walk_prepare(struct vcpu *vcpu, struct pagewalk_cfg *cfg)
 		.cr3 = vcpu_cr3(vcpu),
 		.cr4 = vcpu_cr4(vcpu),
 		.efer = vcpu->efer,
+		.pkru = vcpu->pkru,
 		.maxphyaddr = vcpu->gcaps.maxphyaddr,
 		.gbpages = vcpu->gcaps.pdpe1gb,
 		/* Implicit supervisor accesses from user mode ignore AC (SDM 3A 4.6.1). */

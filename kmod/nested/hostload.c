@@ -57,6 +57,7 @@ static void hostload_crs(struct vcpu *vcpu)
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	u64 cr0 = vmx_keep_cd(vcpu, v->host_cr0), cr4 = merge_exit_cr4(v);
 
+	vmx_note_cr4(vcpu, cr4);
 	/* VMCS01's guest/host masks need no update: they do not depend on L1's state. */
 	vmcs_write(GUEST_CR0, vmx_hw_cr0(cr0));
 	vmcs_write(CR0_READ_SHADOW, cr0 | X86_CR0_ET);

@@ -217,6 +217,7 @@ static void vmcs02_write_crs(struct vcpu *vcpu)
 	u64 cr0 = vmx_keep_cd(vcpu, v->guest_cr0);
 
 	vcpu->nested.held.cr0_cd = vcpu->cr0_cd;
+	vmx_note_cr4(vcpu, v->guest_cr4);
 
 	vmcs_write(CR0_GUEST_HOST_MASK, merge_cr_mask(vmx_cr0_guest_owned(vcpu), mask0));
 	vmcs_write(CR4_GUEST_HOST_MASK, merge_cr_mask(vmx_cr4_guest_owned(vcpu), mask4));

@@ -97,9 +97,10 @@ static void leaf_7_hides(struct kunit *test)
 
 	/* EBX: SGX, RDT, MPX, PT */
 	KUNIT_EXPECT_FALSE(test, cpuid_has(e, n, 7, 0, CPUID_RBX, BIT(2) | BIT(12) | BIT(14) | BIT(15) | BIT(25)));
-	/* ECX: PKU, OSPKE, WAITPKG, CET_SS, LA57, bus lock, SGX_LC, PKS */
-	KUNIT_EXPECT_FALSE(test, cpuid_has(e, n, 7, 0, CPUID_RCX, BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) |
+	/* ECX: PKU, OSPKE, WAITPKG, CET_SS, bus lock, SGX_LC, PKS */
+	KUNIT_EXPECT_FALSE(test, cpuid_has(e, n, 7, 0, CPUID_RCX, BIT(3) | BIT(4) | BIT(5) | BIT(7) |
 					   BIT(24) | BIT(30) | BIT(31)));
+	KUNIT_EXPECT_TRUE(test, cpuid_has(e, n, 7, 0, CPUID_RCX, ECX7_LA57));
 	/* EDX: CET_IBT, AMX, CORE_CAPABILITIES */
 	KUNIT_EXPECT_FALSE(test, cpuid_has(e, n, 7, 0, CPUID_RDX, BIT(20) | BIT(22) | BIT(24) | BIT(25) | BIT(30)));
 	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 7, 0)->eax, 2U);
@@ -136,6 +137,21 @@ static void speculation(struct kunit *test)
 	host.ssbd = true;
 	n = supported(test, &host, &e);
 	KUNIT_EXPECT_EQ(test, cpuid_spec_ctrl_allowed(e, n), 4ULL);
+}
+
+static void protection_keys(struct kunit *test)
+{
+	struct cpuid_host host = full_host;
+	struct kvm_cpuid_entry2 *e;
+	int n;
+
+	host.xcr0 |= BIT_ULL(9);
+	n = supported(test, &host, &e);
+	KUNIT_EXPECT_TRUE(test, cpuid_has(e, n, 7, 0, CPUID_RCX, ECX7_PKU));
+	KUNIT_EXPECT_FALSE(test, cpuid_has(e, n, 7, 0, CPUID_RCX, BIT(4)));
+	KUNIT_EXPECT_TRUE(test, cpuid_cr4_allowed(e, n) & X86_CR4_PKE);
+	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0xd, 9)->eax, 8U);
+	KUNIT_EXPECT_EQ(test, cpuid_xsave_size(e, n, XCR0_AVX512 | BIT(9), false), 2696U);
 }
 
 static void dependencies_follow(struct kunit *test)
@@ -181,7 +197,7 @@ static void xsave_sizes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cpuid_xsave_size(e, n, XCR0_AVX512, false), 2688U);
 	/* 576 + 256 + 64 is 896, a multiple of 64, so component 6 needs no gap. */
 	KUNIT_EXPECT_EQ(test, cpuid_xsave_size(e, n, XCR0_AVX512, true), 2432U);
-	/* PKRU is not offered, so its bit in the mask is ignored. */
+	/* This host does not use PKRU, so its bit in the mask is ignored. */
 	KUNIT_EXPECT_EQ(test, cpuid_xsave_size(e, n, XCR0_AVX512 | BIT(9), false), 2688U);
 	KUNIT_EXPECT_NULL(test, cpuid_find(e, n, 0xd, 9));
 	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0xd, 0)->eax, (u32)XCR0_AVX512);
@@ -217,8 +233,8 @@ static void addresses(struct kunit *test)
 	struct kvm_cpuid_entry2 *e;
 	int n = supported(test, &host, &e);
 
-	/* 48 linear bits without LA57. Of 52 physical bits, EPT maps 48. */
-	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x80000008, 0)->eax, 0x303034U);
+	/* 57 linear bits with LA57, else 48. Of 52 physical bits, EPT maps 48. */
+	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x80000008, 0)->eax, 0x303934U);
 	host.read = read_46_bits;
 	n = supported(test, &host, &e);
 	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x80000008, 0)->eax, 0x2e302eU);
@@ -280,7 +296,9 @@ static void control_registers(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, cr4 & X86_CR4_VMXE);
 	KUNIT_EXPECT_TRUE(test, cr4 & X86_CR4_SMAP);
-	KUNIT_EXPECT_FALSE(test, cr4 & (X86_CR4_PKE | X86_CR4_LA57 | X86_CR4_SMXE));
+	KUNIT_EXPECT_TRUE(test, cr4 & X86_CR4_LA57);
+	/* The host's kernel does not use protection keys. */
+	KUNIT_EXPECT_FALSE(test, cr4 & (X86_CR4_PKE | X86_CR4_SMXE));
 	KUNIT_EXPECT_EQ(test, cpuid_efer_allowed(e, n), (u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX));
 	/* Without CPUID only PCE is writable. */
 	KUNIT_EXPECT_EQ(test, cpuid_cr4_allowed(NULL, 0), (u64)X86_CR4_PCE);
@@ -291,6 +309,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(leaf_1),
 	KUNIT_CASE(leaf_7_hides),
 	KUNIT_CASE(speculation),
+	KUNIT_CASE(protection_keys),
 	KUNIT_CASE(dependencies_follow),
 	KUNIT_CASE(xsave_sizes),
 	KUNIT_CASE(compacted_gap),

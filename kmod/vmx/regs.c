@@ -341,6 +341,7 @@ void vmx_write_cr4(struct vcpu *vcpu, u64 cr4)
 {
 	u64 shadow = cr4;
 
+	vmx_note_cr4(vcpu, cr4);
 	if (vcpu->in_l2) {
 		const struct vmcs12 *v = vcpu->nested.vmcs12;
 

@@ -43,6 +43,13 @@ u64 vmx_hw_cr4(u64 cr4);
 
 #define CR0_CD_NW	((u64)(X86_CR0_CD | X86_CR0_NW))
 
+/* Must be called before the running level gets @cr4, by MOV to CR4, a VM entry or an exit. */
+static inline void vmx_note_cr4(struct vcpu *vcpu, u64 cr4)
+{
+	if (unlikely((cr4 & X86_CR4_PKE) && !vcpu->pkru_used))
+		vcpu->pkru_used = true;
+}
+
 /* CR0 after a VM entry or exit that loads @cr0: both keep CD and NW (SDM 3C 27.3.2.1, 28.5.1). */
 static inline u64 vmx_keep_cd(const struct vcpu *vcpu, u64 cr0)
 {
