@@ -394,6 +394,14 @@ static void guest_umip(void)
 	vmset(F_PROC, PROC_SECONDARY);
 	vmset(F_PROC2, SEC_DESC);
 	vmx_expect(R_GDTR_IDTR, "SIDT of L2 at CPL 3 exits to L1 without CR4.UMIP");
+	/* The fault comes before the exit (SDM 3C 26.1.1). */
+	vmcs_new(l2_umip);
+	vmset(F_PROC, PROC_SECONDARY);
+	vmset(F_PROC2, SEC_DESC);
+	vmwrite(F_GUEST_CR4, vmread(F_GUEST_CR4) | BIT(11));
+	l2_umip_fault = 0;
+	vmx_expect(R_GDTR_IDTR, "SIDT of L2 at CPL 0 exits");
+	G_EQ(l2_umip_fault, GP0, "SIDT of L2 at CPL 3 faults first");
 }
 
 static const struct ksft_test tests[] = {

@@ -25,7 +25,7 @@ static long cpuid_replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, i
  *
  * Context: Process context, may sleep. Caller holds vcpu->mutex.
  * Return: 0; -E2BIG for more than DROSTE_MAX_CPUID entries; -EINVAL for a
- * linear-address width other than 48, or for a change after the guest has run;
+ * linear-address width other than 48 and 57, or for a change after the guest has run;
  * -EFAULT, -ENOMEM.
  */
 long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg)

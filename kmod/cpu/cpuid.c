@@ -27,7 +27,7 @@ static void cpuid_read_host(const struct cpuid_host *host, u32 fn, u32 index, u3
 /* CR4 bits that the entries allow, without those that the processor refuses in VMX operation (SDM 3C A.8). */
 static u64 cpuid_cr4_of(const struct kvm_cpuid_entry2 *entries, int n)
 {
-	return cpuid_cr4_allowed(entries, n) & host_caps.cr4_fixed1;
+	return cpuid_cr4_allowed(entries, n) & offer_caps.cr4_fixed1;
 }
 
 /**
@@ -51,6 +51,7 @@ int cpuid_init(void)
 		.rdtscp = vmx_features.rdtscp,
 		.invpcid = vmx_features.invpcid,
 		.xsaves = vmx_features.xsaves,
+		.umip_emulated = vmx_features.umip_emulated,
 		/* The kernel clears these for processors on which they do not work. */
 		.spec_ctrl = boot_cpu_has(X86_FEATURE_SPEC_CTRL),
 		.stibp = boot_cpu_has(X86_FEATURE_INTEL_STIBP),

@@ -40,7 +40,7 @@ struct leaf_row {
 #define LEAF7_EBX (BIT(0) /* FSGSBASE */ | GENMASK(11, 3) | BIT(13) /* no FCS, FDS */ | GENMASK(21, 16) | \
 	GENMASK(24, 23) | GENMASK(31, 26))
 #define LEAF7_EBX_FORCE BIT(1)	/* TSC_ADJUST, which Droste emulates */
-#define LEAF7_ECX (BIT(1) /* VBMI */ | BIT(2) /* UMIP */ | ECX7_PKU | BIT(6) /* VBMI2 */ | GENMASK(12, 8) | \
+#define LEAF7_ECX (BIT(1) /* VBMI */ | ECX7_UMIP | ECX7_PKU | BIT(6) /* VBMI2 */ | GENMASK(12, 8) | \
 	BIT(14) /* VPOPCNTDQ */ | ECX7_LA57 | \
 	BIT(22) /* RDPID */ | BIT(25) /* CLDEMOTE */ | BIT(27) /* MOVDIRI */ | BIT(28) /* MOVDIR64B */)
 #define LEAF7_EDX (BIT(2) | BIT(3) /* Xeon Phi's AVX-512 */ | BIT(4) /* FSRM */ | BIT(8) /* VP2INTERSECT */ | \
@@ -240,8 +240,11 @@ static void cpuid_finish(const struct cpuid_host *host, struct kvm_cpuid_entry2 
 		e->eax = min_t(u32, e->eax, MAX_BASIC);
 		break;
 	case 7:
-		if (!e->index)
-			e->eax = min_t(u32, e->eax, 2);
+		if (e->index)
+			break;
+		e->eax = min_t(u32, e->eax, 2);
+		if (host->umip_emulated)
+			e->ecx |= ECX7_UMIP;
 		break;
 	case 0x80000000:
 		e->eax = min_t(u32, e->eax, MAX_EXTENDED);
@@ -478,7 +481,7 @@ static const struct cr_bit cr4_bits[] = {
 	{ X86_CR4_FSGSBASE, 7, CPUID_RBX, BIT(0) },
 	{ X86_CR4_SMEP, 7, CPUID_RBX, BIT(7) },
 	{ X86_CR4_SMAP, 7, CPUID_RBX, BIT(20) },
-	{ X86_CR4_UMIP, 7, CPUID_RCX, BIT(2) },
+	{ X86_CR4_UMIP, 7, CPUID_RCX, ECX7_UMIP },
 	{ X86_CR4_PKE, 7, CPUID_RCX, ECX7_PKU },
 	{ X86_CR4_LA57, 7, CPUID_RCX, ECX7_LA57 },
 };

@@ -15,6 +15,7 @@ struct cpuid_host {
 	void (*read)(const struct cpuid_host *host, u32 fn, u32 index, u32 regs[NR_CPUID_REGS]);
 	u64 xcr0;		/* components that a guest may enable; 0: no XSAVE */
 	bool rdtscp, invpcid, xsaves;	/* the VMX control that lets guests execute the instruction exists */
+	bool umip_emulated;	/* L0 emulates UMIP, which the processor lacks */
 	bool spec_ctrl, stibp, ssbd, flush_l1d, arch_caps;	/* the host's kernel uses the feature, or could */
 };
 
@@ -27,7 +28,8 @@ u64 cpuid_cr4_allowed(const struct kvm_cpuid_entry2 *entries, int n);
 u64 cpuid_spec_ctrl_allowed(const struct kvm_cpuid_entry2 *entries, int n);
 u64 cpuid_efer_allowed(const struct kvm_cpuid_entry2 *entries, int n);
 
-#define ECX7_PKU	BIT(3)		/* CPUID.7.0:ECX */
+#define ECX7_UMIP	BIT(2)		/* CPUID.7.0:ECX */
+#define ECX7_PKU	BIT(3)
 #define ECX7_LA57	BIT(16)
 /* CPUID.7.0:EDX: controls of speculation */
 #define EDX7_SPEC_CTRL	BIT(26)		/* IBRS and IBPB */

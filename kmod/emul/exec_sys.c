@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* System instructions with a memory operand: segment and table registers, the machine status word. Pure. */
+/* System instructions: segment and table registers, the machine status word. Pure. */
 #include <linux/kernel.h>
 #include <linux/string.h>
 
@@ -22,7 +22,13 @@ static int exec_sys_check_umip(struct emul_ctx *ctx)
 
 static int exec_sys_read_selector(struct emul_ctx *ctx, u16 *sel)
 {
-	return emul_mem_read(ctx, ctx->insn.seg, emul_effective_address(ctx), sel, 2, false);
+	struct emul_operand o;
+	int r;
+
+	emul_find_operand(ctx, OPD_RM, 2, &o);
+	r = emul_load_operand(ctx, &o, false);
+	*sel = o.val;
+	return r;
 }
 
 /* MOV to a segment register. */
@@ -42,9 +48,10 @@ static int exec_sys_load_sreg(struct emul_ctx *ctx)
 	return EMUL_DONE;
 }
 
-/* SLDT, STR and SMSW store 16 bits in memory with any operand size. */
+/* SLDT, STR and SMSW store 16 bits in memory with any operand size; a register gets them zero-extended. */
 static int exec_sys_store_word(struct emul_ctx *ctx)
 {
+	struct emul_operand o;
 	u64 val = ctx->cr0;
 	int r;
 
@@ -54,7 +61,8 @@ static int exec_sys_store_word(struct emul_ctx *ctx)
 		val = ctx->seg[ctx->insn.op == OP_STR ? SREG_TR : SREG_LDTR].sel;
 	}
 	r = exec_sys_check_umip(ctx);
-	return r == EMUL_DONE ? emul_mem_write(ctx, ctx->insn.seg, emul_effective_address(ctx), &val, 2) : r;
+	emul_find_operand(ctx, OPD_RM, ctx->insn.mem ? 2 : ctx->insn.op_bytes, &o);
+	return r == EMUL_DONE ? emul_store_operand(ctx, &o, val) : r;
 }
 
 static int exec_sys_lmsw(struct emul_ctx *ctx)

@@ -207,7 +207,7 @@ static const struct op_row op_groups[NR_GROUPS][8] = {
 	[GRP_4] = { SUB(INC, IF_LOCK), SUB(DEC, IF_LOCK) },
 	[GRP_5] = { SUB(INC, IF_LOCK), SUB(DEC, IF_LOCK), SUB(CALL, IF_F64), SUB(CALLF, IF_MEM),
 		    SUB(JMP, IF_F64), SUB(JMPF, IF_MEM), SUB(PUSH, IF_D64), SUB(NONE, 0) },
-	[GRP_6] = { SUB(SLDT, IF_MEM), SUB(STR, IF_MEM), SUB(LLDT, IF_MEM), SUB(LTR, IF_MEM) },
+	[GRP_6] = { SUB(SLDT, 0), SUB(STR, 0), SUB(LLDT, 0), SUB(LTR, 0) },
 	/* Register operands select other instructions. INVLPG, /7, does not access memory. */
 	[GRP_7] = { SUB(SGDT, IF_MEM), SUB(SIDT, IF_MEM), SUB(LGDT, IF_MEM), SUB(LIDT, IF_MEM),
 		    SUB(SMSW, IF_MEM), [6] = SUB(LMSW, IF_MEM) },

@@ -78,6 +78,11 @@ static void reflect_collect_facts(struct vcpu *vcpu, struct route_facts *f)
 		if (merge_proc2_of(f->vmcs12) & SECONDARY_EXEC_SHADOW_VMCS)
 			f->bitmap_hit = bitmaps_vmcs_hit(vcpu, insn_encoding(vcpu), f->basic == EXIT_REASON_VMWRITE);
 		break;
+	case EXIT_REASON_GDTR_IDTR:
+	case EXIT_REASON_LDTR_TR:
+		/* With UMIP of its own, the processor has not exited. */
+		f->umip_faults = vcpu_cpl(vcpu) && (vcpu_cr4(vcpu) & X86_CR4_UMIP);
+		break;
 	case EXIT_REASON_XSAVES:
 	case EXIT_REASON_XRSTORS:
 		f->xss = ((vcpu->regs[RDX] << 32) | (u32)vcpu->regs[RAX]) & vcpu->xss;

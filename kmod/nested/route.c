@@ -172,6 +172,12 @@ static bool route_xss(const struct route_facts *f)
 	return route_has_proc2(f->vmcs12, VMCS_CONTROL_BIT(XSAVES)) && (f->xss & f->vmcs12->xss_exit_bitmap);
 }
 
+/* The fault of UMIP comes before the exit (SDM 3C 26.1.1). */
+static bool route_desc(const struct route_facts *f)
+{
+	return !f->umip_faults && route_has_proc2(f->vmcs12, SECONDARY_EXEC_DESC);
+}
+
 static bool route_umwait(const struct route_facts *f)
 {
 	return route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE) &&

@@ -23,6 +23,7 @@ struct route_facts {
 	u32 l0_exceptions;		/* exceptions that guest debugging takes, as an exception bitmap */
 	u64 qual;			/* exit qualification */
 	u64 value;			/* MOV to CR: the source operand, truncated to the operand size */
+	bool umip_faults;		/* accesses to descriptor-table registers: CR4.UMIP forbids it, which L0 emulates */
 	u64 xss;			/* XSAVES, XRSTORS: EDX:EAX masked with IA32_XSS */
 };
 

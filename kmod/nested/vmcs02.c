@@ -217,7 +217,6 @@ static void vmcs02_write_crs(struct vcpu *vcpu)
 	u64 cr0 = vmx_keep_cd(vcpu, v->guest_cr0);
 
 	vcpu->nested.held.cr0_cd = vcpu->cr0_cd;
-	vmx_note_cr4(vcpu, v->guest_cr4);
 
 	vmcs_write(CR0_GUEST_HOST_MASK, merge_cr_mask(vmx_cr0_guest_owned(vcpu), mask0));
 	vmcs_write(CR4_GUEST_HOST_MASK, merge_cr_mask(vmx_cr4_guest_owned(vcpu), mask4));
@@ -374,6 +373,7 @@ u64 vmcs02_write(struct vcpu *vcpu)
 	u32 dirty = n->held.valid ? n->vmcs12_dirty : DIRTY12_ALL;
 	u64 efer = merge_entry_efer(v, n->l1_efer);
 
+	vmx_note_cr4(vcpu, v->guest_cr4);
 	/* VMCS02 has newer rare state than vmcs12, unless L1 wrote some: then all of it was read back before. */
 	if (n->vmcs02_stale && !(n->vmcs12_dirty & DIRTY12_RARE))
 		dirty &= ~DIRTY12_RARE;

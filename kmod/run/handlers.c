@@ -12,6 +12,7 @@
 #include "run/handlers.h"
 #include "run/request.h"
 #include "vmx/inject.h"
+#include "vmx/regs.h"
 
 /**
  * exit_unexpected() - handle an exit for which L0 never asked
@@ -308,6 +309,24 @@ int exit_mwait(struct vcpu *vcpu)
 		return exit_skip(vcpu);
 	vcpu_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
 	return ecx & BIT(3) ? exit_skip(vcpu) : exit_ud(vcpu);
+}
+
+/**
+ * exit_umip() - handle an access to a descriptor-table register, which exits to emulate CR4.UMIP
+ * @vcpu: loaded
+ *
+ * The instructions that load such a register fault above CPL 0 before they exit
+ * (SDM 3C 26.1.1).
+ *
+ * Context: That of run/handlers.h.
+ * Return: enum next, or a negative errno.
+ */
+int exit_umip(struct vcpu *vcpu)
+{
+	if (!vcpu_cpl(vcpu))
+		return emul_instruction(vcpu);
+	vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
+	return NEXT_ENTER;
 }
 
 /**

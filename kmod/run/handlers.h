@@ -30,6 +30,7 @@ int exit_rdpmc(struct vcpu *vcpu);
 int exit_rdmsr(struct vcpu *vcpu);
 int exit_wrmsr(struct vcpu *vcpu);
 int exit_mwait(struct vcpu *vcpu);
+int exit_umip(struct vcpu *vcpu);
 int exit_xsetbv(struct vcpu *vcpu);
 int exit_io(struct vcpu *vcpu);
 int exit_ept_violation(struct vcpu *vcpu);

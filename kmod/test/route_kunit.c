@@ -64,6 +64,18 @@ static bool to_l1(const struct vmcs12 *v, u16 reason)
 	return route_exit(&f) == ROUTE_L1;
 }
 
+static void route_umip(struct kunit *test)
+{
+	struct vmcs12 *v = route_vmcs12(test);
+	struct route_facts f = { .vmcs12 = v, .basic = R(LDTR_TR) };
+
+	v->cpu_based_vm_exec_control = P(ACTIVATE_SECONDARY_CONTROLS);
+	v->secondary_vm_exec_control = S(DESC);
+	KUNIT_EXPECT_EQ(test, (int)route_exit(&f), (int)ROUTE_L1);
+	f.umip_faults = true;
+	KUNIT_EXPECT_EQ(test, (int)route_exit(&f), (int)ROUTE_L0);
+}
+
 static void route_one_bit_decides(struct kunit *test)
 {
 	struct vmcs12 *v = route_vmcs12(test);
@@ -372,6 +384,7 @@ static void route_msr_bitmap_bits(struct kunit *test)
 
 static struct kunit_case route_cases[] = {
 	KUNIT_CASE(route_one_bit_decides),
+	KUNIT_CASE(route_umip),
 	KUNIT_CASE(route_secondary_inactive),
 	KUNIT_CASE(route_fixed_owner),
 	KUNIT_CASE(route_exceptions),

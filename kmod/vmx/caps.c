@@ -146,6 +146,7 @@ static void caps_find_features(void)
 	f->rdtscp = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_RDTSCP) && boot_cpu_has(X86_FEATURE_RDTSCP);
 	f->preemption_timer = vmx_may_set(host_caps.true_pin, PIN_BASED_VMX_PREEMPTION_TIMER);
 	f->ple = vmx_may_set(proc2, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
+	f->umip_emulated = !(host_caps.cr4_fixed1 & X86_CR4_UMIP) && vmx_may_set(proc2, SECONDARY_EXEC_DESC);
 	f->invpcid = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_INVPCID) && boot_cpu_has(X86_FEATURE_INVPCID);
 }
 
@@ -198,7 +199,7 @@ static void caps_make_offer(void)
 	o->cr0_fixed0 = X86_CR0_PE | X86_CR0_NE | X86_CR0_PG;
 	o->cr0_fixed1 = host_caps.cr0_fixed1;
 	o->cr4_fixed0 = X86_CR4_VMXE;
-	o->cr4_fixed1 = host_caps.cr4_fixed1;
+	o->cr4_fixed1 = host_caps.cr4_fixed1 | (vmx_features.umip_emulated ? X86_CR4_UMIP : 0);
 	o->vmcs_enum = host_caps.vmcs_enum;
 	o->ept_vpid = host_caps.ept_vpid & EPT_CAP_OFFER;
 	/* All VPIDs of an L1 share one hardware VPID, so every INVVPID type is emulated by single-context. */

@@ -67,6 +67,8 @@ u64 vmx_hw_cr0(u64 cr0)
  */
 u64 vmx_hw_cr4(u64 cr4)
 {
+	if (unlikely(vmx_features.umip_emulated))
+		cr4 &= ~(u64)X86_CR4_UMIP;
 	/* Machine checks are the host's, so its MCE counts and not the guest's. */
 	return cr4 | X86_CR4_VMXE | (cr4_read_shadow() & X86_CR4_MCE);
 }

@@ -4,6 +4,7 @@
 #define DROSTE_VMX_REGS_H
 
 #include "droste.h"
+#include "vmx/vmx.h"
 
 /* Bits of vcpu->reg_avail and vcpu->reg_dirty. */
 #define REG_RIP		BIT(0)
@@ -48,6 +49,8 @@ static inline void vmx_note_cr4(struct vcpu *vcpu, u64 cr4)
 {
 	if (unlikely((cr4 & X86_CR4_PKE) && !vcpu->pkru_used))
 		vcpu->pkru_used = true;
+	if (unlikely(vmx_features.umip_emulated))
+		vmx_follow_umip(vcpu, cr4 & X86_CR4_UMIP);
 }
 
 /* CR0 after a VM entry or exit that loads @cr0: both keep CD and NW (SDM 3C 27.3.2.1, 28.5.1). */

@@ -128,6 +128,23 @@ void vmx_write_ctl01(struct vcpu *vcpu)
 }
 
 /**
+ * vmx_follow_umip() - let the instructions exit that CR4.UMIP forbids, on a processor without UMIP
+ * @vcpu: loaded
+ * @on: the running level has CR4.UMIP
+ *
+ * SMSW does not exit, and cannot be forbidden.
+ *
+ * Context: Process context. Does not sleep. Writes the current VMCS if it is VMCS01.
+ */
+void vmx_follow_umip(struct vcpu *vcpu, bool on)
+{
+	if (!(vcpu->ctl01.proc2 & SECONDARY_EXEC_DESC) == !on)
+		return;
+	vcpu->ctl01.proc2 ^= SECONDARY_EXEC_DESC;
+	vmx_write_ctl01(vcpu);
+}
+
+/**
  * vmx_update_exceptions() - update the exceptions that L0 intercepts
  * @vcpu: loaded
  *

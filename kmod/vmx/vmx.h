@@ -17,6 +17,7 @@ extern struct vmx_caps offer_caps;	/* the most an L1 can be offered; constant af
 struct vmx_features {
 	bool vpid, ept_ad, ept_2m, ept_1g, vmcs_shadowing, pml, tsc_scaling;
 	bool invept_single, invvpid_single, invvpid_addr, xsaves, rdtscp, invpcid, ple, preemption_timer;
+	bool umip_emulated;	/* the processor lacks CR4.UMIP; descriptor-table exiting takes its place */
 };
 extern struct vmx_features vmx_features;
 
@@ -95,6 +96,7 @@ void vmcs_write_host_constants(void);
 void vmx_update_exceptions(struct vcpu *vcpu);
 void vmx_update_cpuid_controls(struct vcpu *vcpu);
 void vmx_write_ctl01(struct vcpu *vcpu);
+void vmx_follow_umip(struct vcpu *vcpu, bool on);
 void vcpu_switch_vmcs(struct vcpu *vcpu, struct loaded_vmcs *to);
 
 /* --- page-modification logging: vmx/pml.c --- */
