@@ -284,6 +284,38 @@ static void guest_lmsw(void)
 	G_EQ(*(volatile u64 *)(dev_mem + 0x22), vmread(F_GDTR_BASE), "the base of L2's GDT");
 }
 
+/* --- a task switch of L2 always exits to L1, before anything is changed --- */
+
+static u8 task_tss[104] __attribute__((aligned(128)));
+
+extern char l2_task[];
+asm(".pushsection .text\n.code32\nl2_task: ljmp $0x48, $0\n.code64\n.popsection");
+
+static void guest_task_switch(void)
+{
+	u64 *gdt, old;
+
+	vmcs_new((void (*)(void))(u64)l2_task);
+	ept_use(ept_new());
+	need_secondary(SEC_UNRESTRICTED, "no unrestricted guest");
+	vmclr(F_ENTRY_CTLS, ENTRY_IA32E);
+	vmclr(F_GUEST_CR0, CR0_PG);
+	vmclr(F_GUEST_CR4, CR4_PAE | CR4_PCIDE);
+	vmwrite(F_CS_AR, 0xc09b);
+	vmwrite(F_GUEST_CS, SEL_CS32);
+	if (ctl_has(F_ENTRY_CTLS, ENTRY_LOAD_EFER))
+		vmwrite(F_GUEST_EFER, 0);
+	gdt = (u64 *)vmread(F_GDTR_BASE) + SEL_CS16 / 8;
+	old = *gdt;
+	*gdt = 0x0000890000000067 | (u64)task_tss << 16;
+	vmx_expect(R_TASK_SWITCH, "JMP to a TSS");
+	G_EQ(vmread(F_QUAL), SEL_CS16 | 2ul << 30, "qualification");
+	G_EQ(vmread(F_ILEN), 7, "instruction length");
+	G_EQ(vmread(F_RIP), (u64)l2_task, "RIP");
+	G_EQ(*gdt >> 41 & 1, 0, "the TSS is not busy");
+	*gdt = old;
+}
+
 /* --- the host's side --- */
 
 static bool serve(struct vm *vm, struct kvm_run *run, u8 *next)
@@ -339,6 +371,7 @@ HOST(host_delivery_ept, guest_delivery_ept)
 HOST(host_delivery_no_ept, guest_delivery_no_ept)
 HOST(host_apic_operand, guest_apic_operand)
 HOST(host_lmsw, guest_lmsw)
+HOST(host_task_switch, guest_task_switch)
 
 extern char l2_in[];
 asm(".pushsection .text\nl2_in: in $0x77, %al\n\tvmcall\n.popsection");
@@ -384,6 +417,7 @@ static const struct ksft_test tests[] = {
 	{ "event delivery through MMIO, without EPT", .host = host_delivery_no_ept },
 	{ "an operand on the APIC-access page", .host = host_apic_operand },
 	{ "LMSW and SGDT on MMIO", .host = host_lmsw },
+	{ "a task switch of L2", .host = host_task_switch },
 	{ "an invalid state of L2", .host = host_bad_l2 },
 };
 KSFT_MAIN(tests)

@@ -352,10 +352,14 @@ static enum decode_result decode_vex(struct decode_cursor *c, struct emul_insn *
 	/* There are only eight registers outside 64-bit mode; VEX.B is ignored. */
 	insn->rex = mode == MODE_64 ? rex : 0;
 	insn->vex = true;
+	insn->w = first == 0xc4 && (last & 0x80);
 	insn->vvvv = (~last >> 3) & 15;
 	insn->vl = (last >> 2) & 1;
 	insn->pp = last & 3;
 	insn->vec = emul_vec_row(insn->map, insn->opcode, insn->pp);
+	/* There is no VEX form of MMX. */
+	if (insn->vec && insn->vec->kind == VEC_MMX)
+		return DECODE_UNKNOWN;
 	return insn->vec ? decode_vector(c, insn, mode) : decode_vex_general(c, insn, mode);
 }
 
@@ -443,6 +447,9 @@ enum decode_result emul_decode(struct emul_insn *insn, const u8 *bytes, u32 n, e
 			return c.result;
 		insn->pp = decode_pp(insn);
 		insn->vec = insn->map ? emul_vec_row(insn->map, insn->opcode, insn->pp) : NULL;
+		/* Masked moves have a VEX form only. */
+		if (insn->vec && insn->vec->kind == VEC_MASKED)
+			return DECODE_UNKNOWN;
 		result = insn->vec ? decode_vector(&c, insn, mode) : decode_general(&c, insn, mode);
 	}
 	if (insn->seg == NO_SEG)

@@ -560,6 +560,8 @@ static int exec_one(struct emul_ctx *ctx)
 		return exec_clflush(ctx);
 	case OP_VEC:
 		return emul_exec_vector(ctx);
+	case OP_X87:
+		return emul_exec_x87(ctx);
 	default:
 		return EMUL_UNKNOWN;
 	}

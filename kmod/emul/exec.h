@@ -99,6 +99,11 @@ struct emul_ops {
 	void (*get_vec)(struct emul_ctx *ctx, u8 reg, void *data);
 	/* @bytes: 16 keeps the rest of the register, 64 replaces it */
 	void (*put_vec)(struct emul_ctx *ctx, u8 reg, const void *data, u32 bytes);
+	/* Registers of MMX, and an x87 instruction whose operand is @data instead of memory. They may raise #MF */
+	int (*get_mm)(struct emul_ctx *ctx, u8 reg, u64 *val);
+	int (*put_mm)(struct emul_ctx *ctx, u8 reg, u64 val);
+	/* @*stored is set if the instruction has written its operand */
+	int (*x87)(struct emul_ctx *ctx, void *data, bool *stored);
 };
 
 /* Bits of emul_ctx.features: instructions that are others on processors without them. */
@@ -149,7 +154,7 @@ int emul_raise(struct emul_ctx *ctx, u8 vector);
 int emul_raise_err(struct emul_ctx *ctx, u8 vector, u32 error_code);
 u64 emul_size_mask(u32 bytes);
 void emul_write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val);
-u64 emul_effective_address(struct emul_ctx *ctx);
+u64 emul_effective_address(const struct emul_ctx *ctx);
 int emul_linear(struct emul_ctx *ctx, u8 seg, u64 ea, u32 size, bool write, u64 *la);
 int emul_check_alignment(struct emul_ctx *ctx, u64 la, u32 size);
 int emul_mem_read(struct emul_ctx *ctx, u8 seg, u64 ea, void *data, u32 size, bool rmw);
@@ -159,6 +164,7 @@ int emul_exec_vector(struct emul_ctx *ctx);
 int emul_exec_stack(struct emul_ctx *ctx);
 int emul_exec_system(struct emul_ctx *ctx);
 int emul_exec_bits(struct emul_ctx *ctx);
+int emul_exec_x87(struct emul_ctx *ctx);
 u64 emul_read_reg(const struct emul_ctx *ctx, u8 reg, u32 bytes);
 bool emul_protected_mode(const struct emul_ctx *ctx);
 

@@ -188,7 +188,7 @@ int emul_fetch_linear(struct emul_ctx *ctx, u64 rip, u32 *len, u64 *la)
  * Context: Any.
  * Return: the offset, truncated to the address size.
  */
-u64 emul_effective_address(struct emul_ctx *ctx)
+u64 emul_effective_address(const struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
 	u64 ea = insn->disp;

@@ -34,17 +34,28 @@ static const struct vec_row vec_rows[] = {
 	STORE(1, 0x29, 1, FULL, .aligned = true),
 	STORE(1, 0x2b, 0, FULL, .aligned = true),	/* MOVNTPS */
 	STORE(1, 0x2b, 1, FULL, .aligned = true),	/* MOVNTPD */
+	LOAD(1, 0x6e, 0, MMX),				/* MOVD, MOVQ */
 	LOAD(1, 0x6e, 1, GPR),				/* MOVD, MOVQ */
+	LOAD(1, 0x6f, 0, MMX, .bytes = 8),		/* MOVQ */
 	LOAD(1, 0x6f, 1, FULL, .aligned = true),	/* MOVDQA */
 	LOAD(1, 0x6f, 2, FULL),				/* MOVDQU */
+	STORE(1, 0x7e, 0, MMX),				/* MOVD, MOVQ */
 	STORE(1, 0x7e, 1, GPR),				/* MOVD, MOVQ */
 	LOAD(1, 0x7e, 2, SCALAR, .bytes = 8),		/* MOVQ */
+	STORE(1, 0x7f, 0, MMX, .bytes = 8),		/* MOVQ */
 	STORE(1, 0x7f, 1, FULL, .aligned = true),	/* MOVDQA */
 	STORE(1, 0x7f, 2, FULL),			/* MOVDQU */
 	STORE(1, 0xd6, 1, SCALAR, .bytes = 8),		/* MOVQ */
+	STORE(1, 0xe7, 0, MMX, .bytes = 8),		/* MOVNTQ */
 	STORE(1, 0xe7, 1, FULL, .aligned = true),	/* MOVNTDQ */
 	LOAD(1, 0xf0, 3, FULL, .legacy_only = true),	/* LDDQU */
 	LOAD(2, 0x2a, 1, FULL, .aligned = true),	/* MOVNTDQA */
+	LOAD(2, 0x2c, 1, MASKED, .bytes = 4),		/* VMASKMOVPS */
+	LOAD(2, 0x2d, 1, MASKED, .bytes = 8),		/* VMASKMOVPD */
+	STORE(2, 0x2e, 1, MASKED, .bytes = 4),
+	STORE(2, 0x2f, 1, MASKED, .bytes = 8),
+	LOAD(2, 0x8c, 1, MASKED),			/* VPMASKMOVD, VPMASKMOVQ */
+	STORE(2, 0x8e, 1, MASKED),
 };
 
 #undef LOAD
@@ -80,13 +91,16 @@ static int vector_check_enabled(struct emul_ctx *ctx)
 		if (!(ctx->cr0 & EMUL_CR0_PE) || (ctx->rflags & FL_VM) || !(ctx->cr4 & EMUL_CR4_OSXSAVE) ||
 		    (ctx->xcr0 & xcr0) != xcr0)
 			return emul_raise(ctx, X86_TRAP_UD);
-	} else if ((ctx->cr0 & EMUL_CR0_EM) || !(ctx->cr4 & EMUL_CR4_OSFXSR)) {
+	} else if ((ctx->cr0 & EMUL_CR0_EM) || (insn->vec->kind != VEC_MMX && !(ctx->cr4 & EMUL_CR4_OSFXSR))) {
 		return emul_raise(ctx, X86_TRAP_UD);
 	}
 	return ctx->cr0 & EMUL_CR0_TS ? emul_raise(ctx, X86_TRAP_NM) : EMUL_DONE;
 }
 
-/* VEX.vvvv names a register only in loads of half a vector. VEX.L must be 0 except for whole vectors and scalars. */
+/*
+ * VEX.vvvv names a register only in loads of half a vector and masked moves. VEX.L must be 0 except for whole vectors
+ * and scalars, VEX.W for masked moves with one size of elements.
+ */
 static bool vector_encoding_ok(const struct emul_insn *insn)
 {
 	const struct vec_row *row = insn->vec;
@@ -94,12 +108,79 @@ static bool vector_encoding_ok(const struct emul_insn *insn)
 
 	if (!insn->vex)
 		return true;
+	if (row->kind == VEC_MASKED)
+		return !(row->bytes && insn->w);
 	if (insn->vvvv && !(half && !row->store))
 		return false;
 	/* MOVQ requires L to be 0, unlike MOVSS and MOVSD (SDM 2B, MOVQ). */
 	if (half || row->kind == VEC_GPR || row->opcode == 0x7e || row->opcode == 0xd6)
 		return !insn->vl;
 	return true;
+}
+
+/* One access to elements @first to @end - 1 of @size bytes, all enabled. @probe: only look whether a store faults. */
+static int vector_access_run(struct emul_ctx *ctx, u8 *data, u32 first, u32 end, u32 size, bool probe)
+{
+	u32 at = first * size, len = (end - first) * size;
+	u64 ea = (emul_effective_address(ctx) + at) & emul_size_mask(ctx->insn.ad_bytes), la;
+	bool store = ctx->insn.vec->store;
+	int r = emul_linear(ctx, ctx->insn.seg, ea, len, store, &la);
+
+	if (r != EMUL_DONE)
+		return r;
+	if (probe)
+		return ctx->ops->probe(ctx, la, &len, true);
+	return store ? ctx->ops->write(ctx, la, data + at, len) : ctx->ops->read(ctx, la, data + at, len, false);
+}
+
+static int vector_access_masked(struct emul_ctx *ctx, u8 *data, const u8 *mask, u32 size, bool probe)
+{
+	u32 n = (16U << ctx->insn.vl) / size, i, end;
+	int r = EMUL_DONE;
+
+	for (i = 0; i < n && r == EMUL_DONE; i = end) {
+		for (end = i; end < n && mask[end * size + size - 1] & 0x80; end++)
+			;
+		if (end > i)
+			r = vector_access_run(ctx, data, i, end, size, probe);
+		else
+			end++;
+	}
+	return r;
+}
+
+/* Elements that are not enabled are not accessed: they do not fault, and a load clears them (SDM 2D, VMASKMOV). */
+static int vector_move_masked(struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u32 size = insn->vec->bytes ? insn->vec->bytes : insn->w ? 8 : 4;
+	u8 data[64] = { 0 }, mask[64];
+	int r;
+
+	ctx->ops->get_vec(ctx, insn->vvvv & (ctx->mode == MODE_64 ? 15 : 7), mask);
+	if (insn->vec->store) {
+		ctx->ops->get_vec(ctx, insn->reg, data);
+		r = vector_access_masked(ctx, data, mask, size, true);
+		return r == EMUL_DONE ? vector_access_masked(ctx, data, mask, size, false) : r;
+	}
+	r = vector_access_masked(ctx, data, mask, size, false);
+	if (r == EMUL_DONE)
+		ctx->ops->put_vec(ctx, insn->reg, data, 64);
+	return r;
+}
+
+static int vector_move_mmx(struct emul_ctx *ctx, u64 la, u32 bytes)
+{
+	u64 val = 0;
+	u8 reg = ctx->insn.reg & 7;
+	int r;
+
+	if (ctx->insn.vec->store) {
+		r = ctx->ops->get_mm(ctx, reg, &val);
+		return r == EMUL_DONE ? ctx->ops->write(ctx, la, &val, bytes) : r;
+	}
+	r = ctx->ops->read(ctx, la, &val, bytes, false);
+	return r == EMUL_DONE ? ctx->ops->put_mm(ctx, reg, val) : r;
 }
 
 static int vector_store(struct emul_ctx *ctx, u64 la, u32 bytes)
@@ -154,10 +235,12 @@ int emul_exec_vector(struct emul_ctx *ctx)
 	r = vector_check_enabled(ctx);
 	if (r != EMUL_DONE)
 		return r;
+	if (row->kind == VEC_MASKED)
+		return vector_move_masked(ctx);
 	if (row->kind == VEC_SCALAR)
 		bytes = row->bytes;
-	else if (row->kind == VEC_GPR)
-		bytes = insn->op_bytes;
+	else if (row->kind == VEC_GPR || row->kind == VEC_MMX)
+		bytes = row->bytes ? row->bytes : insn->op_bytes;
 	else if (row->kind != VEC_FULL)
 		bytes = 8;
 	r = emul_linear(ctx, insn->seg, emul_effective_address(ctx), bytes, row->store, &la);
@@ -166,5 +249,7 @@ int emul_exec_vector(struct emul_ctx *ctx)
 		return emul_raise_err(ctx, X86_TRAP_GP, 0);
 	if (r != EMUL_DONE)
 		return r;
+	if (row->kind == VEC_MMX)
+		return vector_move_mmx(ctx, la, bytes);
 	return row->store ? vector_store(ctx, la, bytes) : vector_load(ctx, la, bytes);
 }

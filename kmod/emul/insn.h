@@ -32,6 +32,7 @@ enum emul_op {
 	OP_HINT,	/* PREFETCH and multi-byte NOP: no memory access */
 	OP_CLFLUSH,	/* faults as a load does, without access to data */
 	OP_VEC,		/* a vector move, described by emul_insn.vec */
+	OP_X87,		/* an x87 instruction, described by its opcode and ModRM.reg */
 	OP_GROUP,	/* internal to the decoder: ModRM.reg selects from op_groups */
 };
 
@@ -75,6 +76,8 @@ enum vec_kind {
 	VEC_LOW,	/* bytes 0-7; a load keeps bytes 8-15 (VEX: copies them from register vvvv) */
 	VEC_HIGH,	/* bytes 8-15; a load keeps bytes 0-7 (VEX: copies them from register vvvv) */
 	VEC_GPR,	/* MOVD and MOVQ of general registers: 4 or 8 bytes, by W */
+	VEC_MASKED,	/* VEX only: elements with the top bit set in register vvvv; no bytes given: of 4 or 8, by W */
+	VEC_MMX,	/* a register of MMX; no bytes given: 4 or 8, by W */
 };
 
 struct vec_row {
@@ -82,7 +85,7 @@ struct vec_row {
 	u8 opcode;
 	u8 pp;		/* mandatory prefix, encoded as in VEX: 0 none, 1 66, 2 F3, 3 F2 */
 	u8 kind;	/* enum vec_kind */
-	u8 bytes;	/* operand size of VEC_SCALAR */
+	u8 bytes;	/* operand size of VEC_SCALAR and VEC_MMX; element size of VEC_MASKED */
 	bool store;	/* memory is the destination */
 	bool aligned;	/* #GP(0) if the operand is not aligned to its size */
 	bool legacy_only;	/* there is no EVEX form */
@@ -111,6 +114,7 @@ struct emul_insn {
 	s64 disp;		/* sign-extended displacement; OPD_MOFFS: the address */
 	s64 imm;		/* sign-extended immediate */
 	bool vex, evex;
+	bool w;			/* VEX.W, in any mode */
 	u8 pp;			/* mandatory prefix, encoded as in VEX: 0 none, 1 66, 2 F3, 3 F2 */
 	u8 vvvv;		/* VEX.vvvv with the inversion removed */
 	u8 vl;			/* vector length: 0 for 128, 1 for 256, 2 for 512 bits */

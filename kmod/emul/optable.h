@@ -107,6 +107,7 @@ static const struct op_row op_one_byte[256] = {
 	[0xd1] = GROUP(2, RM, ONE, 0),
 	[0xd2] = GROUP(2, RM, CL, IF_BYTE),
 	[0xd3] = GROUP(2, RM, CL, 0),
+	[0xd8 ... 0xdf] = ROW(X87, NONE, NONE, IF_MODRM | IF_MEM),
 	[0xe8] = ROW(CALLREL, NONE, IMM, IF_F64 | IF_IMMZ),
 	[0xf6] = GROUP(3, RM, NONE, IF_BYTE),
 	[0xf7] = GROUP(3, RM, NONE, 0),

@@ -54,6 +54,9 @@ static const struct emul_ops ops = {
 	.write_cr3 = emul_op_write_cr3,
 	.get_vec = emul_op_get_vec,
 	.put_vec = emul_op_put_vec,
+	.get_mm = emul_op_get_mm,
+	.put_mm = emul_op_put_mm,
+	.x87 = emul_op_x87,
 };
 
 static void emul_load_segment(struct emul_state *es, enum seg seg)

@@ -91,7 +91,13 @@ int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void 
 int emul_op_write_cr3(struct emul_ctx *ctx, u64 cr3);
 
 /* --- vecregs.c: the callbacks of struct emul_ops for vector registers --- */
+void vecregs_lock(void);
 void emul_op_get_vec(struct emul_ctx *ctx, u8 reg, void *data);
 void emul_op_put_vec(struct emul_ctx *ctx, u8 reg, const void *data, u32 bytes);
+
+/* --- x87regs.c: the callbacks of struct emul_ops for x87 and MMX --- */
+int emul_op_get_mm(struct emul_ctx *ctx, u8 reg, u64 *val);
+int emul_op_put_mm(struct emul_ctx *ctx, u8 reg, u64 val);
+int emul_op_x87(struct emul_ctx *ctx, void *data, bool *stored);
 
 #endif

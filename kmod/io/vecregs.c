@@ -21,8 +21,12 @@
 
 struct vector { u8 bytes[64]; };
 
-/* Lock the registers, and load the guest's values if a softirq or another thread has replaced them. */
-static void vecregs_lock_registers(void)
+/**
+ * vecregs_lock() - lock the registers, and load the guest's values if a softirq or another thread has replaced them
+ *
+ * Context: Process context, between fpu_enter() and fpu_leave(). fpregs_unlock() ends it.
+ */
+void vecregs_lock(void)
 {
 	fpregs_lock();
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
@@ -42,7 +46,7 @@ void emul_op_get_vec(struct emul_ctx *ctx, u8 reg, void *data)
 	struct vector *out = data;
 
 	memset(out, 0, sizeof(*out));
-	vecregs_lock_registers();
+	vecregs_lock();
 	if (boot_cpu_has(X86_FEATURE_AVX512F)) {
 		switch (reg) {
 		REGS_0_15(GET_ZMM)
@@ -73,7 +77,7 @@ void emul_op_put_vec(struct emul_ctx *ctx, u8 reg, const void *data, u32 bytes)
 {
 	const struct vector *in = data;
 
-	vecregs_lock_registers();
+	vecregs_lock();
 	if (bytes == 16) {
 		switch (reg) {
 		REGS_0_15(PUT_XMM)

@@ -73,6 +73,8 @@ static bool missing(const struct test_case *t)
 	/* MOVNTDQA is SSE4.1 and AVX, with 256 bits AVX2. LDDQU is SSE3 and AVX. */
 	if (vec && vec->map == 2 && vec->opcode == 0x2a)
 		return insn->vex ? insn->vl && !cpu.avx2 : !insn->evex && !cpu.sse41;
+	if (vec && vec->kind == VEC_MASKED)
+		return vec->opcode >= 0x80 && !cpu.avx2;
 	if (vec && vec->opcode == 0xf0)
 		return !insn->vex && !cpu.sse3;
 	return false;
@@ -272,6 +274,14 @@ static void settle_bit_string(const struct test_case *t, struct machine *nat, co
 		*nat = *emu;
 }
 
+/* A masked move that faults at several elements of a page may report any of them. */
+static void settle_masked(const struct test_case *t, struct machine *nat, const struct machine *emu)
+{
+	if (t->insn.op == OP_VEC && t->insn.vec->kind == VEC_MASKED && nat->trap == X86_TRAP_PF &&
+	    nat->cr2 >> 12 == emu->cr2 >> 12)
+		nat->cr2 = emu->cr2;
+}
+
 /* LASS: addresses of the kernel's half raise #GP or #SS where they would raise #PF. */
 static void settle_lass(const struct test_case *t, struct machine *nat, const struct machine *emu)
 {
@@ -311,6 +321,7 @@ static const struct allowance allowances[] = {
 	{ "2A BT", .settle = settle_bit_string },
 	{ "3A 6.9", .settle = settle_order_of_faults },
 	{ "2A ENTER, 2B PUSHA, POPA", .settle = settle_pushes },
+	{ "2D VMASKMOV, VPMASKMOV", .settle = settle_masked },
 	{ "Instruction Set Extensions reference, LASS", .settle = settle_lass },
 	{ "3A 4.7", .settle = settle_page_elsewhere },
 };

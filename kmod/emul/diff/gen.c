@@ -215,7 +215,7 @@ static void legacy_vector(struct builder *b, const struct vec_row *row)
 static void vex_vector(struct builder *b, const struct vec_row *row)
 {
 	bool half = row->kind == VEC_LOW || row->kind == VEC_HIGH;
-	u8 vvvv = half && !row->store ? rng() & 15 : chance(95) ? 15 : rng() & 15;
+	u8 vvvv = (half && !row->store) || row->kind == VEC_MASKED ? rng() & 15 : chance(95) ? 15 : rng() & 15;
 	u8 l = half || row->kind == VEC_GPR ? chance(5) : rng() & 1;
 	/* Outside 64-bit mode the inverted R and X must be 1: else it is LES or LDS. */
 	u8 rxb = b->t->mode == MODE_64 ? rng() & 7 : 7;
@@ -398,6 +398,13 @@ static bool can_run(const struct test_case *t)
 		break;
 	case OP_POPSEG: case OP_LFP: case OP_CALLF: case OP_JMPF: case OP_RETF:
 		return false;
+	case OP_X87:
+		/* Registers of x87 and MMX are not compared. */
+		return false;
+	case OP_VEC:
+		if (insn->vec->kind == VEC_MMX)
+			return false;
+		break;
 	case OP_PUSHSEG:
 		if (t->mode != MODE_64 && !cpu.machine)
 			return false;
