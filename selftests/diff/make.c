@@ -233,7 +233,7 @@ static void make_insn_case(struct diff_case *c, struct test_case *t)
 }
 
 /*
- * ESP cannot be an operand with a 16-bit stack: IRET to one does not load the upper half of ESP.
+ * ESP cannot be an operand with a 16-bit stack: IRET to one does not load the upper half of ESP. ENTER and PUSHA push it.
  * The segments must have been made.
  */
 static bool stack_pointer_ok(struct diff_case *c, struct test_case *t)
@@ -241,6 +241,8 @@ static bool stack_pointer_ok(struct diff_case *c, struct test_case *t)
 	if (c->mode == MODE_64 || c->desc[SREG_SS] >> 54 & 1)
 		return true;
 	t->in.gpr[GPR_SP] = (u16)t->in.gpr[GPR_SP];
+	if ((t->insn.op == OP_ENTER || t->insn.op == OP_PUSHA) && t->insn.op_bytes == 4)
+		return false;
 	return t->insn.base != GPR_SP && t->insn.reg != GPR_SP && !(t->insn.mod == 3 && t->insn.rm == GPR_SP);
 }
 
