@@ -138,7 +138,6 @@ romimage: file={bios}
 vgaromimage: file={vga_bios}
 {boot}
 clock: sync={sync}, time0={time}
-vga: extension=vbe, update_freq=5, realtime=0
 com1: enabled=1, {com1}
 com2: enabled=1, mode=file, dev={directory}/com2
 com3: enabled=1, mode=file, dev={directory}/com3

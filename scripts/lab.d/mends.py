@@ -367,7 +367,11 @@ STORMS = (
      "BX_CPU_C::rdmsr(Bit32u index, Bit64u *msr)\n{\n"
      "  if (strict(STRICT_STORMS) && index == LAB_MSR_NMIS && !BX_CPU_THIS_PTR in_vmx_guest) {\n"
      "    *msr = strict_storm_nmis(BX_CPU_THIS);\n    return true;\n  }\n"),
-    # The same seed gives the same run: RDRAND, too.
+    # The same seed gives the same run: RDRAND and the timers that follow the host's clock, too. The next of those decides
+    # how far a repeated instruction goes at once.
+    ("iodev/virt_timer.cc", "#define GET_VIRT_REALTIME64_USEC() (bx_get_realtime64_usec())\n",
+     '#include "cpu/strict/strict.h"\n#define GET_VIRT_REALTIME64_USEC() '
+     "(strict(STRICT_STORMS) ? bx_pc_system.time_usec() : bx_get_realtime64_usec())\n"),
     ("cpu/init.cc", "srand(time(NULL));", "srand(strict(STRICT_STORMS) ? strict_seed : time(NULL));"),
 )
 
