@@ -38,6 +38,7 @@ REPORTS = [
 
 
 def plant(job):
+    """The faults of plant.ko. A storm would end its guests before they commit them."""
     module = job.output([LAB, "build-module", "--kernel", "6.12", "--plant"])
     reports = []
     reader = tap.Reader(job.report)
@@ -48,8 +49,10 @@ def plant(job):
         else:
             reader.line(text)
 
-    job.command([LAB, "exec", "--strict", "--hypervisor", "none", "--cpus", "2", "--timeout", "300", "--file", module, "--",
-                 "insmod plant.ko && echo 0 >/sys/devices/system/cpu/cpu1/online; dmesg | sed -n 's/^.*plant: //p'"], 900, each_line)
+    job.command([LAB, "exec", "--strict=checks,translations,vmcs", "--hypervisor", "none", "--cpus", "2", "--timeout", "300",
+                 "--file", module, "--",
+                 "insmod plant.ko && echo 0 >/sys/devices/system/cpu/cpu1/online; dmesg | sed -n 's/^.*plant: //p'"],
+                900, each_line)
     reader.end()
     job.check("the guest ran", None if job.passed else job.sentence or "there is no result")
     for topic, words in REPORTS:

@@ -9,7 +9,7 @@ TYPICAL = {
     "build-6.12": 30, "build-6.1": 30, "build-debug": 30,
     "style": 300, "style-changed": 20, "host": 70, "ctl": 20, "unit": 15, "tools": 10, "kunit": 90,
     "selftests-6.12-1cpu": 180, "selftests-6.12-2cpu-strict": 360, "selftests-6.1-2cpu": 240, "selftests-debug-1cpu": 600,
-    "strict": 60,
+    "strict": 60, "strict-msrs": 30, "strict-storms": 60,
     "life-6.12-2cpu": 150, "life-6.1-2cpu": 120, "life-debug-1cpu": 240, "chain-debug-ept-2cpu": 240,
     "qemu-6.12": 240, "qemu-nested-6.12": 150, "qemu-nestedstate": 480, "xen-4.17": 200,
 }
