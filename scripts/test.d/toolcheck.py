@@ -16,6 +16,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, os.path.join(TREE, "scripts", "lab.d")]
 
+import bochs
+import cache
 import kunit
 import machine
 import main as command_line
@@ -211,6 +213,17 @@ def test_a_splat_is_shown_once():
     assert lines[0] == ("lab: L0's kernel reported a bug: WARNING: CPU: 0 PID: 1 at kmod/run/loop.c:1 x+0x1/0x2; "
                         "the command itself exited with 0 [exit status 121]"), lines
     assert lines[1:] == lab.logs["splats"], lines
+
+
+def test_changes_of_bochs_fit_together():
+    tarball = cache.path("downloads", os.path.basename(bochs.TARBALL))
+    if not os.path.exists(tarball):
+        return
+    with tempfile.TemporaryDirectory() as source:
+        subprocess.run(["tar", "-xf", tarball, "-C", source, "--strip-components=1"], check=True)
+        bochs.mend(source)
+        with open(os.path.join(source, "cpu", "vmx.cc")) as f:
+            assert "BX_INSTR_VMEXIT(" in f.read()       # the instrumented build counts exits there
 
 
 def test_style_of_files():
