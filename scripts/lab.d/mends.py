@@ -137,7 +137,8 @@ STRICT = (
 # Checks of VM entries, and what else Bochs does otherwise than the SDM says.
 CHECKS = (
     # The checks that Bochs lacks are functions in strict/checks.cc.
-    ("cpu/vmx.cc", "extern VMCS_Mapping vmcs_map;", "#include \"strict/strict.h\"\n#include \"strict/checks.h\"\n\nextern VMCS_Mapping vmcs_map;"),
+    ("cpu/vmx.cc", "extern VMCS_Mapping vmcs_map;",
+     "#include \"strict/strict.h\"\n#include \"strict/checks.h\"\n\nextern VMCS_Mapping vmcs_map;"),
     ("cpu/vmx.cc", "  return VMXERR_NO_ERROR;\n}\n\nVMX_error_code BX_CPU_C::VMenterLoadCheckHostState(void)\n{",
      "  const char *failed = sdm_check_controls(this);\n  if (failed) {\n    BX_ERROR((\"VMFAIL: %s\", failed));\n"
      "    return VMXERR_VMENTRY_INVALID_VM_CONTROL_FIELD;\n  }\n  return VMXERR_NO_ERROR;\n}\n\n"
@@ -187,7 +188,8 @@ CHECKS = (
     # Bit 12 of DR7 is clear after an entry, as bits 14 and 15 are (SDM 3C 27.3.2.1).
     ("cpu/vmx.cc", "(guest.dr7 & ~0xc000) | 0x400", "(guest.dr7 & ~0xd000) | 0x400"),
     # An injected NMI blocks NMIs only as a virtual one. Without virtual NMIs, bit 3 of the state decides (SDM 3C 27.7.1).
-    ("cpu/vmx.cc", "        mask_event(BX_EVENT_VMX_VIRTUAL_NMI);\n      else\n        mask_event(BX_EVENT_NMI);\n\n      BX_CPU_THIS_PTR EXT = 1;",
+    ("cpu/vmx.cc",
+     "        mask_event(BX_EVENT_VMX_VIRTUAL_NMI);\n      else\n        mask_event(BX_EVENT_NMI);\n\n      BX_CPU_THIS_PTR EXT = 1;",
      "        mask_event(BX_EVENT_VMX_VIRTUAL_NMI);\n\n      BX_CPU_THIS_PTR EXT = 1;"),
     # A VM exit stores IA32_TSC into its list without offset and multiplier (SDM 3C 28.4).
     ("cpu/vmx.cc", "    if (! rdmsr(index, &msr_hi)) {",
@@ -197,7 +199,8 @@ CHECKS = (
     ("cpu/vmx.cc", "    enter_sleep_state(guest.activity_state);",
      "    BX_CPU_THIS_PTR activity_state = guest.activity_state;\n    BX_CPU_THIS_PTR async_event = 1;"),
     # An exit that an event causes directly saves the inactive state in which the event came (SDM 3C 28.1, 28.3.4).
-    ("cpu/cpu.h", "  unsigned activity_state;\n", "  unsigned activity_state;\n  unsigned woken_from; // until the event that woke it has its effect\n"),
+    ("cpu/cpu.h", "  unsigned activity_state;\n",
+     "  unsigned activity_state;\n  unsigned woken_from; // until the event that woke it has its effect\n"),
     ("cpu/vmx.cc", "  else\n    VMwrite32(VMCS_32BIT_GUEST_ACTIVITY_STATE, BX_CPU_THIS_PTR activity_state);",
      "  else if (BX_CPU_THIS_PTR woken_from && BX_CPU_THIS_PTR woken_from <= BX_VMX_LAST_ACTIVITY_STATE && !in_event)\n"
      "    VMwrite32(VMCS_32BIT_GUEST_ACTIVITY_STATE, BX_CPU_THIS_PTR woken_from);\n"
@@ -205,11 +208,13 @@ CHECKS = (
      "  BX_CPU_THIS_PTR woken_from = BX_ACTIVITY_STATE_ACTIVE;"),
     # HLT ends also for an open interrupt window, a pending debug exception, a virtual interrupt, and an external interrupt
     # that ends the guest although IF is clear. Shutdown blocks external interrupts (SDM 3C 26.2, 27.7.2, 30.2.2).
-    ("cpu/event.cc", "    if ((is_pending(BX_EVENT_PENDING_INTR | BX_EVENT_PENDING_LAPIC_INTR | BX_EVENT_PENDING_UINTR) && (BX_CPU_THIS_PTR get_IF()",
+    ("cpu/event.cc",
+     "    if ((is_pending(BX_EVENT_PENDING_INTR | BX_EVENT_PENDING_LAPIC_INTR | BX_EVENT_PENDING_UINTR) && (BX_CPU_THIS_PTR get_IF()",
      "    bool woken = false;\n"
      "    if (BX_CPU_THIS_PTR in_vmx_guest && BX_CPU_THIS_PTR activity_state != BX_ACTIVITY_STATE_SHUTDOWN) {\n"
      "      woken = (is_pending(BX_EVENT_VMX_INTERRUPT_WINDOW_EXITING) && BX_CPU_THIS_PTR get_IF()) ||\n"
-     "        is_unmasked_event_pending(BX_EVENT_PENDING_INTR | BX_EVENT_PENDING_LAPIC_INTR | BX_EVENT_PENDING_VMX_VIRTUAL_INTR);\n"
+     "        is_unmasked_event_pending(BX_EVENT_PENDING_INTR | BX_EVENT_PENDING_LAPIC_INTR |"
+     " BX_EVENT_PENDING_VMX_VIRTUAL_INTR);\n"
      "    }\n"
      "    if (BX_CPU_THIS_PTR activity_state != BX_ACTIVITY_STATE_SHUTDOWN && (BX_CPU_THIS_PTR debug_trap & 0xf000))\n"
      "      woken = true;\n"
@@ -230,7 +235,8 @@ CHECKS = (
      "  if (is_page_walk && (rw & 1)) access_mask |= BX_EPT_READ;\n"
      "  if ((rw & 3) == BX_READ) access_mask |= BX_EPT_READ;  // handle"),
     # EPT must let the processor set accessed and dirty flags in a guest's tables. Bochs set them in read-only ones.
-    ("cpu/paging.cc", "#include \"memory/memory-bochs.h\"\n", "#include \"memory/memory-bochs.h\"\n#include \"strict/checks.h\"\n"),
+    ("cpu/paging.cc", "#include \"memory/memory-bochs.h\"\n",
+     "#include \"memory/memory-bochs.h\"\n#include \"strict/checks.h\"\n"),
     ("cpu/paging.cc", "  update_access_dirty_PAE(entry_addr, entry, entry_memtype, start_leaf, leaf, isWrite);\n\n  return",
      "  sdm_write_walk(this, entry, BX_CPU_THIS_PTR cr3, laddr, start_leaf, leaf, isWrite);\n"
      "  update_access_dirty_PAE(entry_addr, entry, entry_memtype, start_leaf, leaf, isWrite);\n\n  return"),
