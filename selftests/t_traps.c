@@ -118,7 +118,7 @@ static void guest_step_mmio(void)
 	step_then_nmi(mmio_after);
 }
 
-/* A breakpoint at the instruction after the stepped one: one #DB with both bits, as without an exit. */
+/* A breakpoint at the instruction after the stepped one: one #DB with both bits, as without an exit. KVM has BS alone. */
 static void breakpoint_after_step(void)
 {
 	extern char nop_after[];
@@ -158,7 +158,7 @@ static void guest_step_breakpoint(void)
 	was(1, 0x41, bp_irq_after, "the interrupt");
 }
 
-/* --- single steps on branches (SDM 3B 18.4.3) --- */
+/* --- single steps on branches (SDM 3B 18.4.3); KVM traps after CPUID, too --- */
 
 static volatile u64 btf_in_handler;
 
@@ -266,7 +266,10 @@ static void guest_shadows(void)
 	was_step(2, sti_next, "the step behind NOP");
 }
 
-/* A data breakpoint at MOV SS is held back until the next instruction is complete, and comes before an interrupt. */
+/*
+ * A data breakpoint at MOV SS is held back until the next instruction is
+ * complete, and comes before an interrupt (SDM 3A 6.8.3). KVM loses it there.
+ */
 static u64 ss_operand;
 
 static void guest_held_breakpoint(void)
@@ -348,6 +351,7 @@ static void step_to(struct vcpu *vcpu, const char *pc, const char *what)
 
 static void host_steps(void)
 {
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
 	struct vcpu *vcpu;
 	struct vm vm;
 
@@ -359,6 +363,8 @@ static void host_steps(void)
 	expect_debug(vcpu, 1, dbg_hlt_after, "over HLT with interrupts disabled");
 	OK(vcpu->run->debug.arch.dr6 & DR6_BS, "DR6.BS");
 	debug(vcpu, 0);
+	/* On KVM the vCPU is halted now. */
+	DO(vcpu->fd, KVM_SET_MP_STATE, &mp);
 	vcpu_run_to_sync(vcpu, 2);
 	debug(vcpu, KVM_GUESTDBG_SINGLESTEP);
 	step_to(vcpu, dbg_wrmsr_after, "over WRMSR, which sends an interrupt");
@@ -563,6 +569,8 @@ static void host_failed_entry(void)
 	DO(vcpu->fd, KVM_GET_VCPU_EVENTS, &e);
 	EQ(e.exception.injected, 1, "the event after a failed entry");
 	EQ(e.exception.nr, VEC_GP, "its vector");
+	if (!is_droste())
+		ksft_skip("KVM leaves the event in the VMCS");
 	/* Once user space has removed it, it is gone. */
 	DO(vcpu->fd, KVM_SET_VCPU_EVENTS, &none);
 	fail_entry(vcpu, false);
