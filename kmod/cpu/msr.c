@@ -80,16 +80,14 @@ MSR_GET(msr_get_uret)
 
 MSR_SET(msr_set_uret)
 {
-	vmx_uret_set(vcpu, row->arg, data);
-	return 0;
+	return vmx_uret_set(vcpu, row->arg, data);
 }
 
 MSR_SET(msr_set_uret_canonical)
 {
 	if (!arch_canonical(data, vcpu->gcaps.la_bits))
 		return -EINVAL;
-	vmx_uret_set(vcpu, row->arg, data);
-	return 0;
+	return vmx_uret_set(vcpu, row->arg, data);
 }
 
 /* --- handlers for one MSR --- */
@@ -108,8 +106,7 @@ MSR_SET(msr_set_tsc_aux)
 	/* Bits 63:32 are reserved, and processors fault on them (SDM 4, table 2-2). */
 	if (data >> 32)
 		return -EINVAL;
-	vmx_uret_set(vcpu, row->arg, data);
-	return 0;
+	return vmx_uret_set(vcpu, row->arg, data);
 }
 
 /* SYSCALL uses bits 31:0 (SDM 2B). Processors take the others without a fault; they are kept, but not loaded. */
@@ -122,8 +119,7 @@ MSR_GET(msr_get_fmask)
 MSR_SET(msr_set_fmask)
 {
 	vcpu->misc->fmask_high = data >> 32;
-	vmx_uret_set(vcpu, row->arg, (u32)data);
-	return 0;
+	return vmx_uret_set(vcpu, row->arg, (u32)data);
 }
 
 MSR_GET(msr_get_platform_info)

@@ -48,17 +48,22 @@ u64 vmx_uret_get(struct vcpu *vcpu, enum uret_msr i)
  * vmx_uret_set() - set the guest's value of a system-call MSR
  * @vcpu: the vCPU
  * @i: the MSR
- * @val: the value, valid for WRMSR
+ * @val: the value, which passed the checks of WRMSR
  *
  * Context: Caller holds vcpu->mutex; the vCPU is loaded.
+ * Return: 0; -EINVAL if the processor refuses the value, which is unchanged then.
  */
-void vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val)
+int vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val)
 {
+	int err = 0;
+
 	preempt_disable();
-	vcpu->uret_msr[i] = val;
 	if (vcpu->host.loaded && hoststate_uret_usable(i))
-		wrmsrl(uret_msrs[i], val);
+		err = wrmsrl_safe(uret_msrs[i], val);
+	if (likely(!err))
+		vcpu->uret_msr[i] = val;
 	preempt_enable();
+	return err ? -EINVAL : 0;
 }
 
 /**
