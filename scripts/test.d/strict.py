@@ -18,6 +18,7 @@ REPORTS = [
     ("translations", "was cached with the rights"),
     ("translations", "was cached with the memory type"),
     ("translations", "was cached as not the APIC-access page and is now"),
+    ("translations", "is the APIC-access page, and EPT maps it with an entry of level 3"),
     ("translations", "its dirty flag is clear now"),
     ("translations", "was cached without accessed and dirty flags, which are on now"),
     ("translations", "the EPT table of guest-physical"),

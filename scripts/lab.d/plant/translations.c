@@ -105,6 +105,16 @@ static void apic_page(void)
 	use_again(code_load);
 }
 
+static void large_apic_page(void)
+{
+	page_is(scratch);
+	vm_own_tables();
+	vm_ept(false, NULL);
+	vm_secondary(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
+	vm_write(APIC_ACCESS_ADDR, physical(scratch));
+	vm_write(GUEST_RIP, (u64)code_load);
+}
+
 static void invalidated(void)
 {
 	use(code_store, false);
@@ -173,6 +183,7 @@ const struct fault translations_faults[] = {
 	{ "an EPT dirty flag is cleared", not_dirty, VMCALL },
 	{ "accessed and dirty flags for EPT are switched on", flags_on, VMCALL },
 	{ "a page becomes the APIC-access page", apic_page, { EXITED, EXIT_REASON_APIC_ACCESS } },
+	{ "an APIC-access page in a large page of EPT", large_apic_page, { EXITED, EXIT_REASON_APIC_ACCESS } },
 	{ "EPT changes with INVEPT", invalidated, VMCALL },
 	{ "a VPID has another root", other_root, VMCALL },
 	{ "INVLPG that is not carried out", invlpg, VMCALL },

@@ -2,8 +2,8 @@
 /*
  * Misuse of VMCSs that a processor does not report (SDM 3C 25.11).
  *
- * A processor keeps parts of an active VMCS to itself, and writes them to the region when it likes. Bochs keeps nothing,
- * so misuse has no effect there. This file knows each region since its VMCLEAR or VMXON, and on which processor it is
+ * A processor keeps parts of an active VMCS to itself, and writes them to the region when it likes. Bochs keeps
+ * nothing, so misuse has no effect there. This file knows each region since its VMCLEAR or VMXON, and on which processor it is
  * active. When a region becomes known or active, all processors forget their translations for data, so that the next
  * access by software to the region's page is seen.
  */
