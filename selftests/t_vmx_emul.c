@@ -258,9 +258,10 @@ static void guest_apic_operand(void)
 	apic_operand(l2_push, access, 0x1028, "PUSH to the APIC-access page");
 }
 
-/* --- LMSW of a bit that L1 owns --- */
+/* --- LMSW and SMSW of a bit that L1 owns --- */
 
 CODE(l2_lmsw, "lmsw (%rsi)");
+CODE(l2_smsw, "smsw (%rsi)");
 CODE(l2_sgdt, "sgdt (%rsi)");
 
 static void guest_lmsw(void)
@@ -278,6 +279,10 @@ static void guest_lmsw(void)
 	G_EQ(vmread(F_LINEAR), DEV + 0x20, "linear address");
 	*(volatile u16 *)(dev_mem + 0x20) = read_cr0();
 	vmx_expect(R_VMCALL, "LMSW of no such bit");
+	vmwrite(F_RIP, (u64)l2_smsw);
+	vmwrite(F_CR0_SHADOW, CR0_TS);
+	vmx_expect(R_VMCALL, "SMSW");
+	G_EQ(*(volatile u16 *)(dev_mem + 0x20), (u16)(read_cr0() | CR0_TS), "SMSW reads the shadow");
 	vmwrite(F_RIP, (u64)l2_sgdt);
 	vmx_expect(R_VMCALL, "SGDT");
 	sgdt(&gdtr);

@@ -125,6 +125,7 @@ struct emul_ctx {
 	u64 cr0, cr4, xcr0;
 	struct emul_seg seg[NR_ALL_SREGS];
 	struct emul_table gdt, idt;
+	u16 msw;		/* the low word of CR0 as SMSW reads it */
 	enum emul_mode mode;
 	u8 cpl;
 	bool long_mode;		/* EFER.LMA */

@@ -52,7 +52,7 @@ static int exec_sys_load_sreg(struct emul_ctx *ctx)
 static int exec_sys_store_word(struct emul_ctx *ctx)
 {
 	struct emul_operand o;
-	u64 val = ctx->cr0;
+	u64 val = ctx->msw;
 	int r;
 
 	if (ctx->insn.op != OP_SMSW) {

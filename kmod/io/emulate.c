@@ -156,6 +156,16 @@ static bool emul_uses_tables(const struct emul_insn *insn)
 	}
 }
 
+/* In L2, bits in L1's guest/host mask read as in the read shadow (SDM 3C 26.3, SMSW). */
+static u16 emul_msw(const struct emul_state *es)
+{
+	const struct vmcs12 *v = es->vcpu->nested.vmcs12;
+
+	if (!es->vcpu->in_l2)
+		return es->ctx.cr0;
+	return (es->ctx.cr0 & ~v->cr0_guest_host_mask) | (v->cr0_read_shadow & v->cr0_guest_host_mask);
+}
+
 /**
  * emul_load_system() - collect all segment and table registers for an instruction that may use them
  * @es: the emulator's state
@@ -171,6 +181,7 @@ void emul_load_system(struct emul_state *es)
 		emul_load_segment(es, seg);
 	ctx->gdt = (struct emul_table) { vmcs_read(GUEST_GDTR_BASE), vmcs_read(GUEST_GDTR_LIMIT) };
 	ctx->idt = (struct emul_table) { vmcs_read(GUEST_IDTR_BASE), vmcs_read(GUEST_IDTR_LIMIT) };
+	ctx->msw = emul_msw(es);
 	ctx->long_mode = vcpu_is_long_mode(es->vcpu);
 }
 
