@@ -346,7 +346,8 @@ VMCS = (
 STORMS = (
     ("main.cc", '#include "cpu/cpu.h"\n', '#include "cpu/cpu.h"\n#include "cpu/strict/strict.h"\n'),
     ("main.cc", "for (int turn = 0; turn < 16 && (!turn",
-     "for (int turn = 0, most = strict(STRICT_STORMS) ? strict_turn() : 16; turn < most && !strict_turn_over && (!turn"),
+     "for (int turn = 0, most = strict(STRICT_STORMS) ? strict_turn(BX_CPU(processor)) : 16;\n"
+     "                 turn < most && !strict_turn_over && (!turn"),
     *((f"cpu/{name}.cc", "#define LOG_THIS BX_CPU_THIS_PTR\n",
        '#include "cpu/strict/strict.h"\n#define LOG_THIS BX_CPU_THIS_PTR\n') for name in ("cpu", "init", "flag_ctrl_pro")),
     # Before each trace, and traces are not linked.

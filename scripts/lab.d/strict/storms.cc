@@ -27,12 +27,17 @@ const Bit64u AFTER_EXIT = 64, BEFORE_ENTRY = 96;
 /* One in so many exits, entries, interrupts that are unblocked in root operation, and looks at a halted guest has an event. */
 const unsigned PER_EXIT = 24, PER_ENTRY = 24, PER_STI = 256, PER_HALT = 512;
 
+/* The traces of a turn; one turn in so many begins a row of missed ones, and the most of those. */
+const int LONGEST_TURN = 16;
+const unsigned PER_MISS = 128, MOST_MISSED = 128;
+
 /* What a processor of the machine has. Times are counts of its instructions. */
 struct processor {
 	Bit64u at;		/* of the next event */
 	Bit64u exit_at;		/* the last exit */
 	Bit64u distance;	/* from the last exit that an entry followed to that entry */
 	Bit64u nmis;		/* that the processor accepted */
+	unsigned missed;	/* turns that it will miss */
 };
 
 processor processors[BX_MAX_SMP_THREADS_SUPPORTED];
@@ -137,15 +142,30 @@ void strict_storm_halted(BX_CPU_C *cpu)
 		fire(cpu);
 }
 
-int strict_turn()
+/*
+ * A turn is not longer than without storms: the machine's time stands still in it, and a loop of PAUSE would see time in
+ * jumps. What makes a CPU slow is that it misses turns.
+ */
+int strict_turn(BX_CPU_C *cpu)
 {
-	static const int lengths[] = { 1, 4, 16, 16, 64, 512 };
+	bool vmx = false, others = false;
+	processor &p = of(cpu);
 
 	strict_turn_over = false;
-	for (int n = 0; n < BX_SMP_PROCESSORS; n++)
-		if (BX_CPU(n)->in_vmx)
-			return lengths[below(sizeof(lengths) / sizeof(lengths[0]))];
-	return 16;
+	for (int n = 0; n < BX_SMP_PROCESSORS; n++) {
+		vmx |= BX_CPU(n)->in_vmx;
+		others |= BX_CPU(n) != cpu && BX_CPU(n)->activity_state == BX_CPU_C::BX_ACTIVITY_STATE_ACTIVE;
+	}
+	if (!vmx)
+		return LONGEST_TURN;
+	if (!p.missed && below(PER_MISS) == 0)
+		p.missed = below(MOST_MISSED);
+	if (p.missed && others) {
+		p.missed--;
+		return 0;
+	}
+	p.missed = 0;
+	return below(4) ? LONGEST_TURN : 1 + below(LONGEST_TURN);
 }
 
 void strict_storm_nmi(BX_CPU_C *cpu)

@@ -133,7 +133,7 @@ void strict_storm_entry(BX_CPU_C *cpu);
 void strict_storm_unblocked(BX_CPU_C *cpu);
 void strict_storm_halted(BX_CPU_C *cpu);
 /* Begins a CPU's turn. Returns the traces that it has, if no event ends the turn before. */
-int strict_turn();
+int strict_turn(BX_CPU_C *cpu);
 extern bool strict_turn_over;
 /* Counts an NMI that the processor accepts; the number of them, which LAB_MSR_NMIS shows. */
 void strict_storm_nmi(BX_CPU_C *cpu);
