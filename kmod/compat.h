@@ -61,6 +61,26 @@ typedef struct syscore_ops *compat_syscore;
 #define compat_unregister_syscore(s)	unregister_syscore_ops(*(s))
 #endif
 
+/*
+ * Since 6.13 kernels with lazy preemption ask for it by a flag of its own.
+ */
+#ifdef _TIF_NEED_RESCHED_LAZY
+#define COMPAT_TIF_NEED_RESCHED_LAZY	_TIF_NEED_RESCHED_LAZY
+#else
+#define COMPAT_TIF_NEED_RESCHED_LAZY	0
+#endif
+
+/* After a guest has run, the CPU may owe user space an IBPB (VMSCAPE). Kernels without the name have no such barrier. */
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+#include <asm/nospec-branch.h>
+#define compat_ibpb_before_user_mode()	do {				\
+		if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))	\
+			this_cpu_write(x86_ibpb_exit_to_user, true);	\
+	} while (0)
+#else
+#define compat_ibpb_before_user_mode()	do { } while (0)
+#endif
+
 /* The second byte of struct kvm_run. Newer headers give it another name inside the kernel. */
 #define compat_immediate_exit(run)	READ_ONCE((&(run)->request_interrupt_window)[1])
 

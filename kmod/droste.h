@@ -195,6 +195,8 @@ struct vcpu {
 	bool in_l2;			/* L2 runs: the current VMCS is VMCS02 */
 	int cpu;			/* the CPU on which the VMCS is current, -1: none; preemption changes it */
 	enum vcpu_mode mode;		/* written by the vCPU, read by vcpu_kick(); ordered with @requests */
+	bool l1d_due;			/* flush the L1 data cache before the next entry: see vmx/l1d.c */
+	unsigned long qs_tick;		/* the tick when the vCPU last reported a quiescent state to RCU: see vmx/guestmode.c */
 	unsigned long requests;		/* enum vcpu_request; atomic bits, any thread sets them */
 	struct vcpu_events ev;
 
@@ -211,6 +213,7 @@ struct vcpu {
 	struct vm *vm;
 	int id;				/* as given to KVM_CREATE_VCPU; also the initial APIC ID */
 	int index;			/* in vm->vcpus */
+	u64 serial;			/* a number that no other vCPU has or had */
 	struct mutex mutex;		/* serializes the vCPU's ioctls */
 	struct kvm_run *run;		/* shared with user space, which may write at any time: read members once */
 	void *pio_data;			/* the page after @run: data of port I/O exits */
@@ -273,6 +276,8 @@ struct vcpu {
 	struct preempt_notifier pn;		/* registered between vcpu_load() and vcpu_put() */
 
 	struct host_state host;			/* the host's state to restore: see vmx/hoststate.c */
+	/* MSRs that VM entries and VM exits load: see vmx/perf.c. The processor wants lists aligned to 16 bytes. */
+	struct vmx_msr_entry perf_guest[PERF_MSRS] __aligned(16), perf_host[PERF_MSRS] __aligned(16);
 	u64 exits[NR_EXIT_REASONS];		/* exits to L0, by basic reason */
 	u64 exits_l2[NR_EXIT_REASONS];		/* those of @exits that came from L2 */
 	u64 exits_reflected[NR_EXIT_REASONS];	/* those of @exits_l2 that L1 was shown, maybe with another reason */

@@ -31,9 +31,13 @@ static int __init droste_init(void)
 	ret = cpuid_init();
 	if (ret)
 		goto err_shadow;
-	ret = vmx_root_init();
+	ret = vmx_l1d_init();
 	if (ret)
 		goto err_shadow;
+	ret = vmx_root_init();
+	if (ret)
+		goto err_l1d;
+	vmx_perf_init();
 	sched_init();
 	ret = dev_init();
 	if (ret)
@@ -45,6 +49,8 @@ static int __init droste_init(void)
 err_root:
 	sched_exit();
 	vmx_root_exit();
+err_l1d:
+	vmx_l1d_exit();
 err_shadow:
 	nested_shadow_exit();
 	return ret;
@@ -56,6 +62,7 @@ static void __exit droste_exit(void)
 	dev_exit();
 	sched_exit();
 	vmx_root_exit();
+	vmx_l1d_exit();
 	nested_shadow_exit();
 }
 

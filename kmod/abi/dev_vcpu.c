@@ -50,6 +50,7 @@ static void vcpu_shared_pages_destroy(struct vcpu *vcpu)
 
 static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 {
+	static atomic64_t serials;	/* the number of vCPUs created so far */
 	struct vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
 	int ret;
 
@@ -57,6 +58,7 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 		return ERR_PTR(-ENOMEM);
 	vcpu->vm = vm;
 	vcpu->id = id;
+	vcpu->serial = atomic64_inc_return(&serials);
 	vcpu->index = vm->nr_vcpus;
 	vcpu->cpu = -1;
 	vcpu->user_irq = -1;

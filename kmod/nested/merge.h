@@ -3,6 +3,7 @@
 #ifndef DROSTE_MERGE_H
 #define DROSTE_MERGE_H
 
+#include <linux/minmax.h>
 #include <linux/types.h>
 
 struct vmx_controls;

@@ -19,8 +19,7 @@ static void vmcs02_write_constants(struct vcpu *vcpu)
 	vmcs_write_host_constants();
 	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
 	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
-	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
-	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmx_perf_begin(vcpu);
 	vmcs_write(MSR_BITMAP, __pa(n->msr_bitmap02));
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	vmcs_write(GUEST_IA32_DEBUGCTL, 0);

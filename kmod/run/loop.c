@@ -13,9 +13,9 @@
  *  5. With interrupts disabled, look once more for requests and for work of the
  *     host; if there is any, take the event back and start over.
  *  6. Enter the guest. It runs until an exit, which is read once, into
- *     vcpu->exit.
- *  7. Pass NMIs and machine checks to the host, enable interrupts: the host
- *     takes its interrupt if one caused the exit.
+ *     vcpu->exit. An NMI that caused the exit is passed to the host at once.
+ *  7. Pass machine checks to the host, enable interrupts: the host takes its
+ *     interrupt if one caused the exit.
  *  8. Dispatch the exit: reflect it to L1 if it came from L2 and L1 asked for it,
  *     else call L0's handler. Either may switch between VMCS01 and VMCS02.
  *
@@ -30,8 +30,10 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
-#include <asm/debugreg.h>
+#include <linux/vtime.h>
+#include <asm/mce.h>
 #include <asm/mmu_context.h>
+#include <asm/ptrace.h>
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 #include "droste.h"
@@ -46,6 +48,7 @@
 #include "run/handlers.h"
 #include "run/request.h"
 #include "run/run.h"
+#include "vmx/crossing.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -166,24 +169,20 @@ static void loop_sync_host_crs(struct loaded_vmcs *v)
 }
 
 /*
- * Step 7: NMIs and machine checks that caused the exit belong to the host.
- * Raise them on this CPU. Called with interrupts disabled.
+ * Step 7: machine checks that caused the exit belong to the host. Its handler
+ * is told that user mode was interrupted: an error in a page that the guest used
+ * then costs this thread its page, as a SIGBUS, and not the host its life, as in
+ * the kernel. Called with interrupts disabled. NMIs were passed on before, by
+ * vmx_guest_mode().
  */
-static void loop_pass_to_host(struct vcpu *vcpu)
+static void loop_pass_to_host(const struct vcpu *vcpu)
 {
-	u32 info = vcpu->exit.intr_info;
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
 
-	if (vcpu->exit.basic == EXIT_REASON_MCE_DURING_VMENTRY) {
-		asm volatile("int $18");
-		return;
-	}
-	if (vcpu->exit.basic != EXIT_REASON_EXCEPTION_NMI)
-		return;
-	/* The exit blocked NMIs; the IRET of the host's handler unblocks them (SDM 28.5.5). */
-	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
-		asm volatile("int $2");
-	else if ((info & INTR_INFO_VECTOR_MASK) == X86_TRAP_MC)
-		asm volatile("int $18");
+	if (vmx_exit_is_machine_check(&vcpu->exit))
+		do_machine_check(&regs);
+#endif
 }
 
 /*
@@ -192,21 +191,20 @@ static void loop_pass_to_host(struct vcpu *vcpu)
  */
 static void loop_enter_once(struct vcpu *vcpu)
 {
-	bool dr;
-
 	vmx_flush_regs(vcpu);
 	loop_sync_host_crs(vcpu->vmcs);
-	if (vcpu->cr2 != native_read_cr2())
-		native_write_cr2(vcpu->cr2);
-	dr = vmx_load_guest_dr(vcpu);
+	if (unlikely(vmx_perf_present))
+		vmx_perf_switch(vcpu);
+	vmx_host_leave(vcpu);
+	vmx_load_guest_dr(vcpu);
 	fpu_load_guest_xcr(vcpu);
 
-	vcpu->exit.fail = vmx_enter(vcpu->regs, vcpu->vmcs->launched, &vcpu->vmcs->host_rsp, vcpu->spec_ctrl);
+	vmx_guest_mode(vcpu);
 
 	fpu_load_host_xcr(vcpu);
-	if (unlikely(dr))
-		vmx_restore_host_dr();
-	vcpu->cr2 = native_read_cr2();
+	vmx_host_return(vcpu);
+	/* User space of this CPU must not run with branch predictions that the guest trained (VMSCAPE). */
+	compat_ibpb_before_user_mode();
 	/* RIP, RSP and RFLAGS are read from the VMCS when they are first needed. */
 	vcpu->reg_avail = 0;
 }
@@ -224,6 +222,7 @@ static void loop_note_exit(struct vcpu *vcpu)
 {
 	u16 basic = vcpu->exit.basic;
 
+	vmx_l1d_note_exit(vcpu);
 	if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
 		vcpu->nested.entry_pending = false;
 		vmx_save_vectoring(vcpu);
@@ -261,7 +260,8 @@ static int loop_vmfail(struct vcpu *vcpu)
 }
 
 /* Work of the host that this thread must do before it enters a guest. */
-#define HOST_WORK	(_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
+#define HOST_WORK	(_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY | _TIF_SIGPENDING | \
+			 _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
 
 static bool loop_must_not_enter(struct vcpu *vcpu)
 {
@@ -321,6 +321,7 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 	if (unlikely(vcpu->want_immediate_exit || vcpu->vmcs->exits_at_once))
 		loop_set_immediate_exit(vcpu, vcpu->want_immediate_exit);
 
+	vtime_account_guest_enter();
 	loop_enter_once(vcpu);
 	if (likely(!vcpu->exit.fail)) {
 		vmx_snapshot_exit(vcpu);
@@ -333,7 +334,14 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 			vmx_pml_flush(vcpu);
 	}
 	WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
-	/* If an interrupt caused the exit, it is still pending, and the host takes it here. */
+	/*
+	 * If an interrupt caused the exit, it is still pending, and the host takes
+	 * it here. A tick counts as the guest's time if it comes before the end.
+	 */
+	local_irq_enable();
+	asm volatile("nop");	/* STI lets one instruction pass before an interrupt */
+	local_irq_disable();
+	vtime_account_guest_exit();
 	local_irq_enable();
 	preempt_enable();
 

@@ -9,8 +9,12 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* The vCPU that last ran on this CPU; decides whether an IBPB is needed. Accessed with preemption disabled. */
-static DEFINE_PER_CPU(struct vcpu *, sched_last_vcpu);
+/*
+ * The number of the vCPU that last ran on this CPU, 0 before the first; decides
+ * whether an IBPB is needed. Not its address: a new vCPU may get that of an old
+ * one. Accessed with preemption disabled.
+ */
+static DEFINE_PER_CPU(u64, sched_last_vcpu);
 
 /* The thread of @vcpu came to this CPU: make its VMCS current here. Called with preemption disabled. */
 static void sched_on_cpu(struct vcpu *vcpu)
@@ -22,8 +26,8 @@ static void sched_on_cpu(struct vcpu *vcpu)
 	this_cpu_write(request_loaded_vcpu, vcpu);
 	nested_shadow_on_cpu(vcpu);
 	/* Branch predictions that one guest trained must not steer another. */
-	if (this_cpu_read(sched_last_vcpu) != vcpu) {
-		this_cpu_write(sched_last_vcpu, vcpu);
+	if (this_cpu_read(sched_last_vcpu) != vcpu->serial) {
+		this_cpu_write(sched_last_vcpu, vcpu->serial);
 		indirect_branch_prediction_barrier();
 	}
 	if (moved)

@@ -127,36 +127,26 @@ void vcpu_set_debugctl(struct vcpu *vcpu, u64 val)
  * vmx_load_guest_dr() - load DR0 to DR3 for the guest
  * @vcpu: the vCPU that is about to enter
  *
- * Does nothing without active breakpoints: MOV DR always exits, so the guest
- * never reads the registers of the processor.
+ * Loads nothing if the guest has no active breakpoints: MOV DR always exits, so
+ * the guest never reads the registers of the processor.
  *
- * Context: Interrupts disabled.
- * Return: true if vmx_restore_host_dr() must be called after the exit.
+ * Context: Interrupts disabled. vmx_host_return() must be called after the exit.
  */
-bool vmx_load_guest_dr(struct vcpu *vcpu)
+void vmx_load_guest_dr(struct vcpu *vcpu)
 {
 	u64 *dr = vmx_debugger_owns_dr(vcpu) ? vcpu->guest_debug_dr : vcpu->dr;
 
-	if (likely(!(vcpu_effective_dr7(vcpu) & DR7_ACTIVE)))
-		return false;
-	set_debugreg(0, 7);
+	if (likely(!(vcpu_effective_dr7(vcpu) & DR7_ACTIVE))) {
+		/* The host's breakpoints must not hit in vmx_guest_mode(). */
+		if (unlikely(hw_breakpoint_active()))
+			set_debugreg(DR7_FIXED, 7);
+		return;
+	}
+	set_debugreg(DR7_FIXED, 7);
 	set_debugreg(dr[0], 0);
 	set_debugreg(dr[1], 1);
 	set_debugreg(dr[2], 2);
 	set_debugreg(dr[3], 3);
-	return true;
-}
-
-/**
- * vmx_restore_host_dr() - give the host its breakpoints back after an exit
- *
- * Context: Interrupts disabled.
- */
-void vmx_restore_host_dr(void)
-{
-	/* The exit set DR7 to 0x400 (SDM 28.5.1), so no breakpoint is active until the host loads its own DR7. */
-	if (hw_breakpoint_active())
-		hw_breakpoint_restore();
 }
 
 /**

@@ -12,7 +12,7 @@ static const u8 exit_needs[NR_EXIT_REASONS] = {
 
 /**
  * vmx_snapshot_exit() - read the exit information of the current VMCS into vcpu->exit
- * @vcpu: the vCPU that has just exited
+ * @vcpu: the vCPU that has just exited; vmx_guest_mode() has set exit.reason and exit.basic
  *
  * Reads the fields that exits.def names for the exit reason (SDM 3C 28.2); the
  * other members of vcpu->exit keep stale values.
@@ -24,8 +24,6 @@ void vmx_snapshot_exit(struct vcpu *vcpu)
 	struct vmx_exit *e = &vcpu->exit;
 	u8 needs;
 
-	e->reason = vmcs_read(VM_EXIT_REASON);
-	e->basic = e->reason;
 	/* A failed VM entry leaves the field as it was (SDM 27.8). */
 	e->idt_info = unlikely(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY) ? 0 : vmcs_read(IDT_VECTORING_INFO_FIELD);
 	needs = e->basic < NR_EXIT_REASONS ? exit_needs[e->basic] : 0;

@@ -165,6 +165,7 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	savesegment(ds, h->ds);
 	savesegment(es, h->es);
 	current_save_fsgs();
+	h->ldt = 0;
 	h->fs = current->thread.fsindex;
 	h->gs = current->thread.gsindex;
 	h->fs_base = current->thread.fsbase;
@@ -177,9 +178,8 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	}
 	h->loaded = true;
 	vmx_host_sync_vmcs(vcpu);
-	/* The host has run, so the L1 data cache may hold its secrets (L1TF). */
-	if (boot_cpu_has_bug(X86_BUG_L1TF) && boot_cpu_has(X86_FEATURE_FLUSH_L1D))
-		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+	/* Other threads, or user space, have run on this CPU. */
+	vcpu->l1d_due = true;
 }
 
 /**
@@ -203,6 +203,9 @@ void vmx_host_restore(struct vcpu *vcpu)
 		if (hoststate_uret_usable(i) && h->uret[i] != vcpu->uret_msr[i])
 			wrmsrl(uret_msrs[i], h->uret[i]);
 	}
+	/* Before the segment registers, whose selectors may refer to it. */
+	if (unlikely(h->ldt))
+		asm volatile("lldt %0" : : "m" (h->ldt));
 	if (unlikely(h->fs & 7))
 		loadsegment(fs, h->fs);
 	if (unlikely(h->gs & 7))

@@ -77,16 +77,21 @@ struct loaded_vmcs {
 	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel;
 	bool exits_at_once;	/* the VMX-preemption timer is on, with value 0: see loop_set_immediate_exit() */
 	u32 windows;		/* CPU_BASED_*_WINDOW_EXITING bits that L0 has set in the VMCS for its own use */
+	u32 perf_msrs;		/* length of the lists of MSRs that entries and exits load */
 };
 
 /* MSRs that guests access without exits and that the host needs only in user mode; L1 and L2 share one set. */
 enum uret_msr { URET_STAR, URET_LSTAR, URET_FMASK, URET_KERNEL_GS, URET_TSC_AUX, NR_URET_MSRS };
 
+#define PERF_MSRS	4	/* the most MSRs that VM entries and exits load for the host's perf */
+
 /* The host's state to restore when the vCPU leaves the CPU or KVM_RUN ends. */
 struct host_state {
 	bool loaded;		/* the processor holds the guest's uret MSRs; only changes with preemption disabled */
 	u16 ds, es, fs, gs;	/* the host's selectors */
+	u16 ldt;		/* the host's LDTR, 0 if the process has no LDT */
 	u64 fs_base;
+	u64 debugctl;		/* the host's IA32_DEBUGCTL at the last entry */
 	u64 uret[NR_URET_MSRS];	/* the host's values on this CPU */
 };
 

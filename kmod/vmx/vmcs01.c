@@ -183,8 +183,7 @@ static void vmcs01_write_constants(struct vcpu *vcpu)
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmcs_write(CR3_TARGET_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
-	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
-	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmx_perf_begin(vcpu);
 	vmcs_write(MSR_BITMAP, __pa(vcpu->msr_bitmap01));
 	vmcs_write(EPT_POINTER, vcpu->vm->ept01.eptp);
 	vmcs_write(VMCS_LINK_POINTER, ~0ULL);

@@ -3,6 +3,7 @@
 #ifndef DROSTE_VMX_H
 #define DROSTE_VMX_H
 
+#include <linux/jump_label.h>
 #include <asm/asm.h>
 #include "vmx/types.h"
 
@@ -130,6 +131,21 @@ void vmx_restore_host_spec_ctrl(struct vcpu *vcpu);
 
 void vmx_snapshot_exit(struct vcpu *vcpu);
 
+/* --- from the host's context to the guest and back: vmx/guestmode.c --- */
+void vmx_guest_mode(struct vcpu *vcpu);
+
+/* --- flushes of the L1 data cache: vmx/l1d.c --- */
+int vmx_l1d_init(void);
+void vmx_l1d_exit(void);
+DECLARE_STATIC_KEY_FALSE(vmx_l1d_flushes);
+void vmx_l1d_flush_now(struct vcpu *vcpu);
+
+/* --- the host's performance counters: vmx/perf.c --- */
+extern bool vmx_perf_present;		/* the host has counters; constant after init */
+void vmx_perf_init(void);
+void vmx_perf_begin(struct vcpu *vcpu);
+void vmx_perf_switch(struct vcpu *vcpu);
+
 /* --- debug registers: vmx/dr.c --- */
 #define DR6_WRITABLE	0xe00fULL	/* B0-B3, BD, BS, BT */
 #define DR6_RTM		BIT_ULL(16)
@@ -141,8 +157,7 @@ u64 vcpu_effective_dr7(struct vcpu *vcpu);
 u64 vcpu_dr6_value(const struct vcpu *vcpu, u64 dr6);
 void vcpu_add_dr6(struct vcpu *vcpu, u64 bits);
 void vcpu_set_debugctl(struct vcpu *vcpu, u64 val);
-bool vmx_load_guest_dr(struct vcpu *vcpu);
-void vmx_restore_host_dr(void);
+void vmx_load_guest_dr(struct vcpu *vcpu);
 u64 vmx_code_breakpoints(struct vcpu *vcpu);
 
 /* --- traps: vmx/traps.c --- */

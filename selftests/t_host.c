@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a VM exit destroys of the host's state (SDM 3C 28.5) and the host gets back: breakpoints, the LDT and its
+ * selectors, IA32_DEBUGCTL. And what the host may do while a guest runs: grace periods, time accounting, kprobes.
+ */
+#define _GNU_SOURCE
+#include <asm/ldt.h>
+#include <asm/prctl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/membarrier.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "guest.h"
+#include "vm.h"
+
+static volatile u64 go, counter;
+
+/* Makes the calling thread run on one processor only. Returns false if the processor does not exist. */
+static bool pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void guest_syncs(void)
+{
+	u64 i;
+
+	for (i = 1;; i++)
+		g_sync(i);
+}
+
+/* --- hardware breakpoints (an exit sets DR7 to 0x400: SDM 28.5.1) --- */
+
+static volatile u64 watched;
+
+static u64 hits(int fd)
+{
+	u64 n = 0;
+
+	MUST(read(fd, &n, sizeof(n)) == sizeof(n), "counter of the breakpoint: %s", strerror(errno));
+	return n;
+}
+
+static void host_breakpoint(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT, .size = sizeof(attr), .bp_type = HW_BREAKPOINT_W,
+		.bp_addr = (uintptr_t)&watched, .bp_len = HW_BREAKPOINT_LEN_8, .exclude_kernel = 1, .exclude_hv = 1,
+	};
+	struct vm vm;
+	struct vcpu *vcpu;
+	int fd, i;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_syncs);
+	fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	if (fd < 0)
+		ksft_skip("no hardware breakpoints: %s", strerror(errno));
+	watched = 1;
+	EQ(hits(fd), 1, "writes seen before the first VM entry");
+	for (i = 0; i < 5; i++) {
+		vcpu_run_to_sync(vcpu, i + 1);
+		watched = i;
+		EQ(hits(fd), 2 + i, "writes seen after %d runs", i + 1);
+	}
+	close(fd);
+	vm_destroy(&vm);
+}
+
+/* The guest writes the address that the host watches, and has breakpoints of its own. */
+static void guest_has_breakpoints(void)
+{
+	u64 i;
+
+	write_dr0((uintptr_t)&go);
+	write_dr7(0x402 | 0xd0000);	/* DR0: writes, 4 bytes */
+	for (i = 1;; i++) {
+		watched = i;
+		g_sync(i);
+	}
+}
+
+static void host_breakpoint_beside_guests(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT, .size = sizeof(attr), .bp_type = HW_BREAKPOINT_W,
+		.bp_addr = (uintptr_t)&watched, .bp_len = HW_BREAKPOINT_LEN_8, .exclude_kernel = 1, .exclude_hv = 1,
+	};
+	struct vm vm;
+	struct vcpu *vcpu;
+	int fd;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_has_breakpoints);
+	fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	if (fd < 0)
+		ksft_skip("no hardware breakpoints: %s", strerror(errno));
+	vcpu_run_to_sync(vcpu, 1);
+	EQ(hits(fd), 0, "the guest's writes are not the host's");
+	watched = 1;
+	EQ(hits(fd), 1, "the host's breakpoint after the guest's");
+	/* The guest runs with its own breakpoint again, and does not meet the host's. */
+	vcpu_run_to_sync(vcpu, 2);
+	watched = 2;
+	EQ(hits(fd), 2, "the host's breakpoint after the guest's");
+	close(fd);
+	vm_destroy(&vm);
+}
+
+/* --- the LDT (an exit makes LDTR null, and FS and GS get selectors with RPL 0 and TI 0: SDM 27.2.3, 28.5.2) --- */
+
+#define LDT_SEL	7	/* entry 0 of the LDT, RPL 3 */
+#define MAGIC	0x20f00d02
+
+static int set_ldt(void *base)
+{
+	struct user_desc d = {
+		.entry_number = 0, .base_addr = (uintptr_t)base, .limit = 0xfffff, .seg_32bit = 1, .limit_in_pages = 1,
+		.useable = 1,
+	};
+
+	return syscall(SYS_modify_ldt, 1, &d, sizeof(d));
+}
+
+/* VERR: can the selector be read through? */
+static bool readable(u16 sel)
+{
+	bool yes;
+
+	asm volatile("verr %1" : "=@ccz" (yes) : "r" (sel));
+	return yes;
+}
+
+struct sels {
+	u16 ds, es, fs, gs;
+};
+
+/* KVM_RUN with LDT selectors in all data segment registers. FS is the C library's, so all is done in one asm. */
+static long run_with_ldt_sels(int fd, struct sels *sels)
+{
+	u64 fs_base;
+	long ret;
+
+	MUST(!syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base), "FS base");
+	asm volatile("mov %w[sel], %%ds; mov %w[sel], %%es; mov %w[sel], %%gs; mov %w[sel], %%fs\n\t"
+		     "syscall\n\t"
+		     "mov %%ds, %%r8d; mov %%es, %%r9d; mov %%fs, %%r10d; mov %%gs, %%r12d\n\t"
+		     "mov %%eax, %%r13d\n\t"
+		     "xor %%eax, %%eax; mov %%eax, %%ds; mov %%eax, %%es\n\t"
+		     "mov %[arch_prctl], %%eax; mov %[set_fs], %%edi; mov %[base], %%rsi; syscall\n\t"
+		     "mov %%r8w, 0(%[out]); mov %%r9w, 2(%[out]); mov %%r10w, 4(%[out]); mov %%r12w, 6(%[out])\n\t"
+		     "movslq %%r13d, %%rax"
+		     : "=a" (ret)
+		     : "a" (SYS_ioctl), "D" ((long)fd), "S" ((long)KVM_RUN), "d" (0l), [sel] "r" (LDT_SEL),
+		       [base] "r" (fs_base), [out] "r" (sels), [arch_prctl] "i" (SYS_arch_prctl), [set_fs] "i" (ARCH_SET_FS)
+		     : "rcx", "r11", "r8", "r9", "r10", "r12", "r13", "memory", "cc");
+	return ret;
+}
+
+static void host_ldt(void)
+{
+	u32 *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0), val;
+	struct sels sels;
+	struct vm vm;
+	struct vcpu *vcpu;
+	int i;
+
+	MUST(page != MAP_FAILED, "a page below 4 GiB");
+	*page = MAGIC;
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_syncs);
+	if (set_ldt(page))
+		ksft_skip("no modify_ldt(): %s", strerror(errno));
+	MUST(readable(LDT_SEL), "the LDT is there before the first VM entry");
+	for (i = 0; i < 3; i++) {
+		vcpu_run_to_sync(vcpu, i + 1);
+		OK(readable(LDT_SEL), "the LDT is there after KVM_RUN");
+	}
+	if (ksft_failures())
+		return;
+	EQ(run_with_ldt_sels(vcpu->fd, &sels), 0, "KVM_RUN with LDT selectors");
+	EQ(sels.ds, LDT_SEL, "DS after KVM_RUN");
+	EQ(sels.es, LDT_SEL, "ES after KVM_RUN");
+	EQ(sels.fs, LDT_SEL, "FS after KVM_RUN");
+	EQ(sels.gs, LDT_SEL, "GS after KVM_RUN");
+	if (sels.gs == LDT_SEL) {
+		asm volatile("mov %%gs:0, %0" : "=r" (val));
+		EQ(val, MAGIC, "read through GS");
+	}
+	asm volatile("mov %0, %%gs" : : "r" (0));
+	vm_destroy(&vm);
+}
+
+static void guest_waits(void)
+{
+	counter = 1;
+	while (!go)
+		relax();
+	g_sync(1);
+}
+
+static void *installer(void *mem)
+{
+	volatile u64 *count = (void *)((u8 *)mem + (uintptr_t)&counter), *start = (void *)((u8 *)mem + (uintptr_t)&go);
+
+	pin(1);
+	while (!*count)
+		sched_yield();
+	MUST(!set_ldt(NULL), "modify_ldt(): %s", strerror(errno));
+	*start = 1;
+	return NULL;
+}
+
+/*
+ * Another thread makes the process's first LDT while this one is in KVM_RUN. The kernel loads it by an IPI. KVM up to
+ * 6.12 loses that LDT: it looks for one only when KVM_RUN begins.
+ */
+static void host_ldt_made_meanwhile(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	pthread_t t;
+
+	pin(0);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_waits);
+	OK(!readable(LDT_SEL), "no LDT at first");
+	pthread_create(&t, NULL, installer, vm.mem);
+	vcpu_run_to_sync(vcpu, 1);
+	OK(readable(LDT_SEL), "the LDT is there after KVM_RUN");
+	pthread_join(t, NULL);
+	vm_destroy(&vm);
+}
+
+/* --- IA32_DEBUGCTL (an exit clears it: SDM 28.5.1) --- */
+
+#define DEBUGCTL_BTF	2ul
+
+static void host_debugctl(void)
+{
+	u64 want = DEBUGCTL_BTF, old, got = 0;
+	struct vm vm;
+	struct vcpu *vcpu;
+	int fd = open("/dev/cpu/0/msr", O_RDWR), i;
+
+	if (fd < 0)
+		ksft_skip("no /dev/cpu/0/msr");
+	if (pread(fd, &old, 8, MSR_DEBUGCTL) != 8 || pwrite(fd, &want, 8, MSR_DEBUGCTL) != 8)
+		ksft_skip("IA32_DEBUGCTL cannot be written");
+	if (pread(fd, &got, 8, MSR_DEBUGCTL) != 8 || got != want)
+		ksft_skip("no IA32_DEBUGCTL");
+	pin(0);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_syncs);
+	for (i = 0; i < 3; i++) {
+		pwrite(fd, &want, 8, MSR_DEBUGCTL);
+		vcpu_run_to_sync(vcpu, i + 1);
+		MUST(pread(fd, &got, 8, MSR_DEBUGCTL) == 8, "read IA32_DEBUGCTL");
+		EQ(got, want, "the host's IA32_DEBUGCTL after run %d", i);
+	}
+	pwrite(fd, &old, 8, MSR_DEBUGCTL);
+	vm_destroy(&vm);
+}
+
+/* --- grace periods of RCU --- */
+
+static void guest_counts(void)
+{
+	while (!go)
+		counter++;
+}
+
+static void *run_on_cpu0(void *arg)
+{
+	pin(0);
+	vcpu_run_to_end(arg);
+	return NULL;
+}
+
+/* A statistic of a vCPU, which can be read while the vCPU runs. */
+static u64 statistic(int fd, const char *name)
+{
+	struct kvm_stats_header h;
+	struct kvm_stats_desc *d;
+	u64 val;
+	u32 i;
+
+	MUST(pread(fd, &h, sizeof(h), 0) == sizeof(h), "header of the statistics");
+	d = malloc(sizeof(*d) + h.name_size);
+	for (i = 0; i < h.num_desc; i++) {
+		u64 size = sizeof(*d) + h.name_size;
+
+		MUST(pread(fd, d, size, h.desc_offset + i * size) == (ssize_t)size, "descriptor of statistics");
+		if (!strcmp(d->name, name)) {
+			MUST(pread(fd, &val, 8, h.data_offset + d->offset) == 8, "%s", name);
+			free(d);
+			return val;
+		}
+	}
+	ksft_skip("no statistic %s", name);
+}
+
+/* Writes a setting of one character, and returns its old value; 0 if there is no such setting. */
+static char write_char(const char *path, char c)
+{
+	int fd = open(path, O_RDWR);
+	char old = 0;
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, &old, 1) != 1 || pwrite(fd, &c, 1, 0) != 1)
+		old = 0;
+	close(fd);
+	return old;
+}
+
+/*
+ * membarrier(MEMBARRIER_CMD_GLOBAL) waits for a grace period. The vCPU's processor must take part in it at its
+ * next tick, not only when RCU loses its patience after a tenth of a second.
+ */
+static void host_grace_periods(void)
+{
+	const int rounds = 4;
+	char was = write_char("/sys/kernel/rcu_normal", '1');
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 before, ticks;
+	pthread_t t;
+	int stats, i;
+
+	if (!pin(1))
+		ksft_skip("one processor");
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_counts);
+	stats = DO(vcpu->fd, KVM_GET_STATS_FD, 0);
+	pthread_create(&t, NULL, run_on_cpu0, vcpu);
+	while (!GUEST(&vm, counter))
+		sched_yield();
+	before = statistic(stats, "irq_exits");
+	for (i = 0; i < rounds; i++)
+		MUST(!syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0), "membarrier(): %s", strerror(errno));
+	ticks = statistic(stats, "irq_exits") - before;
+	ksft_diag("%llu host interrupts of the vCPU during %d grace periods", (unsigned long long)ticks, rounds);
+	OK(ticks < rounds * 15, "%llu host interrupts of the vCPU during %d grace periods", (unsigned long long)ticks,
+	   rounds);
+	write_char("/sys/kernel/rcu_normal", was);
+	GUEST(&vm, go) = 1;
+	pthread_join(t, NULL);
+	close(stats);
+	vm_destroy(&vm);
+}
+
+/* --- accounting of time --- */
+
+/* The guest time of this process in clock ticks: field 43 of /proc/self/stat. */
+static u64 guest_time(void)
+{
+	char line[1024], *p;
+	FILE *f = fopen("/proc/self/stat", "r");
+	int i;
+
+	MUST(f && fgets(line, sizeof(line), f), "/proc/self/stat");
+	fclose(f);
+	p = strrchr(line, ')') + 2;	/* field 3 */
+	for (i = 3; i < 43; i++)
+		p = strchr(p, ' ') + 1;
+	return strtoull(p, NULL, 10);
+}
+
+static void guest_works(void)
+{
+	u64 i;
+
+	for (;;) {
+		for (i = 0; i < 1000000; i++)
+			asm volatile("");
+		g_sync(1);
+	}
+}
+
+static void host_guest_time(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	int i;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_works);
+	EQ(guest_time(), 0, "guest time before the first run");
+	/* Some 400 million instructions at most; the time is counted in hundredths of a second. */
+	for (i = 0; i < 200 && !guest_time(); i++)
+		vcpu_run_to_sync(vcpu, 1);
+	OK(guest_time(), "the process has used guest time");
+	vm_destroy(&vm);
+}
+
+/* --- kprobes around the VM entry --- */
+
+#define TRACING	"/sys/kernel/tracing/"
+
+static int trace_write(const char *file, const char *text, int flags)
+{
+	char path[128];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), TRACING "%s", file);
+	fd = open(path, O_WRONLY | flags);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static u64 cr2_changes;
+
+static void guest_cr2(void)
+{
+	u64 i;
+
+	for (i = 0; i < 200; i++) {
+		write_cr2(0x123456789000 + i * 0x1000);
+		CPUID_REG(0, 0, a);
+		if (read_cr2() != 0x123456789000 + i * 0x1000)
+			cr2_changes++;
+	}
+	g_sync(cr2_changes);
+}
+
+/*
+ * Probes in all functions of the module that the entry path calls or called. Each reads an address that faults, so
+ * that the host's CR2 changes wherever a probe can be. Those that cannot be probed or do not exist are left out.
+ */
+static const char *const entry_path[] = {
+	"vmx_flush_regs", "vmx_load_guest_dr", "vmx_restore_host_dr", "fpu_load_guest_xcr", "fpu_load_host_xcr",
+	"fpu_assert", "vmx_snapshot_exit", "vmx_host_prepare", "vmx_save_vectoring",
+};
+
+static void host_probes(void)
+{
+	char line[128], file[64];
+	int i, n = 0, err;
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 args[4];
+
+	if (access(TRACING "kprobe_events", W_OK))
+		ksft_skip("no kprobe events");
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_cr2);
+	for (i = 0; i < (int)ARRAY_SIZE(entry_path); i++) {
+		snprintf(line, sizeof(line), "p:droste_test/p%d droste:%s x=+u0(\\0x1000):u8", i, entry_path[i]);
+		if (trace_write("kprobe_events", line, O_APPEND))
+			continue;
+		snprintf(file, sizeof(file), "events/droste_test/p%d/enable", i);
+		if (!trace_write(file, "1", 0))
+			n++;
+	}
+	EQ(vcpu_run_to_call(vcpu, args), GCALL_SYNC, "the guest's call");
+	EQ(args[0], 0, "changes of the guest's CR2, with %d probes", n);
+	/* The code between the guest and the host's context must not be probed at all. (KVM has no such function.) */
+	err = trace_write("kprobe_events", "p:droste_test/never droste:vmx_enter", O_APPEND);
+	OK(err, "a probe in vmx_enter() is refused");
+	trace_write("events/droste_test/enable", "0", 0);
+	trace_write("kprobe_events", "", O_TRUNC);
+	if (!n)
+		ksft_skip("no function of the module can be probed");
+	vm_destroy(&vm);
+}
+
+/* --- memory errors --- */
+
+static volatile u64 sigbus_addr, sigbus_code, sigbus_count;
+
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	sigbus_addr = (uintptr_t)info->si_addr;
+	sigbus_code = info->si_code;
+	sigbus_count++;
+}
+
+static void guest_reads_page(void)
+{
+	u64 val;
+
+	g_sync(1);
+	try_read64(HEAP, &val);
+	g_sync(val);
+}
+
+/*
+ * The host has lost a page of the guest's memory. A guest that touches it makes the kernel send SIGBUS, as if the
+ * thread had done so itself; user space can then raise a machine check in the guest.
+ */
+static void host_poisoned_page(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	void *page;
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 args[4];
+	int i;
+
+	sigaction(SIGBUS, &sa, NULL);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_reads_page);
+	vcpu_run_to_sync(vcpu, 1);
+	page = vm.mem + HEAP;
+	*(volatile u64 *)page = MAGIC;
+	if (madvise(page, 4096, MADV_HWPOISON))
+		ksft_skip("no simulated memory errors: %s", strerror(errno));
+	sigbus_count = 0;	/* madvise() may have sent one */
+	for (i = 0; i < 3; i++) {
+		EQ(vcpu_run_once(vcpu), -EINTR, "KVM_RUN is interrupted, try %d", i);
+		EQ(sigbus_count, i + 1, "signals");
+		EQ(sigbus_addr & ~4095ul, (uintptr_t)page, "the signal's address");
+		EQ(sigbus_code, BUS_MCEERR_AR, "the signal's code");
+	}
+	/* User space replaces the page. */
+	MUST(mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page, "new page");
+	EQ(vcpu_run_to_call(vcpu, args), GCALL_SYNC, "the guest's call");
+	EQ(args[0], 0, "content of the new page");
+	vm_destroy(&vm);
+}
+
+static const struct ksft_test tests[] = {
+	{ .name = "the host's breakpoints", .host = host_breakpoint },
+	{ .name = "the host's breakpoints beside the guest's", .host = host_breakpoint_beside_guests },
+	{ .name = "LDT and its selectors", .host = host_ldt },
+	{ .name = "an LDT made while the vCPU runs", .host = host_ldt_made_meanwhile },
+	{ .name = "IA32_DEBUGCTL of the host", .host = host_debugctl },
+	{ .name = "grace periods while a vCPU runs", .host = host_grace_periods },
+	{ .name = "guest time", .host = host_guest_time },
+	{ .name = "kprobes around the entry", .host = host_probes },
+	{ .name = "a page with a memory error", .host = host_poisoned_page },
+};
+
+KSFT_MAIN(tests)
