@@ -232,6 +232,19 @@ static long vm_limit_vcpu_ids(struct vm *vm, u64 limit)
 	return 0;
 }
 
+/* KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: gives up a protection of the host, so only its administrator may. */
+static long vm_allow_huge_exec(struct vm *vm, u64 arg)
+{
+	if (arg)
+		return -EINVAL;
+	if (!capable(CAP_SYS_BOOT))
+		return -EPERM;
+	if (vm->nr_vcpus)
+		return -EINVAL;
+	vm->huge_exec = true;
+	return 0;
+}
+
 /* Disable quirks; nothing enables them again. */
 static long vm_disable_quirks(struct vm *vm, u64 quirks)
 {
@@ -282,6 +295,8 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 		if (cap->args[0] & KVM_X86_DISABLE_EXITS_HLT)
 			WRITE_ONCE(vm->hlt_in_guest, true);
 		return 0;
+	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
+		return vm_allow_huge_exec(vm, cap->args[0]);
 	case KVM_CAP_DISABLE_QUIRKS2:
 		if (cap->args[0] & ~(u64)DROSTE_QUIRKS)
 			return -EINVAL;

@@ -97,8 +97,9 @@ static void ept01_split_leaf(struct vm *vm, u64 *slot, int level, u64 *table, st
 	u64 leaf = READ_ONCE(*slot);
 	int i;
 
+	/* Small leaves may be executable where the large one was not. */
 	for (i = 0; i < EPT_ENTRIES; i++)
-		table[i] = ept_split_entry(leaf, level, i);
+		table[i] = ept_split_entry(leaf, level, i) | (level == 2 ? EPT_EXEC : 0);
 	/* A flag that the processor sets meanwhile is lost. Pages were marked dirty when they were mapped. */
 	xchg(slot, ept_make_table(__pa(table)));
 	vm->ept01.pages++;
@@ -327,6 +328,7 @@ struct ept01_source {
 	const struct memslot *slot;
 	struct host_page host;
 	bool write;		/* the faulting access is a write */
+	bool exec;		/* the faulting access is an instruction fetch */
 	bool pml;		/* the processor logs the first write */
 };
 
@@ -348,9 +350,15 @@ bool ept01_ignores_pat(const struct vm *vm)
 	return !(READ_ONCE(vm->disabled_quirks) & KVM_X86_QUIRK_IGNORE_GUEST_PAT);
 }
 
+/* May the guest execute from large leaves? It may crash the processor then (iTLB multihit, CVE-2018-12207). */
+static bool ept01_nx_huge(const struct vm *vm)
+{
+	return vmx_features.nx_huge && !vm->huge_exec;
+}
+
 static u64 ept01_make_leaf(const struct vm *vm, const struct ept01_source *src, int level, u64 flags)
 {
-	u64 rights = EPT_READ | EPT_EXEC;
+	u64 rights = ept_leaf_rights(EPT_READ | EPT_EXEC, level, ept01_nx_huge(vm));
 
 	if (src->host.writable && !(src->slot->flags & KVM_MEM_READONLY) &&
 	    (src->write || src->pml || !memslot_logged(src->slot)))
@@ -358,9 +366,12 @@ static u64 ept01_make_leaf(const struct vm *vm, const struct ept01_source *src, 
 	return ept_make_leaf(page_to_phys(src->host.page), level, rights, EPT_WB, ept01_ignores_pat(vm)) | flags;
 }
 
-static int ept01_leaf_level(const struct ept01_source *src, gfn_t gfn)
+static int ept01_leaf_level(const struct vm *vm, const struct ept01_source *src, gfn_t gfn)
 {
 	int level = src->host.level;
+
+	if (src->exec && ept01_nx_huge(vm))
+		return 1;
 
 	/* Writes are logged per frame. */
 	if (memslot_logged(src->slot) && (src->write || src->pml))
@@ -386,6 +397,11 @@ static bool ept01_is_stale(const struct vm *vm, unsigned long hva, int level, un
 	return vm->mmu_seq != seq || (vm->mmu_invalidating && first < vm->mmu_to && vm->mmu_from < first + bytes);
 }
 
+static unsigned long ept01_hva(const struct memslot *slot, gfn_t gfn)
+{
+	return slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
+}
+
 /*
  * Map @gfn to @src. Returns -EAGAIN if memory was invalidated since @seq was
  * read, -ENOMEM if there is no page for a table. May sleep.
@@ -393,8 +409,8 @@ static bool ept01_is_stale(const struct vm *vm, unsigned long hva, int level, un
 static int ept01_map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u64 flags,
 			   unsigned long seq)
 {
-	unsigned long hva = src->slot->hva + ((gfn - src->slot->base) << PAGE_SHIFT);
-	int level = ept01_leaf_level(src, gfn);
+	unsigned long hva = ept01_hva(src->slot, gfn);
+	int level = ept01_leaf_level(vm, src, gfn);
 	u64 leaf = ept01_make_leaf(vm, src, level, flags);
 	struct ept01_spare spare = {};
 	struct ept01_gone gone;
@@ -428,8 +444,9 @@ static int ept01_map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *
  */
 static int ept01_try_map(struct vm *vm, gfn_t gfn, const struct memslot *slot, u64 access, bool shadow)
 {
-	struct ept01_source src = { .slot = slot, .write = access & EPT_WRITE, .pml = READ_ONCE(vm->pml) };
-	unsigned long hva = slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
+	struct ept01_source src = { .slot = slot, .write = access & EPT_WRITE,
+				    .exec = access & EPT_EXEC, .pml = READ_ONCE(vm->pml) };
+	unsigned long hva = ept01_hva(slot, gfn);
 	unsigned long seq = READ_ONCE(vm->mmu_seq);
 	int err;
 
@@ -471,6 +488,11 @@ static enum ept01_result ept01_resolve(struct vcpu *vcpu, gpa_t gpa, u64 access,
 		if ((access & EPT_WRITE) && (slot->flags & KVM_MEM_READONLY))
 			return EPT01_READONLY;
 		err = ept01_try_map(vm, gfn, slot, access, shadow);
+		if (unlikely(err == -EHWPOISON)) {
+			/* As if the thread had touched the page itself: user space may tell the guest, by a machine check. */
+			send_sig_mceerr(BUS_MCEERR_AR, (void __user *)ept01_hva(slot, gfn), PAGE_SHIFT, current);
+			return EPT01_SIGNAL;
+		}
 		if (err == -EINTR)
 			return EPT01_SIGNAL;
 		if (err && err != -EAGAIN)

@@ -91,6 +91,12 @@ static inline u64 ept_make_leaf(u64 hpa, int level, u64 rights, u64 memtype, boo
 	       (ipat ? EPT_IPAT : 0) | (level > 1 ? EPT_PAGE_SIZE_BIT : 0);
 }
 
+/* The rights of a leaf at @level. If @nx_huge, no leaf above 4 KiB is executable. */
+static inline u64 ept_leaf_rights(u64 rights, int level, bool nx_huge)
+{
+	return nx_huge && level > 1 ? rights & ~EPT_EXEC : rights;
+}
+
 /* The address of the page that a leaf at @level maps. */
 static inline u64 ept_leaf_base(u64 leaf, int level)
 {

@@ -82,8 +82,7 @@ static int hostmap_get_page(unsigned long hva, bool write, struct page **page)
 
 	if (get_user_page_fast_only(hva, flags, page))
 		return 0;
-	n = get_user_pages_unlocked(hva, 1, page, flags | COMPAT_FOLL_INTERRUPTIBLE);
-
+	n = get_user_pages_unlocked(hva, 1, page, flags | COMPAT_FOLL_INTERRUPTIBLE | FOLL_HWPOISON);
 	if (n < 0)
 		return n;
 	return n == 1 ? 0 : -EFAULT;
@@ -106,7 +105,8 @@ static int hostmap_get_page(unsigned long hva, bool write, struct page **page)
  *
  * Context: Process context of the VM's mm. May sleep.
  * Return: 0 with a reference to @out->page, or a negative errno: -EINTR if a
- * signal came while the page was waited for.
+ * signal came while the page was waited for, -EHWPOISON if the host lost the
+ * page to a memory error.
  */
 int host_page_get(unsigned long hva, bool write, bool may_write, struct host_page *out)
 {
@@ -115,7 +115,7 @@ int host_page_get(unsigned long hva, bool write, bool may_write, struct host_pag
 
 	if (!write && may_write && !hostmap_lookup(hva).level)
 		err = hostmap_get_page(hva, true, &out->page);
-	if (err && err != -EINTR)
+	if (err && err != -EINTR && err != -EHWPOISON)
 		err = hostmap_get_page(hva, write, &out->page);
 	if (err)
 		return err;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VMX capabilities: those of the processor, the ones Droste needs, and the ones an L1 is offered. */
+#include <linux/cpu.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/stddef.h>
@@ -15,6 +16,10 @@ struct vmx_features vmx_features;
 static bool apicv = true;
 module_param(apicv, bool, 0444);
 MODULE_PARM_DESC(apicv, "offer APIC virtualization to L1 (default: yes)");
+
+static int nx_huge_pages = -1;
+module_param(nx_huge_pages, int, 0444);
+MODULE_PARM_DESC(nx_huge_pages, "map large pages without the right to execute: 1, 0, or -1 if the host needs it (default)");
 
 /* The controls that make up APIC virtualization. */
 #define APICV_PIN	PIN_BASED_POSTED_INTR
@@ -55,6 +60,7 @@ static const struct cap_row cap_rows[] = {
 /* Activity states HLT and wait-for-SIPI. Shutdown is not offered. */
 #define MISC_ACTIVITY		(BIT_ULL(6) | BIT_ULL(8))
 #define MISC_CR3_TARGETS	(4ULL << 16)
+#define MISC_NR_CR3_TARGETS(misc) ((misc) >> 16 & 0x1ff)
 #define MISC_VMWRITE_ANY	BIT_ULL(29)
 #define MISC_INJECT_ILEN0	BIT_ULL(30)
 
@@ -79,10 +85,11 @@ static u64 caps_true(const struct vmx_caps *caps, u16 offset)
  * Read the processor's capability MSRs. A missing MSR reads as 0; a missing
  * "true" MSR gets the value of the older MSR.
  */
-static void caps_read_host(void)
+static void caps_read(struct vmx_caps *c)
 {
-	struct vmx_caps *c = &host_caps;
 	u32 msr;
+
+	memset(c, 0, sizeof(*c));
 
 	for (msr = MSR_IA32_VMX_BASIC; msr <= MSR_IA32_VMX_VMCS_ENUM; msr++)
 		rdmsrl(msr, *vmx_caps_msr(c, msr));
@@ -98,6 +105,40 @@ static void caps_read_host(void)
 		return;
 	for (msr = MSR_IA32_VMX_TRUE_PINBASED_CTLS; msr <= MSR_IA32_VMX_TRUE_ENTRY_CTLS; msr++)
 		rdmsrl(msr, *vmx_caps_msr(c, msr));
+}
+
+/* Of the capabilities @c, clear what Droste neither uses nor offers: processors of one machine may differ there. */
+static void caps_keep_used(struct vmx_caps *c)
+{
+	u32 used[sizeof(*c) / sizeof(u64)] = {};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cap_rows); i++)
+		used[cap_rows[i].cap / sizeof(u64)] |= BIT(cap_rows[i].bit);
+	/* Bits that must be 1 matter in any case. */
+	for (i = 0; i < ARRAY_SIZE(used); i++)
+		if (used[i])
+			((u64 *)c)[i] &= (u64)used[i] << 32 | U32_MAX;
+	c->misc &= MISC_ACTIVITY | MISC_INJECT_ILEN0 | MISC_VMWRITE_ANY | MISC_SAVE_LMA | GENMASK_ULL(24, 16);
+	c->ept_vpid &= EPT_CAP_OFFER;
+	c->vmcs_enum = 0;
+	c->vmfunc = 0;
+}
+
+/**
+ * vmx_caps_same_here() - whether this CPU has the VMX capabilities that vmx_caps_init() found
+ *
+ * Context: Any, on a CPU with VMX; preemption disabled.
+ * Return: true if it does.
+ */
+bool vmx_caps_same_here(void)
+{
+	struct vmx_caps here, first = host_caps;
+
+	caps_read(&here);
+	caps_keep_used(&here);
+	caps_keep_used(&first);
+	return !memcmp(&here, &first, sizeof(here));
 }
 
 static int caps_check_needs(void)
@@ -147,6 +188,10 @@ static void caps_find_features(void)
 	f->preemption_timer = vmx_may_set(host_caps.true_pin, PIN_BASED_VMX_PREEMPTION_TIMER);
 	f->ple = vmx_may_set(proc2, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
 	f->umip_emulated = !(host_caps.cr4_fixed1 & X86_CR4_UMIP) && vmx_may_set(proc2, SECONDARY_EXEC_DESC);
+	f->encls = vmx_may_set(proc2, SECONDARY_EXEC_ENCLS_EXITING);
+	f->cr3_targets = MISC_NR_CR3_TARGETS(host_caps.misc);
+	f->nx_huge = nx_huge_pages < 0 ? boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off() :
+					 nx_huge_pages;
 	f->invpcid = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_INVPCID) && boot_cpu_has(X86_FEATURE_INVPCID);
 }
 
@@ -219,7 +264,7 @@ int vmx_caps_init(void)
 {
 	int ret;
 
-	caps_read_host();
+	caps_read(&host_caps);
 	ret = caps_check_needs();
 	if (ret)
 		return ret;

@@ -19,10 +19,14 @@ struct vmx_features {
 	bool vpid, ept_ad, ept_2m, ept_1g, vmcs_shadowing, pml, tsc_scaling;
 	bool invept_single, invvpid_single, invvpid_addr, xsaves, rdtscp, invpcid, ple, preemption_timer;
 	bool umip_emulated;	/* the processor lacks CR4.UMIP; descriptor-table exiting takes its place */
+	bool encls;		/* ENCLS can be made to exit */
+	bool nx_huge;		/* no large leaf of EPT01 may be executable: see ept01_nx_huge() */
+	u8 cr3_targets;		/* number of CR3-target values */
 };
 extern struct vmx_features vmx_features;
 
 int vmx_caps_init(void);
+bool vmx_caps_same_here(void);
 
 /* --- VMX root on each CPU: vmx/root.c --- */
 extern bool vmx_going_down;	/* VMX was turned off for a reboot: VMX instructions may fault */
