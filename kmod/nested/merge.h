@@ -6,6 +6,8 @@
 #include <linux/minmax.h>
 #include <linux/types.h>
 
+#define MERGE_CR3_TARGETS	4	/* the number of CR3-target values that L1 is offered */
+
 struct vmx_controls;
 struct vmcs12;
 
@@ -47,6 +49,18 @@ static inline u64 merge_cr_mask(u64 l0_owned, u64 mask12)
 static inline u64 merge_cr_shadow(u64 guest12, u64 shadow12, u64 mask12)
 {
 	return (guest12 & ~mask12) | (shadow12 & mask12);
+}
+
+/**
+ * merge_cr3_targets() - VMCS02's number of CR3-target values (SDM 3C 25.6.7)
+ * @count12: L1's number, checked at the entry
+ * @host: the number that the processor supports (SDM 3D A.6)
+ *
+ * Return: the number.
+ */
+static inline u32 merge_cr3_targets(u32 count12, u32 host)
+{
+	return min3(count12, host, (u32)MERGE_CR3_TARGETS);
 }
 
 #endif

@@ -23,6 +23,8 @@ static void vmcs02_write_constants(struct vcpu *vcpu)
 	vmcs_write(MSR_BITMAP, __pa(n->msr_bitmap02));
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
+	if (vmx_features.encls)
+		vmcs_write(ENCLS_EXITING_BITMAP, ~0ULL);
 	if (vcpu->ctl01.proc2 & SECONDARY_EXEC_ENABLE_VPID)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, n->vpid02);
 	vmx_pml_begin(vcpu);
@@ -209,6 +211,25 @@ static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 	}
 }
 
+/*
+ * L1 is offered four CR3-target values. Of those that the processor lacks, L2's
+ * MOV to CR3 exits to L0, which carries it out: see route_mov_to_cr().
+ */
+static void vmcs02_write_cr3_targets(const struct vmcs12 *v)
+{
+	u32 n = merge_cr3_targets(v->cr3_target_count, vmx_features.cr3_targets);
+
+	vmcs_write(CR3_TARGET_COUNT, n);
+	if (n > 0)
+		vmcs_write(CR3_TARGET_VALUE0, v->cr3_target_value0);
+	if (n > 1)
+		vmcs_write(CR3_TARGET_VALUE1, v->cr3_target_value1);
+	if (n > 2)
+		vmcs_write(CR3_TARGET_VALUE2, v->cr3_target_value2);
+	if (n > 3)
+		vmcs_write(CR3_TARGET_VALUE3, v->cr3_target_value3);
+}
+
 static void vmcs02_write_crs(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
@@ -224,13 +245,7 @@ static void vmcs02_write_crs(struct vcpu *vcpu)
 	vmcs_write(GUEST_CR0, vmx_hw_cr0(cr0));
 	vmcs_write(GUEST_CR4, vmx_hw_cr4(v->guest_cr4));
 	vmcs_write(GUEST_CR3, v->guest_cr3);
-	vmcs_write(CR3_TARGET_COUNT, v->cr3_target_count);
-	if (v->cr3_target_count) {
-		vmcs_write(CR3_TARGET_VALUE0, v->cr3_target_value0);
-		vmcs_write(CR3_TARGET_VALUE1, v->cr3_target_value1);
-		vmcs_write(CR3_TARGET_VALUE2, v->cr3_target_value2);
-		vmcs_write(CR3_TARGET_VALUE3, v->cr3_target_value3);
-	}
+	vmcs02_write_cr3_targets(v);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include <linux/reboot.h>
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
+#include <asm/perf_event.h>
 #include <asm/tlbflush.h>
 #include "droste.h"
 #include "vmx/root.h"
@@ -59,13 +60,18 @@ static int root_on(void)
 
 	if (cr4_read_shadow() & X86_CR4_VMXE)
 		return -EBUSY;
+	if (!vmx_caps_same_here())
+		return -EOPNOTSUPP;
 	rdmsrl(MSR_IA32_FEAT_CTL, ctl);
 	if (!(ctl & FEAT_CTL_LOCKED))
 		wrmsrl(MSR_IA32_FEAT_CTL, ctl | FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX);
+	/* Where Intel PT is not allowed in VMX operation, perf must not turn it on from now on. */
+	intel_pt_handle_vmx(1);
 	cr4_set_bits(X86_CR4_VMXE);
 	ret = root_vmxon(__pa(this_cpu_read(vmxon_region)));
 	if (ret) {
 		cr4_clear_bits(X86_CR4_VMXE);
+		intel_pt_handle_vmx(0);
 		return ret;
 	}
 	this_cpu_write(vmx_on, true);
@@ -73,8 +79,8 @@ static int root_on(void)
 	return 0;
 }
 
-/* Leave VMX operation on this CPU. Called with interrupts disabled. */
-static void root_off(void)
+/* Leave VMX operation on this CPU. Called with interrupts disabled, or in a crash. */
+static void root_vmxoff(void)
 {
 	if (!this_cpu_read(vmx_on))
 		return;
@@ -85,10 +91,21 @@ out:
 	cr4_clear_bits(X86_CR4_VMXE);
 }
 
+/* Leave VMX operation on this CPU, and give Intel PT back to perf. Called with interrupts disabled. */
+static void root_off(void)
+{
+	if (!this_cpu_read(vmx_on))
+		return;
+	root_vmxoff();
+	intel_pt_handle_vmx(0);
+}
+
 static void root_log_failure(int cpu, int err)
 {
 	if (err == -EBUSY)
 		pr_err("droste: VMX on CPU %u belongs to someone else (CR4.VMXE is set)\n", cpu);
+	else if (err == -EOPNOTSUPP)
+		pr_err("droste: the VMX capabilities of CPU %u differ from those of the others\n", cpu);
 	else
 		pr_err("droste: VMXON failed on CPU %u\n", cpu);
 }
@@ -171,7 +188,7 @@ static compat_syscore syscore = COMPAT_SYSCORE_INIT(syscore_ops);
  */
 void vmx_root_emergency(void)
 {
-	root_off();
+	root_vmxoff();
 }
 
 static void root_free_regions(void)
@@ -255,7 +272,7 @@ out:
  * If one CPU fails, VMX is turned off again on all CPUs.
  *
  * Context: Process context. May sleep.
- * Return: 0, -EBUSY if VMX has another owner, -ENOMEM, -EIO. Logs one line on failure.
+ * Return: 0, -EBUSY if VMX has another owner, -EOPNOTSUPP if the CPUs differ, -ENOMEM, -EIO. Logs one line on failure.
  */
 int vmx_root_init(void)
 {

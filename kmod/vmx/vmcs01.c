@@ -30,6 +30,7 @@ static void vmcs01_choose_controls(struct vmx_controls *c)
 			  CPU_BASED_MONITOR_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS);
 	c->proc2 = vmcs01_control(host_caps.proc2, SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
 			   SECONDARY_EXEC_WBINVD_EXITING |
+			   (vmx_features.encls ? SECONDARY_EXEC_ENCLS_EXITING : 0) |
 			   (vmx_features.vpid ? SECONDARY_EXEC_ENABLE_VPID : 0) |
 			   (vmx_features.tsc_scaling ? SECONDARY_EXEC_TSC_SCALING : 0) |
 			   (vmx_features.ple ? SECONDARY_EXEC_PAUSE_LOOP_EXITING : 0));
@@ -193,6 +194,8 @@ static void vmcs01_write_constants(struct vcpu *vcpu)
 	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
 	if (vmx_features.vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, vcpu->vpid01);
+	if (vmx_features.encls)	/* SGX is not offered: all leaves of ENCLS raise #UD */
+		vmcs_write(ENCLS_EXITING_BITMAP, ~0ULL);
 	if (vmx_features.xsaves)
 		vmcs_write(XSS_EXIT_BITMAP, 0);
 	if (vmx_features.ple) {
