@@ -60,6 +60,8 @@ static void reflect_collect_facts(struct vcpu *vcpu, struct route_facts *f)
 	switch (f->basic) {
 	case EXIT_REASON_EXCEPTION_NMI:
 		f->l0_exceptions = reflect_debugger_exceptions(vcpu);
+		if (unlikely((f->intr_info & INTR_INFO_VECTOR_MASK) == X86_TRAP_AC) && vcpu_split_lock(vcpu))
+			f->l0_exceptions |= BIT(X86_TRAP_AC);
 		break;
 	case EXIT_REASON_CR_ACCESS:
 		f->value = reflect_cr_operand(vcpu);

@@ -20,7 +20,7 @@ struct route_facts {
 	bool bitmap_hit;		/* I/O, MSR and VMCS accesses: L1's bitmap intercepts it, or cannot be read */
 	u32 intr_info;			/* exceptions and NMIs: interruption information */
 	u32 intr_error;			/* page faults: error code */
-	u32 l0_exceptions;		/* exceptions that guest debugging takes, as an exception bitmap */
+	u32 l0_exceptions;		/* exceptions that L0 takes although L1 may intercept them, as an exception bitmap */
 	u64 qual;			/* exit qualification */
 	u64 value;			/* MOV to CR: the source operand, truncated to the operand size */
 	bool umip_faults;		/* accesses to descriptor-table registers: CR4.UMIP forbids it, which L0 emulates */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Exits by MOV DR and by exceptions, and the debugger in user space (KVM_SET_GUEST_DEBUG). SDM 3B 18.2, 3C 26.1.3. */
 #include <linux/hw_breakpoint.h>
+#include <asm/cpu.h>
 #include <asm/debugreg.h>
 #include <asm/traps.h>
 #include <asm/trapnr.h>
@@ -78,6 +79,23 @@ static int debug_on_debug_exception(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
+/*
+ * The host's detection of split locks raised #AC. The guest did not ask for it,
+ * and its kernel would die of it. The host warns and lets the thread go on, or,
+ * with "split_lock_detect=fatal", sends it SIGBUS.
+ */
+static int debug_on_split_lock(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (handle_guest_split_lock(vcpu_rip(vcpu)))
+		return NEXT_ENTER;
+	run->exit_reason = KVM_EXIT_EXCEPTION;
+	run->ex.exception = X86_TRAP_AC;
+	run->ex.error_code = vcpu->exit.intr_error;
+	return NEXT_USER;
+}
+
 /**
  * exit_exception() - handle an exception in the exception bitmap, or an NMI
  * @vcpu: loaded
@@ -98,12 +116,14 @@ int exit_exception(struct vcpu *vcpu)
 		return NEXT_ENTER;
 	if (vector == X86_TRAP_DB)
 		return debug_on_debug_exception(vcpu);
+	if (vector == X86_TRAP_AC && vcpu_split_lock(vcpu))
+		return debug_on_split_lock(vcpu);
 	if (vector == X86_TRAP_UD && !vcpu->in_l2 && pv_fix_hypercall(vcpu))
 		return NEXT_ENTER;
 	if (vector == X86_TRAP_BP && (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))
 		return debug_report(vcpu, X86_TRAP_BP, 0);
 	/*
-	 * The exception belongs to the level that runs: #AC, or in L2 one that
+	 * The exception belongs to the level that runs: its own #AC, or in L2 one that
 	 * VMCS02 intercepts for L1 but L1 does not take, such as a page fault that
 	 * L1's error-code mask excludes. Deliver it there.
 	 */

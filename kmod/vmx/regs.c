@@ -74,6 +74,19 @@ u64 vmx_hw_cr4(u64 cr4)
 }
 
 /**
+ * vcpu_split_lock() - whether the host's detection of split locks raised an alignment check
+ * @vcpu: has just exited because of #AC
+ *
+ * Context: Process context. Reads the current VMCS. Does not sleep.
+ * Return: true if it did; false if the guest's own settings did.
+ */
+bool vcpu_split_lock(struct vcpu *vcpu)
+{
+	return boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) &&
+	       !vmx_ac_is_guests(vcpu_cpl(vcpu), vmcs_read(GUEST_CR0), vcpu_rflags(vcpu));
+}
+
+/**
  * vcpu_rip() - RIP of the running level
  * @vcpu: loaded
  *

@@ -39,6 +39,7 @@ void vmx_write_cr4(struct vcpu *vcpu, u64 cr4);
 void vmx_write_efer(struct vcpu *vcpu, u64 efer);
 u64 vmx_cr0_guest_owned(struct vcpu *vcpu);
 u64 vmx_cr4_guest_owned(struct vcpu *vcpu);
+bool vcpu_split_lock(struct vcpu *vcpu);
 u64 vmx_hw_cr0(u64 cr0);
 u64 vmx_hw_cr4(u64 cr4);
 

@@ -6,6 +6,7 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 #include <asm/msr-index.h>
+#include <asm/processor-flags.h>
 #include <asm/vmx.h>
 #include "mem/types.h"
 
@@ -108,5 +109,24 @@ struct vmx_exit {
 	u32 iinfo;		/* instruction information */
 	u32 fail;		/* VM-instruction error if the entry itself failed (VMfail), else 0 */
 };
+
+/* Did a machine check cause the exit, or the failure of the entry? exits.def wants the interruption information. */
+static inline bool vmx_exit_is_machine_check(const struct vmx_exit *e)
+{
+	if (e->basic == EXIT_REASON_MCE_DURING_VMENTRY)
+		return true;
+	return e->basic == EXIT_REASON_EXCEPTION_NMI &&
+	       (e->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_HARD_EXCEPTION &&
+	       (e->intr_info & INTR_INFO_VECTOR_MASK) == 18;
+}
+
+/*
+ * Is an alignment check one that the guest's own settings raise (SDM 3A 6.15, #AC)? If not, the host's detection of
+ * split locks raised it (SDM 3A 9.1.2.3), which disregards CR0.AM, EFLAGS.AC and the privilege level.
+ */
+static inline bool vmx_ac_is_guests(int cpl, u64 cr0, u64 rflags)
+{
+	return cpl == 3 && (cr0 & X86_CR0_AM) && (rflags & X86_EFLAGS_AC);
+}
 
 #endif
