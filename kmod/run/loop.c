@@ -134,8 +134,12 @@ static int loop_do_requests(struct vcpu *vcpu)
 		vmx_pml_update(vcpu);
 	if (req & BIT(REQ_BLOCKING))
 		vmx_fit_blocking(vcpu);
-	/* Flushes act on this CPU. If the vCPU moves afterwards, sched_on_cpu() requests flushes on the other one. */
-	preempt_disable();
+	/*
+	 * Flushes act on the CPU that executes them. If the vCPU moves meanwhile,
+	 * sched_on_cpu() requests flushes on the other one, and on this one when it
+	 * comes back. So preemption stays enabled: ept01_flush() takes a lock that
+	 * sleeps on a PREEMPT_RT kernel.
+	 */
 	if (req & BIT(REQ_EPT01_FLUSH))
 		ept01_flush(vcpu);
 	if (req & BIT(REQ_EPT01_FLUSH_LOCAL))
@@ -144,7 +148,6 @@ static int loop_do_requests(struct vcpu *vcpu)
 		vmx_invvpid_single(vcpu->vpid01);
 		vmx_invvpid_single(vcpu->nested.vpid02);
 	}
-	preempt_enable();
 	/* Exits to user space come last, when all else is done. */
 	return unlikely(req & EXIT_REQUESTS) ? loop_report(vcpu, req & EXIT_REQUESTS) : NEXT_ENTER;
 }
