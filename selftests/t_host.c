@@ -538,6 +538,150 @@ static void host_poisoned_page(void)
 	vm_destroy(&vm);
 }
 
+/* --- the processor's bugs: on the lab's strict machine, which has these MSRs and counts barriers (docs/strict.md) --- */
+
+enum lab_msr {
+	LAB_POISON = 0x4c414200, LAB_ENTRIES = 0x4c414210, LAB_IBPB, LAB_L1D, LAB_VERW, LAB_SPEC_CTRL,
+};
+
+static u64 lab_read(int fd, enum lab_msr msr)
+{
+	u64 val = 0;
+
+	MUST(pread(fd, &val, 8, msr) == 8, "read MSR %#x", msr);
+	return val;
+}
+
+static void lab_write(int fd, enum lab_msr msr, u64 val)
+{
+	MUST(pwrite(fd, &val, 8, msr) == 8, "write MSR %#x", msr);
+}
+
+static int lab_open(void)
+{
+	u64 val;
+	int fd = open("/dev/cpu/0/msr", O_RDWR);
+
+	pin(0);
+	if (fd < 0 || pread(fd, &val, 8, LAB_ENTRIES) != 8)
+		ksft_skip("the processor does not count barriers");
+	lab_write(fd, LAB_ENTRIES, 0);
+	return fd;
+}
+
+/* Does the host take measures against a bug? */
+static bool mitigated(const char *bug)
+{
+	char line[256] = "";
+	FILE *f;
+
+	snprintf(line, sizeof(line), "/sys/devices/system/cpu/vulnerabilities/%s", bug);
+	f = fopen(line, "r");
+	if (!f || !fgets(line, sizeof(line), f))
+		line[0] = 0;
+	if (f)
+		fclose(f);
+	return !strncmp(line, "Mitigation", 10);
+}
+
+#define FRESH_PAGES	64
+
+static void guest_touches_pages(void)
+{
+	u64 i;
+
+	for (i = 0; i < FRESH_PAGES; i++)
+		*(volatile u8 *)(HEAP + (i << 12)) = 1;
+	g_sync(1);
+}
+
+/* Each EPT violation makes the host read page tables and user memory, so that the next entry needs a flush. */
+static void host_barriers(void)
+{
+	int fd = lab_open(), i;
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, 0);
+	/* Pages of 4 KiB, which fault one by one. */
+	madvise(vm.mem, MEM_SIZE, MADV_NOHUGEPAGE);
+	vcpu = vcpu_create(&vm, 0, guest_touches_pages);
+	vcpu_run_to_sync(vcpu, 1);
+	if (!lab_read(fd, LAB_ENTRIES))
+		ksft_skip("the processor does not count barriers");
+	if (mitigated("l1tf"))
+		OK(lab_read(fd, LAB_L1D) >= FRESH_PAGES, "%llu flushes of the L1 data cache for %d faults, %llu entries",
+		   (unsigned long long)lab_read(fd, LAB_L1D), FRESH_PAGES, (unsigned long long)lab_read(fd, LAB_ENTRIES));
+	if (mitigated("mds"))
+		EQ(lab_read(fd, LAB_VERW), lab_read(fd, LAB_ENTRIES), "entries with VERW");
+	vm_destroy(&vm);
+	/* Each new vCPU is a stranger to the processor, also if its memory is that of an old one. */
+	lab_write(fd, LAB_ENTRIES, 0);
+	for (i = 0; i < 10; i++) {
+		vm_create(&vm, 0);
+		vcpu = vcpu_create(&vm, 0, guest_syncs);
+		vcpu_run_to_sync(vcpu, 1);
+		vm_destroy(&vm);
+	}
+	if (mitigated("spectre_v2"))
+		OK(lab_read(fd, LAB_IBPB) >= 10, "%llu entries with IBPB for 10 new vCPUs",
+		   (unsigned long long)lab_read(fd, LAB_IBPB));
+	close(fd);
+}
+
+/* A locked access across two cache lines, by a guest's kernel. The host's detection of them must not raise #AC there. */
+static void guest_split_lock(void)
+{
+	volatile u32 *p = g_page() + 62;
+
+	G_EQ(TRY_INSN("nop"), NO_FAULT, "no fault");
+	G_EQ(({
+		u64 f__;
+		asm volatile(TRY("lock incl (%1)") "mov %%r11, %0" : "=r" (f__) : "r" (p) : "r11", "memory", "cc");
+		f__; }), NO_FAULT, "a split lock at CPL 0");
+	G_EQ(*p, 1, "the result");
+}
+
+/* The physical address of a page of this process; 0 if it is not known. */
+static u64 physical(void *page)
+{
+	u64 entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+
+	if (fd < 0 || pread(fd, &entry, 8, (uintptr_t)page / 4096 * 8) != 8)
+		entry = 0;
+	close(fd);
+	return entry >> 63 ? (entry & (BIT(55) - 1)) << 12 : 0;
+}
+
+/* A memory error that the guest itself meets: a machine check, which costs the process its page and not the host its life. */
+static void host_machine_check(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	int fd = lab_open(), ret;
+	struct vm vm;
+	struct vcpu *vcpu;
+	void *page;
+
+	sigaction(SIGBUS, &sa, NULL);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_reads_page);
+	vcpu_run_to_sync(vcpu, 1);
+	page = vm.mem + HEAP;
+	*(volatile u64 *)page = MAGIC;
+	if (!lab_read(fd, LAB_ENTRIES) || !physical(page))
+		ksft_skip("the processor has no memory errors");
+	lab_write(fd, LAB_POISON, physical(page) | 1);
+	ret = vcpu_run_once(vcpu);
+	lab_write(fd, LAB_POISON, 0);
+	EQ(ret, -EINTR, "KVM_RUN is interrupted");
+	OK(sigbus_count, "SIGBUS");
+	EQ(sigbus_addr & ~4095ul, (uintptr_t)page, "the signal's address");
+	EQ(sigbus_code, BUS_MCEERR_AR, "the signal's code");
+	close(fd);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ .name = "the host's breakpoints", .host = host_breakpoint },
 	{ .name = "the host's breakpoints beside the guest's", .host = host_breakpoint_beside_guests },
@@ -548,6 +692,9 @@ static const struct ksft_test tests[] = {
 	{ .name = "guest time", .host = host_guest_time },
 	{ .name = "kprobes around the entry", .host = host_probes },
 	{ .name = "a page with a memory error", .host = host_poisoned_page },
+	{ .name = "barriers before entries", .host = host_barriers },
+	{ .name = "split locks", .guest = guest_split_lock },
+	{ .name = "a machine check in the guest", .host = host_machine_check },
 };
 
 KSFT_MAIN(tests)
