@@ -5,14 +5,13 @@
  * counters off as part of the entry, and on as part of the exit. perf says which
  * MSRs need that. Counters with exclude_guest or exclude_host need it as well.
  */
-#include <linux/kvm_host.h>
+#include <linux/preempt.h>
 #include <asm/msr.h>
 #include <asm/perf_event.h>
 #include "droste.h"
+#include "vmx/nopmu.h"
 #include "vmx/vmx.h"
 
-/* The guest's counters, for perf: none are offered, so no guest uses PEBS. */
-static struct kvm_pmu perf_no_pmu;
 bool vmx_perf_present;
 
 /**
@@ -25,7 +24,7 @@ void vmx_perf_init(void)
 	int nr;
 
 	preempt_disable();
-	vmx_perf_present = perf_guest_get_msrs(&nr, &perf_no_pmu);
+	vmx_perf_present = perf_guest_get_msrs(&nr, &vmx_no_pmu);
 	preempt_enable();
 }
 
@@ -70,7 +69,7 @@ void vmx_perf_switch(struct vcpu *vcpu)
 	unsigned int n = 0;
 	int i, nr;
 
-	m = perf_guest_get_msrs(&nr, &perf_no_pmu);
+	m = perf_guest_get_msrs(&nr, &vmx_no_pmu);
 	for (i = 0; i < nr; i++) {
 		if (m[i].host == m[i].guest)
 			continue;
