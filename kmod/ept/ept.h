@@ -47,8 +47,10 @@ void ept01_zap(struct vm *vm, gfn_t start, gfn_t end);
 void ept01_split(struct vm *vm, gfn_t start, gfn_t end);
 void ept01_protect(struct vm *vm, gfn_t start, gfn_t end);
 bool ept01_protect_frames(struct vm *vm, gfn_t base, unsigned long mask);
-void ept01_flush(struct vcpu *vcpu);
 bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear);
+
+/* --- ept01_flush.c --- */
+void ept01_flush(struct vcpu *vcpu);
 
 /* How the host maps a page of user memory. */
 struct host_page {
