@@ -70,6 +70,9 @@ typedef struct syscore_ops *compat_syscore;
 #define COMPAT_TIF_NEED_RESCHED_LAZY	0
 #endif
 
+/* Whether VMX's owner protects against iTLB multihit; the host shows it. Only newer headers declare it. */
+extern bool itlb_multihit_kvm_mitigation;
+
 /* After a guest has run, the CPU may owe user space an IBPB (VMSCAPE). Kernels without the name have no such barrier. */
 #ifdef X86_FEATURE_IBPB_EXIT_TO_USER
 #include <asm/nospec-branch.h>

@@ -38,6 +38,7 @@ static int __init droste_init(void)
 	if (ret)
 		goto err_l1d;
 	vmx_perf_init();
+	vmx_caps_announce(true);
 	sched_init();
 	ret = dev_init();
 	if (ret)
@@ -48,6 +49,7 @@ static int __init droste_init(void)
 
 err_root:
 	sched_exit();
+	vmx_caps_announce(false);
 	vmx_root_exit();
 err_l1d:
 	vmx_l1d_exit();
@@ -61,6 +63,7 @@ static void __exit droste_exit(void)
 	/* Open descriptors hold the module, so no VM is left. */
 	dev_exit();
 	sched_exit();
+	vmx_caps_announce(false);
 	vmx_root_exit();
 	vmx_l1d_exit();
 	nested_shadow_exit();

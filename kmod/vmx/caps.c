@@ -272,3 +272,16 @@ int vmx_caps_init(void)
 	caps_make_offer();
 	return 0;
 }
+
+/**
+ * vmx_caps_announce() - tell the host whether guests can crash the processor (iTLB multihit)
+ * @loaded: the module is ready; false: it goes away
+ *
+ * The host shows it in /sys/devices/system/cpu/vulnerabilities/itlb_multihit.
+ *
+ * Context: Process context, at load and unload.
+ */
+void vmx_caps_announce(bool loaded)
+{
+	itlb_multihit_kvm_mitigation = loaded && vmx_features.nx_huge;
+}

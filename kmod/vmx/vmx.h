@@ -27,6 +27,7 @@ extern struct vmx_features vmx_features;
 
 int vmx_caps_init(void);
 bool vmx_caps_same_here(void);
+void vmx_caps_announce(bool loaded);
 
 /* --- VMX root on each CPU: vmx/root.c --- */
 extern bool vmx_going_down;	/* VMX was turned off for a reboot: VMX instructions may fault */
