@@ -88,7 +88,7 @@ enum vcpu_request {
 	REQ_TIMER,		/* the local APIC timer or L1's preemption timer expired */
 	REQ_PML,		/* copy vm->pml into the VMCSs; the exit alone flushes the page-modification log */
 	REQ_RING_FULL,		/* the dirty ring may be too full to enter the guest */
-	REQ_BLOCKING,		/* user space has set TF or blocking by STI or MOV SS: see vmx_fit_blocking() */
+	REQ_BLOCKING,		/* TF, BTF, or blocking by STI or MOV SS was set: see vmx_fit_blocking() */
 	REQ_DEBUG,		/* ev.debug_dr6: report a trap to the debugger in user space */
 	REQ_SPLIT_EOI,		/* the guest ended an interrupt of user space's I/O APIC: report it */
 	NR_REQUESTS

@@ -80,8 +80,7 @@ long vcpu_set_regs(void *self, void *arg, unsigned long uarg)
 	/* A pending exception belongs to the old state. */
 	vcpu->ev.exception.valid = false;
 	vcpu->ev.debug_dr6 = 0;
-	if (rflags & X86_EFLAGS_TF)
-		vcpu_request(vcpu, REQ_BLOCKING);
+	vcpu_request(vcpu, REQ_BLOCKING);
 	return 0;
 }
 

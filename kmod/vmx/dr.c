@@ -162,7 +162,8 @@ u64 vmx_code_breakpoints(struct vcpu *vcpu)
 	u64 dr7 = vcpu_effective_dr7(vcpu), hits = 0, rip;
 	int i;
 
-	if (likely(!(dr7 & DR7_ACTIVE)))
+	/* RF keeps a REP, whose iterations trap, from triggering its breakpoint again (SDM 3B 18.3.1.1). */
+	if (likely(!(dr7 & DR7_ACTIVE)) || (vcpu_rflags(vcpu) & X86_EFLAGS_RF))
 		return 0;
 	rip = vcpu_linear_rip(vcpu);
 	for (i = 0; i < 4; i++)		/* enabled, and R/W and LEN are 0 (SDM 3B 18.2.4) */
