@@ -314,6 +314,28 @@ static void guest_hlt_windows(void)
 	vmx_expect(R_TIMER, "no window while NMIs are blocked");
 }
 
+/* A window that is open comes before interrupts, an NMI window also before NMIs (SDM 3C 27.7.5, 27.7.6). */
+static void guest_windows_first(void)
+{
+	start(c_nop);
+	apic_enable();
+	need(F_PIN, PIN_EXTINT | PIN_NMI | PIN_VNMI, "no external-interrupt exiting, or no virtual NMIs");
+	need(F_EXIT_CTLS, EXIT_ACK, "no acknowledge on exit");
+	need(F_PROC, PROC_INTR_WINDOW | PROC_NMI_WINDOW, "no window exiting");
+	vmset(F_RFLAGS, RFLAGS_IF);
+	apic_icr(0, 0x41 | 1 << 18);	/* to self, while IF is clear in L1 */
+	vmx_expect(R_NMI_WINDOW, "the NMI window first");
+	vmclr(F_PROC, PROC_NMI_WINDOW);
+	vmx_expect(R_INTR_WINDOW, "then the interrupt window");
+	vmwrite(F_INTERRUPTIBILITY, 8);
+	vmset(F_PROC, PROC_NMI_WINDOW);
+	vmclr(F_PROC, PROC_INTR_WINDOW);
+	vmx_expect(R_EXTINT, "then the interrupt");
+	G_EQ(vmread(F_INTR_INFO), 0x80000041, "vector");
+	G_EQ(vmread(F_RIP), (u64)c_nop, "RIP");
+	apic_eoi();
+}
+
 /* --- L1's preemption timer while an exception of L2 waits (SDM 3C 26.5.1, 27.7.4) --- */
 
 static void guest_timer_and_exception(void)
@@ -458,6 +480,7 @@ static const struct ksft_test tests[] = {
 	{ "a single step over HLT", .guest = guest_hlt_step, A },
 	{ "a pending debug exception and the HLT state", .guest = guest_hlt_entry, A },
 	{ "windows that open with HLT", .guest = guest_hlt_windows, A },
+	{ "windows come before interrupts", .guest = guest_windows_first, A },
 	{ "preemption timer and an exception of L2", .guest = guest_timer_and_exception, V },
 	{ "exits that L0 forces", .host = host_forced_exits },
 	{ "a debugger gives L2's INT3 back, and L1 takes it", .host = host_int3_for_l1 },

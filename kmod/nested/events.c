@@ -58,7 +58,7 @@ enum nested_event {
 	L1_EVENT_MTF,
 	L1_EVENT_DEBUG_TRAP,	/* like L1_EVENT_EXCEPTION, but below MTF (SDM 3C 26.5.2) */
 	L1_EVENT_TIMER,
-	L1_EVENT_NMI_WINDOW,	/* the windows of a halted L2; the processor makes the exits of a running one */
+	L1_EVENT_NMI_WINDOW,	/* if the processor cannot make the exit of the window: see events_first_blockable() */
 	L1_EVENT_NMI,
 	L1_EVENT_INTR_WINDOW,
 	L1_EVENT_INTERRUPT,
@@ -98,32 +98,41 @@ static bool events_interrupt_pending(struct vcpu *vcpu)
 	return irqchip_pending_vector(vcpu) >= 0;
 }
 
-/* Whether L2 is halted, and L1 asked for the exit of window @bit. HLT may have ended the blocking that closed it. */
-static bool events_halted_in_window(const struct vcpu *vcpu, u32 bit)
+static bool events_nmi_pending(struct vcpu *vcpu)
 {
-	return unlikely(vcpu->mp_state == KVM_MP_STATE_HALTED) &&
-	       (vcpu->nested.vmcs12->cpu_based_vm_exec_control & bit);
+	return vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued);
+}
+
+static bool events_window_asked(const struct vcpu *vcpu, u32 bit)
+{
+	return vcpu->nested.vmcs12->cpu_based_vm_exec_control & bit;
 }
 
 /*
  * The event below debug traps that has the highest priority (SDM 3C 26.2,
- * 26.5.1): the timer, and those that L2 can block. An open window ends HLT as
- * the event would for which it opens.
+ * 26.5.1): the timer, and those that L2 can block. The processor makes the exits
+ * of windows, except in two cases. If L2 is halted, L0 waits; a window that HLT
+ * has opened, or that was open at the entry, ends HLT as its event would. If
+ * another event is due, L0 may have made L2 exit before the window could.
  */
 static enum nested_event events_first_blockable(struct vcpu *vcpu)
 {
+	bool nmi, irq, due;
+
 	if (ptimer_expired(vcpu))
 		return L1_EVENT_TIMER;
-	if (events_halted_in_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING) && vmx_nmi_allowed(vcpu))
+	nmi = nested_wants_nmi(vcpu) && events_nmi_pending(vcpu) && !nmi_exit_blocked(vcpu);
+	irq = nested_wants_extint(vcpu) && events_interrupt_pending(vcpu);
+	due = nmi || irq || vcpu->mp_state == KVM_MP_STATE_HALTED;
+	if (likely(!due))
+		return L1_EVENT_NONE;
+	if (events_window_asked(vcpu, CPU_BASED_NMI_WINDOW_EXITING) && vmx_nmi_allowed(vcpu))
 		return L1_EVENT_NMI_WINDOW;
-	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && nested_wants_nmi(vcpu) &&
-	    !nmi_exit_blocked(vcpu))
+	if (nmi)
 		return L1_EVENT_NMI;
-	if (events_halted_in_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING) && vmx_interrupt_allowed(vcpu))
+	if (events_window_asked(vcpu, CPU_BASED_INTR_WINDOW_EXITING) && vmx_interrupt_allowed(vcpu))
 		return L1_EVENT_INTR_WINDOW;
-	if (nested_wants_extint(vcpu) && events_interrupt_pending(vcpu))
-		return L1_EVENT_INTERRUPT;
-	return L1_EVENT_NONE;
+	return irq ? L1_EVENT_INTERRUPT : L1_EVENT_NONE;
 }
 
 /* The pending event of highest priority: SDM 3A table 6-2, with the events of VMX where 3C 26.5 places them. */
