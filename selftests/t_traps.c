@@ -297,6 +297,47 @@ static void guest_held_breakpoint(void)
 	was(1, 0x41, held_wrmsr, "the interrupt");
 }
 
+/* MOV SS from MMIO, which the emulator executes: an interrupt that is due waits for the next instruction, and so does TF. */
+extern char mmio_ss_1[], mmio_ss_2[];
+
+static void guest_mmio_ss(void)
+{
+	u64 tf;
+
+	apic_enable();
+	for (tf = 0; tf < 2; tf++) {
+		expect_events(0);
+		sti();
+		asm volatile("pushfq; or %0, (%%rsp); popfq; mov (%1), %%ss\nmmio_ss_1: nop\nmmio_ss_2: nop"
+			     : : "r" (tf ? RFLAGS_TF : 0), "r" (MMIO_HOLE) : "memory", "cc");
+		cli();
+		G_EQN(events, 1 + tf, "events", tf);
+		if (tf)
+			was_step(0, mmio_ss_2, "the step behind the next instruction");
+		was(tf, 0x41, mmio_ss_2, "the interrupt behind the next instruction");
+	}
+}
+
+static void host_mmio_ss(void)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = 0x41 };
+	u16 ss = SEL_DS;
+	struct vcpu *vcpu;
+	struct vm vm;
+
+	if (!is_droste())
+		ksft_skip("KVM loses the single step");
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_mmio_ss);
+	while (vcpu_run_to_call(vcpu, NULL) == GCALL_NONE) {
+		MUST(vcpu->run->exit_reason == KVM_EXIT_MMIO, "MMIO: exit %u", vcpu->run->exit_reason);
+		memcpy(vcpu->run->mmio.data, &ss, 2);
+		DO(vm.fd, KVM_SIGNAL_MSI, &msi);
+	}
+	OK(vcpu->done, "the guest ends");
+	vm_destroy(&vm);
+}
+
 /* --- the debugger in user space --- */
 
 static void debug(struct vcpu *vcpu, u32 control)
@@ -700,6 +741,7 @@ static const struct ksft_test tests[] = {
 	{ "a single step over HLT, local APIC in user space", .host = host_step_hlt_user_apic },
 	{ "shadows of STI and MOV SS under TF", .guest = guest_shadows, A },
 	{ "a breakpoint that MOV SS holds back", .guest = guest_held_breakpoint, A },
+	{ "MOV SS from MMIO holds events back", .host = host_mmio_ss },
 	{ "a debugger steps over HLT, WRMSR and OUT", .host = host_steps },
 	{ "a debugger gives INT1 back", .host = host_icebp_given_back },
 	{ "a debugger gives INT3 back", .host = host_int3_given_back },

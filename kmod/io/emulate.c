@@ -379,8 +379,8 @@ static int emul_leave_done(struct emul_state *es)
 	u64 held = ctx->retired ? vmx_end_blocking(vcpu) : 0;
 	bool tf = ctx->step_trap;
 
-	if (unlikely(ctx->mov_ss))
-		tf = tf && !vmx_block_by_mov_ss(vcpu);
+	if (unlikely(ctx->mov_ss) && vmx_block_by_mov_ss(vcpu))
+		tf = false;
 	if (ctx->progress)
 		vcpu_insn_done(vcpu, tf, emul_is_branch(&ctx->insn), held);
 	if (es->nr_writes)
