@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Traps due after an instruction that L0 executed, and debug exceptions that wait in the VMCS. SDM 3B 18.3.1.4, 3C 25.4.2. */
+#include <linux/hw_breakpoint.h>
 #include <asm/debugreg.h>
 #include <asm/vmx.h>
 #include "droste.h"
