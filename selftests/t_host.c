@@ -291,29 +291,6 @@ static void *run_on_cpu0(void *arg)
 	return NULL;
 }
 
-/* A statistic of a vCPU, which can be read while the vCPU runs. */
-static u64 statistic(int fd, const char *name)
-{
-	struct kvm_stats_header h;
-	struct kvm_stats_desc *d;
-	u64 val;
-	u32 i;
-
-	MUST(pread(fd, &h, sizeof(h), 0) == sizeof(h), "header of the statistics");
-	d = malloc(sizeof(*d) + h.name_size);
-	for (i = 0; i < h.num_desc; i++) {
-		u64 size = sizeof(*d) + h.name_size;
-
-		MUST(pread(fd, d, size, h.desc_offset + i * size) == (ssize_t)size, "descriptor of statistics");
-		if (!strcmp(d->name, name)) {
-			MUST(pread(fd, &val, 8, h.data_offset + d->offset) == 8, "%s", name);
-			free(d);
-			return val;
-		}
-	}
-	ksft_skip("no statistic %s", name);
-}
-
 /* Writes a setting of one character, and returns its old value; 0 if there is no such setting. */
 static char write_char(const char *path, char c)
 {
@@ -328,6 +305,20 @@ static char write_char(const char *path, char c)
 	return old;
 }
 
+/* The local timer interrupts that CPU 0 has had. */
+static u64 timer_interrupts(void)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	unsigned long long n = 0;
+	char line[1024];
+
+	MUST(f, "/proc/interrupts");
+	while (fgets(line, sizeof(line), f) && sscanf(line, " LOC: %llu", &n) != 1)
+		;
+	fclose(f);
+	return n;
+}
+
 /*
  * membarrier(MEMBARRIER_CMD_GLOBAL) waits for a grace period. The vCPU's processor must take part in it at its
  * next tick, not only when RCU loses its patience after a tenth of a second.
@@ -340,27 +331,28 @@ static void host_grace_periods(void)
 	struct vcpu *vcpu;
 	u64 before, ticks;
 	pthread_t t;
-	int stats, i;
+	int i;
 
 	if (!pin(1))
 		ksft_skip("one processor");
+	/* A storm of the strict machine makes processors miss turns, so that the ticks of one say nothing of the other. */
+	if (!access("/sys/module/lab_nmi", F_OK))
+		ksft_skip("a storm delays the processors");
 	vm_create(&vm, 0);
 	vcpu = vcpu_create(&vm, 0, guest_counts);
-	stats = DO(vcpu->fd, KVM_GET_STATS_FD, 0);
 	pthread_create(&t, NULL, run_on_cpu0, vcpu);
 	while (!GUEST(&vm, counter))
 		sched_yield();
-	before = statistic(stats, "irq_exits");
+	before = timer_interrupts();
 	for (i = 0; i < rounds; i++)
 		MUST(!syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0), "membarrier(): %s", strerror(errno));
-	ticks = statistic(stats, "irq_exits") - before;
-	ksft_diag("%llu host interrupts of the vCPU during %d grace periods", (unsigned long long)ticks, rounds);
-	OK(ticks < rounds * 15, "%llu host interrupts of the vCPU during %d grace periods", (unsigned long long)ticks,
-	   rounds);
+	ticks = timer_interrupts() - before;
+	ksft_diag("%llu timer interrupts of the vCPU's processor during %d grace periods", (unsigned long long)ticks, rounds);
+	OK(ticks < rounds * 15, "%llu timer interrupts of the vCPU's processor during %d grace periods",
+	   (unsigned long long)ticks, rounds);
 	write_char("/sys/kernel/rcu_normal", was);
 	GUEST(&vm, go) = 1;
 	pthread_join(t, NULL);
-	close(stats);
 	vm_destroy(&vm);
 }
 

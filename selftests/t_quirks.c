@@ -292,18 +292,18 @@ static void host_cmci(void)
 
 /* --- emulation failures, and page tables outside memory --- */
 
-static u64 user_fld(u64 arg)
+static u64 user_fnsave(u64 arg)
 {
 	u64 f;
 
-	asm volatile(TRY(".byte 0xd9, 0x00") "mov %%r11, %0" : "=r" (f) : "a" (MMIO_HOLE) : "r11", "memory");
+	asm volatile(TRY(".byte 0xdd, 0x30") "mov %%r11, %0" : "=r" (f) : "a" (MMIO_HOLE) : "r11", "memory");
 	return f;
 }
 
-static void guest_fld(void)
+static void guest_fnsave(void)
 {
-	/* CR0.MP and EM are unchanged. FLD from memory-mapped I/O is an instruction that no emulator implements. */
-	G_EQ(g_user(user_fld, 0), changed ? NO_FAULT : UD, "FLD at CPL 3");
+	/* CR0.MP and EM are unchanged. FNSAVE to memory-mapped I/O is an instruction that no emulator implements. */
+	G_EQ(g_user(user_fnsave, 0), changed ? NO_FAULT : UD, "FNSAVE at CPL 3");
 }
 
 static void host_emulation(void)
@@ -314,18 +314,18 @@ static void host_emulation(void)
 	u8 *data;
 
 	vm_create(&vm, 0);
-	vcpu = vcpu_create(&vm, 0, guest_fld);
+	vcpu = vcpu_create(&vm, 0, guest_fnsave);
 	vcpu_run_to_end(vcpu);
 	EQ(vm_enable_cap(&vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 2), EINVAL, "an unknown flag");
 	EQ(vm_enable_cap(&vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1), 0, "KVM_CAP_EXIT_ON_EMULATION_FAILURE");
 	GUEST(&vm, changed) = 1;
-	vcpu_start(vcpu, guest_fld, 0);
+	vcpu_start(vcpu, guest_fnsave, 0);
 	EQ(vcpu_run_once(vcpu), 0, "KVM_RUN");
 	MUST(vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR, "exit %u", vcpu->run->exit_reason);
 	EQ(vcpu->run->internal.suberror, KVM_INTERNAL_ERROR_EMULATION, "suberror");
 	EQ(vcpu->run->emulation_failure.flags & 1, 1, "the exit has instruction bytes");
 	data = vcpu->run->emulation_failure.insn_bytes;
-	OK(vcpu->run->emulation_failure.insn_size >= 2 && data[0] == 0xd9 && data[1] == 0, "its bytes");
+	OK(vcpu->run->emulation_failure.insn_size >= 2 && data[0] == 0xdd && data[1] == 0x30, "its bytes");
 	vcpu_regs(vcpu, &r);
 	r.rip += 2;
 	vcpu_set_regs(vcpu, &r);
