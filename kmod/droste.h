@@ -109,6 +109,7 @@ struct vm {
 	struct srcu_struct srcu;	/* protects readers of slots, routing and the MSR filter */
 
 	struct memslots __rcu *slots;	/* written under lock, read under srcu */
+	struct memslots *slots_leaving;	/* the old array while a slot leaves it that EPT01 may still map; NULL otherwise */
 
 	/* --- EPT01: see ept/ept.h --- */
 	spinlock_t mmu_lock;		/* protects EPT01's tables, @ept01, and the members that begin with mmu_ */

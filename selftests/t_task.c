@@ -46,7 +46,9 @@ enum { TSS_A, TSS_B, TSS_D, NR_TSS };
 #define AT_TRAP	0x97	/* a handler behind an interrupt gate */
 
 static struct {
-	u64 gdt[16], idt[0x40], ldt[2];
+	u32 odd;	/* so that no descriptor of the GDT is aligned */
+	u64 gdt[16] __attribute__((packed));
+	u64 idt[0x40], ldt[2];
 	struct tss32 tss[NR_TSS] __attribute__((aligned(128)));
 	struct tss16 c16 __attribute__((aligned(128)));
 	u32 stack[NR_TSS + 1][64];

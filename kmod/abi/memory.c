@@ -79,6 +79,7 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 	struct memslot_plan plan;
 	struct memslots *next;
 	struct memslot old = {};
+	bool leaves;
 	int err;
 
 	err = memslots_plan(cur, mem, &plan);
@@ -99,6 +100,10 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 	memslots_apply(cur, &plan, next);
 	if (plan.change != MEMSLOT_DELETE && memslot_logged(&plan.slot))
 		memory_update_pml(vm, next);
+	/* Until the zap, the notifier must see invalidations of memory that only the old array has. */
+	leaves = plan.change == MEMSLOT_DELETE || plan.change == MEMSLOT_MOVE;
+	if (leaves)
+		WRITE_ONCE(vm->slots_leaving, cur);
 	rcu_assign_pointer(vm->slots, next);
 
 	/*
@@ -108,6 +113,10 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 	 */
 	synchronize_srcu_expedited(&vm->srcu);
 	memory_slot_changed(vm, plan.change, &old, &plan.slot);
+	if (leaves) {
+		WRITE_ONCE(vm->slots_leaving, NULL);
+		synchronize_srcu_expedited(&vm->srcu);
+	}
 	if (memslot_logged(&old))
 		memory_update_pml(vm, next);
 	if (old.dirty != plan.slot.dirty)

@@ -206,7 +206,8 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 		atomic_set(&ev->nmi_queued, 0);
 		ev->nmi_pending = min_t(u8, in->nmi.pending, 2);
 	}
-	if (in->flags & KVM_VCPUEVENT_VALID_SMM)
+	/* Outside VMX operation, an INIT that is pending is not reported as latched: 0 must not clear it. */
+	if ((in->flags & KVM_VCPUEVENT_VALID_SMM) && (in->smi.latched_init || vcpu->nested.vmxon))
 		vlapic_latch_init(vcpu, in->smi.latched_init);
 	if (in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 		ev->triple_fault = in->triple_fault.pending;

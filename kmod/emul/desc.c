@@ -11,6 +11,7 @@
 #define DESC_DPL(d)	((d)->val >> 45 & 3)
 #define DESC_P(d)	((d)->val >> 47 & 1)
 #define DESC_ACCESSED	BIT_ULL(40)
+#define DESC_TYPE_BYTE	5	/* the byte with the type, DPL and P */
 
 #define TYPE_CODE	8
 #define TYPE_CONFORMING	4
@@ -139,16 +140,19 @@ void emul_desc_unpack(const struct emul_desc *d, struct emul_seg *seg)
 /* Set the accessed bit of a code or data segment's descriptor (SDM 3A 3.4.5.1). */
 static int desc_touch(struct emul_ctx *ctx, struct emul_desc *d)
 {
-	u64 old = d->val;
+	u8 old = d->val >> DESC_TYPE_BYTE * 8, new;
 	int r;
 
-	if (old & DESC_ACCESSED)
+	if (d->val & DESC_ACCESSED)
 		return EMUL_DONE;
 	d->val |= DESC_ACCESSED;
+	new = d->val >> DESC_TYPE_BYTE * 8;
 	ctx->supervisor = true;
-	r = ctx->ops->compare_exchange(ctx, d->la, &old, &d->val, 8);
+	/* One byte: a descriptor may lie at any address. */
+	r = ctx->ops->compare_exchange(ctx, d->la + DESC_TYPE_BYTE, &old, &new, 1);
 	ctx->supervisor = false;
-	return r;
+	/* Another processor has changed the byte, most likely as this one would. */
+	return r == EMUL_RETRY ? EMUL_DONE : r;
 }
 
 /* In real and virtual-8086 mode a load changes the selector and the base (SDM 3B 21.1.1, 21.2.2). */

@@ -14,15 +14,12 @@ static struct vm *notifier_vm(struct mmu_notifier *mn)
 
 typedef bool (*frames_fn)(struct vm *vm, gfn_t start, gfn_t end);
 
-/* Call @fn for the frames that the user addresses [start, end) back. Returns true if one of the calls does. */
-static bool notifier_for_frames(struct vm *vm, unsigned long start, unsigned long end, frames_fn fn)
+static bool notifier_for_slots(struct vm *vm, const struct memslots *slots, unsigned long start, unsigned long end,
+			       frames_fn fn)
 {
-	const struct memslots *slots;
 	bool ret = false;
-	int i, idx;
+	int i;
 
-	idx = srcu_read_lock(&vm->srcu);
-	slots = srcu_dereference(vm->slots, &vm->srcu);
 	for (i = 0; i < slots->n; i++) {
 		gfn_t first, end_gfn;
 
@@ -30,6 +27,26 @@ static bool notifier_for_frames(struct vm *vm, unsigned long start, unsigned lon
 		if (memslot_frames(&slots->s[i], start, end, &first, &end_gfn))
 			ret |= fn(vm, first, end_gfn);
 	}
+	return ret;
+}
+
+/*
+ * Call @fn for the frames that the user addresses [start, end) back, or backed
+ * in an array of slots of which EPT01 may still map memory. Returns true if one
+ * of the calls does.
+ */
+static bool notifier_for_frames(struct vm *vm, unsigned long start, unsigned long end, frames_fn fn)
+{
+	const struct memslots *leaving;
+	bool ret;
+	int idx;
+
+	idx = srcu_read_lock(&vm->srcu);
+	ret = notifier_for_slots(vm, srcu_dereference(vm->slots, &vm->srcu), start, end, fn);
+	smp_rmb();	/* the new array before the old one; pairs with rcu_assign_pointer() in vm_set_memory_region() */
+	leaving = READ_ONCE(vm->slots_leaving);
+	if (unlikely(leaving))
+		ret |= notifier_for_slots(vm, leaving, start, end, fn);
 	srcu_read_unlock(&vm->srcu, idx);
 	return ret;
 }

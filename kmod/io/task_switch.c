@@ -110,8 +110,9 @@ int emul_task_switch(struct vcpu *vcpu)
 	/* A fault while an exception is delivered may make a double fault. It takes the place of the event otherwise. */
 	if (r == EMUL_FAULT)
 		emul_queue_fault(es);
-	else if (task.trap || held)
-		vcpu_queue_db(vcpu, held | (task.trap ? DR6_BT : 0));
 	vcpu->ev.injected.valid = false;
+	/* A trap comes after the delivery, and makes no double fault with it. */
+	if (r == EMUL_DONE && (task.trap || held))
+		vcpu_queue_db(vcpu, held | (task.trap ? DR6_BT : 0));
 	return NEXT_ENTER;
 }

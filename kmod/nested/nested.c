@@ -7,6 +7,8 @@
 #include "ept/ept.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
 #include "vmx/vmx.h"
 
 /**
@@ -91,6 +93,10 @@ void nested_reset(struct vcpu *vcpu)
 		vcpu->efer = n->l1_efer;
 		vcpu->pat = n->l1_pat;
 		vcpu->dr7 = n->l1_dr7;
+		vcpu_set_debugctl(vcpu, 0);
+		vmx_note_cr4(vcpu, vcpu_cr4(vcpu));
+		if (n->l1_nmi_blocked)
+			vmx_block_nmis(vcpu, true);
 	}
 	n->entry_pending = false;
 	n->mtf_pending = false;

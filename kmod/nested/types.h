@@ -74,7 +74,7 @@ struct nested {
 	struct gpa_map msr_bitmap12;	/* L1's MSR bitmap */
 	struct gpa_map virtual_apic, apic_access;	/* pages of L1 to which VMCS02 points */
 	struct gpa_map posted_desc;	/* L1's posted-interrupt descriptor, which L0 processes: see apicv.c */
-	void *no_page;			/* page of ones, used where L1 has no memory for one of these pages */
+	void *no_page;			/* page of ones at first, to which VMCS02 points where L1 has no memory for one of these */
 
 	/* --- L1's preemption timer --- */
 	struct hrtimer preemption_timer;	/* expires no later than the deadline below, and kicks the vCPU */

@@ -109,7 +109,8 @@ static void events_take_exception(struct vcpu *vcpu)
 {
 	struct vcpu_events *e = &vcpu->ev;
 
-	if (unlikely(e->injected.valid && e->injected.type == INTR_TYPE_NMI_INTR))
+	/* See nested/nmi.c: an NMI that L1 injects does not block others if L1 uses no virtual NMIs. */
+	if (unlikely(e->injected.valid && e->injected.type == INTR_TYPE_NMI_INTR && !(vcpu->in_l2 && vcpu->nested.nmi_soft)))
 		vmx_block_nmis(vcpu, true);
 	vmx_deliver_payload(vcpu, &e->exception);
 	vmx_set_fault_rf(vcpu, e->exception.vector);
@@ -195,6 +196,14 @@ int events_prepare(struct vcpu *vcpu)
 	/* VMCS02's NMI window does not show when the NMI that L1 injects lets another one through. */
 	if (unlikely(nmi && vcpu->nested.nmi_soft))
 		vcpu->want_immediate_exit = true;
+	/*
+	 * Blocking by STI may hold back an NMI-window exit or not (SDM 3C 26.2).
+	 * An interrupt-window exit waits for its end, and IF is set after STI.
+	 */
+	if (unlikely(nmi && (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_STI))) {
+		irq = true;
+		nmi = false;
+	}
 	/* User space wants to know when its own PIC can deliver: that takes the same window. */
 	irq = irq || (vcpu->wants_irq_window && irqchip_takes_extint(vcpu));
 	events_set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);

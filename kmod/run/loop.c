@@ -472,10 +472,10 @@ static int run_loop(struct vcpu *vcpu)
 			ret = -EINTR;
 		} else if (test_thread_flag(TIF_NOTIFY_RESUME)) {
 			ret = loop_leave_for_task_work(vcpu);
-		} else if (need_resched()) {
+		} else if (read_thread_flags() & (_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY)) {
 			/* An update of the slots must not wait until this thread gets its CPU back. */
 			srcu_read_unlock(srcu, idx);
-			cond_resched();
+			schedule();
 			idx = srcu_read_lock(srcu);
 		}
 	}

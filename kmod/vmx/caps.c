@@ -115,6 +115,11 @@ static void caps_keep_used(struct vmx_caps *c)
 
 	for (i = 0; i < ARRAY_SIZE(cap_rows); i++)
 		used[cap_rows[i].cap / sizeof(u64)] |= BIT(cap_rows[i].bit);
+	/* The TRUE MSRs tell the same bits once more. */
+	used[offsetof(struct vmx_caps, true_pin) / sizeof(u64)] = used[offsetof(struct vmx_caps, pin) / sizeof(u64)];
+	used[offsetof(struct vmx_caps, true_proc) / sizeof(u64)] = used[offsetof(struct vmx_caps, proc) / sizeof(u64)];
+	used[offsetof(struct vmx_caps, true_exit) / sizeof(u64)] = used[offsetof(struct vmx_caps, exit) / sizeof(u64)];
+	used[offsetof(struct vmx_caps, true_entry) / sizeof(u64)] = used[offsetof(struct vmx_caps, entry) / sizeof(u64)];
 	/* Bits that must be 1 matter in any case. */
 	for (i = 0; i < ARRAY_SIZE(used); i++)
 		if (used[i])

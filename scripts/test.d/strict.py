@@ -80,6 +80,12 @@ def msrs(job):
              *(word for name in files for word in ("--file", name)), "--", "./msrs.sh"], 600, "the strict machine's MSRs")
 
 
+def host(job):
+    """The host's side of entries and exits on a processor with bugs: barriers, split locks, machine checks."""
+    job.tap([LAB, "exec", "--strict=msrs", "--host-traits", "l1tf,mds,split_lock,spectre_v2,itlb_multihit",
+             "--file", os.path.join(TREE, "selftests/bin/t_host"), "--", "./t_host"], 600, "t_host")
+
+
 def storms(job):
     """A race that a storm exposes, NMIs that reach their handler, and the same run from the same seed."""
     files = [os.path.join(HERE, "storms.sh"), program(job, "labmsr"),
@@ -92,5 +98,7 @@ def storms(job):
 STEPS = [
     Step("strict", "faults that the strict machine must notice", plant, ["setup"]),
     Step("strict-msrs", "the strict machine's MSRs, machine checks and counts of barriers", msrs, ["setup", "selftests"]),
+    Step("strict-host", "barriers, split locks and machine checks of guests on a processor with bugs", host,
+         ["build-6.12", "selftests"]),
     Step("strict-storms", "storms of interrupts and NMIs on the strict machine", storms, ["build-6.12", "selftests"]),
 ]

@@ -156,7 +156,8 @@ int strict_turn(BX_CPU_C *cpu)
 		vmx |= BX_CPU(n)->in_vmx;
 		others |= BX_CPU(n) != cpu && BX_CPU(n)->activity_state == BX_CPU_C::BX_ACTIVITY_STATE_ACTIVE;
 	}
-	if (!vmx)
+	/* A CPU with an INIT pending takes it before the SIPIs that follow, which would be lost otherwise. */
+	if (!vmx || cpu->is_pending(BX_EVENT_INIT))
 		return LONGEST_TURN;
 	if (!p.missed && below(PER_MISS) == 0)
 		p.missed = below(MOST_MISSED);
