@@ -43,6 +43,7 @@ static int __init droste_init(void)
 	ret = dev_init();
 	if (ret)
 		goto err_root;
+	vmx_l1d_warn();
 	pr_info("droste: " DROSTE_VERSION " is ready on %u CPUs, VMX revision %#x\n", num_online_cpus(),
 		(u32)(host_caps.basic & GENMASK(30, 0)));
 	return 0;

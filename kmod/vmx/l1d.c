@@ -48,7 +48,7 @@ static const enum vmx_l1d_flush_state l1d_shown[] = {
 };
 
 /**
- * vmx_l1d_init() - choose when to flush, by the host's "l1tf=" parameter, and tell the host
+ * vmx_l1d_init() - choose when to flush, by the host's "l1tf=" parameter, and show it in sysfs
  *
  * Context: Process context, at load. May sleep.
  * Return: 0 or -ENOMEM.
@@ -72,13 +72,22 @@ int vmx_l1d_init(void)
 	l1d_always = mode == L1D_ALWAYS;
 	if (flush)
 		static_branch_enable(&vmx_l1d_flushes);
+	return 0;
+}
+
+/**
+ * vmx_l1d_warn() - log what guests can read on a processor with L1TF in spite of the flushes
+ *
+ * Context: Process context, when the module is loaded and nothing can fail any more.
+ */
+void vmx_l1d_warn(void)
+{
 	if (!boot_cpu_has_bug(X86_BUG_L1TF))
-		return 0;
-	if (mode == L1D_NEVER)
+		return;
+	if (l1tf_vmx_mitigation == VMENTER_L1D_FLUSH_NEVER)
 		pr_warn("droste: L1TF: guests can read the host's memory, because \"l1tf=off\"\n");
 	else if (sched_smt_active() && l1tf_mitigation != L1TF_MITIGATION_FLUSH_NOWARN)
 		pr_warn("droste: L1TF: guests can read memory that the sibling of their processor uses (SMT is on)\n");
-	return 0;
 }
 
 /**

@@ -141,6 +141,7 @@ void vmx_guest_mode(struct vcpu *vcpu);
 
 /* --- flushes of the L1 data cache: vmx/l1d.c --- */
 int vmx_l1d_init(void);
+void vmx_l1d_warn(void);
 void vmx_l1d_exit(void);
 DECLARE_STATIC_KEY_FALSE(vmx_l1d_flushes);
 void vmx_l1d_flush_now(struct vcpu *vcpu);
