@@ -81,17 +81,21 @@ static int exec_sys_lmsw(struct emul_ctx *ctx)
 	return ctx->ops->lmsw ? ctx->ops->lmsw(ctx, (ctx->cr0 & ~0xeULL) | (msw & 0xf), msw, la) : EMUL_UNKNOWN;
 }
 
-/* LLDT and LTR: the descriptor must be in the GDT. */
-static int exec_sys_fetch(struct emul_ctx *ctx, u16 sel, struct emul_desc *d, struct emul_seg *seg)
+/* LLDT and LTR: the descriptor must be in the GDT, present, and of one of some system types, which are the bits of @types. */
+static int exec_sys_fetch(struct emul_ctx *ctx, u16 sel, u32 types, struct emul_seg *seg)
 {
+	struct emul_desc d;
 	int r;
 
 	if (sel & 4)
 		return emul_raise_err(ctx, X86_TRAP_GP, sel & ~3);
-	r = emul_desc_fetch(ctx, sel, X86_TRAP_GP, d);
-	if (r == EMUL_DONE)
-		emul_desc_unpack(d, seg);
-	return r;
+	r = emul_desc_fetch(ctx, sel, X86_TRAP_GP, &d);
+	if (r != EMUL_DONE)
+		return r;
+	emul_desc_unpack(&d, seg);
+	if (seg->s || !(types & BIT(seg->type)))
+		return emul_raise_err(ctx, X86_TRAP_GP, sel & ~3);
+	return seg->present ? EMUL_DONE : emul_raise_err(ctx, X86_TRAP_NP, sel & ~3);
 }
 
 static int exec_sys_load_selector(struct emul_ctx *ctx, u16 *sel)
@@ -106,7 +110,6 @@ static int exec_sys_load_selector(struct emul_ctx *ctx, u16 *sel)
 
 static int exec_sys_lldt(struct emul_ctx *ctx)
 {
-	struct emul_desc d;
 	struct emul_seg seg;
 	u16 sel;
 	int r = exec_sys_load_selector(ctx, &sel);
@@ -118,20 +121,14 @@ static int exec_sys_lldt(struct emul_ctx *ctx)
 		emul_set_sreg(ctx, SREG_LDTR, &seg);
 		return EMUL_DONE;
 	}
-	r = exec_sys_fetch(ctx, sel, &d, &seg);
-	if (r != EMUL_DONE)
-		return r;
-	if (seg.s || seg.type != TYPE_LDT)
-		return emul_raise_err(ctx, X86_TRAP_GP, sel & ~3);
-	if (!seg.present)
-		return emul_raise_err(ctx, X86_TRAP_NP, sel & ~3);
-	emul_set_sreg(ctx, SREG_LDTR, &seg);
-	return EMUL_DONE;
+	r = exec_sys_fetch(ctx, sel, BIT(TYPE_LDT), &seg);
+	if (r == EMUL_DONE)
+		emul_set_sreg(ctx, SREG_LDTR, &seg);
+	return r;
 }
 
 static int exec_sys_ltr(struct emul_ctx *ctx)
 {
-	struct emul_desc d;
 	struct emul_seg seg;
 	u16 sel;
 	int r = exec_sys_load_selector(ctx, &sel);
@@ -140,13 +137,9 @@ static int exec_sys_ltr(struct emul_ctx *ctx)
 		return r;
 	if (!(sel & ~3))
 		return emul_raise_err(ctx, X86_TRAP_GP, 0);
-	r = exec_sys_fetch(ctx, sel, &d, &seg);
+	r = exec_sys_fetch(ctx, sel, BIT(TYPE_TSS) | (ctx->long_mode ? 0 : BIT(TYPE_TSS16)), &seg);
 	if (r != EMUL_DONE)
 		return r;
-	if (seg.s || (seg.type != TYPE_TSS && (ctx->long_mode || seg.type != TYPE_TSS16)))
-		return emul_raise_err(ctx, X86_TRAP_GP, sel & ~3);
-	if (!seg.present)
-		return emul_raise_err(ctx, X86_TRAP_NP, sel & ~3);
 	r = emul_desc_set_busy(ctx, sel, true);
 	if (r != EMUL_DONE)
 		return r;
