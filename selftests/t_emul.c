@@ -431,7 +431,7 @@ static u64 user_system(u64 arg)
 static void guest_system(void)
 {
 	volatile u16 *sel = (u16 *)dev_mem;
-	u64 *tss = (u64 *)(CPU_TABLES + (SEL_TSS & ~7)), f, ptr = DEV;
+	u64 *tss = (u64 *)(CPU_TABLES + (SEL_TSS & ~7)), f, high, ptr = DEV;
 	int i;
 
 	*sel = SEL_DS;
@@ -448,6 +448,13 @@ static void guest_system(void)
 	G_EQ(TRY_ON("ltr (%1)", ptr), FAULT(VEC_GP, SEL_TSS), "LTR of a busy TSS");
 	*tss &= ~BIT(41);
 	*sel = SEL_TSS;
+	high = tss[1];
+	tss[1] |= BIT(32 + 8);
+	G_EQ(TRY_ON("ltr (%1)", ptr), FAULT(VEC_GP, SEL_TSS), "LTR of a TSS whose upper half has a type");
+	tss[1] = BIT(15);
+	G_EQ(TRY_ON("ltr (%1)", ptr), FAULT(VEC_GP, SEL_TSS), "LTR of a TSS whose base is not canonical");
+	G_EQ(*tss >> 41 & 1, 0, "the TSS is not busy");
+	tss[1] = high;
 	f = TRY_ON("ltr (%1)", ptr);
 	G_EQ(f, NO_FAULT, "LTR");
 	G_EQ(*tss >> 41 & 1, 1, "the TSS is busy");

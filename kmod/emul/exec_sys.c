@@ -3,6 +3,7 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
+#include "emul/arch.h"
 #include "emul/desc.h"
 
 #define TYPE_LDT	2
@@ -81,7 +82,12 @@ static int exec_sys_lmsw(struct emul_ctx *ctx)
 	return ctx->ops->lmsw ? ctx->ops->lmsw(ctx, (ctx->cr0 & ~0xeULL) | (msw & 0xf), msw, la) : EMUL_UNKNOWN;
 }
 
-/* LLDT and LTR: the descriptor must be in the GDT, present, and of one of some system types, which are the bits of @types. */
+#define UPPER_TYPE	(0x1fULL << 40)	/* of a descriptor's upper half: zero, so that it is no descriptor of its own */
+
+/*
+ * LLDT and LTR: the descriptor must be in the GDT, present, and of one of some system types, which are the bits of @types. In
+ * IA-32e mode its upper half has no type, and its base is canonical (SDM 3A 3.5.2, 8.2.3; 3A 3.3.7.1).
+ */
 static int exec_sys_fetch(struct emul_ctx *ctx, u16 sel, u32 types, struct emul_seg *seg)
 {
 	struct emul_desc d;
@@ -94,6 +100,10 @@ static int exec_sys_fetch(struct emul_ctx *ctx, u16 sel, u32 types, struct emul_
 		return r;
 	emul_desc_unpack(&d, seg);
 	if (seg->s || !(types & BIT(seg->type)))
+		return emul_raise_err(ctx, X86_TRAP_GP, sel & ~3);
+	if (d.high & UPPER_TYPE)
+		return emul_raise_err(ctx, X86_TRAP_GP, sel & ~3);
+	if (seg->present && ctx->long_mode && !arch_canonical(seg->base, ctx->la_bits))
 		return emul_raise_err(ctx, X86_TRAP_GP, sel & ~3);
 	return seg->present ? EMUL_DONE : emul_raise_err(ctx, X86_TRAP_NP, sel & ~3);
 }

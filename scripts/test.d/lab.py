@@ -25,7 +25,8 @@ def selftests(kernel, cpus, strict, limit):
         programs = sorted(glob.glob(os.path.join(TREE, "selftests/bin/t_*")))
         job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", str(limit),
                  *(["--kmemleak"] if kernel == "debug" else []), *([f"--strict={strict}"] if strict else []),
-                 *files(os.path.join(TREE, "selftests/run"), *programs), "--", "./run"], limit + 600, "kselftests")
+                 *files(os.path.join(TREE, "selftests/run"), *programs),
+                 "--", "KSFT_HANG_SECONDS=200 ./run" if kernel == "debug" else "./run"], limit + 600, "kselftests")
     return step
 
 

@@ -13,7 +13,10 @@
 #include "ksft.h"
 #include "vm.h"
 
-/* A subtest that takes longer than this is taken for hung. No measurement depends on the value. */
+/*
+ * A subtest that takes longer than this is taken for hung. No measurement depends on the value. KSFT_HANG_SECONDS in the
+ * environment replaces it, for kernels that check themselves and are many times slower.
+ */
 #define HANG_SECONDS	20
 
 const char *ksft_positional = "";
@@ -90,6 +93,14 @@ void ksft_skip(const char *fmt, ...)
 	_exit(failures ? KSFT_FAIL : KSFT_SKIP);
 }
 
+static unsigned int hang_seconds(void)
+{
+	const char *given = getenv("KSFT_HANG_SECONDS");
+	int n = given ? atoi(given) : 0;
+
+	return n > 0 ? n : HANG_SECONDS;
+}
+
 static int run_one(const struct ksft_test *t)
 {
 	int status;
@@ -103,7 +114,7 @@ static int run_one(const struct ksft_test *t)
 	}
 	if (!pid) {
 		signal(SIGALRM, SIG_DFL);
-		alarm(HANG_SECONDS);
+		alarm(hang_seconds());
 		if (t->host)
 			t->host();
 		else
@@ -203,6 +214,7 @@ static void help(const char *program, const struct ksft_option *options, int n)
 	for (k = 0; k < n; k++)
 		printf("  %s %s%*s%s\n", options[k].name, options[k].second ? "N:N" : "N",
 		       (int)(13 - strlen(options[k].name) - (options[k].second ? 2 : 0)), "", options[k].help);
+	printf("A subtest hangs if it takes more than %d seconds, or KSFT_HANG_SECONDS in the environment.\n", HANG_SECONDS);
 	printf("The exit status is 0 if nothing failed, %d if something did, %d if all was skipped.\n", KSFT_FAIL, KSFT_SKIP);
 }
 
