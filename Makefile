@@ -36,7 +36,7 @@ headers:
 		exit 1; } >&2
 
 # What goes where, below $(DESTDIR):
-#   /lib/modules/VERSION/updates/droste.ko              (modules_install; it runs depmod, so that modprobe finds it)
+#   /lib/modules/VERSION/updates/droste.ko              (modules_install; Linux 6.1 has extra/ and may skip depmod)
 #   $(PREFIX)/sbin/drostectl, $(PREFIX)/share/man/man8/drostectl.8, bash's completions in $(PREFIX)/share
 #   $(PREFIX)/lib/udev/rules.d/60-droste.rules          (/dev/droste: group kvm, mode 0660; udev reads /usr and /usr/local)
 install: all			## install the module, drostectl, its manual page and the udev rule (DESTDIR, PREFIX)

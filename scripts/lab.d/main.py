@@ -261,6 +261,9 @@ ACTIONS = {
 
 
 def main():
+    # A make that has called the lab has no job slots for those that the lab calls, which would warn of it.
+    for name in ("MAKEFLAGS", "MFLAGS"):
+        os.environ.pop(name, None)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     arguments = parser().parse_args()

@@ -17,14 +17,17 @@ WITHOUT_DEBUG_INFO = ["CONFIG_DEBUG_INFO=", "CONFIG_DEBUG_INFO_BTF_MODULES="]
 
 
 def _sync(source, target):
-    """Brings a copy of a source directory up to date, and keeps the build products in it."""
+    """Brings a copy of a source directory up to date, and keeps the build products in it.
+
+    What a build in the tree has left there (droste.mod.c) is that of another kernel, and stays there.
+    """
     os.makedirs(target, exist_ok=True)
     names = os.listdir(source)
     for name in names:
         a, b = os.path.join(source, name), os.path.join(target, name)
         if os.path.isdir(a):
             _sync(a, b)
-        elif name.endswith((".c", ".h", ".S", ".def", ".lds")) or name in ("Kbuild", "Makefile"):
+        elif name.endswith((".c", ".h", ".S", ".def", ".lds")) and not name.endswith(".mod.c") or name in ("Kbuild", "Makefile"):
             with open(a, "rb") as f:
                 data = f.read()
             try:

@@ -34,7 +34,8 @@ def parser():
     top = argparse.ArgumentParser(
         prog="scripts/test", description="Runs all tests of Droste, or the steps and tests named and what they need. "
         "At the end it prints where the time went. The last line is 'N passed, N failed'. The exit status is 0 if "
-        "nothing failed, 1 if a test failed or a subtest or case does not exist, 2 for other errors in the command line.",
+        "nothing failed, 1 if a test failed, the run was stopped, or a subtest or case does not exist, 2 for other errors in "
+        "the command line.",
         epilog=pick.HELP + f"\nThe logs of the last run are in {ROOT}/latest.",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--list", action="store_true", help="list the steps, or the tests named, and exit")
@@ -174,15 +175,19 @@ def run(arguments):
     if work.skipped:
         work.say(f"{work.skipped} skipped")
     work.say(f"logs: {work.directory} (also {ROOT}/latest)")
-    if work.failed:
-        work.say("scripts/test --failed runs again what failed")
+    if work.failed or work.not_run:
+        work.say("scripts/test --failed runs again what failed or was not run")
     if arguments.tap:
         print(f"1..{len(work.results)}", flush=True)
-    work.say(f"{work.passed} passed, {work.failed} failed")
-    return 1 if work.failed or not work.passed else 0
+    not_run = f", {work.not_run} step{'s' if work.not_run > 1 else ''} not run" if work.not_run else ""
+    work.say(f"{work.passed} passed, {work.failed} failed{not_run}")
+    return 1 if work.failed or work.not_run or not work.passed else 0
 
 
 def main():
+    # A make that has called this has no job slots for those that the steps call, which would warn of it.
+    for name in ("MAKEFLAGS", "MFLAGS"):
+        os.environ.pop(name, None)
     arguments = parser().parse_args()
     try:
         status = run(arguments)

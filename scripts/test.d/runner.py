@@ -204,6 +204,7 @@ class Runner:
         self.bad = set()
         self.passed = 0
         self.failed = 0
+        self.not_run = 0    # steps that a signal kept from running, or ended
         self.skipped = 0
         self.tap = tap          # standard output is TAP
         self.results = []       # step, name, outcome and reason of each test
@@ -234,7 +235,7 @@ class Runner:
         return f"[{times.clock(self.seconds()):>6}]"
 
     def stop(self):
-        """Ends all running steps. Steps that have not started count as failed."""
+        """Ends all running steps. They and the steps that have not started are reported as not run."""
         self.stopped = True
         for job in list(self.running):
             job.kill()
@@ -246,10 +247,13 @@ class Runner:
             if lost or self.stopped:
                 self.waiting.remove(step)
                 self.bad.add(step.name)
-                self.failed += 1
-                why = f"{lost[0]} failed" if lost else "the run was stopped"
+                why = "the run was stopped" if self.stopped else f"{lost[0]} failed"
                 self.result(step, "the step", "failed", f"not run, because {why}")
-                self.say(f"{self.clock()} FAILED  {step.name}: not run, because {why}")
+                if self.stopped:
+                    self.not_run += 1
+                else:
+                    self.failed += 1
+                    self.say(f"{self.clock()} FAILED  {step.name}: not run, because {why}")
             elif all(n in self.good for n in step.needs):
                 self.waiting.remove(step)
                 return step
@@ -297,6 +301,12 @@ class Runner:
             self.running.remove(job)
             self.records.append(job.record)
             self.passed += job.passed
+            if self.stopped and job.failures:
+                self.not_run += 1
+                self.bad.add(job.step.name)
+                self.say(f"{self.clock()} stopped {job.step.name}: {job.passed} passed")
+                self.change.notify()
+                return
             self.failed += len(job.failures)
             self.skipped += job.skipped
             (self.bad if job.failures else self.good).add(job.step.name)

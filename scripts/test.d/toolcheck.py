@@ -187,6 +187,21 @@ def test_unit_can_fail():
         assert output(program, "--list", "--filter", "two") == "two.overruns\ntwo.good\n"
 
 
+def test_build_products_of_the_tree_stay_there():
+    """`make` in the tree, for another kernel than the lab's, must not change what the lab builds."""
+    with tempfile.TemporaryDirectory() as directory:
+        for side, text in (("tree", "of another kernel"), ("cache", "of this kernel")):
+            os.mkdir(os.path.join(directory, side))
+            for name in ("droste.mod.c", "main.c"):
+                with open(os.path.join(directory, side, name), "w") as f:
+                    f.write(text)
+        output(sys.executable, "-c", "import sys, module; module._sync(*sys.argv[1:])", os.path.join(directory, "tree"),
+               os.path.join(directory, "cache"), cwd=os.path.join(TREE, "scripts", "lab.d"))
+        for name, expected in (("droste.mod.c", "of this kernel"), ("main.c", "of another kernel")):
+            with open(os.path.join(directory, "cache", name)) as f:
+                assert f.read() == expected, name
+
+
 def test_messages_name_the_tree():
     with tempfile.TemporaryDirectory() as directory:
         script = os.path.join(directory, "compiler")
