@@ -117,9 +117,9 @@ def describe():
     return "Debian's own Bochs 2.7 (several times slower than 3.0, whose source could not be downloaded)"
 
 
-# nopku: after a VM exit, Bochs up to 3.0 applies the guest's PKRU to L0. idle=halt: idle processors in MWAIT wake one
-# another all the time. tsc_early_khz: the CPUID of some models reports the real processor's frequency.
-COMMAND_LINE = "nopku idle=halt tsc=reliable tsc_early_khz=100000 no_timer_check"
+# idle=halt: idle processors in MWAIT wake one another all the time. tsc_early_khz: the CPUID of some models reports the
+# real processor's frequency.
+COMMAND_LINE = "idle=halt tsc=reliable tsc_early_khz=100000 no_timer_check"
 
 TOPICS = ("checks", "translations", "vmcs", "storms", "msrs")   # of the strict machine
 # Bugs and features of its processor (strict/msrs.cc). Bugs have Linux's names.

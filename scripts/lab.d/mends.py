@@ -57,6 +57,23 @@ PLAIN = (
      "  const bx_lazyflags_entry before = BX_CPU_THIS_PTR oszapc;"),
     ("cpu/cpu.cc", "BX_ASYNC_EVENT_STOP_TRACE;\n}\n\n// boundaries of consideration:",
      "BX_ASYNC_EVENT_STOP_TRACE;\n  BX_CPU_THIS_PTR oszapc = before;\n}\n\n// boundaries of consideration:"),
+    # Protection keys apply to user pages only, whoever accesses them (SDM 3A 4.6.2). A supervisor page that counts as one
+    # with key 0 in the TLB costs a walk if that key is denied.
+    ("cpu/paging.cc", "  pkey = handle_pkeys(laddr, entry[leaf], user, rw);",
+     "  pkey = (combined_access & entry[leaf] & BX_COMBINED_ACCESS_USER) ? handle_pkeys(laddr, entry[leaf], user, rw) : 0;"),
+    ("cpu/paging.cc", "      if (user) {\n        if (BX_CPU_THIS_PTR pkru & (1<<(pkey*2))) {",
+     "      {\n        if (BX_CPU_THIS_PTR pkru & (1<<(pkey*2))) {"),
+    ("cpu/proc_ctrl.cc", "rd_pkey[i] &= ~(TLB_UserReadOK | TLB_UserWriteOK);",
+     "rd_pkey[i] &= ~(TLB_SysReadOK | TLB_SysWriteOK | TLB_UserReadOK | TLB_UserWriteOK);"),
+    ("cpu/proc_ctrl.cc", "wr_pkey[i] &= ~(TLB_UserReadOK | TLB_UserWriteOK);",
+     "wr_pkey[i] &= ~(TLB_SysReadOK | TLB_SysWriteOK | TLB_UserReadOK | TLB_UserWriteOK);"),
+    # A VM entry and an exit may change CR4.LA57 in IA-32e mode, and with it the width of linear addresses (SDM 3C 27.3.2.1).
+    ("cpu/vmx.cc", "  if (! check_CR4(guest.cr4)) {",
+     "  BX_CPU_THIS_PTR cr4.set_LA57((guest.cr4 >> 12) & 1);\n"
+     "  BX_CPU_THIS_PTR linaddr_width = BX_CPU_THIS_PTR cr4.get_LA57() ? 57 : 48;\n  if (! check_CR4(guest.cr4)) {"),
+    ("cpu/vmx.cc", "  if (! check_CR4(host_state->cr4)) {",
+     "  BX_CPU_THIS_PTR cr4.set_LA57((host_state->cr4 >> 12) & 1);\n"
+     "  BX_CPU_THIS_PTR linaddr_width = BX_CPU_THIS_PTR cr4.get_LA57() ? 57 : 48;\n  if (! check_CR4(host_state->cr4)) {"),
     # Linux reads MSRs that Bochs lacks, which must not be logged each time.
     ("cpu/msr.cc", 'BX_ERROR(("RDMSR: Unknown register', 'BX_DEBUG(("RDMSR: Unknown register'),
 )

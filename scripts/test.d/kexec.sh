@@ -17,5 +17,5 @@ fi
 while ! grep -q "^y" out && kill -0 $!; do
 	sleep 1
 done
-# Of the lab's words, those from nopku on are what the emulated processor needs.
-./kexec vmlinuz second.cpio "console=ttyS0 quiet nokaslr mitigations=off cryptomgr.notests $(grep -o "nopku.*" /proc/cmdline)"
+# Of the lab's words, those from idle= on are what the emulated processor needs.
+./kexec vmlinuz second.cpio "console=ttyS0 quiet nokaslr mitigations=off cryptomgr.notests $(grep -o "idle=.*" /proc/cmdline)"
