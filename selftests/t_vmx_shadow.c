@@ -286,6 +286,38 @@ static void guest_faults(void)
 	G_OK(!(vmread(F_IDT_INFO) >> 31), "no event is being vectored");
 }
 
+/*
+ * Operands in MMIO. L0 cannot execute them, but L1 must go on: L2 gets #UD, as for other instructions that L0 cannot
+ * emulate. KVM stops the machine.
+ */
+static u64 memory_write(u64 from)
+{
+	u64 f;
+
+	asm volatile(TRY("vmwrite (%1), %2") "mov %%r11, %0" : "=r" (f) : "r" (from), "r" ((u64)F_RIP)
+		     : "r11", "memory", "cc");
+	return f;
+}
+
+static void l2_mmio(void)
+{
+	outcomes[0] = memory_read(MMIO_HOLE);
+	outcomes[1] = memory_write(MMIO_HOLE);
+	asm volatile("vmcall");
+}
+
+static void guest_mmio(void)
+{
+	prepare(l2_mmio);
+	if (g_arg() && !ept_caps())
+		g_skip("no EPT for L1");
+	if (g_arg())
+		ept_use(ept_new());
+	vmx_expect(R_VMCALL, "L2's end");
+	G_EQ(outcomes[0], UD, "VMREAD to MMIO");
+	G_EQ(outcomes[1], UD, "VMWRITE from MMIO");
+}
+
 /* The exit takes precedence over the CPL check. */
 static void l2_user(void)
 {
@@ -341,6 +373,8 @@ static const struct ksft_test tests[] = {
 	{ "fields that do not exist, and no shadow VMCS", .guest = guest_failures, V },
 	{ "bitmaps select the accesses that exit", .guest = guest_bitmaps, V },
 	{ "faults of VMREAD in L2", .guest = guest_faults, V },
+	{ "operands of L2 in MMIO, with EPT", .guest = guest_mmio, V, .arg = 1 },
+	{ "operands of L2 in MMIO, without EPT", .guest = guest_mmio, V },
 	{ "VMREAD at CPL 3 exits if L1 intercepts it", .guest = guest_user_exits, V },
 	{ "checks of VM entries", .guest = guest_checks, V },
 };

@@ -60,10 +60,18 @@ static bool insn_linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
 	       arch_within_limit(s.type, s.db, s.limit, ea, len);
 }
 
-/* The verdict on an access. An operand in MMIO is an internal error: no hypervisor does that. */
+/*
+ * The verdict on an access. An operand in MMIO is an internal error: no hypervisor does that. L2 must not be able to
+ * stop L1, so it gets #UD, as for other instructions that L0 cannot execute.
+ */
 static int insn_access_result(struct vcpu *vcpu, int ret)
 {
-	return ret == -EFAULT ? vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0) : ret;
+	if (likely(ret != -EFAULT))
+		return ret;
+	if (!vcpu->in_l2)
+		return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
+	vcpu_queue_exception(vcpu, X86_TRAP_UD);
+	return NEXT_ENTER;
 }
 
 static int insn_segment_fault(struct vcpu *vcpu)
