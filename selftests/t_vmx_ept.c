@@ -467,6 +467,78 @@ static void guest_real(void)
 	G_EQ(rdmsr(MSR_EFER) & EFER_LMA, EFER_LMA, "L1's EFER");
 }
 
+/*
+ * A load of the PDPTEs by MOV to CR0 or CR4, which L0 executes, or to CR3, which the processor does. If EPT does not map
+ * them, that is an EPT violation without a linear address (SDM 3C table 28-7).
+ */
+extern char pae_cr0[], pae_cr4[], pae_cr3[];
+asm(".pushsection .text\n.code32\n"
+	"pae_cr0: mov %eax, %cr0; vmcall\n"
+	"pae_cr4: mov %eax, %cr4; vmcall\n"
+	"pae_cr3: mov %eax, %cr3; vmcall\n"
+	".code64\n.popsection\n");
+
+static u64 pdpt;
+
+static void pdpt_hole(u64 *pte, char *code, u64 val, const char *what)
+{
+	u64 was = *pte;
+
+	set(pte, 0);
+	vmwrite(F_RIP, (u64)code);
+	l2.rax = val;
+	vmx_expect(R_EPT_VIOLATION, what);
+	G_EQ(vmread(F_QUAL), 1, what);
+	G_EQ(vmread(F_GUEST_PHYSICAL), pdpt, what);
+	G_EQ(vmread(F_RIP), (u64)code, what);
+	set(pte, 6);	/* writable but not readable */
+	vmx_expect(R_EPT_MISCONFIG, what);
+	set(pte, was);
+	vmx_expect(R_VMCALL, what);
+	G_EQ(vmread(F_RIP), (u64)code + 3, what);
+}
+
+static void guest_pdpt_hole(void)
+{
+	u64 *pd = g_page(), *pte, i, cr0, cr4;
+
+	setup();
+	need_secondary(SEC_UNRESTRICTED, "no unrestricted guest");
+	need(F_ENTRY_CTLS, ENTRY_LOAD_EFER, "no load of IA32_EFER");
+	need(F_EXIT_CTLS, EXIT_LOAD_EFER, "no load of IA32_EFER");
+	pdpt = (u64)g_page();
+	pte = ept_entry(eptp, pdpt, 1);
+	for (i = 0; i < 512; i++)
+		pd[i] = i << 21 | 0x83;
+	*(u64 *)pdpt = (u64)pd | 1;
+	vmclr(F_ENTRY_CTLS, ENTRY_IA32E);
+	vmwrite(F_GUEST_EFER, 0);
+	vmwrite(F_CS_AR, 0xc09b);
+	vmwrite(F_GUEST_CS, SEL_CS32);
+	vmwrite(F_CR0_MASK, 0);
+	vmwrite(F_CR4_MASK, 0);
+	vmwrite(F_EXCEPTION_BITMAP, 0xffffffff);	/* the IDT is a 64-bit one */
+	vmwrite(F_GUEST_CR3, pdpt);
+	cr0 = vmread(F_GUEST_CR0);
+	vmwrite(F_GUEST_CR0, cr0 & ~CR0_PG);
+	cr4 = vmread(F_GUEST_CR4) | CR4_PAE;
+	vmwrite(F_GUEST_CR4, cr4);
+	pdpt_hole(pte, pae_cr0, cr0, "MOV to CR0 sets PG");
+	G_EQ(vmread(F_GUEST_CR0), cr0, "CR0");
+	G_EQ(vmread(F_GUEST_PDPTE0), *(u64 *)pdpt, "PDPTE");
+	pdpt_hole(pte, pae_cr4, cr4 ^ CR4_PSE, "MOV to CR4 changes PSE");
+	G_EQ(vmread(F_GUEST_CR4), cr4 ^ CR4_PSE, "CR4");
+	vmclr(F_PROC, PROC_CR3_LOAD);
+	if (!(vmread(F_PROC) & PROC_CR3_LOAD))
+		pdpt_hole(pte, pae_cr3, pdpt, "MOV to CR3");
+	/* Reserved bits raise #GP. */
+	*(u64 *)pdpt |= BIT(1);
+	vmwrite(F_RIP, (u64)pae_cr4);
+	l2.rax = cr4;
+	vmx_expect(R_EXCEPTION, "a reserved bit of a PDPTE");
+	G_EQ(vmread(F_INTR_INFO), 0x80000b0d, "#GP(0)");
+}
+
 /* --- the host reclaims memory of L1 --- */
 
 #define TAKEN_PAGES	200
@@ -539,6 +611,7 @@ static const struct ksft_test tests[] = {
 	{ "VPID and INVVPID", .guest = guest_vpid, V },
 	{ "translations of L1 and L2 do not mix", .guest = guest_tags, V },
 	{ "unrestricted guest in real mode", .guest = guest_real, V },
+	{ "PDPTEs that EPT does not map", .guest = guest_pdpt_hole, V },
 	{ "the host reclaims memory", .host = host_takes_back },
 };
 KSFT_MAIN(tests)

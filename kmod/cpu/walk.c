@@ -211,6 +211,26 @@ int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault)
 	return NEXT_REFLECT;
 }
 
+/**
+ * walk_reflect_pdptrs() - turn vcpu->exit into the EPT exit of a load of the PDPTEs
+ * @vcpu: loaded, in L2 at a MOV to a control register; vmx_load_pdptrs() returned -EFAULT
+ * @cr3: the CR3 that points to the PDPTEs
+ *
+ * The exit has no linear address (SDM 3C table 28-7).
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: NEXT_REFLECT; NEXT_ENTER if L1's EPT maps them now, so that the instruction is to be executed again.
+ */
+int walk_reflect_pdptrs(struct vcpu *vcpu, u64 cr3)
+{
+	struct walk_fault fault = {};
+	gpa_t l1_gpa;
+
+	if (walk_l1_gpa(vcpu, cr3 & GENMASK_ULL(31, 5), EPT_READ, 0, &l1_gpa, &fault) != WALK_EPT)
+		return NEXT_ENTER;
+	return walk_reflect_ept(vcpu, &fault);
+}
+
 /* The result of the functions below after a walk. An exception is stored in @event, or queued if @event is NULL. */
 static int walk_result(struct vcpu *vcpu, enum walk_status status, const struct walk_fault *fault,
 		       struct event *event)

@@ -27,6 +27,7 @@ void walk_prepare(struct vcpu *vcpu, struct pagewalk_cfg *cfg);
 enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64 gva, u32 access,
 			  gpa_t *gpa, struct walk_fault *fault);
 int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault);
+int walk_reflect_pdptrs(struct vcpu *vcpu, u64 cr3);
 
 /* Access bits have the values of the page-fault error code (SDM 3A 4.7). */
 #define WALK_WRITE	BIT(1)

@@ -2,6 +2,7 @@
 /* Exits by MOV to and from control registers, CLTS and LMSW. SDM 3C 26.1.3, table 28-3. */
 #include <asm/trapnr.h>
 #include "droste.h"
+#include "cpu/walk.h"
 #include "irqchip/irqchip.h"
 #include "run/handlers.h"
 #include "vmx/inject.h"
@@ -10,7 +11,10 @@
 /* Access type, bits 5:4 of the exit qualification. */
 enum cr_access { CR_TO = 0, CR_FROM = 1, CR_CLTS = 2, CR_LMSW = 3 };
 
-/* Write a control register for the running level. Returns 0, or -EINVAL for #GP(0). */
+/*
+ * Write a control register for the running level. Returns 0; -EINVAL for #GP(0); -EFAULT if a load of the PDPTEs must
+ * exit to L1.
+ */
 static int cr_write(struct vcpu *vcpu, unsigned int cr, u64 val)
 {
 	switch (cr) {
@@ -44,7 +48,7 @@ static int cr_write(struct vcpu *vcpu, unsigned int cr, u64 val)
  * @vcpu: loaded
  *
  * Context: That of run/handlers.h.
- * Return: NEXT_ENTER.
+ * Return: NEXT_ENTER, or NEXT_REFLECT if L1's EPT does not map L2's PDPTEs.
  */
 int exit_cr_access(struct vcpu *vcpu)
 {
@@ -72,6 +76,8 @@ int exit_cr_access(struct vcpu *vcpu)
 		ret = cr_write(vcpu, 0, (val & ~0xeULL) | (q >> 16 & 0xf));
 		break;
 	}
+	if (unlikely(ret == -EFAULT))
+		return walk_reflect_pdptrs(vcpu, cr == 3 ? vcpu_gpr(vcpu, reg) : vcpu_cr3(vcpu));
 	if (ret)
 		vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 	else

@@ -427,8 +427,8 @@ static const u16 pdpte_fields[4] = { GUEST_PDPTR0, GUEST_PDPTR1, GUEST_PDPTR2, G
  *
  * Context: Process context. May sleep. Caller holds vm->srcu (read). Writes the
  * current VMCS.
- * Return: 0; -EINVAL if a PDPTE has reserved bits set or cannot be read. Nothing is
- * written then.
+ * Return: 0; -EINVAL if a PDPTE has reserved bits set or cannot be read; -EFAULT if
+ * L1's EPT does not map them for L2. Nothing is written then.
  */
 int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3)
 {
@@ -440,7 +440,7 @@ int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3)
 		struct ept12_result r;
 
 		if (ept12_translate(vcpu, gpa, EPT_READ, &r) != EPT12_OK)
-			return -EINVAL;
+			return -EFAULT;
 		gpa = r.gpa;
 	}
 	if (vm_read_guest(vcpu->vm, gpa, pdpte, sizeof(pdpte)))
@@ -453,7 +453,7 @@ int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3)
 	return 0;
 }
 
-/* CR0.PG is about to change: update EFER.LMA or the PDPTEs (SDM 3A 10.8.5). Returns 0, or -EINVAL for #GP(0). */
+/* CR0.PG is about to change: update EFER.LMA or the PDPTEs (SDM 3A 10.8.5). Returns what vcpu_set_cr0() does. */
 static int regs_change_paging(struct vcpu *vcpu, u64 cr0, u64 cr4)
 {
 	if (!(cr0 & X86_CR0_PG)) {
@@ -470,8 +470,8 @@ static int regs_change_paging(struct vcpu *vcpu, u64 cr0, u64 cr4)
 			return -EINVAL;
 		/* VM entry needs a busy 64-bit TSS in IA-32e mode (SDM 27.3.1.2); TR has that type from reset on. */
 		vmx_write_efer(vcpu, vcpu->efer | EFER_LMA);
-	} else if ((cr4 & X86_CR4_PAE) && vmx_load_pdptrs(vcpu, vcpu_cr3(vcpu))) {
-		return -EINVAL;
+	} else if (cr4 & X86_CR4_PAE) {
+		return vmx_load_pdptrs(vcpu, vcpu_cr3(vcpu));
 	}
 	return 0;
 }
@@ -494,11 +494,13 @@ static u64 regs_cr0_fixed(struct vcpu *vcpu)
  * Context: Process context. May sleep. Caller holds vm->srcu (read). Reads and
  * writes the current VMCS.
  * Return: 0; -EINVAL if the instruction raises #GP(0) (SDM 2B, MOV control
- * registers). CR0 is unchanged then.
+ * registers); -EFAULT if walk_reflect_pdptrs() must give it to L1. CR0 is
+ * unchanged then.
  */
 int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0)
 {
 	u64 old = vcpu_cr0(vcpu), cr4 = vcpu_cr4(vcpu);
+	int ret = 0;
 
 	if (cr0 & GENMASK_ULL(63, 32))
 		return -EINVAL;
@@ -509,13 +511,13 @@ int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0)
 		return -EINVAL;
 	if (vcpu->nested.vmxon && (regs_cr0_fixed(vcpu) & ~cr0))
 		return -EINVAL;
-	if ((old ^ cr0) & X86_CR0_PG) {
-		if (regs_change_paging(vcpu, cr0, cr4))
-			return -EINVAL;
-	} else if ((cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !vcpu_is_long_mode(vcpu) &&
-		   ((old ^ cr0) & (X86_CR0_CD | X86_CR0_NW)) && vmx_load_pdptrs(vcpu, vcpu_cr3(vcpu))) {
-		return -EINVAL;
-	}
+	if ((old ^ cr0) & X86_CR0_PG)
+		ret = regs_change_paging(vcpu, cr0, cr4);
+	else if ((cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !vcpu_is_long_mode(vcpu) &&
+		 ((old ^ cr0) & (X86_CR0_CD | X86_CR0_NW)))
+		ret = vmx_load_pdptrs(vcpu, vcpu_cr3(vcpu));
+	if (ret)
+		return ret;
 	vmx_write_cr0(vcpu, cr0);
 	/* MOV to CR0 invalidates TLB entries (SDM 3A 4.10.4.1); VMWRITE does not. */
 	if ((old ^ cr0) & (X86_CR0_PG | X86_CR0_WP | X86_CR0_PE))
@@ -530,11 +532,13 @@ int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0)
  *
  * Context: Process context. May sleep. Caller holds vm->srcu (read). Reads and
  * writes the current VMCS.
- * Return: 0, or -EINVAL for #GP(0). Nothing is changed then.
+ * Return: 0; -EINVAL for #GP(0); -EFAULT if walk_reflect_pdptrs() must give the
+ * instruction to L1. Nothing is changed then.
  */
 int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3)
 {
 	u64 cr4 = vcpu_cr4(vcpu);
+	int ret;
 
 	if (vcpu_is_long_mode(vcpu)) {
 		u64 rsvd = GENMASK_ULL(62, vcpu->gcaps.maxphyaddr);
@@ -545,8 +549,9 @@ int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3)
 			return -EINVAL;
 	} else {
 		cr3 = (u32)cr3;
-		if ((cr4 & X86_CR4_PAE) && regs_is_paging(vcpu) && vmx_load_pdptrs(vcpu, cr3))
-			return -EINVAL;
+		ret = (cr4 & X86_CR4_PAE) && regs_is_paging(vcpu) ? vmx_load_pdptrs(vcpu, cr3) : 0;
+		if (ret)
+			return ret;
 	}
 	vmcs_write(GUEST_CR3, cr3 & ~BIT_ULL(63));
 	if (!(cr3 >> 63))
@@ -562,13 +567,15 @@ int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3)
  * Context: Process context. May sleep. Caller holds vm->srcu (read). Reads and
  * writes the current VMCS.
  * Return: 0; -EINVAL for #GP(0) (SDM 3A 2.5, 2B MOV; 3C 24.8 for VMXE in VMX
- * operation). CR4 is unchanged then.
+ * operation); -EFAULT if walk_reflect_pdptrs() must give the instruction to L1.
+ * CR4 is unchanged then.
  */
 int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4)
 {
 	u64 old = vcpu_cr4(vcpu), cr0 = vcpu_cr0(vcpu);
 	const u64 pdptr_bits = X86_CR4_PGE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP;
 	bool paging = cr0 & X86_CR0_PG;
+	int ret;
 
 	if (cr4 & ~vcpu->gcaps.cr4_allowed)
 		return -EINVAL;
@@ -579,9 +586,10 @@ int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4)
 			return -EINVAL;
 	} else if (cr4 & X86_CR4_PCIDE) {
 		return -EINVAL;
-	} else if (paging && (cr4 & X86_CR4_PAE) && ((old ^ cr4) & pdptr_bits) &&
-		   vmx_load_pdptrs(vcpu, vcpu_cr3(vcpu))) {
-		return -EINVAL;
+	} else if (paging && (cr4 & X86_CR4_PAE) && ((old ^ cr4) & pdptr_bits)) {
+		ret = vmx_load_pdptrs(vcpu, vcpu_cr3(vcpu));
+		if (ret)
+			return ret;
 	}
 	if ((cr4 & ~old & X86_CR4_PCIDE) && (vcpu_cr3(vcpu) & 0xfff))
 		return -EINVAL;
