@@ -494,6 +494,48 @@ static void guest_iret_faults(void)
 	}
 }
 
+/* The same if L1 sees an EPT misconfiguration or an access to its APIC page, which have no bit for it. */
+static volatile u64 iret_reason;
+
+static void run_iret_ept(void)
+{
+	vmwrite(F_RIP, (u64)nmi_iret);
+	vmx_expect(iret_reason, "IRET exits");
+	G_EQN(vmread(F_RIP), (u64)nmi_iret + 3, "RIP", iret_reason);
+	G_EQN(vmread(F_INTERRUPTIBILITY), 0, "bit 3", iret_reason);
+	send_nmi();
+	G_EQN(l1_nmis, 2, "IRET has unblocked NMIs for L1, too", iret_reason);
+}
+
+static void guest_iret_ept(void)
+{
+	u64 stack = (u64)g_page(), eptp, i, *e;
+
+	if (!ept_caps())
+		g_skip("no EPT");
+	apic_enable();
+	eptp = ept_new();
+	e = ept_entry(eptp, stack, 1);
+	for (i = 0; i < 2; i++) {
+		new_l2(i, i, BLOCKED);
+		ept_use(eptp);
+		*e &= ~EPT_R;	/* writable but not readable */
+		invept_all();
+		l2.rbx = stack + 256;
+		iret_reason = R_EPT_MISCONFIG;
+		while_blocked(run_iret_ept);
+	}
+	for (i = 0; i < 2; i++) {
+		new_l2(i, i, BLOCKED);
+		ept_use(eptp);
+		need_secondary(SEC_APIC_ACCESS, "no APIC-access page");
+		vmwrite(F_APIC_ACCESS, MMIO_HOLE);
+		l2.rbx = MMIO_HOLE + 256;
+		iret_reason = R_APIC_ACCESS;
+		while_blocked(run_iret_ept);
+	}
+}
+
 static volatile u64 delivery;	/* 0: a pending NMI; 1: an injected one */
 
 static void run_delivery(void)
@@ -575,6 +617,7 @@ static const struct ksft_test tests[] = {
 	{ "a blocked NMI and HLT in L2", .guest = guest_hlt_l2, V },
 	{ "an injected NMI and one that waits", .guest = guest_two, V },
 	{ "IRET that faults", .guest = guest_iret_faults, V },
+	{ "IRET and exits by L1's EPT", .guest = guest_iret_ept, V },
 	{ "faults during the delivery of an NMI", .guest = guest_delivery_faults, V },
 	{ "delivery and IRET interrupted by L0", .guest = guest_ept, V },
 };

@@ -277,7 +277,9 @@ int nested_reflect(struct vcpu *vcpu)
  * @reason: basic exit reason that L1 sees
  * @qual: exit qualification that L1 sees
  *
- * The statistics count the exit under its original reason.
+ * The statistics count the exit under its original reason. The other reason may
+ * have no bit for an IRET that has unblocked NMIs, which nmi_before_exit() would
+ * recognize.
  *
  * Context: Process context. VMCS02 is current, VMCS01 afterwards.
  * Caller holds vm->srcu. May sleep.
@@ -287,6 +289,8 @@ int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual)
 {
 	struct vmx_exit *e = &vcpu->exit;
 
+	if (unlikely(vmx_exit_of_iret(e)))
+		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 	vcpu->exits_reflected[e->basic]++;
 	e->reason = reason;
 	e->basic = reason;
