@@ -282,6 +282,34 @@ static void guest_hlt_entry(void)
 	G_EQ(vmread(F_ACTIVITY), 1, "activity state");
 }
 
+/* A pending MTF exit that L1 injects comes at once, and does not end the HLT state (SDM 3C 27.7.8, 28.1). */
+static void guest_hlt_mtf(void)
+{
+	start(c_nop);
+	if (!(rdmsr(MSR_VMX_MISC) & BIT(6)))
+		g_skip("no HLT activity state");
+	if (!ctl_has(F_PROC, PROC_MTF))
+		g_skip("no monitor trap flag");
+	guard();
+	vmwrite(F_ACTIVITY, 1);
+	vmwrite(F_ENTRY_INTR_INFO, INTR(0, 7));
+	vmx_expect(R_MTF, "an injected MTF exit");
+	G_EQ(vmread(F_RIP), (u64)c_nop, "RIP");
+	G_EQ(vmread(F_ACTIVITY), 1, "activity state");
+	G_EQ(vmread(F_ENTRY_INTR_INFO) >> 31, 0, "the valid bit is cleared");
+	/* The single step stays pending. */
+	vmset(F_RFLAGS, RFLAGS_TF);
+	vmwrite(F_PENDING_DBG, BS);
+	vmwrite(F_ENTRY_INTR_INFO, INTR(0, 7));
+	vmx_expect(R_MTF, "the same with a single step pending");
+	G_EQ(vmread(F_ACTIVITY), 1, "activity state");
+	G_EQ(vmread(F_PENDING_DBG) & BS, BS, "pending debug exceptions");
+	vmclr(F_RFLAGS, RFLAGS_TF);
+	vmwrite(F_PENDING_DBG, 0);
+	vmx_expect(R_TIMER, "without an event L2 sleeps");
+	G_EQ(vmread(F_ACTIVITY), 1, "activity state");
+}
+
 /* A window that opens with HLT ends it (SDM 3C 26.2). In KVM it does not. */
 static void guest_hlt_windows(void)
 {
@@ -479,6 +507,7 @@ static const struct ksft_test tests[] = {
 	{ "a single step of L2 and an interrupt of L1", .guest = guest_step_interrupt_both, A },
 	{ "a single step over HLT", .guest = guest_hlt_step, A },
 	{ "a pending debug exception and the HLT state", .guest = guest_hlt_entry, A },
+	{ "an injected MTF exit and the HLT state", .guest = guest_hlt_mtf, A },
 	{ "windows that open with HLT", .guest = guest_hlt_windows, A },
 	{ "windows come before interrupts", .guest = guest_windows_first, A },
 	{ "preemption timer and an exception of L2", .guest = guest_timer_and_exception, V },

@@ -38,6 +38,13 @@ static bool entry_stays_halted(const struct vmcs12 *v)
 	       !(vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) & PENDING_DBG_VALID);
 }
 
+/* Whether L1 injects a pending MTF exit, which comes at once and does not end HLT (SDM 3C 27.7.8). */
+static bool entry_injects_mtf(const struct vmcs12 *v)
+{
+	return (v->vm_entry_intr_info_field & (INTR_INFO_VALID_MASK | INTR_INFO_INTR_TYPE_MASK)) ==
+	       (INTR_INFO_VALID_MASK | INTR_TYPE_OTHER_EVENT);
+}
+
 /*
  * An L2 that starts inactive waits in L0, so that the processor is free for
  * others. Its entry is complete at once: the event that ends the wait may exit
@@ -49,8 +56,12 @@ static void entry_set_activity(struct vcpu *vcpu)
 
 	switch (n->vmcs12->guest_activity_state) {
 	case GUEST_ACTIVITY_HLT:
-		if (!entry_stays_halted(n->vmcs12))
+		if (entry_injects_mtf(n->vmcs12)) {
+			vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+			n->mtf_pending = true;
+		} else if (!entry_stays_halted(n->vmcs12)) {
 			return;
+		}
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
 		/* apicv_interrupt_due() reads L1's virtual-APIC page to see whether a virtual interrupt wakes L2. */
 		vmcs02_place_pages(vcpu);
