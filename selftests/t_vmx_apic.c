@@ -97,6 +97,51 @@ static void guest_lowered(void)
 	G_EQ(step(c_cr8w, 4), R_TPR, "TPR below the threshold");
 }
 
+/*
+ * With "virtualize APIC accesses" an entry of L1 exits at once if VTPR is below the threshold (SDM 3C 27.7.7). Entries
+ * that L0 makes on its own do not. With an argument, L1 uses EPT.
+ */
+static void guest_lowered_access(void)
+{
+	volatile u32 *vapic = g_page();
+	u64 eptp, cold[2] = { (u64)g_page(), (u64)g_page() };
+
+	vmcs_new((void (*)(void))(u64)c_lower);
+	need(F_PROC, PROC_TPR_SHADOW, "no TPR shadow");
+	need_secondary(SEC_APIC_ACCESS, "no APIC-access page");
+	if (g_arg()) {
+		if (!ept_caps())
+			g_skip("no EPT for L1");
+		eptp = ept_new();
+		ept_use(eptp);
+		G_EQ(*ept_entry(eptp, cold[0], 1) & EPT_RWX, EPT_RWX, "4 KiB entry");
+	}
+	vmwrite(F_APIC_ACCESS, (u64)g_page());
+	vmwrite(F_VIRTUAL_APIC, (u64)vapic);
+	vmwrite(F_TPR_THRESHOLD, 5);
+	vapic[0x20] = 0x50;
+	l2.rcx = cold[0];
+	G_EQ(step(c_lower, (u64)vapic), R_VMCALL, "L2 lowers VTPR by a store, and then touches another page");
+	G_EQ(vapic[0x20], 0, "VTPR");
+	G_EQ(vmread(F_TPR_THRESHOLD), 5, "the threshold that L1 has set");
+	G_EQ(step(c_lower, (u64)vapic), R_TPR, "an entry of L1 with VTPR below the threshold");
+	G_EQ(vmread(F_RIP), (u64)c_lower, "RIP");
+	if ((rdmsr(MSR_VMX_MISC) & BIT(6)) && ctl_has(F_PIN, PIN_TIMER)) {
+		vmset(F_PIN, PIN_TIMER);	/* L2 must not sleep for ever */
+		vmwrite(F_TIMER, 100000000 >> (rdmsr(MSR_VMX_MISC) & 31));
+		vmwrite(F_ACTIVITY, 1);
+		G_EQ(vmx_run(), R_TPR, "the same in the HLT state");
+		G_EQ(vmread(F_ACTIVITY), 1, "activity state");
+		vmwrite(F_ACTIVITY, 0);
+	}
+	vapic[0x20] = 0x60;
+	l2.rcx = cold[1];
+	G_EQ(step(c_lower, (u64)vapic), R_VMCALL, "L2 lowers VTPR again");
+	vapic[0x20] = 0x80;
+	G_EQ(step(c_cr8w, 5), R_VMCALL, "TPR at the threshold");
+	G_EQ(step(c_cr8w, 4), R_TPR, "TPR below the threshold");
+}
+
 static void guest_access_page(void)
 {
 	volatile u32 *vapic = g_page();
@@ -175,6 +220,8 @@ static const struct ksft_test tests[] = {
 	{ "CR8 without exits and without a shadow", .guest = guest_cr8, .flags = KSFT_VMX | KSFT_IRQCHIP },
 	{ "TPR shadow and threshold", .guest = guest_shadow, .flags = KSFT_VMX | KSFT_IRQCHIP },
 	{ "VTPR lowered behind the threshold", .guest = guest_lowered, V },
+	{ "VTPR lowered with an APIC-access page, with EPT", .guest = guest_lowered_access, V, .arg = 1 },
+	{ "VTPR lowered with an APIC-access page, without EPT", .guest = guest_lowered_access, V },
 	{ "APIC-access page", .guest = guest_access_page, V },
 	{ "APIC-access page outside memory, with EPT", .guest = guest_access_hole, V, .arg = 1 },
 	{ "APIC-access page outside memory, without EPT", .guest = guest_access_hole, V },

@@ -612,6 +612,44 @@ static void vmcs02_set_threshold(struct nested *n, u32 threshold)
 	vmcs_write(TPR_THRESHOLD, threshold);
 }
 
+/* Whether an entry exits at once if VTPR is below the threshold (SDM 3C 27.7.7), or else fails (27.2.1.1). */
+static bool vmcs02_compares_tpr(const struct nested *n)
+{
+	return (n->ctl02.proc & CPU_BASED_TPR_SHADOW) && !vmcs02_delivers_virtually(&n->ctl02);
+}
+
+static bool vmcs02_has_apic_page(const struct nested *n)
+{
+	return n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+}
+
+/**
+ * vmcs02_tpr_exit_due() - whether VTPR is below the threshold when L1 has entered L2 (SDM 3C 27.7.7)
+ * @n: of a vCPU in L2, after vmcs02_place_pages()
+ *
+ * Context: Any.
+ * Return: true if L2 must exit before its first instruction.
+ */
+bool vmcs02_tpr_exit_due(const struct nested *n)
+{
+	return vmcs02_compares_tpr(n) && vmcs02_has_apic_page(n) &&
+	       vmcs02_allowed_threshold(n) < n->vmcs12->tpr_threshold;
+}
+
+/*
+ * Choose the TPR threshold of the next entry. An entry that L1 has made compares
+ * VTPR with L1's threshold. Entries that L0 makes on its own must not, since L2
+ * or another processor may have lowered VTPR by a store.
+ */
+static void vmcs02_fit_threshold(struct nested *n)
+{
+	bool exact = n->entry_pending && vmcs02_has_apic_page(n);
+
+	if (!n->tpr_retry && vmcs02_compares_tpr(n))
+		vmcs02_set_threshold(n, exact ? n->vmcs12->tpr_threshold : vmcs02_allowed_threshold(n));
+	n->tpr_retry = false;
+}
+
 /**
  * nested_retry_entry() - whether L2 can be entered after the processor has refused the entry
  * @vcpu: in L2
@@ -664,11 +702,6 @@ int nested_before_entry(struct vcpu *vcpu)
 			return -EFAULT;
 		n->pdptes_due = false;
 	}
-	if (unlikely(n->tpr_threshold02 != n->vmcs12->tpr_threshold)) {
-		if (!n->tpr_retry)
-			vmcs02_set_threshold(n, vmcs02_allowed_threshold(n));
-		n->tpr_retry = false;
-	}
 	if (n->ept02.cur)
 		eptp = n->ept02.cur->eptp;
 	else
@@ -679,6 +712,8 @@ int nested_before_entry(struct vcpu *vcpu)
 	}
 	if (unlikely(memcmp(&n->merged01, &vcpu->ctl01, sizeof(vcpu->ctl01))))
 		vmcs02_write_controls(vcpu, vcpu->efer & EFER_LMA);
+	if (unlikely(n->tpr_threshold02 | n->vmcs12->tpr_threshold))
+		vmcs02_fit_threshold(n);
 	if (n->bitmap_due && (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS))
 		bitmaps_merge(vcpu);
 	vmcs02_write_tsc(vcpu);

@@ -14,6 +14,7 @@ void vmcs02_save(struct vcpu *vcpu);
 void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to);
 void vmcs02_forget(struct vcpu *vcpu);
 void vmcs02_place_pages(struct vcpu *vcpu);
+bool vmcs02_tpr_exit_due(const struct nested *n);
 
 /* --- bitmaps.c --- */
 void bitmaps_merge(struct vcpu *vcpu);
