@@ -142,6 +142,37 @@ static void guest_lowered_access(void)
 	G_EQ(step(c_cr8w, 4), R_TPR, "TPR below the threshold");
 }
 
+/*
+ * Two VMCSs whose APIC-access pages differ, without EPT. The page of one is memory for the other, and what the processor
+ * has cached about a page must not outlive the change (SDM 3C 30.4.5).
+ */
+static void guest_access_pages(void)
+{
+	u64 vmcs[2], page[2], i, other;
+
+	for (i = 0; i < 2; i++) {
+		page[i] = (u64)g_page();
+		*(u32 *)(page[i] + 0x30) = 0x1000 + i;
+		vmcs[i] = vmcs_new((void (*)(void))(u64)c_read);
+		need_secondary(SEC_APIC_ACCESS, "no APIC-access page");
+		vmwrite(F_APIC_ACCESS, page[i]);
+	}
+	for (i = 0; i < 6; i++) {
+		other = !(i & 1);
+		vmcs_load(vmcs[i & 1]);
+		vmx_launched(i > 1);
+		G_EQN(step(c_read, page[other] + 0x30), R_VMCALL, "the other VMCS's page", i);
+		G_EQN((u32)l2.rax, 0x1000 + other, "its memory", i);
+		G_EQN(step(c_read, page[!other] + 0x30), R_APIC_ACCESS, "the APIC-access page", i);
+	}
+	/* L1 changes the page of one VMCS, at last to one that is no memory. */
+	vmwrite(F_APIC_ACCESS, page[other]);
+	G_EQ(step(c_read, page[!other] + 0x30), R_VMCALL, "the former page");
+	G_EQ(step(c_read, page[other] + 0x30), R_APIC_ACCESS, "the new page");
+	vmwrite(F_APIC_ACCESS, MMIO_HOLE);
+	G_EQ(step(c_read, page[other] + 0x30), R_VMCALL, "the former page");
+}
+
 static void guest_access_page(void)
 {
 	volatile u32 *vapic = g_page();
@@ -223,6 +254,7 @@ static const struct ksft_test tests[] = {
 	{ "VTPR lowered with an APIC-access page, with EPT", .guest = guest_lowered_access, V, .arg = 1 },
 	{ "VTPR lowered with an APIC-access page, without EPT", .guest = guest_lowered_access, V },
 	{ "APIC-access page", .guest = guest_access_page, V },
+	{ "APIC-access pages of two VMCSs", .guest = guest_access_pages, V },
 	{ "APIC-access page outside memory, with EPT", .guest = guest_access_hole, V, .arg = 1 },
 	{ "APIC-access page outside memory, without EPT", .guest = guest_access_hole, V },
 	{ "pages outside memory", .guest = guest_holes, V },

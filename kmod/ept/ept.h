@@ -81,6 +81,7 @@ void ept02_destroy(struct vcpu *vcpu);
 u64 ept02_use(struct vcpu *vcpu, u64 eptp12);
 u64 ept02_find(struct vcpu *vcpu, u64 eptp12);
 int ept02_use_flat(struct vcpu *vcpu, gpa_t apic_access);
+void ept02_flat_apic_page(struct vcpu *vcpu, hpa_t hpa);
 enum ept01_result ept02_flat_fault(struct vcpu *vcpu, gpa_t gpa, u64 access);
 enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t *l1_gpa);
 void ept02_invalidate(struct vcpu *vcpu, u64 eptp12);

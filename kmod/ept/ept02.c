@@ -463,6 +463,27 @@ int ept02_use_flat(struct vcpu *vcpu, gpa_t apic_access)
 }
 
 /**
+ * ept02_flat_apic_page() - note the APIC-access page with which L2 runs on the tables of ept02_use_flat()
+ * @vcpu: the vCPU
+ * @hpa: the page in VMCS02's field
+ *
+ * The processor may have cached, for these tables, that the page is memory, or
+ * that another one is the APIC-access page (SDM 3C 30.4.5). L1, without EPT,
+ * cannot invalidate that. With EPT it must do so itself.
+ *
+ * Context: Caller holds vcpu->mutex. Does not sleep.
+ */
+void ept02_flat_apic_page(struct vcpu *vcpu, hpa_t hpa)
+{
+	struct ept02_root *r = &ept02_of(vcpu)->roots[EPT02_FLAT];
+
+	if (likely(r->apic_access == hpa))
+		return;
+	r->apic_access = hpa;
+	vmx_invept_single(r->eptp);
+}
+
+/**
  * ept02_flat_fault() - handle an EPT violation of the tables of ept02_use_flat()
  * @vcpu: the vCPU, in L2 on these tables
  * @gpa: the guest-physical address

@@ -32,6 +32,7 @@ struct ept02_root {
 	u64 *root;		/* PML4 page; NULL if unused */
 	u64 eptp;		/* EPT pointer for VMCS02 */
 	u64 used;		/* ept02.tick at the last use */
+	hpa_t apic_access;	/* EPT02_FLAT only: the APIC-access page of the last L2; see ept02_flat_apic_page() */
 	struct list_head pages;	/* table pages below the root, linked by page->lru */
 };
 struct ept02 {

@@ -702,10 +702,14 @@ int nested_before_entry(struct vcpu *vcpu)
 			return -EFAULT;
 		n->pdptes_due = false;
 	}
-	if (n->ept02.cur)
+	if (n->ept02.cur) {
 		eptp = n->ept02.cur->eptp;
-	else
-		eptp = n->ept02.flat ? n->ept02.roots[EPT02_FLAT].eptp : vcpu->vm->ept01.eptp;
+	} else if (unlikely(n->ept02.flat)) {
+		eptp = n->ept02.roots[EPT02_FLAT].eptp;
+		ept02_flat_apic_page(vcpu, n->apic_access.page ? n->apic_access.hpa : __pa(n->no_page));
+	} else {
+		eptp = vcpu->vm->ept01.eptp;
+	}
 	if (eptp != n->held.eptp) {
 		vmcs_write(EPT_POINTER, eptp);
 		n->held.eptp = eptp;
