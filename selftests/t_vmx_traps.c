@@ -24,6 +24,9 @@ CODE(c_hlt, "hlt\nc_hlt_1: nop\nc_hlt_2: nop");
 CODE(c_sti_hlt, "sti; hlt\nc_sti_hlt_1: nop\nc_sti_hlt_2: nop");
 CODE(c_nop, "nop\nc_nop_1: nop\nc_nop_2: nop");
 CODE(c_loop, "c_loop_1: c_loop_2: jmp c_loop");
+CODE(c_ss_int1, "mov %ss, %eax; mov %eax, %ss; .byte 0xf1\nc_ss_int1_1: nop\nc_ss_int1_2: nop");
+CODE(c_ss_int1_tf, "mov %ss, %eax; pushfq; orq $0x100, (%rsp); popfq; mov %eax, %ss; .byte 0xf1\n"
+	"c_ss_int1_tf_1: nop\nc_ss_int1_tf_2: nop");
 CODE(c_int3, "int3\nc_int3_1: nop\nc_int3_2: nop");
 
 #define INTR(vec, type)	(1ul << 31 | (u64)(type) << 8 | (vec))
@@ -232,6 +235,40 @@ static void guest_step_interrupt_both(void)
 	G_EQ(events, 1, "events of L2");
 	G_EQ(vectors[0], VEC_DB, "the single step");
 	G_EQ(rips[0], (u64)c_wrmsr_1, "RIP of the single step");
+}
+
+/*
+ * INT1 behind MOV SS, whose #DB L2 takes itself. The exit to L0 has blocking by MOV SS, with which VM entry refuses what
+ * L0 might inject (SDM 3C 27.3.1.5). The single step that MOV SS holds back may be lost.
+ */
+static void guest_movss_int1(void)
+{
+	start(c_ss_int1);
+	expect_events();
+	vmx_expect(R_VMCALL, "L2's end");
+	G_EQ(events, 1, "events of L2");
+	G_EQ(vectors[0], VEC_DB, "INT1");
+	G_EQ(rips[0], (u64)c_ss_int1_1, "RIP");
+	G_EQ(dr6s[0] & BS, 0, "DR6");
+	start(c_ss_int1_tf);
+	expect_events();
+	vmx_expect(R_VMCALL, "L2's end, with TF");
+	G_OK(events >= 1, "events of L2");
+	G_EQ(vectors[0], VEC_DB, "INT1");
+	G_EQ(rips[0], (u64)c_ss_int1_tf_1, "RIP");
+	/* The same if L1 takes it, and gives it back. */
+	start(c_ss_int1_tf);
+	expect_events();
+	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_DB));
+	vmx_expect(R_EXCEPTION, "#DB");
+	G_EQ(vmread(F_INTR_INFO), INTR(VEC_DB, 5), "interruption information: a privileged software exception");
+	G_EQ(vmread(F_ILEN), 1, "instruction length");
+	G_EQ(vmread(F_RIP), (u64)c_ss_int1_tf_1 - 1, "RIP");
+	vmwrite(F_ENTRY_INTR_INFO, INTR(VEC_DB, 5));
+	vmwrite(F_ENTRY_ILEN, 1);
+	vmwrite(F_INTERRUPTIBILITY, 0);
+	vmx_expect(R_VMCALL, "L2's end");
+	G_EQ(rips[0], (u64)c_ss_int1_tf_1, "RIP");
 }
 
 /* --- how L2's HLT ends --- */
@@ -505,6 +542,7 @@ static const struct ksft_test tests[] = {
 	{ "a single step and an interrupt, both L2's", .guest = guest_step_interrupt, A },
 	{ "a single step and an interrupt, both L1's", .guest = guest_step_interrupt_l1, A },
 	{ "a single step of L2 and an interrupt of L1", .guest = guest_step_interrupt_both, A },
+	{ "INT1 behind MOV SS", .guest = guest_movss_int1, V },
 	{ "a single step over HLT", .guest = guest_hlt_step, A },
 	{ "a pending debug exception and the HLT state", .guest = guest_hlt_entry, A },
 	{ "an injected MTF exit and the HLT state", .guest = guest_hlt_mtf, A },
