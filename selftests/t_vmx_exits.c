@@ -356,6 +356,20 @@ static void guest_cr3_targets(void)
 	G_EQ(step(c_cr3w, cr3), R_VMCALL, "target 1");
 	G_EQ(vmread(F_GUEST_CR3), cr3, "CR3");
 	G_EQ(step(c_cr3w, 0x5000), R_CR, "no target");
+	/* L0 executes the loads of targets that the processor does not have. */
+	if ((rdmsr(MSR_VMX_MISC) >> 16 & 0x1ff) < 4)
+		return;
+	vmwrite(F_CR3_TARGET0, 0x5000);
+	vmwrite(F_CR3_TARGET1, 0x5000);
+	vmwrite(F_CR3_TARGET2, other);
+	vmwrite(F_CR3_TARGET3, cr3);
+	vmwrite(F_CR3_TARGETS, 3);
+	G_EQ(step(c_cr3w, other), R_VMCALL, "target 2");
+	G_EQ(vmread(F_GUEST_CR3), other, "CR3");
+	G_EQ(step(c_cr3w, cr3), R_CR, "target 3 does not count");
+	vmwrite(F_CR3_TARGETS, 4);
+	G_EQ(step(c_cr3w, cr3), R_VMCALL, "target 3");
+	G_EQ(vmread(F_GUEST_CR3), cr3, "CR3");
 }
 
 #define V .flags = KSFT_VMX
