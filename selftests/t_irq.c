@@ -327,11 +327,93 @@ static void guest_ioapic(void)
 	G_EQ(last_vector, 0x71, "irqfd");
 }
 
+/*
+ * The entry of a level-triggered pin is written while its interrupt is in service. An EOI ends what has the entry's
+ * vector, whatever its destination is now; for another vector it is lost, until the entry was edge-triggered for a moment.
+ */
+#define LEVEL_PIN	11
+
+static volatile u32 rewrite_low, rewrite_high;
+
+static void on_rewritten(struct trap_regs *r)
+{
+	count++;
+	last_vector = r->vector;
+	if (count == 1) {
+		ioapic_write(0x11 + LEVEL_PIN * 2, rewrite_high);
+		ioapic_write(0x10 + LEVEL_PIN * 2, rewrite_low);
+	} else {
+		g_sync(200);	/* the host lowers the line */
+	}
+	apic_eoi();
+}
+
+/* Lets interrupts in for a while, at most until there are @n. */
+static void until(u64 n)
+{
+	u64 i;
+
+	sti();
+	for (i = 0; i < 100000 && count < n; i++)
+		relax();
+	cli();
+}
+
+static void guest_ioapic_rewritten(void)
+{
+	apic_enable();
+	mask_pics();
+	g_trap_fn[0x72] = on_rewritten;
+	g_trap_fn[0x73] = on_rewritten;
+	apic_write(APIC_DFR, ~0u);
+	apic_write(APIC_LDR, 4u << 24);
+	/* Physical destination 0 becomes logical destination 4, which is the same processor. */
+	ioapic_pin(LEVEL_PIN, 0x72 | 1 << 15);
+	rewrite_high = 4u << 24;
+	rewrite_low = 0x72 | 1 << 15 | 1 << 11;
+	count = 0;
+	g_sync(100);		/* the host raises the line */
+	until(2);
+	G_EQ(count, 2, "the EOI counts, and the line is still high");
+	G_EQ(last_vector, 0x72, "vector");
+	G_EQ(ioapic_read(0x10 + LEVEL_PIN * 2) >> 14 & 1, 0, "remote IRR");
+	/* Another vector. */
+	ioapic_pin(LEVEL_PIN, 0x72 | 1 << 15);
+	rewrite_high = 0;
+	rewrite_low = 0x73 | 1 << 15;
+	count = 0;
+	g_sync(100);
+	until(2);
+	G_EQ(count, 1, "the EOI was for another vector");
+	G_EQ(ioapic_read(0x10 + LEVEL_PIN * 2) >> 14 & 1, 1, "remote IRR");
+	ioapic_pin(LEVEL_PIN, 0x73 | 1 << 16);
+	G_EQ(ioapic_read(0x10 + LEVEL_PIN * 2) >> 14 & 1, 0, "remote IRR of an edge-triggered pin");
+	ioapic_pin(LEVEL_PIN, 0x73 | 1 << 15);
+	until(2);
+	G_EQ(count, 2, "the line is still high");
+	G_EQ(last_vector, 0x73, "vector");
+	G_EQ(ioapic_read(0x10 + LEVEL_PIN * 2) >> 14 & 1, 0, "remote IRR");
+}
+
 static void line(struct vm *vm, u32 n, u32 level)
 {
 	struct kvm_irq_level l = { .irq = n, .level = level };
 
 	DO(vm->fd, KVM_IRQ_LINE, &l);
+}
+
+static void host_ioapic_rewritten(void)
+{
+	struct vcpu *vcpu;
+	u64 args[4];
+	struct vm vm;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_ioapic_rewritten);
+	while (vcpu_run_to_call(vcpu, args) == GCALL_SYNC)
+		line(&vm, LEVEL_PIN, args[0] == 100);
+	OK(vcpu->done, "the guest ends");
+	vm_destroy(&vm);
 }
 
 static void host_ioapic(void)
@@ -652,6 +734,7 @@ static const struct ksft_test tests[] = {
 	{ "x2APIC timer", .guest = guest_timer, I, .arg = 1 },
 	{ "INIT, SIPI, IPIs and NMIs between vCPUs", .guest = guest_sipi, .flags = KSFT_SMP2 },
 	{ "I/O APIC, MSI, irqfd", .host = host_ioapic },
+	{ "I/O APIC entries written while in service", .host = host_ioapic_rewritten },
 	{ "PIC and PIT", .guest = guest_pic, .flags = KSFT_PIT },
 	{ "interrupts without in-kernel controllers", .host = host_user_irq },
 	{ "ioeventfd", .host = host_ioeventfd },
