@@ -659,6 +659,62 @@ static void host_shadow_selftests(void)
 	host_shadow(ORDER_SELFTESTS);
 }
 
+/* --- a system reset while L2 runs: user space sets all state of the vCPU and the memory anew --- */
+
+static void l2_reset(void)
+{
+	for (;;)
+		g_sync(7);
+}
+
+static void guest_reset(void)
+{
+	vmcs_new(l2_reset);
+	ept_use(ept_new());
+	need(F_PROC, PROC_TPR_SHADOW | PROC_MSR_BITMAPS, "no TPR shadow, or no MSR bitmaps");
+	vmwrite(F_VIRTUAL_APIC, (u64)g_page());
+	vmwrite(F_MSR_BITMAP, (u64)g_page());
+	vmwrite(F_TPR_THRESHOLD, 0);
+	vmx_run();
+}
+
+static void host_reset(void)
+{
+	struct saved_vcpu *fresh = calloc(1, sizeof(*fresh));
+	union nested_state n;
+	struct vcpu *vcpu;
+	struct vm vm;
+	u8 *memory;
+	int i;
+
+	vcpu = vmx_vm(&vm, guest_reset);
+	vcpu_save(vcpu, fresh);
+	memory = malloc(MEM_SIZE);
+	MUST(memory, "malloc");
+	memcpy(memory, vm.mem, MEM_SIZE);
+	for (i = 0; i < 6; i++) {
+		vcpu_run_to_sync(vcpu, 7);
+		/* L2 has its exits to user space, which the reset must forget, in two places. */
+		if (i % 3)
+			vcpu_run_to_sync(vcpu, 7);
+		nested_get(vcpu, &n);
+		OK(n.s.flags & KVM_STATE_NESTED_GUEST_MODE, "in L2");
+		vcpu_finish_exit(vcpu);
+		memcpy(vm.mem, memory, MEM_SIZE);
+		/* QEMU clears IA32_FEATURE_CONTROL first, which ends VMX operation; others set the nested state first. */
+		if (i & 1)
+			EQ(nested_set(vcpu, &fresh->nested), 0, "KVM_SET_NESTED_STATE");
+		vcpu_restore(vcpu, fresh, ORDER_QEMU);
+		nested_get(vcpu, &n);
+		EQ(n.s.flags, 0, "flags");
+		EQ(n.s.hdr.vmx.vmxon_pa, INVALID, "no VMX operation");
+	}
+	vcpu_run_to_sync(vcpu, 7);
+	vm_destroy(&vm);
+	free(memory);
+	free(fresh);
+}
+
 static const struct ksft_test tests[] = {
 	{ "L1 and L2 migrate, QEMU's order", .host = host_scene_qemu },
 	{ "L1 and L2 migrate, the selftests' order", .host = host_scene_selftests },
@@ -672,6 +728,7 @@ static const struct ksft_test tests[] = {
 	{ "L1's preemption timer continues, the selftests' order", .host = host_timer_selftests },
 	{ "extreme deadlines", .host = host_timer_wild },
 	{ "the state of a running L2 is replaced", .host = host_over_l2 },
+	{ "a reset of the machine while L2 runs", .host = host_reset },
 	{ "an L2 with a shadow VMCS migrates, QEMU's order", .host = host_shadow_qemu },
 	{ "an L2 with a shadow VMCS migrates, the selftests' order", .host = host_shadow_selftests },
 };
