@@ -368,6 +368,86 @@ static void host_moving_no_ept(void)
 	host_moving(0);
 }
 
+/* --- user space deletes, moves and restores the slot with pages to which VMCS02 points --- */
+
+#define TOGGLED		0x4000000ul	/* virtual-APIC page, MSR bitmap, APIC-access page */
+#define TOGGLED_SIZE	0x3000ul
+#define TOGGLED_MSR	MSR_SYSENTER_EIP
+
+CODE(c_tpr_rdmsr, "mov $100, %edx; 1: mov %rbx, %cr8; dec %edx; jnz 1b; rdmsr");
+CODE(c_tpr_apic, "mov $100, %edx; 1: mov %rbx, %cr8; dec %edx; jnz 1b; mov (%rsi), %eax");
+
+static void guest_toggled(void)
+{
+	u64 i, ret, entered = 0;
+
+	start(c_tpr_rdmsr);
+	need(F_PROC, PROC_TPR_SHADOW | PROC_MSR_BITMAPS, "no TPR shadow, or no MSR bitmaps");
+	need_secondary(SEC_APIC_ACCESS, "no APIC-access page");
+	if (g_arg() && ept_caps())
+		ept_use(ept_new());
+	vmwrite(F_VIRTUAL_APIC, TOGGLED);
+	vmwrite(F_MSR_BITMAP, TOGGLED + 0x1000);
+	vmwrite(F_APIC_ACCESS, TOGGLED + 0x2000);
+	vmwrite(F_TPR_THRESHOLD, 0);
+	for (i = 0; i < 2000; i++) {
+		vmwrite(F_RIP, (u64)(i & 1 ? c_tpr_apic : c_tpr_rdmsr));
+		l2 = (struct l2_regs) { .rbx = i & 15, .rcx = TOGGLED_MSR, .rsi = TOGGLED + 0x2030 };
+		ret = vmx_try_enter(!entered);
+		if (ret == VM_OK) {
+			entered++;
+			G_EQN(vmread(F_REASON), i & 1 ? R_APIC_ACCESS : R_RDMSR, "exit reason", i);
+		} else {
+			G_EQN(ret, VM_FAIL(E_BAD_CONTROLS), "an entry without memory for a page", i);
+		}
+	}
+	stop = 1;
+	G_OK(entered, "some entries succeed");
+}
+
+static void host_toggled(u64 ept)
+{
+	extern u64 guest_arg;
+	struct vm vm;
+	pthread_t t;
+	u64 n = 0;
+	u8 *mem;
+
+	guest_arg = ept;
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	mem = mmap(NULL, TOGGLED_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	MUST(mem != MAP_FAILED, "mmap");
+	memset(mem + 0x1000, 0xff, 0x1000);	/* all accesses to MSRs exit, with the page and without */
+	vcpu_create(&vm, 0, guest_toggled);
+	vcpu_thread(&vm.vcpu[0], &t);
+	while (!GUEST(&vm, stop)) {
+		vm_slot(&vm, 5, 0, TOGGLED, TOGGLED_SIZE, mem);
+		usleep(100);
+		if (n++ & 1) {
+			vm_slot(&vm, 5, 0, TOGGLED + 0x100000, TOGGLED_SIZE, mem);
+			usleep(100);
+		}
+		vm_slot(&vm, 5, 0, TOGGLED, 0, mem);
+		usleep(100);
+	}
+	pthread_join(t, NULL);
+	OK(n > 5, "%llu rounds", (long long)n);
+	munmap(mem, TOGGLED_SIZE);
+	vm_destroy(&vm);
+}
+
+static void host_toggled_ept(void)
+{
+	host_toggled(1);
+}
+
+static void host_toggled_no_ept(void)
+{
+	host_toggled(0);
+}
+
 /* --- INIT and NMI while L2 runs or halts; t_vmx_startup.c has SIPI --- */
 
 extern char ap_start[], ap_end[];
@@ -483,6 +563,8 @@ static const struct ksft_test tests[] = {
 	{ "VMX abort: storing guest MSRs", .host = host_abort_store },
 	{ "L1's memory moves while L2 uses it, with EPT", .host = host_moving_ept },
 	{ "L1's memory moves while L2 uses it, without EPT", .host = host_moving_no_ept },
+	{ "a slot that VMCS02 points to is deleted and moved, with EPT", .host = host_toggled_ept },
+	{ "a slot that VMCS02 points to is deleted and moved, without EPT", .host = host_toggled_no_ept },
 	{ "NMI and INIT while L2 runs or halts", .guest = guest_signals, .flags = KSFT_VMX | KSFT_SMP2 },
 	{ "#DB held back by MOV SS", .guest = guest_movss, V },
 	{ "MMIO and CPUID of L1 between VM entries", .guest = guest_everything, .flags = KSFT_VMX | KSFT_IRQCHIP },
