@@ -72,6 +72,7 @@ CODE32(t_sti, "sti\n nop" OUT_A "nop" OUT_A);
 CODE32(t_jmp16, "ljmp $0x30, $0" OUT_A);
 CODE32(t_b, "1: out %al, $0x98\n iret\n jmp 1b\n");
 CODE32(t_b16, "out %al, $0x98\n ljmp $0x20, $0\n jmp t_b16");
+CODE32(t_iret, "iret");
 CODE32(t_handler, "out %al, $0x97");
 
 static u64 descriptor(u64 base, u64 limit, u64 access, u64 flags)
@@ -460,6 +461,51 @@ static void host_interrupts(void)
 	end(&k);
 }
 
+/*
+ * An NMI's task gate, while the current TSS is too short to save the old task. The NMI has begun: #TS, which takes its place, is delivered
+ * with NMIs blocked (SDM 3A 6.7.1). KVM leaves them unblocked.
+ */
+static void host_nmi_fault(void)
+{
+	struct kvm_vcpu_events e;
+
+	start(&k, t_stop);
+	k.t->idt[2] = TASK_GATE(S_B);
+	k.t->idt[10] = INT_GATE(t_handler);
+	k.s.tr.limit = 0x40;
+	vcpu_set_sregs(k.vcpu, &k.s);
+	vcpu_set_regs(k.vcpu, &k.r);
+	run_to(&k, AT_A, "the start");
+	DO(k.vcpu->fd, KVM_NMI, 0);
+	run_to(&k, AT_TRAP, "#TS");
+	EQ(k.s.tr.selector, S_A, "TR");
+	DO(k.vcpu->fd, KVM_GET_VCPU_EVENTS, &e);
+	EQ(e.nmi.masked, 1, "NMIs are blocked");
+	end(&k);
+}
+
+/* IRET to another task from one whose TSS is too short. It unblocks NMIs although it faults (SDM 3C 26.3). */
+static void host_iret_fault(void)
+{
+	struct kvm_vcpu_events e;
+
+	start(&k, t_iret);
+	k.t->tss[TSS_A].link = S_B;
+	k.r.rflags |= NT;
+	k.t->idt[10] = INT_GATE(t_handler);
+	k.t->gdt[S_B / 8] |= 2ull << 40;	/* busy */
+	k.s.tr.limit = 0x40;
+	vcpu_set_sregs(k.vcpu, &k.s);
+	vcpu_set_regs(k.vcpu, &k.r);
+	DO(k.vcpu->fd, KVM_GET_VCPU_EVENTS, &e);
+	e.nmi.masked = 1;
+	DO(k.vcpu->fd, KVM_SET_VCPU_EVENTS, &e);
+	run_to(&k, AT_TRAP, "#TS");
+	DO(k.vcpu->fd, KVM_GET_VCPU_EVENTS, &e);
+	EQ(e.nmi.masked, 0, "NMIs are no longer blocked");
+	end(&k);
+}
+
 static const struct ksft_test tests[] = {
 	{ "JMP to a TSS", .host = host_jmp },
 	{ "CALL of a TSS and of a task gate, IRET", .host = host_call },
@@ -471,5 +517,7 @@ static const struct ksft_test tests[] = {
 	{ "DR7, and the T flag", .host = host_debug },
 	{ "faults of the new task", .host = host_faults },
 	{ "interrupts and NMIs through task gates", .host = host_interrupts },
+	{ "an NMI through a task gate that faults", .host = host_nmi_fault },
+	{ "IRET to a task that faults", .host = host_iret_fault },
 };
 KSFT_MAIN(tests)

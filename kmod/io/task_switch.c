@@ -58,7 +58,10 @@ static u64 task_return_eip(struct vcpu *vcpu, const struct emul_task *task)
 	return (u32)(vcpu_rip(vcpu) + (insn ? vcpu->exit.ilen : 0));
 }
 
-/* IRET ends the blocking of NMIs, and the delivery of an NMI begins it. */
+/*
+ * IRET ends the blocking of NMIs, and the delivery of an NMI begins it, also if the switch faults (SDM 3C 26.3,
+ * 3A 6.7.1). Caller has not dropped the event.
+ */
 static void task_settle_nmi(struct vcpu *vcpu, const struct emul_task *task)
 {
 	if (task->source == TASK_IRET)
@@ -68,12 +71,11 @@ static void task_settle_nmi(struct vcpu *vcpu, const struct emul_task *task)
 }
 
 /* Returns the debug exceptions that MOV SS held back until now. */
-static u64 task_commit(struct emul_state *es, const struct emul_task *task)
+static u64 task_commit(struct emul_state *es)
 {
 	struct vcpu *vcpu = es->vcpu;
 
 	emul_commit(es);
-	task_settle_nmi(vcpu, task);
 	vcpu_set_cr0(vcpu, vcpu_cr0(vcpu) | X86_CR0_TS);
 	vcpu_set_dr7(vcpu, vcpu->dr7 & ~DR7_LOCAL);
 	return vmx_end_blocking(vcpu);
@@ -105,8 +107,9 @@ int emul_task_switch(struct vcpu *vcpu)
 		return NEXT_ENTER;
 	if (r != EMUL_DONE && r != EMUL_FAULT)
 		return vcpu_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, data, ARRAY_SIZE(data));
+	task_settle_nmi(vcpu, &task);
 	if (task.committed)
-		held = task_commit(es, &task);
+		held = task_commit(es);
 	/* A fault while an exception is delivered may make a double fault. It takes the place of the event otherwise. */
 	if (r == EMUL_FAULT)
 		emul_queue_fault(es);
