@@ -134,6 +134,8 @@ static void state_set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events 
 {
 	struct vcpu_events *ev = &vcpu->ev;
 	bool payload = in->flags & KVM_VCPUEVENT_VALID_PAYLOAD;
+	/* The only exception that is not injected in the place of an interrupt or NMI: see event_mc_waits(). */
+	bool beside = in->exception.nr == X86_TRAP_MC && (in->interrupt.injected || in->nmi.injected);
 	struct event e = {
 		.valid = true,
 		.vector = in->exception.nr,
@@ -147,6 +149,8 @@ static void state_set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events 
 	if (payload && in->exception.pending) {
 		e.has_payload = in->exception_has_payload;
 		e.payload = in->exception_payload;
+		ev->exception = e;
+	} else if (in->exception.injected && beside) {
 		ev->exception = e;
 	} else if (in->exception.injected) {
 		ev->injected = e;

@@ -161,7 +161,8 @@ static enum nested_event events_first(struct vcpu *vcpu)
 
 /*
  * Whether L2 must be entered before @ev may exit to L1. An exception exits at
- * once, even if the delivery of another event raised it. All other events wait
+ * once, even if the delivery of another event raised it; a machine check does
+ * not come from a delivery, and waits. All other events wait
  * for an instruction boundary, and thus until an interrupted delivery of an
  * event has been repeated. An exception that L1 does not intercept precedes
  * them, unless it is a debug trap and the event comes before such traps.
@@ -174,6 +175,7 @@ static bool events_blocked(struct vcpu *vcpu, enum nested_event ev)
 		return true;
 	switch (ev) {
 	case L1_EVENT_EXCEPTION:
+		return event_mc_waits(vcpu);
 	case L1_EVENT_DEBUG_TRAP:
 	case L1_EVENT_TRIPLE_FAULT:
 		return false;

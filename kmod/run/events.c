@@ -127,16 +127,20 @@ static void events_inject_new(struct vcpu *vcpu, u8 vector, u32 type)
 
 /*
  * Inject the first of the events that wait. The order is: an exception, an event
- * whose delivery an exit interrupted, an NMI, an external interrupt. Until the
- * entry has succeeded, the event is also in vcpu->ev.injected.
+ * whose delivery an exit interrupted, an NMI, an external interrupt; a machine
+ * check waits for the interrupted event. Until the entry has succeeded, the event is also in vcpu->ev.injected.
  */
 static void events_inject_first(struct vcpu *vcpu)
 {
 	struct vcpu_events *e = &vcpu->ev;
 	int vector;
 
-	if (e->exception.valid)
-		events_take_exception(vcpu);
+	if (e->exception.valid) {
+		if (unlikely(event_mc_waits(vcpu)))
+			vcpu->want_immediate_exit = true;
+		else
+			events_take_exception(vcpu);
+	}
 	if (e->injected.valid) {
 		vmx_fit_blocking(vcpu);
 		vmx_inject_event(vcpu, &e->injected);

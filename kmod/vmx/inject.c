@@ -80,7 +80,9 @@ static void inject_queue(struct vcpu *vcpu, struct event ev)
 
 	ev.valid = true;
 	vmx_set_exception_type(vcpu, &ev);
-	if (!first->valid || first->type != INTR_TYPE_HARD_EXCEPTION) {
+	/* A machine check does not come from the delivery of another event, which goes first: see event_mc_waits(). */
+	if (!first->valid || first->type != INTR_TYPE_HARD_EXCEPTION ||
+	    (ev.vector == X86_TRAP_MC && !vcpu->ev.exception.valid)) {
 		vcpu->ev.exception = ev;
 		vcpu_request(vcpu, REQ_EVENT);
 		return;

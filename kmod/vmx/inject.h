@@ -46,6 +46,16 @@ static inline bool event_trap_due(const struct vcpu *vcpu)
 	return vcpu->ev.exception.valid || vcpu->ev.debug_dr6;
 }
 
+/*
+ * Whether a pending machine check waits until another event has been injected. User space raises machine checks; they do
+ * not come from an instruction or a delivery. An interrupt that was acknowledged before would be lost if the machine check
+ * took its place. A processor delivers the interrupt, and takes the machine check at the next instruction boundary.
+ */
+static inline bool event_mc_waits(const struct vcpu *vcpu)
+{
+	return vcpu->ev.injected.valid && vcpu->ev.exception.valid && vcpu->ev.exception.vector == X86_TRAP_MC;
+}
+
 /* --- exceptions that L0's emulation raises --- */
 void vcpu_queue_event(struct vcpu *vcpu, const struct event *fault);
 void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
