@@ -86,6 +86,6 @@ enum ept01_result ept02_flat_fault(struct vcpu *vcpu, gpa_t gpa, u64 access);
 enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t *l1_gpa);
 void ept02_invalidate(struct vcpu *vcpu, u64 eptp12);
 void ept02_invalidate_all(struct vcpu *vcpu);
-void ept02_drop_holes(struct vcpu *vcpu, const struct ept01_hole *holes, unsigned int n);
+void ept02_drop_holes(struct vcpu *vcpu, struct ept01_hole *holes, unsigned int n);
 
 #endif

@@ -34,8 +34,8 @@ static int ept01_new_holes(struct vm *vm, unsigned long *seen, struct ept01_hole
  * the leaves of EPT02 that are copies of leaves removed from EPT01. A vCPU
  * that moves to another CPU flushes there anyway.
  *
- * Context: Caller holds vcpu->mutex. Preemption may be enabled. Does not
- * sleep. Takes vm->mmu_lock. Any VMCS may be current.
+ * Context: Process context. Caller holds vcpu->mutex. May reschedule. Takes
+ * vm->mmu_lock. Any VMCS may be current.
  */
 void ept01_flush(struct vcpu *vcpu)
 {

@@ -219,20 +219,10 @@ void ept02_invalidate_all(struct vcpu *vcpu)
 		ept02_drop(e, &e->roots[i]);
 }
 
-static bool ept02_in_hole(u64 leaf, int level, const struct ept01_hole *holes, unsigned int n)
-{
-	u64 hpa = ept_leaf_base(leaf, level), bytes = ept_frames(level) << PAGE_SHIFT;
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		if (hpa < holes[i].hpa + holes[i].bytes && holes[i].hpa < hpa + bytes)
-			return true;
-	return false;
-}
-
 /*
  * Clear the leaves below @table that overlap a hole. @filter is that of all
- * holes. Returns true if there were any.
+ * holes. Returns true if there were any. If L2's memory is scattered over the
+ * host's, the filters leave out nothing, and there are some four million leaves.
  */
 static bool ept02_drop_leaves(u64 *table, int level, const struct ept01_hole *holes, unsigned int n, u64 filter)
 {
@@ -241,6 +231,7 @@ static bool ept02_drop_leaves(u64 *table, int level, const struct ept01_hole *ho
 
 	if (level == 1 && !(page_private(virt_to_page(table)) & filter))
 		return false;
+	cond_resched();
 	for (i = 0; i < EPT_ENTRIES; i++) {
 		u64 entry = table[i];
 
@@ -248,7 +239,7 @@ static bool ept02_drop_leaves(u64 *table, int level, const struct ept01_hole *ho
 			continue;
 		if (!ept_is_leaf(entry, level)) {
 			any |= ept02_drop_leaves(ept_table_of(entry), level - 1, holes, n, filter);
-		} else if (ept02_in_hole(entry, level, holes, n)) {
+		} else if (ept_in_hole(holes, n, ept_leaf_base(entry, level), ept_frames(level) << PAGE_SHIFT)) {
 			WRITE_ONCE(table[i], 0);
 			any = true;
 		}
@@ -259,20 +250,21 @@ static bool ept02_drop_leaves(u64 *table, int level, const struct ept01_hole *ho
 /**
  * ept02_drop_holes() - drop the leaves that map host memory that EPT01 lost
  * @vcpu: the vCPU
- * @holes: the host memory
+ * @holes: the host memory; the ranges are sorted and merged
  * @n: number of ranges
  *
  * There is no reverse map from host memory to leaves. The tables are searched,
  * except for those whose filter says that they map none of the holes.
  *
- * Context: Caller holds vcpu->mutex. Preemption may be enabled. Does not sleep.
+ * Context: Process context. Caller holds vcpu->mutex. May reschedule, but waits for nothing.
  */
-void ept02_drop_holes(struct vcpu *vcpu, const struct ept01_hole *holes, unsigned int n)
+void ept02_drop_holes(struct vcpu *vcpu, struct ept01_hole *holes, unsigned int n)
 {
 	struct ept02 *e = ept02_of(vcpu);
 	u64 filter = 0;
 	int i;
 
+	n = ept_merge_holes(holes, n);
 	for (i = 0; i < n; i++)
 		filter |= ept_filter(holes[i].hpa, holes[i].bytes);
 	for (i = 0; i < ARRAY_SIZE(e->roots); i++)

@@ -153,6 +153,55 @@ static inline u64 ept_filter(u64 hpa, u64 bytes)
 	return shift ? bits << shift | bits >> (64 - shift) : bits;
 }
 
+/* Host memory that EPT01 no longer maps, or maps with fewer rights. */
+struct ept01_hole {
+	u64 hpa;
+	u64 bytes;
+};
+
+/*
+ * Sort @n holes, and make one of those that overlap or touch, so that ept_in_hole() needs few steps. @n is small. Returns
+ * their new number.
+ */
+static inline unsigned int ept_merge_holes(struct ept01_hole *holes, unsigned int n)
+{
+	unsigned int i, j, last = 0;
+
+	for (i = 1; i < n; i++) {
+		struct ept01_hole h = holes[i];
+
+		for (j = i; j > 0 && holes[j - 1].hpa > h.hpa; j--)
+			holes[j] = holes[j - 1];
+		holes[j] = h;
+	}
+	for (i = 1; i < n; i++) {
+		u64 end = holes[last].hpa + holes[last].bytes;
+
+		if (holes[i].hpa > end)
+			holes[++last] = holes[i];
+		else if (holes[i].hpa + holes[i].bytes > end)
+			holes[last].bytes = holes[i].hpa + holes[i].bytes - holes[last].hpa;
+	}
+	return n ? last + 1 : 0;
+}
+
+/* Whether memory overlaps one of @n holes from ept_merge_holes(). Takes log2(@n) steps: millions of leaves may be searched. */
+static inline bool ept_in_hole(const struct ept01_hole *holes, unsigned int n, u64 hpa, u64 bytes)
+{
+	unsigned int low = 0, high = n;
+
+	/* The first hole that ends behind the start of the memory. */
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+
+		if (holes[mid].hpa + holes[mid].bytes > hpa)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low < n && holes[low].hpa < hpa + bytes;
+}
+
 static_assert(EPT_ENTRIES * sizeof(u64) == 4096);
 static_assert(EPT_GPA_BITS == 12 + 9 * EPT_ROOT_LEVEL);
 static_assert((EPT_ADDR_MASK & (EPT_RWX | EPT_MEMTYPE_MASK | EPT_IPAT | EPT_PAGE_SIZE_BIT |

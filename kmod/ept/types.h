@@ -7,12 +7,6 @@
 #include "ept/format.h"
 #include "mem/types.h"
 
-/* Host memory that EPT01 no longer maps, or maps with fewer rights. */
-struct ept01_hole {
-	hpa_t hpa;
-	u64 bytes;
-};
-
 /* --- EPT01: one per VM, protected by vm->mmu_lock --- */
 #define EPT01_HOLES	32
 struct ept01 {

@@ -351,6 +351,37 @@ static void ept_filters(struct kunit *test)
 	}
 }
 
+/* Merged holes are in order and apart, whatever they were, and the search in them finds what a search of all finds. */
+static void ept_holes(struct kunit *test)
+{
+	struct ept01_hole all[32], merged[32];
+	u64 state = 1;
+	int round, i, k;
+
+	for (round = 0; round < 300; round++) {
+		unsigned int n = round % 33, m;
+
+		for (i = 0; i < n; i++) {
+			state = state * 6364136223846793005ULL + 1;
+			all[i].hpa = ((state >> 40) & 0x3ff) << 12;
+			all[i].bytes = 0x1000ULL << (state >> 20 & 7);
+			merged[i] = all[i];
+		}
+		m = ept_merge_holes(merged, n);
+		KUNIT_EXPECT_LE(test, m, n);
+		for (i = 1; i < m; i++)
+			KUNIT_EXPECT_LT(test, merged[i - 1].hpa + merged[i - 1].bytes, merged[i].hpa);
+		for (i = 0; i < 0x480; i++) {
+			u64 at = (u64)i << 12, bytes = 0x1000ULL << (i % 4);
+			bool any = false;
+
+			for (k = 0; k < n; k++)
+				any |= at < all[k].hpa + all[k].bytes && all[k].hpa < at + bytes;
+			KUNIT_EXPECT_EQ_MSG(test, ept_in_hole(merged, m, at, bytes), any, "round %d, page %d", round, i);
+		}
+	}
+}
+
 static void ept_geometry(struct kunit *test)
 {
 	u64 gpa = (1ULL << 39) * 5 + (1ULL << 30) * 6 + (1ULL << 21) * 7 + (1ULL << 12) * 8 + 9;
@@ -423,6 +454,7 @@ static struct kunit_case ept12_cases[] = {
 	KUNIT_CASE(ept12_races),
 	KUNIT_CASE(ept02_compositions),
 	KUNIT_CASE(ept_filters),
+	KUNIT_CASE(ept_holes),
 	KUNIT_CASE(ept_geometry),
 	KUNIT_CASE(ept_splitting),
 	KUNIT_CASE(ept_fitting),
