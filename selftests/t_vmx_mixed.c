@@ -11,6 +11,7 @@ asm(".pushsection .text\n.globl " #name "\n" #name ":\n" text "\n\tvmcall\n\tjmp
 CODE(c_look, "mov (%rbx), %rax");
 CODE(c_remap, "mov %rcx, (%rdx)\n\tinvlpg (%rbx)\n\tmov (%rbx), %rax");
 CODE(c_remap_all, "mov %rcx, (%rdx)\n\tmov %cr3, %rax\n\tmov %rax, %cr3\n\tmov (%rbx), %rax");
+CODE(c_link, "mov (%rbx), %rax\n\tvmread %rdi, %rcx\n\tvmwrite %rsi, %rdi\n\tvmread %rdi, %rdx");
 CODE(c_write, "mov (%rbx), %rax\n\tlock xaddq %rsi, 8(%rbx)");
 
 #define WINDOW		(1ul << 39)	/* its PML4 entry is no other page's */
@@ -35,6 +36,7 @@ static struct machine {
 	u64 frame;			/* that @pte names, if there is EPT */
 	u64 page[NR_PAGES];
 	u64 sum[NR_PAGES];		/* what L2 has added to each page's second word */
+	u64 linked;			/* F_RSP of the link's VMCS */
 	int now;			/* the page that the window shows */
 	bool launched;
 } machines[sizeof(kinds) / sizeof(kinds[0])];
@@ -117,6 +119,10 @@ static void make(int i)
 	}
 	if (kinds[i].link && ctl_has(F_PROC2, SEC_SHADOW)) {
 		m->link = vmx_shadow_region();
+		vmcs_load(m->link);
+		vmwrite(F_RSP, 0);
+		G_EQ(vmclear(m->link), VM_OK, "VMCLEAR of the link");
+		vmcs_load(m->vmcs);
 		need_secondary(SEC_SHADOW, "no VMCS shadowing");
 		vmwrite(F_LINK_POINTER, m->link);
 		vmwrite(F_VMREAD_BITMAP, (u64)g_page());
@@ -184,6 +190,23 @@ static void add(int i)
 	G_EQN(*(u64 *)(m->page[m->now] + 8), m->sum[m->now], "the sum in memory, of machine", i);
 }
 
+/* L2 reads and writes a field of its link's VMCS, which holds what L2 wrote before. */
+static void use_link(int i)
+{
+	struct machine *m = &machines[i];
+
+	if (!m->link) {
+		run(i, c_look);
+		return;
+	}
+	l2.rdi = F_RSP;
+	l2.rsi = m->linked + pick(1000);
+	run(i, c_link);
+	G_EQN(l2.rcx, m->linked, "the field of the link's VMCS, of machine", i);
+	G_EQN(l2.rdx, l2.rsi, "the same after VMWRITE, of machine", i);
+	m->linked = l2.rsi;
+}
+
 static void clear(int i)
 {
 	struct machine *m = &machines[i];
@@ -194,11 +217,20 @@ static void clear(int i)
 	run(i, c_look);
 }
 
+/* L1 looks at the link's VMCS, or changes the field, and clears it. */
 static void clear_link(int i)
 {
-	if (machines[i].link)
-		G_EQ(vmclear(machines[i].link), VM_OK, "VMCLEAR of the link");
-	run(i, c_look);
+	struct machine *m = &machines[i];
+
+	if (m->link) {
+		vmcs_load(m->link);
+		G_EQN(vmread(F_RSP), m->linked, "the field of the link's VMCS in L1, of machine", i);
+		m->linked += pick(2);
+		vmwrite(F_RSP, m->linked);
+		G_EQ(vmclear(m->link), VM_OK, "VMCLEAR of the link");
+		load(i);
+	}
+	use_link(i);
 }
 
 /* Before VMXOFF, what the processor keeps of the VMCSs must go to memory (SDM 3C 25.11.1). */
@@ -218,7 +250,7 @@ static void leave(int i)
 
 static void turns(u64 n)
 {
-	static void (*const ops[])(int i) = { swap, swap, remap, remap, add, add, clear, clear_link };
+	static void (*const ops[])(int i) = { swap, swap, remap, remap, add, use_link, clear, clear_link };
 	u64 k;
 	int i;
 
