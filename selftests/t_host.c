@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include "guest.h"
 #include "vm.h"
+#include "vmx.h"
 
 static volatile u64 go, counter;
 
@@ -537,6 +538,7 @@ static void host_poisoned_page(void)
 
 enum lab_msr {
 	LAB_POISON = 0x4c414200, LAB_ENTRIES = 0x4c414210, LAB_IBPB, LAB_L1D, LAB_VERW, LAB_SPEC_CTRL,
+	LAB_SWITCHES, LAB_SWITCHES_IBPB,
 };
 
 static u64 lab_read(int fd, enum lab_msr msr)
@@ -624,6 +626,85 @@ static void host_barriers(void)
 	close(fd);
 }
 
+#define ROUNDS	200
+#define MSR_SPEC_CTRL	0x48
+#define MSR_PRED_CMD	0x49
+
+static void l2_calls(void)
+{
+	for (;;)
+		asm volatile("vmcall");
+}
+
+static void guest_enters_l2(void)
+{
+	u64 i;
+
+	vmx_on();
+	vmcs_new(l2_calls);
+	vmx_expect(R_VMCALL, "L2");
+	g_sync(1);
+	for (i = 0; i < ROUNDS; i++) {
+		vmx_skip();
+		vmx_expect(R_VMCALL, "L2");
+	}
+	g_sync(2);
+	for (i = 0; i < ROUNDS; i++)
+		wrmsr(MSR_PRED_CMD, 1);
+	g_sync(3);
+	wrmsr(MSR_SPEC_CTRL, 3);		/* IBRS and STIBP; a host has one of them at most */
+	g_sync(4);
+	for (i = 0; i < ROUNDS; i++)
+		CPUID_REG(0, 0, a);
+	g_sync(5);
+}
+
+/*
+ * An L1 with IBRS expects that L2's branch predictions do not reach it (CVE-2022-2196): each exit to L1 has an IBPB. Its
+ * own IBPB between two L2s reaches the processor, and its IA32_SPEC_CTRL holds while it runs.
+ */
+static void host_nested_barriers(void)
+{
+	int fd = lab_open();
+	u64 entries, ibpb, host;
+	struct vcpu *vcpu;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX for guests");
+	vcpu = vcpu_create(&vm, 0, guest_enters_l2);
+	/* Linux uses none of the first Skylakes' microcode, which has no revision in the lab. */
+	if (vcpu_set_msr(vcpu, MSR_SPEC_CTRL, 3))
+		ksft_skip("no IBRS and STIBP for guests");
+	vcpu_set_msr(vcpu, MSR_SPEC_CTRL, 0);
+	vcpu_run_to_sync(vcpu, 1);
+	lab_write(fd, LAB_ENTRIES, 0);
+	vcpu_run_to_sync(vcpu, 2);
+	OK(lab_read(fd, LAB_SWITCHES) >= 2 * ROUNDS, "%llu changes of the VMCS for %d rounds",
+	   (unsigned long long)lab_read(fd, LAB_SWITCHES), ROUNDS);
+	OK(lab_read(fd, LAB_SWITCHES_IBPB) >= ROUNDS, "%llu of them with IBPB",
+	   (unsigned long long)lab_read(fd, LAB_SWITCHES_IBPB));
+
+	/* Passed through, L1's IBPB causes no exit; each exit for it makes L0 execute it. */
+	lab_write(fd, LAB_ENTRIES, 0);
+	vcpu_run_to_sync(vcpu, 3);
+	entries = lab_read(fd, LAB_ENTRIES);
+	ibpb = lab_read(fd, LAB_IBPB);
+	OK(entries < ROUNDS / 2 || ibpb >= ROUNDS, "%llu entries, %llu with IBPB, for %d of L1's IBPBs",
+	   (unsigned long long)entries, (unsigned long long)ibpb, ROUNDS);
+
+	vcpu_run_to_sync(vcpu, 4);
+	MUST(pread(fd, &host, 8, MSR_SPEC_CTRL) == 8, "the host's IA32_SPEC_CTRL");
+	lab_write(fd, LAB_ENTRIES, 0);
+	vcpu_run_to_sync(vcpu, 5);
+	if (host != 3)
+		OK(lab_read(fd, LAB_SPEC_CTRL) >= ROUNDS, "%llu entries with a write of IA32_SPEC_CTRL, for %d exits",
+		   (unsigned long long)lab_read(fd, LAB_SPEC_CTRL), ROUNDS);
+	close(fd);
+	vm_destroy(&vm);
+}
+
 /* A locked access across two cache lines, by a guest's kernel. The host's detection of them must not raise #AC there. */
 static void guest_split_lock(void)
 {
@@ -686,6 +767,7 @@ static const struct ksft_test tests[] = {
 	{ .name = "kprobes around the entry", .host = host_probes },
 	{ .name = "a page with a memory error", .host = host_poisoned_page },
 	{ .name = "barriers before entries", .host = host_barriers },
+	{ .name = "barriers of L1 and L2", .host = host_nested_barriers },
 	{ .name = "split locks", .guest = guest_split_lock },
 	{ .name = "a machine check in the guest", .host = host_machine_check },
 };
