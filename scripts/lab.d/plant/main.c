@@ -41,7 +41,7 @@ static void plant(const struct fault *f)
 
 static int __init plant_init(void)
 {
-	static const struct fault *const topics[] = { checks_faults, translations_faults, vmcs_faults };
+	static const struct fault *const topics[] = { checks_faults, translations_faults, vmcs_faults, msrs_faults };
 	const struct fault *f;
 	unsigned int t;
 	int error;

@@ -81,7 +81,7 @@ extern u8 *scratch;
 extern void *shadow_vmcs, *vmxon_region, *vmcs;
 u64 physical(const void *address);
 
-extern const struct fault checks_faults[], translations_faults[], vmcs_faults[];
+extern const struct fault checks_faults[], translations_faults[], vmcs_faults[], msrs_faults[];
 /* A fault that takes two CPUs. */
 void vmcs_on_other_cpu(void);
 
