@@ -469,7 +469,7 @@ static void guest_real(void)
 
 /*
  * A load of the PDPTEs by MOV to CR0 or CR4, which L0 executes, or to CR3, which the processor does. If EPT does not map
- * them, that is an EPT violation without a linear address (SDM 3C table 28-7).
+ * them, that is an EPT violation without a linear address (SDM 3C table 28-7). In KVM, MOV to CR0 raises #GP.
  */
 extern char pae_cr0[], pae_cr4[], pae_cr3[];
 asm(".pushsection .text\n.code32\n"

@@ -494,7 +494,7 @@ static void guest_iret_faults(void)
 	}
 }
 
-/* The same if L1 sees an EPT misconfiguration or an access to its APIC page, which have no bit for it. */
+/* The same if L1 sees an EPT misconfiguration or an access to its APIC page, which have no bit for it. KVM leaves bit 3 set. */
 static volatile u64 iret_reason;
 
 static void run_iret_ept(void)

@@ -319,7 +319,7 @@ static void guest_hlt_entry(void)
 	G_EQ(vmread(F_ACTIVITY), 1, "activity state");
 }
 
-/* A pending MTF exit that L1 injects comes at once, and does not end the HLT state (SDM 3C 27.7.8, 28.1). */
+/* A pending MTF exit that L1 injects comes at once, and does not end the HLT state (SDM 3C 27.7.8, 28.1). In KVM it does. */
 static void guest_hlt_mtf(void)
 {
 	start(c_nop);
