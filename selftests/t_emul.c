@@ -12,6 +12,7 @@
 #define DEV_SIZE	0x2000ul
 #define DEV		MMIO_HOLE
 static u8 dev_mem[DEV_SIZE] __attribute__((aligned(4096)));
+static volatile u64 dev_accesses;	/* that the device has seen */
 static u8 ram[DEV_SIZE] __attribute__((aligned(4096)));
 static u8 code[4096] __attribute__((aligned(4096)));
 
@@ -432,6 +433,7 @@ static void guest_system(void)
 {
 	volatile u16 *sel = (u16 *)dev_mem;
 	u64 *tss = (u64 *)(CPU_TABLES + (SEL_TSS & ~7)), f, high, ptr = DEV;
+	u64 accesses;
 	int i;
 
 	*sel = SEL_DS;
@@ -462,9 +464,11 @@ static void guest_system(void)
 	/* An unmasked exception of x87 is pending: 0 divided by 0. */
 	write_cr0(read_cr0() | CR0_NE);
 	asm volatile("fninit; fldcw %0; fldz; fldz; fdivrp" : : "m" ((u16){ 0x37e }));
+	accesses = dev_accesses;
 	G_EQ(TRY_ON("fldl (%1)", ptr), FAULT(VEC_MF, 0), "FLD");
 	G_EQ(TRY_ON("movq (%1), %%mm1", ptr), FAULT(VEC_MF, 0), "MOVQ to MMX");
 	G_EQ(TRY_ON("movq %%mm1, (%1)", ptr), FAULT(VEC_MF, 0), "MOVQ from MMX");
+	G_EQ(dev_accesses, accesses, "accesses by instructions that raised #MF");
 	G_EQ(TRY_ON("fnstsw (%1)", ptr), NO_FAULT, "FNSTSW does not wait");
 	G_EQ(*(volatile u16 *)dev_mem & 0x81, 0x81, "the exception is pending");
 	asm volatile("fninit");
@@ -593,6 +597,7 @@ static bool serve_mmio(struct vm *vm, struct kvm_run *run)
 		memcpy(mem + (gpa - base), run->mmio.data, run->mmio.len);
 	else
 		memcpy(run->mmio.data, mem + (gpa - base), run->mmio.len);
+	GUEST(vm, dev_accesses)++;
 	return true;
 }
 

@@ -435,6 +435,8 @@ bool vcpu_ready_for_extint(struct vcpu *vcpu)
  * notice: -ERESTARTNOHAND makes the kernel restart the ioctl, unless a signal
  * with a handler comes as well; then KVM_RUN fails with EINTR. TIF_NOTIFY_SIGNAL
  * sends the thread through the signal code, which does the restart.
+ * xfer_to_guest_mode_handle_work() does the work in place, but only kernels
+ * that are built with KVM have it, and it takes a struct kvm_vcpu.
  */
 static int loop_leave_for_task_work(struct vcpu *vcpu)
 {
