@@ -8,12 +8,14 @@
 #include "nested/vmcs02.h"
 #include "vmx/vmx.h"
 
-/* Save the state of L1 whose members in struct vcpu will show L2. VMCS01 is current. */
-static void entry_remember_l1(struct vcpu *vcpu)
+/*
+ * Save the state of L1 whose members in struct vcpu will show L2. @state is its
+ * interruptibility state. Any VMCS may be current.
+ */
+static void entry_remember_l1(struct vcpu *vcpu, u32 state)
 {
 	struct nested *n = &vcpu->nested;
 	const u32 ends = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS | GUEST_INTR_STATE_NMI;
-	u32 state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 
 	n->l1_efer = vcpu->efer;
 	n->l1_pat = vcpu->pat;
@@ -23,8 +25,10 @@ static void entry_remember_l1(struct vcpu *vcpu)
 	 * An exit to L1 clears blocking by STI and MOV SS. Blocking by NMI is L2's
 	 * from here on; the exit sets it in VMCS01 if it lasts (SDM 3C 28.5.5).
 	 */
-	if (unlikely(state & ends))
+	if (unlikely(state & ends)) {
+		vcpu_reload_vmcs(vcpu);
 		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state & ~ends);
+	}
 }
 
 /*
@@ -82,17 +86,18 @@ static void entry_set_activity(struct vcpu *vcpu)
 /**
  * nested_run() - check VMCS12 and enter L2
  * @vcpu: in L1, at VMLAUNCH or VMRESUME; L1 has a current VMCS whose launch
- *	state fits, and nested_shadow_fetch() was called
+ *	state fits, and nested_shadow_fetch_entry() was called
+ * @blocking: L1's interruptibility state
  *
  * The order is that of SDM 3C 27, introduction. Bad controls or host state
  * fail the instruction. Bad guest state or a bad MSR-load list fail the entry,
  * which L1 sees as an exit.
  *
- * Context: Process context. VMCS01 is current; VMCS02 is current afterwards if
- * L2 was entered. Caller holds vm->srcu. May sleep.
+ * Context: Process context. Any VMCS may be current. VMCS02 is current afterwards
+ * if L2 was entered, VMCS01 otherwise. Caller holds vm->srcu. May sleep.
  * Return: enum next or a negative errno.
  */
-int nested_run(struct vcpu *vcpu)
+int nested_run(struct vcpu *vcpu, u32 blocking)
 {
 	struct nested *n = &vcpu->nested;
 	struct vmcs12 *v = n->vmcs12;
@@ -100,18 +105,22 @@ int nested_run(struct vcpu *vcpu)
 	u32 error, index;
 
 	error = nested_check_vmfail(vcpu);
-	if (unlikely(error))
+	if (unlikely(error)) {
+		vcpu_reload_vmcs(vcpu);
 		return nested_vmfail(vcpu, error);
+	}
 	if (unlikely(!nested_check_guest(vcpu, &qual))) {
-		entry_remember_l1(vcpu);
+		vcpu_reload_vmcs(vcpu);
+		entry_remember_l1(vcpu, blocking);
 		nested_entry_failed(vcpu, EXIT_REASON_INVALID_STATE, qual);
 		return NEXT_ENTER;
 	}
 	/* Nothing has changed yet, so the next KVM_RUN can execute the instruction again. */
-	if (unlikely(vmcs02_eptp(vcpu)))
+	if (unlikely(vmcs02_eptp(vcpu))) {
+		vcpu_reload_vmcs(vcpu);
 		return -ENOMEM;
-
-	entry_remember_l1(vcpu);
+	}
+	entry_remember_l1(vcpu, blocking);
 	vmcs02_enter(vcpu);
 	qual = vmcs02_write(vcpu);
 	if (unlikely(qual)) {
@@ -150,7 +159,7 @@ void nested_reenter(struct vcpu *vcpu, bool run_pending)
 
 	/* If this runs out of memory, nested_before_entry() tries again. */
 	(void)vmcs02_eptp(vcpu);
-	entry_remember_l1(vcpu);
+	entry_remember_l1(vcpu, vmcs_read(GUEST_INTERRUPTIBILITY_INFO));
 	vmcs02_enter(vcpu);
 	/* User space may restore the memory with the PDPTEs later. */
 	n->pdptes_due = vmcs02_write(vcpu);

@@ -226,19 +226,21 @@ static int insn_enter_l2(struct vcpu *vcpu, bool launch)
 {
 	struct nested *n = &vcpu->nested;
 	bool launched;
+	u32 blocking;
 
 	/* VM entry with a shadow VMCS fails (SDM 3C 31.3). */
 	if (n->vmptr == VMPTR_NONE || (n->vmcs12->revision_id & VMCS12_SHADOW_BIT))
 		return nested_vmfail_invalid(vcpu);
-	if (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_MOV_SS)
+	blocking = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	if (blocking & GUEST_INTR_STATE_MOV_SS)
 		return nested_vmfail(vcpu, VMXERR_ENTRY_EVENTS_BLOCKED_BY_MOV_SS);
 	launched = n->vmcs12->launch_state == VMCS12_LAUNCHED;
 	if (launch && launched)
 		return nested_vmfail(vcpu, VMXERR_VMLAUNCH_NONCLEAR_VMCS);
 	if (!launch && !launched)
 		return nested_vmfail(vcpu, VMXERR_VMRESUME_NONLAUNCHED_VMCS);
-	nested_shadow_fetch(vcpu);
-	return nested_run(vcpu);
+	nested_shadow_fetch_entry(vcpu);
+	return nested_run(vcpu, blocking);
 }
 
 static int insn_vmlaunch(struct vcpu *vcpu)

@@ -159,5 +159,7 @@ int insn_vmwrite(struct vcpu *vcpu)
 		insn_write_shadowed(vcpu, f, enc, val);
 	else
 		insn_write_field(vcpu, f, enc, val);
+	if (unlikely(f->enc == SECONDARY_VM_EXEC_CONTROL) && !vcpu->in_l2)
+		nested_shadow_follow_ept(vcpu);
 	return nested_vmsucceed(vcpu);
 }

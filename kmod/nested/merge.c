@@ -7,7 +7,6 @@
 #include <asm/trapnr.h>
 #include "mem/types.h"
 #include "vmx/types.h"
-#include "nested/vmcs12.h"
 #include "nested/merge.h"
 
 /*
@@ -72,19 +71,6 @@ static_assert(!(PROC_EITHER & PROC_L1) && !((PROC_EITHER | PROC_L1) & (PROC_BOTH
 static inline u32 merge_word(const struct merge_rule *r, u32 l0, u32 l1)
 {
 	return (l0 & r->l0) | (l1 & r->l1) | ((l0 | l1) & r->either) | (l0 & l1 & r->both);
-}
-
-/**
- * merge_proc2_of() - L1's effective secondary controls (SDM 3C 25.6.2)
- * @v: VMCS12
- *
- * Context: Any.
- * Return: the controls; 0 if the primary controls do not activate them.
- */
-u32 merge_proc2_of(const struct vmcs12 *v)
-{
-	return v->cpu_based_vm_exec_control & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS ?
-	       v->secondary_vm_exec_control : 0;
 }
 
 static u32 merge_proc(u32 l0, u32 l1)

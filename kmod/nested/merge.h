@@ -5,11 +5,12 @@
 
 #include <linux/minmax.h>
 #include <linux/types.h>
+#include <asm/vmx.h>
+#include "nested/vmcs12.h"
 
 #define MERGE_CR3_TARGETS	4	/* the number of CR3-target values that L1 is offered */
 
 struct vmx_controls;
-struct vmcs12;
 
 /* Page-fault filter of VMCS02, which struct vmx_controls does not contain. */
 struct merged_pf {
@@ -20,10 +21,21 @@ struct merged_pf {
 void merge_controls(const struct vmx_controls *l0, const struct vmcs12 *v, bool lma,
 		    struct vmx_controls *out, struct merged_pf *pf);
 
-u32 merge_proc2_of(const struct vmcs12 *v);
 u64 merge_entry_efer(const struct vmcs12 *v, u64 l1);
 u64 merge_exit_efer(const struct vmcs12 *v, u64 l2);
 u64 merge_exit_cr4(const struct vmcs12 *v);
+
+/**
+ * merge_proc2_of() - L1's effective secondary controls (SDM 3C 25.6.2)
+ * @v: VMCS12
+ *
+ * Return: the controls; 0 if the primary controls do not activate them.
+ */
+static inline u32 merge_proc2_of(const struct vmcs12 *v)
+{
+	return v->cpu_based_vm_exec_control & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS ?
+	       v->secondary_vm_exec_control : 0;
+}
 
 /**
  * merge_cr_mask() - VMCS02's guest/host mask of CR0 or CR4 (SDM 3C 25.6.6)

@@ -39,7 +39,7 @@ bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev);
 void vmcs12_flush(struct vcpu *vcpu);
 
 /* --- entry.c --- */
-int nested_run(struct vcpu *vcpu);
+int nested_run(struct vcpu *vcpu, u32 blocking);
 void nested_reenter(struct vcpu *vcpu, bool run_pending);
 
 /* --- vmcs02.c --- */
@@ -79,8 +79,11 @@ int nested_apic_access(struct vcpu *vcpu, gpa_t l1_gpa);
 int nested_shadow_init(void);
 void nested_shadow_exit(void);
 void nested_shadow_update(struct vcpu *vcpu);
+void nested_shadow_follow_ept(struct vcpu *vcpu);
 void nested_shadow_fill(struct vcpu *vcpu);
+void nested_shadow_fill_exit(struct vcpu *vcpu);
 void nested_shadow_fetch(struct vcpu *vcpu);
+void nested_shadow_fetch_entry(struct vcpu *vcpu);
 void nested_shadow_on_cpu(struct vcpu *vcpu);
 void nested_shadow_free(struct vcpu *vcpu);
 

@@ -130,7 +130,7 @@ static void reflect_vmx_abort(struct vcpu *vcpu, u32 indicator)
 	vcpu_request(vcpu, REQ_EVENT);
 }
 
-/* Continue L1 at its host RIP. VMCS12 holds the exit information, VMCS01 is current. */
+/* Continue L1 at its host RIP. VMCS12 and the shadow hold the exit information, VMCS01 is current. */
 static void reflect_resume_l1(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
@@ -145,8 +145,6 @@ static void reflect_resume_l1(struct vcpu *vcpu)
 	abort = hostload(vcpu);
 	if (unlikely(abort))
 		reflect_vmx_abort(vcpu, abort);
-	if (n->shadow_on)
-		nested_shadow_fill(vcpu);
 	/* Interrupts that L2 blocked or took may now be deliverable to L1. */
 	vcpu_request(vcpu, REQ_EVENT);
 }
@@ -174,6 +172,7 @@ void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
 	if (unlikely(n->l1_nmi_blocked))
 		vmx_block_nmis(vcpu, true);
 	vmcs02_forget(vcpu);
+	nested_shadow_fill(vcpu);
 	reflect_resume_l1(vcpu);
 }
 
@@ -238,6 +237,8 @@ static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e)
 	ptimer_stop(vcpu, v->vm_exit_controls & VM_EXIT_SAVE_VMX_PREEMPTION_TIMER);
 	if (unlikely(v->vm_exit_msr_store_count))
 		stored = !msrlist_store(vcpu, v->vm_exit_msr_store_addr, v->vm_exit_msr_store_count);
+	/* VMCS12 is complete. On the way from VMCS02 to VMCS01 the shadow costs one VMPTRLD, later it would cost two. */
+	nested_shadow_fill_exit(vcpu);
 	vmcs02_leave(vcpu);
 	/* An exit does not change the blocking of NMIs (SDM 3C 28.5.5). */
 	if (unlikely(!nested_has_vnmi(n) && (v->guest_interruptibility_info & GUEST_INTR_STATE_NMI)))

@@ -62,8 +62,9 @@ static void savestate_collect(struct vcpu *vcpu, struct vmcs12 *v)
 {
 	struct nested *n = &vcpu->nested;
 
+	/* In L2 too: the entry did not fetch all that L1 has written. */
+	nested_shadow_fetch(vcpu);
 	if (!vcpu->in_l2) {
-		nested_shadow_fetch(vcpu);
 		nested_sync_rare(vcpu);
 		*v = *n->vmcs12;
 		return;

@@ -3,87 +3,67 @@
 #include <linux/gfp.h>
 #include <linux/slab.h>
 #include "droste.h"
+#include "nested/merge.h"
 #include "nested/nested.h"
+#include "nested/shadow.h"
+#include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-#define MAX_SHADOWED	48
-
-/* A shadowed field, from vmx/fields.def. */
-struct shadow_field {
-	u16 enc;
-	u16 off;	/* in struct vmcs12 */
-	u16 dirty;	/* DIRTY12_* part of VMCS12 that a write makes dirty */
-};
+/* The gates that all shadowed fields need, besides virtual-interrupt delivery. */
+static u32 shadow_needs;
 
 /*
- * The shadowed fields, sorted into runs of the same width and the same access by
- * L1, so that a loop over a run needs no decision for each field. Constant after
+ * The VMREAD and VMWRITE bitmaps; a set bit makes the access exit. The guest
+ * interrupt status exists only for an L1 with virtual-interrupt delivery. An L1
+ * that lacks any other shadowed field does not get shadowing. CR3 is written
+ * without an exit only if L1 does not use EPT: with EPT it is L2 that changes
+ * CR3, and a fetch at each entry would be in vain. Constant after
  * nested_shadow_init().
  */
-enum { RUN_RW64, RUN_RW32, RUN_RW16, RUN_RO64, RUN_RO32, NR_RUNS };
-static struct shadow_field fields[MAX_SHADOWED];
-static unsigned int run_end[NR_RUNS];	/* index after the run's last field, where the next run begins */
+enum { WITHOUT_VID, WITH_VID, NR_READ_VARIANTS };
+enum { CR3_RO, CR3_RW, NR_CR3_VARIANTS };
+static unsigned long *vmread_bitmaps[NR_READ_VARIANTS];
+static unsigned long *vmwrite_bitmaps[NR_READ_VARIANTS][NR_CR3_VARIANTS];
 
-/*
- * The VMREAD and VMWRITE bitmaps; a set bit makes the access exit. There are two
- * variants, because the guest interrupt status exists only for an L1 with
- * virtual-interrupt delivery. An L1 that lacks any other shadowed field does not
- * get shadowing. Constant after nested_shadow_init().
- */
-enum { WITHOUT_VID, WITH_VID, NR_VARIANTS };
-static struct {
-	u32 gates;	/* BIT(GATE_*) that L1 needs so that all fields exist */
-	unsigned long *vmread, *vmwrite;
-} variants[NR_VARIANTS];
+u32 shadow_gates;
 
-/* The run that a row belongs to; NR_RUNS if it is not shadowed. */
-static unsigned int shadow_run_of(const struct vmcs12_field *f, u32 gates)
+static void shadow_let_through(const struct vmcs12_field *f, int vid)
 {
-	bool rw = f->shadow == SHADOW_RW;
-
-	if (f->shadow == SHADOW_NONE || !vmcs12_field_exists(f, gates))
-		return NR_RUNS;
-	switch (f->width) {
-	case VMCS12_WIDTH_16:
-		return WARN_ON_ONCE(!rw) ? NR_RUNS : RUN_RW16;
-	case VMCS12_WIDTH_32:
-		return rw ? RUN_RW32 : RUN_RO32;
-	default:
-		return rw ? RUN_RW64 : RUN_RO64;
-	}
+	__clear_bit(f->enc, vmread_bitmaps[vid]);
+	if (f->shadow != SHADOW_RW)
+		return;
+	__clear_bit(f->enc, vmwrite_bitmaps[vid][CR3_RW]);
+	if (f->enc != GUEST_CR3)
+		__clear_bit(f->enc, vmwrite_bitmaps[vid][CR3_RO]);
 }
 
-static void shadow_let_through(const struct vmcs12_field *f, int variant)
+/* Let the shadowed fields through that exist both for an L1 and on this processor. */
+static void shadow_choose_fields(void)
 {
-	variants[variant].gates |= BIT(f->gate);
-	__clear_bit(f->enc, variants[variant].vmread);
-	if (f->shadow == SHADOW_RW)
-		__clear_bit(f->enc, variants[variant].vmwrite);
-}
-
-/* Choose the shadowed fields that exist both for an L1 and on this processor. */
-static int shadow_choose_fields(void)
-{
-	u32 gates = vmcs12_gates(&offer_caps) & vmcs12_gates(&host_caps);
-	unsigned int run, n = 0;
 	int i;
 
-	for (run = 0; run < NR_RUNS; run++) {
-		for (i = 0; i < NR_VMCS12_FIELDS; i++) {
-			const struct vmcs12_field *f = &vmcs12_fields[i];
+	shadow_gates = vmcs12_gates(&offer_caps) & vmcs12_gates(&host_caps);
+	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
+		const struct vmcs12_field *f = &vmcs12_fields[i];
 
-			if (shadow_run_of(f, gates) != run)
-				continue;
-			if (WARN_ON_ONCE(n == MAX_SHADOWED))
-				return -EINVAL;
-			fields[n++] = (struct shadow_field) { f->enc, f->off, f->dirty };
-			shadow_let_through(f, WITH_VID);
-			if (f->gate != GATE_VID)
-				shadow_let_through(f, WITHOUT_VID);
-		}
-		run_end[run] = n;
+		if (f->shadow == SHADOW_NONE || !vmcs12_field_exists(f, shadow_gates))
+			continue;
+		shadow_let_through(f, WITH_VID);
+		if (f->gate == GATE_VID)
+			continue;
+		shadow_let_through(f, WITHOUT_VID);
+		shadow_needs |= BIT(f->gate);
 	}
-	return 0;
+}
+
+/* Returns a page of ones, NULL if there is no memory. */
+static unsigned long *shadow_alloc_bitmap(void)
+{
+	unsigned long *bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
+
+	if (bitmap)
+		memset(bitmap, 0xff, PAGE_SIZE);
+	return bitmap;
 }
 
 /**
@@ -96,24 +76,25 @@ static int shadow_choose_fields(void)
  */
 int nested_shadow_init(void)
 {
-	int i, ret;
+	int vid, cr3;
+	bool ok = true;
 
 	if (!vmx_features.vmcs_shadowing)
 		return 0;
-	for (i = 0; i < NR_VARIANTS; i++) {
-		variants[i].vmread = (unsigned long *)__get_free_page(GFP_KERNEL);
-		variants[i].vmwrite = (unsigned long *)__get_free_page(GFP_KERNEL);
-		if (!variants[i].vmread || !variants[i].vmwrite) {
-			nested_shadow_exit();
-			return -ENOMEM;
+	for (vid = 0; vid < NR_READ_VARIANTS; vid++) {
+		vmread_bitmaps[vid] = shadow_alloc_bitmap();
+		ok = ok && vmread_bitmaps[vid];
+		for (cr3 = 0; cr3 < NR_CR3_VARIANTS; cr3++) {
+			vmwrite_bitmaps[vid][cr3] = shadow_alloc_bitmap();
+			ok = ok && vmwrite_bitmaps[vid][cr3];
 		}
-		memset(variants[i].vmread, 0xff, PAGE_SIZE);
-		memset(variants[i].vmwrite, 0xff, PAGE_SIZE);
 	}
-	ret = shadow_choose_fields();
-	if (ret)
+	if (!ok) {
 		nested_shadow_exit();
-	return ret;
+		return -ENOMEM;
+	}
+	shadow_choose_fields();
+	return 0;
 }
 
 /**
@@ -124,13 +105,15 @@ int nested_shadow_init(void)
  */
 void nested_shadow_exit(void)
 {
-	int i;
+	int vid, cr3;
 
-	for (i = 0; i < NR_VARIANTS; i++) {
-		free_page((unsigned long)variants[i].vmread);
-		free_page((unsigned long)variants[i].vmwrite);
-		variants[i].vmread = NULL;
-		variants[i].vmwrite = NULL;
+	for (vid = 0; vid < NR_READ_VARIANTS; vid++) {
+		free_page((unsigned long)vmread_bitmaps[vid]);
+		vmread_bitmaps[vid] = NULL;
+		for (cr3 = 0; cr3 < NR_CR3_VARIANTS; cr3++) {
+			free_page((unsigned long)vmwrite_bitmaps[vid][cr3]);
+			vmwrite_bitmaps[vid][cr3] = NULL;
+		}
 	}
 }
 
@@ -140,7 +123,7 @@ static bool shadow_alloc(struct nested *n)
 	if (n->shadow.region)
 		return true;
 	if (!n->shadow_held)
-		n->shadow_held = kcalloc(MAX_SHADOWED, sizeof(*n->shadow_held), GFP_KERNEL_ACCOUNT);
+		n->shadow_held = kzalloc(sizeof(*n->shadow_held), GFP_KERNEL_ACCOUNT);
 	return n->shadow_held && !vmcs_alloc(&n->shadow, true);
 }
 
@@ -157,40 +140,32 @@ void nested_shadow_free(struct vcpu *vcpu)
 	vcpu->nested.shadow_held = NULL;
 }
 
-/*
- * Write those of the fields [from, to) whose value differs from the one that the
- * shadow holds. The shadow is current.
- */
-static __always_inline void shadow_fill_run(struct nested *n, unsigned int from, unsigned int to, int bits, bool all)
+/* Write all shadowed fields to the shadow, which is current. */
+static noinline void shadow_fill_all(struct nested *n)
 {
-	const char *vmcs12 = (const char *)n->vmcs12, *at;
-	unsigned int i;
-	u64 val;
+	const struct vmcs12 *v = n->vmcs12;
+	struct vmcs12 *held = n->shadow_held;
 
-	for (i = from; i < to; i++) {
-		at = vmcs12 + fields[i].off;
-		val = bits == 64 ? *(const u64 *)at : bits == 32 ? *(const u32 *)at : *(const u16 *)at;
-		if (!all && val == n->shadow_held[i])
-			continue;
-		n->shadow_held[i] = val;
-		vmcs_write(fields[i].enc, val);
+#define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
+	if (SHADOW_##shadow != SHADOW_NONE && shadow_has(GATE_##gate)) { \
+		held->member = v->member; \
+		vmcs_write(name, v->member); \
 	}
+#include "vmx/fields.def"
 }
 
-static void shadow_fill(struct vcpu *vcpu, bool all)
+/* Write the shadowed fields whose value differs from the one that the shadow holds. The shadow is current. */
+static noinline void shadow_fill_changes(struct nested *n)
 {
-	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	struct vmcs12 *held = n->shadow_held;
 
-	/* Preemption would make vcpu->vmcs current again in place of the shadow. */
-	preempt_disable();
-	vmcs_load(&n->shadow);
-	shadow_fill_run(n, 0, run_end[RUN_RW64], 64, all);
-	shadow_fill_run(n, run_end[RUN_RW64], run_end[RUN_RW32], 32, all);
-	shadow_fill_run(n, run_end[RUN_RW32], run_end[RUN_RW16], 16, all);
-	shadow_fill_run(n, run_end[RUN_RW16], run_end[RUN_RO64], 64, all);
-	shadow_fill_run(n, run_end[RUN_RO64], run_end[RUN_RO32], 32, all);
-	vmcs_load(vcpu->vmcs);
-	preempt_enable();
+#define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
+	if (SHADOW_##shadow != SHADOW_NONE && v->member != held->member && shadow_has(GATE_##gate)) { \
+		held->member = v->member; \
+		vmcs_write(name, v->member); \
+	}
+#include "vmx/fields.def"
 }
 
 /**
@@ -200,34 +175,42 @@ static void shadow_fill(struct vcpu *vcpu, bool all)
  * Must be called before L1 runs if VMCS12 has changed. L1 must not have run since
  * nested_shadow_fetch(), or its writes to the shadow would be lost.
  *
- * Context: Process context. Any VMCS may be current, and stays current.
+ * Context: Process context. Any VMCS may be current; vcpu->vmcs is afterwards.
  */
 void nested_shadow_fill(struct vcpu *vcpu)
 {
-	if (vcpu->nested.shadow_on)
-		shadow_fill(vcpu, false);
+	struct nested *n = &vcpu->nested;
+
+	if (!n->shadow_on)
+		return;
+	/* Preemption would make vcpu->vmcs current again in place of the shadow. */
+	preempt_disable();
+	vmcs_load(&n->shadow);
+	shadow_fill_changes(n);
+	vmcs_load(vcpu->vmcs);
+	preempt_enable();
 }
 
-static __always_inline void shadow_fetch_run(struct nested *n, unsigned int from, unsigned int to, int bits)
+/**
+ * nested_shadow_fill_exit() - copy to the shadow VMCS what an exit from L2 has changed
+ * @vcpu: about to leave L2; VMCS12 has the exit information and L2's state
+ *
+ * Does nothing if shadowing is off.
+ *
+ * Context: Process context. VMCS02 is current; afterwards any may be, so that
+ * the caller must make VMCS01 current.
+ */
+void nested_shadow_fill_exit(struct vcpu *vcpu)
 {
-	char *vmcs12 = (char *)n->vmcs12, *at;
-	unsigned int i;
-	u64 val;
+	struct nested *n = &vcpu->nested;
 
-	for (i = from; i < to; i++) {
-		val = vmcs_read(fields[i].enc);
-		if (val == n->shadow_held[i])
-			continue;
-		n->shadow_held[i] = val;
-		n->vmcs12_dirty |= fields[i].dirty;
-		at = vmcs12 + fields[i].off;
-		if (bits == 64)
-			*(u64 *)at = val;
-		else if (bits == 32)
-			*(u32 *)at = val;
-		else
-			*(u16 *)at = val;
-	}
+	if (!n->shadow_on)
+		return;
+	vmx_flush_regs(vcpu);
+	preempt_disable();
+	vmcs_load(&n->shadow);
+	shadow_fill_exit(n);
+	preempt_enable();
 }
 
 /**
@@ -236,24 +219,42 @@ static __always_inline void shadow_fetch_run(struct nested *n, unsigned int from
  *
  * Marks the parts of VMCS12 that have changed in nested.vmcs12_dirty.
  *
- * Context: Process context. Any VMCS may be current, and stays current.
+ * Context: Process context. Any VMCS may be current; vcpu->vmcs is afterwards.
  */
 void nested_shadow_fetch(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
-	u64 rflags;
 
 	if (!n->shadow_on)
 		return;
-	rflags = n->vmcs12->guest_rflags;
 	preempt_disable();
 	vmcs_load(&n->shadow);
-	shadow_fetch_run(n, 0, run_end[RUN_RW64], 64);
-	shadow_fetch_run(n, run_end[RUN_RW64], run_end[RUN_RW32], 32);
-	shadow_fetch_run(n, run_end[RUN_RW32], run_end[RUN_RW16], 16);
+	shadow_fetch_fields(n, true);
 	vmcs_load(vcpu->vmcs);
 	preempt_enable();
-	n->vmcs12_dirty |= vmcs12_rflags_dirty(rflags, n->vmcs12->guest_rflags);
+}
+
+/**
+ * nested_shadow_fetch_entry() - copy those of L1's writes to VMCS12 that a VM entry depends on
+ * @vcpu: in L1, at VMLAUNCH or VMRESUME; does nothing if shadowing is off
+ *
+ * The fields that the entry ignores keep their old value in VMCS12, and
+ * nested_shadow_fetch() gets the new one. Marks what has changed, as that does.
+ *
+ * Context: Process context. VMCS01 is current; afterwards any may be:
+ * vcpu_reload_vmcs() makes VMCS01 current again.
+ */
+void nested_shadow_fetch_entry(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	if (!n->shadow_on)
+		return;
+	vmx_flush_regs(vcpu);
+	preempt_disable();
+	vmcs_load(&n->shadow);
+	shadow_fetch_fields(n, false);
+	preempt_enable();
 }
 
 /**
@@ -277,6 +278,32 @@ void nested_shadow_on_cpu(struct vcpu *vcpu)
 	vmcs_load(vcpu->vmcs);
 }
 
+static void shadow_write_bitmaps(struct nested *n)
+{
+	int vid = n->gates & BIT(GATE_VID) ? WITH_VID : WITHOUT_VID;
+
+	n->shadow_cr3_rw = !(n->vmcs12->secondary_vm_exec_control & SECONDARY_EXEC_ENABLE_EPT);
+	vmcs_write(VMREAD_BITMAP, __pa(vmread_bitmaps[vid]));
+	vmcs_write(VMWRITE_BITMAP, __pa(vmwrite_bitmaps[vid][n->shadow_cr3_rw ? CR3_RW : CR3_RO]));
+}
+
+/**
+ * nested_shadow_follow_ept() - let L1 write CR3 without exits if it uses no EPT, and only then
+ * @vcpu: in L1, which has written VMCS12's secondary controls
+ *
+ * Context: Process context. VMCS01 is current. Does not sleep.
+ */
+void nested_shadow_follow_ept(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	if (!n->shadow_on)
+		return;
+	/* Take the last value that L1 has written without an exit: entries do not fetch it from now on. */
+	nested_shadow_fetch(vcpu);
+	shadow_write_bitmaps(n);
+}
+
 /**
  * nested_shadow_update() - turn VMCS shadowing for L1 on or off
  * @vcpu: in L1, whose current VMCS has changed
@@ -290,16 +317,18 @@ void nested_shadow_on_cpu(struct vcpu *vcpu)
 void nested_shadow_update(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
-	int variant = n->gates & BIT(GATE_VID) ? WITH_VID : WITHOUT_VID;
-	bool on = vmx_features.vmcs_shadowing && n->vmptr != VMPTR_NONE &&
-		  !(variants[variant].gates & ~n->gates) && shadow_alloc(n);
+	bool on = vmx_features.vmcs_shadowing && n->vmptr != VMPTR_NONE && !(shadow_needs & ~n->gates) &&
+		  shadow_alloc(n);
 
 	if (on) {
 		n->shadow_on = true;
-		shadow_fill(vcpu, true);
+		preempt_disable();
+		vmcs_load(&n->shadow);
+		shadow_fill_all(n);
+		vmcs_load(vcpu->vmcs);
+		preempt_enable();
 		vmcs_write(VMCS_LINK_POINTER, n->shadow.hpa);
-		vmcs_write(VMREAD_BITMAP, __pa(variants[variant].vmread));
-		vmcs_write(VMWRITE_BITMAP, __pa(variants[variant].vmwrite));
+		shadow_write_bitmaps(n);
 		vcpu->ctl01.proc2 |= SECONDARY_EXEC_SHADOW_VMCS;
 	} else if (n->shadow_on) {
 		n->shadow_on = false;

@@ -46,7 +46,8 @@ struct nested {
 
 	struct loaded_vmcs vmcs02;
 	struct loaded_vmcs shadow;	/* VMCS shadowing: L1 accesses its frequent fields here without exits */
-	u64 *shadow_held;		/* the values that @shadow holds, by index in shadow.c's table */
+	struct vmcs12 *shadow_held;	/* the values that @shadow holds, as far as L0 has seen them: see nested/shadow.h */
+	bool shadow_cr3_rw;		/* L1 writes CR3 to @shadow without an exit */
 	bool shadow_on;			/* VMCS shadowing is enabled in VMCS01, for @vmcs12 */
 	bool vmcs02_made;		/* VMCS02's constant fields are written */
 	bool bitmap_due;		/* L1's or L0's MSR bitmap may have changed: merge them before L2 runs */

@@ -63,7 +63,7 @@ static bool vmcs02_entry_flushes(struct nested *n)
  *
  * Invalidates linear mappings as the VM entry of L1 does (SDM 3C 29.4.3.1).
  *
- * Context: Process context. VMCS01 is current, VMCS02 afterwards.
+ * Context: Process context. Any VMCS may be current, VMCS02 is afterwards.
  */
 void vmcs02_enter(struct vcpu *vcpu)
 {
@@ -86,7 +86,7 @@ void vmcs02_enter(struct vcpu *vcpu)
  *
  * Invalidates linear mappings as the VM exit to L1 does (SDM 3C 29.4.3.1).
  *
- * Context: Process context. VMCS02 is current, VMCS01 afterwards.
+ * Context: Process context. Any VMCS may be current, VMCS01 is afterwards.
  */
 void vmcs02_leave(struct vcpu *vcpu)
 {

@@ -24,9 +24,12 @@ void vmx_snapshot_exit(struct vcpu *vcpu)
 	struct vmx_exit *e = &vcpu->exit;
 	u8 needs;
 
-	/* A failed VM entry leaves the field as it was (SDM 27.8). */
-	e->idt_info = unlikely(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY) ? 0 : vmcs_read(IDT_VECTORING_INFO_FIELD);
 	needs = e->basic < NR_EXIT_REASONS ? exit_needs[e->basic] : 0;
+	/* A failed VM entry leaves the field as it was (SDM 27.8). */
+	if ((needs & EXIT_NO_EVENT) || unlikely(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		e->idt_info = 0;
+	else
+		e->idt_info = vmcs_read(IDT_VECTORING_INFO_FIELD);
 	if (needs & EXIT_ILEN)
 		e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 	if (needs & EXIT_QUAL)

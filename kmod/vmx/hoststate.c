@@ -115,6 +115,9 @@ void vmx_host_sync_vmcs(struct vcpu *vcpu)
 	struct loaded_vmcs *v = vcpu->vmcs;
 	struct host_state *h = &vcpu->host;
 
+	if (likely(v->host_seq == h->seq))
+		return;
+	v->host_seq = h->seq;
 	hoststate_write_sel(HOST_DS_SELECTOR, &v->host_ds_sel, h->ds);
 	hoststate_write_sel(HOST_ES_SELECTOR, &v->host_es_sel, h->es);
 	hoststate_write_sel(HOST_FS_SELECTOR, &v->host_fs_sel, h->fs);
@@ -166,6 +169,7 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	savesegment(es, h->es);
 	current_save_fsgs();
 	h->ldt = 0;
+	h->seq++;
 	h->fs = current->thread.fsindex;
 	h->gs = current->thread.gsindex;
 	h->fs_base = current->thread.fsbase;

@@ -55,14 +55,8 @@ static void vmcs_vmclear(hpa_t pa)
 		pr_err_ratelimited("droste: VMCLEAR of %#llx failed\n", pa);
 }
 
-/**
- * vmcs_ptrld() - execute VMPTRLD without bookkeeping
- * @pa: physical address of the region
- *
- * Context: Interrupts or preemption disabled, in VMX root operation.
- * Return: false if the instruction fails.
- */
-static bool vmcs_ptrld(hpa_t pa)
+/* VMPTRLD of the region at @pa, without bookkeeping. Returns false if the instruction fails. */
+static __always_inline bool vmcs_ptrld(hpa_t pa)
 {
 	bool fail = false;
 
@@ -170,6 +164,26 @@ void vmcs_clear_this_cpu(void)
 		vmcs_clear_local(v);
 }
 
+/* Make @v active on this CPU. Interrupts are enabled. */
+static noinline void vmcs_activate(struct loaded_vmcs *v)
+{
+	unsigned long flags;
+
+	vmcs_clear(v);
+	local_irq_save(flags);
+	/* Pairs with the release in vmcs_clear_local(). */
+	smp_rmb();
+	list_add(&v->on_cpu, this_cpu_ptr(&active_list));
+	v->cpu = smp_processor_id();
+	local_irq_restore(flags);
+}
+
+static noinline void vmcs_load_failed(const struct loaded_vmcs *v)
+{
+	if (!READ_ONCE(vmx_going_down))
+		pr_err_ratelimited("droste: VMPTRLD of %#llx failed\n", v->hpa);
+}
+
 /**
  * vmcs_load() - make a VMCS current on this CPU
  * @v: the VMCS
@@ -181,21 +195,11 @@ void vmcs_clear_this_cpu(void)
  */
 void vmcs_load(struct loaded_vmcs *v)
 {
-	int cpu = smp_processor_id();
-	unsigned long flags;
-
-	if (v->cpu != cpu) {
-		vmcs_clear(v);
-		local_irq_save(flags);
-		/* Pairs with the release in vmcs_clear_local(). */
-		smp_rmb();
-		list_add(&v->on_cpu, this_cpu_ptr(&active_list));
-		v->cpu = cpu;
-		local_irq_restore(flags);
-	}
-	if (this_cpu_read(current_vmcs) != v) {
-		this_cpu_write(current_vmcs, v);
-		if (!vmcs_ptrld(v->hpa) && !READ_ONCE(vmx_going_down))
-			pr_err_ratelimited("droste: VMPTRLD of %#llx failed\n", v->hpa);
-	}
+	if (unlikely(v->cpu != smp_processor_id()))
+		vmcs_activate(v);
+	if (this_cpu_read(current_vmcs) == v)
+		return;
+	this_cpu_write(current_vmcs, v);
+	if (unlikely(!vmcs_ptrld(v->hpa)))
+		vmcs_load_failed(v);
 }

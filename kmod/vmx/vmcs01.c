@@ -364,3 +364,16 @@ void vcpu_switch_vmcs(struct vcpu *vcpu, struct loaded_vmcs *to)
 		vmx_host_sync_vmcs(vcpu);
 	preempt_enable();
 }
+
+/**
+ * vcpu_reload_vmcs() - make vcpu->vmcs current, if the vCPU's thread has made another VMCS current
+ * @vcpu: loaded
+ *
+ * Context: Process context. Does not sleep.
+ */
+void vcpu_reload_vmcs(struct vcpu *vcpu)
+{
+	preempt_disable();
+	vmcs_load(vcpu->vmcs);
+	preempt_enable();
+}

@@ -104,6 +104,7 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu);
 void vmx_write_ctl01(struct vcpu *vcpu);
 void vmx_follow_umip(struct vcpu *vcpu, bool on);
 void vcpu_switch_vmcs(struct vcpu *vcpu, struct loaded_vmcs *to);
+void vcpu_reload_vmcs(struct vcpu *vcpu);
 
 /* --- page-modification logging: vmx/pml.c --- */
 #define PML_ENTRIES	512
@@ -133,6 +134,8 @@ void vmx_restore_host_spec_ctrl(struct vcpu *vcpu);
 #define EXIT_INTR	BIT(3)
 #define EXIT_ILEN	BIT(4)
 #define EXIT_IINFO	BIT(5)
+#define EXIT_NO_EVENT	BIT(6)		/* the exit does not occur during the delivery of an event */
+#define EXIT_INSN	(EXIT_ILEN | EXIT_NO_EVENT)
 
 void vmx_snapshot_exit(struct vcpu *vcpu);
 

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Copies between VMCS12 and the shadow VMCS: fields.def as straight code, without loops and tables. SDM 3C 25.10. */
+#ifndef DROSTE_NESTED_SHADOW_H
+#define DROSTE_NESTED_SHADOW_H
+
+#include "droste.h"
+#include "nested/merge.h"
+#include "vmx/vmx.h"
+
+/*
+ * nested.shadow_held has the values that the shadow VMCS holds, as far as L0 has
+ * written or read them. Three rules keep both in step:
+ *
+ * - L1 does not run between a fetch and the fill that follows.
+ * - Of a field that an entry has not fetched, VMCS12 has the value that L0 holds
+ *   for the shadow's. A fill leaves it alone, and so L1's newer value.
+ * - All fields are fetched before anything but a VM entry uses VMCS12.
+ */
+
+extern u32 shadow_gates;	/* BIT(GATE_*): the fields that exist both for an L1 and on this processor; constant */
+
+static __always_inline bool shadow_has(enum vmcs12_gate gate)
+{
+	return gate == GATE_ALWAYS || (shadow_gates & BIT(gate));
+}
+
+/* Whether an exit from L2 can change a field: not what only L1 writes. */
+static __always_inline bool shadow_exit_changes(u32 field, enum vmcs12_sync sync)
+{
+	return field == VM_ENTRY_INTR_INFO_FIELD || (sync != SYNC_MERGE && sync != SYNC_ENTRY);
+}
+
+/* Write the fields that an exit from L2 has changed. The shadow is current. */
+static __always_inline void shadow_fill_exit(struct nested *n)
+{
+	const struct vmcs12 *v = n->vmcs12;
+	struct vmcs12 *held = n->shadow_held;
+
+#define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
+	if (SHADOW_##shadow != SHADOW_NONE && shadow_exit_changes(name, SYNC_##sync) && \
+	    unlikely(v->member != held->member) && shadow_has(GATE_##gate)) { \
+		held->member = v->member; \
+		vmcs_write(name, v->member); \
+	}
+#include "vmx/fields.def"
+}
+
+/*
+ * Whether a VM entry depends on a shadowed field. The rows of fields.def from
+ * which that follows come before it, and have been fetched.
+ */
+static __always_inline bool shadow_entry_needs(const struct nested *n, u32 field)
+{
+	const struct vmcs12 *v = n->vmcs12;
+
+	switch (field) {
+	case GUEST_CR3:
+		return n->shadow_cr3_rw;
+	case VM_ENTRY_EXCEPTION_ERROR_CODE:
+	case VM_ENTRY_INSTRUCTION_LEN:
+		return v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK;
+	case TPR_THRESHOLD:
+		return (v->cpu_based_vm_exec_control & CPU_BASED_TPR_SHADOW) &&
+		       !(merge_proc2_of(v) & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
+	case GUEST_INTR_STATUS:
+		return merge_proc2_of(v) & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+	case VMX_PREEMPTION_TIMER_VALUE:
+		return v->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER;
+	default:
+		return true;
+	}
+}
+
+/* Read the fields that L1 writes without an exit: all of them, or those that an entry needs. The shadow is current. */
+static __always_inline void shadow_fetch_fields(struct nested *n, bool all)
+{
+	struct vmcs12 *v = n->vmcs12, *held = n->shadow_held;
+	u64 rflags = v->guest_rflags, val;
+
+#define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
+	if (SHADOW_##shadow == SHADOW_RW && shadow_has(GATE_##gate) && (all || shadow_entry_needs(n, name))) { \
+		val = vmcs_read(name); \
+		if (val != held->member) { \
+			held->member = val; \
+			v->member = val; \
+			n->vmcs12_dirty |= DIRTY12_##dirty; \
+		} \
+	}
+#include "vmx/fields.def"
+	n->vmcs12_dirty |= vmcs12_rflags_dirty(rflags, v->guest_rflags);
+}
+
+#endif
