@@ -59,6 +59,7 @@ MSR_GET(msr_get_vmcs)
 
 MSR_SET(msr_set_vmcs32)
 {
+	vcpu->nested.held01.valid = false;
 	vmcs_write(row->arg, (u32)data);
 	return 0;
 }
@@ -67,6 +68,7 @@ MSR_SET(msr_set_vmcs_canonical)
 {
 	if (!arch_canonical(data, vcpu->gcaps.la_bits))
 		return -EINVAL;
+	vcpu->nested.held01.valid = false;
 	vmcs_write(row->arg, data);
 	return 0;
 }

@@ -150,10 +150,13 @@ long vm_set_msr_filter(void *self, void *arg, unsigned long uarg)
 /* --- the MSR bitmap of VMCS01 --- */
 
 /* MSRs that a guest reads and writes without an exit. */
-static const u32 passthrough_msrs[] = {
-	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-};
+static const u32 passthrough_msrs[] = { MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE };
+
+/*
+ * These too, but writes exit while L1 is in VMX operation: exits to L1 load them,
+ * and L0 need not write the fields again while it knows their values (hostload.c).
+ */
+static const u32 sysenter_msrs[] = { MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP };
 
 /* Let accesses to @msr pass without an exit, unless the filter denies them. */
 static void msr_pass(struct vcpu *vcpu, u32 msr, bool read, bool write)
@@ -184,6 +187,8 @@ void msr_update_bitmap(struct vcpu *vcpu)
 	memset(vcpu->msr_bitmap01, 0xff, PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
 		msr_pass(vcpu, passthrough_msrs[i], true, true);
+	for (i = 0; i < ARRAY_SIZE(sysenter_msrs); i++)
+		msr_pass(vcpu, sysenter_msrs[i], true, !vcpu->nested.vmxon);
 	msr_pass(vcpu, MSR_IA32_TSC, true, false);	/* the TSC offset applies to RDMSR, too */
 	if (vcpu->spec_ctrl_passed)
 		msr_pass(vcpu, MSR_IA32_SPEC_CTRL, true, true);

@@ -252,6 +252,8 @@ static void emul_commit_system(struct emul_state *es)
 	for (seg = SEG_ES; seg <= SEG_TR; seg++)
 		if (ctx->changed & EMUL_CHANGED_SEG(seg))
 			emul_store_segment(es, seg);
+	if (ctx->changed & (EMUL_CHANGED_GDT | EMUL_CHANGED_IDT))
+		es->vcpu->nested.held01.valid = false;
 	if (ctx->changed & EMUL_CHANGED_GDT) {
 		vmcs_write(GUEST_GDTR_BASE, ctx->gdt.base);
 		vmcs_write(GUEST_GDTR_LIMIT, ctx->gdt.limit);

@@ -129,6 +129,7 @@ void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa)
 	n->vmptr = VMPTR_NONE;
 	n->vmxon_gpa = vmxon_gpa;
 	n->vmxon = true;
+	vcpu_request(vcpu, REQ_MSR_FILTER);	/* see msr_update_bitmap() */
 	/* Drop all translations that an earlier VMX operation cached. */
 	ept02_invalidate_all(vcpu);
 	if (n->vpid02)
@@ -182,6 +183,7 @@ static int insn_vmxon(struct vcpu *vcpu)
 static int insn_vmxoff(struct vcpu *vcpu)
 {
 	vcpu->nested.vmxon = false;
+	vcpu_request(vcpu, REQ_MSR_FILTER);
 	vmcs12_flush(vcpu);
 	/* VMX root operation blocked INIT; one may be pending now (SDM 3C 26.2). */
 	vcpu_request(vcpu, REQ_EVENT);
@@ -291,6 +293,7 @@ static const struct vmx_insn {
 int nested_handle_vmx_insn(struct vcpu *vcpu)
 {
 	const struct vmx_insn *insn;
+	u32 ss_ar;
 
 	if (WARN_ON_ONCE(vcpu->exit.basic >= ARRAY_SIZE(vmx_insns) || !vmx_insns[vcpu->exit.basic].run))
 		return -EIO;
@@ -298,8 +301,11 @@ int nested_handle_vmx_insn(struct vcpu *vcpu)
 	if (insn->root_only) {
 		if (!vcpu->nested.vmxon)
 			return nested_insn_ud(vcpu);
-		if (vcpu_cpl(vcpu) > 0)
+		ss_ar = vmcs_read(GUEST_SS_AR_BYTES);
+		if (VMX_AR_DPL(ss_ar) > 0)	/* the CPL (SDM 3C 25.4.1) */
 			return nested_insn_gp(vcpu);
+		if (!vcpu->in_l2)
+			vcpu->nested.held01.ss_ar = ss_ar;
 	}
 	return insn->run(vcpu);
 }

@@ -7,6 +7,7 @@
 #include "ept/ept.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
+#include "run/request.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -103,6 +104,7 @@ void nested_reset(struct vcpu *vcpu)
 	n->l1_nmi_blocked = false;
 	n->link12_valid = false;
 	n->vmxon = false;
+	vcpu_request(vcpu, REQ_MSR_FILTER);
 	n->vmptr = VMPTR_NONE;
 	n->vmcs02_stale = false;
 	n->last_vpid12 = 0;

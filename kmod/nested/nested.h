@@ -71,6 +71,9 @@ int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual);
 void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 intr_error);
 void nested_vmexit_exception(struct vcpu *vcpu);
 
+/* --- hostload.c --- */
+bool nested_release_tables(struct vcpu *vcpu);
+
 /* --- eptexit.c --- */
 int nested_handle_ept(struct vcpu *vcpu);
 int nested_apic_access(struct vcpu *vcpu, gpa_t l1_gpa);

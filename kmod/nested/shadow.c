@@ -337,5 +337,5 @@ void nested_shadow_update(struct vcpu *vcpu)
 	} else {
 		return;
 	}
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, vcpu->ctl01.proc2);
+	vmx_write_proc2_01(vcpu);
 }

@@ -24,6 +24,22 @@ struct vmcs02_held {
 };
 
 /*
+ * What is known of VMCS01's guest fields while L2 runs, so that the exit to L1
+ * writes only those that differ from L1's host state: see nested/hostload.c.
+ */
+struct vmcs01_held {
+	/*
+	 * hostload() has written all fields for a 64-bit host, with the present host state of VMCS12, and L0 none of
+	 * them since. Whoever writes L1's segments, CR0, CR4 or SYSENTER MSRs clears this.
+	 */
+	bool valid;
+	/* "Descriptor-table exiting" is on, and L1 has not accessed TR, LDTR, GDTR or IDTR since @valid was set */
+	bool tables;
+	u8 tables_wait;		/* so many exits to L1 before the control is turned on again */
+	u32 ss_ar;		/* SS access rights of L1 at its last VM entry */
+};
+
+/*
  * struct nested - state of a vCPU for L1 as a hypervisor
  *
  * Owner: the vCPU's thread. vcpu->in_l2 tells whether L2 runs.
@@ -64,6 +80,7 @@ struct nested {
 	struct vmx_controls ctl02;	/* controls of VMCS02, without the windows that L0 opened */
 	struct vmx_controls merged01;	/* the value of vcpu->ctl01 from which @ctl02 was merged */
 	struct vmcs02_held held;	/* other values that VMCS02 holds */
+	struct vmcs01_held held01;	/* values that VMCS01 holds */
 	u64 l1_efer, l1_pat, l1_dr7;	/* L1's values at its last VM entry; VMCS01 holds them while L2 runs */
 	struct ept02 ept02;
 

@@ -151,6 +151,7 @@ void vmcs02_forget(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 
 	n->held.valid = false;
+	n->held01.valid = false;
 	/* If VMCS02 has newer rare state than vmcs12, the next entry must not overwrite it. */
 	n->vmcs12_dirty = n->vmcs02_stale ? DIRTY12_ALL & ~DIRTY12_RARE : DIRTY12_ALL;
 }
@@ -403,6 +404,8 @@ u64 vmcs02_write(struct vcpu *vcpu)
 	}
 	vmcs02_write_hot(vcpu);
 	vmcs02_write_tsc(vcpu);
+	if (dirty & (DIRTY12_HOST | DIRTY12_MODE_ONLY))
+		n->held01.valid = false;
 	n->held.valid = true;
 	n->vmcs12_dirty = 0;
 	n->bitmap_due = true;

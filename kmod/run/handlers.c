@@ -315,6 +315,9 @@ int exit_mwait(struct vcpu *vcpu)
  * exit_umip() - handle an access to a descriptor-table register, which exits to emulate CR4.UMIP
  * @vcpu: loaded
  *
+ * Or it exits because L0 knows the registers of an L1. The instruction is
+ * executed again without the exit then.
+ *
  * The instructions that load such a register fault above CPL 0 before they exit
  * (SDM 3C 26.1.1).
  *
@@ -323,6 +326,8 @@ int exit_mwait(struct vcpu *vcpu)
  */
 int exit_umip(struct vcpu *vcpu)
 {
+	if (nested_release_tables(vcpu))
+		return NEXT_ENTER;
 	if (!vcpu_cpl(vcpu))
 		return emul_instruction(vcpu);
 	vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);

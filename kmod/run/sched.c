@@ -123,6 +123,8 @@ void vcpu_put(struct vcpu *vcpu)
 	/* Cached registers are valid only while the vCPU is loaded: other code reads the VMCS itself. */
 	vmx_flush_regs(vcpu);
 	vcpu->reg_avail = 0;
+	/* An ioctl that changes L1's registers need not think of it. */
+	vcpu->nested.held01.valid = false;
 	sched_off_cpu(vcpu);
 	preempt_notifier_unregister(&vcpu->pn);
 	preempt_enable();

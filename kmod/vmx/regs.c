@@ -332,6 +332,7 @@ void vmx_write_cr0(struct vcpu *vcpu, u64 cr0)
 	u64 shadow = cr0 | X86_CR0_ET;
 
 	vcpu->cr0_cd = cr0 & CR0_CD_NW;
+	vcpu->nested.held01.valid = false;
 	if (vcpu->in_l2) {
 		const struct vmcs12 *v = vcpu->nested.vmcs12;
 
@@ -357,6 +358,7 @@ void vmx_write_cr4(struct vcpu *vcpu, u64 cr4)
 	u64 shadow = cr4;
 
 	vmx_note_cr4(vcpu, cr4);
+	vcpu->nested.held01.valid = false;
 	if (vcpu->in_l2) {
 		const struct vmcs12 *v = vcpu->nested.vmcs12;
 

@@ -70,6 +70,7 @@ void vcpu_set_segment(struct vcpu *vcpu, enum seg seg, const struct kvm_segment 
 	/* VM entry requires the accessed bit of usable code and data segments (SDM 27.3.1.2). */
 	if (s.s && !(ar & VMX_AR_UNUSABLE_MASK) && seg < SEG_LDTR)
 		ar |= 1;
+	vcpu->nested.held01.valid = false;
 	vmcs_write(seg_fields[seg].base, s.base);
 	vmcs_write(seg_fields[seg].limit, s.limit);
 	vmcs_write(seg_fields[seg].sel, s.selector);

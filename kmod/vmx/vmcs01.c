@@ -109,6 +109,21 @@ static bool vmcs01_takes_ud(const struct vcpu *vcpu)
 }
 
 /**
+ * vmx_write_proc2_01() - write VMCS01's secondary controls
+ * @vcpu: loaded
+ *
+ * Descriptor-table exiting for hostload() is not in vcpu->ctl01, from which the
+ * controls of VMCS02 are merged.
+ *
+ * Context: VMCS01 is current. Does not sleep.
+ */
+void vmx_write_proc2_01(struct vcpu *vcpu)
+{
+	vmcs_write(SECONDARY_VM_EXEC_CONTROL,
+		   vcpu->ctl01.proc2 | (vcpu->nested.held01.tables ? SECONDARY_EXEC_DESC : 0));
+}
+
+/**
  * vmx_write_ctl01() - bring the VMCSs up to date after a change of vcpu->ctl01
  * @vcpu: loaded
  *
@@ -124,7 +139,7 @@ void vmx_write_ctl01(struct vcpu *vcpu)
 	vcpu->ctl01_stale = vcpu->in_l2;
 	if (vcpu->in_l2)
 		return;
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, c->proc2);
+	vmx_write_proc2_01(vcpu);
 	vmcs_write(EXCEPTION_BITMAP, c->exceptions | (vmcs01_takes_ud(vcpu) ? BIT(X86_TRAP_UD) : 0));
 }
 

@@ -19,6 +19,7 @@ struct vmx_features {
 	bool vpid, ept_ad, ept_2m, ept_1g, vmcs_shadowing, pml, tsc_scaling;
 	bool invept_single, invvpid_single, invvpid_addr, xsaves, rdtscp, invpcid, ple, preemption_timer;
 	bool umip_emulated;	/* the processor lacks CR4.UMIP; descriptor-table exiting takes its place */
+	bool tables_exit;	/* descriptor-table exiting exists and is not needed to emulate UMIP */
 	bool encls;		/* ENCLS can be made to exit */
 	bool nx_huge;		/* no large leaf of EPT01 may be executable: see ept01_nx_huge() */
 	u8 cr3_targets;		/* number of CR3-target values */
@@ -101,6 +102,7 @@ void vmcs01_reset(struct vcpu *vcpu, bool init);
 void vmcs_write_host_constants(void);
 void vmx_update_exceptions(struct vcpu *vcpu);
 void vmx_update_cpuid_controls(struct vcpu *vcpu);
+void vmx_write_proc2_01(struct vcpu *vcpu);
 void vmx_write_ctl01(struct vcpu *vcpu);
 void vmx_follow_umip(struct vcpu *vcpu, bool on);
 void vcpu_switch_vmcs(struct vcpu *vcpu, struct loaded_vmcs *to);
