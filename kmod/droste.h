@@ -250,6 +250,7 @@ struct vcpu {
 	u8 cr8;				/* used without a local APIC */
 	bool wants_irq_window;		/* kvm_run.request_interrupt_window of this run */
 	bool want_immediate_exit;	/* the next entry must be followed by an exit at once */
+	bool quiet;			/* no event is pending, and none can be until a request or a general exit */
 
 	struct kvmclock clock;
 	struct steal_time steal;
@@ -260,6 +261,7 @@ struct vcpu {
 	/* --- CPUID --- */
 	struct kvm_cpuid_entry2 *cpuid;	/* as user space set it, in its order */
 	int nr_cpuid;
+	struct cpuid_cached cpuid_cache[CPUID_CACHE];	/* by leaf and sub-leaf; emptied when @cpuid changes */
 	bool has_run;			/* the guest has run: CPUID and feature MSRs can no longer change */
 	struct guest_caps gcaps;	/* derived from @cpuid: allowed bits of CR4, EFER and XCR0, MAXPHYADDR */
 

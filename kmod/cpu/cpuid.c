@@ -345,6 +345,7 @@ int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 	if (ret || fixed)
 		return ret;
 	vcpu->nr_cpuid = n;
+	memset(vcpu->cpuid_cache, 0, sizeof(vcpu->cpuid_cache));
 	cpuid_update_caps(vcpu);
 	vcpu_request(vcpu, REQ_CPUID);
 	vcpu_request(vcpu, REQ_MSR_FILTER);
@@ -433,4 +434,42 @@ bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 	*ecx = r[CPUID_RCX];
 	*edx = r[CPUID_RDX];
 	return found;
+}
+
+/* The bits of IA32_MISC_ENABLE on which answers of CPUID depend. */
+#define CPUID_MISC_ENABLE	(MSR_IA32_MISC_ENABLE_LIMIT_CPUID | MSR_IA32_MISC_ENABLE_XD_DISABLE)
+
+/* Remember an answer. Returns false if it depends on the vCPU's state: see cpuid_run_time_bits(). */
+static bool cpuid_remember(struct vcpu *vcpu, struct cpuid_cached *c, u32 fn, u32 index)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_answer(vcpu->cpuid, vcpu->nr_cpuid, fn, index);
+
+	if (e && (e->function == 1 || e->function == 7 || e->function == 0xd))
+		return false;
+	*c = (struct cpuid_cached) { .valid = true, .fn = fn, .index = index, .r = { fn, 0, index, 0 } };
+	vcpu_cpuid(vcpu, &c->r[CPUID_RAX], &c->r[CPUID_RBX], &c->r[CPUID_RCX], &c->r[CPUID_RDX]);
+	return true;
+}
+
+/**
+ * cpuid_quick() - execute CPUID for a guest, if the answer is always the same
+ * @vcpu: loaded; its registers have the leaf and the sub-leaf, and get the answer
+ *
+ * Context: Any; the caller's thread runs the vCPU. Does not sleep.
+ * Return: false if vcpu_cpuid() must do it; nothing has changed then.
+ */
+bool cpuid_quick(struct vcpu *vcpu)
+{
+	u32 fn = vcpu->regs[RAX], index = vcpu->regs[RCX];
+	struct cpuid_cached *c = &vcpu->cpuid_cache[(fn + (fn >> 29) + index) % CPUID_CACHE];
+
+	if (unlikely(vcpu->misc_enable & CPUID_MISC_ENABLE))
+		return false;
+	if (unlikely(!c->valid || c->fn != fn || c->index != index) && !cpuid_remember(vcpu, c, fn, index))
+		return false;
+	vcpu->regs[RAX] = c->r[CPUID_RAX];
+	vcpu->regs[RBX] = c->r[CPUID_RBX];
+	vcpu->regs[RCX] = c->r[CPUID_RCX];
+	vcpu->regs[RDX] = c->r[CPUID_RDX];
+	return true;
 }

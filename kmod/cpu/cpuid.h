@@ -16,6 +16,7 @@ int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n);
 u64 cpuid_host_spec_ctrl(void);
 void cpuid_update_caps(struct vcpu *vcpu);
 struct kvm_cpuid_entry2 cpuid_entry_now(struct vcpu *vcpu, struct kvm_cpuid_entry2 e);
+bool cpuid_quick(struct vcpu *vcpu);
 bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 index);
 

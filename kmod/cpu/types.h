@@ -9,6 +9,14 @@
 #include <asm/msr.h>
 #include <asm/tsc.h>
 
+/* An answer of CPUID that does not depend on the vCPU's state: see cpuid_quick(). */
+struct cpuid_cached {
+	bool valid;
+	u32 fn, index;		/* leaf and sub-leaf that the guest asks for */
+	u32 r[4];		/* EAX, EBX, ECX, EDX */
+};
+#define CPUID_CACHE	8	/* answers that a vCPU keeps; a power of 2 */
+
 /* Features that a vCPU's CPUID permits; derived by cpuid_update_caps() whenever CPUID is set. */
 struct guest_caps {
 	u8 maxphyaddr;		/* 36 to 52 */

@@ -25,7 +25,8 @@
  * - DS, ES, FS, GS: loads. A load of a null selector makes the segment unusable,
  *   whose other contents mean nothing. So if the selector is null in VMCS12, and
  *   still is in VMCS01, the segment is what the exit makes of it.
- * - TR, LDTR, GDTR, IDTR: LTR and the like, which exit while held01.tables is set.
+ * - TR, LDTR, GDTR, IDTR: LTR and the like, which exit while held01.tables is set,
+ *   or while CR4.UMIP is emulated; L1 changes that bit by exits.
  * - SYSENTER MSRs: WRMSR, which exits during VMX operation: see msr_update_bitmap().
  * - the read shadows of CR0 and CR4: MOV to CR, as far as it exits.
  */
@@ -92,12 +93,18 @@ static void hostload_tables(const struct vmcs12 *v)
 	vmcs_write(GUEST_IDTR_LIMIT, 0xffff);
 }
 
+/* Whether all of L1's accesses to the tables' registers exit: for this purpose, or to emulate CR4.UMIP. */
+static bool hostload_knows_tables(const struct vcpu *vcpu)
+{
+	return vcpu->nested.held01.tables || (vcpu->ctl01.proc2 & SECONDARY_EXEC_DESC);
+}
+
 /* Let the instructions exit that access the tables' registers, so that the next exit to L1 need not load these. */
 static void hostload_hold_tables(struct vcpu *vcpu)
 {
 	struct vmcs01_held *held = &vcpu->nested.held01;
 
-	if (held->tables || !vmx_features.tables_exit)
+	if (hostload_knows_tables(vcpu) || !vmx_features.tables_exit)
 		return;
 	if (held->tables_wait) {
 		held->tables_wait--;
@@ -174,7 +181,7 @@ static __always_inline void hostload_changes(struct vcpu *vcpu)
 		hostload_fs(v);
 	if (unlikely(v->host_gs_selector || vmcs_read(GUEST_GS_SELECTOR)))
 		hostload_gs(v);
-	if (unlikely(!n->held01.tables)) {
+	if (unlikely(!hostload_knows_tables(vcpu))) {
 		hostload_tables(v);
 		hostload_hold_tables(vcpu);
 	}
@@ -242,4 +249,20 @@ u32 hostload(struct vcpu *vcpu)
 	    msrlist_load(vcpu, v->vm_exit_msr_load_addr, v->vm_exit_msr_load_count))
 		return VMX_ABORT_LOAD_HOST_MSR_FAIL;
 	return 0;
+}
+
+/**
+ * hostload_again() - load L1's state at an exit that repeats an earlier one
+ * @vcpu: left L2; members of struct vcpu already have L1's values, which are those of its last entry
+ *
+ * Context: Interrupts may be disabled. VMCS01 is current, no register is cached. Does not sleep.
+ */
+void hostload_again(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v = vcpu->nested.vmcs12;
+
+	hostload_state(vcpu);
+	vmcs_write(GUEST_RIP, v->host_rip);
+	vmcs_write(GUEST_RSP, v->host_rsp);
+	vmcs_write(GUEST_RFLAGS, X86_EFLAGS_FIXED);
 }

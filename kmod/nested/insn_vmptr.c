@@ -44,6 +44,7 @@ void vmcs12_adopt(struct vcpu *vcpu, u64 gpa)
 	if (n->vmcs12->launch_state != VMCS12_LAUNCHED)
 		n->vmcs12->launch_state = VMCS12_CLEAR;
 	n->vmptr = gpa;
+	nested_changed(n);
 	n->vmcs12_dirty = DIRTY12_ALL;
 	n->vmcs02_stale = false;
 	nested_shadow_update(vcpu);
@@ -69,6 +70,7 @@ void vmcs12_flush(struct vcpu *vcpu)
 		nested_sync_rare(vcpu);
 	(void)vm_write_guest(vcpu->vm, n->vmptr, n->vmcs12, sizeof(*n->vmcs12));
 	n->vmptr = VMPTR_NONE;
+	nested_changed(n);
 	nested_shadow_update(vcpu);
 }
 

@@ -88,13 +88,16 @@ int insn_vmread(struct vcpu *vcpu)
 static void insn_write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
 {
 	struct nested *n = &vcpu->nested;
-	u64 rflags = n->vmcs12->guest_rflags;
+	u64 rflags = n->vmcs12->guest_rflags, old;
 
 	/* If one rare field is dirty, the next entry writes all of them to VMCS02: they must be up to date. */
 	insn_need_field(vcpu, f);
+	old = vmcs12_get(n->vmcs12, f);
 	if (enc & VMCS_ENC_HIGH)
-		val = (u32)vmcs12_get(n->vmcs12, f) | val << 32;
+		val = (u32)old | val << 32;
 	vmcs12_set(n->vmcs12, f, val);
+	if (vmcs12_get(n->vmcs12, f) == old)
+		return;
 	n->vmcs12_dirty |= f->dirty | vmcs12_rflags_dirty(rflags, n->vmcs12->guest_rflags);
 }
 

@@ -109,6 +109,7 @@ void nested_reset(struct vcpu *vcpu)
 	n->vmcs02_stale = false;
 	n->last_vpid12 = 0;
 	n->held.valid = false;
+	nested_changed(n);
 	if (n->shadow_on)
 		nested_shadow_update(vcpu);
 }

@@ -42,6 +42,11 @@ void vmcs12_flush(struct vcpu *vcpu);
 int nested_run(struct vcpu *vcpu, u32 blocking);
 void nested_reenter(struct vcpu *vcpu, bool run_pending);
 
+/* --- again.c --- */
+void nested_again_ready(struct vcpu *vcpu);
+bool nested_again_reflect(struct vcpu *vcpu);
+bool nested_again_resume(struct vcpu *vcpu);
+
 /* --- vmcs02.c --- */
 void nested_sync_rare(struct vcpu *vcpu);
 int nested_before_entry(struct vcpu *vcpu);

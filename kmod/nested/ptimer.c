@@ -61,7 +61,7 @@ static void ptimer_arm(struct vcpu *vcpu, u64 now)
  *
  * Does nothing if L1 does not use the timer.
  *
- * Context: Process context, interrupts enabled. Any VMCS may be current.
+ * Context: Process context. Interrupts may be disabled. Any VMCS may be current.
  */
 void ptimer_start(struct vcpu *vcpu)
 {

@@ -39,6 +39,18 @@ struct vmcs01_held {
 	u32 ss_ar;		/* SS access rights of L1 at its last VM entry */
 };
 
+/* What repeated entries and exits rely on: see nested/again.c. */
+struct again {
+	bool on;		/* the next entry of L1 with VMRESUME may be a repetition */
+	bool ready;		/* @on, and the VMCSs can take turns during this stay in the guest */
+	u64 l1_efer, l1_pat;	/* L1's, after each exit; its DR7 is 0x400 */
+	u64 l2_efer, l2_pat, l2_dr7;	/* L2's, after each entry */
+	u64 cr0_cd;		/* vcpu->cr0_cd, with which the fields were made */
+	u64 tsc_offset, tsc_ratio;	/* those of vcpu->tsc */
+	u64 cr0_hw, cr0_shadow;	/* bits of L2's CR0 that VMCS02 has in the hardware field, and in the read shadow */
+	u64 cr4_hw, cr4_shadow;
+};
+
 /*
  * struct nested - state of a vCPU for L1 as a hypervisor
  *
@@ -80,6 +92,7 @@ struct nested {
 	struct vmx_controls ctl02;	/* controls of VMCS02, without the windows that L0 opened */
 	struct vmx_controls merged01;	/* the value of vcpu->ctl01 from which @ctl02 was merged */
 	struct vmcs02_held held;	/* other values that VMCS02 holds */
+	struct again again;
 	struct vmcs01_held held01;	/* values that VMCS01 holds */
 	u64 l1_efer, l1_pat, l1_dr7;	/* L1's values at its last VM entry; VMCS01 holds them while L2 runs */
 	struct ept02 ept02;
@@ -101,6 +114,13 @@ struct nested {
 	bool timer_restored;		/* @restored_deadline is valid instead of @tsc_deadline_preemption */
 	u64 restored_deadline;		/* set by user space: L1's TSC shifted right by the timer's rate */
 };
+
+/* Must be called when something changes that again.c relies on: the next entry of L1 goes the general way. */
+static inline void nested_changed(struct nested *n)
+{
+	n->again.on = false;
+	n->again.ready = false;
+}
 
 /* Whether L1 wants an exit after each instruction of L2, and each iteration of a REP (SDM 3C 26.5.2). */
 static inline bool nested_wants_mtf(const struct nested *n)

@@ -152,6 +152,7 @@ void vmcs02_forget(struct vcpu *vcpu)
 
 	n->held.valid = false;
 	n->held01.valid = false;
+	nested_changed(n);
 	/* If VMCS02 has newer rare state than vmcs12, the next entry must not overwrite it. */
 	n->vmcs12_dirty = n->vmcs02_stale ? DIRTY12_ALL & ~DIRTY12_RARE : DIRTY12_ALL;
 }
@@ -406,6 +407,7 @@ u64 vmcs02_write(struct vcpu *vcpu)
 	vmcs02_write_tsc(vcpu);
 	if (dirty & (DIRTY12_HOST | DIRTY12_MODE_ONLY))
 		n->held01.valid = false;
+	nested_changed(n);
 	n->held.valid = true;
 	n->vmcs12_dirty = 0;
 	n->bitmap_due = true;
@@ -744,4 +746,5 @@ void nested_unpin(struct vcpu *vcpu)
 	vm_unmap_gpa(vcpu->vm, &n->apic_access);
 	vm_unmap_gpa(vcpu->vm, &n->posted_desc);
 	n->bitmap_due = true;
+	nested_changed(n);
 }

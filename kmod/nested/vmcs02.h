@@ -51,7 +51,13 @@ void link12_flush(struct vcpu *vcpu);
 /* --- reflect.c --- */
 void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual);
 
+/* --- paranoid.c --- */
+void paranoid_reflected(struct vcpu *vcpu);
+void paranoid_entry(struct vcpu *vcpu);
+void paranoid_resumed(struct vcpu *vcpu);
+
 /* --- hostload.c --- */
 u32 hostload(struct vcpu *vcpu);
+void hostload_again(struct vcpu *vcpu);
 
 #endif

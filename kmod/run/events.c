@@ -165,6 +165,20 @@ static void events_inject_first(struct vcpu *vcpu)
 	events_inject_new(vcpu, vector, INTR_TYPE_EXT_INTR);
 }
 
+/*
+ * Whether no event is pending for the running level or another, besides those
+ * that need a window. It stays so while the vCPU has no request and makes no
+ * exits but those of the short loop: all that makes an event pending from
+ * outside requests REQ_EVENT, and the guest does so by exits of the general path.
+ */
+static bool events_are_none(const struct vcpu *vcpu)
+{
+	const struct vcpu_events *e = &vcpu->ev;
+
+	return !e->exception.valid && !e->triple_fault && !e->injected.valid && !e->nmi_pending && !e->debug_dr6 && !vcpu->want_immediate_exit &&
+	       !vcpu->guest_debug && !vlapic_pending_init((struct vcpu *)vcpu);
+}
+
 /**
  * events_prepare() - choose the event that the next entry injects, and open windows for the others
  * @vcpu: loaded, RUNNABLE; in L2, after nested_check_events()
@@ -181,6 +195,7 @@ int events_prepare(struct vcpu *vcpu)
 {
 	bool irq, nmi, blocked;
 
+	vcpu->quiet = false;
 	if (unlikely(vcpu->ev.triple_fault))
 		return vcpu_triple_fault(vcpu);
 	events_collect_nmis(vcpu);
@@ -212,5 +227,6 @@ int events_prepare(struct vcpu *vcpu)
 	irq = irq || (vcpu->wants_irq_window && irqchip_takes_extint(vcpu));
 	events_set_window(vcpu, CPU_BASED_INTR_WINDOW_EXITING, irq);
 	events_set_window(vcpu, CPU_BASED_NMI_WINDOW_EXITING, nmi);
+	vcpu->quiet = !irq && !nmi && events_are_none(vcpu);
 	return NEXT_ENTER;
 }

@@ -14,6 +14,9 @@
  *     host; if there is any, take the event back and start over.
  *  6. Enter the guest. It runs until an exit, which is read once, into
  *     vcpu->exit. An NMI that caused the exit is passed to the host at once.
+ *     The short loop: if no event is pending, the exits that are frequent and need
+ *     little are handled with interrupts still disabled, and step 6 is repeated.
+ *     These are exits of L2 that L1 is to see, L1's VMRESUME, and CPUID.
  *  7. Pass machine checks to the host, enable interrupts: the host takes its
  *     interrupt if one caused the exit.
  *  8. Dispatch the exit: reflect it to L1 if it came from L2 and L1 asked for it,
@@ -27,6 +30,7 @@
  * to 4 and 8. It releases it around the entry and while the vCPU waits, so that
  * an update of the slots does not have to wait for the guest.
  */
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
@@ -188,12 +192,62 @@ static void loop_pass_to_host(const struct vcpu *vcpu)
 #endif
 }
 
+/* Whether page-modification logging is on in the current VMCS. */
+static bool loop_logs_writes(const struct vcpu *vcpu)
+{
+	const struct vmx_controls *c = vcpu->in_l2 ? &vcpu->nested.ctl02 : &vcpu->ctl01;
+
+	return c->proc2 & SECONDARY_EXEC_ENABLE_PML;
+}
+
+/* Work of the host that this thread must do before it enters a guest. */
+#define HOST_WORK	(_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY | _TIF_SIGPENDING | \
+			 _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
+
+static bool loop_must_not_enter(struct vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->requests) || (read_thread_flags() & HOST_WORK);
+}
+
+static bool short_loop = true;
+module_param_named(short, short_loop, bool, 0644);
+MODULE_PARM_DESC(short, "Handle the most frequent exits with interrupts disabled");
+
+/* Whether the short loop may handle exits of this stay in the guest. Called with interrupts disabled. */
+static bool loop_is_short(const struct vcpu *vcpu)
+{
+	return vcpu->quiet && READ_ONCE(short_loop) && vcpu->vmcs->launched && !vcpu->vmcs->exits_at_once &&
+	       !vcpu->vmcs->perf_msrs && !loop_logs_writes(vcpu);
+}
+
+/* Handle the exit if it is one for the short loop. Returns false if it is for the general path. */
+static __always_inline bool loop_short_exit(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->exit.fail))
+		return false;
+	vmx_l1d_note_exit(vcpu);
+	if (vcpu->in_l2)
+		return nested_again_reflect(vcpu);
+	switch (vcpu->exit.reason) {
+	case EXIT_REASON_VMRESUME:
+		return nested_again_resume(vcpu);
+	case EXIT_REASON_CPUID:
+		return exit_cpuid_short(vcpu);
+	default:
+		return false;
+	}
+}
+
 /*
  * Step 6: load the registers that a VM entry does not load, enter, and after the
- * exit restore the host's. Called with interrupts disabled.
+ * exit restore the host's. The two levels share these registers, so the short loop
+ * need not switch them. Returns false if the short loop has handled the last exit.
+ * Called with interrupts disabled.
  */
-static void loop_enter_once(struct vcpu *vcpu)
+static bool loop_enter_guest(struct vcpu *vcpu)
 {
+	bool exited = true;
+
 	vmx_flush_regs(vcpu);
 	loop_sync_host_crs(vcpu->vmcs);
 	if (unlikely(vmx_perf_present))
@@ -202,22 +256,23 @@ static void loop_enter_once(struct vcpu *vcpu)
 	vmx_load_guest_dr(vcpu);
 	fpu_load_guest_xcr(vcpu);
 
-	vmx_guest_mode(vcpu);
+	vcpu->reg_avail = 0;
+	if (loop_is_short(vcpu)) {
+		nested_again_ready(vcpu);
+		do {
+			vmx_guest_mode(vcpu);
+			exited = !loop_short_exit(vcpu);
+			vcpu->stats.short_exits += !exited;
+		} while (!exited && !loop_must_not_enter(vcpu));
+	} else {
+		vmx_guest_mode(vcpu);
+	}
 
 	fpu_load_host_xcr(vcpu);
 	vmx_host_return(vcpu);
 	/* User space of this CPU must not run with branch predictions that the guest trained (VMSCAPE). */
 	compat_ibpb_before_user_mode();
-	/* RIP, RSP and RFLAGS are read from the VMCS when they are first needed. */
-	vcpu->reg_avail = 0;
-}
-
-/* Whether page-modification logging is on in the current VMCS. */
-static bool loop_logs_writes(const struct vcpu *vcpu)
-{
-	const struct vmx_controls *c = vcpu->in_l2 ? &vcpu->nested.ctl02 : &vcpu->ctl01;
-
-	return c->proc2 & SECONDARY_EXEC_ENABLE_PML;
+	return exited;
 }
 
 /* Count the exit, and keep the event whose delivery it interrupted. A failed entry delivers nothing (SDM 27.8). */
@@ -262,15 +317,6 @@ static int loop_vmfail(struct vcpu *vcpu)
 	return NEXT_USER;
 }
 
-/* Work of the host that this thread must do before it enters a guest. */
-#define HOST_WORK	(_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY | _TIF_SIGPENDING | \
-			 _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
-
-static bool loop_must_not_enter(struct vcpu *vcpu)
-{
-	return READ_ONCE(vcpu->requests) || (read_thread_flags() & HOST_WORK);
-}
-
 /*
  * Make the guest exit after the entry and the event that it injects, before the
  * first instruction: a VMX-preemption timer of 0 does so (SDM 3C 27.7.4). Without
@@ -296,11 +342,13 @@ static void loop_set_immediate_exit(struct vcpu *vcpu, bool on)
 /*
  * Steps 5 to 7: enter the guest once, and read the exit. Caller does not hold
  * vm->srcu. Returns NEXT_ENTER, with *entered false if a request or work of the
- * host came first, or the entry must be repeated; NEXT_USER or -EIO if the
- * processor refused the entry.
+ * host came first, the short loop has handled the last exit, or the entry must
+ * be repeated; NEXT_USER or -EIO if the processor refused the entry.
  */
 static int loop_enter(struct vcpu *vcpu, bool *entered)
 {
+	bool exited;
+
 	*entered = false;
 	/* From here to the exit the thread stays on this CPU, which holds the guest's MSRs and the current VMCS. */
 	preempt_disable();
@@ -325,8 +373,8 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 		loop_set_immediate_exit(vcpu, vcpu->want_immediate_exit);
 
 	vtime_account_guest_enter();
-	loop_enter_once(vcpu);
-	if (likely(!vcpu->exit.fail)) {
+	exited = loop_enter_guest(vcpu);
+	if (likely(exited && !vcpu->exit.fail)) {
 		vmx_snapshot_exit(vcpu);
 		/* An entry that fails on the guest state leaves the launch state clear (SDM 3C 31.3, VMLAUNCH). */
 		if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
@@ -348,6 +396,8 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 	local_irq_enable();
 	preempt_enable();
 
+	if (unlikely(!exited))
+		return NEXT_ENTER;
 	if (unlikely(vcpu->exit.fail))
 		return loop_vmfail(vcpu);
 	*entered = true;

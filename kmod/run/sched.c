@@ -125,6 +125,7 @@ void vcpu_put(struct vcpu *vcpu)
 	vcpu->reg_avail = 0;
 	/* An ioctl that changes L1's registers need not think of it. */
 	vcpu->nested.held01.valid = false;
+	nested_changed(&vcpu->nested);
 	sched_off_cpu(vcpu);
 	preempt_notifier_unregister(&vcpu->pn);
 	preempt_enable();

@@ -333,6 +333,7 @@ void vmx_write_cr0(struct vcpu *vcpu, u64 cr0)
 
 	vcpu->cr0_cd = cr0 & CR0_CD_NW;
 	vcpu->nested.held01.valid = false;
+	nested_changed(&vcpu->nested);
 	if (vcpu->in_l2) {
 		const struct vmcs12 *v = vcpu->nested.vmcs12;
 
@@ -359,6 +360,7 @@ void vmx_write_cr4(struct vcpu *vcpu, u64 cr4)
 
 	vmx_note_cr4(vcpu, cr4);
 	vcpu->nested.held01.valid = false;
+	nested_changed(&vcpu->nested);
 	if (vcpu->in_l2) {
 		const struct vmcs12 *v = vcpu->nested.vmcs12;
 
@@ -382,6 +384,7 @@ void vmx_write_efer(struct vcpu *vcpu, u64 efer)
 	u32 entry = vmcs_read(VM_ENTRY_CONTROLS) & ~VM_ENTRY_IA32E_MODE;
 
 	vcpu->efer = efer;
+	nested_changed(&vcpu->nested);
 	vmcs_write(GUEST_IA32_EFER, efer);
 	vmcs_write(VM_ENTRY_CONTROLS, entry | (efer & EFER_LMA ? VM_ENTRY_IA32E_MODE : 0));
 	/* LME without LMA is valid while paging is off (SDM 27.3.1.1). */

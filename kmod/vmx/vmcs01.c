@@ -136,6 +136,7 @@ void vmx_write_ctl01(struct vcpu *vcpu)
 {
 	const struct vmx_controls *c = &vcpu->ctl01;
 
+	nested_changed(&vcpu->nested);
 	vcpu->ctl01_stale = vcpu->in_l2;
 	if (vcpu->in_l2)
 		return;

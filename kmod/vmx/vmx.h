@@ -19,7 +19,7 @@ struct vmx_features {
 	bool vpid, ept_ad, ept_2m, ept_1g, vmcs_shadowing, pml, tsc_scaling;
 	bool invept_single, invvpid_single, invvpid_addr, xsaves, rdtscp, invpcid, ple, preemption_timer;
 	bool umip_emulated;	/* the processor lacks CR4.UMIP; descriptor-table exiting takes its place */
-	bool tables_exit;	/* descriptor-table exiting exists and is not needed to emulate UMIP */
+	bool tables_exit;	/* descriptor-table exiting exists */
 	bool encls;		/* ENCLS can be made to exit */
 	bool nx_huge;		/* no large leaf of EPT01 may be executable: see ept01_nx_huge() */
 	u8 cr3_targets;		/* number of CR3-target values */

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The short way between L1 and L2: an L2 that exits because of an instruction,
+ * and an L1 that resumes it after changing only what most exits change.
+ *
+ * All that L1's VM entry depends on, except L2's general state, is the same at
+ * nearly every entry. again_learn() finds out at the end of a whole entry
+ * that it is of the usual kind, and notes the values that only software holds.
+ * From then on, until nested_changed(), nested_again_resume() copies what L1 has
+ * written to the shadow VMCS, and nested_again_reflect() what L2's exit tells.
+ * Both give up, without having changed anything, if they find something unusual.
+ * The general path then handles the exit.
+ *
+ * What a repeated entry relies on, and how it is noticed that it has changed:
+ *
+ * - VMCS12's fields: VMWRITEs that exit, and the fetch from the shadow, mark them
+ *   in vmcs12_dirty. Anything but L2's general state leads to the general path.
+ * - L1's and L2's EFER, PAT, DR7, CR0.CD, IA32_DEBUGCTL, and the TSC offset: they
+ *   are compared.
+ * - the paging modes: vmx_write_cr0(), vmx_write_cr4() and vmx_write_efer() call
+ *   nested_changed(), for L1 and for L2.
+ * - L1's and L0's controls: vmx_write_ctl01() calls nested_changed().
+ * - pinned pages: nested_unpin() does. EPT02's root is compared.
+ * - L1's current VMCS, and VMX operation: whoever changes them calls it.
+ * - user space: it can act only after vcpu_put(), which calls it.
+ * - the CPU, the host's CR3, CR4 and segments: nested_again_ready() compares the
+ *   three VMCSs before each stay in the guest.
+ *
+ * L1's MSR bitmap is read at each entry, since L1 may write to it at any time.
+ */
+#include <linux/moduleparam.h>
+#include <asm/nospec-branch.h>
+#include "droste.h"
+#include "ept/ept.h"
+#include "nested/merge.h"
+#include "nested/nested.h"
+#include "nested/shadow.h"
+#include "nested/vmcs02.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
+
+#define BLOCKING_ONE_INSN	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+#define RFLAGS_RESERVED		(GENMASK_ULL(63, 22) | BIT_ULL(15) | BIT_ULL(5) | BIT_ULL(3))
+#define DR7_ACTIVE		0xffULL
+#define DR7_AFTER_EXIT		0x400ULL	/* SDM 3C 28.5.1 */
+
+/* The parts of VMCS12 that may differ at a repeated entry. */
+#define DIRTY12_USUAL		(DIRTY12_HOT | DIRTY12_EVENT)
+
+static bool paranoid;
+module_param(paranoid, bool, 0644);
+MODULE_PARM_DESC(paranoid, "Check each short way between L1 and L2 against the general one");
+
+/* --- what makes an entry repeatable --- */
+
+/* Lists of MSRs, a shadow VMCS for L2, an inactive L2 and 32-bit levels are rare. */
+static bool again_entry_is_usual(const struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	return !v->vm_entry_msr_load_count && !v->vm_exit_msr_store_count && !v->vm_exit_msr_load_count &&
+	       v->vmcs_link_pointer == ~0ULL && v->guest_activity_state == GUEST_ACTIVITY_ACTIVE &&
+	       (v->vm_exit_controls & VM_EXIT_HOST_ADDR_SPACE_SIZE) && (vcpu->nested.l1_efer & EFER_LMA) &&
+	       (v->vm_entry_controls & VM_ENTRY_LOAD_DEBUG_CONTROLS) &&
+	       !(v->vm_entry_controls & VM_ENTRY_IA32E_MODE) == !(vcpu->efer & EFER_LMA) &&
+	       ((vcpu->efer & EFER_LMA) || !(v->guest_cr0 & X86_CR0_PG) || !(v->guest_cr4 & X86_CR4_PAE));
+}
+
+/* Entries and exits need not invalidate mappings, and L2 runs on the tables that VMCS12 names. */
+static bool again_memory_is_usual(const struct nested *n, const struct vmcs12 *v, u32 proc2)
+{
+	if (!n->vpid02 || !(proc2 & SECONDARY_EXEC_ENABLE_VPID) || n->last_vpid12 != v->virtual_processor_id)
+		return false;
+	if (!(proc2 & SECONDARY_EXEC_ENABLE_EPT))
+		return !(proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) && !n->ept02.flat;
+	return n->ept02.cur && n->ept02.cur->eptp12 == v->ept_pointer && n->ept02.cur->eptp == n->held.eptp;
+}
+
+/* All pages are pinned, and no check at the entry reads them. */
+static bool again_pages_are_usual(const struct nested *n, const struct vmcs12 *v, u32 proc2)
+{
+	if ((n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS) && !n->msr_bitmap12.page)
+		return false;
+	if ((v->pin_based_vm_exec_control & PIN_BASED_POSTED_INTR) && !n->posted_desc.page)
+		return false;
+	if ((proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) && !n->apic_access.page)
+		return false;
+	if (!(n->ctl02.proc & CPU_BASED_TPR_SHADOW))
+		return true;
+	return n->virtual_apic.page && n->tpr_threshold02 == v->tpr_threshold &&
+	       (proc2 & (SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY));
+}
+
+/* The values that an exit saves in VMCS12, if it saves them, are those that the entry has loaded. */
+static bool again_saves_nothing_new(const struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	u32 exit = v->vm_exit_controls;
+
+	return v->guest_dr7 == vcpu->dr7 && !v->guest_ia32_debugctl &&
+	       (!(exit & VM_EXIT_SAVE_IA32_PAT) || v->guest_ia32_pat == vcpu->pat) &&
+	       (!(exit & VM_EXIT_SAVE_IA32_EFER) || v->guest_ia32_efer == vcpu->efer);
+}
+
+/* Note the values that the members of struct vcpu get at each exit and entry. Returns false if one is unusual. */
+static bool again_note_values(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	struct nested *n = &vcpu->nested;
+	struct again *a = &n->again;
+	u64 owned0 = vmx_cr0_guest_owned(vcpu), owned4 = vmx_cr4_guest_owned(vcpu);
+
+	a->l1_efer = merge_exit_efer(v, vcpu->efer);
+	a->l1_pat = v->vm_exit_controls & VM_EXIT_LOAD_IA32_PAT ? v->host_ia32_pat : vcpu->pat;
+	a->l2_efer = vcpu->efer;
+	a->l2_pat = vcpu->pat;
+	a->l2_dr7 = vcpu->dr7;
+	a->cr0_cd = vcpu->cr0_cd;
+	a->tsc_offset = vcpu->tsc.offset;
+	a->tsc_ratio = vcpu->tsc.ratio;
+	a->cr0_hw = owned0 & ~v->cr0_guest_host_mask;
+	a->cr0_shadow = ~owned0 & ~v->cr0_guest_host_mask;
+	a->cr4_hw = owned4 & ~v->cr4_guest_host_mask;
+	a->cr4_shadow = ~owned4 & ~v->cr4_guest_host_mask;
+	/* VMCS02 holds these while L2 runs and no debugger does. */
+	n->held.dr7 = vcpu->dr7;
+	n->held.pat = vcpu->pat;
+	n->held.efer = vcpu->efer;
+	n->held.cr0_cd = vcpu->cr0_cd;
+	/* Descriptor-table exiting, which emulates UMIP, is on in both levels or in none. */
+	if (vmx_features.umip_emulated &&
+	    !(vcpu->ctl01.proc2 & SECONDARY_EXEC_DESC) != !(v->host_cr4 & X86_CR4_UMIP))
+		return false;
+	/* PKRU is switched outside the short loop: see vmx_note_cr4(). */
+	if ((v->host_cr4 & X86_CR4_PKE) && !vcpu->pkru_used)
+		return false;
+	return a->l1_efer == n->l1_efer && a->l1_pat == n->l1_pat && n->l1_dr7 == DR7_AFTER_EXIT &&
+	       !(vcpu->dr7 & DR7_ACTIVE) && !vcpu->debugctl && !vcpu->vmcs01.debugctl && !n->vmcs02.debugctl;
+}
+
+/*
+ * Find out whether L1's next entries can be repetitions of the one that is about
+ * to happen. VMCS12 has L2's state only until L2 runs. All of VMCS02 is up to
+ * date, and no event is pending.
+ */
+static void again_learn(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	u32 proc2;
+
+	if (likely(n->again.on) || !n->entry_pending || !n->shadow_on || !n->held.valid || (n->vmcs12_dirty & ~(u32)DIRTY12_USUAL) ||
+	    !nested_has_vnmi(n) || n->nmi_soft || n->pdptes_due || n->tpr_retry ||
+	    vcpu->ctl01_stale)
+		return;
+	proc2 = merge_proc2_of(v);
+	n->again.on = again_entry_is_usual(vcpu, v) && again_memory_is_usual(n, v, proc2) &&
+		      again_pages_are_usual(n, v, proc2) && again_saves_nothing_new(vcpu, v) &&
+		      again_note_values(vcpu, v);
+}
+
+/* Whether two VMCSs of the vCPU can take turns on this CPU without a look at their host state and controls. */
+static bool again_same_host(const struct loaded_vmcs *a, const struct loaded_vmcs *b)
+{
+	return a->cpu == b->cpu && a->host_cr3 == b->host_cr3 && a->host_cr4 == b->host_cr4 &&
+	       a->host_seq == b->host_seq && !(a->perf_msrs | b->perf_msrs) && !(a->windows | b->windows) &&
+	       !a->exits_at_once && !b->exits_at_once && a->launched && b->launched;
+}
+
+/**
+ * nested_again_ready() - allow or forbid the short way for one stay in the guest
+ * @vcpu: about to enter; the host state of the current VMCS is up to date, and no event is pending
+ *
+ * Context: Interrupts disabled. vcpu->vmcs is current.
+ */
+void nested_again_ready(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	if (vcpu->in_l2)
+		again_learn(vcpu);
+	n->again.ready = n->again.on && n->shadow.cpu == vcpu->vmcs->cpu &&
+			 again_same_host(&vcpu->vmcs01, &n->vmcs02) &&
+			 !((vcpu->ctl01.proc2 | n->ctl02.proc2) & SECONDARY_EXEC_ENABLE_PML);
+}
+
+/* --- from L2 to L1 --- */
+
+/* Exit information that each reason defines. */
+#define EXIT(nr, name, handler, needs)	[nr] = (needs),
+static const u8 again_tells[NR_EXIT_REASONS] = {
+#include "vmx/exits.def"
+};
+#undef EXIT
+
+/* Whether the routing of an exit may read L1's memory that is not pinned, or more of L2's state. */
+static bool again_routing_is_rare(const struct nested *n, u16 basic)
+{
+	switch (basic) {
+	case EXIT_REASON_IO_INSTRUCTION:
+		return n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS;
+	case EXIT_REASON_MSR_READ:
+	case EXIT_REASON_MSR_WRITE:
+		return (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_MSR_BITMAPS) && !n->msr_bitmap12.page;
+	case EXIT_REASON_VMREAD:
+	case EXIT_REASON_VMWRITE:
+	case EXIT_REASON_GDTR_IDTR:
+	case EXIT_REASON_LDTR_TR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether L1 gets the exit, and it can go the short way. Fills vcpu->exit with all that the reason defines. */
+static bool again_exit_is_l1s(struct vcpu *vcpu)
+{
+	struct vmx_exit *e = &vcpu->exit;
+
+	if (unlikely(e->reason >= NR_EXIT_REASONS) || !(again_tells[e->reason] & EXIT_NO_EVENT))
+		return false;
+	if (likely(e->reason == EXIT_REASON_CPUID)) {
+		e->idt_info = 0;
+		e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		return true;
+	}
+	if (again_routing_is_rare(&vcpu->nested, e->basic))
+		return false;
+	vmx_snapshot_exit(vcpu);
+	return nested_l1_wants_exit(vcpu);
+}
+
+/* SDM 3C 28.2, for an exit that an instruction causes; see reflect.c. */
+static __always_inline void again_write_exit_info(struct vmcs12 *v, const struct vmx_exit *e)
+{
+	u8 t = again_tells[e->basic];
+
+	v->vm_exit_reason = e->reason;
+	v->exit_qualification = t & EXIT_QUAL ? e->qual : 0;
+	v->vm_exit_intr_info = 0;
+	v->vm_exit_instruction_len = e->ilen;
+	v->vmx_instruction_info = t & EXIT_IINFO ? e->iinfo : 0;
+	if (t & EXIT_GLA)
+		v->guest_linear_address = e->gla;
+	v->idt_vectoring_info_field = 0;
+	v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
+	/* The entry may have been a VMLAUNCH. */
+	v->launch_state = VMCS12_LAUNCHED;
+}
+
+static __always_inline u64 again_save_cr(u64 hw, u64 shadow, u64 mask12, u64 guest12, u32 field, u32 shadow_field)
+{
+	u64 cr = guest12 & mask12;
+
+	if (likely(hw))
+		cr |= vmcs_read(field) & hw;
+	if (unlikely(shadow))
+		cr |= vmcs_read(shadow_field) & shadow;
+	return cr;
+}
+
+/* Save L2's general state in VMCS12 (SDM 3C 28.3), as vmcs02_save() does. VMCS02 is current. */
+static __always_inline void again_save(struct vcpu *vcpu, struct nested *n, struct vmcs12 *v)
+{
+	const struct again *a = &n->again;
+
+	v->guest_rip = vmcs_read(GUEST_RIP);
+	v->guest_rsp = n->held.rsp = vmcs_read(GUEST_RSP);
+	v->guest_rflags = n->held.rflags = vmcs_read(GUEST_RFLAGS);
+	v->guest_cr0 = vmx_keep_cd(vcpu, again_save_cr(a->cr0_hw, a->cr0_shadow, v->cr0_guest_host_mask, v->guest_cr0,
+						       GUEST_CR0, CR0_READ_SHADOW));
+	v->guest_cr4 = again_save_cr(a->cr4_hw, a->cr4_shadow, v->cr4_guest_host_mask, v->guest_cr4,
+				     GUEST_CR4, CR4_READ_SHADOW);
+	v->guest_cr3 = vmcs_read(GUEST_CR3);
+	v->guest_interruptibility_info = n->held.interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+	v->guest_cs_ar_bytes = vmcs_read(GUEST_CS_AR_BYTES);
+	v->guest_ss_ar_bytes = vmcs_read(GUEST_SS_AR_BYTES);
+	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+		v->guest_intr_status = n->held.intr_status = vmcs_read(GUEST_INTR_STATUS);
+	n->vmcs02_stale = true;
+}
+
+/* Whether L2's values are those that VMCS12 and VMCS02 have had since the entry was learned. */
+static __always_inline bool again_l2_is_same(const struct vcpu *vcpu, const struct again *a)
+{
+	return vcpu->efer == a->l2_efer && vcpu->pat == a->l2_pat && vcpu->dr7 == a->l2_dr7 && !vcpu->debugctl &&
+	       vcpu->cr0_cd == a->cr0_cd;
+}
+
+/**
+ * nested_again_reflect() - reflect an exit from L2 to L1 on the short way
+ * @vcpu: in L2, has just exited; exit.reason and exit.basic are valid, and no register is cached
+ *
+ * Context: Interrupts disabled. VMCS02 is current, VMCS01 afterwards.
+ * Return: true, with the vCPU in L1; false if the general path must handle the
+ * exit, and nothing has changed.
+ */
+bool nested_again_reflect(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	struct vmcs12 *v = n->vmcs12;
+	u16 basic = vcpu->exit.basic;
+
+	if (unlikely(!n->again.ready || !again_l2_is_same(vcpu, &n->again) || n->nmi_soft || n->mtf_pending))
+		return false;
+	if (!again_exit_is_l1s(vcpu)) {
+		vcpu->reg_avail = 0;
+		return false;
+	}
+	vcpu->reg_avail = 0;
+	vcpu->exits[basic]++;
+	vcpu->exits_l2[basic]++;
+	vcpu->exits_reflected[basic]++;
+	n->entry_pending = false;
+	again_write_exit_info(v, &vcpu->exit);
+	again_save(vcpu, n, v);
+	ptimer_stop(vcpu, v->vm_exit_controls & VM_EXIT_SAVE_VMX_PREEMPTION_TIMER);
+	vmcs_load(&n->shadow);
+	shadow_fill_exit(n);
+	vcpu->vmcs = &vcpu->vmcs01;
+	vmcs_load(&vcpu->vmcs01);
+	vcpu->in_l2 = false;
+	/* See vmcs02_leave(). */
+	if (vcpu->gcaps.ibpb)
+		indirect_branch_prediction_barrier();
+	vcpu->efer = n->again.l1_efer;
+	vcpu->pat = n->again.l1_pat;
+	vcpu->dr7 = DR7_AFTER_EXIT;
+	hostload_again(vcpu);
+	if (unlikely(paranoid))
+		paranoid_reflected(vcpu);
+	return true;
+}
+
+/* --- from L1 to L2 --- */
+
+/* Whether L1's values are those that it had at the learned entry, and will have again after the next exit. */
+static __always_inline bool again_l1_is_same(const struct vcpu *vcpu, const struct again *a)
+{
+	return vcpu->efer == a->l1_efer && vcpu->pat == a->l1_pat && vcpu->dr7 == DR7_AFTER_EXIT && !vcpu->debugctl &&
+	       vcpu->cr0_cd == a->cr0_cd && vcpu->tsc.offset == a->tsc_offset && vcpu->tsc.ratio == a->tsc_ratio;
+}
+
+/* The rows of checks.def for RIP, RFLAGS and blocking (SDM 3C 27.3.1.4, .5); refuses some that would pass. */
+static __always_inline bool again_state_ok(const struct nested *n, const struct vmcs12 *v)
+{
+	bool code64 = (v->vm_entry_controls & VM_ENTRY_IA32E_MODE) && (v->guest_cs_ar_bytes & VMX_AR_L_MASK);
+	u64 rip = v->guest_rip;
+
+	if (code64 ? (u64)((s64)(rip << 16) >> 16) != rip : rip >> 32)
+		return false;
+	if ((v->guest_rflags & (RFLAGS_RESERVED | X86_EFLAGS_FIXED)) != X86_EFLAGS_FIXED)
+		return false;
+	return !(v->guest_interruptibility_info & ~(u32)GUEST_INTR_STATE_NMI) &&
+	       v->guest_activity_state == GUEST_ACTIVITY_ACTIVE;
+}
+
+/* Select the root of EPT02 for L2, if L1 uses EPT. Returns false if it is not the one that VMCS02 has. */
+static __always_inline bool again_use_root(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	if (!(merge_proc2_of(v) & SECONDARY_EXEC_ENABLE_EPT))
+		return true;
+	return ept02_find(vcpu, v->ept_pointer) == vcpu->nested.held.eptp;
+}
+
+/* Whether what L1 has written to the shadow VMCS lets the entry be a repetition. */
+static __always_inline bool again_entry_is_same(const struct nested *n, const struct vmcs12 *v)
+{
+	if (unlikely((n->vmcs12_dirty & ~(u32)DIRTY12_USUAL) ||
+		     (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)))
+		return false;
+	/* A timer of 0 expires before L2's first instruction. */
+	if ((v->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER) && !v->vmx_preemption_timer_value)
+		return false;
+	return likely(again_state_ok(n, v));
+}
+
+/* Write L2's general state to VMCS02, which is current. */
+static __always_inline void again_write_hot(struct nested *n, const struct vmcs12 *v)
+{
+	vmcs_write(GUEST_RIP, v->guest_rip);
+	if (v->guest_rsp != n->held.rsp)
+		vmcs_write(GUEST_RSP, v->guest_rsp);
+	if (v->guest_rflags != n->held.rflags)
+		vmcs_write(GUEST_RFLAGS, v->guest_rflags);
+	if (v->guest_interruptibility_info != n->held.interruptibility)
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, v->guest_interruptibility_info);
+	if ((n->ctl02.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY) && v->guest_intr_status != n->held.intr_status)
+		vmcs_write(GUEST_INTR_STATUS, v->guest_intr_status);
+}
+
+/**
+ * nested_again_resume() - execute L1's VMRESUME on the short way
+ * @vcpu: in L1, has just exited because of VMRESUME; no register is cached
+ *
+ * Context: Interrupts disabled. VMCS01 is current; VMCS02 is afterwards, if L2 was entered.
+ * Return: true, with the vCPU in L2; false if the general path must execute it,
+ * and nothing has changed.
+ */
+bool nested_again_resume(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	struct vmcs12 *v = n->vmcs12;
+	u32 ss_ar;
+
+	if (unlikely(!n->again.ready || !again_l1_is_same(vcpu, &n->again)))
+		return false;
+	ss_ar = vmcs_read(GUEST_SS_AR_BYTES);
+	if (VMX_AR_DPL(ss_ar) ||
+	    (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & (BLOCKING_ONE_INSN | GUEST_INTR_STATE_NMI)))
+		return false;
+	vmcs_load(&n->shadow);
+	shadow_fetch_fields(n, false);
+	if (unlikely(!again_entry_is_same(n, v) || !again_use_root(vcpu, v))) {
+		vmcs_load(&vcpu->vmcs01);
+		return false;
+	}
+	if (unlikely(paranoid))
+		paranoid_entry(vcpu);
+	vcpu->exits[EXIT_REASON_VMRESUME]++;
+	vcpu->stats.nested_run++;
+	n->held01.ss_ar = ss_ar;
+	n->l1_nmi_blocked = false;
+	n->vmcs12_dirty = 0;
+	vcpu->vmcs = &n->vmcs02;
+	vmcs_load(&n->vmcs02);
+	vcpu->in_l2 = true;
+	vcpu->efer = n->again.l2_efer;
+	vcpu->pat = n->again.l2_pat;
+	vcpu->dr7 = n->again.l2_dr7;
+	again_write_hot(n, v);
+	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
+		bitmaps_merge(vcpu);
+	n->entry_pending = true;
+	ptimer_start(vcpu);
+	if (unlikely(paranoid))
+		paranoid_resumed(vcpu);
+	return true;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Checks the short way of again.c against what the general path would have done. For tests: it costs thousands of instructions. */
+#include <linux/math64.h>
+#include "droste.h"
+#include "nested/checks_vcpu.h"
+#include "nested/merge.h"
+#include "nested/nested.h"
+#include "nested/shadow.h"
+#include "nested/vmcs02.h"
+#include "run/request.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
+
+/* Say what is wrong and end the VM: vm_kill() may not be called with interrupts disabled. */
+static void paranoid_fail(struct vcpu *vcpu, const char *what, u64 is, u64 should)
+{
+	pr_err("droste: vCPU %d: the short way leaves %s %#llx, the general one %#llx\n", vcpu->id, what, is, should);
+	WARN_ON_ONCE(1);
+	WRITE_ONCE(vcpu->vm->dead, true);
+	vcpu_request(vcpu, REQ_DEAD);
+}
+
+static void paranoid_value(struct vcpu *vcpu, const char *what, u64 is, u64 should)
+{
+	if (unlikely(is != should))
+		paranoid_fail(vcpu, what, is, should);
+}
+
+#define PARANOID_FIELD(vcpu, field, should)	paranoid_value(vcpu, #field, vmcs_read(field), should)
+
+/* A data segment after an exit (SDM 3C 28.5.2). */
+static void paranoid_segment(struct vcpu *vcpu, const char *name, enum seg seg, u16 sel)
+{
+	struct kvm_segment s;
+
+	vcpu_get_segment(vcpu, seg, &s);
+	paranoid_value(vcpu, name, s.selector, sel);
+	if (!sel) {
+		paranoid_value(vcpu, name, s.unusable, 1);
+		return;
+	}
+	paranoid_value(vcpu, name, s.limit, ~0U);
+	paranoid_value(vcpu, name, s.type | s.s << 4 | s.dpl << 5 | s.present << 7 | s.db << 14 | s.g << 15, 0xc093);
+	if (seg != SEG_FS && seg != SEG_GS)
+		paranoid_value(vcpu, name, s.base, 0);
+}
+
+static void paranoid_segments(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	PARANOID_FIELD(vcpu, GUEST_CS_SELECTOR, v->host_cs_selector);
+	PARANOID_FIELD(vcpu, GUEST_CS_AR_BYTES, 0xa09b);
+	paranoid_segment(vcpu, "SS", SEG_SS, v->host_ss_selector);
+	paranoid_segment(vcpu, "DS", SEG_DS, v->host_ds_selector);
+	paranoid_segment(vcpu, "ES", SEG_ES, v->host_es_selector);
+	paranoid_segment(vcpu, "FS", SEG_FS, v->host_fs_selector);
+	paranoid_segment(vcpu, "GS", SEG_GS, v->host_gs_selector);
+	PARANOID_FIELD(vcpu, GUEST_FS_BASE, v->host_fs_base);
+	PARANOID_FIELD(vcpu, GUEST_GS_BASE, v->host_gs_base);
+	PARANOID_FIELD(vcpu, GUEST_TR_SELECTOR, v->host_tr_selector);
+	PARANOID_FIELD(vcpu, GUEST_TR_BASE, v->host_tr_base);
+	PARANOID_FIELD(vcpu, GUEST_TR_LIMIT, 0x67);
+	PARANOID_FIELD(vcpu, GUEST_TR_AR_BYTES, 0x8b);
+	PARANOID_FIELD(vcpu, GUEST_LDTR_SELECTOR, 0);
+	paranoid_value(vcpu, "LDTR", vmcs_read(GUEST_LDTR_AR_BYTES) & VMX_AR_UNUSABLE_MASK, VMX_AR_UNUSABLE_MASK);
+	PARANOID_FIELD(vcpu, GUEST_GDTR_BASE, v->host_gdtr_base);
+	PARANOID_FIELD(vcpu, GUEST_GDTR_LIMIT, 0xffff);
+	PARANOID_FIELD(vcpu, GUEST_IDTR_BASE, v->host_idtr_base);
+	PARANOID_FIELD(vcpu, GUEST_IDTR_LIMIT, 0xffff);
+}
+
+/* Compare the fields that L1 reads, and those that it writes and that the last entry has fetched. */
+static void paranoid_shadow(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+
+	vmcs_load(&n->shadow);
+#define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
+	if (SHADOW_##shadow != SHADOW_NONE && shadow_has(GATE_##gate) && \
+	    (SHADOW_##shadow == SHADOW_RO || shadow_entry_needs(n, name))) \
+		PARANOID_FIELD(vcpu, name, v->member);
+#include "vmx/fields.def"
+	vmcs_load(vcpu->vmcs);
+}
+
+/**
+ * paranoid_reflected() - check VMCS01 and the shadow VMCS after nested_again_reflect()
+ * @vcpu: in L1, which has not run since
+ *
+ * A difference ends the VM.
+ *
+ * Context: Interrupts disabled. VMCS01 is current.
+ */
+void paranoid_reflected(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	u64 cr0 = vmx_keep_cd(vcpu, v->host_cr0), cr4 = merge_exit_cr4(v);
+
+	paranoid_segments(vcpu, v);
+	PARANOID_FIELD(vcpu, GUEST_SYSENTER_CS, v->host_ia32_sysenter_cs);
+	PARANOID_FIELD(vcpu, GUEST_SYSENTER_ESP, v->host_ia32_sysenter_esp);
+	PARANOID_FIELD(vcpu, GUEST_SYSENTER_EIP, v->host_ia32_sysenter_eip);
+	PARANOID_FIELD(vcpu, GUEST_CR0, vmx_hw_cr0(cr0));
+	PARANOID_FIELD(vcpu, GUEST_CR3, v->host_cr3);
+	PARANOID_FIELD(vcpu, GUEST_CR4, vmx_hw_cr4(cr4));
+	/* Of a bit that L1 owns, the read shadow has no effect. */
+	paranoid_value(vcpu, "CR0 shadow", vmcs_read(CR0_READ_SHADOW) & ~vmx_cr0_guest_owned(vcpu),
+		       (cr0 | X86_CR0_ET) & ~vmx_cr0_guest_owned(vcpu));
+	paranoid_value(vcpu, "CR4 shadow", vmcs_read(CR4_READ_SHADOW) & ~vmx_cr4_guest_owned(vcpu),
+		       cr4 & ~vmx_cr4_guest_owned(vcpu));
+	PARANOID_FIELD(vcpu, GUEST_RIP, v->host_rip);
+	PARANOID_FIELD(vcpu, GUEST_RSP, v->host_rsp);
+	PARANOID_FIELD(vcpu, GUEST_RFLAGS, X86_EFLAGS_FIXED);
+	paranoid_value(vcpu, "EFER", vcpu->efer, merge_exit_efer(v, n->again.l2_efer));
+	PARANOID_FIELD(vcpu, GUEST_IA32_EFER, vcpu->efer);
+	paranoid_value(vcpu, "entry control", vmcs_read(VM_ENTRY_CONTROLS) & VM_ENTRY_IA32E_MODE, VM_ENTRY_IA32E_MODE);
+	paranoid_value(vcpu, "PAT", vcpu->pat,
+		       v->vm_exit_controls & VM_EXIT_LOAD_IA32_PAT ? v->host_ia32_pat : n->again.l2_pat);
+	PARANOID_FIELD(vcpu, GUEST_IA32_PAT, vcpu->pat);
+	PARANOID_FIELD(vcpu, GUEST_DR7, 0x400);
+	PARANOID_FIELD(vcpu, GUEST_IA32_DEBUGCTL, 0);
+	PARANOID_FIELD(vcpu, GUEST_INTERRUPTIBILITY_INFO, 0);
+	paranoid_value(vcpu, "injection", vmcs_read(VM_ENTRY_INTR_INFO_FIELD) & INTR_INFO_VALID_MASK, 0);
+	paranoid_shadow(vcpu);
+}
+
+/**
+ * paranoid_entry() - make all checks on VMCS12 that nested_again_resume() leaves out
+ * @vcpu: in L1, at VMRESUME; what L1 has written was fetched from the shadow
+ *
+ * A check that fails ends the VM.
+ *
+ * Context: Interrupts disabled. Any VMCS of the vCPU may be current, VMCS01 is afterwards.
+ */
+void paranoid_entry(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	u32 dirty = n->vmcs12_dirty;
+	u64 qual;
+
+	nested_sync_rare(vcpu);
+	n->vmcs12_dirty = DIRTY12_ALL;
+	if (nested_check_vmfail(vcpu) || !nested_check_guest(vcpu, &qual))
+		paranoid_fail(vcpu, "unchecked", n->last_failed_check, 0);
+	n->vmcs12_dirty = dirty;
+	vmcs_load(vcpu->vmcs);
+}
+
+static void paranoid_controls(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	struct nested *n = &vcpu->nested;
+	struct vmx_controls c;
+	struct merged_pf pf;
+
+	merge_controls(&vcpu->ctl01, v, vcpu->efer & EFER_LMA, &c, &pf);
+	PARANOID_FIELD(vcpu, PIN_BASED_VM_EXEC_CONTROL, c.pin);
+	PARANOID_FIELD(vcpu, CPU_BASED_VM_EXEC_CONTROL, c.proc);
+	PARANOID_FIELD(vcpu, SECONDARY_VM_EXEC_CONTROL, c.proc2);
+	PARANOID_FIELD(vcpu, VM_ENTRY_CONTROLS, c.entry);
+	PARANOID_FIELD(vcpu, EXCEPTION_BITMAP, c.exceptions);
+	PARANOID_FIELD(vcpu, PAGE_FAULT_ERROR_CODE_MASK, pf.mask);
+	PARANOID_FIELD(vcpu, PAGE_FAULT_ERROR_CODE_MATCH, pf.match);
+	PARANOID_FIELD(vcpu, VIRTUAL_PROCESSOR_ID, n->vpid02);
+	PARANOID_FIELD(vcpu, EPT_POINTER, n->ept02.cur ? n->ept02.cur->eptp : vcpu->vm->ept01.eptp);
+	paranoid_value(vcpu, "EPTP of L1", n->ept02.cur ? n->ept02.cur->eptp12 : 0,
+		       merge_proc2_of(v) & SECONDARY_EXEC_ENABLE_EPT ? v->ept_pointer : 0);
+	if (c.proc & CPU_BASED_TPR_SHADOW)
+		PARANOID_FIELD(vcpu, VIRTUAL_APIC_PAGE_ADDR, n->virtual_apic.hpa);
+	if (c.proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
+		PARANOID_FIELD(vcpu, APIC_ACCESS_ADDR, n->apic_access.hpa);
+}
+
+static void paranoid_tsc(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	u64 offset = vcpu->tsc.offset;
+
+	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING) {
+		if (merge_proc2_of(v) & SECONDARY_EXEC_TSC_SCALING)
+			offset = mul_s64_u64_shr(offset, v->tsc_multiplier, TSC_RATIO_BITS);
+		offset += v->tsc_offset;
+	}
+	PARANOID_FIELD(vcpu, TSC_OFFSET, offset);
+}
+
+/**
+ * paranoid_resumed() - check VMCS02 after nested_again_resume()
+ * @vcpu: in L2, which has not run since
+ *
+ * A difference ends the VM.
+ *
+ * Context: Interrupts disabled. VMCS02 is current.
+ */
+void paranoid_resumed(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	u64 mask0 = v->cr0_guest_host_mask, mask4 = v->cr4_guest_host_mask, cr0 = vmx_keep_cd(vcpu, v->guest_cr0);
+
+	paranoid_controls(vcpu, v);
+	paranoid_tsc(vcpu, v);
+	PARANOID_FIELD(vcpu, CR0_GUEST_HOST_MASK, merge_cr_mask(vmx_cr0_guest_owned(vcpu), mask0));
+	PARANOID_FIELD(vcpu, CR4_GUEST_HOST_MASK, merge_cr_mask(vmx_cr4_guest_owned(vcpu), mask4));
+	PARANOID_FIELD(vcpu, GUEST_CR0, vmx_hw_cr0(cr0));
+	PARANOID_FIELD(vcpu, GUEST_CR4, vmx_hw_cr4(v->guest_cr4));
+	PARANOID_FIELD(vcpu, GUEST_CR3, v->guest_cr3);
+	PARANOID_FIELD(vcpu, GUEST_RIP, v->guest_rip);
+	PARANOID_FIELD(vcpu, GUEST_RSP, v->guest_rsp);
+	PARANOID_FIELD(vcpu, GUEST_RFLAGS, v->guest_rflags);
+	PARANOID_FIELD(vcpu, GUEST_INTERRUPTIBILITY_INFO, v->guest_interruptibility_info);
+	PARANOID_FIELD(vcpu, GUEST_DR7, v->guest_dr7);
+	PARANOID_FIELD(vcpu, GUEST_IA32_DEBUGCTL, 0);
+	PARANOID_FIELD(vcpu, GUEST_IA32_PAT,
+		       v->vm_entry_controls & VM_ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : n->l1_pat);
+	PARANOID_FIELD(vcpu, GUEST_IA32_EFER, merge_entry_efer(v, n->l1_efer));
+	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+		PARANOID_FIELD(vcpu, GUEST_INTR_STATUS, v->guest_intr_status);
+	paranoid_value(vcpu, "injection", vmcs_read(VM_ENTRY_INTR_INFO_FIELD) & INTR_INFO_VALID_MASK, 0);
+	PARANOID_FIELD(vcpu, VMCS_LINK_POINTER, ~0ULL);
+}
