@@ -65,6 +65,13 @@ def newer_processor(job):
     job.check("no subtest was skipped", f"{job.skipped} were" if job.skipped else None)
 
 
+def hot(job):
+    """Runs the kselftests of nesting with paranoid=1, which compares each turn of the short loop with the general path."""
+    programs = sorted(glob.glob(os.path.join(TREE, "selftests/bin/t_vmx_*")))
+    job.tap([LAB, "exec", "--cpus", "2", "--timeout", "1800", *files(os.path.join(TREE, "selftests/run"), *programs),
+             "--", "echo 1 > /sys/module/droste/parameters/paranoid && ./run"], 2400, "kselftests with paranoid=1")
+
+
 # Shell lines for L0. A process that ended may use the module for a moment more, so rmmod is tried twice.
 NODE = ("insmod droste.ko kvm_node=1 && ./t_device && { rmmod droste || { sleep 2; rmmod droste; }; } && "
         "[ ! -e /dev/kvm ] && [ ! -e /dev/droste ] && echo 'both nodes are gone'")

@@ -273,6 +273,11 @@ extern u64 vmx_host_override, vmx_host_rsp, vmx_host_rip;
 u64 vmx_try_enter(bool launch);	/* FAULT(), VM_OK after an exit, VM_INVALID, VM_FAIL(n) */
 u64 vmx_run(void);		/* enters L2, first with VMLAUNCH; returns the exit reason. A failure ends the test */
 void vmx_launched(bool launched);	/* sets the current VMCS's launch state as assumed by vmx_run() */
+/*
+ * Resumes the current VMCS, which was launched, at an endless loop of CPUIDs. L1 moves RIP past each, with no exit but the
+ * VMRESUME. Returns the reason of the exit that ended it: R_CPUID after @n exits. L2's registers are lost.
+ */
+u64 hot_spin(u64 n);
 void vmx_skip(void);		/* moves L2's RIP past the instruction that exited */
 /* Runs L2; the exit reason must be @reason. @what is printed on a failure. */
 void vmx_expect_at(const char *file, int line, u64 reason, const char *what);

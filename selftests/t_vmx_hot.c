@@ -1,0 +1,766 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Many reflections in a row, between which L1, user space or the host changes something that shortcuts could miss. */
+/*
+ * Each row runs twice: with Droste's short loop (parameter "short"), and without
+ * it. What L1 and L2 see, and the registers that user space reads, must be the
+ * same. L1's code is the same too, so whatever the short loop skips must have no
+ * effect. Where the parameter does not exist, the two runs are of one kind.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "vm.h"
+#include "vmx.h"
+
+#define SHORT	"/sys/module/droste/parameters/short"
+
+#define TURNS	6	/* reflections between two looks */
+#define LOOKS	6	/* looks of each row; a look is one line of the log */
+#define ITEMS	72	/* values in a line */
+
+/* What L1 and L2 have seen; the last items are filled by the host. */
+static volatile u64 seen[LOOKS][ITEMS];
+static volatile u64 looks;
+
+/* L2 stores what it sees here, if @l2_looks is set. */
+static volatile u64 l2_looks, l2_seen[12];
+
+static u8 no_bits[4096] __attribute__((aligned(4096)));
+static u64 eptp, eptp_other, other_vmcs, this_vmcs;
+
+/* --- L2 --- */
+
+static void l2_main(void)
+{
+	for (;;) {
+		if (l2_looks) {
+			l2_seen[0] = read_cr0();
+			l2_seen[1] = read_cr3();
+			l2_seen[2] = read_cr4();
+			l2_seen[3] = read_ds() | (u64)read_es() << 16 | (u64)read_fs() << 32 | (u64)read_gs() << 48;
+			l2_seen[4] = rdmsr(MSR_FS_BASE);
+			l2_seen[5] = rdmsr(MSR_GS_BASE);
+			l2_seen[6] = rdmsr(MSR_PAT);
+			l2_seen[7] = rdmsr(MSR_EFER);
+			l2_seen[8] = rdmsr(MSR_SYSENTER_EIP);
+			l2_seen[9] = read_dr7();
+			l2_seen[10] = rdmsr(MSR_DEBUGCTL);
+			l2_seen[11] = read_rflags();
+		}
+		asm volatile("cpuid" : : "a" (0), "c" (0) : "rbx", "rdx", "memory");
+	}
+}
+
+/* --- what L1 sees --- */
+
+static const enum vmcs_field looked_at[] = {
+	F_REASON, F_QUAL, F_ILEN, F_INTR_INFO, F_IDT_INFO, F_RIP, F_RSP, F_RFLAGS, F_GUEST_CR0, F_GUEST_CR3,
+	F_GUEST_CR4, F_INTERRUPTIBILITY, F_CS_AR, F_SS_AR, F_GUEST_DR7, F_GUEST_DEBUGCTL, F_GUEST_SYSENTER_EIP,
+	F_FS_BASE, F_GS_BASE, F_ENTRY_INTR_INFO, F_ENTRY_ERROR, F_ENTRY_ILEN, F_ACTIVITY, F_CS_BASE, F_GUEST_ES,
+	F_ENTRY_CTLS, F_INSN_INFO,
+};
+
+static void look_l1(volatile u64 *to)
+{
+	struct dtr gdt, idt;
+
+	*to++ = read_cs() | (u64)read_ss() << 16 | (u64)read_ds() << 32 | (u64)read_es() << 48;
+	*to++ = read_fs() | (u64)read_gs() << 16 | (u64)read_tr() << 32;
+	*to++ = rdmsr(MSR_FS_BASE);
+	*to++ = rdmsr(MSR_GS_BASE);
+	*to++ = read_cr0();
+	*to++ = read_cr3();
+	*to++ = read_cr4();
+	*to++ = l1_exit_rflags;
+	*to++ = rdmsr(MSR_SYSENTER_CS);
+	*to++ = rdmsr(MSR_SYSENTER_ESP);
+	*to++ = rdmsr(MSR_SYSENTER_EIP);
+	*to++ = rdmsr(MSR_EFER);
+	*to++ = rdmsr(MSR_PAT);
+	*to++ = read_dr7();
+	*to++ = rdmsr(MSR_DEBUGCTL);
+	sgdt(&gdt);
+	*to++ = gdt.base;
+	*to++ = gdt.limit;
+	sidt(&idt);
+	*to++ = idt.base;
+	*to++ = idt.limit;
+}
+
+/* Writes a line of the log. User space adds the segments that it sees, after reflections of the short kind. */
+static void look(void)
+{
+	volatile u64 *to = seen[looks++];
+	u64 i;
+
+	l2_looks = 1;
+	for (i = 0; i < ARRAY_SIZE(l2_seen); i++)
+		l2_seen[i] = 0;
+	to[0] = vmx_run();
+	l2_looks = 0;
+	look_l1(to + 1);
+	for (i = 0; i < ARRAY_SIZE(looked_at); i++)
+		to[20 + i] = vmread(looked_at[i]);
+	for (i = 0; i < ARRAY_SIZE(l2_seen); i++)
+		to[47 + i] = l2_seen[i];
+	if (to[0] == R_CPUID)
+		vmx_skip();
+	g_sync(looks);
+}
+
+/* Reflections without a look, whose VMRESUMEs have no other exits between them. */
+static void spin(void)
+{
+	u64 rip = vmread(F_RIP);
+
+	G_EQ(hot_spin(TURNS), R_CPUID, "CPUID exits");
+	vmwrite(F_RIP, rip);
+}
+
+static void start(void)
+{
+	static const enum vmcs_field null[] = { F_HOST_ES, F_HOST_DS, F_HOST_FS, F_HOST_GS };
+	u64 i;
+
+	this_vmcs = vmcs_new(l2_main);
+	need(F_PIN, PIN_NMI | PIN_VNMI, "no virtual NMIs");
+	need(F_PIN, PIN_EXTINT, "no external-interrupt exiting");
+	need(F_PROC, PROC_MSR_BITMAPS, "no MSR bitmaps");
+	need(F_PROC, PROC_TSC_OFFSET, "no TSC offset");
+	need(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT, "no loading of debug controls, EFER or PAT");
+	need(F_EXIT_CTLS, EXIT_SAVE_DEBUG | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_ACK,
+	     "no saving of debug controls, EFER or PAT");
+	need_secondary(SEC_VPID, "no VPID");
+	vmwrite(F_VPID, 5);
+	vmwrite(F_MSR_BITMAP, (u64)no_bits);
+	if (!eptp) {
+		eptp = ept_new();
+		eptp_other = ept_new();
+	}
+	ept_use(eptp);
+	for (i = 0; i < ARRAY_SIZE(null); i++)
+		vmwrite(null[i], 0);
+	l2.rax = l2.rcx = 0;
+	vmx_expect(R_CPUID, "the first CPUID");
+	vmx_skip();
+}
+
+/* --- what L1 changes --- */
+
+#define LOAD(reg, sel)	asm volatile("mov %0, %%" reg : : "r" ((u32)(sel)) : "memory")
+
+static void c_data(void)
+{
+	LOAD("ds", SEL_DS);
+	LOAD("es", SEL_UDS);
+	LOAD("fs", SEL_DS);
+	LOAD("gs", SEL_UDS);
+}
+
+static void c_data_and_back(void)
+{
+	c_data();
+	LOAD("ds", 0);
+	LOAD("es", 0);
+	LOAD("fs", 0);
+	LOAD("gs", 0);
+}
+
+static void c_host_data(void)
+{
+	vmwrite(F_HOST_DS, SEL_DS);
+	vmwrite(F_HOST_FS, SEL_DS);
+	spin();
+	LOAD("ds", 0);
+	LOAD("fs", 0);
+}
+
+static void c_bases(void)
+{
+	wrmsr(MSR_FS_BASE, 0x123450);
+	wrmsr(MSR_GS_BASE, 0x543210);
+	wrmsr(MSR_KERNEL_GS_BASE, 0x777000);
+	asm volatile("swapgs");
+}
+
+static void c_ss(void)
+{
+	LOAD("ss", 0);
+}
+
+/* SS with the same selector, but another limit and base. */
+static void c_ss_descriptor(void)
+{
+	struct dtr gdt;
+	u64 *d, old;
+
+	sgdt(&gdt);
+	d = (u64 *)(gdt.base + SEL_DS);
+	old = *d;
+	*d = (old & ~0x000000ffffff0000ul) | 0x0000001230000000ul;
+	LOAD("ss", SEL_DS);
+	*d = old;
+}
+
+static void c_tables(void)
+{
+	struct dtr gdt, idt;
+	u8 *busy;
+
+	sgdt(&gdt);
+	gdt.limit -= 8;
+	asm volatile("lgdt %0" : : "m" (gdt));
+	sidt(&idt);
+	idt.limit -= 16;
+	lidt(&idt);
+	busy = (u8 *)gdt.base + SEL_TSS + 5;
+	*busy &= ~2;
+	asm volatile("ltr %0" : : "r" ((u16)SEL_TSS) : "memory");
+	asm volatile("lldt %0" : : "r" ((u16)0));
+}
+
+static void c_sysenter(void)
+{
+	wrmsr(MSR_SYSENTER_CS, 0x123);
+	wrmsr(MSR_SYSENTER_ESP, 0x456000);
+	wrmsr(MSR_SYSENTER_EIP, 0x789000);
+}
+
+static void c_cr0(void)
+{
+	write_cr0(read_cr0() ^ (CR0_WP | CR0_AM | CR0_TS));
+}
+
+static void c_cd(void)
+{
+	write_cr0(read_cr0() ^ CR0_CD);
+}
+
+static void c_cr4(void)
+{
+	write_cr4(read_cr4() ^ (CR4_TSD | CR4_PGE | CR4_DE));
+}
+
+static void c_cr3(void)
+{
+	u64 *copy = g_page();
+
+	g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096);
+	write_cr3((u64)copy);
+}
+
+static void c_dr7(void)
+{
+	write_dr0(0x1000);
+	write_dr7(0x402);
+}
+
+static void c_debugctl(void)
+{
+	wrmsr(MSR_DEBUGCTL, 2);
+}
+
+static void c_pat(void)
+{
+	wrmsr(MSR_PAT, rdmsr(MSR_PAT) ^ 0x0600000000000000ul);
+}
+
+static void c_efer(void)
+{
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) ^ EFER_SCE);
+}
+
+static void c_sti(void)
+{
+	asm volatile("sti");
+}
+
+static void c_tsc(void)
+{
+	wrmsr(MSR_TSC, rdtsc() + 0x1000000000ul);
+}
+
+/* VMWRITEs. The log shows their effects; the fields themselves are read by L1. */
+static void w_proc(void)	{ vmset(F_PROC, PROC_RDTSC | PROC_DR | PROC_HLT); }
+static void w_exceptions(void)	{ vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_GP)); }
+static void w_cr0_mask(void)	{ vmwrite(F_CR0_MASK, CR0_TS | CR0_WP); vmwrite(F_CR0_SHADOW, CR0_TS); }
+static void w_cr4_mask(void)	{ vmwrite(F_CR4_MASK, CR4_TSD | CR4_DE); vmwrite(F_CR4_SHADOW, CR4_DE); }
+static void w_cr0(void)		{ vmwrite(F_GUEST_CR0, vmread(F_GUEST_CR0) ^ CR0_AM); }
+static void w_cr4(void)		{ vmwrite(F_GUEST_CR4, vmread(F_GUEST_CR4) ^ CR4_TSD); }
+static void w_cr3(void)		{ u64 *copy = g_page(); g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096); vmwrite(F_GUEST_CR3, (u64)copy); }
+static void w_host_cr3(void)	{ u64 *copy = g_page(); g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096); vmwrite(F_HOST_CR3, (u64)copy); }
+static void w_host_cr4(void)	{ vmwrite(F_HOST_CR4, vmread(F_HOST_CR4) ^ (CR4_PGE | CR4_DE)); }
+static void w_host_bases(void)	{ vmwrite(F_HOST_FS_BASE, 0x11000); vmwrite(F_HOST_GS_BASE, 0x22000); }
+static void w_host_sysenter(void) { vmwrite(F_HOST_SYSENTER_EIP, 0x33000); vmwrite(F_HOST_SYSENTER_CS, 0x44); }
+static void w_host_pat(void)	{ vmwrite(F_HOST_PAT, vmread(F_HOST_PAT) ^ 0x0600000000000000ul); }
+static void w_host_efer(void)	{ vmwrite(F_HOST_EFER, vmread(F_HOST_EFER) ^ EFER_SCE); }
+static void w_no_host_pat(void)	{ vmclr(F_EXIT_CTLS, EXIT_LOAD_PAT); }
+static void w_guest_pat(void)	{ vmwrite(F_GUEST_PAT, vmread(F_GUEST_PAT) ^ 0x0600000000000000ul); }
+static void w_guest_efer(void)	{ vmwrite(F_GUEST_EFER, vmread(F_GUEST_EFER) ^ EFER_SCE); }
+static void w_guest_dr7(void)	{ vmwrite(F_GUEST_DR7, 0x10400); }
+static void w_guest_debugctl(void) { vmwrite(F_GUEST_DEBUGCTL, 2); }
+static void w_no_debug(void)	{ vmclr(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG); }
+static void w_rare(void)	{ vmwrite(F_FS_BASE, 0x55000); vmwrite(F_GUEST_SYSENTER_EIP, 0x66000); }
+static void w_rflags(void)	{ vmset(F_RFLAGS, RFLAGS_CF | BIT(10)); }
+static void w_rsp(void)		{ vmwrite(F_RSP, vmread(F_RSP) - 0x100); }
+static void w_blocking(void)	{ vmset(F_RFLAGS, RFLAGS_IF); vmwrite(F_INTERRUPTIBILITY, BIT(0)); }
+static void w_vnmi_blocking(void) { vmwrite(F_INTERRUPTIBILITY, BIT(3)); }
+static void w_vpid(void)	{ vmwrite(F_VPID, 6); }
+static void w_no_vpid(void)	{ vmclr(F_PROC2, SEC_VPID); }
+static void w_eptp(void)	{ vmwrite(F_EPTP, eptp_other); }
+static void w_no_ept(void)	{ vmclr(F_PROC2, SEC_EPT); }
+static void w_tsc_offset(void)	{ vmwrite(F_TSC_OFFSET, 0x100000); }
+static void w_no_vnmi(void)	{ vmclr(F_PIN, PIN_VNMI); }
+static void w_no_secondary(void) { vmclr(F_PROC, PROC_SECONDARY); }
+
+/* L2 receives the injected #GP. */
+static void on_gp(struct trap_regs *regs)
+{
+	l2_seen[11] = regs->error;
+}
+
+/* The error code is written before it matters; L1 must read it back, and the injection must use it. */
+static void w_error_code(void)
+{
+	vmwrite(F_ENTRY_ERROR, 0x40);
+	vmwrite(F_ENTRY_ILEN, 3);
+	vmwrite(F_TPR_THRESHOLD, 2);
+	spin();
+	g_trap_fn[VEC_GP] = on_gp;
+	vmwrite(F_ENTRY_INTR_INFO, 0x80000b0d);
+}
+
+static void w_bad_rip(void)
+{
+	vmwrite(F_RIP, 0x8000000000000000ul);
+}
+
+static void w_bad_rflags(void)
+{
+	vmwrite(F_RFLAGS, 0x8002);
+}
+
+static void c_bitmap(void)
+{
+	no_bits[1024 + 0x100 / 8] = 1;		/* reads of IA32_FS_BASE */
+}
+
+static void c_invalidate(void)
+{
+	G_EQ(invvpid(1, (struct inv_desc) { 5, 0 }), VM_OK, "INVVPID");
+	G_EQ(invept_all(), VM_OK, "INVEPT");
+}
+
+static void c_clear(void)
+{
+	G_EQ(vmclear(this_vmcs), VM_OK, "VMCLEAR");
+	vmcs_load(this_vmcs);
+}
+
+static void c_other(void)
+{
+	u64 first = this_vmcs;
+
+	start();
+	spin();
+	other_vmcs = this_vmcs;
+	vmcs_load(first);
+	vmx_launched(true);
+	spin();
+	vmcs_load(other_vmcs);
+	vmx_launched(true);
+}
+
+static void c_vmxoff(void)
+{
+	G_EQ(vmclear(this_vmcs), VM_OK, "VMCLEAR");
+	G_EQ(vmxoff(), VM_OK, "VMXOFF");
+	c_sysenter();
+	c_tables();
+	G_EQ(vmxon(vmx_region_on), VM_OK, "VMXON");
+	vmcs_load(this_vmcs);
+}
+
+static void c_nothing(void)
+{
+}
+
+/* --- what user space and the host change --- */
+
+static void h_regs(struct vm *vm)
+{
+	struct kvm_regs regs;
+
+	vcpu_regs(&vm->vcpu[0], &regs);
+	vcpu_set_regs(&vm->vcpu[0], &regs);
+}
+
+static void h_segments(struct vm *vm)
+{
+	struct kvm_sregs s;
+
+	vcpu_sregs(&vm->vcpu[0], &s);
+	s.ds = s.ss;
+	s.fs = s.ss;
+	s.gdt.limit -= 8;
+	s.idt.limit -= 16;
+	s.tr.limit = 0x6f;
+	vcpu_set_sregs(&vm->vcpu[0], &s);
+}
+
+static void h_sysenter(struct vm *vm)
+{
+	vcpu_set_msr(&vm->vcpu[0], MSR_SYSENTER_EIP, 0x99000);
+}
+
+static void h_tsc(struct vm *vm)
+{
+	vcpu_set_msr(&vm->vcpu[0], MSR_TSC, 0x123456789);
+}
+
+static void h_debug(struct vm *vm)
+{
+	struct kvm_guest_debug d = { .control = KVM_GUESTDBG_ENABLE };
+
+	DO(vm->vcpu[0].fd, KVM_SET_GUEST_DEBUG, &d);
+}
+
+static void h_nested_state(struct vm *vm)
+{
+	union {
+		struct kvm_nested_state s;
+		char room[0x3000];
+	} *u = calloc(1, sizeof(*u));
+
+	u->s.size = sizeof(*u);
+	DO(vm->vcpu[0].fd, KVM_GET_NESTED_STATE, &u->s);
+	DO(vm->vcpu[0].fd, KVM_SET_NESTED_STATE, &u->s);
+	free(u);
+}
+
+static void h_dirty_log(struct vm *vm)
+{
+	vm_slot(vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, MEM_SIZE, vm->mem);
+}
+
+static void h_slot(struct vm *vm)
+{
+	vm_slot(vm, 0, 0, 0, 0, NULL);
+	vm_slot(vm, 0, 0, 0, MEM_SIZE, vm->mem);
+}
+
+static void h_msr_filter(struct vm *vm)
+{
+	static u8 bits[8];
+	struct kvm_msr_filter f = {
+		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
+		.ranges[0] = { .flags = KVM_MSR_FILTER_READ, .nmsrs = 1, .base = MSR_KERNEL_GS_BASE, .bitmap = bits },
+	};
+
+	bits[0] = 1;
+	DO(vm->fd, KVM_X86_SET_MSR_FILTER, &f);
+}
+
+static void h_move(struct vm *vm)
+{
+	cpu_set_t set, one;
+	int cpu;
+
+	sched_getaffinity(0, sizeof(set), &set);
+	CPU_ZERO(&one);
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set) && cpu != sched_getcpu())
+			CPU_SET(cpu, &one);
+	if (CPU_COUNT(&one))
+		sched_setaffinity(0, sizeof(one), &one);
+	usleep(1000);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static const struct row {
+	const char *name;
+	void (*l1)(void);
+	void (*host)(struct vm *vm);
+} rows[] = {
+	{ "nothing", c_nothing },
+	{ "data segments", c_data },
+	{ "data segments, null again", c_data_and_back },
+	{ "host selectors that are not null", c_host_data },
+	{ "bases of FS and GS", c_bases },
+	{ "a null SS", c_ss },
+	{ "another SS with the same selector", c_ss_descriptor },
+	{ "GDTR, IDTR, TR and LDTR", c_tables },
+	{ "SYSENTER MSRs", c_sysenter },
+	{ "CR0", c_cr0 },
+	{ "CR0.CD", c_cd },
+	{ "CR4", c_cr4 },
+	{ "CR3", c_cr3 },
+	{ "DR7", c_dr7 },
+	{ "IA32_DEBUGCTL", c_debugctl },
+	{ "IA32_PAT", c_pat },
+	{ "IA32_EFER", c_efer },
+	{ "blocking by STI", c_sti },
+	{ "L1's TSC", c_tsc },
+	{ "primary controls", w_proc },
+	{ "exception bitmap", w_exceptions },
+	{ "CR0 mask", w_cr0_mask },
+	{ "CR4 mask", w_cr4_mask },
+	{ "L2's CR0", w_cr0 },
+	{ "L2's CR4", w_cr4 },
+	{ "L2's CR3", w_cr3 },
+	{ "host CR3", w_host_cr3 },
+	{ "host CR4", w_host_cr4 },
+	{ "host bases", w_host_bases },
+	{ "host SYSENTER", w_host_sysenter },
+	{ "host PAT", w_host_pat },
+	{ "host EFER", w_host_efer },
+	{ "exits do not load PAT", w_no_host_pat },
+	{ "L2's PAT", w_guest_pat },
+	{ "L2's EFER", w_guest_efer },
+	{ "L2's DR7", w_guest_dr7 },
+	{ "L2's IA32_DEBUGCTL", w_guest_debugctl },
+	{ "entries do not load debug controls", w_no_debug },
+	{ "rare state of L2", w_rare },
+	{ "L2's RFLAGS", w_rflags },
+	{ "L2's RSP", w_rsp },
+	{ "blocking in L2", w_blocking },
+	{ "blocking of virtual NMIs", w_vnmi_blocking },
+	{ "another VPID", w_vpid },
+	{ "no VPID", w_no_vpid },
+	{ "another EPTP", w_eptp },
+	{ "no EPT", w_no_ept },
+	{ "TSC offset", w_tsc_offset },
+	{ "no virtual NMIs", w_no_vnmi },
+	{ "no secondary controls", w_no_secondary },
+	{ "an error code, injected later", w_error_code },
+	{ "RIP that is not canonical", w_bad_rip },
+	{ "RFLAGS with reserved bits", w_bad_rflags },
+	{ "MSR bitmap in memory", c_bitmap },
+	{ "INVVPID and INVEPT", c_invalidate },
+	{ "VMCLEAR", c_clear },
+	{ "another VMCS", c_other },
+	{ "VMXOFF", c_vmxoff },
+	{ "KVM_SET_REGS", c_nothing, h_regs },
+	{ "KVM_SET_SREGS", c_nothing, h_segments },
+	{ "KVM_SET_MSRS, SYSENTER", c_nothing, h_sysenter },
+	{ "KVM_SET_MSRS, TSC", c_nothing, h_tsc },
+	{ "KVM_SET_GUEST_DEBUG", c_nothing, h_debug },
+	{ "KVM_SET_NESTED_STATE", c_nothing, h_nested_state },
+	{ "dirty log", c_nothing, h_dirty_log },
+	{ "memory slot", c_nothing, h_slot },
+	{ "MSR filter", c_nothing, h_msr_filter },
+	{ "another CPU", c_nothing, h_move },
+};
+
+static volatile u64 row_number;
+
+static void guest_row(void)
+{
+	start();
+	spin();
+	look();
+	spin();
+	rows[row_number].l1();
+	look();
+	/* A look that ended differently would end all spins. */
+	if (seen[looks - 1][0] == R_CPUID) {
+		spin();
+		look();
+	}
+	g_done();
+}
+
+/* --- the host's side --- */
+
+static bool have_short;
+
+static void set_short(bool on)
+{
+	int fd = open(SHORT, O_WRONLY);
+
+	have_short = fd >= 0;
+	if (!have_short)
+		return;
+	MUST(write(fd, on ? "1" : "0", 1) == 1, "write to " SHORT);
+	close(fd);
+}
+
+static u64 segment_digest(const struct kvm_segment *s, bool base)
+{
+	if (s->unusable)
+		return s->selector | 1ul << 63 | (base ? s->base << 16 : 0);
+	return s->selector ^ s->base << 16 ^ (u64)s->limit << 24 ^ (u64)s->type << 56 ^ (u64)s->s << 60 ^
+	       (u64)s->dpl << 61;
+}
+
+static void look_host(struct vm *vm, u64 n)
+{
+	volatile u64 *to = &GUEST(vm, seen)[n - 1][59];
+	struct kvm_sregs s;
+
+	vcpu_sregs(&vm->vcpu[0], &s);
+	to[0] = segment_digest(&s.cs, true);
+	to[1] = segment_digest(&s.ss, true);
+	to[2] = segment_digest(&s.ds, false);
+	to[3] = segment_digest(&s.es, false);
+	to[4] = segment_digest(&s.fs, true);
+	to[5] = segment_digest(&s.gs, true);
+	to[6] = segment_digest(&s.tr, true);
+	to[7] = s.gdt.base ^ (u64)s.gdt.limit << 48;
+	to[8] = s.idt.base ^ (u64)s.idt.limit << 48;
+	to[9] = s.cr0 ^ s.cr3 << 1 ^ s.cr4 << 32;
+	to[10] = s.efer;
+}
+
+/* Runs the row's L1 once; @log gets what was seen. Returns the number of looks. */
+static u64 run_row(u64 n, bool is_short, u64 log[LOOKS][ITEMS])
+{
+	u64 args[4], kind, count = 0;
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	set_short(is_short);
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX for guests");
+	vcpu = vcpu_create(&vm, 0, guest_row);
+	GUEST(&vm, row_number) = n;
+	while ((kind = vcpu_run_to_call(vcpu, args)) == GCALL_SYNC) {
+		count = args[0];
+		look_host(&vm, count);
+		if (count == 1 && rows[n].host)
+			rows[n].host(&vm);
+	}
+	set_short(true);
+	if (kind == GCALL_SKIP)
+		ksft_skip("%s", "L1 lacks a feature");
+	if (kind != GCALL_DONE)
+		ksft_fail(__FILE__, __LINE__, "%s, short=%d: the guest ended with %d", rows[n].name, is_short, (int)kind);
+	memcpy(log, (void *)GUEST(&vm, seen), sizeof(seen));
+	vm_destroy(&vm);
+	return count;
+}
+
+static void host_rows(void)
+{
+	static u64 with[LOOKS][ITEMS], without[LOOKS][ITEMS];
+	u64 n, i, j, looks_with;
+
+	for (n = 0; n < ARRAY_SIZE(rows); n++) {
+		ksft_diag("%s", rows[n].name);
+		looks_with = run_row(n, true, with);
+		EQ(looks_with, run_row(n, false, without), "%s: looks", rows[n].name);
+		for (i = 0; i < LOOKS; i++)
+			for (j = 0; j < ITEMS; j++)
+				EQ(with[i][j], without[i][j], "%s: look %d, item %d", rows[n].name, (int)i, (int)j);
+	}
+}
+
+/* --- events while L2 loops in CPUID --- */
+
+#define EVENTS	300
+#define VECTOR	0x55
+
+static volatile u64 interrupts, nmis, others, ready;
+
+/* The NMI found L1 running. */
+static void on_nmi(struct trap_regs *regs)
+{
+	nmis++;
+}
+
+static void guest_events(void)
+{
+	u64 reason, info;
+
+	apic_enable();
+	g_trap_fn[VEC_NMI] = on_nmi;
+	start();
+	ready = 1;
+	for (;;) {
+		reason = hot_spin(1ul << 40);
+		info = vmread(F_INTR_INFO);
+		if (reason == R_EXTINT && (info & 0xff) == VECTOR) {
+			apic_eoi();
+			interrupts++;
+		} else if (reason == R_EXCEPTION && (info & 0x7ff) == 0x202) {
+			/* IRET ends the blocking of NMIs. */
+			asm volatile("int3" : : : "memory");
+			nmis++;
+		} else {
+			others++;
+		}
+	}
+}
+
+static void on_int3(struct trap_regs *regs)
+{
+}
+
+static void guest_events_main(void)
+{
+	g_trap_fn[VEC_BP] = on_int3;
+	guest_events();
+}
+
+static void *events_vcpu(void *arg)
+{
+	u64 args[4];
+
+	vcpu_run_to_call(arg, args);
+	return NULL;
+}
+
+/* Waits until the guest has counted to @want. Returns false after ten seconds. */
+static bool counted(volatile u64 *counter, u64 want)
+{
+	int i;
+
+	for (i = 0; i < 100000 && *counter < want; i++)
+		usleep(100);
+	return *counter >= want;
+}
+
+static void host_events(void)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = VECTOR };
+	u64 i, sent = 0, nmi_sent = 0;
+	pthread_t thread;
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX for guests");
+	vcpu = vcpu_create(&vm, 0, guest_events_main);
+	MUST(!pthread_create(&thread, NULL, events_vcpu, vcpu), "thread");
+	MUST(counted(&GUEST(&vm, ready), 1), "L2 runs");
+	srand(1);
+	for (i = 0; i < EVENTS; i++) {
+		usleep(rand() % 300);
+		if (rand() % 3) {
+			DO(vm.fd, KVM_SIGNAL_MSI, &msi);
+			MUST(counted(&GUEST(&vm, interrupts), ++sent), "interrupt %d arrives", (int)i);
+		} else {
+			DO(vcpu->fd, KVM_NMI, 0);
+			MUST(counted(&GUEST(&vm, nmis), ++nmi_sent), "NMI %d arrives", (int)i);
+		}
+	}
+	EQ(GUEST(&vm, interrupts), sent, "interrupts");
+	EQ(GUEST(&vm, nmis), nmi_sent, "NMIs");
+	EQ(GUEST(&vm, others), 0, "other exits");
+	/* The thread ends with the process. */
+}
+
+static const struct ksft_test tests[] = {
+	{ "what changes between reflections", .host = host_rows },
+	{ "events while L2 loops", .host = host_events },
+};
+KSFT_MAIN(tests)
