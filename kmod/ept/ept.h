@@ -40,14 +40,16 @@ enum ept01_result {
 /* --- ept01.c --- */
 int ept01_init(struct vm *vm);
 void ept01_destroy(struct vm *vm);
-enum ept01_result ept01_fault(struct vcpu *vcpu, gpa_t gpa, u64 access);
-bool ept01_ignores_pat(const struct vm *vm);
-enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access, struct ept01_leaf *leaf);
 void ept01_zap(struct vm *vm, gfn_t start, gfn_t end);
 void ept01_split(struct vm *vm, gfn_t start, gfn_t end);
 void ept01_protect(struct vm *vm, gfn_t start, gfn_t end);
 bool ept01_protect_frames(struct vm *vm, gfn_t base, unsigned long mask);
 bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear);
+
+/* --- ept01_fault.c --- */
+enum ept01_result ept01_fault(struct vcpu *vcpu, gpa_t gpa, u64 access);
+bool ept01_ignores_pat(const struct vm *vm);
+enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access, struct ept01_leaf *leaf);
 
 /* --- ept01_flush.c --- */
 void ept01_flush(struct vcpu *vcpu);
