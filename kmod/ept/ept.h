@@ -37,6 +37,13 @@ enum ept01_result {
 	EPT01_ERROR,		/* user memory is not accessible: KVM_RUN fails with EFAULT */
 };
 
+/* A place in EPT01: see ept01_peek_near(). */
+struct ept01_place {
+	u64 *slot;		/* the entry; NULL if the last search found none */
+	gfn_t gfn;
+	int level;
+};
+
 /* --- ept01.c --- */
 int ept01_init(struct vm *vm);
 void ept01_destroy(struct vm *vm);
@@ -50,19 +57,22 @@ bool ept01_age(struct vm *vm, gfn_t start, gfn_t end, bool clear);
 enum ept01_result ept01_fault(struct vcpu *vcpu, gpa_t gpa, u64 access);
 bool ept01_ignores_pat(const struct vm *vm);
 enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access, struct ept01_leaf *leaf);
+bool ept01_peek_near(struct vm *vm, gpa_t gpa, struct ept01_place *at, struct ept01_leaf *leaf);
 
 /* --- ept01_flush.c --- */
 void ept01_flush(struct vcpu *vcpu);
 
 /* How the host maps a page of user memory. */
 struct host_page {
-	struct page *page;	/* the 4-KiB page at the address; a reference is held */
+	struct page *page;	/* the 4-KiB page at the address; host_page_get() takes a reference */
 	int level;		/* of the host's mapping, counted as EPT levels are */
 	bool writable;		/* user space can write it now without a fault */
+	bool found;		/* it was mapped before the call */
 };
 
 /* --- hostmap.c --- */
 int host_page_get(unsigned long hva, bool write, bool may_write, struct host_page *out);
+void host_pages_near(unsigned long hva, unsigned int n, struct host_page *out);
 
 /* --- notifier.c --- */
 void ept01_zap_all(struct vm *vm);

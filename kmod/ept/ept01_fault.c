@@ -44,6 +44,15 @@ static void ept01_mark_if_clean(struct vm *vm, gfn_t gfn, u64 leaf, u64 access)
 		dirty_mark(vm, slot, gfn);
 }
 
+static void ept01_describe(struct vm *vm, gpa_t gpa, u64 leaf, int level, bool shadow, struct ept01_leaf *out)
+{
+	out->hpa = ept_leaf_page(leaf, level, gpa);
+	out->rights = ept01_rights_of(vm, leaf, shadow);
+	out->ipat = leaf & EPT_IPAT;
+	out->level = level;
+	out->fresh = false;
+}
+
 /* Fill *@out from the leaf that maps @gpa, if one allows @access. Caller holds mmu_lock. */
 static bool ept01_peek(struct vm *vm, gpa_t gpa, u64 access, bool shadow, struct ept01_leaf *out)
 {
@@ -54,10 +63,7 @@ static bool ept01_peek(struct vm *vm, gpa_t gpa, u64 access, bool shadow, struct
 		return false;
 	ept01_mark_if_clean(vm, gpa >> PAGE_SHIFT, READ_ONCE(*slot), access);
 	ept01_set_bits(slot, ept01_access_flags(access, shadow));
-	out->hpa = ept_leaf_page(*slot, level, gpa);
-	out->rights = ept01_rights_of(vm, READ_ONCE(*slot), shadow);
-	out->ipat = READ_ONCE(*slot) & EPT_IPAT;
-	out->level = level;
+	ept01_describe(vm, gpa, READ_ONCE(*slot), level, shadow, out);
 	return true;
 }
 
@@ -122,17 +128,22 @@ static int ept01_leaf_level(const struct vm *vm, const struct ept01_source *src,
 }
 
 /*
- * Was memory of the slots invalidated since @seq was read, or is memory of a
- * leaf at @level around @hva being invalidated? Invalidations of other memory
- * do not count: a process has many, and they may take long. Caller holds
- * mmu_lock.
+ * Was memory of the slots invalidated since @seq was read, or are some of the
+ * @bytes from @first on being invalidated? Invalidations of other memory do not
+ * count: a process has many, and they may take long. Caller holds mmu_lock.
  */
-static bool ept01_is_stale(const struct vm *vm, unsigned long hva, int level, unsigned long seq)
+static bool ept01_is_stale(const struct vm *vm, unsigned long first, unsigned long bytes, unsigned long seq)
 {
-	unsigned long bytes = ept_frames(level) << PAGE_SHIFT;
-	unsigned long first = hva & ~(bytes - 1);
-
 	return vm->mmu_seq != seq || (vm->mmu_invalidating && first < vm->mmu_to && vm->mmu_from < first + bytes);
+}
+
+/* Count the invalidations before the host's tables are read, for ept01_is_stale(). */
+static unsigned long ept01_begin(const struct vm *vm)
+{
+	unsigned long seq = READ_ONCE(vm->mmu_seq);
+
+	smp_rmb();	/* read mmu_seq before the page tables; pairs with notifier_invalidate_end() */
+	return seq;
 }
 
 static unsigned long ept01_hva(const struct memslot *slot, gfn_t gfn)
@@ -144,12 +155,11 @@ static unsigned long ept01_hva(const struct memslot *slot, gfn_t gfn)
  * Map @gfn to @src. Returns -EAGAIN if memory was invalidated since @seq was
  * read, -ENOMEM if there is no page for a table. May sleep.
  */
-static int ept01_map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u64 flags,
+static int ept01_map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *src, u64 leaf, int level,
 			   unsigned long seq)
 {
-	unsigned long hva = ept01_hva(src->slot, gfn);
-	int level = ept01_leaf_level(vm, src, gfn);
-	u64 leaf = ept01_make_leaf(vm, src, level, flags);
+	unsigned long bytes = ept_frames(level) << PAGE_SHIFT;
+	unsigned long first = ept01_hva(src->slot, gfn) & ~(bytes - 1);
 	struct ept01_spare spare = {};
 	struct ept01_gone gone;
 	int err;
@@ -157,7 +167,7 @@ static int ept01_map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *
 	ept01_gone_init(&gone);
 	for (;;) {
 		spin_lock(&vm->mmu_lock);
-		if (ept01_is_stale(vm, hva, level, seq))
+		if (ept01_is_stale(vm, first, bytes, seq))
 			err = -EAGAIN;
 		else
 			err = ept01_install(vm, gfn, leaf, level, &spare, &gone);
@@ -176,27 +186,88 @@ static int ept01_map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *
 	return err;
 }
 
+/* A fault maps pages that the host has in the aligned 64 KiB around the faulting page. */
+#define EPT01_NEAR	16
+
+/* Map the pages in @host, from frame @first on, where nothing is mapped. @gfn, among them, is. Caller holds mmu_lock. */
+static void ept01_map_pages(struct vm *vm, gfn_t gfn, struct ept01_source *src, const struct host_page *host,
+			    gfn_t first, unsigned int n)
+{
+	/* The processor tells which of the pages are used, if it can. */
+	u64 flags = vmx_features.ept_ad ? 0 : EPT_ACCESSED;
+	int level;
+	u64 *slot = ept01_find_leaf(vm, gfn, &level);
+	unsigned int i;
+
+	if (!slot || level != 1)
+		return;
+	slot -= gfn - first;	/* the window is aligned, so all is in one table */
+	for (i = 0; i < n; i++) {
+		if (!host[i].page || ept_present(READ_ONCE(slot[i])))
+			continue;
+		src->host = host[i];
+		WRITE_ONCE(slot[i], ept01_make_leaf(vm, src, 1, flags));
+		vm->ept01.leaves[1]++;
+	}
+}
+
 /*
- * Try once to map @gfn. The guest may from now on write the page through EPT01
- * without another fault, so a writable page is marked dirty now. May sleep.
+ * @gfn, which @src describes, was mapped by a 4-KiB leaf. Map its neighbours in
+ * the slot that the host has, too, with the rights that need no further work:
+ * no write is logged for them, and no page becomes dirty. It is not known that
+ * the guest uses them.
  */
-static int ept01_try_map(struct vm *vm, gfn_t gfn, const struct memslot *slot, u64 access, bool shadow)
+static void ept01_map_near(struct vm *vm, gfn_t gfn, struct ept01_source *src)
+{
+	const struct memslot *slot = src->slot;
+	unsigned int in_table = (ept01_hva(slot, gfn) & ~PMD_MASK) >> PAGE_SHIFT;
+	gfn_t first = max3(gfn & ~(gfn_t)(EPT01_NEAR - 1), slot->base, gfn < in_table ? 0 : gfn - in_table);
+	gfn_t end = min3((gfn | (EPT01_NEAR - 1)) + 1, slot->base + slot->npages, gfn + PTRS_PER_PTE - in_table);
+	unsigned long hva = ept01_hva(slot, first);
+	struct host_page host[EPT01_NEAR];
+	unsigned int n = end - first;
+	unsigned long seq = ept01_begin(vm);
+
+	src->write = false;
+	host_pages_near(hva, n, host);
+	spin_lock(&vm->mmu_lock);
+	if (!ept01_is_stale(vm, hva, n * PAGE_SIZE, seq))
+		ept01_map_pages(vm, gfn, src, host, first, n);
+	spin_unlock(&vm->mmu_lock);
+}
+
+/*
+ * Try once to map the frame of @gpa, and fill *@out as ept01_peek() would. The
+ * guest may from now on write the page through EPT01 without another fault, so
+ * a writable page is marked dirty now. May sleep.
+ */
+static int ept01_try_map(struct vm *vm, gpa_t gpa, const struct memslot *slot, u64 access, bool shadow,
+			 struct ept01_leaf *out)
 {
 	struct ept01_source src = { .slot = slot, .write = access & EPT_WRITE,
 				    .exec = access & EPT_EXEC, .pml = READ_ONCE(vm->pml) };
-	unsigned long hva = ept01_hva(slot, gfn);
-	unsigned long seq = READ_ONCE(vm->mmu_seq);
-	int err;
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	unsigned long seq = ept01_begin(vm);
+	int err = host_page_get(ept01_hva(slot, gfn), src.write, !(slot->flags & KVM_MEM_READONLY), &src.host);
+	int level;
+	u64 leaf;
 
-	smp_rmb();	/* read mmu_seq before the page tables; pairs with notifier_invalidate_end() */
-	err = host_page_get(hva, access & EPT_WRITE, !(slot->flags & KVM_MEM_READONLY), &src.host);
 	if (err)
 		return err;
-	err = ept01_map_frame(vm, gfn, &src, ept01_access_flags(access, shadow), seq);
+	level = ept01_leaf_level(vm, &src, gfn);
+	leaf = ept01_make_leaf(vm, &src, level, ept01_access_flags(access, shadow));
+	err = ept01_map_frame(vm, gfn, &src, leaf, level, seq);
 	if (!err && src.host.writable && !PageDirty(src.host.page))
 		set_page_dirty_lock(src.host.page);
 	put_page(src.host.page);
-	return err;
+	if (err)
+		return err;
+	ept01_describe(vm, gpa, leaf, level, shadow, out);
+	out->fresh = !src.host.found;
+	/* Where the host had to make the page now, it seldom has the neighbours. */
+	if (level == 1 && src.host.found)
+		ept01_map_near(vm, gfn, &src);
+	return 0;
 }
 
 static enum ept01_result ept01_resolve(struct vcpu *vcpu, gpa_t gpa, u64 access, bool shadow,
@@ -225,7 +296,9 @@ static enum ept01_result ept01_resolve(struct vcpu *vcpu, gpa_t gpa, u64 access,
 			return EPT01_MMIO;
 		if ((access & EPT_WRITE) && (slot->flags & KVM_MEM_READONLY))
 			return EPT01_READONLY;
-		err = ept01_try_map(vm, gfn, slot, access, shadow);
+		err = ept01_try_map(vm, gpa, slot, access, shadow, leaf);
+		if (!err)
+			return EPT01_FIXED;
 		if (unlikely(err == -EHWPOISON)) {
 			/* As if the thread had touched the page itself: user space may tell the guest, by a machine check. */
 			send_sig_mceerr(BUS_MCEERR_AR, (void __user *)ept01_hva(slot, gfn), PAGE_SHIFT, current);
@@ -233,7 +306,7 @@ static enum ept01_result ept01_resolve(struct vcpu *vcpu, gpa_t gpa, u64 access,
 		}
 		if (err == -EINTR)
 			return EPT01_SIGNAL;
-		if (err && err != -EAGAIN)
+		if (err != -EAGAIN)
 			return EPT01_ERROR;
 		if (fatal_signal_pending(current))
 			return EPT01_ERROR;
@@ -275,4 +348,34 @@ enum ept01_result ept01_lookup(struct vcpu *vcpu, gpa_t gpa, u64 access,
 			       struct ept01_leaf *leaf)
 {
 	return ept01_resolve(vcpu, gpa, access, true, leaf);
+}
+
+/**
+ * ept01_peek_near() - find the leaf that maps an address, for a copy in EPT02, without a fault
+ * @vm: the VM
+ * @gpa: the L1 guest-physical address
+ * @at: zeroed before the first call; keeps the place in EPT01 for the next call, while the lock is held
+ * @leaf: filled if the result is true
+ *
+ * The copy is valid as that of ept01_lookup().
+ *
+ * Context: Any. Caller holds vm->mmu_lock.
+ * Return: true if there is one.
+ */
+bool ept01_peek_near(struct vm *vm, gpa_t gpa, struct ept01_place *at, struct ept01_leaf *leaf)
+{
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+
+	if (gpa >> EPT_GPA_BITS)
+		return false;
+	if (at->slot && (at->gfn ^ gfn) < ept_frames(2))
+		at->slot += at->level == 1 ? (long)(gfn - at->gfn) : 0;
+	else
+		at->slot = ept01_find_leaf(vm, gfn, &at->level);
+	at->gfn = gfn;
+	if (!at->slot || !ept_present(READ_ONCE(*at->slot)))
+		return false;
+	ept01_set_bits(at->slot, ept01_access_flags(0, true));
+	ept01_describe(vm, gpa, READ_ONCE(*at->slot), at->level, true, leaf);
+	return true;
 }

@@ -8,6 +8,7 @@
 #include "ept/ept.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"
+#include "mem/memslot.h"
 #include "vmx/vmx.h"
 
 /*
@@ -41,11 +42,16 @@ static struct ept02 *ept02_of(struct vcpu *vcpu)
  * table's page, in page->private, and describes the leaves of the table itself,
  * not those of tables below.
  */
-static void ept02_filter_add(u64 *table, u64 leaf, int level)
+static void ept02_filter_add(u64 *table, u64 filter)
 {
 	struct page *page = virt_to_page(table);
 
-	set_page_private(page, page_private(page) | ept_filter(ept_leaf_base(leaf, level), ept_frames(level) << PAGE_SHIFT));
+	set_page_private(page, page_private(page) | filter);
+}
+
+static u64 ept02_filter_of(u64 leaf, int level)
+{
+	return ept_filter(ept_leaf_base(leaf, level), ept_frames(level) << PAGE_SHIFT);
 }
 
 /* Drop everything that @r maps. The root stays valid, because VMCS02 may point to it. */
@@ -323,7 +329,7 @@ static bool ept02_install(struct ept02 *e, struct ept02_root *r, u64 l2_gpa, u64
 		flush |= ept_present(old);
 	}
 	slot = &table[ept_index(l2_gpa, level)];
-	ept02_filter_add(table, leaf, level);
+	ept02_filter_add(table, ept02_filter_of(leaf, level));
 	flush |= ept02_must_flush(READ_ONCE(*slot), leaf);
 	WRITE_ONCE(*slot, leaf);
 	if (flush)
@@ -342,6 +348,85 @@ static bool ept02_map(struct vcpu *vcpu, struct ept02_root *r, gpa_t l2_gpa, con
 	if (e->pages + EPT_ROOT_LEVEL > ept02_max_tables(vcpu))
 		ept02_invalidate_all(vcpu);
 	return !leaf || ept02_install(e, r, l2_gpa, leaf, level);
+}
+
+/* A fault copies leaves that are there already in the aligned 64 KiB around the faulting page. */
+#define EPT02_NEAR	16
+
+/* The entry of @r for a 4-KiB page at @gpa; NULL if there is no table with it. */
+static u64 *ept02_small_slot(struct ept02_root *r, gpa_t gpa)
+{
+	u64 *table = r->root;
+	int level;
+
+	for (level = EPT_ROOT_LEVEL; level > 1; level--) {
+		u64 entry = table[ept_index(gpa, level)];
+
+		if (!ept_present(entry) || ept_is_leaf(entry, level))
+			return NULL;
+		table = ept_table_of(entry);
+	}
+	return &table[ept_index(gpa, 1)];
+}
+
+/* The translation of the page at @l2_gpa, near the one that @found translates. @entry is used if EPT12 has small pages. */
+static bool ept02_outer_near(const struct ept12_cfg *cfg, const struct ept12_result *found, u64 entry, gpa_t l2_gpa,
+			     struct ept12_result *out)
+{
+	if (found->level == 1)
+		return ept12_near(cfg, found, entry, l2_gpa, out);
+	*out = *found;
+	out->gpa = (found->gpa & ~ept_offset_mask(found->level)) | (l2_gpa & ept_offset_mask(found->level));
+	return true;
+}
+
+/* Fill the empty entries of @slot, for the pages from @first on. @entries are those of EPT12 if it has small pages. */
+static void ept02_fill_near(struct vcpu *vcpu, struct ept02_root *r, gpa_t first, const struct ept12_result *found,
+			    const u64 *entries, u64 *slot)
+{
+	struct ept12_cfg cfg = l2gpa_cfg(vcpu, r->eptp12);
+	struct ept01_place at = {};
+	u64 filter = 0;
+	int i;
+
+	spin_lock(&vcpu->vm->mmu_lock);
+	for (i = 0; i < EPT02_NEAR; i++) {
+		gpa_t l2_gpa = first + i * PAGE_SIZE;
+		struct ept12_result outer;
+		struct ept01_leaf inner;
+		int level;
+		u64 leaf;
+
+		if (ept_present(slot[i]) || !ept02_outer_near(&cfg, found, entries[i], l2_gpa, &outer) ||
+		    !ept01_peek_near(vcpu->vm, outer.gpa, &at, &inner))
+			continue;
+		outer.level = 1;
+		leaf = ept02_compose(&outer, &inner, &level);
+		if (!leaf)
+			continue;
+		filter |= ept02_filter_of(leaf, 1);
+		WRITE_ONCE(slot[i], leaf);
+	}
+	ept02_filter_add(slot, filter);
+	spin_unlock(&vcpu->vm->mmu_lock);
+}
+
+/*
+ * @l2_gpa was mapped by a 4-KiB leaf. Map its neighbours where both EPT12 and
+ * EPT01 have leaves, with the rights that need no further work. L1 cannot tell:
+ * the processor may cache translations that are not used (SDM 3C 29.4.2).
+ */
+static void ept02_map_near(struct vcpu *vcpu, struct ept02_root *r, gpa_t l2_gpa, const struct ept12_result *found)
+{
+	gpa_t first = l2_gpa & ~(gpa_t)(EPT02_NEAR * PAGE_SIZE - 1);
+	u64 entries[EPT02_NEAR] = {};
+	u64 *slot = ept02_small_slot(r, first);
+
+	if (!slot)
+		return;
+	if (found->level == 1 && vm_read_guest_u64s(vcpu->vm, found->entry_gpa & ~(sizeof(entries) - 1), entries, EPT02_NEAR))
+		return;
+	ept02_fill_near(vcpu, r, first, found, entries, slot);
 }
 
 /* The access as checked against EPT12. With A/D flags, accesses to paging structures are writes (SDM 3C 29.3.5). */
@@ -395,7 +480,12 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t 
 		return EPT02_ERROR;
 	}
 
-	return ept02_map(vcpu, e->cur, l2_gpa, &outer, &inner) ? EPT02_FIXED : EPT02_ERROR;
+	if (!ept02_map(vcpu, e->cur, l2_gpa, &outer, &inner))
+		return EPT02_ERROR;
+	/* Without an access the walk sets no accessed flags. A page that the host made just now seldom has neighbours. */
+	if (access && min(outer.level, inner.level) == 1 && !inner.fresh)
+		ept02_map_near(vcpu, e->cur, l2_gpa, &outer);
+	return EPT02_FIXED;
 }
 
 /* The leaf of @r at @gpa if it is large; NULL if there is none or it is a 4-KiB page. */

@@ -52,6 +52,7 @@ struct ept12_path {
 	u64 addr[EPT_ROOT_LEVEL + 1];	/* address of the entry used at each level */
 	u64 entry[EPT_ROOT_LEVEL + 1];
 	u64 rights;			/* common to all entries used */
+	u64 upper;			/* common to all entries used but the last */
 	int level;			/* of the last entry */
 };
 
@@ -70,6 +71,7 @@ static enum ept12_verdict ept12_descend(const struct ept12_cfg *cfg, const struc
 			return EPT12_FAULT;
 		w->addr[w->level] = addr;
 		w->entry[w->level] = entry;
+		w->upper = w->rights;
 		w->rights &= entry;
 		if (!(entry & mask))
 			return EPT12_VIOLATION;
@@ -105,18 +107,18 @@ static int ept12_set_flags(const struct ept12_ops *ops, void *ctx, u64 access, s
 	return 0;
 }
 
-static void ept12_fill_result(const struct ept12_cfg *cfg, const struct ept12_path *w, u64 l2_gpa,
+/* The translation of @l2_gpa by the entry @leaf at @level, below entries that grant the rights @upper. */
+static void ept12_fill_result(const struct ept12_cfg *cfg, u64 leaf, int level, u64 upper, u64 l2_gpa,
 			      struct ept12_result *out)
 {
-	u64 leaf = w->entry[w->level];
-
 	*out = (struct ept12_result) {
-		.gpa = ept_leaf_base(leaf, w->level) | (l2_gpa & ept_offset_mask(w->level)),
-		.rights = w->rights,
-		.level = w->level,
+		.gpa = ept_leaf_base(leaf, level) | (l2_gpa & ept_offset_mask(level)),
+		.rights = upper & leaf,
+		.level = level,
 		.memtype = (leaf & EPT_MEMTYPE_MASK) >> EPT_MEMTYPE_SHIFT,
 		.ipat = leaf & EPT_IPAT,
 		.dirty = !(cfg->eptp & EPTP_AD) || (leaf & EPT_DIRTY),
+		.upper = upper,
 	};
 }
 
@@ -174,10 +176,36 @@ enum ept12_verdict ept12_walk(const struct ept12_cfg *cfg, const struct ept12_op
 			if (changed < 0)
 				return EPT12_FAULT;
 		}
-		ept12_fill_result(cfg, &w, l2_gpa, out);
+		ept12_fill_result(cfg, w.entry[w.level], w.level, w.upper, l2_gpa, out);
+		out->entry_gpa = w.addr[w.level];
 		return EPT12_OK;
 	}
 	return EPT12_FAULT;
+}
+
+/**
+ * ept12_near() - translate an address by an entry beside one that was walked to
+ * @cfg: as for the walk
+ * @found: the walk's result, a 4-KiB page
+ * @entry: the other entry of the same table
+ * @l2_gpa: the address that @entry translates
+ * @out: filled if the result is true
+ *
+ * L2 has not used the address, so nothing may change that L1 could see. An
+ * entry without its accessed flag is not used: the processor would set it.
+ *
+ * Context: Any. Pure.
+ * Return: true if the processor could cache the translation without any effect (SDM 3C 29.4.2).
+ */
+bool ept12_near(const struct ept12_cfg *cfg, const struct ept12_result *found, u64 entry, u64 l2_gpa,
+		struct ept12_result *out)
+{
+	if (!(entry & ept12_rights_mask(cfg)) || ept12_misconfigured(cfg, entry, 1))
+		return false;
+	if ((cfg->eptp & EPTP_AD) && !(entry & EPT_ACCESSED))
+		return false;
+	ept12_fill_result(cfg, entry, 1, found->upper, l2_gpa, out);
+	return true;
 }
 
 /**

@@ -35,11 +35,16 @@ struct ept12_result {
 	u8 memtype;
 	bool ipat;
 	bool dirty;		/* dirty flag is set or A/D is off: the leaf in EPT02 may be writable */
+	u64 upper;		/* rights through the levels above the leaf */
+	u64 entry_gpa;		/* L1 GPA of the leaf's entry */
 	u64 qual;		/* for a violation: bits 3-6 (rights found) */
 };
 
 enum ept12_verdict ept12_walk(const struct ept12_cfg *cfg, const struct ept12_ops *ops, void *ctx,
 			      u64 l2_gpa, u64 access, struct ept12_result *out);
+
+bool ept12_near(const struct ept12_cfg *cfg, const struct ept12_result *found, u64 entry, u64 l2_gpa,
+		struct ept12_result *out);
 
 /* The leaf of EPT01 for a page: see ept01_lookup(). */
 struct ept01_leaf {
@@ -47,6 +52,7 @@ struct ept01_leaf {
 	u64 rights;
 	int level;		/* of the leaf */
 	bool ipat;		/* write-back, whatever L1 asks for */
+	bool fresh;		/* the host had no memory there before the call */
 };
 
 u64 ept02_compose(const struct ept12_result *outer, const struct ept01_leaf *inner, int *level);

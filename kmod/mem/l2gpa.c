@@ -25,6 +25,28 @@ static const struct ept12_ops l2gpa_ops = {
 };
 
 /**
+ * l2gpa_cfg() - what a walk of L1's EPT12 depends on
+ * @vcpu: the vCPU
+ * @eptp12: L1's EPTP
+ *
+ * Context: Any.
+ * Return: the EPTP and the features that L1 was offered.
+ */
+struct ept12_cfg l2gpa_cfg(const struct vcpu *vcpu, u64 eptp12)
+{
+	u64 cap = vcpu->nested.caps.ept_vpid;
+
+	/* Mode-based execute control is not offered to L1. */
+	return (struct ept12_cfg) {
+		.eptp = eptp12,
+		.maxphyaddr = vcpu->gcaps.maxphyaddr,
+		.exec_only = cap & VMX_EPT_EXECUTE_ONLY_BIT,
+		.huge_2m = cap & VMX_EPT_2MB_PAGE_BIT,
+		.huge_1g = cap & VMX_EPT_1GB_PAGE_BIT,
+	};
+}
+
+/**
  * ept12_translate() - translate an L2 guest-physical address by L1's EPT12
  * @vcpu: loaded, in L2
  * @l2_gpa: the address
@@ -41,7 +63,6 @@ enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access,
 				   struct ept12_result *out)
 {
 	struct ept02_root *r = vcpu->nested.ept02.cur;
-	u64 cap = vcpu->nested.caps.ept_vpid;
 	struct ept12_cfg cfg;
 
 	if (!r) {
@@ -55,13 +76,6 @@ enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access,
 		};
 		return EPT12_OK;
 	}
-	/* Mode-based execute control is not offered to L1. */
-	cfg = (struct ept12_cfg) {
-		.eptp = r->eptp12,
-		.maxphyaddr = vcpu->gcaps.maxphyaddr,
-		.exec_only = cap & VMX_EPT_EXECUTE_ONLY_BIT,
-		.huge_2m = cap & VMX_EPT_2MB_PAGE_BIT,
-		.huge_1g = cap & VMX_EPT_1GB_PAGE_BIT,
-	};
+	cfg = l2gpa_cfg(vcpu, r->eptp12);
 	return ept12_walk(&cfg, &l2gpa_ops, vcpu, l2_gpa, access, out);
 }

@@ -8,6 +8,7 @@
 
 struct vcpu;
 
+struct ept12_cfg l2gpa_cfg(const struct vcpu *vcpu, u64 eptp12);
 enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out);
 
 #endif

@@ -254,6 +254,44 @@ static void ept12_flags_need_a_right(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m.writes, 0);
 }
 
+/* Entries beside the one that was walked to, below a PDE without write access. */
+static void ept12_neighbours(struct kunit *test)
+{
+	static const struct { const char *name; u64 entry; int offer; u64 rights; bool dirty; } rows[] = {
+		{ "all rights", P4K | RWX | WB, 0, R | X, true },
+		{ "R", P4K | R | WB, 0, R, true },
+		{ "absent", P4K | WB, 0, 0, false },
+		{ "misconfigured", P4K | W | WB, 0, 0, false },
+		{ "a memory type that does not exist", P4K | RWX | TYPE(2), 0, 0, false },
+		{ "an address too wide", P4K | RWX | WB | BIT_ULL(51), 0, 0, false },
+		{ "X, not offered", P4K | X | WB, 0, 0, false },
+		{ "X", P4K | X | WB, EXEC_ONLY, X, true },
+		{ "not accessed", P4K | RWX | WB, AD, 0, false },
+		{ "dirty, but not accessed", P4K | RWX | WB | D, AD, 0, false },
+		{ "accessed", P4K | RWX | WB | A, AD, R | X, false },
+		{ "accessed and dirty", P4K | RWX | WB | A | D, AD, R | X, true },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct mem m = { .e = { 0, P4K | R | WB, T2 & ~W, T3, T4 } };
+		struct ept12_cfg cfg = ept12_cfg_of(rows[i].offer);
+		struct ept12_result found, out = {};
+		bool near;
+
+		KUNIT_ASSERT_EQ(test, (int)ept12_walk(&cfg, &ept12_ops, &m, L2_GPA, R, &found), (int)EPT12_OK);
+		KUNIT_EXPECT_EQ(test, found.entry_gpa, TABLE(1) + ept_index(L2_GPA, 1) * 8);
+		near = ept12_near(&cfg, &found, rows[i].entry, L2_GPA + 0x1000, &out);
+		KUNIT_EXPECT_EQ_MSG(test, near, !!rows[i].rights, "%s", rows[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, out.rights, rows[i].rights, "%s", rows[i].name);
+		if (!near)
+			continue;
+		KUNIT_EXPECT_EQ_MSG(test, out.gpa, P4K | 0xabc, "%s", rows[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, out.dirty, rows[i].dirty, "%s", rows[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, out.level, 1, "%s", rows[i].name);
+	}
+}
+
 static void ept12_races(struct kunit *test)
 {
 	struct mem m = { .e = { 0, P4K | RWX | WB, T2, T3, T4 }, .races = 3 };
@@ -451,6 +489,7 @@ static struct kunit_case ept12_cases[] = {
 	KUNIT_CASE(ept12_leaf_facts),
 	KUNIT_CASE(ept12_accessed_dirty),
 	KUNIT_CASE(ept12_flags_need_a_right),
+	KUNIT_CASE(ept12_neighbours),
 	KUNIT_CASE(ept12_races),
 	KUNIT_CASE(ept02_compositions),
 	KUNIT_CASE(ept_filters),
