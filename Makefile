@@ -68,6 +68,19 @@ test:				## all automatic tests; ends with "N passed, N failed". scripts/test --
 test-kvm-selftests:		## the kernel's own KVM selftests on kvm_intel and on Droste side by side
 	scripts/test kvm-selftests
 
+bench:				## what operations cost at L1, L2 and L3, on Droste and on kvm_intel; bench.json, bench.svg
+	scripts/bench --json bench.json --svg bench.svg
+
+# The files are goals of make's, too: make bench-compare docs/bench.json bench.json
+ifeq (bench-compare,$(firstword $(MAKECMDGOALS)))
+OLD := $(or $(word 2,$(MAKECMDGOALS)),docs/bench.json)
+NEW := $(or $(word 3,$(MAKECMDGOALS)),bench.json)
+$(filter-out bench-compare,$(MAKECMDGOALS)): ;
+endif
+
+bench-compare:			## OLD NEW: fail if a row of Droste's got dearer by over 5 % (docs/bench.json, bench.json)
+	@scripts/bench compare $(OLD) $(NEW)
+
 help:				## this list
 	@echo "usage: make [TARGET] [KDIR=/path/to/headers]"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -78,4 +91,4 @@ help:				## this list
 	@echo "make: there is no target '$@'; 'make help' lists them" >&2
 	@exit 2
 
-.PHONY: all module headers ctl install clean demo demo-xen unit test-quick test test-kvm-selftests help
+.PHONY: all module headers ctl install clean demo demo-xen unit test-quick test test-kvm-selftests bench bench-compare help

@@ -188,6 +188,8 @@ def _binary(options, directory):
         if binary == DEBIANS:
             raise LabError("--count needs Bochs built from its source, which could not be downloaded")
         os.environ["LAB_COUNTS"] = os.path.join(directory, "counts")
+        if options.profile:
+            os.environ["LAB_PROFILE"] = os.path.abspath(options.profile)
     if options.strict and binary == DEBIANS:
         raise LabError("--strict needs Bochs built from its source, which could not be downloaded")
     os.environ["LAB_STRICT"] = options.strict or ""

@@ -16,7 +16,7 @@ EXITS = {
     55: "XSETBV", 56: "APIC write", 58: "INVPCID", 59: "VMFUNC", 62: "page-modification log full", 63: "XSAVES",
     64: "XRSTORS",
 }
-KINDS = ("vmread", "vmwrite", "vmptrld", "vmclear", "vmentry", "invept", "invvpid", "rdmsr", "wrmsr")
+KINDS = ("vmread", "vmwrite", "vmptrld", "vmclear", "vmentry", "invept", "invvpid", "rdmsr", "wrmsr", "xsetbv")
 
 
 def show(number, count):
@@ -26,6 +26,9 @@ def show(number, count):
 
     print(f"lab: count {number} (tag {count['tag']:#x})", file=sys.stderr)
     line("root instructions", count["root"])
+    for key, name in (("root.user", "  of these, in user space"), ("root.interrupt", "interrupts delivered in root")):
+        if key in count:
+            line(name, count[key])
     line("guest instructions", count["guest"])
     for mode in ("root", "guest"):
         for kind in KINDS:

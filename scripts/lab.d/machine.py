@@ -79,6 +79,7 @@ class Options:
     allow_splat = False
     kmemleak = False
     count = None               # None: no; else the file for the counts, or an empty name
+    profile = None             # the file for root instructions by address
     strict = None              # the topics of the strict machine, as in LAB_STRICT, if any
     host_traits = None         # bugs and features of the strict machine's processor, as in LAB_HOST_TRAITS
     append = ""

@@ -100,6 +100,8 @@ def limit_options(sub):
                      help="seconds it may run, 0 for no limit (default 600)")
     sub.add_argument("--count", nargs="?", const="", metavar="FILE",
                      help="count what is executed between two xchg %%bx,%%bx of a guest; into FILE as JSON too")
+    sub.add_argument("--profile", metavar="FILE",
+                     help="(with --count) also count root instructions by address: lines of tag, address, number into FILE")
     sub.add_argument("--strict", nargs="?", const="all", type=strict_topics, default=os.environ.get("LAB_STRICT"), metavar="TOPIC,...",
                      help="a machine stricter than hardware (docs/strict.md): " + ", ".join(bochs.TOPICS) + "; default all")
     sub.add_argument("--host-traits", type=host_traits, default=os.environ.get("LAB_HOST_TRAITS"), metavar="NAME,...",
@@ -147,6 +149,8 @@ def machine_from(arguments, command):
     check_processor(options)
     if options.host_traits and "msrs" not in bochs.topics(options.strict):
         raise LabError("--host-traits needs --strict=msrs")
+    if options.profile and options.count is None:
+        raise LabError("--profile needs --count")
     if options.kmemleak and options.kernel != "debug":
         raise LabError("--kmemleak needs --kernel debug")
     for file in options.files:

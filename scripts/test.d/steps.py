@@ -38,6 +38,14 @@ def tools(job):
     job.tap([sys.executable, os.path.join(TREE, "scripts", "test.d", "toolcheck.py")], 600, "the tools")
 
 
+def bench(job):
+    """Fails if a row fails, or costs over 5 % more than in docs/bench.json."""
+    results = job.path("bench.json")
+    job.must([os.path.join(TREE, "scripts", "bench"), "--json", results, "--svg", job.path("bench.svg")], 3600, "the benchmark")
+    job.must([os.path.join(TREE, "scripts", "bench"), "compare", os.path.join(TREE, "docs", "bench.json"), results], 60,
+             "no row costs over 5 % more than in docs/bench.json")
+
+
 def host(job):
     job.tap(["make", "-s", "-C", os.path.join(TREE, "kmod/emul/diff"), "check", f"CASES={EMUL_CASES}",
              f"OUTPUT={job.path('images', 'emul-diff')}"], 1800, "the emulator agrees with this processor")
@@ -92,6 +100,7 @@ STEPS = [
     Step("selftests-quick", "some kselftest programs on 6.12 with 1 CPU",
          pick.run_selftests(pick.Machine("6.12", 1, "droste"), [(name, "") for name in QUICK_PROGRAMS], 600),
          ["build-6.12", "selftests"], extra=True),
+    Step("bench", "the benchmark, against docs/bench.json", bench, ["build-6.12"], extra=True),
     Step("style-changed", "the project's rules in the files that changed", style_changed, ["setup"], extra=True),
     Step("style", "warnings, sparse, checkpatch and the project's rules", style, ["setup-6.1", "setup-debug"]),
 ]

@@ -258,6 +258,47 @@ def test_style_without_git():
         output("scripts/check-style", "self-test", cwd=directory)
 
 
+def row(name, **changes):
+    """A result of scripts/bench for one row."""
+    fields = ("root", "user", "guest", "vmread", "vmwrite", "vmptrld", "vmclear", "rdmsr", "wrmsr", "xsetbv", "exits")
+    return {"hypervisor": "droste", "level": "l2", "row": name, "number": 1, "kind": "quiet", "ticks": False, "times": 1,
+            "counts": 3, "taken": 3, **dict.fromkeys(fields, 0), "root": 1000, "exits": 2, **changes}
+
+
+def test_bench_compare():
+    with tempfile.TemporaryDirectory() as directory:
+        def results(name, *rows):
+            file = os.path.join(directory, name)
+            with open(file, "w") as f:
+                json.dump({"format": 1, "rows": rows, "missing": []}, f)
+            return file
+
+        def compare(*rows, status=0):
+            return output("scripts/bench", "compare", old, results("new", *rows), status=status)
+
+        other = row("hlt", hypervisor="kvm")
+        old = results("old", row("cpuid"), row("hlt", vmread=40, vmptrld=4), other)
+        assert compare(row("cpuid", root=1049, exits=2.04), row("hlt", vmread=41, vmptrld=4)).endswith(
+            "none of 2 rows costs more than 5% more\n")
+        said = compare(row("cpuid", root=1051), row("hlt", vmread=40, vmptrld=4, root=500), status=1)
+        assert "l2 cpuid: root instructions 1,000 -> 1,051 (5% more)\n" in said and "l2 hlt: better" in said, said
+        said = compare(row("cpuid", exits=2.2, vmclear=1), row("hlt", vmread=44, vmptrld=4), status=1)
+        assert "exits 2 -> 2.20 (10% more), VMCLEARs 0 -> 1 (none before)" in said and "VMREADs 40 -> 44 (10% more)" in said, said
+        assert said.endswith("2 of 2 rows cost more than 5% more, or are missing\n"), said
+        said = compare(row("cpuid"), other, status=1)
+        assert "l2 hlt: it is missing in the new results" in said, said
+        made = output("make", "-s", "bench-compare", old, os.path.join(directory, "new"), status=2)
+        assert "l2 hlt: it is missing" in made, made
+        made = output("make", "-s", "bench-compare", f"OLD={old}", f"NEW={old}")
+        assert made == "none of 2 rows costs more than 5% more\n", made
+        assert "kvm_intel, L2" in output("scripts/bench", "show", old)
+        xml.dom.minidom.parseString(output("scripts/bench", "plot", old))
+        assert "No such file" in output("scripts/bench", "compare", old, "/nowhere", status=2, errors=True)
+        assert "is no JSON file" in output("scripts/bench", "show", "docs/abi.md", status=2, errors=True)
+    said = output("scripts/bench", "--level", "l9", status=2, errors=True)
+    assert "'l9' is none of l0, l1" in said, said
+
+
 def test_a_closed_pipe():
     for script in "test", "check-style":
         read, write = os.pipe()
@@ -275,7 +316,7 @@ def test_lab_cannot_write():
 
 
 def test_help_does_nothing_else():
-    for script in "demo", "demo-xen", "lab", "test", "check-style":
+    for script in "bench", "demo", "demo-xen", "lab", "test", "check-style":
         assert output(f"scripts/{script}", "--help").startswith("usage: "), script
     # Scripts that run in the lab would mount file systems, load modules and power off.
     for script in glob.glob(os.path.join(TREE, "scripts", "*.d", "**", "*.sh"), recursive=True):

@@ -3,11 +3,17 @@
  * Counts what the processor executes between two marker instructions (xchg %bx,%bx), in VMX root and
  * non-root operation apart, and writes one line for each pair of markers to the file named in LAB_COUNTS.
  *
- * The first marker starts a count and its RAX names it; the next one ends it. The markers themselves are not counted.
+ * The first marker starts a count and its RAX names it; the next one ends it. A marker whose RAX is NO_TAG ends a count
+ * but starts none, so that a program can begin afresh after one that died within a count. Markers are not counted.
+ *
+ * With LAB_PROFILE, the instructions of root's kernel are also counted by their addresses, and those of its user space
+ * under address 0. A line for each address goes to the file that LAB_PROFILE names, when a count with another tag starts,
+ * or at a marker whose RAX is LAST_TAG. That one ends a count and starts none, too.
  */
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unordered_map>
 
 #include "bochs.h"
 #include "cpu/cpu.h"
@@ -18,17 +24,21 @@ namespace {
 enum mode { ROOT, GUEST, MODES };
 
 /* The instructions that are counted one by one. */
-enum kind { VMREAD, VMWRITE, VMPTRLD, VMCLEAR, VMENTRY, INVEPT, INVVPID, RDMSR, WRMSR, KINDS };
+enum kind { VMREAD, VMWRITE, VMPTRLD, VMCLEAR, VMENTRY, INVEPT, INVVPID, RDMSR, WRMSR, XSETBV, KINDS };
 
 const char *const kind_names[KINDS] = {
-	"vmread", "vmwrite", "vmptrld", "vmclear", "vmentry", "invept", "invvpid", "rdmsr", "wrmsr",
+	"vmread", "vmwrite", "vmptrld", "vmclear", "vmentry", "invept", "invvpid", "rdmsr", "wrmsr", "xsetbv",
 };
 
 const unsigned EXIT_REASONS = 80;	/* the SDM's Appendix C ends below */
 const unsigned BX_REGISTER = 3;
+const Bit64u NO_TAG = ~(Bit64u)0;
+const Bit64u LAST_TAG = NO_TAG - 1;
 
 struct counts {
 	Bit64u instructions[MODES];
+	Bit64u user;			/* of those in root, at CPL 3 */
+	Bit64u interrupts;		/* that the processor delivered through the IDT in root */
 	Bit64u kinds[MODES][KINDS];
 	Bit64u exits[EXIT_REASONS];
 };
@@ -36,6 +46,9 @@ struct counts {
 bool counting;
 Bit64u tag;
 counts now;
+bool profiling;
+std::unordered_map<Bit64u, Bit64u> profile;	/* of the counts under profile_tag: instructions by address */
+Bit64u profile_tag;
 
 /* Which of the kinds an instruction is; KINDS if none. */
 unsigned kind_of(unsigned opcode)
@@ -62,6 +75,8 @@ unsigned kind_of(unsigned opcode)
 		return RDMSR;
 	case BX_IA_WRMSR:
 		return WRMSR;
+	case BX_IA_XSETBV:
+		return XSETBV;
 	default:
 		return KINDS;
 	}
@@ -75,19 +90,42 @@ void write_mode(FILE *f, const char *name, mode m)
 			fprintf(f, " %s.%s=" FMT_LL "u", name, kind_names[k], now.kinds[m][k]);
 }
 
+/* Opens the file that a variable of the environment names; @otherwise if there is no such variable. */
+FILE *output(const char *variable, FILE *otherwise)
+{
+	const char *name = getenv(variable);
+
+	return name && *name ? fopen(name, "w") : otherwise;
+}
+
+void write_profile()
+{
+	static FILE *f;
+
+	if (!f)
+		f = output("LAB_PROFILE", NULL);
+	if (!f)
+		return;
+	for (const auto &entry : profile)
+		fprintf(f, FMT_LL "x " FMT_LL "x " FMT_LL "u\n", profile_tag, entry.first, entry.second);
+	fflush(f);
+	profile.clear();
+}
+
 void report()
 {
 	static FILE *f;
 
-	if (!f) {
-		const char *name = getenv("LAB_COUNTS");
-
-		f = name ? fopen(name, "w") : stdout;
-		if (!f)
-			return;
-	}
+	if (!f)
+		f = output("LAB_COUNTS", stdout);
+	if (!f)
+		return;
 	fprintf(f, "tag=" FMT_LL "u", tag);
 	write_mode(f, "root", ROOT);
+	if (now.user)
+		fprintf(f, " root.user=" FMT_LL "u", now.user);
+	if (now.interrupts)
+		fprintf(f, " root.interrupt=" FMT_LL "u", now.interrupts);
 	write_mode(f, "guest", GUEST);
 	for (unsigned r = 0; r < EXIT_REASONS; r++)
 		if (now.exits[r])
@@ -98,18 +136,25 @@ void report()
 
 void marker(unsigned cpu)
 {
+	Bit64u rax = BX_CPU(cpu)->gen_reg[0].rrx;
+
 	if (counting) {
 		report();
 	} else {
 		memset(&now, 0, sizeof(now));
-		tag = BX_CPU(cpu)->gen_reg[0].rrx;
+		tag = rax;
 	}
-	counting = !counting;
+	counting = !counting && rax != NO_TAG && rax != LAST_TAG;
+	profiling = counting && getenv("LAB_PROFILE");
+	if (rax == LAST_TAG || profiling && tag != profile_tag) {
+		write_profile();
+		profile_tag = tag;
+	}
 }
 
 } /* namespace */
 
-void lab_count_instruction(unsigned cpu, const bxInstruction_c *i, bool guest)
+void lab_count_instruction(unsigned cpu, const bxInstruction_c *i, bool guest, bool user)
 {
 	unsigned opcode = i->getIaOpcode();
 
@@ -120,6 +165,9 @@ void lab_count_instruction(unsigned cpu, const bxInstruction_c *i, bool guest)
 	if (!counting)
 		return;
 	now.instructions[guest]++;
+	now.user += user && !guest;
+	if (profiling && !guest)
+		profile[user ? 0 : BX_CPU(cpu)->get_instruction_pointer()]++;
 	unsigned kind = kind_of(opcode);
 	if (kind != KINDS)
 		now.kinds[guest][kind]++;
@@ -130,4 +178,9 @@ void lab_count_exit(Bit32u reason)
 	reason &= 0xffff;	/* the rest are flags (SDM 25.9.1) */
 	if (counting && reason < EXIT_REASONS)
 		now.exits[reason]++;
+}
+
+void lab_count_interrupt(bool guest)
+{
+	now.interrupts += counting && !guest;
 }

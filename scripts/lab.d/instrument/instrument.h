@@ -7,18 +7,24 @@ class bxInstruction_c;
 
 #if BX_INSTRUMENTATION
 
-/* Called before every instruction, with whether the processor is in VMX non-root operation. */
-void lab_count_instruction(unsigned cpu, const bxInstruction_c *i, bool guest);
+/* Called before every instruction, with whether the processor is in VMX non-root operation, and whether at CPL 3. */
+void lab_count_instruction(unsigned cpu, const bxInstruction_c *i, bool guest, bool user);
 /* Called at every VM exit, before the processor leaves non-root operation. */
 void lab_count_exit(Bit32u reason);
+/* Called when an external interrupt or NMI is delivered. */
+void lab_count_interrupt(bool guest);
 
-#define BX_INSTR_BEFORE_EXECUTION(cpu_id, i) lab_count_instruction(cpu_id, i, BX_CPU_THIS_PTR in_vmx_guest)
+#define BX_INSTR_BEFORE_EXECUTION(cpu_id, i) \
+	lab_count_instruction(cpu_id, i, BX_CPU_THIS_PTR in_vmx_guest, \
+			      BX_CPU_THIS_PTR sregs[BX_SEG_REG_CS].selector.rpl == 3)
 #define BX_INSTR_VMEXIT(cpu_id, reason, qualification) lab_count_exit(reason)
+#define BX_INSTR_HWINTERRUPT(cpu_id, vector, cs, eip) lab_count_interrupt(BX_CPU_THIS_PTR in_vmx_guest)
 
 #else
 
 #define BX_INSTR_BEFORE_EXECUTION(cpu_id, i)
 #define BX_INSTR_VMEXIT(cpu_id, reason, qualification)
+#define BX_INSTR_HWINTERRUPT(cpu_id, vector, cs, eip)
 
 #endif
 
@@ -41,7 +47,6 @@ void lab_count_exit(Bit32u reason);
 #define BX_INSTR_OPCODE(cpu_id, i, opcode, len, is32, is64)
 #define BX_INSTR_EXCEPTION(cpu_id, vector, error_code)
 #define BX_INSTR_INTERRUPT(cpu_id, vector)
-#define BX_INSTR_HWINTERRUPT(cpu_id, vector, cs, eip)
 #define BX_INSTR_CLFLUSH(cpu_id, laddr, paddr)
 #define BX_INSTR_CACHE_CNTRL(cpu_id, what)
 #define BX_INSTR_TLB_CNTRL(cpu_id, what, new_cr3)
