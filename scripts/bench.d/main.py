@@ -22,7 +22,7 @@ import reduce
 import rows
 import show
 
-LIMIT = 1500            # seconds for a machine
+LIMIT = 3600            # seconds for a machine
 SHOWN = 25              # functions of a row with --by-function
 DOCUMENT = os.path.join(machine.TREE, "docs", "bench.md")
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "droste", "bench")
