@@ -299,6 +299,33 @@ def test_bench_compare():
     assert "'l9' is none of l0, l1" in said, said
 
 
+# Counts of which some met an interrupt: how scripts/bench.d/reduce.py makes a result of them.
+REDUCE = """
+import reduce, rows
+def count(root, **more): return {"tag": 1, "root": root, "guest": 10, "exit.10": 4, **more}
+tick = {"exit.1": 1}
+quiet = [count(100), count(104), count(102)]
+r = reduce.reduce([*quiet, count(900, **tick), count(800, **{"root.interrupt": 1})], "quiet", 2)
+assert (r["root"], r["exits"], r["guest"], r["taken"], r["ticks"]) == (51, 2, 5, 3, False), r
+r = reduce.reduce([count(100), count(900, **tick), count(904, **tick), count(902, **{"exit.52": 1})], "quiet", 1)
+assert (r["root"], r["exits"], r["ticks"]) == (901, 5, True), r
+assert reduce.reduce([*quiet, count(900, **tick)], "middle", 1)["root"] == 103
+assert reduce.reduce([*quiet, count(900, **tick)], "all", 1)["root"] == 301.5
+r = reduce.reduce([count(rows.TICK - 10, **tick)], "less", 1)
+reduce.take_ticks_out(r, {"root": 1000, "exits": 3, "guest": 5})
+assert (r["root"], r["guest"], r["exits"]) == (rows.TICK - 1010, 10, 2), r
+class outcome:
+    counts, times, missing = [dict(count(8), tag=row.tag("l2")) for row in rows.LINUX_ROWS[:1]], {}, {}
+found, missing = reduce.all_rows(outcome, {"l2": rows.LINUX_ROWS[:2]})
+assert found["l2", "tick"]["root"] == 8 / rows.TICKS and list(missing) == [("l2", "touch-fresh")], (found, missing)
+assert [r.name for r in rows.LINUX_ROWS if rows.matches(r.name, ["touch", "b*"])] == ["touch-fresh", "touch-again", "boot"]
+"""
+
+
+def test_bench_reduce():
+    output(sys.executable, "-B", "-c", REDUCE, cwd=os.path.join(TREE, "scripts", "bench.d"))
+
+
 def test_a_closed_pipe():
     for script in "test", "check-style":
         read, write = os.pipe()
