@@ -132,6 +132,15 @@ def images(plan, programs, directory):
     return [*files, kernel, image, control]
 
 
+RUNNING = []            # the processes of the lab
+
+
+def stop():
+    """Ends all machines that run."""
+    for child in RUNNING:
+        child.terminate()
+
+
 class Outcome:
     """What a machine told of its rows."""
 
@@ -169,16 +178,13 @@ def run(plan, programs, directory, limit, progress, log):
     outcome = Outcome()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
                           errors="replace") as child:
-        try:
-            for line in child.stdout:
-                log.write(line)
-                log.flush()
-                row = outcome.line(line)
-                if row:
-                    progress(*row)
-        except BaseException:
-            child.terminate()
-            raise
+        RUNNING.append(child)
+        for line in child.stdout:
+            log.write(line)
+            log.flush()
+            row = outcome.line(line)
+            if row:
+                progress(*row)
     if not os.path.exists(counts):
         raise Failed(f"the machine of {plan.hypervisor} ended with status {child.returncode} and no counts")
     if child.returncode not in (0, 1):

@@ -4,6 +4,7 @@ import argparse
 import concurrent.futures
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -140,7 +141,12 @@ def measure(arguments, directory):
     by_row = {}
     results = {"format": compare.FORMAT, "commit": commit(), "kernel": "6.12", "rows": [], "missing": []}
     with concurrent.futures.ThreadPoolExecutor(max(1, arguments.jobs)) as pool:
-        for plan, outcome in zip(plans, pool.map(run, plans)):
+        try:
+            outcomes = list(pool.map(run, plans))
+        except BaseException:       # the threads end when their machines do
+            machine.stop()
+            raise
+        for plan, outcome in zip(plans, outcomes):
             found, missing = reduce.all_rows(outcome, chosen)
             for (level, name), result in found.items():
                 number = next(row.number for row in chosen[level] if row.name == name)
@@ -238,6 +244,7 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         status = main()
         sys.stdout.flush()

@@ -80,9 +80,16 @@ static const char *save_misc_enable(void)
 	return NULL;
 }
 
+/* Enables all of XCR0, as Linux does: if a guest's value is the host's, it need not be switched at each exit. */
+static void enable_xsave(void)
+{
+	if (!write_cr4(read_cr4() | CR4_OSXSAVE))
+		try_xsetbv(0, CPUID_REG(0xd, 0, a) | (u64)CPUID_REG(0xd, 0, d) << 32);
+}
+
 static const char *save_xcr0(void)
 {
-	if (write_cr4(read_cr4() | CR4_OSXSAVE))
+	if (!(read_cr4() & CR4_OSXSAVE))
 		return "no XSAVE";
 	saved = xgetbv(0);
 	return NULL;
@@ -285,6 +292,7 @@ static void on_wake(struct trap_regs *regs)
 
 void micro_second(void)
 {
+	enable_xsave();
 	g_trap_fn[VEC_WAKE] = on_wake;
 	set_mode(false);
 	for (;;) {
@@ -386,6 +394,7 @@ void micro_main(void)
 {
 	u32 i, w;
 
+	enable_xsave();
 	for (i = 0; i < row_count; i++) {
 		const struct row *row = &rows[i];
 		u64 n = micro_times(row);
