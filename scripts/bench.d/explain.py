@@ -7,7 +7,7 @@ import functions
 import rows
 import show
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab.d"))
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab.d"))
 
 BEGIN, END = "<!-- made by scripts/bench reference: begin -->", "<!-- made by scripts/bench reference: end -->"
 LEVELS = ("l1", "l2")   # of which the dearest rows are explained

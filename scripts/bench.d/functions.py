@@ -7,6 +7,8 @@ import subprocess
 import machine
 
 USER = "user space"
+OTHER = "addresses with few instructions"
+FEW = 4000              # an address with a smaller part of a row's instructions is not looked up in the kernel's long list
 KERNEL = 0xffffffff81000000     # the kernel's text; modules are above MODULES
 MODULES = 0xffffffffa0000000
 
@@ -53,14 +55,17 @@ def kernel_symbols(addresses, directory):
 class Names:
     """The functions of a machine."""
 
-    def __init__(self, known):
+    def __init__(self, known, unknown=()):
         known = sorted(set(known))
+        self.unknown = unknown
         self.starts = [start for start, _ in known]
         self.names = [name for _, name in known]
 
     def of(self, address):
         if not address:
             return USER
+        if address in self.unknown:
+            return OTHER
         at = bisect.bisect_right(self.starts, address) - 1
         return self.names[at] if at >= 0 else hex(address)
 
@@ -76,5 +81,10 @@ def dearest(by_address, names, operations):
 
 def names_of(profile, module_symbols, directory):
     """Returns the names for a profile; those of the module are known."""
-    addresses = {address for by_address in profile.values() for address in by_address}
-    return Names([*module_symbols, *kernel_symbols({a for a in addresses if KERNEL <= a < MODULES}, directory)])
+    kernel, many = set(), set()
+    for by_address in profile.values():
+        least = sum(by_address.values()) / FEW
+        own = {address for address in by_address if KERNEL <= address < MODULES}
+        kernel |= own
+        many |= {address for address in own if by_address[address] >= least}
+    return Names([*module_symbols, *kernel_symbols(many, directory)], kernel - many)

@@ -35,6 +35,8 @@ def build(directory):
 
 def lab(*words):
     """Runs the lab, and returns what it prints."""
+    if STOPPED:
+        raise Failed("it was stopped")
     done = subprocess.run([LAB, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise Failed(f"scripts/lab {words[0]} ended with status {done.returncode}")
@@ -133,10 +135,12 @@ def images(plan, programs, directory):
 
 
 RUNNING = []            # the processes of the lab
+STOPPED = []            # not empty: no other is started
 
 
 def stop():
     """Ends all machines that run."""
+    STOPPED.append(True)
     for child in RUNNING:
         child.terminate()
 
@@ -176,6 +180,8 @@ def run(plan, programs, directory, limit, progress, log):
                *(["--profile", profile] if profile else []),
                *[word for file in files for word in ("--file", file)], "--", "./l0.sh"]
     outcome = Outcome()
+    if STOPPED:
+        raise Failed("it was stopped")
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
                           errors="replace") as child:
         RUNNING.append(child)
