@@ -10,6 +10,7 @@
 #include "droste.h"
 #include "vmx/vmx.h"
 
+/* URET_TSC_AUX, which some processors lack, is the last. */
 static const u32 uret_msrs[NR_URET_MSRS] = {
 	[URET_STAR] = MSR_STAR,
 	[URET_LSTAR] = MSR_LSTAR,
@@ -18,9 +19,35 @@ static const u32 uret_msrs[NR_URET_MSRS] = {
 	[URET_TSC_AUX] = MSR_TSC_AUX,
 };
 
-static bool hoststate_uret_usable(enum uret_msr i)
+/*
+ * The host's values. The kernel writes these MSRs once on each CPU, except for
+ * KERNEL_GS_BASE, which depends on the thread: its entry is valid while a vCPU's
+ * host state is saved on the CPU.
+ */
+static DEFINE_PER_CPU(u64[NR_URET_MSRS], hoststate_uret);
+
+static enum uret_msr hoststate_nr_uret(void)
 {
-	return i != URET_TSC_AUX || vmx_features.rdtscp;
+	return likely(vmx_features.rdtscp) ? NR_URET_MSRS : URET_TSC_AUX;
+}
+
+static void hoststate_wrmsr(enum uret_msr i, u64 val)
+{
+	native_wrmsr(uret_msrs[i], (u32)val, (u32)(val >> 32));
+}
+
+/**
+ * vmx_host_read_cpu() - read the MSRs of this CPU that are constant for the host
+ *
+ * Context: Interrupts disabled, before a guest runs on this CPU.
+ */
+void vmx_host_read_cpu(void)
+{
+	enum uret_msr i;
+
+	for (i = 0; i < NR_URET_MSRS; i++)
+		if (i != URET_KERNEL_GS && (i != URET_TSC_AUX || boot_cpu_has(X86_FEATURE_RDTSCP)))
+			this_cpu_write(hoststate_uret[i], __rdmsr(uret_msrs[i]));
 }
 
 /**
@@ -58,7 +85,7 @@ int vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val)
 	int err = 0;
 
 	preempt_disable();
-	if (vcpu->host.loaded && hoststate_uret_usable(i))
+	if (vcpu->host.loaded && i < hoststate_nr_uret())
 		err = wrmsrl_safe(uret_msrs[i], val);
 	if (likely(!err))
 		vcpu->uret_msr[i] = val;
@@ -161,7 +188,7 @@ void vmx_host_sync_cpu(struct loaded_vmcs *v)
 void vmx_host_prepare(struct vcpu *vcpu)
 {
 	struct host_state *h = &vcpu->host;
-	int i;
+	enum uret_msr i, nr = hoststate_nr_uret();
 
 	if (h->loaded)
 		return;
@@ -173,13 +200,12 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	h->fs = current->thread.fsindex;
 	h->gs = current->thread.gsindex;
 	h->fs_base = current->thread.fsbase;
-	for (i = 0; i < NR_URET_MSRS; i++) {
-		if (!hoststate_uret_usable(i))
-			continue;
-		rdmsrl(uret_msrs[i], h->uret[i]);
-		if (h->uret[i] != vcpu->uret_msr[i])
-			wrmsrl(uret_msrs[i], vcpu->uret_msr[i]);
-	}
+	/* A selector that is not null has a base of its own, which the kernel does not keep on older processors. */
+	h->kernel_gs = likely(!h->gs) ? current->thread.gsbase : __rdmsr(MSR_KERNEL_GS_BASE);
+	this_cpu_write(hoststate_uret[URET_KERNEL_GS], h->kernel_gs);
+	for (i = 0; i < nr; i++)
+		if (this_cpu_read(hoststate_uret[i]) != vcpu->uret_msr[i])
+			hoststate_wrmsr(i, vcpu->uret_msr[i]);
 	h->loaded = true;
 	vmx_host_sync_vmcs(vcpu);
 	/* Other threads, or user space, have run on this CPU. */
@@ -198,15 +224,14 @@ void vmx_host_prepare(struct vcpu *vcpu)
 void vmx_host_restore(struct vcpu *vcpu)
 {
 	struct host_state *h = &vcpu->host;
-	int i;
+	enum uret_msr i, nr = hoststate_nr_uret();
 
 	if (!h->loaded)
 		return;
-	rdmsrl(MSR_KERNEL_GS_BASE, vcpu->uret_msr[URET_KERNEL_GS]);
-	for (i = 0; i < NR_URET_MSRS; i++) {
-		if (hoststate_uret_usable(i) && h->uret[i] != vcpu->uret_msr[i])
-			wrmsrl(uret_msrs[i], h->uret[i]);
-	}
+	vcpu->uret_msr[URET_KERNEL_GS] = __rdmsr(MSR_KERNEL_GS_BASE);
+	for (i = 0; i < nr; i++)
+		if (this_cpu_read(hoststate_uret[i]) != vcpu->uret_msr[i])
+			hoststate_wrmsr(i, this_cpu_read(hoststate_uret[i]));
 	/* Before the segment registers, whose selectors may refer to it. */
 	if (unlikely(h->ldt))
 		asm volatile("lldt %0" : : "m" (h->ldt));
@@ -217,7 +242,7 @@ void vmx_host_restore(struct vcpu *vcpu)
 	if (unlikely((h->fs | h->gs) & 7)) {
 		/* Loading a selector changed the base. */
 		wrmsrl(MSR_FS_BASE, h->fs_base);
-		wrmsrl(MSR_KERNEL_GS_BASE, h->uret[URET_KERNEL_GS]);
+		wrmsrl(MSR_KERNEL_GS_BASE, h->kernel_gs);
 	}
 	if (unlikely(h->ds & 7))
 		loadsegment(ds, h->ds);

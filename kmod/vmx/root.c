@@ -76,6 +76,7 @@ static int root_on(void)
 	}
 	this_cpu_write(vmx_on, true);
 	vmx_invept_all();
+	vmx_host_read_cpu();
 	return 0;
 }
 

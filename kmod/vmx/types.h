@@ -95,7 +95,7 @@ struct host_state {
 	u16 ldt;		/* the host's LDTR, 0 if the process has no LDT */
 	u64 fs_base;
 	u64 debugctl;		/* the host's IA32_DEBUGCTL at the last entry */
-	u64 uret[NR_URET_MSRS];	/* the host's values on this CPU */
+	u64 kernel_gs;		/* the thread's GS base */
 };
 
 /* The last exit of a vCPU, read once from the VMCS. Members that exits.def does not request hold stale data. */

@@ -119,6 +119,7 @@ void vmx_pml_flush(struct vcpu *vcpu);
 /* --- host state: vmx/hoststate.c --- */
 u64 vmx_uret_get(struct vcpu *vcpu, enum uret_msr i);
 int vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val);
+void vmx_host_read_cpu(void);
 void vmx_host_prepare(struct vcpu *vcpu);
 void vmx_host_restore(struct vcpu *vcpu);
 void vmx_host_sync_cpu(struct loaded_vmcs *v);
