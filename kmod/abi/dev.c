@@ -64,19 +64,11 @@ static int dev_check_table(const struct ioctl_table *table)
 
 #define ON_STACK	512
 
-/**
- * ioctl_call() - call an ioctl's handler
- * @row: the ioctl
- * @self: the object behind the file descriptor
- * @uarg: the ioctl's argument
- *
- * Unless the row has IO_RAW, the handler works on a kernel copy of the argument
- * structure. The command's number gives its size and the direction of copying.
- *
- * Context: Process context, may sleep. Caller holds the locks that the row's flags name.
- * Return: as the handler; -EFAULT or -ENOMEM if the argument cannot be copied.
+/*
+ * Call the handler with a kernel copy of the argument. Not inlined, because the
+ * kernel's compiler clears the frame, and KVM_RUN needs no copy.
  */
-long ioctl_call(const struct ioctl_row *row, void *self, unsigned long uarg)
+static noinline long dev_call_with_copy(const struct ioctl_row *row, void *self, unsigned long uarg)
 {
 	u64 small[ON_STACK / sizeof(u64)];
 	unsigned int size = _IOC_SIZE(row->cmd), dir = _IOC_DIR(row->cmd);
@@ -84,8 +76,6 @@ long ioctl_call(const struct ioctl_row *row, void *self, unsigned long uarg)
 	void *arg = small;
 	long ret;
 
-	if ((row->flags & IO_RAW) || dir == _IOC_NONE)
-		return row->fn(self, NULL, uarg);
 	if (size > sizeof(small)) {
 		arg = kmalloc(size, GFP_KERNEL_ACCOUNT);
 		if (!arg)
@@ -104,6 +94,25 @@ out:
 	if (arg != small)
 		kfree(arg);
 	return ret;
+}
+
+/**
+ * ioctl_call() - call an ioctl's handler
+ * @row: the ioctl
+ * @self: the object behind the file descriptor
+ * @uarg: the ioctl's argument
+ *
+ * Unless the row has IO_RAW, the handler works on a kernel copy of the argument
+ * structure. The command's number gives its size and the direction of copying.
+ *
+ * Context: Process context, may sleep. Caller holds the locks that the row's flags name.
+ * Return: as the handler; -EFAULT or -ENOMEM if the argument cannot be copied.
+ */
+long ioctl_call(const struct ioctl_row *row, void *self, unsigned long uarg)
+{
+	if ((row->flags & IO_RAW) || _IOC_DIR(row->cmd) == _IOC_NONE)
+		return row->fn(self, NULL, uarg);
+	return dev_call_with_copy(row, self, uarg);
 }
 
 /* --- capabilities --- */
