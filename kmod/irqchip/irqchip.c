@@ -117,9 +117,17 @@ bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write)
  */
 bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write)
 {
-	if (vpic_pio(vcpu->vm, port, len, data, write))
-		return true;
-	return vpit_pio(vcpu->vm, port, len, data, write);
+	switch (port) {
+	case 0x20 ... 0x21:
+	case 0xa0 ... 0xa1:
+	case 0x4d0 ... 0x4d1:
+		return vpic_pio(vcpu->vm, port, len, data, write);
+	case 0x40 ... 0x43:
+	case 0x61:
+		return vpit_pio(vcpu->vm, port, len, data, write);
+	default:
+		return false;
+	}
 }
 
 /* --- CR8: the task priority of the local APIC (SDM 3A 11.8.6) --- */
