@@ -267,7 +267,8 @@ struct vcpu {
 
 	/* --- exits to user space --- */
 	int (*complete)(struct vcpu *vcpu);	/* called by the next KVM_RUN; returns enum next */
-	u64 resume_rip;				/* linear RIP at the exit that @complete finishes */
+	bool altered;				/* an ioctl had the vCPU since @complete was set, and may have changed it */
+	u64 resume_rip;				/* @altered: the linear RIP before, of the exit that @complete finishes */
 	struct emul_state *emul;		/* state of the emulator between two runs: see io/emulate.h */
 	sigset_t sigmask;			/* KVM_SET_SIGNAL_MASK */
 	bool has_sigmask;

@@ -24,6 +24,7 @@
 #include "pv/pv.h"
 #include "run/request.h"
 #include "run/run.h"
+#include "vmx/regs.h"
 #include "vmx/vmx.h"
 
 /* --- life --- */
@@ -240,7 +241,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	IO_ROW(KVM_GET_XSAVE2, vcpu_get_xsave, 0),
 	IO_ROW(KVM_SET_XSAVE, vcpu_set_xsave, 0),
 	IO_ROW(KVM_GET_XCRS, vcpu_get_xcrs, 0),
-	IO_ROW(KVM_SET_XCRS, vcpu_set_xcrs, 0),
+	IO_ROW(KVM_SET_XCRS, vcpu_set_xcrs, IO_LOAD),
 	IO_ROW(KVM_GET_DEBUGREGS, vcpu_get_debugregs, IO_LOAD),
 	IO_ROW(KVM_SET_DEBUGREGS, vcpu_set_debugregs, IO_LOAD),
 	IO_ROW(KVM_GET_VCPU_EVENTS, vcpu_get_events, IO_LOAD),
@@ -281,8 +282,11 @@ static long vcpu_locked_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, un
 	long ret;
 	int idx;
 
-	if (flags & IO_LOAD)
+	if (flags & IO_LOAD) {
 		vcpu_load(vcpu);
+		if (cmd != KVM_RUN)
+			vcpu_note_altered(vcpu);
+	}
 	if (flags & IO_SRCU) {
 		idx = srcu_read_lock(&vcpu->vm->srcu);
 		ret = vcpu_plain_ioctl(vcpu, row, cmd, uarg);

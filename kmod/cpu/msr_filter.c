@@ -296,7 +296,6 @@ int msr_refused(struct vcpu *vcpu, int err, u64 data)
 	run->msr.reason = reason;
 	run->msr.index = vcpu->regs[RCX];
 	run->msr.data = data;
-	vcpu->resume_rip = vcpu_linear_rip(vcpu);
-	vcpu->complete = msr_complete;
+	vcpu_complete_by(vcpu, msr_complete);
 	return NEXT_USER;
 }

@@ -93,8 +93,7 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 		}
 	}
 	vcpu->emul->in.size = size;
-	vcpu->resume_rip = vcpu_linear_rip(vcpu);
-	vcpu->complete = in ? pio_complete_in : pio_complete_out;
+	vcpu_complete_by(vcpu, in ? pio_complete_in : pio_complete_out);
 	return pio_exit(vcpu, port, size, 1, in);
 }
 

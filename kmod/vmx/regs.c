@@ -214,6 +214,37 @@ u64 vcpu_linear_rip(struct vcpu *vcpu)
 }
 
 /**
+ * vcpu_complete_by() - have the next KVM_RUN finish the exit to user space that is about to begin
+ * @vcpu: loaded
+ * @complete: called at the start of the next KVM_RUN; returns enum next
+ *
+ * Context: Process context. Does not sleep.
+ */
+void vcpu_complete_by(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu))
+{
+	vcpu->complete = complete;
+	vcpu->altered = false;
+}
+
+/**
+ * vcpu_note_altered() - note that user space may be about to change registers
+ * @vcpu: loaded
+ *
+ * Must be called before an ioctl other than KVM_RUN, and before KVM_RUN takes
+ * registers from the shared page: the instruction of the last exit is known by
+ * the place where the vCPU was until then.
+ *
+ * Context: Process context. Reads the current VMCS. Does not sleep.
+ */
+void vcpu_note_altered(struct vcpu *vcpu)
+{
+	if (!vcpu->complete || vcpu->altered)
+		return;
+	vcpu->resume_rip = vcpu_linear_rip(vcpu);
+	vcpu->altered = true;
+}
+
+/**
  * vcpu_same_place() - whether the vCPU is still at the instruction that user space was asked about
  * @vcpu: loaded
  *
@@ -221,11 +252,11 @@ u64 vcpu_linear_rip(struct vcpu *vcpu)
  * must not be finished then.
  *
  * Context: Process context. Reads the current VMCS. Does not sleep.
- * Return: true if vcpu->resume_rip is still the next instruction.
+ * Return: true if the next instruction is that of the exit which vcpu->complete finishes.
  */
 bool vcpu_same_place(struct vcpu *vcpu)
 {
-	return vcpu_linear_rip(vcpu) == vcpu->resume_rip;
+	return likely(!vcpu->altered) || vcpu_linear_rip(vcpu) == vcpu->resume_rip;
 }
 
 /**

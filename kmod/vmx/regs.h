@@ -19,6 +19,8 @@ void vcpu_set_rsp(struct vcpu *vcpu, u64 rsp);
 u64 vcpu_rflags(struct vcpu *vcpu);
 void vcpu_set_rflags(struct vcpu *vcpu, u64 rflags);
 u64 vcpu_linear_rip(struct vcpu *vcpu);
+void vcpu_complete_by(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu));
+void vcpu_note_altered(struct vcpu *vcpu);
 bool vcpu_same_place(struct vcpu *vcpu);
 u64 vcpu_gpr(struct vcpu *vcpu, enum gpr reg);
 void vcpu_set_gpr(struct vcpu *vcpu, enum gpr reg, u64 val);
