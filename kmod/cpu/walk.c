@@ -186,6 +186,63 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 	}
 }
 
+/* Bits of an entry of 4-level paging that walk_code() looks at (SDM 3A 4.5.4). */
+#define WALK_P		BIT_ULL(0)
+#define WALK_U		BIT_ULL(2)
+#define WALK_A		BIT_ULL(5)
+#define WALK_PS		BIT_ULL(7)
+#define WALK_NX		BIT_ULL(63)
+#define WALK_TABLE	GENMASK_ULL(51, PAGE_SHIFT)
+
+/**
+ * walk_code() - translate the address of the instruction that exited, if that is simple
+ * @vcpu: loaded, in L1
+ * @la: RIP
+ * @gpa: the L1 GPA
+ * @slot: the slot that holds it
+ *
+ * Simple are 4-level tables in memory, whose entries are accessed already, have
+ * no reserved bit set, and allow the fetch. walk_gva() finds the same address
+ * then, but takes several times as long.
+ *
+ * Context: Process context. May sleep. The thread's mm is vm->mm; caller holds
+ * vm->srcu for reading.
+ * Return: true with @gpa and @slot set; false if the translation is not simple.
+ */
+bool walk_code(struct vcpu *vcpu, u64 la, gpa_t *gpa, const struct memslot **slot)
+{
+	u64 entry, all = ~0ULL, cr4 = vmcs_read(GUEST_CR4), refused = GENMASK_ULL(51, vcpu->gcaps.maxphyaddr) | WALK_NX;
+	const struct memslot *s = NULL;
+	int shift = 39;
+	gpa_t at;
+
+	if (vcpu->in_l2 || !vcpu_is_long_mode(vcpu) || (cr4 & X86_CR4_LA57))
+		return false;
+	entry = vmcs_read(GUEST_CR3);
+	for (;; shift -= 9) {
+		at = (entry & WALK_TABLE) + (la >> shift & 0x1ff) * sizeof(entry);
+		if (!s || !memslot_holds(s, at))
+			s = vm_slot(vcpu->vm, at >> PAGE_SHIFT);
+		if (!s || !memslot_read_u64(s, at, &entry) || (entry & (WALK_P | WALK_A | refused)) != (WALK_P | WALK_A))
+			return false;
+		all &= entry;
+		if (shift == PAGE_SHIFT)
+			break;
+		if (!(entry & WALK_PS))
+			continue;
+		if (shift == 39 || (shift == 30 && !vcpu->gcaps.pdpe1gb) || (entry & GENMASK_ULL(shift - 1, 13)))
+			return false;
+		break;
+	}
+	if (vcpu_cpl(vcpu) == 3 ? !(all & WALK_U) : (all & WALK_U) && (cr4 & X86_CR4_SMEP))
+		return false;
+	*gpa = (entry & GENMASK_ULL(51, shift)) | (la & (BIT_ULL(shift) - 1));
+	if (!memslot_holds(s, *gpa))
+		s = vm_slot(vcpu->vm, *gpa >> PAGE_SHIFT);
+	*slot = s;
+	return s;
+}
+
 /**
  * walk_reflect_ept() - turn vcpu->exit into the EPT exit of a failed walk
  * @vcpu: loaded, in L2; its registers have the values that L1 shall see

@@ -101,6 +101,16 @@ static void emul_store_segment(struct emul_state *es, enum seg seg)
 	vcpu_set_segment(es->vcpu, seg, &out);
 }
 
+/* Nothing of the instruction is executed yet. */
+static void emul_rewind(struct emul_state *es)
+{
+	es->ctx.stop = false;
+	es->ctx.supervisor = false;
+	es->reflect = false;
+	es->next_read = 0;
+	es->nr_writes = 0;
+}
+
 /**
  * emul_build_context() - collect the state that fetch and decode need
  * @es: the emulator's state
@@ -113,13 +123,12 @@ void emul_build_context(struct emul_state *es)
 {
 	struct vcpu *vcpu = es->vcpu;
 	struct emul_ctx *ctx = &es->ctx;
-	int i;
 
 	BUILD_BUG_ON((int)SREG_GS != SEG_GS || (int)SREG_SS != SEG_SS || (int)GPR_DI != RDI || (int)GPR_SP != RSP);
 
 	walk_prepare(vcpu, &es->paging);
-	for (i = 0; i < NR_GPRS; i++)
-		ctx->gpr[i] = vcpu_gpr(vcpu, i);
+	vcpu_rsp(vcpu);		/* makes regs[RSP] valid */
+	memcpy(ctx->gpr, vcpu->regs, sizeof(ctx->gpr));
 	ctx->rip = vcpu_rip(vcpu);
 	ctx->rflags = vcpu_rflags(vcpu);
 	ctx->cr0 = es->paging.cr0;
@@ -130,18 +139,14 @@ void emul_build_context(struct emul_state *es)
 	ctx->features = (boot_cpu_has(X86_FEATURE_BMI1) ? EMUL_HAS_TZCNT : 0) |
 			(boot_cpu_has(X86_FEATURE_ABM) ? EMUL_HAS_LZCNT : 0);
 	ctx->ops = &ops;
-	ctx->stop = false;
-	ctx->supervisor = false;
 	if (vcpu_is_64bit(vcpu)) {
 		ctx->mode = MODE_64;
 	} else {
 		emul_load_segment(es, SEG_CS);
 		ctx->mode = ctx->seg[SREG_CS].db ? MODE_32 : MODE_16;
 	}
-	es->reflect = false;
-	es->next_read = 0;
-	es->nr_writes = 0;
 	es->nr_bytes = 0;
+	emul_rewind(es);
 }
 
 /* Does the instruction use more than the segment registers of its operands? */
@@ -274,13 +279,13 @@ void emul_commit(struct emul_state *es)
 {
 	struct vcpu *vcpu = es->vcpu;
 	struct emul_ctx *ctx = &es->ctx;
-	int i;
 
-	for (i = 0; i < NR_GPRS; i++)
-		if (ctx->gpr[i] != vcpu_gpr(vcpu, i))
-			vcpu_set_gpr(vcpu, i, ctx->gpr[i]);
+	if (ctx->gpr[GPR_SP] != vcpu_rsp(vcpu))
+		vcpu_set_rsp(vcpu, ctx->gpr[GPR_SP]);
+	memcpy(vcpu->regs, ctx->gpr, sizeof(ctx->gpr));
 	vcpu_set_rip(vcpu, ctx->rip);
-	vcpu_set_rflags(vcpu, ctx->rflags);
+	if (ctx->rflags != vcpu_rflags(vcpu))
+		vcpu_set_rflags(vcpu, ctx->rflags);
 	if (ctx->retired && unlikely(ctx->changed))
 		emul_commit_system(es);
 }
@@ -371,8 +376,6 @@ int emul_exit_to_l1(struct emul_state *es, u32 reason, u64 qual, u64 gla)
 	return EMUL_RETRY;
 }
 
-static int emul_resume(struct vcpu *vcpu);
-
 /* The instruction, or at least an iteration of it, is executed: deliver its accesses to user space. */
 static int emul_leave_done(struct emul_state *es)
 {
@@ -403,8 +406,7 @@ static int emul_leave(struct emul_state *es, int result)
 		emul_queue_fault(es);
 		return NEXT_ENTER;
 	case EMUL_EXIT:
-		vcpu->resume_rip = vcpu_linear_rip(vcpu);
-		vcpu->complete = emul_resume;
+		vcpu_complete_by(vcpu, emul_resume);
 		return NEXT_USER;
 	case EMUL_RETRY:
 		return es->reflect ? NEXT_REFLECT : NEXT_ENTER;
@@ -453,9 +455,16 @@ static int emul_give_back(struct emul_state *es)
 	return EMUL_RETRY;
 }
 
-static int emul_run(struct emul_state *es)
+static int emul_execute(struct emul_state *es)
 {
 	const struct vcpu *vcpu = es->vcpu;
+
+	/* The monitor trap flag causes an exit after each iteration, as TF causes a trap. */
+	return emul_exec(&es->ctx, vcpu->in_l2 && nested_wants_mtf(&vcpu->nested) ? 1 : MAX_ITERATIONS);
+}
+
+static int emul_run(struct emul_state *es)
+{
 	int r;
 
 	emul_build_context(es);
@@ -465,14 +474,23 @@ static int emul_run(struct emul_state *es)
 		r = emul_give_back(es);
 	if (r == EMUL_DONE) {
 		emul_load_segments(es);
-		/* The monitor trap flag causes an exit after each iteration, as TF causes a trap. */
-		r = emul_exec(&es->ctx, vcpu->in_l2 && nested_wants_mtf(&vcpu->nested) ? 1 : MAX_ITERATIONS);
+		r = emul_execute(es);
 	}
 	return emul_leave(es, r);
 }
 
-/* User space has answered: execute the instruction again from its start, now with the answer. */
-static int emul_resume(struct vcpu *vcpu)
+/**
+ * emul_resume() - execute the instruction again from its start, now with the answer of user space
+ * @vcpu: loaded; the last exit to user space was for its emulator
+ *
+ * The instruction is the one that was fetched before the exit, as the processor
+ * does not fetch again either while it waits for a device. If user space may
+ * have changed registers, what is at RIP now is executed.
+ *
+ * Context: That of emul_instruction().
+ * Return: as emul_instruction().
+ */
+int emul_resume(struct vcpu *vcpu)
 {
 	struct emul_state *es = vcpu->emul;
 	struct mmio_frag *f;
@@ -486,7 +504,10 @@ static int emul_resume(struct vcpu *vcpu)
 		es->in.answered = true;
 	}
 	es->pending = EMUL_PENDING_NONE;
-	return emul_run(es);
+	if (unlikely(vcpu->altered))
+		return emul_run(es);
+	emul_rewind(es);
+	return emul_leave(es, emul_execute(es));
 }
 
 /**

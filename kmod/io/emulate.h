@@ -12,6 +12,9 @@ int emul_create(struct vcpu *vcpu);
 void emul_destroy(struct vcpu *vcpu);
 int emul_instruction(struct vcpu *vcpu);
 
+/* --- quick.c --- */
+int quick_mmio(struct vcpu *vcpu);
+
 /* --- task_switch.c --- */
 int emul_task_switch(struct vcpu *vcpu);
 

@@ -17,6 +17,31 @@ struct mmio_frag {
 /* ENTER pushes up to 32 pointers, which may cross a page boundary, and a frame may be on a device as a whole. */
 #define EMUL_MAX_FRAGS	36
 
+/*
+ * A decoded instruction of 64-bit code. Its bytes 0 to 7 and 7 to 14 are kept as
+ * two words, of which the bytes behind its end are 0.
+ */
+struct quick_insn {
+	u64 words[2];
+	u64 mask[2];		/* the bits of @words that belong to the instruction */
+	s64 disp, imm;		/* as in struct emul_insn */
+	u64 ea_mask;		/* the address size */
+	s8 base, index;		/* general registers of the address, -1 if none */
+	u8 scale;		/* log2 */
+	u8 len;			/* 0: nothing is decoded here */
+	bool plain;		/* a plain move: the other members are valid */
+	bool rip_rel;		/* relative to the next instruction */
+	bool load;		/* from memory to the register */
+	bool from_imm;		/* a store of @imm */
+	bool sign;		/* a load is sign-extended */
+	bool high;		/* the register is bits 15:8 of @reg */
+	u8 reg;			/* enum gpr */
+	u8 reg_bytes;		/* bytes of the register that a load writes */
+	u8 mem_bytes;		/* size of the operand in memory */
+};
+
+#define QUICK_INSNS	8	/* entries of the cache; a power of two */
+
 /* The answer that the emulator expects from user space. */
 enum emul_pending {
 	EMUL_PENDING_NONE,
@@ -55,6 +80,8 @@ struct emul_state {
 		u32 count;		/* elements that user space was asked for */
 		bool answered;		/* vcpu->pio_data holds them */
 	} in;				/* IN or INS */
+	struct quick_insn quick[QUICK_INSNS];	/* decoded instructions, by RIP; found again by their bytes */
+	const struct quick_insn *quick_load;	/* the load that user space was asked for by quick_mmio() */
 	bool out;			/* OUTS has filled vcpu->run and vcpu->pio_data */
 };
 
@@ -65,6 +92,7 @@ static inline struct emul_state *emul_state_of(struct emul_ctx *ctx)
 
 /* --- emulate.c --- */
 void emul_begin(struct emul_state *es);
+int emul_resume(struct vcpu *vcpu);
 void emul_build_context(struct emul_state *es);
 void emul_load_system(struct emul_state *es);
 void emul_commit(struct emul_state *es);
@@ -72,6 +100,7 @@ void emul_queue_fault(struct emul_state *es);
 int emul_exit_to_l1(struct emul_state *es, u32 reason, u64 qual, u64 gla);
 
 /* --- mmio.c --- */
+void emul_mmio_ask(struct emul_state *es, gpa_t gpa, u32 len);
 int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len);
 int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len);
 int emul_mmio_deliver(struct vcpu *vcpu);

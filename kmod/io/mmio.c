@@ -6,8 +6,17 @@
 #include "io/emulate_state.h"
 #include "io/ioeventfd.h"
 #include "irqchip/irqchip.h"
+#include "vmx/regs.h"
 
-static int mmio_ask_for_read(struct emul_state *es, gpa_t gpa, u32 len)
+/**
+ * emul_mmio_ask() - prepare an exit to user space for the data of a read
+ * @es: the emulator's state; the last of its reads[] is the read
+ * @gpa: guest-physical address
+ * @len: 1 to 8 bytes
+ *
+ * Context: Process context.
+ */
+void emul_mmio_ask(struct emul_state *es, gpa_t gpa, u32 len)
 {
 	struct kvm_run *run = es->vcpu->run;
 
@@ -17,7 +26,6 @@ static int mmio_ask_for_read(struct emul_state *es, gpa_t gpa, u32 len)
 	run->mmio.len = len;
 	run->mmio.is_write = 0;
 	es->pending = EMUL_PENDING_MMIO_READ;
-	return EMUL_EXIT;
 }
 
 static int mmio_read_fragment(struct emul_state *es, gpa_t gpa, void *data, u32 len)
@@ -34,8 +42,10 @@ static int mmio_read_fragment(struct emul_state *es, gpa_t gpa, void *data, u32 
 		 */
 		es->nr_reads = es->next_read + 1;
 		*f = (struct mmio_frag) { .gpa = gpa, .len = len };
-		if (!irqchip_mmio(es->vcpu, gpa, len, f->data, false))
-			return mmio_ask_for_read(es, gpa, len);
+		if (!irqchip_mmio(es->vcpu, gpa, len, f->data, false)) {
+			emul_mmio_ask(es, gpa, len);
+			return EMUL_EXIT;
+		}
 	}
 	es->next_read++;
 	memcpy(data, f->data, len);
@@ -126,6 +136,6 @@ int emul_mmio_deliver(struct vcpu *vcpu)
 	run->mmio.is_write = 1;
 	memcpy(run->mmio.data, f->data, f->len);
 	if (es->next_write < es->nr_writes)
-		vcpu->complete = emul_mmio_deliver;
+		vcpu_complete_by(vcpu, emul_mmio_deliver);
 	return NEXT_USER;
 }

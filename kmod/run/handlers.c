@@ -407,6 +407,9 @@ int exit_ept_violation(struct vcpu *vcpu)
 
 	if (vcpu->in_l2 && vcpu->nested.ept02.cur)
 		return nested_handle_ept(vcpu);
+	ret = quick_mmio(vcpu);
+	if (ret != NEXT_GO_ON)
+		return ret;
 
 	switch (flat ? ept02_flat_fault(vcpu, vcpu->exit.gpa, access) : ept01_fault(vcpu, vcpu->exit.gpa, access)) {
 	case EPT01_FIXED:

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Plain moves between a register and MMIO. Nearly all accesses to devices are
+ * MOV, MOVZX or MOVSX in 64-bit code of L1 with an aligned operand. For these
+ * the exit tells all about the operand, and no copy of the registers is needed.
+ *
+ * quick_mmio() does nothing unless it can do everything. It leaves all other
+ * instructions, and all that could fault, to emul_instruction().
+ */
+#include <linux/mm.h>
+#include <asm/vmx.h>
+#include "droste.h"
+#include "cpu/walk.h"
+#include "emul/exec.h"
+#include "io/emulate.h"
+#include "io/emulate_state.h"
+#include "irqchip/irqchip.h"
+#include "mem/memslot.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
+
+/* Exit qualification of an EPT violation: GLA is valid, and the access was to its translation (SDM 3C table 28-7). */
+#define QUICK_QUAL	(BIT_ULL(7) | BIT_ULL(8))
+
+/* Is an operand the register of ModRM or the accumulator? */
+static bool quick_is_register(u8 opd)
+{
+	return opd == OPD_REG || opd == OPD_ACC;
+}
+
+/* Is it the memory operand? */
+static bool quick_is_memory(const struct emul_insn *insn, u8 opd)
+{
+	return insn->mem && (opd == OPD_RM || opd == OPD_MOFFS);
+}
+
+static bool quick_is_plain_move(const struct emul_insn *insn)
+{
+	if ((insn->op != OP_MOV && insn->op != OP_MOVZX && insn->op != OP_MOVSX) || insn->lock || insn->seg >= SREG_FS)
+		return false;
+	if (quick_is_memory(insn, insn->src))
+		return quick_is_register(insn->dst);
+	return quick_is_memory(insn, insn->dst) && insn->op == OP_MOV &&
+	       (quick_is_register(insn->src) || insn->src == OPD_IMM);
+}
+
+/* The size of a load's operand in memory (SDM 2B, MOVZX and MOVSX). */
+static u8 quick_source_bytes(const struct emul_insn *insn)
+{
+	if (insn->flags & IF_SRC8)
+		return 1;
+	if (insn->flags & IF_SRC16)
+		return 2;
+	return insn->flags & IF_SRC32 ? min_t(u8, 4, insn->op_bytes) : insn->op_bytes;
+}
+
+/* Decode the instruction. Returns false if it is none that the processor can execute. */
+static bool quick_decode(struct quick_insn *q, const u64 *words)
+{
+	struct emul_insn insn;
+	u8 bytes[16];
+
+	memcpy(bytes, &words[0], 8);
+	memcpy(bytes + 7, &words[1], 8);
+	q->len = 0;
+	if (emul_decode(&insn, bytes, INSN_MAX, MODE_64) != DECODE_OK)
+		return false;
+	q->plain = quick_is_plain_move(&insn);
+	q->load = quick_is_memory(&insn, insn.src);
+	q->from_imm = insn.src == OPD_IMM;
+	q->sign = insn.op == OP_MOVSX;
+	q->reg = insn.dst == OPD_ACC || insn.src == OPD_ACC ? RAX : insn.reg;
+	q->reg_bytes = insn.op_bytes;
+	/* Byte registers 4 to 7 are AH to BH without REX (SDM 2A 2.2.1.2). */
+	q->high = q->reg_bytes == 1 && !insn.rex && q->reg >= 4 && !q->from_imm;
+	if (q->high)
+		q->reg -= 4;
+	q->mem_bytes = q->load ? quick_source_bytes(&insn) : insn.op_bytes;
+	q->base = insn.base;
+	q->index = insn.index;
+	q->scale = insn.scale;
+	q->rip_rel = insn.rip_rel;
+	q->disp = insn.disp;
+	q->imm = insn.imm;
+	q->ea_mask = emul_size_mask(insn.ad_bytes);
+	q->mask[0] = emul_size_mask(insn.len);
+	q->mask[1] = insn.len > 7 ? emul_size_mask(insn.len - 7) : 0;
+	q->words[0] = words[0] & q->mask[0];
+	q->words[1] = words[1] & q->mask[1];
+	q->len = insn.len;
+	return true;
+}
+
+/*
+ * The instruction with these bytes, decoded. The bytes were just read, so an
+ * entry that has the same is right, whatever the guest changed since it was made.
+ * Returns NULL if it is no plain move.
+ */
+static const struct quick_insn *quick_find(struct emul_state *es, u64 rip, const u64 *words)
+{
+	struct quick_insn *q = &es->quick[(rip ^ rip >> 3) % QUICK_INSNS];
+
+	if (unlikely(!q->len || (words[0] & q->mask[0]) != q->words[0] || (words[1] & q->mask[1]) != q->words[1]) &&
+	    !quick_decode(q, words))
+		return NULL;
+	return q->plain ? q : NULL;
+}
+
+/* The linear address of the operand (SDM 1 3.7.5). Segments other than FS and GS have base 0 in 64-bit code. */
+static u64 quick_address(struct vcpu *vcpu, const struct quick_insn *q, u64 rip)
+{
+	u64 ea = q->disp;
+
+	if (q->rip_rel)
+		ea += rip + q->len;
+	if (q->base >= 0)
+		ea += vcpu_gpr(vcpu, q->base);
+	if (q->index >= 0)
+		ea += vcpu_gpr(vcpu, q->index) << q->scale;
+	return ea & q->ea_mask;
+}
+
+/* Fetch and decode the instruction at RIP. Returns NULL if it is no plain move, or is not simply there. */
+static const struct quick_insn *quick_fetch(struct vcpu *vcpu, u64 rip)
+{
+	const struct memslot *slot = NULL;
+	u64 words[2];
+	gpa_t gpa;
+
+	if (!walk_code(vcpu, rip, &gpa, &slot) || offset_in_page(gpa) > PAGE_SIZE - INSN_MAX)
+		return NULL;
+	if (!memslot_read_u64(slot, gpa, &words[0]) || !memslot_read_u64(slot, gpa + 7, &words[1]))
+		return NULL;
+	return quick_find(vcpu->emul, rip, words);
+}
+
+static u64 quick_store_data(struct vcpu *vcpu, const struct quick_insn *q)
+{
+	if (q->from_imm)
+		return q->imm;
+	return vcpu_gpr(vcpu, q->reg) >> (q->high ? 8 : 0);
+}
+
+/* A 32-bit result clears the upper half of the register (SDM 1 3.4.1.1). */
+static void quick_load_register(struct vcpu *vcpu, const struct quick_insn *q, u64 val)
+{
+	u32 shift = q->high ? 8 : 0;
+	u64 mask = q->reg_bytes == 4 ? ~0ULL : emul_size_mask(q->reg_bytes) << shift;
+
+	if (q->sign)
+		val = emul_sign_extend(val, 8 * q->mem_bytes) & emul_size_mask(q->reg_bytes);
+	else
+		val &= emul_size_mask(q->mem_bytes);
+	vcpu_set_gpr(vcpu, q->reg, (vcpu_gpr(vcpu, q->reg) & ~mask) | (val << shift & mask));
+	vcpu_skip_instruction(vcpu);
+}
+
+/* User space has answered. If it has looked at the registers, it may have changed them. */
+static int quick_complete_load(struct vcpu *vcpu)
+{
+	struct emul_state *es = vcpu->emul;
+
+	if (unlikely(vcpu->altered))
+		return emul_resume(vcpu);
+	es->pending = EMUL_PENDING_NONE;
+	quick_load_register(vcpu, es->quick_load, READ_ONCE(*(const u64 *)vcpu->run->mmio.data));
+	return NEXT_ENTER;
+}
+
+static int quick_load(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
+{
+	struct emul_state *es = vcpu->emul;
+	struct mmio_frag *f = &es->reads[0];
+	u64 val = 0;
+
+	if (irqchip_mmio(vcpu, gpa, q->mem_bytes, &val, false)) {
+		quick_load_register(vcpu, q, val);
+		return NEXT_ENTER;
+	}
+	/* As emul_mmio_read() would leave it, for emul_resume(). */
+	*f = (struct mmio_frag) { .gpa = gpa, .len = q->mem_bytes };
+	es->nr_reads = 1;
+	es->quick_load = q;
+	emul_mmio_ask(es, gpa, q->mem_bytes);
+	vcpu_complete_by(vcpu, quick_complete_load);
+	return NEXT_USER;
+}
+
+static int quick_store(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
+{
+	struct emul_state *es = vcpu->emul;
+	u64 val = quick_store_data(vcpu, q);
+	int r = emul_mmio_write(es, gpa, &val, q->mem_bytes);
+
+	if (unlikely(r != EMUL_DONE))
+		return NEXT_GO_ON;
+	vcpu_skip_instruction(vcpu);
+	return es->nr_writes ? emul_mmio_deliver(vcpu) : NEXT_ENTER;
+}
+
+/**
+ * quick_mmio() - execute the instruction that caused an EPT violation, if it is a plain move of MMIO
+ * @vcpu: loaded; vcpu->exit is the EPT violation
+ *
+ * The bytes at RIP may not be those of the instruction that exited. They are
+ * executed only if the address of their operand is that of the exit, and the
+ * access is of the same kind: then the processor has checked it.
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading. The current VMCS is that of the running level.
+ * Return: NEXT_ENTER or NEXT_USER; NEXT_GO_ON if nothing was done.
+ */
+int quick_mmio(struct vcpu *vcpu)
+{
+	struct vmx_exit *e = &vcpu->exit;
+	const struct quick_insn *q;
+	u64 rip;
+
+	if (vcpu->in_l2 || vcpu->ev.injected.valid || (e->qual & (QUICK_QUAL | EPT_EXEC)) != QUICK_QUAL)
+		return NEXT_GO_ON;
+	if (vm_slot(vcpu->vm, e->gpa >> PAGE_SHIFT) || current->mm != vcpu->vm->mm || !vcpu_is_64bit(vcpu))
+		return NEXT_GO_ON;
+	rip = vcpu_rip(vcpu);
+	q = quick_fetch(vcpu, rip);
+	if (!q || quick_address(vcpu, q, rip) != e->gla || q->load == !!(e->qual & EPT_WRITE))
+		return NEXT_GO_ON;
+	/* An aligned operand is in one page, and raises no alignment check. */
+	if (e->gla & (q->mem_bytes - 1))
+		return NEXT_GO_ON;
+	emul_begin(vcpu->emul);
+	e->ilen = q->len;
+	return q->load ? quick_load(vcpu, e->gpa, q) : quick_store(vcpu, e->gpa, q);
+}
