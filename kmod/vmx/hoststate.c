@@ -10,7 +10,6 @@
 #include "droste.h"
 #include "vmx/vmx.h"
 
-/* URET_TSC_AUX, which some processors lack, is the last. */
 static const u32 uret_msrs[NR_URET_MSRS] = {
 	[URET_STAR] = MSR_STAR,
 	[URET_LSTAR] = MSR_LSTAR,
@@ -21,23 +20,22 @@ static const u32 uret_msrs[NR_URET_MSRS] = {
 
 /*
  * The host's values. The kernel writes these MSRs once on each CPU, except for
- * KERNEL_GS_BASE, which depends on the thread: its entry is valid while a vCPU's
- * host state is saved on the CPU.
+ * KERNEL_GS_BASE, which depends on the thread: its entry is not used.
  */
 static DEFINE_PER_CPU(u64[NR_URET_MSRS], hoststate_uret);
 
-static enum uret_msr hoststate_nr_uret(void)
-{
-	return likely(vmx_features.rdtscp) ? NR_URET_MSRS : URET_TSC_AUX;
-}
+/* The host's GDTR, whose limit an exit sets to 0xffff (SDM 3C 28.5.2). */
+static DEFINE_PER_CPU(struct desc_ptr, hoststate_gdt);
 
-static void hoststate_wrmsr(enum uret_msr i, u64 val)
+/* Change an MSR from one value to another, unless they are the same. */
+static __always_inline void hoststate_switch(enum uret_msr i, u64 now, u64 next)
 {
-	native_wrmsr(uret_msrs[i], (u32)val, (u32)(val >> 32));
+	if (now != next)
+		native_wrmsr(uret_msrs[i], (u32)next, (u32)(next >> 32));
 }
 
 /**
- * vmx_host_read_cpu() - read the MSRs of this CPU that are constant for the host
+ * vmx_host_read_cpu() - read the registers of this CPU that are constant for the host
  *
  * Context: Interrupts disabled, before a guest runs on this CPU.
  */
@@ -48,6 +46,7 @@ void vmx_host_read_cpu(void)
 	for (i = 0; i < NR_URET_MSRS; i++)
 		if (i != URET_KERNEL_GS && (i != URET_TSC_AUX || boot_cpu_has(X86_FEATURE_RDTSCP)))
 			this_cpu_write(hoststate_uret[i], __rdmsr(uret_msrs[i]));
+	native_store_gdt(this_cpu_ptr(&hoststate_gdt));
 }
 
 /**
@@ -85,7 +84,7 @@ int vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val)
 	int err = 0;
 
 	preempt_disable();
-	if (vcpu->host.loaded && i < hoststate_nr_uret())
+	if (vcpu->host.loaded && (i != URET_TSC_AUX || vmx_features.rdtscp))
 		err = wrmsrl_safe(uret_msrs[i], val);
 	if (likely(!err))
 		vcpu->uret_msr[i] = val;
@@ -120,15 +119,6 @@ static u16 hoststate_loadable_sel(u16 sel)
 	return sel & 7 ? 0 : sel;
 }
 
-static void hoststate_write_sel(unsigned long field, u16 *known, u16 sel)
-{
-	sel = hoststate_loadable_sel(sel);
-	if (*known != sel) {
-		vmcs_write(field, sel);
-		*known = sel;
-	}
-}
-
 /**
  * vmx_host_sync_vmcs() - write host-state fields that have changed to the current VMCS
  * @vcpu: the vCPU; vmx_host_prepare() has saved its host state
@@ -145,11 +135,14 @@ void vmx_host_sync_vmcs(struct vcpu *vcpu)
 	if (likely(v->host_seq == h->seq))
 		return;
 	v->host_seq = h->seq;
-	hoststate_write_sel(HOST_DS_SELECTOR, &v->host_ds_sel, h->ds);
-	hoststate_write_sel(HOST_ES_SELECTOR, &v->host_es_sel, h->es);
-	hoststate_write_sel(HOST_FS_SELECTOR, &v->host_fs_sel, h->fs);
-	hoststate_write_sel(HOST_GS_SELECTOR, &v->host_gs_sel, h->gs);
-	if (v->host_fs_base != h->fs_base) {
+	if (unlikely(v->host_sels != h->sels)) {
+		vmcs_write(HOST_DS_SELECTOR, hoststate_loadable_sel(h->ds));
+		vmcs_write(HOST_ES_SELECTOR, hoststate_loadable_sel(h->es));
+		vmcs_write(HOST_FS_SELECTOR, hoststate_loadable_sel(h->fs));
+		vmcs_write(HOST_GS_SELECTOR, hoststate_loadable_sel(h->gs));
+		v->host_sels = h->sels;
+	}
+	if (unlikely(v->host_fs_base != h->fs_base)) {
 		vmcs_write(HOST_FS_BASE, h->fs_base);
 		v->host_fs_base = h->fs_base;
 	}
@@ -188,7 +181,8 @@ void vmx_host_sync_cpu(struct loaded_vmcs *v)
 void vmx_host_prepare(struct vcpu *vcpu)
 {
 	struct host_state *h = &vcpu->host;
-	enum uret_msr i, nr = hoststate_nr_uret();
+	const u64 *guest = vcpu->uret_msr;
+	u64 *host;
 
 	if (h->loaded)
 		return;
@@ -202,14 +196,38 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	h->fs_base = current->thread.fsbase;
 	/* A selector that is not null has a base of its own, which the kernel does not keep on older processors. */
 	h->kernel_gs = likely(!h->gs) ? current->thread.gsbase : __rdmsr(MSR_KERNEL_GS_BASE);
-	this_cpu_write(hoststate_uret[URET_KERNEL_GS], h->kernel_gs);
-	for (i = 0; i < nr; i++)
-		if (this_cpu_read(hoststate_uret[i]) != vcpu->uret_msr[i])
-			hoststate_wrmsr(i, vcpu->uret_msr[i]);
+	host = this_cpu_ptr(hoststate_uret);
+	hoststate_switch(URET_STAR, host[URET_STAR], guest[URET_STAR]);
+	hoststate_switch(URET_LSTAR, host[URET_LSTAR], guest[URET_LSTAR]);
+	hoststate_switch(URET_FMASK, host[URET_FMASK], guest[URET_FMASK]);
+	hoststate_switch(URET_KERNEL_GS, h->kernel_gs, guest[URET_KERNEL_GS]);
+	if (likely(vmx_features.rdtscp))
+		hoststate_switch(URET_TSC_AUX, host[URET_TSC_AUX], guest[URET_TSC_AUX]);
 	h->loaded = true;
 	vmx_host_sync_vmcs(vcpu);
 	/* Other threads, or user space, have run on this CPU. */
 	vcpu->l1d_due = true;
+}
+
+/* Bits of host_state.sels that a VMCS cannot hold: TI and RPL of each selector. */
+#define NOT_IN_VMCS	0x0007000700070007ULL
+
+/* Load the selectors that a VM exit could not load. */
+static void hoststate_load_sels(const struct host_state *h)
+{
+	if (h->fs & 7)
+		loadsegment(fs, h->fs);
+	if (h->gs & 7)
+		load_gs_index(h->gs);
+	if ((h->fs | h->gs) & 7) {
+		/* Loading a selector changed the base. */
+		wrmsrl(MSR_FS_BASE, h->fs_base);
+		wrmsrl(MSR_KERNEL_GS_BASE, h->kernel_gs);
+	}
+	if (h->ds & 7)
+		loadsegment(ds, h->ds);
+	if (h->es & 7)
+		loadsegment(es, h->es);
 }
 
 /**
@@ -224,31 +242,25 @@ void vmx_host_prepare(struct vcpu *vcpu)
 void vmx_host_restore(struct vcpu *vcpu)
 {
 	struct host_state *h = &vcpu->host;
-	enum uret_msr i, nr = hoststate_nr_uret();
+	u64 *guest = vcpu->uret_msr;
+	const u64 *host;
 
 	if (!h->loaded)
 		return;
-	vcpu->uret_msr[URET_KERNEL_GS] = __rdmsr(MSR_KERNEL_GS_BASE);
-	for (i = 0; i < nr; i++)
-		if (this_cpu_read(hoststate_uret[i]) != vcpu->uret_msr[i])
-			hoststate_wrmsr(i, this_cpu_read(hoststate_uret[i]));
+	host = this_cpu_ptr(hoststate_uret);
+	guest[URET_KERNEL_GS] = __rdmsr(MSR_KERNEL_GS_BASE);
+	hoststate_switch(URET_STAR, guest[URET_STAR], host[URET_STAR]);
+	hoststate_switch(URET_LSTAR, guest[URET_LSTAR], host[URET_LSTAR]);
+	hoststate_switch(URET_FMASK, guest[URET_FMASK], host[URET_FMASK]);
+	hoststate_switch(URET_KERNEL_GS, guest[URET_KERNEL_GS], h->kernel_gs);
+	if (likely(vmx_features.rdtscp))
+		hoststate_switch(URET_TSC_AUX, guest[URET_TSC_AUX], host[URET_TSC_AUX]);
 	/* Before the segment registers, whose selectors may refer to it. */
 	if (unlikely(h->ldt))
 		asm volatile("lldt %0" : : "m" (h->ldt));
-	if (unlikely(h->fs & 7))
-		loadsegment(fs, h->fs);
-	if (unlikely(h->gs & 7))
-		load_gs_index(h->gs);
-	if (unlikely((h->fs | h->gs) & 7)) {
-		/* Loading a selector changed the base. */
-		wrmsrl(MSR_FS_BASE, h->fs_base);
-		wrmsrl(MSR_KERNEL_GS_BASE, h->kernel_gs);
-	}
-	if (unlikely(h->ds & 7))
-		loadsegment(ds, h->ds);
-	if (unlikely(h->es & 7))
-		loadsegment(es, h->es);
+	if (unlikely(h->sels & NOT_IN_VMCS))
+		hoststate_load_sels(h);
 	invalidate_tss_limit();
-	load_fixmap_gdt(raw_smp_processor_id());
+	native_load_gdt(this_cpu_ptr(&hoststate_gdt));
 	h->loaded = false;
 }

@@ -75,8 +75,8 @@ struct loaded_vmcs {
 	/* The values that the VMCS holds of host-state fields that change at run time. */
 	u64 host_cr3, host_cr4, host_fs_base, host_gs_base, host_rsp;
 	u64 debugctl;		/* the value of GUEST_IA32_DEBUGCTL in the VMCS */
-	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel;
-	u64 host_seq;		/* host_state.seq for which these five were written */
+	u64 host_sels;		/* host_state.sels when the VMCS got its selectors */
+	u64 host_seq;		/* host_state.seq for which these two were written */
 	bool exits_at_once;	/* the VMX-preemption timer is on, with value 0: see loop_set_immediate_exit() */
 	u32 windows;		/* CPU_BASED_*_WINDOW_EXITING bits that L0 has set in the VMCS for its own use */
 	u32 perf_msrs;		/* length of the lists of MSRs that entries and exits load */
@@ -91,7 +91,12 @@ enum uret_msr { URET_STAR, URET_LSTAR, URET_FMASK, URET_KERNEL_GS, URET_TSC_AUX,
 struct host_state {
 	u64 seq;		/* counts the calls that have saved the members below; 0: none yet */
 	bool loaded;		/* the processor holds the guest's uret MSRs; only changes with preemption disabled */
-	u16 ds, es, fs, gs;	/* the host's selectors */
+	union {
+		struct {
+			u16 ds, es, fs, gs;	/* the host's selectors */
+		};
+		u64 sels;	/* all four */
+	};
 	u16 ldt;		/* the host's LDTR, 0 if the process has no LDT */
 	u64 fs_base;
 	u64 debugctl;		/* the host's IA32_DEBUGCTL at the last entry */
