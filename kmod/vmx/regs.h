@@ -11,19 +11,132 @@
 #define REG_RSP		BIT(1)
 #define REG_RFLAGS	BIT(2)
 
+/* --- cached registers --- */
+
+/**
+ * vcpu_rip() - RIP of the running level
+ * @vcpu: loaded
+ *
+ * Context: Process context. May read the current VMCS. Does not sleep.
+ * Return: the value.
+ */
+static inline u64 vcpu_rip(struct vcpu *vcpu)
+{
+	if (!(vcpu->reg_avail & REG_RIP)) {
+		vcpu->rip = vmcs_read(GUEST_RIP);
+		vcpu->reg_avail |= REG_RIP;
+	}
+	return vcpu->rip;
+}
+
+/**
+ * vcpu_set_rip() - set RIP of the running level
+ * @vcpu: loaded
+ * @rip: new value
+ *
+ * Context: Process context. Does not sleep. vmx_flush_regs() writes the VMCS.
+ */
+static inline void vcpu_set_rip(struct vcpu *vcpu, u64 rip)
+{
+	vcpu->rip = rip;
+	vcpu->reg_avail |= REG_RIP;
+	vcpu->reg_dirty |= REG_RIP;
+}
+
+/**
+ * vcpu_rsp() - RSP of the running level
+ * @vcpu: loaded
+ *
+ * Context: Process context. May read the current VMCS. Does not sleep.
+ * Return: the value.
+ */
+static inline u64 vcpu_rsp(struct vcpu *vcpu)
+{
+	if (!(vcpu->reg_avail & REG_RSP)) {
+		vcpu->regs[RSP] = vmcs_read(GUEST_RSP);
+		vcpu->reg_avail |= REG_RSP;
+	}
+	return vcpu->regs[RSP];
+}
+
+/**
+ * vcpu_set_rsp() - set RSP of the running level
+ * @vcpu: loaded
+ * @rsp: new value
+ *
+ * Context: Process context. Does not sleep. vmx_flush_regs() writes the VMCS.
+ */
+static inline void vcpu_set_rsp(struct vcpu *vcpu, u64 rsp)
+{
+	vcpu->regs[RSP] = rsp;
+	vcpu->reg_avail |= REG_RSP;
+	vcpu->reg_dirty |= REG_RSP;
+}
+
+/**
+ * vcpu_rflags() - RFLAGS of the running level
+ * @vcpu: loaded
+ *
+ * Context: Process context. May read the current VMCS. Does not sleep.
+ * Return: the value.
+ */
+static inline u64 vcpu_rflags(struct vcpu *vcpu)
+{
+	if (!(vcpu->reg_avail & REG_RFLAGS)) {
+		vcpu->rflags = vmcs_read(GUEST_RFLAGS);
+		vcpu->reg_avail |= REG_RFLAGS;
+	}
+	return vcpu->rflags;
+}
+
+/**
+ * vcpu_set_rflags() - set RFLAGS of the running level
+ * @vcpu: loaded
+ * @rflags: new value; bit 1 always becomes 1
+ *
+ * Context: Process context. Does not sleep. vmx_flush_regs() writes the VMCS.
+ */
+static inline void vcpu_set_rflags(struct vcpu *vcpu, u64 rflags)
+{
+	vcpu->rflags = rflags | X86_EFLAGS_FIXED;
+	vcpu->reg_avail |= REG_RFLAGS;
+	vcpu->reg_dirty |= REG_RFLAGS;
+}
+
+/**
+ * vcpu_gpr() - a general register of the running level
+ * @vcpu: loaded
+ * @reg: its number, RSP included
+ *
+ * Context: Process context. May read the current VMCS. Does not sleep.
+ * Return: the value.
+ */
+static inline u64 vcpu_gpr(struct vcpu *vcpu, enum gpr reg)
+{
+	return reg == RSP ? vcpu_rsp(vcpu) : vcpu->regs[reg];
+}
+
+/**
+ * vcpu_set_gpr() - set a general register of the running level
+ * @vcpu: loaded
+ * @reg: its number, RSP included
+ * @val: new value
+ *
+ * Context: Process context. Does not sleep.
+ */
+static inline void vcpu_set_gpr(struct vcpu *vcpu, enum gpr reg, u64 val)
+{
+	if (reg == RSP)
+		vcpu_set_rsp(vcpu, val);
+	else
+		vcpu->regs[reg] = val;
+}
+
 /* --- regs.c: registers as the guest sees them --- */
-u64 vcpu_rip(struct vcpu *vcpu);
-void vcpu_set_rip(struct vcpu *vcpu, u64 rip);
-u64 vcpu_rsp(struct vcpu *vcpu);
-void vcpu_set_rsp(struct vcpu *vcpu, u64 rsp);
-u64 vcpu_rflags(struct vcpu *vcpu);
-void vcpu_set_rflags(struct vcpu *vcpu, u64 rflags);
 u64 vcpu_linear_rip(struct vcpu *vcpu);
 void vcpu_complete_by(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu));
 void vcpu_note_altered(struct vcpu *vcpu);
 bool vcpu_same_place(struct vcpu *vcpu);
-u64 vcpu_gpr(struct vcpu *vcpu, enum gpr reg);
-void vcpu_set_gpr(struct vcpu *vcpu, enum gpr reg, u64 val);
 u64 vcpu_cr0(struct vcpu *vcpu);
 u64 vcpu_cr3(struct vcpu *vcpu);
 u64 vcpu_cr4(struct vcpu *vcpu);
