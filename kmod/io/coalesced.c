@@ -94,7 +94,7 @@ static bool coalesced_push(struct coalesced *c, bool pio, u64 addr, u32 len, con
 }
 
 /**
- * coalesced_write() - put a guest's write to a port or to MMIO into the ring
+ * coalesced_store() - put a guest's write to a port or to MMIO into the ring, if it is in a zone
  * @vm: the VM
  * @pio: true for a port, false for MMIO
  * @addr: port or guest-physical address
@@ -105,10 +105,8 @@ static bool coalesced_push(struct coalesced *c, bool pio, u64 addr, u32 len, con
  * Return: true if the write is in the ring; false if it needs an exit to user
  * space, because it is in no zone or the ring is full.
  */
-bool coalesced_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *data)
+bool coalesced_store(struct vm *vm, bool pio, u64 addr, u32 len, const void *data)
 {
-	if (likely(list_empty(&vm->coalesced.zones)))
-		return false;
 	return len <= sizeof_field(struct kvm_coalesced_mmio, data) && coalesced_in_zone(vm, pio, addr, len) &&
 	       coalesced_push(&vm->coalesced, pio, addr, len, data);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KVM_IOEVENTFD: guest writes to a port or to MMIO that signal an eventfd instead of an exit to user space. */
 #include <linux/eventfd.h>
+#include <linux/hash.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -11,7 +12,8 @@
 
 /* One binding of writes to an eventfd. Immutable once published. */
 struct ioeventfd {
-	struct list_head link;	/* in vm->ioeventfds.list */
+	struct hlist_node link;	/* in vm->ioeventfds.hash */
+	struct ioeventfd *next;	/* the next one to free, see ioeventfd_release() */
 	struct eventfd_ctx *ctx;
 	u64 addr;		/* port or guest-physical address */
 	u64 datamatch;		/* data of the write; valid if not @wildcard */
@@ -19,6 +21,11 @@ struct ioeventfd {
 	bool pio;		/* @addr is a port */
 	bool wildcard;		/* any data matches */
 };
+
+static struct hlist_head *ioeventfd_bucket(struct ioeventfds *all, bool pio, u64 addr)
+{
+	return &all->hash[hash_64(addr + pio, ilog2(ARRAY_SIZE(all->hash)))];
+}
 
 /* Does the write match the binding? */
 static bool ioeventfd_matches(const struct ioeventfd *p, bool pio, u64 addr, u32 len, u64 val)
@@ -31,19 +38,18 @@ static bool ioeventfd_matches(const struct ioeventfd *p, bool pio, u64 addr, u32
 }
 
 /**
- * ioeventfds_init() - initialize the list of bindings
+ * ioeventfds_init() - initialize the table of bindings
  * @vm: a new VM
  *
  * Context: Process context.
  */
 void ioeventfds_init(struct vm *vm)
 {
-	INIT_LIST_HEAD(&vm->ioeventfds.list);
 	mutex_init(&vm->ioeventfds.lock);
 }
 
 /**
- * ioeventfd_write() - signal the eventfd that a guest's write is bound to
+ * ioeventfd_signal() - signal the eventfd that a guest's write is bound to, if there is one
  * @vm: the VM
  * @pio: true for a port, false for MMIO
  * @addr: port or guest-physical address
@@ -53,7 +59,7 @@ void ioeventfds_init(struct vm *vm)
  * Context: Process context. Does not sleep. Caller holds vm->srcu for reading.
  * Return: true if an eventfd was signalled; false if there is no binding.
  */
-bool ioeventfd_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *data)
+bool ioeventfd_signal(struct vm *vm, bool pio, u64 addr, u32 len, const void *data)
 {
 	struct ioeventfd *p;
 	u64 val = 0;
@@ -61,7 +67,8 @@ bool ioeventfd_write(struct vm *vm, bool pio, u64 addr, u32 len, const void *dat
 	if (len > sizeof(val))
 		return false;
 	memcpy(&val, data, len);
-	list_for_each_entry_srcu(p, &vm->ioeventfds.list, link, srcu_read_lock_held(&vm->srcu)) {
+	hlist_for_each_entry_srcu(p, ioeventfd_bucket(&vm->ioeventfds, pio, addr), link,
+				  srcu_read_lock_held(&vm->srcu)) {
 		if (ioeventfd_matches(p, pio, addr, len, val)) {
 			compat_eventfd_signal(p->ctx);
 			return true;
@@ -107,7 +114,8 @@ static int ioeventfd_assign(struct ioeventfds *all, const struct ioeventfd *want
 {
 	struct ioeventfd *p;
 
-	list_for_each_entry(p, &all->list, link) {
+	/* Bindings that one write matches have the same address. */
+	hlist_for_each_entry(p, ioeventfd_bucket(all, want->pio, want->addr), link) {
 		if (ioeventfd_collides(p, want))
 			return -EEXIST;
 	}
@@ -116,8 +124,8 @@ static int ioeventfd_assign(struct ioeventfds *all, const struct ioeventfd *want
 	p = kmemdup(want, sizeof(*want), GFP_KERNEL_ACCOUNT);
 	if (!p)
 		return -ENOMEM;
-	list_add_tail_rcu(&p->link, &all->list);
-	all->nr++;
+	hlist_add_head_rcu(&p->link, ioeventfd_bucket(all, p->pio, p->addr));
+	WRITE_ONCE(all->nr, all->nr + 1);
 	return 0;
 }
 
@@ -127,12 +135,12 @@ static int ioeventfd_deassign(struct vm *vm, const struct ioeventfd *want)
 	struct ioeventfds *all = &vm->ioeventfds;
 	struct ioeventfd *p;
 
-	list_for_each_entry(p, &all->list, link) {
+	hlist_for_each_entry(p, ioeventfd_bucket(all, want->pio, want->addr), link) {
 		if (p->ctx != want->ctx || p->pio != want->pio || p->addr != want->addr || p->len != want->len ||
 		    p->wildcard != want->wildcard || p->datamatch != want->datamatch)
 			continue;
-		list_del_rcu(&p->link);
-		all->nr--;
+		hlist_del_rcu(&p->link);
+		WRITE_ONCE(all->nr, all->nr - 1);
 		synchronize_srcu_expedited(&vm->srcu);
 		eventfd_ctx_put(p->ctx);
 		kfree(p);
@@ -189,20 +197,26 @@ long ioeventfd_ioctl(void *self, void *arg, unsigned long uarg)
  */
 void ioeventfd_release(struct vm *vm)
 {
-	struct list_head *head = &vm->ioeventfds.list, *pos, *next;
+	struct ioeventfds *all = &vm->ioeventfds;
+	struct ioeventfd *p, *gone = NULL;
+	struct hlist_node *n;
+	int i;
 
-	mutex_lock(&vm->ioeventfds.lock);
-	pos = head->next;
-	/* A reader may be at any entry and follows the links to the head, so the entries' own links are not changed. */
-	INIT_LIST_HEAD_RCU(head);
-	vm->ioeventfds.nr = 0;
-	mutex_unlock(&vm->ioeventfds.lock);
+	mutex_lock(&all->lock);
+	for (i = 0; i < ARRAY_SIZE(all->hash); i++) {
+		hlist_for_each_entry_safe(p, n, &all->hash[i], link) {
+			hlist_del_rcu(&p->link);
+			p->next = gone;
+			gone = p;
+		}
+	}
+	WRITE_ONCE(all->nr, 0);
+	mutex_unlock(&all->lock);
 	synchronize_srcu(&vm->srcu);
 
-	for (; pos != head; pos = next) {
-		struct ioeventfd *p = list_entry(pos, struct ioeventfd, link);
-
-		next = pos->next;
+	while (gone) {
+		p = gone;
+		gone = p->next;
 		eventfd_ctx_put(p->ctx);
 		kfree(p);
 	}

@@ -32,10 +32,16 @@ static int pio_exit(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
 	return NEXT_USER;
 }
 
+/* The data of OUT: all four bytes, as their number is no constant for memcpy(). */
+static void pio_put_data(struct vcpu *vcpu, u32 size, u32 data)
+{
+	*(u32 *)vcpu->pio_data = size == 4 ? data : data & ((1U << 8 * size) - 1);
+}
+
 /* Set the result of IN: AL, AX, or EAX with the upper half of RAX cleared (SDM 1 3.4.1.1). */
 static void pio_set_accumulator(struct vcpu *vcpu, u32 size, u32 data)
 {
-	u64 mask = size == 4 ? ~0ULL : emul_size_mask(size);
+	u64 mask = size == 4 ? ~0ULL : (1U << 8 * size) - 1;
 
 	vcpu_set_gpr(vcpu, RAX, (vcpu_gpr(vcpu, RAX) & ~mask) | (data & mask));
 }
@@ -50,12 +56,9 @@ static int pio_complete_out(struct vcpu *vcpu)
 
 static int pio_complete_in(struct vcpu *vcpu)
 {
-	u32 size = vcpu->emul->in.size, data = 0;
-
 	if (!vcpu_same_place(vcpu))
 		return NEXT_ENTER;
-	memcpy(&data, vcpu->pio_data, size);
-	pio_set_accumulator(vcpu, size, data);
+	pio_set_accumulator(vcpu, vcpu->emul->in.size, READ_ONCE(*(u32 *)vcpu->pio_data));
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }
@@ -86,7 +89,7 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 		return NEXT_ENTER;
 	}
 	if (!in) {
-		memcpy(vcpu->pio_data, &data, size);
+		pio_put_data(vcpu, size, data);
 		if (port == 0x7e && !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
 			vcpu_skip_instruction(vcpu);
 			return pio_exit(vcpu, port, size, 1, false);

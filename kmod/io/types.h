@@ -17,11 +17,11 @@ struct coalesced {
 	struct kvm_coalesced_mmio_ring *ring;	/* one page, shared with user space, which may write at any time */
 };
 
-/* The ioeventfds of a VM. */
+/* The ioeventfds of a VM, by address. */
 struct ioeventfds {
-	struct list_head list;	/* written under @lock, read under vm->srcu */
+	struct hlist_head hash[64];	/* written under @lock, read under vm->srcu */
 	struct mutex lock;
-	int nr;			/* length of @list; under @lock */
+	int nr;			/* number of entries; written under @lock, read by any thread */
 };
 
 #endif

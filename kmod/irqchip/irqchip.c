@@ -99,9 +99,10 @@ void irqchip_release(struct vm *vm)
  */
 bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write)
 {
-	if (vlapic_mmio(vcpu, gpa, len, data, write))
+	/* Most accesses are to devices in user space. */
+	if (!((gpa ^ vcpu->apic_base) & PAGE_MASK) && vlapic_mmio(vcpu, gpa, len, data, write))
 		return true;
-	return vioapic_mmio(vcpu->vm, gpa, len, data, write);
+	return vcpu->vm->irqchip.ioapic && vioapic_mmio(vcpu->vm, gpa, len, data, write);
 }
 
 /**
