@@ -61,7 +61,7 @@ void vcpu_destroy(struct vcpu *vcpu);
 #define VCPU_MMAP_PAGES	3	/* struct kvm_run, data of port I/O, the VM's ring of coalesced writes */
 
 /* --- kvm_run.c --- */
-long kvm_run_ioctl(void *self, void *arg, unsigned long uarg);
+long kvm_run_ioctl(struct vcpu *vcpu, unsigned long uarg);
 
 /* --- prefault.c --- */
 long vcpu_pre_fault_memory(void *self, void *arg, unsigned long uarg);

@@ -217,9 +217,8 @@ static long vcpu_get_exit_stats(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
-/* irqchip_vcpu_ioctl() handles the ioctls about interrupts, which have no row here. */
+/* Two kinds have no row here: KVM_RUN, and the ioctls about interrupts, which irqchip_vcpu_ioctl() handles. */
 static const struct ioctl_row vcpu_rows[] = {
-	IO_ROW(KVM_RUN, kvm_run_ioctl, IO_RAW | IO_LOAD),
 	IO_ROW(KVM_GET_REGS, vcpu_get_regs, IO_LOAD),
 	IO_ROW(KVM_SET_REGS, vcpu_set_regs, IO_LOAD),
 	IO_ROW(KVM_GET_SREGS, vcpu_get_sregs, IO_LOAD),
@@ -284,8 +283,7 @@ static long vcpu_locked_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, un
 
 	if (flags & IO_LOAD) {
 		vcpu_load(vcpu);
-		if (cmd != KVM_RUN)
-			vcpu_note_altered(vcpu);
+		vcpu_note_altered(vcpu);
 	}
 	if (flags & IO_SRCU) {
 		idx = srcu_read_lock(&vcpu->vm->srcu);
@@ -310,7 +308,13 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 		return -ENOTTY;
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
-	ret = vcpu_locked_ioctl(vcpu, ioctl_find(&vcpu_ioctls, cmd), cmd, uarg);
+	if (likely(cmd == KVM_RUN)) {
+		vcpu_load(vcpu);
+		ret = kvm_run_ioctl(vcpu, uarg);
+		vcpu_put(vcpu);
+	} else {
+		ret = vcpu_locked_ioctl(vcpu, ioctl_find(&vcpu_ioctls, cmd), cmd, uarg);
+	}
 	mutex_unlock(&vcpu->mutex);
 	return ret;
 }

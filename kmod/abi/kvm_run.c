@@ -37,18 +37,17 @@ static void kvm_run_fill_run(struct vcpu *vcpu)
 
 /**
  * kvm_run_ioctl() - KVM_RUN
- * @self: the vCPU, loaded
- * @arg: NULL
+ * @vcpu: the vCPU, loaded
  * @uarg: must be 0
  *
  * Context: Process context, may sleep. Caller holds vcpu->mutex.
  * Return: 0 with vcpu->run filled; -EINVAL for an argument, or for synced
  * registers that no processor can have; otherwise as vcpu_run().
  */
-long kvm_run_ioctl(void *self, void *arg, unsigned long uarg)
+long kvm_run_ioctl(struct vcpu *vcpu, unsigned long uarg)
 {
-	struct vcpu *vcpu = self;
-	int ret;
+	struct kvm_run *run = vcpu->run;
+	int ret = 0;
 
 	if (uarg)
 		return -EINVAL;
@@ -62,12 +61,14 @@ long kvm_run_ioctl(void *self, void *arg, unsigned long uarg)
 	 */
 	if (vcpu->has_sigmask)
 		sigprocmask(SIG_SETMASK, &vcpu->sigmask, &current->real_blocked);
-	vcpu->run->flags = 0;
-	ret = vcpu_sync_regs_in(vcpu);
-	if (!ret)
+	run->flags = 0;
+	if (unlikely(READ_ONCE(run->kvm_dirty_regs) | READ_ONCE(run->kvm_valid_regs)))
+		ret = vcpu_sync_regs_in(vcpu);
+	if (likely(!ret))
 		ret = vcpu_run(vcpu);
 	kvm_run_fill_run(vcpu);
-	vcpu_sync_regs_out(vcpu);
+	if (unlikely(READ_ONCE(run->kvm_valid_regs)))
+		vcpu_sync_regs_out(vcpu);
 	if (vcpu->has_sigmask) {
 		sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
 		sigemptyset(&current->real_blocked);

@@ -7,9 +7,9 @@
 /*
  * Load the dirty register sets. Other threads may write to the page at any
  * time, so each set is copied first; the set's ioctl handler then checks and
- * uses the copy. Not inlined, as sync_regs_store() below.
+ * uses the copy.
  */
-static noinline int sync_regs_take(struct vcpu *vcpu, u64 dirty)
+static int sync_regs_take(struct vcpu *vcpu, u64 dirty)
 {
 	const struct kvm_sync_regs *s = &vcpu->run->s.regs;
 	struct kvm_vcpu_events events;
@@ -65,18 +65,21 @@ int vcpu_sync_regs_in(struct vcpu *vcpu)
 	return ret;
 }
 
-/*
- * Store register sets. The handlers may read back what they wrote, so they get
- * private copies, not the page. Not inlined, because the kernel's compiler clears
- * the copies in any case, and most callers of KVM_RUN ask for no set.
+/**
+ * vcpu_sync_regs_out() - store the registers that user space asked for, at the end of KVM_RUN
+ * @vcpu: loaded
+ *
+ * Context: Process context, may sleep. Caller holds vcpu->mutex.
  */
-static noinline void sync_regs_store(struct vcpu *vcpu, u64 valid)
+void vcpu_sync_regs_out(struct vcpu *vcpu)
 {
 	struct kvm_sync_regs *s = &vcpu->run->s.regs;
+	u64 valid = READ_ONCE(vcpu->run->kvm_valid_regs);
 	struct kvm_vcpu_events events;
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 
+	/* The handlers may read back what they wrote, so they get private copies, not the page. */
 	if (valid & KVM_SYNC_X86_REGS) {
 		vcpu_get_regs(vcpu, &regs, 0);
 		s->regs = regs;
@@ -90,18 +93,4 @@ static noinline void sync_regs_store(struct vcpu *vcpu, u64 valid)
 		vcpu_get_events(vcpu, &events, 0);
 		s->events = events;
 	}
-}
-
-/**
- * vcpu_sync_regs_out() - store the registers that user space asked for, at the end of KVM_RUN
- * @vcpu: loaded
- *
- * Context: Process context, may sleep. Caller holds vcpu->mutex.
- */
-void vcpu_sync_regs_out(struct vcpu *vcpu)
-{
-	u64 valid = READ_ONCE(vcpu->run->kvm_valid_regs);
-
-	if (unlikely(valid))
-		sync_regs_store(vcpu, valid);
 }
