@@ -216,7 +216,7 @@ bool walk_code(struct vcpu *vcpu, u64 la, gpa_t *gpa, const struct memslot **slo
 	int shift = 39;
 	gpa_t at;
 
-	if (vcpu->in_l2 || !vcpu_is_long_mode(vcpu) || (cr4 & X86_CR4_LA57))
+	if (vcpu->in_l2 || !(vcpu->efer & EFER_LMA) || (cr4 & X86_CR4_LA57))
 		return false;
 	entry = vmcs_read(GUEST_CR3);
 	for (;; shift -= 9) {

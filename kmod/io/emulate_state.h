@@ -103,6 +103,7 @@ int emul_exit_to_l1(struct emul_state *es, u32 reason, u64 qual, u64 gla);
 void emul_mmio_ask(struct emul_state *es, gpa_t gpa, u32 len);
 int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len);
 int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len);
+bool emul_mmio_write_word(struct emul_state *es, gpa_t gpa, u64 val, u32 len);
 int emul_mmio_deliver(struct vcpu *vcpu);
 
 /* --- memory.c: the callbacks of struct emul_ops for memory, and instruction fetch --- */

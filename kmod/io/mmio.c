@@ -79,6 +79,18 @@ int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len)
 	return EMUL_DONE;
 }
 
+/* Give the write to a device in the kernel. Returns false if it is for user space. */
+static __always_inline bool mmio_write_in_kernel(struct emul_state *es, struct mmio_frag *f)
+{
+	struct vcpu *vcpu = es->vcpu;
+
+	if (irqchip_mmio(vcpu, f->gpa, f->len, f->data, true) ||
+	    ioeventfd_write(vcpu->vm, false, f->gpa, f->len, f->data))
+		return true;
+	/* Writes must stay in order: nothing is coalesced after a write that waits for an exit. */
+	return !es->nr_writes && coalesced_write(vcpu->vm, false, f->gpa, f->len, f->data);
+}
+
 /**
  * emul_mmio_write() - write MMIO for the emulated instruction
  * @es: the emulator's state
@@ -104,14 +116,36 @@ int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len)
 		f = &es->writes[es->nr_writes];
 		*f = (struct mmio_frag) { .gpa = gpa, .len = n };
 		memcpy(f->data, data, n);
-		if (irqchip_mmio(es->vcpu, gpa, n, f->data, true) ||
-		    ioeventfd_write(es->vcpu->vm, false, gpa, n, f->data))
-			continue;
-		/* Writes must stay in order: nothing is coalesced after a write that waits for an exit. */
-		if (es->nr_writes || !coalesced_write(es->vcpu->vm, false, gpa, n, f->data))
+		if (!mmio_write_in_kernel(es, f))
 			es->nr_writes++;
 	}
 	return EMUL_DONE;
+}
+
+/**
+ * emul_mmio_write_word() - write up to 8 bytes of MMIO as the only write of an instruction
+ * @es: the emulator's state
+ * @gpa: guest-physical address
+ * @val: the bytes to write, the first one in bits 7:0
+ * @len: 1, 2, 4 or 8 bytes
+ *
+ * Context: as emul_mmio_read(). May sleep.
+ * Return: true if a device in the kernel took the write; false if it is writes[0].
+ */
+bool emul_mmio_write_word(struct emul_state *es, gpa_t gpa, u64 val, u32 len)
+{
+	struct mmio_frag *f = &es->writes[0];
+
+	f->gpa = gpa;
+	f->len = len;
+	val &= ~0ULL >> (64 - 8 * len);
+	memcpy(f->data, &val, sizeof(val));
+	es->nr_writes = 0;
+	es->next_write = 0;
+	if (mmio_write_in_kernel(es, f))
+		return true;
+	es->nr_writes = 1;
+	return false;
 }
 
 /**
@@ -134,7 +168,7 @@ int emul_mmio_deliver(struct vcpu *vcpu)
 	run->mmio.phys_addr = f->gpa;
 	run->mmio.len = f->len;
 	run->mmio.is_write = 1;
-	memcpy(run->mmio.data, f->data, f->len);
+	memcpy(run->mmio.data, f->data, sizeof(f->data));	/* zeroes behind the length */
 	if (es->next_write < es->nr_writes)
 		vcpu_complete_by(vcpu, emul_mmio_deliver);
 	return NEXT_USER;

@@ -12,7 +12,7 @@
 #include "vmx/regs.h"
 
 /* Try to serve OUT without an exit to user space. Returns true if it is served. */
-static bool pio_out_in_kernel(struct vcpu *vcpu, u16 port, u32 size, u32 *data)
+static __always_inline bool pio_out_in_kernel(struct vcpu *vcpu, u16 port, u32 size, u32 *data)
 {
 	return irqchip_pio(vcpu, port, size, data, true) || ioeventfd_write(vcpu->vm, true, port, size, data) ||
 	       coalesced_write(vcpu->vm, true, port, size, data);

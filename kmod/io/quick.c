@@ -178,6 +178,7 @@ static int quick_load(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
 		return NEXT_ENTER;
 	}
 	/* As emul_mmio_read() would leave it, for emul_resume(). */
+	emul_begin(es);
 	*f = (struct mmio_frag) { .gpa = gpa, .len = q->mem_bytes };
 	es->nr_reads = 1;
 	es->quick_load = q;
@@ -188,14 +189,10 @@ static int quick_load(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
 
 static int quick_store(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
 {
-	struct emul_state *es = vcpu->emul;
-	u64 val = quick_store_data(vcpu, q);
-	int r = emul_mmio_write(es, gpa, &val, q->mem_bytes);
+	bool done = emul_mmio_write_word(vcpu->emul, gpa, quick_store_data(vcpu, q), q->mem_bytes);
 
-	if (unlikely(r != EMUL_DONE))
-		return NEXT_GO_ON;
 	vcpu_skip_instruction(vcpu);
-	return es->nr_writes ? emul_mmio_deliver(vcpu) : NEXT_ENTER;
+	return done ? NEXT_ENTER : emul_mmio_deliver(vcpu);
 }
 
 /**
@@ -227,7 +224,6 @@ int quick_mmio(struct vcpu *vcpu)
 	/* An aligned operand is in one page, and raises no alignment check. */
 	if (e->gla & (q->mem_bytes - 1))
 		return NEXT_GO_ON;
-	emul_begin(vcpu->emul);
 	e->ilen = q->len;
 	return q->load ? quick_load(vcpu, e->gpa, q) : quick_store(vcpu, e->gpa, q);
 }

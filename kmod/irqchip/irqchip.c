@@ -106,29 +106,21 @@ bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write)
 }
 
 /**
- * irqchip_pio() - do a port access if it is to the PICs or the PIT
+ * irqchip_pio_own() - do a port access to a port of the PICs or the PIT, if the VM has them
  * @vcpu: the vCPU that makes the access
  * @port: the port
  * @len: 1, 2 or 4 bytes
  * @data: the bytes to write, or the buffer for those read
  * @write: true for OUT
  *
- * Context: Process context, thread of @vcpu. Caller holds vm->srcu (read).
- * Return: true if it was; false if another device, or user space, must do it.
+ * Context: As irqchip_pio().
+ * Return: as irqchip_pio().
  */
-bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write)
+bool irqchip_pio_own(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write)
 {
-	switch (port) {
-	case 0x20 ... 0x21:
-	case 0xa0 ... 0xa1:
-	case 0x4d0 ... 0x4d1:
-		return vpic_pio(vcpu->vm, port, len, data, write);
-	case 0x40 ... 0x43:
-	case 0x61:
-		return vpit_pio(vcpu->vm, port, len, data, write);
-	default:
-		return false;
-	}
+	if (vpic_pio(vcpu->vm, port, len, data, write))
+		return true;
+	return vpit_pio(vcpu->vm, port, len, data, write);
 }
 
 /* --- CR8: the task priority of the local APIC (SDM 3A 11.8.6) --- */

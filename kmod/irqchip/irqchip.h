@@ -18,9 +18,34 @@ int irqchip_create(struct vm *vm);
 void irqchip_destroy(struct vm *vm);
 void irqchip_release(struct vm *vm);
 bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write);
-bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write);
+bool irqchip_pio_own(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write);
 u64 vcpu_cr8(struct vcpu *vcpu);
 int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8);
+
+/**
+ * irqchip_pio() - do a port access if it is to the PICs or the PIT
+ * @vcpu: the vCPU that makes the access
+ * @port: the port
+ * @len: 1, 2 or 4 bytes
+ * @data: the bytes to write, or the buffer for those read
+ * @write: true for OUT
+ *
+ * Context: Process context, thread of @vcpu. Caller holds vm->srcu (read).
+ * Return: true if it was; false if another device, or user space, must do it.
+ */
+static inline bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write)
+{
+	switch (port) {
+	case 0x20 ... 0x21:	/* the PICs */
+	case 0xa0 ... 0xa1:
+	case 0x4d0 ... 0x4d1:
+	case 0x40 ... 0x43:	/* the PIT */
+	case 0x61:
+		return irqchip_pio_own(vcpu, port, len, data, write);
+	default:
+		return false;
+	}
+}
 
 /* --- split.c: PIC and I/O APIC in user space --- */
 int irqchip_create_split(struct vm *vm, u64 pins);

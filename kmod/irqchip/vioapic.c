@@ -188,6 +188,15 @@ static void vioapic_mmio_write(struct vm *vm, u32 offset, u32 len, const void *d
 	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
 }
 
+/* Not inlined: most calls of vioapic_mmio() are for other devices. */
+static noinline void vioapic_access(struct vm *vm, u32 offset, u32 len, void *data, bool write)
+{
+	if (write)
+		vioapic_mmio_write(vm, offset, len, data);
+	else
+		vioapic_mmio_read(vm->irqchip.ioapic, offset, len, data);
+}
+
 /**
  * vioapic_mmio() - handle an access to the I/O APIC's page
  * @vm: the VM
@@ -201,14 +210,11 @@ static void vioapic_mmio_write(struct vm *vm, u32 offset, u32 len, const void *d
  */
 bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write)
 {
-	struct vioapic *ioapic = vm->irqchip.ioapic;
+	const struct vioapic *ioapic = vm->irqchip.ioapic;
 
-	if (!ioapic || gpa - READ_ONCE(ioapic->io.base) >= 0x100 || len > sizeof(u64))
+	if (likely(!ioapic || gpa - READ_ONCE(ioapic->io.base) >= 0x100 || len > sizeof(u64)))
 		return false;
-	if (write)
-		vioapic_mmio_write(vm, gpa & 0xff, len, data);
-	else
-		vioapic_mmio_read(ioapic, gpa & 0xff, len, data);
+	vioapic_access(vm, gpa & 0xff, len, data, write);
 	return true;
 }
 

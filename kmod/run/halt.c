@@ -107,7 +107,8 @@ bool vcpu_runnable(struct vcpu *vcpu)
 		clear_bit(REQ_TIMER, &vcpu->requests);
 		vlapic_timer_request(vcpu);
 	}
-	halt_accept_init(vcpu);
+	if (unlikely(vcpu->lapic && vlapic_pending_init(vcpu)))
+		halt_accept_init(vcpu);
 	switch (vcpu->mp_state) {
 	case KVM_MP_STATE_RUNNABLE:
 		return true;

@@ -347,19 +347,3 @@ void vmx_cancel_events(struct vcpu *vcpu)
 	if (vcpu->ev.injected.valid && !(vcpu->in_l2 && vcpu->nested.entry_pending))
 		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 }
-
-/**
- * vcpu_advance_rip() - move RIP past the instruction that exited
- * @vcpu: loaded; vcpu->exit is the exit of the instruction
- *
- * Context: Process context. Reads the current VMCS. Does not sleep.
- */
-void vcpu_advance_rip(struct vcpu *vcpu)
-{
-	u64 rip = vcpu_rip(vcpu) + vcpu->exit.ilen;
-
-	/* Outside 64-bit code RIP wraps at 32 bits. */
-	if (unlikely((vcpu_rip(vcpu) ^ rip) >> 31 && !vcpu_is_64bit(vcpu)))
-		rip = (u32)rip;
-	vcpu_set_rip(vcpu, rip);
-}

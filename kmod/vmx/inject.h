@@ -74,7 +74,6 @@ void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev);
 void vmx_set_fault_rf(struct vcpu *vcpu, u8 vector);
 void vmx_cancel_events(struct vcpu *vcpu);
 void vmx_set_exception_type(const struct vcpu *vcpu, struct event *ev);
-void vcpu_advance_rip(struct vcpu *vcpu);
 
 /* --- traps.c: the end of an instruction that L0 executed --- */
 void vcpu_insn_done(struct vcpu *vcpu, bool tf, bool branch, u64 held);

@@ -147,6 +147,22 @@ int vcpu_set_efer(struct vcpu *vcpu, u64 efer);
 bool vcpu_is_long_mode(struct vcpu *vcpu);
 bool vcpu_is_64bit(struct vcpu *vcpu);
 
+/**
+ * vcpu_advance_rip() - move RIP past the instruction that exited
+ * @vcpu: loaded; vcpu->exit is the exit of the instruction
+ *
+ * Context: Process context. Reads the current VMCS. Does not sleep.
+ */
+static inline void vcpu_advance_rip(struct vcpu *vcpu)
+{
+	u64 old = vcpu_rip(vcpu), rip = old + vcpu->exit.ilen;
+
+	/* Outside 64-bit code RIP wraps at 32 bits. */
+	if (unlikely((old ^ rip) >> 31 && !vcpu_is_64bit(vcpu)))
+		rip = (u32)rip;
+	vcpu_set_rip(vcpu, rip);
+}
+
 /* --- regs.c: fields of the current VMCS --- */
 void vmx_flush_regs(struct vcpu *vcpu);
 void vmx_write_cr0(struct vcpu *vcpu, u64 cr0);

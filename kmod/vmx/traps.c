@@ -139,6 +139,10 @@ void vcpu_skip_instruction(struct vcpu *vcpu)
 	u64 flags = vcpu_rflags(vcpu);
 
 	vcpu_advance_rip(vcpu);
+	/* Nearly always there is nothing else to do. */
+	if (likely(!(flags & (X86_EFLAGS_RF | X86_EFLAGS_TF)) && !vcpu->in_l2 &&
+		   !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN)))
+		return;
 	if (unlikely(flags & X86_EFLAGS_RF))
 		vcpu_set_rflags(vcpu, flags & ~(u64)X86_EFLAGS_RF);
 	vcpu_insn_done(vcpu, flags & X86_EFLAGS_TF, false, vmx_end_blocking(vcpu));
