@@ -113,6 +113,16 @@ static void host_untouched(void)
 		close_exit(&vm, open_exit(&vm, reads[i]), result(reads[i], 5), 6, "untouched");
 }
 
+/*
+ * KVM's API leaves the state open until KVM_RUN has finished the exit. On kvm_intel
+ * a read of MMIO is lost if registers are set before; Droste finishes it.
+ */
+static void skip_on_kvm(void)
+{
+	if (device_path()[5] == 'k')
+		ksft_skip("KVM loses a read of MMIO if registers are set meanwhile");
+}
+
 static void host_looked_at(void)
 {
 	struct kvm_sregs sregs;
@@ -121,6 +131,7 @@ static void host_looked_at(void)
 	struct vm vm;
 	size_t i;
 
+	skip_on_kvm();
 	FOR_READS(i) {
 		vcpu = open_exit(&vm, reads[i]);
 		vcpu_regs(vcpu, &regs);
@@ -141,6 +152,7 @@ static void host_registers(void)
 	struct vm vm;
 	size_t i;
 
+	skip_on_kvm();
 	FOR_READS(i) {
 		vcpu = open_exit(&vm, reads[i]);
 		vcpu_regs(vcpu, &regs);
@@ -158,6 +170,7 @@ static void host_sync_regs(void)
 	struct vm vm;
 	size_t i;
 
+	skip_on_kvm();
 	FOR_READS(i) {
 		vcpu = open_exit(&vm, reads[i]);
 		run = vcpu->run;
@@ -177,6 +190,7 @@ static void host_sync_regs_only(void)
 	struct vm vm;
 	size_t i;
 
+	skip_on_kvm();
 	FOR_READS(i) {
 		which = reads[i];
 		vm_create(&vm, 0);
@@ -226,7 +240,7 @@ static void host_refused(void)
 
 	FOR_READS(i) {
 		vcpu = open_exit(&vm, reads[i]);
-		vcpu->run->kvm_dirty_regs = 1ul << 40;
+		vcpu->run->kvm_dirty_regs = 0x80;
 		EQ(vcpu_run_once(vcpu), -EINVAL, "an unknown set");
 		vcpu->run->kvm_dirty_regs = 0;
 		close_exit(&vm, vcpu, result(reads[i], 5), 6, "refused once");

@@ -194,6 +194,21 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 #define WALK_NX		BIT_ULL(63)
 #define WALK_TABLE	GENMASK_ULL(51, PAGE_SHIFT)
 
+/*
+ * Read the next entry, number @index of the table that *@entry points to. @wanted
+ * are the bits in which it must be WALK_P | WALK_A. *@slot is the slot of the last
+ * entry, or NULL.
+ */
+static __always_inline bool walk_code_step(struct vcpu *vcpu, const struct memslot **slot, u64 index, u64 wanted,
+					   u64 *entry)
+{
+	gpa_t at = (*entry & WALK_TABLE) + (index & 0x1ff) * sizeof(*entry);
+
+	if (unlikely(!*slot || !memslot_holds(*slot, at)))
+		*slot = vm_slot(vcpu->vm, at >> PAGE_SHIFT);
+	return *slot && memslot_read_u64(*slot, at, entry) && (*entry & wanted) == (WALK_P | WALK_A);
+}
+
 /**
  * walk_code() - translate the address of the instruction that exited, if that is simple
  * @vcpu: loaded, in L1
@@ -211,33 +226,41 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
  */
 bool walk_code(struct vcpu *vcpu, u64 la, gpa_t *gpa, const struct memslot **slot)
 {
-	u64 entry, all = ~0ULL, cr4 = vmcs_read(GUEST_CR4), refused = GENMASK_ULL(51, vcpu->gcaps.maxphyaddr) | WALK_NX;
+	u64 entry, all, cr4 = vmcs_read(GUEST_CR4);
+	/* NX forbids the fetch, or is reserved. */
+	u64 wanted = WALK_P | WALK_A | WALK_NX | GENMASK_ULL(51, vcpu->gcaps.maxphyaddr);
 	const struct memslot *s = NULL;
-	int shift = 39;
-	gpa_t at;
+	int shift = 30;
 
 	if (vcpu->in_l2 || !(vcpu->efer & EFER_LMA) || (cr4 & X86_CR4_LA57))
 		return false;
 	entry = vmcs_read(GUEST_CR3);
-	for (;; shift -= 9) {
-		at = (entry & WALK_TABLE) + (la >> shift & 0x1ff) * sizeof(entry);
-		if (!s || !memslot_holds(s, at))
-			s = vm_slot(vcpu->vm, at >> PAGE_SHIFT);
-		if (!s || !memslot_read_u64(s, at, &entry) || (entry & (WALK_P | WALK_A | refused)) != (WALK_P | WALK_A))
+	if (!walk_code_step(vcpu, &s, la >> 39, wanted, &entry) || (entry & WALK_PS))
+		return false;
+	all = entry;
+	if (!walk_code_step(vcpu, &s, la >> 30, wanted, &entry))
+		return false;
+	all &= entry;
+	if (!(entry & WALK_PS)) {
+		shift = 21;
+		if (!walk_code_step(vcpu, &s, la >> 21, wanted, &entry))
 			return false;
 		all &= entry;
-		if (shift == PAGE_SHIFT)
-			break;
-		if (!(entry & WALK_PS))
-			continue;
-		if (shift == 39 || (shift == 30 && !vcpu->gcaps.pdpe1gb) || (entry & GENMASK_ULL(shift - 1, 13)))
+	} else if (!vcpu->gcaps.pdpe1gb) {
+		return false;
+	}
+	if (!(entry & WALK_PS)) {
+		shift = PAGE_SHIFT;
+		if (!walk_code_step(vcpu, &s, la >> PAGE_SHIFT, wanted, &entry))
 			return false;
-		break;
+		all &= entry;
+	} else if (entry & GENMASK_ULL(shift - 1, 13)) {
+		return false;
 	}
 	if (vcpu_cpl(vcpu) == 3 ? !(all & WALK_U) : (all & WALK_U) && (cr4 & X86_CR4_SMEP))
 		return false;
 	*gpa = (entry & GENMASK_ULL(51, shift)) | (la & (BIT_ULL(shift) - 1));
-	if (!memslot_holds(s, *gpa))
+	if (unlikely(!memslot_holds(s, *gpa)))
 		s = vm_slot(vcpu->vm, *gpa >> PAGE_SHIFT);
 	*slot = s;
 	return s;

@@ -54,8 +54,11 @@ static u8 quick_source_bytes(const struct emul_insn *insn)
 	return insn->flags & IF_SRC32 ? min_t(u8, 4, insn->op_bytes) : insn->op_bytes;
 }
 
-/* Decode the instruction. Returns false if it is none that the processor can execute. */
-static bool quick_decode(struct quick_insn *q, const u64 *words)
+/*
+ * Decode the instruction. Not inlined, because it is rare, and has a large frame.
+ * Returns false if it is none that the processor can execute.
+ */
+static noinline bool quick_decode(struct quick_insn *q, const u64 *words)
 {
 	struct emul_insn insn;
 	u8 bytes[16];
@@ -99,6 +102,8 @@ static bool quick_decode(struct quick_insn *q, const u64 *words)
 static const struct quick_insn *quick_find(struct emul_state *es, u64 rip, const u64 *words)
 {
 	struct quick_insn *q = &es->quick[(rip ^ rip >> 3) % QUICK_INSNS];
+
+	OPTIMIZER_HIDE_VAR(q);	/* keeps the compiler from computing the index for each member */
 
 	if (unlikely(!q->len || (words[0] & q->mask[0]) != q->words[0] || (words[1] & q->mask[1]) != q->words[1]) &&
 	    !quick_decode(q, words))

@@ -139,12 +139,13 @@ void vcpu_skip_instruction(struct vcpu *vcpu)
 	u64 flags = vcpu_rflags(vcpu);
 
 	vcpu_advance_rip(vcpu);
+	/* Exits that are like faults, as EPT violations are, save RF as 1 (SDM 3C 28.3.3). */
+	if (flags & X86_EFLAGS_RF)
+		vcpu_set_rflags(vcpu, flags & ~(u64)X86_EFLAGS_RF);
 	/* Nearly always there is nothing else to do. */
-	if (likely(!(flags & (X86_EFLAGS_RF | X86_EFLAGS_TF)) && !vcpu->in_l2 &&
+	if (likely(!(flags & X86_EFLAGS_TF) && !vcpu->in_l2 &&
 		   !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN)))
 		return;
-	if (unlikely(flags & X86_EFLAGS_RF))
-		vcpu_set_rflags(vcpu, flags & ~(u64)X86_EFLAGS_RF);
 	vcpu_insn_done(vcpu, flags & X86_EFLAGS_TF, false, vmx_end_blocking(vcpu));
 }
 
