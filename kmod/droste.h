@@ -237,6 +237,7 @@ struct vcpu {
 	u64 spec_ctrl;			/* IA32_SPEC_CTRL: vmx_enter() loads it */
 	bool spec_ctrl_passed;		/* the guest has used IA32_SPEC_CTRL: it accesses the MSR without exits */
 	struct vcpu_tsc tsc;
+	struct vmx_timer timer;
 	u64 tsc_adjust;			/* IA32_TSC_ADJUST */
 	u64 feature_control;		/* IA32_FEATURE_CONTROL */
 	u64 uret_msr[NR_URET_MSRS];	/* the guest's syscall MSRs and KERNEL_GS_BASE: see vmx/hoststate.c */

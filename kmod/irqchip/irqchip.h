@@ -96,6 +96,7 @@ u64 vlapic_get_tsc_deadline(struct vcpu *vcpu);
 void vlapic_set_tsc_deadline(struct vcpu *vcpu, u64 deadline);
 void vlapic_timer_request(struct vcpu *vcpu);
 void vlapic_timer_migrate(struct vcpu *vcpu);
+void vlapic_timer_wait(struct vcpu *vcpu);
 
 /* --- msr.c --- */
 int vlapic_change_base(struct vcpu *vcpu, u64 base, bool host_initiated);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Local APIC timer: the one-shot, periodic and TSC-deadline modes, implemented with one hrtimer. SDM 3A 11.5.4. */
+/* Local APIC timer: its modes, by an hrtimer or the VMX-preemption timer. SDM 3A 11.5.4. */
 #include "droste.h"
 #include "irqchip/impl.h"
 #include "irqchip/irqchip.h"
 #include "irqchip/lapic_logic.h"
 #include "run/request.h"
+#include "vmx/vmx.h"
 
 /*
  * The timer's input clock runs at 1 GHz before division, unless user space
@@ -13,6 +14,11 @@
  * The hrtimer only wakes the vCPU. The vCPU's thread reads the clocks and
  * decides, so a callback that is late or belongs to an old setting is
  * harmless, and no lock is needed.
+ *
+ * In TSC-deadline mode the VMX-preemption timer takes the place of the hrtimer
+ * where that is cheaper (vmx/timer.c). It works only while the guest runs, so
+ * an hrtimer takes over when the vCPU waits. A deadline that passes while KVM_RUN
+ * is not active makes the guest exit right after the next entry.
  */
 
 /* The shortest period. A guest with a shorter one would keep the host busy with timer interrupts. */
@@ -50,18 +56,47 @@ static u64 vlapic_tick(const struct vlapic *a)
 	return lapic_divisor(vlapic_reg(a, LAPIC_TDCR)) * a->vcpu->vm->apic_bus_ns;
 }
 
+/* Cycles of the guest's TSC until the deadline, 0 if it has passed. */
+static u64 vlapic_timer_left(const struct vlapic *a)
+{
+	u64 tsc = tsc_of_l1(&a->vcpu->tsc);
+
+	return a->tsc_deadline > tsc ? a->tsc_deadline - tsc : 0;
+}
+
 /* Start the hrtimer. In TSC-deadline mode the expiry is computed from the TSC, else it is @target. */
+static void vlapic_timer_start_hrtimer(struct vlapic *a)
+{
+	a->vcpu->timer.apic = 0;
+	if (a->tsc_deadline)
+		a->target = ktime_get_ns() + lapic_tsc_to_ns(vlapic_timer_left(a), tsc_rate(&a->vcpu->tsc));
+	hrtimer_start(&a->timer, ns_to_ktime(a->target), HRTIMER_MODE_ABS_PINNED_HARD);
+}
+
+/* Let the guest exit when the timer expires. */
 static void vlapic_timer_arm(struct vlapic *a)
 {
-	if (a->tsc_deadline) {
-		u64 tsc = tsc_of_l1(&a->vcpu->tsc);
-
-		a->target = ktime_get_ns();
-		if (a->tsc_deadline > tsc)
-			a->target += lapic_tsc_to_ns(a->tsc_deadline - tsc, tsc_rate(&a->vcpu->tsc));
-	}
 	a->armed = true;
-	hrtimer_start(&a->timer, ns_to_ktime(a->target), HRTIMER_MODE_ABS_PINNED_HARD);
+	if (!a->tsc_deadline || !vmx_timer_usable(a->vcpu)) {
+		vlapic_timer_start_hrtimer(a);
+		return;
+	}
+	a->vcpu->timer.apic = vmx_timer_deadline(vlapic_timer_left(a));
+	hrtimer_try_to_cancel(&a->timer);
+}
+
+/**
+ * vlapic_timer_wait() - the vCPU is about to wait for events, and no guest runs that could exit
+ * @vcpu: the vCPU
+ *
+ * The hrtimer stays in charge until the guest sets its timer again.
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ */
+void vlapic_timer_wait(struct vcpu *vcpu)
+{
+	if (vcpu->timer.apic)
+		vlapic_timer_start_hrtimer(vcpu->lapic);
 }
 
 /**
@@ -76,6 +111,7 @@ void vlapic_timer_stop(struct vlapic *a)
 	a->period = 0;
 	a->target = 0;
 	a->tsc_deadline = 0;
+	a->vcpu->timer.apic = 0;
 	/* A callback that is running now sets REQ_TIMER, which is ignored while @armed is false. */
 	hrtimer_try_to_cancel(&a->timer);
 }
@@ -243,5 +279,6 @@ void vlapic_set_tsc_deadline(struct vcpu *vcpu, u64 deadline)
 		return;
 	}
 	a->tsc_deadline = deadline;
+	vmx_timer_begin(vcpu);
 	vlapic_timer_arm(a);
 }

@@ -160,7 +160,7 @@ static bool again_same_host(const struct loaded_vmcs *a, const struct loaded_vmc
 {
 	return a->cpu == b->cpu && a->host_cr3 == b->host_cr3 && a->host_cr4 == b->host_cr4 &&
 	       a->host_seq == b->host_seq && !(a->perf_msrs | b->perf_msrs) && !(a->windows | b->windows) &&
-	       !a->exits_at_once && !b->exits_at_once && a->launched && b->launched;
+	       a->launched && b->launched;
 }
 
 /**

@@ -22,9 +22,9 @@ struct merge_rule {
 
 /*
  * Physical interrupts and NMIs are the host's, so L0's bits for them always
- * apply; events.c implements L1's. L1's preemption timer is an hrtimer
- * (ptimer.c), and L0 processes L1's posted interrupts (apicv.c), so neither of
- * L1's controls is in VMCS02. loop_set_immediate_exit() uses the timer for L0.
+ * apply; events.c implements L1's. L0 keeps L1's preemption timer (ptimer.c),
+ * and processes L1's posted interrupts (apicv.c), so neither of L1's controls is
+ * in VMCS02. vmx/timer.c uses the processor's timer for deadlines of both levels.
  */
 static const struct merge_rule pin_rule = {
 	.l0 = ~(u32)(PIN_BASED_VMX_PREEMPTION_TIMER | PIN_BASED_POSTED_INTR),

@@ -154,7 +154,8 @@ static void paranoid_controls(struct vcpu *vcpu, const struct vmcs12 *v)
 	struct merged_pf pf;
 
 	merge_controls(&vcpu->ctl01, v, vcpu->efer & EFER_LMA, &c, &pf);
-	PARANOID_FIELD(vcpu, PIN_BASED_VM_EXEC_CONTROL, c.pin);
+	/* The timer is brought up to date after this, right before the entry. */
+	PARANOID_FIELD(vcpu, PIN_BASED_VM_EXEC_CONTROL, c.pin | (vcpu->vmcs->timer_on ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
 	PARANOID_FIELD(vcpu, CPU_BASED_VM_EXEC_CONTROL, c.proc);
 	PARANOID_FIELD(vcpu, SECONDARY_VM_EXEC_CONTROL, c.proc2);
 	PARANOID_FIELD(vcpu, VM_ENTRY_CONTROLS, c.entry);

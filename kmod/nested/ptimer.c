@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L1's VMX-preemption timer: a TSC deadline, and an hrtimer that makes L2 exit when it is due. SDM 3C 26.5.1. */
+/* L1's VMX-preemption timer: a TSC deadline, and the processor's timer or an hrtimer that makes L2 exit. SDM 3C 26.5.1. */
 #include <linux/math64.h>
 #include "droste.h"
 #include "nested/vmcs02.h"
 #include "run/request.h"
+#include "vmx/vmx.h"
 
 #define NOT_RUNNING	(~0ULL)
 
@@ -36,11 +37,18 @@ void ptimer_init(struct vcpu *vcpu)
 	vcpu->nested.tsc_deadline_preemption = NOT_RUNNING;
 }
 
+/* Whether the processor's timer can make L2 exit. An L2 that is not active waits in L0. */
+static bool ptimer_by_vmx(const struct vcpu *vcpu)
+{
+	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE && vmx_timer_usable(vcpu);
+}
+
 /*
- * Arm the hrtimer. Only the deadline decides whether L1's timer has expired, so
- * the hrtimer may fire early; ptimer_expired() then arms it again. An hrtimer
- * that is due before the new deadline therefore stays as it is. This saves an
- * hrtimer_start() at each entry of an L1 that counts down to one moment.
+ * Arm the processor's timer, or the hrtimer. Only the deadline decides whether
+ * L1's timer has expired, so the hrtimer may fire early; ptimer_expired() then
+ * arms it again. An hrtimer that is due before the new deadline therefore stays
+ * as it is. This saves an hrtimer_start() at each entry of an L1 that counts down
+ * to one moment.
  */
 static void ptimer_arm(struct vcpu *vcpu, u64 now)
 {
@@ -48,6 +56,10 @@ static void ptimer_arm(struct vcpu *vcpu, u64 now)
 	const u64 khz = tsc_rate(&vcpu->tsc), an_hour = 3600ULL * 1000 * khz;
 	u64 delta = min(n->tsc_deadline_preemption - now, an_hour);
 
+	/* With a ratio of one, which the processor's timer needs, the clock is the host's TSC. */
+	vcpu->timer.l2 = ptimer_by_vmx(vcpu) ? n->tsc_deadline_preemption : 0;
+	if (vcpu->timer.l2)
+		return;
 	if (n->timer_armed && n->timer_armed <= n->tsc_deadline_preemption)
 		return;
 	WRITE_ONCE(n->timer_armed, now + delta);
@@ -156,6 +168,7 @@ void ptimer_stop(struct vcpu *vcpu, bool save)
 	deadline = n->tsc_deadline_preemption;
 	if (deadline == NOT_RUNNING)
 		return;
+	vcpu->timer.l2 = 0;
 	n->tsc_deadline_preemption = NOT_RUNNING;
 	if (!save)
 		return;
@@ -167,7 +180,7 @@ void ptimer_stop(struct vcpu *vcpu, bool save)
  * ptimer_expired() - whether L1's preemption timer has expired
  * @vcpu: in L2
  *
- * Arms the hrtimer again if it fired before the deadline.
+ * Arms the hrtimer if it fired before the deadline, or the processor's timer cannot be used any more.
  *
  * Context: Process context, interrupts enabled.
  * Return: true if L1 must get the exit.
@@ -185,7 +198,7 @@ bool ptimer_expired(struct vcpu *vcpu)
 	now = tsc_now_scaled(&vcpu->tsc);
 	if (now >= n->tsc_deadline_preemption)
 		return true;
-	if (!READ_ONCE(n->timer_armed))
+	if (vcpu->timer.l2 ? !ptimer_by_vmx(vcpu) : !READ_ONCE(n->timer_armed))
 		ptimer_arm(vcpu, now);
 	return false;
 }

@@ -185,7 +185,7 @@ static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 	n->merged01 = vcpu->ctl01;
 	if (force || n->ctl02.pin != c.pin)
 		vmcs_write(PIN_BASED_VM_EXEC_CONTROL,
-			   c.pin | (n->vmcs02.exits_at_once ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
+			   c.pin | (n->vmcs02.timer_on ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
 	n->ctl02.pin = c.pin;
 	if (force || n->ctl02.proc != c.proc)
 		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c.proc | n->vmcs02.windows);

@@ -236,6 +236,7 @@ int halt_wait(struct vcpu *vcpu)
 	u64 start = ktime_get_ns();
 	int ret = NEXT_ENTER;
 
+	vlapic_timer_wait(vcpu);
 	if (!halt_poll_for_event(vcpu, start))
 		ret = halt_sleep_for_event(vcpu);
 	if (halted && ret == NEXT_ENTER)

@@ -116,16 +116,18 @@ int exit_nmi_window(struct vcpu *vcpu)
 }
 
 /**
- * exit_preemption_timer() - handle the exit that want_immediate_exit asked for
+ * exit_preemption_timer() - handle the exit that want_immediate_exit asked for, or at a deadline of the guest
  * @vcpu: loaded
  *
- * Nothing is left to do: the next turn of the loop looks at events.
+ * The next turn of the loop looks at events; in L2, L1's preemption timer is one.
  *
  * Context: That of run/handlers.h.
  * Return: NEXT_ENTER.
  */
 int exit_preemption_timer(struct vcpu *vcpu)
 {
+	if (vcpu->timer.apic)
+		vlapic_timer_request(vcpu);
 	return NEXT_ENTER;
 }
 

@@ -209,6 +209,13 @@ static bool loop_must_not_enter(struct vcpu *vcpu)
 	return READ_ONCE(vcpu->requests) || (read_thread_flags() & HOST_WORK);
 }
 
+/* The VMX-preemption timer counts from its value at each entry. */
+static __always_inline void loop_set_timer(struct vcpu *vcpu)
+{
+	if (vcpu->want_immediate_exit || vcpu->vmcs->timer_on || vcpu->timer.apic || vcpu->timer.l2)
+		vmx_timer_before_entry(vcpu);
+}
+
 static bool short_loop = true;
 module_param_named(short, short_loop, bool, 0644);
 MODULE_PARM_DESC(short, "Handle the most frequent exits with interrupts disabled");
@@ -216,7 +223,7 @@ MODULE_PARM_DESC(short, "Handle the most frequent exits with interrupts disabled
 /* Whether the short loop may handle exits of this stay in the guest. Called with interrupts disabled. */
 static bool loop_is_short(const struct vcpu *vcpu)
 {
-	return vcpu->quiet && READ_ONCE(short_loop) && vcpu->vmcs->launched && !vcpu->vmcs->exits_at_once &&
+	return vcpu->quiet && READ_ONCE(short_loop) && vcpu->vmcs->launched && !vcpu->want_immediate_exit &&
 	       !vcpu->vmcs->perf_msrs && !loop_logs_writes(vcpu);
 }
 
@@ -259,11 +266,14 @@ static bool loop_enter_guest(struct vcpu *vcpu)
 	vcpu->reg_avail = 0;
 	if (loop_is_short(vcpu)) {
 		nested_again_ready(vcpu);
-		do {
+		for (;;) {
 			vmx_guest_mode(vcpu);
 			exited = !loop_short_exit(vcpu);
 			vcpu->stats.short_exits += !exited;
-		} while (!exited && !loop_must_not_enter(vcpu));
+			if (exited || loop_must_not_enter(vcpu))
+				break;
+			loop_set_timer(vcpu);
+		}
 	} else {
 		vmx_guest_mode(vcpu);
 	}
@@ -318,28 +328,6 @@ static int loop_vmfail(struct vcpu *vcpu)
 }
 
 /*
- * Make the guest exit after the entry and the event that it injects, before the
- * first instruction: a VMX-preemption timer of 0 does so (SDM 3C 27.7.4). Without
- * the timer an IPI has to do, which may arrive some instructions later. Called
- * with interrupts disabled.
- */
-static void loop_set_immediate_exit(struct vcpu *vcpu, bool on)
-{
-	u32 pin = vcpu->in_l2 ? vcpu->nested.ctl02.pin : vcpu->ctl01.pin;
-
-	if (unlikely(!vmx_features.preemption_timer)) {
-		smp_send_reschedule(smp_processor_id());
-		return;
-	}
-	if (vcpu->vmcs->exits_at_once == on)
-		return;
-	vcpu->vmcs->exits_at_once = on;
-	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, pin | (on ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
-	if (on)
-		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, 0);
-}
-
-/*
  * Steps 5 to 7: enter the guest once, and read the exit. Caller does not hold
  * vm->srcu. Returns NEXT_ENTER, with *entered false if a request or work of the
  * host came first, the short loop has handled the last exit, or the entry must
@@ -369,8 +357,7 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 	}
 	/* An interrupt handler of the host may have used the FPU since fpu_enter(). */
 	fpu_assert(vcpu);
-	if (unlikely(vcpu->want_immediate_exit || vcpu->vmcs->exits_at_once))
-		loop_set_immediate_exit(vcpu, vcpu->want_immediate_exit);
+	loop_set_timer(vcpu);
 
 	vtime_account_guest_enter();
 	exited = loop_enter_guest(vcpu);

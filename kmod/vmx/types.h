@@ -77,7 +77,8 @@ struct loaded_vmcs {
 	u64 debugctl;		/* the value of GUEST_IA32_DEBUGCTL in the VMCS */
 	u64 host_sels;		/* host_state.sels when the VMCS got its selectors */
 	u64 host_seq;		/* host_state.seq for which these two were written */
-	bool exits_at_once;	/* the VMX-preemption timer is on, with value 0: see loop_set_immediate_exit() */
+	bool timer_on;		/* the VMX-preemption timer is on: see vmx/timer.c */
+	u32 timer_value;	/* its value in the VMCS, if it is on */
 	u32 windows;		/* CPU_BASED_*_WINDOW_EXITING bits that L0 has set in the VMCS for its own use */
 	u32 perf_msrs;		/* length of the lists of MSRs that entries and exits load */
 };
@@ -115,6 +116,17 @@ struct vmx_exit {
 	u32 ilen;		/* instruction length */
 	u32 iinfo;		/* instruction information */
 	u32 fail;		/* VM-instruction error if the entry itself failed (VMfail), else 0 */
+};
+
+/*
+ * Deadlines at which the VMX-preemption timer makes the guest exit: see vmx/timer.c. They are values of the host's TSC; 0:
+ * there is none, or an hrtimer keeps it.
+ */
+struct vmx_timer {
+	u64 apic;		/* of the local APIC's timer */
+	u64 l2;			/* of L1's preemption timer, while L2 runs */
+	u32 entries;		/* with the timer on since the guest set its timer */
+	u32 rest;		/* number of deadlines that hrtimers keep before this timer is used again */
 };
 
 /* Did a machine check cause the exit, or the failure of the entry? exits.def wants the interruption information. */

@@ -18,6 +18,7 @@ extern struct vmx_caps offer_caps;	/* the most an L1 can be offered; constant af
 struct vmx_features {
 	bool vpid, ept_ad, ept_2m, ept_1g, vmcs_shadowing, pml, tsc_scaling;
 	bool invept_single, invvpid_single, invvpid_addr, xsaves, rdtscp, invpcid, ple, preemption_timer;
+	bool timer_counts;	/* the preemption timer counts at the rate of the TSC: see vmx/timer.c */
 	bool umip_emulated;	/* the processor lacks CR4.UMIP; descriptor-table exiting takes its place */
 	bool tables_exit;	/* descriptor-table exiting exists */
 	bool encls;		/* ENCLS can be made to exit */
@@ -124,6 +125,13 @@ void vmx_host_prepare(struct vcpu *vcpu);
 void vmx_host_restore(struct vcpu *vcpu);
 void vmx_host_sync_cpu(struct loaded_vmcs *v);
 void vmx_host_sync_vmcs(struct vcpu *vcpu);
+
+/* --- the VMX-preemption timer: vmx/timer.c --- */
+bool vmx_timer_counts(void);
+bool vmx_timer_usable(const struct vcpu *vcpu);
+void vmx_timer_begin(struct vcpu *vcpu);
+u64 vmx_timer_deadline(u64 left);
+void vmx_timer_before_entry(struct vcpu *vcpu);
 
 /* --- one entry and exit: vmx/enter.S, vmx/exit.c --- */
 extern char vmx_exit_here[];		/* value of HOST_RIP */

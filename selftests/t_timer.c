@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The TSC-deadline timer of a guest that does not halt: on time, with many exits, moved, saved; and while L2 runs. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "guest.h"
+#include "save.h"
+#include "vm.h"
+#include "vmx.h"
+
+#define SHORT	200000ul	/* cycles; longer than any handling of an exit */
+#define LATE	40000000ul	/* the most that a timer may be late, with a host that does other work */
+#define PROMPT	50000ul		/* most timers are not later: much less than a period of the host's own timer */
+#define LVTT_DEADLINE	(2 << 17)
+#define VEC	0x44
+
+static volatile u64 count, fired_at;
+static u64 prompt, rounds;	/* numbers of timers */
+
+static void on_timer(struct trap_regs *r)
+{
+	fired_at = rdtsc();
+	count++;
+	apic_eoi();
+}
+
+static void setup(bool x2)
+{
+	if (x2)
+		apic_x2_enable();
+	else
+		apic_enable();
+	g_trap_fn[VEC] = on_timer;
+	apic_write(APIC_LVTT, LVTT_DEADLINE | VEC);
+}
+
+/* A timer was @late cycles late. */
+static void note(u64 late)
+{
+	G_OK(late < LATE, "not late");
+	rounds++;
+	prompt += late < PROMPT;
+}
+
+/* An exit for another reason may hide that a timer does not make the guest exit, but rarely does in time. */
+static void mostly_prompt(const char *what)
+{
+	G_OK(prompt * 2 >= rounds, what);
+	if (prompt * 2 < rounds)
+		g_diag("%llx of %llx timers were prompt", prompt, rounds);
+	prompt = 0;
+	rounds = 0;
+}
+
+static void none(void) { }
+static void one_cpuid(void) { CPUID_REG(0, 0, a); }
+static void halt(void) { asm volatile("hlt"); }
+
+/* Wait for one deadline, with @what in a loop meanwhile; interrupts are enabled. */
+static void one_deadline(u64 cycles, void (*what)(void), const char *name)
+{
+	u64 deadline = rdtsc() + cycles, before = count;
+
+	wrmsr(MSR_TSC_DEADLINE, deadline);
+	while (count == before && rdtsc() < deadline + LATE)
+		what();
+	G_EQ(count, before + 1, name);
+	G_OK(fired_at >= deadline, "not early");
+	note(fired_at - deadline);
+	G_EQ(rdmsr(MSR_TSC_DEADLINE), 0, "a timer that has expired is disarmed");
+}
+
+static void guest_on_time(void)
+{
+	u64 i, before;
+
+	setup(g_arg());
+	sti();
+	for (i = 0; i < 20; i++)
+		one_deadline(SHORT + i * 77, none, "a loop without exits");
+	mostly_prompt("a loop without exits");
+	/* A VMM may keep the deadlines of a guest with many exits in another way. */
+	for (i = 0; i < 40; i++)
+		one_deadline(SHORT * 4, one_cpuid, "a loop with exits");
+	mostly_prompt("a loop with exits");
+	for (i = 0; i < 40; i++)
+		one_deadline(SHORT, none, "a loop without exits, again");
+	mostly_prompt("a loop without exits, again");
+	for (i = 0; i < 5; i++)
+		one_deadline(SHORT * 2, halt, "HLT");
+	mostly_prompt("HLT");
+	for (i = 0; i < 5; i++)
+		one_deadline(i, none, "a deadline that is almost here");
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + SHORT);
+	one_deadline(SHORT * 3, none, "a deadline that is put off");
+	wrmsr(MSR_TSC_DEADLINE, ~0ul);
+	one_deadline(SHORT, none, "a deadline that is brought forward");
+	/* Disarmed, masked and switched off. */
+	before = count;
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + SHORT);
+	wrmsr(MSR_TSC_DEADLINE, 0);
+	for (i = rdtsc(); rdtsc() < i + 3 * SHORT;)
+		;
+	G_EQ(count, before, "disarmed");
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + SHORT);
+	apic_write(APIC_LVTT, VEC);
+	G_EQ(rdmsr(MSR_TSC_DEADLINE), 0, "one-shot mode has no deadline");
+	for (i = rdtsc(); rdtsc() < i + 3 * SHORT;)
+		;
+	G_EQ(count, before, "another mode");
+	/* A one-shot and a periodic count, in the same loop without exits. */
+	apic_write(APIC_TDCR, 0xb);
+	apic_write(APIC_TMICT, 300000);
+	for (i = rdtsc(); count == before && rdtsc() < i + LATE;)
+		;
+	G_EQ(count, before + 1, "one-shot");
+	apic_write(APIC_LVTT, VEC | 1 << 17);
+	apic_write(APIC_TMICT, 3000000);
+	for (i = rdtsc(); count < before + 4 && rdtsc() < i + 4 * LATE;)
+		;
+	G_OK(count >= before + 4, "periodic");
+	apic_write(APIC_TMICT, 0);
+	apic_write(APIC_LVTT, LVTT_DEADLINE | VEC);
+	one_deadline(SHORT, none, "a deadline again");
+}
+
+/* --- user space looks on --- */
+
+static volatile u64 until;	/* cycles until the deadline */
+
+static void guest_shown(void)
+{
+	u64 i;
+
+	setup(false);
+	sti();
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + until);
+	g_sync(1);
+	for (i = rdtsc(); !count && rdtsc() < i + LATE;)
+		;
+	G_EQ(count, 1, "the interrupt");
+	g_sync(2);
+	for (i = rdtsc(); rdtsc() < i + 3 * SHORT;)
+		;
+	G_EQ(count, 1, "no other interrupt");
+}
+
+/* The deadline passes while user space has the vCPU. It moves to a new VM, or to another CPU. */
+static void host_passes(void)
+{
+	struct kvm_lapic_state l;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct vcpu *vcpu;
+	cpu_set_t cpus;
+	u64 deadline, tsc;
+	struct vm vm;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		vm_create(&vm, KSFT_IRQCHIP);
+		GUEST(&vm, until) = 1000000;
+		vcpu = vcpu_create(&vm, 0, guest_shown);
+		vcpu_run_to_sync(vcpu, 1);
+		if (i == 1) {
+			CPU_ZERO(&cpus);
+			CPU_SET(sysconf(_SC_NPROCESSORS_ONLN) - 1 - sched_getcpu(), &cpus);
+			if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+				EQ(sched_setaffinity(0, sizeof(cpus), &cpus), 0, "another CPU");
+		}
+		EQ(vcpu_get_msr(vcpu, MSR_TSC_DEADLINE, &deadline), 0, "deadline");
+		OK(deadline, "a deadline is set");
+		if (i == 2) {
+			vcpu_finish_exit(vcpu);
+			vcpu_sregs(vcpu, &sregs);
+			vcpu_regs(vcpu, &regs);
+			DO(vcpu->fd, KVM_GET_LAPIC, &l);
+			EQ(vcpu_get_msr(vcpu, MSR_TSC, &tsc), 0, "TSC");
+			vm_replace(&vm);
+			vcpu = vcpu_create(&vm, 0, NULL);
+			vcpu_set_sregs(vcpu, &sregs);
+			vcpu_set_regs(vcpu, &regs);
+			DO(vcpu->fd, KVM_SET_LAPIC, &l);
+			EQ(vcpu_set_msr(vcpu, MSR_TSC_DEADLINE, deadline), 0, "restored before the TSC");
+			EQ(vcpu_set_msr(vcpu, MSR_TSC, tsc), 0, "TSC");
+		}
+		usleep(20000);
+		EQ(vcpu_get_msr(vcpu, MSR_TSC_DEADLINE, &tsc), 0, "deadline");
+		EQ(tsc, deadline, "the deadline stays until the vCPU runs");
+		vcpu_run_to_sync(vcpu, 2);
+		EQ(vcpu_get_msr(vcpu, MSR_TSC_DEADLINE, &tsc), 0, "deadline");
+		EQ(tsc, 0, "disarmed");
+		vcpu_run_to_end(vcpu);
+		vm_destroy(&vm);
+	}
+}
+
+/* The counter jumps over the deadline, so the timer expires; it goes back, so the timer takes longer. */
+static void host_jumps(void)
+{
+	struct vcpu *vcpu;
+	u64 deadline, tsc;
+	struct vm vm;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	GUEST(&vm, until) = 1ul << 32;
+	vcpu = vcpu_create(&vm, 0, guest_shown);
+	vcpu_run_to_sync(vcpu, 1);
+	EQ(vcpu_get_msr(vcpu, MSR_TSC_DEADLINE, &deadline), 0, "deadline");
+	EQ(vcpu_set_msr(vcpu, MSR_TSC, deadline - SHORT), 0, "TSC");
+	vcpu_run_to_sync(vcpu, 2);
+	EQ(vcpu_get_msr(vcpu, MSR_TSC, &tsc), 0, "TSC");
+	OK(tsc >= deadline, "TSC %#llx, deadline %#llx", (unsigned long long)tsc, (unsigned long long)deadline);
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+}
+
+/* --- L1's deadline and L1's preemption timer, while L2 runs --- */
+
+extern char c_spin[], c_cpuids[], c_hlt[];
+asm(".pushsection .text\n"
+	"c_spin: jmp c_spin\n"
+	"c_cpuids: 1: cpuid\n jmp 1b\n"
+	"c_hlt: hlt\n jmp c_hlt\n"
+	".popsection\n");
+
+#define HERE	10000000000ul
+
+static void start_l2(const char *code)
+{
+	setup(false);
+	vmx_on();
+	vmcs_new((void (*)(void))code);
+	need(F_PIN, PIN_EXTINT, "no external-interrupt exiting");
+	need(F_PIN, PIN_TIMER, "no preemption timer");
+}
+
+/* Run L2 until an exit other than CPUID. @deadline: of L1's APIC, 0 for none; @ticks: of L1's timer. Times in cycles. */
+static u64 run_l2(u64 apic, u64 ticks)
+{
+	u32 rate = rdmsr(MSR_VMX_MISC) & 0x1f;
+	u64 r, now = rdtsc(), from = now;
+
+	wrmsr(MSR_TSC_DEADLINE, apic ? now + apic : 0);
+	do {
+		u64 past = rdtsc() - from;
+
+		vmwrite(F_TIMER, (ticks > past ? ticks - past : 0) >> rate);
+		r = vmx_run();
+		if (r == R_CPUID)
+			vmx_skip();
+	} while (r == R_CPUID);
+	from = rdtsc() - from;
+	if (r == R_TIMER) {
+		G_OK(from + (1ul << rate) >= ticks, "L1's timer is not early");
+		note(from < ticks ? 0 : from - ticks);
+	}
+	if (r == R_EXTINT) {
+		G_OK(from >= apic, "the deadline is not early");
+		note(from - apic);
+		r = count;
+		sti_nop_cli();
+		G_EQ(count, r + 1, "the deadline's interrupt");
+		r = R_EXTINT;
+	}
+	wrmsr(MSR_TSC_DEADLINE, 0);
+	return r;
+}
+
+static void guest_l2(void)
+{
+	const char *code = g_arg() ? c_cpuids : c_spin;
+	u64 i;
+
+	start_l2(code);
+	for (i = 0; i < 10; i++)
+		G_EQN(run_l2(SHORT * 4, HERE), R_EXTINT, "the deadline is first", i);
+	mostly_prompt("the deadline");
+	for (i = 0; i < 10; i++) {
+		G_EQN(run_l2(HERE, SHORT * 4), R_TIMER, "L1's timer is first", i);
+		G_EQN(run_l2(0, SHORT * 4), R_TIMER, "L1's timer alone", i);
+	}
+	mostly_prompt("L1's timer");
+	for (i = 0; i < 10; i++) {
+		G_EQN(run_l2(SHORT * 4, SHORT * 40), R_EXTINT, "the deadline is earlier", i);
+		G_EQN(run_l2(SHORT * 40, SHORT * 4), R_TIMER, "L1's timer is earlier", i);
+		G_EQN(run_l2(HERE, 0), R_TIMER, "L1's timer of 0", i);
+	}
+	vmclr(F_PIN, PIN_TIMER);
+	G_EQ(run_l2(SHORT * 4, 0), R_EXTINT, "the deadline alone");
+	vmset(F_PIN, PIN_TIMER);
+	G_EQ(run_l2(0, SHORT * 4), R_TIMER, "L1's timer alone, again");
+	mostly_prompt("the last timers");
+}
+
+static void guest_l2_halted(void)
+{
+	u64 i;
+
+	start_l2(c_hlt);
+	vmclr(F_PROC, PROC_HLT);
+	for (i = 0; i < 3; i++) {
+		G_EQN(run_l2(SHORT * 4, HERE), R_EXTINT, "the deadline is first", i);
+		G_EQN(run_l2(HERE, SHORT * 4), R_TIMER, "L1's timer is first", i);
+	}
+	mostly_prompt("while L2 is halted");
+}
+
+static const struct ksft_test tests[] = {
+	{ "on time, xAPIC", .guest = guest_on_time, .flags = KSFT_IRQCHIP, .arg = 0 },
+	{ "on time, x2APIC", .guest = guest_on_time, .flags = KSFT_IRQCHIP, .arg = 1 },
+	{ "a deadline that passes in user space", .host = host_passes },
+	{ "the counter jumps", .host = host_jumps },
+	{ "deadlines of both levels, L2 spins", .guest = guest_l2, .flags = KSFT_VMX | KSFT_IRQCHIP, .arg = 0 },
+	{ "deadlines of both levels, L2 exits", .guest = guest_l2, .flags = KSFT_VMX | KSFT_IRQCHIP, .arg = 1 },
+	{ "deadlines of both levels, L2 halts", .guest = guest_l2_halted, .flags = KSFT_VMX | KSFT_IRQCHIP },
+};
+KSFT_MAIN(tests)
