@@ -94,6 +94,7 @@ void vcpu_yields_to(struct vcpu *vcpu, u32 id)
  *
  * A vCPU that waits in halt_wait() is woken; one that is in the guest is made to
  * exit by an IPI. Store the reason, a request for instance, before the call.
+ * The vCPU's own thread neither waits nor is in the guest while it executes this.
  *
  * Context: Any but NMI. Does not wait for the vCPU.
  */
@@ -101,6 +102,9 @@ void vcpu_kick(struct vcpu *vcpu)
 {
 	int cpu;
 
+	/* An interrupt handler may have come between the thread's last look at its requests and the wait or the entry. */
+	if (in_task() && this_cpu_read(request_loaded_vcpu) == vcpu)
+		return;
 	swake_up_one(&vcpu->wq);
 	cpu = get_cpu();
 	/* Pairs with the barrier between setting mode and reading requests in loop_enter(). */
