@@ -162,6 +162,10 @@ static void vlapic_mmio_write(struct vlapic *a, u32 offset, u32 len, const void 
 
 	if (len != 4 || (offset & 0xf))
 		return;
+	if (likely(offset == LAPIC_EOI)) {	/* any value will do */
+		vlapic_eoi(a);
+		return;
+	}
 	if (!lapic_writable(offset, LAPIC_XAPIC, vlapic_caps(a))) {
 		vlapic_error(a, LAPIC_ERR_REGISTER);
 		return;
@@ -243,6 +247,10 @@ int vlapic_msr_write(struct vcpu *vcpu, u32 msr, u64 data)
 
 	if (!a || a->mode != LAPIC_X2APIC)
 		return -EINVAL;
+	if (likely(reg == LAPIC_EOI && !data)) {
+		vlapic_eoi(a);
+		return 0;
+	}
 	if (lapic_x2apic_check_write(reg, data, vlapic_caps(a)))
 		return -EINVAL;
 	if (reg == LAPIC_ICR)
