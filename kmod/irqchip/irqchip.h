@@ -99,6 +99,7 @@ void vlapic_timer_migrate(struct vcpu *vcpu);
 void vlapic_timer_wait(struct vcpu *vcpu);
 
 /* --- msr.c --- */
+bool vlapic_quick_wrmsr(struct vcpu *vcpu, u32 msr, u64 data);
 int vlapic_change_base(struct vcpu *vcpu, u64 base, bool host_initiated);
 MSR_GET(msr_get_apic_base);
 MSR_SET(msr_set_apic_base);

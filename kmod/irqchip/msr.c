@@ -4,7 +4,9 @@
 #include <asm/apicdef.h>
 #include "droste.h"
 #include "cpu/msr_row.h"
+#include "irqchip/impl.h"
 #include "irqchip/irqchip.h"
+#include "irqchip/lapic_logic.h"
 
 /**
  * vlapic_change_base() - write IA32_APIC_BASE
@@ -73,4 +75,58 @@ MSR_SET(msr_set_tsc_deadline)
 		return -EINVAL;
 	vlapic_set_tsc_deadline(vcpu, data);
 	return 0;
+}
+
+/* The bits of ICR that are 0 for a fixed interrupt to one physical destination (SDM 3A 11.12.9). */
+#define ICR_NOT_PLAIN	(GENMASK_ULL(31, 8) & ~(u64)LAPIC_ICR_ASSERT)
+
+/* An IPI of an x2APIC to itself. Another vCPU may have the same APIC ID in xAPIC mode. */
+static bool msr_quick_icr(struct vlapic *a, u64 icr)
+{
+	bool self = (icr & ICR_NOT_PLAIN) == LAPIC_TO_SELF << 18 ||
+		    (!(icr & ICR_NOT_PLAIN) && icr >> 32 == a->id && irqchip_nr_vcpus(a->vcpu->vm) == 1);
+
+	if (!self || !lapic_vector_legal(LAPIC_DM_FIXED, icr))
+		return false;
+	vlapic_set_reg(a, LAPIC_ICR, icr);
+	vlapic_set_reg(a, LAPIC_ICR2, icr >> 32);
+	vlapic_accept(a->vcpu, LAPIC_DM_FIXED, icr, false);
+	return true;
+}
+
+/**
+ * vlapic_quick_wrmsr() - carry out a WRMSR that a guest executes at each tick, or to send itself an IPI
+ * @vcpu: the vCPU, in L1 or in an L2 that accesses L1's local APIC
+ * @msr: number of the MSR
+ * @data: the value
+ *
+ * The MSRs are IA32_TSC_DEADLINE and, in x2APIC mode, EOI and ICR. Other
+ * accesses, those that fault and those that a filter may deny take the way by
+ * the table of MSRs.
+ *
+ * Context: Process context. Does not sleep. Caller holds vcpu->mutex, and vm->srcu for reading.
+ * Return: true if it was carried out; false if nothing was done.
+ */
+bool vlapic_quick_wrmsr(struct vcpu *vcpu, u32 msr, u64 data)
+{
+	struct vlapic *a = vcpu->lapic;
+
+	if (unlikely(!a))
+		return false;
+	switch (msr) {
+	case MSR_IA32_TSC_DEADLINE:
+		if (!vcpu->gcaps.tsc_deadline || rcu_access_pointer(vcpu->vm->msr_filter))
+			return false;
+		vlapic_set_tsc_deadline(vcpu, data);
+		return true;
+	case APIC_BASE_MSR + (LAPIC_EOI >> 4):
+		if (a->mode != LAPIC_X2APIC || data)
+			return false;
+		vlapic_eoi(a);
+		return true;
+	case APIC_BASE_MSR + (LAPIC_ICR >> 4):
+		return a->mode == LAPIC_X2APIC && msr_quick_icr(a, data);
+	default:
+		return false;
+	}
 }

@@ -247,10 +247,6 @@ int vlapic_msr_write(struct vcpu *vcpu, u32 msr, u64 data)
 
 	if (!a || a->mode != LAPIC_X2APIC)
 		return -EINVAL;
-	if (likely(reg == LAPIC_EOI && !data)) {
-		vlapic_eoi(a);
-		return 0;
-	}
 	if (lapic_x2apic_check_write(reg, data, vlapic_caps(a)))
 		return -EINVAL;
 	if (reg == LAPIC_ICR)

@@ -308,8 +308,10 @@ int exit_rdmsr(struct vcpu *vcpu)
 int exit_wrmsr(struct vcpu *vcpu)
 {
 	u64 data = (u32)vcpu->regs[RAX] | (vcpu->regs[RDX] << 32);
-	int err = vcpu_guest_set_msr(vcpu, vcpu->regs[RCX], data);
+	int err = 0;
 
+	if (!vlapic_quick_wrmsr(vcpu, vcpu->regs[RCX], data))
+		err = vcpu_guest_set_msr(vcpu, vcpu->regs[RCX], data);
 	if (unlikely(err))
 		return msr_refused(vcpu, err, data);
 	vcpu_skip_instruction(vcpu);
