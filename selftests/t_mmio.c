@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Exits to user space for MMIO and ports: what changes until they are finished, and between two that look alike. */
+/* MMIO and ports: what changes until an exit is finished, and between two that look alike; stores to the local APIC. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -457,6 +457,86 @@ static void host_stores(void)
 	vm_destroy(&vm);
 }
 
+/* --- instructions that store to the APIC's page --- */
+
+/* Instructions of the same length; each stores to RDI. @tpr: the TPR afterwards, if EAX was 0x35 and ECX 0x46. */
+static const struct {
+	u8 code[7];
+	u8 tpr, eax;	/* EAX after it */
+	u8 moves;	/* RDI after it, minus RDI before */
+} apic_stores[] = {
+	{ { 0x89, 0x07, 0x90, 0x90, 0x90, 0x90, 0xc3 }, 0x35, 0x35, 0 },	/* mov %eax, (%rdi) */
+	{ { 0x89, 0x0f, 0x90, 0x90, 0x90, 0x90, 0xc3 }, 0x46, 0x35, 0 },	/* mov %ecx, (%rdi) */
+	{ { 0xc7, 0x07, 0x57, 0x00, 0x00, 0x00, 0xc3 }, 0x57, 0x35, 0 },	/* movl $0x57, (%rdi) */
+	{ { 0xc7, 0x07, 0x68, 0x00, 0x00, 0x00, 0xc3 }, 0x68, 0x35, 0 },	/* movl $0x68, (%rdi) */
+	{ { 0x87, 0x07, 0x90, 0x90, 0x90, 0x90, 0xc3 }, 0x35, 0x20, 0 },	/* xchg %eax, (%rdi), with a TPR of 0x20 */
+	{ { 0xab, 0x90, 0x90, 0x90, 0x90, 0x90, 0xc3 }, 0x35, 0x35, 4 },	/* stosl */
+	{ { 0x09, 0x07, 0x90, 0x90, 0x90, 0x90, 0xc3 }, 0x35, 0x35, 0 },	/* or %eax, (%rdi), with 0x20 */
+	{ { 0x40, 0x89, 0x07, 0x90, 0x90, 0x90, 0xc3 }, 0x35, 0x35, 0 },	/* mov of another length */
+	{ { 0x66, 0x89, 0x07, 0x90, 0x90, 0x90, 0xc3 }, 0x20, 0x35, 0 },	/* 16 bits, which the APIC ignores */
+};
+
+static void run_apic_store(const u8 *code, int n)
+{
+	u64 a = 0x35, c = 0x46, d = APIC_BASE + APIC_TPR;
+
+	apic_write(APIC_TPR, 0x20);
+	asm volatile("call *%3" : "+a" (a), "+c" (c), "+D" (d) : "r" (code) : "memory", "cc");
+	G_EQN(apic_read(APIC_TPR), apic_stores[n].tpr, "TPR", n);
+	G_EQN(a, apic_stores[n].eax, "EAX", n);
+	G_EQN(c, 0x46, "ECX", n);
+	G_EQN(d - APIC_BASE - APIC_TPR, apic_stores[n].moves, "RDI", n);
+}
+
+/* The instruction at one address changes, in memory and by its mapping, and is the same at two addresses. */
+static void guest_apic_stores(void)
+{
+	u8 *page = g_page(), *other = g_page(), *third = g_page(), *two = g_pages(2);
+	u64 *pte = g_pte((u64)page), first = *pte;
+	int i, j, k;
+
+	apic_enable();
+	for (i = 0; i < (int)ARRAY_SIZE(apic_stores); i++) {
+		for (j = 0; j < (int)ARRAY_SIZE(apic_stores); j++) {
+			g_copy(page, apic_stores[i].code, 7);
+			g_copy(other, apic_stores[j].code, 7);
+			for (k = 0; k < 3; k++)
+				run_apic_store(page, i);
+			run_apic_store(other, j);
+			g_copy(page, apic_stores[j].code, 7);
+			run_apic_store(page, j);
+			g_copy(page, apic_stores[i].code, 7);
+			run_apic_store(page, i);
+			*pte = *g_pte((u64)other);
+			invlpg((u64)page);
+			run_apic_store(page, j);
+			*pte = first;
+			invlpg((u64)page);
+			run_apic_store(page, i);
+		}
+	}
+	/* At the end of a page, and across pages. */
+	for (i = 0; i < (int)ARRAY_SIZE(apic_stores); i++)
+		for (j = 1; j < 8; j++) {
+			u8 *at = two + 4096 - j;
+
+			g_copy(at, apic_stores[i].code, 7);
+			run_apic_store(at, i);
+			run_apic_store(at, i);
+		}
+	/* With other registers, and another target of the same instruction. */
+	g_copy(third, apic_stores[0].code, 7);
+	for (i = 0; i < 4; i++) {
+		u64 val = i << 4, target = APIC_BASE + (i & 1 ? APIC_TPR : APIC_LVTERR);
+
+		if (!(i & 1))
+			val |= 0x10000 | 0x40;
+		asm volatile("call *%2" : : "a" (val), "D" (target), "r" (third) : "memory");
+		G_EQN(apic_read(target - APIC_BASE), val, "the register", i);
+	}
+	apic_write(APIC_TPR, 0);
+}
+
 static const struct ksft_test tests[] = {
 	{ "a read is finished", .host = host_untouched },
 	{ "registers are looked at and set again meanwhile", .host = host_looked_at },
@@ -472,5 +552,6 @@ static const struct ksft_test tests[] = {
 	{ "RIP-relative loads", .host = host_rip_relative },
 	{ "page tables change the instruction at an address", .host = host_code_pages },
 	{ "stores of all forms", .host = host_stores },
+	{ "instructions that store to the local APIC's page", .guest = guest_apic_stores, .flags = KSFT_IRQCHIP },
 };
 KSFT_MAIN(tests)
