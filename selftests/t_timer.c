@@ -2,9 +2,11 @@
 /* The TSC-deadline timer of a guest that does not halt: on time, with many exits, moved, saved; and while L2 runs. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "guest.h"
 #include "save.h"
@@ -309,11 +311,57 @@ static void guest_l2_halted(void)
 	mostly_prompt("while L2 is halted");
 }
 
+/* --- the thread of a vCPU that halts is woken and moved --- */
+
+#define HALTS	10
+
+static volatile u64 halts;
+
+static void guest_halts(void)
+{
+	setup(false);
+	while (halts < HALTS) {
+		count = 0;
+		wrmsr(MSR_TSC_DEADLINE, rdtsc() + 3000000);
+		halts++;
+		while (!count)
+			sti_hlt_cli();
+	}
+}
+
+/* A slot that comes or goes wakes the thread, which then finds itself on another CPU, and must still wait for the deadline. */
+static void host_moved_halted(void)
+{
+	void *more = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	pthread_t thread;
+	cpu_set_t cpus;
+	struct vm vm;
+	int i;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu_create(&vm, 0, guest_halts);
+	vcpu_thread(&vm.vcpu[0], &thread);
+	/* A guest that sleeps for ever hangs the subtest. */
+	for (i = 0; i < HALTS; i++) {
+		while (GUEST(&vm, halts) <= (u64)i)
+			usleep(1000);
+		usleep(5000);
+		CPU_ZERO(&cpus);
+		CPU_SET(i % n, &cpus);
+		pthread_setaffinity_np(thread, sizeof(cpus), &cpus);
+		vm_slot(&vm, 3, 0, 0x40000000, i & 1 ? 0 : 0x10000, i & 1 ? NULL : more);
+	}
+	pthread_join(thread, NULL);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "on time, xAPIC", .guest = guest_on_time, .flags = KSFT_IRQCHIP, .arg = 0 },
 	{ "on time, x2APIC", .guest = guest_on_time, .flags = KSFT_IRQCHIP, .arg = 1 },
 	{ "a deadline that passes in user space", .host = host_passes },
 	{ "the counter jumps", .host = host_jumps },
+	{ "the thread of a halted vCPU is moved", .host = host_moved_halted },
 	{ "deadlines of both levels, L2 spins", .guest = guest_l2, .flags = KSFT_VMX | KSFT_IRQCHIP, .arg = 0 },
 	{ "deadlines of both levels, L2 exits", .guest = guest_l2, .flags = KSFT_VMX | KSFT_IRQCHIP, .arg = 1 },
 	{ "deadlines of both levels, L2 halts", .guest = guest_l2_halted, .flags = KSFT_VMX | KSFT_IRQCHIP },

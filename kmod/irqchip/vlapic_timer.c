@@ -73,11 +73,11 @@ static void vlapic_timer_start_hrtimer(struct vlapic *a)
 	hrtimer_start(&a->timer, ns_to_ktime(a->target), HRTIMER_MODE_ABS_PINNED_HARD);
 }
 
-/* Let the guest exit when the timer expires. */
+/* Let the guest exit when the timer expires. One that waits for events cannot exit, and needs the hrtimer. */
 static void vlapic_timer_arm(struct vlapic *a)
 {
 	a->armed = true;
-	if (!a->tsc_deadline || !vmx_timer_usable(a->vcpu)) {
+	if (!a->tsc_deadline || a->vcpu->mp_state != KVM_MP_STATE_RUNNABLE || !vmx_timer_usable(a->vcpu)) {
 		vlapic_timer_start_hrtimer(a);
 		return;
 	}

@@ -184,6 +184,7 @@ bool exit_cpuid_short(struct vcpu *vcpu)
 	if (unlikely((rip ^ next) >> 31) || !cpuid_quick(vcpu))
 		return false;
 	vmcs_write(GUEST_RIP, next);
+	vcpu->exits[EXIT_REASON_CPUID]++;
 	return true;
 }
 

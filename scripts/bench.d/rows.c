@@ -80,9 +80,14 @@ static const char *save_misc_enable(void)
 	return NULL;
 }
 
-/* Enables all of XCR0, as Linux does: if a guest's value is the host's, it need not be switched at each exit. */
-static void enable_xsave(void)
+/*
+ * Enables all of XCR0 and UMIP, as Linux does: what is the same at all levels need not be switched at each exit. On a
+ * processor without UMIP, hypervisors emulate it by descriptor-table exiting.
+ */
+static void enable_as_linux(void)
 {
+	if (CPUID_REG(7, 0, c) & BIT(2))
+		write_cr4(read_cr4() | BIT(11));
 	if (!write_cr4(read_cr4() | CR4_OSXSAVE))
 		try_xsetbv(0, CPUID_REG(0xd, 0, a) | (u64)CPUID_REG(0xd, 0, d) << 32);
 }
@@ -292,7 +297,7 @@ static void on_wake(struct trap_regs *regs)
 
 void micro_second(void)
 {
-	enable_xsave();
+	enable_as_linux();
 	g_trap_fn[VEC_WAKE] = on_wake;
 	set_mode(false);
 	for (;;) {
@@ -394,7 +399,7 @@ void micro_main(void)
 {
 	u32 i, w;
 
-	enable_xsave();
+	enable_as_linux();
 	for (i = 0; i < row_count; i++) {
 		const struct row *row = &rows[i];
 		u64 n = micro_times(row);

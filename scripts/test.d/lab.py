@@ -20,13 +20,18 @@ def build_selftests(job):
 
 
 def selftests(kernel, cpus, strict, limit):
-    """Returns a step that runs all kselftest programs. On the debug kernel, kmemleak then looks for leaks."""
+    """Returns a step that runs all kselftest programs. On the debug kernel, kmemleak then looks for leaks.
+
+    On the strict machine, paranoid=1 compares each turn of the short loop with the general path.
+    """
+    before = "KSFT_HANG_SECONDS=200 " if kernel == "debug" else "echo 1 >/sys/module/droste/parameters/paranoid && " if strict else ""
+
     def step(job):
         programs = sorted(glob.glob(os.path.join(TREE, "selftests/bin/t_*")))
         job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", str(limit),
                  *(["--kmemleak"] if kernel == "debug" else []), *([f"--strict={strict}"] if strict else []),
                  *files(os.path.join(TREE, "selftests/run"), *programs),
-                 "--", "KSFT_HANG_SECONDS=200 ./run" if kernel == "debug" else "./run"], limit + 600, "kselftests")
+                 "--", f"{before}./run"], limit + 600, "kselftests")
     return step
 
 

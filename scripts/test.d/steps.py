@@ -77,7 +77,7 @@ STEPS = [
     Step("newer", "protection keys and 5-level paging, on a model of processor that has them", lab.newer_processor,
          ["build-6.12", "selftests"]),
     Step("apicv-off", "APIC virtualization for L1 is left out where that is asked for", lab.without_apicv, ["build-6.12", "selftests"]),
-    Step("hot", "the kselftests of nesting, with each turn of the short loop checked", lab.hot, ["build-6.12", "selftests"]),
+    Step("hot", "the kselftests of nesting, with each turn of the short loop checked", lab.hot, ["build-6.12", "selftests"], extra=True),
     Step("kvm-node", "Droste as /dev/kvm where that is asked for", lab.kvm_node, ["build-6.12", "selftests"]),
     Step("exchange", "nested state that goes from kvm_intel to Droste and back", lab.exchange, ["build-6.12", "selftests"]),
     Step("refusals", "insmod where Droste cannot run", lab.refusals, ["build-6.12", "images-6.12"]),
