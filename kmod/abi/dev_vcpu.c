@@ -238,7 +238,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	IO_ROW(KVM_SET_FPU, vcpu_set_fpu, 0),
 	IO_ROW(KVM_GET_XSAVE, vcpu_get_xsave, 0),
 	IO_ROW(KVM_GET_XSAVE2, vcpu_get_xsave, 0),
-	IO_ROW(KVM_SET_XSAVE, vcpu_set_xsave, 0),
+	IO_ROW(KVM_SET_XSAVE, vcpu_set_xsave, IO_LOAD),
 	IO_ROW(KVM_GET_XCRS, vcpu_get_xcrs, 0),
 	IO_ROW(KVM_SET_XCRS, vcpu_set_xcrs, IO_LOAD),
 	IO_ROW(KVM_GET_DEBUGREGS, vcpu_get_debugregs, IO_LOAD),

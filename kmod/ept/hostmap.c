@@ -162,10 +162,15 @@ int host_page_get(unsigned long hva, bool write, bool may_write, struct host_pag
  */
 static struct host_page hostmap_near_page(unsigned long pfn, unsigned long flags)
 {
-	struct page *page = pfn_to_page(pfn);
-	struct folio *folio = page_folio(page);
+	struct folio *folio;
+	struct page *page;
 	pte_t pte = __pte(flags);
 
+	/* A device's memory, which a large leaf may map, has no struct page. */
+	if (!pfn_valid(pfn))
+		return (struct host_page) {};
+	page = pfn_to_page(pfn);
+	folio = page_folio(page);
 	if (!pte_access_permitted(pte, false) || PageHWPoison(page) ||
 	    !(folio_test_anon(folio) || folio_test_swapbacked(folio)))
 		return (struct host_page) {};

@@ -100,6 +100,7 @@ void nested_reset(struct vcpu *vcpu)
 			vmx_block_nmis(vcpu, true);
 	}
 	n->entry_pending = false;
+	n->delivery_pending = false;
 	n->mtf_pending = false;
 	n->l1_nmi_blocked = false;
 	n->link12_valid = false;

@@ -166,8 +166,11 @@ static void paranoid_controls(struct vcpu *vcpu, const struct vmcs12 *v)
 	PARANOID_FIELD(vcpu, EPT_POINTER, n->ept02.cur ? n->ept02.cur->eptp : vcpu->vm->ept01.eptp);
 	paranoid_value(vcpu, "EPTP of L1", n->ept02.cur ? n->ept02.cur->eptp12 : 0,
 		       merge_proc2_of(v) & SECONDARY_EXEC_ENABLE_EPT ? v->ept_pointer : 0);
-	if (c.proc & CPU_BASED_TPR_SHADOW)
+	if (c.proc & CPU_BASED_TPR_SHADOW) {
 		PARANOID_FIELD(vcpu, VIRTUAL_APIC_PAGE_ADDR, n->virtual_apic.hpa);
+		if (!(c.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY))
+			PARANOID_FIELD(vcpu, TPR_THRESHOLD, v->tpr_threshold);
+	}
 	if (c.proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 		PARANOID_FIELD(vcpu, APIC_ACCESS_ADDR, n->apic_access.hpa);
 }

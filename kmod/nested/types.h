@@ -81,6 +81,7 @@ struct nested {
 	bool bitmap_due;		/* L1's or L0's MSR bitmap may have changed: merge them before L2 runs */
 	/* VMLAUNCH or VMRESUME succeeded and L2 has not run yet: nothing may exit to L1 before it has (SDM 3C 27.7) */
 	bool entry_pending;
+	bool delivery_pending;		/* L2 has not run since, because the delivery of L1's event caused an exit to L0 */
 	bool pdptes_due;		/* user space restored an L2 with PAE paging: read its PDPTEs from memory */
 	bool mtf_pending;		/* L0 emulated an instruction of L2 while L1's monitor trap flag was set */
 	bool nmi_soft;			/* L2's blocking by NMI is in vmcs12, and VMCS02's has no meaning: see nmi.c */

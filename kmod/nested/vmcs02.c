@@ -615,6 +615,8 @@ static void vmcs02_set_threshold(struct nested *n, u32 threshold)
 		return;
 	n->tpr_threshold02 = threshold;
 	vmcs_write(TPR_THRESHOLD, threshold);
+	/* L1's next entry needs its own threshold again. */
+	nested_changed(n);
 }
 
 /* Whether an entry exits at once if VTPR is below the threshold (SDM 3C 27.7.7), or else fails (27.2.1.1). */
@@ -643,12 +645,13 @@ bool vmcs02_tpr_exit_due(const struct nested *n)
 
 /*
  * Choose the TPR threshold of the next entry. An entry that L1 has made compares
- * VTPR with L1's threshold. Entries that L0 makes on its own must not, since L2
- * or another processor may have lowered VTPR by a store.
+ * VTPR with L1's threshold, after the delivery of the event that it injects.
+ * Entries that L0 makes on its own must not, since L2 or another processor may
+ * have lowered VTPR by a store.
  */
 static void vmcs02_fit_threshold(struct nested *n)
 {
-	bool exact = n->entry_pending && vmcs02_has_apic_page(n);
+	bool exact = (n->entry_pending || n->delivery_pending) && vmcs02_has_apic_page(n);
 
 	if (!n->tpr_retry && vmcs02_compares_tpr(n))
 		vmcs02_set_threshold(n, exact ? n->vmcs12->tpr_threshold : vmcs02_allowed_threshold(n));

@@ -292,6 +292,8 @@ static void loop_note_exit(struct vcpu *vcpu)
 
 	vmx_l1d_note_exit(vcpu);
 	if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
+		vcpu->nested.delivery_pending = (vcpu->nested.entry_pending || vcpu->nested.delivery_pending) &&
+						(vcpu->exit.idt_info & VECTORING_INFO_VALID_MASK);
 		vcpu->nested.entry_pending = false;
 		vmx_save_vectoring(vcpu);
 		if (unlikely(vcpu->nested.nmi_soft))

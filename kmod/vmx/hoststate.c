@@ -194,8 +194,9 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	h->fs = current->thread.fsindex;
 	h->gs = current->thread.gsindex;
 	h->fs_base = current->thread.fsbase;
-	/* A selector that is not null has a base of its own, which the kernel does not keep on older processors. */
-	h->kernel_gs = likely(!h->gs) ? current->thread.gsbase : __rdmsr(MSR_KERNEL_GS_BASE);
+	/* Without FSGSBASE the kernel does not keep a base that user space has loaded by the selector. */
+	h->kernel_gs = likely(boot_cpu_has(X86_FEATURE_FSGSBASE) && !h->gs) ? current->thread.gsbase :
+									      __rdmsr(MSR_KERNEL_GS_BASE);
 	host = this_cpu_ptr(hoststate_uret);
 	hoststate_switch(URET_STAR, host[URET_STAR], guest[URET_STAR]);
 	hoststate_switch(URET_LSTAR, host[URET_LSTAR], guest[URET_LSTAR]);

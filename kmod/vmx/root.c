@@ -58,6 +58,8 @@ static int root_on(void)
 	u64 ctl;
 	int ret;
 
+	/* First of all: on older kernels a CPU comes online, and may try to run a vCPU, even if this fails. */
+	vmx_host_read_cpu();
 	if (cr4_read_shadow() & X86_CR4_VMXE)
 		return -EBUSY;
 	if (!vmx_caps_same_here())
@@ -76,7 +78,6 @@ static int root_on(void)
 	}
 	this_cpu_write(vmx_on, true);
 	vmx_invept_all();
-	vmx_host_read_cpu();
 	return 0;
 }
 
