@@ -59,8 +59,9 @@ STEPS = [
     Step("qemu-6.12", "QEMU: machines, interrupt controllers, models, debugger, saving, virtio", cases(GROUPS[:-1], 1500),
          ["build-6.12", "images-qemu"]),
     Step("qemu-nested-6.12", "QEMU in an L1 under QEMU", cases(["nested"], 1500), ["build-6.12", "images-qemu"]),
+    # Seven minutes, and t_nested_state and t_exchange save and restore the same state.
     Step("qemu-nestedstate", "an L1 that is saved and migrated while its L2 runs", cases(["nestedstate"], 3600),
-         ["build-6.12", "images-qemu"]),
+         ["build-6.12", "images-qemu"], extra=True),
     Step("qemu-10", "the same with QEMU 10 of Debian 13, by the name of the device",
          cases(["by_device", *GROUPS], 3600, "qemu-10"), ["build-6.12", "images-qemu"], extra=True),
     Step("qemu-11", "the same with QEMU 11 of Debian's next", cases(["by_device", *GROUPS], 3600, "qemu-11"),
