@@ -59,6 +59,7 @@ class Job:
         self.log_name = os.path.join(runner.directory, step.name + ".log")
         self.passed = 0
         self.skipped = 0
+        self.failed_before_stop = None  # the number of failures when a signal stopped the run
         self.failures = []
         self.last_line = ""
         self.sentence = ""      # the lab's, about how the machine ended
@@ -238,6 +239,7 @@ class Runner:
         """Ends all running steps. They and the steps that have not started are reported as not run."""
         self.stopped = True
         for job in list(self.running):
+            job.failed_before_stop = len(job.failures)
             job.kill()
 
     def next_step(self):
@@ -301,10 +303,11 @@ class Runner:
             self.running.remove(job)
             self.records.append(job.record)
             self.passed += job.passed
-            if self.stopped and job.failures:
+            if job.failed_before_stop is not None and job.failures:
                 self.not_run += 1
+                self.failed += job.failed_before_stop
                 self.bad.add(job.step.name)
-                self.say(f"{self.clock()} stopped {job.step.name}: {job.passed} passed")
+                self.say(f"{self.clock()} stopped {job.step.name}: {job.passed} passed, {job.failed_before_stop} failed")
                 self.change.notify()
                 return
             self.failed += len(job.failures)
