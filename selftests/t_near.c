@@ -147,7 +147,8 @@ static void host_large(void)
 	before = violations(vcpu);
 	for (i = 0; i < huge / PAGE; i += 7)
 		EQ(WRITE(i, i), i, "page %d", (int)i);
-	OK(violations(vcpu) - before <= 3, "%d violations", (int)(violations(vcpu) - before));
+	/* Pages of 64 KiB would take 32; some are for the guest's own code and stack. */
+	OK(violations(vcpu) - before <= 8, "%d violations", (int)(violations(vcpu) - before));
 	vm_destroy(&vm);
 }
 
