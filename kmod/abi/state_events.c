@@ -162,7 +162,7 @@ static void state_set_blocking(struct vcpu *vcpu, const struct kvm_vcpu_events *
 	u32 state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 
 	if (in->flags & KVM_VCPUEVENT_VALID_SHADOW) {
-		state &= ~(u32)(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
+		state &= ~(u32)BLOCKING_ONE_INSN;
 		/* VM entry fails if both bits are set (SDM 3C 27.3.1.5). */
 		if (in->interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS)
 			state |= GUEST_INTR_STATE_MOV_SS;

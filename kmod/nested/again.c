@@ -39,11 +39,6 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-#define BLOCKING_ONE_INSN	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
-#define RFLAGS_RESERVED		(GENMASK_ULL(63, 22) | BIT_ULL(15) | BIT_ULL(5) | BIT_ULL(3))
-#define DR7_ACTIVE		0xffULL
-#define DR7_AFTER_EXIT		0x400ULL	/* SDM 3C 28.5.1 */
-
 /* The parts of VMCS12 that may differ at a repeated entry. */
 #define DIRTY12_USUAL		(DIRTY12_HOT | DIRTY12_EVENT)
 
@@ -130,7 +125,7 @@ static bool again_note_values(struct vcpu *vcpu, const struct vmcs12 *v)
 	/* PKRU is switched outside the short loop: see vmx_note_cr4(). */
 	if ((v->host_cr4 & X86_CR4_PKE) && !vcpu->pkru_used)
 		return false;
-	return a->l1_efer == n->l1_efer && a->l1_pat == n->l1_pat && n->l1_dr7 == DR7_AFTER_EXIT &&
+	return a->l1_efer == n->l1_efer && a->l1_pat == n->l1_pat && n->l1_dr7 == DR7_FIXED &&
 	       !(vcpu->dr7 & DR7_ACTIVE) && !vcpu->debugctl && !vcpu->vmcs01.debugctl && !n->vmcs02.debugctl;
 }
 
@@ -145,9 +140,9 @@ static void again_learn(struct vcpu *vcpu)
 	const struct vmcs12 *v = n->vmcs12;
 	u32 proc2;
 
-	if (likely(n->again.on) || !n->entry_pending || !n->shadow_on || !n->held.valid || (n->vmcs12_dirty & ~(u32)DIRTY12_USUAL) ||
-	    !nested_has_vnmi(n) || n->nmi_soft || n->pdptes_due || n->tpr_retry ||
-	    vcpu->ctl01_stale)
+	if (likely(n->again.on) || !n->entry_pending || !n->shadow_on || !n->held.valid ||
+	    (n->vmcs12_dirty & ~(u32)DIRTY12_USUAL) || !nested_has_vnmi(n) || n->nmi_soft || n->pdptes_due ||
+	    n->tpr_retry || vcpu->ctl01_stale)
 		return;
 	proc2 = merge_proc2_of(v);
 	n->again.on = again_entry_is_usual(vcpu, v) && again_memory_is_usual(n, v, proc2) &&
@@ -321,7 +316,7 @@ bool nested_again_reflect(struct vcpu *vcpu)
 		indirect_branch_prediction_barrier();
 	vcpu->efer = n->again.l1_efer;
 	vcpu->pat = n->again.l1_pat;
-	vcpu->dr7 = DR7_AFTER_EXIT;
+	vcpu->dr7 = DR7_FIXED;
 	hostload_again(vcpu);
 	if (unlikely(paranoid))
 		paranoid_reflected(vcpu);
@@ -333,7 +328,7 @@ bool nested_again_reflect(struct vcpu *vcpu)
 /* Whether L1's values are those that it had at the learned entry, and will have again after the next exit. */
 static __always_inline bool again_l1_is_same(const struct vcpu *vcpu, const struct again *a)
 {
-	return vcpu->efer == a->l1_efer && vcpu->pat == a->l1_pat && vcpu->dr7 == DR7_AFTER_EXIT && !vcpu->debugctl &&
+	return vcpu->efer == a->l1_efer && vcpu->pat == a->l1_pat && vcpu->dr7 == DR7_FIXED && !vcpu->debugctl &&
 	       vcpu->cr0_cd == a->cr0_cd && vcpu->tsc.offset == a->tsc_offset && vcpu->tsc.ratio == a->tsc_ratio;
 }
 
@@ -345,7 +340,7 @@ static __always_inline bool again_state_ok(const struct nested *n, const struct 
 
 	if (code64 ? (u64)((s64)(rip << 16) >> 16) != rip : rip >> 32)
 		return false;
-	if ((v->guest_rflags & (RFLAGS_RESERVED | X86_EFLAGS_FIXED)) != X86_EFLAGS_FIXED)
+	if ((v->guest_rflags & (RFLAGS_ZERO | X86_EFLAGS_FIXED)) != X86_EFLAGS_FIXED)
 		return false;
 	return !(v->guest_interruptibility_info & ~(u32)GUEST_INTR_STATE_NMI) &&
 	       v->guest_activity_state == GUEST_ACTIVITY_ACTIVE;

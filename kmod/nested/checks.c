@@ -59,9 +59,6 @@ static const char *const section_sdm[] = {
 #define SEL_RPL_TI	7
 #define AR_V8086	0xf3
 #define AR_RESERVED	(GENMASK(31, 17) | GENMASK(11, 8))
-#define RFLAGS_RESERVED	(GENMASK_ULL(63, 22) | BIT_ULL(15) | BIT_ULL(5) | BIT_ULL(3))
-
-#define BLOCKING_ONE_INSN	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 #define INTERRUPTIBILITY_RESERVED GENMASK(31, 4)	/* bit 4 is reserved too, because L1 has no SGX */
 
 /* Pending debug exceptions (SDM 3C table 25-4). */

@@ -15,7 +15,7 @@
 static void entry_remember_l1(struct vcpu *vcpu, u32 state)
 {
 	struct nested *n = &vcpu->nested;
-	const u32 ends = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS | GUEST_INTR_STATE_NMI;
+	const u32 ends = BLOCKING_ONE_INSN | GUEST_INTR_STATE_NMI;
 
 	n->l1_efer = vcpu->efer;
 	n->l1_pat = vcpu->pat;

@@ -219,9 +219,9 @@ static void hostload_msrs(struct vcpu *vcpu)
 		vcpu->pat = v->host_ia32_pat;
 	if (vcpu->pat != n->l1_pat)
 		vmcs_write(GUEST_IA32_PAT, vcpu->pat);
-	vcpu->dr7 = 0x400;
-	if (n->l1_dr7 != 0x400 || vcpu->guest_debug)
-		vcpu_set_dr7(vcpu, 0x400);
+	vcpu->dr7 = DR7_FIXED;
+	if (n->l1_dr7 != DR7_FIXED || vcpu->guest_debug)
+		vcpu_set_dr7(vcpu, DR7_FIXED);
 	vcpu_set_debugctl(vcpu, 0);
 }
 

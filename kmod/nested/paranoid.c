@@ -118,7 +118,7 @@ void paranoid_reflected(struct vcpu *vcpu)
 	paranoid_value(vcpu, "PAT", vcpu->pat,
 		       v->vm_exit_controls & VM_EXIT_LOAD_IA32_PAT ? v->host_ia32_pat : n->again.l2_pat);
 	PARANOID_FIELD(vcpu, GUEST_IA32_PAT, vcpu->pat);
-	PARANOID_FIELD(vcpu, GUEST_DR7, 0x400);
+	PARANOID_FIELD(vcpu, GUEST_DR7, DR7_FIXED);
 	PARANOID_FIELD(vcpu, GUEST_IA32_DEBUGCTL, 0);
 	PARANOID_FIELD(vcpu, GUEST_INTERRUPTIBILITY_INFO, 0);
 	paranoid_value(vcpu, "injection", vmcs_read(VM_ENTRY_INTR_INFO_FIELD) & INTR_INFO_VALID_MASK, 0);

@@ -128,7 +128,8 @@ static void events_inject_new(struct vcpu *vcpu, u8 vector, u32 type)
 /*
  * Inject the first of the events that wait. The order is: an exception, an event
  * whose delivery an exit interrupted, an NMI, an external interrupt; a machine
- * check waits for the interrupted event. Until the entry has succeeded, the event is also in vcpu->ev.injected.
+ * check waits for the interrupted event. Until the entry has succeeded, the event
+ * is also in vcpu->ev.injected.
  */
 static void events_inject_first(struct vcpu *vcpu)
 {
@@ -171,12 +172,12 @@ static void events_inject_first(struct vcpu *vcpu)
  * exits but those of the short loop: all that makes an event pending from
  * outside requests REQ_EVENT, and the guest does so by exits of the general path.
  */
-static bool events_are_none(const struct vcpu *vcpu)
+static bool events_are_none(struct vcpu *vcpu)
 {
 	const struct vcpu_events *e = &vcpu->ev;
 
-	return !e->exception.valid && !e->triple_fault && !e->injected.valid && !e->nmi_pending && !e->debug_dr6 && !vcpu->want_immediate_exit &&
-	       !vcpu->guest_debug && !vlapic_pending_init((struct vcpu *)vcpu);
+	return !e->exception.valid && !e->triple_fault && !e->injected.valid && !e->nmi_pending && !e->debug_dr6 &&
+	       !vcpu->want_immediate_exit && !vcpu->guest_debug && !vlapic_pending_init(vcpu);
 }
 
 /**

@@ -177,7 +177,7 @@ bool exit_cpuid_short(struct vcpu *vcpu)
 
 	/* What vcpu_skip_instruction() does beside the new RIP. */
 	if (vmcs_read(GUEST_RFLAGS) & (X86_EFLAGS_TF | X86_EFLAGS_RF) ||
-	    vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS))
+	    vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN)
 		return false;
 	rip = vmcs_read(GUEST_RIP);
 	next = rip + vmcs_read(VM_EXIT_INSTRUCTION_LEN);

@@ -223,7 +223,7 @@ MODULE_PARM_DESC(short, "Handle the most frequent exits with interrupts disabled
 /* Whether the short loop may handle exits of this stay in the guest. Called with interrupts disabled. */
 static bool loop_is_short(const struct vcpu *vcpu)
 {
-	return vcpu->quiet && READ_ONCE(short_loop) && vcpu->vmcs->launched && !vcpu->want_immediate_exit &&
+	return vcpu->quiet && READ_ONCE(short_loop) && vcpu->vmcs->launched &&
 	       !vcpu->vmcs->perf_msrs && !loop_logs_writes(vcpu);
 }
 

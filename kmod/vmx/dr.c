@@ -8,10 +8,8 @@
 #include "vmx/vmx.h"
 
 #define DR6_FIXED	0xfffe0ff0ULL	/* bits that read as 1, besides DR6_RTM */
-#define DR7_FIXED	0x400ULL
 #define DR7_WRITABLE	0xffff23ffULL
 #define DR7_RTM		BIT_ULL(11)	/* advanced debugging of transactional regions (SDM 3B 18.3.3) */
-#define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */
 
 /**
  * vmx_debugger_owns_dr() - whether the debugger in user space sets hardware breakpoints

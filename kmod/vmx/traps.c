@@ -9,7 +9,6 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-#define BLOCKING_ONE_INSN	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 /* Whether TF makes the guest trap after each instruction, and not only after branches (SDM 3B 18.4.3). */
 static bool traps_single_steps(struct vcpu *vcpu)

@@ -65,6 +65,15 @@ struct vmx_controls {
 	u32 pin, proc, proc2, exit, entry, exceptions;
 };
 
+/* Blocking by STI and by MOV SS; each lasts for one instruction (SDM 3C table 25-3). */
+#define BLOCKING_ONE_INSN	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+/* Bits of RFLAGS that are 0 (SDM 1 figure 3-8). */
+#define RFLAGS_ZERO	(GENMASK_ULL(63, 22) | BIT_ULL(15) | BIT_ULL(5) | BIT_ULL(3))
+
+#define DR7_FIXED	0x400ULL	/* reads as 1; an exit loads DR7 with this value (SDM 3C 28.5.1) */
+#define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */
+
 /* A VMCS and the CPU where it is active. It must be cleared there before another CPU uses it (SDM 3C 25.1, 25.11.1). */
 struct loaded_vmcs {
 	void *region;		/* one page; NULL if not allocated */

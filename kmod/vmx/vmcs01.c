@@ -326,7 +326,7 @@ void vmcs01_reset(struct vcpu *vcpu, bool init)
 	memset(&vcpu->ev, 0, sizeof(vcpu->ev));
 	memset(vcpu->dr, 0, sizeof(vcpu->dr));
 	vcpu->dr6 = 0xffff0ff0;
-	vcpu->dr7 = 0x400;
+	vcpu->dr7 = DR7_FIXED;
 	vcpu->cr2 = 0;
 	vcpu->efer = 0;
 	vcpu->spec_ctrl = 0;
