@@ -174,6 +174,7 @@ struct vcpu_events {
 	struct event injected;		/* the next entry injects it; or an exit interrupted its delivery: inject again */
 	unsigned int nmi_pending;	/* 0 to 2: one NMI may wait while another is handled */
 	atomic_t nmi_queued;		/* NMIs sent by other threads, not moved to nmi_pending yet */
+	bool mc_pending;		/* a machine check of user space, which the next instruction boundary takes: see event_mc_ready() */
 	bool triple_fault;		/* a shutdown must be reported */
 	u64 debug_dr6;			/* DR6 bits of a trap that the debugger in user space is to see; 0: none */
 };

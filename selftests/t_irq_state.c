@@ -109,85 +109,6 @@ static void host_halting_nmi(void)
 	vm_destroy(&vm);
 }
 
-/* --- a machine check beside an event that the next entry injects --- */
-
-#define VEC_MC	18
-
-static volatile u64 mces, irqs;
-static volatile u8 beside;	/* the vector of the event beside the machine check */
-
-static void on_mce(struct trap_regs *r)
-{
-	mces++;
-	wrmsr(0x17a, 0);		/* IA32_MCG_STATUS: none in progress */
-}
-
-static void on_interrupt(struct trap_regs *r)
-{
-	irqs++;
-}
-
-static void guest_mce_beside(void)
-{
-	write_cr4(read_cr4() | CR4_MCE);
-	g_trap_fn[VEC_MC] = on_mce;
-	g_trap_fn[beside] = on_interrupt;
-	sti();
-	g_sync(1);
-	asm volatile("nop");
-	cli();
-	G_EQ(mces, 1, "machine checks");
-	G_EQ(irqs, 1, "the other event");
-}
-
-/*
- * A processor that has acknowledged an interrupt delivers it, and takes a machine check that comes then at the next
- * boundary between instructions. The machine check does not come from the delivery, and does not take its place.
- * KVM 6.12 and 7.2 lose the interrupt.
- */
-static void mce_beside(u8 vector, bool save, bool payload)
-{
-	struct kvm_x86_mce mce = { .status = BIT(63) | BIT(61) | BIT(60) | BIT(56) | 0x134, .mcg_status = BIT(2) | BIT(0) };
-	struct kvm_vcpu_events e;
-	struct vcpu *vcpu;
-	struct vm vm;
-	u64 cap = 4;
-
-	vm_create(&vm, KSFT_IRQCHIP);
-	if (payload)
-		MUST(!vm_enable_cap(&vm, KVM_CAP_EXCEPTION_PAYLOAD, 1), "KVM_CAP_EXCEPTION_PAYLOAD");
-	vcpu = vcpu_create(&vm, 0, guest_mce_beside);
-	DO(vcpu->fd, KVM_X86_SETUP_MCE, &cap);
-	GUEST(&vm, beside) = vector;
-	vcpu_run_to_sync(vcpu, 1);
-	DO(vcpu->fd, KVM_GET_VCPU_EVENTS, &e);
-	if (vector == VEC_NMI) {
-		e.nmi.injected = 1;
-	} else {
-		e.interrupt.injected = 1;
-		e.interrupt.nr = vector;
-	}
-	DO(vcpu->fd, KVM_SET_VCPU_EVENTS, &e);
-	DO(vcpu->fd, KVM_X86_SET_MCE, &mce);
-	if (save) {
-		DO(vcpu->fd, KVM_GET_VCPU_EVENTS, &e);
-		EQ(e.exception.nr, VEC_MC, "the exception");
-		EQ(vector == VEC_NMI ? e.nmi.injected : e.interrupt.injected, 1, "the other event");
-		DO(vcpu->fd, KVM_SET_VCPU_EVENTS, &e);
-	}
-	vcpu_run_to_end(vcpu);
-	vm_destroy(&vm);
-}
-
-static void host_mce_beside(void)
-{
-	mce_beside(0x41, false, false);
-	mce_beside(VEC_NMI, false, false);
-	mce_beside(0x41, true, false);
-	mce_beside(0x41, true, true);
-	mce_beside(VEC_NMI, true, true);
-}
-
 /* --- levels --- */
 
 #define IOAPIC 0xfec00000ul
@@ -425,7 +346,6 @@ static void host_saved_sipi(void)
 static const struct ksft_test tests[] = {
 	{ "a blocked NMI does not end HLT", .host = host_halting_nmi },
 	{ "state of NMIs", .host = host_saved_nmis },
-	{ "a machine check beside an interrupt or NMI", .host = host_mce_beside },
 	{ "a level pin is sampled when it is unmasked", .host = host_resample },
 	{ "a level that stays up", .host = host_level_storm },
 	{ "state of a one-shot timer that has expired", .host = host_expired_once },

@@ -484,6 +484,35 @@ static void host_nmi_fault(void)
 	end(&k);
 }
 
+/* A machine check that waits behind an interrupt is taken at the next boundary, also if the delivery ends in #TS. */
+static void host_mce_behind_fault(void)
+{
+	struct kvm_x86_mce mce = { .status = BIT(63) | BIT(61) | BIT(60) | BIT(56) | 0x134, .mcg_status = BIT(2) | BIT(0) };
+	struct kvm_vcpu_events e;
+	u64 cap = 4;
+
+	start(&k, t_stop);
+	DO(k.vcpu->fd, KVM_X86_SETUP_MCE, &cap);
+	k.t->idt[0x20] = TASK_GATE(S_B);
+	k.t->idt[10] = INT_GATE(t_handler);
+	k.t->idt[18] = INT_GATE(t_b);
+	k.s.tr.limit = 0x40;
+	k.s.cr4 |= CR4_MCE;
+	k.r.rflags |= RFLAGS_IF;
+	vcpu_set_sregs(k.vcpu, &k.s);
+	vcpu_set_regs(k.vcpu, &k.r);
+	run_to(&k, AT_A, "the start");
+	DO(k.vcpu->fd, KVM_GET_VCPU_EVENTS, &e);
+	e.interrupt.injected = 1;
+	e.interrupt.nr = 0x20;
+	DO(k.vcpu->fd, KVM_SET_VCPU_EVENTS, &e);
+	DO(k.vcpu->fd, KVM_X86_SET_MCE, &mce);
+	run_to(&k, AT_B, "#MC, before the first instruction of #TS's handler");
+	EQ(k.s.tr.selector, S_A, "TR");
+	run_to(&k, AT_TRAP, "#TS");
+	end(&k);
+}
+
 /* IRET to another task from one whose TSS is too short. It unblocks NMIs although it faults (SDM 3C 26.3). */
 static void host_iret_fault(void)
 {
@@ -518,6 +547,7 @@ static const struct ksft_test tests[] = {
 	{ "faults of the new task", .host = host_faults },
 	{ "interrupts and NMIs through task gates", .host = host_interrupts },
 	{ "an NMI through a task gate that faults", .host = host_nmi_fault },
+	{ "a machine check behind a task gate that faults", .host = host_mce_behind_fault },
 	{ "IRET to a task that faults", .host = host_iret_fault },
 };
 KSFT_MAIN(tests)

@@ -35,14 +35,19 @@ static void state_settle_payload(struct vcpu *vcpu)
 
 static void state_get_exception(struct vcpu *vcpu, struct kvm_vcpu_events *out)
 {
+	static const struct event mc = { .vector = X86_TRAP_MC };
 	const struct event *ev = &vcpu->ev.exception;
 	bool pending = ev->valid;
 
 	state_settle_payload(vcpu);
 	if (!pending) {
 		ev = &vcpu->ev.injected;
-		if (!ev->valid || !state_is_exception(ev))
-			return;
+		if (!ev->valid || !state_is_exception(ev)) {
+			if (!vcpu->ev.mc_pending)
+				return;
+			ev = &mc;
+			pending = true;
+		}
 	}
 	out->exception.nr = ev->vector;
 	out->exception.has_error_code = ev->has_error;
@@ -134,8 +139,8 @@ static void state_set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events 
 {
 	struct vcpu_events *ev = &vcpu->ev;
 	bool payload = in->flags & KVM_VCPUEVENT_VALID_PAYLOAD;
-	/* The only exception that is not injected in the place of an interrupt or NMI: see event_mc_waits(). */
-	bool beside = in->exception.nr == X86_TRAP_MC && (in->interrupt.injected || in->nmi.injected);
+	/* The only exception that is not injected in the place of an interrupt or NMI: see event_mc_ready(). */
+	bool beside = in->interrupt.injected || in->nmi.injected;
 	struct event e = {
 		.valid = true,
 		.vector = in->exception.nr,
@@ -146,11 +151,12 @@ static void state_set_exception(struct vcpu *vcpu, const struct kvm_vcpu_events 
 	vmx_set_exception_type(vcpu, &e);
 	ev->exception.valid = false;
 	ev->injected.valid = false;
-	if (payload && in->exception.pending) {
+	ev->mc_pending = false;
+	if (in->exception.nr == X86_TRAP_MC && ((payload && in->exception.pending) || (in->exception.injected && beside))) {
+		ev->mc_pending = true;
+	} else if (payload && in->exception.pending) {
 		e.has_payload = in->exception_has_payload;
 		e.payload = in->exception_payload;
-		ev->exception = e;
-	} else if (in->exception.injected && beside) {
 		ev->exception = e;
 	} else if (in->exception.injected) {
 		ev->injected = e;

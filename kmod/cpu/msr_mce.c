@@ -220,7 +220,8 @@ long vcpu_set_mce(void *self, void *arg, unsigned long uarg)
 			return 0;
 		}
 		m->mcg_status = mce->mcg_status;
-		vcpu_queue_exception(vcpu, X86_TRAP_MC);
+		vcpu->ev.mc_pending = true;
+		vcpu_request(vcpu, REQ_EVENT);
 	} else if (bank[MC_STATUS] & MCI_VALID) {
 		if (bank[MC_STATUS] & MCI_UC) {
 			bank[MC_STATUS] |= MCI_OVER;

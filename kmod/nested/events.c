@@ -54,6 +54,7 @@ enum nested_event {
 	L1_EVENT_TRIPLE_FAULT,	/* raised while L0 delivered an event to L2 */
 	L1_EVENT_INIT,
 	L1_EVENT_SIPI,
+	L1_EVENT_MC,		/* a machine check of user space, and L1 intercepts #MC */
 	L1_EVENT_EXCEPTION,	/* raised by L0's emulation, and L1 intercepts it */
 	L1_EVENT_MTF,
 	L1_EVENT_DEBUG_TRAP,	/* like L1_EVENT_EXCEPTION, but below MTF (SDM 3C 26.5.2) */
@@ -149,6 +150,8 @@ static enum nested_event events_first(struct vcpu *vcpu)
 	/* The wait-for-SIPI state blocks all other events. */
 	if (unlikely(vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED))
 		return L1_EVENT_NONE;
+	if (unlikely(event_mc_ready(vcpu)) && nested_wants_exception(vcpu, X86_TRAP_MC, 0))
+		return L1_EVENT_MC;
 	trap = event_is_debug_trap(&vcpu->ev.exception);
 	if (events_exception_for_l1(vcpu) && !trap)
 		return L1_EVENT_EXCEPTION;
@@ -161,8 +164,7 @@ static enum nested_event events_first(struct vcpu *vcpu)
 
 /*
  * Whether L2 must be entered before @ev may exit to L1. An exception exits at
- * once, even if the delivery of another event raised it; a machine check does
- * not come from a delivery, and waits. All other events wait
+ * once, even if the delivery of another event raised it. All other events wait
  * for an instruction boundary, and thus until an interrupted delivery of an
  * event has been repeated. An exception that L1 does not intercept precedes
  * them, unless it is a debug trap and the event comes before such traps.
@@ -174,8 +176,8 @@ static bool events_blocked(struct vcpu *vcpu, enum nested_event ev)
 	if (vcpu->nested.entry_pending)
 		return true;
 	switch (ev) {
+	case L1_EVENT_MC:
 	case L1_EVENT_EXCEPTION:
-		return event_mc_waits(vcpu);
 	case L1_EVENT_DEBUG_TRAP:
 	case L1_EVENT_TRIPLE_FAULT:
 		return false;
@@ -242,6 +244,9 @@ static void events_deliver(struct vcpu *vcpu, enum nested_event ev)
 		vlapic_clear_init(vcpu, VLAPIC_SIPI);
 		nested_vmexit(vcpu, EXIT_REASON_SIPI_SIGNAL, vlapic_sipi_vector(vcpu), 0, 0);
 		break;
+	case L1_EVENT_MC:
+		vcpu_take_mc(vcpu);
+		fallthrough;
 	case L1_EVENT_EXCEPTION:
 	case L1_EVENT_DEBUG_TRAP:
 		nested_vmexit_exception(vcpu);

@@ -130,19 +130,6 @@ static void reflect_vmx_abort(struct vcpu *vcpu, u32 indicator)
 	vcpu_request(vcpu, REQ_EVENT);
 }
 
-/*
- * A machine check of user space may wait for the delivery of an event to L2 that
- * causes the exit. It stays pending over the exit, unless it is the exit's reason.
- */
-static bool reflect_keeps_mc(const struct vcpu *vcpu)
-{
-	const struct vmcs12 *v = vcpu->nested.vmcs12;
-	const u32 mc = INTR_INFO_VALID_MASK | INTR_TYPE_HARD_EXCEPTION | X86_TRAP_MC;
-
-	return vcpu->ev.exception.valid && vcpu->ev.exception.vector == X86_TRAP_MC &&
-	       (v->vm_exit_reason != EXIT_REASON_EXCEPTION_NMI || v->vm_exit_intr_info != mc);
-}
-
 /* Continue L1 at its host RIP. VMCS12 and the shadow hold the exit information, VMCS01 is current. */
 static void reflect_resume_l1(struct vcpu *vcpu)
 {
@@ -151,8 +138,7 @@ static void reflect_resume_l1(struct vcpu *vcpu)
 
 	link12_flush(vcpu);
 	vcpu->ev.injected.valid = false;
-	if (!reflect_keeps_mc(vcpu))
-		vcpu->ev.exception.valid = false;
+	vcpu->ev.exception.valid = false;
 	n->entry_pending = false;
 	n->delivery_pending = false;
 	n->mtf_pending = false;

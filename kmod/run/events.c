@@ -127,21 +127,18 @@ static void events_inject_new(struct vcpu *vcpu, u8 vector, u32 type)
 
 /*
  * Inject the first of the events that wait. The order is: an exception, an event
- * whose delivery an exit interrupted, an NMI, an external interrupt; a machine
- * check waits for the interrupted event. Until the entry has succeeded, the event
- * is also in vcpu->ev.injected.
+ * whose delivery an exit interrupted, a machine check, an NMI, an external
+ * interrupt. Until the entry has succeeded, the event is also in vcpu->ev.injected.
  */
 static void events_inject_first(struct vcpu *vcpu)
 {
 	struct vcpu_events *e = &vcpu->ev;
 	int vector;
 
-	if (e->exception.valid) {
-		if (unlikely(event_mc_waits(vcpu)))
-			vcpu->want_immediate_exit = true;
-		else
-			events_take_exception(vcpu);
-	}
+	if (unlikely(event_mc_ready(vcpu)))
+		vcpu_take_mc(vcpu);
+	if (e->exception.valid)
+		events_take_exception(vcpu);
 	if (e->injected.valid) {
 		vmx_fit_blocking(vcpu);
 		vmx_inject_event(vcpu, &e->injected);
@@ -176,7 +173,7 @@ static bool events_are_none(struct vcpu *vcpu)
 {
 	const struct vcpu_events *e = &vcpu->ev;
 
-	return !e->exception.valid && !e->triple_fault && !e->injected.valid && !e->nmi_pending && !e->debug_dr6 &&
+	return !e->exception.valid && !e->mc_pending && !e->triple_fault && !e->injected.valid && !e->nmi_pending && !e->debug_dr6 &&
 	       !vcpu->want_immediate_exit && !vcpu->guest_debug && !vlapic_pending_init(vcpu);
 }
 
@@ -203,6 +200,9 @@ int events_prepare(struct vcpu *vcpu)
 	/* After VMLAUNCH or VMRESUME, VMCS02 holds the event that L1 injects; L0 injects nothing in that entry. */
 	if (!(vcpu->in_l2 && vcpu->nested.entry_pending))
 		events_inject_first(vcpu);
+	/* A machine check waits for one instruction boundary, and nothing blocks it. */
+	if (unlikely(vcpu->ev.mc_pending))
+		vcpu->want_immediate_exit = true;
 	/* No window for an event that the debugger blocks: it would open at every entry, to no use. */
 	blocked = events_debugger_blocks(vcpu);
 	irq = !blocked && irqchip_pending_vector(vcpu) >= 0;

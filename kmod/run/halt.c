@@ -79,7 +79,7 @@ void halt_settle(struct vcpu *vcpu)
 /* Whether an event has come that ends HLT. */
 static bool halt_has_event(struct vcpu *vcpu)
 {
-	if (vcpu->ev.exception.valid || vcpu->ev.injected.valid || vcpu->ev.triple_fault)
+	if (vcpu->ev.exception.valid || vcpu->ev.injected.valid || vcpu->ev.mc_pending || vcpu->ev.triple_fault)
 		return true;
 	/* An NMI that is blocked does not end HLT. */
 	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && vmx_nmi_allowed(vcpu))

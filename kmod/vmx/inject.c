@@ -80,9 +80,7 @@ static void inject_queue(struct vcpu *vcpu, struct event ev)
 
 	ev.valid = true;
 	vmx_set_exception_type(vcpu, &ev);
-	/* A machine check does not come from the delivery of another event, which goes first: see event_mc_waits(). */
-	if (!first->valid || first->type != INTR_TYPE_HARD_EXCEPTION ||
-	    (ev.vector == X86_TRAP_MC && !vcpu->ev.exception.valid)) {
+	if (!first->valid || first->type != INTR_TYPE_HARD_EXCEPTION) {
 		vcpu->ev.exception = ev;
 		vcpu_request(vcpu, REQ_EVENT);
 		return;
@@ -156,6 +154,18 @@ void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code)
 void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits)
 {
 	inject_queue(vcpu, (struct event) { .vector = X86_TRAP_DB, .has_payload = true, .payload = dr6_bits });
+}
+
+/**
+ * vcpu_take_mc() - make the pending machine check the exception to deliver
+ * @vcpu: loaded; event_mc_ready() holds
+ *
+ * Context: Process context. Does not sleep.
+ */
+void vcpu_take_mc(struct vcpu *vcpu)
+{
+	vcpu->ev.mc_pending = false;
+	inject_queue(vcpu, (struct event) { .vector = X86_TRAP_MC });
 }
 
 /**

@@ -43,17 +43,19 @@ static inline bool event_is_debug_trap(const struct event *ev)
 /* Whether a trap, or another exception, is due before the next instruction. */
 static inline bool event_trap_due(const struct vcpu *vcpu)
 {
-	return vcpu->ev.exception.valid || vcpu->ev.debug_dr6;
+	return vcpu->ev.exception.valid || vcpu->ev.debug_dr6 || vcpu->ev.mc_pending;
 }
 
 /*
- * Whether a pending machine check waits until another event has been injected. User space raises machine checks; they do
- * not come from an instruction or a delivery. An interrupt that was acknowledged before would be lost if the machine check
- * took its place. A processor delivers the interrupt, and takes the machine check at the next instruction boundary.
+ * Whether a machine check that is pending can be taken now. User space raises machine checks; they do not come from an
+ * instruction or a delivery, and take the place of no other event. A processor that has acknowledged an interrupt delivers
+ * it, and takes the machine check at the next instruction boundary (SDM 3A table 6-2). The same holds for an event that L1
+ * injects, and for an exception.
  */
-static inline bool event_mc_waits(const struct vcpu *vcpu)
+static inline bool event_mc_ready(const struct vcpu *vcpu)
 {
-	return vcpu->ev.injected.valid && vcpu->ev.exception.valid && vcpu->ev.exception.vector == X86_TRAP_MC;
+	return vcpu->ev.mc_pending && !vcpu->ev.injected.valid && !vcpu->ev.exception.valid &&
+	       !(vcpu->in_l2 && vcpu->nested.entry_pending);
 }
 
 /* --- exceptions that L0's emulation raises --- */
@@ -62,6 +64,7 @@ void vcpu_queue_exception(struct vcpu *vcpu, u8 vector);
 void vcpu_queue_exception_err(struct vcpu *vcpu, u8 vector, u32 error_code);
 void vcpu_queue_pf(struct vcpu *vcpu, u64 cr2, u32 error_code);
 void vcpu_queue_db(struct vcpu *vcpu, u64 dr6_bits);
+void vcpu_take_mc(struct vcpu *vcpu);
 
 /* --- events in the current VMCS --- */
 u32 vmx_interruptibility(struct vcpu *vcpu);
