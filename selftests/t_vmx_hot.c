@@ -670,7 +670,7 @@ static void host_rows(void)
 #define EVENTS_SECONDS	10
 #define VECTOR	0x55
 
-static volatile u64 interrupts, nmis, others, ready;
+static volatile u64 interrupts, nmis, inits, others, ready;
 
 /* The NMI found L1 running. */
 static void on_nmi(struct trap_regs *regs)
@@ -696,6 +696,9 @@ static void guest_events(void)
 			/* IRET ends the blocking of NMIs. */
 			asm volatile("int3" : : : "memory");
 			nmis++;
+		} else if (reason == R_INIT) {
+			/* VMX root operation blocks an INIT; it ends L2 at the next entry (SDM 3C 24.8). */
+			inits++;
 		} else {
 			others++;
 		}
@@ -735,7 +738,8 @@ static void host_events(void)
 	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = VECTOR };
 	/* KVM_NMI would wait for the vCPU's mutex, which KVM_RUN holds. */
 	struct kvm_msi nmi = { .address_lo = 0xfee00000, .data = 4 << 8 };
-	u64 i, sent = 0, nmi_sent = 0;
+	struct kvm_msi init = { .address_lo = 0xfee00000, .data = 5 << 8 };
+	u64 i, sent = 0, nmi_sent = 0, init_sent = 0;
 	time_t start = time(NULL);
 	pthread_t thread;
 	struct vm vm;
@@ -751,16 +755,23 @@ static void host_events(void)
 	/* A host that checks itself is slow. */
 	for (i = 0; i < EVENTS && time(NULL) - start < EVENTS_SECONDS; i++) {
 		usleep(rand() % 300);
-		if (rand() % 3) {
-			DO(vm.fd, KVM_SIGNAL_MSI, &msi);
-			MUST(counted(&GUEST(&vm, interrupts), ++sent), "interrupt %d arrives", (int)i);
-		} else {
+		switch (rand() % 4) {
+		case 0:
 			DO(vm.fd, KVM_SIGNAL_MSI, &nmi);
 			MUST(counted(&GUEST(&vm, nmis), ++nmi_sent), "NMI %d arrives", (int)i);
+			break;
+		case 1:
+			DO(vm.fd, KVM_SIGNAL_MSI, &init);
+			MUST(counted(&GUEST(&vm, inits), ++init_sent), "INIT %d arrives", (int)i);
+			break;
+		default:
+			DO(vm.fd, KVM_SIGNAL_MSI, &msi);
+			MUST(counted(&GUEST(&vm, interrupts), ++sent), "interrupt %d arrives", (int)i);
 		}
 	}
 	EQ(GUEST(&vm, interrupts), sent, "interrupts");
 	EQ(GUEST(&vm, nmis), nmi_sent, "NMIs");
+	EQ(GUEST(&vm, inits), init_sent, "INITs");
 	EQ(GUEST(&vm, others), 0, "other exits");
 	OK(i > 10, "%d events", (int)i);
 	/* The thread ends with the process. */
