@@ -21,6 +21,7 @@ import machine
 import plot
 import reduce
 import rows
+import scale
 import show
 
 LIMIT = 3600            # seconds for a machine
@@ -38,6 +39,7 @@ other uses:
   scripts/bench compare OLD NEW     compare two JSON files; fails on 5 % more in a row of Droste's
   scripts/bench show FILE           the table of a JSON file
   scripts/bench plot FILE           its plot, as SVG
+  scripts/bench scale [KERNEL]      exits with 1 to 8 vCPUs: cost, locks, disabled interrupts; on kernel 6.12 or debug
   scripts/bench reference           measure all rows, and make docs/bench.json, docs/bench.svg and the tables of docs/bench.md
 exit status: 0, or 1 if a row failed or got worse, or 2
 """
@@ -214,9 +216,23 @@ def use(what, names):
     return 0
 
 
+def scales(words):
+    """Carries out scripts/bench scale."""
+    if len(words) > 1 or not set(words) <= set(scale.MASKED):
+        print(f"usage: scripts/bench scale [{' | '.join(scale.MASKED)}]", file=sys.stderr)
+        return 2
+    try:
+        return scale.main(CACHE, *words)
+    except machine.Failed as e:
+        print(f"bench: {e}", file=sys.stderr)
+        return 1
+
+
 def main():
     if sys.argv[1:2] and sys.argv[1] in ("compare", "show", "plot"):
         return use(sys.argv[1], sys.argv[2:])
+    if sys.argv[1:2] == ["scale"]:
+        return scales(sys.argv[2:])
     reference = sys.argv[1:] == ["reference"]
     arguments = parser().parse_args(REFERENCE if reference else None)
     with tempfile.TemporaryDirectory(prefix="droste-bench-") as directory:

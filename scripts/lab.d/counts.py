@@ -26,7 +26,8 @@ def show(number, count):
 
     print(f"lab: count {number} (tag {count['tag']:#x})", file=sys.stderr)
     line("root instructions", count["root"])
-    for key, name in (("root.user", "  of these, in user space"), ("root.interrupt", "interrupts delivered in root")):
+    for key, name in (("root.user", "  of these, in user space"), ("root.interrupt", "interrupts delivered in root"),
+                      ("root.masked", "interrupts disabled for at most")):
         if key in count:
             line(name, count[key])
     line("guest instructions", count["guest"])

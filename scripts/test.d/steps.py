@@ -38,6 +38,12 @@ def tools(job):
     job.tap([sys.executable, os.path.join(TREE, "scripts", "test.d", "toolcheck.py")], 600, "the tools")
 
 
+def scale(job):
+    """Fails if an exit costs over 10 % more with 8 vCPUs, takes locks, or keeps interrupts disabled for long."""
+    for kernel in ("6.12", "debug"):
+        job.must([os.path.join(TREE, "scripts", "bench"), "scale", kernel], 3600, f"exits of 1 to 8 vCPUs on the kernel {kernel}")
+
+
 def bench(job):
     """Fails if a row fails, or costs over 5 % more than in docs/bench.json."""
     results = job.path("bench.json")
@@ -100,6 +106,7 @@ STEPS = [
     Step("selftests-quick", "some kselftest programs on 6.12 with 1 CPU",
          pick.run_selftests(pick.Machine("6.12", 1, "droste"), [(name, "") for name in QUICK_PROGRAMS], 600),
          ["build-6.12", "selftests"], extra=True),
+    Step("scale", "exits with 1 to 8 vCPUs: cost, locks, disabled interrupts", scale, ["build-6.12", "build-debug"], extra=True),
     Step("bench", "the benchmark, against docs/bench.json", bench, ["build-6.12"], extra=True),
     Step("style-changed", "the project's rules in the files that changed", style_changed, ["setup"], extra=True),
     Step("style", "warnings, sparse, checkpatch and the project's rules", style, ["setup-6.1", "setup-debug"]),

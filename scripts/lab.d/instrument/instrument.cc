@@ -30,6 +30,7 @@ const char *const kind_names[KINDS] = {
 	"vmread", "vmwrite", "vmptrld", "vmclear", "vmentry", "invept", "invvpid", "rdmsr", "wrmsr", "xsetbv",
 };
 
+const unsigned PROCESSORS = 16;		/* more are not watched for disabled interrupts */
 const unsigned EXIT_REASONS = 80;	/* the SDM's Appendix C ends below */
 const unsigned BX_REGISTER = 3;
 const Bit64u NO_TAG = ~(Bit64u)0;
@@ -39,11 +40,19 @@ struct counts {
 	Bit64u instructions[MODES];
 	Bit64u user;			/* of those in root, at CPL 3 */
 	Bit64u interrupts;		/* that the processor delivered through the IDT in root */
+	Bit64u masked;			/* the longest stretch in root with interrupts disabled, at an exit or entry */
 	Bit64u kinds[MODES][KINDS];
 	Bit64u exits[EXIT_REASONS];
 };
 
 bool counting;
+
+/* How long a processor in root has had interrupts disabled: since an exit, or since it disabled them. */
+struct stretch {
+	Bit64u length;
+	bool from_guest, guest;		/* it began with an exit; the last instruction was a guest's */
+} stretches[PROCESSORS];
+
 Bit64u tag;
 counts now;
 bool profiling;
@@ -124,6 +133,8 @@ void report()
 	write_mode(f, "root", ROOT);
 	if (now.user)
 		fprintf(f, " root.user=" FMT_LL "u", now.user);
+	if (now.masked)
+		fprintf(f, " root.masked=" FMT_LL "u", now.masked);
 	if (now.interrupts)
 		fprintf(f, " root.interrupt=" FMT_LL "u", now.interrupts);
 	write_mode(f, "guest", GUEST);
@@ -142,6 +153,7 @@ void marker(unsigned cpu)
 		report();
 	} else {
 		memset(&now, 0, sizeof(now));
+		memset(stretches, 0, sizeof(stretches));
 		tag = rax;
 	}
 	counting = !counting && rax != NO_TAG && rax != LAST_TAG;
@@ -150,6 +162,29 @@ void marker(unsigned cpu)
 		write_profile();
 		profile_tag = tag;
 	}
+}
+
+/*
+ * Finds the longest stretch with interrupts disabled that begins with an exit or ends with an entry. Those of the host's
+ * own interrupt handlers do neither. An entry that exits before the guest's first instruction does not end a stretch.
+ */
+void count_masked(unsigned cpu, bool guest)
+{
+	if (cpu >= PROCESSORS)
+		return;
+	stretch &s = stretches[cpu];
+	bool open = !guest && BX_CPU(cpu)->get_IF();
+
+	if (guest || open) {
+		if ((s.from_guest || guest) && s.length > now.masked)
+			now.masked = s.length;
+		s.length = 0;
+		s.from_guest = false;
+	} else {
+		s.from_guest |= s.guest;
+		s.length++;
+	}
+	s.guest = guest;
 }
 
 } /* namespace */
@@ -166,6 +201,7 @@ void lab_count_instruction(unsigned cpu, const bxInstruction_c *i, bool guest, b
 		return;
 	now.instructions[guest]++;
 	now.user += user && !guest;
+	count_masked(cpu, guest);
 	if (profiling && !guest)
 		profile[user ? 0 : BX_CPU(cpu)->get_instruction_pointer()]++;
 	unsigned kind = kind_of(opcode);

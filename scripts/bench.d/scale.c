@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs 1, 2, 4 ... vCPUs of one VM, each on a CPU of its own, that do nothing but exit: by CPUID, or by a CPUID of L2 that
+ * L1 answers. vCPU 0 counts TURNS of its own between two markers, while the others go on.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "vm.h"
+#include "vmx.h"
+
+#define TURNS	2000
+#define WARM	200
+
+/* KSFT needs the list of subtests to be there; there is none. */
+const char *ksft_positional = "";
+
+static volatile u64 vcpus, nested, ready, filling, finished;
+static volatile u64 turns[16];		/* that a vCPU has done while vCPU 0 counted */
+
+/* xchg %bx,%bx has no effect; the emulator treats it as a marker. The first of two names the count. */
+static inline void marker(u64 tag)
+{
+	asm volatile("xchg %%bx, %%bx" : : "a" (tag) : "memory");
+}
+
+static void __attribute__((naked)) l2_cpuid(void)
+{
+	asm volatile("1: cpuid; jmp 1b");
+}
+
+/*
+ * Enters L2 until it exits. What lib/vmx.c keeps is not for several vCPUs. L1's RIP and stack are written only if they
+ * changed, so that a turn is two exits.
+ */
+static u64 enter(bool launch, u64 *stack)
+{
+	u64 failed, dummy;
+
+	asm volatile("push %%rbp\n"
+		     "cmp (%%rsi), %%rsp; je 5f\n"
+		     "mov %%rsp, (%%rsi)\n"
+		     "mov $0x6c14, %%eax; vmwrite %%rsp, %%rax\n"
+		     "mov $0x6c16, %%eax; lea 1f(%%rip), %%rdx; vmwrite %%rdx, %%rax\n"
+		     "5: test %%rcx, %%rcx; jz 2f\n"
+		     "vmlaunch; jmp 3f\n"
+		     "2: vmresume\n"
+		     "3: mov $1, %%eax; pop %%rbp; jmp 4f\n"
+		     "1: xor %%eax, %%eax; pop %%rbp\n4:"
+		     : "=&a" (failed), "=c" (dummy), "+S" (stack) : "c" ((u64)launch)
+		     : "rbx", "rdx", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+	return failed;
+}
+
+static void turn_of_l1(void)
+{
+	u32 a = 0, b, c = 0, d;
+
+	asm volatile("cpuid" : "+a" (a), "=b" (b), "+c" (c), "=d" (d));
+}
+
+static void turn_of_l2(u64 *stack)
+{
+	G_EQ(enter(false, stack), 0, "entry");
+	vmwrite(F_RIP, (u64)l2_cpuid);
+}
+
+/* What KVM asks for, so that L2 is of the usual kind. */
+static void fill(void)
+{
+	static u8 no_bits[4096] __attribute__((aligned(4096)));
+	static const enum vmcs_field null[] = { F_HOST_ES, F_HOST_DS, F_HOST_FS, F_HOST_GS };
+	u64 i;
+
+	vmcs_fill(l2_cpuid);
+	need(F_PIN, PIN_NMI | PIN_VNMI | PIN_EXTINT, "no NMI exiting");
+	need(F_PROC, PROC_MSR_BITMAPS | PROC_TSC_OFFSET, "no MSR bitmaps or no TSC offset");
+	need(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT, "no loading of debug controls, EFER or PAT");
+	need(F_EXIT_CTLS, EXIT_SAVE_DEBUG | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_ACK,
+	     "no saving of debug controls, EFER or PAT");
+	need_secondary(SEC_VPID, "no VPID");
+	vmwrite(F_VPID, 5);
+	vmwrite(F_MSR_BITMAP, (u64)no_bits);
+	ept_use(ept_new());
+	for (i = 0; i < ARRAY_SIZE(null); i++)
+		vmwrite(null[i], 0);
+}
+
+static void prepare_l2(void)
+{
+	u64 vmcs, stack = 0;
+
+	vmx_enable();
+	G_EQ(vmxon(vmx_region()), VM_OK, "VMXON");
+	while (__atomic_exchange_n(&filling, 1, __ATOMIC_ACQUIRE))
+		relax();
+	vmcs = vmx_region();
+	vmclear(vmcs);
+	vmptrld(vmcs);
+	fill();
+	__atomic_store_n(&filling, 0, __ATOMIC_RELEASE);
+	G_EQ(enter(true, &stack), 0, "entry");
+	G_EQ(vmread(F_REASON), R_CPUID, "reason");
+	vmwrite(F_RIP, (u64)l2_cpuid);
+}
+
+static void work(u64 index)
+{
+	u64 i, stack = 0;
+
+	if (nested)
+		prepare_l2();
+	for (i = 0; i < WARM; i++)
+		nested ? turn_of_l2(&stack) : turn_of_l1();
+	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+	while (index ? !finished : ready < vcpus) {
+		nested ? turn_of_l2(&stack) : turn_of_l1();
+		turns[index] += ready > vcpus;
+	}
+	if (index)
+		return;
+	ready = vcpus + 1;
+	marker(vcpus << 8 | nested);
+	for (i = 0; i < TURNS; i++)
+		nested ? turn_of_l2(&stack) : turn_of_l1();
+	marker(~0ul);
+	finished = 1;
+}
+
+static volatile u64 next_index;
+
+static void guest(void)
+{
+	work(__atomic_fetch_add(&next_index, 1, __ATOMIC_SEQ_CST));
+}
+
+static void *thread(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(vcpu->id, &set);
+	MUST(!sched_setaffinity(0, sizeof(set), &set), "no CPU %u: %s", vcpu->id, strerror(errno));
+	vcpu_run_to_end(vcpu);
+	return NULL;
+}
+
+static void measure(unsigned int n, bool l2)
+{
+	pthread_t threads[16];
+	struct vm vm;
+	unsigned int i;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	MUST(!l2 || vm_has_vmx(&vm), "no VMX");
+	for (i = 0; i < n; i++)
+		vcpu_create(&vm, i, guest);
+	GUEST(&vm, vcpus) = n;
+	GUEST(&vm, nested) = l2;
+	for (i = 0; i < n; i++)
+		MUST(!pthread_create(&threads[i], NULL, thread, &vm.vcpu[i]), "thread");
+	for (i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	printf("scale: %s %u %u", l2 ? "l2" : "l1", n, TURNS);
+	for (i = 1; i < n; i++)
+		printf(" %llu", (long long)GUEST(&vm, turns)[i]);
+	puts("");
+	fflush(stdout);
+	vm_destroy(&vm);
+}
+
+int main(int argc, char **argv)
+{
+	long most = sysconf(_SC_NPROCESSORS_ONLN);
+
+	for (unsigned int l2 = 0; l2 < 2; l2++)
+		for (unsigned int n = 1; n <= most && n <= 16; n *= 2)
+			measure(n, l2);
+	return 0;
+}
