@@ -15,8 +15,8 @@
  *
  * - VMCS12's fields: VMWRITEs that exit, and the fetch from the shadow, mark them
  *   in vmcs12_dirty. Anything but L2's general state leads to the general path.
- * - L1's and L2's EFER, PAT, DR7, CR0.CD, IA32_DEBUGCTL, and the TSC offset: they
- *   are compared.
+ * - L1's and L2's EFER, PAT, DR7, CR0.CD, IA32_DEBUGCTL, and the TSC offset:
+ *   nested_again_ready() compares them before each stay in the guest.
  * - the paging modes: vmx_write_cr0(), vmx_write_cr4() and vmx_write_efer() call
  *   nested_changed(), for L1 and for L2.
  * - L1's and L0's controls: vmx_write_ctl01() calls nested_changed().
@@ -34,6 +34,7 @@
 #include "ept/ept.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
+#include "nested/ptimer.h"
 #include "nested/shadow.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
@@ -158,6 +159,32 @@ static bool again_same_host(const struct loaded_vmcs *a, const struct loaded_vmc
 	       a->launched && b->launched;
 }
 
+/* Whether L2's values are those that VMCS12 and VMCS02 have had since the entry was learned. */
+static bool again_l2_is_same(const struct vcpu *vcpu, const struct again *a)
+{
+	return vcpu->efer == a->l2_efer && vcpu->pat == a->l2_pat && vcpu->dr7 == a->l2_dr7 && !vcpu->debugctl &&
+	       vcpu->cr0_cd == a->cr0_cd;
+}
+
+/* Whether L1's values are those that it had at the learned entry, and will have again after the next exit. */
+static bool again_l1_is_same(const struct vcpu *vcpu, const struct again *a)
+{
+	return vcpu->efer == a->l1_efer && vcpu->pat == a->l1_pat && vcpu->dr7 == DR7_FIXED && !vcpu->debugctl &&
+	       vcpu->cr0_cd == a->cr0_cd && vcpu->tsc.offset == a->tsc_offset && vcpu->tsc.ratio == a->tsc_ratio;
+}
+
+/*
+ * Whether the level that is about to run has the values of the learned entry. During a stay
+ * in the guest, only the short way changes them, so it need not compare them.
+ */
+static bool again_values_are_same(const struct vcpu *vcpu)
+{
+	const struct nested *n = &vcpu->nested;
+
+	return (vcpu->in_l2 ? again_l2_is_same(vcpu, &n->again) : again_l1_is_same(vcpu, &n->again)) &&
+	       !n->nmi_soft && !n->mtf_pending && !n->timer_restored;
+}
+
 /**
  * nested_again_ready() - allow or forbid the short way for one stay in the guest
  * @vcpu: about to enter; the host state of the current VMCS is up to date, and no event is pending
@@ -171,7 +198,7 @@ void nested_again_ready(struct vcpu *vcpu)
 	if (vcpu->in_l2)
 		again_learn(vcpu);
 	n->again.ready = n->again.on && n->shadow.cpu == vcpu->vmcs->cpu &&
-			 again_same_host(&vcpu->vmcs01, &n->vmcs02) &&
+			 again_same_host(&vcpu->vmcs01, &n->vmcs02) && again_values_are_same(vcpu) &&
 			 !((vcpu->ctl01.proc2 | n->ctl02.proc2) & SECONDARY_EXEC_ENABLE_PML);
 }
 
@@ -271,13 +298,6 @@ static __always_inline void again_save(struct vcpu *vcpu, struct nested *n, stru
 	n->vmcs02_stale = true;
 }
 
-/* Whether L2's values are those that VMCS12 and VMCS02 have had since the entry was learned. */
-static __always_inline bool again_l2_is_same(const struct vcpu *vcpu, const struct again *a)
-{
-	return vcpu->efer == a->l2_efer && vcpu->pat == a->l2_pat && vcpu->dr7 == a->l2_dr7 && !vcpu->debugctl &&
-	       vcpu->cr0_cd == a->cr0_cd;
-}
-
 /**
  * nested_again_reflect() - reflect an exit from L2 to L1 on the short way
  * @vcpu: in L2, has just exited; exit.reason and exit.basic are valid, and no register is cached
@@ -292,7 +312,7 @@ bool nested_again_reflect(struct vcpu *vcpu)
 	struct vmcs12 *v = n->vmcs12;
 	u16 basic = vcpu->exit.basic;
 
-	if (unlikely(!n->again.ready || !again_l2_is_same(vcpu, &n->again) || n->nmi_soft || n->mtf_pending))
+	if (unlikely(!n->again.ready))
 		return false;
 	if (!again_exit_is_l1s(vcpu)) {
 		vcpu->reg_avail = 0;
@@ -305,11 +325,11 @@ bool nested_again_reflect(struct vcpu *vcpu)
 	n->entry_pending = false;
 	again_write_exit_info(v, &vcpu->exit);
 	again_save(vcpu, n, v);
-	ptimer_stop(vcpu, v->vm_exit_controls & VM_EXIT_SAVE_VMX_PREEMPTION_TIMER);
-	vmcs_load(&n->shadow);
+	ptimer_stop_again(vcpu);
+	vmcs_load_here(&n->shadow);
 	shadow_fill_exit(n);
 	vcpu->vmcs = &vcpu->vmcs01;
-	vmcs_load(&vcpu->vmcs01);
+	vmcs_load_here(&vcpu->vmcs01);
 	vcpu->in_l2 = false;
 	/* See vmcs02_leave(). */
 	if (vcpu->gcaps.ibpb)
@@ -324,13 +344,6 @@ bool nested_again_reflect(struct vcpu *vcpu)
 }
 
 /* --- from L1 to L2 --- */
-
-/* Whether L1's values are those that it had at the learned entry, and will have again after the next exit. */
-static __always_inline bool again_l1_is_same(const struct vcpu *vcpu, const struct again *a)
-{
-	return vcpu->efer == a->l1_efer && vcpu->pat == a->l1_pat && vcpu->dr7 == DR7_FIXED && !vcpu->debugctl &&
-	       vcpu->cr0_cd == a->cr0_cd && vcpu->tsc.offset == a->tsc_offset && vcpu->tsc.ratio == a->tsc_ratio;
-}
 
 /* The rows of checks.def for RIP, RFLAGS and blocking (SDM 3C 27.3.1.4, .5); refuses some that would pass. */
 static __always_inline bool again_state_ok(const struct nested *n, const struct vmcs12 *v)
@@ -394,16 +407,16 @@ bool nested_again_resume(struct vcpu *vcpu)
 	struct vmcs12 *v = n->vmcs12;
 	u32 ss_ar;
 
-	if (unlikely(!n->again.ready || !again_l1_is_same(vcpu, &n->again)))
+	if (unlikely(!n->again.ready))
 		return false;
 	ss_ar = vmcs_read(GUEST_SS_AR_BYTES);
 	if (VMX_AR_DPL(ss_ar) ||
 	    (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & (BLOCKING_ONE_INSN | GUEST_INTR_STATE_NMI)))
 		return false;
-	vmcs_load(&n->shadow);
+	vmcs_load_here(&n->shadow);
 	shadow_fetch_fields(n, false);
 	if (unlikely(!again_entry_is_same(n, v) || !again_use_root(vcpu, v))) {
-		vmcs_load(&vcpu->vmcs01);
+		vmcs_load_here(&vcpu->vmcs01);
 		return false;
 	}
 	if (unlikely(paranoid))
@@ -414,7 +427,7 @@ bool nested_again_resume(struct vcpu *vcpu)
 	n->l1_nmi_blocked = false;
 	n->vmcs12_dirty = 0;
 	vcpu->vmcs = &n->vmcs02;
-	vmcs_load(&n->vmcs02);
+	vmcs_load_here(&n->vmcs02);
 	vcpu->in_l2 = true;
 	vcpu->efer = n->again.l2_efer;
 	vcpu->pat = n->again.l2_pat;
@@ -423,7 +436,7 @@ bool nested_again_resume(struct vcpu *vcpu)
 	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
 		bitmaps_merge(vcpu);
 	n->entry_pending = true;
-	ptimer_start(vcpu);
+	ptimer_start_again(vcpu);
 	if (unlikely(paranoid))
 		paranoid_resumed(vcpu);
 	return true;

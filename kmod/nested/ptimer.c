@@ -2,17 +2,10 @@
 /* L1's VMX-preemption timer: a TSC deadline, and the processor's timer or an hrtimer that makes L2 exit. SDM 3C 26.5.1. */
 #include <linux/math64.h>
 #include "droste.h"
+#include "nested/ptimer.h"
 #include "nested/vmcs02.h"
 #include "run/request.h"
 #include "vmx/vmx.h"
-
-#define NOT_RUNNING	(~0ULL)
-
-/* L1's timer counts down by 1 whenever this bit of the TSC changes (SDM 3D A.6). */
-static u32 ptimer_rate(const struct nested *n)
-{
-	return n->caps.misc & 0x1f;
-}
 
 static enum hrtimer_restart ptimer_fn(struct hrtimer *t)
 {
@@ -34,7 +27,7 @@ void ptimer_init(struct vcpu *vcpu)
 {
 	compat_hrtimer_setup(&vcpu->nested.preemption_timer, ptimer_fn, CLOCK_MONOTONIC,
 			     HRTIMER_MODE_REL_PINNED_HARD);
-	vcpu->nested.tsc_deadline_preemption = NOT_RUNNING;
+	vcpu->nested.tsc_deadline_preemption = PTIMER_NOT_RUNNING;
 }
 
 /* Whether the processor's timer can make L2 exit. An L2 that is not active waits in L0. */
@@ -43,14 +36,19 @@ static bool ptimer_by_vmx(const struct vcpu *vcpu)
 	return vcpu->mp_state == KVM_MP_STATE_RUNNABLE && vmx_timer_usable(vcpu);
 }
 
-/*
- * Arm the processor's timer, or the hrtimer. Only the deadline decides whether
- * L1's timer has expired, so the hrtimer may fire early; ptimer_expired() then
- * arms it again. An hrtimer that is due before the new deadline therefore stays
- * as it is. This saves an hrtimer_start() at each entry of an L1 that counts down
- * to one moment.
+/**
+ * ptimer_arm() - arm the processor's timer, or the hrtimer, for L1's preemption timer
+ * @vcpu: in L2, or about to enter it; n->tsc_deadline_preemption is set
+ * @now: tsc_now_scaled()
+ *
+ * Only the deadline decides whether L1's timer has expired, so the hrtimer may
+ * fire early; ptimer_expired() then arms it again. An hrtimer that is due before
+ * the new deadline therefore stays as it is. This saves an hrtimer_start() at each
+ * entry of an L1 that counts down to one moment.
+ *
+ * Context: Any but hardirq context. Interrupts may be disabled.
  */
-static void ptimer_arm(struct vcpu *vcpu, u64 now)
+void ptimer_arm(struct vcpu *vcpu, u64 now)
 {
 	struct nested *n = &vcpu->nested;
 	const u64 khz = tsc_rate(&vcpu->tsc), an_hour = 3600ULL * 1000 * khz;
@@ -121,7 +119,7 @@ bool ptimer_deadline(struct vcpu *vcpu, u64 *deadline)
 
 	if (n->timer_restored)
 		*deadline = n->restored_deadline;
-	else if (n->tsc_deadline_preemption != NOT_RUNNING)
+	else if (n->tsc_deadline_preemption != PTIMER_NOT_RUNNING)
 		/* Round up, so that the restored timer does not expire early. */
 		*deadline = (n->tsc_deadline_preemption + vcpu->tsc.offset + unit - 1) >> ptimer_rate(n);
 	else
@@ -144,7 +142,7 @@ void ptimer_restore(struct vcpu *vcpu, u64 deadline)
 
 	if (!(n->vmcs12->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER))
 		return;
-	n->tsc_deadline_preemption = NOT_RUNNING;
+	n->tsc_deadline_preemption = PTIMER_NOT_RUNNING;
 	n->restored_deadline = deadline;
 	n->timer_restored = true;
 }
@@ -166,10 +164,10 @@ void ptimer_stop(struct vcpu *vcpu, bool save)
 	if (unlikely(n->timer_restored))
 		ptimer_settle(vcpu);
 	deadline = n->tsc_deadline_preemption;
-	if (deadline == NOT_RUNNING)
+	if (deadline == PTIMER_NOT_RUNNING)
 		return;
 	vcpu->timer.l2 = 0;
-	n->tsc_deadline_preemption = NOT_RUNNING;
+	n->tsc_deadline_preemption = PTIMER_NOT_RUNNING;
 	if (!save)
 		return;
 	now = tsc_now_scaled(&vcpu->tsc);
@@ -190,7 +188,7 @@ bool ptimer_expired(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 	u64 now;
 
-	if (n->tsc_deadline_preemption == NOT_RUNNING) {
+	if (n->tsc_deadline_preemption == PTIMER_NOT_RUNNING) {
 		if (likely(!n->timer_restored))
 			return false;
 		ptimer_settle(vcpu);

@@ -32,6 +32,7 @@ void nmi_before_exit(struct vcpu *vcpu, const struct vmx_exit *e);
 
 /* --- ptimer.c --- */
 void ptimer_init(struct vcpu *vcpu);
+void ptimer_arm(struct vcpu *vcpu, u64 now);
 void ptimer_start(struct vcpu *vcpu);
 void ptimer_stop(struct vcpu *vcpu, bool save);
 bool ptimer_expired(struct vcpu *vcpu);

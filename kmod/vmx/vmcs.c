@@ -12,7 +12,7 @@
 /* The VMCSs that are active on a CPU. Accessed by that CPU only, with interrupts disabled. */
 static DEFINE_PER_CPU(struct list_head, active_list);
 /* The VMCS that is current on a CPU. Accessed by that CPU only, with interrupts disabled. */
-static DEFINE_PER_CPU(struct loaded_vmcs *, current_vmcs);
+DEFINE_PER_CPU(struct loaded_vmcs *, current_vmcs);
 
 /**
  * vmcs_cpu_lists_init() - initialize the lists of active VMCSs
@@ -53,17 +53,6 @@ static void vmcs_vmclear(hpa_t pa)
 		     : "=@ccna"(fail) : "m"(pa) : "memory");
 	if (unlikely(fail) && !READ_ONCE(vmx_going_down))
 		pr_err_ratelimited("droste: VMCLEAR of %#llx failed\n", pa);
-}
-
-/* VMPTRLD of the region at @pa, without bookkeeping. Returns false if the instruction fails. */
-static __always_inline bool vmcs_ptrld(hpa_t pa)
-{
-	bool fail = false;
-
-	asm volatile("1: vmptrld %1\n\t"
-		     "2:" _ASM_EXTABLE(1b, 2b)
-		     : "=@ccna"(fail) : "m"(pa) : "memory");
-	return !fail;
 }
 
 /**
@@ -178,7 +167,15 @@ static noinline void vmcs_activate(struct loaded_vmcs *v)
 	local_irq_restore(flags);
 }
 
-static noinline void vmcs_load_failed(const struct loaded_vmcs *v)
+/**
+ * vmcs_load_failed() - report a failed VMPTRLD
+ * @v: the VMCS
+ *
+ * A failure is a bug in Droste, unless VMX was turned off for a reboot.
+ *
+ * Context: Any.
+ */
+void vmcs_load_failed(const struct loaded_vmcs *v)
 {
 	if (!READ_ONCE(vmx_going_down))
 		pr_err_ratelimited("droste: VMPTRLD of %#llx failed\n", v->hpa);
@@ -199,7 +196,5 @@ void vmcs_load(struct loaded_vmcs *v)
 		vmcs_activate(v);
 	if (this_cpu_read(current_vmcs) == v)
 		return;
-	this_cpu_write(current_vmcs, v);
-	if (unlikely(!vmcs_ptrld(v->hpa)))
-		vmcs_load_failed(v);
+	vmcs_load_here(v);
 }

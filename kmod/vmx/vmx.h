@@ -4,6 +4,7 @@
 #define DROSTE_VMX_H
 
 #include <linux/jump_label.h>
+#include <linux/percpu.h>
 #include <asm/asm.h>
 #include "vmx/types.h"
 
@@ -42,6 +43,30 @@ void vmcs_free(struct loaded_vmcs *v);
 void vmcs_clear(struct loaded_vmcs *v);
 void vmcs_clear_local(struct loaded_vmcs *v);
 void vmcs_load(struct loaded_vmcs *v);
+void vmcs_load_failed(const struct loaded_vmcs *v);
+
+DECLARE_PER_CPU(struct loaded_vmcs *, current_vmcs);
+
+/**
+ * vmcs_load_here() - make a VMCS current that is active on this CPU, and is not current
+ * @v: the VMCS
+ *
+ * vmcs_load() finds that out itself.
+ *
+ * Context: Preemption disabled.
+ */
+static __always_inline void vmcs_load_here(struct loaded_vmcs *v)
+{
+	bool fail = false;
+
+	this_cpu_write(current_vmcs, v);
+	/* It faults after VMX was turned off for a reboot; the fixup skips the instruction. */
+	asm volatile("1: vmptrld %1\n\t"
+		     "2:" _ASM_EXTABLE(1b, 2b)
+		     : "=@ccna"(fail) : "m"(v->hpa) : "memory");
+	if (unlikely(fail))
+		vmcs_load_failed(v);
+}
 
 /*
  * Accessors of the current VMCS. Failure means a bug in Droste: it is logged, and a read returns 0.
