@@ -32,6 +32,7 @@
 #include <asm/nospec-branch.h>
 #include "droste.h"
 #include "ept/ept.h"
+#include "nested/hostload.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
 #include "nested/ptimer.h"
@@ -95,6 +96,27 @@ static bool again_saves_nothing_new(const struct vcpu *vcpu, const struct vmcs12
 	       (!(exit & VM_EXIT_SAVE_IA32_EFER) || v->guest_ia32_efer == vcpu->efer);
 }
 
+/*
+ * Note what each exit loads into VMCS01: see hostload_again(). An L1 whose CR4 had other effects
+ * would need vmx_note_cr4(). Returns false if this one's has.
+ */
+static bool again_note_host(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	struct again *a = &vcpu->nested.again;
+
+	a->host_cr0 = vmx_hw_cr0(vmx_keep_cd(vcpu, v->host_cr0));
+	a->host_cr4 = vmx_hw_cr4(merge_exit_cr4(v));
+	a->l0_mce = vcpu->vmcs->host_cr4 & X86_CR4_MCE;
+	a->host_ss_ar = hostload_data_ar(v->host_ss_selector);
+	a->host_data = v->host_ds_selector | v->host_es_selector | v->host_fs_selector | v->host_gs_selector;
+	/* Descriptor-table exiting, which emulates UMIP, is on in both levels or in none. */
+	if (vmx_features.umip_emulated &&
+	    !(vcpu->ctl01.proc2 & SECONDARY_EXEC_DESC) != !(v->host_cr4 & X86_CR4_UMIP))
+		return false;
+	/* PKRU is switched outside the short loop. */
+	return !(v->host_cr4 & X86_CR4_PKE) || vcpu->pkru_used;
+}
+
 /* Note the values that the members of struct vcpu get at each exit and entry. Returns false if one is unusual. */
 static bool again_note_values(struct vcpu *vcpu, const struct vmcs12 *v)
 {
@@ -119,13 +141,6 @@ static bool again_note_values(struct vcpu *vcpu, const struct vmcs12 *v)
 	n->held.pat = vcpu->pat;
 	n->held.efer = vcpu->efer;
 	n->held.cr0_cd = vcpu->cr0_cd;
-	/* Descriptor-table exiting, which emulates UMIP, is on in both levels or in none. */
-	if (vmx_features.umip_emulated &&
-	    !(vcpu->ctl01.proc2 & SECONDARY_EXEC_DESC) != !(v->host_cr4 & X86_CR4_UMIP))
-		return false;
-	/* PKRU is switched outside the short loop: see vmx_note_cr4(). */
-	if ((v->host_cr4 & X86_CR4_PKE) && !vcpu->pkru_used)
-		return false;
 	return a->l1_efer == n->l1_efer && a->l1_pat == n->l1_pat && n->l1_dr7 == DR7_FIXED &&
 	       !(vcpu->dr7 & DR7_ACTIVE) && !vcpu->debugctl && !vcpu->vmcs01.debugctl && !n->vmcs02.debugctl;
 }
@@ -148,7 +163,7 @@ static void again_learn(struct vcpu *vcpu)
 	proc2 = merge_proc2_of(v);
 	n->again.on = again_entry_is_usual(vcpu, v) && again_memory_is_usual(n, v, proc2) &&
 		      again_pages_are_usual(n, v, proc2) && again_saves_nothing_new(vcpu, v) &&
-		      again_note_values(vcpu, v);
+		      again_note_values(vcpu, v) && again_note_host(vcpu, v);
 }
 
 /* Whether two VMCSs of the vCPU can take turns on this CPU without a look at their host state and controls. */
@@ -182,7 +197,8 @@ static bool again_values_are_same(const struct vcpu *vcpu)
 	const struct nested *n = &vcpu->nested;
 
 	return (vcpu->in_l2 ? again_l2_is_same(vcpu, &n->again) : again_l1_is_same(vcpu, &n->again)) &&
-	       !n->nmi_soft && !n->mtf_pending && !n->timer_restored;
+	       n->again.l0_mce == (vcpu->vmcs->host_cr4 & X86_CR4_MCE) && !n->nmi_soft && !n->mtf_pending &&
+	       !n->timer_restored;
 }
 
 /**

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Loads L1's host state after an exit from L2, from VMCS12 into VMCS01. SDM 3C 28.5, 28.6. */
 #include "droste.h"
+#include "nested/hostload.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
-
-/* Access rights that a VM exit loads (SDM 3C 28.5.2). */
-#define AR_CODE64	0xa09b	/* present, code, accessed, L, G */
-#define AR_CODE32	0xc09b	/* present, code, accessed, D, G */
-#define AR_DATA		0xc093	/* present, data, accessed, B, G */
-#define AR_TSS		0x8b	/* present, busy TSS */
-#define AR_UNUSABLE	0x10000
 
 /*
  * What L1 can change without an exit decides what must be written. While
@@ -38,7 +32,7 @@ static void hostload_data_segment(unsigned long selector_field, unsigned long ar
 {
 	vmcs_write(selector_field, sel);
 	vmcs_write(limit_field, ~0U);
-	vmcs_write(ar_field, sel ? AR_DATA : AR_UNUSABLE);
+	vmcs_write(ar_field, hostload_data_ar(sel));
 }
 
 static void hostload_ds(const struct vmcs12 *v)
@@ -91,12 +85,6 @@ static void hostload_tables(const struct vmcs12 *v)
 	vmcs_write(GUEST_GDTR_LIMIT, 0xffff);
 	vmcs_write(GUEST_IDTR_BASE, v->host_idtr_base);
 	vmcs_write(GUEST_IDTR_LIMIT, 0xffff);
-}
-
-/* Whether all of L1's accesses to the tables' registers exit: for this purpose, or to emulate CR4.UMIP. */
-static bool hostload_knows_tables(const struct vcpu *vcpu)
-{
-	return vcpu->nested.held01.tables || (vcpu->ctl01.proc2 & SECONDARY_EXEC_DESC);
 }
 
 /* Let the instructions exit that access the tables' registers, so that the next exit to L1 need not load these. */
@@ -159,12 +147,12 @@ static bool hostload_ss_differs(const struct nested *n)
 {
 	u16 sel = n->vmcs12->host_ss_selector;
 
-	return n->held01.ss_ar != (sel ? AR_DATA : AR_UNUSABLE) || vmcs_read(GUEST_SS_SELECTOR) != sel ||
+	return n->held01.ss_ar != hostload_data_ar(sel) || vmcs_read(GUEST_SS_SELECTOR) != sel ||
 	       vmcs_read(GUEST_SS_LIMIT) != ~0U || vmcs_read(GUEST_SS_BASE);
 }
 
 /* Load those of the fields of hostload_all() that differ, or may do so. */
-static __always_inline void hostload_changes(struct vcpu *vcpu)
+static void hostload_changes(struct vcpu *vcpu)
 {
 	const struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
@@ -187,18 +175,33 @@ static __always_inline void hostload_changes(struct vcpu *vcpu)
 	}
 }
 
-/* Load what L1 changes without an exit that L0 could see, and the rest if need be. */
-static __always_inline void hostload_state(struct vcpu *vcpu)
+/**
+ * hostload_rest() - load the fields of VMCS01 that L1 does not change at will
+ * @vcpu: left L2
+ *
+ * The others are RIP, RSP, RFLAGS, CR0, CR3, CR4, and the bases of FS and GS.
+ *
+ * Context: Interrupts may be disabled. VMCS01 is current. Does not sleep.
+ */
+void hostload_rest(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
-	u64 cr0 = vmx_keep_cd(vcpu, v->host_cr0), cr4 = merge_exit_cr4(v);
 
-	vmx_note_cr4(vcpu, cr4);
 	if (likely(vcpu->nested.held01.valid))
 		hostload_changes(vcpu);
 	else
-		hostload_all(vcpu, cr0, cr4);
-	vmcs_write(GUEST_CR0, vmx_hw_cr0(cr0));
+		hostload_all(vcpu, vmx_keep_cd(vcpu, v->host_cr0), merge_exit_cr4(v));
+}
+
+/* Load what L1 changes without an exit that L0 could see, and the rest if need be. */
+static void hostload_state(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v = vcpu->nested.vmcs12;
+	u64 cr4 = merge_exit_cr4(v);
+
+	vmx_note_cr4(vcpu, cr4);
+	hostload_rest(vcpu);
+	vmcs_write(GUEST_CR0, vmx_hw_cr0(vmx_keep_cd(vcpu, v->host_cr0)));
 	vmcs_write(GUEST_CR4, vmx_hw_cr4(cr4));
 	vmcs_write(GUEST_CR3, v->host_cr3);
 	vmcs_write(GUEST_FS_BASE, v->host_fs_base);
@@ -249,20 +252,4 @@ u32 hostload(struct vcpu *vcpu)
 	    msrlist_load(vcpu, v->vm_exit_msr_load_addr, v->vm_exit_msr_load_count))
 		return VMX_ABORT_LOAD_HOST_MSR_FAIL;
 	return 0;
-}
-
-/**
- * hostload_again() - load L1's state at an exit that repeats an earlier one
- * @vcpu: left L2; members of struct vcpu already have L1's values, which are those of its last entry
- *
- * Context: Interrupts may be disabled. VMCS01 is current, no register is cached. Does not sleep.
- */
-void hostload_again(struct vcpu *vcpu)
-{
-	const struct vmcs12 *v = vcpu->nested.vmcs12;
-
-	hostload_state(vcpu);
-	vmcs_write(GUEST_RIP, v->host_rip);
-	vmcs_write(GUEST_RSP, v->host_rsp);
-	vmcs_write(GUEST_RFLAGS, X86_EFLAGS_FIXED);
 }

@@ -49,6 +49,10 @@ struct again {
 	u64 tsc_offset, tsc_ratio;	/* those of vcpu->tsc */
 	u64 cr0_hw, cr0_shadow;	/* bits of L2's CR0 that VMCS02 has in the hardware field, and in the read shadow */
 	u64 cr4_hw, cr4_shadow;
+	u64 host_cr0, host_cr4;	/* those of VMCS01 after each exit */
+	u64 l0_mce;		/* CR4.MCE of the host, which is part of @host_cr4 */
+	u32 host_ss_ar;		/* SS access rights of L1 after each exit */
+	u16 host_data;		/* its selectors of DS, ES, FS and GS, combined: 0 if all are null */
 };
 
 /*

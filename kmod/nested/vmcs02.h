@@ -59,6 +59,6 @@ void paranoid_resumed(struct vcpu *vcpu);
 
 /* --- hostload.c --- */
 u32 hostload(struct vcpu *vcpu);
-void hostload_again(struct vcpu *vcpu);
+void hostload_rest(struct vcpu *vcpu);
 
 #endif
