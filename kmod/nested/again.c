@@ -32,6 +32,7 @@
 #include <asm/nospec-branch.h>
 #include "droste.h"
 #include "ept/ept.h"
+#include "nested/bitmaps.h"
 #include "nested/hostload.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
@@ -450,7 +451,7 @@ bool nested_again_resume(struct vcpu *vcpu)
 	vcpu->dr7 = n->again.l2_dr7;
 	again_write_hot(n, v);
 	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
-		bitmaps_merge(vcpu);
+		bitmaps_merge_again(vcpu);
 	n->entry_pending = true;
 	ptimer_start_again(vcpu);
 	if (unlikely(paranoid))

@@ -4,6 +4,7 @@
 #include <asm/apicdef.h>
 #include "droste.h"
 #include "mem/memslot.h"
+#include "nested/bitmaps.h"
 #include "nested/nested.h"
 #include "nested/route.h"
 #include "nested/vmcs02.h"
@@ -21,31 +22,42 @@ static bool bitmaps_is_x2apic_word(unsigned int w)
 	return low >= 0x800 / 64 && low < 0x900 / 64;
 }
 
+/* Whether L0 lets an access through in a word that bitmaps_merge_words() leaves out. */
+static bool bitmaps_has_other_word(const u64 *l0)
+{
+	static const u16 known[] = {
+#define WORD(msr, write) BITMAPS_WORD(msr, write),
+		BITMAPS_WORDS(WORD)
+#undef WORD
+	};
+	unsigned int w, i;
+
+	for (w = 0; w < BITMAP_WORDS; w++) {
+		if (l0[w] == ~0ULL || bitmaps_is_x2apic_word(w))
+			continue;
+		for (i = 0; i < ARRAY_SIZE(known) && known[i] != w; i++)
+			;
+		if (i == ARRAY_SIZE(known))
+			return true;
+	}
+	return false;
+}
+
 /**
  * nested_remerge_bitmaps() - prepare for a changed MSR bitmap of VMCS01
  * @vcpu: the vCPU; may be called before nested_create()
  *
- * L1 may change its bitmap in memory at any time, so each entry merges again.
- * Only words in which L0 lets an MSR through can differ from all ones. This
- * function lists them, so that an entry merges only a handful of words.
+ * L1 may change its bitmap in memory at any time, so each entry merges again,
+ * but only the words in which L0 may let an MSR through.
  *
  * Context: The vCPU's thread. Any VMCS may be current.
  */
 void nested_remerge_bitmaps(struct vcpu *vcpu)
 {
-	const u64 *l0 = (const u64 *)vcpu->msr_bitmap01;
 	struct nested *n = &vcpu->nested;
-	unsigned int w;
 
-	n->nr_msr_words = 0;
-	for (w = 0; w < BITMAP_WORDS; w++) {
-		if (l0[w] == ~0ULL || bitmaps_is_x2apic_word(w))
-			continue;
-		/* Words that do not fit stay all ones: their MSRs exit to L0. */
-		if (WARN_ON_ONCE(n->nr_msr_words == NESTED_MSR_WORDS))
-			break;
-		n->msr_words[n->nr_msr_words++] = w;
-	}
+	/* A word that is missing in BITMAPS_WORDS stays all ones: its MSRs exit to L0. */
+	WARN_ON_ONCE(bitmaps_has_other_word((const u64 *)vcpu->msr_bitmap01));
 	if (n->msr_bitmap02)
 		memset(n->msr_bitmap02, 0xff, PAGE_SIZE);
 	n->x2apic_passed = false;
@@ -54,12 +66,19 @@ void nested_remerge_bitmaps(struct vcpu *vcpu)
 
 #define X2APIC_BIT(reg)	BIT_ULL((reg) >> 4)	/* register @reg, up to 0x3f0, in the first of the words */
 
-/*
+/**
+ * bitmaps_merge_x2apic() - merge the words of the x2APIC registers
+ * @n: of a vCPU in L2
+ * @l1: L1's bitmap, NULL if it has no memory
+ * @out: the result
+ *
  * With "virtualize x2APIC mode" the processor serves some registers from the
  * virtual-APIC page (SDM 3C 30.5). L2 reaches those that L1's bitmap lets
  * through. All others must exit: they would go to the host's local APIC.
+ *
+ * Context: Any.
  */
-static void bitmaps_merge_x2apic(struct nested *n, const u64 *l1, u64 *out)
+void bitmaps_merge_x2apic(struct nested *n, const u64 *l1, u64 *out)
 {
 	u32 proc2 = n->ctl02.proc2;
 	u64 reads = proc2 & SECONDARY_EXEC_APIC_REGISTER_VIRT ? ~0ULL : X2APIC_BIT(APIC_TASKPRI);
@@ -90,14 +109,13 @@ void bitmaps_merge(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 	const u64 *l0 = (const u64 *)vcpu->msr_bitmap01, *l1 = n->msr_bitmap12.hva;
 	u64 *out = (u64 *)n->msr_bitmap02;
-	unsigned int i, w;
 
 	n->bitmap_due = false;
-	for (i = 0; i < n->nr_msr_words; i++) {
-		w = n->msr_words[i];
-		/* A bitmap without memory reads as all ones. */
-		out[w] = l1 ? l0[w] | READ_ONCE(l1[w]) : ~0ULL;
-	}
+	/* A bitmap without memory reads as all ones. */
+	if (l1)
+		bitmaps_merge_words(out, l0, l1);
+	else
+		memset(out, 0xff, PAGE_SIZE);
 	if (n->x2apic_passed || (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
 		bitmaps_merge_x2apic(n, l1, out);
 }

@@ -11,8 +11,6 @@
 
 #define VMPTR_NONE	(~0ULL)		/* VMPTRST stores this if there is no current VMCS (SDM 3C 31.3) */
 
-#define NESTED_MSR_WORDS	16	/* above the number of words of VMCS01's bitmap with pass-through MSRs */
-
 /* The values that VMCS02's fields hold, so that an entry writes only those that change. */
 struct vmcs02_held {
 	bool valid;			/* false: VMCS02's contents are unknown, write all fields */
@@ -104,8 +102,6 @@ struct nested {
 
 	/* --- L1's bitmaps and pages --- */
 	unsigned long *msr_bitmap02;	/* merged; a bit is 0 only if both L0 and L1 let the access through */
-	u16 msr_words[NESTED_MSR_WORDS];	/* the bitmaps' u64 words in which L0 lets some access through */
-	u8 nr_msr_words;		/* length of @msr_words */
 	bool x2apic_passed;		/* @msr_bitmap02 lets L2 access MSRs 0x800-0x8ff in the virtual-APIC page */
 	struct gpa_map msr_bitmap12;	/* L1's MSR bitmap */
 	struct gpa_map virtual_apic, apic_access;	/* pages of L1 to which VMCS02 points */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The merge of L1's MSR bitmap with L0's, as straight code: each VM entry of L1 makes it. SDM 3C 25.6.9. */
+#ifndef DROSTE_NESTED_BITMAPS_H
+#define DROSTE_NESTED_BITMAPS_H
+
+#include <asm/msr-index.h>
+#include "droste.h"
+#include "nested/vmcs02.h"
+
+/* The u64 word of an MSR bitmap with the bit of @msr: four parts of 128 words, read low, read high, write low, write high. */
+#define BITMAPS_WORD(msr, write) \
+	(((msr) & 0x1fff) / 64 + ((msr) >= 0xc0000000 ? 128 : 0) + ((write) ? 256 : 0))
+
+/*
+ * The words in which msr_update_bitmap() may let an MSR through, x2APIC registers
+ * aside: WORD(an MSR of the word, write). In all others the result is all ones.
+ */
+#define BITMAPS_WORDS(WORD) \
+	WORD(MSR_IA32_TSC, false) \
+	WORD(MSR_IA32_SPEC_CTRL, false) \
+	WORD(MSR_IA32_SYSENTER_CS, false) \
+	WORD(MSR_IA32_DEBUGCTLMSR, false) \
+	WORD(MSR_FS_BASE, false) \
+	WORD(MSR_IA32_SPEC_CTRL, true)	/* and IA32_PRED_CMD */ \
+	WORD(MSR_IA32_FLUSH_CMD, true) \
+	WORD(MSR_IA32_SYSENTER_CS, true) \
+	WORD(MSR_FS_BASE, true)
+
+/**
+ * bitmaps_merge_words() - merge L1's MSR bitmap with L0's, x2APIC registers aside
+ * @out: the result; all ones in the words that are not in BITMAPS_WORDS
+ * @l0: L0's bitmap
+ * @l1: L1's, which L1 may change meanwhile
+ *
+ * Context: Any.
+ */
+static __always_inline void bitmaps_merge_words(u64 *out, const u64 *l0, const u64 *l1)
+{
+#define WORD(msr, write) out[BITMAPS_WORD(msr, write)] = READ_ONCE(l1[BITMAPS_WORD(msr, write)]) | l0[BITMAPS_WORD(msr, write)];
+	BITMAPS_WORDS(WORD)
+#undef WORD
+}
+
+/**
+ * bitmaps_merge_again() - as bitmaps_merge(), at a VM entry that repeats an earlier one
+ * @vcpu: in L2; L1's bitmap is pinned
+ *
+ * Context: Interrupts disabled. Any VMCS may be current.
+ */
+static __always_inline void bitmaps_merge_again(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	u64 *out = (u64 *)n->msr_bitmap02;
+	const u64 *l1 = n->msr_bitmap12.hva;
+
+	bitmaps_merge_words(out, (const u64 *)vcpu->msr_bitmap01, l1);
+	if (unlikely(n->x2apic_passed || (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE)))
+		bitmaps_merge_x2apic(n, l1, out);
+}
+
+#endif
