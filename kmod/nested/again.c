@@ -118,6 +118,19 @@ static bool again_note_host(struct vcpu *vcpu, const struct vmcs12 *v)
 	return !(v->host_cr4 & X86_CR4_PKE) || vcpu->pkru_used;
 }
 
+/* Note which of the fields that L1 writes to the shadow VMCS an entry depends on, besides those that all entries do. */
+static void again_note_fields(struct nested *n, const struct vmcs12 *v)
+{
+	struct again *a = &n->again;
+	bool vid = merge_proc2_of(v) & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+
+	a->fetches_timer = v->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER;
+	a->fetches_vid = vid;
+	a->fetches_cr3 = n->shadow_cr3_rw;
+	a->fetches_threshold = (v->cpu_based_vm_exec_control & CPU_BASED_TPR_SHADOW) && !vid;
+	a->root = merge_proc2_of(v) & SECONDARY_EXEC_ENABLE_EPT ? n->ept02.cur : NULL;
+}
+
 /* Note the values that the members of struct vcpu get at each exit and entry. Returns false if one is unusual. */
 static bool again_note_values(struct vcpu *vcpu, const struct vmcs12 *v)
 {
@@ -162,6 +175,7 @@ static void again_learn(struct vcpu *vcpu)
 	    n->tpr_retry || vcpu->ctl01_stale)
 		return;
 	proc2 = merge_proc2_of(v);
+	again_note_fields(n, v);
 	n->again.on = again_entry_is_usual(vcpu, v) && again_memory_is_usual(n, v, proc2) &&
 		      again_pages_are_usual(n, v, proc2) && again_saves_nothing_new(vcpu, v) &&
 		      again_note_values(vcpu, v) && again_note_host(vcpu, v);
@@ -310,7 +324,7 @@ static __always_inline void again_save(struct vcpu *vcpu, struct nested *n, stru
 	v->guest_interruptibility_info = n->held.interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 	v->guest_cs_ar_bytes = vmcs_read(GUEST_CS_AR_BYTES);
 	v->guest_ss_ar_bytes = vmcs_read(GUEST_SS_AR_BYTES);
-	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+	if (n->again.fetches_vid)
 		v->guest_intr_status = n->held.intr_status = vmcs_read(GUEST_INTR_STATUS);
 	n->vmcs02_stale = true;
 }
@@ -362,52 +376,88 @@ bool nested_again_reflect(struct vcpu *vcpu)
 
 /* --- from L1 to L2 --- */
 
-/* The rows of checks.def for RIP, RFLAGS and blocking (SDM 3C 27.3.1.4, .5); refuses some that would pass. */
-static __always_inline bool again_state_ok(const struct nested *n, const struct vmcs12 *v)
+/* What L1 may have written to the shadow VMCS at a repeated entry. */
+struct again_entry {
+	u64 rip, rsp, rflags, interruptibility, intr_info;
+	u64 timer, intr_status;	/* if L1 uses them */
+	u64 others;		/* not 0: L1 has changed a field that makes the entry another one */
+};
+
+/* Read what the entry depends on from the shadow VMCS, which is current: see shadow_entry_needs(). */
+static __always_inline struct again_entry again_fetch(const struct nested *n)
+{
+	const struct vmcs12 *held = n->shadow_held;
+
+	return (struct again_entry) {
+		.rip = vmcs_read(GUEST_RIP),
+		.rsp = vmcs_read(GUEST_RSP),
+		.rflags = vmcs_read(GUEST_RFLAGS),
+		.interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO),
+		.intr_info = vmcs_read(VM_ENTRY_INTR_INFO_FIELD),
+		.timer = n->again.fetches_timer ? vmcs_read(VMX_PREEMPTION_TIMER_VALUE) : 0,
+		.intr_status = n->again.fetches_vid ? vmcs_read(GUEST_INTR_STATUS) : 0,
+		.others = (vmcs_read(CPU_BASED_VM_EXEC_CONTROL) ^ held->cpu_based_vm_exec_control) |
+			  (unlikely(n->again.fetches_cr3) ? vmcs_read(GUEST_CR3) ^ held->guest_cr3 : 0) |
+			  (unlikely(n->again.fetches_threshold) ? vmcs_read(TPR_THRESHOLD) ^ held->tpr_threshold : 0),
+	};
+}
+
+/*
+ * Whether the entry is a repetition, and injects nothing. Has the rows of checks.def for RIP, RFLAGS and blocking
+ * (SDM 3C 27.3.1.4, .5), and refuses some entries that would pass.
+ */
+static __always_inline bool again_entry_is_same(const struct nested *n, const struct vmcs12 *v, const struct again_entry *e)
 {
 	bool code64 = (v->vm_entry_controls & VM_ENTRY_IA32E_MODE) && (v->guest_cs_ar_bytes & VMX_AR_L_MASK);
-	u64 rip = v->guest_rip;
 
-	if (code64 ? (u64)((s64)(rip << 16) >> 16) != rip : rip >> 32)
+	if (unlikely(e->others || (e->intr_info & INTR_INFO_VALID_MASK)))
 		return false;
-	if ((v->guest_rflags & (RFLAGS_ZERO | X86_EFLAGS_FIXED)) != X86_EFLAGS_FIXED)
+	if (code64 ? (u64)((s64)(e->rip << 16) >> 16) != e->rip : e->rip >> 32)
 		return false;
-	return !(v->guest_interruptibility_info & ~(u32)GUEST_INTR_STATE_NMI) &&
-	       v->guest_activity_state == GUEST_ACTIVITY_ACTIVE;
+	/* A timer of 0 expires before L2's first instruction. */
+	return (e->rflags & (RFLAGS_ZERO | X86_EFLAGS_FIXED)) == X86_EFLAGS_FIXED &&
+	       !(e->interruptibility & ~(u32)GUEST_INTR_STATE_NMI) && !(n->again.fetches_timer && !e->timer);
 }
 
 /* Select the root of EPT02 for L2, if L1 uses EPT. Returns false if it is not the one that VMCS02 has. */
 static __always_inline bool again_use_root(struct vcpu *vcpu, const struct vmcs12 *v)
 {
-	if (!(merge_proc2_of(v) & SECONDARY_EXEC_ENABLE_EPT))
-		return true;
-	return ept02_find(vcpu, v->ept_pointer) == vcpu->nested.held.eptp;
+	struct nested *n = &vcpu->nested;
+
+	/* After an exit to L1 on the general way, there is no current root. */
+	return likely(n->ept02.cur == n->again.root) ||
+	       (n->again.root && ept02_find(vcpu, v->ept_pointer) == n->held.eptp && n->ept02.cur == n->again.root);
 }
 
-/* Whether what L1 has written to the shadow VMCS lets the entry be a repetition. */
-static __always_inline bool again_entry_is_same(const struct nested *n, const struct vmcs12 *v)
+/* Put what L1 has written into VMCS12, as shadow_fetch_fields() does. */
+static __always_inline void again_take(struct nested *n, struct vmcs12 *v, const struct again_entry *e)
 {
-	if (unlikely((n->vmcs12_dirty & ~(u32)DIRTY12_USUAL) ||
-		     (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)))
-		return false;
-	/* A timer of 0 expires before L2's first instruction. */
-	if ((v->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER) && !v->vmx_preemption_timer_value)
-		return false;
-	return likely(again_state_ok(n, v));
+	struct vmcs12 *held = n->shadow_held;
+
+	v->guest_rip = held->guest_rip = e->rip;
+	v->guest_rsp = held->guest_rsp = e->rsp;
+	v->guest_rflags = held->guest_rflags = e->rflags;
+	v->guest_interruptibility_info = held->guest_interruptibility_info = e->interruptibility;
+	v->vm_entry_intr_info_field = held->vm_entry_intr_info_field = e->intr_info;
+	if (n->again.fetches_timer)
+		v->vmx_preemption_timer_value = held->vmx_preemption_timer_value = e->timer;
+	if (n->again.fetches_vid)
+		v->guest_intr_status = held->guest_intr_status = e->intr_status;
+	n->vmcs12_dirty = 0;
 }
 
 /* Write L2's general state to VMCS02, which is current. */
-static __always_inline void again_write_hot(struct nested *n, const struct vmcs12 *v)
+static __always_inline void again_write_hot(struct nested *n, const struct again_entry *e)
 {
-	vmcs_write(GUEST_RIP, v->guest_rip);
-	if (v->guest_rsp != n->held.rsp)
-		vmcs_write(GUEST_RSP, v->guest_rsp);
-	if (v->guest_rflags != n->held.rflags)
-		vmcs_write(GUEST_RFLAGS, v->guest_rflags);
-	if (v->guest_interruptibility_info != n->held.interruptibility)
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, v->guest_interruptibility_info);
-	if ((n->ctl02.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY) && v->guest_intr_status != n->held.intr_status)
-		vmcs_write(GUEST_INTR_STATUS, v->guest_intr_status);
+	vmcs_write(GUEST_RIP, e->rip);
+	if (e->rsp != n->held.rsp)
+		vmcs_write(GUEST_RSP, e->rsp);
+	if (e->rflags != n->held.rflags)
+		vmcs_write(GUEST_RFLAGS, e->rflags);
+	if (e->interruptibility != n->held.interruptibility)
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, e->interruptibility);
+	if (n->again.fetches_vid && e->intr_status != n->held.intr_status)
+		vmcs_write(GUEST_INTR_STATUS, e->intr_status);
 }
 
 /**
@@ -422,38 +472,40 @@ bool nested_again_resume(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	struct vmcs12 *v = n->vmcs12;
+	struct again_entry e;
 	u32 ss_ar;
 
-	if (unlikely(!n->again.ready))
+	if (unlikely(!n->again.ready || (n->vmcs12_dirty & ~(u32)DIRTY12_USUAL)))
 		return false;
 	ss_ar = vmcs_read(GUEST_SS_AR_BYTES);
-	if (VMX_AR_DPL(ss_ar) ||
-	    (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & (BLOCKING_ONE_INSN | GUEST_INTR_STATE_NMI)))
+	if (unlikely(VMX_AR_DPL(ss_ar) ||
+		     (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & (BLOCKING_ONE_INSN | GUEST_INTR_STATE_NMI))))
 		return false;
 	vmcs_load_here(&n->shadow);
-	shadow_fetch_fields(n, false);
-	if (unlikely(!again_entry_is_same(n, v) || !again_use_root(vcpu, v))) {
+	e = again_fetch(n);
+	if (unlikely(!again_entry_is_same(n, v, &e) || !again_use_root(vcpu, v))) {
 		vmcs_load_here(&vcpu->vmcs01);
 		return false;
 	}
+	again_take(n, v, &e);
 	if (unlikely(paranoid))
 		paranoid_entry(vcpu);
 	vcpu->exits[EXIT_REASON_VMRESUME]++;
 	vcpu->stats.nested_run++;
 	n->held01.ss_ar = ss_ar;
 	n->l1_nmi_blocked = false;
-	n->vmcs12_dirty = 0;
 	vcpu->vmcs = &n->vmcs02;
 	vmcs_load_here(&n->vmcs02);
 	vcpu->in_l2 = true;
 	vcpu->efer = n->again.l2_efer;
 	vcpu->pat = n->again.l2_pat;
 	vcpu->dr7 = n->again.l2_dr7;
-	again_write_hot(n, v);
+	again_write_hot(n, &e);
 	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
 		bitmaps_merge_again(vcpu);
 	n->entry_pending = true;
-	ptimer_start_again(vcpu);
+	if (n->again.fetches_timer)
+		ptimer_start_again(vcpu, e.timer);
 	if (unlikely(paranoid))
 		paranoid_resumed(vcpu);
 	return true;

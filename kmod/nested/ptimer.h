@@ -17,23 +17,19 @@ static inline u32 ptimer_rate(const struct nested *n)
 
 /**
  * ptimer_start_again() - as ptimer_start(), at a VM entry that repeats an earlier one
- * @vcpu: L1 enters L2; its timer is not 0, and user space has restored no deadline
+ * @vcpu: L1 enters L2, and uses the timer; user space has restored no deadline
+ * @value: the timer's value, not 0
  *
  * Context: Interrupts disabled. Any VMCS may be current.
  */
-static __always_inline void ptimer_start_again(struct vcpu *vcpu)
+static __always_inline void ptimer_start_again(struct vcpu *vcpu, u32 value)
 {
 	struct nested *n = &vcpu->nested;
-	const struct vmcs12 *v = n->vmcs12;
-	u64 now, deadline, armed;
-
-	if (!(v->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER))
-		return;
-	now = tsc_now_scaled(&vcpu->tsc);
-	deadline = now + ((u64)v->vmx_preemption_timer_value << ptimer_rate(n));
-	n->tsc_deadline_preemption = deadline;
+	u64 now = tsc_now_scaled(&vcpu->tsc), deadline = now + ((u64)value << ptimer_rate(n));
 	/* An hrtimer that is due before the deadline stays as it is. */
-	armed = READ_ONCE(n->timer_armed);
+	u64 armed = READ_ONCE(n->timer_armed);
+
+	n->tsc_deadline_preemption = deadline;
 	if (unlikely(!vcpu->timer.rest || !armed || armed > deadline))
 		ptimer_arm(vcpu, now);
 }

@@ -47,6 +47,9 @@ struct again {
 	u64 tsc_offset, tsc_ratio;	/* those of vcpu->tsc */
 	u64 cr0_hw, cr0_shadow;	/* bits of L2's CR0 that VMCS02 has in the hardware field, and in the read shadow */
 	u64 cr4_hw, cr4_shadow;
+	/* An entry depends on the preemption timer's value, interrupt status, CR3, TPR threshold of the shadow VMCS. */
+	bool fetches_timer, fetches_vid, fetches_cr3, fetches_threshold;
+	struct ept02_root *root;	/* the root of EPT02 that VMCS02 points to; NULL: none, L1 does not use EPT */
 	u64 host_cr0, host_cr4;	/* those of VMCS01 after each exit */
 	u64 l0_mce;		/* CR4.MCE of the host, which is part of @host_cr4 */
 	u32 host_ss_ar;		/* SS access rights of L1 after each exit */
