@@ -150,6 +150,7 @@ static bool again_note_values(struct vcpu *vcpu, const struct vmcs12 *v)
 	a->cr0_shadow = ~owned0 & ~v->cr0_guest_host_mask;
 	a->cr4_hw = owned4 & ~v->cr4_guest_host_mask;
 	a->cr4_shadow = ~owned4 & ~v->cr4_guest_host_mask;
+	a->cr4_seen = CR_UNSEEN;
 	/* VMCS02 holds these while L2 runs and no debugger does. */
 	n->held.dr7 = vcpu->dr7;
 	n->held.pat = vcpu->pat;
@@ -262,71 +263,132 @@ static bool again_routing_is_rare(const struct nested *n, u16 basic)
 }
 
 /* Whether L1 gets the exit, and it can go the short way. Fills vcpu->exit with all that the reason defines. */
-static bool again_exit_is_l1s(struct vcpu *vcpu)
+static __always_inline bool again_exit_is_l1s(struct vcpu *vcpu)
 {
 	struct vmx_exit *e = &vcpu->exit;
+	bool wants;
 
 	if (unlikely(e->reason >= NR_EXIT_REASONS) || !(again_tells[e->reason] & EXIT_NO_EVENT))
 		return false;
 	if (likely(e->reason == EXIT_REASON_CPUID)) {
-		e->idt_info = 0;
 		e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 		return true;
 	}
 	if (again_routing_is_rare(&vcpu->nested, e->basic))
 		return false;
 	vmx_snapshot_exit(vcpu);
-	return nested_l1_wants_exit(vcpu);
+	wants = nested_l1_wants_exit(vcpu);
+	vcpu->reg_avail = 0;
+	return wants;
 }
 
+static noinline void again_fill_state(struct nested *n)
+{
+	shadow_fill_exit(n, false, true);
+}
+
+static noinline void again_fill_info(struct nested *n)
+{
+	shadow_fill_exit(n, true, false);
+}
+
+/* What the shadow VMCS lacks of an exit, besides RIP, RSP, RFLAGS, the exit reason and the length of the instruction. */
+struct again_news {
+	u64 state;	/* not 0: other state of L2 */
+	u64 info;	/* not 0: other exit information, or L1's event injection */
+};
+
 /* SDM 3C 28.2, for an exit that an instruction causes; see reflect.c. */
-static __always_inline void again_write_exit_info(struct vmcs12 *v, const struct vmx_exit *e)
+static __always_inline void again_write_exit_info(struct vmcs12 *v, const struct vmcs12 *held, const struct vmx_exit *e,
+						  struct again_news *news)
 {
 	u8 t = again_tells[e->basic];
 
 	v->vm_exit_reason = e->reason;
-	v->exit_qualification = t & EXIT_QUAL ? e->qual : 0;
-	v->vm_exit_intr_info = 0;
 	v->vm_exit_instruction_len = e->ilen;
+	/* The entry may have been a VMLAUNCH. */
+	v->launch_state = VMCS12_LAUNCHED;
+	/* Most instructions tell no more. VMCS12's fields are 0 if those of the shadow VMCS are. */
+	news->info = held->exit_qualification | held->vmx_instruction_info | held->vm_exit_intr_info |
+		     held->idt_vectoring_info_field | (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK);
+	if (likely(t == EXIT_INSN && !news->info))
+		return;
+	news->info = true;
+	v->exit_qualification = t & EXIT_QUAL ? e->qual : 0;
 	v->vmx_instruction_info = t & EXIT_IINFO ? e->iinfo : 0;
 	if (t & EXIT_GLA)
 		v->guest_linear_address = e->gla;
+	v->vm_exit_intr_info = 0;
 	v->idt_vectoring_info_field = 0;
 	v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
-	/* The entry may have been a VMLAUNCH. */
-	v->launch_state = VMCS12_LAUNCHED;
 }
 
-static __always_inline u64 again_save_cr(u64 hw, u64 shadow, u64 mask12, u64 guest12, u32 field, u32 shadow_field)
+static u64 again_save_cr(u64 hw, u64 shadow, u64 mask12, u64 guest12, u64 field, u32 shadow_field)
 {
-	u64 cr = guest12 & mask12;
+	u64 cr = (guest12 & mask12) | (field & hw);
 
-	if (likely(hw))
-		cr |= vmcs_read(field) & hw;
 	if (unlikely(shadow))
 		cr |= vmcs_read(shadow_field) & shadow;
 	return cr;
 }
 
-/* Save L2's general state in VMCS12 (SDM 3C 28.3), as vmcs02_save() does. VMCS02 is current. */
-static __always_inline void again_save(struct vcpu *vcpu, struct nested *n, struct vmcs12 *v)
+/* L2 has changed bits of CR0 or CR4 that it owns. VMCS02 is current, and has the values given. */
+static noinline void again_save_crs(struct vcpu *vcpu, u64 cr0, u64 cr4)
 {
-	const struct again *a = &n->again;
+	struct again *a = &vcpu->nested.again;
+	struct vmcs12 *v = vcpu->nested.vmcs12;
 
+	v->guest_cr0 = vmx_keep_cd(vcpu, again_save_cr(a->cr0_hw, a->cr0_shadow, v->cr0_guest_host_mask, v->guest_cr0,
+						       cr0, CR0_READ_SHADOW));
+	v->guest_cr4 = again_save_cr(a->cr4_hw, a->cr4_shadow, v->cr4_guest_host_mask, v->guest_cr4,
+				     cr4, CR4_READ_SHADOW);
+	a->cr0_seen = cr0;
+	a->cr4_seen = cr4;
+}
+
+/*
+ * Save L2's general state in VMCS12 (SDM 3C 28.3), as vmcs02_save() does. VMCS02 is current. CR0 and CR4 are the same
+ * if VMCS02 has the values that it had when VMCS12 got them.
+ */
+static __always_inline void again_save(struct vcpu *vcpu, struct nested *n, struct vmcs12 *v, const struct vmcs12 *held,
+				       struct again_news *news)
+{
+	struct again *a = &n->again;
+	u64 cr0 = vmcs_read(GUEST_CR0), cr4 = vmcs_read(GUEST_CR4), crs = (cr0 ^ a->cr0_seen) | (cr4 ^ a->cr4_seen);
+
+	if (unlikely(crs))
+		again_save_crs(vcpu, cr0, cr4);
 	v->guest_rip = vmcs_read(GUEST_RIP);
 	v->guest_rsp = n->held.rsp = vmcs_read(GUEST_RSP);
 	v->guest_rflags = n->held.rflags = vmcs_read(GUEST_RFLAGS);
-	v->guest_cr0 = vmx_keep_cd(vcpu, again_save_cr(a->cr0_hw, a->cr0_shadow, v->cr0_guest_host_mask, v->guest_cr0,
-						       GUEST_CR0, CR0_READ_SHADOW));
-	v->guest_cr4 = again_save_cr(a->cr4_hw, a->cr4_shadow, v->cr4_guest_host_mask, v->guest_cr4,
-				     GUEST_CR4, CR4_READ_SHADOW);
 	v->guest_cr3 = vmcs_read(GUEST_CR3);
 	v->guest_interruptibility_info = n->held.interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 	v->guest_cs_ar_bytes = vmcs_read(GUEST_CS_AR_BYTES);
 	v->guest_ss_ar_bytes = vmcs_read(GUEST_SS_AR_BYTES);
-	if (n->again.fetches_vid)
+	news->state = crs | (v->guest_cr3 ^ held->guest_cr3) |
+		      (v->guest_interruptibility_info ^ held->guest_interruptibility_info) |
+		      (v->guest_cs_ar_bytes ^ held->guest_cs_ar_bytes) | (v->guest_ss_ar_bytes ^ held->guest_ss_ar_bytes);
+	if (a->fetches_vid) {
 		v->guest_intr_status = n->held.intr_status = vmcs_read(GUEST_INTR_STATUS);
+		news->state |= v->guest_intr_status ^ held->guest_intr_status;
+	}
 	n->vmcs02_stale = true;
+}
+
+/* Bring the shadow VMCS, which is current, up to date, as shadow_fill_exit() does. */
+static __always_inline void again_fill(struct nested *n, const struct vmcs12 *v, struct vmcs12 *held,
+				       const struct again_news *news)
+{
+	held->guest_rip = v->guest_rip;
+	vmcs_write(GUEST_RIP, v->guest_rip);
+	SHADOW_FILL(v, held, GUEST_RSP, guest_rsp);
+	SHADOW_FILL(v, held, GUEST_RFLAGS, guest_rflags);
+	SHADOW_FILL(v, held, VM_EXIT_REASON, vm_exit_reason);
+	SHADOW_FILL(v, held, VM_EXIT_INSTRUCTION_LEN, vm_exit_instruction_len);
+	if (unlikely(news->state))
+		again_fill_state(n);
+	if (unlikely(news->info))
+		again_fill_info(n);
 }
 
 /**
@@ -340,25 +402,21 @@ static __always_inline void again_save(struct vcpu *vcpu, struct nested *n, stru
 bool nested_again_reflect(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
-	struct vmcs12 *v = n->vmcs12;
+	struct vmcs12 *v = n->vmcs12, *held = n->shadow_held;
 	u16 basic = vcpu->exit.basic;
+	struct again_news news;
 
-	if (unlikely(!n->again.ready))
+	if (unlikely(!n->again.ready || !again_exit_is_l1s(vcpu)))
 		return false;
-	if (!again_exit_is_l1s(vcpu)) {
-		vcpu->reg_avail = 0;
-		return false;
-	}
-	vcpu->reg_avail = 0;
 	vcpu->exits[basic]++;
 	vcpu->exits_l2[basic]++;
 	vcpu->exits_reflected[basic]++;
 	n->entry_pending = false;
-	again_write_exit_info(v, &vcpu->exit);
-	again_save(vcpu, n, v);
-	ptimer_stop_again(vcpu);
+	again_write_exit_info(v, held, &vcpu->exit, &news);
+	again_save(vcpu, n, v, held, &news);
+	news.state |= ptimer_stop_again(vcpu);
 	vmcs_load_here(&n->shadow);
-	shadow_fill_exit(n);
+	again_fill(n, v, held, &news);
 	vcpu->vmcs = &vcpu->vmcs01;
 	vmcs_load_here(&vcpu->vmcs01);
 	vcpu->in_l2 = false;

@@ -39,17 +39,19 @@ static __always_inline void ptimer_start_again(struct vcpu *vcpu, u32 value)
  * @vcpu: leaves L2; user space has restored no deadline
  *
  * Context: Interrupts disabled. Any VMCS may be current.
+ * Return: true if the timer's value in VMCS12 has changed.
  */
-static __always_inline void ptimer_stop_again(struct vcpu *vcpu)
+static __always_inline bool ptimer_stop_again(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 
 	if (unlikely(n->vmcs12->vm_exit_controls & VM_EXIT_SAVE_VMX_PREEMPTION_TIMER)) {
 		ptimer_stop(vcpu, true);
-		return;
+		return true;
 	}
 	vcpu->timer.l2 = 0;
 	n->tsc_deadline_preemption = PTIMER_NOT_RUNNING;
+	return false;
 }
 
 #endif

@@ -209,7 +209,7 @@ void nested_shadow_fill_exit(struct vcpu *vcpu)
 	vmx_flush_regs(vcpu);
 	preempt_disable();
 	vmcs_load(&n->shadow);
-	shadow_fill_exit(n);
+	shadow_fill_exit(n, true, true);
 	preempt_enable();
 }
 

@@ -30,18 +30,28 @@ static __always_inline bool shadow_exit_changes(u32 field, enum vmcs12_sync sync
 	return field == VM_ENTRY_INTR_INFO_FIELD || (sync != SYNC_MERGE && sync != SYNC_ENTRY);
 }
 
-/* Write the fields that an exit from L2 has changed. The shadow is current. */
-static __always_inline void shadow_fill_exit(struct nested *n)
+/* Write a field to the shadow, which is current, if it has another value. */
+#define SHADOW_FILL(v, held, name, member) \
+	do { \
+		if (unlikely((v)->member != (held)->member)) { \
+			(held)->member = (v)->member; \
+			vmcs_write(name, (v)->member); \
+		} \
+	} while (0)
+
+/*
+ * Write the fields that an exit from L2 has changed: those of exit information and events, and of L2's state. The
+ * shadow is current.
+ */
+static __always_inline void shadow_fill_exit(struct nested *n, bool info, bool state)
 {
 	const struct vmcs12 *v = n->vmcs12;
 	struct vmcs12 *held = n->shadow_held;
 
 #define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
 	if (SHADOW_##shadow != SHADOW_NONE && shadow_exit_changes(name, SYNC_##sync) && \
-	    unlikely(v->member != held->member) && shadow_has(GATE_##gate)) { \
-		held->member = v->member; \
-		vmcs_write(name, v->member); \
-	}
+	    (SYNC_##sync == SYNC_EXIT || name == VM_ENTRY_INTR_INFO_FIELD ? info : state) && shadow_has(GATE_##gate)) \
+		SHADOW_FILL(v, held, name, member);
 #include "vmx/fields.def"
 }
 

@@ -37,6 +37,8 @@ struct vmcs01_held {
 	u32 ss_ar;		/* SS access rights of L1 at its last VM entry */
 };
 
+#define CR_UNSEEN	(~0ULL)		/* no CR4 has all bits */
+
 /* What repeated entries and exits rely on: see nested/again.c. */
 struct again {
 	bool on;		/* the next entry of L1 with VMRESUME may be a repetition */
@@ -47,6 +49,8 @@ struct again {
 	u64 tsc_offset, tsc_ratio;	/* those of vcpu->tsc */
 	u64 cr0_hw, cr0_shadow;	/* bits of L2's CR0 that VMCS02 has in the hardware field, and in the read shadow */
 	u64 cr4_hw, cr4_shadow;
+	/* VMCS02's CR0 and CR4 when VMCS12 last got L2's; CR_UNSEEN as @cr4_seen: VMCS12's may be others */
+	u64 cr0_seen, cr4_seen;
 	/* An entry depends on the preemption timer's value, interrupt status, CR3, TPR threshold of the shadow VMCS. */
 	bool fetches_timer, fetches_vid, fetches_cr3, fetches_threshold;
 	struct ept02_root *root;	/* the root of EPT02 that VMCS02 points to; NULL: none, L1 does not use EPT */

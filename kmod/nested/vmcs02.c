@@ -505,6 +505,7 @@ void vmcs02_save(struct vcpu *vcpu)
 	struct vmcs12 *v = n->vmcs12;
 
 	vmcs02_read_state(vcpu, v);
+	n->again.cr4_seen = CR_UNSEEN;
 	n->ctl02.entry = (n->ctl02.entry & ~(u32)VM_ENTRY_IA32E_MODE) | (v->vm_entry_controls & VM_ENTRY_IA32E_MODE);
 	n->held.cr0_cd = vcpu->cr0_cd;
 	n->held.dr7 = vcpu->dr7;

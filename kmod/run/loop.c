@@ -206,13 +206,14 @@ static bool loop_logs_writes(const struct vcpu *vcpu)
 
 static bool loop_must_not_enter(struct vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->requests) || (read_thread_flags() & HOST_WORK);
+	return READ_ONCE(vcpu->requests) | (read_thread_flags() & HOST_WORK);
 }
 
 /* The VMX-preemption timer counts from its value at each entry. */
 static __always_inline void loop_set_timer(struct vcpu *vcpu)
 {
-	if (vcpu->want_immediate_exit || vcpu->vmcs->timer_on || vcpu->timer.apic || vcpu->timer.l2)
+	/* One branch for all four. */
+	if (unlikely(vcpu->want_immediate_exit | vcpu->vmcs->timer_on | vcpu->timer.apic | vcpu->timer.l2))
 		vmx_timer_before_entry(vcpu);
 }
 
@@ -269,8 +270,10 @@ static bool loop_enter_guest(struct vcpu *vcpu)
 		for (;;) {
 			vmx_guest_mode(vcpu);
 			exited = !loop_short_exit(vcpu);
-			vcpu->stats.short_exits += !exited;
-			if (exited || loop_must_not_enter(vcpu))
+			if (exited)
+				break;
+			vcpu->stats.short_exits++;
+			if (unlikely(loop_must_not_enter(vcpu)))
 				break;
 			loop_set_timer(vcpu);
 		}

@@ -24,15 +24,13 @@
  */
 static __always_inline void guestmode_begin(struct vcpu *vcpu)
 {
-	unsigned long now = jiffies;
-
 	instrumentation_begin();
 	trace_hardirqs_on_prepare();
 	lockdep_hardirqs_on_prepare();
 	instrumentation_end();
-	if (!context_tracking_guest_enter() && unlikely(vcpu->qs_tick != now)) {
+	if (!context_tracking_guest_enter() && unlikely(vcpu->qs_tick != jiffies)) {
 		instrumentation_begin();
-		vcpu->qs_tick = now;
+		vcpu->qs_tick = jiffies;
 		rcu_note_context_switch(false);
 		instrumentation_end();
 	}
