@@ -436,11 +436,17 @@ bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 	return found;
 }
 
-/* The bits of IA32_MISC_ENABLE on which answers of CPUID depend. */
-#define CPUID_MISC_ENABLE	(MSR_IA32_MISC_ENABLE_LIMIT_CPUID | MSR_IA32_MISC_ENABLE_XD_DISABLE)
-
-/* Remember an answer. Returns false if it depends on the vCPU's state: see cpuid_run_time_bits(). */
-static bool cpuid_remember(struct vcpu *vcpu, struct cpuid_cached *c, u32 fn, u32 index)
+/**
+ * cpuid_remember() - keep an answer for cpuid_quick()
+ * @vcpu: loaded
+ * @c: where to keep it
+ * @fn: the leaf
+ * @index: the sub-leaf
+ *
+ * Context: Any; the caller's thread runs the vCPU. Does not sleep.
+ * Return: false if the answer depends on the vCPU's state: see cpuid_run_time_bits().
+ */
+bool cpuid_remember(struct vcpu *vcpu, struct cpuid_cached *c, u32 fn, u32 index)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_answer(vcpu->cpuid, vcpu->nr_cpuid, fn, index);
 
@@ -448,28 +454,5 @@ static bool cpuid_remember(struct vcpu *vcpu, struct cpuid_cached *c, u32 fn, u3
 		return false;
 	*c = (struct cpuid_cached) { .valid = true, .fn = fn, .index = index, .r = { fn, 0, index, 0 } };
 	vcpu_cpuid(vcpu, &c->r[CPUID_RAX], &c->r[CPUID_RBX], &c->r[CPUID_RCX], &c->r[CPUID_RDX]);
-	return true;
-}
-
-/**
- * cpuid_quick() - execute CPUID for a guest, if the answer is always the same
- * @vcpu: loaded; its registers have the leaf and the sub-leaf, and get the answer
- *
- * Context: Any; the caller's thread runs the vCPU. Does not sleep.
- * Return: false if vcpu_cpuid() must do it; nothing has changed then.
- */
-bool cpuid_quick(struct vcpu *vcpu)
-{
-	u32 fn = vcpu->regs[RAX], index = vcpu->regs[RCX];
-	struct cpuid_cached *c = &vcpu->cpuid_cache[(fn + (fn >> 29) + index) % CPUID_CACHE];
-
-	if (unlikely(vcpu->misc_enable & CPUID_MISC_ENABLE))
-		return false;
-	if (unlikely(!c->valid || c->fn != fn || c->index != index) && !cpuid_remember(vcpu, c, fn, index))
-		return false;
-	vcpu->regs[RAX] = c->r[CPUID_RAX];
-	vcpu->regs[RBX] = c->r[CPUID_RBX];
-	vcpu->regs[RCX] = c->r[CPUID_RCX];
-	vcpu->regs[RDX] = c->r[CPUID_RDX];
 	return true;
 }

@@ -3,9 +3,11 @@
 #ifndef DROSTE_CPUID_H
 #define DROSTE_CPUID_H
 
+#include <asm/msr-index.h>
+#include "cpu/cpuid_table.h"
 #include "cpu/types.h"
+#include "droste.h"
 
-struct vcpu;
 struct kvm_cpuid2;
 struct kvm_cpuid_entry2;
 
@@ -16,8 +18,34 @@ int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n);
 u64 cpuid_host_spec_ctrl(void);
 void cpuid_update_caps(struct vcpu *vcpu);
 struct kvm_cpuid_entry2 cpuid_entry_now(struct vcpu *vcpu, struct kvm_cpuid_entry2 e);
-bool cpuid_quick(struct vcpu *vcpu);
+bool cpuid_remember(struct vcpu *vcpu, struct cpuid_cached *c, u32 fn, u32 index);
 bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 index);
+
+/* The bits of IA32_MISC_ENABLE on which answers of CPUID depend. */
+#define CPUID_MISC_ENABLE	(MSR_IA32_MISC_ENABLE_LIMIT_CPUID | MSR_IA32_MISC_ENABLE_XD_DISABLE)
+
+/**
+ * cpuid_quick() - execute CPUID for a guest, if the answer is always the same
+ * @vcpu: loaded; its registers have the leaf and the sub-leaf, and get the answer
+ *
+ * Context: Any; the caller's thread runs the vCPU. Does not sleep.
+ * Return: false if vcpu_cpuid() must do it; nothing has changed then.
+ */
+static __always_inline bool cpuid_quick(struct vcpu *vcpu)
+{
+	u32 fn = vcpu->regs[RAX], index = vcpu->regs[RCX];
+	struct cpuid_cached *c = &vcpu->cpuid_cache[(fn + (fn >> 29) + index) % CPUID_CACHE];
+
+	if (unlikely(vcpu->misc_enable & CPUID_MISC_ENABLE))
+		return false;
+	if (unlikely(!c->valid || c->fn != fn || c->index != index) && !cpuid_remember(vcpu, c, fn, index))
+		return false;
+	vcpu->regs[RAX] = c->r[CPUID_RAX];
+	vcpu->regs[RBX] = c->r[CPUID_RBX];
+	vcpu->regs[RCX] = c->r[CPUID_RCX];
+	vcpu->regs[RDX] = c->r[CPUID_RDX];
+	return true;
+}
 
 #endif

@@ -11,7 +11,7 @@
 
 /* An answer of CPUID that does not depend on the vCPU's state: see cpuid_quick(). */
 struct cpuid_cached {
-	bool valid;
+	u64 valid;		/* makes the size a power of 2 */
 	u32 fn, index;		/* leaf and sub-leaf that the guest asks for */
 	u32 r[4];		/* EAX, EBX, ECX, EDX */
 };

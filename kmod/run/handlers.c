@@ -165,30 +165,6 @@ int exit_cpuid(struct vcpu *vcpu)
 }
 
 /**
- * exit_cpuid_short() - handle CPUID of L1 in the short loop
- * @vcpu: has just exited because of CPUID, in L1
- *
- * Context: Interrupts disabled. VMCS01 is current, no register is cached.
- * Return: false if exit_cpuid() must do it; nothing has changed then.
- */
-bool exit_cpuid_short(struct vcpu *vcpu)
-{
-	u64 rip, next;
-
-	/* What vcpu_skip_instruction() does beside the new RIP. */
-	if (vmcs_read(GUEST_RFLAGS) & (X86_EFLAGS_TF | X86_EFLAGS_RF) ||
-	    vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN)
-		return false;
-	rip = vmcs_read(GUEST_RIP);
-	next = rip + vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-	if (unlikely((rip ^ next) >> 31) || !cpuid_quick(vcpu))
-		return false;
-	vmcs_write(GUEST_RIP, next);
-	vcpu->exits[EXIT_REASON_CPUID]++;
-	return true;
-}
-
-/**
  * exit_ud() - handle an instruction that the guest was not given: raise #UD
  * @vcpu: loaded
  *

@@ -22,7 +22,6 @@ int exit_nmi_window(struct vcpu *vcpu);
 int exit_preemption_timer(struct vcpu *vcpu);
 int exit_task_switch(struct vcpu *vcpu);
 int exit_cpuid(struct vcpu *vcpu);
-bool exit_cpuid_short(struct vcpu *vcpu);
 int exit_ud(struct vcpu *vcpu);
 int exit_hlt(struct vcpu *vcpu);
 int exit_skip(struct vcpu *vcpu);

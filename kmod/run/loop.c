@@ -41,6 +41,7 @@
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 #include "droste.h"
+#include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
 #include "ept/ept.h"
@@ -228,6 +229,24 @@ static bool loop_is_short(const struct vcpu *vcpu)
 	       !vcpu->vmcs->perf_msrs && !loop_logs_writes(vcpu);
 }
 
+/* CPUID of L1, as exit_cpuid() handles it. Returns false if that must do it; nothing has changed then. */
+static __always_inline bool loop_short_cpuid(struct vcpu *vcpu)
+{
+	u64 rip, next;
+
+	/* What vcpu_skip_instruction() does beside the new RIP. */
+	if (unlikely(vmcs_read(GUEST_RFLAGS) & (X86_EFLAGS_TF | X86_EFLAGS_RF) ||
+		     vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN))
+		return false;
+	rip = vmcs_read(GUEST_RIP);
+	next = rip + vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	if (unlikely((rip ^ next) >> 31) || !cpuid_quick(vcpu))
+		return false;
+	vmcs_write(GUEST_RIP, next);
+	vcpu->exits[EXIT_REASON_CPUID]++;
+	return true;
+}
+
 /* Handle the exit if it is one for the short loop. Returns false if it is for the general path. */
 static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 {
@@ -240,7 +259,7 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 	case EXIT_REASON_VMRESUME:
 		return nested_again_resume(vcpu);
 	case EXIT_REASON_CPUID:
-		return exit_cpuid_short(vcpu);
+		return loop_short_cpuid(vcpu);
 	default:
 		return false;
 	}
