@@ -252,7 +252,8 @@ struct vcpu {
 	u8 cr8;				/* used without a local APIC */
 	bool wants_irq_window;		/* kvm_run.request_interrupt_window of this run */
 	bool want_immediate_exit;	/* the next entry must be followed by an exit at once */
-	bool quiet;			/* no event is pending, and none can be until a request or a general exit */
+	bool quiet;			/* events_prepare() has found no event pending */
+	bool calm;			/* none can be pending since, except by a request: see vcpu_stay_calm() */
 
 	struct kvmclock clock;
 	struct steal_time steal;

@@ -281,6 +281,8 @@ static long vcpu_locked_ioctl(struct vcpu *vcpu, const struct ioctl_row *row, un
 	long ret;
 	int idx;
 
+	/* The ioctl may make an event pending. */
+	vcpu->calm = false;
 	if (flags & IO_LOAD) {
 		vcpu_load(vcpu);
 		vcpu_note_altered(vcpu);

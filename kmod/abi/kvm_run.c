@@ -62,8 +62,10 @@ long kvm_run_ioctl(struct vcpu *vcpu, unsigned long uarg)
 	if (vcpu->has_sigmask)
 		sigprocmask(SIG_SETMASK, &vcpu->sigmask, &current->real_blocked);
 	run->flags = 0;
-	if (unlikely(READ_ONCE(run->kvm_dirty_regs) | READ_ONCE(run->kvm_valid_regs)))
+	if (unlikely(READ_ONCE(run->kvm_dirty_regs) | READ_ONCE(run->kvm_valid_regs))) {
+		vcpu->calm = false;
 		ret = vcpu_sync_regs_in(vcpu);
+	}
 	if (likely(!ret))
 		ret = vcpu_run(vcpu);
 	kvm_run_fill_run(vcpu);

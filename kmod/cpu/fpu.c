@@ -8,9 +8,8 @@
 #include "droste.h"
 #include "cpu/fpu.h"
 
-static u64 host_xcr0;	/* constant after fpu_init() */
+u64 fpu_host_xcr0, fpu_host_xss;	/* constant after fpu_init() */
 static u64 offered_xcr0;	/* constant after fpu_init() */
-static u64 host_xss;	/* constant after fpu_init() */
 
 /**
  * fpu_init() - read which extended state the host uses
@@ -22,13 +21,13 @@ void fpu_init(void)
 {
 	if (!boot_cpu_has(X86_FEATURE_OSXSAVE))
 		return;
-	host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
-	offered_xcr0 = host_xcr0 & FPU_XCR0_OFFERED;
+	fpu_host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	offered_xcr0 = fpu_host_xcr0 & FPU_XCR0_OFFERED;
 	/* RDPKRU needs CR4.PKE, and L0 switches PKRU with it. */
 	if (!boot_cpu_has(X86_FEATURE_OSPKE))
 		offered_xcr0 &= ~(u64)XFEATURE_MASK_PKRU;
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
-		rdmsrl(MSR_IA32_XSS, host_xss);
+		rdmsrl(MSR_IA32_XSS, fpu_host_xss);
 }
 
 /**
@@ -68,42 +67,6 @@ void fpu_destroy(struct vcpu *vcpu)
 }
 
 /**
- * fpu_enter() - load the guest's FPU state into the registers, for one KVM_RUN
- * @vcpu: loaded
- *
- * Context: Process context. Caller holds vcpu->mutex and calls fpu_leave()
- * from the same thread.
- */
-void fpu_enter(struct vcpu *vcpu)
-{
-	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, true);
-}
-
-/**
- * fpu_leave() - save the guest's FPU state and load that of the thread
- * @vcpu: loaded; fpu_enter() was called
- *
- * Context: Process context. Caller holds vcpu->mutex.
- */
-void fpu_leave(struct vcpu *vcpu)
-{
-	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, false);
-}
-
-/**
- * fpu_assert() - make sure that the guest's FPU state is in the registers
- * @vcpu: loaded, between fpu_enter() and fpu_leave()
- *
- * Context: Called with interrupts disabled, right before an entry.
- */
-void fpu_assert(struct vcpu *vcpu)
-{
-	/* A softirq or another thread has used the FPU registers since: load the guest's state again. */
-	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
-		switch_fpu_return();
-}
-
-/**
  * fpu_load_guest_xcr() - load the guest's XCR0, IA32_XSS and PKRU
  * @vcpu: loaded
  *
@@ -115,11 +78,11 @@ void fpu_assert(struct vcpu *vcpu)
  */
 void fpu_load_guest_xcr(struct vcpu *vcpu)
 {
-	if (!host_xcr0)
+	if (!fpu_host_xcr0)
 		return;
-	if (vcpu->xcr0 != host_xcr0)
+	if (vcpu->xcr0 != fpu_host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
-	if (vcpu->gcaps.xsaves && vcpu->xss != host_xss)
+	if (vcpu->gcaps.xsaves && vcpu->xss != fpu_host_xss)
 		wrmsrl(MSR_IA32_XSS, vcpu->xss);
 	if (unlikely(vcpu->pkru_used)) {
 		vcpu->host_pkru = rdpkru();
@@ -136,7 +99,7 @@ void fpu_load_guest_xcr(struct vcpu *vcpu)
  */
 void fpu_load_host_xcr(struct vcpu *vcpu)
 {
-	if (!host_xcr0)
+	if (!fpu_host_xcr0)
 		return;
 	/* PKRU applies to the host's accesses to user memory, too (SDM 3A 4.6.2). */
 	if (unlikely(vcpu->pkru_used)) {
@@ -144,10 +107,10 @@ void fpu_load_host_xcr(struct vcpu *vcpu)
 		if (vcpu->host_pkru != vcpu->pkru)
 			wrpkru(vcpu->host_pkru);
 	}
-	if (vcpu->xcr0 != host_xcr0)
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
-	if (vcpu->gcaps.xsaves && vcpu->xss != host_xss)
-		wrmsrl(MSR_IA32_XSS, host_xss);
+	if (vcpu->xcr0 != fpu_host_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, fpu_host_xcr0);
+	if (vcpu->gcaps.xsaves && vcpu->xss != fpu_host_xss)
+		wrmsrl(MSR_IA32_XSS, fpu_host_xss);
 }
 
 /* Does XSETBV accept this set of components (SDM 1, 13.3)? */
@@ -315,7 +278,7 @@ long vcpu_get_xcrs(void *self, void *arg, unsigned long uarg)
 	struct vcpu *vcpu = self;
 	struct kvm_xcrs *xcrs = arg;
 
-	if (!host_xcr0)
+	if (!fpu_host_xcr0)
 		return -EINVAL;
 	xcrs->nr_xcrs = 1;
 	xcrs->xcrs[0].xcr = XCR_XFEATURE_ENABLED_MASK;
@@ -339,7 +302,7 @@ long vcpu_set_xcrs(void *self, void *arg, unsigned long uarg)
 	const struct kvm_xcrs *xcrs = arg;
 	u32 i;
 
-	if (!host_xcr0 || xcrs->nr_xcrs > KVM_MAX_XCRS || xcrs->flags)
+	if (!fpu_host_xcr0 || xcrs->nr_xcrs > KVM_MAX_XCRS || xcrs->flags)
 		return -EINVAL;
 	for (i = 0; i < xcrs->nr_xcrs; i++) {
 		if (xcrs->xcrs[i].xcr == XCR_XFEATURE_ENABLED_MASK)

@@ -6,6 +6,7 @@
 #include "io/emulate_state.h"
 #include "io/ioeventfd.h"
 #include "irqchip/irqchip.h"
+#include "run/request.h"
 #include "vmx/regs.h"
 
 /**
@@ -79,13 +80,12 @@ int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len)
 	return EMUL_DONE;
 }
 
-/* Give the write to a device in the kernel. Returns false if it is for user space. */
+/* Give the write to a device in the kernel that is no interrupt controller. Returns false if it is for user space. */
 static __always_inline bool mmio_write_in_kernel(struct emul_state *es, struct mmio_frag *f)
 {
 	struct vcpu *vcpu = es->vcpu;
 
-	if (irqchip_mmio(vcpu, f->gpa, f->len, f->data, true) ||
-	    ioeventfd_write(vcpu->vm, false, f->gpa, f->len, f->data))
+	if (ioeventfd_write(vcpu->vm, false, f->gpa, f->len, f->data))
 		return true;
 	/* Writes must stay in order: nothing is coalesced after a write that waits for an exit. */
 	return !es->nr_writes && coalesced_write(vcpu->vm, false, f->gpa, f->len, f->data);
@@ -116,7 +116,7 @@ int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len)
 		f = &es->writes[es->nr_writes];
 		*f = (struct mmio_frag) { .gpa = gpa, .len = n };
 		memcpy(f->data, data, n);
-		if (!mmio_write_in_kernel(es, f))
+		if (!irqchip_mmio(es->vcpu, f->gpa, f->len, f->data, true) && !mmio_write_in_kernel(es, f))
 			es->nr_writes++;
 	}
 	return EMUL_DONE;
@@ -142,6 +142,9 @@ bool emul_mmio_write_word(struct emul_state *es, gpa_t gpa, u64 val, u32 len)
 	memcpy(f->data, &val, sizeof(val));
 	es->nr_writes = 0;
 	es->next_write = 0;
+	if (irqchip_mmio(es->vcpu, gpa, len, f->data, true))
+		return true;
+	vcpu_stay_calm(es->vcpu);
 	if (mmio_write_in_kernel(es, f))
 		return true;
 	es->nr_writes = 1;

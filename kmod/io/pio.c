@@ -8,14 +8,14 @@
 #include "io/emulate_state.h"
 #include "io/ioeventfd.h"
 #include "irqchip/irqchip.h"
+#include "run/request.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
-/* Try to serve OUT without an exit to user space. Returns true if it is served. */
+/* Try to serve OUT without an exit to user space, if it is not to an interrupt controller. Returns true if it is served. */
 static __always_inline bool pio_out_in_kernel(struct vcpu *vcpu, u16 port, u32 size, u32 *data)
 {
-	return irqchip_pio(vcpu, port, size, data, true) || ioeventfd_write(vcpu->vm, true, port, size, data) ||
-	       coalesced_write(vcpu->vm, true, port, size, data);
+	return ioeventfd_write(vcpu->vm, true, port, size, data) || coalesced_write(vcpu->vm, true, port, size, data);
 }
 
 /* Exit to user space for a port access. The data is in the page behind struct kvm_run. */
@@ -82,13 +82,18 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 {
 	u32 data = in ? 0 : vcpu_gpr(vcpu, RAX);
 
-	if (in ? irqchip_pio(vcpu, port, size, &data, false) : pio_out_in_kernel(vcpu, port, size, &data)) {
+	if (irqchip_pio(vcpu, port, size, &data, !in)) {
 		if (in)
 			pio_set_accumulator(vcpu, size, data);
 		vcpu_skip_instruction(vcpu);
 		return NEXT_ENTER;
 	}
+	vcpu_stay_calm(vcpu);
 	if (!in) {
+		if (pio_out_in_kernel(vcpu, port, size, &data)) {
+			vcpu_skip_instruction(vcpu);
+			return NEXT_ENTER;
+		}
 		pio_put_data(vcpu, size, data);
 		if (port == 0x7e && !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
 			vcpu_skip_instruction(vcpu);
@@ -161,7 +166,7 @@ int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void 
 	for (i = 0; i < count; i++, data += size) {
 		val = 0;
 		memcpy(&val, data, size);
-		if (!pio_out_in_kernel(vcpu, port, size, &val))
+		if (!irqchip_pio(vcpu, port, size, &val, true) && !pio_out_in_kernel(vcpu, port, size, &val))
 			break;
 	}
 	if (i == count)

@@ -16,6 +16,7 @@
 #include "io/emulate_state.h"
 #include "irqchip/irqchip.h"
 #include "mem/memslot.h"
+#include "run/request.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
@@ -182,6 +183,7 @@ static int quick_load(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
 		quick_load_register(vcpu, q, val);
 		return NEXT_ENTER;
 	}
+	vcpu_stay_calm(vcpu);
 	/* As emul_mmio_read() would leave it, for emul_resume(). */
 	emul_begin(es);
 	*f = (struct mmio_frag) { .gpa = gpa, .len = q->mem_bytes };

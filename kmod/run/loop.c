@@ -22,6 +22,9 @@
  *  8. Dispatch the exit: reflect it to L1 if it came from L2 and L1 asked for it,
  *     else call L0's handler. Either may switch between VMCS01 and VMCS02.
  *
+ * Steps 2 to 4 are left out in L1 if no event was pending at the last entry, and
+ * neither the exit nor user space can have made one pending: see vcpu_stay_calm().
+ *
  * Each step returns NEXT_ENTER to carry on; any other result ends the turn and
  * with it KVM_RUN. Between turns the loop waits while the vCPU is halted, ends
  * KVM_RUN for a signal, and gives up the CPU if the scheduler asks.
@@ -114,6 +117,9 @@ static int loop_do_requests(struct vcpu *vcpu)
 		return NEXT_ENTER;
 	/* Pairs with the barrier in vcpu_request(): the data of each request is visible now. */
 	req = xchg(&vcpu->requests, 0);
+	/* All but these may be about an event. */
+	if (req & ~(BIT(REQ_STEAL) | BIT(REQ_CLOCK)))
+		vcpu->calm = false;
 	if (req & BIT(REQ_DEAD) || READ_ONCE(vcpu->vm->dead)) {
 		/* Stays set, for the next KVM_RUN. */
 		vcpu_request(vcpu, REQ_DEAD);
@@ -183,13 +189,12 @@ static void loop_sync_host_crs(struct loaded_vmcs *v)
  * the kernel. Called with interrupts disabled. NMIs were passed on before, by
  * vmx_guest_mode().
  */
-static void loop_pass_to_host(const struct vcpu *vcpu)
+static noinline void loop_pass_machine_check(void)
 {
 #ifdef CONFIG_X86_MCE
 	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
 
-	if (vmx_exit_is_machine_check(&vcpu->exit))
-		do_machine_check(&regs);
+	do_machine_check(&regs);
 #endif
 }
 
@@ -273,7 +278,7 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
  */
 static bool loop_enter_guest(struct vcpu *vcpu)
 {
-	bool exited = true;
+	bool exited = true, xcr = fpu_xcr_differs(vcpu);
 
 	vmx_flush_regs(vcpu);
 	loop_sync_host_crs(vcpu->vmcs);
@@ -281,11 +286,14 @@ static bool loop_enter_guest(struct vcpu *vcpu)
 		vmx_perf_switch(vcpu);
 	vmx_host_leave(vcpu);
 	vmx_load_guest_dr(vcpu);
-	fpu_load_guest_xcr(vcpu);
+	if (unlikely(xcr))
+		fpu_load_guest_xcr(vcpu);
 
 	vcpu->reg_avail = 0;
 	if (loop_is_short(vcpu)) {
-		nested_again_ready(vcpu);
+		/* Otherwise again.ready is false. */
+		if (vcpu->in_l2 || vcpu->nested.again.on)
+			nested_again_ready(vcpu);
 		for (;;) {
 			vmx_guest_mode(vcpu);
 			exited = !loop_short_exit(vcpu);
@@ -300,7 +308,8 @@ static bool loop_enter_guest(struct vcpu *vcpu)
 		vmx_guest_mode(vcpu);
 	}
 
-	fpu_load_host_xcr(vcpu);
+	if (unlikely(xcr))
+		fpu_load_host_xcr(vcpu);
 	vmx_host_return(vcpu);
 	/* User space of this CPU must not run with branch predictions that the guest trained (VMSCAPE). */
 	compat_ibpb_before_user_mode();
@@ -390,7 +399,8 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 		/* An entry that fails on the guest state leaves the launch state clear (SDM 3C 31.3, VMLAUNCH). */
 		if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
 			vcpu->vmcs->launched = true;
-		loop_pass_to_host(vcpu);
+		if (unlikely(vmx_exit_is_machine_check(&vcpu->exit)))
+			loop_pass_machine_check();
 		/* While the mode still is IN_GUEST: vm_request_all() must not return before these writes are logged. */
 		if (unlikely(loop_logs_writes(vcpu)))
 			vmx_pml_flush(vcpu);
@@ -425,6 +435,8 @@ static int loop_settle(struct vcpu *vcpu, int ret)
 /* Step 8: give vcpu->exit to L1 if it came from L2 and L1 asked for such exits, else to L0's handler. */
 static int loop_dispatch(struct vcpu *vcpu)
 {
+	/* Handlers that touch nothing on which events depend set it. */
+	vcpu->calm = false;
 	if (vcpu->in_l2 && nested_l1_wants_exit(vcpu)) {
 		if (likely(vcpu->exit.basic < NR_EXIT_REASONS))
 			vcpu->exits_reflected[vcpu->exit.basic]++;
@@ -433,20 +445,17 @@ static int loop_dispatch(struct vcpu *vcpu)
 	return loop_settle(vcpu, exit_handle(vcpu));
 }
 
-/*
- * One turn of the loop, as described at the top. Caller holds vm->srcu; *srcu is
- * its index, which changes because the lock is released around the entry.
- * Returns NEXT_ENTER for another turn, NEXT_USER, or a negative errno.
- */
-static int loop_turn(struct vcpu *vcpu, int *srcu)
+/* Whether steps 2 to 4 would do nothing, so that the entry needs no preparation. */
+static __always_inline bool loop_is_calm(const struct vcpu *vcpu)
 {
-	bool entered;
+	return vcpu->calm && vcpu->quiet && !READ_ONCE(vcpu->requests);
+}
+
+/* Steps 2 to 4. Returns NEXT_GO_ON if the guest can be entered; otherwise as loop_turn(). */
+static int loop_prepare(struct vcpu *vcpu)
+{
 	int ret;
 
-	/* Step 1. */
-	ret = loop_do_requests(vcpu);
-	if (ret != NEXT_ENTER)
-		return ret;
 	/*
 	 * Step 2. If an exit to L1 is due, but L1's VM entry or the delivery of an
 	 * event to L2 must be completed first, enter L2 and come back at once.
@@ -466,6 +475,28 @@ static int loop_turn(struct vcpu *vcpu, int *srcu)
 			vmx_cancel_events(vcpu);
 			return ret;
 		}
+	}
+	return NEXT_GO_ON;
+}
+
+/*
+ * One turn of the loop, as described at the top. Caller holds vm->srcu; *srcu is
+ * its index, which changes because the lock is released around the entry.
+ * Returns NEXT_ENTER for another turn, NEXT_USER, or a negative errno.
+ */
+static int loop_turn(struct vcpu *vcpu, int *srcu)
+{
+	bool entered;
+	int ret;
+
+	/* Step 1. */
+	ret = loop_do_requests(vcpu);
+	if (ret != NEXT_ENTER)
+		return ret;
+	if (!loop_is_calm(vcpu)) {
+		ret = loop_prepare(vcpu);
+		if (ret != NEXT_GO_ON)
+			return ret;
 	}
 	/* Steps 5 to 7. */
 	srcu_read_unlock(&vcpu->vm->srcu, *srcu);
@@ -506,25 +537,28 @@ static int loop_leave_for_task_work(struct vcpu *vcpu)
 	return -ERESTARTNOHAND;
 }
 
-/* Take turns, and wait while the vCPU is halted, until KVM_RUN must end. Returns NEXT_USER or a negative errno. */
-static int run_loop(struct vcpu *vcpu)
+/*
+ * Take turns, and wait while the vCPU is halted, until KVM_RUN must end. Caller
+ * holds vm->srcu; *idx is its index, which changes. Returns NEXT_USER or a
+ * negative errno.
+ */
+static int run_loop(struct vcpu *vcpu, int *idx)
 {
 	struct srcu_struct *srcu = &vcpu->vm->srcu;
-	int idx = srcu_read_lock(srcu), ret = NEXT_ENTER;
-	bool ran = false;
+	int ret = NEXT_ENTER;
 
 	while (ret == NEXT_ENTER) {
-		if (likely(vcpu_runnable(vcpu))) {
-			ran = true;
-			ret = loop_turn(vcpu, &idx);
+		if (likely(loop_is_calm(vcpu) || vcpu_runnable(vcpu))) {
+			vcpu->has_run = true;
+			ret = loop_turn(vcpu, idx);
 		} else if (vcpu->wants_irq_window && vcpu_ready_for_extint(vcpu)) {
 			/* The guest halted with interrupts enabled: no window exit can come, but the window is open. */
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			ret = NEXT_USER;
 		} else {
-			srcu_read_unlock(srcu, idx);
+			srcu_read_unlock(srcu, *idx);
 			ret = halt_wait(vcpu);
-			idx = srcu_read_lock(srcu);
+			*idx = srcu_read_lock(srcu);
 			if (READ_ONCE(vcpu->vm->dead))
 				ret = -EIO;
 		}
@@ -537,30 +571,26 @@ static int run_loop(struct vcpu *vcpu)
 			ret = loop_leave_for_task_work(vcpu);
 		} else if (read_thread_flags() & (_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY)) {
 			/* An update of the slots must not wait until this thread gets its CPU back. */
-			srcu_read_unlock(srcu, idx);
+			srcu_read_unlock(srcu, *idx);
 			schedule();
-			idx = srcu_read_lock(srcu);
+			*idx = srcu_read_lock(srcu);
 		}
 	}
-	srcu_read_unlock(srcu, idx);
-	if (ran)
-		vcpu->has_run = true;
 	return ret;
 }
 
-/* User space has answered the last exit: finish the instruction, or whatever else the exit interrupted. */
+/*
+ * User space has answered the last exit: finish the instruction, or whatever else
+ * the exit interrupted. Caller holds vm->srcu.
+ */
 static int loop_finish_exit(struct vcpu *vcpu)
 {
 	int (*complete)(struct vcpu *vcpu) = vcpu->complete;
-	int idx, ret;
 
 	if (!complete)
 		return NEXT_ENTER;
 	vcpu->complete = NULL;
-	idx = srcu_read_lock(&vcpu->vm->srcu);
-	ret = loop_settle(vcpu, complete(vcpu));
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
-	return ret;
+	return loop_settle(vcpu, complete(vcpu));
 }
 
 /**
@@ -577,22 +607,26 @@ static int loop_finish_exit(struct vcpu *vcpu)
  */
 int vcpu_run(struct vcpu *vcpu)
 {
-	int ret;
+	int idx, ret;
 
 	vcpu->wants_irq_window = !vcpu->vm->irqchip.pic && READ_ONCE(vcpu->run->request_interrupt_window);
+	if (unlikely(vcpu->wants_irq_window))
+		vcpu->calm = false;
 	if (!vcpu->lapic)
 		vcpu_set_cr8(vcpu, READ_ONCE(vcpu->run->cr8) & 0xf);
 
 	fpu_enter(vcpu);
+	idx = srcu_read_lock(&vcpu->vm->srcu);
 	ret = loop_finish_exit(vcpu);
-	if (ret == NEXT_ENTER) {
+	if (ret == NEXT_ENTER && unlikely(vcpu->ev.debug_dr6)) {
 		/* A debugger's step over an instruction that user space completed ends KVM_RUN in any case. */
 		ret = exit_debug_trap(vcpu);
 	}
 	if (ret == NEXT_ENTER) {
 		/* With immediate_exit, user space wants only the last exit finished; its exit_reason stays. */
-		ret = compat_immediate_exit(vcpu->run) ? -EINTR : run_loop(vcpu);
+		ret = compat_immediate_exit(vcpu->run) ? -EINTR : run_loop(vcpu, &idx);
 	}
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	fpu_leave(vcpu);
 	if (ret == -EINTR)
 		vcpu->stats.signal_exits++;

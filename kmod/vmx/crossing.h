@@ -24,12 +24,25 @@
 static inline void vmx_host_leave(struct vcpu *vcpu)
 {
 	struct host_state *h = &vcpu->host;
-	u16 ldt;
+	u32 ldt;
 
-	asm volatile("sldt %0" : "=m" (ldt));
+	/* A register gets the selector with zeroes above. */
+	asm volatile("sldt %0" : "=r" (ldt));
 	if (unlikely(ldt))
 		h->ldt = ldt;
 	h->debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
+}
+
+/**
+ * vmx_load_guest_dr() - load the debug registers for the guest, if it or the host uses them
+ * @vcpu: about to enter
+ *
+ * Context: Interrupts disabled. vmx_host_return() must be called after the exit.
+ */
+static inline void vmx_load_guest_dr(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->guest_debug || (vcpu->dr7 & DR7_ACTIVE) || hw_breakpoint_active()))
+		vmx_switch_dr(vcpu);
 }
 
 /**

@@ -122,15 +122,15 @@ void vcpu_set_debugctl(struct vcpu *vcpu, u64 val)
 }
 
 /**
- * vmx_load_guest_dr() - load DR0 to DR3 for the guest
- * @vcpu: the vCPU that is about to enter
+ * vmx_switch_dr() - load DR0 to DR3 for the guest, or turn off the host's breakpoints
+ * @vcpu: the vCPU that is about to enter, by vmx_load_guest_dr()
  *
  * Loads nothing if the guest has no active breakpoints: MOV DR always exits, so
  * the guest never reads the registers of the processor.
  *
  * Context: Interrupts disabled. vmx_host_return() must be called after the exit.
  */
-void vmx_load_guest_dr(struct vcpu *vcpu)
+void vmx_switch_dr(struct vcpu *vcpu)
 {
 	u64 *dr = vmx_debugger_owns_dr(vcpu) ? vcpu->guest_debug_dr : vcpu->dr;
 

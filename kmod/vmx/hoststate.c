@@ -170,6 +170,25 @@ void vmx_host_sync_cpu(struct loaded_vmcs *v)
 	v->host_cr4 = 0;
 }
 
+/* Save the user segments that exits load from the VMCS, and count it if they have changed. */
+static __always_inline void hoststate_save_segments(struct host_state *h)
+{
+	u64 sels = h->sels, fs_base = h->fs_base;
+
+	savesegment(ds, h->ds);
+	savesegment(es, h->es);
+	savesegment(fs, h->fs);
+	savesegment(gs, h->gs);
+	if (cpu_feature_enabled(X86_FEATURE_FSGSBASE)) {
+		h->fs_base = rdfsbase();
+	} else {
+		current_save_fsgs();
+		h->fs_base = current->thread.fsbase;
+	}
+	if (unlikely(!h->seq || h->sels != sels || h->fs_base != fs_base))
+		h->seq++;
+}
+
 /**
  * vmx_host_prepare() - save the host state that the guest uses, and load that of the guest
  * @vcpu: the vCPU; it is loaded
@@ -186,17 +205,9 @@ void vmx_host_prepare(struct vcpu *vcpu)
 
 	if (h->loaded)
 		return;
-	savesegment(ds, h->ds);
-	savesegment(es, h->es);
-	current_save_fsgs();
+	hoststate_save_segments(h);
 	h->ldt = 0;
-	h->seq++;
-	h->fs = current->thread.fsindex;
-	h->gs = current->thread.gsindex;
-	h->fs_base = current->thread.fsbase;
-	/* Without FSGSBASE the kernel does not keep a base that user space has loaded by the selector. */
-	h->kernel_gs = likely(boot_cpu_has(X86_FEATURE_FSGSBASE) && !h->gs) ? current->thread.gsbase :
-									      __rdmsr(MSR_KERNEL_GS_BASE);
+	h->kernel_gs = __rdmsr(MSR_KERNEL_GS_BASE);
 	host = this_cpu_ptr(hoststate_uret);
 	hoststate_switch(URET_STAR, host[URET_STAR], guest[URET_STAR]);
 	hoststate_switch(URET_LSTAR, host[URET_LSTAR], guest[URET_LSTAR]);

@@ -87,19 +87,17 @@ bool vcpu_split_lock(struct vcpu *vcpu)
 }
 
 /**
- * vmx_flush_regs() - write changed RIP, RSP and RFLAGS to the current VMCS
+ * vmx_write_regs() - write RIP, RSP and RFLAGS to the current VMCS, as far as they have changed
  * @vcpu: loaded
  *
- * Must be called before an entry, and before another VMCS becomes current.
+ * Callers use vmx_flush_regs().
  *
  * Context: Any in which the vCPU's VMCS stays current. Does not sleep.
  */
-void vmx_flush_regs(struct vcpu *vcpu)
+void vmx_write_regs(struct vcpu *vcpu)
 {
 	u32 dirty = vcpu->reg_dirty;
 
-	if (!dirty)
-		return;
 	if (dirty & REG_RIP)
 		vmcs_write(GUEST_RIP, vcpu->rip);
 	if (dirty & REG_RSP)

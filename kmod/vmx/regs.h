@@ -164,7 +164,22 @@ static inline void vcpu_advance_rip(struct vcpu *vcpu)
 }
 
 /* --- regs.c: fields of the current VMCS --- */
-void vmx_flush_regs(struct vcpu *vcpu);
+void vmx_write_regs(struct vcpu *vcpu);
+
+/**
+ * vmx_flush_regs() - write changed RIP, RSP and RFLAGS to the current VMCS
+ * @vcpu: loaded
+ *
+ * Must be called before an entry, and before another VMCS becomes current.
+ *
+ * Context: Any in which the vCPU's VMCS stays current. Does not sleep.
+ */
+static inline void vmx_flush_regs(struct vcpu *vcpu)
+{
+	if (vcpu->reg_dirty)
+		vmx_write_regs(vcpu);
+}
+
 void vmx_write_cr0(struct vcpu *vcpu, u64 cr0);
 void vmx_write_cr4(struct vcpu *vcpu, u64 cr4);
 void vmx_write_efer(struct vcpu *vcpu, u64 efer);

@@ -99,7 +99,7 @@ enum uret_msr { URET_STAR, URET_LSTAR, URET_FMASK, URET_KERNEL_GS, URET_TSC_AUX,
 
 /* The host's state to restore when the vCPU leaves the CPU or KVM_RUN ends. */
 struct host_state {
-	u64 seq;		/* counts the calls that have saved the members below; 0: none yet */
+	u64 seq;		/* counts the values that the selectors and @fs_base have had; 0: none yet */
 	bool loaded;		/* the processor holds the guest's uret MSRs; only changes with preemption disabled */
 	union {
 		struct {

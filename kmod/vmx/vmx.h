@@ -202,7 +202,7 @@ u64 vcpu_effective_dr7(struct vcpu *vcpu);
 u64 vcpu_dr6_value(const struct vcpu *vcpu, u64 dr6);
 void vcpu_add_dr6(struct vcpu *vcpu, u64 bits);
 void vcpu_set_debugctl(struct vcpu *vcpu, u64 val);
-void vmx_load_guest_dr(struct vcpu *vcpu);
+void vmx_switch_dr(struct vcpu *vcpu);
 u64 vmx_code_breakpoints(struct vcpu *vcpu);
 
 /* --- traps: vmx/traps.c --- */
