@@ -114,7 +114,7 @@ bool nested_l1_wants_exit(struct vcpu *vcpu)
 	};
 
 	reflect_collect_facts(vcpu, &f);
-	return route_exit(&f) == ROUTE_L1;
+	return route_exit(&f).to == ROUTE_L1;
 }
 
 /* VMX abort (SDM 3C 28.7): write the indicator to the VMCS in L1's memory and shut the vCPU down. */

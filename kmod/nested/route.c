@@ -56,16 +56,24 @@ bool route_l1_takes_exception(const struct vmcs12 *v, u8 vector, u32 error_code)
 	return bit;
 }
 
-static bool route_exception(const struct route_facts *f)
+static struct route_verdict route_to(bool l1, enum route_why why)
+{
+	return (struct route_verdict) { .to = l1 ? ROUTE_L1 : ROUTE_L0, .why = why };
+}
+
+static struct route_verdict route_exception(const struct route_facts *f)
 {
 	u8 vector = f->intr_info & INTR_INFO_VECTOR_MASK;
+	bool l1, bit;
 
 	/* Physical NMIs and machine checks are the host's. */
 	if ((f->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR || vector == X86_TRAP_MC)
-		return false;
+		return route_to(false, WHY_HOST_EVENT);
 	if (vector < 32 && (f->l0_exceptions & BIT(vector)))
-		return false;
-	return route_l1_takes_exception(f->vmcs12, vector, f->intr_error);
+		return route_to(false, WHY_L0_EXCEPTION);
+	l1 = route_l1_takes_exception(f->vmcs12, vector, f->intr_error);
+	bit = vector < 32 && (f->vmcs12->exception_bitmap & BIT(vector));
+	return route_to(l1, l1 == bit ? WHY_EXCEPTION_BITMAP : WHY_PF_MISMATCH);
 }
 
 /* MOV to CR3 of one of L1's target values does not exit (SDM 3C 25.6.7). */
@@ -82,21 +90,23 @@ static bool route_is_cr3_target(const struct vmcs12 *v, u64 value)
 	return false;
 }
 
-static bool route_mov_to_cr(const struct route_facts *f, int cr)
+static struct route_verdict route_mov_to_cr(const struct route_facts *f, int cr)
 {
 	const struct vmcs12 *v = f->vmcs12;
 
 	switch (cr) {
 	case 0:
-		return v->cr0_guest_host_mask & (f->value ^ v->cr0_read_shadow);
+		return route_to(v->cr0_guest_host_mask & (f->value ^ v->cr0_read_shadow), WHY_CR0_MASK);
 	case 3:
-		return route_has_proc(v, CPU_BASED_CR3_LOAD_EXITING) && !route_is_cr3_target(v, f->value);
+		if (!route_has_proc(v, CPU_BASED_CR3_LOAD_EXITING))
+			return route_to(false, WHY_CR_CONTROL);
+		return route_to(!route_is_cr3_target(v, f->value), WHY_CR3_TARGET);
 	case 4:
-		return v->cr4_guest_host_mask & (f->value ^ v->cr4_read_shadow);
+		return route_to(v->cr4_guest_host_mask & (f->value ^ v->cr4_read_shadow), WHY_CR4_MASK);
 	case 8:
-		return route_has_proc(v, CPU_BASED_CR8_LOAD_EXITING);
+		return route_to(route_has_proc(v, CPU_BASED_CR8_LOAD_EXITING), WHY_CR_CONTROL);
 	default:
-		return false;
+		return route_to(false, WHY_ALWAYS);
 	}
 }
 
@@ -111,7 +121,7 @@ static bool route_lmsw(const struct vmcs12 *v, u64 source)
 }
 
 /* Control-register accesses: SDM 3C 26.1.3; table 28-3 has the exit qualification. */
-static bool route_cr(const struct route_facts *f)
+static struct route_verdict route_cr(const struct route_facts *f)
 {
 	const struct vmcs12 *v = f->vmcs12;
 	int nr = f->qual & 0xf;
@@ -120,68 +130,77 @@ static bool route_cr(const struct route_facts *f)
 	case CR_ACCESS_MOV_TO:
 		return route_mov_to_cr(f, nr);
 	case CR_ACCESS_MOV_FROM:
-		return route_has_proc(v, nr == 3 ? CPU_BASED_CR3_STORE_EXITING :
-				nr == 8 ? CPU_BASED_CR8_STORE_EXITING : 0);
+		return route_to(route_has_proc(v, nr == 3 ? CPU_BASED_CR3_STORE_EXITING :
+					      nr == 8 ? CPU_BASED_CR8_STORE_EXITING : 0), WHY_CR_CONTROL);
 	case CR_ACCESS_CLTS:
-		return v->cr0_guest_host_mask & v->cr0_read_shadow & X86_CR0_TS;
+		return route_to(v->cr0_guest_host_mask & v->cr0_read_shadow & X86_CR0_TS, WHY_CLTS);
 	default:
-		return route_lmsw(v, (f->qual >> LMSW_SOURCE_DATA_SHIFT) & 0xffff);
+		return route_to(route_lmsw(v, (f->qual >> LMSW_SOURCE_DATA_SHIFT) & 0xffff), WHY_LMSW);
 	}
 }
 
 /* "Use I/O bitmaps" overrides "unconditional I/O exiting" (SDM 3C 25.6.2, table 25-6). */
-static bool route_io(const struct route_facts *f)
+static struct route_verdict route_io(const struct route_facts *f)
 {
 	if (route_has_proc(f->vmcs12, CPU_BASED_USE_IO_BITMAPS))
-		return f->bitmap_hit;
-	return route_has_proc(f->vmcs12, CPU_BASED_UNCOND_IO_EXITING);
+		return route_to(f->bitmap_hit, WHY_IO_BITMAP);
+	return route_to(route_has_proc(f->vmcs12, CPU_BASED_UNCOND_IO_EXITING), WHY_IO_CONTROL);
 }
 
-static bool route_msr(const struct route_facts *f)
+static struct route_verdict route_msr(const struct route_facts *f)
 {
-	return !route_has_proc(f->vmcs12, CPU_BASED_USE_MSR_BITMAPS) || f->bitmap_hit;
+	if (!route_has_proc(f->vmcs12, CPU_BASED_USE_MSR_BITMAPS))
+		return route_to(true, WHY_MSR_NO_BITMAP);
+	return route_to(f->bitmap_hit, WHY_MSR_BITMAP);
 }
 
 /* Without VMCS shadowing every VMREAD and VMWRITE exits to L1 (SDM 3C 26.1.3). */
-static bool route_vmcs_access(const struct route_facts *f)
+static struct route_verdict route_vmcs_access(const struct route_facts *f)
 {
-	return !route_has_proc2(f->vmcs12, SECONDARY_EXEC_SHADOW_VMCS) || f->bitmap_hit;
+	if (!route_has_proc2(f->vmcs12, SECONDARY_EXEC_SHADOW_VMCS))
+		return route_to(true, WHY_VMCS_NO_SHADOW);
+	return route_to(f->bitmap_hit, WHY_VMCS_BITMAP);
 }
 
 /* L1 can also inject a pending MTF exit, as event type 7 with vector 0 (SDM 3C 27.6.2). */
-static bool route_mtf(const struct route_facts *f)
+static struct route_verdict route_mtf(const struct route_facts *f)
 {
-	return route_has_proc(f->vmcs12, CPU_BASED_MONITOR_TRAP_FLAG) ||
-	       f->vmcs12->vm_entry_intr_info_field == (INTR_INFO_VALID_MASK | INTR_TYPE_OTHER_EVENT);
+	if (f->vmcs12->vm_entry_intr_info_field == (INTR_INFO_VALID_MASK | INTR_TYPE_OTHER_EVENT))
+		return route_to(true, WHY_MTF_INJECTED);
+	return route_to(route_has_proc(f->vmcs12, CPU_BASED_MONITOR_TRAP_FLAG), WHY_PROC_CONTROL);
 }
 
-static bool route_pause(const struct route_facts *f)
+static struct route_verdict route_pause(const struct route_facts *f)
 {
-	return route_has_proc(f->vmcs12, CPU_BASED_PAUSE_EXITING) ||
-	       route_has_proc2(f->vmcs12, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
+	if (route_has_proc2(f->vmcs12, SECONDARY_EXEC_PAUSE_LOOP_EXITING))
+		return route_to(true, WHY_PAUSE_LOOP);
+	return route_to(route_has_proc(f->vmcs12, CPU_BASED_PAUSE_EXITING), WHY_PROC_CONTROL);
 }
 
-static bool route_invpcid(const struct route_facts *f)
+static struct route_verdict route_invpcid(const struct route_facts *f)
 {
-	return route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_INVPCID) &&
-	       route_has_proc(f->vmcs12, CPU_BASED_INVLPG_EXITING);
+	return route_to(route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_INVPCID) &&
+		       route_has_proc(f->vmcs12, CPU_BASED_INVLPG_EXITING), WHY_TWO_CONTROLS);
 }
 
-static bool route_xss(const struct route_facts *f)
+static struct route_verdict route_xss(const struct route_facts *f)
 {
-	return route_has_proc2(f->vmcs12, VMCS_CONTROL_BIT(XSAVES)) && (f->xss & f->vmcs12->xss_exit_bitmap);
+	return route_to(route_has_proc2(f->vmcs12, VMCS_CONTROL_BIT(XSAVES)) && (f->xss & f->vmcs12->xss_exit_bitmap),
+		       WHY_XSS_BITMAP);
 }
 
 /* The fault of UMIP comes before the exit (SDM 3C 26.1.1). */
-static bool route_desc(const struct route_facts *f)
+static struct route_verdict route_desc(const struct route_facts *f)
 {
-	return !f->umip_faults && route_has_proc2(f->vmcs12, SECONDARY_EXEC_DESC);
+	if (f->umip_faults)
+		return route_to(false, WHY_UMIP);
+	return route_to(route_has_proc2(f->vmcs12, SECONDARY_EXEC_DESC), WHY_PROC2_CONTROL);
 }
 
-static bool route_umwait(const struct route_facts *f)
+static struct route_verdict route_umwait(const struct route_facts *f)
 {
-	return route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE) &&
-	       route_has_proc(f->vmcs12, CPU_BASED_RDTSC_EXITING);
+	return route_to(route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE) &&
+		       route_has_proc(f->vmcs12, CPU_BASED_RDTSC_EXITING), WHY_TWO_CONTROLS);
 }
 
 /* Rule of a row of routes.def. */
@@ -199,12 +218,12 @@ struct route_row {
 	enum route_rule rule;
 	union {
 		u32 bits;					/* RULE_PROC, RULE_PROC2 */
-		bool (*l1_wants)(const struct route_facts *f);	/* RULE_FUNC */
+		struct route_verdict (*decide)(const struct route_facts *f);	/* RULE_FUNC */
 	};
 };
 
 #define ROUTE(reason, _rule, _bits)	[reason] = { .rule = RULE_##_rule, .bits = (_bits) },
-#define ROUTE_FUNC(reason, function)	[reason] = { .rule = RULE_FUNC, .l1_wants = (function) },
+#define ROUTE_FUNC(reason, function)	[reason] = { .rule = RULE_FUNC, .decide = (function) },
 static const struct route_row route_rows[NR_EXIT_REASONS] = {
 #include "nested/routes.def"
 };
@@ -214,34 +233,30 @@ static const struct route_row route_rows[NR_EXIT_REASONS] = {
  * @f: the facts of the exit
  *
  * Context: Any.
- * Return: ROUTE_L0 or ROUTE_L1.
+ * Return: ROUTE_L0 or ROUTE_L1, and what decided it.
  */
-enum route route_exit(const struct route_facts *f)
+struct route_verdict route_exit(const struct route_facts *f)
 {
 	const struct route_row *row;
-	bool l1 = false;
 
 	if (unlikely(f->basic >= NR_EXIT_REASONS))
-		return ROUTE_L1;
+		return route_to(true, WHY_NO_ROW);
 	row = &route_rows[f->basic];
 	switch (row->rule) {
 	case RULE_L0:
-		break;
-	case RULE_NONE:
+		return route_to(false, WHY_ALWAYS);
 	case RULE_L1:
-		l1 = true;
-		break;
+		return route_to(true, WHY_ALWAYS);
 	case RULE_PROC:
-		l1 = route_has_proc(f->vmcs12, row->bits);
-		break;
+		return route_to(route_has_proc(f->vmcs12, row->bits), WHY_PROC_CONTROL);
 	case RULE_PROC2:
-		l1 = route_has_proc2(f->vmcs12, row->bits);
-		break;
+		return route_to(route_has_proc2(f->vmcs12, row->bits), WHY_PROC2_CONTROL);
 	case RULE_FUNC:
-		l1 = row->l1_wants(f);
+		return row->decide(f);
+	case RULE_NONE:
 		break;
 	}
-	return l1 ? ROUTE_L1 : ROUTE_L0;
+	return route_to(true, WHY_NO_ROW);
 }
 
 /**

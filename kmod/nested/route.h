@@ -4,6 +4,7 @@
 #define DROSTE_ROUTE_H
 
 #include <linux/types.h>
+#include "nested/route_why.h"
 
 struct vmcs12;
 
@@ -11,6 +12,12 @@ struct vmcs12;
 enum route {
 	ROUTE_L0,	/* L0 handles it without L1 */
 	ROUTE_L1,	/* it is reflected to L1, which intercepts it */
+};
+
+/* The answer of route_exit(); it fits a register. */
+struct route_verdict {
+	u8 to;		/* enum route */
+	u8 why;		/* enum route_why */
 };
 
 /* The facts that decide about one exit from L2. reflect.c sets the members that the exit reason needs. */
@@ -27,7 +34,7 @@ struct route_facts {
 	u64 xss;			/* XSAVES, XRSTORS: EDX:EAX masked with IA32_XSS */
 };
 
-enum route route_exit(const struct route_facts *f);
+struct route_verdict route_exit(const struct route_facts *f);
 
 /* The bits of L1's I/O or MSR bitmaps that decide about an access (SDM 3C 25.6.4, 25.6.9). */
 struct route_bit {

@@ -20,6 +20,7 @@
 struct bit_row {
 	u16 reason;
 	u32 proc, proc2;
+	u8 why;		/* if not the control that its word implies */
 };
 
 static const struct bit_row bit_rows[] = {
@@ -35,9 +36,9 @@ static const struct bit_row bit_rows[] = {
 	{ R(MONITOR_INSTRUCTION), P(MONITOR_EXITING) },
 	{ R(MONITOR_TRAP_FLAG), P(MONITOR_TRAP_FLAG) },
 	{ R(PAUSE_INSTRUCTION), P(PAUSE_EXITING) },
-	{ R(PAUSE_INSTRUCTION), 0, S(PAUSE_LOOP_EXITING) },
+	{ R(PAUSE_INSTRUCTION), 0, S(PAUSE_LOOP_EXITING), WHY_PAUSE_LOOP },
 	{ R(TPR_BELOW_THRESHOLD), P(TPR_SHADOW) },
-	{ R(IO_INSTRUCTION), P(UNCOND_IO_EXITING) },
+	{ R(IO_INSTRUCTION), P(UNCOND_IO_EXITING), 0, WHY_IO_CONTROL },
 	{ R(APIC_ACCESS), 0, S(VIRTUALIZE_APIC_ACCESSES) },
 	{ R(EOI_INDUCED), 0, S(VIRTUAL_INTR_DELIVERY) },
 	{ R(APIC_WRITE), 0, S(APIC_REGISTER_VIRT) },
@@ -49,19 +50,33 @@ static const struct bit_row bit_rows[] = {
 	{ R(VMFUNC), 0, S(ENABLE_VMFUNC) },
 };
 
+/* The reasons that a test has seen. */
+static u64 seen;
+
+/* Checks who gets an exit and why. */
+static void expect(struct kunit *test, const struct route_facts *f, bool l1, u8 why, const char *name)
+{
+	struct route_verdict v = route_exit(f);
+
+	KUNIT_EXPECT_EQ_MSG(test, v.to == ROUTE_L1, l1, "%s, reason %u", name, f->basic);
+	KUNIT_EXPECT_EQ_MSG(test, v.why, why, "%s, reason %u: why", name, f->basic);
+	if (v.why < NR_ROUTE_WHY)
+		seen |= BIT_ULL(v.why);
+}
+
+static void expect_reason(struct kunit *test, const struct vmcs12 *v, u16 reason, bool l1, u8 why, const char *name)
+{
+	const struct route_facts f = { .vmcs12 = v, .basic = reason };
+
+	expect(test, &f, l1, why, name);
+}
+
 static struct vmcs12 *route_vmcs12(struct kunit *test)
 {
 	struct vmcs12 *v = kunit_kzalloc(test, sizeof(*v), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, v);
 	return v;
-}
-
-static bool to_l1(const struct vmcs12 *v, u16 reason)
-{
-	const struct route_facts f = { .vmcs12 = v, .basic = reason };
-
-	return route_exit(&f) == ROUTE_L1;
 }
 
 static void route_umip(struct kunit *test)
@@ -71,9 +86,9 @@ static void route_umip(struct kunit *test)
 
 	v->cpu_based_vm_exec_control = P(ACTIVATE_SECONDARY_CONTROLS);
 	v->secondary_vm_exec_control = S(DESC);
-	KUNIT_EXPECT_EQ(test, (int)route_exit(&f), (int)ROUTE_L1);
+	expect(test, &f, true, WHY_PROC2_CONTROL, "no fault");
 	f.umip_faults = true;
-	KUNIT_EXPECT_EQ(test, (int)route_exit(&f), (int)ROUTE_L0);
+	expect(test, &f, false, WHY_UMIP, "a fault");
 }
 
 static void route_one_bit_decides(struct kunit *test)
@@ -83,16 +98,17 @@ static void route_one_bit_decides(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(bit_rows); i++) {
 		const struct bit_row *row = &bit_rows[i];
+		u8 why = row->why ?: row->proc2 ? WHY_PROC2_CONTROL : WHY_PROC_CONTROL;
 
 		v->cpu_based_vm_exec_control = row->proc | (row->proc2 ? P(ACTIVATE_SECONDARY_CONTROLS) : 0);
 		v->secondary_vm_exec_control = row->proc2;
-		KUNIT_EXPECT_TRUE_MSG(test, to_l1(v, row->reason), "reason %u with its control", row->reason);
+		expect_reason(test, v, row->reason, true, why, "with its control");
 		/* With all other controls L0 gets the exit. PAUSE and APIC_WRITE have a second control. */
 		if (row->reason == R(PAUSE_INSTRUCTION) || row->reason == R(APIC_WRITE))
 			continue;
 		v->cpu_based_vm_exec_control = ~row->proc & ~(u32)P(USE_IO_BITMAPS);
 		v->secondary_vm_exec_control = ~row->proc2;
-		KUNIT_EXPECT_FALSE_MSG(test, to_l1(v, row->reason), "reason %u without", row->reason);
+		expect_reason(test, v, row->reason, false, why, "without");
 	}
 }
 
@@ -105,14 +121,16 @@ static void route_secondary_inactive(struct kunit *test)
 	v->secondary_vm_exec_control = ~0U;
 	for (i = 0; i < ARRAY_SIZE(bit_rows); i++)
 		if (bit_rows[i].proc2)
-			KUNIT_EXPECT_FALSE_MSG(test, to_l1(v, bit_rows[i].reason), "reason %u", bit_rows[i].reason);
+			expect_reason(test, v, bit_rows[i].reason, false, bit_rows[i].why ? WHY_PROC_CONTROL : WHY_PROC2_CONTROL,
+				      "inactive");
 }
+
+static const u16 no_row[] = { 5, 6, 17, 35, 38, 42, 65, 66, 69, 79, 80, 0xffff };
 
 static const u16 always_l1[] = {
 	R(TRIPLE_FAULT), R(TASK_SWITCH), R(CPUID), GETSEC, R(INVD), R(VMCALL), R(VMCLEAR), R(VMLAUNCH),
 	R(VMPTRLD), R(VMPTRST), R(VMRESUME), R(VMOFF), R(VMON), R(INVEPT),
 	R(INVVPID), R(XSETBV), R(INVALID_STATE),
-	5, 6, 17, 35, 38, 42, 65, 66, 69, 79, 80, 0xffff,	/* reasons without a row */
 };
 
 static const u16 always_l0[] = {
@@ -127,10 +145,12 @@ static void route_fixed_owner(struct kunit *test)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(always_l1); i++)
-		KUNIT_EXPECT_TRUE_MSG(test, to_l1(v, always_l1[i]), "reason %u", always_l1[i]);
+		expect_reason(test, v, always_l1[i], true, WHY_ALWAYS, "always L1");
+	for (i = 0; i < ARRAY_SIZE(no_row); i++)
+		expect_reason(test, v, no_row[i], true, WHY_NO_ROW, "no row");
 	memset(v, 0xff, sizeof(*v));
 	for (i = 0; i < ARRAY_SIZE(always_l0); i++)
-		KUNIT_EXPECT_FALSE_MSG(test, to_l1(v, always_l0[i]), "reason %u", always_l0[i]);
+		expect_reason(test, v, always_l0[i], false, WHY_ALWAYS, "always L0");
 }
 
 struct exception_row {
@@ -139,27 +159,28 @@ struct exception_row {
 	u32 info, error;		/* of the exception; hardware exception unless a type is given */
 	u32 l0;				/* exceptions that guest debugging takes */
 	bool l1;
+	u8 why;
 };
 
 #define HARD(vector)	((vector) | INTR_TYPE_HARD_EXCEPTION | INTR_INFO_VALID_MASK)
 #define PF		HARD(14)
 
 static const struct exception_row exception_rows[] = {
-	{ "#UD wanted", BIT(6), 0, 0, HARD(6), 0, 0, true },
-	{ "#UD not wanted", ~(u32)BIT(6), 0, 0, HARD(6), 0, 0, false },
-	{ "#DB, L0 debugs", BIT(1), 0, 0, HARD(1), 0, BIT(1), false },
-	{ "#DB, L0 debugs something else", BIT(1), 0, 0, HARD(1), 0, BIT(3), true },
-	{ "#BP by INT3", BIT(3), 0, 0, 3 | INTR_TYPE_SOFT_EXCEPTION | INTR_INFO_VALID_MASK, 0, 0, true },
-	{ "#MC is the host's", ~0U, 0, 0, HARD(18), 0, 0, false },
-	{ "NMI is the host's", ~0U, 0, 0, 2 | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK, 0, 0, false },
-	{ "#PF wanted, mask 0 matches all", BIT(14), 0, 0, PF, 0, 0, true },
-	{ "#PF not wanted, mask 0 matches all", 0, 0, 0, PF, 7, 0, false },
-	{ "#PF wanted, error code matches", BIT(14), 1, 1, PF, 3, 0, true },
-	{ "#PF wanted, error code differs", BIT(14), 1, 1, PF, 2, 0, false },
-	{ "#PF not wanted, error code differs", 0, 1, 1, PF, 2, 0, true },
-	{ "#PF not wanted, error code matches", 0, 1, 1, PF, 1, 0, false },
-	{ "#PF, match outside mask never matches", 0, 0, 1, PF, 1, 0, true },
-	{ "mask and match are for #PF only", BIT(13), 1, 1, HARD(13), 0, 0, true },
+	{ "#UD wanted", BIT(6), 0, 0, HARD(6), 0, 0, true, WHY_EXCEPTION_BITMAP },
+	{ "#UD not wanted", ~(u32)BIT(6), 0, 0, HARD(6), 0, 0, false, WHY_EXCEPTION_BITMAP },
+	{ "#DB, L0 debugs", BIT(1), 0, 0, HARD(1), 0, BIT(1), false, WHY_L0_EXCEPTION },
+	{ "#DB, L0 debugs something else", BIT(1), 0, 0, HARD(1), 0, BIT(3), true, WHY_EXCEPTION_BITMAP },
+	{ "#BP by INT3", BIT(3), 0, 0, 3 | INTR_TYPE_SOFT_EXCEPTION | INTR_INFO_VALID_MASK, 0, 0, true, WHY_EXCEPTION_BITMAP },
+	{ "#MC is the host's", ~0U, 0, 0, HARD(18), 0, 0, false, WHY_HOST_EVENT },
+	{ "NMI is the host's", ~0U, 0, 0, 2 | INTR_TYPE_NMI_INTR | INTR_INFO_VALID_MASK, 0, 0, false, WHY_HOST_EVENT },
+	{ "#PF wanted, mask 0 matches all", BIT(14), 0, 0, PF, 0, 0, true, WHY_EXCEPTION_BITMAP },
+	{ "#PF not wanted, mask 0 matches all", 0, 0, 0, PF, 7, 0, false, WHY_EXCEPTION_BITMAP },
+	{ "#PF wanted, error code matches", BIT(14), 1, 1, PF, 3, 0, true, WHY_EXCEPTION_BITMAP },
+	{ "#PF wanted, error code differs", BIT(14), 1, 1, PF, 2, 0, false, WHY_PF_MISMATCH },
+	{ "#PF not wanted, error code differs", 0, 1, 1, PF, 2, 0, true, WHY_PF_MISMATCH },
+	{ "#PF not wanted, error code matches", 0, 1, 1, PF, 1, 0, false, WHY_EXCEPTION_BITMAP },
+	{ "#PF, match outside mask never matches", 0, 0, 1, PF, 1, 0, true, WHY_PF_MISMATCH },
+	{ "mask and match are for #PF only", BIT(13), 1, 1, HARD(13), 0, 0, true, WHY_EXCEPTION_BITMAP },
 };
 
 static void route_exceptions(struct kunit *test)
@@ -177,7 +198,7 @@ static void route_exceptions(struct kunit *test)
 		v->exception_bitmap = row->bitmap;
 		v->page_fault_error_code_mask = row->mask;
 		v->page_fault_error_code_match = row->match;
-		KUNIT_EXPECT_EQ_MSG(test, route_exit(&f) == ROUTE_L1, row->l1, "%s", row->name);
+		expect(test, &f, row->l1, row->why, row->name);
 	}
 }
 
@@ -194,32 +215,33 @@ struct cr_row {
 	u32 proc;
 	u32 targets;
 	bool l1;
+	u8 why;
 };
 
 static const struct cr_row cr_rows[] = {
-	{ "MOV CR0, held bit changes", MOV_TO(0), 0x1, 0x8, 0x8, 0, 0, 0, 0, true },
-	{ "MOV CR0, held bit stays", MOV_TO(0), 0x9, 0x8, 0x8, 0, 0, 0, 0, false },
-	{ "MOV CR0, other bit changes", MOV_TO(0), 0x9, 0x8, 0x8 | 0x10, 0, 0, 0, 0, false },
-	{ "MOV CR4, held bit changes", MOV_TO(4), 0, 0, 0, 0x2000, 0x2000, 0, 0, true },
-	{ "MOV CR4, CR0's mask is another's", MOV_TO(4), 0, ~0ULL, ~0ULL, 0, 0x2000, 0, 0, false },
-	{ "MOV CR3 with load exiting", MOV_TO(3), 0x5000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 0, true },
-	{ "MOV CR3 of a target value", MOV_TO(3), 0x2000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 2, false },
-	{ "MOV CR3 of a value beyond the count", MOV_TO(3), 0x3000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 2, true },
-	{ "MOV CR3, absurd count", MOV_TO(3), 0x9000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), ~0U, true },
-	{ "MOV CR3 without", MOV_TO(3), 0x5000, 0, 0, 0, 0, P(CR3_STORE_EXITING), 0, false },
-	{ "MOV CR8", MOV_TO(8), 1, 0, 0, 0, 0, P(CR8_LOAD_EXITING), 0, true },
-	{ "MOV CR8 without", MOV_TO(8), 1, 0, 0, 0, 0, P(CR8_STORE_EXITING), 0, false },
-	{ "MOV from CR3", MOV_FROM(3), 0, 0, 0, 0, 0, P(CR3_STORE_EXITING), 0, true },
-	{ "MOV from CR3 without", MOV_FROM(3), 0, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 0, false },
-	{ "MOV from CR8", MOV_FROM(8), 0, 0, 0, 0, 0, P(CR8_STORE_EXITING), 0, true },
-	{ "MOV from CR0 never exits for L1", MOV_FROM(0), 0, ~0ULL, ~0ULL, 0, 0, ~0U, 0, false },
-	{ "CLTS, TS held and seen", CLTS, 0, 0x8, 0x8, 0, 0, 0, 0, true },
-	{ "CLTS, TS held and not seen", CLTS, 0, 0x8, 0, 0, 0, 0, 0, false },
-	{ "CLTS, TS not held", CLTS, 0, 0, 0x8, 0, 0, 0, 0, false },
-	{ "LMSW sets held PE", LMSW(1), 0, 0x1, 0, 0, 0, 0, 0, true },
-	{ "LMSW cannot clear PE", LMSW(0), 0, 0x1, 0x1, 0, 0, 0, 0, false },
-	{ "LMSW clears held TS", LMSW(1), 0, 0x8, 0x9, 0, 0, 0, 0, true },
-	{ "LMSW leaves bits 31:4 alone", LMSW(0x10), 0, 0x10, 0, 0, 0, 0, 0, false },
+	{ "MOV CR0, held bit changes", MOV_TO(0), 0x1, 0x8, 0x8, 0, 0, 0, 0, true, WHY_CR0_MASK },
+	{ "MOV CR0, held bit stays", MOV_TO(0), 0x9, 0x8, 0x8, 0, 0, 0, 0, false, WHY_CR0_MASK },
+	{ "MOV CR0, other bit changes", MOV_TO(0), 0x9, 0x8, 0x8 | 0x10, 0, 0, 0, 0, false, WHY_CR0_MASK },
+	{ "MOV CR4, held bit changes", MOV_TO(4), 0, 0, 0, 0x2000, 0x2000, 0, 0, true, WHY_CR4_MASK },
+	{ "MOV CR4, CR0's mask is another's", MOV_TO(4), 0, ~0ULL, ~0ULL, 0, 0x2000, 0, 0, false, WHY_CR4_MASK },
+	{ "MOV CR3 with load exiting", MOV_TO(3), 0x5000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 0, true, WHY_CR3_TARGET },
+	{ "MOV CR3 of a target value", MOV_TO(3), 0x2000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 2, false, WHY_CR3_TARGET },
+	{ "MOV CR3 of a value beyond the count", MOV_TO(3), 0x3000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 2, true, WHY_CR3_TARGET },
+	{ "MOV CR3, absurd count", MOV_TO(3), 0x9000, 0, 0, 0, 0, P(CR3_LOAD_EXITING), ~0U, true, WHY_CR3_TARGET },
+	{ "MOV CR3 without", MOV_TO(3), 0x5000, 0, 0, 0, 0, P(CR3_STORE_EXITING), 0, false, WHY_CR_CONTROL },
+	{ "MOV CR8", MOV_TO(8), 1, 0, 0, 0, 0, P(CR8_LOAD_EXITING), 0, true, WHY_CR_CONTROL },
+	{ "MOV CR8 without", MOV_TO(8), 1, 0, 0, 0, 0, P(CR8_STORE_EXITING), 0, false, WHY_CR_CONTROL },
+	{ "MOV from CR3", MOV_FROM(3), 0, 0, 0, 0, 0, P(CR3_STORE_EXITING), 0, true, WHY_CR_CONTROL },
+	{ "MOV from CR3 without", MOV_FROM(3), 0, 0, 0, 0, 0, P(CR3_LOAD_EXITING), 0, false, WHY_CR_CONTROL },
+	{ "MOV from CR8", MOV_FROM(8), 0, 0, 0, 0, 0, P(CR8_STORE_EXITING), 0, true, WHY_CR_CONTROL },
+	{ "MOV from CR0 never exits for L1", MOV_FROM(0), 0, ~0ULL, ~0ULL, 0, 0, ~0U, 0, false, WHY_CR_CONTROL },
+	{ "CLTS, TS held and seen", CLTS, 0, 0x8, 0x8, 0, 0, 0, 0, true, WHY_CLTS },
+	{ "CLTS, TS held and not seen", CLTS, 0, 0x8, 0, 0, 0, 0, 0, false, WHY_CLTS },
+	{ "CLTS, TS not held", CLTS, 0, 0, 0x8, 0, 0, 0, 0, false, WHY_CLTS },
+	{ "LMSW sets held PE", LMSW(1), 0, 0x1, 0, 0, 0, 0, 0, true, WHY_LMSW },
+	{ "LMSW cannot clear PE", LMSW(0), 0, 0x1, 0x1, 0, 0, 0, 0, false, WHY_LMSW },
+	{ "LMSW clears held TS", LMSW(1), 0, 0x8, 0x9, 0, 0, 0, 0, true, WHY_LMSW },
+	{ "LMSW leaves bits 31:4 alone", LMSW(0x10), 0, 0x10, 0, 0, 0, 0, 0, false, WHY_LMSW },
 };
 
 static void route_control_registers(struct kunit *test)
@@ -243,7 +265,7 @@ static void route_control_registers(struct kunit *test)
 		v->cr4_read_shadow = row->shadow4;
 		v->cpu_based_vm_exec_control = row->proc;
 		v->cr3_target_count = row->targets;
-		KUNIT_EXPECT_EQ_MSG(test, route_exit(&f) == ROUTE_L1, row->l1, "%s", row->name);
+		expect(test, &f, row->l1, row->why, row->name);
 	}
 }
 
@@ -252,29 +274,30 @@ struct bitmap_row {
 	u16 reason;
 	u32 proc;
 	bool hit, l1;
+	u8 why;
 	u32 proc2;
 };
 
 static const struct bitmap_row bitmap_rows[] = {
-	{ "I/O, no control", R(IO_INSTRUCTION), 0, true, false },
-	{ "I/O, unconditional", R(IO_INSTRUCTION), P(UNCOND_IO_EXITING), false, true },
-	{ "I/O, bitmaps hit", R(IO_INSTRUCTION), P(USE_IO_BITMAPS), true, true },
-	{ "I/O, bitmaps miss", R(IO_INSTRUCTION), P(USE_IO_BITMAPS), false, false },
+	{ "I/O, no control", R(IO_INSTRUCTION), 0, true, false, WHY_IO_CONTROL },
+	{ "I/O, unconditional", R(IO_INSTRUCTION), P(UNCOND_IO_EXITING), false, true, WHY_IO_CONTROL },
+	{ "I/O, bitmaps hit", R(IO_INSTRUCTION), P(USE_IO_BITMAPS), true, true, WHY_IO_BITMAP },
+	{ "I/O, bitmaps miss", R(IO_INSTRUCTION), P(USE_IO_BITMAPS), false, false, WHY_IO_BITMAP },
 	{ "I/O, bitmaps overrule unconditional", R(IO_INSTRUCTION), P(USE_IO_BITMAPS) | P(UNCOND_IO_EXITING),
-	  false, false },
-	{ "RDMSR, no bitmap", R(MSR_READ), 0, false, true },
-	{ "RDMSR, hit", R(MSR_READ), P(USE_MSR_BITMAPS), true, true },
-	{ "RDMSR, miss", R(MSR_READ), P(USE_MSR_BITMAPS), false, false },
-	{ "WRMSR, no bitmap", R(MSR_WRITE), 0, false, true },
-	{ "WRMSR, hit", R(MSR_WRITE), P(USE_MSR_BITMAPS), true, true },
-	{ "WRMSR, miss", R(MSR_WRITE), P(USE_MSR_BITMAPS), false, false },
-	{ "VMREAD, no shadowing", R(VMREAD), P(ACTIVATE_SECONDARY_CONTROLS), false, true, ~(u32)S(SHADOW_VMCS) },
-	{ "VMREAD, shadowing not activated", R(VMREAD), 0, false, true, S(SHADOW_VMCS) },
-	{ "VMREAD, hit", R(VMREAD), P(ACTIVATE_SECONDARY_CONTROLS), true, true, S(SHADOW_VMCS) },
-	{ "VMREAD, miss", R(VMREAD), P(ACTIVATE_SECONDARY_CONTROLS), false, false, S(SHADOW_VMCS) },
-	{ "VMWRITE, no shadowing", R(VMWRITE), P(ACTIVATE_SECONDARY_CONTROLS), false, true, ~(u32)S(SHADOW_VMCS) },
-	{ "VMWRITE, hit", R(VMWRITE), P(ACTIVATE_SECONDARY_CONTROLS), true, true, S(SHADOW_VMCS) },
-	{ "VMWRITE, miss", R(VMWRITE), P(ACTIVATE_SECONDARY_CONTROLS), false, false, S(SHADOW_VMCS) },
+	  false, false, WHY_IO_BITMAP },
+	{ "RDMSR, no bitmap", R(MSR_READ), 0, false, true, WHY_MSR_NO_BITMAP },
+	{ "RDMSR, hit", R(MSR_READ), P(USE_MSR_BITMAPS), true, true, WHY_MSR_BITMAP },
+	{ "RDMSR, miss", R(MSR_READ), P(USE_MSR_BITMAPS), false, false, WHY_MSR_BITMAP },
+	{ "WRMSR, no bitmap", R(MSR_WRITE), 0, false, true, WHY_MSR_NO_BITMAP },
+	{ "WRMSR, hit", R(MSR_WRITE), P(USE_MSR_BITMAPS), true, true, WHY_MSR_BITMAP },
+	{ "WRMSR, miss", R(MSR_WRITE), P(USE_MSR_BITMAPS), false, false, WHY_MSR_BITMAP },
+	{ "VMREAD, no shadowing", R(VMREAD), P(ACTIVATE_SECONDARY_CONTROLS), false, true, WHY_VMCS_NO_SHADOW, ~(u32)S(SHADOW_VMCS) },
+	{ "VMREAD, shadowing not activated", R(VMREAD), 0, false, true, WHY_VMCS_NO_SHADOW, S(SHADOW_VMCS) },
+	{ "VMREAD, hit", R(VMREAD), P(ACTIVATE_SECONDARY_CONTROLS), true, true, WHY_VMCS_BITMAP, S(SHADOW_VMCS) },
+	{ "VMREAD, miss", R(VMREAD), P(ACTIVATE_SECONDARY_CONTROLS), false, false, WHY_VMCS_BITMAP, S(SHADOW_VMCS) },
+	{ "VMWRITE, no shadowing", R(VMWRITE), P(ACTIVATE_SECONDARY_CONTROLS), false, true, WHY_VMCS_NO_SHADOW, ~(u32)S(SHADOW_VMCS) },
+	{ "VMWRITE, hit", R(VMWRITE), P(ACTIVATE_SECONDARY_CONTROLS), true, true, WHY_VMCS_BITMAP, S(SHADOW_VMCS) },
+	{ "VMWRITE, miss", R(VMWRITE), P(ACTIVATE_SECONDARY_CONTROLS), false, false, WHY_VMCS_BITMAP, S(SHADOW_VMCS) },
 };
 
 static void route_bitmaps(struct kunit *test)
@@ -288,7 +311,7 @@ static void route_bitmaps(struct kunit *test)
 
 		v->cpu_based_vm_exec_control = row->proc;
 		v->secondary_vm_exec_control = row->proc2;
-		KUNIT_EXPECT_EQ_MSG(test, route_exit(&f) == ROUTE_L1, row->l1, "%s", row->name);
+		expect(test, &f, row->l1, row->why, row->name);
 	}
 }
 
@@ -300,31 +323,40 @@ static void route_two_controls(struct kunit *test)
 
 	v->cpu_based_vm_exec_control = P(ACTIVATE_SECONDARY_CONTROLS);
 	v->secondary_vm_exec_control = S(ENABLE_INVPCID) | S(ENABLE_USR_WAIT_PAUSE);
-	KUNIT_EXPECT_FALSE(test, to_l1(v, R(INVPCID)));
-	KUNIT_EXPECT_FALSE(test, to_l1(v, R(UMWAIT)));
-	KUNIT_EXPECT_FALSE(test, to_l1(v, R(TPAUSE)));
+	expect_reason(test, v, R(INVPCID), false, WHY_TWO_CONTROLS, "one of two");
+	expect_reason(test, v, R(UMWAIT), false, WHY_TWO_CONTROLS, "one of two");
+	expect_reason(test, v, R(TPAUSE), false, WHY_TWO_CONTROLS, "one of two");
 	v->cpu_based_vm_exec_control |= P(INVLPG_EXITING) | P(RDTSC_EXITING);
-	KUNIT_EXPECT_TRUE(test, to_l1(v, R(INVPCID)));
-	KUNIT_EXPECT_TRUE(test, to_l1(v, R(UMWAIT)));
-	KUNIT_EXPECT_TRUE(test, to_l1(v, R(TPAUSE)));
+	expect_reason(test, v, R(INVPCID), true, WHY_TWO_CONTROLS, "both");
+	expect_reason(test, v, R(UMWAIT), true, WHY_TWO_CONTROLS, "both");
+	expect_reason(test, v, R(TPAUSE), true, WHY_TWO_CONTROLS, "both");
 	v->secondary_vm_exec_control = 0;
-	KUNIT_EXPECT_FALSE(test, to_l1(v, R(INVPCID)));
-	KUNIT_EXPECT_FALSE(test, to_l1(v, R(UMWAIT)));
+	expect_reason(test, v, R(INVPCID), false, WHY_TWO_CONTROLS, "the other");
+	expect_reason(test, v, R(UMWAIT), false, WHY_TWO_CONTROLS, "the other");
 
 	v->xss_exit_bitmap = 0x100;
-	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L0);
+	expect(test, &f, false, WHY_XSS_BITMAP, "no XSAVES");
 	v->secondary_vm_exec_control = VMCS_CONTROL_BIT(XSAVES);
-	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L1);
+	expect(test, &f, true, WHY_XSS_BITMAP, "XSAVES");
 	f.basic = R(XRSTORS);
-	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L1);
+	expect(test, &f, true, WHY_XSS_BITMAP, "XRSTORS");
 	f.xss = 0x200;
-	KUNIT_EXPECT_EQ(test, route_exit(&f), ROUTE_L0);
+	expect(test, &f, false, WHY_XSS_BITMAP, "another component");
 
 	v->cpu_based_vm_exec_control = 0;
 	v->vm_entry_intr_info_field = INTR_INFO_VALID_MASK | INTR_TYPE_OTHER_EVENT;
-	KUNIT_EXPECT_TRUE(test, to_l1(v, R(MONITOR_TRAP_FLAG)));
+	expect_reason(test, v, R(MONITOR_TRAP_FLAG), true, WHY_MTF_INJECTED, "injected");
 	v->vm_entry_intr_info_field = INTR_TYPE_OTHER_EVENT;
-	KUNIT_EXPECT_FALSE(test, to_l1(v, R(MONITOR_TRAP_FLAG)));
+	expect_reason(test, v, R(MONITOR_TRAP_FLAG), false, WHY_PROC_CONTROL, "not injected");
+}
+
+/* The tests above have seen each reason. */
+static void route_every_why(struct kunit *test)
+{
+	int why;
+
+	for (why = 0; why < NR_ROUTE_WHY; why++)
+		KUNIT_EXPECT_TRUE_MSG(test, seen & BIT_ULL(why), "reason %d is not reached", why);
 }
 
 #define IO_QUAL(port, size)	((u64)(port) << 16 | ((size) - 1))
@@ -391,6 +423,7 @@ static struct kunit_case route_cases[] = {
 	KUNIT_CASE(route_control_registers),
 	KUNIT_CASE(route_bitmaps),
 	KUNIT_CASE(route_two_controls),
+	KUNIT_CASE(route_every_why),
 	KUNIT_CASE(route_io_bitmap_bits),
 	KUNIT_CASE(route_msr_bitmap_bits),
 	{}
