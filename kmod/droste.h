@@ -104,6 +104,7 @@ enum vcpu_request {
  */
 struct vm {
 	refcount_t users;		/* one for each open file of the VM, of its vCPUs and of statistics */
+	u32 number;			/* I: of this VM, among all since the module was loaded */
 	struct mm_struct *mm;		/* the memory that the slots refer to; a reference by mmgrab() */
 	struct mutex lock;		/* serializes vCPU and irqchip creation, slot and routing updates */
 	struct srcu_struct srcu;	/* protects readers of slots, routing and the MSR filter */
@@ -286,8 +287,10 @@ struct vcpu {
 	struct host_state host;			/* the host's state to restore: see vmx/hoststate.c */
 	/* MSRs that VM entries and VM exits load: see vmx/perf.c. The processor wants lists aligned to 16 bytes. */
 	struct vmx_msr_entry perf_guest[PERF_MSRS] __aligned(16), perf_host[PERF_MSRS] __aligned(16);
+	u64 long_exits;				/* exits to L0 that did not go the short way of run/loop.c */
 	u64 exits[NR_EXIT_REASONS];		/* exits to L0, by basic reason */
 	u64 exits_l2[NR_EXIT_REASONS];		/* those of @exits that came from L2 */
+	u64 exits_shown[NR_EXIT_REASONS];	/* that L1 was shown, by the reason that it was shown, those that L0 made up included */
 	u64 exits_reflected[NR_EXIT_REASONS];	/* those of @exits_l2 that L1 was shown, maybe with another reason */
 	struct vcpu_stats stats;
 };

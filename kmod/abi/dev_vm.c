@@ -32,12 +32,14 @@
 
 static struct vm *vm_create(void)
 {
+	static atomic_t numbers;	/* the number of VMs created so far */
 	struct vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	int ret = -ENOMEM;
 
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&vm->users, 1);
+	vm->number = atomic_inc_return(&numbers);
 	mutex_init(&vm->lock);
 	spin_lock_init(&vm->mmu_lock);
 	vm->mm = current->mm;

@@ -411,6 +411,7 @@ bool nested_again_reflect(struct vcpu *vcpu)
 	vcpu->exits[basic]++;
 	vcpu->exits_l2[basic]++;
 	vcpu->exits_reflected[basic]++;
+	vcpu->exits_shown[basic]++;
 	n->entry_pending = false;
 	again_write_exit_info(v, held, &vcpu->exit, &news);
 	again_save(vcpu, n, v, held, &news);

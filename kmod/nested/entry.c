@@ -6,6 +6,7 @@
 #include "nested/insn.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
+#include "trace.h"
 #include "vmx/vmx.h"
 
 /*
@@ -101,12 +102,14 @@ int nested_run(struct vcpu *vcpu, u32 blocking)
 {
 	struct nested *n = &vcpu->nested;
 	struct vmcs12 *v = n->vmcs12;
+	u32 error, index, dirty = n->vmcs12_dirty;
 	u64 qual;
-	u32 error, index;
 
+	n->last_failed_check = CHECK_OK;
 	error = nested_check_vmfail(vcpu);
 	if (unlikely(error)) {
 		vcpu_reload_vmcs(vcpu);
+		trace_droste_entry_failed(vcpu, error, 0);
 		return nested_vmfail(vcpu, error);
 	}
 	if (unlikely(!nested_check_guest(vcpu, &qual))) {
@@ -138,6 +141,7 @@ int nested_run(struct vcpu *vcpu, u32 blocking)
 	vcpu->stats.nested_run++;
 	n->entry_pending = true;
 	n->mtf_pending = false;
+	trace_droste_l1_entry(vcpu, dirty);
 	ptimer_start(vcpu);
 	if (unlikely(v->guest_activity_state != GUEST_ACTIVITY_ACTIVE))
 		entry_set_activity(vcpu);

@@ -6,6 +6,7 @@
 #include "nested/merge.h"
 #include "nested/nested.h"
 #include "run/request.h"
+#include "trace.h"
 
 /* Bits 15:12 of the exit qualification of APIC accesses (SDM table 28-6). */
 #define APIC_READ	0
@@ -68,9 +69,12 @@ static int eptexit_emulate(struct vcpu *vcpu, gpa_t l1_gpa)
 int nested_handle_ept(struct vcpu *vcpu)
 {
 	u64 qual = vcpu->exit.basic == EXIT_REASON_EPT_VIOLATION ? vcpu->exit.qual : 0;
+	enum ept02_result result;
 	gpa_t l1_gpa = 0;
 
-	switch (ept02_fault(vcpu, vcpu->exit.gpa, &qual, &l1_gpa)) {
+	result = ept02_fault(vcpu, vcpu->exit.gpa, &qual, &l1_gpa);
+	trace_droste_ept02(vcpu, l1_gpa, result);
+	switch (result) {
 	case EPT02_FIXED:
 		return NEXT_ENTER;
 	case EPT02_VIOLATION:

@@ -12,6 +12,7 @@
 #include "nested/nested.h"
 #include "pv/pv.h"
 #include "run/request.h"
+#include "trace.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -35,6 +36,7 @@ static int insn_finish(struct vcpu *vcpu, u64 set)
  */
 int nested_vmsucceed(struct vcpu *vcpu)
 {
+	trace_droste_vmx_insn(vcpu, VMX_INSN_OK, 0);
 	return insn_finish(vcpu, 0);
 }
 
@@ -47,6 +49,7 @@ int nested_vmsucceed(struct vcpu *vcpu)
  */
 int nested_vmfail_invalid(struct vcpu *vcpu)
 {
+	trace_droste_vmx_insn(vcpu, VMX_INSN_INVALID, 0);
 	return insn_finish(vcpu, X86_EFLAGS_CF);
 }
 
@@ -66,6 +69,7 @@ int nested_vmfail(struct vcpu *vcpu, u32 error)
 	if (vcpu->nested.vmptr == VMPTR_NONE)
 		return nested_vmfail_invalid(vcpu);
 	vcpu->nested.vmcs12->vm_instruction_error = error;
+	trace_droste_vmx_insn(vcpu, VMX_INSN_FAIL, error);
 	return insn_finish(vcpu, X86_EFLAGS_ZF);
 }
 
@@ -78,6 +82,7 @@ int nested_vmfail(struct vcpu *vcpu, u32 error)
  */
 int nested_insn_ud(struct vcpu *vcpu)
 {
+	trace_droste_vmx_insn(vcpu, VMX_INSN_FAULT, X86_TRAP_UD);
 	vcpu_queue_exception(vcpu, X86_TRAP_UD);
 	return NEXT_ENTER;
 }
@@ -91,6 +96,7 @@ int nested_insn_ud(struct vcpu *vcpu)
  */
 static int nested_insn_gp(struct vcpu *vcpu)
 {
+	trace_droste_vmx_insn(vcpu, VMX_INSN_FAULT, X86_TRAP_GP);
 	vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 	return NEXT_ENTER;
 }

@@ -9,6 +9,7 @@
 #include "nested/route.h"
 #include "nested/vmcs02.h"
 #include "run/request.h"
+#include "trace.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -112,9 +113,12 @@ bool nested_l1_wants_exit(struct vcpu *vcpu)
 		.intr_error = e->intr_error,
 		.qual = e->qual,
 	};
+	struct route_verdict verdict;
 
 	reflect_collect_facts(vcpu, &f);
-	return route_exit(&f).to == ROUTE_L1;
+	verdict = route_exit(&f);
+	trace_droste_route(vcpu, &f, verdict);
+	return verdict.to == ROUTE_L1;
 }
 
 /* VMX abort (SDM 3C 28.7): write the indicator to the VMCS in L1's memory and shut the vCPU down. */
@@ -128,6 +132,16 @@ static void reflect_vmx_abort(struct vcpu *vcpu, u32 indicator)
 				     &indicator, sizeof(indicator));
 	vcpu->ev.triple_fault = true;
 	vcpu_request(vcpu, REQ_EVENT);
+}
+
+/* Count what L1 is shown. VMCS12 has the exit information. */
+static void reflect_note(struct vcpu *vcpu, u8 origin)
+{
+	u16 basic = vcpu->nested.vmcs12->vm_exit_reason;
+
+	if (likely(basic < NR_EXIT_REASONS))
+		vcpu->exits_shown[basic]++;
+	trace_droste_l1_exit(vcpu, origin);
 }
 
 /* Continue L1 at its host RIP. VMCS12 and the shadow hold the exit information, VMCS01 is current. */
@@ -166,6 +180,8 @@ void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
 	/* A failed entry changes no other exit information and saves no guest state. */
 	n->vmcs12->vm_exit_reason = basic | VMX_EXIT_REASONS_FAILED_VMENTRY;
 	n->vmcs12->exit_qualification = qual;
+	trace_droste_entry_failed(vcpu, basic, qual);
+	reflect_note(vcpu, L1_EXIT_ENTRY);
 	ptimer_stop(vcpu, false);
 	if (vcpu->in_l2)
 		vmcs02_leave(vcpu);
@@ -225,8 +241,8 @@ static void reflect_write_exit_info(struct vcpu *vcpu, const struct vmx_exit *e)
 	v->launch_state = VMCS12_LAUNCHED;
 }
 
-/* Leave L2 with the exit @e and continue L1. VMCS02 is current, VMCS01 afterwards. */
-static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e)
+/* Leave L2 with the exit @e, which comes from @origin (L1_EXIT_*), and continue L1. VMCS02 is current, VMCS01 afterwards. */
+static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e, u8 origin)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
@@ -234,6 +250,7 @@ static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e)
 
 	reflect_write_exit_info(vcpu, e);
 	vmcs02_save(vcpu);
+	reflect_note(vcpu, origin);
 	nmi_before_exit(vcpu, e);
 	ptimer_stop(vcpu, v->vm_exit_controls & VM_EXIT_SAVE_VMX_PREEMPTION_TIMER);
 	if (unlikely(v->vm_exit_msr_store_count))
@@ -252,17 +269,18 @@ static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e)
 /**
  * nested_reflect() - reflect vcpu->exit to L1
  * @vcpu: in L2, loaded; nested_l1_wants_exit() returned true
+ * @origin: where it comes from, L1_EXIT_*
  *
  * Context: Process context. VMCS02 is current, VMCS01 afterwards.
  * Caller holds vm->srcu. May sleep.
  * Return: enum next.
  */
-int nested_reflect(struct vcpu *vcpu)
+int nested_reflect(struct vcpu *vcpu, u8 origin)
 {
 	const struct vmx_exit *e = &vcpu->exit;
 
 	if (likely(!(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
-		reflect_exit_to_l1(vcpu, e);
+		reflect_exit_to_l1(vcpu, e, origin);
 	} else if (vcpu->nested.entry_pending) {
 		/* VMCS02 has VMCS12's guest state, so the processor would have refused L1's entry too. */
 		nested_entry_failed(vcpu, e->basic, e->qual);
@@ -297,7 +315,7 @@ int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual)
 	e->reason = reason;
 	e->basic = reason;
 	e->qual = qual;
-	return nested_reflect(vcpu);
+	return nested_reflect(vcpu, L1_EXIT_EPT);
 }
 
 /**
@@ -323,7 +341,7 @@ void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 i
 
 	if (unlikely(vcpu->ev.exception.valid))
 		vmx_hold_trap(vcpu);
-	reflect_exit_to_l1(vcpu, &e);
+	reflect_exit_to_l1(vcpu, &e, L1_EXIT_EVENT);
 }
 
 /**
@@ -350,5 +368,5 @@ void nested_vmexit_exception(struct vcpu *vcpu)
 	/* There is no error code in real mode (SDM 3C 28.2.2). */
 	if (ev->has_error && (vcpu_cr0(vcpu) & X86_CR0_PE))
 		e.intr_info |= INTR_INFO_DELIVER_CODE_MASK;
-	reflect_exit_to_l1(vcpu, &e);
+	reflect_exit_to_l1(vcpu, &e, L1_EXIT_EVENT);
 }

@@ -6,6 +6,7 @@
 #include "nested/nested.h"
 #include "run/request.h"
 #include "run/run.h"
+#include "trace.h"
 #include "vmx/inject.h"
 #include "vmx/vmx.h"
 
@@ -122,6 +123,7 @@ static void events_take_exception(struct vcpu *vcpu)
 static void events_inject_new(struct vcpu *vcpu, u8 vector, u32 type)
 {
 	vcpu->ev.injected = (struct event) { .valid = true, .vector = vector, .type = type };
+	trace_droste_event(vcpu, &vcpu->ev.injected);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vector | type | INTR_INFO_VALID_MASK);
 }
 

@@ -56,6 +56,7 @@
 #include "run/handlers.h"
 #include "run/request.h"
 #include "run/run.h"
+#include "trace.h"
 #include "vmx/crossing.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
@@ -231,7 +232,7 @@ MODULE_PARM_DESC(short, "Handle the most frequent exits with interrupts disabled
 static bool loop_is_short(const struct vcpu *vcpu)
 {
 	return vcpu->quiet && READ_ONCE(short_loop) && vcpu->vmcs->launched &&
-	       !vcpu->vmcs->perf_msrs && !loop_logs_writes(vcpu);
+	       !vcpu->vmcs->perf_msrs && !loop_logs_writes(vcpu) && !trace_needs_exits();
 }
 
 /* CPUID of L1, as exit_cpuid() handles it. Returns false if that must do it; nothing has changed then. */
@@ -290,6 +291,7 @@ static bool loop_enter_guest(struct vcpu *vcpu)
 		fpu_load_guest_xcr(vcpu);
 
 	vcpu->reg_avail = 0;
+	trace_droste_entry(vcpu);
 	if (loop_is_short(vcpu)) {
 		/* Otherwise again.ready is false. */
 		if (vcpu->in_l2 || vcpu->nested.again.on)
@@ -332,11 +334,13 @@ static void loop_note_exit(struct vcpu *vcpu)
 	} else {
 		vmx_cancel_events(vcpu);
 	}
+	vcpu->long_exits++;
 	if (likely(basic < NR_EXIT_REASONS)) {
 		vcpu->exits[basic]++;
 		if (vcpu->in_l2)
 			vcpu->exits_l2[basic]++;
 	}
+	trace_droste_exit(vcpu);
 }
 
 /*
@@ -429,7 +433,7 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 /* A handler of L0 may find that an exit of L2 belongs to L1 after all: reflect it. */
 static int loop_settle(struct vcpu *vcpu, int ret)
 {
-	return unlikely(ret == NEXT_REFLECT) ? nested_reflect(vcpu) : ret;
+	return unlikely(ret == NEXT_REFLECT) ? nested_reflect(vcpu, L1_EXIT_EMULATOR) : ret;
 }
 
 /* Step 8: give vcpu->exit to L1 if it came from L2 and L1 asked for such exits, else to L0's handler. */
@@ -440,7 +444,7 @@ static int loop_dispatch(struct vcpu *vcpu)
 	if (vcpu->in_l2 && nested_l1_wants_exit(vcpu)) {
 		if (likely(vcpu->exit.basic < NR_EXIT_REASONS))
 			vcpu->exits_reflected[vcpu->exit.basic]++;
-		return nested_reflect(vcpu);
+		return nested_reflect(vcpu, L1_EXIT_HARDWARE);
 	}
 	return loop_settle(vcpu, exit_handle(vcpu));
 }
@@ -615,6 +619,7 @@ int vcpu_run(struct vcpu *vcpu)
 	if (!vcpu->lapic)
 		vcpu_set_cr8(vcpu, READ_ONCE(vcpu->run->cr8) & 0xf);
 
+	trace_droste_run(vcpu, true, 0);
 	fpu_enter(vcpu);
 	idx = srcu_read_lock(&vcpu->vm->srcu);
 	ret = loop_finish_exit(vcpu);
@@ -630,5 +635,8 @@ int vcpu_run(struct vcpu *vcpu)
 	fpu_leave(vcpu);
 	if (ret == -EINTR)
 		vcpu->stats.signal_exits++;
-	return ret == NEXT_USER ? 0 : ret;
+	if (ret == NEXT_USER)
+		ret = 0;
+	trace_droste_run(vcpu, false, ret);
+	return ret;
 }

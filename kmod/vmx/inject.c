@@ -5,6 +5,7 @@
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "run/request.h"
+#include "trace.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -305,6 +306,7 @@ void vmx_inject_event(struct vcpu *vcpu, const struct event *ev)
 {
 	u32 info = inject_event_to_info(ev);
 
+	trace_droste_event(vcpu, ev);
 	/* VM entry refuses to inject an NMI while NMIs are blocked (SDM 3C 27.3.1.5). The injection blocks them. */
 	if (unlikely(ev->type == INTR_TYPE_NMI_INTR))
 		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What tracepoints record of a vCPU. */
+#include "droste.h"
+#include "ept/ept.h"
+#include "nested/checks.h"
+#include "nested/insn.h"
+#include "nested/merge.h"
+#include "nested/nested.h"
+#include "nested/route.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
+
+/* Exit information that each reason defines. */
+#define EXIT(nr, name, handler, needs)	[nr] = (needs),
+static const u8 trace_needs[NR_EXIT_REASONS] = {
+#include "vmx/exits.def"
+};
+#undef EXIT
+
+static u8 trace_tells(const struct vmx_exit *e)
+{
+	return e->basic < NR_EXIT_REASONS ? trace_needs[e->basic] : 0;
+}
+
+/* RIP, without a note that it is in the cache: the caller may not expect that. */
+static u64 trace_rip(const struct vcpu *v)
+{
+	return v->reg_avail & REG_RIP ? v->rip : vmcs_read(GUEST_RIP);
+}
+
+static u64 trace_gpr(const struct vcpu *v, unsigned int nr)
+{
+	return nr == RSP && !(v->reg_avail & REG_RSP) ? vmcs_read(GUEST_RSP) : v->regs[nr & 15];
+}
+
+/* What an exit is about, besides the exit information; 0 if the reason says all. */
+static u64 trace_arg(const struct vcpu *v)
+{
+	u64 qual = v->exit.qual;
+
+	switch (v->exit.basic) {
+	case EXIT_REASON_CPUID:
+		return (u32)v->regs[RAX] | v->regs[RCX] << 32;
+	case EXIT_REASON_MSR_READ:
+	case EXIT_REASON_MSR_WRITE:
+	case EXIT_REASON_XSETBV:
+	case EXIT_REASON_RDPMC:
+		return (u32)v->regs[RCX];
+	case EXIT_REASON_VMCALL:
+		return v->regs[RAX];
+	case EXIT_REASON_IO_INSTRUCTION:
+		return (qual >> 16) & 0xffff;
+	case EXIT_REASON_CR_ACCESS:
+		return (qual >> 4) & 3 ? 0 : trace_gpr(v, (qual >> 8) & 15);
+	case EXIT_REASON_DR_ACCESS:
+		return qual & BIT(4) ? 0 : trace_gpr(v, (qual >> 8) & 15);
+	case EXIT_REASON_VMREAD:
+	case EXIT_REASON_VMWRITE:
+		return trace_gpr(v, IINFO_REG2(v->exit.iinfo));
+	default:
+		return 0;
+	}
+}
+
+/* The bit of L1's I/O or MSR bitmap that decides an exit. */
+static struct route_bit trace_bit(const struct vcpu *v, const struct route_facts *f)
+{
+	switch (f->basic) {
+	case EXIT_REASON_IO_INSTRUCTION:
+		return route_io_bits(f->qual);
+	case EXIT_REASON_MSR_READ:
+	case EXIT_REASON_MSR_WRITE:
+		return route_msr_bit(v->regs[RCX], f->basic == EXIT_REASON_MSR_WRITE);
+	default:
+		return (struct route_bit) {};
+	}
+}
+
+/* The check of L1's last VM entry that failed. */
+static const char *trace_check(const struct vcpu *v)
+{
+	return check_name(v->nested.last_failed_check);
+}
+
+/* All headers are included before: those with tracepoints of the kernel must not be expanded here. */
+#define CREATE_TRACE_POINTS
+#include "trace.h"

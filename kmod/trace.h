@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Tracepoints: what exits, who gets it and why, and what L1 does. docs/instrument.md explains them to users.
+ *
+ * Each event begins with the VM's number, the vCPU's index, the level that ran (1 or 2) and @seq, the number of the vCPU's
+ * exits so far: all that happens because of one exit has its number. An event records what a decision depended on;
+ * drostectl explains it. Arguments are pointers, so that an event that is off costs one NOP.
+ *
+ * While one of them is on, no exit goes the short way of run/loop.c: it leaves exit information in the VMCS.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM droste
+
+#if !defined(DROSTE_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define DROSTE_TRACE_H
+
+#include <linux/tracepoint.h>
+#include "nested/route.h"
+
+struct event;
+struct vcpu;
+
+#ifndef DROSTE_TRACE_NAMES
+#define DROSTE_TRACE_NAMES
+
+#define TRACE_WHY(nr, name, words)	{ nr, #name },
+#define TRACE_WHY_LAST(nr, name, words)	{ nr, #name }
+
+/* Whether an event is on that needs all of an exit's information. */
+#define trace_needs_exits() \
+	(trace_droste_exit_enabled() || trace_droste_route_enabled() || trace_droste_l1_exit_enabled() || \
+	 trace_droste_l1_entry_enabled() || trace_droste_vmx_insn_enabled() || trace_droste_event_enabled() || \
+	 trace_droste_entry_enabled())
+
+/* Where an exit that L1 is shown comes from. */
+#define L1_EXIT_HARDWARE	0	/* L2's exit, as the processor told it */
+#define L1_EXIT_EPT		1	/* a fault of EPT02, told as one of EPT12 */
+#define L1_EXIT_EMULATOR	2	/* an access that L0 made for L2's instruction */
+#define L1_EXIT_EVENT		3	/* an interrupt, NMI, timer, window or exception that L0 made an exit of */
+#define L1_EXIT_ENTRY		4	/* VMLAUNCH or VMRESUME of L1 failed */
+#define TRACE_ORIGINS	{ 0, "HARDWARE" }, { 1, "EPT" }, { 2, "EMULATOR" }, { 3, "EVENT" }, { 4, "ENTRY" }
+
+/* How a VMX instruction of L1 ends. */
+#define VMX_INSN_OK		0
+#define VMX_INSN_INVALID	1	/* VMfailInvalid */
+#define VMX_INSN_FAIL		2	/* VMfailValid, or VMfailInvalid for want of a current VMCS; with the number */
+#define VMX_INSN_FAULT		3	/* an exception */
+#define TRACE_INSN_RESULTS	{ 0, "VMsucceed" }, { 1, "VMfailInvalid" }, { 2, "VMfail" }, { 3, "fault" }
+
+/* What became of a fault of EPT02: enum ept02_result. */
+#define TRACE_EPT02	{ 0, "FIXED" }, { 1, "VIOLATION" }, { 2, "MISCONFIG" }, { 3, "MMIO" }, { 4, "EFAULT" }
+
+#define TRACE_EVENT_TYPES \
+	{ 0, "external interrupt" }, { 2, "NMI" }, { 3, "exception" }, { 4, "software interrupt" }, \
+	{ 5, "INT1" }, { 6, "software exception" }, { 7, "other event" }
+
+#endif
+
+/* What each event begins with. */
+#define TRACE_COMMON_FIELDS \
+	__field(u32, vm) \
+	__field(u16, vcpu) \
+	__field(u8, level) \
+	__field(u64, seq)
+#define TRACE_COMMON_ASSIGN(v) \
+	(__entry->vm = (v)->vm->number, __entry->vcpu = (v)->index, __entry->level = (v)->in_l2 ? 2 : 1, \
+	 __entry->seq = (v)->long_exits + (v)->stats.short_exits)
+#define TRACE_COMMON_FORMAT "vm %u vcpu %u L%u seq %llu: "
+#define TRACE_COMMON_ARGS __entry->vm, __entry->vcpu, __entry->level, __entry->seq
+
+/* An exit to L0. Fields that the reason does not define are 0. */
+TRACE_EVENT(droste_exit,
+	TP_PROTO(const struct vcpu *v),
+	TP_ARGS(v),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u32, reason)
+		__field(u64, rip)
+		__field(u64, qual)
+		__field(u64, gpa)
+		__field(u32, intr_info)
+		__field(u32, intr_error)
+		__field(u32, idt_info)
+		__field(u32, ilen)
+		__field(u32, iinfo)
+		__field(u64, arg)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->reason = v->exit.reason;
+		__entry->rip = trace_rip(v);
+		__entry->qual = trace_tells(&v->exit) & EXIT_QUAL ? v->exit.qual : 0;
+		__entry->gpa = trace_tells(&v->exit) & EXIT_GPA ? v->exit.gpa : 0;
+		__entry->intr_info = trace_tells(&v->exit) & EXIT_INTR ? v->exit.intr_info : 0;
+		__entry->intr_error = __entry->intr_info & INTR_INFO_DELIVER_CODE_MASK ? v->exit.intr_error : 0;
+		__entry->idt_info = v->exit.idt_info;
+		__entry->ilen = trace_tells(&v->exit) & EXIT_ILEN ? v->exit.ilen : 0;
+		__entry->iinfo = trace_tells(&v->exit) & EXIT_IINFO ? v->exit.iinfo : 0;
+		__entry->arg = trace_arg(v);
+	),
+	TP_printk(TRACE_COMMON_FORMAT
+		  "%s%s rip 0x%llx qual 0x%llx gpa 0x%llx intr_info 0x%x error 0x%x idt_info 0x%x ilen %u iinfo 0x%x arg 0x%llx",
+		  TRACE_COMMON_ARGS,
+		  __print_symbolic(__entry->reason & 0xffff, VMX_EXIT_REASONS), __entry->reason >> 31 ? " (failed entry)" : "",
+		  __entry->rip, __entry->qual, __entry->gpa, __entry->intr_info, __entry->intr_error, __entry->idt_info,
+		  __entry->ilen, __entry->iinfo, __entry->arg)
+);
+
+/* Who gets an exit of L2, and why. */
+TRACE_EVENT(droste_route,
+	TP_PROTO(const struct vcpu *v, const struct route_facts *f, struct route_verdict verdict),
+	TP_ARGS(v, f, verdict),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u16, basic)
+		__field(u8, to)
+		__field(u8, why)
+		__field(u64, value)
+		__field(u32, byte)
+		__field(u16, mask)
+		__field(u8, hit)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->basic = f->basic;
+		__entry->to = verdict.to;
+		__entry->why = verdict.why;
+		__entry->value = f->value;
+		__entry->byte = trace_bit(v, f).byte;
+		__entry->mask = trace_bit(v, f).mask;
+		__entry->hit = f->bitmap_hit;
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%s to L%u why %s value 0x%llx byte 0x%x mask 0x%x hit %u", TRACE_COMMON_ARGS,
+		  __print_symbolic(__entry->basic, VMX_EXIT_REASONS), __entry->to,
+		  __print_symbolic(__entry->why, ROUTE_WHYS(TRACE_WHY, TRACE_WHY_LAST)), __entry->value, __entry->byte,
+		  __entry->mask, __entry->hit)
+);
+
+/* An exit that L1 is shown; seq is the exit that it comes from. */
+TRACE_EVENT(droste_l1_exit,
+	TP_PROTO(const struct vcpu *v, u8 origin),
+	TP_ARGS(v, origin),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u8, origin)
+		__field(u32, reason)
+		__field(u64, qual)
+		__field(u64, gpa)
+		__field(u32, intr_info)
+		__field(u32, intr_error)
+		__field(u32, idt_info)
+		__field(u64, l2_rip)
+		__field(u64, l1_rip)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->level = 2;
+		__entry->origin = origin;
+		__entry->reason = v->nested.vmcs12->vm_exit_reason;
+		__entry->qual = v->nested.vmcs12->exit_qualification;
+		__entry->gpa = v->nested.vmcs12->guest_physical_address;
+		__entry->intr_info = v->nested.vmcs12->vm_exit_intr_info;
+		__entry->intr_error = v->nested.vmcs12->vm_exit_intr_error_code;
+		__entry->idt_info = v->nested.vmcs12->idt_vectoring_info_field;
+		__entry->l2_rip = v->nested.vmcs12->guest_rip;
+		__entry->l1_rip = v->nested.vmcs12->host_rip;
+	),
+	TP_printk(TRACE_COMMON_FORMAT
+		  "%s %s%s qual 0x%llx gpa 0x%llx intr_info 0x%x error 0x%x idt_info 0x%x l2_rip 0x%llx l1_rip 0x%llx",
+		  TRACE_COMMON_ARGS, __print_symbolic(__entry->origin, TRACE_ORIGINS),
+		  __print_symbolic(__entry->reason & 0xffff, VMX_EXIT_REASONS), __entry->reason >> 31 ? " (failed entry)" : "",
+		  __entry->qual, __entry->gpa, __entry->intr_info, __entry->intr_error, __entry->idt_info, __entry->l2_rip,
+		  __entry->l1_rip)
+);
+
+/* L1's VMLAUNCH or VMRESUME succeeded. */
+TRACE_EVENT(droste_l1_entry,
+	TP_PROTO(const struct vcpu *v, u32 dirty),
+	TP_ARGS(v, dirty),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u8, launch)
+		__field(u64, vmptr)
+		__field(u64, l2_rip)
+		__field(u32, inject)
+		__field(u32, dirty)
+		__field(u64, eptp12)
+		__field(u16, vpid12)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->level = 1;
+		__entry->launch = v->exit.basic == EXIT_REASON_VMLAUNCH;
+		__entry->vmptr = v->nested.vmptr;
+		__entry->l2_rip = v->nested.vmcs12->guest_rip;
+		__entry->inject = v->nested.vmcs12->vm_entry_intr_info_field;
+		__entry->dirty = dirty;
+		__entry->eptp12 = merge_proc2_of(v->nested.vmcs12) & SECONDARY_EXEC_ENABLE_EPT ? v->nested.vmcs12->ept_pointer : 0;
+		__entry->vpid12 = merge_proc2_of(v->nested.vmcs12) & SECONDARY_EXEC_ENABLE_VPID ?
+				  v->nested.vmcs12->virtual_processor_id : 0;
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%s vmptr 0x%llx l2_rip 0x%llx inject 0x%x dirty 0x%x eptp12 0x%llx vpid12 %u",
+		  TRACE_COMMON_ARGS, __entry->launch ? "VMLAUNCH" : "VMRESUME", __entry->vmptr, __entry->l2_rip, __entry->inject,
+		  __entry->dirty, __entry->eptp12, __entry->vpid12)
+);
+
+/* L1's VMLAUNCH or VMRESUME failed: @code is VM-instruction error 7 or 8, or exit reason 33 or 34. */
+TRACE_EVENT(droste_entry_failed,
+	TP_PROTO(const struct vcpu *v, u32 code, u64 qual),
+	TP_ARGS(v, code, qual),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u32, code)
+		__field(u16, check)
+		__field(u64, qual)
+		__field(u64, vmptr)
+		__array(char, name, 32)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->level = 1;
+		__entry->code = code;
+		__entry->check = v->nested.last_failed_check;
+		__entry->qual = qual;
+		__entry->vmptr = v->nested.vmptr;
+		strscpy(__entry->name, trace_check(v), sizeof(__entry->name));
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%s %u check %u (%s) qual 0x%llx vmptr 0x%llx", TRACE_COMMON_ARGS,
+		  __entry->code >= EXIT_REASON_INVALID_STATE ? "exit" : "VMfail", __entry->code, __entry->check, __entry->name,
+		  __entry->qual, __entry->vmptr)
+);
+
+/* How a VMX instruction of L1 ends. VMLAUNCH and VMRESUME that succeed are droste_l1_entry. */
+TRACE_EVENT(droste_vmx_insn,
+	TP_PROTO(const struct vcpu *v, u8 result, u32 error),
+	TP_ARGS(v, result, error),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u16, basic)
+		__field(u64, operand)
+		__field(u8, result)
+		__field(u32, error)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->basic = v->exit.basic;
+		__entry->operand = trace_arg(v);
+		__entry->result = result;
+		__entry->error = error;
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%s operand 0x%llx %s %u", TRACE_COMMON_ARGS,
+		  __print_symbolic(__entry->basic, VMX_EXIT_REASONS), __entry->operand,
+		  __print_symbolic(__entry->result, TRACE_INSN_RESULTS), __entry->error)
+);
+
+/* What became of a fault of EPT02. */
+TRACE_EVENT(droste_ept02,
+	TP_PROTO(const struct vcpu *v, u64 l1_gpa, u8 outcome),
+	TP_ARGS(v, l1_gpa, outcome),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u64, l2_gpa)
+		__field(u64, l1_gpa)
+		__field(u64, qual)
+		__field(u8, outcome)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->l2_gpa = v->exit.gpa;
+		__entry->l1_gpa = l1_gpa;
+		__entry->qual = v->exit.basic == EXIT_REASON_EPT_VIOLATION ? v->exit.qual : 0;
+		__entry->outcome = outcome;
+	),
+	TP_printk(TRACE_COMMON_FORMAT "l2_gpa 0x%llx l1_gpa 0x%llx qual 0x%llx %s", TRACE_COMMON_ARGS, __entry->l2_gpa,
+		  __entry->l1_gpa, __entry->qual, __print_symbolic(__entry->outcome, TRACE_EPT02))
+);
+
+/* An event that L0 makes the next entry inject. */
+TRACE_EVENT(droste_event,
+	TP_PROTO(const struct vcpu *v, const struct event *ev),
+	TP_ARGS(v, ev),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u8, vector)
+		__field(u8, type)
+		__field(u32, error)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->vector = ev->vector;
+		__entry->type = ev->type >> 8;
+		__entry->error = ev->has_error ? ev->error_code : 0;
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%s %u error 0x%x", TRACE_COMMON_ARGS, __print_symbolic(__entry->type, TRACE_EVENT_TYPES),
+		  __entry->vector, __entry->error)
+);
+
+/* An entry of L0 into a guest. */
+TRACE_EVENT(droste_entry,
+	TP_PROTO(const struct vcpu *v),
+	TP_ARGS(v),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u64, rip)
+		__field(u32, inject)
+		__field(u8, immediate)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->rip = trace_rip(v);
+		__entry->inject = vmcs_read(VM_ENTRY_INTR_INFO_FIELD);
+		__entry->immediate = v->want_immediate_exit;
+	),
+	TP_printk(TRACE_COMMON_FORMAT "rip 0x%llx inject 0x%x%s", TRACE_COMMON_ARGS, __entry->rip, __entry->inject,
+		  __entry->immediate ? " immediate exit" : "")
+);
+
+/* KVM_RUN begins, or ends with an exit reason of struct kvm_run or a negative errno. */
+TRACE_EVENT(droste_run,
+	TP_PROTO(const struct vcpu *v, bool enter, int ret),
+	TP_ARGS(v, enter, ret),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u8, enter)
+		__field(u32, reason)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->enter = enter;
+		__entry->reason = enter ? 0 : v->run->exit_reason;
+		__entry->ret = ret;
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%s kvm_exit_reason %u ret %d", TRACE_COMMON_ARGS, __entry->enter ? "enter" : "leave",
+		  __entry->reason, __entry->ret)
+);
+
+#endif
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>

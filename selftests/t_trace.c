@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Droste's tracepoints: the events of a short life of an L1, one by one, in a private instance of tracefs. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/droste.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "save.h"
+#include "vm.h"
+#include "vmx.h"
+
+#define TRACING	"/sys/kernel/tracing"
+#define MAX_EVENTS 4096
+
+static char dir[128];
+
+static bool put(const char *file, const char *text)
+{
+	char path[512];
+	int fd;
+	bool ok;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = open(path, O_WRONLY | O_TRUNC);
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return ok;
+}
+
+static void trace_remove(void)
+{
+	put("tracing_on", "0");
+	rmdir(dir);
+}
+
+/* Makes an instance with its own buffer, whose clock counts events. Skips the subtest if the kernel cannot. */
+static void trace_begin(void)
+{
+	if (!is_droste())
+		ksft_skip("not Droste");
+	if (access(TRACING "/instances", F_OK))
+		mount("tracefs", TRACING, "tracefs", 0, NULL);
+	snprintf(dir, sizeof(dir), TRACING "/instances/droste-%d", getpid());
+	if (mkdir(dir, 0700))
+		ksft_skip("no instance of tracefs: %s", strerror(errno));
+	atexit(trace_remove);
+	if (!put("events/droste/enable", "1"))
+		ksft_skip("no events of Droste");
+	MUST(put("trace_clock", "counter"), "clock");
+	MUST(put("buffer_size_kb", "1024"), "buffer");
+}
+
+static char text[1 << 20];
+static char *events[MAX_EVENTS];	/* each from its name on */
+static int nr_events;
+
+/* Reads the events, oldest first, those of vCPU 0 of this process' newest VM. */
+static void trace_end(void)
+{
+	char path[512], *line, *save, *at;
+	size_t n;
+	FILE *f;
+
+	put("tracing_on", "0");
+	snprintf(path, sizeof(path), "%s/trace", dir);
+	f = fopen(path, "r");
+	MUST(f, "%s: %s", path, strerror(errno));
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = 0;
+	fclose(f);
+	nr_events = 0;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		at = strstr(line, " droste_");
+		if (*line == '#' || !at)
+			continue;
+		MUST(nr_events < MAX_EVENTS, "events");
+		events[nr_events++] = at + 1;
+	}
+	trace_remove();
+}
+
+/* The value behind a name in an event; names and values are words. ~0 if there is none. */
+static u64 field(const char *event, const char *name)
+{
+	char key[32];
+	const char *at;
+
+	snprintf(key, sizeof(key), " %s ", name);
+	at = strstr(event, key);
+	return at ? strtoull(at + strlen(key), NULL, 0) : ~0ull;
+}
+
+/* --- a short life --- */
+
+static void __attribute__((naked)) l2_life(void)
+{
+	asm volatile("mov $7, %eax; xor %ecx, %ecx; cpuid\n"	/* L1's */
+		     "mov $0x1b, %ecx; rdmsr\n"			/* L0's: L1's bitmap lets it pass */
+		     "mov $0x10a, %ecx; rdmsr\n"		/* L1's bitmap has it */
+		     "vmcall\n");
+}
+
+static void guest_life(void)
+{
+	u8 *bitmap = g_page();
+
+	vmcs_new(l2_life);
+	need(F_PROC, PROC_MSR_BITMAPS, "no MSR bitmaps");
+	bitmap[0x10a / 8] |= 1 << (0x10a % 8);
+	vmwrite(F_MSR_BITMAP, (u64)bitmap);
+	g_sync(1);
+	vmx_expect(R_CPUID, "CPUID");
+	vmx_skip();
+	vmx_expect(R_RDMSR, "RDMSR");
+	vmx_skip();
+	vmx_expect(R_VMCALL, "VMCALL");
+	vmwrite(F_RFLAGS, 0);	/* bit 1 must be set */
+	G_EQ(vmx_run(), R_FAILED_ENTRY | R_BAD_GUEST, "a failed entry");
+	vmwrite(F_CR3_TARGETS, 5);
+	G_EQ(vmx_try_enter(false), VM_FAIL(E_BAD_CONTROLS), "VMfail");
+	g_sync(2);
+}
+
+/* The events of the nested core, one behind another. Text behind a name need not match. */
+static const char *const life[] = {
+	"droste_l1_entry: L1 VMLAUNCH",
+	"droste_exit: L2 CPUID arg 0x7",
+	"droste_route: L2 CPUID to L1 why ALWAYS",
+	"droste_l1_exit: L2 HARDWARE CPUID",
+	"droste_l1_entry: L1 VMRESUME",
+	"droste_exit: L2 MSR_READ arg 0x1b",
+	"droste_route: L2 MSR_READ to L0 why MSR_BITMAP byte 0x3 mask 0x8 hit 0",
+	"droste_exit: L2 MSR_READ arg 0x10a",
+	"droste_route: L2 MSR_READ to L1 why MSR_BITMAP byte 0x21 mask 0x4 hit 1",
+	"droste_l1_exit: L2 HARDWARE MSR_READ",
+	"droste_l1_entry: L1 VMRESUME",
+	"droste_exit: L2 VMCALL",
+	"droste_route: L2 VMCALL to L1 why ALWAYS",
+	"droste_l1_exit: L2 HARDWARE VMCALL",
+	"droste_entry_failed: L1 exit 33 (RFLAGS_RESERVED)",
+	"droste_l1_exit: L2 ENTRY INVALID_STATE (failed entry)",
+	"droste_entry_failed: L1 VMfail 7 (CR3_TARGET_COUNT)",
+	"droste_vmx_insn: L1 VMRESUME VMfail 7",
+};
+
+/* Whether each word of @want is in the event, in this order. */
+static bool has_words(const char *event, const char *want)
+{
+	char copy[256], *word, *save;
+
+	snprintf(copy, sizeof(copy), "%s", want);
+	for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		event = strstr(event, word);
+		if (!event)
+			return false;
+		event += strlen(word);
+	}
+	return true;
+}
+
+/* Whether an event is of the nested core: its exits are L2's, its instructions those that fail. */
+static bool is_nested(const char *e)
+{
+	if (!strncmp(e, "droste_exit:", 12) || !strncmp(e, "droste_route:", 13))
+		return strstr(e, " L2 ") && !strstr(e, "EXTERNAL_INTERRUPT") && !strstr(e, "PREEMPTION_TIMER") &&
+		       !strstr(e, "EPT_VIOLATION");
+	if (!strncmp(e, "droste_vmx_insn:", 16))
+		return !strstr(e, "VMsucceed");
+	return !strncmp(e, "droste_l1_", 10) || !strncmp(e, "droste_entry_failed:", 20);
+}
+
+static void host_life(void)
+{
+	struct vcpu *vcpu;
+	struct vm vm;
+	int i, n = 0;
+
+	vcpu = vmx_vm(&vm, guest_life);
+	vcpu_run_to_sync(vcpu, 1);
+	trace_begin();
+	vcpu_run_to_sync(vcpu, 2);
+	trace_end();
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+	for (i = 0; i < nr_events; i++) {
+		if (!is_nested(events[i]))
+			continue;
+		if (n < (int)ARRAY_SIZE(life))
+			OK(has_words(events[i], life[n]), "event %d: %s; expected: %s", n, events[i], life[n]);
+		n++;
+	}
+	EQ(n, ARRAY_SIZE(life), "events");
+}
+
+/* --- events and counters --- */
+
+static void guest_many(void)
+{
+	u64 i;
+
+	guest_life();
+	vmwrite(F_CR3_TARGETS, 0);
+	vmwrite(F_RFLAGS, RFLAGS_FIXED);
+	for (i = 0; i < 50; i++) {
+		vmwrite(F_RIP, (u64)l2_life);
+		vmx_expect(R_CPUID, "CPUID");
+	}
+	g_sync(3);
+}
+
+/* Each exit has one event; their numbers are consecutive; the counters agree. */
+static void host_many(void)
+{
+	struct droste_exit_stats before, after;
+	u64 reflected = 0, last = 0, exits = 0, shown = 0, first = 0;
+	struct vcpu *vcpu;
+	struct vm vm;
+	int i;
+
+	vcpu = vmx_vm(&vm, guest_many);
+	vcpu_run_to_sync(vcpu, 1);
+	vcpu_run_to_sync(vcpu, 2);
+	trace_begin();
+	DO(vcpu->fd, DROSTE_GET_EXIT_STATS, &before);
+	vcpu_run_to_sync(vcpu, 3);
+	DO(vcpu->fd, DROSTE_GET_EXIT_STATS, &after);
+	trace_end();
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+	for (i = 0; i < nr_events; i++) {
+		const char *e = events[i];
+
+		if (!strncmp(e, "droste_exit:", 12)) {
+			u64 seq = field(e, "seq");
+
+			exits++;
+			if (last)
+				MUST(seq == last + 1, "exit %llu behind exit %llu", (long long)seq, (long long)last);
+			else
+				first = seq;
+			last = seq;
+		}
+		shown += !strncmp(e, "droste_l1_exit:", 15) && strstr(e, " HARDWARE CPUID");
+	}
+	EQ(last - first + 1, exits, "numbers");
+	for (i = 0; i < DROSTE_NR_EXIT_REASONS; i++) {
+		exits -= after.exits[i] - before.exits[i];
+		reflected += after.reflected[i] - before.reflected[i];
+	}
+	EQ(exits, 0, "events and counters of exits");
+	EQ(shown, 50, "exits that L1 was shown");
+	EQ(after.reflected[R_CPUID] - before.reflected[R_CPUID], 50, "exits reflected");
+	OK(reflected >= 50, "reflected");
+}
+
+static const struct ksft_test tests[] = {
+	{ "the events of a short life", .host = host_life },
+	{ "events and counters", .host = host_many },
+};
+KSFT_MAIN(tests)
