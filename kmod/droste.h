@@ -126,6 +126,7 @@ struct vm {
 	struct irqchip irqchip;		/* see irqchip/irqchip.h */
 	struct coalesced coalesced;	/* see io/coalesced.h */
 	struct ioeventfds ioeventfds;	/* see io/ioeventfd.h */
+	atomic64_t io_added;		/* the zones and bindings that were ever added to the two above */
 
 	gpa_t tss_addr;			/* L: KVM_SET_TSS_ADDR; unused, since unrestricted guests need no TSS */
 	gpa_t identity_map_addr;	/* L: KVM_SET_IDENTITY_MAP_ADDR; unused for the same reason */
@@ -274,6 +275,8 @@ struct vcpu {
 	bool altered;				/* an ioctl had the vCPU since @complete was set, and may have changed it */
 	u64 resume_rip;				/* @altered: the linear RIP before, of the exit that @complete finishes */
 	struct emul_state *emul;		/* state of the emulator between two runs: see io/emulate.h */
+	struct slot_hint slot_hint;		/* of accesses to MMIO: see memslot_near() */
+	struct io_absent io_absent;		/* see io/bus.h */
 	sigset_t sigmask;			/* KVM_SET_SIGNAL_MASK */
 	bool has_sigmask;
 

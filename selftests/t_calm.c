@@ -4,20 +4,23 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
+#include <unistd.h>
 #include "guest.h"
 #include "vm.h"
 
 #define PORT	0x310
+#define MARK	0x320
 #define VEC	0x41
 #define WARM	4		/* accesses before the event */
 
 /* The instructions that exit. */
-enum access { OUT_PORT, IN_PORT, STORE, LOAD, NR_ACCESSES };
+enum touch { OUT_PORT, IN_PORT, STORE, LOAD, NR_ACCESSES };
 
 static volatile u64 taken;	/* interrupts, NMIs and exceptions that the guest has taken */
-static u64 how;			/* enum access; the guest's copy is made when the VM is created */
+static u64 how;			/* enum touch; the guest's copy is made when the VM is created */
 
 static void on_event(struct trap_regs *r)
 {
@@ -31,7 +34,7 @@ static void on_event_without_apic(struct trap_regs *r)
 	taken++;
 }
 
-static void access(void)
+static void touch(void)
 {
 	u32 val = 1;
 
@@ -99,7 +102,7 @@ static void guest_open(void)
 	apic_enable();
 	sti();
 	for (;;)
-		access();
+		touch();
 }
 
 static void outside(void)
@@ -158,10 +161,10 @@ static void guest_window(void)
 {
 	g_trap_fn[VEC] = on_event_without_apic;
 	for (int i = 0; i <= WARM; i++)
-		access();
+		touch();
 	sti();
 	for (;;)
-		access();
+		touch();
 }
 
 static void window(void)
@@ -195,28 +198,28 @@ static void guest_unmasks(void)
 	apic_enable();
 	sti();
 	for (int i = 0; i <= WARM; i++)
-		access();
+		touch();
 	/* An interrupt that the task priority holds back, until a store to the local APIC or to CR8. */
 	apic_write(APIC_TPR, 0xf0);
 	apic_icr(0, 0x40000 | VEC);
-	access();
+	touch();
 	G_EQ(taken, 0, "the interrupt is held back");
 	apic_write(APIC_TPR, 0);
 	G_EQ(taken, 1, "the interrupt after a store to TPR");
-	access();
+	touch();
 	apic_write(APIC_TPR, 0xf0);
 	apic_icr(0, 0x40000 | VEC);
-	access();
+	touch();
 	write_cr8(0);
 	G_EQ(taken, 2, "the interrupt after a write of CR8");
-	access();
+	touch();
 	apic_icr(0, 0x40000 | VEC);
 	G_EQ(taken, 3, "an IPI to itself");
 	cli();
-	access();
+	touch();
 	asm volatile("hlt");
 	for (;;)
-		access();
+		touch();
 }
 
 static void unmasks(void)
@@ -232,6 +235,102 @@ static void unmasks(void)
 	DO(vcpu->fd, KVM_NMI, NULL);
 	run_to_access(vcpu);
 	EQ(TAKEN(vcpu), 4, "NMI ends HLT");
+	vm_destroy(&vm);
+}
+
+/* --- what user space adds at the address, and takes away --- */
+
+static void guest_marks(void)
+{
+	for (;;) {
+		touch();
+		outb(MARK, 0);
+	}
+}
+
+/* KVM_RUN until the guest's mark: its access must not exit. */
+static void run_to_mark(struct vcpu *vcpu, const char *what)
+{
+	EQ(vcpu_run_to_call(vcpu, NULL), GCALL_NONE, "KVM_RUN: %s", what);
+	EQ(vcpu->run->exit_reason, KVM_EXIT_IO, "exit reason: %s", what);
+	EQ(vcpu->run->io.port, MARK, "the next exit is the mark's: %s", what);
+}
+
+static void run_both(struct vcpu *vcpu, const char *what)
+{
+	run_to_access(vcpu);
+	if (vcpu->run->exit_reason == KVM_EXIT_IO)
+		EQ(vcpu->run->io.port, PORT, "an access exits: %s", what);
+	run_to_mark(vcpu, what);
+}
+
+static void bindings(void)
+{
+	bool port = how == OUT_PORT;
+	struct kvm_ioeventfd bind = {
+		.addr = port ? PORT : MMIO_HOLE, .len = port ? 1 : 4, .flags = port ? KVM_IOEVENTFD_FLAG_PIO : 0,
+	};
+	struct kvm_coalesced_mmio_zone zone = { .addr = bind.addr, .size = 4, .pio = port };
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 count = 0;
+
+	if (how != OUT_PORT && how != STORE)
+		return;
+	vcpu = start(&vm, 0, guest_marks);
+	bind.fd = eventfd(0, EFD_NONBLOCK);
+	for (int i = 0; i < WARM; i++)
+		run_both(vcpu, "nothing is bound");
+	DO(vm.fd, KVM_IOEVENTFD, &bind);
+	run_to_mark(vcpu, "an ioeventfd");
+	run_to_mark(vcpu, "an ioeventfd, again");
+	EQ(read(bind.fd, &count, 8), 8, "read the eventfd");
+	EQ(count, 2, "signals");
+	bind.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+	DO(vm.fd, KVM_IOEVENTFD, &bind);
+	run_both(vcpu, "no ioeventfd any more");
+
+	bind.flags = (port ? KVM_IOEVENTFD_FLAG_PIO : 0) | KVM_IOEVENTFD_FLAG_DATAMATCH;
+	bind.datamatch = 2;
+	DO(vm.fd, KVM_IOEVENTFD, &bind);
+	run_both(vcpu, "an ioeventfd for other data");
+	bind.datamatch = 1;
+	DO(vm.fd, KVM_IOEVENTFD, &bind);
+	run_to_mark(vcpu, "an ioeventfd for this data");
+	bind.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+	DO(vm.fd, KVM_IOEVENTFD, &bind);
+	run_both(vcpu, "the other one is left");
+
+	run_both(vcpu, "nothing is bound");
+	DO(vm.fd, KVM_REGISTER_COALESCED_MMIO, &zone);
+	run_to_mark(vcpu, "a coalesced zone");
+	DO(vm.fd, KVM_UNREGISTER_COALESCED_MMIO, &zone);
+	run_both(vcpu, "no coalesced zone any more");
+	close(bind.fd);
+	vm_destroy(&vm);
+}
+
+static void memory(void)
+{
+	static u8 page[4096] __attribute__((aligned(4096)));
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	if (how != STORE && how != LOAD)
+		return;
+	vcpu = start(&vm, 0, guest_marks);
+	for (int i = 0; i < WARM; i++)
+		run_both(vcpu, "no memory");
+	for (int i = 0; i < 2; i++) {
+		vm_slot(&vm, 1, 0, MMIO_HOLE, 4096, page);
+		run_to_mark(vcpu, "memory");
+		run_to_mark(vcpu, "memory, again");
+		vm_slot(&vm, 1, 0, MMIO_HOLE, 0, NULL);
+		run_both(vcpu, "no memory any more");
+	}
+	/* A slot elsewhere changes nothing here. */
+	vm_slot(&vm, 1, 0, MMIO_HOLE + 4096, 4096, page);
+	run_both(vcpu, "memory elsewhere");
 	vm_destroy(&vm);
 }
 
@@ -256,9 +355,21 @@ static void host_unmasks(void)
 	for_all(unmasks);
 }
 
+static void host_bindings(void)
+{
+	for_all(bindings);
+}
+
+static void host_memory(void)
+{
+	for_all(memory);
+}
+
 static const struct ksft_test tests[] = {
 	{ "events, a halt and a debugger come between two accesses", .host = host_outside },
 	{ "user space's PIC between two accesses", .host = host_window },
 	{ "the guest makes events between two accesses", .host = host_unmasks },
+	{ "ioeventfds and coalesced zones come and go", .host = host_bindings },
+	{ "memory comes and goes at a device's address", .host = host_memory },
 };
 KSFT_MAIN(tests)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Linear addresses of the running level: a walk of its page tables and, for an L2 with EPT, of EPT12 below them. */
+#include <linux/mm.h>
 #include <asm/vmx.h>
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/walk.h"
+#include "emul/insn.h"
 #include "emul/pagewalk.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"
@@ -186,7 +188,7 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 	}
 }
 
-/* Bits of an entry of 4-level paging that walk_code() looks at (SDM 3A 4.5.4). */
+/* Bits of an entry of 4-level paging that walk_fetch() looks at (SDM 3A 4.5.4). */
 #define WALK_P		BIT_ULL(0)
 #define WALK_U		BIT_ULL(2)
 #define WALK_A		BIT_ULL(5)
@@ -194,76 +196,112 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 #define WALK_NX		BIT_ULL(63)
 #define WALK_TABLE	GENMASK_ULL(51, PAGE_SHIFT)
 
+/* Find the slot that holds @at, and allow access to its memory. Returns false if that fails. */
+static __always_inline bool walk_open(struct vcpu *vcpu, const struct memslot **slot, gpa_t at)
+{
+	*slot = memslot_near(vcpu, at >> PAGE_SHIFT);
+	return *slot && memslot_read_begin(*slot);
+}
+
+/* Go over to the slot that holds @at, if *@slot does not. Access is allowed, and stays so unless this returns false. */
+static __always_inline bool walk_reach(struct vcpu *vcpu, const struct memslot **slot, gpa_t at)
+{
+	if (likely(memslot_holds(*slot, at)))
+		return true;
+	user_read_access_end();
+	return walk_open(vcpu, slot, at);
+}
+
 /*
  * Read the next entry, number @index of the table that *@entry points to. @wanted
- * are the bits in which it must be WALK_P | WALK_A. *@slot is the slot of the last
- * entry, or NULL.
+ * are the bits in which it must be WALK_P | WALK_A. Access to the memory of *@slot
+ * is allowed, and stays so unless this returns false.
  */
-static __always_inline bool walk_code_step(struct vcpu *vcpu, const struct memslot **slot, u64 index, u64 wanted,
-					   u64 *entry)
+static __always_inline bool walk_step(struct vcpu *vcpu, const struct memslot **slot, u64 index, u64 wanted, u64 *entry)
 {
 	gpa_t at = (*entry & WALK_TABLE) + (index & 0x1ff) * sizeof(*entry);
 
-	if (unlikely(!*slot || !memslot_holds(*slot, at)))
-		*slot = vm_slot(vcpu->vm, at >> PAGE_SHIFT);
-	return *slot && memslot_read_u64(*slot, at, entry) && (*entry & wanted) == (WALK_P | WALK_A);
+	if (!walk_reach(vcpu, slot, at))
+		return false;
+	unsafe_get_user(*entry, memslot_user(*slot, at), failed);
+	if (likely((*entry & wanted) == (WALK_P | WALK_A)))
+		return true;
+failed:
+	user_read_access_end();
+	return false;
+}
+
+/* Read the 15 bytes at @at as two words. Access is allowed as for walk_step(), but not afterwards. */
+static __always_inline bool walk_read_insn(struct vcpu *vcpu, const struct memslot *slot, gpa_t at, u64 *words)
+{
+	const u8 __user *from;
+
+	if (!walk_reach(vcpu, &slot, at))
+		return false;
+	from = (const u8 __user *)memslot_user(slot, at);
+	unsafe_get_user(words[0], (const u64 __user *)from, failed);
+	unsafe_get_user(words[1], (const u64 __user *)(from + INSN_MAX - 8), failed);
+	user_read_access_end();
+	return true;
+failed:
+	user_read_access_end();
+	return false;
 }
 
 /**
- * walk_code() - translate the address of the instruction that exited, if that is simple
- * @vcpu: loaded, in L1
+ * walk_fetch() - read the instruction that exited, if that is simple
+ * @vcpu: loaded, in L1, in 64-bit mode
  * @la: RIP
- * @gpa: the L1 GPA
- * @slot: the slot that holds it
+ * @words: bytes 0 to 7 and 7 to 14 at RIP
  *
  * Simple are 4-level tables in memory, whose entries are accessed already, have
- * no reserved bit set, and allow the fetch. walk_gva() finds the same address
- * then, but takes several times as long.
+ * no reserved bit set, and allow the fetch, and an instruction far enough from
+ * the end of its page. walk_gva() finds the same address then, but takes several
+ * times as long.
  *
  * Context: Process context. May sleep. The thread's mm is vm->mm; caller holds
  * vm->srcu for reading.
- * Return: true with @gpa and @slot set; false if the translation is not simple.
+ * Return: true with @words set; false if it is not simple.
  */
-bool walk_code(struct vcpu *vcpu, u64 la, gpa_t *gpa, const struct memslot **slot)
+bool walk_fetch(struct vcpu *vcpu, u64 la, u64 *words)
 {
-	u64 entry, all, cr4 = vmcs_read(GUEST_CR4);
+	u64 all, cr4 = vmcs_read(GUEST_CR4), entry = vmcs_read(GUEST_CR3);
+	bool user = vcpu_cpl(vcpu) == 3;
 	/* NX forbids the fetch, or is reserved. */
 	u64 wanted = WALK_P | WALK_A | WALK_NX | GENMASK_ULL(51, vcpu->gcaps.maxphyaddr);
-	const struct memslot *s = NULL;
-	int shift = 30;
+	const struct memslot *s;
+	u64 offset = PAGE_SIZE - 1;
 
-	if (vcpu->in_l2 || !(vcpu->efer & EFER_LMA) || (cr4 & X86_CR4_LA57))
+	if ((cr4 & X86_CR4_LA57) || !walk_open(vcpu, &s, entry & WALK_TABLE))
 		return false;
-	entry = vmcs_read(GUEST_CR3);
-	if (!walk_code_step(vcpu, &s, la >> 39, wanted, &entry) || (entry & WALK_PS))
+	if (!walk_step(vcpu, &s, la >> 39, wanted | WALK_PS, &entry))
 		return false;
 	all = entry;
-	if (!walk_code_step(vcpu, &s, la >> 30, wanted, &entry))
+	if (!walk_step(vcpu, &s, la >> 30, wanted, &entry))
 		return false;
 	all &= entry;
-	if (!(entry & WALK_PS)) {
-		shift = 21;
-		if (!walk_code_step(vcpu, &s, la >> 21, wanted, &entry))
+	if (entry & WALK_PS) {
+		offset = BIT_ULL(30) - 1;
+	} else {
+		if (!walk_step(vcpu, &s, la >> 21, wanted, &entry))
 			return false;
 		all &= entry;
-	} else if (!vcpu->gcaps.pdpe1gb) {
+		if (entry & WALK_PS) {
+			offset = BIT_ULL(21) - 1;
+		} else {
+			if (!walk_step(vcpu, &s, la >> PAGE_SHIFT, wanted, &entry))
+				return false;
+			all &= entry;
+		}
+	}
+	/* Bits 12:0 of an entry that maps a page are no address; bits above them are reserved if the page is large. */
+	if ((entry & WALK_TABLE & offset & ~BIT_ULL(PAGE_SHIFT)) || offset_in_page(la) > PAGE_SIZE - INSN_MAX ||
+	    (offset == BIT_ULL(30) - 1 && !vcpu->gcaps.pdpe1gb) ||
+	    (user ? !(all & WALK_U) : (all & WALK_U) && (cr4 & X86_CR4_SMEP))) {
+		user_read_access_end();
 		return false;
 	}
-	if (!(entry & WALK_PS)) {
-		shift = PAGE_SHIFT;
-		if (!walk_code_step(vcpu, &s, la >> PAGE_SHIFT, wanted, &entry))
-			return false;
-		all &= entry;
-	} else if (entry & GENMASK_ULL(shift - 1, 13)) {
-		return false;
-	}
-	if (vcpu_cpl(vcpu) == 3 ? !(all & WALK_U) : (all & WALK_U) && (cr4 & X86_CR4_SMEP))
-		return false;
-	*gpa = (entry & GENMASK_ULL(51, shift)) | (la & (BIT_ULL(shift) - 1));
-	if (unlikely(!memslot_holds(s, *gpa)))
-		s = vm_slot(vcpu->vm, *gpa >> PAGE_SHIFT);
-	*slot = s;
-	return s;
+	return walk_read_insn(vcpu, s, (entry & WALK_TABLE & ~offset) | (la & offset), words);
 }
 
 /**

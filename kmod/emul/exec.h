@@ -151,9 +151,20 @@ enum emul_result emul_exec(struct emul_ctx *ctx, u32 max_iterations);
 int emul_fetch_linear(struct emul_ctx *ctx, u64 rip, u32 *len, u64 *la);
 
 /* --- shared between exec*.c --- */
+/**
+ * emul_size_mask() - mask of an operand's bits
+ * @bytes: operand size; 8 and above mask 64 bits
+ *
+ * Context: Any. Pure.
+ * Return: the mask.
+ */
+static inline u64 emul_size_mask(u32 bytes)
+{
+	return bytes >= 8 ? ~0ULL : (1ULL << (8 * bytes)) - 1;
+}
+
 int emul_raise(struct emul_ctx *ctx, u8 vector);
 int emul_raise_err(struct emul_ctx *ctx, u8 vector, u32 error_code);
-u64 emul_size_mask(u32 bytes);
 void emul_write_reg(struct emul_ctx *ctx, u8 reg, u32 bytes, u64 val);
 u64 emul_effective_address(const struct emul_ctx *ctx);
 int emul_linear(struct emul_ctx *ctx, u8 seg, u64 ea, u32 size, bool write, u64 *la);

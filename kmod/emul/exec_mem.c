@@ -5,18 +5,6 @@
 #include "emul/exec.h"
 
 /**
- * emul_size_mask() - mask of an operand's bits
- * @bytes: operand size; 8 and above mask 64 bits
- *
- * Context: Any. Pure.
- * Return: the mask.
- */
-u64 emul_size_mask(u32 bytes)
-{
-	return bytes >= 8 ? ~0ULL : (1ULL << (8 * bytes)) - 1;
-}
-
-/**
  * emul_raise() - raise an exception without an error code
  * @ctx: its fault is set
  * @vector: X86_TRAP_*

@@ -4,6 +4,7 @@
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include "droste.h"
+#include "io/bus.h"
 #include "io/coalesced.h"
 
 #define MAX_ZONES	1000	/* KVM's limit of devices on a bus */
@@ -69,7 +70,7 @@ static bool coalesced_in_zone(struct vm *vm, bool pio, u64 addr, u32 len)
  * anything to the whole page, so each index is read once and checked before it
  * is used.
  */
-static bool coalesced_push(struct coalesced *c, bool pio, u64 addr, u32 len, const void *data)
+static bool coalesced_push(struct coalesced *c, bool pio, u64 addr, u32 len, u64 data)
 {
 	struct kvm_coalesced_mmio_ring *ring = c->ring;
 	struct kvm_coalesced_mmio *entry;
@@ -84,7 +85,7 @@ static bool coalesced_push(struct coalesced *c, bool pio, u64 addr, u32 len, con
 		entry->phys_addr = addr;
 		entry->len = len;
 		entry->pio = pio;
-		memcpy(entry->data, data, len);
+		memcpy(entry->data, &data, len);
 		/* Publishes the entry: user space reads the index first. */
 		smp_store_release(&ring->last, next);
 		done = true;
@@ -94,21 +95,21 @@ static bool coalesced_push(struct coalesced *c, bool pio, u64 addr, u32 len, con
 }
 
 /**
- * coalesced_store() - put a guest's write to a port or to MMIO into the ring, if it is in a zone
+ * coalesced_write() - put a guest's write to a port or to MMIO into the ring, if it is in a zone
  * @vm: the VM
  * @pio: true for a port, false for MMIO
  * @addr: port or guest-physical address
  * @len: 1 to 8 bytes
- * @data: the bytes written
+ * @data: the bytes written, and zeroes above them
  *
  * Context: Process context. Does not sleep. Caller holds vm->srcu for reading.
- * Return: true if the write is in the ring; false if it needs an exit to user
- * space, because it is in no zone or the ring is full.
+ * Return: IO_DONE if the write is in the ring; IO_REFUSED if the ring is full.
  */
-bool coalesced_store(struct vm *vm, bool pio, u64 addr, u32 len, const void *data)
+enum io_result coalesced_write(struct vm *vm, bool pio, u64 addr, u32 len, u64 data)
 {
-	return len <= sizeof_field(struct kvm_coalesced_mmio, data) && coalesced_in_zone(vm, pio, addr, len) &&
-	       coalesced_push(&vm->coalesced, pio, addr, len, data);
+	if (!coalesced_in_zone(vm, pio, addr, len))
+		return IO_ABSENT;
+	return coalesced_push(&vm->coalesced, pio, addr, len, data) ? IO_DONE : IO_REFUSED;
 }
 
 /**
@@ -139,6 +140,7 @@ long vm_register_coalesced(void *self, void *arg, unsigned long uarg)
 	z->pio = user->pio;
 	list_add_tail_rcu(&z->link, &c->zones);
 	c->nr_zones++;
+	bus_note_added(self);
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "droste.h"
+#include "io/bus.h"
+#include "io/coalesced.h"
 #include "io/ioeventfd.h"
 
 #define DROSTE_MAX_IOEVENTFDS	1000
@@ -27,11 +29,9 @@ static struct hlist_head *ioeventfd_bucket(struct ioeventfds *all, bool pio, u64
 	return &all->hash[hash_64(addr + pio, ilog2(ARRAY_SIZE(all->hash)))];
 }
 
-/* Does the write match the binding? */
-static bool ioeventfd_matches(const struct ioeventfd *p, bool pio, u64 addr, u32 len, u64 val)
+/* Does a write to the address of the binding match it? */
+static bool ioeventfd_matches(const struct ioeventfd *p, u32 len, u64 val)
 {
-	if (p->pio != pio || p->addr != addr)
-		return false;
 	if (!p->len)
 		return true;
 	return p->len == len && (p->wildcard || p->datamatch == val);
@@ -48,33 +48,59 @@ void ioeventfds_init(struct vm *vm)
 	mutex_init(&vm->ioeventfds.lock);
 }
 
+/*
+ * Signal the eventfd that a guest's write is bound to. Caller holds vm->srcu for
+ * reading. IO_REFUSED: the bindings of the address want another length or other data.
+ */
+static __always_inline enum io_result ioeventfd_write(struct vm *vm, bool pio, u64 addr, u32 len, u64 data)
+{
+	enum io_result found = IO_ABSENT;
+	struct ioeventfd *p;
+
+	if (!READ_ONCE(vm->ioeventfds.nr))
+		return IO_ABSENT;
+	hlist_for_each_entry_srcu(p, ioeventfd_bucket(&vm->ioeventfds, pio, addr), link,
+				  srcu_read_lock_held(&vm->srcu)) {
+		if (p->pio != pio || p->addr != addr)
+			continue;
+		found = IO_REFUSED;
+		if (ioeventfd_matches(p, len, data)) {
+			compat_eventfd_signal(p->ctx);
+			return IO_DONE;
+		}
+	}
+	return found;
+}
+
 /**
- * ioeventfd_signal() - signal the eventfd that a guest's write is bound to, if there is one
- * @vm: the VM
+ * bus_write() - search for what takes a guest's write: an ioeventfd, or the ring of coalesced writes
+ * @vcpu: the vCPU that writes
  * @pio: true for a port, false for MMIO
  * @addr: port or guest-physical address
  * @len: 1 to 8 bytes
- * @data: the bytes written
+ * @data: the bytes written, and zeroes above them
+ * @coalesce: whether the ring may take it
  *
- * Context: Process context. Does not sleep. Caller holds vm->srcu for reading.
- * Return: true if an eventfd was signalled; false if there is no binding.
+ * Callers use io_write().
+ *
+ * Context: Process context, thread of @vcpu. Does not sleep. Caller holds vm->srcu for reading.
+ * Return: true if it was taken; false if it needs an exit to user space.
  */
-bool ioeventfd_signal(struct vm *vm, bool pio, u64 addr, u32 len, const void *data)
+bool bus_write(struct vcpu *vcpu, bool pio, u64 addr, u32 len, u64 data, bool coalesce)
 {
-	struct ioeventfd *p;
-	u64 val = 0;
+	struct vm *vm = vcpu->vm;
+	/* Read before the search: what is added meanwhile makes the result out of date. */
+	u64 added = atomic64_read_acquire(&vm->io_added);
+	enum io_result event, ring = IO_REFUSED;
 
-	if (len > sizeof(val))
-		return false;
-	memcpy(&val, data, len);
-	hlist_for_each_entry_srcu(p, ioeventfd_bucket(&vm->ioeventfds, pio, addr), link,
-				  srcu_read_lock_held(&vm->srcu)) {
-		if (ioeventfd_matches(p, pio, addr, len, val)) {
-			compat_eventfd_signal(p->ctx);
-			return true;
-		}
-	}
-	return false;
+	event = ioeventfd_write(vm, pio, addr, len, data);
+	if (event == IO_DONE)
+		return true;
+	if (coalesce)
+		ring = coalesced_write(vm, pio, addr, len, data);
+	if (event == IO_ABSENT && ring == IO_ABSENT)
+		vcpu->io_absent = (struct io_absent) { .added = added, .addr = addr, .len = len, .pio = pio };
+	return ring == IO_DONE;
 }
 
 /* Could one write match both bindings? */
@@ -109,9 +135,10 @@ static int ioeventfd_parse(struct ioeventfd *p, const struct kvm_ioeventfd *args
 	return 0;
 }
 
-/* Caller holds @all->lock. */
-static int ioeventfd_assign(struct ioeventfds *all, const struct ioeventfd *want)
+/* Caller holds vm->ioeventfds.lock. */
+static int ioeventfd_assign(struct vm *vm, const struct ioeventfd *want)
 {
+	struct ioeventfds *all = &vm->ioeventfds;
 	struct ioeventfd *p;
 
 	/* Bindings that one write matches have the same address. */
@@ -126,6 +153,7 @@ static int ioeventfd_assign(struct ioeventfds *all, const struct ioeventfd *want
 		return -ENOMEM;
 	hlist_add_head_rcu(&p->link, ioeventfd_bucket(all, p->pio, p->addr));
 	WRITE_ONCE(all->nr, all->nr + 1);
+	bus_note_added(vm);
 	return 0;
 }
 
@@ -180,7 +208,7 @@ long ioeventfd_ioctl(void *self, void *arg, unsigned long uarg)
 
 	deassign = args.flags & KVM_IOEVENTFD_FLAG_DEASSIGN;
 	mutex_lock(&vm->ioeventfds.lock);
-	err = deassign ? ioeventfd_deassign(vm, &want) : ioeventfd_assign(&vm->ioeventfds, &want);
+	err = deassign ? ioeventfd_deassign(vm, &want) : ioeventfd_assign(vm, &want);
 	mutex_unlock(&vm->ioeventfds.lock);
 
 	/* A new binding keeps the reference to the eventfd. */

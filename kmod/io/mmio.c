@@ -2,9 +2,8 @@
 /* Memory-mapped I/O of one instruction: in-kernel devices first, then user space, one fragment at a time. */
 #include "droste.h"
 #include "emul/emul.h"
-#include "io/coalesced.h"
+#include "io/bus.h"
 #include "io/emulate_state.h"
-#include "io/ioeventfd.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
 #include "vmx/regs.h"
@@ -83,12 +82,11 @@ int emul_mmio_read(struct emul_state *es, gpa_t gpa, void *data, u32 len)
 /* Give the write to a device in the kernel that is no interrupt controller. Returns false if it is for user space. */
 static __always_inline bool mmio_write_in_kernel(struct emul_state *es, struct mmio_frag *f)
 {
-	struct vcpu *vcpu = es->vcpu;
+	u64 data;
 
-	if (ioeventfd_write(vcpu->vm, false, f->gpa, f->len, f->data))
-		return true;
+	memcpy(&data, f->data, sizeof(data));	/* zeroes behind the length */
 	/* Writes must stay in order: nothing is coalesced after a write that waits for an exit. */
-	return !es->nr_writes && coalesced_write(vcpu->vm, false, f->gpa, f->len, f->data);
+	return io_write(es->vcpu, false, f->gpa, f->len, data, !es->nr_writes);
 }
 
 /**

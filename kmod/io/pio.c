@@ -3,20 +3,13 @@
 #include "droste.h"
 #include "emul/emul.h"
 #include "emul/exec.h"
-#include "io/coalesced.h"
+#include "io/bus.h"
 #include "io/emulate.h"
 #include "io/emulate_state.h"
-#include "io/ioeventfd.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
-
-/* Try to serve OUT without an exit to user space, if it is not to an interrupt controller. Returns true if it is served. */
-static __always_inline bool pio_out_in_kernel(struct vcpu *vcpu, u16 port, u32 size, u32 *data)
-{
-	return ioeventfd_write(vcpu->vm, true, port, size, data) || coalesced_write(vcpu->vm, true, port, size, data);
-}
 
 /* Exit to user space for a port access. The data is in the page behind struct kvm_run. */
 static int pio_exit(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
@@ -30,12 +23,6 @@ static int pio_exit(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
 	run->io.count = count;
 	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
 	return NEXT_USER;
-}
-
-/* The data of OUT: all four bytes, as their number is no constant for memcpy(). */
-static void pio_put_data(struct vcpu *vcpu, u32 size, u32 data)
-{
-	*(u32 *)vcpu->pio_data = size == 4 ? data : data & ((1U << 8 * size) - 1);
 }
 
 /* Set the result of IN: AL, AX, or EAX with the upper half of RAX cleared (SDM 1 3.4.1.1). */
@@ -80,7 +67,7 @@ static int pio_complete_in(struct vcpu *vcpu)
  */
 int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 {
-	u32 data = in ? 0 : vcpu_gpr(vcpu, RAX);
+	u32 data = in ? 0 : vcpu->regs[RAX] & emul_size_mask(size);
 
 	if (irqchip_pio(vcpu, port, size, &data, !in)) {
 		if (in)
@@ -90,11 +77,11 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 	}
 	vcpu_stay_calm(vcpu);
 	if (!in) {
-		if (pio_out_in_kernel(vcpu, port, size, &data)) {
+		if (io_write(vcpu, true, port, size, data, true)) {
 			vcpu_skip_instruction(vcpu);
 			return NEXT_ENTER;
 		}
-		pio_put_data(vcpu, size, data);
+		*(u32 *)vcpu->pio_data = data;	/* all four bytes, as their number is no constant for memcpy() */
 		if (port == 0x7e && !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
 			vcpu_skip_instruction(vcpu);
 			return pio_exit(vcpu, port, size, 1, false);
@@ -166,7 +153,7 @@ int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void 
 	for (i = 0; i < count; i++, data += size) {
 		val = 0;
 		memcpy(&val, data, size);
-		if (!irqchip_pio(vcpu, port, size, &val, true) && !pio_out_in_kernel(vcpu, port, size, &val))
+		if (!irqchip_pio(vcpu, port, size, &val, true) && !io_write(vcpu, true, port, size, val, true))
 			break;
 	}
 	if (i == count)

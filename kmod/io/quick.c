@@ -129,15 +129,9 @@ static u64 quick_address(struct vcpu *vcpu, const struct quick_insn *q, u64 rip)
 /* Fetch and decode the instruction at RIP. Returns NULL if it is no plain move, or is not simply there. */
 static const struct quick_insn *quick_fetch(struct vcpu *vcpu, u64 rip)
 {
-	const struct memslot *slot = NULL;
 	u64 words[2];
-	gpa_t gpa;
 
-	if (!walk_code(vcpu, rip, &gpa, &slot) || offset_in_page(gpa) > PAGE_SIZE - INSN_MAX)
-		return NULL;
-	if (!memslot_read_u64(slot, gpa, &words[0]) || !memslot_read_u64(slot, gpa + 7, &words[1]))
-		return NULL;
-	return quick_find(vcpu->emul, rip, words);
+	return walk_fetch(vcpu, rip, words) ? quick_find(vcpu->emul, rip, words) : NULL;
 }
 
 static u64 quick_store_data(struct vcpu *vcpu, const struct quick_insn *q)
@@ -222,7 +216,7 @@ int quick_mmio(struct vcpu *vcpu)
 
 	if (vcpu->in_l2 || vcpu->ev.injected.valid || (e->qual & (QUICK_QUAL | EPT_EXEC)) != QUICK_QUAL)
 		return NEXT_GO_ON;
-	if (vm_slot(vcpu->vm, e->gpa >> PAGE_SHIFT) || current->mm != vcpu->vm->mm || !vcpu_is_64bit(vcpu))
+	if (memslot_near(vcpu, e->gpa >> PAGE_SHIFT) || current->mm != vcpu->vm->mm || !vcpu_is_64bit(vcpu))
 		return NEXT_GO_ON;
 	rip = vcpu_rip(vcpu);
 	q = quick_fetch(vcpu, rip);

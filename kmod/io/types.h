@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Types of I/O that struct vm contains: the ring of coalesced writes, and ioeventfds. */
+/* Types of I/O that struct vm and struct vcpu contain: the ring of coalesced writes, and ioeventfds. */
 #ifndef DROSTE_IO_TYPES_H
 #define DROSTE_IO_TYPES_H
 
@@ -15,6 +15,21 @@ struct coalesced {
 	unsigned int nr_zones;		/* under vm->lock */
 	spinlock_t lock;		/* serializes writers of the ring */
 	struct kvm_coalesced_mmio_ring *ring;	/* one page, shared with user space, which may write at any time */
+};
+
+/* An address to which no write is bound: see io_write(). Zeroes name no address. */
+struct io_absent {
+	u64 added;	/* vm->io_added for which it is so */
+	u64 addr;	/* port or guest-physical address */
+	u32 len;	/* length of the write */
+	bool pio;	/* @addr is a port */
+};
+
+/* What became of a write. */
+enum io_result {
+	IO_ABSENT,	/* nothing is bound to the address */
+	IO_REFUSED,	/* something is, but does not take the write now: it needs an exit to user space */
+	IO_DONE,	/* it was taken */
 };
 
 /* The ioeventfds of a VM, by address. */

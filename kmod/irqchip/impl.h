@@ -122,7 +122,6 @@ void vlapic_timer_write_tdcr(struct vlapic *a, u32 val);
 
 /* --- vlapic_regs.c --- */
 u32 vlapic_read_reg(struct vlapic *a, u32 reg);
-bool vlapic_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write);
 
 /* --- vlapic_state.c --- */
 int vlapic_get_state(struct vcpu *vcpu, struct kvm_lapic_state *state);
@@ -145,7 +144,6 @@ void vpic_set(struct vm *vm, unsigned int chip, const struct kvm_pic_state *stat
 int vioapic_create(struct vm *vm);
 void vioapic_destroy(struct vm *vm);
 int vioapic_set_line(struct vm *vm, unsigned int pin, int source, int level);
-bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write);
 bool vioapic_has_vector(const struct vioapic *ioapic, u8 vector);
 void vioapic_eoi(struct vm *vm, u8 vector, bool level);
 void vioapic_get(struct vm *vm, struct kvm_ioapic_state *state);

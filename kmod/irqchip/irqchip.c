@@ -87,25 +87,6 @@ void irqchip_release(struct vm *vm)
 }
 
 /**
- * irqchip_mmio() - do an MMIO access if it is to the local APIC or the I/O APIC
- * @vcpu: the vCPU that makes the access
- * @gpa: guest-physical address
- * @len: 1 to 8 bytes that do not cross a page
- * @data: the bytes to write, or the buffer for those read
- * @write: true for a write
- *
- * Context: Process context, thread of @vcpu. Caller holds vm->srcu (read).
- * Return: true if it was; false if another device, or user space, must do it.
- */
-bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write)
-{
-	/* Most accesses are to devices in user space. */
-	if (!((gpa ^ vcpu->apic_base) & PAGE_MASK) && vlapic_mmio(vcpu, gpa, len, data, write))
-		return true;
-	return vcpu->vm->irqchip.ioapic && vioapic_mmio(vcpu->vm, gpa, len, data, write);
-}
-
-/**
  * irqchip_pio_own() - do a port access to a port of the PICs or the PIT, if the VM has them
  * @vcpu: the vCPU that makes the access
  * @port: the port

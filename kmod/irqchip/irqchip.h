@@ -17,10 +17,30 @@ void irqchip_init(struct vm *vm);
 int irqchip_create(struct vm *vm);
 void irqchip_destroy(struct vm *vm);
 void irqchip_release(struct vm *vm);
-bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write);
+bool vlapic_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write);
+bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write);
 bool irqchip_pio_own(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write);
 u64 vcpu_cr8(struct vcpu *vcpu);
 int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8);
+
+/**
+ * irqchip_mmio() - do an MMIO access if it is to the local APIC or the I/O APIC
+ * @vcpu: the vCPU that makes the access
+ * @gpa: guest-physical address
+ * @len: 1 to 8 bytes that do not cross a page
+ * @data: the bytes to write, or the buffer for those read
+ * @write: true for a write
+ *
+ * Context: Process context, thread of @vcpu. Caller holds vm->srcu (read).
+ * Return: true if it was; false if another device, or user space, must do it.
+ */
+static inline bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write)
+{
+	/* Most accesses are to devices in user space. */
+	if (!((gpa ^ vcpu->apic_base) & PAGE_MASK) && vlapic_mmio(vcpu, gpa, len, data, write))
+		return true;
+	return vcpu->vm->irqchip.ioapic && vioapic_mmio(vcpu->vm, gpa, len, data, write);
+}
 
 /**
  * irqchip_pio() - do a port access if it is to the PICs or the PIT

@@ -65,6 +65,32 @@ const struct memslot *vm_slot(struct vm *vm, gfn_t gfn)
 }
 
 /**
+ * memslot_remember() - find the slot that holds a frame of guest memory, and remember the result
+ * @vcpu: the vCPU, whose hint is updated
+ * @gfn: the frame
+ *
+ * Callers use memslot_near().
+ *
+ * Context: Thread of @vcpu. Caller holds vm->srcu for reading, and uses the slot no longer.
+ * Return: the slot. NULL if there is no memory.
+ */
+const struct memslot *memslot_remember(struct vcpu *vcpu, gfn_t gfn)
+{
+	const struct memslots *slots = memslot_all(vcpu->vm);
+	const struct memslot *s = memslots_find(slots, gfn);
+	struct slot_hint *h = &vcpu->slot_hint;
+
+	/* All but the slot and the hole of this array is out of date. No frame has the number ~0. */
+	if (h->generation != slots->generation)
+		*h = (struct slot_hint) { .generation = slots->generation, .hole = ~0ULL };
+	if (s)
+		h->slot = s;
+	else
+		h->hole = gfn;
+	return s;
+}
+
+/**
  * memslot_gfn_to_hva() - find the user address of a frame of guest memory
  * @vm: the VM
  * @gfn: the frame

@@ -4,9 +4,7 @@
 #define DROSTE_MEMSLOT_H
 
 #include <linux/uaccess.h>
-#include "mem/types.h"
-
-struct vm;
+#include "droste.h"
 
 int memslots_init(struct vm *vm);
 void memslots_destroy(struct vm *vm);
@@ -17,6 +15,7 @@ void memslots_destroy(struct vm *vm);
  * unless the thread's mm is vm->mm.
  */
 const struct memslot *vm_slot(struct vm *vm, gfn_t gfn);
+const struct memslot *memslot_remember(struct vcpu *vcpu, gfn_t gfn);
 int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len);
 int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len);
 int vm_read_guest_u64(struct vm *vm, gpa_t gpa, u64 *val);
@@ -25,26 +24,47 @@ int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len);
 int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map);
 void vm_unmap_gpa(struct vm *vm, struct gpa_map *map);
 
-/* For walks, whose reads are mostly in one slot. The thread's mm is vm->mm; caller holds vm->srcu for reading. */
-
 static inline bool memslot_holds(const struct memslot *slot, gpa_t gpa)
 {
 	return (gpa >> PAGE_SHIFT) - slot->base < slot->npages;
 }
 
-/* Read 8 bytes of one page at an address that the slot holds. May sleep. Returns false if that fails. */
-static inline bool memslot_read_u64(const struct memslot *slot, gpa_t gpa, u64 *val)
+/**
+ * memslot_near() - find the slot that holds a frame of guest memory, at an access to MMIO
+ * @vcpu: the vCPU, whose hint is used
+ * @gfn: the frame
+ *
+ * The instructions of a driver, and the device, are mostly where they were at the last access.
+ *
+ * Context: Thread of @vcpu. Caller holds vm->srcu for reading, and uses the slot no longer.
+ * Return: the slot. NULL if there is no memory.
+ */
+static inline const struct memslot *memslot_near(struct vcpu *vcpu, gfn_t gfn)
 {
-	const u64 __user *from = (const u64 __user *)(slot->hva + (gpa - (slot->base << PAGE_SHIFT)));
+	const struct slot_hint *h = &vcpu->slot_hint;
 
-	if (unlikely(!user_read_access_begin(from, sizeof(*from))))
-		return false;
-	unsafe_get_user(*val, from, failed);
-	user_read_access_end();
-	return true;
-failed:
-	user_read_access_end();
-	return false;
+	if (likely(h->generation == srcu_dereference(vcpu->vm->slots, &vcpu->vm->srcu)->generation)) {
+		if (h->slot && gfn - h->slot->base < h->slot->npages)
+			return h->slot;
+		if (gfn == h->hole)
+			return NULL;
+	}
+	return memslot_remember(vcpu, gfn);
 }
 
+/*
+ * Reads of memory that is mostly in one slot: memslot_read_begin() allows access to
+ * a slot's memory until user_read_access_end(), and unsafe_get_user() reads at
+ * memslot_user(). The thread's mm is vm->mm.
+ */
+static __always_inline bool memslot_read_begin(const struct memslot *slot)
+{
+	return user_read_access_begin((const void __user *)slot->hva, slot->npages << PAGE_SHIFT);
+}
+
+/* The user address of a guest-physical address that the slot holds. */
+static __always_inline const u64 __user *memslot_user(const struct memslot *slot, gpa_t gpa)
+{
+	return (const u64 __user *)(slot->hva + (gpa - (slot->base << PAGE_SHIFT)));
+}
 #endif

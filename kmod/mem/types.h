@@ -36,6 +36,13 @@ struct memslots {
 	struct memslot s[];
 };
 
+/* What a vCPU's last look-ups among the slots have found; zeroes are valid in a VM that never had a slot. */
+struct slot_hint {
+	u64 generation;			/* memslots.generation for which the others are valid */
+	const struct memslot *slot;	/* the last slot found, or NULL */
+	gfn_t hole;			/* the last frame found to have no memory */
+};
+
 /* A page of guest memory, pinned because a VMCS points to it and the processor accesses it (SDM 3C 25.6). */
 struct gpa_map {
 	struct page *page;	/* NULL if nothing is pinned */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Writes of guests that the kernel takes for user space: ioeventfds and coalesced writes. */
+#ifndef DROSTE_IO_BUS_H
+#define DROSTE_IO_BUS_H
+
+#include "droste.h"
+
+bool bus_write(struct vcpu *vcpu, bool pio, u64 addr, u32 len, u64 data, bool coalesce);
+
+/**
+ * bus_note_added() - note that a zone or a binding was added
+ * @vm: the VM
+ *
+ * Must be called after it was published: whoever sees the new number sees it, too.
+ *
+ * Context: Any.
+ */
+static inline void bus_note_added(struct vm *vm)
+{
+	smp_mb__before_atomic();	/* pairs with the acquire in bus_write() */
+	atomic64_inc(&vm->io_added);
+}
+
+/**
+ * io_write() - give a guest's write to an ioeventfd, or to the ring of coalesced writes
+ * @vcpu: the vCPU that writes
+ * @pio: true for a port, false for MMIO
+ * @addr: port or guest-physical address
+ * @len: 1 to 8 bytes
+ * @data: the bytes written, and zeroes above them
+ * @coalesce: whether the ring may take it
+ *
+ * A device of user space is written to again and again. vcpu->io_absent is the
+ * last address to which nothing was bound, and spares the search.
+ *
+ * Context: Process context, thread of @vcpu. Does not sleep. Caller holds vm->srcu for reading.
+ * Return: true if it was taken; false if it needs an exit to user space.
+ */
+static inline bool io_write(struct vcpu *vcpu, bool pio, u64 addr, u32 len, u64 data, bool coalesce)
+{
+	const struct io_absent *no = &vcpu->io_absent;
+
+	if (no->addr == addr && no->len == len && no->pio == pio && no->added == atomic64_read(&vcpu->vm->io_added))
+		return false;
+	return bus_write(vcpu, pio, addr, len, data, coalesce);
+}
+
+#endif
