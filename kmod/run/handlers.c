@@ -229,7 +229,7 @@ int exit_skip(struct vcpu *vcpu)
 }
 
 /**
- * exit_pause() - handle a PAUSE loop: let a preempted vCPU run, which may hold the lock
+ * exit_pause() - handle a PAUSE loop: let a preempted vCPU run, which may hold the lock; if there is none, spin longer
  * @vcpu: loaded
  *
  * Context: That of run/handlers.h.
@@ -238,7 +238,8 @@ int exit_skip(struct vcpu *vcpu)
 int exit_pause(struct vcpu *vcpu)
 {
 	vcpu_skip_instruction(vcpu);
-	vcpu_spins(vcpu);
+	if (!vcpu_spins(vcpu))
+		vmx_spin_longer(vcpu);
 	return NEXT_ENTER;
 }
 

@@ -51,8 +51,9 @@ static bool request_yield_to(struct vcpu *to)
  * @vcpu: the vCPU that spins, probably for a lock that a preempted vCPU holds
  *
  * Context: Process context, thread of @vcpu. May sleep.
+ * Return: true if another vCPU was given the CPU.
  */
-void vcpu_spins(struct vcpu *vcpu)
+bool vcpu_spins(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* after the slots of vm->vcpus */
@@ -62,8 +63,9 @@ void vcpu_spins(struct vcpu *vcpu)
 		struct vcpu *other = vm->vcpus[(vcpu->index + i) % n];
 
 		if (READ_ONCE(other->preempted) && request_yield_to(other))
-			return;
+			return true;
 	}
+	return false;
 }
 
 /**

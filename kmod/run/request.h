@@ -48,7 +48,7 @@ DECLARE_PER_CPU(struct vcpu *, request_loaded_vcpu);
 struct vcpu *vcpu_running(struct vm *vm);
 
 /* --- vCPUs that wait for one another --- */
-void vcpu_spins(struct vcpu *vcpu);
+bool vcpu_spins(struct vcpu *vcpu);
 void vcpu_yields_to(struct vcpu *vcpu, u32 id);
 
 /* --- KVM_RUN or the VM must end --- */

@@ -57,8 +57,11 @@ static void sched_in(struct preempt_notifier *pn, int cpu)
 {
 	struct vcpu *vcpu = container_of(pn, struct vcpu, pn);
 
-	WRITE_ONCE(vcpu->preempted, false);
 	sched_on_cpu(vcpu);
+	/* Other threads want this CPU, so the vCPU must not spin in vain. */
+	if (vcpu->preempted)
+		vmx_spin_shorter(vcpu);
+	WRITE_ONCE(vcpu->preempted, false);
 }
 
 static void sched_out(struct preempt_notifier *pn, struct task_struct *next)

@@ -89,6 +89,7 @@ struct loaded_vmcs {
 	bool timer_on;		/* the VMX-preemption timer is on: see vmx/timer.c */
 	u32 timer_value;	/* its value in the VMCS, if it is on */
 	u32 windows;		/* CPU_BASED_*_WINDOW_EXITING bits that L0 has set in the VMCS for its own use */
+	u32 spin_window;	/* VMCS01: the value of PLE_WINDOW: see vmx_spin_longer() */
 	u32 perf_msrs;		/* length of the lists of MSRs that entries and exits load */
 };
 

@@ -125,6 +125,8 @@ int vmcs01_create(struct vcpu *vcpu);
 void vmcs01_init(struct vcpu *vcpu);
 void vmcs01_destroy(struct vcpu *vcpu);
 void vmcs01_reset(struct vcpu *vcpu, bool init);
+void vmx_spin_longer(struct vcpu *vcpu);
+void vmx_spin_shorter(struct vcpu *vcpu);
 void vmcs_write_host_constants(void);
 void vmx_update_exceptions(struct vcpu *vcpu);
 void vmx_update_cpuid_controls(struct vcpu *vcpu);
