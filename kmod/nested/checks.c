@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VM-entry checks on VMCS12: expands checks.def into code, section by section. Pure. SDM 3C 27.2, 27.3. */
+#include <linux/bitops.h>
 #include <linux/kernel.h>
+#include <linux/string.h>
 #include <linux/types.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -199,7 +201,8 @@ bool check_eptp(const struct vmx_caps *caps, u8 maxphyaddr, u64 eptp)
 	if (!(memtype == 6 && (caps->ept_vpid & VMX_EPTP_WB_BIT)) &&
 	    !(memtype == 0 && (caps->ept_vpid & VMX_EPTP_UC_BIT)))
 		return false;
-	if ((eptp & VMX_EPTP_PWL_MASK) != VMX_EPTP_PWL_4 || !(caps->ept_vpid & VMX_EPT_PAGE_WALK_4_BIT))
+	if (!((eptp & VMX_EPTP_PWL_MASK) == VMX_EPTP_PWL_4 && (caps->ept_vpid & VMX_EPT_PAGE_WALK_4_BIT)) &&
+	    !((eptp & VMX_EPTP_PWL_MASK) == VMX_EPTP_PWL_5 && (caps->ept_vpid & VMX_EPT_PAGE_WALK_5_BIT)))
 		return false;
 	if ((eptp & VMX_EPTP_AD_ENABLE_BIT) && !(caps->ept_vpid & VMX_EPT_AD_BIT))
 		return false;
@@ -472,13 +475,40 @@ enum check_id checks_guest(const struct check_ctx *c, u64 *qual)
 	return checks_run(c, SECTION_PDPTE);
 }
 
+/**
+ * checks_all() - evaluate every row, for an explanation after one has failed
+ * @c: the context; all of @c->v is up to date, and @c->dirty is ignored
+ * @failing: bitmap of CHECK_WORDS words: the rows that apply and do not hold
+ * @applies: bitmap of CHECK_WORDS words: the rows that apply
+ *
+ * A VM entry stops at the first row that fails. Here rows may follow whose
+ * values make no sense because of an earlier row, so each row must be safe
+ * with any VMCS12.
+ *
+ * Context: Any, if @c->read may be called.
+ */
+void checks_all(const struct check_ctx *c, unsigned long *failing, unsigned long *applies)
+{
+	const struct vmcs12 *v = c->v;
+
+	memset(failing, 0, CHECK_WORDS * sizeof(*failing));
+	memset(applies, 0, CHECK_WORDS * sizeof(*applies));
+#define CHECK(section, id, when, ok) \
+	if (when) { \
+		__set_bit(CHECK_##id, applies); \
+		if (!(ok)) \
+			__set_bit(CHECK_##id, failing); \
+	}
+#include "nested/checks.def"
+}
+
 static const struct check_row {
 	const char *name;
-	const char *text;
+	const char *text[2];	/* by enum check_part */
 	enum section section;
 } check_rows[NR_CHECKS] = {
-	[CHECK_OK] = { "OK", "", SECTION_EXEC },
-#define CHECK(_section, id, when, ok) [CHECK_##id] = { #id, #ok, SECTION_##_section },
+	[CHECK_OK] = { "OK", { "", "" }, SECTION_EXEC },
+#define CHECK(_section, id, when, ok) [CHECK_##id] = { #id, { #when, #ok }, SECTION_##_section },
 #include "nested/checks.def"
 };
 
@@ -495,15 +525,16 @@ const char *check_name(enum check_id id)
 }
 
 /**
- * check_text() - the source text of the condition that a row demands
+ * check_text() - the source text of one of a row's conditions
  * @id: the row
+ * @part: the condition
  *
  * Context: Any.
  * Return: a constant string, "?" for a number that is no row.
  */
-const char *check_text(enum check_id id)
+const char *check_text(enum check_id id, enum check_part part)
 {
-	return id < NR_CHECKS ? check_rows[id].text : "?";
+	return id < NR_CHECKS ? check_rows[id].text[part] : "?";
 }
 
 /**

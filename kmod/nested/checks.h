@@ -16,6 +16,15 @@ enum check_id {
 	NR_CHECKS
 };
 
+#define CHECK_WORDS	((NR_CHECKS + BITS_PER_LONG - 1) / BITS_PER_LONG)	/* length of a bitmap of rows */
+#define CHECK_FIELDS	12	/* no condition names more fields */
+
+/* The two conditions of a row. */
+enum check_part {
+	CHECK_WHEN,	/* the row applies */
+	CHECK_DEMANDS,	/* must hold then */
+};
+
 /* Everything that the checks depend on. */
 struct check_ctx {
 	const struct vmcs12 *v;		/* the VMCS to check; for its rare state see checks_need_rare() */
@@ -39,9 +48,13 @@ enum check_id checks_controls(const struct check_ctx *c);
 enum check_id checks_host(const struct check_ctx *c);
 enum check_id checks_guest(const struct check_ctx *c, u64 *qual);
 bool checks_need_rare(const struct check_ctx *c);
+void checks_all(const struct check_ctx *c, unsigned long *failing, unsigned long *applies);
 const char *check_name(enum check_id id);
-const char *check_text(enum check_id id);
+const char *check_text(enum check_id id, enum check_part part);
 const char *check_section(enum check_id id);
 bool check_eptp(const struct vmx_caps *caps, u8 maxphyaddr, u64 eptp);
+
+/* --- checkfields.c: pure --- */
+int check_fields(enum check_id id, enum check_part part, u8 *fields);
 
 #endif

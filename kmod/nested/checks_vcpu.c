@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VM-entry checks of a vCPU: builds the context of the pure checks in checks.c, and logs the row that failed. */
+#include <linux/bitmap.h>
 #include <linux/printk.h>
 #include "droste.h"
 #include "cpu/msr.h"
@@ -36,11 +37,21 @@ static void checks_make_ctx(struct vcpu *vcpu, struct check_ctx *c)
 	};
 }
 
-static void checks_note_failure(struct vcpu *vcpu, enum check_id id)
+static_assert(CHECK_WORDS == ARRAY_SIZE(((struct nested *)0)->failed_checks));
+
+/* Keep the row at which the VM entry stopped, and all others that fail. */
+static void checks_note_failure(struct vcpu *vcpu, const struct check_ctx *c, enum check_id id)
 {
-	vcpu->nested.last_failed_check = id;
-	pr_debug_ratelimited("droste: vCPU %d: VM entry of L1 fails check %s (SDM 3C %s): %s\n",
-			     vcpu->id, check_name(id), check_section(id), check_text(id));
+	struct nested *n = &vcpu->nested;
+	unsigned long applies[CHECK_WORDS];
+
+	if (c->v == n->vmcs12)
+		nested_sync_rare(vcpu);
+	n->last_failed_check = id;
+	checks_all(c, n->failed_checks, applies);
+	pr_debug_ratelimited("droste: vCPU %d: VM entry of L1 fails check %s (SDM 3C %s): %s; %d rows fail\n",
+			     vcpu->id, check_name(id), check_section(id), check_text(id, CHECK_DEMANDS),
+			     bitmap_weight(n->failed_checks, NR_CHECKS));
 }
 
 /**
@@ -62,12 +73,12 @@ u32 nested_check_vmfail(struct vcpu *vcpu)
 	checks_make_ctx(vcpu, &c);
 	id = checks_controls(&c);
 	if (unlikely(id)) {
-		checks_note_failure(vcpu, id);
+		checks_note_failure(vcpu, &c, id);
 		return VMXERR_ENTRY_INVALID_CONTROL_FIELD;
 	}
 	id = checks_host(&c);
 	if (unlikely(id)) {
-		checks_note_failure(vcpu, id);
+		checks_note_failure(vcpu, &c, id);
 		return VMXERR_ENTRY_INVALID_HOST_STATE_FIELD;
 	}
 	return 0;
@@ -95,7 +106,7 @@ bool nested_check_guest(struct vcpu *vcpu, u64 *qual)
 	id = checks_guest(&c, qual);
 	if (likely(!id))
 		return true;
-	checks_note_failure(vcpu, id);
+	checks_note_failure(vcpu, &c, id);
 	return false;
 }
 
@@ -131,6 +142,6 @@ bool nested_check_restored(struct vcpu *vcpu, const struct vmcs12 *v, u64 vmptr)
 		id = checks_guest(&c, &qual);
 	if (!id)
 		return true;
-	checks_note_failure(vcpu, id);
+	checks_note_failure(vcpu, &c, id);
 	return false;
 }

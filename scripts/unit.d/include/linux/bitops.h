@@ -2,12 +2,8 @@
 #ifndef UNIT_LINUX_BITOPS_H
 #define UNIT_LINUX_BITOPS_H
 
+#include <strings.h>	/* ffs() */
 #include <linux/types.h>
-
-static inline int ffs(int x)
-{
-	return __builtin_ffs(x);
-}
 
 static inline int fls(unsigned int x)
 {
@@ -27,6 +23,11 @@ static inline unsigned long __fls(unsigned long x)
 static inline void __set_bit(unsigned int n, unsigned long *bitmap)
 {
 	bitmap[n / 64] |= 1UL << (n % 64);
+}
+
+static inline bool test_bit(unsigned int n, const unsigned long *bitmap)
+{
+	return bitmap[n / 64] >> (n % 64) & 1;
 }
 
 static inline unsigned int hweight32(u32 x)
