@@ -7,7 +7,7 @@ _drostectl()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "run info whoami help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run info audit whoami help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -19,7 +19,11 @@ _drostectl()
 		mapfile -t COMPREPLY < <(compgen -W auto -- "$word"; compgen -f -- "$word")
 		compopt -o filenames
 		return ;;
-	--append | --cpus | --memory | --cpu)
+	--caps)
+		mapfile -t COMPREPLY < <(compgen -W "host default" -- "$word"; compgen -f -- "$word")
+		compopt -o filenames
+		return ;;
+	--append | --dump | --cpus | --memory | --cpu)
 		return ;;
 	esac
 	case $command in
@@ -28,10 +32,13 @@ _drostectl()
 			--lock-vmx --trace-unhandled --quiet --stats --help" -- "$word") ;;
 	info)
 		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;
+	audit)
+		mapfile -t COMPREPLY < <(compgen -W "--caps --dump --json --help" -- "$word"; compgen -f -- "$word")
+		compopt -o filenames ;;
 	whoami)
 		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "run info whoami help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "run info audit whoami help" -- "$word") ;;
 	esac
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "info.h"
 #include "outcome.h"
 #include "run.h"
@@ -26,6 +27,8 @@ static const struct command {
 	{ "run", cmd_run, run_help, "boot a Linux kernel in a virtual machine" },
 	{ "info", cmd_info, info_help,
 	  "compare the processor's features with those offered to a guest" },
+	{ "audit", cmd_audit, audit_help,
+	  "name the rules of a VM entry that a VMCS in a file breaks" },
 	{ "whoami", cmd_whoami, whoami_help,
 	  "print one line about this level: kernel, hypervisor, VMX" },
 	{ "help", cmd_help, print_commands, "print this text, or the help of a command" },

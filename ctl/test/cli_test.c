@@ -28,7 +28,7 @@ static bool told(const char *text)
 
 static void check_help(void)
 {
-	static char *const commands[] = { "run", "info", "whoami" };
+	static char *const commands[] = { "run", "info", "audit", "whoami" };
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		char *name = commands[i], start_of_help[64];
