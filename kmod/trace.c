@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What tracepoints record of a vCPU. */
+#include <linux/bitmap.h>
 #include "droste.h"
 #include "ept/ept.h"
 #include "nested/checks.h"
@@ -80,6 +81,15 @@ static struct route_bit trace_bit(const struct vcpu *v, const struct route_facts
 static const char *trace_check(const struct vcpu *v)
 {
 	return check_name(v->nested.last_failed_check);
+}
+
+/* The field that this check is about, the first of which it demands something; NULL if no check failed. */
+static const struct vmcs12_field *trace_check_field(const struct vcpu *v)
+{
+	enum check_id id = v->nested.last_failed_check;
+	u8 fields[CHECK_FIELDS];
+
+	return id != CHECK_OK && check_fields(id, CHECK_DEMANDS, fields) ? &vmcs12_fields[fields[0]] : NULL;
 }
 
 /* All headers are included before: those with tracepoints of the kernel must not be expanded here. */

@@ -204,7 +204,10 @@ TRACE_EVENT(droste_l1_entry,
 		  __entry->dirty, __entry->eptp12, __entry->vpid12)
 );
 
-/* L1's VMLAUNCH or VMRESUME failed: @code is VM-instruction error 7 or 8, or exit reason 33 or 34. */
+/*
+ * L1's VMLAUNCH or VMRESUME failed: @code is VM-instruction error 7 or 8, or exit reason 33 or 34. @check is the row of
+ * checks.def that stopped it, one of @nr_failed that fail, and @field the field that the row is about.
+ */
 TRACE_EVENT(droste_entry_failed,
 	TP_PROTO(const struct vcpu *v, u32 code, u64 qual),
 	TP_ARGS(v, code, qual),
@@ -215,19 +218,29 @@ TRACE_EVENT(droste_entry_failed,
 		__field(u64, qual)
 		__field(u64, vmptr)
 		__array(char, name, 32)
+		__field(u16, nr_failed)
+		__field(u16, field)
+		__field(u64, value)
+		__array(char, field_name, 32)
 	),
 	TP_fast_assign(
+		const struct vmcs12_field *f = trace_check_field(v);
+
 		TRACE_COMMON_ASSIGN(v);
 		__entry->level = 1;
 		__entry->code = code;
+		__entry->nr_failed = f ? bitmap_weight(v->nested.failed_checks, NR_CHECKS) : 0;
+		__entry->field = f ? f->enc : 0;
+		__entry->value = f ? vmcs12_get(v->nested.vmcs12, f) : 0;
+		strscpy(__entry->field_name, f ? f->name : "-", sizeof(__entry->field_name));
 		__entry->check = v->nested.last_failed_check;
 		__entry->qual = qual;
 		__entry->vmptr = v->nested.vmptr;
 		strscpy(__entry->name, trace_check(v), sizeof(__entry->name));
 	),
-	TP_printk(TRACE_COMMON_FORMAT "%s %u check %u (%s) qual 0x%llx vmptr 0x%llx", TRACE_COMMON_ARGS,
+	TP_printk(TRACE_COMMON_FORMAT "%s %u check %u (%s) of %u %s 0x%llx qual 0x%llx vmptr 0x%llx", TRACE_COMMON_ARGS,
 		  __entry->code >= EXIT_REASON_INVALID_STATE ? "exit" : "VMfail", __entry->code, __entry->check, __entry->name,
-		  __entry->qual, __entry->vmptr)
+		  __entry->nr_failed, __entry->field_name, __entry->value, __entry->qual, __entry->vmptr)
 );
 
 /* How a VMX instruction of L1 ends. VMLAUNCH and VMRESUME that succeed are droste_l1_entry. */

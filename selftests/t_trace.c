@@ -145,9 +145,9 @@ static const char *const life[] = {
 	"droste_exit: L2 VMCALL",
 	"droste_route: L2 VMCALL to L1 why ALWAYS",
 	"droste_l1_exit: L2 HARDWARE VMCALL",
-	"droste_entry_failed: L1 exit 33 (RFLAGS_RESERVED)",
+	"droste_entry_failed: L1 exit 33 (RFLAGS_RESERVED) of 1 GUEST_RFLAGS 0x0",
 	"droste_l1_exit: L2 ENTRY INVALID_STATE (failed entry)",
-	"droste_entry_failed: L1 VMfail 7 (CR3_TARGET_COUNT)",
+	"droste_entry_failed: L1 VMfail 7 (CR3_TARGET_COUNT) of 2 CR3_TARGET_COUNT 0x5",
 	"droste_vmx_insn: L1 VMRESUME VMfail 7",
 };
 
