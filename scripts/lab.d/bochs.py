@@ -122,6 +122,15 @@ def describe():
 COMMAND_LINE = "idle=halt tsc=reliable tsc_early_khz=100000 no_timer_check"
 
 TOPICS = ("checks", "translations", "vmcs", "storms", "msrs")   # of the strict machine
+
+
+def _rules():
+    """Returns the names of the SDM's rules that the lab has added to Bochs."""
+    with open(os.path.join(STRICT, "rules.def")) as f:
+        return tuple(re.findall(r'^RULE\(\w+, "(.*)"\)', f.read(), re.M))
+
+
+RULES = _rules()
 # Bugs and features of its processor (strict/msrs.cc). Bugs have Linux's names.
 TRAITS = ("l1tf", "meltdown", "mds", "itlb_multihit", "spec_store_bypass", "tsx_async_abort", "mmio_stale_data", "spectre_v2",
           "retbleed", "bhi", "gather_data_sampling", "reg_file_data_sampling", "indirect_target_selection", "bhi_ctrl",
@@ -192,7 +201,10 @@ def _binary(options, directory):
             os.environ["LAB_PROFILE"] = os.path.abspath(options.profile)
     if options.strict and binary == DEBIANS:
         raise LabError("--strict needs Bochs built from its source, which could not be downloaded")
+    if options.lenient and binary == DEBIANS:
+        raise LabError("--lenient needs Bochs built from its source, which could not be downloaded")
     os.environ["LAB_STRICT"] = options.strict or ""
+    os.environ["LAB_LENIENT"] = options.lenient or ""
     os.environ["LAB_HOST_TRAITS"] = options.host_traits or ""
     return binary
 

@@ -58,9 +58,10 @@ COMMAND_LINE = ("console=ttyS2,115200 quiet nokaslr oops=panic softlockup_panic=
                     "crypto_kdf108_init")))
 
 
-def engine(count=None, strict=None):
-    """Returns the module that runs the machine: QEMU on hosts with nested VMX, else Bochs. Only Bochs counts or is strict."""
-    if count is None and not strict and (qemu.emulated() or not os.environ.get("LAB_ENGINE") and qemu.nested_hardware()):
+def engine(count=None, strict=None, lenient=None):
+    """Returns the module that runs the machine: QEMU on hosts with nested VMX, else Bochs. Only Bochs counts, or is strict
+    or lenient."""
+    if count is None and not strict and not lenient and (qemu.emulated() or not os.environ.get("LAB_ENGINE") and qemu.nested_hardware()):
         return qemu
     return bochs
 
@@ -81,6 +82,7 @@ class Options:
     count = None               # None: no; else the file for the counts, or an empty name
     profile = None             # the file for root instructions by address
     strict = None              # the topics of the strict machine, as in LAB_STRICT, if any
+    lenient = None             # the SDM's rules that are off, as in LAB_LENIENT, if any
     host_traits = None         # bugs and features of the strict machine's processor, as in LAB_HOST_TRAITS
     append = ""
     cpu = "corei7_skylake_x"   # Bochs' name
@@ -160,7 +162,7 @@ class Machine:
     def __init__(self, options, kernel):
         self.options = options
         self.kernel = kernel
-        self.engine = engine(options.count, options.strict)
+        self.engine = engine(options.count, options.strict, options.lenient)
         clean_up()
         self.directory = tempfile.mkdtemp(prefix=f"droste-lab-{os.getpid()}-")
         self.ports = {}           # the file that each serial port is read from

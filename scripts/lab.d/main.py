@@ -104,6 +104,9 @@ def limit_options(sub):
                      help="(with --count) also count root instructions by address: lines of tag, address, number into FILE")
     sub.add_argument("--strict", nargs="?", const="all", type=strict_topics, default=os.environ.get("LAB_STRICT"), metavar="TOPIC,...",
                      help="a machine stricter than hardware (docs/strict.md): " + ", ".join(bochs.TOPICS) + "; default all")
+    sub.add_argument("--lenient", type=lenient_rules, default=os.environ.get("LAB_LENIENT"), metavar="RULE,...",
+                     help="a machine that is as Bochs 3.0 in these rules of the SDM, or in all (docs/strict.md): "
+                     + ", ".join(bochs.RULES))
     sub.add_argument("--host-traits", type=host_traits, default=os.environ.get("LAB_HOST_TRAITS"), metavar="NAME,...",
                      help="(with --strict=msrs) bugs and features of the machine's processor, which L0 then mitigates: "
                      + ", ".join(bochs.TRAITS))
@@ -114,6 +117,14 @@ def strict_topics(text):
     for word in text.split(","):
         if word.partition("=")[0] not in (*bochs.TOPICS, "all"):
             raise argparse.ArgumentTypeError(f"'{word}' is no topic; there are {', '.join(bochs.TOPICS)}, all")
+    return text
+
+
+def lenient_rules(text):
+    """The value of --lenient."""
+    for word in text.split(","):
+        if word not in (*bochs.RULES, "all"):
+            raise argparse.ArgumentTypeError(f"'{word}' is no rule; there are {', '.join(bochs.RULES)}, all")
     return text
 
 

@@ -129,7 +129,8 @@ DEBUGCTL = (
     # 28.5.1).
     ("cpu/vmx.cc", "  guest.ia32_debugctl_msr = VMread64(VMCS_64BIT_GUEST_IA32_DEBUGCTL);\n",
      "  guest.ia32_debugctl_msr = VMread64(VMCS_64BIT_GUEST_IA32_DEBUGCTL);\n"
-     "  if (vm->vmentry_ctrls.LOAD_DBG_CTRLS() && (guest.ia32_debugctl_msr & BX_DEBUGCTL_RESERVED)) {\n"
+     "  if (vm->vmentry_ctrls.LOAD_DBG_CTRLS() && (guest.ia32_debugctl_msr & BX_DEBUGCTL_RESERVED) &&\n"
+     "      sdm(SDM_DEBUGCTL_RESERVED)) {\n"
      '    BX_ERROR(("VMENTER FAIL: VMCS guest IA32_DEBUGCTL reserved bits"));\n'
      "    return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE;\n  }\n"),
     ("cpu/vmx.cc", "    // always clear bits 15:14 and set bit 10\n",
@@ -151,7 +152,8 @@ STRICT = (
      + "\tinit.o \\"),
 )
 
-# Checks of VM entries, and what else Bochs does otherwise than the SDM says.
+# Checks of VM entries, and what else Bochs does otherwise than the SDM says. Each depends on a rule (strict/rules.def), and is as
+# in Bochs while that is off.
 CHECKS = (
     # The checks that Bochs lacks are functions in strict/checks.cc.
     ("cpu/vmx.cc", "extern VMCS_Mapping vmcs_map;",
@@ -164,16 +166,17 @@ CHECKS = (
      "  const char *failed = sdm_check_guest(this, &guest, qualification);\n  if (failed) {\n"
      "    BX_ERROR((\"VMENTER FAIL: %s\", failed));\n    return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE;\n  }\n\n"
      "  if (! x86_64_guest && (guest.cr4 & BX_CR4_PAE_MASK) != 0 && (guest.cr0 & BX_CR0_PG_MASK) != 0) {"),
-    # A usable SS with RPL 0 is checked in a 64-bit guest too (SDM 3C 27.3.1.2). Bochs took each for null.
-    ("cpu/vmx.cc", "if (n == BX_SEG_REG_SS && (selector & BX_SELECTOR_RPL_MASK) == 0) {", "if (false) {"),
+    # A usable SS is checked in a 64-bit guest even if its selector is null (SDM 3C 27.3.1.2).
+    ("cpu/vmx.cc", "if (n == BX_SEG_REG_SS && (selector & BX_SELECTOR_RPL_MASK) == 0) {",
+     "if (n == BX_SEG_REG_SS && (selector & BX_SELECTOR_RPL_MASK) == 0 && !sdm(SDM_NULL_SS)) {"),
     # An NMI injected under blocking by STI is refused with qualification 3 (SDM 3C 27.8).
     ("cpu/vmx.cc", "        BX_ERROR((\"VMENTER FAIL: VMCS guest interrupts blocked when injecting NMI\"));",
-     "        if (guest.interruptibility_state & BX_VMX_INTERRUPTS_BLOCKED_BY_STI)\n"
+     "        if ((guest.interruptibility_state & BX_VMX_INTERRUPTS_BLOCKED_BY_STI) && sdm(SDM_NMI_QUALIFICATION))\n"
      "          *qualification = VMENTER_ERR_GUEST_STATE_INJECT_NMI_BLOCKING_EVENTS;\n"
      "        BX_ERROR((\"VMENTER FAIL: VMCS guest interrupts blocked when injecting NMI\"));"),
     # A VM entry with a shadow VMCS fails as one without a current VMCS does (SDM 3C 27.1).
     ("cpu/vmx.cc", "  if (interrupts_inhibited(BX_INHIBIT_INTERRUPTS_BY_MOVSS)) {\n    BX_ERROR((\"VMFAIL: VMLAUNCH with interrupts",
-     "  if (VMread32(VMCS_REVISION_ID_FIELD_ENCODING) & BX_VMCS_SHADOW_BIT_MASK) {\n"
+     "  if ((VMread32(VMCS_REVISION_ID_FIELD_ENCODING) & BX_VMCS_SHADOW_BIT_MASK) && sdm(SDM_SHADOW_ENTRY)) {\n"
      "    BX_ERROR((\"VMFAIL: VMLAUNCH with a shadow VMCS\"));\n    VMfailInvalid();\n    BX_NEXT_TRACE(i);\n  }\n\n"
      "  if (interrupts_inhibited(BX_INHIBIT_INTERRUPTS_BY_MOVSS)) {\n    BX_ERROR((\"VMFAIL: VMLAUNCH with interrupts"),
     # A failed entry leaves blocking by NMI, and all exit information but reason and qualification, alone (SDM 3C 27.8).
@@ -181,10 +184,11 @@ CHECKS = (
      "  if (strict(STRICT_CHECKS)) strict_check_host(this);\n\n  const bool nmi_blocked = is_masked_event(BX_EVENT_NMI);\n"
      "  Bit64u qualification = VMENTER_ERR_NO_ERROR;\n"),
     ("cpu/vmx.cc", "    VMexit(VMX_VMEXIT_VMENTRY_FAILURE_MSR | (1 << 31), msr);",
-     "    if (nmi_blocked) mask_event(BX_EVENT_NMI); else unmask_event(BX_EVENT_NMI);\n"
+     "    if (nmi_blocked && sdm(SDM_FAILED_ENTRY_NMI)) mask_event(BX_EVENT_NMI);\n"
+     "    else if (sdm(SDM_FAILED_ENTRY_NMI)) unmask_event(BX_EVENT_NMI);\n"
      "    VMexit(VMX_VMEXIT_VMENTRY_FAILURE_MSR | (1 << 31), msr);"),
     ("cpu/vmx.cc", "  VMwrite32(VMCS_32BIT_VMEXIT_INSTRUCTION_LENGTH, (RIP-BX_CPU_THIS_PTR prev_rip) & 0xf);",
-     "  const bool entered = !(reason & 0x80000000);\n"
+     "  const bool entered = !(reason & 0x80000000) || !sdm(SDM_FAILED_ENTRY_FIELDS);\n"
      "  if (entered) VMwrite32(VMCS_32BIT_VMEXIT_INSTRUCTION_LENGTH, (RIP-BX_CPU_THIS_PTR prev_rip) & 0xf);"),
     ("cpu/vmx.cc", "  if (reason != VMX_VMEXIT_EXCEPTION_NMI && reason != VMX_VMEXIT_EXTERNAL_INTERRUPT) {",
      "  if (entered && reason != VMX_VMEXIT_EXCEPTION_NMI && reason != VMX_VMEXIT_EXTERNAL_INTERRUPT) {"),
@@ -193,33 +197,38 @@ CHECKS = (
     # A pending MTF exit is not vectoring: it ends no blocking, drops no debug exception, wakes from no state, and needs no
     # monitor trap flag (SDM 3C 27.7.1 to 27.7.3, 27.7.8).
     ("cpu/vmx.cc", "  if (VMENTRY_INJECTING_EVENT(vm->vmentry_interr_info)) {\n    // the VMENTRY injecting event to the guest\n",
-     "  if (VMENTRY_INJECTING_EVENT(vm->vmentry_interr_info) && ((vm->vmentry_interr_info >> 8) & 7) != 7) {\n"
+     "  if (VMENTRY_INJECTING_EVENT(vm->vmentry_interr_info) &&\n"
+     "      (((vm->vmentry_interr_info >> 8) & 7) != 7 || !sdm(SDM_PENDING_MTF))) {\n"
      "    // the VMENTRY injecting event to the guest\n"),
     ("cpu/vmx.cc", "      signal_event(BX_EVENT_VMX_MONITOR_TRAP_FLAG);\n      return;",
-     "      signal_event(BX_EVENT_VMX_MONITOR_TRAP_FLAG);\n      unmask_event(BX_EVENT_VMX_MONITOR_TRAP_FLAG);\n"
-     "      BX_CPU_THIS_PTR async_event = 1;\n      return;"),
+     "      signal_event(BX_EVENT_VMX_MONITOR_TRAP_FLAG);\n"
+     "      if (sdm(SDM_PENDING_MTF)) {\n        unmask_event(BX_EVENT_VMX_MONITOR_TRAP_FLAG);\n"
+     "        BX_CPU_THIS_PTR async_event = 1;\n      }\n      return;"),
     # In shutdown and wait-for-SIPI no debug exception is pending after the entry (SDM 3C 27.7.3).
     ("cpu/vmx.cc", "    if (BX_CPU_THIS_PTR debug_trap) {\n      BX_CPU_THIS_PTR debug_trap |= BX_DEBUG_TRAP_HIT;",
-     "    if (guest.activity_state > BX_ACTIVITY_STATE_HLT) BX_CPU_THIS_PTR debug_trap = 0;\n"
+     "    if (guest.activity_state > BX_ACTIVITY_STATE_HLT && sdm(SDM_INACTIVE_DEBUG)) BX_CPU_THIS_PTR debug_trap = 0;\n"
      "    if (BX_CPU_THIS_PTR debug_trap) {\n      BX_CPU_THIS_PTR debug_trap |= BX_DEBUG_TRAP_HIT;"),
     # Bit 12 of DR7 is clear after an entry, as bits 14 and 15 are (SDM 3C 27.3.2.1).
-    ("cpu/vmx.cc", "(guest.dr7 & ~0xc000) | 0x400", "(guest.dr7 & ~0xd000) | 0x400"),
+    ("cpu/vmx.cc", "(guest.dr7 & ~0xc000) | 0x400", "(guest.dr7 & ~(sdm(SDM_DR7_BIT_12) ? 0xd000 : 0xc000)) | 0x400"),
     # An injected NMI blocks NMIs only as a virtual one. Without virtual NMIs, bit 3 of the state decides (SDM 3C 27.7.1).
     ("cpu/vmx.cc",
      "        mask_event(BX_EVENT_VMX_VIRTUAL_NMI);\n      else\n        mask_event(BX_EVENT_NMI);\n\n      BX_CPU_THIS_PTR EXT = 1;",
-     "        mask_event(BX_EVENT_VMX_VIRTUAL_NMI);\n\n      BX_CPU_THIS_PTR EXT = 1;"),
+     "        mask_event(BX_EVENT_VMX_VIRTUAL_NMI);\n      else if (!sdm(SDM_INJECTED_NMI))\n"
+     "        mask_event(BX_EVENT_NMI);\n\n      BX_CPU_THIS_PTR EXT = 1;"),
     # A VM exit stores IA32_TSC into its list without offset and multiplier (SDM 3C 28.4).
     ("cpu/vmx.cc", "    if (! rdmsr(index, &msr_hi)) {",
-     "    if (index == BX_MSR_TSC) {\n      msr_hi = get_TSC();\n    }\n    else if (! rdmsr(index, &msr_hi)) {"),
+     "    if (index == BX_MSR_TSC && sdm(SDM_STORED_TSC)) {\n      msr_hi = get_TSC();\n    }\n    else if (! rdmsr(index, &msr_hi)) {"),
     # An entry into an inactive state leaves RFLAGS.IF and the blocking of NMIs alone. handleWaitForEvent() knows what each
     # state blocks.
     ("cpu/vmx.cc", "    enter_sleep_state(guest.activity_state);",
-     "    BX_CPU_THIS_PTR activity_state = guest.activity_state;\n    BX_CPU_THIS_PTR async_event = 1;"),
+     "    if (sdm(SDM_INACTIVE_ENTRY)) {\n      BX_CPU_THIS_PTR activity_state = guest.activity_state;\n"
+     "      BX_CPU_THIS_PTR async_event = 1;\n    }\n    else {\n      enter_sleep_state(guest.activity_state);\n    }"),
     # An exit that an event causes directly saves the inactive state in which the event came (SDM 3C 28.1, 28.3.4).
     ("cpu/cpu.h", "  unsigned activity_state;\n",
      "  unsigned activity_state;\n  unsigned woken_from; // until the event that woke it has its effect\n"),
     ("cpu/vmx.cc", "  else\n    VMwrite32(VMCS_32BIT_GUEST_ACTIVITY_STATE, BX_CPU_THIS_PTR activity_state);",
-     "  else if (BX_CPU_THIS_PTR woken_from && BX_CPU_THIS_PTR woken_from <= BX_VMX_LAST_ACTIVITY_STATE && !in_event)\n"
+     "  else if (BX_CPU_THIS_PTR woken_from && BX_CPU_THIS_PTR woken_from <= BX_VMX_LAST_ACTIVITY_STATE && !in_event &&\n"
+     "           sdm(SDM_EXIT_ACTIVITY))\n"
      "    VMwrite32(VMCS_32BIT_GUEST_ACTIVITY_STATE, BX_CPU_THIS_PTR woken_from);\n"
      "  else\n    VMwrite32(VMCS_32BIT_GUEST_ACTIVITY_STATE, BX_CPU_THIS_PTR activity_state);\n"
      "  BX_CPU_THIS_PTR woken_from = BX_ACTIVITY_STATE_ACTIVE;"),
@@ -228,15 +237,18 @@ CHECKS = (
     ("cpu/event.cc",
      "    if ((is_pending(BX_EVENT_PENDING_INTR | BX_EVENT_PENDING_LAPIC_INTR | BX_EVENT_PENDING_UINTR) && (BX_CPU_THIS_PTR get_IF()",
      "    bool woken = false;\n"
-     "    if (BX_CPU_THIS_PTR in_vmx_guest && BX_CPU_THIS_PTR activity_state != BX_ACTIVITY_STATE_SHUTDOWN) {\n"
+     "    if (BX_CPU_THIS_PTR in_vmx_guest && BX_CPU_THIS_PTR activity_state != BX_ACTIVITY_STATE_SHUTDOWN &&\n"
+     "        sdm(SDM_HLT_ENDS)) {\n"
      "      woken = (is_pending(BX_EVENT_VMX_INTERRUPT_WINDOW_EXITING) && BX_CPU_THIS_PTR get_IF()) ||\n"
      "        is_unmasked_event_pending(BX_EVENT_PENDING_INTR | BX_EVENT_PENDING_LAPIC_INTR |"
      " BX_EVENT_PENDING_VMX_VIRTUAL_INTR);\n"
      "    }\n"
-     "    if (BX_CPU_THIS_PTR activity_state != BX_ACTIVITY_STATE_SHUTDOWN && (BX_CPU_THIS_PTR debug_trap & 0xf000))\n"
+     "    if (BX_CPU_THIS_PTR activity_state != BX_ACTIVITY_STATE_SHUTDOWN && (BX_CPU_THIS_PTR debug_trap & 0xf000) &&\n"
+     "        sdm(SDM_HLT_ENDS))\n"
      "      woken = true;\n"
      "    if (woken || (is_pending(BX_EVENT_PENDING_INTR | BX_EVENT_PENDING_LAPIC_INTR | BX_EVENT_PENDING_UINTR) &&"
-     " BX_CPU_THIS_PTR activity_state != BX_ACTIVITY_STATE_SHUTDOWN && (BX_CPU_THIS_PTR get_IF()"),
+     " (BX_CPU_THIS_PTR activity_state != BX_ACTIVITY_STATE_SHUTDOWN || !sdm(SDM_INACTIVE_ENTRY)) &&"
+     " (BX_CPU_THIS_PTR get_IF()"),
     ("cpu/event.cc", "      BX_CPU_THIS_PTR activity_state = BX_ACTIVITY_STATE_ACTIVE;\n      BX_CPU_THIS_PTR inhibit_mask = 0; // clear",
      "      BX_CPU_THIS_PTR woken_from = BX_CPU_THIS_PTR activity_state;\n"
      "      BX_CPU_THIS_PTR activity_state = BX_ACTIVITY_STATE_ACTIVE;\n      BX_CPU_THIS_PTR inhibit_mask = 0; // clear"),
@@ -245,11 +257,11 @@ CHECKS = (
     # Blocking by STI does not hold back the preemption timer (SDM 3C 26.5.1).
     ("cpu/event.cc", "  if (interrupts_inhibited(BX_INHIBIT_INTERRUPTS) || ! SVM_GIF) {",
      "  if ((interrupts_inhibited(BX_INHIBIT_INTERRUPTS) || ! SVM_GIF) &&\n"
-     "      ! is_unmasked_event_pending(BX_EVENT_VMX_PREEMPTION_TIMER_EXPIRED)) {"),
+     "      ! (is_unmasked_event_pending(BX_EVENT_VMX_PREEMPTION_TIMER_EXPIRED) && sdm(SDM_TIMER_UNDER_STI))) {"),
     # With accessed and dirty flags, EPT takes a walk of the guest's tables for a write. Its violation has both bits, as the
     # update of a guest's flag has (SDM 3C table 28-7).
     ("cpu/paging.cc", "  if ((rw & 3) == BX_READ) access_mask |= BX_EPT_READ;  // handle",
-     "  if (is_page_walk && (rw & 1)) access_mask |= BX_EPT_READ;\n"
+     "  if (is_page_walk && (rw & 1) && sdm(SDM_WALK_QUALIFICATION)) access_mask |= BX_EPT_READ;\n"
      "  if ((rw & 3) == BX_READ) access_mask |= BX_EPT_READ;  // handle"),
     # EPT must let the processor set accessed and dirty flags in a guest's tables. Bochs set them in read-only ones.
     ("cpu/paging.cc", "#include \"memory/memory-bochs.h\"\n",

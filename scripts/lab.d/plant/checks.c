@@ -32,22 +32,27 @@ static u64 last_page(void)
 	return (1ull << (cpuid_eax(0x80000008) & 0xff)) - PAGE_SIZE;
 }
 
+/* The host's state is wrong as well: an entry that takes the list fails too, because no exit can store 2^28 MSRs. */
+static void long_list(u32 address, u32 count)
+{
+	vm_write(address, last_page());
+	vm_write(count, 1u << 28);
+	vm_write(HOST_CS_SELECTOR, 0);
+}
+
 static void long_store(void)
 {
-	vm_write(VM_EXIT_MSR_STORE_ADDR, last_page());
-	vm_write(VM_EXIT_MSR_STORE_COUNT, 1u << 28);
+	long_list(VM_EXIT_MSR_STORE_ADDR, VM_EXIT_MSR_STORE_COUNT);
 }
 
 static void long_load(void)
 {
-	vm_write(VM_EXIT_MSR_LOAD_ADDR, last_page());
-	vm_write(VM_EXIT_MSR_LOAD_COUNT, 1u << 28);
+	long_list(VM_EXIT_MSR_LOAD_ADDR, VM_EXIT_MSR_LOAD_COUNT);
 }
 
 static void long_entry_load(void)
 {
-	vm_write(VM_ENTRY_MSR_LOAD_ADDR, last_page());
-	vm_write(VM_ENTRY_MSR_LOAD_COUNT, 1u << 28);
+	long_list(VM_ENTRY_MSR_LOAD_ADDR, VM_ENTRY_MSR_LOAD_COUNT);
 }
 
 static void enters_smm(void)
@@ -86,6 +91,7 @@ static void v8086_without_pe(void)
 	u32 n;
 
 	unrestricted();
+	*ept_entry[3] = 0;	/* where the guest would begin */
 	vm_clear(VM_ENTRY_CONTROLS, VM_ENTRY_IA32E_MODE);
 	vm_clear(GUEST_IA32_EFER, EFER_LMA | EFER_LME);
 	vm_clear(GUEST_CR0, X86_CR0_PG | X86_CR0_PE);
@@ -113,11 +119,13 @@ static void rip_not_canonical(void)
 
 static void ss_is_code(void)
 {
+	vm_write(GUEST_SS_SELECTOR, 0);
 	vm_write(GUEST_SS_AR_BYTES, 0xa09b);
 }
 
 static void ss_base_high(void)
 {
+	vm_write(GUEST_SS_SELECTOR, 0);
 	vm_write(GUEST_SS_BASE, 1ull << 32);
 }
 
@@ -125,12 +133,14 @@ static void ss_base_high(void)
 
 static void ud_into_hlt(void)
 {
+	vm_handler(code_vmcall);
 	vm_write(GUEST_ACTIVITY_STATE, HLT);
 	vm_write(VM_ENTRY_INTR_INFO_FIELD, EVENT(EXCEPTION, 6));
 }
 
 static void interrupt_18_into_shutdown(void)
 {
+	vm_handler(code_vmcall);
 	vm_write(GUEST_ACTIVITY_STATE, SHUTDOWN);
 	vm_set(GUEST_RFLAGS, X86_EFLAGS_IF);
 	vm_write(VM_ENTRY_INTR_INFO_FIELD, EVENT(EXTINT, 18));
@@ -144,6 +154,7 @@ static void nmi_into_wait_for_sipi(void)
 
 static void virtual_nmi_blocked(void)
 {
+	vm_handler(code_vmcall);
 	vm_set(PIN_BASED_VM_EXEC_CONTROL, PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS);
 	vm_write(GUEST_INTERRUPTIBILITY_INFO, NMI_BLOCKED);
 	vm_write(VM_ENTRY_INTR_INFO_FIELD, EVENT(NMI, 2));
@@ -176,6 +187,7 @@ static void sti_and_bs(void)
 
 static void hlt_and_tf(void)
 {
+	vm_timer();
 	vm_set(GUEST_RFLAGS, X86_EFLAGS_TF);
 	vm_write(GUEST_ACTIVITY_STATE, HLT);
 }
@@ -261,6 +273,7 @@ static const char *tsc_without_offset(void)
 
 static void hlt_with_window(void)
 {
+	vm_timer();
 	vm_set(CPU_BASED_VM_EXEC_CONTROL, CPU_BASED_INTR_WINDOW_EXITING);
 	vm_set(GUEST_RFLAGS, X86_EFLAGS_IF);
 	vm_write(GUEST_ACTIVITY_STATE, HLT);
@@ -271,10 +284,20 @@ static const char *still_halted(void)
 	return vm_read(GUEST_ACTIVITY_STATE) != HLT ? "the activity state is not HLT" : NULL;
 }
 
+static u64 started;
+
 static void hlt_with_breakpoint(void)
 {
+	vm_timer();
 	vm_write(GUEST_ACTIVITY_STATE, HLT);
 	vm_write(GUEST_PENDING_DBG_EXCEPTIONS, PENDING_B0);
+	started = rdtsc();
+}
+
+/* The exception would also come when the timer ends HLT. */
+static const char *did_not_halt(void)
+{
+	return rdtsc() - started > TIMER_TICKS / 2 ? "the guest was halted" : still_halted();
 }
 
 static void pending_mtf(void)
@@ -381,46 +404,49 @@ static const char *restore_sysenter(void)
 
 const struct fault checks_faults[] = {
 	{ "a guest without fault", nothing, VMCALL },
-	{ "posted interrupts without TPR shadow", posted_alone, CONTROLS },
-	{ "a VM-exit MSR-store list of 4 GiB", long_store, CONTROLS },
-	{ "a VM-exit MSR-load list of 4 GiB", long_load, CONTROLS },
-	{ "a VM-entry MSR-load list of 4 GiB", long_entry_load, CONTROLS },
-	{ "entry to SMM", enters_smm, CONTROLS },
+	{ "posted interrupts without TPR shadow", posted_alone, CONTROLS, "posted-interrupts" },
+	{ "a VM-exit MSR-store list of 4 GiB", long_store, CONTROLS, "msr-lists" },
+	{ "a VM-exit MSR-load list of 4 GiB", long_load, CONTROLS, "msr-lists" },
+	{ "a VM-entry MSR-load list of 4 GiB", long_entry_load, CONTROLS, "msr-lists" },
+	{ "entry to SMM", enters_smm, CONTROLS, "smm-entry" },
 	{ "an external interrupt with error code", error_code_of_interrupt, CONTROLS },
-	{ "VMLAUNCH of a shadow VMCS", shadow_vmcs_current, { FAIL_INVALID } },
-	{ "IA-32e mode without paging", long_without_paging, STATE },
-	{ "virtual-8086 mode without CR0.PE", v8086_without_pe, STATE },
-	{ "a RIP with bit 57", rip_too_wide, STATE },
+	{ "VMLAUNCH of a shadow VMCS", shadow_vmcs_current, { FAIL_INVALID }, "shadow-entry" },
+	{ "IA-32e mode without paging", long_without_paging, STATE, "long-mode-paging" },
+	{ "virtual-8086 mode without CR0.PE", v8086_without_pe, STATE, "v8086-pe" },
+	{ "a RIP with bit 57", rip_too_wide, STATE, "rip-width" },
 	{ "a RIP that is not canonical", rip_not_canonical, { EXITED, EXIT_REASON_EXCEPTION_NMI } },
-	{ "SS with RPL 0 that is code", ss_is_code, STATE },
-	{ "SS with RPL 0 and a base above 4 GiB", ss_base_high, STATE },
-	{ "#UD into HLT", ud_into_hlt, STATE },
-	{ "external interrupt 18 into shutdown", interrupt_18_into_shutdown, STATE },
+	{ "a null SS that is code", ss_is_code, STATE, "null-ss" },
+	{ "a null SS with a base above 4 GiB", ss_base_high, STATE, "null-ss" },
+	{ "#UD into HLT", ud_into_hlt, STATE, "hlt-events" },
+	{ "external interrupt 18 into shutdown", interrupt_18_into_shutdown, STATE, "shutdown-events" },
 	{ "NMI into wait-for-SIPI", nmi_into_wait_for_sipi, STATE },
-	{ "a virtual NMI into blocking by NMI", virtual_nmi_blocked, STATE },
-	{ "NMI under blocking by STI", nmi_under_sti, { ENTRY_FAILED, EXIT_REASON_INVALID_STATE, 3 } },
-	{ "pending debug exceptions above bit 31", pending_high, STATE },
-	{ "MOV SS and TF without BS", mov_ss_and_tf, STATE },
-	{ "STI and BS without TF", sti_and_bs, STATE },
-	{ "HLT and TF without BS", hlt_and_tf, STATE },
-	{ "HLT and BS with BTF", hlt_and_btf, STATE },
-	{ "reserved bits of IA32_DEBUGCTL", debugctl_reserved, STATE },
-	{ "a failed entry leaves the exit's fields alone", fails_with_marks, STATE, marks_stay },
+	{ "a virtual NMI into blocking by NMI", virtual_nmi_blocked, STATE, "virtual-nmi-blocked" },
+	{ "NMI under blocking by STI", nmi_under_sti, { ENTRY_FAILED, EXIT_REASON_INVALID_STATE, 3 }, "nmi-qualification" },
+	{ "pending debug exceptions above bit 31", pending_high, STATE, "pending-debug-high" },
+	{ "MOV SS and TF without BS", mov_ss_and_tf, STATE, "pending-bs" },
+	{ "STI and BS without TF", sti_and_bs, STATE, "pending-bs" },
+	{ "HLT and TF without BS", hlt_and_tf, STATE, "pending-bs" },
+	{ "HLT and BS with BTF", hlt_and_btf, STATE, "pending-bs" },
+	{ "reserved bits of IA32_DEBUGCTL", debugctl_reserved, STATE, "debugctl-reserved" },
+	{ "a failed entry leaves the exit's fields alone", fails_with_marks, STATE, "failed-entry-fields", marks_stay },
 	{ "a failed MSR load leaves the exit's fields alone", msr_load_fails_with_marks,
-	  { ENTRY_FAILED, EXIT_REASON_MSR_LOAD_FAIL, 1 }, marks_stay },
-	{ "an injected NMI without virtual NMIs", nmi_without_virtual_nmis, VMCALL, nmi_not_blocked },
-	{ "IA32_TSC in the VM-exit MSR-store list", stores_tsc, VMCALL, tsc_without_offset },
-	{ "HLT with an open interrupt window", hlt_with_window, { EXITED, EXIT_REASON_INTERRUPT_WINDOW }, still_halted },
-	{ "HLT with a pending breakpoint", hlt_with_breakpoint, { EXITED, EXIT_REASON_EXCEPTION_NMI, 1 }, still_halted },
-	{ "a pending MTF exit", pending_mtf, { EXITED, EXIT_REASON_MONITOR_TRAP_FLAG }, sti_at_nop },
+	  { ENTRY_FAILED, EXIT_REASON_MSR_LOAD_FAIL, 1 }, "failed-entry-fields", marks_stay },
+	{ "an injected NMI without virtual NMIs", nmi_without_virtual_nmis, VMCALL, "injected-nmi", nmi_not_blocked },
+	{ "IA32_TSC in the VM-exit MSR-store list", stores_tsc, VMCALL, "stored-tsc", tsc_without_offset },
+	{ "HLT with an open interrupt window", hlt_with_window,
+	  { EXITED, EXIT_REASON_INTERRUPT_WINDOW }, "hlt-ends,exit-activity", still_halted },
+	{ "HLT with a pending breakpoint", hlt_with_breakpoint,
+	  { EXITED, EXIT_REASON_EXCEPTION_NMI, 1 }, "hlt-ends,exit-activity", did_not_halt },
+	{ "a pending MTF exit", pending_mtf, { EXITED, EXIT_REASON_MONITOR_TRAP_FLAG }, "pending-mtf", sti_at_nop },
 	{ "a pending MTF exit with the monitor trap flag", pending_mtf_twice,
-	  { EXITED, EXIT_REASON_MONITOR_TRAP_FLAG }, sti_at_nop },
-	{ "the preemption timer under STI", timer_under_sti, { EXITED, EXIT_REASON_PREEMPTION_TIMER }, sti_at_nop },
-	{ "bit 12 of DR7", dr7_bit_12, VMCALL, dr7_is_clean },
-	{ "a walk of read-only tables, with accessed and dirty flags", walk_with_ad, WALK },
+	  { EXITED, EXIT_REASON_MONITOR_TRAP_FLAG }, "pending-mtf", sti_at_nop },
+	{ "the preemption timer under STI", timer_under_sti,
+	  { EXITED, EXIT_REASON_PREEMPTION_TIMER }, "timer-under-sti", sti_at_nop },
+	{ "bit 12 of DR7", dr7_bit_12, VMCALL, "dr7-bit-12", dr7_is_clean },
+	{ "a walk of read-only tables, with accessed and dirty flags", walk_with_ad, WALK, "walk-qualification" },
 	{ "a walk of read-only tables without them", walk_without_ad, VMCALL },
-	{ "an accessed flag in a read-only table", sets_accessed, WALK, not_accessed },
-	{ "a dirty flag in a read-only table", sets_dirty, WALK, not_dirty },
-	{ "a host field that is out of date", other_sysenter, VMCALL, restore_sysenter },
+	{ "an accessed flag in a read-only table", sets_accessed, WALK, "walk-writes", not_accessed },
+	{ "a dirty flag in a read-only table", sets_dirty, WALK, "walk-writes", not_dirty },
+	{ "a host field that is out of date", other_sysenter, VMCALL, NULL, restore_sysenter },
 	{}
 };

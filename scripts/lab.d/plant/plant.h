@@ -24,11 +24,15 @@ struct result {
 	u64 qualification;
 };
 
-/* One fault. plant() changes the well-behaved guest that vm_reset() made; check() looks closer, and returns NULL if all is well. */
+/*
+ * One fault. plant() changes the well-behaved guest that vm_reset() made; check() looks closer, and returns NULL if all is well.
+ * While a rule is off (--lenient), the fault must not be noticed; several rules have commas between.
+ */
 struct fault {
 	const char *name;
 	void (*plant)(void);
 	struct result want;
+	const char *rule;
 	const char *(*check)(void);
 };
 
@@ -69,20 +73,35 @@ void vm_clear(u32 field, u64 bits);
 bool vm_on(void);
 void vm_off(void);
 void vm_other_on(void);
+/* Switches it on with the region of the first CPU, and off again. */
+void vm_same_on(void);
 void vm_vmptrld(void *region);
 void vm_vmclear(void *region);
 /* Writes the revision identifier of VMCSs. */
 void vm_revision(void *region);
 /* Sets secondary controls. */
 void vm_secondary(u32 bits);
+/* Keeps interrupts from this CPU, whatever RFLAGS.IF of a guest is. */
+void vm_block_interrupts(bool block);
+/* Lets the preemption timer end a guest that nothing else ends, after some milliseconds of the TSC. */
+#define TIMER_TICKS	640000
+void vm_timer(void);
+/* Fills the current VMCS with the state of the guest. */
+void vm_fill(void);
 
-/* A zeroed page for the use of a fault, the same each time, and the physical address of anything in the kernel's memory. */
-extern u8 *scratch;
+/*
+ * A zeroed page for the use of a fault, the same each time; VMCSs, of which the guest's is current; and the physical address of
+ * anything in the kernel's memory. The second half of busy_vmcs is a fault's, until it makes that VMCS active.
+ */
+extern u8 *scratch, *busy_vmcs;
 extern void *shadow_vmcs, *vmxon_region, *vmcs;
 u64 physical(const void *address);
 
-extern const struct fault checks_faults[], translations_faults[], vmcs_faults[], msrs_faults[];
-/* A fault that takes two CPUs. */
-void vmcs_on_other_cpu(void);
+extern const struct fault checks_faults[], events_faults[], translations_faults[], vmcs_faults[], msrs_faults[];
+/* The handler of NMIs that the faults of events.c send. */
+int events_create(void);
+void events_destroy(void);
+/* Faults that take two CPUs. Returns what went otherwise than planned, or NULL. */
+const char *vmcs_on_other_cpu(void);
 
 #endif

@@ -19,7 +19,7 @@ static u8 stack[4096] __aligned(16);
 static u32 revision;
 static bool vmx_on, other_on;
 
-u8 *scratch;
+u8 *scratch, *busy_vmcs;
 void *shadow_vmcs, *vmxon_region, *vmcs;
 u64 *guest_entry[5], *ept_entry[4];
 
@@ -118,6 +118,12 @@ void vm_off(void)
 	cr4_clear_bits(X86_CR4_VMXE);
 }
 
+void vm_same_on(void)
+{
+	if (on(vmxon_region))
+		asm volatile("vmxoff" : : : "cc");
+}
+
 void vm_other_on(void)
 {
 	other_on = on(other_region);
@@ -144,6 +150,20 @@ void vm_again(void *code)
 	vm_write(GUEST_RIP, (u64)code);
 }
 
+void vm_block_interrupts(bool block)
+{
+	asm volatile("mov %0, %%cr8" : : "r"(block ? 15ul : 0ul) : "memory");
+}
+
+void vm_timer(void)
+{
+	u64 misc;
+
+	rdmsrl(MSR_IA32_VMX_MISC, misc);
+	vm_set(PIN_BASED_VM_EXEC_CONTROL, PIN_BASED_VMX_PREEMPTION_TIMER);
+	vm_write(VMX_PREEMPTION_TIMER_VALUE, TIMER_TICKS >> vmx_misc_preemption_timer_rate(misc));
+}
+
 /* The tables of the guest that map GUEST_LINEAR are four pages of their own; the rest are the host's. */
 static void make_tables(void)
 {
@@ -163,7 +183,7 @@ static void make_tables(void)
 int vm_create(void)
 {
 	void **all[] = { &vmxon_region, &vmcs, &shadow_vmcs, &own_pml4, &ept_pml4, &ept_pdpt, &ept_pd, &ept_pt, &own_idt,
-			 (void **)&scratch, &other_region };
+			 (void **)&scratch, (void **)&busy_vmcs, &other_region };
 	unsigned int i;
 	u64 basic;
 
@@ -290,20 +310,28 @@ static void write_state(void)
 	vm_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 }
 
+void vm_fill(void)
+{
+	write_controls();
+	write_state();
+}
+
 void vm_reset(void)
 {
 	vm_vmclear(vmcs);
 	vm_vmclear(shadow_vmcs);
+	vm_vmclear(busy_vmcs);
 	memset(vmcs, 0, PAGE_SIZE);
 	memset(scratch, 0, PAGE_SIZE);
+	memset(busy_vmcs, 0, PAGE_SIZE);
 	vm_revision(vmcs);
+	vm_revision(busy_vmcs);
 	*(u32 *)shadow_vmcs = revision | BIT(31);
 	vm_vmclear(vmcs);
 	vm_vmptrld(vmcs);
 	vm_invept();
 	vm_invvpid();
-	write_controls();
-	write_state();
+	vm_fill();
 }
 
 /* Enters the guest. Returns EXITED or how the instruction failed. After an exit, CF and ZF are clear as after success. */

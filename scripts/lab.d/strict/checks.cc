@@ -40,7 +40,7 @@ bool injects_exception(const VMCS_CACHE *vm, unsigned vector)
 /* The last byte of a list of MSRs. Bochs computes it in 32 bits, which a large count overflows. */
 bool list_too_long(BX_CPU_C *cpu, Bit32u count, bx_phy_address address)
 {
-	return count && !IsValidPhyAddr(address + Bit64u(count) * 16 - 1);
+	return count && !IsValidPhyAddr(address + Bit64u(count) * 16 - 1) && sdm(SDM_MSR_LISTS);
 }
 
 /* Whether the guest is in protected mode, where exceptions have error codes. */
@@ -60,9 +60,9 @@ bool state_blocks_event(const VMCS_CACHE *vm, Bit32u activity)
 		return false;
 	case BX_CPU_C::BX_ACTIVITY_STATE_HLT:
 		return !(nmi || machine_check || injected_type(vm) == BX_EXTERNAL_INTERRUPT ||
-			 injects_exception(vm, BX_DB_EXCEPTION) || injected_type(vm) == PENDING_MTF);
+			 injects_exception(vm, BX_DB_EXCEPTION) || injected_type(vm) == PENDING_MTF) && sdm(SDM_HLT_EVENTS);
 	case BX_CPU_C::BX_ACTIVITY_STATE_SHUTDOWN:
-		return !(nmi || machine_check);
+		return !(nmi || machine_check) && sdm(SDM_SHUTDOWN_EVENTS);
 	default:
 		return true;
 	}
@@ -73,15 +73,15 @@ const char *check_registers(BX_CPU_C *cpu, const VMCS_GUEST_STATE *guest)
 {
 	bool long_guest = cpu->vmcs.vmentry_ctrls.X86_64_GUEST();
 
-	if (long_guest && !(guest->cr0 & BX_CR0_PG_MASK))
+	if (long_guest && !(guest->cr0 & BX_CR0_PG_MASK) && sdm(SDM_LONG_MODE_PAGING))
 		return "IA-32e mode guest with CR0.PG = 0";
 	if (long_guest && guest->sregs[BX_SEG_REG_CS].cache.u.segment.l) {
 		Bit64s high = Bit64s(guest->rip) >> (cpu->is_cpu_extension_supported(BX_ISA_LA57) ? 57 : 48);
 
-		if (high != 0 && high != -1)
+		if (high != 0 && high != -1 && sdm(SDM_RIP_WIDTH))
 			return "RIP has more bits than a linear address";
 	}
-	if ((guest->rflags & EFlagsVMMask) && !(guest->cr0 & BX_CR0_PE_MASK))
+	if ((guest->rflags & EFlagsVMMask) && !(guest->cr0 & BX_CR0_PE_MASK) && sdm(SDM_V8086_PE))
 		return "RFLAGS.VM with CR0.PE = 0";
 	return NULL;
 }
@@ -92,16 +92,15 @@ const char *check_pending_debug(BX_CPU_C *cpu, const VMCS_GUEST_STATE *guest)
 	Bit64u pending = cpu->VMread64(VMCS_GUEST_PENDING_DBG_EXCEPTIONS);
 	bool steps = (guest->rflags & EFlagsTFMask) && !(guest->ia32_debugctl_msr & DEBUGCTL_BTF);
 
-	if (pending >> 32)
+	if (pending >> 32 && sdm(SDM_PENDING_DEBUG_HIGH))
 		return "pending debug exceptions have reserved bits";
 	if (!(guest->interruptibility_state & BLOCKED_FOR_ONE) &&
 	    guest->activity_state != BX_CPU_C::BX_ACTIVITY_STATE_HLT)
 		return NULL;
-	if (steps && !(pending & PENDING_DBG_BS))
-		return "blocking by STI or MOV SS, or HLT, with RFLAGS.TF, but no pending single step";
-	if (!steps && (pending & PENDING_DBG_BS))
-		return "blocking by STI or MOV SS, or HLT, with a pending single step that RFLAGS.TF or BTF exclude";
-	return NULL;
+	if (steps == bool(pending & PENDING_DBG_BS) || !sdm(SDM_PENDING_BS))
+		return NULL;
+	return steps ? "blocking by STI or MOV SS, or HLT, with RFLAGS.TF, but no pending single step" :
+		       "blocking by STI or MOV SS, or HLT, with a pending single step that RFLAGS.TF or BTF exclude";
 }
 
 } /* namespace */
@@ -112,7 +111,8 @@ const char *sdm_check_controls(BX_CPU_C *cpu)
 	bool error_code = vm->vmentry_interr_info & (1 << 11);
 
 	/* 27.2.1.1. Bochs looks at posted interrupts only with the TPR shadow. */
-	if (vm->pin_vmexec_ctrls.PROCESS_POSTED_INTERRUPTS() && !vm->vmexec_ctrls2.VIRTUAL_INT_DELIVERY())
+	if (vm->pin_vmexec_ctrls.PROCESS_POSTED_INTERRUPTS() && !vm->vmexec_ctrls2.VIRTUAL_INT_DELIVERY() &&
+	    sdm(SDM_POSTED_INTERRUPTS))
 		return "posted interrupts without virtual-interrupt delivery";
 	/* 27.2.1.2, 27.2.1.3 */
 	if (list_too_long(cpu, vm->vmexit_msr_store_cnt, vm->vmexit_msr_store_addr))
@@ -121,14 +121,14 @@ const char *sdm_check_controls(BX_CPU_C *cpu)
 		return "the VM-exit MSR-load list ends beyond physical memory";
 	if (list_too_long(cpu, vm->vmentry_msr_load_cnt, vm->vmentry_msr_load_addr))
 		return "the VM-entry MSR-load list ends beyond physical memory";
-	if (vm->vmentry_ctrls.SMM_ENTER() && !cpu->in_smm)
+	if (vm->vmentry_ctrls.SMM_ENTER() && !cpu->in_smm && sdm(SDM_SMM_ENTRY))
 		return "entry to SMM from outside of SMM";
 	if (!injects(vm))
 		return NULL;
-	if (injected_type(vm) == PENDING_MTF && !BX_SUPPORT_VMX_EXTENSION(BX_VMX_MONITOR_TRAP_FLAG))
+	if (injected_type(vm) == PENDING_MTF && !BX_SUPPORT_VMX_EXTENSION(BX_VMX_MONITOR_TRAP_FLAG) && sdm(SDM_MTF_SUPPORT))
 		return "injection of a pending MTF exit without the monitor trap flag";
 	/* Bochs does not look at the error code at all on processors where it depends on no vector. */
-	if (error_code && (injected_type(vm) != BX_HARDWARE_EXCEPTION || !guest_protected(cpu)))
+	if (error_code && (injected_type(vm) != BX_HARDWARE_EXCEPTION || !guest_protected(cpu)) && sdm(SDM_ERROR_CODE))
 		return "injection with an error code that the event cannot have";
 	return NULL;
 }
@@ -141,7 +141,7 @@ const char *sdm_check_guest(BX_CPU_C *cpu, const VMCS_GUEST_STATE *guest, Bit64u
 	if (!failed && injects(vm) && state_blocks_event(vm, guest->activity_state))
 		failed = "injection of an event that the activity state blocks";
 	if (!failed && injects(vm) && injected_type(vm) == BX_NMI && vm->pin_vmexec_ctrls.VIRTUAL_NMI() &&
-	    (guest->interruptibility_state & BX_VMX_INTERRUPTS_BLOCKED_NMI_BLOCKED))
+	    (guest->interruptibility_state & BX_VMX_INTERRUPTS_BLOCKED_NMI_BLOCKED) && sdm(SDM_VIRTUAL_NMI_BLOCKED))
 		failed = "injection of an NMI into blocking by NMI, with virtual NMIs";
 	return failed ? failed : check_pending_debug(cpu, guest);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The checks of VM entries that Bochs lacks (SDM 3C 27.2, 27.3). They are always made, as a processor makes them. */
+/* The checks of VM entries that Bochs lacks (SDM 3C 27.2, 27.3). Each is always made, unless its rule is off. */
 #ifndef LAB_STRICT_CHECKS_H
 #define LAB_STRICT_CHECKS_H
+
+#include "rules.h"
 
 /* Both return NULL, or the check that fails, as a sentence for Bochs' log. Bochs' own checks have passed before. */
 const char *sdm_check_controls(BX_CPU_C *cpu);
@@ -21,6 +23,8 @@ static inline void sdm_write_walk(BX_CPU_C *cpu, const entry_t *entry, bx_phy_ad
 	const unsigned bits = sizeof(entry_t) == 8 ? 9 : 10;
 
 	if (!cpu->in_vmx_guest || !cpu->vmcs.vmexec_ctrls2.EPT_ENABLE() || (cpu->vmcs.eptptr & 0x40))
+		return;
+	if (!sdm(SDM_WALK_WRITES))
 		return;
 	for (int level = levels; level >= leaf; level--) {
 		bx_phy_address table = level == levels ? top : bx_phy_address(entry[level + 1]);

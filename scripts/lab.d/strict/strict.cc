@@ -13,11 +13,17 @@
 #define LOG_THIS genlog->
 
 bool strict_switches[STRICT_TOPICS];
+bool sdm_lenient[SDM_RULES];
 unsigned long long strict_seed = 1, strict_storm_gap = 20000;
 
 namespace {
 
 const char *const topic_names[STRICT_TOPICS] = { "checks", "translations", "vmcs", "storms", "msrs" };
+const char *const rule_names[SDM_RULES] = {
+#define RULE(symbol, name) name,
+#include "cpu/strict/rules.def"
+#undef RULE
+};
 const unsigned MOST_OF_FORMAT = 5;	/* sentences of one format that are written */
 const unsigned MOST = 200;		/* sentences that are written in all */
 
@@ -43,15 +49,28 @@ void switch_on(char *word)
 	}
 }
 
-/* The switches are read before main(), so that no start-up code needs a hook. */
-bool read_switches()
+/* Switches a rule of the SDM off. "all" is every rule. */
+void switch_off(char *word)
 {
-	const char *list = getenv("LAB_STRICT");
+	for (unsigned r = 0; r < SDM_RULES; r++)
+		sdm_lenient[r] |= !strcmp(word, rule_names[r]) || !strcmp(word, "all");
+}
+
+void each_word(const char *variable, void (*take)(char *word))
+{
+	const char *list = getenv(variable);
 	char *copy = list ? strdup(list) : NULL;
 
 	for (char *word = copy ? strtok(copy, ",") : NULL; word; word = strtok(NULL, ","))
-		switch_on(word);
+		take(word);
 	free(copy);
+}
+
+/* The switches are read before main(), so that no start-up code needs a hook. */
+bool read_switches()
+{
+	each_word("LAB_STRICT", switch_on);
+	each_word("LAB_LENIENT", switch_off);
 	return true;
 }
 

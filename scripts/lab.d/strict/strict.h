@@ -8,6 +8,8 @@
 #ifndef LAB_STRICT_H
 #define LAB_STRICT_H
 
+#include "rules.h"
+
 class BX_CPU_C;
 
 /* The topics. Each is on if LAB_STRICT names it, and none changes after the emulator's start. */

@@ -75,17 +75,17 @@ void report_active(const BX_CPU_C *cpu, const char *event)
 	}
 }
 
-/* Reports a structure of the current VMCS that lies in a VMCS or VMXON region in use. */
-void look_at_structure(const BX_CPU_C *cpu, const char *name, bool used, Bit64u address)
+/* Reports a structure of the current VMCS that lies in a VMCS or VMXON region in use. Each has its own sentence. */
+void look_at_structure(const BX_CPU_C *cpu, const char *sentence, bool used, Bit64u address)
 {
 	if (!used || !strict_watched(address))
 		return;
 	auto found = regions.find(address & ~BX_CONST64(0xfff));
 
 	if (found != regions.end() && found->second.active != NOWHERE)
-		strict_report(cpu, STRICT_VMCS, "VM entry whose %s at %#llx lies in a %s region in use", name,
-			      (unsigned long long)address, found->second.vmxon ? "VMXON" : "VMCS");
+		strict_report(cpu, STRICT_VMCS, sentence, (unsigned long long)address, found->second.vmxon ? "VMXON" : "VMCS");
 }
+#define STRUCTURE(name) "VM entry whose " name " at %#llx lies in a %s region in use"
 
 /* Reports a shadow VMCS that another processor may be using. */
 void look_at_link(const BX_CPU_C *cpu, Bit64u link)
@@ -173,20 +173,20 @@ void strict_vmcs_entry(const BX_CPU_C *cpu)
 	const VMCS_CACHE &v = cpu->vmcs;
 	const bool msr_load = v.vmentry_msr_load_cnt, exit_load = v.vmexit_msr_load_cnt, exit_store = v.vmexit_msr_store_cnt;
 
-	look_at_structure(cpu, "I/O bitmap A", v.vmexec_ctrls1.IO_BITMAPS(), v.io_bitmap_addr[0]);
-	look_at_structure(cpu, "I/O bitmap B", v.vmexec_ctrls1.IO_BITMAPS(), v.io_bitmap_addr[1]);
-	look_at_structure(cpu, "MSR bitmap", v.vmexec_ctrls1.MSR_BITMAPS(), v.msr_bitmap_addr);
-	look_at_structure(cpu, "virtual-APIC page", v.vmexec_ctrls1.TPR_SHADOW(), v.virtual_apic_page_addr);
-	look_at_structure(cpu, "APIC-access page", v.vmexec_ctrls2.VIRTUALIZE_APIC_ACCESSES(), v.apic_access_page);
-	look_at_structure(cpu, "posted-interrupt descriptor", v.pin_vmexec_ctrls.PROCESS_POSTED_INTERRUPTS(), v.pid_addr);
-	look_at_structure(cpu, "EPT PML4", v.vmexec_ctrls2.EPT_ENABLE(), v.eptptr & ~BX_CONST64(0xfff));
-	look_at_structure(cpu, "page-modification log", v.vmexec_ctrls2.PML_ENABLE(), v.pml_address);
-	look_at_structure(cpu, "VMREAD bitmap", v.vmexec_ctrls2.VMCS_SHADOWING(), v.vmread_bitmap_addr);
-	look_at_structure(cpu, "VMWRITE bitmap", v.vmexec_ctrls2.VMCS_SHADOWING(), v.vmwrite_bitmap_addr);
-	look_at_structure(cpu, "#VE information area", v.vmexec_ctrls2.EPT_VIOLATION_EXCEPTION(), v.ve_info_addr);
-	look_at_structure(cpu, "MSR-load area", msr_load, v.vmentry_msr_load_addr);
-	look_at_structure(cpu, "MSR-load area of VM exits", exit_load, v.vmexit_msr_load_addr);
-	look_at_structure(cpu, "MSR-store area", exit_store, v.vmexit_msr_store_addr);
+	look_at_structure(cpu, STRUCTURE("I/O bitmap A"), v.vmexec_ctrls1.IO_BITMAPS(), v.io_bitmap_addr[0]);
+	look_at_structure(cpu, STRUCTURE("I/O bitmap B"), v.vmexec_ctrls1.IO_BITMAPS(), v.io_bitmap_addr[1]);
+	look_at_structure(cpu, STRUCTURE("MSR bitmap"), v.vmexec_ctrls1.MSR_BITMAPS(), v.msr_bitmap_addr);
+	look_at_structure(cpu, STRUCTURE("virtual-APIC page"), v.vmexec_ctrls1.TPR_SHADOW(), v.virtual_apic_page_addr);
+	look_at_structure(cpu, STRUCTURE("APIC-access page"), v.vmexec_ctrls2.VIRTUALIZE_APIC_ACCESSES(), v.apic_access_page);
+	look_at_structure(cpu, STRUCTURE("posted-interrupt descriptor"), v.pin_vmexec_ctrls.PROCESS_POSTED_INTERRUPTS(), v.pid_addr);
+	look_at_structure(cpu, STRUCTURE("EPT PML4"), v.vmexec_ctrls2.EPT_ENABLE(), v.eptptr & ~BX_CONST64(0xfff));
+	look_at_structure(cpu, STRUCTURE("page-modification log"), v.vmexec_ctrls2.PML_ENABLE(), v.pml_address);
+	look_at_structure(cpu, STRUCTURE("VMREAD bitmap"), v.vmexec_ctrls2.VMCS_SHADOWING(), v.vmread_bitmap_addr);
+	look_at_structure(cpu, STRUCTURE("VMWRITE bitmap"), v.vmexec_ctrls2.VMCS_SHADOWING(), v.vmwrite_bitmap_addr);
+	look_at_structure(cpu, STRUCTURE("#VE information area"), v.vmexec_ctrls2.EPT_VIOLATION_EXCEPTION(), v.ve_info_addr);
+	look_at_structure(cpu, STRUCTURE("MSR-load area"), msr_load, v.vmentry_msr_load_addr);
+	look_at_structure(cpu, STRUCTURE("MSR-load area of VM exits"), exit_load, v.vmexit_msr_load_addr);
+	look_at_structure(cpu, STRUCTURE("MSR-store area"), exit_store, v.vmexit_msr_store_addr);
 	if (v.vmcs_linkptr != BX_INVALID_VMCSPTR)
 		look_at_link(cpu, v.vmcs_linkptr);
 }
