@@ -29,6 +29,8 @@ REPORTS = [
     ("translations", "a VM entry with another CR3 came between without INVVPID for VPID"),
     ("translations", "the guest's INVLPG came between without INVVPID for VPID"),
     ("translations", "the guest's MOV to a control register came between without INVVPID for VPID"),
+    ("translations", "an INVVPID of the guest's hypervisor came between without INVVPID for VPID 0x21"),
+    ("translations", "an INVVPID of the guest's hypervisor came between without INVVPID for VPID 0x22"),
     ("vmcs", "VMXOFF while the VMCS at"),
     ("vmcs", "software writes to"),
     ("vmcs", "in the VMCS region in use by CPU 0"),

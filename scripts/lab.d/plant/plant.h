@@ -37,7 +37,9 @@ struct fault {
 };
 
 /* The guest's programs, in vm.c. Each ends with VMCALL. */
-extern char code_vmcall[], code_load[], code_store[], code_nop[], code_invlpg[], code_mov_cr3[];
+extern char code_vmcall[], code_load[], code_store[], code_nop[], code_invlpg[], code_mov_cr3[], code_vmlaunch[], code_invvpid[];
+/* The type and the VPID that code_invvpid gives to INVVPID, for GUEST_LINEAR. */
+extern u64 invvpid_type, invvpid_vpid;
 
 /* Where code_load and code_store go: a linear address that only the guest's own tables map. */
 #define GUEST_LINEAR	0x40000000ul
@@ -53,8 +55,9 @@ void vm_destroy(void);
 void vm_reset(void);
 /* Enters the guest once. The host's registers and tables are afterwards as before. */
 struct result vm_enter(void);
-/* Makes the guest ready for another entry, which starts at the code. */
+/* Make the guest ready for another entry, which starts at the code, or behind the instruction that caused the exit. */
 void vm_again(void *code);
+void vm_skip(void);
 /* Invalidate all that is cached of any guest. */
 void vm_invept(void);
 void vm_invvpid(void);

@@ -172,6 +172,65 @@ static void mov_cr3(void)
 	page_is(other_page);
 }
 
+/*
+ * The guest with the first VPID executes INVVPID for the guest with the second one, which it has launched: a hypervisor and its
+ * guest, under this module as L0. The page of the second guest changes then. Returns with the first guest's exit for INVVPID.
+ */
+static void invvpid_by_l1(u16 l1, u16 l2, u64 type)
+{
+	page_is(scratch);
+	vm_own_tables();
+	vm_secondary(SECONDARY_EXEC_ENABLE_VPID);
+	vm_write(VIRTUAL_PROCESSOR_ID, l1);
+	vm_write(GUEST_RIP, (u64)code_vmlaunch);
+	vm_enter();
+	vm_write(VIRTUAL_PROCESSOR_ID, l2);
+	vm_again(code_load);
+	vm_enter();
+	invvpid_type = type;
+	invvpid_vpid = 1;
+	vm_write(VIRTUAL_PROCESSOR_ID, l1);
+	vm_again(code_invvpid);
+	vm_enter();
+	page_is(other_page);
+}
+
+/* The first guest goes on behind INVVPID with these flags, and then the second one. */
+static void go_on(u16 l2, u64 rflags)
+{
+	vm_skip();
+	vm_write(GUEST_RFLAGS, rflags);
+	vm_enter();
+	vm_write(GUEST_RFLAGS, X86_EFLAGS_FIXED);
+	vm_write(VIRTUAL_PROCESSOR_ID, l2);
+	vm_again(code_load);
+}
+
+static void l1_invvpid_address(void)
+{
+	invvpid_by_l1(0x11, 0x21, 0);
+	go_on(0x21, X86_EFLAGS_FIXED);
+}
+
+static void l1_invvpid_all(void)
+{
+	invvpid_by_l1(0x12, 0x22, 2);
+	go_on(0x22, X86_EFLAGS_FIXED);
+}
+
+static void l1_invvpid_done(void)
+{
+	invvpid_by_l1(0x13, 0x23, 2);
+	vm_invvpid();
+	go_on(0x23, X86_EFLAGS_FIXED);
+}
+
+static void l1_invvpid_refused(void)
+{
+	invvpid_by_l1(0x14, 0x24, 2);
+	go_on(0x24, X86_EFLAGS_FIXED | X86_EFLAGS_CF);
+}
+
 #define VMCALL		{ EXITED, EXIT_REASON_VMCALL }
 
 const struct fault translations_faults[] = {
@@ -189,5 +248,9 @@ const struct fault translations_faults[] = {
 	{ "INVLPG that is not carried out", invlpg, VMCALL },
 	{ "INVLPG that is carried out", invlpg_done, VMCALL },
 	{ "MOV to CR3 that is not carried out", mov_cr3, VMCALL },
+	{ "L1's INVVPID of an address that is not carried out", l1_invvpid_address, VMCALL },
+	{ "L1's INVVPID of all that is not carried out", l1_invvpid_all, VMCALL },
+	{ "L1's INVVPID that is carried out", l1_invvpid_done, VMCALL },
+	{ "L1's INVVPID that fails", l1_invvpid_refused, VMCALL },
 	{}
 };

@@ -14,6 +14,7 @@
 #define PAGES 16
 static u8 *pages[PAGES];
 static unsigned int used;
+u64 invvpid_type, invvpid_vpid;
 static void *own_pml4, *other_region, *ept_pml4, *ept_pdpt, *ept_pd, *ept_pt, *own_idt;
 static u8 stack[4096] __aligned(16);
 static u32 revision;
@@ -32,6 +33,8 @@ CODE(code_nop, "nop; nop");
 CODE(code_load, "mov $0x40000000, %rax; mov (%rax), %rbx");
 CODE(code_store, "mov $0x40000000, %rax; mov %rbx, (%rax)");
 CODE(code_invlpg, "mov $0x40000000, %rax; mov (%rax), %rbx; invlpg (%rax)");
+CODE(code_vmlaunch, "vmlaunch");
+CODE(code_invvpid, "push $0x40000000; push invvpid_vpid(%rip); mov invvpid_type(%rip), %rcx; invvpid (%rsp), %rcx");
 CODE(code_mov_cr3, "mov $0x40000000, %rax; mov (%rax), %rbx; mov %cr3, %rax; mov %rax, %cr3");
 
 u64 physical(const void *address)
@@ -148,6 +151,13 @@ void vm_again(void *code)
 	vm_vmclear(vmcs);
 	vm_vmptrld(vmcs);
 	vm_write(GUEST_RIP, (u64)code);
+}
+
+void vm_skip(void)
+{
+	u64 next = vm_read(GUEST_RIP) + vm_read(VM_EXIT_INSTRUCTION_LEN);
+
+	vm_again((void *)next);
 }
 
 void vm_block_interrupts(bool block)

@@ -57,8 +57,8 @@ void strict_translations_invlpg(const BX_CPU_C *cpu, Bit64u laddr);
 void strict_invept(const BX_CPU_C *cpu, bool all, Bit64u eptp);
 void strict_invvpid(const BX_CPU_C *cpu, unsigned type, Bit16u vpid, Bit64u laddr);
 /* VM entries (their controls are loaded), VM exits (the guest state is still there), and resets. */
-void strict_translations_entry(const BX_CPU_C *cpu);
-void strict_translations_exit(const BX_CPU_C *cpu, unsigned reason, Bit64u qualification);
+void strict_translations_entry(BX_CPU_C *cpu);
+void strict_translations_exit(BX_CPU_C *cpu, unsigned reason, Bit64u qualification);
 void strict_translations_reset(const BX_CPU_C *cpu);
 
 /* vmcs.cc */

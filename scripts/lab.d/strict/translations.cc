@@ -8,11 +8,13 @@
  * forgotten, as a processor may forget at any time.
  */
 #include <initializer_list>
+#include <map>
 
 #define NEED_CPU_REG_SHORTCUTS 1
 #include "bochs.h"
 #include "cpu/cpu.h"
 #include "cpu/strict/strict.h"
+#include "memory/memory-bochs.h"
 #include "pc_system.h"
 
 namespace {
@@ -44,6 +46,7 @@ const Bit64u CR4_SET = 0x100000;	/* SMEP */
 const unsigned APIC_ACCESS = 0x10000;	/* the frame is the APIC-access page */
 const unsigned FLAGS_ON = 0x20000;	/* the EPTP enables accessed and dirty flags */
 const unsigned ASKED = 0x40000;		/* the guest executed an invalidation that caused a VM exit */
+const unsigned ASKED_BY_L1 = 0x80000;	/* the guest's own hypervisor executed INVVPID */
 const unsigned GLOBAL = 0x100;		/* as in Bochs' combined_access */
 const unsigned NO_EXECUTE = 1;		/* the same */
 const unsigned LINEAR_RIGHTS = 6;	/* the same: user, write */
@@ -66,6 +69,7 @@ struct context {
 	Bit64u cr3;		/* the root of the last walk */
 	Bit64u other_root;	/* event counter at the last VM entry with another root */
 	Bit64u asked;		/* event counter when the guest asked for an invalidation of all */
+	Bit64u asked_by_l1;	/* event counter when the guest's own hypervisor did, by INVVPID */
 	Bit32u tag;		/* 0 if unused */
 	Bit16u vpid;
 	Bit16u pcid;		/* or ALL_PCIDS for global translations */
@@ -95,8 +99,30 @@ struct processor {
 	unsigned opened;		/* used members of open[] */
 	unsigned next_ept, next_linear;	/* the contexts to be given up next */
 	Bit64u events;
+	Bit64u stack;			/* HOST_RSP of the last exit */
+	Bit16u launcher;		/* the VPID of the guest that it left by VMLAUNCH or VMRESUME, or 0 */
 };
 
+/*
+ * L1 and its L2, which are both guests of L0: the VPID that is entered next after L1's exit by VMLAUNCH or VMRESUME, on the
+ * same stack of L0, is that of an L2. So a thread that L0 switches to in between is not taken for one.
+ */
+struct nested_guest {
+	Bit16u parent;		/* the VPID of L1 */
+	Bit64u stack;		/* HOST_RSP of the last entry */
+};
+
+/* An INVVPID of L1 that L0 has not yet answered. */
+struct invvpid {
+	Bit64u next_rip;
+	Bit64u laddr;
+	Bit64u type;
+};
+
+const Bit64u STACK = 0x2000;	/* stacks of two threads are further apart */
+
+std::map<Bit16u, nested_guest> nested_guests;	/* by the VPID of L2 */
+std::map<Bit16u, invvpid> invvpids;		/* by the VPID of L1 */
 processor *processors[PROCESSORS];
 Bit32u last_tag;
 
@@ -113,7 +139,7 @@ processor *of(const BX_CPU_C *cpu)
 void invalidate(context &c)
 {
 	c.tag = ++last_tag;
-	c.other_root = c.asked = 0;
+	c.other_root = c.asked = c.asked_by_l1 = 0;
 }
 
 unsigned place(Bit64u page, Bit32u tag, unsigned places)
@@ -315,13 +341,15 @@ void fill_page(const BX_CPU_C *cpu, mapping &is, Bit64u guest, const Bit64u *ent
 /* Returns whether the guest or L0 should have ended a linear or combined mapping since it was cached. */
 bool should_have_ended(const context *c, const mapping *m)
 {
-	return m->bits & ASKED || m->since < c->asked || m->since < c->other_root;
+	return m->bits & (ASKED | ASKED_BY_L1) || m->since < c->asked || m->since < c->asked_by_l1 || m->since < c->other_root;
 }
 
 void linear_report(const BX_CPU_C *cpu, const context *c, const mapping *was, const mapping *is)
 {
 	const char *why = was->bits & ASKED ? "the guest's INVLPG" :
-			  was->since < c->asked ? "the guest's MOV to a control register" : "a VM entry with another CR3";
+			  was->since < c->asked ? "the guest's MOV to a control register" :
+			  was->bits & ASKED_BY_L1 || was->since < c->asked_by_l1 ? "an INVVPID of the guest's hypervisor" :
+			  "a VM entry with another CR3";
 
 	strict_report(cpu, STRICT_TRANSLATIONS, "linear %#llx was cached as %#llx with the rights %#x, is %#llx with %#x "
 		      "now, and %s came between without INVVPID for VPID %#x (PCID %#x, %s %#llx)",
@@ -401,6 +429,110 @@ void exit_for_cr(const BX_CPU_C *cpu, processor *p, Bit64u qualification)
 	}
 }
 
+bool near(Bit64u a, Bit64u b)
+{
+	return a - b + STACK < 2 * STACK;
+}
+
+bool is_parent(Bit16u vpid)
+{
+	for (const auto &each : nested_guests) {
+		if (each.second.parent == vpid)
+			return true;
+	}
+	return false;
+}
+
+/* Reads 8 bytes of the guest's memory without any effect on the guest. */
+bool peek(BX_CPU_C *cpu, bx_address laddr, Bit64u *value)
+{
+	bx_phy_address address;
+
+	return (laddr & 0xfff) <= 0xff8 && cpu->dbg_xlate_linear2phy(laddr, &address) &&
+	       BX_MEM(0)->dbg_fetch_mem(cpu, address, 8, (Bit8u *)value);
+}
+
+/* Notes the operands of INVVPID, which has caused a VM exit (SDM 3C table 28-14). */
+void note_invvpid(BX_CPU_C *cpu, Bit64u displacement)
+{
+	Bit32u info = cpu->VMread32(VMCS_32BIT_VMEXIT_INSTRUCTION_INFO);
+	unsigned address_size = (info >> 7) & 7, segment = (info >> 15) & 7;
+	bx_address laddr = displacement;
+	Bit64u vpid;
+	invvpid request = { cpu->gen_reg[BX_64BIT_REG_RIP].rrx, 0, cpu->gen_reg[info >> 28].rrx };
+
+	if (!(info & 1 << 27))
+		laddr += cpu->gen_reg[(info >> 23) & 15].rrx;
+	if (!(info & 1 << 22))
+		laddr += cpu->gen_reg[(info >> 18) & 15].rrx << (info & 3);
+	if (address_size == 1)
+		laddr = Bit32u(laddr);
+	if (!cpu->long64_mode())
+		laddr = Bit32u(laddr + cpu->sregs[segment].cache.u.segment.base);
+	else if (segment >= BX_SEG_REG_FS)
+		laddr += cpu->sregs[segment].cache.u.segment.base;
+	/* With 16-bit addresses the sum above is wrong. No hypervisor has them. */
+	if (address_size && peek(cpu, laddr, &vpid) && peek(cpu, laddr + 8, &request.laddr))
+		invvpids[cpu->vmcs.vpid] = request;
+}
+
+/* L0 must have ended what is cached for an L2 of L1, on each processor that may run it. */
+void ask_for_l1(Bit16u vpid, const invvpid &request)
+{
+	for (processor *p : processors) {
+		for (context *c = p ? p->linears : NULL; p && c < p->linears + LINEAR_CONTEXTS; c++) {
+			if (!c->tag || c->vpid != vpid)
+				continue;
+			if (request.type == BX_INVEPT_INVVPID_INDIVIDUAL_ADDRESS_INVALIDATION) {
+				mapping *m = cached(p->linear, LINEAR, c, request.laddr >> 12);
+
+				if (m)
+					m->bits |= ASKED_BY_L1;
+			} else if (c->pcid != ALL_PCIDS ||
+				   request.type != BX_INVEPT_INVVPID_SINGLE_CONTEXT_NON_GLOBAL_INVALIDATION) {
+				c->asked_by_l1 = ++p->events;
+			}
+		}
+	}
+}
+
+/*
+ * Looks at the entry after INVVPID: it was executed if the guest goes on behind it and VMsucceed has cleared the flags (SDM
+ * 3C 31.2). Which VPID of L1 an L2 has is not known, so all L2s of L1 are meant. L0 has one VPID for them.
+ */
+void look_at_answer(BX_CPU_C *cpu, Bit16u vpid, const invvpid &request)
+{
+	const Bit32u failed = EFlagsCFMask | EFlagsPFMask | EFlagsAFMask | EFlagsZFMask | EFlagsSFMask | EFlagsOFMask;
+
+	if (cpu->gen_reg[BX_64BIT_REG_RIP].rrx != request.next_rip || cpu->VMread64(VMCS_GUEST_RFLAGS) & failed)
+		return;
+	for (const auto &each : nested_guests) {
+		if (each.second.parent == vpid && near(each.second.stack, cpu->vmcs.host_state.rsp))
+			ask_for_l1(each.first, request);
+	}
+}
+
+/* Learns which VPIDs are those of L2s. */
+void look_at_entry(BX_CPU_C *cpu, processor *p)
+{
+	Bit16u vpid = cpu->vmcs.vmexec_ctrls2.VPID_ENABLE() ? cpu->vmcs.vpid : 0, launcher = p->launcher;
+	Bit64u stack = cpu->vmcs.host_state.rsp;
+
+	p->launcher = 0;
+	if (!vpid)
+		return;
+	auto request = invvpids.find(vpid);
+	if (request != invvpids.end()) {
+		look_at_answer(cpu, vpid, request->second);
+		invvpids.erase(request);
+	}
+	auto known = nested_guests.find(vpid);
+	if (launcher && launcher != vpid && near(p->stack, stack) && !is_parent(vpid))
+		nested_guests[vpid] = { launcher, stack };
+	else if (known != nested_guests.end())
+		known->second.stack = stack;
+}
+
 } /* namespace */
 
 void strict_ept_walk(const BX_CPU_C *cpu, Bit64u guest, const Bit64u *entry, int leaf, bool write, bool failed)
@@ -460,7 +592,7 @@ void strict_linear_walk(const BX_CPU_C *cpu, Bit64u laddr, Bit64u frame, unsigne
 		/* An older translation may still be in use. It stays what a later invalidation has to end. */
 		if (!changed && each == c) {
 			is.since = was->since;
-			is.bits |= was->bits & ASKED;
+			is.bits |= was->bits & (ASKED | ASKED_BY_L1);
 		}
 	}
 	cache(p->linear, LINEAR, is);
@@ -538,12 +670,19 @@ void strict_invvpid(const BX_CPU_C *cpu, unsigned type, Bit16u vpid, Bit64u ladd
 	}
 }
 
-void strict_translations_exit(const BX_CPU_C *cpu, unsigned reason, Bit64u qualification)
+void strict_translations_exit(BX_CPU_C *cpu, unsigned reason, Bit64u qualification)
 {
 	processor *p = of(cpu);
+	bool launches = reason == VMX_VMEXIT_VMLAUNCH || reason == VMX_VMEXIT_VMRESUME;
 
-	if (!p || !linear_contexts(cpu, p))
+	if (!p)
 		return;
+	p->launcher = launches && cpu->vmcs.vmexec_ctrls2.VPID_ENABLE() ? cpu->vmcs.vpid : 0;
+	p->stack = cpu->vmcs.host_state.rsp;
+	if (!linear_contexts(cpu, p))
+		return;
+	if (reason == VMX_VMEXIT_INVVPID)
+		note_invvpid(cpu, qualification);
 	if (reason == VMX_VMEXIT_CR_ACCESS) {
 		exit_for_cr(cpu, p, qualification);
 	} else if (reason == VMX_VMEXIT_INVLPG) {
@@ -556,11 +695,14 @@ void strict_translations_exit(const BX_CPU_C *cpu, unsigned reason, Bit64u quali
 	}
 }
 
-void strict_translations_entry(const BX_CPU_C *cpu)
+void strict_translations_entry(BX_CPU_C *cpu)
 {
 	processor *p = of(cpu);
 
-	if (p && p->opened && cpu->vmcs.vmexec_ctrls2.EPT_ENABLE())
+	if (!p)
+		return;
+	look_at_entry(cpu, p);
+	if (p->opened && cpu->vmcs.vmexec_ctrls2.EPT_ENABLE())
 		look_at_open(cpu, p);
 }
 
