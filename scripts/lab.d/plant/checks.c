@@ -409,7 +409,7 @@ const struct fault checks_faults[] = {
 	{ "a VM-exit MSR-load list of 4 GiB", long_load, CONTROLS, "msr-lists" },
 	{ "a VM-entry MSR-load list of 4 GiB", long_entry_load, CONTROLS, "msr-lists" },
 	{ "entry to SMM", enters_smm, CONTROLS, "smm-entry" },
-	{ "an external interrupt with error code", error_code_of_interrupt, CONTROLS },
+	{ "an external interrupt with error code", error_code_of_interrupt, CONTROLS, "error-code" },
 	{ "VMLAUNCH of a shadow VMCS", shadow_vmcs_current, { FAIL_INVALID }, "shadow-entry" },
 	{ "IA-32e mode without paging", long_without_paging, STATE, "long-mode-paging" },
 	{ "virtual-8086 mode without CR0.PE", v8086_without_pe, STATE, "v8086-pe" },
