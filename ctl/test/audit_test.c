@@ -47,6 +47,9 @@ static void check_samples(void)
 	ok(audit("--dump", "1", SAMPLES "dump-6.1-two.txt") == 0 && said(" 0 broken"));
 	ok(audit(SAMPLES "dump-mail.txt") == 1 && said_file(SAMPLES "dump-mail.expected"));
 	ok(audit(SAMPLES "dump-xen.txt") == 1 && said_file(SAMPLES "dump-xen.expected"));
+	/* The same VMCS of an L1, saved by each hypervisor in the lab. */
+	ok(audit(SAMPLES "state-droste.bin") == 1 && said_file(SAMPLES "state-droste.expected"));
+	ok(audit(SAMPLES "state-kvm.bin") == 1 && said_file(SAMPLES "state-kvm.expected"));
 	ok(audit(SAMPLES "vmcs.json") == 1 && said_file(SAMPLES "vmcs.expected"));
 	ok(audit("--json", SAMPLES "vmcs.json") == 1 && said_file(SAMPLES "vmcs-json.expected"));
 	ok(audit(SAMPLES "beyond.json") == 1 && said_file(SAMPLES "beyond.expected"));
