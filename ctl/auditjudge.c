@@ -70,7 +70,7 @@ static void find_beyond(struct judgement *j, struct vmcs_file *f)
 		/* PASID translation, sub-page permissions, PT, ENCLV exiting, bus locks, instruction timeout */
 		{ VMCS12_I_SECONDARY_VM_EXEC_CONTROL, 1u << 21 | 1u << 23 | 1u << 24 | 1u << 28 | 1u << 31 },
 		{ VMCS12_I_VM_EXIT_CONTROLS, 1u << 25 | 1u << 28 | 1u << 29 | 1u << 31 },
-		{ VMCS12_I_VM_ENTRY_CONTROLS, 1u << 10 | 1u << 11 | 1u << 16 | 0x7cu << 16 },
+		{ VMCS12_I_VM_ENTRY_CONTROLS, 1u << 10 | 1u << 11 | 1u << 16 | 0xfcu << 16 },
 		{ VMCS12_I_GUEST_CR4, 1u << 23 },
 		{ VMCS12_I_HOST_CR4, 1u << 23 },
 	};

@@ -153,6 +153,7 @@ const struct vmxcap_bit vmxcap_bits[] = {
 	{ ENTRY, 20, 1, "Load CET state" },
 	{ ENTRY, 21, 1, "Load guest IA32_LBR_CTL" },
 	{ ENTRY, 22, 1, "Load PKRS" },
+	{ ENTRY, 23, 1, "Load FRED" },
 
 	{ EPT_VPID, 0, 1, "Execute-only translations" },
 	{ EPT_VPID, 6, 1, "Page walk of 4 levels" },
