@@ -10,8 +10,10 @@
 #include "args.h"
 #include "audit.h"
 #include "auditjudge.h"
+#include "auditreport.h"
 #include "json.h"
 #include "outcome.h"
+#include "paint.h"
 #include "say.h"
 #include "vmcsbits.h"
 #include "vmxcaps.h"
@@ -21,20 +23,6 @@
 #define INDENT		4
 #define NAME_WIDTH	30	/* no name of a field is longer */
 #define VALUE_WIDTH	20	/* of a value and two spaces */
-
-static bool colours;
-
-/* The escape sequence that begins a colour, or ends it; nothing if the output is no terminal. */
-static const char *colour(const char *code)
-{
-	return colours ? code : "";
-}
-
-#define RED	colour("\033[1;31m")
-#define GREEN	colour("\033[1;32m")
-#define DIM	colour("\033[2m")
-#define BOLD	colour("\033[1m")
-#define PLAIN	colour("\033[0m")
 
 void audit_help(void)
 {
@@ -61,7 +49,7 @@ static const char *source_name(enum vmcs_source source)
 {
 	static const char *const names[] = {
 		[VMCS_FROM_STATE] = "nested state", [VMCS_FROM_PAGE] = "VMCS12",
-		[VMCS_FROM_JSON] = "JSON", [VMCS_FROM_DUMP] = "dump in a log",
+		[VMCS_FROM_JSON] = "JSON", [VMCS_FROM_DUMP] = "dump in a log", [VMCS_FROM_VCPU] = "VMCS12 of a vCPU",
 	};
 
 	return names[source];
@@ -428,6 +416,16 @@ static void print_json(const char *name, const struct vmcs_file *f, const struct
 	json_close();
 }
 
+void audit_report(const char *name, const struct vmcs_file *f, const struct assumed *a,
+		  const struct judgement *j, bool json)
+{
+	paint_begin();
+	if (json)
+		print_json(name, f, a, j);
+	else
+		print_text(name, f, a, j);
+}
+
 /* --- the command --- */
 
 int cmd_audit(int argc, char **argv)
@@ -442,7 +440,7 @@ int cmd_audit(int argc, char **argv)
 	};
 	static struct judgement j;
 	static struct vmcs_file f;
-	const char *caps = NULL, *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+	const char *caps = NULL;
 	unsigned long dump = 0;
 	struct assumed a;
 	bool json = false;
@@ -467,13 +465,9 @@ int cmd_audit(int argc, char **argv)
 		    "no file given; see \"drostectl audit --help\"", argv[argc - 1]);
 		return STATUS_USAGE;
 	}
-	colours = isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && term && strcmp(term, "dumb");
 	if (vmcs_file_read(&f, argv[optind], dump) || assumed_get(&a, caps, &f))
 		return STATUS_USAGE;
 	judge(&j, &f, &a);
-	if (json)
-		print_json(argv[optind], &f, &a, &j);
-	else
-		print_text(argv[optind], &f, &a, &j);
+	audit_report(argv[optind], &f, &a, &j, json);
 	return j.count[RULE_BROKEN] ? STATUS_BROKEN : 0;
 }

@@ -7,7 +7,7 @@ _drostectl()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "run info audit whoami help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top vmcs diff why whoami help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -32,13 +32,23 @@ _drostectl()
 			--lock-vmx --trace-unhandled --quiet --stats --help" -- "$word") ;;
 	info)
 		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;
+	ps)
+		mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$word") ;;
+	top)
+		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --interval --once --json --help" -- "$word") ;;
+	vmcs)
+		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --vm --pid --vcpu --field --json --help" -- "$word") ;;
+	diff)
+		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --vm --pid --vcpu --controls --all --json --help" -- "$word") ;;
+	why)
+		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --json --help" -- "$word") ;;
 	audit)
 		mapfile -t COMPREPLY < <(compgen -W "--caps --dump --json --help" -- "$word"; compgen -f -- "$word")
 		compopt -o filenames ;;
 	whoami)
 		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "run info audit whoami help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top vmcs diff why whoami help" -- "$word") ;;
 	esac
 }
 

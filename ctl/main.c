@@ -8,12 +8,16 @@
 #include <unistd.h>
 
 #include "audit.h"
+#include "diff.h"
 #include "info.h"
+#include "inspect.h"
 #include "outcome.h"
 #include "run.h"
 #include "say.h"
+#include "top.h"
 #include "version.h"
 #include "whoami.h"
+#include "why.h"
 
 static int cmd_help(int argc, char **argv);
 static void print_commands(void);
@@ -29,6 +33,11 @@ static const struct command {
 	  "compare the processor's features with those offered to a guest" },
 	{ "audit", cmd_audit, audit_help,
 	  "name the rules of a VM entry that a VMCS in a file breaks" },
+	{ "ps", cmd_ps, ps_help, "list the virtual machines of Droste on this host" },
+	{ "top", cmd_top, top_help, "show what a virtual machine exits for, and who answers" },
+	{ "vmcs", cmd_vmcs, vmcs_help, "print a VMCS of a running virtual machine" },
+	{ "diff", cmd_diff, diff_help, "compare two VMCSs, and say whose each control bit is" },
+	{ "why", cmd_why, why_help, "tell why the last VM entry of L1 failed" },
 	{ "whoami", cmd_whoami, whoami_help,
 	  "print one line about this level: kernel, hypervisor, VMX" },
 	{ "help", cmd_help, print_commands, "print this text, or the help of a command" },

@@ -16,6 +16,7 @@ enum vmcs_source {
 	VMCS_FROM_PAGE,		/* a VMCS12 as it is in L1's memory */
 	VMCS_FROM_JSON,
 	VMCS_FROM_DUMP,		/* of kvm_intel or Xen, in a log */
+	VMCS_FROM_VCPU,		/* no file: a vCPU that runs */
 };
 
 /** struct vmcs_file - a VMCS, and what else its file says */

@@ -28,6 +28,7 @@
 #include "mem/types.h"
 #include "nested/types.h"
 #include "pv/types.h"
+#include "run/types.h"
 #include "vmx/types.h"
 
 #define DROSTE_MAX_VCPUS	1024
@@ -90,6 +91,7 @@ enum vcpu_request {
 	REQ_RING_FULL,		/* the dirty ring may be too full to enter the guest */
 	REQ_BLOCKING,		/* TF, BTF, or blocking by STI or MOV SS was set: see vmx_fit_blocking() */
 	REQ_DEBUG,		/* ev.debug_dr6: report a trap to the debugger in user space */
+	REQ_VISIT,		/* another thread looks at the vCPU: see run/visit.c */
 	REQ_SPLIT_EOI,		/* the guest ended an interrupt of user space's I/O APIC: report it */
 	NR_REQUESTS
 };
@@ -105,6 +107,9 @@ enum vcpu_request {
 struct vm {
 	refcount_t users;		/* one for each open file of the VM, of its vCPUs and of statistics */
 	u32 number;			/* I: of this VM, among all since the module was loaded */
+	struct list_head all;		/* in the list of all VMs: see abi/dev_vm.c */
+	struct pid *owner;		/* I: the process that created it */
+	char owner_name[TASK_COMM_LEN];	/* I: its name then */
 	struct mm_struct *mm;		/* the memory that the slots refer to; a reference by mmgrab() */
 	struct mutex lock;		/* serializes vCPU and irqchip creation, slot and routing updates */
 	struct srcu_struct srcu;	/* protects readers of slots, routing and the MSR filter */
@@ -220,6 +225,7 @@ struct vcpu {
 	int index;			/* in vm->vcpus */
 	u64 serial;			/* a number that no other vCPU has or had */
 	struct mutex mutex;		/* serializes the vCPU's ioctls */
+	struct vcpu_visits visits;	/* see run/visit.c */
 	struct kvm_run *run;		/* shared with user space, which may write at any time: read members once */
 	void *pio_data;			/* the page after @run: data of port I/O exits */
 

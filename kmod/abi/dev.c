@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* /dev/droste, and /dev/kvm on request: dispatch through ioctl tables, the list of capabilities, and the device's ioctls. */
 #include <linux/cpumask.h>
+#include <linux/droste.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -317,6 +318,7 @@ static const struct ioctl_row dev_rows[] = {
 	IO_ROW(KVM_X86_GET_MCE_CAP_SUPPORTED, dev_get_mce_cap, 0),
 	IO_ROW(KVM_HAS_DEVICE_ATTR, dev_has_attr, 0),
 	IO_ROW(KVM_GET_DEVICE_ATTR, dev_get_attr, 0),
+	IO_ROW(DROSTE_INSPECT, dev_inspect, 0),
 };
 
 static const struct ioctl_table dev_ioctls = { dev_rows, ARRAY_SIZE(dev_rows) };
@@ -378,7 +380,8 @@ int dev_init(void)
 {
 	int ret;
 
-	if (dev_check_table(&dev_ioctls) || dev_check_table(&vm_ioctls) || dev_check_table(&vcpu_ioctls))
+	if (dev_check_table(&dev_ioctls) || dev_check_table(&vm_ioctls) || dev_check_table(&vcpu_ioctls) ||
+	    dev_check_table(&inspect_ioctls))
 		return -EINVAL;
 	/* /dev/kvm comes first: if its minor is taken, nobody has seen any device yet. */
 	ret = kvm_node ? dev_register(&kvm_device) : 0;

@@ -50,6 +50,7 @@ long ioctl_call(const struct ioctl_row *row, void *self, unsigned long uarg);
 			 (ept_pat_works() ? KVM_X86_QUIRK_IGNORE_GUEST_PAT : 0))
 extern const struct ioctl_table vm_ioctls;
 int vm_create_fd(void);
+struct vm *vm_find(u32 number, bool next);
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
 
@@ -65,6 +66,10 @@ long kvm_run_ioctl(struct vcpu *vcpu, unsigned long uarg);
 
 /* --- prefault.c --- */
 long vcpu_pre_fault_memory(void *self, void *arg, unsigned long uarg);
+
+/* --- inspect.c --- */
+extern const struct ioctl_table inspect_ioctls;
+long dev_inspect(void *self, void *arg, unsigned long uarg);
 
 /* --- stats.c --- */
 long vm_get_stats_fd(void *self, void *arg, unsigned long uarg);

@@ -65,6 +65,7 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	vcpu->user_irq = -1;
 	tsc_init_vcpu(vcpu);
 	mutex_init(&vcpu->mutex);
+	visits_init(vcpu);
 	init_swait_queue_head(&vcpu->wq);
 	cpuid_update_caps(vcpu);
 

@@ -30,16 +30,57 @@
 
 /* --- life --- */
 
+/* All VMs, by their numbers. */
+static LIST_HEAD(all_vms);
+static DEFINE_MUTEX(all_vms_lock);
+
+/* Number the VM, and note who made it. */
+static void vm_enlist(struct vm *vm)
+{
+	static u32 numbers;	/* the number of VMs created so far */
+
+	vm->owner = get_pid(task_tgid(current));
+	get_task_comm(vm->owner_name, current->group_leader);
+	mutex_lock(&all_vms_lock);
+	vm->number = ++numbers;
+	list_add_tail(&vm->all, &all_vms);
+	mutex_unlock(&all_vms_lock);
+}
+
+/**
+ * vm_find() - take a reference to a VM by its number
+ * @number: the number
+ * @next: the first VM whose number is above
+ *
+ * Context: Process context, may sleep.
+ * Return: the VM, which the caller gives back with vm_put(); NULL if there is none.
+ */
+struct vm *vm_find(u32 number, bool next)
+{
+	struct vm *vm, *found = NULL;
+
+	mutex_lock(&all_vms_lock);
+	list_for_each_entry(vm, &all_vms, all) {
+		if (next ? vm->number <= number : vm->number != number)
+			continue;
+		/* A VM without users waits for the lock to leave the list. */
+		if (!refcount_inc_not_zero(&vm->users))
+			continue;
+		found = vm;
+		break;
+	}
+	mutex_unlock(&all_vms_lock);
+	return found;
+}
+
 static struct vm *vm_create(void)
 {
-	static atomic_t numbers;	/* the number of VMs created so far */
 	struct vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	int ret = -ENOMEM;
 
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&vm->users, 1);
-	vm->number = atomic_inc_return(&numbers);
 	mutex_init(&vm->lock);
 	spin_lock_init(&vm->mmu_lock);
 	vm->mm = current->mm;
@@ -63,6 +104,7 @@ static struct vm *vm_create(void)
 	ret = ept01_init(vm);
 	if (ret)
 		goto err_slots;
+	vm_enlist(vm);
 	return vm;
 
 err_slots:
@@ -87,6 +129,9 @@ static void vm_destroy(struct vm *vm)
 {
 	int i, idx;
 
+	mutex_lock(&all_vms_lock);
+	list_del(&vm->all);
+	mutex_unlock(&all_vms_lock);
 	irqchip_destroy(vm);
 	ept01_destroy(vm);
 	idx = srcu_read_lock(&vm->srcu);
@@ -100,6 +145,7 @@ static void vm_destroy(struct vm *vm)
 	mutex_destroy(&vm->irqchip.fds_lock);
 	mutex_destroy(&vm->ioeventfds.lock);
 	mutex_destroy(&vm->lock);
+	put_pid(vm->owner);
 	mmdrop(vm->mm);
 	kfree(vm);
 }

@@ -2,6 +2,7 @@
 /* VM-entry checks of a vCPU: builds the context of the pure checks in checks.c, and logs the row that failed. */
 #include <linux/bitmap.h>
 #include <linux/printk.h>
+#include <linux/slab.h>
 #include "droste.h"
 #include "cpu/msr.h"
 #include "mem/memslot.h"
@@ -49,6 +50,12 @@ static void checks_note_failure(struct vcpu *vcpu, const struct check_ctx *c, en
 		nested_sync_rare(vcpu);
 	n->last_failed_check = id;
 	checks_all(c, n->failed_checks, applies);
+	n->failed_check = id;
+	n->failed_seq = vcpu->long_exits + vcpu->stats.short_exits;
+	if (!n->failed12)
+		n->failed12 = kmalloc(sizeof(*n->failed12), GFP_KERNEL_ACCOUNT);
+	if (n->failed12)
+		*n->failed12 = *c->v;
 	pr_debug_ratelimited("droste: vCPU %d: VM entry of L1 fails check %s (SDM 3C %s): %s; %d rows fail\n",
 			     vcpu->id, check_name(id), check_section(id), check_text(id, CHECK_DEMANDS),
 			     bitmap_weight(n->failed_checks, NR_CHECKS));

@@ -73,6 +73,7 @@ void nested_destroy(struct vcpu *vcpu)
 	free_page((unsigned long)n->msr_bitmap02);
 	kfree(n->link12);
 	kfree(n->vmcs12);
+	kfree(n->failed12);
 }
 
 /**

@@ -96,6 +96,7 @@ void nested_shadow_on_cpu(struct vcpu *vcpu);
 void nested_shadow_free(struct vcpu *vcpu);
 
 /* --- savestate.c --- */
+void savestate_collect(struct vcpu *vcpu, struct vmcs12 *v);
 long vcpu_get_nested_state(void *self, void *arg, unsigned long uarg);
 long vcpu_set_nested_state(void *self, void *arg, unsigned long uarg);
 

@@ -57,8 +57,16 @@ static void savestate_describe(struct vcpu *vcpu, struct kvm_nested_state *s)
 	}
 }
 
-/* Copy VMCS12 with the current guest state to @v. A running L2 is not disturbed. */
-static void savestate_collect(struct vcpu *vcpu, struct vmcs12 *v)
+/**
+ * savestate_collect() - copy VMCS12 with the current guest state
+ * @vcpu: loaded, with a current VMCS of L1; at any level
+ * @v: the copy
+ *
+ * A running L2 is not disturbed.
+ *
+ * Context: Process context. The VMCS of the vCPU's level is current.
+ */
+void savestate_collect(struct vcpu *vcpu, struct vmcs12 *v)
 {
 	struct nested *n = &vcpu->nested;
 

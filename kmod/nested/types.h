@@ -69,7 +69,7 @@ struct nested {
 	struct vmx_caps caps;		/* VMX capability MSRs that this L1 reads */
 	u32 caps_set;			/* BIT(n): user space set MSR 0x480 + n: a change of CPUID keeps its value */
 	u32 gates;			/* BIT(GATE_*): the VMCS fields that @caps allows; see vmcs12_gates() */
-	u16 last_failed_check;		/* enum check_id at which the last failed VM entry stopped; 0: none yet */
+	u16 last_failed_check;		/* enum check_id at which L1's last VM entry stopped; 0: it passed */
 	bool vmxon;			/* L1 is in VMX operation */
 	gpa_t vmxon_gpa;		/* address of the VMXON region; valid if @vmxon */
 	gpa_t vmptr;			/* address of L1's current VMCS, or VMPTR_NONE */
@@ -122,7 +122,10 @@ struct nested {
 	bool timer_restored;		/* @restored_deadline is valid instead of @tsc_deadline_preemption */
 	u64 restored_deadline;		/* set by user space: L1's TSC shifted right by the timer's rate */
 
-	unsigned long failed_checks[4];	/* all rows of checks.def that failed with @last_failed_check, by enum check_id */
+	struct vmcs12 *failed12;	/* VMCS12 as it was when that entry failed; NULL: none has, or there was no memory */
+	u16 failed_check;		/* enum check_id at which it stopped */
+	u64 failed_seq;			/* the number of the exit for that VMLAUNCH or VMRESUME */
+	unsigned long failed_checks[4];	/* all rows of checks.def that failed then, by enum check_id */
 };
 
 /* Must be called when something changes that again.c relies on: the next entry of L1 goes the general way. */

@@ -181,7 +181,7 @@ static bool halt_poll_for_event(struct vcpu *vcpu, u64 start)
 	if (!window)
 		return false;
 	while (!came && now - start < window && single_task_running() && !need_resched() &&
-	       !signal_pending(current) && !READ_ONCE(vcpu->vm->dead)) {
+	       !signal_pending(current) && !READ_ONCE(vcpu->vm->dead) && !test_bit(REQ_VISIT, &vcpu->requests)) {
 		cpu_relax();
 		came = vcpu_runnable(vcpu);
 		now = ktime_get_ns();
@@ -206,7 +206,7 @@ static int halt_sleep_for_event(struct vcpu *vcpu)
 	WRITE_ONCE(vcpu->stats.blocking, 1);
 	for (;;) {
 		prepare_to_swait_exclusive(&vcpu->wq, &wait, TASK_INTERRUPTIBLE);
-		if (vcpu_runnable(vcpu) || READ_ONCE(vcpu->vm->dead))
+		if (vcpu_runnable(vcpu) || READ_ONCE(vcpu->vm->dead) || test_bit(REQ_VISIT, &vcpu->requests))
 			break;
 		if (signal_pending(current)) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;

@@ -142,6 +142,8 @@ static int loop_do_requests(struct vcpu *vcpu)
 		kvmclock_update(vcpu);
 	if (req & BIT(REQ_UNPIN))
 		nested_unpin(vcpu);
+	if (req & BIT(REQ_VISIT))
+		visit_receive(vcpu);
 	if (req & BIT(REQ_PML))
 		vmx_pml_update(vcpu);
 	if (req & BIT(REQ_BLOCKING))
@@ -563,6 +565,8 @@ static int run_loop(struct vcpu *vcpu, int *idx)
 			srcu_read_unlock(srcu, *idx);
 			ret = halt_wait(vcpu);
 			*idx = srcu_read_lock(srcu);
+			if (test_and_clear_bit(REQ_VISIT, &vcpu->requests))
+				visit_receive(vcpu);
 			if (READ_ONCE(vcpu->vm->dead))
 				ret = -EIO;
 		}

@@ -17,6 +17,11 @@ void vcpu_put(struct vcpu *vcpu);
 int vcpu_run(struct vcpu *vcpu);
 bool vcpu_ready_for_extint(struct vcpu *vcpu);
 
+/* --- visit.c --- */
+void visits_init(struct vcpu *vcpu);
+int vcpu_visit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void *arg);
+void visit_receive(struct vcpu *vcpu);
+
 /* --- events.c --- */
 void events_collect_nmis(struct vcpu *vcpu);
 int events_prepare(struct vcpu *vcpu);

@@ -4,6 +4,7 @@
 #define IOCTLS_H
 
 #include <errno.h>
+#include <linux/droste.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 #include "ksft.h"

@@ -33,4 +33,162 @@ struct droste_exit_stats {
  */
 #define DROSTE_GET_EXIT_STATS	_IOR(DROSTE_IOC_MAGIC, 0x01, struct droste_exit_stats)
 
+/* --- looking at any VM of the host --- */
+
+/* Of struct droste_vm_name: the first VM whose number is above the given one. */
+#define DROSTE_NEXT	1
+
+/**
+ * struct droste_vm_name - which VM to look at
+ * @number: the VM's number: VMs are numbered from 1 as they are created
+ * @flags: 0 or DROSTE_NEXT
+ */
+struct droste_vm_name {
+	__u32 number;
+	__u32 flags;
+};
+
+/*
+ * On /dev/droste: returns a descriptor that can look at a VM, whoever made it. It keeps the VM, but not its process.
+ * Needs CAP_SYS_ADMIN in the first user namespace.
+ * Errors: EPERM; ENOENT if there is no such VM; EINVAL for other flags; EFAULT; EMFILE; ENOMEM.
+ */
+#define DROSTE_INSPECT		_IOW(DROSTE_IOC_MAGIC, 0x10, struct droste_vm_name)
+
+/**
+ * struct droste_vm_info - a VM
+ * @number: its number
+ * @pid: the process that created it, as the caller sees it; 0 if it does not
+ * @nr_vcpus: its vCPUs have the indexes below
+ * @nr_slots: memory slots
+ * @memory: bytes in them
+ * @name: of the process; ends with a 0
+ * @reserved: 0
+ */
+struct droste_vm_info {
+	__u32 number;
+	__s32 pid;
+	__u32 nr_vcpus;
+	__u32 nr_slots;
+	__u64 memory;
+	char name[16];
+	__u64 reserved[4];
+};
+
+/* The following are for the descriptor of DROSTE_INSPECT. */
+#define DROSTE_VM_INFO		_IOR(DROSTE_IOC_MAGIC, 0x11, struct droste_vm_info)
+
+/**
+ * struct droste_vcpu_info - a vCPU, without waiting for it
+ * @vcpu: in: its index
+ * @id: its APIC ID
+ * @level: 1 or 2, the level that it runs
+ * @mp_state: KVM_MP_STATE_*
+ * @flags: DROSTE_VCPU_*
+ * @reserved: 0
+ * @vmptr: address of L1's current VMCS, ~0 if there is none
+ * @entries: L1's VM entries that succeeded
+ * @exits: as in struct droste_exit_stats
+ * @shown: what L1 was shown, by the reason that it was shown, exits that L0 made up included
+ *
+ * The vCPU may run meanwhile: the members are each correct, but not from one moment.
+ */
+struct droste_vcpu_info {
+	__u32 vcpu;
+	__u32 id;
+	__u32 level;
+	__u32 mp_state;
+	__u32 flags;
+	__u32 reserved;
+	__u64 vmptr;
+	__u64 entries;
+	struct droste_exit_stats exits;
+	__u64 shown[DROSTE_NR_EXIT_REASONS];
+};
+
+#define DROSTE_VCPU_VMX		1	/* L1 is in VMX operation */
+#define DROSTE_VCPU_RUNS	2	/* a thread is in KVM_RUN */
+
+/* Errors: EINVAL if there is no such vCPU; EFAULT. */
+#define DROSTE_VCPU_INFO	_IOWR(DROSTE_IOC_MAGIC, 0x12, struct droste_vcpu_info)
+
+/* Which VMCS: that of L1, L1's for L2, the merged one, and the hardware's shadow VMCS. */
+#define DROSTE_VMCS01		0
+#define DROSTE_VMCS12		1
+#define DROSTE_VMCS02		2
+#define DROSTE_VMCS_SHADOW	3
+
+/**
+ * struct droste_vmcs_field - a field of a VMCS
+ * @encoding: SDM 3D appendix B
+ * @flags: DROSTE_FIELD_HIDDEN: a secret of the host, and @value is 0
+ * @value: its value
+ */
+struct droste_vmcs_field {
+	__u32 encoding;
+	__u32 flags;
+	__u64 value;
+};
+
+#define DROSTE_FIELD_HIDDEN	1
+
+/**
+ * struct droste_vmcs - all fields of a VMCS that exist
+ * @vcpu: in: the vCPU's index
+ * @which: in: DROSTE_VMCS01 and so on
+ * @nr: in: room in @fields; out: fields in the VMCS
+ * @flags: in: 0; out: DROSTE_VMCS_IN_L2
+ * @fields: in: address of an array of struct droste_vmcs_field
+ */
+struct droste_vmcs {
+	__u32 vcpu;
+	__u32 which;
+	__u32 nr;
+	__u32 flags;
+	__u64 fields;
+};
+
+#define DROSTE_VMCS_IN_L2	1	/* the vCPU runs L2 */
+
+/*
+ * The vCPU's thread reads the fields at its next exit; if none is in KVM_RUN, the caller does. Host state and host
+ * addresses are hidden without CAP_SYSLOG.
+ * Errors: EINVAL if there is no such vCPU or VMCS, or for flags; ENOENT if the vCPU has no such VMCS now; E2BIG if the
+ * array is too small, with the number of fields in nr; EINTR for a signal; EFAULT; ENOMEM.
+ */
+#define DROSTE_GET_VMCS		_IOWR(DROSTE_IOC_MAGIC, 0x13, struct droste_vmcs)
+
+#define DROSTE_NR_VMX_CAPS	18
+
+/**
+ * struct droste_why - the last VM entry of L1 that failed a check
+ * @vcpu: in: the vCPU's index
+ * @nr: in: room in @fields; out: fields in it
+ * @check: number of the row of checks.def at which the entry stopped
+ * @maxphyaddr: width of L1's physical addresses
+ * @seq: number of the exit for L1's VMLAUNCH or VMRESUME
+ * @vmptr: address of L1's current VMCS now
+ * @efer: bits of IA32_EFER that L1 may set
+ * @debugctl: bits of IA32_DEBUGCTL that L1 may set
+ * @failed: bit n: row n of checks.def fails
+ * @caps: IA32_VMX_BASIC and the MSRs behind it, as L1 reads them
+ * @fields: in: address of an array of struct droste_vmcs_field, for VMCS12 as it was then
+ */
+struct droste_why {
+	__u32 vcpu;
+	__u32 nr;
+	__u32 check;
+	__u32 maxphyaddr;
+	__u64 seq;
+	__u64 vmptr;
+	__u64 efer;
+	__u64 debugctl;
+	__u64 failed[4];
+	__u64 caps[DROSTE_NR_VMX_CAPS];
+	__u64 fields;
+};
+
+/* Errors: as DROSTE_GET_VMCS; ENOENT if no entry has failed. */
+#define DROSTE_GET_WHY		_IOWR(DROSTE_IOC_MAGIC, 0x14, struct droste_why)
+
 #endif

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+/* drostectl ps and vmcs: which VMs run on this host, and what is in their VMCSs. */
+#include "inspect.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "look.h"
+#include "outcome.h"
+#include "paint.h"
+#include "say.h"
+#include "vmcsbits.h"
+
+/* --- ps --- */
+
+void ps_help(void)
+{
+	printf("Usage: drostectl ps [--json]\n"
+	       "List the virtual machines of Droste on this host, whoever made them. Needs root.\n"
+	       "\n"
+	       "  --json   print one JSON object\n"
+	       "  --help   print this text\n");
+}
+
+static const char *state_name(const struct droste_vcpu_info *info)
+{
+	if (info->mp_state == 3)	/* KVM_MP_STATE_HALTED */
+		return "halted";
+	if (info->mp_state)
+		return "waits for INIT or SIPI";
+	return info->flags & DROSTE_VCPU_RUNS ? "runs" : "stopped";
+}
+
+static const char *level_name(const struct droste_vcpu_info *info)
+{
+	return info->level == 2 ? "L2" : info->flags & DROSTE_VCPU_VMX ? "L1, in VMX operation" : "L1";
+}
+
+static void json_count(const char *key, unsigned long long val)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", val);
+	json_word(key, text);
+}
+
+static int ps_vcpus(int fd, const struct droste_vm_info *vm, bool json)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		unsigned long long exits = 0, from_l2 = 0;
+		struct droste_vcpu_info info;
+
+		if (look_vcpu(fd, i, &info))
+			return -1;
+		for (int r = 0; r < DROSTE_NR_EXIT_REASONS; r++) {
+			exits += info.exits.exits[r];
+			from_l2 += info.exits.from_l2[r];
+		}
+		if (!json) {
+			printf("%6s  vCPU %-4u %-8s %-22s %14llu %14llu %14llu\n", "", i, state_name(&info), level_name(&info),
+			       exits, from_l2, (unsigned long long)info.entries);
+			continue;
+		}
+		json_open(NULL, '{');
+		json_count("vcpu", i);
+		json_count("apic_id", info.id);
+		json_count("level", info.level);
+		json_bool("vmx_operation", info.flags & DROSTE_VCPU_VMX);
+		json_string("state", state_name(&info));
+		json_count("exits", exits);
+		json_count("exits_from_l2", from_l2);
+		json_count("l1_entries", info.entries);
+		json_close();
+	}
+	return 0;
+}
+
+static int ps_vm(int fd, const struct droste_vm_info *vm, bool json)
+{
+	int ret;
+
+	if (!json) {
+		printf("%s%6u%s  %-7d %-15s %4u vCPU%s %6llu MiB in %u slots\n", BOLD, vm->number, PLAIN, vm->pid, vm->name,
+		       vm->nr_vcpus, vm->nr_vcpus == 1 ? " " : "s", (unsigned long long)vm->memory >> 20, vm->nr_slots);
+		return ps_vcpus(fd, vm, false);
+	}
+	json_open(NULL, '{');
+	json_count("vm", vm->number);
+	json_count("pid", vm->pid);
+	json_string("process", vm->name);
+	json_count("memory", vm->memory);
+	json_open("vcpus", '[');
+	ret = ps_vcpus(fd, vm, true);
+	json_close();
+	json_close();
+	return ret;
+}
+
+int cmd_ps(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { }
+	};
+	struct droste_vm_info vm = { .number = 0 };
+	bool json = false;
+	int opt, fd, n = 0, ret = 0;
+
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (opt == 'h') {
+			ps_help();
+			return 0;
+		}
+		if (opt != 'j')
+			return STATUS_USAGE;
+		json = true;
+	}
+	if (optind < argc) {
+		say("unexpected argument \"%s\"; see \"drostectl ps --help\"", argv[optind]);
+		return STATUS_USAGE;
+	}
+	paint_begin();
+	while ((fd = look_next(&vm)) >= 0) {
+		if (!n++) {
+			if (json)
+				json_open(NULL, '[');
+			else
+				printf("%s%6s  %-7s %-29s %-12s %14s %14s %14s%s\n", DIM, "VM", "PID", "PROCESS", "", "EXITS", "FROM L2",
+				       "L2 ENTRIES", PLAIN);
+		}
+		ret |= ps_vm(fd, &vm, json);
+		close(fd);
+	}
+	if (fd < -1)
+		return STATUS_FAILED;
+	if (!n && json)
+		json_open(NULL, '[');
+	if (json)
+		json_close();
+	else if (!n)
+		printf("No virtual machine of Droste runs on this host.\n");
+	return ret ? STATUS_FAILED : 0;
+}
+
+/* --- vmcs --- */
+
+void vmcs_help(void)
+{
+	printf("Usage: drostectl vmcs {01|12|02|shadow} [OPTION]...\n"
+	       "Print all fields of a VMCS of a running virtual machine. Needs root.\n"
+	       "  01      L0's VMCS for L1\n"
+	       "  12      L1's VMCS for L2, its current one\n"
+	       "  02      the VMCS that L2 really runs with, merged from these two\n"
+	       "  shadow  the hardware's shadow VMCS, which L1 accesses without exits\n"
+	       "\n"
+	       LOOK_OPTIONS
+	       "  --vcpu N        the vCPU (0)\n"
+	       "  --field NAME    only fields whose name contains this, such as EFER\n"
+	       "  --json          print JSON, which \"drostectl audit\" reads\n"
+	       "  --help          print this text\n");
+}
+
+/* The SDM's groups of fields (3C 25.3), by class and width of the encoding. */
+static const char *group_of(int field)
+{
+	static const char *const groups[] = { "Controls", "Exit information", "Guest state", "Host state" };
+
+	return groups[(vmcs12_fields[field].enc >> 10) & 3];
+}
+
+static void print_field(const struct look_vmcs *v, int field)
+{
+	static const int digits[] = {
+		[VMCS12_WIDTH_16] = 4, [VMCS12_WIDTH_32] = 8, [VMCS12_WIDTH_64] = 16, [VMCS12_WIDTH_NATURAL] = 16,
+	};
+	uint64_t val = vmcs12_get(&v->file.v, &vmcs12_fields[field]);
+	char spelt[1200];
+
+	if (v->hidden[field]) {
+		printf("  %-32s %shidden: needs CAP_SYSLOG%s\n", vmcs12_fields[field].name, DIM, PLAIN);
+		return;
+	}
+	vmcs_spell(spelt, sizeof(spelt), field, val);
+	printf("  %-32s %s0x%0*" PRIx64 "%s%*s%s%s\n", vmcs12_fields[field].name, val ? BOLD : DIM,
+	       digits[vmcs12_fields[field].width], val, PLAIN, *spelt ? 16 - digits[vmcs12_fields[field].width] : 0, "", *spelt ? "  " : "", spelt);
+}
+
+static void print_fields(const struct look_vmcs *v, const char *part)
+{
+	for (int type = 0; type < 4; type++) {
+		bool begun = false;
+
+		for (int i = 0; i < NR_VMCS12_FIELDS; i++) {
+			if (((vmcs12_fields[i].enc >> 10) & 3) != type || !v->file.known[i] ||
+			    (part && !strcasestr(vmcs12_fields[i].name, part)))
+				continue;
+			if (!begun)
+				printf("\n%s\n", group_of(i));
+			begun = true;
+			print_field(v, i);
+		}
+	}
+}
+
+static void json_fields(const struct look_vmcs *v, const struct look_which *which, const char *part)
+{
+	char text[24];
+
+	json_open(NULL, '{');
+	json_string("vmcs", which->name);
+	if (v->file.vmptr != ~0ULL) {
+		snprintf(text, sizeof(text), "%#" PRIx64, v->file.vmptr);
+		json_string("vmptr", text);
+	}
+	json_bool("in_l2", v->in_l2);
+	json_open("fields", '{');
+	for (int i = 0; i < NR_VMCS12_FIELDS; i++) {
+		if (!v->file.known[i] || v->hidden[i] || (part && !strcasestr(vmcs12_fields[i].name, part)))
+			continue;
+		snprintf(text, sizeof(text), "%#llx", (unsigned long long)vmcs12_get(&v->file.v, &vmcs12_fields[i]));
+		json_string(vmcs12_fields[i].name, text);
+	}
+	json_close();
+	json_close();
+}
+
+int cmd_vmcs(int argc, char **argv)
+{
+	static const struct option options[] = {
+		LOOK_LONGOPTS, { "field", required_argument, NULL, 'f' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { }
+	};
+	static struct look_vmcs v;
+	const struct look_which *which;
+	struct look_at at = { .vm = 0 };
+	struct droste_vm_info vm;
+	const char *part = NULL;
+	bool json = false;
+	int opt, fd;
+
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (opt == 'h') {
+			vmcs_help();
+			return 0;
+		}
+		if (opt == 'f')
+			part = optarg;
+		else if (opt == 'j')
+			json = true;
+		else if (look_option(&at, opt, optarg))
+			return STATUS_USAGE;
+	}
+	if (optind + 1 != argc) {
+		say("name one VMCS: 01, 12, 02 or shadow; see \"drostectl vmcs --help\"");
+		return STATUS_USAGE;
+	}
+	which = look_which(argv[optind]);
+	if (!which)
+		return STATUS_USAGE;
+	fd = look_open(&at, &vm);
+	if (fd < 0 || look_vmcs(fd, at.vcpu, which, &v))
+		return STATUS_FAILED;
+	close(fd);
+	paint_begin();
+	if (json) {
+		json_fields(&v, which, part);
+		return 0;
+	}
+	printf("%s, of vCPU %lu of VM %u (%s, process %d)\n", which->title, at.vcpu, vm.number, vm.name, vm.pid);
+	if (v.file.vmptr != ~0ULL)
+		printf("at %#" PRIx64 " in L1's memory\n", v.file.vmptr);
+	printf("The vCPU runs %s.\n", v.in_l2 ? "L2" : "L1");
+	print_fields(&v, part);
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The commands ps, top and vmcs: looking at VMs that run. */
+#ifndef DROSTECTL_INSPECT_H
+#define DROSTECTL_INSPECT_H
+
+/** cmd_ps() - list the VMs of this host */
+int cmd_ps(int argc, char **argv);
+
+/** ps_help() - print the help text of the command */
+void ps_help(void);
+
+/** cmd_vmcs() - print the fields of a VMCS */
+int cmd_vmcs(int argc, char **argv);
+
+/** vmcs_help() - print the help text of the command */
+void vmcs_help(void);
+
+#endif

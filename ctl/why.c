@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+/* drostectl why: all rules that L1's last failed VM entry broke, as the module judged it. */
+#include "why.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "auditreport.h"
+#include "look.h"
+#include "outcome.h"
+#include "say.h"
+
+void why_help(void)
+{
+	printf("Usage: drostectl why [OPTION]...\n"
+	       "Tell why the last VM entry of L1 failed: every rule that its VMCS broke, with the fields' values.\n"
+	       "Needs root.\n"
+	       "\n"
+	       LOOK_OPTIONS
+	       "  --vcpu N        the vCPU (0)\n"
+	       "  --json          print one JSON object\n"
+	       "  --help          print this text\n");
+}
+
+/* The processor that L1 was offered, not one that is assumed. */
+static void offered(struct assumed *a, const struct droste_why *why)
+{
+	memset(a, 0, sizeof(*a));
+	for (unsigned int i = 0; i < VMX_CAPS_NR; i++)
+		*vmx_caps_msr(&a->caps, VMX_CAPS_FIRST + i) = why->caps[i];
+	a->given = ~0u;
+	a->maxphyaddr = why->maxphyaddr;
+	a->la57 = a->caps.cr4_fixed1 & (1 << 12);
+	a->efer = why->efer;
+	a->debugctl = why->debugctl;
+	snprintf(a->source, sizeof(a->source), "what L1 was offered");
+}
+
+/* The module's verdicts take the place of those that need L1's memory, or more of its state. */
+static void adopt(struct judgement *j, const struct droste_why *why)
+{
+	memset(j->count, 0, sizeof(j->count));
+	for (int i = CHECK_OK + 1; i < NR_CHECKS; i++) {
+		if (why->failed[i / 64] >> (i % 64) & 1)
+			j->verdict[i] = RULE_BROKEN;
+		else if (j->verdict[i] == RULE_BROKEN || j->verdict[i] == RULE_OPEN)
+			j->verdict[i] = RULE_HOLDS;
+		j->count[j->verdict[i]]++;
+	}
+}
+
+int cmd_why(int argc, char **argv)
+{
+	static const struct option options[] = {
+		LOOK_LONGOPTS, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { }
+	};
+	static struct look_vmcs v;
+	static struct judgement j;
+	struct look_at at = { .vm = 0 };
+	struct droste_vm_info vm;
+	struct droste_why why;
+	struct assumed a;
+	bool json = false;
+	char name[80];
+	int opt, fd;
+
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (opt == 'h') {
+			why_help();
+			return 0;
+		}
+		if (opt == 'j')
+			json = true;
+		else if (look_option(&at, opt, optarg))
+			return STATUS_USAGE;
+	}
+	if (optind < argc) {
+		say("unexpected argument \"%s\"; see \"drostectl why --help\"", argv[optind]);
+		return STATUS_USAGE;
+	}
+	fd = look_open(&at, &vm);
+	if (fd < 0 || look_why(fd, at.vcpu, &v, &why))
+		return STATUS_FAILED;
+	close(fd);
+	offered(&a, &why);
+	judge(&j, &v.file, &a);
+	adopt(&j, &why);
+	snprintf(name, sizeof(name), "VM %u (%s, process %d), vCPU %lu, exit %llu", vm.number, vm.name, vm.pid, at.vcpu,
+		 (unsigned long long)why.seq);
+	audit_report(name, &v.file, &a, &j, json);
+	return 0;
+}

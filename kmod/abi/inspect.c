@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/* DROSTE_INSPECT: a descriptor through which root looks at any VM of the host, and its ioctls. */
+#include <linux/anon_inodes.h>
+#include <linux/capability.h>
+#include <linux/droste.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "droste.h"
+#include "abi/dev.h"
+#include "nested/look.h"
+#include "nested/nested.h"
+#include "run/run.h"
+
+/* Returns the vCPU with an index, or NULL. */
+static struct vcpu *inspect_vcpu(struct vm *vm, u32 index)
+{
+	/* Pairs with the release in vcpu_create_fd(). */
+	u32 nr = smp_load_acquire(&vm->nr_vcpus);
+
+	return index < nr ? READ_ONCE(vm->vcpus[index]) : NULL;
+}
+
+static long inspect_vm_info(void *self, void *arg, unsigned long uarg)
+{
+	struct vm *vm = self;
+	struct droste_vm_info *info = arg;
+	const struct memslots *slots;
+	int i, idx;
+
+	info->number = vm->number;
+	info->pid = pid_vnr(vm->owner);
+	info->nr_vcpus = READ_ONCE(vm->nr_vcpus);
+	strscpy(info->name, vm->owner_name, sizeof(info->name));
+	idx = srcu_read_lock(&vm->srcu);
+	slots = srcu_dereference(vm->slots, &vm->srcu);
+	info->nr_slots = slots->n;
+	for (i = 0; i < slots->n; i++)
+		info->memory += slots->s[i].npages << PAGE_SHIFT;
+	srcu_read_unlock(&vm->srcu, idx);
+	return 0;
+}
+
+static long inspect_vcpu_info(void *self, void *arg, unsigned long uarg)
+{
+	struct droste_vcpu_info *info = arg;
+	u32 index = info->vcpu;
+	struct vcpu *vcpu = inspect_vcpu(self, index);
+
+	if (!vcpu)
+		return -EINVAL;
+	memset(info, 0, sizeof(*info));
+	info->vcpu = index;
+	info->id = vcpu->id;
+	info->level = READ_ONCE(vcpu->in_l2) ? 2 : 1;
+	info->mp_state = READ_ONCE(vcpu->mp_state);
+	info->flags = READ_ONCE(vcpu->nested.vmxon) ? DROSTE_VCPU_VMX : 0;
+	if (mutex_is_locked(&vcpu->mutex))
+		info->flags |= DROSTE_VCPU_RUNS;
+	info->vmptr = vcpu->nested.vmxon ? READ_ONCE(vcpu->nested.vmptr) : VMPTR_NONE;
+	info->entries = READ_ONCE(vcpu->stats.nested_run);
+	memcpy(info->exits.exits, vcpu->exits, sizeof(info->exits.exits));
+	memcpy(info->exits.from_l2, vcpu->exits_l2, sizeof(info->exits.from_l2));
+	memcpy(info->exits.reflected, vcpu->exits_reflected, sizeof(info->exits.reflected));
+	memcpy(info->shown, vcpu->exits_shown, sizeof(info->shown));
+	return 0;
+}
+
+/* Copy the fields to user space. Returns 0, -E2BIG or -EFAULT. */
+static long inspect_give(struct droste_vmcs *v, const struct look *l)
+{
+	u32 room = v->nr;
+
+	v->nr = l->nr;
+	v->flags = l->in_l2 ? DROSTE_VMCS_IN_L2 : 0;
+	if (room < l->nr)
+		return -E2BIG;
+	if (copy_to_user(u64_to_user_ptr(v->fields), l->fields, l->nr * sizeof(*l->fields)))
+		return -EFAULT;
+	return 0;
+}
+
+static long inspect_get_vmcs(void *self, void *arg, unsigned long uarg)
+{
+	struct droste_vmcs *v = arg;
+	struct vcpu *vcpu = inspect_vcpu(self, v->vcpu);
+	struct look l = { .which = v->which, .hide = !capable(CAP_SYSLOG) };
+	long ret = -ENOMEM;
+
+	if (!vcpu || v->flags || v->which > DROSTE_VMCS_SHADOW)
+		return -EINVAL;
+	l.fields = kvcalloc(NR_VMCS12_FIELDS, sizeof(*l.fields), GFP_KERNEL);
+	l.vmcs12 = kzalloc(sizeof(*l.vmcs12), GFP_KERNEL);
+	if (l.fields && l.vmcs12)
+		ret = vcpu_visit(vcpu, nested_look, &l);
+	if (!ret)
+		ret = l.ret;
+	if (!ret)
+		ret = inspect_give(v, &l);
+	kfree(l.vmcs12);
+	kvfree(l.fields);
+	/* The number of fields is told with the error. */
+	if (ret == -E2BIG && copy_to_user((void __user *)uarg, v, sizeof(*v)))
+		ret = -EFAULT;
+	return ret;
+}
+
+static_assert(DROSTE_NR_VMX_CAPS == VMX_CAPS_NR);
+static_assert(sizeof_field(struct droste_why, failed) == sizeof_field(struct nested, failed_checks));
+
+static long inspect_get_why(void *self, void *arg, unsigned long uarg)
+{
+	struct droste_why *why = arg;
+	struct vcpu *vcpu = inspect_vcpu(self, why->vcpu);
+	struct look_why l = { .why = why };
+	u32 room = why->nr;
+	long ret;
+
+	if (!vcpu)
+		return -EINVAL;
+	l.fields = kvcalloc(NR_VMCS12_FIELDS, sizeof(*l.fields), GFP_KERNEL);
+	if (!l.fields)
+		return -ENOMEM;
+	ret = vcpu_visit(vcpu, nested_look_why, &l);
+	if (!ret)
+		ret = l.ret;
+	why->nr = l.nr;
+	if (!ret && room < l.nr)
+		ret = copy_to_user((void __user *)uarg, why, sizeof(*why)) ? -EFAULT : -E2BIG;
+	if (!ret && copy_to_user(u64_to_user_ptr(why->fields), l.fields, l.nr * sizeof(*l.fields)))
+		ret = -EFAULT;
+	kvfree(l.fields);
+	return ret;
+}
+
+static const struct ioctl_row inspect_rows[] = {
+	IO_ROW(DROSTE_VM_INFO, inspect_vm_info, 0),
+	IO_ROW(DROSTE_VCPU_INFO, inspect_vcpu_info, 0),
+	IO_ROW(DROSTE_GET_VMCS, inspect_get_vmcs, 0),
+	IO_ROW(DROSTE_GET_WHY, inspect_get_why, 0),
+};
+
+const struct ioctl_table inspect_ioctls = { inspect_rows, ARRAY_SIZE(inspect_rows) };
+
+static long inspect_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
+{
+	const struct ioctl_row *row = ioctl_find(&inspect_ioctls, cmd);
+
+	return row ? ioctl_call(row, file->private_data, uarg) : -ENOTTY;
+}
+
+static int inspect_release(struct inode *inode, struct file *file)
+{
+	vm_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations inspect_fops = {
+	.owner = THIS_MODULE,	/* an open descriptor holds the module */
+	.unlocked_ioctl = inspect_ioctl,
+	.release = inspect_release,
+	.llseek = noop_llseek,
+};
+
+/**
+ * dev_inspect() - DROSTE_INSPECT
+ * @self: unused
+ * @arg: struct droste_vm_name
+ * @uarg: unused
+ *
+ * Context: Process context, may sleep.
+ * Return: a file descriptor; -EPERM without CAP_SYS_ADMIN; -EINVAL for unknown flags; -ENOENT if there is no such VM;
+ * -EMFILE, -ENOMEM.
+ */
+long dev_inspect(void *self, void *arg, unsigned long uarg)
+{
+	const struct droste_vm_name *name = arg;
+	struct vm *vm;
+	int fd;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (name->flags & ~DROSTE_NEXT)
+		return -EINVAL;
+	vm = vm_find(name->number, name->flags & DROSTE_NEXT);
+	if (!vm)
+		return -ENOENT;
+	fd = anon_inode_getfd("droste-inspect", &inspect_fops, vm, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		vm_put(vm);
+	return fd;
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Reads all fields of one of a vCPU's VMCSs for somebody who looks at it from outside. */
+#include <linux/droste.h>
+#include "droste.h"
+#include "cpu/msr.h"
+#include "nested/look.h"
+#include "nested/nested.h"
+#include "nested/vmcs02.h"
+#include "vmx/fields.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
+
+/* Types of fields (SDM 3C table 25-21). */
+#define TYPE_CONTROL	0
+#define TYPE_HOST	3
+#define WIDTH_64	1
+
+/*
+ * Whether a field of VMCS01 or VMCS02 has a value that only the kernel may know:
+ * host state, or a physical address. The values of the 64-bit controls that are
+ * none: TSC offset and multiplier, EOI and XSS bitmaps.
+ */
+static bool look_is_secret(u32 enc)
+{
+	if (VMCS_ENC_TYPE(enc) == TYPE_HOST || enc == VMCS_LINK_POINTER)
+		return true;
+	if (VMCS_ENC_TYPE(enc) != TYPE_CONTROL || VMCS_ENC_WIDTH(enc) != WIDTH_64)
+		return false;
+	switch (enc) {
+	case TSC_OFFSET:
+	case TSC_MULTIPLIER:
+	case XSS_EXIT_BITMAP:
+	case EOI_EXIT_BITMAP0:
+	case EOI_EXIT_BITMAP1:
+	case EOI_EXIT_BITMAP2:
+	case EOI_EXIT_BITMAP3:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* VMREAD of a field that the processor may not have. The VMCS is current. */
+static bool look_vmread(u32 enc, u64 *val)
+{
+	unsigned long v = 0;
+	bool bad;
+
+	asm volatile("1: vmread %2, %1\n\t"
+		     "2:" _ASM_EXTABLE(1b, 2b)
+		     : "=@ccna"(bad), "+r"(v) : "r"((unsigned long)enc));
+	*val = v;
+	return !bad;
+}
+
+static void look_put(struct droste_vmcs_field *to, const struct vmcs12_field *f, u64 val, bool hidden)
+{
+	to->encoding = f->enc;
+	to->flags = hidden ? DROSTE_FIELD_HIDDEN : 0;
+	to->value = hidden ? 0 : val;
+}
+
+/* Put all fields of a VMCS12 that exist for the L1 into an array, and return their number. */
+static u32 look_vmcs12(const struct nested *n, const struct vmcs12 *v, struct droste_vmcs_field *to)
+{
+	u32 nr = 0;
+	int i;
+
+	for (i = 0; i < NR_VMCS12_FIELDS; i++)
+		if (vmcs12_field_exists(&vmcs12_fields[i], n->gates))
+			look_put(&to[nr++], &vmcs12_fields[i], vmcs12_get(v, &vmcs12_fields[i]), false);
+	return nr;
+}
+
+/*
+ * Read a VMCS of the processor. With shadow VMCSs only, those fields count that
+ * L1 can access without an exit: the others are never written.
+ */
+static void look_at_hardware(struct vcpu *vcpu, struct loaded_vmcs *v, struct look *l)
+{
+	bool shadow = l->which == DROSTE_VMCS_SHADOW;
+	int i;
+	u64 val;
+
+	vmx_flush_regs(vcpu);
+	preempt_disable();
+	vmcs_load(v);
+	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
+		const struct vmcs12_field *f = &vmcs12_fields[i];
+
+		if (shadow && (f->shadow == SHADOW_NONE || !vmcs12_field_exists(f, vcpu->nested.gates)))
+			continue;
+		if (look_vmread(f->enc, &val))
+			look_put(&l->fields[l->nr++], f, val, !shadow && l->hide && look_is_secret(f->enc));
+	}
+	vmcs_load(vcpu->vmcs);
+	preempt_enable();
+}
+
+static int look_at_vmcs12(struct vcpu *vcpu, struct look *l)
+{
+	struct nested *n = &vcpu->nested;
+
+	if (!n->vmxon || n->vmptr == VMPTR_NONE)
+		return -ENOENT;
+	savestate_collect(vcpu, l->vmcs12);
+	l->nr = look_vmcs12(n, l->vmcs12, l->fields);
+	return 0;
+}
+
+/**
+ * nested_look() - read all fields of one of a vCPU's VMCSs
+ * @vcpu: loaded; at any level
+ * @arg: struct look: @which, @hide and the buffers are set; the rest is filled
+ *
+ * For vcpu_visit().
+ *
+ * Context: Process context. The VMCS of the vCPU's level is current. Does not sleep.
+ */
+void nested_look(struct vcpu *vcpu, void *arg)
+{
+	struct nested *n = &vcpu->nested;
+	struct look *l = arg;
+
+	l->nr = 0;
+	l->ret = 0;
+	l->in_l2 = vcpu->in_l2;
+	switch (l->which) {
+	case DROSTE_VMCS01:
+		look_at_hardware(vcpu, &vcpu->vmcs01, l);
+		break;
+	case DROSTE_VMCS12:
+		l->ret = look_at_vmcs12(vcpu, l);
+		break;
+	case DROSTE_VMCS02:
+		if (n->vmcs02.region && vcpu->in_l2)
+			look_at_hardware(vcpu, &n->vmcs02, l);
+		else
+			l->ret = -ENOENT;
+		break;
+	default:
+		if (n->shadow.region && n->shadow_on)
+			look_at_hardware(vcpu, &n->shadow, l);
+		else
+			l->ret = -ENOENT;
+	}
+}
+
+/**
+ * nested_look_why() - read what is known of the last VM entry of L1 that failed a check
+ * @vcpu: loaded; at any level
+ * @arg: struct look_why
+ *
+ * For vcpu_visit().
+ *
+ * Context: Process context. Does not sleep.
+ */
+void nested_look_why(struct vcpu *vcpu, void *arg)
+{
+	struct nested *n = &vcpu->nested;
+	struct look_why *l = arg;
+	struct droste_why *why = l->why;
+	int i;
+
+	l->ret = -ENOENT;
+	if (!n->failed12)
+		return;
+	l->ret = 0;
+	l->nr = look_vmcs12(n, n->failed12, l->fields);
+	why->check = n->failed_check;
+	why->maxphyaddr = vcpu->gcaps.maxphyaddr;
+	why->seq = n->failed_seq;
+	why->vmptr = n->vmptr;
+	why->efer = vcpu->gcaps.efer_allowed | (vcpu->gcaps.long_mode ? EFER_LMA : 0);
+	why->debugctl = msr_debugctl_allowed(vcpu);
+	for (i = 0; i < ARRAY_SIZE(why->failed); i++)
+		why->failed[i] = n->failed_checks[i];
+	for (i = 0; i < VMX_CAPS_NR; i++)
+		why->caps[i] = *vmx_caps_msr(&n->caps, VMX_CAPS_FIRST + i);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Reading the fields of a VMCS from outside. */
+#ifndef DROSTE_LOOK_H
+#define DROSTE_LOOK_H
+
+#include <linux/types.h>
+
+struct droste_vmcs_field;
+struct vcpu;
+struct vmcs12;
+
+/* What nested_look() reads, and where to. */
+struct look {
+	u32 which;		/* DROSTE_VMCS01 and so on */
+	bool hide;		/* no secrets of the host */
+	bool in_l2;		/* out: the vCPU runs L2 */
+	int ret;		/* out: 0, or -ENOENT if the vCPU has no such VMCS */
+	u32 nr;			/* out: number of fields */
+	struct vmcs12 *vmcs12;	/* a buffer */
+	struct droste_vmcs_field *fields;	/* out: room for NR_VMCS12_FIELDS */
+};
+
+void nested_look(struct vcpu *vcpu, void *arg);
+
+struct droste_why;
+
+/* What nested_look_why() reads, and where to. */
+struct look_why {
+	int ret;			/* out: 0, or -ENOENT if no entry has failed */
+	u32 nr;				/* out: number of fields */
+	struct droste_why *why;		/* out */
+	struct droste_vmcs_field *fields;	/* out: room for NR_VMCS12_FIELDS */
+};
+
+void nested_look_why(struct vcpu *vcpu, void *arg);
+
+#endif

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0
+/* DROSTE_INSPECT: looking at VMs from outside: their list, their counters, and all fields of their VMCSs. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/droste.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "save.h"
+#include "vm.h"
+#include "vmx.h"
+
+#define MAX_FIELDS 256
+
+static int inspect(struct vm *vm, u32 number, u32 flags)
+{
+	struct droste_vm_name name = { .number = number, .flags = flags };
+	int fd = ioctl(vm->dev, DROSTE_INSPECT, &name);
+
+	if (fd < 0 && errno == ENOTTY)
+		ksft_skip("not Droste");
+	return fd < 0 ? -errno : fd;
+}
+
+/* Opens the newest VM of this process, and closes all others. */
+static int inspect_mine(struct vm *vm)
+{
+	struct droste_vm_info info = { .number = 0 };
+	int fd, mine = -1;
+
+	for (fd = inspect(vm, 0, DROSTE_NEXT); fd >= 0; fd = inspect(vm, info.number, DROSTE_NEXT)) {
+		DO(fd, DROSTE_VM_INFO, &info);
+		if (info.pid == getpid()) {
+			if (mine >= 0)
+				close(mine);
+			mine = fd;
+		} else {
+			close(fd);
+		}
+	}
+	EQ(fd, -ENOENT, "the end of the list");
+	MUST(mine >= 0, "the VM of this process is in the list");
+	return mine;
+}
+
+static struct droste_vmcs_field fields[MAX_FIELDS];
+static u32 nr_fields, vmcs_flags;
+
+static long get_vmcs(int fd, u32 which)
+{
+	struct droste_vmcs v = { .which = which, .nr = MAX_FIELDS, .fields = (u64)fields };
+	long ret = ioctl(fd, DROSTE_GET_VMCS, &v);
+
+	nr_fields = v.nr;
+	vmcs_flags = v.flags;
+	return ret < 0 ? -errno : 0;
+}
+
+static const struct droste_vmcs_field *find(u32 encoding)
+{
+	u32 i;
+
+	for (i = 0; i < nr_fields; i++)
+		if (fields[i].encoding == encoding)
+			return &fields[i];
+	return NULL;
+}
+
+static u64 value(u32 encoding)
+{
+	const struct droste_vmcs_field *f = find(encoding);
+
+	MUST(f, "field %#x", encoding);
+	return f->value;
+}
+
+/* --- the list --- */
+
+static void guest_nothing(void)
+{
+	g_sync(1);
+}
+
+static void host_list(void)
+{
+	struct droste_vcpu_info info = { .vcpu = 0 };
+	struct droste_vm_info vm_info;
+	struct vcpu *vcpu;
+	struct vm vm, other;
+	int fd;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu_create(&vm, 0, guest_nothing);
+	vcpu_create(&vm, 3, guest_nothing);
+	fd = inspect_mine(&vm);
+	DO(fd, DROSTE_VM_INFO, &vm_info);
+	EQ(vm_info.nr_vcpus, 2, "vCPUs");
+	EQ(strncmp(vm_info.name, "t_inspect", 9), 0, "the process' name");
+	OK(vm_info.nr_slots >= 1 && vm_info.memory >= MEM_SIZE, "slots");
+	info.vcpu = 1;
+	DO(fd, DROSTE_VCPU_INFO, &info);
+	EQ(info.id, 3, "APIC ID");
+	EQ(info.level, 1, "level");
+	EQ(info.vmptr, ~0ull, "no VMCS of L1");
+	info.vcpu = 2;
+	EQ(ioctl(fd, DROSTE_VCPU_INFO, &info), -1, "no such vCPU");
+	EQ(errno, EINVAL, "errno");
+	/* The descriptor keeps the VM; a newer VM has a higher number. */
+	vm_create(&other, 0);
+	vcpu = vcpu_create(&other, 0, guest_nothing);
+	vcpu_run_to_sync(vcpu, 1);
+	close(inspect_mine(&other));
+	vm_destroy(&vm);
+	DO(fd, DROSTE_VM_INFO, &vm_info);
+	EQ(inspect(&other, vm_info.number, 2), -EINVAL, "unknown flags");
+	close(fd);
+	EQ(inspect(&other, vm_info.number, 0), -ENOENT, "the VM is gone");
+	vm_destroy(&other);
+}
+
+/* --- fields --- */
+
+static void l2_wait(void)
+{
+	g_sync(2);
+	asm volatile("vmcall");
+}
+
+static u64 pattern(u32 i)
+{
+	return 0x1000000ull * (i + 1);
+}
+
+/* Fields of all widths and classes, with values that the next VM entry accepts or does not look at. */
+static const enum vmcs_field written[] = {
+	F_TSC_OFFSET, F_GS_BASE, F_FS_BASE, F_CR0_SHADOW, F_CR4_SHADOW,
+};
+
+static void guest_fields(void)
+{
+	u64 i;
+
+	vmcs_new(l2_wait);
+	for (i = 0; i < ARRAY_SIZE(written); i++)
+		vmwrite(written[i], pattern(i));
+	vmwrite(F_VPID, 0x55);
+	g_sync(1);
+	vmx_expect(R_VMCALL, "L2");
+}
+
+static void host_fields(void)
+{
+	struct vcpu *vcpu;
+	struct vm vm;
+	int fd;
+	u32 i;
+
+	vcpu = vmx_vm(&vm, guest_fields);
+	fd = inspect_mine(&vm);
+	EQ(get_vmcs(fd, DROSTE_VMCS12), -ENOENT, "no VMCS12 yet");
+	EQ(get_vmcs(fd, DROSTE_VMCS02), -ENOENT, "no VMCS02 yet");
+	vcpu_run_to_sync(vcpu, 1);
+	EQ(get_vmcs(fd, DROSTE_VMCS12), 0, "VMCS12");
+	EQ(vmcs_flags, 0, "in L1");
+	for (i = 0; i < ARRAY_SIZE(written); i++)
+		EQ(value(written[i]), pattern(i), "a field of VMCS12");
+	EQ(value(F_VPID), 0x55, "VPID");
+	OK(nr_fields > 120, "%u fields", nr_fields);
+	vcpu_run_to_sync(vcpu, 2);
+	EQ(get_vmcs(fd, DROSTE_VMCS12), 0, "VMCS12 in L2");
+	EQ(vmcs_flags, DROSTE_VMCS_IN_L2, "in L2");
+	EQ(value(F_GS_BASE), pattern(1), "GS base");
+	EQ(get_vmcs(fd, DROSTE_VMCS02), 0, "VMCS02");
+	EQ(value(F_FS_BASE), pattern(2), "FS base in VMCS02");
+	OK(value(F_VPID) != 0x55, "VPID is L0's");
+	EQ(get_vmcs(fd, DROSTE_VMCS01), 0, "VMCS01");
+	OK(value(F_FS_BASE) != pattern(2), "FS base of L1");
+	OK(value(F_HOST_RIP), "the host's RIP, with CAP_SYSLOG");
+	vcpu_run_to_end(vcpu);
+	close(fd);
+	vm_destroy(&vm);
+}
+
+/* --- a vCPU that runs, and one that halts --- */
+
+static volatile u64 stop;
+
+static void l2_spin(void)
+{
+	while (!stop)
+		asm volatile("cpuid" : : "a" (0), "c" (0) : "rbx", "rdx", "memory");
+	asm volatile("vmcall");
+}
+
+static void guest_runs(void)
+{
+	vmcs_new(l2_spin);
+	while (vmx_run() == R_CPUID)
+		vmx_skip();
+	g_trap_fn[0x41] = NULL;
+	apic_enable();
+	sti_hlt_cli();
+}
+
+static void *runner(void *arg)
+{
+	u64 args[4];
+
+	vcpu_run_to_call(arg, args);
+	return NULL;
+}
+
+static void host_runs(void)
+{
+	struct droste_vcpu_info a = { .vcpu = 0 }, b;
+	pthread_t thread;
+	struct vcpu *vcpu;
+	struct vm vm;
+	int fd, i;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX for guests");
+	vcpu = vcpu_create(&vm, 0, guest_runs);
+	fd = inspect_mine(&vm);
+	MUST(!pthread_create(&thread, NULL, runner, vcpu), "thread");
+	for (i = 0; i < 100000 && (DO(fd, DROSTE_VCPU_INFO, &a), a.entries < 10); i++)
+		usleep(100);
+	MUST(a.entries >= 10, "L2 runs");
+	for (i = 0; i < 50; i++) {
+		MUST(!get_vmcs(fd, DROSTE_VMCS12), "VMCS12");
+		MUST(value(F_GUEST_CS) != 0, "CS");
+		MUST(!get_vmcs(fd, DROSTE_VMCS01), "VMCS01");
+	}
+	/* After a preemption, the thread leaves KVM_RUN for a moment. */
+	b.vcpu = 0;
+	for (i = 0; i < 1000 && (DO(fd, DROSTE_VCPU_INFO, &b), !(b.flags & DROSTE_VCPU_RUNS)); i++)
+		usleep(100);
+	OK(b.flags & DROSTE_VCPU_RUNS, "a thread is in KVM_RUN");
+	OK(b.flags & DROSTE_VCPU_VMX, "VMX operation");
+	OK(b.exits.exits[R_CPUID] > a.exits.exits[R_CPUID], "it goes on");
+	OK(b.shown[R_CPUID] >= b.entries / 2, "what L1 was shown");
+	GUEST(&vm, stop) = 1;
+	for (i = 0; i < 100000 && (DO(fd, DROSTE_VCPU_INFO, &a), a.mp_state != KVM_MP_STATE_HALTED); i++)
+		usleep(100);
+	EQ(a.mp_state, KVM_MP_STATE_HALTED, "L1 halts");
+	EQ(get_vmcs(fd, DROSTE_VMCS01), 0, "VMCS01 of a halted vCPU");
+	DO(fd, DROSTE_VCPU_INFO, &a);
+	EQ(a.mp_state, KVM_MP_STATE_HALTED, "it halts still");
+	/* The thread ends with the process. */
+}
+
+/* --- why an entry failed --- */
+
+static void guest_why(void)
+{
+	vmcs_new(l2_wait);
+	g_sync(1);
+	vmwrite(F_RFLAGS, 0);		/* bit 1 must be set */
+	vmwrite(F_CR3_TARGETS, 5);
+	vmwrite(F_HOST_RIP, 1ull << 60);
+	vmx_host_override = 1;
+	vmx_host_rip = 1ull << 60;
+	G_EQ(vmx_try_enter(true), VM_FAIL(E_BAD_CONTROLS), "VMfail");
+	g_sync(2);
+	vmwrite(F_RFLAGS, RFLAGS_FIXED);	/* what is told later is as it was */
+}
+
+static void host_why(void)
+{
+	struct droste_why why = { .nr = MAX_FIELDS, .fields = (u64)fields };
+	struct vcpu *vcpu;
+	struct vm vm;
+	u64 bits = 0;
+	int fd, i;
+
+	vcpu = vmx_vm(&vm, guest_why);
+	fd = inspect_mine(&vm);
+	vcpu_run_to_sync(vcpu, 1);
+	EQ(ioctl(fd, DROSTE_GET_WHY, &why), -1, "no entry has failed");
+	EQ(errno, ENOENT, "errno");
+	vcpu_run_to_sync(vcpu, 2);
+	vcpu_run_to_end(vcpu);
+	why = (struct droste_why) { .nr = 3, .fields = (u64)fields };
+	EQ(ioctl(fd, DROSTE_GET_WHY, &why), -1, "too little room");
+	EQ(errno, E2BIG, "errno");
+	why = (struct droste_why) { .nr = MAX_FIELDS, .fields = (u64)fields };
+	DO(fd, DROSTE_GET_WHY, &why);
+	nr_fields = why.nr;
+	for (i = 0; i < 4; i++)
+		bits += __builtin_popcountll(why.failed[i]);
+	EQ(bits, 3, "rules that fail");
+	OK(why.check && why.failed[why.check / 64] >> (why.check % 64) & 1, "the first of them");
+	EQ(value(F_RFLAGS), 0, "RFLAGS as it was");
+	EQ(value(F_CR3_TARGETS), 5, "CR3 targets");
+	OK(why.caps[0] && why.maxphyaddr >= 36 && why.seq, "what L1 was offered");
+	close(fd);
+	vm_destroy(&vm);
+}
+
+/* --- errors and rights --- */
+
+static void drop(u32 cap)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	MUST(!syscall(SYS_capget, &header, data), "capget");
+	data[cap / 32].effective &= ~(1u << (cap % 32));
+	MUST(!syscall(SYS_capset, &header, data), "capset");
+}
+
+static void host_rights(void)
+{
+	struct droste_vmcs v = { .which = DROSTE_VMCS01, .nr = 3, .fields = (u64)fields };
+	struct vcpu *vcpu;
+	struct vm vm;
+	int fd;
+
+	vcpu = vmx_vm(&vm, guest_fields);
+	fd = inspect_mine(&vm);
+	vcpu_run_to_sync(vcpu, 1);
+	vcpu_run_to_sync(vcpu, 2);
+	EQ(ioctl(fd, DROSTE_GET_VMCS, &v), -1, "too little room");
+	EQ(errno, E2BIG, "errno");
+	OK(v.nr > 100, "%u fields", v.nr);
+	v = (struct droste_vmcs) { .which = 4, .nr = MAX_FIELDS, .fields = (u64)fields };
+	EQ(ioctl(fd, DROSTE_GET_VMCS, &v), -1, "no such VMCS");
+	EQ(errno, EINVAL, "errno");
+	v = (struct droste_vmcs) { .nr = MAX_FIELDS, .fields = 8 };
+	EQ(ioctl(fd, DROSTE_GET_VMCS, &v), -1, "a bad address");
+	EQ(errno, EFAULT, "errno");
+	v = (struct droste_vmcs) { .nr = MAX_FIELDS, .flags = 1, .fields = (u64)fields };
+	EQ(ioctl(fd, DROSTE_GET_VMCS, &v), -1, "flags");
+	EQ(errno, EINVAL, "errno");
+	drop(CAP_SYSLOG);
+	EQ(get_vmcs(fd, DROSTE_VMCS02), 0, "VMCS02");
+	EQ(value(F_HOST_RIP), 0, "the host's RIP is hidden");
+	EQ(find(F_HOST_RIP)->flags, DROSTE_FIELD_HIDDEN, "flag");
+	EQ(find(F_MSR_BITMAP) ? value(F_MSR_BITMAP) : 0, 0, "an address of the host is hidden");
+	EQ(value(F_FS_BASE), pattern(2), "guest state is not");
+	EQ(get_vmcs(fd, DROSTE_VMCS12), 0, "VMCS12");
+	OK(value(F_HOST_RIP), "L1's RIP is no secret");
+	drop(CAP_SYS_ADMIN);
+	EQ(inspect(&vm, 1, DROSTE_NEXT), -EPERM, "without CAP_SYS_ADMIN");
+	close(fd);
+	vm_destroy(&vm);
+}
+
+static const struct ksft_test tests[] = {
+	{ "the list of VMs", .host = host_list },
+	{ "fields of VMCSs", .host = host_fields },
+	{ "a vCPU that runs or halts", .host = host_runs },
+	{ "why an entry failed", .host = host_why },
+	{ "errors and rights", .host = host_rights },
+};
+KSFT_MAIN(tests)
