@@ -445,8 +445,8 @@ const struct fault checks_faults[] = {
 	{ "bit 12 of DR7", dr7_bit_12, VMCALL, "dr7-bit-12", dr7_is_clean },
 	{ "a walk of read-only tables, with accessed and dirty flags", walk_with_ad, WALK, "walk-qualification" },
 	{ "a walk of read-only tables without them", walk_without_ad, VMCALL },
-	{ "an accessed flag in a read-only table", sets_accessed, WALK, "walk-writes", not_accessed },
-	{ "a dirty flag in a read-only table", sets_dirty, WALK, "walk-writes", not_dirty },
+	{ "an accessed flag in a read-only table", sets_accessed, WALK, "walk-qualification,walk-writes", not_accessed },
+	{ "a dirty flag in a read-only table", sets_dirty, WALK, "walk-qualification,walk-writes", not_dirty },
 	{ "a host field that is out of date", other_sysenter, VMCALL, NULL, restore_sysenter },
 	{}
 };
