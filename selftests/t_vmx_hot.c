@@ -38,9 +38,47 @@ static u64 eptp, eptp_other, other_vmcs, this_vmcs;
 
 /* --- L2 --- */
 
+#define LOAD(reg, sel)	asm volatile("mov %0, %%" reg : : "r" ((u32)(sel)) : "memory")
+
+/* What L2 changes before each CPUID: bits of @l2_flips. */
+#define FLIP_CR	BIT(0)		/* CR0.TS and CR4.TSD */
+#define FLIP_CR3	BIT(1)
+#define FLIP_SS		BIT(2)
+#define FLIP_STI	BIT(3)	/* CPUID is blocked by STI */
+#define FLIP_UD		BIT(4)	/* another exit first: an exception */
+#define FLIP_DR		BIT(5)	/* another exit first: one with an exit qualification */
+
+static volatile u64 l2_flips, l2_cr3[2];
+
+static void l2_flip(u64 flips, u64 turn)
+{
+	if (flips & FLIP_CR) {
+		write_cr0(read_cr0() ^ CR0_TS);
+		write_cr4(read_cr4() ^ CR4_TSD);
+	}
+	if (flips & FLIP_CR3)
+		write_cr3(l2_cr3[turn & 1]);
+	if (flips & FLIP_SS)
+		LOAD("ss", turn & 1 ? 0 : SEL_DS);
+	if (flips & FLIP_UD)
+		asm volatile("ud2");
+	if (flips & FLIP_DR)
+		read_dr7();
+	/* Back, so that the values at CPUID are always the same. */
+	if ((flips & FLIP_CR) && (flips & FLIP_UD)) {
+		write_cr0(read_cr0() ^ CR0_TS);
+		write_cr4(read_cr4() ^ CR4_TSD);
+	}
+	if (flips & FLIP_STI)
+		asm volatile("sti; cpuid; cli" : : "a" (0), "c" (0) : "rbx", "rdx", "memory");
+}
+
 static void l2_main(void)
 {
+	u64 turn = 0;
+
 	for (;;) {
+		l2_flip(l2_flips, turn++);
 		if (l2_looks) {
 			l2_seen[0] = read_cr0();
 			l2_seen[1] = read_cr3();
@@ -95,6 +133,32 @@ static void look_l1(volatile u64 *to)
 	*to++ = idt.limit;
 }
 
+/* A digest of what L1 has seen in turns(). */
+static u64 noted;
+
+/* Reflections with a VMRESUME of the short kind before each, after each of which L1 notes what it can read without an exit. */
+static void turns(u64 n)
+{
+	static const enum vmcs_field fields[] = {
+		F_REASON, F_QUAL, F_ILEN, F_INTR_INFO, F_IDT_INFO, F_INSN_INFO, F_RFLAGS, F_GUEST_CR0, F_GUEST_CR3, F_GUEST_CR4,
+		F_INTERRUPTIBILITY, F_CS_AR, F_SS_AR, F_ENTRY_INTR_INFO,
+	};
+	u64 i, reason;
+
+	while (n--) {
+		reason = vmx_run();
+		for (i = 0; i < ARRAY_SIZE(fields); i++)
+			noted = noted * 31 + (reason == R_EXCEPTION && fields[i] == F_ILEN ? 0 : vmread(fields[i]));
+		noted = noted * 31 + (read_cs() | (u64)read_ss() << 16 | (u64)read_ds() << 32 | (u64)read_es() << 48);
+		noted = noted * 31 + (read_fs() | (u64)read_gs() << 16);
+		noted = noted * 31 + (read_cr0() ^ read_cr4() ^ read_cr3());
+		if (reason == R_EXCEPTION)
+			vmwrite(F_RIP, vmread(F_RIP) + 2);
+		else
+			vmx_skip();
+	}
+}
+
 /* Writes a line of the log. User space adds the segments that it sees, after reflections of the short kind. */
 static void look(void)
 {
@@ -111,6 +175,7 @@ static void look(void)
 		to[20 + i] = vmread(looked_at[i]);
 	for (i = 0; i < ARRAY_SIZE(l2_seen); i++)
 		to[47 + i] = l2_seen[i];
+	to[70] = noted;
 	if (to[0] == R_CPUID)
 		vmx_skip();
 	g_sync(looks);
@@ -123,6 +188,8 @@ static void spin(void)
 
 	G_EQ(hot_spin(TURNS), R_CPUID, "CPUID exits");
 	vmwrite(F_RIP, rip);
+	/* It has changed them. */
+	vmx_keep_host();
 }
 
 static void start(void)
@@ -130,6 +197,7 @@ static void start(void)
 	static const enum vmcs_field null[] = { F_HOST_ES, F_HOST_DS, F_HOST_FS, F_HOST_GS };
 	u64 i;
 
+	vmx_host_kept = false;
 	this_vmcs = vmcs_new(l2_main);
 	need(F_PIN, PIN_NMI | PIN_VNMI, "no virtual NMIs");
 	need(F_PIN, PIN_EXTINT, "no external-interrupt exiting");
@@ -155,8 +223,6 @@ static void start(void)
 
 /* --- what L1 changes --- */
 
-#define LOAD(reg, sel)	asm volatile("mov %0, %%" reg : : "r" ((u32)(sel)) : "memory")
-
 static void c_data(void)
 {
 	LOAD("ds", SEL_DS);
@@ -164,6 +230,11 @@ static void c_data(void)
 	LOAD("fs", SEL_DS);
 	LOAD("gs", SEL_UDS);
 }
+
+static void c_ds(void)		{ LOAD("ds", SEL_DS); }
+static void c_es(void)		{ LOAD("es", SEL_DS); }
+static void c_fs(void)		{ LOAD("fs", SEL_DS); }
+static void c_gs(void)		{ LOAD("gs", SEL_DS); }
 
 static void c_data_and_back(void)
 {
@@ -196,18 +267,64 @@ static void c_ss(void)
 	LOAD("ss", 0);
 }
 
-/* SS with the same selector, but another limit and base. */
-static void c_ss_descriptor(void)
+/* The descriptor of @sel in L1's GDT. */
+static u64 *descriptor(u64 sel)
 {
 	struct dtr gdt;
-	u64 *d, old;
 
 	sgdt(&gdt);
-	d = (u64 *)(gdt.base + SEL_DS);
-	old = *d;
-	*d = (old & ~0x000000ffffff0000ul) | 0x0000001230000000ul;
+	return (u64 *)(gdt.base + sel);
+}
+
+/* Loads SS with the same selector, but another descriptor. */
+static void change_ss(u64 d)
+{
+	u64 old = *descriptor(SEL_DS);
+
+	*descriptor(SEL_DS) = d;
 	LOAD("ss", SEL_DS);
-	*d = old;
+	*descriptor(SEL_DS) = old;
+}
+
+static void c_ss_base(void)
+{
+	change_ss(0x00cf93123000ffff);
+}
+
+static void c_ss_limit(void)
+{
+	change_ss(0x00cf930000000fff);
+}
+
+/* The bit that is available to software. */
+static void c_ss_rights(void)
+{
+	change_ss(0x00df93000000ffff);
+}
+
+/* Loads CS by a far return. */
+static void change_cs(u64 sel)
+{
+	asm volatile("push %0; lea 1f(%%rip), %%rax; push %%rax; lretq; 1:" : : "r" (sel) : "rax", "memory");
+}
+
+static void c_cs(void)
+{
+	u64 old = *descriptor(SEL_CS16);
+
+	*descriptor(SEL_CS16) = *descriptor(SEL_CS64);
+	change_cs(SEL_CS16);
+	*descriptor(SEL_CS16) = old;
+}
+
+/* CS with the same selector, but execute-only. */
+static void c_cs_rights(void)
+{
+	u64 old = *descriptor(SEL_CS64);
+
+	*descriptor(SEL_CS64) = 0x00af99000000ffff;
+	change_cs(SEL_CS64);
+	*descriptor(SEL_CS64) = old;
 }
 
 static void c_tables(void)
@@ -393,6 +510,56 @@ static void c_nothing(void)
 {
 }
 
+/* --- what L2 changes --- */
+
+static void l2_changes(u64 flips)
+{
+	u64 *copy = g_page();
+
+	g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096);
+	l2_cr3[0] = read_cr3();
+	l2_cr3[1] = (u64)copy;
+	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_UD));
+	if (flips & FLIP_DR)
+		vmset(F_PROC, PROC_DR);
+	l2_flips = flips;
+	turns(12);
+	l2_flips = 0;
+	if (flips & FLIP_DR)
+		vmclr(F_PROC, PROC_DR);
+	turns(2);
+}
+
+static void d_crs(void)		{ l2_changes(FLIP_CR); }
+static void d_crs_twice(void)	{ l2_changes(FLIP_CR | FLIP_UD); }
+static void d_cr3(void)		{ l2_changes(FLIP_CR3); }
+static void d_ss(void)		{ l2_changes(FLIP_SS); }
+static void d_sti(void)		{ l2_changes(FLIP_STI); }
+static void d_exception(void)	{ l2_changes(FLIP_UD); }
+static void d_dr(void)		{ l2_changes(FLIP_DR); }
+static void d_all(void)		{ l2_changes(FLIP_CR | FLIP_CR3 | FLIP_SS | FLIP_STI | FLIP_UD | FLIP_DR); }
+
+/* The timer counts down, and an exit saves what is left. */
+static void w_timer(void)
+{
+	u64 left = 0xf0000000, i;
+
+	if (!ctl_has(F_PIN, PIN_TIMER) || !ctl_has(F_EXIT_CTLS, EXIT_SAVE_TIMER))
+		return;
+	vmset(F_PIN, PIN_TIMER);
+	vmset(F_EXIT_CTLS, EXIT_SAVE_TIMER);
+	vmwrite(F_TIMER, left);
+	for (i = 0; i < TURNS; i++) {
+		turns(1);
+		G_OK(vmread(F_TIMER) < left, "the timer counts down");
+		left = vmread(F_TIMER);
+	}
+	vmclr(F_EXIT_CTLS, EXIT_SAVE_TIMER);
+	turns(2);
+	G_EQ(vmread(F_TIMER), left, "the timer's value, not saved");
+	vmclr(F_PIN, PIN_TIMER);
+}
+
 /* --- what user space and the host change --- */
 
 static void h_regs(struct vm *vm)
@@ -496,7 +663,15 @@ static const struct row {
 	{ "host selectors that are not null", c_host_data },
 	{ "bases of FS and GS", c_bases },
 	{ "a null SS", c_ss },
-	{ "another SS with the same selector", c_ss_descriptor },
+	{ "DS", c_ds },
+	{ "ES", c_es },
+	{ "FS", c_fs },
+	{ "GS", c_gs },
+	{ "another base of SS with the same selector", c_ss_base },
+	{ "another limit of SS", c_ss_limit },
+	{ "other access rights of SS", c_ss_rights },
+	{ "CS", c_cs },
+	{ "other access rights of CS", c_cs_rights },
 	{ "GDTR, IDTR, TR and LDTR", c_tables },
 	{ "SYSENTER MSRs", c_sysenter },
 	{ "CR0", c_cr0 },
@@ -548,6 +723,15 @@ static const struct row {
 	{ "VMCLEAR", c_clear },
 	{ "another VMCS", c_other },
 	{ "VMXOFF", c_vmxoff },
+	{ "CR0 and CR4 that L2 changes", d_crs },
+	{ "CR0 and CR4 that L2 changes twice", d_crs_twice },
+	{ "CR3 that L2 changes", d_cr3 },
+	{ "SS that L2 changes", d_ss },
+	{ "STI before CPUID in L2", d_sti },
+	{ "exceptions between CPUIDs", d_exception },
+	{ "debug registers between CPUIDs", d_dr },
+	{ "all these changes of L2", d_all },
+	{ "preemption timer, saved", w_timer },
 	{ "KVM_SET_REGS", c_nothing, h_regs },
 	{ "KVM_SET_SREGS", c_nothing, h_segments },
 	{ "KVM_SET_MSRS, SYSENTER", c_nothing, h_sysenter },
@@ -568,6 +752,7 @@ static void guest_row(void)
 	spin();
 	look();
 	spin();
+	turns(3);
 	rows[row_number].l1();
 	look();
 	/* A look that ended differently would end all spins. */

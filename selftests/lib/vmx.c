@@ -270,6 +270,19 @@ void vmx_launched(bool is)
 	launched = is;
 }
 
+u64 vmx_host_kept;
+
+void vmx_keep_host(void)
+{
+	/* Only for the first instructions after an exit. */
+	static u64 stack[256] __attribute__((aligned(16)));
+	extern char l1_exit[];
+
+	vmwrite(F_HOST_RSP, (u64)(stack + ARRAY_SIZE(stack)));
+	vmwrite(F_HOST_RIP, (u64)l1_exit);
+	vmx_host_kept = true;
+}
+
 u64 vmx_try_enter(bool launch)
 {
 	u64 ret = vmx_enter(launch);

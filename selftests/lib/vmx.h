@@ -270,6 +270,13 @@ extern u64 l1_exit_rflags;	/* RFLAGS right after the last exit */
 /* Host RSP and RIP to use instead of the valid ones if vmx_host_override is set (to test bad ones). */
 extern u64 vmx_host_override, vmx_host_rsp, vmx_host_rip;
 
+/*
+ * VMWRITEs of HOST_RSP and HOST_RIP exit, and an entry after them is no repetition. This writes them to the current VMCS,
+ * and no entry does it again until vmx_host_kept is cleared.
+ */
+void vmx_keep_host(void);
+extern u64 vmx_host_kept;
+
 u64 vmx_try_enter(bool launch);	/* FAULT(), VM_OK after an exit, VM_INVALID, VM_FAIL(n) */
 u64 vmx_run(void);		/* enters L2, first with VMLAUNCH; returns the exit reason. A failure ends the test */
 void vmx_launched(bool launched);	/* sets the current VMCS's launch state as assumed by vmx_run() */

@@ -7,6 +7,8 @@
 	.globl vmx_enter
 vmx_enter:
 	push_callee_saved
+	cmpq	$0, vmx_host_kept(%rip)
+	jne	7f
 	mov	%rsp, %rcx
 	lea	l1_exit(%rip), %rdx
 	cmpq	$0, vmx_host_override(%rip)
@@ -17,7 +19,7 @@ vmx_enter:
 	vmwrite	%rcx, %rax
 	mov	$0x6c16, %eax
 	vmwrite	%rdx, %rax
-	mov	%rsp, l1_rsp(%rip)
+7:	mov	%rsp, l1_rsp(%rip)
 	test	%rdi, %rdi
 	mov	l2+0x00(%rip), %rax
 	mov	l2+0x08(%rip), %rbx
