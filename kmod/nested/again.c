@@ -446,16 +446,18 @@ struct again_entry {
 static __always_inline struct again_entry again_fetch(const struct nested *n)
 {
 	const struct vmcs12 *held = n->shadow_held;
+	u64 rflags = vmcs_read(GUEST_RFLAGS);
 
 	return (struct again_entry) {
 		.rip = vmcs_read(GUEST_RIP),
 		.rsp = vmcs_read(GUEST_RSP),
-		.rflags = vmcs_read(GUEST_RFLAGS),
+		.rflags = rflags,
 		.interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO),
 		.intr_info = vmcs_read(VM_ENTRY_INTR_INFO_FIELD),
 		.timer = n->again.fetches_timer ? vmcs_read(VMX_PREEMPTION_TIMER_VALUE) : 0,
 		.intr_status = n->again.fetches_vid ? vmcs_read(GUEST_INTR_STATUS) : 0,
 		.others = (vmcs_read(CPU_BASED_VM_EXEC_CONTROL) ^ held->cpu_based_vm_exec_control) |
+			  vmcs12_rflags_dirty(held->guest_rflags, rflags) |
 			  (unlikely(n->again.fetches_cr3) ? vmcs_read(GUEST_CR3) ^ held->guest_cr3 : 0) |
 			  (unlikely(n->again.fetches_threshold) ? vmcs_read(TPR_THRESHOLD) ^ held->tpr_threshold : 0),
 	};
@@ -469,7 +471,9 @@ static __always_inline bool again_entry_is_same(const struct nested *n, const st
 {
 	bool code64 = (v->vm_entry_controls & VM_ENTRY_IA32E_MODE) && (v->guest_cs_ar_bytes & VMX_AR_L_MASK);
 
-	if (unlikely(e->others || (e->intr_info & INTR_INFO_VALID_MASK)))
+	/* L2 may have been halted at the last exit. */
+	if (unlikely((e->others | (v->guest_activity_state ^ GUEST_ACTIVITY_ACTIVE)) ||
+		     (e->intr_info & INTR_INFO_VALID_MASK)))
 		return false;
 	if (code64 ? (u64)((s64)(e->rip << 16) >> 16) != e->rip : e->rip >> 32)
 		return false;

@@ -212,6 +212,7 @@ void paranoid_resumed(struct vcpu *vcpu)
 	PARANOID_FIELD(vcpu, GUEST_RSP, v->guest_rsp);
 	PARANOID_FIELD(vcpu, GUEST_RFLAGS, v->guest_rflags);
 	PARANOID_FIELD(vcpu, GUEST_INTERRUPTIBILITY_INFO, v->guest_interruptibility_info);
+	PARANOID_FIELD(vcpu, GUEST_ACTIVITY_STATE, v->guest_activity_state);
 	PARANOID_FIELD(vcpu, GUEST_DR7, v->guest_dr7);
 	PARANOID_FIELD(vcpu, GUEST_IA32_DEBUGCTL, 0);
 	PARANOID_FIELD(vcpu, GUEST_IA32_PAT,
