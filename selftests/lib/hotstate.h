@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What an L1 and its L2 can change in their own state between two reflections: for t_vmx_hot. */
+#ifndef HOTSTATE_H
+#define HOTSTATE_H
+
+#include "vm.h"
+#include "vmx.h"
+
+#define LOAD(reg, sel)	asm volatile("mov %0, %%" reg : : "r" ((u32)(sel)) : "memory")
+
+/* --- L2: called in L2 --- */
+
+/* What L2 changes before each CPUID: bits of @l2_flips. */
+#define FLIP_CR		BIT(0)	/* CR0.TS and CR4.TSD */
+#define FLIP_CR3	BIT(1)
+#define FLIP_SS		BIT(2)
+#define FLIP_STI	BIT(3)	/* CPUID is blocked by STI */
+#define FLIP_UD		BIT(4)	/* another exit first: an exception */
+#define FLIP_DR		BIT(5)	/* another exit first: one with an exit qualification */
+#define FLIP_HLT	BIT(6)
+
+static volatile u64 l2_flips, l2_cr3[2];
+
+static void l2_flip(u64 flips, u64 turn)
+{
+	if (flips & FLIP_CR) {
+		write_cr0(read_cr0() ^ CR0_TS);
+		write_cr4(read_cr4() ^ CR4_TSD);
+	}
+	if (flips & FLIP_CR3)
+		write_cr3(l2_cr3[turn & 1]);
+	if (flips & FLIP_SS)
+		LOAD("ss", turn & 1 ? 0 : SEL_DS);
+	if (flips & FLIP_HLT)
+		asm volatile("hlt");
+	if (flips & FLIP_UD)
+		asm volatile("ud2");
+	if (flips & FLIP_DR)
+		read_dr7();
+	/* Back, so that the values at CPUID are always the same. */
+	if ((flips & FLIP_CR) && (flips & FLIP_UD)) {
+		write_cr0(read_cr0() ^ CR0_TS);
+		write_cr4(read_cr4() ^ CR4_TSD);
+	}
+	if (flips & FLIP_STI)
+		asm volatile("sti; cpuid; cli" : : "a" (0), "c" (0) : "rbx", "rdx", "memory");
+}
+
+/* --- L1: called in L1 --- */
+
+static void c_data(void)
+{
+	LOAD("ds", SEL_DS);
+	LOAD("es", SEL_UDS);
+	LOAD("fs", SEL_DS);
+	LOAD("gs", SEL_UDS);
+}
+
+static void c_ds(void)		{ LOAD("ds", SEL_DS); }
+static void c_es(void)		{ LOAD("es", SEL_DS); }
+static void c_fs(void)		{ LOAD("fs", SEL_DS); }
+static void c_gs(void)		{ LOAD("gs", SEL_DS); }
+
+static void c_data_and_back(void)
+{
+	c_data();
+	LOAD("ds", 0);
+	LOAD("es", 0);
+	LOAD("fs", 0);
+	LOAD("gs", 0);
+}
+
+static void c_bases(void)
+{
+	wrmsr(MSR_FS_BASE, 0x123450);
+	wrmsr(MSR_GS_BASE, 0x543210);
+	wrmsr(MSR_KERNEL_GS_BASE, 0x777000);
+	asm volatile("swapgs");
+}
+
+static void c_ss(void)
+{
+	LOAD("ss", 0);
+}
+
+/* The descriptor of @sel in L1's GDT. */
+static u64 *descriptor(u64 sel)
+{
+	struct dtr gdt;
+
+	sgdt(&gdt);
+	return (u64 *)(gdt.base + sel);
+}
+
+/* Loads SS with the same selector, but another descriptor. */
+static void change_ss(u64 d)
+{
+	u64 old = *descriptor(SEL_DS);
+
+	*descriptor(SEL_DS) = d;
+	LOAD("ss", SEL_DS);
+	*descriptor(SEL_DS) = old;
+}
+
+static void c_ss_base(void)
+{
+	change_ss(0x00cf93123000ffff);
+}
+
+static void c_ss_limit(void)
+{
+	change_ss(0x00cf930000000fff);
+}
+
+/* The bit that is available to software. */
+static void c_ss_rights(void)
+{
+	change_ss(0x00df93000000ffff);
+}
+
+/* Loads CS by a far return. */
+static void change_cs(u64 sel)
+{
+	asm volatile("push %0; lea 1f(%%rip), %%rax; push %%rax; lretq; 1:" : : "r" (sel) : "rax", "memory");
+}
+
+static void c_cs(void)
+{
+	u64 old = *descriptor(SEL_CS16);
+
+	*descriptor(SEL_CS16) = *descriptor(SEL_CS64);
+	change_cs(SEL_CS16);
+	*descriptor(SEL_CS16) = old;
+}
+
+/* CS with the same selector, but execute-only. */
+static void c_cs_rights(void)
+{
+	u64 old = *descriptor(SEL_CS64);
+
+	*descriptor(SEL_CS64) = 0x00af99000000ffff;
+	change_cs(SEL_CS64);
+	*descriptor(SEL_CS64) = old;
+}
+
+static void c_tables(void)
+{
+	struct dtr gdt, idt;
+	u8 *busy;
+
+	sgdt(&gdt);
+	gdt.limit -= 8;
+	asm volatile("lgdt %0" : : "m" (gdt));
+	sidt(&idt);
+	idt.limit -= 16;
+	lidt(&idt);
+	busy = (u8 *)gdt.base + SEL_TSS + 5;
+	*busy &= ~2;
+	asm volatile("ltr %0" : : "r" ((u16)SEL_TSS) : "memory");
+	asm volatile("lldt %0" : : "r" ((u16)0));
+}
+
+static void c_sysenter(void)
+{
+	wrmsr(MSR_SYSENTER_CS, 0x123);
+	wrmsr(MSR_SYSENTER_ESP, 0x456000);
+	wrmsr(MSR_SYSENTER_EIP, 0x789000);
+}
+
+static void c_cr0(void)
+{
+	write_cr0(read_cr0() ^ (CR0_WP | CR0_AM | CR0_TS));
+}
+
+static void c_cd(void)
+{
+	write_cr0(read_cr0() ^ CR0_CD);
+}
+
+static void c_cr4(void)
+{
+	write_cr4(read_cr4() ^ (CR4_TSD | CR4_PGE | CR4_DE));
+}
+
+static void c_cr3(void)
+{
+	u64 *copy = g_page();
+
+	g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096);
+	write_cr3((u64)copy);
+}
+
+static void c_dr7(void)
+{
+	write_dr0(0x1000);
+	write_dr7(0x402);
+}
+
+static void c_debugctl(void)
+{
+	wrmsr(MSR_DEBUGCTL, 2);
+}
+
+static void c_pat(void)
+{
+	wrmsr(MSR_PAT, rdmsr(MSR_PAT) ^ 0x0600000000000000ul);
+}
+
+static void c_efer(void)
+{
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) ^ EFER_SCE);
+}
+
+static void c_sti(void)
+{
+	asm volatile("sti");
+}
+
+static void c_tsc(void)
+{
+	wrmsr(MSR_TSC, rdtsc() + 0x1000000000ul);
+}
+
+#endif
