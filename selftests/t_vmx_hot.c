@@ -24,6 +24,7 @@
 #define SHORT	"/sys/module/droste/parameters/short"
 
 #define TURNS	6	/* reflections between two looks */
+#define SETTLE	40	/* reflections after a look, until its SGDT and SIDT are forgotten: see nested/hostload.c */
 #define LOOKS	6	/* looks of each row; a look is one line of the log */
 #define ITEMS	72	/* values in a line */
 
@@ -462,6 +463,7 @@ static const struct row {
 	const char *name;
 	void (*l1)(void);
 	void (*host)(struct vm *vm);
+	unsigned int flags;	/* for vm_create() */
 } rows[] = {
 	{ "nothing", c_nothing },
 	{ "data segments", c_data },
@@ -539,7 +541,7 @@ static const struct row {
 	{ "debug registers between CPUIDs", d_dr },
 	{ "all these changes of L2", d_all },
 	{ "preemption timer, saved", w_timer },
-	{ "L2 is halted", w_halted },
+	{ "L2 is halted", w_halted, NULL, KSFT_IRQCHIP },
 	{ "KVM_SET_REGS", c_nothing, h_regs },
 	{ "KVM_SET_SREGS", c_nothing, h_segments },
 	{ "KVM_SET_MSRS, SYSENTER", c_nothing, h_sysenter },
@@ -560,7 +562,7 @@ static void guest_row(void)
 	spin();
 	look();
 	spin();
-	turns(3);
+	turns(SETTLE);
 	rows[row_number].l1();
 	look();
 	/* A look that ended differently would end all spins. */
@@ -621,7 +623,7 @@ static u64 run_row(u64 n, bool is_short, u64 log[LOOKS][ITEMS])
 	struct vcpu *vcpu;
 
 	set_short(is_short);
-	vm_create(&vm, 0);
+	vm_create(&vm, rows[n].flags);
 	if (!vm_has_vmx(&vm))
 		ksft_skip("no VMX for guests");
 	vcpu = vcpu_create(&vm, 0, guest_row);

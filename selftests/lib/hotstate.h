@@ -83,13 +83,10 @@ static void c_ss(void)
 	LOAD("ss", 0);
 }
 
-/* The descriptor of @sel in L1's GDT. */
+/* The descriptor of @sel in L1's GDT. SGDT would change what L0 knows of L1. */
 static u64 *descriptor(u64 sel)
 {
-	struct dtr gdt;
-
-	sgdt(&gdt);
-	return (u64 *)(gdt.base + sel);
+	return (u64 *)(vmread(F_HOST_GDTR_BASE) + sel);
 }
 
 /* Loads SS with the same selector, but another descriptor. */
