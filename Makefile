@@ -53,6 +53,9 @@ clean:				## remove the build products
 demo:				## Linux as L1 on Droste and Linux as L2 in it, in an emulated machine if this one has no VMX
 	scripts/demo
 
+demo-instrument:		## Droste's instruments: why a VMLAUNCH fails, and a KVM in L1 seen from outside
+	scripts/demo-instrument
+
 demo-xen:			## Debian's Xen as L1 in QEMU on Droste, with a PVH and an HVM guest
 	scripts/demo-xen
 
@@ -91,4 +94,4 @@ help:				## this list
 	@echo "make: there is no target '$@'; 'make help' lists them" >&2
 	@exit 2
 
-.PHONY: all module headers ctl install clean demo demo-xen unit test-quick test test-kvm-selftests bench bench-compare help
+.PHONY: all module headers ctl install clean demo demo-instrument demo-xen unit test-quick test test-kvm-selftests bench bench-compare help

@@ -79,6 +79,16 @@ def hot(job):
              "--", "echo 1 > /sys/module/droste/parameters/paranoid && ./run"], 2400, "kselftests with paranoid=1")
 
 
+def instrument(*names):
+    """Returns a step that runs some kselftests on both kernels, with one CPU and with two."""
+    def step(job):
+        programs = [os.path.join(TREE, "selftests/bin", name) for name in names]
+        for kernel, cpus in (("6.12", 1), ("6.1", 2)):
+            job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", "900",
+                     *files(os.path.join(TREE, "selftests/run"), *programs), "--", "./run"], 1200, f"on {kernel} with {cpus} CPUs")
+    return step
+
+
 # Shell lines for L0. A process that ended may use the module for a moment more, so rmmod is tried twice.
 NODE = ("insmod droste.ko kvm_node=1 && ./t_device && { rmmod droste || { sleep 2; rmmod droste; }; } && "
         "[ ! -e /dev/kvm ] && [ ! -e /dev/droste ] && echo 'both nodes are gone'")

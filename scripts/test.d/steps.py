@@ -38,6 +38,15 @@ def tools(job):
     job.tap([sys.executable, os.path.join(TREE, "scripts", "test.d", "toolcheck.py")], 600, "the tools")
 
 
+def demo_instrument(job):
+    """Fails if a command of the session fails, or says nothing of what it should."""
+    lines = job.output([os.path.join(TREE, "scripts", "demo-instrument")]).splitlines()
+    for want in ("badentry: VMLAUNCH has failed", "RFLAGS_IF  SDM 3C 27.3.1.4", "The merge explains all control bits.",
+                 "L0: L1 powered off cleanly"):
+        job.check(f"it prints: {want}", None if want in lines else "it does not")
+    job.check("events of droste_route", None if any("droste_route: vm" in line for line in lines) else "there are none")
+
+
 def scale(job):
     """Fails if an exit costs over 10 % more with 8 vCPUs, takes locks, or keeps interrupts disabled for long."""
     for kernel in ("6.12", "debug"):
@@ -84,6 +93,10 @@ STEPS = [
          ["build-6.12", "selftests"]),
     Step("apicv-off", "APIC virtualization for L1 is left out where that is asked for", lab.without_apicv, ["build-6.12", "selftests"]),
     Step("hot", "the kselftests of nesting, with each turn of the short loop checked", lab.hot, ["build-6.12", "selftests"], extra=True),
+    Step("trace", "the tracepoints", lab.instrument("t_trace"), ["build-6.12", "build-6.1", "selftests"], extra=True),
+    Step("inspect", "looking at VMs from outside", lab.instrument("t_inspect", "t_badcaller"), ["build-6.12", "build-6.1", "selftests"],
+         extra=True),
+    Step("demo-instrument", "the session of docs/instrument.md", demo_instrument, ["build-6.12", "images-6.12"], extra=True),
     Step("kvm-node", "Droste as /dev/kvm where that is asked for", lab.kvm_node, ["build-6.12", "selftests"]),
     Step("exchange", "nested state that goes from kvm_intel to Droste and back", lab.exchange, ["build-6.12", "selftests"]),
     Step("refusals", "insmod where Droste cannot run", lab.refusals, ["build-6.12", "images-6.12"]),
