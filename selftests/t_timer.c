@@ -142,6 +142,125 @@ static void guest_on_time(void)
 	one_deadline(SHORT, none, "a deadline again");
 }
 
+/* --- what may come together with the end of an interrupt or a timer --- */
+
+#define LOW	0x31	/* of lower priority than VEC */
+
+static volatile u64 low_count, low_too_early, low_at, eoi_at, db_rip, db_count;
+
+static void on_low(struct trap_regs *r)
+{
+	low_at = rdtsc();
+	low_count++;
+	apic_eoi();
+}
+
+/* Sends an interrupt that must wait until this one ends. */
+static void on_timer_send(struct trap_regs *r)
+{
+	apic_icr(0, 1 << 18 | LOW);	/* to self */
+	low_too_early += low_count != count;
+	count++;
+	eoi_at = rdtsc();
+	apic_eoi();
+}
+
+static void on_db(struct trap_regs *r)
+{
+	db_rip = r->rip;
+	db_count++;
+	r->rflags &= ~RFLAGS_TF;
+}
+
+/* Without exits, unless an interrupt makes one. */
+static void spin(u64 cycles)
+{
+	u64 from = rdtsc();
+
+	while (rdtsc() < from + cycles)
+		;
+}
+
+/* Until *@what is @value, or it is much too late. */
+static void await(volatile u64 *what, u64 value)
+{
+	u64 from = rdtsc();
+
+	while (*what != value && rdtsc() < from + LATE)
+		;
+}
+
+/* WRMSR under TF traps before the next instruction. */
+static void step_over_wrmsr(u32 msr, u64 val, const char *what)
+{
+	u64 after;
+
+	db_count = 0;
+	asm volatile("lea 1f(%%rip), %0\n\tpushfq\n\torl $0x100, (%%rsp)\n\tpopfq\n\twrmsr\n1:\tnop\n\tnop"
+		     : "=&r" (after) : "c" (msr), "a" ((u32)val), "d" ((u32)(val >> 32)) : "memory", "cc");
+	G_EQ(db_count, 1, what);
+	G_EQ(db_rip, after, what);
+}
+
+static void guest_together(void)
+{
+	u64 before, i;
+
+	setup(g_arg());
+	g_trap_fn[LOW] = on_low;
+	g_trap_fn[VEC_DB] = on_db;
+	/* The end of one interrupt lets another one through. */
+	g_trap_fn[VEC] = on_timer_send;
+	sti();
+	for (i = 1; i <= 10; i++) {
+		wrmsr(MSR_TSC_DEADLINE, rdtsc() + SHORT);
+		await(&low_count, i);
+		G_EQN(count, i, "the timer", i);
+		G_EQN(low_count, i, "the interrupt that waited", i);
+		note(low_at - eoi_at);
+	}
+	mostly_prompt("the interrupt that waited");
+	G_EQ(low_too_early, 0, "it waited for the end of the first");
+	g_trap_fn[VEC] = on_timer;
+	/* A timer that expires while interrupts are disabled, and right after STI. */
+	cli();
+	before = count;
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + SHORT);
+	spin(2 * SHORT);
+	G_EQ(count, before, "IF is 0");
+	sti();
+	await(&count, before + 1);
+	G_EQ(count, before + 1, "after STI");
+	cli();
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + SHORT);
+	spin(2 * SHORT);
+	asm volatile("sti; wrmsr; cli" : : "c" (MSR_TSC_DEADLINE), "a" (-1), "d" (-1) : "memory");
+	G_EQ(count, before + 2, "after the instruction that follows STI");
+	G_EQ(rdmsr(MSR_TSC_DEADLINE), ~0ul, "which has written the next deadline");
+	/* A priority that blocks it. */
+	sti();
+	write_cr8(VEC >> 4);
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + SHORT);
+	spin(2 * SHORT);
+	G_EQ(count, before + 2, "TPR blocks");
+	write_cr8((VEC >> 4) - 1);
+	await(&count, before + 3);
+	G_EQ(count, before + 3, "TPR lets it through");
+	/* A vector that the local APIC refuses. */
+	apic_write(APIC_LVTT, LVTT_DEADLINE | 5);
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + SHORT);
+	spin(2 * SHORT);
+	apic_write(APIC_ESR, 0);
+	G_EQ(apic_read(APIC_ESR) & 0x60, 0x40, "illegal vector received");
+	apic_write(APIC_LVTT, LVTT_DEADLINE | VEC);
+	/* Traps after the instructions. */
+	cli();
+	step_over_wrmsr(MSR_TSC_DEADLINE, ~0ul, "a step over the deadline");
+	if (apic_is_x2())
+		step_over_wrmsr(0x800 + APIC_EOI / 16, 0, "a step over EOI");
+	wrmsr(MSR_TSC_DEADLINE, 0);
+}
+
 /* --- user space looks on --- */
 
 static volatile u64 until;	/* cycles until the deadline */
@@ -372,6 +491,8 @@ static void host_moved_halted(void)
 static const struct ksft_test tests[] = {
 	{ "on time, xAPIC", .guest = guest_on_time, .flags = KSFT_IRQCHIP, .arg = 0 },
 	{ "on time, x2APIC", .guest = guest_on_time, .flags = KSFT_IRQCHIP, .arg = 1 },
+	{ "with other interrupts and traps, xAPIC", .guest = guest_together, .flags = KSFT_IRQCHIP, .arg = 0 },
+	{ "with other interrupts and traps, x2APIC", .guest = guest_together, .flags = KSFT_IRQCHIP, .arg = 1 },
 	{ "a deadline that passes in user space", .host = host_passes },
 	{ "the counter jumps", .host = host_jumps },
 	{ "the thread of a halted vCPU is moved", .host = host_moved_halted },

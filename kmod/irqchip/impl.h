@@ -108,6 +108,7 @@ int vlapic_accept_msg(struct vcpu *vcpu, const struct irq_msg *msg);
 void vlapic_error(struct vlapic *a, u32 bits);
 int vlapic_local_interrupt(struct vlapic *a, u32 lvt);
 void vlapic_eoi(struct vlapic *a);
+bool vlapic_eoi_short(struct vlapic *a);
 
 /* --- split.c --- */
 void split_eoi(struct vcpu *vcpu, u8 vector);

@@ -89,6 +89,7 @@ bool vlapic_accepts_pic(struct vcpu *vcpu);
 /* --- vlapic.c: interrupts out of the controllers into the vCPU; called by its thread --- */
 int irqchip_pending_vector(struct vcpu *vcpu);
 int irqchip_ack(struct vcpu *vcpu);
+int irqchip_ack_local(struct vcpu *vcpu, int except);
 void irqchip_eoi(struct vcpu *vcpu);
 u8 vlapic_get_cr8(struct vcpu *vcpu);
 void vlapic_set_cr8(struct vcpu *vcpu, u8 cr8);
@@ -120,6 +121,7 @@ void vlapic_timer_wait(struct vcpu *vcpu);
 
 /* --- msr.c --- */
 bool vlapic_quick_wrmsr(struct vcpu *vcpu, u32 msr, u64 data);
+bool vlapic_short_wrmsr(struct vcpu *vcpu, u32 msr, u64 data);
 int vlapic_change_base(struct vcpu *vcpu, u64 base, bool host_initiated);
 MSR_GET(msr_get_apic_base);
 MSR_SET(msr_set_apic_base);

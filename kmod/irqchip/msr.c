@@ -130,3 +130,21 @@ bool vlapic_quick_wrmsr(struct vcpu *vcpu, u32 msr, u64 data)
 		return false;
 	}
 }
+
+/**
+ * vlapic_short_wrmsr() - vlapic_quick_wrmsr() without vm->srcu and with interrupts disabled
+ * @vcpu: the vCPU, in L1
+ * @msr: number of the MSR
+ * @data: the value
+ *
+ * Context: Interrupts disabled. Caller holds vcpu->mutex.
+ * Return: true if it was carried out; false if nothing was done.
+ */
+bool vlapic_short_wrmsr(struct vcpu *vcpu, u32 msr, u64 data)
+{
+	struct vlapic *a = vcpu->lapic;
+
+	if (msr == APIC_BASE_MSR + (LAPIC_EOI >> 4))
+		return a && a->mode == LAPIC_X2APIC && !data && vlapic_eoi_short(a);
+	return vlapic_quick_wrmsr(vcpu, msr, data);
+}

@@ -197,6 +197,32 @@ void vlapic_eoi(struct vlapic *a)
 }
 
 /**
+ * vlapic_eoi_short() - end of interrupt, if it concerns the local APIC alone
+ * @a: the APIC
+ *
+ * An interrupt that waited for this EOI becomes a REQ_EVENT.
+ *
+ * Context: Any, but not NMI. Caller holds vcpu->mutex. Takes no lock.
+ * Return: false if vlapic_eoi() must do it; nothing has changed then.
+ */
+bool vlapic_eoi_short(struct vlapic *a)
+{
+	struct vm *vm = a->vcpu->vm;
+	int vec = a->isr_top;
+
+	if (unlikely(vec < 0))
+		return true;
+	if (vm->irqchip.ioapic ? vioapic_has_vector(vm->irqchip.ioapic, vec) :
+				 test_bit(vec % 32, vlapic_vec_word(a, LAPIC_TMR, vec)))
+		return false;
+	__clear_bit(vec % 32, vlapic_vec_word(a, LAPIC_ISR, vec));
+	a->isr_top = lapic_find_highest(a->regs + LAPIC_ISR);
+	if (READ_ONCE(a->irr_pending))
+		vcpu_request(a->vcpu, REQ_EVENT);
+	return true;
+}
+
+/**
  * irqchip_eoi() - perform the EOI that a guest's write to its local APIC would perform
  * @vcpu: the vCPU; nothing happens if it has no local APIC
  *
@@ -286,6 +312,33 @@ int irqchip_pending_vector(struct vcpu *vcpu)
 }
 
 /**
+ * irqchip_ack_local() - acknowledge the interrupt that the local APIC would deliver now
+ * @vcpu: the vCPU
+ * @except: a vector that stays where it is, or -1
+ *
+ * Moves the vector from IRR to ISR.
+ *
+ * Context: Any, but not NMI. Caller holds vcpu->mutex. Takes no lock.
+ * Return: the vector, -1 if there is none, or if it is @except.
+ */
+int irqchip_ack_local(struct vcpu *vcpu, int except)
+{
+	struct vlapic *a = vcpu->lapic;
+	int vec;
+
+	if (!a)
+		return -1;
+	vec = vlapic_pending(a);
+	if (vec < 0 || vec == except)
+		return -1;
+	/* Set ISR before clearing IRR, so that a reader sees the vector in one of them. */
+	__set_bit(vec % 32, vlapic_vec_word(a, LAPIC_ISR, vec));
+	a->isr_top = vec;
+	vlapic_clear_irr(a, vec);
+	return vec;
+}
+
+/**
  * irqchip_ack() - acknowledge the interrupt of irqchip_pending_vector()
  * @vcpu: the vCPU
  *
@@ -297,23 +350,16 @@ int irqchip_pending_vector(struct vcpu *vcpu)
  */
 int irqchip_ack(struct vcpu *vcpu)
 {
-	struct vlapic *a = vcpu->lapic;
 	int vec;
 
-	if (!a)
+	if (!vcpu->lapic)
 		return irqchip_take_user_irq(vcpu);
-	vec = vlapic_pending(a);
-	if (vec < 0) {
-		if (irqchip_pic_pending(vcpu) < 0)
-			return -1;
-		return vcpu->vm->irqchip.pic ? vpic_inta(vcpu->vm) : irqchip_take_user_irq(vcpu);
-	}
-
-	/* Set ISR before clearing IRR, so that a reader sees the vector in one of them. */
-	__set_bit(vec % 32, vlapic_vec_word(a, LAPIC_ISR, vec));
-	a->isr_top = vec;
-	vlapic_clear_irr(a, vec);
-	return vec;
+	vec = irqchip_ack_local(vcpu, -1);
+	if (vec >= 0)
+		return vec;
+	if (irqchip_pic_pending(vcpu) < 0)
+		return -1;
+	return vcpu->vm->irqchip.pic ? vpic_inta(vcpu->vm) : irqchip_take_user_irq(vcpu);
 }
 
 /**

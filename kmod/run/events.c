@@ -233,3 +233,36 @@ int events_prepare(struct vcpu *vcpu)
 	vcpu->quiet = !irq && !nmi && events_are_none(vcpu);
 	return NEXT_ENTER;
 }
+
+/**
+ * events_inject_short() - inject an interrupt of the local APIC in the short loop
+ * @vcpu: in L1, with at least one request
+ *
+ * Does what events_prepare() would do if REQ_EVENT is the only request, and if
+ * the interrupt is the only event and can be injected at once.
+ *
+ * Context: Interrupts disabled, in the short loop. VMCS01 is current, no register is cached.
+ * Return: true if the vCPU can enter now; false if events_prepare() must look at the events.
+ */
+bool events_inject_short(struct vcpu *vcpu)
+{
+	int vector;
+
+	/* An event that another thread adds after the exchange makes its request again. */
+	if (cmpxchg(&vcpu->requests, BIT(REQ_EVENT), 0) != BIT(REQ_EVENT))
+		return false;
+	if (events_are_none(vcpu) && !atomic_read(&vcpu->ev.nmi_queued) && (vmcs_read(GUEST_RFLAGS) & X86_EFLAGS_IF) &&
+	    !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN)) {
+		vector = irqchip_ack_local(vcpu, -1);
+		if (likely(vector >= 0)) {
+			vcpu->stats.irq_injections++;
+			events_inject_new(vcpu, vector, INTR_TYPE_EXT_INTR);
+		}
+		/* The PIC may have an interrupt as well. */
+		if (likely(irqchip_pending_vector(vcpu) < 0))
+			return true;
+		vmx_cancel_events(vcpu);
+	}
+	vcpu_request(vcpu, REQ_EVENT);
+	return false;
+}

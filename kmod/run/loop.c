@@ -16,7 +16,8 @@
  *     vcpu->exit. An NMI that caused the exit is passed to the host at once.
  *     The short loop: if no event is pending, the exits that are frequent and need
  *     little are handled with interrupts still disabled, and step 6 is repeated.
- *     These are exits of L2 that L1 is to see, L1's VMRESUME, and CPUID.
+ *     These are exits of L2 that L1 is to see, L1's VMRESUME, CPUID, and what
+ *     exit_short() handles.
  *  7. Pass machine checks to the host, enable interrupts: the host takes its
  *     interrupt if one caused the exit.
  *  8. Dispatch the exit: reflect it to L1 if it came from L2 and L1 asked for it,
@@ -251,6 +252,7 @@ static __always_inline bool loop_short_cpuid(struct vcpu *vcpu)
 	if (unlikely((rip ^ next) >> 31) || !cpuid_quick(vcpu))
 		return false;
 	vmcs_write(GUEST_RIP, next);
+	vcpu->ev.injected.valid = false;
 	vcpu->exits[EXIT_REASON_CPUID]++;
 	return true;
 }
@@ -265,12 +267,24 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 		return nested_again_reflect(vcpu);
 	switch (vcpu->exit.reason) {
 	case EXIT_REASON_VMRESUME:
+		vcpu->ev.injected.valid = false;
 		return nested_again_resume(vcpu);
 	case EXIT_REASON_CPUID:
 		return loop_short_cpuid(vcpu);
 	default:
-		return false;
+		return exit_short(vcpu);
 	}
+}
+
+/*
+ * Whether the short loop must end before the next entry. An interrupt that has
+ * just been sent to L1's local APIC, by the exit for instance, need not end it.
+ */
+static __always_inline bool loop_short_ends(struct vcpu *vcpu)
+{
+	if (likely(!loop_must_not_enter(vcpu)))
+		return false;
+	return (read_thread_flags() & HOST_WORK) || vcpu->in_l2 || !events_inject_short(vcpu);
 }
 
 /*
@@ -304,7 +318,7 @@ static bool loop_enter_guest(struct vcpu *vcpu)
 			if (exited)
 				break;
 			vcpu->stats.short_exits++;
-			if (unlikely(loop_must_not_enter(vcpu)))
+			if (unlikely(loop_short_ends(vcpu)))
 				break;
 			loop_set_timer(vcpu);
 		}
@@ -367,10 +381,33 @@ static int loop_vmfail(struct vcpu *vcpu)
 }
 
 /*
+ * Whether the last exit was for an interrupt of the host, which has taken it, and
+ * the guest can go on as if nothing had happened. The host's handler requests
+ * whatever else is to be done. Counts the exit, as loop_note_exit() does.
+ */
+static bool loop_host_interrupted(struct vcpu *vcpu)
+{
+	if (vcpu->exit.fail || vcpu->exit.reason != EXIT_REASON_EXTERNAL_INTERRUPT || !loop_is_short(vcpu) ||
+	    unlikely(vcpu->nested.nmi_soft))
+		return false;
+	vmx_l1d_note_exit(vcpu);
+	/* The exit is at the boundary of an instruction: the event that the entry injected has been delivered. */
+	vcpu->nested.delivery_pending = false;
+	vcpu->nested.entry_pending = false;
+	vcpu->ev.injected.valid = false;
+	vcpu->stats.short_exits++;
+	vcpu->exits[EXIT_REASON_EXTERNAL_INTERRUPT]++;
+	if (vcpu->in_l2)
+		vcpu->exits_l2[EXIT_REASON_EXTERNAL_INTERRUPT]++;
+	return true;
+}
+
+/*
  * Steps 5 to 7: enter the guest once, and read the exit. Caller does not hold
- * vm->srcu. Returns NEXT_ENTER, with *entered false if a request or work of the
- * host came first, the short loop has handled the last exit, or the entry must
- * be repeated; NEXT_USER or -EIO if the processor refused the entry.
+ * vm->srcu. An interrupt of the host alone does not end the stay. Returns
+ * NEXT_ENTER, with *entered false if a request or work of the host came first,
+ * the short loop has handled the last exit, or the entry must be repeated;
+ * NEXT_USER or -EIO if the processor refused the entry.
  */
 static int loop_enter(struct vcpu *vcpu, bool *entered)
 {
@@ -382,6 +419,7 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 	vmx_host_prepare(vcpu);
 	/* An IPI that arrives after this stays pending and makes the guest exit at once. */
 	local_irq_disable();
+again:
 	WRITE_ONCE(vcpu->mode, VCPU_IN_GUEST);
 	/* Pairs with vcpu_kick() and vm_request_all(): they see the mode and send an IPI, or we see the request. */
 	smp_mb();
@@ -420,6 +458,8 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 	asm volatile("nop");	/* STI lets one instruction pass before an interrupt */
 	local_irq_disable();
 	vtime_account_guest_exit();
+	if (exited && loop_host_interrupted(vcpu))
+		goto again;
 	local_irq_enable();
 	preempt_enable();
 

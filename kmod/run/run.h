@@ -25,6 +25,7 @@ void visit_receive(struct vcpu *vcpu);
 /* --- events.c --- */
 void events_collect_nmis(struct vcpu *vcpu);
 int events_prepare(struct vcpu *vcpu);
+bool events_inject_short(struct vcpu *vcpu);
 bool events_interrupt_taken(struct vcpu *vcpu);
 
 /* --- halt.c --- */

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Exits of L1 that the short loop handles, with interrupts disabled: WRMSR and the VMX-preemption timer. */
+#include <asm/processor-flags.h>
+#include "droste.h"
+#include "irqchip/irqchip.h"
+#include "run/handlers.h"
+#include "vmx/inject.h"
+#include "vmx/vmx.h"
+
+/*
+ * Find out where L1 goes on after the instruction that exited. Returns false if
+ * the instruction needs more than a new RIP, as vcpu_skip_instruction() describes.
+ */
+static bool exit_next_rip(u64 *next)
+{
+	u64 rip;
+
+	if (vmcs_read(GUEST_RFLAGS) & (X86_EFLAGS_TF | X86_EFLAGS_RF) ||
+	    vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN)
+		return false;
+	rip = vmcs_read(GUEST_RIP);
+	*next = rip + vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	return !((rip ^ *next) >> 31);
+}
+
+static bool exit_wrmsr_short(struct vcpu *vcpu)
+{
+	u64 data = (u32)vcpu->regs[RAX] | (vcpu->regs[RDX] << 32), next;
+
+	if (!exit_next_rip(&next) || !vlapic_short_wrmsr(vcpu, vcpu->regs[RCX], data))
+		return false;
+	vmcs_write(GUEST_RIP, next);
+	return true;
+}
+
+/* The timer was set for a deadline of the local APIC, whose interrupt becomes a request. */
+static bool exit_preemption_timer_short(struct vcpu *vcpu)
+{
+	if (!vcpu->timer.apic)
+		return false;
+	vlapic_timer_request(vcpu);
+	return true;
+}
+
+/**
+ * exit_short() - handle an exit of L1 in the short loop
+ * @vcpu: in L1, has just exited; exit.reason is valid
+ *
+ * None of these exits interrupts the delivery of an event, so an event that the
+ * entry injected has been delivered.
+ *
+ * Context: Interrupts disabled. VMCS01 is current, no register is cached. The
+ * caller need not hold vm->srcu.
+ * Return: false if the general path must handle the exit; nothing has changed then.
+ */
+bool exit_short(struct vcpu *vcpu)
+{
+	bool done;
+
+	switch (vcpu->exit.reason) {
+	case EXIT_REASON_MSR_WRITE:
+		done = exit_wrmsr_short(vcpu);
+		break;
+	case EXIT_REASON_PREEMPTION_TIMER:
+		done = exit_preemption_timer_short(vcpu);
+		break;
+	default:
+		return false;
+	}
+	if (likely(done)) {
+		vcpu->ev.injected.valid = false;
+		vcpu->exits[vcpu->exit.basic]++;
+	}
+	return done;
+}
