@@ -700,6 +700,90 @@ static void guest_events(void)
 	}
 }
 
+/* --- deadlines of L1 while L2 loops in CPUID --- */
+
+#define EXIT_SAVE_TIMER	BIT(22)
+#define LATE		40000000ul	/* cycles; the most that an exit may be late, with a host that does other work */
+#define A_WHILE		300000ul
+#define A_MOMENT	10000ul		/* so few exits that a VMM may keep the deadline in another way */
+
+/* What an exit tells that comes of no instruction. */
+static void expect_bare_exit(u64 info)
+{
+	G_EQ(vmread(F_INTR_INFO), info, "interruption information");
+	G_EQ(vmread(F_IDT_INFO), 0, "IDT-vectoring information");
+	G_EQ(vmread(F_QUAL), 0, "qualification");
+	G_EQ(vmread(F_ILEN), 0, "instruction length");
+}
+
+static void guest_deadlines(void)
+{
+	u64 i, from, late, rate;
+
+	apic_enable();
+	apic_write(APIC_LVTT, 2 << 17 | VECTOR);
+	start();
+	need(F_PIN, PIN_TIMER, "no preemption timer");
+	need(F_EXIT_CTLS, EXIT_SAVE_TIMER, "no saving of the preemption timer");
+	rate = rdmsr(MSR_VMX_MISC) & 0x1f;
+	for (i = 0; i < 40; i++) {
+		u64 cycles = i < 20 ? A_MOMENT : A_WHILE;
+		bool timer = i & 1;
+
+		vmwrite(F_TIMER, (timer ? cycles : 1000 * A_WHILE) >> rate);
+		from = rdtsc();
+		wrmsr(MSR_TSC_DEADLINE, from + (timer ? 100 * A_WHILE : cycles));
+		G_EQN(hot_spin(1ul << 40), timer ? R_TIMER : R_EXTINT, "the exit", i);
+		late = rdtsc() - from;
+		G_OK(late < LATE, "not late");
+		expect_bare_exit(timer ? 0 : VECTOR | BIT(31));
+		if (timer) {
+			wrmsr(MSR_TSC_DEADLINE, 0);
+			continue;
+		}
+		G_OK(late >= cycles, "not early");
+		G_EQ(rdmsr(MSR_TSC_DEADLINE), 0, "disarmed");
+		G_EQ(apic_read(APIC_ISR + VECTOR / 32 * 16), BIT(VECTOR % 32), "in service");
+		G_EQ(apic_read(APIC_IRR + VECTOR / 32 * 16), 0, "no more requested");
+		apic_eoi();
+		G_EQ(apic_read(APIC_ISR + VECTOR / 32 * 16), 0, "ended");
+	}
+	vmclr(F_PIN, PIN_TIMER);
+	vmclr(F_EXIT_CTLS, EXIT_SAVE_TIMER);
+	/* An interrupt window that is open makes its exit first; the interrupt stays pending. */
+	vmset(F_RFLAGS, RFLAGS_IF);
+	vmset(F_PROC, PROC_INTR_WINDOW);
+	wrmsr(MSR_TSC_DEADLINE, 1);
+	G_EQ(hot_spin(1ul << 40), R_INTR_WINDOW, "the window");
+	vmclr(F_PROC, PROC_INTR_WINDOW);
+	G_EQ(hot_spin(1ul << 40), R_EXTINT, "the interrupt after the window");
+	apic_eoi();
+	/* L1 may leave the interrupt with its APIC. */
+	vmclr(F_EXIT_CTLS, EXIT_ACK);
+	for (i = 0; i < 4; i++) {
+		wrmsr(MSR_TSC_DEADLINE, rdtsc() + (i & 1 ? A_MOMENT : A_WHILE));
+		G_EQ(hot_spin(1ul << 40), R_EXTINT, "the exit without acknowledgement");
+		expect_bare_exit(0);
+		G_EQ(apic_read(APIC_IRR + VECTOR / 32 * 16), BIT(VECTOR % 32), "requested");
+		from = interrupts;
+		sti_nop_cli();
+		G_EQ(interrupts, from + 1, "the interrupt");
+	}
+}
+
+/* An interrupt that L1 takes itself. */
+static void on_vector(struct trap_regs *regs)
+{
+	interrupts++;
+	apic_eoi();
+}
+
+static void guest_deadlines_main(void)
+{
+	g_trap_fn[VECTOR] = on_vector;
+	guest_deadlines();
+}
+
 static void on_int3(struct trap_regs *regs)
 {
 }
@@ -775,5 +859,6 @@ static void host_events(void)
 static const struct ksft_test tests[] = {
 	{ "what changes between reflections", .host = host_rows },
 	{ "events while L2 loops", .host = host_events },
+	{ "deadlines while L2 loops", .guest = guest_deadlines_main, .flags = KSFT_VMX | KSFT_IRQCHIP },
 };
 KSFT_MAIN(tests)

@@ -268,6 +268,8 @@ static __always_inline bool again_exit_is_l1s(struct vcpu *vcpu)
 	struct vmx_exit *e = &vcpu->exit;
 	bool wants;
 
+	if (e->reason == EXIT_REASON_PREEMPTION_TIMER)
+		return nested_again_deadline(vcpu);
 	if (unlikely(e->reason >= NR_EXIT_REASONS) || !(again_tells[e->reason] & EXIT_NO_EVENT))
 		return false;
 	if (likely(e->reason == EXIT_REASON_CPUID)) {
@@ -298,7 +300,7 @@ struct again_news {
 	u64 info;	/* not 0: other exit information, or L1's event injection */
 };
 
-/* SDM 3C 28.2, for an exit that an instruction causes; see reflect.c. */
+/* SDM 3C 28.2, for an exit that an instruction or a deadline causes; see reflect.c. */
 static __always_inline void again_write_exit_info(struct vmcs12 *v, const struct vmcs12 *held, const struct vmx_exit *e,
 						  struct again_news *news)
 {
@@ -318,7 +320,7 @@ static __always_inline void again_write_exit_info(struct vmcs12 *v, const struct
 	v->vmx_instruction_info = t & EXIT_IINFO ? e->iinfo : 0;
 	if (t & EXIT_GLA)
 		v->guest_linear_address = e->gla;
-	v->vm_exit_intr_info = 0;
+	v->vm_exit_intr_info = e->basic == EXIT_REASON_EXTERNAL_INTERRUPT ? e->intr_info : 0;
 	v->idt_vectoring_info_field = 0;
 	v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
 }
@@ -410,8 +412,10 @@ bool nested_again_reflect(struct vcpu *vcpu)
 		return false;
 	vcpu->exits[basic]++;
 	vcpu->exits_l2[basic]++;
-	vcpu->exits_reflected[basic]++;
-	vcpu->exits_shown[basic]++;
+	/* A deadline is an event of L1, which is not counted as reflected. */
+	if (basic != EXIT_REASON_PREEMPTION_TIMER)
+		vcpu->exits_reflected[basic]++;
+	vcpu->exits_shown[vcpu->exit.basic]++;
 	n->entry_pending = false;
 	again_write_exit_info(v, held, &vcpu->exit, &news);
 	again_save(vcpu, n, v, held, &news);

@@ -180,7 +180,7 @@ void ptimer_stop(struct vcpu *vcpu, bool save)
  *
  * Arms the hrtimer if it fired before the deadline, or the processor's timer cannot be used any more.
  *
- * Context: Process context, interrupts enabled.
+ * Context: Process context. Interrupts may be disabled.
  * Return: true if L1 must get the exit.
  */
 bool ptimer_expired(struct vcpu *vcpu)
