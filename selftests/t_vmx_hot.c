@@ -727,8 +727,9 @@ static void guest_deadlines(void)
 	need(F_EXIT_CTLS, EXIT_SAVE_TIMER, "no saving of the preemption timer");
 	rate = rdmsr(MSR_VMX_MISC) & 0x1f;
 	for (i = 0; i < 40; i++) {
-		u64 cycles = i < 20 ? A_MOMENT : A_WHILE;
 		bool timer = i & 1;
+		/* L1's timer counts only while L2 runs. */
+		u64 cycles = i >= 20 ? A_WHILE : timer ? A_MOMENT / 4 + i * 100 : A_MOMENT + i * 300;
 
 		vmwrite(F_TIMER, (timer ? cycles : 1000 * A_WHILE) >> rate);
 		from = rdtsc();
