@@ -265,6 +265,7 @@ struct vcpu {
 
 	struct kvmclock clock;
 	struct steal_time steal;
+	struct pv_eoi pv_eoi;
 	bool enforce_pv;		/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID is enabled */
 
 	struct vlapic *lapic;		/* NULL if user space has the local APICs */

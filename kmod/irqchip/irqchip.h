@@ -91,6 +91,8 @@ int irqchip_pending_vector(struct vcpu *vcpu);
 int irqchip_ack(struct vcpu *vcpu);
 int irqchip_ack_local(struct vcpu *vcpu, int except);
 void irqchip_eoi(struct vcpu *vcpu);
+bool irqchip_eoi_short(struct vcpu *vcpu);
+bool irqchip_eoi_is_private(struct vcpu *vcpu);
 u8 vlapic_get_cr8(struct vcpu *vcpu);
 void vlapic_set_cr8(struct vcpu *vcpu, u8 cr8);
 

@@ -196,6 +196,29 @@ void vlapic_eoi(struct vlapic *a)
 		split_eoi(a->vcpu, vec);
 }
 
+/* Whether an EOI of @vec concerns neither the I/O APIC nor user space. */
+static bool vlapic_eoi_is_local(struct vlapic *a, int vec)
+{
+	struct vm *vm = a->vcpu->vm;
+
+	return vm->irqchip.ioapic ? !vioapic_has_vector(vm->irqchip.ioapic, vec) :
+				    !test_bit(vec % 32, vlapic_vec_word(a, LAPIC_TMR, vec));
+}
+
+/**
+ * irqchip_eoi_is_private() - whether nothing but the local APIC waits for the next EOI
+ * @vcpu: the vCPU
+ *
+ * Context: Any. Caller holds vcpu->mutex. Takes no lock.
+ * Return: true if an interrupt is in service, whose EOI is not broadcast, and no other is requested.
+ */
+bool irqchip_eoi_is_private(struct vcpu *vcpu)
+{
+	struct vlapic *a = vcpu->lapic;
+
+	return a && a->isr_top >= 0 && !READ_ONCE(a->irr_pending) && vlapic_eoi_is_local(a, a->isr_top);
+}
+
 /**
  * vlapic_eoi_short() - end of interrupt, if it concerns the local APIC alone
  * @a: the APIC
@@ -207,13 +230,11 @@ void vlapic_eoi(struct vlapic *a)
  */
 bool vlapic_eoi_short(struct vlapic *a)
 {
-	struct vm *vm = a->vcpu->vm;
 	int vec = a->isr_top;
 
 	if (unlikely(vec < 0))
 		return true;
-	if (vm->irqchip.ioapic ? vioapic_has_vector(vm->irqchip.ioapic, vec) :
-				 test_bit(vec % 32, vlapic_vec_word(a, LAPIC_TMR, vec)))
+	if (!vlapic_eoi_is_local(a, vec))
 		return false;
 	__clear_bit(vec % 32, vlapic_vec_word(a, LAPIC_ISR, vec));
 	a->isr_top = lapic_find_highest(a->regs + LAPIC_ISR);
@@ -232,6 +253,18 @@ void irqchip_eoi(struct vcpu *vcpu)
 {
 	if (vcpu->lapic)
 		vlapic_eoi(vcpu->lapic);
+}
+
+/**
+ * irqchip_eoi_short() - irqchip_eoi() without sleeping, if it concerns the local APIC alone
+ * @vcpu: the vCPU; it has a local APIC
+ *
+ * Context: Any, but not NMI. Caller holds vcpu->mutex. Takes no lock.
+ * Return: false if irqchip_eoi() must do it; nothing has changed then.
+ */
+bool irqchip_eoi_short(struct vcpu *vcpu)
+{
+	return vlapic_eoi_short(vcpu->lapic);
 }
 
 /* The vector above the processor priority, -1 if there is none. Owner only. */

@@ -109,6 +109,7 @@ void vlapic_reset(struct vcpu *vcpu, bool init)
 				  (vcpu->id == vcpu->vm->bsp_id ? LAPIC_BASE_BSP : 0);
 	if (!a)
 		return;
+	vcpu->pv_eoi.msr = 0;
 	if (!init) {
 		vlapic_reset_regs(a);
 		vlapic_set_mode(a, LAPIC_XAPIC);

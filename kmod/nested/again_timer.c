@@ -4,6 +4,7 @@
 #include "irqchip/irqchip.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
+#include "pv/pveoi.h"
 #include "run/request.h"
 #include "vmx/vmx.h"
 
@@ -64,6 +65,9 @@ bool nested_again_deadline(struct vcpu *vcpu)
 		return false;
 	vlapic_timer_request(vcpu);
 	vector = again_take_interrupt(vcpu);
-	return vector >= 0 && again_exit_becomes(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT,
-						 vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK);
+	if (vector < 0)
+		return false;
+	pv_eoi_offer(vcpu);
+	return again_exit_becomes(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT,
+				  vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK);
 }

@@ -6,6 +6,7 @@
 #include "nested/nested.h"
 #include "nested/route.h"
 #include "nested/vmcs02.h"
+#include "pv/pveoi.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -220,11 +221,12 @@ static void events_take_interrupt(struct vcpu *vcpu)
 	vector = irqchip_ack(vcpu);
 	if (vector < 0)
 		return;
-	if (apicv_is_notification(vcpu, vector))
+	if (apicv_is_notification(vcpu, vector)) {
 		apicv_post(vcpu);
-	else
-		nested_vmexit(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT, 0,
-			      vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK, 0);
+		return;
+	}
+	pv_eoi_offer(vcpu);
+	nested_vmexit(vcpu, EXIT_REASON_EXTERNAL_INTERRUPT, 0, vector | INTR_TYPE_EXT_INTR | INTR_INFO_VALID_MASK, 0);
 }
 
 static void events_deliver(struct vcpu *vcpu, enum nested_event ev)

@@ -15,6 +15,7 @@
 
 /* All bits of KVM's feature leaf that are offered. */
 #define PV_FEATURES	(KVMCLOCK_FEATURES | BIT(KVM_FEATURE_PV_SCHED_YIELD) | BIT(KVM_FEATURE_PV_SEND_IPI) | \
+			 BIT(KVM_FEATURE_PV_EOI) | \
 			 (STEAL_TIME_WORKS ? BIT(KVM_FEATURE_STEAL_TIME) : 0))
 
 #endif

@@ -17,4 +17,10 @@ struct steal_time {
 	u64 seen;	/* ns that the thread had waited for a CPU until the last update */
 };
 
+/* Paravirtual EOI of a vCPU. Owner: the vCPU's thread. */
+struct pv_eoi {
+	u64 msr;	/* MSR_KVM_PV_EOI_EN: address of the guest's byte; bit 0: enabled */
+	bool offered;	/* the guest may end its interrupt by a store; always false outside the guest */
+};
+
 #endif

@@ -4,6 +4,7 @@
 #include "droste.h"
 #include "irqchip/irqchip.h"
 #include "nested/nested.h"
+#include "pv/pveoi.h"
 #include "run/request.h"
 #include "run/run.h"
 #include "trace.h"
@@ -144,6 +145,9 @@ static void events_inject_first(struct vcpu *vcpu)
 	if (e->injected.valid) {
 		vmx_fit_blocking(vcpu);
 		vmx_inject_event(vcpu, &e->injected);
+		/* Whatever kept the guest from taking the interrupt has withdrawn the offer. */
+		if (e->injected.type == INTR_TYPE_EXT_INTR && !vcpu->in_l2)
+			pv_eoi_offer(vcpu);
 		return;
 	}
 	if (events_debugger_blocks(vcpu))
@@ -163,6 +167,8 @@ static void events_inject_first(struct vcpu *vcpu)
 		return;
 	vcpu->stats.irq_injections++;
 	events_inject_new(vcpu, vector, INTR_TYPE_EXT_INTR);
+	if (!vcpu->in_l2)
+		pv_eoi_offer(vcpu);
 }
 
 /*
@@ -257,6 +263,7 @@ bool events_inject_short(struct vcpu *vcpu)
 		if (likely(vector >= 0)) {
 			vcpu->stats.irq_injections++;
 			events_inject_new(vcpu, vector, INTR_TYPE_EXT_INTR);
+			pv_eoi_offer(vcpu);
 		}
 		/* The PIC may have an interrupt as well. */
 		if (likely(irqchip_pending_vector(vcpu) < 0))

@@ -53,6 +53,7 @@
 #include "mem/dirty.h"
 #include "nested/nested.h"
 #include "pv/kvmclock.h"
+#include "pv/pveoi.h"
 #include "pv/stealtime.h"
 #include "run/handlers.h"
 #include "run/request.h"
@@ -265,6 +266,10 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 	vmx_l1d_note_exit(vcpu);
 	if (vcpu->in_l2)
 		return nested_again_reflect(vcpu);
+	/* An interrupt of the host leaves the offer as it is: see loop_host_interrupted(). */
+	if (unlikely(vcpu->pv_eoi.offered) && vcpu->exit.reason != EXIT_REASON_EXTERNAL_INTERRUPT &&
+	    !pv_eoi_end_short(vcpu))
+		return false;
 	switch (vcpu->exit.reason) {
 	case EXIT_REASON_VMRESUME:
 		vcpu->ev.injected.valid = false;
@@ -548,6 +553,8 @@ static int loop_turn(struct vcpu *vcpu, int *srcu)
 	srcu_read_unlock(&vcpu->vm->srcu, *srcu);
 	ret = loop_enter(vcpu, &entered);
 	*srcu = srcu_read_lock(&vcpu->vm->srcu);
+	if (unlikely(vcpu->pv_eoi.offered))
+		pv_eoi_end(vcpu);
 	if (ret != NEXT_ENTER || !entered)
 		return ret;
 	/* Step 8. */
@@ -624,6 +631,9 @@ static int run_loop(struct vcpu *vcpu, int *idx)
 			*idx = srcu_read_lock(srcu);
 		}
 	}
+	/* The entry did not happen. */
+	if (unlikely(vcpu->pv_eoi.offered))
+		pv_eoi_end(vcpu);
 	return ret;
 }
 

@@ -7,6 +7,7 @@
 #include "irqchip/irqchip.h"
 #include "nested/nested.h"
 #include "pv/kvmclock.h"
+#include "pv/pveoi.h"
 #include "pv/stealtime.h"
 #include "run/run.h"
 
