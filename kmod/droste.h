@@ -284,6 +284,7 @@ struct vcpu {
 	struct emul_state *emul;		/* state of the emulator between two runs: see io/emulate.h */
 	struct slot_hint slot_hint;		/* of accesses to MMIO: see memslot_near() */
 	struct io_absent io_absent;		/* see io/bus.h */
+	struct code_walk code_walk;		/* the last one of walk_fetch() */
 	sigset_t sigmask;			/* KVM_SET_SIGNAL_MASK */
 	bool has_sigmask;
 

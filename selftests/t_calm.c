@@ -20,6 +20,7 @@
 enum touch { OUT_PORT, IN_PORT, STORE, LOAD, NR_ACCESSES };
 
 static volatile u64 taken;	/* interrupts, NMIs and exceptions that the guest has taken */
+static volatile u64 value = 1;	/* what the guest writes */
 static u64 how;			/* enum touch; the guest's copy is made when the VM is created */
 
 static void on_event(struct trap_regs *r)
@@ -36,11 +37,11 @@ static void on_event_without_apic(struct trap_regs *r)
 
 static void touch(void)
 {
-	u32 val = 1;
+	u32 val = value;
 
 	switch (how) {
 	case OUT_PORT:
-		outb(PORT, 1);
+		outb(PORT, val);
 		break;
 	case IN_PORT:
 		inb(PORT);
@@ -244,7 +245,7 @@ static void guest_marks(void)
 {
 	for (;;) {
 		touch();
-		outb(MARK, 0);
+		inb(MARK);	/* no write: the last one stays that to the device */
 	}
 }
 
@@ -294,6 +295,10 @@ static void bindings(void)
 	bind.datamatch = 2;
 	DO(vm.fd, KVM_IOEVENTFD, &bind);
 	run_both(vcpu, "an ioeventfd for other data");
+	GUEST(&vm, value) = 2;
+	run_to_mark(vcpu, "the other data");
+	GUEST(&vm, value) = 1;
+	run_both(vcpu, "an ioeventfd for other data, again");
 	bind.datamatch = 1;
 	DO(vm.fd, KVM_IOEVENTFD, &bind);
 	run_to_mark(vcpu, "an ioeventfd for this data");
@@ -334,6 +339,106 @@ static void memory(void)
 	vm_destroy(&vm);
 }
 
+/* --- the instruction at one address is another, though no page table has changed --- */
+
+#define CODE_AT	(MMIO_HOLE + 0x100000)
+
+static u8 code[2][4096] __attribute__((aligned(4096)));
+
+/* movl $val, MMIO_HOLE; ret */
+static void put_store(u8 *to, u32 val)
+{
+	static const u8 insn[] = { 0xc7, 0x04, 0x25, 0, 0, 0, MMIO_HOLE >> 24 };
+
+	memcpy(to, insn, sizeof(insn));
+	memcpy(to + sizeof(insn), &val, sizeof(val));
+	to[sizeof(insn) + sizeof(val)] = 0xc3;
+}
+
+static void run_to_store(struct vcpu *vcpu, u32 val, const char *what)
+{
+	u32 got;
+
+	EQ(vcpu_run_to_call(vcpu, NULL), GCALL_NONE, "KVM_RUN: %s", what);
+	EQ(vcpu->run->exit_reason, KVM_EXIT_MMIO, "exit reason: %s", what);
+	memcpy(&got, vcpu->run->mmio.data, sizeof(got));
+	EQ(got, val, "the store of %s", what);
+}
+
+static void guest_calls(void)
+{
+	for (;;)
+		asm volatile("call *%0" : : "r" (CODE_AT) : "memory");
+}
+
+/* The code is in a slot that is replaced by another. */
+static void host_slots(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_calls);
+	put_store(code[0], 0x11);
+	put_store(code[1], 0x22);
+	for (int i = 0; i < 4; i++) {
+		vm_slot(&vm, 1, 0, CODE_AT, 4096, code[i & 1]);
+		run_to_store(vcpu, i & 1 ? 0x22 : 0x11, "a new slot");
+		run_to_store(vcpu, i & 1 ? 0x22 : 0x11, "the same slot");
+		vm_slot(&vm, 1, 0, CODE_AT, 0, NULL);
+	}
+	vm_destroy(&vm);
+}
+
+/* A copy of the page tables in which code[0] is mapped to the other page. */
+static u64 other_tables(void)
+{
+	u64 va = (u64)code[0], *table, *next, root;
+
+	*g_pte(va) |= BIT(5);
+	table = g_page();
+	root = (u64)table;
+	g_copy(table, (void *)(read_cr3() & ~0xffful), 4096);
+	for (int shift = 39; shift > 12; shift -= 9) {
+		u64 *entry = &table[va >> shift & 0x1ff];
+
+		next = g_page();
+		g_copy(next, (void *)(*entry & 0x000ffffffffff000), 4096);
+		*entry = (u64)next | (*entry & 0xfff);
+		table = next;
+	}
+	table[va >> 12 & 0x1ff] = (u64)code[1] | (table[va >> 12 & 0x1ff] & 0xfff);
+	return root;
+}
+
+static void guest_tables(void)
+{
+	u64 cr3[2] = { read_cr3(), other_tables() };
+
+	for (int i = 0;; i++) {
+		write_cr3(cr3[i & 1]);
+		for (int k = 0; k < 2; k++)
+			asm volatile("call *%0" : : "r" (code[0]) : "memory");
+	}
+}
+
+/* The guest switches between two sets of page tables. */
+static void host_tables(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	put_store(code[0], 0x11);
+	put_store(code[1], 0x22);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_tables);
+	for (int i = 0; i < 4; i++) {
+		run_to_store(vcpu, i & 1 ? 0x22 : 0x11, "other tables");
+		run_to_store(vcpu, i & 1 ? 0x22 : 0x11, "the same tables");
+	}
+	vm_destroy(&vm);
+}
+
 static void for_all(void (*fn)(void))
 {
 	for (how = 0; how < NR_ACCESSES; how++)
@@ -371,5 +476,7 @@ static const struct ksft_test tests[] = {
 	{ "the guest makes events between two accesses", .host = host_unmasks },
 	{ "ioeventfds and coalesced zones come and go", .host = host_bindings },
 	{ "memory comes and goes at a device's address", .host = host_memory },
+	{ "a slot changes the instruction at an address", .host = host_slots },
+	{ "CR3 changes the instruction at an address", .host = host_tables },
 };
 KSFT_MAIN(tests)

@@ -64,6 +64,7 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	vcpu->cpu = -1;
 	vcpu->user_irq = -1;
 	tsc_init_vcpu(vcpu);
+	sched_init_vcpu(vcpu);
 	mutex_init(&vcpu->mutex);
 	visits_init(vcpu);
 	init_swait_queue_head(&vcpu->wq);

@@ -196,49 +196,82 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 #define WALK_NX		BIT_ULL(63)
 #define WALK_TABLE	GENMASK_ULL(51, PAGE_SHIFT)
 
-/* Find the slot that holds @at, and allow access to its memory. Returns false if that fails. */
-static __always_inline bool walk_open(struct vcpu *vcpu, const struct memslot **slot, gpa_t at)
+/*
+ * Read and record the next entry, number @index of the table that @entry points
+ * to. @wanted are the bits in which it must be WALK_P | WALK_A. Returns the entry,
+ * 0 if it is not simple.
+ */
+static u64 walk_step(struct vcpu *vcpu, u64 index, u64 wanted, u64 entry)
 {
-	*slot = memslot_near(vcpu, at >> PAGE_SHIFT);
-	return *slot && memslot_read_begin(*slot);
-}
+	gpa_t at = (entry & WALK_TABLE) + (index & 0x1ff) * sizeof(entry);
+	const struct memslot *slot = memslot_near(vcpu, at >> PAGE_SHIFT);
+	struct code_walk *w = &vcpu->code_walk;
 
-/* Go over to the slot that holds @at, if *@slot does not. Access is allowed, and stays so unless this returns false. */
-static __always_inline bool walk_reach(struct vcpu *vcpu, const struct memslot **slot, gpa_t at)
-{
-	if (likely(memslot_holds(*slot, at)))
-		return true;
-	user_read_access_end();
-	return walk_open(vcpu, slot, at);
+	if (!slot || !memslot_read_u64(slot, at, &entry) || (entry & wanted) != (WALK_P | WALK_A))
+		return 0;
+	w->at[w->nr] = memslot_user(slot, at);
+	w->entry[w->nr++] = entry;
+	return entry;
 }
 
 /*
- * Read the next entry, number @index of the table that *@entry points to. @wanted
- * are the bits in which it must be WALK_P | WALK_A. Access to the memory of *@slot
- * is allowed, and stays so unless this returns false.
+ * Walk to the page of @la, and record the walk. Simple are 4-level tables in memory,
+ * whose entries are accessed already, have no reserved bit set, and allow the
+ * fetch. Returns false if it is not simple; w->nr is 0 then, or too small.
  */
-static __always_inline bool walk_step(struct vcpu *vcpu, const struct memslot **slot, u64 index, u64 wanted, u64 *entry)
+static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct code_walk *w)
 {
-	gpa_t at = (*entry & WALK_TABLE) + (index & 0x1ff) * sizeof(*entry);
+	/* NX forbids the fetch, or is reserved. */
+	u64 wanted = WALK_P | WALK_A | WALK_NX | GENMASK_ULL(51, vcpu->gcaps.maxphyaddr);
+	u64 entry = w->cr3, all = ~0ULL;
+	const struct memslot *slot;
+	int shift = 39;
+	gpa_t gpa;
 
-	if (!walk_reach(vcpu, slot, at))
+	w->nr = 0;
+	if (w->cr4 & X86_CR4_LA57)
 		return false;
-	unsafe_get_user(*entry, memslot_user(*slot, at), failed);
-	if (likely((*entry & wanted) == (WALK_P | WALK_A)))
-		return true;
-failed:
-	user_read_access_end();
-	return false;
+	for (; shift >= PAGE_SHIFT; shift -= 9) {
+		entry = walk_step(vcpu, la >> shift, wanted | (shift == 39 ? WALK_PS : 0), entry);
+		if (!entry)
+			return false;
+		all &= entry;
+		if (shift == PAGE_SHIFT || (entry & WALK_PS))
+			break;
+	}
+	if (shift > PAGE_SHIFT && (entry & GENMASK_ULL(shift - 1, 13)))
+		return false;
+	if (shift == 30 && !vcpu->gcaps.pdpe1gb)
+		return false;
+	if (w->user ? !(all & WALK_U) : (all & WALK_U) && (w->cr4 & X86_CR4_SMEP))
+		return false;
+	gpa = (entry & GENMASK_ULL(51, shift)) | (la & (BIT_ULL(shift) - 1) & PAGE_MASK);
+	slot = memslot_near(vcpu, gpa >> PAGE_SHIFT);
+	if (!slot)
+		return false;
+	w->code = (const u8 __user *)memslot_user(slot, gpa);
+	return true;
 }
 
-/* Read the 15 bytes at @at as two words. Access is allowed as for walk_step(), but not afterwards. */
-static __always_inline bool walk_read_insn(struct vcpu *vcpu, const struct memslot *slot, gpa_t at, u64 *words)
+/*
+ * Read 15 bytes of the page that a recorded walk ends at, as two words, if the
+ * entries are what they were. Returns false if they are not, or if memory cannot
+ * be read.
+ */
+static __always_inline bool walk_repeat(const struct code_walk *w, u32 offset, u64 *words)
 {
-	const u8 __user *from;
+	const u8 __user *from = w->code + offset;
+	u64 entry;
+	int i;
 
-	if (!walk_reach(vcpu, &slot, at))
+	/* The addresses of the entries were checked when they were recorded. */
+	if (!user_read_access_begin(from, INSN_MAX))
 		return false;
-	from = (const u8 __user *)memslot_user(slot, at);
+	for (i = 0; i < w->nr; i++) {
+		unsafe_get_user(entry, w->at[i], failed);
+		if (unlikely(entry != w->entry[i]))
+			goto failed;
+	}
 	unsafe_get_user(words[0], (const u64 __user *)from, failed);
 	unsafe_get_user(words[1], (const u64 __user *)(from + INSN_MAX - 8), failed);
 	user_read_access_end();
@@ -254,54 +287,36 @@ failed:
  * @la: RIP
  * @words: bytes 0 to 7 and 7 to 14 at RIP
  *
- * Simple are 4-level tables in memory, whose entries are accessed already, have
- * no reserved bit set, and allow the fetch, and an instruction far enough from
- * the end of its page. walk_gva() finds the same address then, but takes several
- * times as long.
+ * The last walk is recorded. A driver accesses its device from few places, so the
+ * next one often goes the same way: then its entries are only read and compared.
+ * walk_gva() finds the same address, but takes several times as long.
  *
  * Context: Process context. May sleep. The thread's mm is vm->mm; caller holds
  * vm->srcu for reading.
- * Return: true with @words set; false if it is not simple.
+ * Return: true with @words set; false if the tables are not simple, see
+ * walk_record(), or the instruction may cross the end of its page.
  */
 bool walk_fetch(struct vcpu *vcpu, u64 la, u64 *words)
 {
-	u64 all, cr4 = vmcs_read(GUEST_CR4), entry = vmcs_read(GUEST_CR3);
+	u64 cr3 = vmcs_read(GUEST_CR3), cr4 = vmcs_read(GUEST_CR4), generation = memslot_generation(vcpu->vm);
+	struct code_walk *w = &vcpu->code_walk;
 	bool user = vcpu_cpl(vcpu) == 3;
-	/* NX forbids the fetch, or is reserved. */
-	u64 wanted = WALK_P | WALK_A | WALK_NX | GENMASK_ULL(51, vcpu->gcaps.maxphyaddr);
-	const struct memslot *s;
-	u64 offset = PAGE_SIZE - 1;
 
-	if ((cr4 & X86_CR4_LA57) || !walk_open(vcpu, &s, entry & WALK_TABLE))
+	if (offset_in_page(la) > PAGE_SIZE - INSN_MAX)
 		return false;
-	if (!walk_step(vcpu, &s, la >> 39, wanted | WALK_PS, &entry))
-		return false;
-	all = entry;
-	if (!walk_step(vcpu, &s, la >> 30, wanted, &entry))
-		return false;
-	all &= entry;
-	if (entry & WALK_PS) {
-		offset = BIT_ULL(30) - 1;
-	} else {
-		if (!walk_step(vcpu, &s, la >> 21, wanted, &entry))
-			return false;
-		all &= entry;
-		if (entry & WALK_PS) {
-			offset = BIT_ULL(21) - 1;
-		} else {
-			if (!walk_step(vcpu, &s, la >> PAGE_SHIFT, wanted, &entry))
-				return false;
-			all &= entry;
-		}
-	}
-	/* Bits 12:0 of an entry that maps a page are no address; bits above them are reserved if the page is large. */
-	if ((entry & WALK_TABLE & offset & ~BIT_ULL(PAGE_SHIFT)) || offset_in_page(la) > PAGE_SIZE - INSN_MAX ||
-	    (offset == BIT_ULL(30) - 1 && !vcpu->gcaps.pdpe1gb) ||
-	    (user ? !(all & WALK_U) : (all & WALK_U) && (cr4 & X86_CR4_SMEP))) {
-		user_read_access_end();
-		return false;
-	}
-	return walk_read_insn(vcpu, s, (entry & WALK_TABLE & ~offset) | (la & offset), words);
+	if (likely(w->nr && w->page == (la & PAGE_MASK) && w->cr3 == cr3 && w->cr4 == cr4 &&
+		   w->generation == generation && w->user == user) &&
+	    walk_repeat(w, offset_in_page(la), words))
+		return true;
+	w->generation = generation;
+	w->cr3 = cr3;
+	w->cr4 = cr4;
+	w->page = la & PAGE_MASK;
+	w->user = user;
+	if (walk_record(vcpu, la, w) && walk_repeat(w, offset_in_page(la), words))
+		return true;
+	w->nr = 0;
+	return false;
 }
 
 /**

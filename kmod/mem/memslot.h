@@ -24,9 +24,10 @@ int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len);
 int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map);
 void vm_unmap_gpa(struct vm *vm, struct gpa_map *map);
 
-static inline bool memslot_holds(const struct memslot *slot, gpa_t gpa)
+/* A number that changes whenever the slots do. Caller holds vm->srcu for reading. */
+static inline u64 memslot_generation(struct vm *vm)
 {
-	return (gpa >> PAGE_SHIFT) - slot->base < slot->npages;
+	return srcu_dereference(vm->slots, &vm->srcu)->generation;
 }
 
 /**
@@ -43,7 +44,7 @@ static inline const struct memslot *memslot_near(struct vcpu *vcpu, gfn_t gfn)
 {
 	const struct slot_hint *h = &vcpu->slot_hint;
 
-	if (likely(h->generation == srcu_dereference(vcpu->vm->slots, &vcpu->vm->srcu)->generation)) {
+	if (likely(h->generation == memslot_generation(vcpu->vm))) {
 		if (h->slot && gfn - h->slot->base < h->slot->npages)
 			return h->slot;
 		if (gfn == h->hole)
@@ -52,19 +53,25 @@ static inline const struct memslot *memslot_near(struct vcpu *vcpu, gfn_t gfn)
 	return memslot_remember(vcpu, gfn);
 }
 
-/*
- * Reads of memory that is mostly in one slot: memslot_read_begin() allows access to
- * a slot's memory until user_read_access_end(), and unsafe_get_user() reads at
- * memslot_user(). The thread's mm is vm->mm.
- */
-static __always_inline bool memslot_read_begin(const struct memslot *slot)
-{
-	return user_read_access_begin((const void __user *)slot->hva, slot->npages << PAGE_SHIFT);
-}
-
 /* The user address of a guest-physical address that the slot holds. */
-static __always_inline const u64 __user *memslot_user(const struct memslot *slot, gpa_t gpa)
+static inline const u64 __user *memslot_user(const struct memslot *slot, gpa_t gpa)
 {
 	return (const u64 __user *)(slot->hva + (gpa - (slot->base << PAGE_SHIFT)));
 }
+
+/* Read 8 bytes of one page at an address that the slot holds. May sleep. Returns false if that fails. */
+static inline bool memslot_read_u64(const struct memslot *slot, gpa_t gpa, u64 *val)
+{
+	const u64 __user *from = memslot_user(slot, gpa);
+
+	if (unlikely(!user_read_access_begin(from, sizeof(*from))))
+		return false;
+	unsafe_get_user(*val, from, failed);
+	user_read_access_end();
+	return true;
+failed:
+	user_read_access_end();
+	return false;
+}
+
 #endif

@@ -10,6 +10,7 @@ struct vcpu;
 /* --- sched.c --- */
 void sched_init(void);
 void sched_exit(void);
+void sched_init_vcpu(struct vcpu *vcpu);
 void vcpu_load(struct vcpu *vcpu);
 void vcpu_put(struct vcpu *vcpu);
 

@@ -95,6 +95,17 @@ void sched_exit(void)
 }
 
 /**
+ * sched_init_vcpu() - prepare a new vCPU for vcpu_load()
+ * @vcpu: a new vCPU
+ *
+ * Context: Process context.
+ */
+void sched_init_vcpu(struct vcpu *vcpu)
+{
+	preempt_notifier_init(&vcpu->pn, &sched_preempt_ops);
+}
+
+/**
  * vcpu_load() - bind a vCPU to the calling thread
  * @vcpu: the vCPU; caller holds its mutex, or nobody else can reach it yet
  *
@@ -106,7 +117,6 @@ void sched_exit(void)
 void vcpu_load(struct vcpu *vcpu)
 {
 	preempt_disable();
-	preempt_notifier_init(&vcpu->pn, &sched_preempt_ops);
 	preempt_notifier_register(&vcpu->pn);
 	sched_on_cpu(vcpu);
 	preempt_enable();

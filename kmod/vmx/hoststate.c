@@ -216,7 +216,8 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	if (likely(vmx_features.rdtscp))
 		hoststate_switch(URET_TSC_AUX, host[URET_TSC_AUX], guest[URET_TSC_AUX]);
 	h->loaded = true;
-	vmx_host_sync_vmcs(vcpu);
+	if (unlikely(vcpu->vmcs->host_seq != h->seq))
+		vmx_host_sync_vmcs(vcpu);
 	/* Other threads, or user space, have run on this CPU. */
 	vcpu->l1d_due = true;
 }

@@ -268,25 +268,19 @@ static u32 inject_event_to_info(const struct event *ev)
 }
 
 /**
- * vmx_save_vectoring() - keep the event whose delivery the last exit interrupted
- * @vcpu: loaded; vcpu->exit has just been read
+ * vmx_keep_vectoring() - keep the event whose delivery the last exit interrupted, or the blocking of NMIs
+ * @vcpu: loaded; the exit interrupted a delivery, or an IRET that had unblocked NMIs
  *
- * The next entry delivers the event again (SDM 3C 28.2.4); if the exit goes to
- * L1, VMCS12 gets it. An exit by an IRET that had already unblocked NMIs blocks
- * them again, because the IRET will be repeated (SDM 28.2.3). For an exit that
- * goes to L1, nmi_before_exit() undoes what this function does to the blocking.
+ * Callers use vmx_save_vectoring().
  *
- * Context: Process context, once after each exit. Does not sleep. Reads and
- * writes the current VMCS, which is the one that exited.
+ * Context: Process context. Does not sleep. Reads and writes the current VMCS, which is the one that exited.
  */
-void vmx_save_vectoring(struct vcpu *vcpu)
+void vmx_keep_vectoring(struct vcpu *vcpu)
 {
 	const struct vmx_exit *e = &vcpu->exit;
 
-	vcpu->ev.injected.valid = false;
-	if (likely(!(e->idt_info & INTR_INFO_VALID_MASK))) {
-		if (unlikely(vmx_exit_of_iret(e)))
-			vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
+	if (!(e->idt_info & INTR_INFO_VALID_MASK)) {
+		vmcs_set_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
 		return;
 	}
 	vcpu->ev.injected = inject_event_from_info(e->idt_info, e->idt_error, e->ilen);

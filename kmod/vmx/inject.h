@@ -71,7 +71,29 @@ u32 vmx_interruptibility(struct vcpu *vcpu);
 void vmx_block_nmis(struct vcpu *vcpu, bool block);
 bool vmx_interrupt_allowed(struct vcpu *vcpu);
 bool vmx_nmi_allowed(struct vcpu *vcpu);
-void vmx_save_vectoring(struct vcpu *vcpu);
+void vmx_keep_vectoring(struct vcpu *vcpu);
+
+/**
+ * vmx_save_vectoring() - keep the event whose delivery the last exit interrupted
+ * @vcpu: loaded; vcpu->exit has just been read
+ *
+ * The next entry delivers the event again (SDM 3C 28.2.4); if the exit goes to
+ * L1, VMCS12 gets it. An exit by an IRET that had already unblocked NMIs blocks
+ * them again, because the IRET will be repeated (SDM 28.2.3). For an exit that
+ * goes to L1, nmi_before_exit() undoes what this function does to the blocking.
+ *
+ * Context: Process context, once after each exit. Does not sleep. Reads and
+ * writes the current VMCS, which is the one that exited.
+ */
+static inline void vmx_save_vectoring(struct vcpu *vcpu)
+{
+	const struct vmx_exit *e = &vcpu->exit;
+
+	vcpu->ev.injected.valid = false;
+	if (unlikely((e->idt_info & INTR_INFO_VALID_MASK) || vmx_exit_of_iret(e)))
+		vmx_keep_vectoring(vcpu);
+}
+
 void vmx_inject_event(struct vcpu *vcpu, const struct event *ev);
 void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev);
 void vmx_set_fault_rf(struct vcpu *vcpu, u8 vector);

@@ -122,19 +122,6 @@ u64 vcpu_linear_rip(struct vcpu *vcpu)
 }
 
 /**
- * vcpu_complete_by() - have the next KVM_RUN finish the exit to user space that is about to begin
- * @vcpu: loaded
- * @complete: called at the start of the next KVM_RUN; returns enum next
- *
- * Context: Process context. Does not sleep.
- */
-void vcpu_complete_by(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu))
-{
-	vcpu->complete = complete;
-	vcpu->altered = false;
-}
-
-/**
  * vcpu_note_altered() - note that user space may be about to change registers
  * @vcpu: loaded
  *
@@ -150,21 +137,6 @@ void vcpu_note_altered(struct vcpu *vcpu)
 		return;
 	vcpu->resume_rip = vcpu_linear_rip(vcpu);
 	vcpu->altered = true;
-}
-
-/**
- * vcpu_same_place() - whether the vCPU is still at the instruction that user space was asked about
- * @vcpu: loaded
- *
- * User space may have changed RIP since, by a reset for instance. The instruction
- * must not be finished then.
- *
- * Context: Process context. Reads the current VMCS. Does not sleep.
- * Return: true if the next instruction is that of the exit which vcpu->complete finishes.
- */
-bool vcpu_same_place(struct vcpu *vcpu)
-{
-	return likely(!vcpu->altered) || vcpu_linear_rip(vcpu) == vcpu->resume_rip;
 }
 
 /*
@@ -300,34 +272,10 @@ void vmx_write_efer(struct vcpu *vcpu, u64 efer)
 	/* LME without LMA is valid while paging is off (SDM 27.3.1.1). */
 }
 
-/**
- * vcpu_is_long_mode() - whether the running level is in IA-32e mode
- * @vcpu: the vCPU; caller holds its mutex
- *
- * Context: Process context. Does not sleep.
- * Return: true if EFER.LMA is set.
- */
-bool vcpu_is_long_mode(struct vcpu *vcpu)
-{
-	return vcpu->efer & EFER_LMA;
-}
-
 /* Whether the running level has paging enabled. */
 static bool regs_is_paging(struct vcpu *vcpu)
 {
 	return vcpu_cr0(vcpu) & X86_CR0_PG;
-}
-
-/**
- * vcpu_is_64bit() - whether the running level executes 64-bit code
- * @vcpu: loaded
- *
- * Context: Reads the current VMCS. Does not sleep.
- * Return: true in IA-32e mode with CS.L set.
- */
-bool vcpu_is_64bit(struct vcpu *vcpu)
-{
-	return vcpu_is_long_mode(vcpu) && (vmcs_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK);
 }
 
 static const u16 pdpte_fields[4] = { GUEST_PDPTR0, GUEST_PDPTR1, GUEST_PDPTR2, GUEST_PDPTR3 };

@@ -134,9 +134,7 @@ static inline void vcpu_set_gpr(struct vcpu *vcpu, enum gpr reg, u64 val)
 
 /* --- regs.c: registers as the guest sees them --- */
 u64 vcpu_linear_rip(struct vcpu *vcpu);
-void vcpu_complete_by(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu));
 void vcpu_note_altered(struct vcpu *vcpu);
-bool vcpu_same_place(struct vcpu *vcpu);
 u64 vcpu_cr0(struct vcpu *vcpu);
 u64 vcpu_cr3(struct vcpu *vcpu);
 u64 vcpu_cr4(struct vcpu *vcpu);
@@ -144,8 +142,71 @@ int vcpu_set_cr0(struct vcpu *vcpu, u64 cr0);
 int vcpu_set_cr3(struct vcpu *vcpu, u64 cr3);
 int vcpu_set_cr4(struct vcpu *vcpu, u64 cr4);
 int vcpu_set_efer(struct vcpu *vcpu, u64 efer);
-bool vcpu_is_long_mode(struct vcpu *vcpu);
-bool vcpu_is_64bit(struct vcpu *vcpu);
+
+/**
+ * vcpu_complete_by() - have the next KVM_RUN finish the exit to user space that is about to begin
+ * @vcpu: loaded
+ * @complete: called at the start of the next KVM_RUN; returns enum next
+ *
+ * Context: Process context. Does not sleep.
+ */
+static inline void vcpu_complete_by(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu))
+{
+	vcpu->complete = complete;
+	vcpu->altered = false;
+}
+
+/**
+ * vcpu_same_place() - whether the vCPU is still at the instruction that user space was asked about
+ * @vcpu: loaded
+ *
+ * User space may have changed RIP since, by a reset for instance. The instruction
+ * must not be finished then.
+ *
+ * Context: Process context. Reads the current VMCS. Does not sleep.
+ * Return: true if the next instruction is that of the exit which vcpu->complete finishes.
+ */
+static inline bool vcpu_same_place(struct vcpu *vcpu)
+{
+	return likely(!vcpu->altered) || vcpu_linear_rip(vcpu) == vcpu->resume_rip;
+}
+
+/**
+ * vcpu_is_long_mode() - whether the running level is in IA-32e mode
+ * @vcpu: the vCPU; caller holds its mutex
+ *
+ * Context: Process context. Does not sleep.
+ * Return: true if EFER.LMA is set.
+ */
+static inline bool vcpu_is_long_mode(struct vcpu *vcpu)
+{
+	return vcpu->efer & EFER_LMA;
+}
+
+/**
+ * vcpu_is_64bit() - whether the running level executes 64-bit code
+ * @vcpu: loaded
+ *
+ * Context: Reads the current VMCS. Does not sleep.
+ * Return: true in IA-32e mode with CS.L set.
+ */
+static inline bool vcpu_is_64bit(struct vcpu *vcpu)
+{
+	return vcpu_is_long_mode(vcpu) && (vmcs_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK);
+}
+
+/**
+ * vcpu_cpl() - the current privilege level
+ * @vcpu: the vCPU
+ *
+ * Context: Caller holds vcpu->mutex. The VMCS of the running level is current.
+ * Return: 0 to 3.
+ */
+static inline int vcpu_cpl(struct vcpu *vcpu)
+{
+	/* SS.DPL is the CPL in every mode (SDM 3C 25.4.1). */
+	return vmcs_read(GUEST_SS_AR_BYTES) >> 5 & 3;
+}
 
 /**
  * vcpu_advance_rip() - move RIP past the instruction that exited
@@ -211,6 +272,5 @@ int vmx_load_pdptrs(struct vcpu *vcpu, u64 cr3);
 /* --- segs.c --- */
 void vcpu_get_segment(struct vcpu *vcpu, enum seg seg, struct kvm_segment *out);
 void vcpu_set_segment(struct vcpu *vcpu, enum seg seg, const struct kvm_segment *in);
-int vcpu_cpl(struct vcpu *vcpu);
 
 #endif

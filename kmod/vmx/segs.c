@@ -77,15 +77,3 @@ void vcpu_set_segment(struct vcpu *vcpu, enum seg seg, const struct kvm_segment 
 	vmcs_write(seg_fields[seg].ar, ar);
 }
 
-/**
- * vcpu_cpl() - the current privilege level
- * @vcpu: the vCPU
- *
- * Context: Caller holds vcpu->mutex. The VMCS of the running level is current.
- * Return: 0 to 3.
- */
-int vcpu_cpl(struct vcpu *vcpu)
-{
-	/* SS.DPL is the CPL in every mode (SDM 3C 25.4.1). */
-	return vmcs_read(GUEST_SS_AR_BYTES) >> 5 & 3;
-}
