@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/signal_types.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
