@@ -14,6 +14,7 @@ int emul_instruction(struct vcpu *vcpu);
 
 /* --- quick.c --- */
 int quick_mmio(struct vcpu *vcpu);
+bool quick_eoi(struct vcpu *vcpu);
 
 /* --- task_switch.c --- */
 int emul_task_switch(struct vcpu *vcpu);

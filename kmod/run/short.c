@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Exits of L1 that the short loop handles, with interrupts disabled: WRMSR and the VMX-preemption timer. */
+/* Exits of L1 that the short loop handles, with interrupts disabled: WRMSR, EOI and the VMX-preemption timer. */
 #include <asm/processor-flags.h>
 #include "droste.h"
+#include "io/emulate.h"
 #include "irqchip/irqchip.h"
 #include "run/handlers.h"
 #include "vmx/inject.h"
@@ -46,8 +47,8 @@ static bool exit_preemption_timer_short(struct vcpu *vcpu)
  * exit_short() - handle an exit of L1 in the short loop
  * @vcpu: in L1, has just exited; exit.reason is valid
  *
- * None of these exits interrupts the delivery of an event, so an event that the
- * entry injected has been delivered.
+ * No exit that is handled here interrupts the delivery of an event, so an event that
+ * the entry injected has been delivered.
  *
  * Context: Interrupts disabled. VMCS01 is current, no register is cached. The
  * caller need not hold vm->srcu.
@@ -60,6 +61,9 @@ bool exit_short(struct vcpu *vcpu)
 	switch (vcpu->exit.reason) {
 	case EXIT_REASON_MSR_WRITE:
 		done = exit_wrmsr_short(vcpu);
+		break;
+	case EXIT_REASON_EPT_VIOLATION:
+		done = quick_eoi(vcpu);
 		break;
 	case EXIT_REASON_PREEMPTION_TIMER:
 		done = exit_preemption_timer_short(vcpu);
