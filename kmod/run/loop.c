@@ -19,7 +19,8 @@
  *     These are exits of L2 that L1 is to see, L1's VMRESUME, CPUID, and what
  *     exit_short() handles.
  *  7. Pass machine checks to the host, enable interrupts: the host takes its
- *     interrupt if one caused the exit.
+ *     interrupt if one caused the exit. If that is all, and it has made no
+ *     request, the guest is entered again as in step 5.
  *  8. Dispatch the exit: reflect it to L1 if it came from L2 and L1 asked for it,
  *     else call L0's handler. Either may switch between VMCS01 and VMCS02.
  *
