@@ -258,7 +258,7 @@ static void print_heading(const char *name, const struct vmcs_file *f, const str
 		printf(", VMCS at %#" PRIx64, f->vmptr);
 	printf(", %d of %d fields\n", known_fields(f), NR_VMCS12_FIELDS);
 	vmcs_spell(spelt, sizeof(spelt), VMCS12_I_VM_EXIT_REASON, f->v.vm_exit_reason);
-	if (*spelt)
+	if (*spelt && f->source != VMCS_FROM_VCPU)
 		printf("Exit reason 0x%08x: %s\n", f->v.vm_exit_reason, spelt);
 	printf("Capabilities assumed: %s; addresses of %u bits, linear %d\n", a->source, a->maxphyaddr,
 	       a->la57 ? 57 : 48);
@@ -453,7 +453,7 @@ int cmd_audit(int argc, char **argv)
 		}
 		if (opt == CAPS)
 			caps = optarg;
-		else if (opt == DUMP && !args_number("--dump", optarg, 1, 1000000, &dump))
+		else if (opt == DUMP && !args_number("dump", optarg, 1, 1000000, &dump))
 			continue;
 		else if (opt == JSON)
 			json = true;

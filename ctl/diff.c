@@ -20,7 +20,7 @@ void diff_help(void)
 	printf("Usage: drostectl diff A B [OPTION]...\n"
 	       "Compare two VMCSs of a vCPU: 01, 12, 02 or shadow; see \"drostectl vmcs --help\". Needs root.\n"
 	       "For 12 and 02, each control bit is shown with its owner: L0's, L1's, either (set if one of them\n"
-	       "has it), both (set if both have it), always, never; and whether the merge explains it.\n"
+	       "has it), both (set if both have it), always, never, mode (L2's); and whether the merge explains it.\n"
 	       "\n"
 	       LOOK_OPTIONS
 	       "  --vcpu N        the vCPU (0)\n"
@@ -33,7 +33,6 @@ void diff_help(void)
 struct diff {
 	const struct look_which *which[2];
 	struct look_vmcs v[2];
-	struct look_vmcs v01;	/* for the owners */
 	bool owners, controls, all, json;
 	int unexplained;
 };
@@ -53,8 +52,8 @@ static uint32_t beyond_merge(int field)
 
 static void show_bit(struct diff *d, int field, int bit, bool explained)
 {
-	int one = value(&d->v01, field) >> bit & 1, a = value(&d->v[0], field) >> bit & 1, b = value(&d->v[1], field) >> bit & 1;
-	enum owner owner = owner_of(field, bit, &d->v01.file.v, &d->v[0].file.v);
+	int one = owner_l0(field, d->v[1].merged) >> bit & 1, a = value(&d->v[0], field) >> bit & 1, b = value(&d->v[1], field) >> bit & 1;
+	enum owner owner = owner_of(field, bit, d->v[1].merged, &d->v[0].file.v);
 	char name[80];
 
 	vmcs_spell_bits(name, sizeof(name), field, 1ull << bit);
@@ -66,7 +65,7 @@ static void show_bit(struct diff *d, int field, int bit, bool explained)
 	json_open(NULL, '{');
 	json_string("bit", name);
 	json_string("owner", owner_name(owner));
-	json_bool("vmcs01", one);
+	json_bool("l0", one);
 	json_bool("vmcs12", a);
 	json_bool("vmcs02", b);
 	json_bool("explained", explained);
@@ -75,14 +74,14 @@ static void show_bit(struct diff *d, int field, int bit, bool explained)
 
 static void show_owners(struct diff *d, int field)
 {
-	uint32_t want = owner_merged(field, &d->v01.file.v, &d->v[0].file.v,
+	uint32_t want = owner_merged(field, d->v[1].merged, &d->v[0].file.v,
 				     value(&d->v[1], VMCS12_I_VM_ENTRY_CONTROLS) & VM_ENTRY_IA32E_MODE);
 	uint32_t odd = (want ^ value(&d->v[1], field)) & ~beyond_merge(field);
 
 	if (d->json)
 		json_open("bits", '[');
 	for (int bit = 0; bit < 32; bit++) {
-		uint64_t some = value(&d->v01, field) | value(&d->v[0], field) | value(&d->v[1], field);
+		uint64_t some = owner_l0(field, d->v[1].merged) | value(&d->v[0], field) | value(&d->v[1], field);
 		bool differs = (value(&d->v[0], field) ^ value(&d->v[1], field)) >> bit & 1;
 
 		if (odd >> bit & 1 || differs || (d->all && some >> bit & 1))
@@ -140,7 +139,7 @@ static void show(struct diff *d)
 	} else {
 		printf("%s%-32s %20s %20s%s\n", DIM, "", d->which[0]->name, d->which[1]->name, PLAIN);
 		if (d->owners)
-			printf("%s    bit %-37s owner   01 12 -> 02%s\n", DIM, "of a control word", PLAIN);
+			printf("%s    bit %-37s owner   L0 12 -> 02%s\n", DIM, "of a control word", PLAIN);
 	}
 	for (int i = 0; i < NR_VMCS12_FIELDS; i++)
 		show_field(d, i);
@@ -157,7 +156,7 @@ static bool consistent(const struct diff *d)
 	bool lma = value(&d->v[1], VMCS12_I_VM_ENTRY_CONTROLS) & VM_ENTRY_IA32E_MODE;
 
 	for (int i = 0; i < NR_VMCS12_FIELDS; i++)
-		if (owner_word(i) && (owner_merged(i, &d->v01.file.v, &d->v[0].file.v, lma) ^ value(&d->v[1], i)) & ~beyond_merge(i))
+		if (owner_word(i) && (owner_merged(i, d->v[1].merged, &d->v[0].file.v, lma) ^ value(&d->v[1], i)) & ~beyond_merge(i))
 			return false;
 	return true;
 }
@@ -167,7 +166,7 @@ static int read_once(struct diff *d, int fd, unsigned long vcpu)
 	for (int i = 0; i < 2; i++)
 		if (look_vmcs(fd, vcpu, d->which[i], &d->v[i]))
 			return -1;
-	return d->owners ? look_vmcs(fd, vcpu, look_which("01"), &d->v01) : 0;
+	return 0;
 }
 
 /* The VMCSs are read one after the other. If L1 has changed one meanwhile, they do not fit: try again. */

@@ -23,7 +23,7 @@ _drostectl()
 		mapfile -t COMPREPLY < <(compgen -W "host default" -- "$word"; compgen -f -- "$word")
 		compopt -o filenames
 		return ;;
-	--append | --dump | --cpus | --memory | --cpu)
+	--append | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field)
 		return ;;
 	esac
 	case $command in

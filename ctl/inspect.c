@@ -22,7 +22,7 @@ void ps_help(void)
 	printf("Usage: drostectl ps [--json]\n"
 	       "List the virtual machines of Droste on this host, whoever made them. Needs root.\n"
 	       "\n"
-	       "  --json   print one JSON object\n"
+	       "  --json   print a JSON array\n"
 	       "  --help   print this text\n");
 }
 
@@ -124,6 +124,10 @@ int cmd_ps(int argc, char **argv)
 	}
 	paint_begin();
 	while ((fd = look_next(&vm)) >= 0) {
+		if (vm.flags & DROSTE_VM_CLOSED) {
+			close(fd);
+			continue;
+		}
 		if (!n++) {
 			if (json)
 				json_open(NULL, '[');
@@ -134,7 +138,7 @@ int cmd_ps(int argc, char **argv)
 		ret |= ps_vm(fd, &vm, json);
 		close(fd);
 	}
-	if (fd < -1)
+	if (fd < -1 && !n)
 		return STATUS_FAILED;
 	if (!n && json)
 		json_open(NULL, '[');
@@ -142,7 +146,7 @@ int cmd_ps(int argc, char **argv)
 		json_close();
 	else if (!n)
 		printf("No virtual machine of Droste runs on this host.\n");
-	return ret ? STATUS_FAILED : 0;
+	return ret || fd < -1 ? STATUS_FAILED : 0;
 }
 
 /* --- vmcs --- */

@@ -60,8 +60,13 @@ int look_next(struct droste_vm_info *info)
 	fd = ioctl(device, DROSTE_INSPECT, &name);
 	if (fd < 0 && errno == ENOENT)
 		return -1;
-	if (fd >= 0 && !ioctl(fd, DROSTE_VM_INFO, info))
+	if (fd >= 0 && !ioctl(fd, DROSTE_VM_INFO, info)) {
+		/* The process chose its name, which must not reach the terminal as it is. */
+		for (char *c = info->name; *c; c++)
+			if (*c < ' ' || *c > '~')
+				*c = '?';
 		return fd;
+	}
 	if (errno == EPERM)
 		say("only root may look at VMs (CAP_SYS_ADMIN)");
 	else if (errno == ENOTTY)
@@ -90,7 +95,8 @@ int look_open(const struct look_at *at, struct droste_vm_info *info)
 	int fd, found = -1, fits = 0;
 
 	while ((fd = look_next(&now)) >= 0) {
-		if ((at->vm && now.number != at->vm) || (at->pid && (unsigned long)now.pid != at->pid) || fits++) {
+		if ((at->vm && now.number != at->vm) || (at->pid && (unsigned long)now.pid != at->pid) ||
+		    (now.flags & DROSTE_VM_CLOSED) || fits++) {
 			close(fd);
 			continue;
 		}
@@ -154,8 +160,9 @@ int look_vmcs(int fd, unsigned int vcpu, const struct look_which *which, struct 
 	}
 	look_fields(v, fields, arg.nr);
 	v->in_l2 = arg.flags & DROSTE_VMCS_IN_L2;
+	memcpy(v->merged, arg.merged, sizeof(v->merged));
 	if (which->which == DROSTE_VMCS12)
-		v->file.vmptr = info.vmptr;
+		v->file.vmptr = arg.vmptr;
 	return 0;
 }
 
@@ -183,11 +190,11 @@ int look_option(struct look_at *at, int opt, const char *value)
 {
 	switch (opt) {
 	case 'v':
-		return args_number("--vm", value, 1, 0xffffffff, &at->vm);
+		return args_number("vm", value, 1, 0xffffffff, &at->vm);
 	case 'p':
-		return args_number("--pid", value, 1, 0x7fffffff, &at->pid);
+		return args_number("pid", value, 1, 0x7fffffff, &at->pid);
 	case 'c':
-		return args_number("--vcpu", value, 0, 4095, &at->vcpu);
+		return args_number("vcpu", value, 0, 4095, &at->vcpu);
 	default:
 		return -1;
 	}

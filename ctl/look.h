@@ -65,6 +65,7 @@ struct look_vmcs {
 	struct vmcs_file file;			/* the values */
 	bool hidden[NR_VMCS12_FIELDS];		/* secrets of the host, which are not told */
 	bool in_l2;				/* the vCPU runs L2 */
+	uint32_t merged[6];			/* as in struct droste_vmcs */
 };
 
 /**

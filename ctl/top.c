@@ -44,15 +44,14 @@ struct counters {
 static int collect(int fd, const struct droste_vm_info *vm, long vcpu, struct counters *c)
 {
 	memset(c, 0, sizeof(*c));
-	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+	for (unsigned int i = vcpu < 0 ? 0 : vcpu; i < (vcpu < 0 ? vm->nr_vcpus : vcpu + 1); i++) {
 		struct droste_vcpu_info info;
 
-		if (vcpu >= 0 && i != vcpu)
-			continue;
 		if (look_vcpu(fd, i, &info))
 			return -1;
 		for (int r = 0; r < REASONS; r++) {
-			c->l1[r] += info.exits.exits[r] - info.exits.from_l2[r];
+			/* They are not from one moment: a part may be ahead. */
+			c->l1[r] += info.exits.exits[r] > info.exits.from_l2[r] ? info.exits.exits[r] - info.exits.from_l2[r] : 0;
 			c->l2[r] += info.exits.from_l2[r];
 			c->reflected[r] += info.exits.reflected[r];
 			c->shown[r] += info.shown[r];
@@ -62,13 +61,18 @@ static int collect(int fd, const struct droste_vm_info *vm, long vcpu, struct co
 	return 0;
 }
 
+static unsigned long long less(unsigned long long all, unsigned long long part)
+{
+	return all > part ? all - part : 0;
+}
+
 static void subtract(struct counters *d, const struct counters *now, const struct counters *before)
 {
 	for (int r = 0; r < REASONS; r++) {
-		d->l1[r] = now->l1[r] - before->l1[r];
-		d->l2[r] = now->l2[r] - before->l2[r];
-		d->reflected[r] = now->reflected[r] - before->reflected[r];
-		d->shown[r] = now->shown[r] - before->shown[r];
+		d->l1[r] = less(now->l1[r], before->l1[r]);
+		d->l2[r] = less(now->l2[r], before->l2[r]);
+		d->reflected[r] = less(now->reflected[r], before->reflected[r]);
+		d->shown[r] = less(now->shown[r], before->shown[r]);
 	}
 	d->entries = now->entries - before->entries;
 }
@@ -131,7 +135,7 @@ static void print(const struct droste_vm_info *vm, const struct counters *d)
 		print_rate(d->l1[r], unit);
 		print_rate(d->l2[r], unit);
 		print_rate(d->reflected[r], unit);
-		print_rate(d->l2[r] - d->reflected[r], unit);
+		print_rate(less(d->l2[r], d->reflected[r]), unit);
 		print_rate(d->shown[r], unit);
 		printf("\n");
 	}
@@ -177,6 +181,18 @@ static void wait_for(unsigned long seconds)
 		;
 }
 
+/* Opens the VM for each look, so that it ends when its process does. */
+static int look_once(const struct look_at *at, struct droste_vm_info *vm, struct counters *c)
+{
+	int fd = look_open(at, vm), ret;
+
+	if (fd < 0)
+		return -1;
+	ret = collect(fd, vm, at->vcpu == ~0ul ? -1 : (long)at->vcpu, c);
+	close(fd);
+	return ret;
+}
+
 int cmd_top(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -188,7 +204,7 @@ int cmd_top(int argc, char **argv)
 	unsigned long interval = 2;
 	struct droste_vm_info vm;
 	bool once = false, json = false;
-	int opt, fd;
+	int opt;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (opt == 'h') {
@@ -199,20 +215,21 @@ int cmd_top(int argc, char **argv)
 			once = true;
 		else if (opt == 'j')
 			json = true;
-		else if (opt == 'i' ? args_number("--interval", optarg, 1, 3600, &interval) : look_option(&at, opt, optarg))
+		else if (opt == 'i' ? args_number("interval", optarg, 1, 3600, &interval) : look_option(&at, opt, optarg))
 			return STATUS_USAGE;
 	}
 	if (optind < argc || (json && !once)) {
 		say(optind < argc ? "unexpected argument; see \"drostectl top --help\"" : "--json needs --once");
 		return STATUS_USAGE;
 	}
-	fd = look_open(&at, &vm);
-	if (fd < 0 || collect(fd, &vm, at.vcpu, &before))
+	if (look_once(&at, &vm, &before))
 		return STATUS_FAILED;
 	paint_begin();
+	/* From now on it is this VM, whichever others come. */
+	at.vm = vm.number;
 	do {
 		wait_for(interval);
-		if (collect(fd, &vm, at.vcpu, &now))
+		if (look_once(&at, &vm, &now))
 			return STATUS_FAILED;
 		subtract(&d, &now, &before);
 		before = now;
@@ -224,6 +241,5 @@ int cmd_top(int argc, char **argv)
 			print(&vm, &d);
 		fflush(stdout);
 	} while (!once);
-	close(fd);
 	return 0;
 }

@@ -109,6 +109,7 @@ struct vm {
 	refcount_t users;		/* one for each open file of the VM, of its vCPUs and of statistics */
 	u32 number;			/* I: of this VM, among all since the module was loaded */
 	struct list_head all;		/* in the list of all VMs: see abi/dev_vm.c */
+	atomic_t inspectors;		/* those of @users that only look: see abi/inspect.c */
 	struct pid *owner;		/* I: the process that created it */
 	char owner_name[TASK_COMM_LEN];	/* I: its name then */
 	struct mm_struct *mm;		/* the memory that the slots refer to; a reference by mmgrab() */

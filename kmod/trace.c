@@ -23,6 +23,25 @@ static u8 trace_tells(const struct vmx_exit *e)
 	return e->basic < NR_EXIT_REASONS ? trace_needs[e->basic] : 0;
 }
 
+/* The exit information that L1 gets with the exit that it is shown. */
+static u8 trace_shown(const struct vcpu *v, bool failed)
+{
+	u16 basic = v->nested.vmcs12->vm_exit_reason;
+
+	if (failed || basic >= NR_EXIT_REASONS)
+		return 0;
+	/* Only L1 uses "acknowledge interrupt on exit": see reflect_tells(). */
+	return basic == EXIT_REASON_EXTERNAL_INTERRUPT ? EXIT_INTR : trace_needs[basic];
+}
+
+/* The event that the entry injects, 0 for none. */
+static u32 trace_inject(void)
+{
+	u32 info = vmcs_read(VM_ENTRY_INTR_INFO_FIELD);
+
+	return info & INTR_INFO_VALID_MASK ? info : 0;
+}
+
 /* RIP, without a note that it is in the cache: the caller may not expect that. */
 static u64 trace_rip(const struct vcpu *v)
 {

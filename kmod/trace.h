@@ -6,7 +6,7 @@
  * exits so far: all that happens because of one exit has its number. An event records what a decision depended on;
  * drostectl explains it. Arguments are pointers, so that an event that is off costs one NOP.
  *
- * While one of them is on, no exit goes the short way of run/loop.c: it leaves exit information in the VMCS.
+ * While one of those is on that need exit information, no exit goes the short way of run/loop.c, which leaves it in the VMCS.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM droste
@@ -136,7 +136,7 @@ TRACE_EVENT(droste_route,
 		  __entry->mask, __entry->hit)
 );
 
-/* An exit that L1 is shown; seq is the exit that it comes from. */
+/* An exit that L1 is shown; seq is the exit that it comes from or, for an event, the last one before. */
 TRACE_EVENT(droste_l1_exit,
 	TP_PROTO(const struct vcpu *v, u8 origin),
 	TP_ARGS(v, origin),
@@ -158,10 +158,11 @@ TRACE_EVENT(droste_l1_exit,
 		__entry->origin = origin;
 		__entry->reason = v->nested.vmcs12->vm_exit_reason;
 		__entry->qual = v->nested.vmcs12->exit_qualification;
-		__entry->gpa = v->nested.vmcs12->guest_physical_address;
-		__entry->intr_info = v->nested.vmcs12->vm_exit_intr_info;
-		__entry->intr_error = v->nested.vmcs12->vm_exit_intr_error_code;
-		__entry->idt_info = v->nested.vmcs12->idt_vectoring_info_field;
+		__entry->gpa = trace_shown(v, origin == L1_EXIT_ENTRY) & EXIT_GPA ? v->nested.vmcs12->guest_physical_address : 0;
+		__entry->intr_info = trace_shown(v, origin == L1_EXIT_ENTRY) & EXIT_INTR ? v->nested.vmcs12->vm_exit_intr_info : 0;
+		__entry->intr_error = __entry->intr_info & INTR_INFO_DELIVER_CODE_MASK ?
+				      v->nested.vmcs12->vm_exit_intr_error_code : 0;
+		__entry->idt_info = origin == L1_EXIT_ENTRY ? 0 : v->nested.vmcs12->idt_vectoring_info_field;
 		__entry->l2_rip = v->nested.vmcs12->guest_rip;
 		__entry->l1_rip = v->nested.vmcs12->host_rip;
 	),
@@ -236,7 +237,7 @@ TRACE_EVENT(droste_entry_failed,
 		__entry->check = v->nested.last_failed_check;
 		__entry->qual = qual;
 		__entry->vmptr = v->nested.vmptr;
-		strscpy(__entry->name, trace_check(v), sizeof(__entry->name));
+		strscpy_pad(__entry->name, trace_check(v), sizeof(__entry->name));
 	),
 	TP_printk(TRACE_COMMON_FORMAT "%s %u check %u (%s) of %u %s 0x%llx qual 0x%llx vmptr 0x%llx", TRACE_COMMON_ARGS,
 		  __entry->code >= EXIT_REASON_INVALID_STATE ? "exit" : "VMfail", __entry->code, __entry->check, __entry->name,
@@ -257,7 +258,7 @@ TRACE_EVENT(droste_vmx_insn,
 	TP_fast_assign(
 		TRACE_COMMON_ASSIGN(v);
 		__entry->basic = v->exit.basic;
-		__entry->operand = trace_arg(v);
+		__entry->operand = v->nested.insn_operand;
 		__entry->result = result;
 		__entry->error = error;
 	),
@@ -321,7 +322,7 @@ TRACE_EVENT(droste_entry,
 	TP_fast_assign(
 		TRACE_COMMON_ASSIGN(v);
 		__entry->rip = trace_rip(v);
-		__entry->inject = vmcs_read(VM_ENTRY_INTR_INFO_FIELD);
+		__entry->inject = trace_inject();
 		__entry->immediate = v->want_immediate_exit;
 	),
 	TP_printk(TRACE_COMMON_FORMAT "rip 0x%llx inject 0x%x%s", TRACE_COMMON_ARGS, __entry->rip, __entry->inject,

@@ -255,6 +255,47 @@ static void host_runs(void)
 	/* The thread ends with the process. */
 }
 
+/* --- a vCPU that changes its CPU while L2 runs --- */
+
+static void on_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	MUST(!sched_setaffinity(0, sizeof(set), &set), "CPU %d: %s", cpu, strerror(errno));
+}
+
+/*
+ * VMCS01 stays behind on the old CPU. Who looks at it makes it active on the new one, where it must not stay: it has the
+ * old one's host state, with which the next exit of L1 would end the host.
+ */
+static void host_moves(void)
+{
+	struct kvm_regs regs;
+	struct vcpu *vcpu;
+	struct vm vm;
+	int fd, i;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		ksft_skip("one CPU");
+	for (i = 0; i < 2; i++) {
+		on_cpu(0);
+		vcpu = vmx_vm(&vm, guest_fields);
+		fd = inspect_mine(&vm);
+		vcpu_run_to_sync(vcpu, 1);
+		vcpu_run_to_sync(vcpu, 2);	/* in L2 */
+		on_cpu(1);
+		if (i)
+			DO(vcpu->fd, KVM_GET_REGS, &regs);	/* VMCS02 comes along */
+		EQ(get_vmcs(fd, DROSTE_VMCS01), 0, "VMCS01 from another CPU");
+		EQ(get_vmcs(fd, DROSTE_VMCS12), 0, "VMCS12");
+		vcpu_run_to_end(vcpu);
+		close(fd);
+		vm_destroy(&vm);
+	}
+}
+
 /* --- why an entry failed --- */
 
 static void guest_why(void)
@@ -329,6 +370,7 @@ static void host_rights(void)
 	EQ(ioctl(fd, DROSTE_GET_VMCS, &v), -1, "too little room");
 	EQ(errno, E2BIG, "errno");
 	OK(v.nr > 100, "%u fields", v.nr);
+	EQ(v.flags, 0, "flags for another try");
 	v = (struct droste_vmcs) { .which = 4, .nr = MAX_FIELDS, .fields = (u64)fields };
 	EQ(ioctl(fd, DROSTE_GET_VMCS, &v), -1, "no such VMCS");
 	EQ(errno, EINVAL, "errno");
@@ -356,6 +398,7 @@ static const struct ksft_test tests[] = {
 	{ "the list of VMs", .host = host_list },
 	{ "fields of VMCSs", .host = host_fields },
 	{ "a vCPU that runs or halts", .host = host_runs },
+	{ "a vCPU that changes its CPU in L2", .host = host_moves },
 	{ "why an entry failed", .host = host_why },
 	{ "errors and rights", .host = host_rights },
 };

@@ -250,7 +250,10 @@ static void host_hotplug(void)
 	vm_destroy(&vm);
 }
 
-/* A vCPU in a PAUSE loop exits now and then, to yield its processor. */
+/*
+ * A vCPU in a PAUSE loop exits now and then, to yield its processor. Each exit doubles how long it may spin, unless another
+ * task wants the processor: 200,000 PAUSEs take a handful of exits.
+ */
 static void guest_spins(void)
 {
 	u64 i;
@@ -277,7 +280,7 @@ static void host_spins(void)
 	vcpu_create(&vm, 1, guest_spins);
 	vcpu_run_to_end(vcpu);
 	DO(vcpu->fd, DROSTE_GET_EXIT_STATS, &stats);
-	OK(stats.exits[40] > 10 && stats.exits[40] < 200000, "exits for PAUSE loops, not for each PAUSE");
+	OK(stats.exits[40] > 2 && stats.exits[40] < 200000, "exits for PAUSE loops, not for each PAUSE");
 	vm_destroy(&vm);
 }
 

@@ -36,6 +36,8 @@ static long inspect_vm_info(void *self, void *arg, unsigned long uarg)
 	info->pid = pid_vnr(vm->owner);
 	info->nr_vcpus = READ_ONCE(vm->nr_vcpus);
 	strscpy(info->name, vm->owner_name, sizeof(info->name));
+	if (refcount_read(&vm->users) <= atomic_read(&vm->inspectors))
+		info->flags = DROSTE_VM_CLOSED;
 	idx = srcu_read_lock(&vm->srcu);
 	slots = srcu_dereference(vm->slots, &vm->srcu);
 	info->nr_slots = slots->n;
@@ -63,10 +65,13 @@ static long inspect_vcpu_info(void *self, void *arg, unsigned long uarg)
 		info->flags |= DROSTE_VCPU_RUNS;
 	info->vmptr = vcpu->nested.vmxon ? READ_ONCE(vcpu->nested.vmptr) : VMPTR_NONE;
 	info->entries = READ_ONCE(vcpu->stats.nested_run);
-	memcpy(info->exits.exits, vcpu->exits, sizeof(info->exits.exits));
-	memcpy(info->exits.from_l2, vcpu->exits_l2, sizeof(info->exits.from_l2));
-	memcpy(info->exits.reflected, vcpu->exits_reflected, sizeof(info->exits.reflected));
+	/* A part before what it is a part of: the vCPU counts in the other order. */
 	memcpy(info->shown, vcpu->exits_shown, sizeof(info->shown));
+	memcpy(info->exits.reflected, vcpu->exits_reflected, sizeof(info->exits.reflected));
+	smp_rmb();	/* pairs with nothing: the order of a TSO processor's stores is that of the program */
+	memcpy(info->exits.from_l2, vcpu->exits_l2, sizeof(info->exits.from_l2));
+	smp_rmb();	/* likewise */
+	memcpy(info->exits.exits, vcpu->exits, sizeof(info->exits.exits));
 	return 0;
 }
 
@@ -76,9 +81,16 @@ static long inspect_give(struct droste_vmcs *v, const struct look *l)
 	u32 room = v->nr;
 
 	v->nr = l->nr;
-	v->flags = l->in_l2 ? DROSTE_VMCS_IN_L2 : 0;
 	if (room < l->nr)
 		return -E2BIG;
+	v->flags = l->in_l2 ? DROSTE_VMCS_IN_L2 : 0;
+	v->vmptr = l->vmptr;
+	v->merged[0] = l->merged01.pin;
+	v->merged[1] = l->merged01.proc;
+	v->merged[2] = l->merged01.proc2;
+	v->merged[3] = l->merged01.exit;
+	v->merged[4] = l->merged01.entry;
+	v->merged[5] = l->merged01.exceptions;
 	if (copy_to_user(u64_to_user_ptr(v->fields), l->fields, l->nr * sizeof(*l->fields)))
 		return -EFAULT;
 	return 0;
@@ -155,7 +167,10 @@ static long inspect_ioctl(struct file *file, unsigned int cmd, unsigned long uar
 
 static int inspect_release(struct inode *inode, struct file *file)
 {
-	vm_put(file->private_data);
+	struct vm *vm = file->private_data;
+
+	atomic_dec(&vm->inspectors);
+	vm_put(vm);
 	return 0;
 }
 
@@ -189,8 +204,11 @@ long dev_inspect(void *self, void *arg, unsigned long uarg)
 	vm = vm_find(name->number, name->flags & DROSTE_NEXT);
 	if (!vm)
 		return -ENOENT;
+	atomic_inc(&vm->inspectors);
 	fd = anon_inode_getfd("droste-inspect", &inspect_fops, vm, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0) {
+		atomic_dec(&vm->inspectors);
 		vm_put(vm);
+	}
 	return fd;
 }

@@ -40,25 +40,36 @@ static void checks_make_ctx(struct vcpu *vcpu, struct check_ctx *c)
 
 static_assert(CHECK_WORDS == ARRAY_SIZE(((struct nested *)0)->failed_checks));
 
-/* Keep the row at which the VM entry stopped, and all others that fail. */
-static void checks_note_failure(struct vcpu *vcpu, const struct check_ctx *c, enum check_id id)
+/* Keep all of a VM entry of L1 that fails, for nested_look_why() and the tracepoint. */
+static void checks_keep(struct vcpu *vcpu, const struct check_ctx *c, enum check_id id, const unsigned long *failing)
 {
 	struct nested *n = &vcpu->nested;
-	unsigned long applies[CHECK_WORDS];
 
-	if (c->v == n->vmcs12)
-		nested_sync_rare(vcpu);
 	n->last_failed_check = id;
-	checks_all(c, n->failed_checks, applies);
+	memcpy(n->failed_checks, failing, sizeof(n->failed_checks));
 	n->failed_check = id;
+	n->failed_vmptr = c->vmptr;
 	n->failed_seq = vcpu->long_exits + vcpu->stats.short_exits;
 	if (!n->failed12)
 		n->failed12 = kmalloc(sizeof(*n->failed12), GFP_KERNEL_ACCOUNT);
 	if (n->failed12)
 		*n->failed12 = *c->v;
-	pr_debug_ratelimited("droste: vCPU %d: VM entry of L1 fails check %s (SDM 3C %s): %s; %d rows fail\n",
-			     vcpu->id, check_name(id), check_section(id), check_text(id, CHECK_DEMANDS),
-			     bitmap_weight(n->failed_checks, NR_CHECKS));
+}
+
+/* Keep the row at which the VM entry stopped, and all others that fail. */
+static void checks_note_failure(struct vcpu *vcpu, const struct check_ctx *c, enum check_id id)
+{
+	struct nested *n = &vcpu->nested;
+	unsigned long failing[CHECK_WORDS], applies[CHECK_WORDS];
+
+	if (c->v == n->vmcs12)
+		nested_sync_rare(vcpu);
+	checks_all(c, failing, applies);
+	if (!c->restored)
+		checks_keep(vcpu, c, id, failing);
+	pr_debug_ratelimited("droste: vCPU %d: %s fails check %s (SDM 3C %s): %s; %d rows fail\n", vcpu->id,
+			     c->restored ? "a state of user space" : "VM entry of L1", check_name(id), check_section(id),
+			     check_text(id, CHECK_DEMANDS), bitmap_weight(failing, NR_CHECKS));
 }
 
 /**

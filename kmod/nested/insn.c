@@ -304,6 +304,7 @@ int nested_handle_vmx_insn(struct vcpu *vcpu)
 	if (WARN_ON_ONCE(vcpu->exit.basic >= ARRAY_SIZE(vmx_insns) || !vmx_insns[vcpu->exit.basic].run))
 		return -EIO;
 	insn = &vmx_insns[vcpu->exit.basic];
+	vcpu->nested.insn_operand = 0;
 	if (insn->root_only) {
 		if (!vcpu->nested.vmxon)
 			return nested_insn_ud(vcpu);

@@ -6,6 +6,7 @@
 #include "emul/arch.h"
 #include "nested/insn.h"
 #include "run/request.h"
+#include "trace.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
@@ -66,6 +67,8 @@ static bool insn_linear_address(struct vcpu *vcpu, u32 len, bool write, u64 *la)
  */
 static int insn_access_result(struct vcpu *vcpu, int ret)
 {
+	if (unlikely(ret == NEXT_ENTER))
+		trace_droste_vmx_insn(vcpu, VMX_INSN_FAULT, X86_TRAP_PF);
 	if (likely(ret != -EFAULT))
 		return ret;
 	if (!vcpu->in_l2)
@@ -76,7 +79,10 @@ static int insn_access_result(struct vcpu *vcpu, int ret)
 
 static int insn_segment_fault(struct vcpu *vcpu)
 {
-	vcpu_queue_exception_err(vcpu, IINFO_SEG(vcpu->exit.iinfo) == SEG_SS ? X86_TRAP_SS : X86_TRAP_GP, 0);
+	u8 vector = IINFO_SEG(vcpu->exit.iinfo) == SEG_SS ? X86_TRAP_SS : X86_TRAP_GP;
+
+	trace_droste_vmx_insn(vcpu, VMX_INSN_FAULT, vector);
+	vcpu_queue_exception_err(vcpu, vector, 0);
 	return NEXT_ENTER;
 }
 
@@ -95,10 +101,15 @@ static int insn_segment_fault(struct vcpu *vcpu)
 int insn_read_operand(struct vcpu *vcpu, void *data, u32 len)
 {
 	u64 la;
+	int ret;
 
 	if (!insn_linear_address(vcpu, len, false, &la))
 		return insn_segment_fault(vcpu);
-	return insn_access_result(vcpu, vcpu_read_gva(vcpu, la, data, len, 0, NULL));
+	ret = insn_access_result(vcpu, vcpu_read_gva(vcpu, la, data, len, 0, NULL));
+	/* The operand of a VMWRITE is the value, and its encoding tells more. */
+	if (ret == NEXT_GO_ON && vcpu->exit.basic != EXIT_REASON_VMWRITE)
+		memcpy(&vcpu->nested.insn_operand, data, min_t(u32, len, sizeof(u64)));
+	return ret;
 }
 
 /**

@@ -24,7 +24,10 @@ u64 insn_encoding(struct vcpu *vcpu)
 {
 	u64 enc = vcpu_gpr(vcpu, IINFO_REG2(vcpu->exit.iinfo));
 
-	return vcpu_is_64bit(vcpu) ? enc : (u32)enc;
+	if (!vcpu_is_64bit(vcpu))
+		enc = (u32)enc;
+	vcpu->nested.insn_operand = enc;
+	return enc;
 }
 
 /* The VMCS that the instruction accesses: L1's current one, or L2's shadow VMCS. NULL if there is none. */

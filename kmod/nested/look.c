@@ -73,17 +73,20 @@ static u32 look_vmcs12(const struct nested *n, const struct vmcs12 *v, struct dr
 }
 
 /*
- * Read a VMCS of the processor. With shadow VMCSs only, those fields count that
- * L1 can access without an exit: the others are never written.
+ * Read a VMCS of the processor. Of a shadow VMCS only those fields count that L1
+ * can access without an exit: the others are never written. If the VMCS was not
+ * active on this CPU, it must not stay so: the next switch to it would not write
+ * this CPU's host state. A shadow VMCS has none.
  */
 static void look_at_hardware(struct vcpu *vcpu, struct loaded_vmcs *v, struct look *l)
 {
-	bool shadow = l->which == DROSTE_VMCS_SHADOW;
+	bool shadow = l->which == DROSTE_VMCS_SHADOW, elsewhere;
 	int i;
 	u64 val;
 
 	vmx_flush_regs(vcpu);
 	preempt_disable();
+	elsewhere = v->cpu != smp_processor_id() && !shadow;
 	vmcs_load(v);
 	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
 		const struct vmcs12_field *f = &vmcs12_fields[i];
@@ -92,6 +95,11 @@ static void look_at_hardware(struct vcpu *vcpu, struct loaded_vmcs *v, struct lo
 			continue;
 		if (look_vmread(f->enc, &val))
 			look_put(&l->fields[l->nr++], f, val, !shadow && l->hide && look_is_secret(f->enc));
+	}
+	if (elsewhere && v != vcpu->vmcs) {
+		local_irq_disable();
+		vmcs_clear_local(v);
+		local_irq_enable();
 	}
 	vmcs_load(vcpu->vmcs);
 	preempt_enable();
@@ -125,6 +133,8 @@ void nested_look(struct vcpu *vcpu, void *arg)
 	l->nr = 0;
 	l->ret = 0;
 	l->in_l2 = vcpu->in_l2;
+	l->vmptr = n->vmxon ? n->vmptr : VMPTR_NONE;
+	l->merged01 = n->merged01;
 	switch (l->which) {
 	case DROSTE_VMCS01:
 		look_at_hardware(vcpu, &vcpu->vmcs01, l);
@@ -170,7 +180,7 @@ void nested_look_why(struct vcpu *vcpu, void *arg)
 	why->check = n->failed_check;
 	why->maxphyaddr = vcpu->gcaps.maxphyaddr;
 	why->seq = n->failed_seq;
-	why->vmptr = n->vmptr;
+	why->vmptr = n->failed_vmptr;
 	why->efer = vcpu->gcaps.efer_allowed | (vcpu->gcaps.long_mode ? EFER_LMA : 0);
 	why->debugctl = msr_debugctl_allowed(vcpu);
 	for (i = 0; i < ARRAY_SIZE(why->failed); i++)

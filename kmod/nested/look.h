@@ -4,6 +4,7 @@
 #define DROSTE_LOOK_H
 
 #include <linux/types.h>
+#include "vmx/types.h"
 
 struct droste_vmcs_field;
 struct vcpu;
@@ -15,6 +16,8 @@ struct look {
 	bool hide;		/* no secrets of the host */
 	bool in_l2;		/* out: the vCPU runs L2 */
 	int ret;		/* out: 0, or -ENOENT if the vCPU has no such VMCS */
+	u64 vmptr;		/* out: address of L1's current VMCS, or VMPTR_NONE */
+	struct vmx_controls merged01;	/* out: L0's controls from which VMCS02's were merged; valid in L2 */
 	u32 nr;			/* out: number of fields */
 	struct vmcs12 *vmcs12;	/* a buffer */
 	struct droste_vmcs_field *fields;	/* out: room for NR_VMCS12_FIELDS */

@@ -69,6 +69,7 @@ struct nested {
 	struct vmx_caps caps;		/* VMX capability MSRs that this L1 reads */
 	u32 caps_set;			/* BIT(n): user space set MSR 0x480 + n: a change of CPUID keeps its value */
 	u32 gates;			/* BIT(GATE_*): the VMCS fields that @caps allows; see vmcs12_gates() */
+	u64 insn_operand;		/* of the VMX instruction that exited: a field's encoding, or the first 8 bytes of an operand in memory */
 	u16 last_failed_check;		/* enum check_id at which L1's last VM entry stopped; 0: it passed */
 	bool vmxon;			/* L1 is in VMX operation */
 	gpa_t vmxon_gpa;		/* address of the VMXON region; valid if @vmxon */
@@ -124,6 +125,7 @@ struct nested {
 
 	struct vmcs12 *failed12;	/* VMCS12 as it was when that entry failed; NULL: none has, or there was no memory */
 	u16 failed_check;		/* enum check_id at which it stopped */
+	gpa_t failed_vmptr;		/* address of that VMCS */
 	u64 failed_seq;			/* the number of the exit for that VMLAUNCH or VMRESUME */
 	unsigned long failed_checks[4];	/* all rows of checks.def that failed then, by enum check_id */
 };

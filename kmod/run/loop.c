@@ -313,7 +313,6 @@ static bool loop_enter_guest(struct vcpu *vcpu)
 		fpu_load_guest_xcr(vcpu);
 
 	vcpu->reg_avail = 0;
-	trace_droste_entry(vcpu);
 	if (loop_is_short(vcpu)) {
 		/* Otherwise again.ready is false. */
 		if (vcpu->in_l2 || vcpu->nested.again.on)
@@ -422,6 +421,7 @@ static int loop_enter(struct vcpu *vcpu, bool *entered)
 	*entered = false;
 	/* From here to the exit the thread stays on this CPU, which holds the guest's MSRs and the current VMCS. */
 	preempt_disable();
+	trace_droste_entry(vcpu);
 	vmx_host_prepare(vcpu);
 	/* An IPI that arrives after this stays pending and makes the guest exit at once. */
 	local_irq_disable();

@@ -62,7 +62,8 @@ struct droste_vm_name {
  * @nr_vcpus: its vCPUs have the indexes below
  * @nr_slots: memory slots
  * @memory: bytes in them
- * @name: of the process; ends with a 0
+ * @name: of the process, when it created the VM; ends with a 0
+ * @flags: 0 or DROSTE_VM_CLOSED
  * @reserved: 0
  */
 struct droste_vm_info {
@@ -72,8 +73,12 @@ struct droste_vm_info {
 	__u32 nr_slots;
 	__u64 memory;
 	char name[16];
-	__u64 reserved[4];
+	__u64 flags;
+	__u64 reserved[3];
 };
+
+/* Of struct droste_vm_info: the VM's process has closed it, and only those who look keep it. */
+#define DROSTE_VM_CLOSED	1
 
 /* The following are for the descriptor of DROSTE_INSPECT. */
 #define DROSTE_VM_INFO		_IOR(DROSTE_IOC_MAGIC, 0x11, struct droste_vm_info)
@@ -107,7 +112,7 @@ struct droste_vcpu_info {
 };
 
 #define DROSTE_VCPU_VMX		1	/* L1 is in VMX operation */
-#define DROSTE_VCPU_RUNS	2	/* a thread is in KVM_RUN */
+#define DROSTE_VCPU_RUNS	2	/* a thread is in KVM_RUN, or in another ioctl of the vCPU */
 
 /* Errors: EINVAL if there is no such vCPU; EFAULT. */
 #define DROSTE_VCPU_INFO	_IOWR(DROSTE_IOC_MAGIC, 0x12, struct droste_vcpu_info)
@@ -133,12 +138,15 @@ struct droste_vmcs_field {
 #define DROSTE_FIELD_HIDDEN	1
 
 /**
- * struct droste_vmcs - all fields of a VMCS that exist
+ * struct droste_vmcs - the fields of a VMCS that Droste knows and that exist
  * @vcpu: in: the vCPU's index
  * @which: in: DROSTE_VMCS01 and so on
  * @nr: in: room in @fields; out: fields in the VMCS
- * @flags: in: 0; out: DROSTE_VMCS_IN_L2
+ * @flags: in: 0; out, unless the call fails: DROSTE_VMCS_IN_L2
  * @fields: in: address of an array of struct droste_vmcs_field
+ * @vmptr: out: address of L1's current VMCS, ~0 if there is none
+ * @merged: out: L0's pin-based, primary and secondary processor-based, VM-exit and VM-entry controls and exception bitmap
+ *	from which those of VMCS02 were merged; valid with DROSTE_VMCS_IN_L2
  */
 struct droste_vmcs {
 	__u32 vcpu;
@@ -146,6 +154,8 @@ struct droste_vmcs {
 	__u32 nr;
 	__u32 flags;
 	__u64 fields;
+	__u64 vmptr;
+	__u32 merged[6];
 };
 
 #define DROSTE_VMCS_IN_L2	1	/* the vCPU runs L2 */
@@ -167,7 +177,7 @@ struct droste_vmcs {
  * @check: number of the row of checks.def at which the entry stopped
  * @maxphyaddr: width of L1's physical addresses
  * @seq: number of the exit for L1's VMLAUNCH or VMRESUME
- * @vmptr: address of L1's current VMCS now
+ * @vmptr: address of the VMCS in L1's memory
  * @efer: bits of IA32_EFER that L1 may set
  * @debugctl: bits of IA32_DEBUGCTL that L1 may set
  * @failed: bit n: row n of checks.def fails
