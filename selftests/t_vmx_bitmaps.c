@@ -483,6 +483,68 @@ static void guest_bad_load(void)
 }
 
 /* A list outside memory: the VM entry fails at the list's first entry; no host memory is read. */
+/* --- I/O bitmaps while L2 loops, so that exits and entries are repetitions --- */
+
+#define PIC1	0x21
+#define PIC2	0xa1
+
+static void __attribute__((naked)) l2_ports(void)
+{
+	asm volatile("1: in $0x21, %al; in $0xa1, %al; jmp 1b");
+}
+
+/* The next exits must be for these ports, in turn. */
+static void ports(u64 first, u64 second, const char *what)
+{
+	u64 i, port;
+
+	for (i = 0; i < 40; i++) {
+		vmx_expect(R_IO, what);
+		port = vmread(F_QUAL) >> 16;
+		/* The first exit may be for the port at which the loop stood. */
+		if (i == 0 && port == second && first != second)
+			i++;
+		G_EQN(port, i & 1 ? second : first, what, i);
+		vmx_skip();
+	}
+}
+
+static void guest_io_loop(void)
+{
+	u8 *a = g_page(), *other = g_page(), *b = g_page(), *msrs = g_page();
+	static const enum vmcs_field null[] = { F_HOST_ES, F_HOST_DS, F_HOST_FS, F_HOST_GS };
+	u64 i;
+
+	vmcs_new(l2_ports);
+	need(F_PIN, PIN_NMI | PIN_VNMI | PIN_EXTINT, "no virtual NMIs");
+	need(F_PROC, PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_TSC_OFFSET, "no I/O bitmaps");
+	need(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT, "no loading of debug controls, EFER or PAT");
+	need(F_EXIT_CTLS, EXIT_SAVE_DEBUG | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_ACK,
+	     "no saving of debug controls, EFER or PAT");
+	need_secondary(SEC_VPID, "no VPID");
+	vmwrite(F_VPID, 5);
+	vmwrite(F_MSR_BITMAP, (u64)msrs);
+	vmwrite(F_IO_BITMAP_A, (u64)a);
+	vmwrite(F_IO_BITMAP_B, (u64)b);
+	ept_use(ept_new());
+	for (i = 0; i < ARRAY_SIZE(null); i++)
+		vmwrite(null[i], 0);
+	set_bit(a, PIC1);
+	ports(PIC1, PIC1, "one port");
+	set_bit(a, PIC2);
+	ports(PIC1, PIC2, "a bit that is set in memory");
+	clear_bit(a, PIC1);
+	ports(PIC2, PIC2, "a bit that is cleared in memory");
+	set_bit(other, PIC1);
+	vmwrite(F_IO_BITMAP_A, (u64)other);
+	ports(PIC1, PIC1, "another page");
+	set_bit(other, PIC2);
+	ports(PIC1, PIC2, "a bit that is set there");
+	vmclr(F_PROC, PROC_IO_BITMAPS);
+	vmset(F_PROC, PROC_IO);
+	ports(PIC1, PIC2, "unconditional exiting");
+}
+
 static void guest_list_hole(void)
 {
 	start(c_rdmsr);
@@ -497,6 +559,7 @@ static void guest_list_hole(void)
 #define V .flags = KSFT_VMX
 static const struct ksft_test tests[] = {
 	{ "I/O bitmaps", .host = host_io },
+	{ "I/O bitmaps while L2 loops", .guest = guest_io_loop, .flags = KSFT_VMX | KSFT_IRQCHIP },
 	{ "MSR bitmaps", .guest = guest_msrs, V },
 	{ "x2APIC MSRs in a bitmap", .guest = guest_x2apic_msrs, .flags = KSFT_VMX | KSFT_IRQCHIP },
 	{ "bitmaps outside memory", .guest = guest_bitmap_hole, V },

@@ -248,7 +248,8 @@ static bool again_routing_is_rare(const struct nested *n, u16 basic)
 {
 	switch (basic) {
 	case EXIT_REASON_IO_INSTRUCTION:
-		return n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS;
+		return (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS) &&
+		       !(n->io_bitmap12[0].page && n->io_bitmap12[1].page);
 	case EXIT_REASON_MSR_READ:
 	case EXIT_REASON_MSR_WRITE:
 		return (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_MSR_BITMAPS) && !n->msr_bitmap12.page;

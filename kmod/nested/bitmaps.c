@@ -128,9 +128,15 @@ static u8 bitmaps_read_byte(struct vcpu *vcpu, gpa_t gpa)
 	return vm_read_guest(vcpu->vm, gpa, &b, 1) ? 0xff : b;
 }
 
-static gpa_t bitmaps_io_byte_gpa(const struct vmcs12 *v, u32 byte)
+static u8 bitmaps_read_io_byte(struct vcpu *vcpu, u32 byte)
 {
-	return byte < PAGE_SIZE ? v->io_bitmap_a + byte : v->io_bitmap_b + byte - PAGE_SIZE;
+	const struct vmcs12 *v = vcpu->nested.vmcs12;
+	const struct gpa_map *map = &vcpu->nested.io_bitmap12[byte / PAGE_SIZE];
+
+	byte %= PAGE_SIZE;
+	if (likely(map->page))
+		return READ_ONCE(((const u8 *)map->hva)[byte]);
+	return bitmaps_read_byte(vcpu, (map == vcpu->nested.io_bitmap12 ? v->io_bitmap_a : v->io_bitmap_b) + byte);
 }
 
 /**
@@ -138,19 +144,18 @@ static gpa_t bitmaps_io_byte_gpa(const struct vmcs12 *v, u32 byte)
  * @vcpu: in L2; L1 uses I/O bitmaps
  * @qual: exit qualification of the I/O instruction
  *
- * Context: Process context. Caller holds vm->srcu. May sleep.
+ * Context: Process context. Caller holds vm->srcu, and it may sleep, unless both bitmaps are pinned.
  * Return: true if L1 gets the exit.
  */
 bool bitmaps_io_hit(struct vcpu *vcpu, u64 qual)
 {
-	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	struct route_bit b = route_io_bits(qual);
 
 	if (!b.mask)
 		return true;
-	if (bitmaps_read_byte(vcpu, bitmaps_io_byte_gpa(v, b.byte)) & (u8)b.mask)
+	if (bitmaps_read_io_byte(vcpu, b.byte) & (u8)b.mask)
 		return true;
-	return b.mask >> 8 && (bitmaps_read_byte(vcpu, bitmaps_io_byte_gpa(v, b.byte + 1)) & (b.mask >> 8));
+	return b.mask >> 8 && (bitmaps_read_io_byte(vcpu, b.byte + 1) & (b.mask >> 8));
 }
 
 /**

@@ -112,6 +112,7 @@ struct nested {
 	unsigned long *msr_bitmap02;	/* merged; a bit is 0 only if both L0 and L1 let the access through */
 	bool x2apic_passed;		/* @msr_bitmap02 lets L2 access MSRs 0x800-0x8ff in the virtual-APIC page */
 	struct gpa_map msr_bitmap12;	/* L1's MSR bitmap */
+	struct gpa_map io_bitmap12[2];	/* L1's I/O bitmaps A and B */
 	struct gpa_map virtual_apic, apic_access;	/* pages of L1 to which VMCS02 points */
 	struct gpa_map posted_desc;	/* L1's posted-interrupt descriptor, which L0 processes: see apicv.c */
 	void *no_page;			/* page of ones at first, to which VMCS02 points where L1 has no memory for one of these */

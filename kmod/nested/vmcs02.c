@@ -593,6 +593,10 @@ void vmcs02_place_pages(struct vcpu *vcpu)
 
 	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
 		vmcs02_place_page(vcpu, &n->msr_bitmap12, v->msr_bitmap, 0);
+	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS) {
+		vmcs02_place_page(vcpu, &n->io_bitmap12[0], v->io_bitmap_a, 0);
+		vmcs02_place_page(vcpu, &n->io_bitmap12[1], v->io_bitmap_b, 0);
+	}
 	if (n->ctl02.proc & CPU_BASED_TPR_SHADOW)
 		vmcs02_place_page(vcpu, &n->virtual_apic, v->virtual_apic_page_addr, VIRTUAL_APIC_PAGE_ADDR);
 	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
@@ -746,6 +750,8 @@ void nested_unpin(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 
 	vm_unmap_gpa(vcpu->vm, &n->msr_bitmap12);
+	vm_unmap_gpa(vcpu->vm, &n->io_bitmap12[0]);
+	vm_unmap_gpa(vcpu->vm, &n->io_bitmap12[1]);
 	vm_unmap_gpa(vcpu->vm, &n->virtual_apic);
 	vm_unmap_gpa(vcpu->vm, &n->apic_access);
 	vm_unmap_gpa(vcpu->vm, &n->posted_desc);
