@@ -112,6 +112,42 @@ static void host_beside(void)
 	run_beside(VEC_NMI, true, true);
 }
 
+/* The API has room for one exception: a machine check takes the place of a fault, which its instruction raises again. */
+static void guest_fault(void)
+{
+	write_cr4(read_cr4() | CR4_MCE);
+	g_trap_fn[VEC_MC] = on_mce;
+	g_trap_fn[VEC_GP] = on_interrupt;
+	g_sync(1);
+	asm volatile("nop");
+	G_EQ(mces, 1, "machine checks");
+}
+
+static void host_fault(void)
+{
+	struct kvm_vcpu_events e;
+	struct vcpu *vcpu;
+	struct vm vm;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_fault);
+	mce_setup(vcpu);
+	vcpu_run_to_sync(vcpu, 1);
+	DO(vcpu->fd, KVM_GET_VCPU_EVENTS, &e);
+	e.exception.injected = 1;
+	e.exception.nr = VEC_GP;
+	e.exception.has_error_code = 1;
+	DO(vcpu->fd, KVM_SET_VCPU_EVENTS, &e);
+	mce_raise(vcpu);
+	DO(vcpu->fd, KVM_GET_VCPU_EVENTS, &e);
+	EQ(e.exception.nr, VEC_MC, "the exception");
+	EQ(e.exception.has_error_code, 0, "error code");
+	DO(vcpu->fd, KVM_SET_VCPU_EVENTS, &e);
+	vcpu_run_to_end(vcpu);
+	EQ(GUEST(&vm, irqs), 0, "faults");
+	vm_destroy(&vm);
+}
+
 /* --- while L2 runs --- */
 
 #define INTR(vec, type)	(1ul << 31 | (u64)(type) << 8 | (vec))
@@ -201,6 +237,7 @@ static void host_l2(void)
 
 static const struct ksft_test tests[] = {
 	{ "a machine check beside an interrupt or NMI", .host = host_beside },
+	{ "a machine check and a fault are saved", .host = host_fault },
 	{ "a machine check while L2 runs", .host = host_l2 },
 };
 KSFT_MAIN(tests)

@@ -33,6 +33,17 @@ static void state_settle_payload(struct vcpu *vcpu)
 		vmx_deliver_payload(vcpu, ev);
 }
 
+/* Whether an exception is raised again by its instruction, if it is dropped. */
+static bool state_is_fault(const struct event *ev)
+{
+	return ev->valid && ev->type == INTR_TYPE_HARD_EXCEPTION && ev->vector != X86_TRAP_DB && ev->vector != X86_TRAP_DF &&
+	       ev->vector != X86_TRAP_MC;
+}
+
+/*
+ * The API has room for one exception. A machine check that waits takes the place
+ * of a fault. It is lost behind any other exception, as in KVM.
+ */
 static void state_get_exception(struct vcpu *vcpu, struct kvm_vcpu_events *out)
 {
 	static const struct event mc = { .vector = X86_TRAP_MC };
@@ -40,14 +51,13 @@ static void state_get_exception(struct vcpu *vcpu, struct kvm_vcpu_events *out)
 	bool pending = ev->valid;
 
 	state_settle_payload(vcpu);
-	if (!pending) {
+	if (!pending)
 		ev = &vcpu->ev.injected;
-		if (!ev->valid || !state_is_exception(ev)) {
-			if (!vcpu->ev.mc_pending)
-				return;
-			ev = &mc;
-			pending = true;
-		}
+	if (vcpu->ev.mc_pending && (!ev->valid || !state_is_exception(ev) || state_is_fault(ev))) {
+		ev = &mc;
+		pending = true;
+	} else if (!ev->valid || !state_is_exception(ev)) {
+		return;
 	}
 	out->exception.nr = ev->vector;
 	out->exception.has_error_code = ev->has_error;

@@ -25,6 +25,8 @@ static bool pv_eoi_access(struct vcpu *vcpu, u8 *val, bool write)
 	gpa_t gpa = vcpu->pv_eoi.msr & ~(u64)KVM_MSR_ENABLED;
 	int idx = srcu_read_lock(srcu), err;
 
+	/* The processor walks the host's page tables for this: see vmx/l1d.c. */
+	vcpu->l1d_due = true;
 	pagefault_disable();
 	err = write ? vm_write_guest(vcpu->vm, gpa, val, 1) : vm_read_guest(vcpu->vm, gpa, val, 1);
 	pagefault_enable();
@@ -84,6 +86,7 @@ void pv_eoi_end(struct vcpu *vcpu)
 	u8 val;
 
 	vcpu->pv_eoi.offered = false;
+	vcpu->l1d_due = true;
 	if (vm_read_guest(vcpu->vm, gpa, &val, 1) || !(val & BIT(KVM_PV_EOI_BIT))) {
 		irqchip_eoi(vcpu);
 		/* For another interrupt, which the guest can take now. */

@@ -259,6 +259,16 @@ static __always_inline bool loop_short_cpuid(struct vcpu *vcpu)
 	return true;
 }
 
+/*
+ * Whether the short loop may handle exits for this reason. For others, pv_eoi_end() must wait: after a machine check, guest
+ * memory must not be read before the host's handler has run.
+ */
+static __always_inline bool loop_short_knows(u32 reason)
+{
+	return reason == EXIT_REASON_VMRESUME || reason == EXIT_REASON_CPUID || reason == EXIT_REASON_MSR_WRITE ||
+	       reason == EXIT_REASON_EPT_VIOLATION || reason == EXIT_REASON_PREEMPTION_TIMER;
+}
+
 /* Handle the exit if it is one for the short loop. Returns false if it is for the general path. */
 static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 {
@@ -268,8 +278,7 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 	if (vcpu->in_l2)
 		return nested_again_reflect(vcpu);
 	/* An interrupt of the host leaves the offer as it is: see loop_host_interrupted(). */
-	if (unlikely(vcpu->pv_eoi.offered) && vcpu->exit.reason != EXIT_REASON_EXTERNAL_INTERRUPT &&
-	    !pv_eoi_end_short(vcpu))
+	if (unlikely(vcpu->pv_eoi.offered) && (!loop_short_knows(vcpu->exit.reason) || !pv_eoi_end_short(vcpu)))
 		return false;
 	switch (vcpu->exit.reason) {
 	case EXIT_REASON_VMRESUME:
@@ -395,6 +404,9 @@ static bool loop_host_interrupted(struct vcpu *vcpu)
 	if (vcpu->exit.fail || vcpu->exit.reason != EXIT_REASON_EXTERNAL_INTERRUPT || !loop_is_short(vcpu) ||
 	    unlikely(vcpu->nested.nmi_soft))
 		return false;
+	/* Another processor may have lowered L2's TPR: nested_before_entry() must look. */
+	if (vcpu->in_l2 && unlikely(vcpu->nested.tpr_threshold02))
+		return false;
 	vmx_l1d_note_exit(vcpu);
 	/* The exit is at the boundary of an instruction: the event that the entry injected has been delivered. */
 	vcpu->nested.delivery_pending = false;
@@ -500,7 +512,7 @@ static int loop_dispatch(struct vcpu *vcpu)
 /* Whether steps 2 to 4 would do nothing, so that the entry needs no preparation. */
 static __always_inline bool loop_is_calm(const struct vcpu *vcpu)
 {
-	return vcpu->calm && vcpu->quiet && !READ_ONCE(vcpu->requests);
+	return vcpu->calm && vcpu->quiet && !vcpu->in_l2 && !READ_ONCE(vcpu->requests);
 }
 
 /* Steps 2 to 4. Returns NEXT_GO_ON if the guest can be entered; otherwise as loop_turn(). */
