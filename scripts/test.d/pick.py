@@ -85,11 +85,12 @@ def run_selftests(machine, specs, limit):
             return
         command = ["./run", *(f"{name}/{pattern}" if pattern else name for name, pattern in wanted)]
         device = "DROSTE_DEVICE=/dev/kvm " if machine.hypervisor == "kvm" else ""
+        slow = "KSFT_HANG_SECONDS=200 " if machine.kernel == "debug" else ""    # as in the whole step
         files = [os.path.join(BIN, name) for name in ("run", *sorted({name for name, _ in wanted}))]
         job.tap([LAB, "exec", "--kernel", machine.kernel, "--cpus", str(machine.cpus), "--timeout", str(limit),
                  "--hypervisor", machine.hypervisor, *(["--strict"] if machine.strict else []),
                  *(["--kmemleak"] if machine.kernel == "debug" and not device else []),
-                 *(w for file in files for w in ("--file", file)), "--", device + shlex.join(command)],
+                 *(w for file in files for w in ("--file", file)), "--", slow + device + shlex.join(command)],
                 limit + 600, "kselftests")
     return step
 
