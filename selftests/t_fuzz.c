@@ -79,7 +79,8 @@ static void op_ioctl(struct fuzzer *f, struct machine *m)
 	int fds[4], n = 0, fd;
 
 	/* Not here: nothing would close the descriptors that these create. */
-	if (r->cmd == KVM_CREATE_VM || r->cmd == KVM_CREATE_VCPU || r->cmd == KVM_GET_STATS_FD || r->cmd == KVM_CREATE_DEVICE)
+	if (r->cmd == KVM_CREATE_VM || r->cmd == KVM_CREATE_VCPU || r->cmd == KVM_GET_STATS_FD || r->cmd == KVM_CREATE_DEVICE ||
+	    r->cmd == DROSTE_INSPECT || r->on & ON_INSPECT)
 		return;
 	if (r->on & ON_DEV)
 		fds[n++] = m->dev;
@@ -195,12 +196,46 @@ static void op_event(struct fuzzer *f, struct machine *m)
 		f->failed++;
 }
 
+/* Looks at a VM, which other threads run, change and close. */
+static void op_inspect(struct fuzzer *f, struct machine *m)
+{
+	struct droste_vm_name name = { .flags = CHANCE(f, 90) ? DROSTE_NEXT : rnd(f) };
+	struct droste_vm_info info = { .number = 0 };
+	int i, fd = -1, skip = rnd(f) % NR_MACHINES;
+
+	/* A small number of VMs exists at a time, with any numbers. */
+	do {
+		if (fd >= 0)
+			close(fd);
+		name.number = info.number;
+		fd = ioctl(m->dev, DROSTE_INSPECT, &name);
+	} while (fd >= 0 && !ioctl(fd, DROSTE_VM_INFO, &info) && skip--);
+	if (fd < 0)
+		return;
+	for (i = 0; i < nr_ioctl_rows; i++) {
+		const struct ioctl_row *r = &ioctl_rows[i];
+		u32 *arg;
+
+		if (!(r->on & ON_INSPECT) || CHANCE(f, 30))
+			continue;
+		arg = (u32 *)make_arg(f, r, fd, m);
+		/* The first word is the vCPU's index, and the second which VMCS, except with GET_WHY. */
+		if (arg == (u32 *)f->args && CHANCE(f, 80)) {
+			arg[0] = rnd(f) & 1;
+			arg[1] = rnd(f) % 5;
+		}
+		if (ioctl(fd, r->cmd, arg) < 0)
+			f->failed++;
+	}
+	close(fd);
+}
+
 static const struct {
 	u8 weight;
 	void (*fn)(struct fuzzer *f, struct machine *m);
 } kinds[] = {
-	{ 45, op_ioctl }, { 22, op_run }, { 9, op_state }, { 5, op_code }, { 4, op_memory }, { 5, op_slot },
-	{ 3, op_scribble }, { 4, op_close }, { 3, op_event },
+	{ 42, op_ioctl }, { 22, op_run }, { 9, op_state }, { 5, op_code }, { 4, op_memory }, { 5, op_slot },
+	{ 3, op_scribble }, { 4, op_close }, { 3, op_event }, { 3, op_inspect },
 };
 
 static void *fuzz(void *arg)

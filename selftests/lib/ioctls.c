@@ -5,6 +5,7 @@
 #define DEV	ON_DEV
 #define VM	ON_VM
 #define VCPU	ON_VCPU
+#define INSPECT	ON_INSPECT
 #define ROW(c, o, a, b, w)	{ .name = #c, .cmd = c, .on = o, .arg = ARG_##a, .bad = b, .bare = w },
 
 const struct ioctl_row ioctl_rows[] = {

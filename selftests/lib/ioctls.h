@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include "ksft.h"
 
-enum ioctl_on { ON_DEV = 1, ON_VM = 2, ON_VCPU = 4 };
+enum ioctl_on { ON_DEV = 1, ON_VM = 2, ON_VCPU = 4, ON_INSPECT = 8 };
 enum ioctl_arg { ARG_NONE, ARG_ZERO, ARG_VALUE, ARG_PTR, ARG_VAR };
 
 struct ioctl_row {
