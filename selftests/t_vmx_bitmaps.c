@@ -512,23 +512,12 @@ static void ports(u64 first, u64 second, const char *what)
 static void guest_io_loop(void)
 {
 	u8 *a = g_page(), *other = g_page(), *b = g_page(), *msrs = g_page();
-	static const enum vmcs_field null[] = { F_HOST_ES, F_HOST_DS, F_HOST_FS, F_HOST_GS };
-	u64 i;
 
-	vmcs_new(l2_ports);
-	need(F_PIN, PIN_NMI | PIN_VNMI | PIN_EXTINT, "no virtual NMIs");
-	need(F_PROC, PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_TSC_OFFSET, "no I/O bitmaps");
-	need(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT, "no loading of debug controls, EFER or PAT");
-	need(F_EXIT_CTLS, EXIT_SAVE_DEBUG | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_ACK,
-	     "no saving of debug controls, EFER or PAT");
-	need_secondary(SEC_VPID, "no VPID");
-	vmwrite(F_VPID, 5);
-	vmwrite(F_MSR_BITMAP, (u64)msrs);
+	vmx_on();
+	vmcs_usual(l2_ports, msrs, ept_new());
+	need(F_PROC, PROC_IO_BITMAPS, "no I/O bitmaps");
 	vmwrite(F_IO_BITMAP_A, (u64)a);
 	vmwrite(F_IO_BITMAP_B, (u64)b);
-	ept_use(ept_new());
-	for (i = 0; i < ARRAY_SIZE(null); i++)
-		vmwrite(null[i], 0);
 	set_bit(a, PIC1);
 	ports(PIC1, PIC1, "one port");
 	set_bit(a, PIC2);

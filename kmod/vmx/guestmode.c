@@ -24,13 +24,15 @@
  */
 static __always_inline void guestmode_begin(struct vcpu *vcpu)
 {
+	unsigned long tick = jiffies;
+
 	instrumentation_begin();
 	trace_hardirqs_on_prepare();
 	lockdep_hardirqs_on_prepare();
 	instrumentation_end();
-	if (!context_tracking_guest_enter() && unlikely(vcpu->qs_tick != jiffies)) {
+	if (!context_tracking_guest_enter() && unlikely(vcpu->qs_tick != tick)) {
 		instrumentation_begin();
-		vcpu->qs_tick = jiffies;
+		vcpu->qs_tick = tick;
 		rcu_note_context_switch(false);
 		instrumentation_end();
 	}

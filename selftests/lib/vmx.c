@@ -259,6 +259,27 @@ u64 vmcs_new(void (*fn)(void))
 	return vmcs;
 }
 
+u64 vmcs_usual(void (*fn)(void), void *msr_bitmap, u64 eptp)
+{
+	static const enum vmcs_field null[] = { F_HOST_ES, F_HOST_DS, F_HOST_FS, F_HOST_GS };
+	u64 i, vmcs = vmcs_new(fn);
+
+	need(F_PIN, PIN_NMI | PIN_VNMI, "no virtual NMIs");
+	need(F_PIN, PIN_EXTINT, "no external-interrupt exiting");
+	need(F_PROC, PROC_MSR_BITMAPS, "no MSR bitmaps");
+	need(F_PROC, PROC_TSC_OFFSET, "no TSC offset");
+	need(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT, "no loading of debug controls, EFER or PAT");
+	need(F_EXIT_CTLS, EXIT_SAVE_DEBUG | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_ACK,
+	     "no saving of debug controls, EFER or PAT");
+	need_secondary(SEC_VPID, "no VPID");
+	vmwrite(F_VPID, 5);
+	vmwrite(F_MSR_BITMAP, (u64)msr_bitmap);
+	ept_use(eptp);
+	for (i = 0; i < ARRAY_SIZE(null); i++)
+		vmwrite(null[i], 0);
+	return vmcs;
+}
+
 void vmcs_load(u64 vmcs)
 {
 	G_MUST(vmptrld(vmcs) == VM_OK, "VMPTRLD");

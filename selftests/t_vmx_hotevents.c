@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Interrupts, NMIs, INITs and deadlines that come at any moment while L1 and an L2 loop in reflected exits. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+#include "vm.h"
+#include "vmx.h"
+
+static u8 no_bits[4096] __attribute__((aligned(4096)));
+
+static void l2_cpuid(void)
+{
+	for (;;)
+		asm volatile("cpuid" : : "a" (0), "c" (0) : "rbx", "rdx", "memory");
+}
+
+static void start(void)
+{
+	vmx_on();
+	vmcs_usual(l2_cpuid, no_bits, ept_new());
+	vmx_expect(R_CPUID, "the first CPUID");
+	vmx_skip();
+}
+
+/* --- events while L2 loops in CPUID --- */
+
+#define EVENTS	300
+#define EVENTS_SECONDS	10
+#define VECTOR	0x55
+
+static volatile u64 interrupts, nmis, inits, others, ready;
+
+/* The NMI found L1 running. */
+static void on_nmi(struct trap_regs *regs)
+{
+	nmis++;
+}
+
+static void guest_events(void)
+{
+	u64 reason, info;
+
+	apic_enable();
+	g_trap_fn[VEC_NMI] = on_nmi;
+	start();
+	ready = 1;
+	for (;;) {
+		reason = hot_spin(1ul << 40);
+		info = vmread(F_INTR_INFO);
+		if (reason == R_EXTINT && (info & 0xff) == VECTOR) {
+			apic_eoi();
+			interrupts++;
+		} else if (reason == R_EXCEPTION && (info & 0x7ff) == 0x202) {
+			/* IRET ends the blocking of NMIs. */
+			asm volatile("int3" : : : "memory");
+			nmis++;
+		} else if (reason == R_INIT) {
+			/* VMX root operation blocks an INIT; it ends L2 at the next entry (SDM 3C 24.8). */
+			inits++;
+		} else {
+			others++;
+		}
+	}
+}
+
+/* --- deadlines of L1 while L2 loops in CPUID --- */
+
+#define EXIT_SAVE_TIMER	BIT(22)
+#define LATE		40000000ul	/* cycles; the most that an exit may be late, with a host that does other work */
+#define A_WHILE		300000ul
+#define A_MOMENT	10000ul		/* so few exits that a VMM may keep the deadline in another way */
+
+/* What an exit tells that comes of no instruction. */
+static void expect_bare_exit(u64 info)
+{
+	G_EQ(vmread(F_INTR_INFO), info, "interruption information");
+	G_EQ(vmread(F_IDT_INFO), 0, "IDT-vectoring information");
+	G_EQ(vmread(F_QUAL), 0, "qualification");
+	G_EQ(vmread(F_ILEN), 0, "instruction length");
+}
+
+static void guest_deadlines(void)
+{
+	u64 i, from, late, rate;
+
+	apic_enable();
+	apic_write(APIC_LVTT, 2 << 17 | VECTOR);
+	start();
+	need(F_PIN, PIN_TIMER, "no preemption timer");
+	need(F_EXIT_CTLS, EXIT_SAVE_TIMER, "no saving of the preemption timer");
+	rate = rdmsr(MSR_VMX_MISC) & 0x1f;
+	for (i = 0; i < 40; i++) {
+		bool timer = i & 1;
+		/* L1's timer counts only while L2 runs. */
+		u64 cycles = i >= 20 ? A_WHILE : timer ? A_MOMENT / 4 + i * 100 : A_MOMENT + i * 300;
+
+		vmwrite(F_TIMER, (timer ? cycles : 1000 * A_WHILE) >> rate);
+		from = rdtsc();
+		wrmsr(MSR_TSC_DEADLINE, from + (timer ? 100 * A_WHILE : cycles));
+		G_EQN(hot_spin(1ul << 40), timer ? R_TIMER : R_EXTINT, "the exit", i);
+		late = rdtsc() - from;
+		G_OK(late < LATE, "not late");
+		expect_bare_exit(timer ? 0 : VECTOR | BIT(31));
+		if (timer) {
+			wrmsr(MSR_TSC_DEADLINE, 0);
+			continue;
+		}
+		G_OK(late >= cycles, "not early");
+		G_EQ(rdmsr(MSR_TSC_DEADLINE), 0, "disarmed");
+		G_EQ(apic_read(APIC_ISR + VECTOR / 32 * 16), BIT(VECTOR % 32), "in service");
+		G_EQ(apic_read(APIC_IRR + VECTOR / 32 * 16), 0, "no more requested");
+		apic_eoi();
+		G_EQ(apic_read(APIC_ISR + VECTOR / 32 * 16), 0, "ended");
+	}
+	vmclr(F_PIN, PIN_TIMER);
+	vmclr(F_EXIT_CTLS, EXIT_SAVE_TIMER);
+	/* An interrupt window that is open makes its exit first; the interrupt stays pending. */
+	vmset(F_RFLAGS, RFLAGS_IF);
+	vmset(F_PROC, PROC_INTR_WINDOW);
+	wrmsr(MSR_TSC_DEADLINE, 1);
+	G_EQ(hot_spin(1ul << 40), R_INTR_WINDOW, "the window");
+	vmclr(F_PROC, PROC_INTR_WINDOW);
+	G_EQ(hot_spin(1ul << 40), R_EXTINT, "the interrupt after the window");
+	apic_eoi();
+	/* L1 may leave the interrupt with its APIC. */
+	vmclr(F_EXIT_CTLS, EXIT_ACK);
+	for (i = 0; i < 4; i++) {
+		wrmsr(MSR_TSC_DEADLINE, rdtsc() + (i & 1 ? A_MOMENT : A_WHILE));
+		G_EQ(hot_spin(1ul << 40), R_EXTINT, "the exit without acknowledgement");
+		expect_bare_exit(0);
+		G_EQ(apic_read(APIC_IRR + VECTOR / 32 * 16), BIT(VECTOR % 32), "requested");
+		from = interrupts;
+		sti_nop_cli();
+		G_EQ(interrupts, from + 1, "the interrupt");
+	}
+}
+
+/* An interrupt that L1 takes itself. */
+static void on_vector(struct trap_regs *regs)
+{
+	interrupts++;
+	apic_eoi();
+}
+
+static void guest_deadlines_main(void)
+{
+	g_trap_fn[VECTOR] = on_vector;
+	guest_deadlines();
+}
+
+static void on_int3(struct trap_regs *regs)
+{
+}
+
+static void guest_events_main(void)
+{
+	g_trap_fn[VEC_BP] = on_int3;
+	guest_events();
+}
+
+static void *events_vcpu(void *arg)
+{
+	u64 args[4];
+
+	vcpu_run_to_call(arg, args);
+	return NULL;
+}
+
+/* Waits until the guest has counted to @want. Returns false after ten seconds. */
+static bool counted(volatile u64 *counter, u64 want)
+{
+	int i;
+
+	for (i = 0; i < 100000 && *counter < want; i++)
+		usleep(100);
+	return *counter >= want;
+}
+
+static void host_events(void)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = VECTOR };
+	/* KVM_NMI would wait for the vCPU's mutex, which KVM_RUN holds. */
+	struct kvm_msi nmi = { .address_lo = 0xfee00000, .data = 4 << 8 };
+	struct kvm_msi init = { .address_lo = 0xfee00000, .data = 5 << 8 };
+	u64 i, sent = 0, nmi_sent = 0, init_sent = 0;
+	time_t start = time(NULL);
+	pthread_t thread;
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX for guests");
+	vcpu = vcpu_create(&vm, 0, guest_events_main);
+	MUST(!pthread_create(&thread, NULL, events_vcpu, vcpu), "thread");
+	MUST(counted(&GUEST(&vm, ready), 1), "L2 runs");
+	srand(1);
+	/* A host that checks itself is slow. */
+	for (i = 0; i < EVENTS && time(NULL) - start < EVENTS_SECONDS; i++) {
+		usleep(rand() % 300);
+		switch (rand() % 4) {
+		case 0:
+			DO(vm.fd, KVM_SIGNAL_MSI, &nmi);
+			MUST(counted(&GUEST(&vm, nmis), ++nmi_sent), "NMI %d arrives", (int)i);
+			break;
+		case 1:
+			DO(vm.fd, KVM_SIGNAL_MSI, &init);
+			MUST(counted(&GUEST(&vm, inits), ++init_sent), "INIT %d arrives", (int)i);
+			break;
+		default:
+			DO(vm.fd, KVM_SIGNAL_MSI, &msi);
+			MUST(counted(&GUEST(&vm, interrupts), ++sent), "interrupt %d arrives", (int)i);
+		}
+	}
+	EQ(GUEST(&vm, interrupts), sent, "interrupts");
+	EQ(GUEST(&vm, nmis), nmi_sent, "NMIs");
+	EQ(GUEST(&vm, inits), init_sent, "INITs");
+	EQ(GUEST(&vm, others), 0, "other exits");
+	OK(i > 10, "%d events", (int)i);
+	/* The thread ends with the process. */
+}
+
+static const struct ksft_test tests[] = {
+	{ "events while L2 loops", .host = host_events },
+	{ "deadlines while L2 loops", .guest = guest_deadlines_main, .flags = KSFT_VMX | KSFT_IRQCHIP },
+};
+KSFT_MAIN(tests)
