@@ -292,14 +292,6 @@ static void json_hex(const char *key, int field, uint64_t val)
 	json_string(key, text);
 }
 
-static void json_count(const char *key, int count)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", count);
-	json_word(key, text);
-}
-
 static void json_bits(const char *key, int field, uint64_t bits)
 {
 	char spelt[1200];

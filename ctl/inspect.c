@@ -40,14 +40,6 @@ static const char *level_name(const struct droste_vcpu_info *info)
 	return info->level == 2 ? "L2" : info->flags & DROSTE_VCPU_VMX ? "L1, in VMX operation" : "L1";
 }
 
-static void json_count(const char *key, unsigned long long val)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%llu", val);
-	json_word(key, text);
-}
-
 static int ps_vcpus(int fd, const struct droste_vm_info *vm, bool json)
 {
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {

@@ -73,6 +73,12 @@ void json_bool(const char *key, bool val)
 	json_word(key, val ? "true" : "false");
 }
 
+void json_count(const char *key, unsigned long long val)
+{
+	next(key);
+	printf("%llu", val);
+}
+
 void json_word(const char *key, const char *word)
 {
 	next(key);

@@ -21,6 +21,9 @@ void json_string(const char *key, const char *text);
 /** json_bool() - write true or false */
 void json_bool(const char *key, bool val);
 
+/** json_count() - write a decimal number */
+void json_count(const char *key, unsigned long long val);
+
 /** json_word() - write a number, true, false or null as it is given */
 void json_word(const char *key, const char *word);
 

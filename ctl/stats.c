@@ -7,12 +7,8 @@
 #include <sys/ioctl.h>
 
 #include "../uapi/linux/droste.h"
+#include "exitname.h"
 #include "say.h"
-
-#define EXIT(nr, name, handler, needs) [nr] = #name,
-static const char *const names[DROSTE_NR_EXIT_REASONS] = {
-#include "../kmod/vmx/exits.def"
-};
 
 static int collect(const struct vm *vm, struct droste_exit_stats *sum)
 {
@@ -49,13 +45,9 @@ void stats_print(const struct vm *vm)
 	}
 	printf("Exits taken by L0           from L1    from L2  reflected      by L0\n");
 	for (int r = 0; r < DROSTE_NR_EXIT_REASONS; r++) {
-		char unnamed[24];
-
 		if (!s.exits[r])
 			continue;
-		snprintf(unnamed, sizeof(unnamed), "reason %d", r);
-		line(names[r] ? names[r] : unnamed, s.exits[r], s.from_l2[r],
-		     s.reflected[r]);
+		line(exit_name(r), s.exits[r], s.from_l2[r], s.reflected[r]);
 		exits += s.exits[r];
 		from_l2 += s.from_l2[r];
 		reflected += s.reflected[r];

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "args.h"
+#include "exitname.h"
 #include "json.h"
 #include "look.h"
 #include "outcome.h"
@@ -16,11 +17,6 @@
 #include "say.h"
 
 #define REASONS	DROSTE_NR_EXIT_REASONS
-
-#define EXIT(nr, name, handler, needs) [nr] = #name,
-static const char *const names[REASONS] = {
-#include "../kmod/vmx/exits.def"
-};
 
 void top_help(void)
 {
@@ -103,14 +99,6 @@ static int sorted(const struct counters *d, int *order)
 	return n;
 }
 
-static const char *name_of(int reason, char *text, size_t size)
-{
-	if (names[reason])
-		return names[reason];
-	snprintf(text, size, "reason %d", reason);
-	return text;
-}
-
 static void print_rate(unsigned long long count, double unit)
 {
 	if (count)
@@ -123,7 +111,6 @@ static void print(const struct droste_vm_info *vm, const struct counters *d)
 {
 	double unit = (d->entries ? d->entries : all_exits(d)) / 1000.0;
 	int order[REASONS], n = sorted(d, order);
-	char text[24];
 
 	printf("VM %u (%s, process %d): %llu exits, %llu VM entries of L1\n", vm->number, vm->name, vm->pid, all_exits(d), d->entries);
 	printf("%s%-22s %11s %11s %11s %11s %11s%s\n", DIM, d->entries ? "for 1,000 L2 entries" : "for 1,000 exits", "from L1",
@@ -131,7 +118,7 @@ static void print(const struct droste_vm_info *vm, const struct counters *d)
 	for (int i = 0; i < n; i++) {
 		int r = order[i];
 
-		printf("%-22s", name_of(r, text, sizeof(text)));
+		printf("%-22s", exit_name(r));
 		print_rate(d->l1[r], unit);
 		print_rate(d->l2[r], unit);
 		print_rate(d->reflected[r], unit);
@@ -141,18 +128,9 @@ static void print(const struct droste_vm_info *vm, const struct counters *d)
 	}
 }
 
-static void json_count(const char *key, unsigned long long val)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%llu", val);
-	json_word(key, text);
-}
-
 static void print_json(const struct droste_vm_info *vm, const struct counters *d)
 {
 	int order[REASONS], n = sorted(d, order);
-	char text[24];
 
 	json_open(NULL, '{');
 	json_count("vm", vm->number);
@@ -162,7 +140,7 @@ static void print_json(const struct droste_vm_info *vm, const struct counters *d
 	json_open("reasons", '[');
 	for (int i = 0; i < n; i++) {
 		json_open(NULL, '{');
-		json_string("reason", name_of(order[i], text, sizeof(text)));
+		json_string("reason", exit_name(order[i]));
 		json_count("from_l1", d->l1[order[i]]);
 		json_count("from_l2", d->l2[order[i]]);
 		json_count("reflected", d->reflected[order[i]]);
