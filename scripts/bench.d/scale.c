@@ -70,29 +70,9 @@ static void turn_of_l2(u64 *stack)
 	vmwrite(F_RIP, (u64)l2_cpuid);
 }
 
-/* What KVM asks for, so that L2 is of the usual kind. */
-static void fill(void)
-{
-	static u8 no_bits[4096] __attribute__((aligned(4096)));
-	static const enum vmcs_field null[] = { F_HOST_ES, F_HOST_DS, F_HOST_FS, F_HOST_GS };
-	u64 i;
-
-	vmcs_fill(l2_cpuid);
-	need(F_PIN, PIN_NMI | PIN_VNMI | PIN_EXTINT, "no NMI exiting");
-	need(F_PROC, PROC_MSR_BITMAPS | PROC_TSC_OFFSET, "no MSR bitmaps or no TSC offset");
-	need(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT, "no loading of debug controls, EFER or PAT");
-	need(F_EXIT_CTLS, EXIT_SAVE_DEBUG | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_ACK,
-	     "no saving of debug controls, EFER or PAT");
-	need_secondary(SEC_VPID, "no VPID");
-	vmwrite(F_VPID, 5);
-	vmwrite(F_MSR_BITMAP, (u64)no_bits);
-	ept_use(ept_new());
-	for (i = 0; i < ARRAY_SIZE(null); i++)
-		vmwrite(null[i], 0);
-}
-
 static void prepare_l2(void)
 {
+	static u8 no_bits[4096] __attribute__((aligned(4096)));
 	u64 vmcs, stack = 0;
 
 	vmx_enable();
@@ -102,7 +82,8 @@ static void prepare_l2(void)
 	vmcs = vmx_region();
 	vmclear(vmcs);
 	vmptrld(vmcs);
-	fill();
+	vmcs_fill(l2_cpuid);
+	vmcs_ask_usual(no_bits, ept_new());
 	__atomic_store_n(&filling, 0, __ATOMIC_RELEASE);
 	G_EQ(enter(true, &stack), 0, "entry");
 	G_EQ(vmread(F_REASON), R_CPUID, "reason");

@@ -259,10 +259,10 @@ u64 vmcs_new(void (*fn)(void))
 	return vmcs;
 }
 
-u64 vmcs_usual(void (*fn)(void), void *msr_bitmap, u64 eptp)
+void vmcs_ask_usual(void *msr_bitmap, u64 eptp)
 {
 	static const enum vmcs_field null[] = { F_HOST_ES, F_HOST_DS, F_HOST_FS, F_HOST_GS };
-	u64 i, vmcs = vmcs_new(fn);
+	u64 i;
 
 	need(F_PIN, PIN_NMI | PIN_VNMI, "no virtual NMIs");
 	need(F_PIN, PIN_EXTINT, "no external-interrupt exiting");
@@ -277,6 +277,13 @@ u64 vmcs_usual(void (*fn)(void), void *msr_bitmap, u64 eptp)
 	ept_use(eptp);
 	for (i = 0; i < ARRAY_SIZE(null); i++)
 		vmwrite(null[i], 0);
+}
+
+u64 vmcs_usual(void (*fn)(void), void *msr_bitmap, u64 eptp)
+{
+	u64 vmcs = vmcs_new(fn);
+
+	vmcs_ask_usual(msr_bitmap, eptp);
 	return vmcs;
 }
 

@@ -258,10 +258,11 @@ u64 vmcs_link(void *vmread_bitmap, void *vmwrite_bitmap);	/* gives L2 a new shad
 u64 vmcs_new(void (*l2)(void));		/* a new current VMCS that runs l2(); must be called after vmx_on() */
 void vmcs_fill(void (*l2)(void));	/* fills the current VMCS: L2 runs l2() in L1's address space, on a new stack */
 /*
- * vmcs_new() with the controls that KVM asks for, so that exits and entries can be of the usual kind; or skips the subtest.
- * L1 uses @eptp, and a page of an MSR bitmap. VMXON must have been executed.
+ * Gives the current VMCS the controls that KVM asks for, @eptp and a page of an MSR bitmap, so that exits and entries can be
+ * of the usual kind; or skips the subtest.
  */
-u64 vmcs_usual(void (*l2)(void), void *msr_bitmap, u64 eptp);
+void vmcs_ask_usual(void *msr_bitmap, u64 eptp);
+u64 vmcs_usual(void (*l2)(void), void *msr_bitmap, u64 eptp);	/* vmcs_new() and vmcs_ask_usual(); after VMXON */
 void vmcs_load(u64 vmcs);		/* VMPTRLD */
 extern u64 vmx_region_on;		/* the VMXON region */
 
