@@ -42,9 +42,6 @@ int exit_pml_full(struct vcpu *vcpu);
 /* cr.c */
 int exit_cr_access(struct vcpu *vcpu);
 
-/* short.c: exits of L1 in the short loop, with interrupts disabled; false if a function above must handle the exit */
-bool exit_short(struct vcpu *vcpu);
-
 /* debug.c */
 int exit_exception(struct vcpu *vcpu);
 int exit_debug_trap(struct vcpu *vcpu);

@@ -59,6 +59,7 @@
 #include "run/handlers.h"
 #include "run/request.h"
 #include "run/run.h"
+#include "run/short.h"
 #include "trace.h"
 #include "vmx/crossing.h"
 #include "vmx/inject.h"
@@ -243,15 +244,9 @@ static bool loop_is_short(const struct vcpu *vcpu)
 /* CPUID of L1, as exit_cpuid() handles it. Returns false if that must do it; nothing has changed then. */
 static __always_inline bool loop_short_cpuid(struct vcpu *vcpu)
 {
-	u64 rip, next;
+	u64 next;
 
-	/* What vcpu_skip_instruction() does beside the new RIP. */
-	if (unlikely(vmcs_read(GUEST_RFLAGS) & (X86_EFLAGS_TF | X86_EFLAGS_RF) ||
-		     vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN))
-		return false;
-	rip = vmcs_read(GUEST_RIP);
-	next = rip + vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-	if (unlikely((rip ^ next) >> 31) || !cpuid_quick(vcpu))
+	if (!short_next_rip(&next) || unlikely(!cpuid_quick(vcpu)))
 		return false;
 	vmcs_write(GUEST_RIP, next);
 	vcpu->ev.injected.valid = false;

@@ -4,31 +4,15 @@
 #include "droste.h"
 #include "io/emulate.h"
 #include "irqchip/irqchip.h"
-#include "run/handlers.h"
+#include "run/short.h"
 #include "vmx/inject.h"
 #include "vmx/vmx.h"
-
-/*
- * Find out where L1 goes on after the instruction that exited. Returns false if
- * the instruction needs more than a new RIP, as vcpu_skip_instruction() describes.
- */
-static bool exit_next_rip(u64 *next)
-{
-	u64 rip;
-
-	if (vmcs_read(GUEST_RFLAGS) & (X86_EFLAGS_TF | X86_EFLAGS_RF) ||
-	    vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN)
-		return false;
-	rip = vmcs_read(GUEST_RIP);
-	*next = rip + vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-	return !((rip ^ *next) >> 31);
-}
 
 static bool exit_wrmsr_short(struct vcpu *vcpu)
 {
 	u64 data = (u32)vcpu->regs[RAX] | (vcpu->regs[RDX] << 32), next;
 
-	if (!exit_next_rip(&next) || !vlapic_short_wrmsr(vcpu, vcpu->regs[RCX], data))
+	if (!short_next_rip(&next) || !vlapic_short_wrmsr(vcpu, vcpu->regs[RCX], data))
 		return false;
 	vmcs_write(GUEST_RIP, next);
 	return true;
