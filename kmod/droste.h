@@ -214,6 +214,7 @@ struct vcpu {
 
 	struct loaded_vmcs vmcs01;
 	struct vmx_controls ctl01;	/* controls of @vmcs01, from which VMCS02's are merged: see vmx_write_ctl01() */
+	bool umip_exits[2];		/* descriptor-table exiting emulates CR4.UMIP: of L1, of L2 */
 	bool ctl01_stale;		/* @ctl01 changed while L2 ran; @vmcs01 does not have the change yet */
 	unsigned long *msr_bitmap01;	/* one page; only msr_update_bitmap() changes it */
 	u16 vpid01;			/* 0: VPIDs are not used */

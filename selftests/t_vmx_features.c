@@ -404,6 +404,44 @@ static void guest_umip(void)
 	G_EQ(l2_umip_fault, GP0, "SIDT of L2 at CPL 3 faults first");
 }
 
+static u8 umip_bitmap[4096] __attribute__((aligned(4096)));
+
+static void l2_umip_loop(void)
+{
+	for (;;) {
+		l2_umip_fault = g_user(user_sidt, 0);
+		asm volatile("vmcall");
+	}
+}
+
+/* L1 and L2 take turns, with all that Linux's hypervisor asks for. One of them has CR4.UMIP. */
+static void umip_of(bool l2)
+{
+	u64 umip = BIT(11);
+
+	vmcs_usual(l2_umip_loop, umip_bitmap, ept_new());
+	write_cr4(l2 ? read_cr4() & ~umip : read_cr4() | umip);
+	vmwrite(F_HOST_CR4, read_cr4());
+	vmwrite(F_GUEST_CR4, l2 ? vmread(F_GUEST_CR4) | umip : vmread(F_GUEST_CR4) & ~umip);
+	for (int turn = 0; turn < 20; turn++) {
+		l2_umip_fault = ~0ull;
+		vmx_expect(R_VMCALL, "L2's turn");
+		vmx_skip();
+		G_EQ(l2_umip_fault, l2 ? GP0 : 0, "SIDT of L2 at CPL 3");
+		G_EQ(g_user(user_sidt, 0), l2 ? 0 : GP0, "SIDT of L1 at CPL 3");
+	}
+	write_cr4(read_cr4() & ~umip);
+}
+
+static void guest_umip_levels(void)
+{
+	if (!(CPUID_REG(7, 0, c) & BIT(2)))
+		g_skip("no UMIP");
+	vmx_on();
+	umip_of(false);
+	umip_of(true);
+}
+
 static const struct ksft_test tests[] = {
 	{ "RDRAND and RDSEED of L2, hidden from L1", .host = host_random },
 	{ "RDRAND and RDSEED of L2, intercepted by L1", .guest = guest_random_exits, .flags = KSFT_VMX },
@@ -414,5 +452,6 @@ static const struct ksft_test tests[] = {
 	{ "IA32_SPEC_CTRL of L1 and L2", .guest = guest_speculation, .flags = KSFT_VMX },
 	{ "CPUID and capabilities below a restored L2", .host = host_cpuid },
 	{ "UMIP in L2", .guest = guest_umip, .flags = KSFT_VMX },
+	{ "UMIP of one level", .guest = guest_umip_levels, .flags = KSFT_VMX },
 };
 KSFT_MAIN(tests)

@@ -110,9 +110,7 @@ static bool again_note_host(struct vcpu *vcpu, const struct vmcs12 *v)
 	a->l0_mce = vcpu->vmcs->host_cr4 & X86_CR4_MCE;
 	a->host_ss_ar = hostload_data_ar(v->host_ss_selector);
 	a->host_data = v->host_ds_selector | v->host_es_selector | v->host_fs_selector | v->host_gs_selector;
-	/* Descriptor-table exiting, which emulates UMIP, is on in both levels or in none. */
-	if (vmx_features.umip_emulated &&
-	    !(vcpu->ctl01.proc2 & SECONDARY_EXEC_DESC) != !(v->host_cr4 & X86_CR4_UMIP))
+	if (vmx_features.umip_emulated && vcpu->umip_exits[0] != !!(v->host_cr4 & X86_CR4_UMIP))
 		return false;
 	/* PKRU is switched outside the short loop. */
 	return !(v->host_cr4 & X86_CR4_PKE) || vcpu->pkru_used;

@@ -23,7 +23,7 @@ static inline u32 hostload_data_ar(u16 sel)
 /* Whether all of L1's accesses to the tables' registers exit: for this purpose, or to emulate CR4.UMIP. */
 static inline bool hostload_knows_tables(const struct vcpu *vcpu)
 {
-	return vcpu->nested.held01.tables || (vcpu->ctl01.proc2 & SECONDARY_EXEC_DESC);
+	return vcpu->nested.held01.tables || vcpu->umip_exits[0];
 }
 
 /* Whether a segment of L1 differs from what the exit makes of it, or a selector is not null. There is one branch for all. */

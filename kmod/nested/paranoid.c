@@ -150,10 +150,10 @@ void paranoid_entry(struct vcpu *vcpu)
 static void paranoid_controls(struct vcpu *vcpu, const struct vmcs12 *v)
 {
 	struct nested *n = &vcpu->nested;
-	struct vmx_controls c;
+	struct vmx_controls l0 = vmcs02_l0_controls(vcpu), c;
 	struct merged_pf pf;
 
-	merge_controls(&vcpu->ctl01, v, vcpu->efer & EFER_LMA, &c, &pf);
+	merge_controls(&l0, v, vcpu->efer & EFER_LMA, &c, &pf);
 	/* The timer is brought up to date after this, right before the entry. */
 	PARANOID_FIELD(vcpu, PIN_BASED_VM_EXEC_CONTROL, c.pin | (vcpu->vmcs->timer_on ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
 	PARANOID_FIELD(vcpu, CPU_BASED_VM_EXEC_CONTROL, c.proc);

@@ -102,6 +102,7 @@ struct nested {
 	bool tpr_retry;			/* an entry has failed: do not raise @tpr_threshold02 for the next one */
 	struct vmx_controls ctl02;	/* controls of VMCS02, without the windows that L0 opened */
 	struct vmx_controls merged01;	/* the value of vcpu->ctl01 from which @ctl02 was merged */
+	bool merged_umip;		/* the same of vcpu->umip_exits[1] */
 	struct vmcs02_held held;	/* other values that VMCS02 holds */
 	struct again again;
 	struct vmcs01_held held01;	/* values that VMCS01 holds */

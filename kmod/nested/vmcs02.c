@@ -170,19 +170,43 @@ static bool vmcs02_delivers_virtually(const struct vmx_controls *c)
 	return c->proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 }
 
+/**
+ * vmcs02_l0_controls() - controls that L0 asks for while L2 runs
+ * @vcpu: in L2
+ *
+ * Context: The vCPU's thread.
+ * Return: VMCS01's controls, with what emulates UMIP for L2 and not for L1.
+ */
+struct vmx_controls vmcs02_l0_controls(const struct vcpu *vcpu)
+{
+	struct vmx_controls c = vcpu->ctl01;
+
+	if (vcpu->umip_exits[1])
+		c.proc2 |= SECONDARY_EXEC_DESC;
+	return c;
+}
+
+/* Whether L0 asks for other controls than those that VMCS02 has been merged from. */
+static bool vmcs02_l0_differs(const struct vcpu *vcpu)
+{
+	return memcmp(&vcpu->nested.merged01, &vcpu->ctl01, sizeof(vcpu->ctl01)) ||
+	       vcpu->nested.merged_umip != vcpu->umip_exits[1];
+}
+
 /* Merge and write the controls. ctl02 leaves out the windows and the timer that run/ uses for L0. */
 static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
 	bool force = !n->held.valid;
-	struct vmx_controls c;
+	struct vmx_controls l0 = vmcs02_l0_controls(vcpu), c;
 	struct merged_pf pf;
 
-	merge_controls(&vcpu->ctl01, v, lma, &c, &pf);
+	merge_controls(&l0, v, lma, &c, &pf);
 	if (!n->vpid02)
 		c.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	n->merged01 = vcpu->ctl01;
+	n->merged_umip = vcpu->umip_exits[1];
 	if (force || n->ctl02.pin != c.pin)
 		vmcs_write(PIN_BASED_VM_EXEC_CONTROL,
 			   c.pin | (n->vmcs02.timer_on ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
@@ -393,7 +417,7 @@ u64 vmcs02_write(struct vcpu *vcpu)
 	/* VMCS02 has newer rare state than vmcs12, unless L1 wrote some: then all of it was read back before. */
 	if (n->vmcs02_stale && !(n->vmcs12_dirty & DIRTY12_RARE))
 		dirty &= ~DIRTY12_RARE;
-	if ((dirty & DIRTY12_CTL) || memcmp(&n->merged01, &vcpu->ctl01, sizeof(vcpu->ctl01)) ||
+	if ((dirty & DIRTY12_CTL) || vmcs02_l0_differs(vcpu) ||
 	    !(efer & EFER_LMA) != !(n->ctl02.entry & VM_ENTRY_IA32E_MODE))
 		vmcs02_write_controls(vcpu, efer & EFER_LMA);
 	if ((dirty & DIRTY12_CR) || n->held.cr0_cd != vcpu->cr0_cd)
@@ -727,7 +751,7 @@ int nested_before_entry(struct vcpu *vcpu)
 		vmcs_write(EPT_POINTER, eptp);
 		n->held.eptp = eptp;
 	}
-	if (unlikely(memcmp(&n->merged01, &vcpu->ctl01, sizeof(vcpu->ctl01))))
+	if (unlikely(vmcs02_l0_differs(vcpu)))
 		vmcs02_write_controls(vcpu, vcpu->efer & EFER_LMA);
 	if (unlikely(n->tpr_threshold02 | n->vmcs12->tpr_threshold))
 		vmcs02_fit_threshold(n);

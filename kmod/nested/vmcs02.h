@@ -10,6 +10,7 @@ void vmcs02_enter(struct vcpu *vcpu);
 void vmcs02_leave(struct vcpu *vcpu);
 int vmcs02_eptp(struct vcpu *vcpu);
 u64 vmcs02_write(struct vcpu *vcpu);
+struct vmx_controls vmcs02_l0_controls(const struct vcpu *vcpu);
 void vmcs02_save(struct vcpu *vcpu);
 void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to);
 void vmcs02_forget(struct vcpu *vcpu);

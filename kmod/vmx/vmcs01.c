@@ -112,15 +112,15 @@ static bool vmcs01_takes_ud(const struct vcpu *vcpu)
  * vmx_write_proc2_01() - write VMCS01's secondary controls
  * @vcpu: loaded
  *
- * Descriptor-table exiting for hostload() is not in vcpu->ctl01, from which the
- * controls of VMCS02 are merged.
+ * Descriptor-table exiting, for hostload() and to emulate UMIP, is not in
+ * vcpu->ctl01, from which the controls of VMCS02 are merged.
  *
  * Context: VMCS01 is current. Does not sleep.
  */
 void vmx_write_proc2_01(struct vcpu *vcpu)
 {
 	vmcs_write(SECONDARY_VM_EXEC_CONTROL,
-		   vcpu->ctl01.proc2 | (vcpu->nested.held01.tables ? SECONDARY_EXEC_DESC : 0));
+		   vcpu->ctl01.proc2 | (vcpu->nested.held01.tables || vcpu->umip_exits[0] ? SECONDARY_EXEC_DESC : 0));
 }
 
 /**
@@ -151,14 +151,17 @@ void vmx_write_ctl01(struct vcpu *vcpu)
  *
  * SMSW does not exit, and cannot be forbidden.
  *
- * Context: Process context. Does not sleep. Writes the current VMCS if it is VMCS01.
+ * Context: Process context. Does not sleep. Writes the current VMCS if it is
+ * VMCS01; VMCS02 takes the change at its next entry.
  */
 void vmx_follow_umip(struct vcpu *vcpu, bool on)
 {
-	if (!(vcpu->ctl01.proc2 & SECONDARY_EXEC_DESC) == !on)
+	if (likely(vcpu->umip_exits[vcpu->in_l2] == on))
 		return;
-	vcpu->ctl01.proc2 ^= SECONDARY_EXEC_DESC;
-	vmx_write_ctl01(vcpu);
+	vcpu->umip_exits[vcpu->in_l2] = on;
+	nested_changed(&vcpu->nested);
+	if (!vcpu->in_l2)
+		vmx_write_proc2_01(vcpu);
 }
 
 /**
