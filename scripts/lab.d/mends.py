@@ -21,6 +21,10 @@ PLAIN = (
     ("main.cc", "BX_CPU(processor)->cpu_run_trace();",
      "for (int turn = 0; turn < 16 && (!turn || BX_CPU(processor)->activity_state == BX_CPU_C::BX_ACTIVITY_STATE_ACTIVE);"
      " turn++) BX_CPU(processor)->cpu_run_trace();"),
+    # Time that a fast-string operation takes (SDM Vol. 1, 7.3.9.3): a tick for 64 elements, about a cache line of bytes.
+    # Bochs let each element take one, so that a page cleared by REP STOSB took longer than one cleared by a loop.
+    ("cpu/string.cc", '#include "pc_system.h"',
+     '#include "pc_system.h"\n#undef BX_TICKN\n#define BX_TICKN(n) bx_pc_system.tickn((n) / 64)'),
     # The TSC and the APIC timer count at 100 MHz, the rate that the configuration sets (ips). CPUID leaves 15H and 16H must
     # report it. With the real processor's 3.5 GHz in them, Linux at every level waits 35 seconds for each one.
     ("cpu/cpudb/intel/corei7_skylake-x.cc", "get_leaf(leaf, 0x00000002, 0x00000124, 0x00000000, 0x00000000);",
