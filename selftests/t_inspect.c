@@ -298,9 +298,14 @@ static void host_moves(void)
 
 /* --- why an entry failed --- */
 
+static void l2_calls(void)
+{
+	asm volatile("vmcall");
+}
+
 static void guest_why(void)
 {
-	vmcs_new(l2_wait);
+	vmcs_new(l2_calls);
 	g_sync(1);
 	vmwrite(F_RFLAGS, 0);		/* bit 1 must be set */
 	vmwrite(F_CR3_TARGETS, 5);
@@ -310,6 +315,25 @@ static void guest_why(void)
 	G_EQ(vmx_try_enter(true), VM_FAIL(E_BAD_CONTROLS), "VMfail");
 	g_sync(2);
 	vmwrite(F_RFLAGS, RFLAGS_FIXED);	/* what is told later is as it was */
+	vmwrite(F_CR3_TARGETS, 0);
+	vmx_host_override = 0;
+	g_sync(3);
+	vmx_expect(R_VMCALL, "L2");
+	vmwrite(F_RFLAGS, 0);
+	vmx_expect(R_BAD_GUEST | R_FAILED_ENTRY, "failed entry");
+	G_EQ(vmx_try_enter(true), VM_FAIL(E_LAUNCH_NOT_CLEAR), "VMLAUNCH of a launched VMCS, which is not counted");
+	g_sync(4);
+}
+
+/* What is known of the instruction at whose address there are these bytes, and of the numbers of entries. */
+static void check_insn(struct vm *vm, const struct droste_why *why, const char *insn, u64 failures, u64 entries)
+{
+	MUST(why->rip < MEM_SIZE - 3, "RIP %#llx", why->rip);
+	EQ(memcmp(vm->mem + why->rip, insn, 3), 0, "the instruction at RIP");
+	EQ(why->flags, insn[2] == '\xc2' ? DROSTE_WHY_VMLAUNCH : 0, "which instruction");
+	EQ(why->failures, failures, "entries that failed");
+	EQ(why->entries, entries, "entries that succeeded");
+	EQ(why->reserved, 0, "reserved");
 }
 
 static void host_why(void)
@@ -326,7 +350,7 @@ static void host_why(void)
 	EQ(ioctl(fd, DROSTE_GET_WHY, &why), -1, "no entry has failed");
 	EQ(errno, ENOENT, "errno");
 	vcpu_run_to_sync(vcpu, 2);
-	vcpu_run_to_end(vcpu);
+	vcpu_run_to_sync(vcpu, 3);
 	why = (struct droste_why) { .nr = 3, .fields = (u64)fields };
 	EQ(ioctl(fd, DROSTE_GET_WHY, &why), -1, "too little room");
 	EQ(errno, E2BIG, "errno");
@@ -340,6 +364,12 @@ static void host_why(void)
 	EQ(value(F_RFLAGS), 0, "RFLAGS as it was");
 	EQ(value(F_CR3_TARGETS), 5, "CR3 targets");
 	OK(why.caps[0] && why.maxphyaddr >= 36 && why.seq, "what L1 was offered");
+	check_insn(&vm, &why, "\x0f\x01\xc2", 1, 0);
+	vcpu_run_to_sync(vcpu, 4);
+	why = (struct droste_why) { .nr = MAX_FIELDS, .fields = (u64)fields };
+	DO(fd, DROSTE_GET_WHY, &why);
+	check_insn(&vm, &why, "\x0f\x01\xc3", 2, 1);
+	vcpu_run_to_end(vcpu);
 	close(fd);
 	vm_destroy(&vm);
 }

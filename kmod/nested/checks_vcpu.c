@@ -9,6 +9,7 @@
 #include "nested/checks.h"
 #include "nested/checks_vcpu.h"
 #include "nested/nested.h"
+#include "vmx/regs.h"
 
 static int checks_read_l1(void *arg, u64 gpa, void *data, u32 len)
 {
@@ -50,6 +51,8 @@ static void checks_keep(struct vcpu *vcpu, const struct check_ctx *c, enum check
 	n->failed_check = id;
 	n->failed_vmptr = c->vmptr;
 	n->failed_seq = vcpu->long_exits + vcpu->stats.short_exits;
+	vcpu_reload_vmcs(vcpu);
+	n->failed_rip = vcpu_rip(vcpu);
 	if (!n->failed12)
 		n->failed12 = kmalloc(sizeof(*n->failed12), GFP_KERNEL_ACCOUNT);
 	if (n->failed12)

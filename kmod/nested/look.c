@@ -181,6 +181,10 @@ void nested_look_why(struct vcpu *vcpu, void *arg)
 	why->maxphyaddr = vcpu->gcaps.maxphyaddr;
 	why->seq = n->failed_seq;
 	why->vmptr = n->failed_vmptr;
+	why->rip = n->failed_rip;
+	why->entries = vcpu->stats.nested_run;
+	why->failures = n->entries_failed;
+	why->flags = n->failed12->launch_state == VMCS12_LAUNCHED ? 0 : DROSTE_WHY_VMLAUNCH;
 	why->efer = vcpu->gcaps.efer_allowed | (vcpu->gcaps.long_mode ? EFER_LMA : 0);
 	why->debugctl = msr_debugctl_allowed(vcpu);
 	for (i = 0; i < ARRAY_SIZE(why->failed); i++)

@@ -180,6 +180,7 @@ void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
 	/* A failed entry changes no other exit information and saves no guest state. */
 	n->vmcs12->vm_exit_reason = basic | VMX_EXIT_REASONS_FAILED_VMENTRY;
 	n->vmcs12->exit_qualification = qual;
+	n->entries_failed++;
 	trace_droste_entry_failed(vcpu, basic, qual);
 	reflect_note(vcpu, L1_EXIT_ENTRY);
 	ptimer_stop(vcpu, false);

@@ -129,6 +129,8 @@ struct nested {
 	u16 failed_check;		/* enum check_id at which it stopped */
 	gpa_t failed_vmptr;		/* address of that VMCS */
 	u64 failed_seq;			/* the number of the exit for that VMLAUNCH or VMRESUME */
+	u64 failed_rip;			/* L1's RIP then; VMLAUNCH if that VMCS was clear */
+	u64 entries_failed;		/* L1's VM entries that failed a check or while state was loaded */
 	unsigned long failed_checks[4];	/* all rows of checks.def that failed then, by enum check_id */
 };
 

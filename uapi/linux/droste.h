@@ -183,6 +183,11 @@ struct droste_vmcs {
  * @failed: bit n: row n of checks.def fails
  * @caps: IA32_VMX_BASIC and the MSRs behind it, as L1 reads them
  * @fields: in: address of an array of struct droste_vmcs_field, for VMCS12 as it was then
+ * @rip: address of that instruction
+ * @entries: L1's VM entries that have succeeded until now
+ * @failures: those that have failed until now, because of a check or while they loaded state
+ * @flags: DROSTE_WHY_*
+ * @reserved: 0
  */
 struct droste_why {
 	__u32 vcpu;
@@ -196,7 +201,14 @@ struct droste_why {
 	__u64 failed[4];
 	__u64 caps[DROSTE_NR_VMX_CAPS];
 	__u64 fields;
+	__u64 rip;
+	__u64 entries;
+	__u64 failures;
+	__u32 flags;
+	__u32 reserved;
 };
+
+#define DROSTE_WHY_VMLAUNCH	1	/* the instruction was VMLAUNCH, else VMRESUME */
 
 /* Errors: as DROSTE_GET_VMCS; ENOENT if no entry has failed. */
 #define DROSTE_GET_WHY		_IOWR(DROSTE_IOC_MAGIC, 0x14, struct droste_why)
