@@ -1,28 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* drostectl audit: reads a VMCS from a file and reports the rules of a VM entry that it breaks. */
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "args.h"
 #include "audit.h"
-#include "auditjudge.h"
 #include "auditreport.h"
-#include "json.h"
 #include "outcome.h"
-#include "paint.h"
 #include "say.h"
-#include "vmcsbits.h"
-#include "vmxcaps.h"
 
 #define STATUS_BROKEN	1	/* exit status if a rule is broken; STATUS_USAGE if the file cannot be read */
-#define COLUMNS		100	/* lines of text are not longer */
-#define INDENT		4
-#define NAME_WIDTH	30	/* no name of a field is longer */
-#define VALUE_WIDTH	20	/* of a value and two spaces */
 
 void audit_help(void)
 {
@@ -39,393 +26,20 @@ void audit_help(void)
 	       "  --caps default  those of a recent Xeon\n"
 	       "                  Without --caps: those in FILE, or host's if they can be read, or default\n"
 	       "  --dump N        the Nth dump in the log; the last without it\n"
+	       "  --source        print each rule as the module's source text, too\n"
 	       "  --json          print one JSON object\n"
 	       "  --help          print this text\n"
 	       "\n"
 	       "Exit status: 0: no rule is broken; 1: a rule is broken; 2: the file cannot be read.\n");
 }
 
-static const char *source_name(enum vmcs_source source)
-{
-	static const char *const names[] = {
-		[VMCS_FROM_STATE] = "nested state", [VMCS_FROM_PAGE] = "VMCS12",
-		[VMCS_FROM_JSON] = "JSON", [VMCS_FROM_DUMP] = "dump in a log", [VMCS_FROM_VCPU] = "VMCS12 of a vCPU",
-	};
-
-	return names[source];
-}
-
-static int known_fields(const struct vmcs_file *f)
-{
-	int n = 0;
-
-	for (int i = 0; i < NR_VMCS12_FIELDS; i++)
-		n += f->known[i];
-	return n;
-}
-
-static uint64_t value_of(const struct vmcs_file *f, int field)
-{
-	return vmcs12_get(&f->v, &vmcs12_fields[field]);
-}
-
-/* The value with as many digits as the field has. */
-static void hex(char *text, size_t size, int field, uint64_t val)
-{
-	static const int digits[] = {
-		[VMCS12_WIDTH_16] = 4, [VMCS12_WIDTH_32] = 8, [VMCS12_WIDTH_64] = 16, [VMCS12_WIDTH_NATURAL] = 16,
-	};
-
-	snprintf(text, size, "0x%0*" PRIx64, digits[vmcs12_fields[field].width], val);
-}
-
-static const char *beyond_name(int field)
-{
-	return field == NO_FIELD ? "TERTIARY_VM_EXEC_CONTROL" : vmcs12_fields[field].name;
-}
-
-static const char *lacks_name(int lacks)
-{
-	return lacks == LACKS_MEMORY ? "L1's memory" : vmcs12_fields[lacks].name;
-}
-
-/* How a VM entry fails that breaks a rule (SDM 3C 27.2, 27.3). */
-static const char *consequence(enum check_id id)
-{
-	const char *section = check_section(id);
-
-	if (!strncmp(section, "27.3", 4))
-		return "exit reason 0x80000021, invalid guest state";
-	return strncmp(section, "27.2.1", 6) ? "VM-instruction error 8, invalid host-state field" :
-	       "VM-instruction error 7, invalid control field";
-}
-
-static enum check_id first_broken(const struct judgement *j)
-{
-	for (int i = CHECK_OK + 1; i < NR_CHECKS; i++)
-		if (j->verdict[i] == RULE_BROKEN)
-			return i;
-	return CHECK_OK;
-}
-
-/* --- text --- */
-
-/* Prints words from column @column on; further lines are indented to it. */
-static void print_wrapped(const char *text, int column)
-{
-	int at = column;
-
-	while (*text) {
-		int len = strcspn(text, " ");
-
-		if (at > column && at + 1 + len > COLUMNS) {
-			printf("\n%*s", column, "");
-			at = column;
-		} else if (at > column) {
-			putchar(' ');
-			at++;
-		}
-		printf("%.*s", len, text);
-		at += len;
-		text += len;
-		text += *text == ' ';
-	}
-	putchar('\n');
-}
-
-/* A long description goes into lines of its own. */
-static void print_spelt(const char *spelt, int column)
-{
-	if (column + strlen(spelt) <= COLUMNS) {
-		printf("%s\n", spelt);
-	} else {
-		printf("\n%*s", 2 * INDENT, "");
-		print_wrapped(spelt, 2 * INDENT);
-	}
-}
-
-static void print_field(const struct vmcs_file *f, int field)
-{
-	char spelt[1200], value[24];
-
-	hex(value, sizeof(value), field, value_of(f, field));
-	vmcs_spell(spelt, sizeof(spelt), field, value_of(f, field));
-	printf("%*s%-*s %s%s%s", INDENT, "", NAME_WIDTH, vmcs12_fields[field].name, BOLD, value, PLAIN);
-	if (*spelt && INDENT + NAME_WIDTH + 1 + VALUE_WIDTH + strlen(spelt) <= COLUMNS)
-		printf("%*s", VALUE_WIDTH - (int)strlen(value), "");
-	print_spelt(spelt, INDENT + NAME_WIDTH + 1 + VALUE_WIDTH);
-}
-
-static void print_condition(const char *word, const char *text)
-{
-	printf("%*s%s%-8s%s ", INDENT, "", DIM, word, PLAIN);
-	print_wrapped(text, INDENT + 9);
-}
-
-static void print_bits(const char *what, int field, uint64_t bits)
-{
-	char spelt[1200];
-
-	if (!bits)
-		return;
-	vmcs_spell_bits(spelt, sizeof(spelt), field, bits);
-	printf("%*s%s%-12s%s ", INDENT, "", RED, what, PLAIN);
-	print_wrapped(spelt, INDENT + 13);
-}
-
-static const char *msr_name(uint32_t msr)
-{
-	for (size_t i = 0; i < vmxcap_nr_msrs; i++)
-		if (vmxcap_msrs[i].index == msr || vmxcap_msrs[i].true_index == msr)
-			return vmxcap_msrs[i].name;
-	return "";
-}
-
-static void print_caps(const struct wrong_bits *w, const struct assumed *a)
-{
-	struct vmx_caps caps = a->caps;
-
-	for (int i = 0; i < 2; i++)
-		if (w->caps[i])
-			printf("%*sMSR 0x%x%*s0x%016" PRIx64 "  %s\n", INDENT, "", w->caps[i], NAME_WIDTH - 8, "",
-			       (uint64_t)*vmx_caps_msr(&caps, w->caps[i]), msr_name(w->caps[i]));
-}
-
-static void print_broken(const struct vmcs_file *f, const struct assumed *a, enum check_id id)
-{
-	const char *when = check_text(id, CHECK_WHEN);
-	uint8_t fields[2 * CHECK_FIELDS];
-	int n = judge_fields(id, fields);
-	struct wrong_bits w;
-
-	printf("\n%s%s%s  SDM 3C %s\n", RED, check_name(id), PLAIN, check_section(id));
-	print_condition("demands", check_text(id, CHECK_DEMANDS));
-	if (strcmp(when, "true"))
-		print_condition("when", when);
-	for (int i = 0; i < n; i++)
-		print_field(f, fields[i]);
-	judge_bits(&w, id, f, a);
-	if (w.field == NO_FIELD)
-		return;
-	print_caps(&w, a);
-	print_bits("must be 1:", w.field, w.clear);
-	print_bits("must be 0:", w.field, w.set);
-}
-
-/* The rules that are not judged, grouped by what the file lacks. */
-static void print_open(const struct judgement *j)
-{
-	if (!j->count[RULE_OPEN])
-		return;
-	printf("\nNot judged, because the file lacks\n");
-	for (int lacks = 0; lacks <= LACKS_MEMORY; lacks++) {
-		char ids[4096] = "";
-		size_t len = 0;
-
-		for (int i = CHECK_OK + 1; i < NR_CHECKS; i++)
-			if (j->verdict[i] == RULE_OPEN && j->lacks[i] == lacks && len < sizeof(ids) - 100)
-				len += sprintf(ids + len, "%s%s", len ? ", " : "", check_name(i));
-		if (!len)
-			continue;
-		printf("  %-*s ", NAME_WIDTH + 2, lacks_name(lacks));
-		print_wrapped(ids, NAME_WIDTH + 5);
-	}
-}
-
-static void print_beyond(const struct judgement *j)
-{
-	if (!j->nr_beyond)
-		return;
-	printf("\nIn use, and no rule of drostectl is about it:\n");
-	for (int i = 0; i < j->nr_beyond; i++) {
-		char spelt[1200];
-
-		vmcs_spell_bits(spelt, sizeof(spelt), j->beyond[i].field == NO_FIELD ? VMCS12_I_GUEST_RIP :
-				j->beyond[i].field, j->beyond[i].bits);
-		printf("  %-*s ", NAME_WIDTH + 2, beyond_name(j->beyond[i].field));
-		print_wrapped(spelt, NAME_WIDTH + 5);
-	}
-}
-
-static void print_heading(const char *name, const struct vmcs_file *f, const struct assumed *a)
-{
-	char spelt[80];
-
-	printf("%s: %s", name, source_name(f->source));
-	if (f->dumps > 1)
-		printf(" (%d of %d)", f->dump, f->dumps);
-	if (f->vmptr != ~0ULL)
-		printf(", VMCS at %#" PRIx64, f->vmptr);
-	printf(", %d of %d fields\n", known_fields(f), NR_VMCS12_FIELDS);
-	vmcs_spell(spelt, sizeof(spelt), VMCS12_I_VM_EXIT_REASON, f->v.vm_exit_reason);
-	if (*spelt && f->source != VMCS_FROM_VCPU)
-		printf("Exit reason 0x%08x: %s\n", f->v.vm_exit_reason, spelt);
-	printf("Capabilities assumed: %s; addresses of %u bits, linear %d\n", a->source, a->maxphyaddr,
-	       a->la57 ? 57 : 48);
-	if (f->ignored)
-		printf("%d unknown names of fields ignored, such as %s\n", f->ignored, f->first_ignored);
-}
-
-static void print_text(const char *name, const struct vmcs_file *f, const struct assumed *a,
-		       const struct judgement *j)
-{
-	print_heading(name, f, a);
-	for (int i = CHECK_OK + 1; i < NR_CHECKS; i++)
-		if (j->verdict[i] == RULE_BROKEN)
-			print_broken(f, a, i);
-	print_open(j);
-	print_beyond(j);
-	printf("\n%d rules: %s%d broken%s, %d hold, %d do not apply, %d not judged\n", NR_CHECKS - 1,
-	       j->count[RULE_BROKEN] ? RED : GREEN, j->count[RULE_BROKEN], PLAIN, j->count[RULE_HOLDS],
-	       j->count[RULE_IDLE], j->count[RULE_OPEN]);
-	if (j->count[RULE_BROKEN])
-		printf("A VM entry fails with %s.\n", consequence(first_broken(j)));
-}
-
-/* --- JSON --- */
-
-static void json_hex(const char *key, int field, uint64_t val)
-{
-	char text[24];
-
-	hex(text, sizeof(text), field, val);
-	json_string(key, text);
-}
-
-static void json_bits(const char *key, int field, uint64_t bits)
-{
-	char spelt[1200];
-
-	if (!bits)
-		return;
-	vmcs_spell_bits(spelt, sizeof(spelt), field, bits);
-	json_string(key, spelt);
-}
-
-static void json_broken(const struct vmcs_file *f, const struct assumed *a, enum check_id id)
-{
-	uint8_t fields[2 * CHECK_FIELDS];
-	int n = judge_fields(id, fields);
-	struct wrong_bits w;
-
-	json_open(NULL, '{');
-	json_string("id", check_name(id));
-	json_string("section", check_section(id));
-	json_string("demands", check_text(id, CHECK_DEMANDS));
-	json_string("when", check_text(id, CHECK_WHEN));
-	json_open("looks_at", '[');
-	for (int i = 0; i < n; i++) {
-		char spelt[1200];
-
-		vmcs_spell(spelt, sizeof(spelt), fields[i], value_of(f, fields[i]));
-		json_open(NULL, '{');
-		json_string("field", vmcs12_fields[fields[i]].name);
-		json_hex("value", fields[i], value_of(f, fields[i]));
-		json_string("spelt", *spelt ? spelt : NULL);
-		json_close();
-	}
-	json_close();
-	judge_bits(&w, id, f, a);
-	if (w.field != NO_FIELD) {
-		json_bits("must_be_1", w.field, w.clear);
-		json_bits("must_be_0", w.field, w.set);
-	}
-	json_close();
-}
-
-static void json_verdicts(const struct vmcs_file *f, const struct assumed *a, const struct judgement *j)
-{
-	json_open("broken", '[');
-	for (int i = CHECK_OK + 1; i < NR_CHECKS; i++)
-		if (j->verdict[i] == RULE_BROKEN)
-			json_broken(f, a, i);
-	json_close();
-	json_open("not_judged", '[');
-	for (int i = CHECK_OK + 1; i < NR_CHECKS; i++) {
-		if (j->verdict[i] != RULE_OPEN)
-			continue;
-		json_open(NULL, '{');
-		json_string("id", check_name(i));
-		json_string("lacks", lacks_name(j->lacks[i]));
-		json_close();
-	}
-	json_close();
-	json_open("no_rule_for", '[');
-	for (int i = 0; i < j->nr_beyond; i++) {
-		json_open(NULL, '{');
-		json_string("field", beyond_name(j->beyond[i].field));
-		json_bits("bits", j->beyond[i].field == NO_FIELD ? VMCS12_I_GUEST_RIP : j->beyond[i].field,
-			  j->beyond[i].bits);
-		json_close();
-	}
-	json_close();
-}
-
-/* The input in the format that "drostectl audit" reads. */
-static void json_input(const struct vmcs_file *f, const struct assumed *a)
-{
-	struct vmx_caps caps = a->caps;
-
-	if (f->vmptr != ~0ULL) {
-		char text[24];
-
-		snprintf(text, sizeof(text), "%#" PRIx64, f->vmptr);
-		json_string("vmptr", text);
-	}
-	json_string("capabilities_from", a->source);
-	json_count("maxphyaddr", a->maxphyaddr);
-	json_open("capabilities", '{');
-	for (uint32_t msr = VMX_CAPS_FIRST; msr < VMX_CAPS_FIRST + VMX_CAPS_NR; msr++) {
-		char index[16], text[24];
-
-		snprintf(index, sizeof(index), "0x%x", msr);
-		snprintf(text, sizeof(text), "0x%016" PRIx64, (uint64_t)*vmx_caps_msr(&caps, msr));
-		json_string(index, text);
-	}
-	json_close();
-	json_open("fields", '{');
-	for (int i = 0; i < NR_VMCS12_FIELDS; i++)
-		if (f->known[i])
-			json_hex(vmcs12_fields[i].name, i, value_of(f, i));
-	json_close();
-}
-
-static void print_json(const char *name, const struct vmcs_file *f, const struct assumed *a,
-		       const struct judgement *j)
-{
-	json_open(NULL, '{');
-	json_string("file", name);
-	json_string("format", source_name(f->source));
-	json_open("rules", '{');
-	json_count("broken", j->count[RULE_BROKEN]);
-	json_count("hold", j->count[RULE_HOLDS]);
-	json_count("do_not_apply", j->count[RULE_IDLE]);
-	json_count("not_judged", j->count[RULE_OPEN]);
-	json_close();
-	json_string("fails_with", j->count[RULE_BROKEN] ? consequence(first_broken(j)) : NULL);
-	json_verdicts(f, a, j);
-	json_input(f, a);
-	json_close();
-}
-
-void audit_report(const char *name, const struct vmcs_file *f, const struct assumed *a,
-		  const struct judgement *j, bool json)
-{
-	paint_begin();
-	if (json)
-		print_json(name, f, a, j);
-	else
-		print_text(name, f, a, j);
-}
-
-/* --- the command --- */
-
 int cmd_audit(int argc, char **argv)
 {
-	enum { CAPS = 1, DUMP, JSON };
+	enum { CAPS = 1, DUMP, JSON, SOURCE };
 	static const struct option options[] = {
 		{ "caps", required_argument, NULL, CAPS },
 		{ "dump", required_argument, NULL, DUMP },
+		{ "source", no_argument, NULL, SOURCE },
 		{ "json", no_argument, NULL, JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -435,6 +49,7 @@ int cmd_audit(int argc, char **argv)
 	const char *caps = NULL;
 	unsigned long dump = 0;
 	struct assumed a;
+	struct audit_report r = { .f = &f, .a = &a, .j = &j };
 	bool json = false;
 	int opt;
 
@@ -449,6 +64,8 @@ int cmd_audit(int argc, char **argv)
 			continue;
 		else if (opt == JSON)
 			json = true;
+		else if (opt == SOURCE)
+			r.source = true;
 		else
 			return STATUS_USAGE;
 	}
@@ -460,6 +77,7 @@ int cmd_audit(int argc, char **argv)
 	if (vmcs_file_read(&f, argv[optind], dump) || assumed_get(&a, caps, &f))
 		return STATUS_USAGE;
 	judge(&j, &f, &a);
-	audit_report(argv[optind], &f, &a, &j, json);
+	r.name = argv[optind];
+	audit_report(&r, json);
 	return j.count[RULE_BROKEN] ? STATUS_BROKEN : 0;
 }

@@ -171,7 +171,7 @@ static int caps_named(const char **at)
 	static const struct { const char *name; int msr; } names[] = {
 		{ "true_pin", 0x48d }, { "true_proc", 0x48e }, { "true_exit", 0x48f }, { "true_entry", 0x490 },
 		{ "proc2", 0x48b }, { "vmfunc", 0x491 }, { "cr0_fixed0", 0x486 }, { "cr0_fixed1", 0x487 },
-		{ "cr4_fixed0", 0x488 }, { "cr4_fixed1", 0x489 },
+		{ "cr4_fixed0", 0x488 }, { "cr4_fixed1", 0x489 }, { "basic", 0x480 }, { "misc", 0x485 },
 	};
 	const char *found = *at ? strstr(*at, "caps->") : NULL;
 
@@ -198,10 +198,29 @@ static uint64_t reserved_named(const char *text, const struct assumed *a)
 	return 0;
 }
 
+/* The capability MSRs that a rule compares with: those in its text, or those that a predicate in it reads. */
+static void find_caps(struct wrong_bits *w, enum check_id id)
+{
+	const char *demands = check_text(id, CHECK_DEMANDS), *when = check_text(id, CHECK_WHEN);
+
+	w->caps[0] = caps_named(&demands);
+	w->caps[1] = caps_named(&demands);
+	if (!w->caps[0])
+		w->caps[0] = caps_named(&when);
+	if (id == CHECK_GUEST_CR0) {
+		w->caps[0] = 0x486;
+		w->caps[1] = 0x487;
+	} else if (id == CHECK_EPTP) {
+		w->caps[0] = 0x48c;
+	} else if (id == CHECK_ACTIVITY_SUPPORTED) {
+		w->caps[0] = 0x485;
+	}
+}
+
 void judge_bits(struct wrong_bits *w, enum check_id id, const struct vmcs_file *f,
 		const struct assumed *a)
 {
-	const char *text = check_text(id, CHECK_DEMANDS), *at = text;
+	const char *text = check_text(id, CHECK_DEMANDS);
 	struct vmx_caps caps = a->caps;
 	uint8_t fields[CHECK_FIELDS];
 	uint64_t val, must, may;
@@ -210,12 +229,7 @@ void judge_bits(struct wrong_bits *w, enum check_id id, const struct vmcs_file *
 	if (!check_fields(id, CHECK_DEMANDS, fields))
 		return;
 	val = vmcs12_get(&f->v, &vmcs12_fields[fields[0]]);
-	w->caps[0] = caps_named(&at);
-	w->caps[1] = caps_named(&at);
-	if (id == CHECK_GUEST_CR0) {
-		w->caps[0] = 0x486;
-		w->caps[1] = 0x487;
-	}
+	find_caps(w, id);
 	if (strstr(text, "vmx_control_ok(")) {
 		must = (uint32_t)*vmx_caps_msr(&caps, w->caps[0]);
 		may = *vmx_caps_msr(&caps, w->caps[0]) >> 32;

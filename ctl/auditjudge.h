@@ -33,14 +33,14 @@ struct judgement {
  */
 void judge(struct judgement *j, struct vmcs_file *f, const struct assumed *a);
 
-/** struct wrong_bits - the bits for which a rule is broken */
+/** struct wrong_bits - the bits for which a rule is broken, and the MSRs that it depends on */
 struct wrong_bits {
 	int field;		/* NO_FIELD: the rule is not about single bits */
 	uint64_t clear, set;	/* bits that must be 1, and bits that must be 0 */
-	int caps[2];		/* the capability MSRs that say so; 0: none */
+	int caps[2];		/* the capability MSRs that the rule depends on; 0: none */
 };
 
-/** judge_bits() - find the bits for which a rule is broken */
+/** judge_bits() - find the bits for which a rule is broken, and the MSRs that it depends on */
 void judge_bits(struct wrong_bits *w, enum check_id id, const struct vmcs_file *f,
 		const struct assumed *a);
 

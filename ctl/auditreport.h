@@ -3,19 +3,26 @@
 #ifndef DROSTECTL_AUDITREPORT_H
 #define DROSTECTL_AUDITREPORT_H
 
+#include <linux/droste.h>
 #include <stdbool.h>
 
 #include "auditjudge.h"
 
+/** struct audit_report - what is printed */
+struct audit_report {
+	const char *name;		/* where the VMCS is from */
+	const struct vmcs_file *f;	/* the VMCS */
+	const struct assumed *a;	/* the processor */
+	const struct judgement *j;	/* the verdicts */
+	const struct droste_why *why;	/* the VM entry that failed; NULL: not known */
+	bool source;			/* print each rule as the module's source text, too */
+};
+
 /**
  * audit_report() - print what was found
- * @name: where the VMCS is from
- * @f: the VMCS
- * @a: the processor
- * @j: the verdicts
+ * @r: all about it
  * @json: as one JSON object
  */
-void audit_report(const char *name, const struct vmcs_file *f, const struct assumed *a,
-		  const struct judgement *j, bool json);
+void audit_report(const struct audit_report *r, bool json);
 
 #endif

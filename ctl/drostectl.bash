@@ -41,9 +41,9 @@ _drostectl()
 	diff)
 		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --vm --pid --vcpu --controls --all --json --help" -- "$word") ;;
 	why)
-		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --json --help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --source --json --help" -- "$word") ;;
 	audit)
-		mapfile -t COMPREPLY < <(compgen -W "--caps --dump --json --help" -- "$word"; compgen -f -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "--caps --dump --source --json --help" -- "$word"; compgen -f -- "$word")
 		compopt -o filenames ;;
 	whoami)
 		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;

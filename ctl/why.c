@@ -20,6 +20,7 @@ void why_help(void)
 	       "\n"
 	       LOOK_OPTIONS
 	       "  --vcpu N        the vCPU (0)\n"
+	       "  --source        print each rule as the module's source text, too\n"
 	       "  --json          print one JSON object\n"
 	       "  --help          print this text\n");
 }
@@ -54,7 +55,8 @@ static void adopt(struct judgement *j, const struct droste_why *why)
 int cmd_why(int argc, char **argv)
 {
 	static const struct option options[] = {
-		LOOK_LONGOPTS, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { }
+		LOOK_LONGOPTS, { "source", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { }
 	};
 	static struct look_vmcs v;
 	static struct judgement j;
@@ -62,8 +64,9 @@ int cmd_why(int argc, char **argv)
 	struct droste_vm_info vm;
 	struct droste_why why;
 	struct assumed a;
-	bool json = false;
 	char name[80];
+	struct audit_report r = { .name = name, .f = &v.file, .a = &a, .j = &j, .why = &why };
+	bool json = false;
 	int opt, fd;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -73,6 +76,8 @@ int cmd_why(int argc, char **argv)
 		}
 		if (opt == 'j')
 			json = true;
+		else if (opt == 's')
+			r.source = true;
 		else if (look_option(&at, opt, optarg))
 			return STATUS_USAGE;
 	}
@@ -87,8 +92,7 @@ int cmd_why(int argc, char **argv)
 	offered(&a, &why);
 	judge(&j, &v.file, &a);
 	adopt(&j, &why);
-	snprintf(name, sizeof(name), "VM %u (%s, process %d), vCPU %lu, exit %llu", vm.number, vm.name, vm.pid, at.vcpu,
-		 (unsigned long long)why.seq);
-	audit_report(name, &v.file, &a, &j, json);
+	snprintf(name, sizeof(name), "VM %u (%s, process %d), vCPU %lu", vm.number, vm.name, vm.pid, at.vcpu);
+	audit_report(&r, json);
 	return 0;
 }

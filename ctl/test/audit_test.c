@@ -56,6 +56,7 @@ static void check_samples(void)
 	ok(audit(SAMPLES "state-droste.bin") == 1 && said_file(SAMPLES "state-droste.expected"));
 	ok(audit(SAMPLES "state-kvm.bin") == 1 && said_file(SAMPLES "state-kvm.expected"));
 	ok(audit(SAMPLES "vmcs.json") == 1 && said_file(SAMPLES "vmcs.expected"));
+	ok(audit("--source", SAMPLES "vmcs.json") == 1 && said_file(SAMPLES "vmcs-source.expected"));
 	ok(audit("--json", SAMPLES "vmcs.json") == 1 && said_file(SAMPLES "vmcs-json.expected"));
 	ok(audit(SAMPLES "beyond.json") == 1 && said_file(SAMPLES "beyond.expected"));
 	/* What it prints as JSON, it reads. */

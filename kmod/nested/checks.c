@@ -392,7 +392,7 @@ static __always_inline enum check_id checks_run(const struct check_ctx *c, enum 
 
 	if (likely(section_mask[section] != ALWAYS && !(c->dirty & section_mask[section])))
 		return CHECK_OK;
-#define CHECK(_section, id, when, ok) \
+#define CHECK(_section, id, when, ok, words) \
 	if (section == SECTION_##_section && (when) && !(ok)) \
 		return CHECK_##id;
 #include "nested/checks.def"
@@ -493,7 +493,7 @@ void checks_all(const struct check_ctx *c, unsigned long *failing, unsigned long
 
 	memset(failing, 0, CHECK_WORDS * sizeof(*failing));
 	memset(applies, 0, CHECK_WORDS * sizeof(*applies));
-#define CHECK(section, id, when, ok) \
+#define CHECK(section, id, when, ok, words) \
 	if (when) { \
 		__set_bit(CHECK_##id, applies); \
 		if (!(ok)) \
@@ -508,7 +508,7 @@ static const struct check_row {
 	enum section section;
 } check_rows[NR_CHECKS] = {
 	[CHECK_OK] = { "OK", { "", "" }, SECTION_EXEC },
-#define CHECK(_section, id, when, ok) [CHECK_##id] = { #id, { #when, #ok }, SECTION_##_section },
+#define CHECK(_section, id, when, ok, words) [CHECK_##id] = { #id, { #when, #ok }, SECTION_##_section },
 #include "nested/checks.def"
 };
 

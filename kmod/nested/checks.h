@@ -11,7 +11,7 @@ struct vmx_caps;
 /* The row of checks.def that failed. */
 enum check_id {
 	CHECK_OK,	/* none failed */
-#define CHECK(section, id, when, ok) CHECK_##id,
+#define CHECK(section, id, when, ok, words) CHECK_##id,
 #include "nested/checks.def"
 	NR_CHECKS
 };

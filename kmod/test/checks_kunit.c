@@ -517,7 +517,7 @@ FAILS(PDPTE_MEMORY)
 }
 
 static void (*const failing[NR_CHECKS])(struct state *s, struct vmcs12 *v) = {
-#define CHECK(section, id, when, ok) [CHECK_##id] = fail_##id,
+#define CHECK(section, id, when, ok, words) [CHECK_##id] = fail_##id,
 #include "nested/checks.def"
 };
 
