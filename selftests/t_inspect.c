@@ -4,80 +4,16 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/droste.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "inspect.h"
 #include "save.h"
 #include "vm.h"
 #include "vmx.h"
-
-#define MAX_FIELDS 256
-
-static int inspect(struct vm *vm, u32 number, u32 flags)
-{
-	struct droste_vm_name name = { .number = number, .flags = flags };
-	int fd = ioctl(vm->dev, DROSTE_INSPECT, &name);
-
-	if (fd < 0 && errno == ENOTTY)
-		ksft_skip("not Droste");
-	return fd < 0 ? -errno : fd;
-}
-
-/* Opens the newest VM of this process, and closes all others. */
-static int inspect_mine(struct vm *vm)
-{
-	struct droste_vm_info info = { .number = 0 };
-	int fd, mine = -1;
-
-	for (fd = inspect(vm, 0, DROSTE_NEXT); fd >= 0; fd = inspect(vm, info.number, DROSTE_NEXT)) {
-		DO(fd, DROSTE_VM_INFO, &info);
-		if (info.pid == getpid()) {
-			if (mine >= 0)
-				close(mine);
-			mine = fd;
-		} else {
-			close(fd);
-		}
-	}
-	EQ(fd, -ENOENT, "the end of the list");
-	MUST(mine >= 0, "the VM of this process is in the list");
-	return mine;
-}
-
-static struct droste_vmcs_field fields[MAX_FIELDS];
-static u32 nr_fields, vmcs_flags;
-
-static long get_vmcs(int fd, u32 which)
-{
-	struct droste_vmcs v = { .which = which, .nr = MAX_FIELDS, .fields = (u64)fields };
-	long ret = ioctl(fd, DROSTE_GET_VMCS, &v);
-
-	nr_fields = v.nr;
-	vmcs_flags = v.flags;
-	return ret < 0 ? -errno : 0;
-}
-
-static const struct droste_vmcs_field *find(u32 encoding)
-{
-	u32 i;
-
-	for (i = 0; i < nr_fields; i++)
-		if (fields[i].encoding == encoding)
-			return &fields[i];
-	return NULL;
-}
-
-static u64 value(u32 encoding)
-{
-	const struct droste_vmcs_field *f = find(encoding);
-
-	MUST(f, "field %#x", encoding);
-	return f->value;
-}
 
 /* --- the list --- */
 
@@ -256,15 +192,6 @@ static void host_runs(void)
 }
 
 /* --- a vCPU that changes its CPU while L2 runs --- */
-
-static void on_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	MUST(!sched_setaffinity(0, sizeof(set), &set), "CPU %d: %s", cpu, strerror(errno));
-}
 
 /*
  * VMCS01 stays behind on the old CPU. Who looks at it makes it active on the new one, where it must not stay: it has the
