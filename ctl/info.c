@@ -355,6 +355,7 @@ void info_help(void)
 	       "  --device PATH  device that implements the KVM API (/dev/droste)\n"
 	       "  --cpu N        host processor whose MSRs are read (0)\n"
 	       "  --json         print JSON instead of a table\n"
+	       "  --help         print this text\n"
 	       "  -h, --help     print this help\n"
 	       "\n"
 	       "The processor's MSRs are read from /dev/cpu/N/msr: run \"modprobe msr\" first.\n"
