@@ -227,6 +227,39 @@ static const char *insn_name(const struct droste_why *why)
 	return why->flags & DROSTE_WHY_VMLAUNCH ? "VMLAUNCH" : "VMRESUME";
 }
 
+/* How the VM entry failed that L1 tried: by the module's word, if it is known, else by the first rule that is broken. */
+static const char *failure(const struct audit_report *r)
+{
+	/* VM-instruction errors before the checks of the VMCS (SDM 3C 31.4). */
+	static const char *const errors[] = {
+		[0] = "VMfailInvalid: there was no current VMCS, or it was a shadow VMCS",
+		[4] = "VM-instruction error 4: VMLAUNCH of a VMCS that was not clear",
+		[5] = "VM-instruction error 5: VMRESUME of a VMCS that was not launched",
+		[26] = "VM-instruction error 26: events were blocked by MOV SS",
+	};
+	static char text[160];
+
+	if (!r->why || (r->why->check != CHECK_OK && r->j->count[RULE_BROKEN]))
+		return consequence(first_broken(r->j));
+	if (r->why->code < sizeof(errors) / sizeof(errors[0]) && errors[r->why->code])
+		return errors[r->why->code];
+	if (r->why->code == EXIT_REASON_MSR_LOAD_FAIL)
+		snprintf(text, sizeof(text), "exit reason 0x80000022, MSR loading: entry %" PRIu64 " of the list at %#" PRIx64,
+			 (uint64_t)r->why->qual, value_of(r->f, VMCS12_I_VM_ENTRY_MSR_LOAD_ADDR));
+	else if (r->why->code == EXIT_REASON_INVALID_STATE)
+		snprintf(text, sizeof(text), "exit reason 0x80000021, invalid guest state, exit qualification %" PRIu64,
+			 (uint64_t)r->why->qual);
+	else
+		snprintf(text, sizeof(text), "VM-instruction error %u", r->why->code);
+	return text;
+}
+
+/* Whether the rules were judged: the VM entry may have failed before its checks of the VMCS. */
+static bool judged(const struct audit_report *r)
+{
+	return !r->why || r->why->check != CHECK_OK || r->why->code >= EXIT_REASON_INVALID_STATE;
+}
+
 static void print_heading(const struct audit_report *r)
 {
 	const struct vmcs_file *f = r->f;
@@ -257,6 +290,10 @@ static void print_text(const struct audit_report *r)
 	const struct judgement *j = r->j;
 
 	print_heading(r);
+	if (!judged(r)) {
+		printf("\nThe VM entry failed with %s.\n", failure(r));
+		return;
+	}
 	for (int i = CHECK_OK + 1; i < NR_CHECKS; i++)
 		if (j->verdict[i] == RULE_BROKEN)
 			print_broken(r, i);
@@ -265,8 +302,8 @@ static void print_text(const struct audit_report *r)
 	printf("\n%d rules: %s%d broken%s, %d hold, %d do not apply, %d not judged\n", NR_CHECKS - 1,
 	       j->count[RULE_BROKEN] ? RED : GREEN, j->count[RULE_BROKEN], PLAIN, j->count[RULE_HOLDS],
 	       j->count[RULE_IDLE], j->count[RULE_OPEN]);
-	if (j->count[RULE_BROKEN])
-		printf("A VM entry fails with %s.\n", consequence(first_broken(j)));
+	if (r->why || j->count[RULE_BROKEN])
+		printf(r->why ? "The VM entry failed with %s.\n" : "A VM entry fails with %s.\n", failure(r));
 }
 
 /* --- JSON --- */
@@ -407,14 +444,17 @@ static void print_json(const struct audit_report *r)
 	json_string("format", source_name(r->f->source));
 	if (r->why)
 		json_entry(r->why);
-	json_open("rules", '{');
-	json_count("broken", j->count[RULE_BROKEN]);
-	json_count("hold", j->count[RULE_HOLDS]);
-	json_count("do_not_apply", j->count[RULE_IDLE]);
-	json_count("not_judged", j->count[RULE_OPEN]);
-	json_close();
-	json_string("fails_with", j->count[RULE_BROKEN] ? consequence(first_broken(j)) : NULL);
-	json_verdicts(r);
+	if (judged(r)) {
+		json_open("rules", '{');
+		json_count("broken", j->count[RULE_BROKEN]);
+		json_count("hold", j->count[RULE_HOLDS]);
+		json_count("do_not_apply", j->count[RULE_IDLE]);
+		json_count("not_judged", j->count[RULE_OPEN]);
+		json_close();
+	}
+	json_string("fails_with", r->why || j->count[RULE_BROKEN] ? failure(r) : NULL);
+	if (judged(r))
+		json_verdicts(r);
 	json_input(r);
 	json_close();
 }

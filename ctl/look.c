@@ -174,7 +174,7 @@ int look_why(int fd, unsigned int vcpu, struct look_vmcs *v, struct droste_why *
 	*why = (struct droste_why) { .vcpu = vcpu, .nr = ROOM, .fields = (uintptr_t)fields };
 	if (ioctl(fd, DROSTE_GET_WHY, why)) {
 		if (errno == ENOENT)
-			say("no VM entry of L1 has failed a check on vCPU %u", vcpu);
+			say("no VM entry of L1 has failed on vCPU %u", vcpu);
 		else if (errno == EINVAL)
 			say("the VM has no vCPU %u", vcpu);
 		else

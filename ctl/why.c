@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* drostectl why: all rules that L1's last failed VM entry broke, as the module judged it. */
+/* drostectl why: how L1's last failed VM entry failed, and all rules that it broke, as the module judged it. */
 #include "why.h"
 
 #include <getopt.h>

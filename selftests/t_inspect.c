@@ -232,7 +232,9 @@ static void l2_calls(void)
 
 static void guest_why(void)
 {
-	vmcs_new(l2_calls);
+	u64 vmcs = vmcs_new(l2_calls);
+	u32 *list = g_page();
+
 	g_sync(1);
 	vmwrite(F_RFLAGS, 0);		/* bit 1 must be set */
 	vmwrite(F_CR3_TARGETS, 5);
@@ -248,8 +250,37 @@ static void guest_why(void)
 	vmx_expect(R_VMCALL, "L2");
 	vmwrite(F_RFLAGS, 0);
 	vmx_expect(R_BAD_GUEST | R_FAILED_ENTRY, "failed entry");
-	G_EQ(vmx_try_enter(true), VM_FAIL(E_LAUNCH_NOT_CLEAR), "VMLAUNCH of a launched VMCS, which is not counted");
 	g_sync(4);
+	/* Entries that no check of the VMCS stops. */
+	G_EQ(vmx_try_enter(true), VM_FAIL(E_LAUNCH_NOT_CLEAR), "VMLAUNCH of a launched VMCS");
+	g_sync(5);
+	vmwrite(F_RFLAGS, RFLAGS_FIXED);
+	*list = MSR_FS_BASE;
+	vmwrite(F_ENTRY_LOAD_COUNT, 1);
+	vmwrite(F_ENTRY_MSR_LOAD, (u64)list);
+	vmx_expect(R_BAD_MSRS | R_FAILED_ENTRY, "a list with an MSR that must not be in it");
+	g_sync(6);
+	G_EQ(vmclear(vmcs), VM_OK, "VMCLEAR");
+	G_EQ(vmx_try_enter(false), VM_INVALID, "no current VMCS");
+	g_sync(7);
+}
+
+static struct droste_why get_why(int fd)
+{
+	struct droste_why why = { .nr = MAX_FIELDS, .fields = (u64)fields };
+
+	DO(fd, DROSTE_GET_WHY, &why);
+	nr_fields = why.nr;
+	return why;
+}
+
+static int rules_that_fail(const struct droste_why *why)
+{
+	int i, n = 0;
+
+	for (i = 0; i < 4; i++)
+		n += __builtin_popcountll(why->failed[i]);
+	return n;
 }
 
 /* What is known of the instruction at whose address there are these bytes, and of the numbers of entries. */
@@ -260,7 +291,18 @@ static void check_insn(struct vm *vm, const struct droste_why *why, const char *
 	EQ(why->flags, insn[2] == '\xc2' ? DROSTE_WHY_VMLAUNCH : 0, "which instruction");
 	EQ(why->failures, failures, "entries that failed");
 	EQ(why->entries, entries, "entries that succeeded");
-	EQ(why->reserved, 0, "reserved");
+}
+
+/* The last entry failed with @code and @qual, and not because of a check. */
+static void check_unchecked(struct vm *vm, int fd, const char *insn, u64 failures, u64 code, u64 qual)
+{
+	struct droste_why why = get_why(fd);
+
+	check_insn(vm, &why, insn, failures, 1);
+	EQ(why.code, code, "code");
+	EQ(why.qual, qual, "exit qualification");
+	EQ(why.check, 0, "check");
+	EQ(rules_that_fail(&why), 0, "rules that fail");
 }
 
 static void host_why(void)
@@ -268,8 +310,7 @@ static void host_why(void)
 	struct droste_why why = { .nr = MAX_FIELDS, .fields = (u64)fields };
 	struct vcpu *vcpu;
 	struct vm vm;
-	u64 bits = 0;
-	int fd, i;
+	int fd;
 
 	vcpu = vmx_vm(&vm, guest_why);
 	fd = inspect_mine(&vm);
@@ -281,21 +322,27 @@ static void host_why(void)
 	why = (struct droste_why) { .nr = 3, .fields = (u64)fields };
 	EQ(ioctl(fd, DROSTE_GET_WHY, &why), -1, "too little room");
 	EQ(errno, E2BIG, "errno");
-	why = (struct droste_why) { .nr = MAX_FIELDS, .fields = (u64)fields };
-	DO(fd, DROSTE_GET_WHY, &why);
-	nr_fields = why.nr;
-	for (i = 0; i < 4; i++)
-		bits += __builtin_popcountll(why.failed[i]);
-	EQ(bits, 3, "rules that fail");
+	why = get_why(fd);
+	EQ(rules_that_fail(&why), 3, "rules that fail");
+	EQ(why.code, E_BAD_CONTROLS, "code");
 	OK(why.check && why.failed[why.check / 64] >> (why.check % 64) & 1, "the first of them");
 	EQ(value(F_RFLAGS), 0, "RFLAGS as it was");
 	EQ(value(F_CR3_TARGETS), 5, "CR3 targets");
 	OK(why.caps[0] && why.maxphyaddr >= 36 && why.seq, "what L1 was offered");
 	check_insn(&vm, &why, "\x0f\x01\xc2", 1, 0);
 	vcpu_run_to_sync(vcpu, 4);
-	why = (struct droste_why) { .nr = MAX_FIELDS, .fields = (u64)fields };
-	DO(fd, DROSTE_GET_WHY, &why);
+	why = get_why(fd);
 	check_insn(&vm, &why, "\x0f\x01\xc3", 2, 1);
+	EQ(rules_that_fail(&why), 1, "rules that fail");
+	EQ(why.code, R_BAD_GUEST, "code");
+	vcpu_run_to_sync(vcpu, 5);
+	check_unchecked(&vm, fd, "\x0f\x01\xc2", 3, E_LAUNCH_NOT_CLEAR, 0);
+	vcpu_run_to_sync(vcpu, 6);
+	check_unchecked(&vm, fd, "\x0f\x01\xc3", 4, R_BAD_MSRS, 1);
+	OK(nr_fields > 120, "fields");
+	vcpu_run_to_sync(vcpu, 7);
+	check_unchecked(&vm, fd, "\x0f\x01\xc3", 5, 0, 0);
+	EQ(nr_fields, 0, "fields without a VMCS");
 	vcpu_run_to_end(vcpu);
 	close(fd);
 	vm_destroy(&vm);

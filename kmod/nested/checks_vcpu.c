@@ -41,22 +41,40 @@ static void checks_make_ctx(struct vcpu *vcpu, struct check_ctx *c)
 
 static_assert(CHECK_WORDS == ARRAY_SIZE(((struct nested *)0)->failed_checks));
 
-/* Keep all of a VM entry of L1 that fails, for nested_look_why() and the tracepoint. */
-static void checks_keep(struct vcpu *vcpu, const struct check_ctx *c, enum check_id id, const unsigned long *failing)
+/**
+ * nested_note_failure() - keep all of a VM entry of L1 that fails, for nested_look_why()
+ * @vcpu: in L1, at VMLAUNCH or VMRESUME
+ * @code: VM-instruction error, or basic exit reason that L1 is shown; 0: VMfailInvalid
+ * @qual: exit qualification that L1 is shown, or 0
+ *
+ * If a check failed, nested.last_failed_check and nested.failed_checks are already set.
+ *
+ * Context: Process context. VMCS01 is current. May sleep.
+ */
+void nested_note_failure(struct vcpu *vcpu, u16 code, u64 qual)
 {
 	struct nested *n = &vcpu->nested;
 
-	n->last_failed_check = id;
-	memcpy(n->failed_checks, failing, sizeof(n->failed_checks));
-	n->failed_check = id;
-	n->failed_vmptr = c->vmptr;
+	n->entries_failed++;
+	n->failed_code = code;
+	n->failed_qual = qual;
+	n->failed_check = n->last_failed_check;
+	if (n->failed_check == CHECK_OK)
+		memset(n->failed_checks, 0, sizeof(n->failed_checks));
+	n->failed_vmptr = n->vmptr;
 	n->failed_seq = vcpu->long_exits + vcpu->stats.short_exits;
-	vcpu_reload_vmcs(vcpu);
 	n->failed_rip = vcpu_rip(vcpu);
+	/* The processor may refuse the entry only when L2 is about to run: then that is the exit, and not the instruction. */
+	if (vcpu->exit.basic == EXIT_REASON_VMLAUNCH || vcpu->exit.basic == EXIT_REASON_VMRESUME)
+		n->failed_launch = vcpu->exit.basic == EXIT_REASON_VMLAUNCH;
+	else
+		n->failed_launch = n->vmcs12->launch_state != VMCS12_LAUNCHED;
+	if (n->vmptr == VMPTR_NONE)
+		return;
 	if (!n->failed12)
 		n->failed12 = kmalloc(sizeof(*n->failed12), GFP_KERNEL_ACCOUNT);
 	if (n->failed12)
-		*n->failed12 = *c->v;
+		*n->failed12 = *n->vmcs12;
 }
 
 /* Keep the row at which the VM entry stopped, and all others that fail. */
@@ -68,8 +86,10 @@ static void checks_note_failure(struct vcpu *vcpu, const struct check_ctx *c, en
 	if (c->v == n->vmcs12)
 		nested_sync_rare(vcpu);
 	checks_all(c, failing, applies);
-	if (!c->restored)
-		checks_keep(vcpu, c, id, failing);
+	if (!c->restored) {
+		n->last_failed_check = id;
+		memcpy(n->failed_checks, failing, sizeof(n->failed_checks));
+	}
 	pr_debug_ratelimited("droste: vCPU %d: %s fails check %s (SDM 3C %s): %s; %d rows fail\n", vcpu->id,
 			     c->restored ? "a state of user space" : "VM entry of L1", check_name(id), check_section(id),
 			     check_text(id, CHECK_DEMANDS), bitmap_weight(failing, NR_CHECKS));

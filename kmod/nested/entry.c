@@ -109,7 +109,7 @@ int nested_run(struct vcpu *vcpu, u32 blocking)
 	error = nested_check_vmfail(vcpu);
 	if (unlikely(error)) {
 		vcpu_reload_vmcs(vcpu);
-		n->entries_failed++;
+		nested_note_failure(vcpu, error, 0);
 		trace_droste_entry_failed(vcpu, error, 0);
 		return nested_vmfail(vcpu, error);
 	}

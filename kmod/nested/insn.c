@@ -8,6 +8,7 @@
 #include "droste.h"
 #include "ept/ept.h"
 #include "mem/memslot.h"
+#include "nested/checks_vcpu.h"
 #include "nested/insn.h"
 #include "nested/nested.h"
 #include "pv/pv.h"
@@ -229,6 +230,14 @@ static int insn_vmfunc(struct vcpu *vcpu)
 	return nested_insn_ud(vcpu);
 }
 
+/* VMLAUNCH or VMRESUME fails before any check of VMCS12's contents: @error is 0 for VMfailInvalid. */
+static int insn_entry_fails(struct vcpu *vcpu, u32 error)
+{
+	vcpu->nested.last_failed_check = CHECK_OK;
+	nested_note_failure(vcpu, error, 0);
+	return error ? nested_vmfail(vcpu, error) : nested_vmfail_invalid(vcpu);
+}
+
 /* The basic checks of VMLAUNCH and VMRESUME, which precede those on VMCS12's contents (SDM 3C 27.1). */
 static int insn_enter_l2(struct vcpu *vcpu, bool launch)
 {
@@ -238,15 +247,15 @@ static int insn_enter_l2(struct vcpu *vcpu, bool launch)
 
 	/* VM entry with a shadow VMCS fails (SDM 3C 31.3). */
 	if (n->vmptr == VMPTR_NONE || (n->vmcs12->revision_id & VMCS12_SHADOW_BIT))
-		return nested_vmfail_invalid(vcpu);
+		return insn_entry_fails(vcpu, 0);
 	blocking = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 	if (blocking & GUEST_INTR_STATE_MOV_SS)
-		return nested_vmfail(vcpu, VMXERR_ENTRY_EVENTS_BLOCKED_BY_MOV_SS);
+		return insn_entry_fails(vcpu, VMXERR_ENTRY_EVENTS_BLOCKED_BY_MOV_SS);
 	launched = n->vmcs12->launch_state == VMCS12_LAUNCHED;
 	if (launch && launched)
-		return nested_vmfail(vcpu, VMXERR_VMLAUNCH_NONCLEAR_VMCS);
+		return insn_entry_fails(vcpu, VMXERR_VMLAUNCH_NONCLEAR_VMCS);
 	if (!launch && !launched)
-		return nested_vmfail(vcpu, VMXERR_VMRESUME_NONLAUNCHED_VMCS);
+		return insn_entry_fails(vcpu, VMXERR_VMRESUME_NONLAUNCHED_VMCS);
 	nested_shadow_fetch_entry(vcpu);
 	return nested_run(vcpu, blocking);
 }

@@ -157,7 +157,7 @@ void nested_look(struct vcpu *vcpu, void *arg)
 }
 
 /**
- * nested_look_why() - read what is known of the last VM entry of L1 that failed a check
+ * nested_look_why() - read what is known of the last VM entry of L1 that failed
  * @vcpu: loaded; at any level
  * @arg: struct look_why
  *
@@ -173,10 +173,13 @@ void nested_look_why(struct vcpu *vcpu, void *arg)
 	int i;
 
 	l->ret = -ENOENT;
-	if (!n->failed12)
+	if (!n->entries_failed)
 		return;
 	l->ret = 0;
-	l->nr = look_vmcs12(n, n->failed12, l->fields);
+	if (n->failed12 && n->failed_vmptr != VMPTR_NONE)
+		l->nr = look_vmcs12(n, n->failed12, l->fields);
+	why->code = n->failed_code;
+	why->qual = n->failed_qual;
 	why->check = n->failed_check;
 	why->maxphyaddr = vcpu->gcaps.maxphyaddr;
 	why->seq = n->failed_seq;
@@ -184,7 +187,7 @@ void nested_look_why(struct vcpu *vcpu, void *arg)
 	why->rip = n->failed_rip;
 	why->entries = vcpu->stats.nested_run;
 	why->failures = n->entries_failed;
-	why->flags = n->failed12->launch_state == VMCS12_LAUNCHED ? 0 : DROSTE_WHY_VMLAUNCH;
+	why->flags = n->failed_launch ? DROSTE_WHY_VMLAUNCH : 0;
 	why->efer = vcpu->gcaps.efer_allowed | (vcpu->gcaps.long_mode ? EFER_LMA : 0);
 	why->debugctl = msr_debugctl_allowed(vcpu);
 	for (i = 0; i < ARRAY_SIZE(why->failed); i++)

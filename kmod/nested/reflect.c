@@ -3,6 +3,7 @@
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "mem/memslot.h"
+#include "nested/checks_vcpu.h"
 #include "nested/insn.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
@@ -180,12 +181,12 @@ void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual)
 	/* A failed entry changes no other exit information and saves no guest state. */
 	n->vmcs12->vm_exit_reason = basic | VMX_EXIT_REASONS_FAILED_VMENTRY;
 	n->vmcs12->exit_qualification = qual;
-	n->entries_failed++;
 	trace_droste_entry_failed(vcpu, basic, qual);
 	reflect_note(vcpu, L1_EXIT_ENTRY);
 	ptimer_stop(vcpu, false);
 	if (vcpu->in_l2)
 		vmcs02_leave(vcpu);
+	nested_note_failure(vcpu, basic, qual);
 	/* A failed entry leaves the blocking of NMIs alone, too. */
 	if (unlikely(n->l1_nmi_blocked))
 		vmx_block_nmis(vcpu, true);

@@ -125,12 +125,16 @@ struct nested {
 	bool timer_restored;		/* @restored_deadline is valid instead of @tsc_deadline_preemption */
 	u64 restored_deadline;		/* set by user space: L1's TSC shifted right by the timer's rate */
 
-	struct vmcs12 *failed12;	/* VMCS12 as it was when that entry failed; NULL: none has, or there was no memory */
-	u16 failed_check;		/* enum check_id at which it stopped */
-	gpa_t failed_vmptr;		/* address of that VMCS */
-	u64 failed_seq;			/* the number of the exit for that VMLAUNCH or VMRESUME */
-	u64 failed_rip;			/* L1's RIP then; VMLAUNCH if that VMCS was clear */
-	u64 entries_failed;		/* L1's VM entries that failed a check or while state was loaded */
+	/* --- the last VM entry of L1 that failed: see nested_note_failure() --- */
+	u64 entries_failed;		/* how many have */
+	struct vmcs12 *failed12;	/* VMCS12 as it was then; NULL: there was no memory, or none current */
+	gpa_t failed_vmptr;		/* address of that VMCS; VMPTR_NONE: there was none */
+	u64 failed_seq;			/* the number of the exit for the VMLAUNCH or VMRESUME */
+	u64 failed_rip;			/* L1's RIP at it */
+	u64 failed_qual;		/* exit qualification that L1 was shown; 0: the instruction failed */
+	bool failed_launch;		/* it was VMLAUNCH */
+	u16 failed_code;		/* VM-instruction error, or basic exit reason; 0: VMfailInvalid */
+	u16 failed_check;		/* enum check_id at which it stopped; CHECK_OK: not because of a check */
 	unsigned long failed_checks[4];	/* all rows of checks.def that failed then, by enum check_id */
 };
 

@@ -171,13 +171,13 @@ struct droste_vmcs {
 #define DROSTE_NR_VMX_CAPS	18
 
 /**
- * struct droste_why - the last VM entry of L1 that failed a check
+ * struct droste_why - the last VM entry of L1 that failed
  * @vcpu: in: the vCPU's index
  * @nr: in: room in @fields; out: fields in it
- * @check: number of the row of checks.def at which the entry stopped
+ * @check: number of the row of checks.def at which the entry stopped; 0: not because of a check
  * @maxphyaddr: width of L1's physical addresses
  * @seq: number of the exit for L1's VMLAUNCH or VMRESUME
- * @vmptr: address of the VMCS in L1's memory
+ * @vmptr: address of the VMCS in L1's memory; ~0: none was current, and there are no fields
  * @efer: bits of IA32_EFER that L1 may set
  * @debugctl: bits of IA32_DEBUGCTL that L1 may set
  * @failed: bit n: row n of checks.def fails
@@ -185,9 +185,10 @@ struct droste_vmcs {
  * @fields: in: address of an array of struct droste_vmcs_field, for VMCS12 as it was then
  * @rip: address of that instruction
  * @entries: L1's VM entries that have succeeded until now
- * @failures: those that have failed until now, because of a check or while they loaded state
+ * @failures: those that have failed until now
+ * @qual: exit qualification that L1 was shown, 0 if the instruction failed
  * @flags: DROSTE_WHY_*
- * @reserved: 0
+ * @code: how it failed: VM-instruction error, 0 for VMfailInvalid; or basic exit reason, 33 or 34, of a failed entry
  */
 struct droste_why {
 	__u32 vcpu;
@@ -204,8 +205,9 @@ struct droste_why {
 	__u64 rip;
 	__u64 entries;
 	__u64 failures;
+	__u64 qual;
 	__u32 flags;
-	__u32 reserved;
+	__u32 code;
 };
 
 #define DROSTE_WHY_VMLAUNCH	1	/* the instruction was VMLAUNCH, else VMRESUME */
