@@ -169,6 +169,7 @@ struct vm {
 struct event {
 	bool valid;
 	u8 vector;
+	bool again;		/* it was injected before, but not delivered; for tracing only */
 	u32 type;		/* INTR_TYPE_*, at its place in an interruption-information field (bits 10:8) */
 	bool has_error;
 	u32 error_code;

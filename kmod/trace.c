@@ -3,6 +3,7 @@
 #include <linux/bitmap.h>
 #include "droste.h"
 #include "ept/ept.h"
+#include "ept/ept12.h"
 #include "nested/checks.h"
 #include "nested/insn.h"
 #include "nested/merge.h"
@@ -82,7 +83,7 @@ static u64 trace_arg(const struct vcpu *v)
 	}
 }
 
-/* The bit of L1's I/O or MSR bitmap that decides an exit. */
+/* The bit of L1's bitmap for I/O, MSRs, VMREAD or VMWRITE that decides an exit. */
 static struct route_bit trace_bit(const struct vcpu *v, const struct route_facts *f)
 {
 	switch (f->basic) {
@@ -91,9 +92,51 @@ static struct route_bit trace_bit(const struct vcpu *v, const struct route_facts
 	case EXIT_REASON_MSR_READ:
 	case EXIT_REASON_MSR_WRITE:
 		return route_msr_bit(v->regs[RCX], f->basic == EXIT_REASON_MSR_WRITE);
+	case EXIT_REASON_VMREAD:
+	case EXIT_REASON_VMWRITE:
+		return route_vmcs_bit(trace_gpr(v, IINFO_REG2(v->exit.iinfo)));
 	default:
 		return (struct route_bit) {};
 	}
+}
+
+/* The value that VMREAD or VMWRITE of L1 has read or written; 0 for other instructions, and those of L2. */
+static u64 trace_insn_value(const struct vcpu *v)
+{
+	const struct vmcs12_field *f;
+	u64 val;
+
+	if (v->in_l2 || (v->exit.basic != EXIT_REASON_VMREAD && v->exit.basic != EXIT_REASON_VMWRITE))
+		return 0;
+	f = vmcs12_field_lookup(v->nested.insn_operand);
+	val = f ? vmcs12_get(v->nested.vmcs12, f) : 0;
+	return v->nested.insn_operand & VMCS_ENC_HIGH ? val >> 32 : val;
+}
+
+/* The field of VMCS12 that decides who gets an exit of L2. */
+static struct route_word trace_tested(const struct route_facts *f, struct route_verdict verdict)
+{
+	return route_tested(f, verdict.why);
+}
+
+/* A leaf of EPT02: its rights, and its level. Without one, the level at which the walk of EPT12 ended. */
+struct trace_leaf {
+	u8 perms;
+	u8 level;
+};
+
+static struct trace_leaf trace_leaf02(const struct ept02_found *found, u8 outcome)
+{
+	int level = found->outer.level;
+	u64 leaf = outcome == EPT02_FIXED ? ept02_compose(&found->outer, &found->inner, &level) : 0;
+
+	return (struct trace_leaf) { .perms = leaf & EPT_RWX, .level = level };
+}
+
+/* The rights that EPT12 gives to an address: read, write, execute. */
+static u8 trace_perms12(const struct ept02_found *found, u8 outcome)
+{
+	return (outcome == EPT02_VIOLATION ? found->outer.qual >> 3 : found->outer.rights) & EPT_RWX;
 }
 
 /* The check of L1's last VM entry that failed. */

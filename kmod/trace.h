@@ -17,6 +17,7 @@
 #include <linux/tracepoint.h>
 #include "nested/route.h"
 
+struct ept02_found;
 struct event;
 struct vcpu;
 
@@ -53,6 +54,13 @@ struct vcpu;
 #define TRACE_EVENT_TYPES \
 	{ 0, "external interrupt" }, { 2, "NMI" }, { 3, "exception" }, { 4, "software interrupt" }, \
 	{ 5, "INT1" }, { 6, "software exception" }, { 7, "other event" }
+
+/* What L0 does about an event. */
+#define EVENT_INJECTED		0	/* the next entry injects it */
+#define EVENT_INJECTED_AGAIN	1	/* likewise, after an entry that did not happen or did not deliver it */
+#define EVENT_WINDOW		2	/* the guest cannot take it: it exits as soon as it can */
+#define EVENT_CANCELLED		3	/* the entry that was to inject it does not happen */
+#define TRACE_EVENT_WHATS	{ 0, "injected" }, { 1, "re-injected" }, { 2, "window" }, { 3, "cancelled" }
 
 #endif
 
@@ -106,7 +114,10 @@ TRACE_EVENT(droste_exit,
 		  __entry->ilen, __entry->iinfo, __entry->arg)
 );
 
-/* Who gets an exit of L2, and why. */
+/*
+ * Who gets an exit of L2, and why: @field is the encoding of the field of VMCS12 that was looked at, @word its value and
+ * @bits those that were tested. @byte and @mask tell the bits in L1's I/O, MSR, VMREAD or VMWRITE bitmap.
+ */
 TRACE_EVENT(droste_route,
 	TP_PROTO(const struct vcpu *v, const struct route_facts *f, struct route_verdict verdict),
 	TP_ARGS(v, f, verdict),
@@ -115,13 +126,21 @@ TRACE_EVENT(droste_route,
 		__field(u16, basic)
 		__field(u8, to)
 		__field(u8, why)
+		__field(u16, field)
+		__field(u64, word)
+		__field(u64, bits)
 		__field(u64, value)
 		__field(u32, byte)
 		__field(u16, mask)
 		__field(u8, hit)
 	),
 	TP_fast_assign(
+		struct route_word tested = trace_tested(f, verdict);
+
 		TRACE_COMMON_ASSIGN(v);
+		__entry->field = tested.field;
+		__entry->word = tested.word;
+		__entry->bits = tested.bits;
 		__entry->basic = f->basic;
 		__entry->to = verdict.to;
 		__entry->why = verdict.why;
@@ -130,10 +149,11 @@ TRACE_EVENT(droste_route,
 		__entry->mask = trace_bit(v, f).mask;
 		__entry->hit = f->bitmap_hit;
 	),
-	TP_printk(TRACE_COMMON_FORMAT "%s to L%u why %s value 0x%llx byte 0x%x mask 0x%x hit %u", TRACE_COMMON_ARGS,
+	TP_printk(TRACE_COMMON_FORMAT
+		  "%s to L%u why %s field 0x%x word 0x%llx bits 0x%llx value 0x%llx byte 0x%x mask 0x%x hit %u", TRACE_COMMON_ARGS,
 		  __print_symbolic(__entry->basic, VMX_EXIT_REASONS), __entry->to,
-		  __print_symbolic(__entry->why, ROUTE_WHYS(TRACE_WHY, TRACE_WHY_LAST)), __entry->value, __entry->byte,
-		  __entry->mask, __entry->hit)
+		  __print_symbolic(__entry->why, ROUTE_WHYS(TRACE_WHY, TRACE_WHY_LAST)), __entry->field, __entry->word,
+		  __entry->bits, __entry->value, __entry->byte, __entry->mask, __entry->hit)
 );
 
 /* An exit that L1 is shown; seq is the exit that it comes from or, for an event, the last one before. */
@@ -244,7 +264,10 @@ TRACE_EVENT(droste_entry_failed,
 		  __entry->nr_failed, __entry->field_name, __entry->value, __entry->qual, __entry->vmptr)
 );
 
-/* How a VMX instruction of L1 ends. VMLAUNCH and VMRESUME that succeed are droste_l1_entry. */
+/*
+ * How a VMX instruction of L1 ends; @value is what VMREAD has read or VMWRITE has written. VMLAUNCH and VMRESUME that
+ * succeed are droste_l1_entry.
+ */
 TRACE_EVENT(droste_vmx_insn,
 	TP_PROTO(const struct vcpu *v, u8 result, u32 error),
 	TP_ARGS(v, result, error),
@@ -252,6 +275,7 @@ TRACE_EVENT(droste_vmx_insn,
 		TRACE_COMMON_FIELDS
 		__field(u16, basic)
 		__field(u64, operand)
+		__field(u64, value)
 		__field(u8, result)
 		__field(u32, error)
 	),
@@ -259,54 +283,67 @@ TRACE_EVENT(droste_vmx_insn,
 		TRACE_COMMON_ASSIGN(v);
 		__entry->basic = v->exit.basic;
 		__entry->operand = v->nested.insn_operand;
+		__entry->value = result == VMX_INSN_OK ? trace_insn_value(v) : 0;
 		__entry->result = result;
 		__entry->error = error;
 	),
-	TP_printk(TRACE_COMMON_FORMAT "%s operand 0x%llx %s %u", TRACE_COMMON_ARGS,
-		  __print_symbolic(__entry->basic, VMX_EXIT_REASONS), __entry->operand,
+	TP_printk(TRACE_COMMON_FORMAT "%s operand 0x%llx value 0x%llx %s %u", TRACE_COMMON_ARGS,
+		  __print_symbolic(__entry->basic, VMX_EXIT_REASONS), __entry->operand, __entry->value,
 		  __print_symbolic(__entry->result, TRACE_INSN_RESULTS), __entry->error)
 );
 
-/* What became of a fault of EPT02. */
+/*
+ * What became of a fault of EPT02. @at_level is the level of the leaf that was made, or at which the walk of EPT12 ended.
+ * @perms12 are EPT12's rights and @perms02 those of the leaf: bit 0 read, 1 write, 2 execute.
+ */
 TRACE_EVENT(droste_ept02,
-	TP_PROTO(const struct vcpu *v, u64 l1_gpa, u8 outcome),
-	TP_ARGS(v, l1_gpa, outcome),
+	TP_PROTO(const struct vcpu *v, const struct ept02_found *found, u8 outcome),
+	TP_ARGS(v, found, outcome),
 	TP_STRUCT__entry(
 		TRACE_COMMON_FIELDS
 		__field(u64, l2_gpa)
 		__field(u64, l1_gpa)
 		__field(u64, qual)
 		__field(u8, outcome)
+		__field(u8, at_level)
+		__field(u8, perms12)
+		__field(u8, perms02)
 	),
 	TP_fast_assign(
 		TRACE_COMMON_ASSIGN(v);
 		__entry->l2_gpa = v->exit.gpa;
-		__entry->l1_gpa = l1_gpa;
+		__entry->l1_gpa = found->outer.gpa;
+		__entry->perms12 = trace_perms12(found, outcome);
+		__entry->perms02 = trace_leaf02(found, outcome).perms;
+		__entry->at_level = trace_leaf02(found, outcome).level;
 		__entry->qual = v->exit.basic == EXIT_REASON_EPT_VIOLATION ? v->exit.qual : 0;
 		__entry->outcome = outcome;
 	),
-	TP_printk(TRACE_COMMON_FORMAT "l2_gpa 0x%llx l1_gpa 0x%llx qual 0x%llx %s", TRACE_COMMON_ARGS, __entry->l2_gpa,
-		  __entry->l1_gpa, __entry->qual, __print_symbolic(__entry->outcome, TRACE_EPT02))
+	TP_printk(TRACE_COMMON_FORMAT "l2_gpa 0x%llx l1_gpa 0x%llx qual 0x%llx %s at_level %u perms12 0x%x perms02 0x%x",
+		  TRACE_COMMON_ARGS, __entry->l2_gpa, __entry->l1_gpa, __entry->qual,
+		  __print_symbolic(__entry->outcome, TRACE_EPT02), __entry->at_level, __entry->perms12, __entry->perms02)
 );
 
-/* An event that L0 makes the next entry inject. */
+/* What L0 does about an event for the level that runs. For a window, the vector of an interrupt is 0. */
 TRACE_EVENT(droste_event,
-	TP_PROTO(const struct vcpu *v, const struct event *ev),
-	TP_ARGS(v, ev),
+	TP_PROTO(const struct vcpu *v, const struct event *ev, u8 what),
+	TP_ARGS(v, ev, what),
 	TP_STRUCT__entry(
 		TRACE_COMMON_FIELDS
+		__field(u8, what)
 		__field(u8, vector)
 		__field(u8, type)
 		__field(u32, error)
 	),
 	TP_fast_assign(
 		TRACE_COMMON_ASSIGN(v);
+		__entry->what = what == EVENT_INJECTED && ev->again ? EVENT_INJECTED_AGAIN : what;
 		__entry->vector = ev->vector;
 		__entry->type = ev->type >> 8;
 		__entry->error = ev->has_error ? ev->error_code : 0;
 	),
-	TP_printk(TRACE_COMMON_FORMAT "%s %u error 0x%x", TRACE_COMMON_ARGS, __print_symbolic(__entry->type, TRACE_EVENT_TYPES),
-		  __entry->vector, __entry->error)
+	TP_printk(TRACE_COMMON_FORMAT "%s %s %u error 0x%x", TRACE_COMMON_ARGS, __print_symbolic(__entry->what, TRACE_EVENT_WHATS),
+		  __print_symbolic(__entry->type, TRACE_EVENT_TYPES), __entry->vector, __entry->error)
 );
 
 /* An entry of L0 into a guest. */

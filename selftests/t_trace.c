@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Droste's tracepoints: the events of a short life of an L1, one by one, in a private instance of tracefs. */
 #define _GNU_SOURCE
+#include <asm/vmx.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/droste.h>
@@ -62,7 +64,41 @@ static char text[1 << 20];
 static char *events[MAX_EVENTS];	/* each from its name on */
 static int nr_events;
 
-/* Reads the events, oldest first, those of vCPU 0 of this process' newest VM. */
+/* The events that were lost, on all CPUs. */
+static u64 trace_lost(void)
+{
+	static const char *const kinds[] = { "\noverrun: ", "\ncommit overrun: ", "\ndropped events: " };
+	char path[512], stats[1024];
+	struct dirent *e;
+	u64 lost = 0;
+	size_t n, i;
+	FILE *f;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/per_cpu", dir);
+	d = opendir(path);
+	MUST(d, "%s: %s", path, strerror(errno));
+	while ((e = readdir(d))) {
+		if (strncmp(e->d_name, "cpu", 3))
+			continue;
+		snprintf(path, sizeof(path), "%s/per_cpu/%s/stats", dir, e->d_name);
+		f = fopen(path, "r");
+		MUST(f, "%s: %s", path, strerror(errno));
+		n = fread(stats, 1, sizeof(stats) - 1, f);
+		stats[n] = 0;
+		fclose(f);
+		for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+			const char *at = strstr(stats, kinds[i]);
+
+			MUST(at, "no%sin %s", kinds[i], path);
+			lost += strtoull(at + strlen(kinds[i]), NULL, 10);
+		}
+	}
+	closedir(d);
+	return lost;
+}
+
+/* Reads the events, oldest first. None may be missing. */
 static void trace_end(void)
 {
 	char path[512], *line, *save, *at;
@@ -74,8 +110,10 @@ static void trace_end(void)
 	f = fopen(path, "r");
 	MUST(f, "%s: %s", path, strerror(errno));
 	n = fread(text, 1, sizeof(text) - 1, f);
+	MUST(n < sizeof(text) - 1, "there are more events than fit");
 	text[n] = 0;
 	fclose(f);
+	EQ(trace_lost(), 0, "events lost");
 	nr_events = 0;
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		at = strstr(line, " droste_");
@@ -133,11 +171,11 @@ static void guest_life(void)
 static const char *const life[] = {
 	"droste_l1_entry: L1 VMLAUNCH",
 	"droste_exit: L2 CPUID arg 0x7",
-	"droste_route: L2 CPUID to L1 why ALWAYS",
+	"droste_route: L2 CPUID to L1 why ALWAYS field 0x0",
 	"droste_l1_exit: L2 HARDWARE CPUID",
 	"droste_l1_entry: L1 VMRESUME",
 	"droste_exit: L2 MSR_READ arg 0x1b",
-	"droste_route: L2 MSR_READ to L0 why MSR_BITMAP byte 0x3 mask 0x8 hit 0",
+	"droste_route: L2 MSR_READ to L0 why MSR_BITMAP field 0x4002 bits 0x10000000 byte 0x3 mask 0x8 hit 0",
 	"droste_exit: L2 MSR_READ arg 0x10a",
 	"droste_route: L2 MSR_READ to L1 why MSR_BITMAP byte 0x21 mask 0x4 hit 1",
 	"droste_l1_exit: L2 HARDWARE MSR_READ",
@@ -202,25 +240,119 @@ static void host_life(void)
 
 /* --- events and counters --- */
 
+#define ROUNDS	20
+#define REASONS	DROSTE_NR_EXIT_REASONS
+
 static void guest_many(void)
 {
 	u64 i;
 
 	guest_life();
 	vmwrite(F_CR3_TARGETS, 0);
-	vmwrite(F_RFLAGS, RFLAGS_FIXED);
-	for (i = 0; i < 50; i++) {
+	for (i = 0; i < ROUNDS; i++) {
+		vmwrite(F_RFLAGS, RFLAGS_FIXED);
 		vmwrite(F_RIP, (u64)l2_life);
 		vmx_expect(R_CPUID, "CPUID");
+		vmx_skip();
+		vmx_expect(R_RDMSR, "RDMSR");
+		vmx_skip();
+		vmx_expect(R_VMCALL, "VMCALL");
+		vmwrite(F_RFLAGS, 0);
+		G_EQ(vmx_run(), R_FAILED_ENTRY | R_BAD_GUEST, "a failed entry");
 	}
 	g_sync(3);
 }
 
-/* Each exit has one event; their numbers are consecutive; the counters agree. */
+/* What the events say that the counters count. */
+static struct {
+	u64 exits[3][REASONS];		/* by level and reason */
+	u64 routed[2][REASONS];		/* by who gets it and reason */
+	u64 reflected[REASONS];		/* by the reason of L2's exit */
+	u64 shown[REASONS];		/* by the reason that L1 was shown */
+	u64 entries;
+} sum;
+
+/* The number of the first reason that is named behind @at. The kernel prints those without a name as numbers. */
+static u32 reason_of(const char *at)
+{
+	static const struct { u32 nr; const char *name; } names[] = { VMX_EXIT_REASONS };
+	size_t len, i;
+
+	at += strspn(at, " ");
+	len = strcspn(at, " ");
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (strlen(names[i].name) == len && !strncmp(at, names[i].name, len))
+			return names[i].nr;
+	i = strtoull(at, NULL, 16);
+	MUST(!strncmp(at, "0x", 2) && i < REASONS, "reason in %s", at);
+	return i;
+}
+
+static void sum_event(const char *e)
+{
+	static u32 last;	/* reason of the exit before */
+	int level = strstr(e, " L2 ") ? 2 : 1;
+	const char *body = strstr(e, " seq ");
+
+	MUST(body, "seq in %s", e);
+	body = strstr(body, ": ") + 2;
+	if (!strncmp(e, "droste_exit:", 12)) {
+		last = reason_of(body);
+		sum.exits[level][last]++;
+	} else if (!strncmp(e, "droste_route:", 13)) {
+		sum.routed[!!strstr(body, " to L1 ")][reason_of(body)]++;
+	} else if (!strncmp(e, "droste_l1_exit:", 15)) {
+		sum.shown[reason_of(strchr(body, ' '))]++;
+		/* Those that L0 makes up, and failed entries, are no exits of L2 that are passed on. */
+		sum.reflected[last] += strncmp(body, "EVENT ", 6) && strncmp(body, "ENTRY ", 6);
+	} else if (!strncmp(e, "droste_l1_entry:", 16)) {
+		sum.entries++;
+	}
+}
+
+static void vcpu_info(struct vm *vm, struct droste_vcpu_info *info)
+{
+	struct droste_vm_name name = { .flags = DROSTE_NEXT };
+	struct droste_vm_info v = { .number = 0 };
+	int fd, mine = -1;
+
+	/* The newest VM of this process. */
+	while ((fd = ioctl(vm->dev, DROSTE_INSPECT, &name)) >= 0) {
+		DO(fd, DROSTE_VM_INFO, &v);
+		name.number = v.number;
+		if (mine >= 0)
+			close(v.pid == getpid() ? mine : fd);
+		if (v.pid == getpid() || mine < 0)
+			mine = fd;
+	}
+	MUST(mine >= 0, "DROSTE_INSPECT: %s", strerror(errno));
+	*info = (struct droste_vcpu_info) { .vcpu = 0 };
+	DO(mine, DROSTE_VCPU_INFO, info);
+	close(mine);
+}
+
+/* Each exit has one event; their numbers are consecutive. */
+static void check_numbers(void)
+{
+	u64 last = 0;
+	int i;
+
+	for (i = 0; i < nr_events; i++) {
+		u64 seq = field(events[i], "seq");
+
+		if (strncmp(events[i], "droste_exit:", 12))
+			continue;
+		if (last)
+			MUST(seq == last + 1, "exit %llu behind exit %llu", (long long)seq, (long long)last);
+		last = seq;
+	}
+	OK(last, "there are exits");
+}
+
+/* Over a run with L2, the events' sums by reason, level and who answers are the differences of the counters. */
 static void host_many(void)
 {
-	struct droste_exit_stats before, after;
-	u64 reflected = 0, last = 0, exits = 0, shown = 0, first = 0;
+	struct droste_vcpu_info before, after;
 	struct vcpu *vcpu;
 	struct vm vm;
 	int i;
@@ -229,36 +361,28 @@ static void host_many(void)
 	vcpu_run_to_sync(vcpu, 1);
 	vcpu_run_to_sync(vcpu, 2);
 	trace_begin();
-	DO(vcpu->fd, DROSTE_GET_EXIT_STATS, &before);
+	vcpu_info(&vm, &before);
 	vcpu_run_to_sync(vcpu, 3);
-	DO(vcpu->fd, DROSTE_GET_EXIT_STATS, &after);
+	vcpu_info(&vm, &after);
 	trace_end();
 	vcpu_run_to_end(vcpu);
 	vm_destroy(&vm);
-	for (i = 0; i < nr_events; i++) {
-		const char *e = events[i];
+	check_numbers();
+	for (i = 0; i < nr_events; i++)
+		sum_event(events[i]);
+	for (i = 0; i < REASONS; i++) {
+		u64 from_l2 = after.exits.from_l2[i] - before.exits.from_l2[i];
 
-		if (!strncmp(e, "droste_exit:", 12)) {
-			u64 seq = field(e, "seq");
-
-			exits++;
-			if (last)
-				MUST(seq == last + 1, "exit %llu behind exit %llu", (long long)seq, (long long)last);
-			else
-				first = seq;
-			last = seq;
-		}
-		shown += !strncmp(e, "droste_l1_exit:", 15) && strstr(e, " HARDWARE CPUID");
+		EQ(sum.exits[1][i], after.exits.exits[i] - before.exits.exits[i] - from_l2, "reason %d: exits of L1", i);
+		EQ(sum.exits[2][i], from_l2, "reason %d: exits of L2", i);
+		EQ(sum.routed[0][i] + sum.routed[1][i], from_l2, "reason %d: routed", i);
+		EQ(sum.reflected[i], after.exits.reflected[i] - before.exits.reflected[i], "reason %d: reflected", i);
+		EQ(sum.shown[i], after.shown[i] - before.shown[i], "reason %d: shown to L1", i);
 	}
-	EQ(last - first + 1, exits, "numbers");
-	for (i = 0; i < DROSTE_NR_EXIT_REASONS; i++) {
-		exits -= after.exits[i] - before.exits[i];
-		reflected += after.reflected[i] - before.reflected[i];
-	}
-	EQ(exits, 0, "events and counters of exits");
-	EQ(shown, 50, "exits that L1 was shown");
-	EQ(after.reflected[R_CPUID] - before.reflected[R_CPUID], 50, "exits reflected");
-	OK(reflected >= 50, "reflected");
+	EQ(sum.entries, after.entries - before.entries, "entries");
+	EQ(sum.routed[1][R_CPUID], ROUNDS, "CPUID to L1");
+	EQ(sum.routed[0][R_RDMSR], ROUNDS, "RDMSR to L0");
+	EQ(sum.routed[1][R_RDMSR], ROUNDS, "RDMSR to L1");
 }
 
 static const struct ksft_test tests[] = {

@@ -83,7 +83,7 @@ enum ept02_result {
 	EPT02_FIXED,		/* mapped: run the instruction again */
 	EPT02_VIOLATION,	/* L1's tables do not allow it: show L1 reason 48 with *qual */
 	EPT02_MISCONFIG,	/* show L1 reason 49 */
-	EPT02_MMIO,		/* L1's tables allow it, L1 has no memory there: L0 emulates at *l1_gpa */
+	EPT02_MMIO,		/* L1's tables allow it, L1 has no memory there: L0 emulates at outer.gpa */
 	EPT02_ERROR,		/* KVM_RUN fails with EFAULT */
 };
 
@@ -95,7 +95,7 @@ u64 ept02_find(struct vcpu *vcpu, u64 eptp12);
 int ept02_use_flat(struct vcpu *vcpu, gpa_t apic_access);
 void ept02_flat_apic_page(struct vcpu *vcpu, hpa_t hpa);
 enum ept01_result ept02_flat_fault(struct vcpu *vcpu, gpa_t gpa, u64 access);
-enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t *l1_gpa);
+enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, struct ept02_found *found);
 void ept02_invalidate(struct vcpu *vcpu, u64 eptp12);
 void ept02_invalidate_all(struct vcpu *vcpu);
 void ept02_drop_holes(struct vcpu *vcpu, struct ept01_hole *holes, unsigned int n);

@@ -444,31 +444,30 @@ static u64 ept02_access(const struct ept02_root *r, u64 qual)
  * @vcpu: the vCPU, in L2 and on EPT02
  * @l2_gpa: the L2 guest-physical address
  * @qual: the hardware's exit qualification; set to the one that L1 reads
- * @l1_gpa: set to the L1 guest-physical address if EPT12 allows the access
+ * @found: filled in: the translation, as far as it came
  *
  * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu for reading.
  * Return: enum ept02_result.
  */
-enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t *l1_gpa)
+enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, struct ept02_found *found)
 {
 	struct ept02 *e = ept02_of(vcpu);
 	u64 access = ept02_access(e->cur, *qual);
-	struct ept12_result outer;
-	struct ept01_leaf inner;
+	const struct ept12_result *outer = &found->outer;
 
-	switch (ept12_translate(vcpu, l2_gpa, access, &outer)) {
+	found->inner.rights = 0;
+	switch (ept12_translate(vcpu, l2_gpa, access, &found->outer)) {
 	case EPT12_OK:
 		break;
 	case EPT12_VIOLATION:
-		*qual = (*qual & QUAL_FROM_HARDWARE) | outer.qual;
+		*qual = (*qual & QUAL_FROM_HARDWARE) | outer->qual;
 		return EPT02_VIOLATION;
 	default:
 		/* A table outside L1's memory reads as all ones on hardware, which is a misconfiguration. */
 		return EPT02_MISCONFIG;
 	}
 
-	*l1_gpa = outer.gpa;
-	switch (ept01_lookup(vcpu, outer.gpa, access, &inner)) {
+	switch (ept01_lookup(vcpu, outer->gpa, access, &found->inner)) {
 	case EPT01_FIXED:
 		break;
 	case EPT01_MMIO:
@@ -480,11 +479,11 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, gpa_t 
 		return EPT02_ERROR;
 	}
 
-	if (!ept02_map(vcpu, e->cur, l2_gpa, &outer, &inner))
+	if (!ept02_map(vcpu, e->cur, l2_gpa, outer, &found->inner))
 		return EPT02_ERROR;
 	/* Without an access the walk sets no accessed flags. A page that the host made just now seldom has neighbours. */
-	if (access && min(outer.level, inner.level) == 1 && !inner.fresh)
-		ept02_map_near(vcpu, e->cur, l2_gpa, &outer);
+	if (access && min(outer->level, found->inner.level) == 1 && !found->inner.fresh)
+		ept02_map_near(vcpu, e->cur, l2_gpa, outer);
 	return EPT02_FIXED;
 }
 

@@ -166,8 +166,10 @@ enum ept12_verdict ept12_walk(const struct ept12_cfg *cfg, const struct ept12_op
 			verdict = EPT12_VIOLATION;
 		if (verdict == EPT12_VIOLATION)
 			out->qual = ept12_rights_in_qual(w.rights);
-		if (verdict != EPT12_OK)
+		if (verdict != EPT12_OK) {
+			out->level = w.level;
 			return verdict;
+		}
 
 		if (access && (cfg->eptp & EPTP_AD)) {
 			changed = ept12_set_flags(ops, ctx, access, &w);

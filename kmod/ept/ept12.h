@@ -31,7 +31,7 @@ enum ept12_verdict {
 struct ept12_result {
 	u64 gpa;		/* L1 GPA of the byte */
 	u64 rights;		/* rights through all levels; EPT_EXEC_USER with mode-based execute control */
-	int level;		/* of the leaf */
+	int level;		/* of the leaf, or at which the walk failed */
 	u8 memtype;
 	bool ipat;
 	bool dirty;		/* dirty flag is set or A/D is off: the leaf in EPT02 may be writable */
@@ -53,6 +53,12 @@ struct ept01_leaf {
 	int level;		/* of the leaf */
 	bool ipat;		/* write-back, whatever L1 asks for */
 	bool fresh;		/* the host had no memory there before the call */
+};
+
+/* What ept02_fault() found out about an address. */
+struct ept02_found {
+	struct ept12_result outer;	/* in L1's tables */
+	struct ept01_leaf inner;	/* in L0's for L1; no rights if it was not looked up */
 };
 
 u64 ept02_compose(const struct ept12_result *outer, const struct ept01_leaf *inner, int *level);

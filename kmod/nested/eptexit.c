@@ -2,6 +2,7 @@
 /* EPT violations and misconfigurations of L2: fills EPT02, reflects to L1, or emulates the access. SDM 3C 29.3.3. */
 #include "droste.h"
 #include "ept/ept.h"
+#include "ept/ept12.h"
 #include "io/emulate.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
@@ -70,10 +71,10 @@ int nested_handle_ept(struct vcpu *vcpu)
 {
 	u64 qual = vcpu->exit.basic == EXIT_REASON_EPT_VIOLATION ? vcpu->exit.qual : 0;
 	enum ept02_result result;
-	gpa_t l1_gpa = 0;
+	struct ept02_found found;
 
-	result = ept02_fault(vcpu, vcpu->exit.gpa, &qual, &l1_gpa);
-	trace_droste_ept02(vcpu, l1_gpa, result);
+	result = ept02_fault(vcpu, vcpu->exit.gpa, &qual, &found);
+	trace_droste_ept02(vcpu, &found, result);
 	switch (result) {
 	case EPT02_FIXED:
 		return NEXT_ENTER;
@@ -82,7 +83,7 @@ int nested_handle_ept(struct vcpu *vcpu)
 	case EPT02_MISCONFIG:
 		return nested_reflect_as(vcpu, EXIT_REASON_EPT_MISCONFIG, 0);
 	case EPT02_MMIO:
-		return eptexit_emulate(vcpu, l1_gpa);
+		return eptexit_emulate(vcpu, found.outer.gpa);
 	default:
 		return -EFAULT;
 	}

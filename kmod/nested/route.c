@@ -259,6 +259,124 @@ struct route_verdict route_exit(const struct route_facts *f)
 	return route_to(true, WHY_NO_ROW);
 }
 
+static struct route_word route_word(u16 field, u64 word, u64 bits)
+{
+	return (struct route_word) { .field = field, .word = word, .bits = bits };
+}
+
+static struct route_word route_proc_word(const struct vmcs12 *v, u32 bits)
+{
+	return route_word(CPU_BASED_VM_EXEC_CONTROL, v->cpu_based_vm_exec_control, bits);
+}
+
+static struct route_word route_proc2_word(const struct vmcs12 *v, u32 bits)
+{
+	return route_word(SECONDARY_VM_EXEC_CONTROL, route_has_proc2(v, ~0u) ? v->secondary_vm_exec_control : 0, bits);
+}
+
+/* The controls for MOV from and to CR3 and CR8; no bit for other registers. */
+static u32 route_cr_bits(u64 qual)
+{
+	bool to = ((qual >> 4) & 3) == CR_ACCESS_MOV_TO;
+
+	switch (qual & 0xf) {
+	case 3:
+		return to ? CPU_BASED_CR3_LOAD_EXITING : CPU_BASED_CR3_STORE_EXITING;
+	case 8:
+		return to ? CPU_BASED_CR8_LOAD_EXITING : CPU_BASED_CR8_STORE_EXITING;
+	default:
+		return 0;
+	}
+}
+
+/* Two controls must be set: the secondary one if it is clear, otherwise the primary one. */
+static struct route_word route_pair_word(const struct vmcs12 *v, u32 proc2, u32 proc)
+{
+	return route_has_proc2(v, proc2) ? route_proc_word(v, proc) : route_proc2_word(v, proc2);
+}
+
+/* The bits of a control word that an exit's row names, or its function tests. */
+static u32 route_row_bits(const struct route_facts *f, u8 why)
+{
+	const struct route_row *row = &route_rows[f->basic];
+
+	if (row->rule == RULE_PROC || row->rule == RULE_PROC2)
+		return row->bits;
+	if (why == WHY_PROC2_CONTROL)
+		return SECONDARY_EXEC_DESC;
+	return f->basic == EXIT_REASON_MONITOR_TRAP_FLAG ? CPU_BASED_MONITOR_TRAP_FLAG : CPU_BASED_PAUSE_EXITING;
+}
+
+/* LMSW cannot clear PE, so that bit is looked at only if the source has it. */
+static u64 route_lmsw_bits(const struct vmcs12 *v, u64 source)
+{
+	return (source ^ v->cr0_read_shadow) & (X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | (source & X86_CR0_PE));
+}
+
+/**
+ * route_tested() - the field of VMCS12 that route_exit() looked at last, and the bits of it
+ * @f: the facts of the exit
+ * @why: the reason that route_exit() gave
+ *
+ * For tracing, so that route_exit() itself need not note it. For most reasons, L1 gets the exit if one of the bits is set.
+ * The text of PF_MISMATCH, MSR_NO_BITMAP and VMCS_NO_SHADOW says the reverse. For bitmaps, CR3 targets and injected MTF
+ * exits, the bits are set, and something else decides.
+ *
+ * Context: Any.
+ * Return: the field; all 0 if no field of VMCS12 is looked at.
+ */
+struct route_word route_tested(const struct route_facts *f, u8 why)
+{
+	const struct vmcs12 *v = f->vmcs12;
+
+	switch (why) {
+	case WHY_PROC_CONTROL:
+		return route_proc_word(v, route_row_bits(f, why));
+	case WHY_PROC2_CONTROL:
+		return route_proc2_word(v, route_row_bits(f, why));
+	case WHY_EXCEPTION_BITMAP:
+	case WHY_PF_MISMATCH:
+		return route_word(EXCEPTION_BITMAP, v->exception_bitmap, BIT(f->intr_info & 31));
+	case WHY_CR0_MASK:
+		return route_word(CR0_GUEST_HOST_MASK, v->cr0_guest_host_mask, f->value ^ v->cr0_read_shadow);
+	case WHY_CR4_MASK:
+		return route_word(CR4_GUEST_HOST_MASK, v->cr4_guest_host_mask, f->value ^ v->cr4_read_shadow);
+	case WHY_CLTS:
+		return route_word(CR0_GUEST_HOST_MASK, v->cr0_guest_host_mask, v->cr0_read_shadow & X86_CR0_TS);
+	case WHY_LMSW:
+		return route_word(CR0_GUEST_HOST_MASK, v->cr0_guest_host_mask,
+				  route_lmsw_bits(v, (f->qual >> LMSW_SOURCE_DATA_SHIFT) & 0xffff));
+	case WHY_CR3_TARGET:
+		return route_proc_word(v, CPU_BASED_CR3_LOAD_EXITING);
+	case WHY_CR_CONTROL:
+		return route_proc_word(v, route_cr_bits(f->qual));
+	case WHY_IO_BITMAP:
+		return route_proc_word(v, CPU_BASED_USE_IO_BITMAPS);
+	case WHY_IO_CONTROL:
+		return route_proc_word(v, CPU_BASED_UNCOND_IO_EXITING);
+	case WHY_MSR_BITMAP:
+	case WHY_MSR_NO_BITMAP:
+		return route_proc_word(v, CPU_BASED_USE_MSR_BITMAPS);
+	case WHY_VMCS_BITMAP:
+	case WHY_VMCS_NO_SHADOW:
+		return route_proc2_word(v, SECONDARY_EXEC_SHADOW_VMCS);
+	case WHY_MTF_INJECTED:
+		return route_word(VM_ENTRY_INTR_INFO_FIELD, v->vm_entry_intr_info_field, INTR_INFO_VALID_MASK | INTR_TYPE_OTHER_EVENT);
+	case WHY_PAUSE_LOOP:
+		return route_proc2_word(v, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
+	case WHY_XSS_BITMAP:
+		if (!route_has_proc2(v, VMCS_CONTROL_BIT(XSAVES)))
+			return route_proc2_word(v, VMCS_CONTROL_BIT(XSAVES));
+		return route_word(XSS_EXIT_BITMAP, v->xss_exit_bitmap, f->xss);
+	case WHY_TWO_CONTROLS:
+		if (f->basic == EXIT_REASON_INVPCID)
+			return route_pair_word(v, SECONDARY_EXEC_ENABLE_INVPCID, CPU_BASED_INVLPG_EXITING);
+		return route_pair_word(v, SECONDARY_EXEC_ENABLE_USR_WAIT_PAUSE, CPU_BASED_RDTSC_EXITING);
+	default:
+		return route_word(0, 0, 0);
+	}
+}
+
 /**
  * route_io_bits() - the bits of L1's I/O bitmaps that decide an I/O exit
  * @qual: exit qualification (SDM 3C table 28-5)
@@ -304,4 +422,18 @@ struct route_bit route_msr_bit(u32 msr, bool write)
 	b.byte += msr / 8;
 	b.mask = BIT(msr % 8);
 	return b;
+}
+
+/**
+ * route_vmcs_bit() - the bit of L1's VMREAD or VMWRITE bitmap that decides an exit
+ * @enc: encoding of the field (SDM 3C 25.6.15)
+ *
+ * Context: Any.
+ * Return: the bit; mask 0 for an encoding that has none.
+ */
+struct route_bit route_vmcs_bit(u64 enc)
+{
+	if (enc >> 15)
+		return (struct route_bit) {};
+	return (struct route_bit) { .byte = enc / 8, .mask = BIT(enc % 8) };
 }

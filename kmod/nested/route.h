@@ -43,6 +43,15 @@ struct route_bit {
 };
 struct route_bit route_io_bits(u64 qual);
 struct route_bit route_msr_bit(u32 msr, bool write);
+struct route_bit route_vmcs_bit(u64 enc);
+
+/* The field of VMCS12 that route_exit() looked at. */
+struct route_word {
+	u16 field;	/* encoding; 0: none */
+	u64 word;	/* its value; 0 for secondary controls that are not activated */
+	u64 bits;	/* those that were tested */
+};
+struct route_word route_tested(const struct route_facts *f, u8 why);
 
 bool route_l1_takes_exception(const struct vmcs12 *v, u8 vector, u32 error_code);
 

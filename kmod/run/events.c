@@ -42,6 +42,11 @@ void events_collect_nmis(struct vcpu *vcpu)
 	vcpu->ev.nmi_pending = min(n, events_nmi_in_service(vcpu) ? 1U : 2U);
 }
 
+/* For tracing: what a window is for. The vector of an interrupt is not known yet. */
+static const struct event events_waiting[] = {
+	{ .type = INTR_TYPE_EXT_INTR }, { .type = INTR_TYPE_NMI_INTR, .vector = X86_TRAP_NMI },
+};
+
 /*
  * Open or close a window for L0: make the guest exit as soon as it can take an
  * interrupt, or an NMI. VMCS01 and VMCS02 each record the windows that L0 holds
@@ -55,6 +60,8 @@ static void events_set_window(struct vcpu *vcpu, u32 bit, bool on)
 	if (!(v->windows & bit) == !on)
 		return;
 	v->windows ^= bit;
+	if (on)
+		trace_droste_event(vcpu, &events_waiting[bit == CPU_BASED_NMI_WINDOW_EXITING], EVENT_WINDOW);
 	if (vcpu->in_l2 && (vcpu->nested.vmcs12->cpu_based_vm_exec_control & bit))
 		return;
 	if (on)
@@ -124,7 +131,7 @@ static void events_take_exception(struct vcpu *vcpu)
 static void events_inject_new(struct vcpu *vcpu, u8 vector, u32 type)
 {
 	vcpu->ev.injected = (struct event) { .valid = true, .vector = vector, .type = type };
-	trace_droste_event(vcpu, &vcpu->ev.injected);
+	trace_droste_event(vcpu, &vcpu->ev.injected, EVENT_INJECTED);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vector | type | INTR_INFO_VALID_MASK);
 }
 

@@ -53,6 +53,30 @@ static const struct bit_row bit_rows[] = {
 /* The reasons that a test has seen. */
 static u64 seen;
 
+/* Reasons whose bits alone decide: L1 gets the exit if one is set, or, of the second list, if none is. */
+#define BITS_DECIDE	(BIT(WHY_PROC_CONTROL) | BIT(WHY_PROC2_CONTROL) | BIT(WHY_EXCEPTION_BITMAP) | BIT(WHY_CR0_MASK) | \
+			 BIT(WHY_CR4_MASK) | BIT(WHY_CR_CONTROL) | BIT(WHY_CLTS) | BIT(WHY_LMSW) | BIT(WHY_IO_CONTROL) | \
+			 BIT(WHY_PAUSE_LOOP) | BIT(WHY_XSS_BITMAP) | BIT(WHY_TWO_CONTROLS))
+#define BITS_REVERSE	(BIT(WHY_PF_MISMATCH) | BIT(WHY_MSR_NO_BITMAP) | BIT(WHY_VMCS_NO_SHADOW))
+/* Reasons that need the bits, and something else decides. */
+#define BITS_NEEDED	(BIT(WHY_IO_BITMAP) | BIT(WHY_MSR_BITMAP) | BIT(WHY_VMCS_BITMAP) | BIT(WHY_CR3_TARGET) | BIT(WHY_MTF_INJECTED))
+
+/* Checks that the bits that are told have decided. */
+static void expect_tested(struct kunit *test, const struct route_facts *f, struct route_verdict v, const char *name)
+{
+	struct route_word w = route_tested(f, v.why);
+	bool set = w.word & w.bits, l1 = v.to == ROUTE_L1;
+
+	if (BIT(v.why) & BITS_DECIDE)
+		KUNIT_EXPECT_EQ_MSG(test, set, l1, "%s, reason %u: bits 0x%llx of 0x%x", name, f->basic, w.bits, w.field);
+	else if (BIT(v.why) & BITS_REVERSE)
+		KUNIT_EXPECT_EQ_MSG(test, set, !l1, "%s, reason %u: bits 0x%llx of 0x%x", name, f->basic, w.bits, w.field);
+	else if (BIT(v.why) & BITS_NEEDED)
+		KUNIT_EXPECT_TRUE_MSG(test, set, "%s, reason %u: bits 0x%llx of 0x%x", name, f->basic, w.bits, w.field);
+	else
+		KUNIT_EXPECT_EQ_MSG(test, w.field, 0, "%s, reason %u", name, f->basic);
+}
+
 /* Checks who gets an exit and why. */
 static void expect(struct kunit *test, const struct route_facts *f, bool l1, u8 why, const char *name)
 {
@@ -62,6 +86,7 @@ static void expect(struct kunit *test, const struct route_facts *f, bool l1, u8 
 	KUNIT_EXPECT_EQ_MSG(test, v.why, why, "%s, reason %u: why", name, f->basic);
 	if (v.why < NR_ROUTE_WHY)
 		seen |= BIT_ULL(v.why);
+	expect_tested(test, f, v, name);
 }
 
 static void expect_reason(struct kunit *test, const struct vmcs12 *v, u16 reason, bool l1, u8 why, const char *name)

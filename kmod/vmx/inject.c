@@ -284,6 +284,7 @@ void vmx_keep_vectoring(struct vcpu *vcpu)
 		return;
 	}
 	vcpu->ev.injected = inject_event_from_info(e->idt_info, e->idt_error, e->ilen);
+	vcpu->ev.injected.again = true;
 	/* VM entry refuses to inject an NMI while NMIs are blocked (SDM 27.3.1.5). */
 	if (vcpu->ev.injected.type == INTR_TYPE_NMI_INTR)
 		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
@@ -300,7 +301,7 @@ void vmx_inject_event(struct vcpu *vcpu, const struct event *ev)
 {
 	u32 info = inject_event_to_info(ev);
 
-	trace_droste_event(vcpu, ev);
+	trace_droste_event(vcpu, ev, EVENT_INJECTED);
 	/* VM entry refuses to inject an NMI while NMIs are blocked (SDM 3C 27.3.1.5). The injection blocks them. */
 	if (unlikely(ev->type == INTR_TYPE_NMI_INTR))
 		vmcs_clear_bits(GUEST_INTERRUPTIBILITY_INFO, GUEST_INTR_STATE_NMI);
@@ -350,6 +351,9 @@ void vmx_deliver_payload(struct vcpu *vcpu, struct event *ev)
  */
 void vmx_cancel_events(struct vcpu *vcpu)
 {
-	if (vcpu->ev.injected.valid && !(vcpu->in_l2 && vcpu->nested.entry_pending))
-		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	if (!vcpu->ev.injected.valid || (vcpu->in_l2 && vcpu->nested.entry_pending))
+		return;
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	trace_droste_event(vcpu, &vcpu->ev.injected, EVENT_CANCELLED);
+	vcpu->ev.injected.again = true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Functions for L1 code that runs an L2: VMX instructions, fields, a VMCS filled from L1's own state, EPT tables. */
-#ifndef VMX_H
-#define VMX_H
+#ifndef KSFT_VMX_H
+#define KSFT_VMX_H
 
 #include "guest.h"
 
