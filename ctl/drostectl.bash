@@ -7,7 +7,7 @@ _drostectl()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top vmcs diff why whoami help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace vmcs diff why whoami help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -23,6 +23,15 @@ _drostectl()
 		mapfile -t COMPREPLY < <(compgen -W "host default" -- "$word"; compgen -f -- "$word")
 		compopt -o filenames
 		return ;;
+	-o | --output)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		compopt -o filenames
+		return ;;
+	--clock)
+		mapfile -t COMPREPLY < <(compgen -W "local global counter uptime perf mono mono_raw boot tai x86-tsc" -- "$word")
+		return ;;
+	--filter | --buffer | --note)
+		return ;;
 	--append | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field)
 		return ;;
 	esac
@@ -36,6 +45,9 @@ _drostectl()
 		mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$word") ;;
 	top)
 		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --interval --once --json --help" -- "$word") ;;
+	trace)
+		mapfile -t COMPREPLY < <(compgen -W "--l1 --l2 --insn --filter --pid --clock --buffer --note --output --json --help" -- "$word"
+			compgen -c -- "$word") ;;
 	vmcs)
 		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --vm --pid --vcpu --field --json --help" -- "$word") ;;
 	diff)
@@ -48,7 +60,7 @@ _drostectl()
 	whoami)
 		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top vmcs diff why whoami help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace vmcs diff why whoami help" -- "$word") ;;
 	esac
 }
 

@@ -15,6 +15,7 @@
 #include "run.h"
 #include "say.h"
 #include "top.h"
+#include "trace.h"
 #include "version.h"
 #include "whoami.h"
 #include "why.h"
@@ -35,6 +36,7 @@ static const struct command {
 	  "name the rules of a VM entry that a VMCS in a file breaks" },
 	{ "ps", cmd_ps, ps_help, "list the virtual machines of Droste on this host" },
 	{ "top", cmd_top, top_help, "show what a virtual machine exits for, and who answers" },
+	{ "trace", cmd_trace, trace_help, "record the events of virtual machines while a command runs" },
 	{ "vmcs", cmd_vmcs, vmcs_help, "print a VMCS of a running virtual machine" },
 	{ "diff", cmd_diff, diff_help, "compare two VMCSs, and say whose each control bit is" },
 	{ "why", cmd_why, why_help, "tell why the last VM entry of L1 failed" },

@@ -89,6 +89,18 @@ def instrument(*names):
     return step
 
 
+def trace(job):
+    """The tracepoints, and drostectl trace, which records them."""
+    instrument("t_trace")(job)
+    ctl = os.path.join(TREE, "ctl")
+    job.must(["make", "-s", "-C", ctl, "drostectl"], 600, "drostectl builds")
+    programs = [os.path.join(TREE, "selftests/bin", name) for name in ("t_basic", "t_vmx_exits", "t_halt")]
+    for kernel, cpus in (("6.12", 1), ("6.1", 2)):
+        job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", "900",
+                 *files(os.path.join(ctl, "drostectl"), os.path.join(HERE, "trace.sh"), *programs), "--", "./trace.sh"],
+                1200, f"drostectl trace on {kernel} with {cpus} CPUs")
+
+
 # Shell lines for L0. A process that ended may use the module for a moment more, so rmmod is tried twice.
 NODE = ("insmod droste.ko kvm_node=1 && ./t_device && { rmmod droste || { sleep 2; rmmod droste; }; } && "
         "[ ! -e /dev/kvm ] && [ ! -e /dev/droste ] && echo 'both nodes are gone'")

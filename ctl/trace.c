@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0
+/* drostectl trace: records Droste's events in an instance of tracefs of its own, while a command runs. */
+#include "trace.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "outcome.h"
+#include "say.h"
+#include "traceevent.h"
+#include "tracefs.h"
+
+#define TURN_MS		100	/* between two looks into the buffer */
+#define LABEL_SIZE	8192
+
+void trace_help(void)
+{
+	printf("Usage: drostectl trace [OPTION]... [-- COMMAND...]\n"
+	       "Record Droste's events while a command runs, or, without one, until Ctrl-C. Needs root.\n"
+	       "Other tracing on this host goes on as it is.\n"
+	       "\n"
+	       "  --l1            exits of L1, entries into it, and events for it\n"
+	       "  --l2            those of L2, who gets its exits and why, and what L1 is shown\n"
+	       "  --insn          L1's VMX instructions; without these three, all events\n"
+	       "  --filter EXPR   only events for which this holds, such as 'reason == 10'; events that\n"
+	       "                  lack one of its fields are left out\n"
+	       "  --pid P         only events of this process and its threads\n"
+	       "  --clock C       the clock of the time stamps (mono), such as counter or x86-tsc\n"
+	       "  --buffer KIB    size of each processor's buffer (8192 with up to 8 processors)\n"
+	       "  --note TEXT     text for the first line, which says what was traced\n"
+	       "  -o, --output F  write to this file; to standard output without it\n"
+	       "  --json          write one JSON object a line\n"
+	       "  --help          print this text\n");
+}
+
+/* What was asked for, and what came of it. */
+struct trace {
+	struct tracefs fs;
+	unsigned int selection;
+	const char *filter, *clock, *note, *output;
+	unsigned long pid, buffer;
+	bool json;
+	char **command;			/* NULL: none */
+	FILE *out;
+	char on[LABEL_SIZE / 4];	/* the events that are on, with their filters */
+	char without[512];		/* the events that the filter cannot be applied to */
+	bool all_exits;			/* one of them makes all exits go the long way */
+	char counted[32];		/* the event whose trigger counts, "" for none */
+	char refused[512];		/* why the kernel refuses the filter */
+	char rest[8192];		/* a line that is not complete yet */
+	size_t nr_rest;
+	unsigned long long kept;
+	bool lost_output;
+};
+
+/* --- what is recorded --- */
+
+static void add_word(char *list, size_t size, const char *word, const char *filter)
+{
+	size_t len = strlen(list);
+
+	snprintf(list + len, size - len, "%s%s%s%s%s", len ? ", " : "", word, *filter ? " if " : "", filter, "");
+}
+
+/* Turns an event on, with the filter. One that lacks a field of the filter stays off. */
+static int turn_on(const char *event, void *arg)
+{
+	struct trace *t = arg;
+	char file[128], filter[1024];
+	int level, err;
+
+	if (!trace_wants(event, t->selection, &level))
+		return 0;
+	trace_filter(filter, sizeof(filter), level, t->filter);
+	snprintf(file, sizeof(file), "events/droste/%.64s/filter", event);
+	err = *filter ? tracefs_put(&t->fs, file, filter) : 0;
+	if (err) {
+		if (!*t->refused)
+			tracefs_get(&t->fs, file, t->refused, sizeof(t->refused));
+		tracefs_put(&t->fs, file, "0");
+		add_word(t->without, sizeof(t->without), event, "");
+		return 0;
+	}
+	snprintf(file, sizeof(file), "events/droste/%.64s/enable", event);
+	err = tracefs_put(&t->fs, file, "1");
+	if (err) {
+		say("%s: %s", file, strerror(err));
+		return -1;
+	}
+	t->all_exits |= trace_needs_exits(event);
+	add_word(t->on, sizeof(t->on), event, filter);
+	return 0;
+}
+
+/*
+ * Lets the kernel count, whatever the filters are, so that an empty capture can be explained: exits by level if an event is on
+ * that makes all exits go the long way, else begins and ends of KVM_RUN. Kernels without CONFIG_HIST_TRIGGERS cannot.
+ */
+static void count_all(struct trace *t)
+{
+	char file[128];
+
+	snprintf(t->counted, sizeof(t->counted), "%s", t->all_exits ? "droste_exit" : "droste_run");
+	snprintf(file, sizeof(file), "events/droste/%s/trigger", t->counted);
+	if (tracefs_put(&t->fs, file, t->all_exits ? "hist:keys=level" : "hist:keys=enter"))
+		*t->counted = 0;
+}
+
+static int events_on(struct trace *t)
+{
+	if (tracefs_events(&t->fs, turn_on, t))
+		return -1;
+	if (*t->on) {
+		count_all(t);
+		return 0;
+	}
+	say("the kernel accepts the filter \"%s\" for none of the events chosen", t->filter);
+	for (char *line = strtok(t->refused, "\n"); line; line = strtok(NULL, "\n"))
+		say_more("%s", line);
+	return -1;
+}
+
+/* Only threads of the process, those that it has and those that it makes. */
+static int only_process(struct trace *t)
+{
+	char path[64], list[65536] = "";
+	struct dirent *e;
+	DIR *d;
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%lu/task", t->pid);
+	d = opendir(path);
+	if (!d) {
+		say("there is no process %lu", t->pid);
+		return -1;
+	}
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.' && strlen(list) + 16 < sizeof(list))
+			snprintf(list + strlen(list), 16, "%.12s ", e->d_name);
+	closedir(d);
+	err = tracefs_put(&t->fs, "options/event-fork", "1");
+	if (!err)
+		err = tracefs_put(&t->fs, "set_event_pid", list);
+	if (err)
+		say("set_event_pid: %s", strerror(err));
+	return err ? -1 : 0;
+}
+
+/* 64 MiB for all processors, but neither a tiny nor a huge part for each of them. */
+static unsigned long default_buffer(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	unsigned long each = 65536 / (cpus > 0 ? cpus : 1);
+
+	return each < 512 ? 512 : each > 8192 ? 8192 : each;
+}
+
+static int set_up(struct trace *t)
+{
+	char text[512];
+	int err;
+
+	err = tracefs_put(&t->fs, "trace_clock", t->clock);
+	if (err) {
+		tracefs_get(&t->fs, "trace_clock", text, sizeof(text));
+		say("no clock \"%s\": the kernel has %s", t->clock, strtok(text, "\n"));
+		return -1;
+	}
+	if (!t->buffer)
+		t->buffer = default_buffer();
+	snprintf(text, sizeof(text), "%lu", t->buffer);
+	err = tracefs_put(&t->fs, "buffer_size_kb", text);
+	if (err) {
+		say("no buffers of %lu KiB: %s", t->buffer, strerror(err));
+		return -1;
+	}
+	if ((t->pid && only_process(t)) || events_on(t))
+		return -1;
+	return 0;
+}
+
+/* --- the first line --- */
+
+static const char *first_word(const char *path, char *text, size_t size)
+{
+	FILE *f = fopen(path, "re");
+
+	if (!f || !fgets(text, size, f))
+		snprintf(text, size, "unknown");
+	if (f)
+		fclose(f);
+	text[strcspn(text, "\n")] = 0;
+	return text;
+}
+
+/* The run's label: enough to know later what was traced, and what was not. */
+static void label(struct trace *t)
+{
+	char date[40], module[64], build[64], command[2048] = "", pid[24] = "", line[LABEL_SIZE];
+	time_t now = time(NULL);
+	struct utsname u;
+
+	uname(&u);
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime(&now));
+	first_word("/sys/module/droste/version", module, sizeof(module));
+	first_word("/sys/module/droste/srcversion", build, sizeof(build));
+	for (char **word = t->command; word && *word; word++)
+		snprintf(command + strlen(command), sizeof(command) - strlen(command), "%s%s", *command ? " " : "", *word);
+	if (t->pid)
+		snprintf(pid, sizeof(pid), "%lu", t->pid);
+	if (t->json) {
+		const char *const pairs[] = {
+			"date", date, "host", u.nodename, "kernel", u.release, "module", module, "build", build, "clock", t->clock,
+			"command", command, "pid", pid, "filter", t->filter, "events", t->on, "left_out", t->without, "note", t->note,
+		};
+
+		snprintf(line, sizeof(line), "{\"drostectl_trace\":1");
+		for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i += 2)
+			if (*pairs[i + 1])
+				trace_quote(line, sizeof(line), pairs[i], pairs[i + 1]);
+		fprintf(t->out, "%s}\n", line);
+		return;
+	}
+	snprintf(line, sizeof(line), "%s; %s; Linux %s; droste %s (%s); clock %s; command: %s%s%s; events: %s%s%s%s%s", date,
+		 u.nodename, u.release, module, build, t->clock, *command ? command : "none", *pid ? "; process " : "", pid, t->on,
+		 *t->without ? "; left out by the filter: " : "", t->without, *t->note ? "; note: " : "", t->note);
+	for (char *c = line; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+	fprintf(t->out, "# drostectl trace: %s\n", line);
+}
+
+/* --- recording --- */
+
+static void write_line(struct trace *t, char *line)
+{
+	static char json[16384];
+
+	switch (trace_line(line)) {
+	case TRACE_LINE_EVENT:
+		t->kept++;
+		break;
+	case TRACE_LINE_LOST:
+		break;
+	default:
+		return;
+	}
+	if (t->json)
+		trace_json(json, sizeof(json), line);
+	if (fprintf(t->out, "%s\n", t->json ? json : line) < 0)
+		t->lost_output = true;
+}
+
+/* Takes what there is out of the buffer. */
+static void drain(struct trace *t)
+{
+	char *line, *end;
+	ssize_t n;
+
+	while ((n = read(t->fs.pipe, t->rest + t->nr_rest, sizeof(t->rest) - 1 - t->nr_rest)) > 0) {
+		t->nr_rest += n;
+		t->rest[t->nr_rest] = 0;
+		for (line = t->rest; (end = strchr(line, '\n')); line = end + 1) {
+			*end = 0;
+			write_line(t, line);
+		}
+		t->nr_rest -= line - t->rest;
+		memmove(t->rest, line, t->nr_rest);
+		/* No line of the kernel is that long. */
+		if (t->nr_rest == sizeof(t->rest) - 1)
+			t->nr_rest = 0;
+	}
+	if (fflush(t->out))
+		t->lost_output = true;
+}
+
+static volatile sig_atomic_t caught;
+
+static void catch(int signal)
+{
+	if (signal != SIGCHLD)
+		caught = signal;
+}
+
+static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+/* Signals arrive in ppoll() only. Those that are ignored stay so. */
+static void catch_signals(sigset_t *before)
+{
+	struct sigaction action = { .sa_handler = catch }, old;
+	sigset_t block;
+
+	sigemptyset(&block);
+	sigaddset(&block, SIGCHLD);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		sigaction(ends[i], NULL, &old);
+		if (old.sa_handler == SIG_IGN)
+			continue;
+		sigaddset(&block, ends[i]);
+		sigaction(ends[i], &action, NULL);
+	}
+	sigaction(SIGCHLD, &action, NULL);
+	/* A reader that is gone must not leave the instance behind. */
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_BLOCK, &block, before);
+}
+
+static void default_signals(const sigset_t *before)
+{
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct sigaction old;
+
+		sigaction(ends[i], NULL, &old);
+		if (old.sa_handler == catch)
+			signal(ends[i], SIG_DFL);
+	}
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_SETMASK, before, NULL);
+}
+
+static pid_t start(char **command, const sigset_t *before)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		say("fork: %s", strerror(errno));
+	if (pid)
+		return pid;
+	default_signals(before);
+	signal(SIGPIPE, SIG_DFL);
+	execvp(command[0], command);
+	say("%s: %s", command[0], strerror(errno));
+	_exit(127);
+}
+
+/* Until the command ends, the process that is looked at does, a signal comes, or the output cannot be written. */
+static int record(struct trace *t, pid_t child, const sigset_t *before, int *status)
+{
+	const struct timespec turn = { .tv_nsec = TURN_MS * 1000000 };
+	struct pollfd pfd = { .fd = t->fs.pipe, .events = POLLIN };
+
+	while (!caught && !t->lost_output) {
+		ppoll(&pfd, 1, &turn, before);
+		drain(t);
+		if (child && waitpid(child, status, WNOHANG) == child)
+			return 0;
+		if (!child && t->pid && kill(t->pid, 0) && errno == ESRCH)
+			return 0;
+	}
+	return child;
+}
+
+/* --- the end --- */
+
+/* The kernel's own count of an event by a key; ~0 if there is none. */
+static unsigned long long counted(const struct trace *t, const char *key)
+{
+	char file[128], text[8192];
+	unsigned long long sum = 0;
+
+	snprintf(file, sizeof(file), "events/droste/%s/hist", t->counted);
+	if (!*t->counted || tracefs_get(&t->fs, file, text, sizeof(text)) < 0)
+		return ~0ull;
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		const char *hits = strstr(line, "hitcount:");
+
+		if (hits && strstr(line, key))
+			sum += strtoull(hits + 9, NULL, 10);
+	}
+	return sum;
+}
+
+static void explain_empty(const struct trace *t)
+{
+	unsigned long long all = counted(t, "{"), l2 = t->all_exits ? counted(t, " 2 }") : ~0ull;
+	const char *what = t->all_exits ? "exits" : "begins and ends of KVM_RUN";
+	const char *who = t->pid ? "this process" : "any VM of Droste";
+	char on[8];
+
+	if (tracefs_get(&t->fs, "tracing_on", on, sizeof(on)) > 0 && *on == '0')
+		say("nothing was recorded: a trigger or another program set tracing_on of the instance to 0");
+	else if (all == ~0ull)
+		say("nothing was recorded: no VM ran, or no event was one of those chosen");
+	else if (!all)
+		say("nothing was recorded: there were no %s of %s", what, who);
+	else if (!l2 && t->selection == TRACE_L2)
+		say("nothing was recorded: no L2 ran; there were %llu exits of L1", all);
+	else
+		say("nothing was recorded: %s; there were %llu %s of %s", *t->filter ? "the filter matched nothing" :
+		    "no event was one of those chosen", all, what, who);
+}
+
+/* Returns whether there is something in the output. */
+static bool report(struct trace *t)
+{
+	unsigned long long lost = tracefs_lost(&t->fs);
+
+	if (t->json)
+		fprintf(t->out, "{\"events\":%llu,\"lost\":%llu}\n", t->kept, lost);
+	else
+		fprintf(t->out, "# %llu events, %llu lost\n", t->kept, lost);
+	if (fflush(t->out) || t->lost_output) {
+		say("%s: %s", t->output ? t->output : "standard output", strerror(errno));
+		return false;
+	}
+	if (!t->kept) {
+		explain_empty(t);
+		return false;
+	}
+	if (lost)
+		say("%llu events; %llu more were lost: choose fewer, or a larger --buffer", t->kept, lost);
+	else
+		say("%llu events, none lost", t->kept);
+	return true;
+}
+
+static int run(struct trace *t)
+{
+	int status = 0, left, err;
+	sigset_t before;
+	pid_t child = 0;
+	bool good;
+
+	catch_signals(&before);
+	label(t);
+	err = tracefs_put(&t->fs, "tracing_on", "1");
+	if (err) {
+		say("tracing_on: %s", strerror(err));
+		return STATUS_FAILED;
+	}
+	if (t->command)
+		child = start(t->command, &before);
+	left = child < 0 ? 0 : record(t, child, &before, &status);
+	/* A trigger may have turned it off before: explain_empty() looks. */
+	tracefs_put(&t->fs, "events/droste/enable", "0");
+	drain(t);
+	good = report(t);
+	tracefs_end(&t->fs);
+	if (left) {
+		default_signals(&before);
+		kill(child, caught ? caught : SIGTERM);
+		waitpid(child, &status, 0);
+	}
+	if (!good || child < 0)
+		return STATUS_FAILED;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int parse(struct trace *t, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "l1", no_argument, NULL, '1' }, { "l2", no_argument, NULL, '2' }, { "insn", no_argument, NULL, 'i' },
+		{ "filter", required_argument, NULL, 'f' }, { "pid", required_argument, NULL, 'p' },
+		{ "clock", required_argument, NULL, 'c' }, { "buffer", required_argument, NULL, 'b' },
+		{ "note", required_argument, NULL, 'n' }, { "output", required_argument, NULL, 'o' },
+		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { }
+	};
+	int opt;
+
+	/* The first word that is no option begins the command. */
+	while ((opt = getopt_long(argc, argv, "+ho:", options, NULL)) != -1) {
+		switch (opt) {
+		case 'h':
+			trace_help();
+			return 1;
+		case '1':
+			t->selection |= TRACE_L1;
+			break;
+		case '2':
+			t->selection |= TRACE_L2;
+			break;
+		case 'i':
+			t->selection |= TRACE_INSN;
+			break;
+		case 'f':
+			t->filter = optarg;
+			break;
+		case 'c':
+			t->clock = optarg;
+			break;
+		case 'n':
+			t->note = optarg;
+			break;
+		case 'o':
+			t->output = optarg;
+			break;
+		case 'j':
+			t->json = true;
+			break;
+		case 'p':
+			if (args_number("pid", optarg, 1, 0x7fffffff, &t->pid))
+				return -1;
+			break;
+		case 'b':
+			if (args_number("buffer", optarg, 4, 4 << 20, &t->buffer))
+				return -1;
+			break;
+		default:
+			return -1;
+		}
+	}
+	t->command = optind < argc ? argv + optind : NULL;
+	return 0;
+}
+
+int cmd_trace(int argc, char **argv)
+{
+	static struct trace t = { .filter = "", .clock = "mono", .note = "" };
+	int ret = parse(&t, argc, argv);
+
+	if (ret)
+		return ret > 0 ? 0 : STATUS_USAGE;
+	if (tracefs_begin(&t.fs))
+		return STATUS_FAILED;
+	ret = STATUS_FAILED;
+	if (!set_up(&t)) {
+		t.out = t.output ? fopen(t.output, "we") : stdout;
+		if (t.out)
+			ret = run(&t);
+		else
+			say("%s: %s", t.output, strerror(errno));
+	}
+	tracefs_end(&t.fs);
+	return ret;
+}

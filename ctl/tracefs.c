@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/* An instance of tracefs with Droste's events. */
+#include "tracefs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "say.h"
+
+#define MODULE	"/sys/module/droste"
+#define PREFIX	"drostectl-"
+
+static const char *const mounts[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
+static char instance[96];	/* what exit() has to remove */
+
+static bool there(const char *dir, const char *file)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	return !access(path, F_OK);
+}
+
+const char *tracefs_missing(const char *mount, const char *module)
+{
+	if (access(mount, X_OK) && errno == EACCES)
+		return "only root may trace";
+	if (access(mount, F_OK))
+		return "the kernel has no tracefs (CONFIG_TRACING)";
+	if (!there(mount, "trace_clock"))
+		return "tracefs is not mounted: mount -t tracefs nodev /sys/kernel/tracing";
+	if (access(module, F_OK))
+		return "the module droste is not loaded, so there are none of its events: modprobe droste";
+	if (!there(mount, "events/droste"))
+		return "the module has no events: it was loaded by force, or the kernel has no tracepoints";
+	if (!there(mount, "instances"))
+		return "the kernel's tracefs has no instances";
+	return NULL;
+}
+
+static const char *mounted(void)
+{
+	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++)
+		if (there(mounts[i], "trace_clock"))
+			return mounts[i];
+	return mounts[0];
+}
+
+/* A drostectl that lives keeps its trace_pipe open, so that its instance cannot be removed. */
+static void remove_left_over(const char *mount)
+{
+	char path[PATH_MAX];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/instances", mount);
+	d = opendir(path);
+	if (!d)
+		return;
+	while ((e = readdir(d)))
+		if (!strncmp(e->d_name, PREFIX, strlen(PREFIX)) && !unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR))
+			say("removed %s/%s, which a drostectl that was killed had left", path, e->d_name);
+	closedir(d);
+}
+
+static void remove_instance(void)
+{
+	if (*instance)
+		rmdir(instance);
+	*instance = 0;
+}
+
+int tracefs_begin(struct tracefs *t)
+{
+	const char *mount = mounted(), *missing = tracefs_missing(mount, MODULE);
+	char path[PATH_MAX];
+
+	t->pipe = -1;
+	*t->dir = 0;
+	if (missing) {
+		say("%s", missing);
+		return -1;
+	}
+	remove_left_over(mount);
+	snprintf(t->dir, sizeof(t->dir), "%s/instances/" PREFIX "%d", mount, getpid());
+	if (mkdir(t->dir, 0700)) {
+		say("%s: %s", t->dir, strerror(errno));
+		*t->dir = 0;
+		return -1;
+	}
+	memcpy(instance, t->dir, sizeof(instance));
+	atexit(remove_instance);
+	snprintf(path, sizeof(path), "%s/trace_pipe", t->dir);
+	t->pipe = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (t->pipe >= 0 && !tracefs_put(t, "tracing_on", "0"))
+		return 0;
+	say("%s: %s%s", path, strerror(errno), errno == EPERM ? "; is the kernel locked down?" : "");
+	tracefs_end(t);
+	return -1;
+}
+
+void tracefs_end(struct tracefs *t)
+{
+	if (t->pipe >= 0)
+		close(t->pipe);
+	t->pipe = -1;
+	*t->dir = 0;
+	remove_instance();
+}
+
+int tracefs_put(const struct tracefs *t, const char *file, const char *text)
+{
+	char path[PATH_MAX];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", t->dir, file);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+long tracefs_get(const struct tracefs *t, const char *file, char *text, size_t size)
+{
+	char path[PATH_MAX];
+	size_t len = 0;
+	ssize_t n;
+	int fd;
+
+	*text = 0;
+	snprintf(path, sizeof(path), "%s/%s", t->dir, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	while ((n = read(fd, text + len, size - 1 - len)) > 0)
+		len += n;
+	text[len] = 0;
+	close(fd);
+	return n < 0 ? -1 : (long)len;
+}
+
+/* Calls @each for each directory in a directory of the instance, in the order of their names. */
+static int walk(const struct tracefs *t, const char *dir, int (*each)(const char *name, void *arg), void *arg)
+{
+	char path[PATH_MAX];
+	struct dirent **list;
+	int n, ret = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", t->dir, dir);
+	n = scandir(path, &list, NULL, alphasort);
+	if (n < 0) {
+		say("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	for (int i = 0; i < n; i++) {
+		if (list[i]->d_type == DT_DIR && list[i]->d_name[0] != '.' && !ret)
+			ret = each(list[i]->d_name, arg);
+		free(list[i]);
+	}
+	free(list);
+	return ret;
+}
+
+int tracefs_events(const struct tracefs *t, int (*each)(const char *event, void *arg), void *arg)
+{
+	return walk(t, "events/droste", each, arg);
+}
+
+unsigned long long tracefs_stat(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+		if (!strncmp(line, name, len) && line[len] == ':')
+			return strtoull(line + len + 1, NULL, 10);
+	return 0;
+}
+
+struct losses {
+	const struct tracefs *t;
+	unsigned long long lost;
+};
+
+static int add_losses(const char *cpu, void *arg)
+{
+	struct losses *l = arg;
+	char file[64], text[1024];
+
+	snprintf(file, sizeof(file), "per_cpu/%.32s/stats", cpu);
+	tracefs_get(l->t, file, text, sizeof(text));
+	l->lost += tracefs_stat(text, "overrun") + tracefs_stat(text, "commit overrun") + tracefs_stat(text, "dropped events");
+	return 0;
+}
+
+unsigned long long tracefs_lost(const struct tracefs *t)
+{
+	struct losses l = { .t = t };
+
+	walk(t, "per_cpu", add_losses, &l);
+	return l.lost;
+}
