@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "json.h"
@@ -19,6 +20,7 @@ void diff_help(void)
 {
 	printf("Usage: drostectl diff A B [OPTION]...\n"
 	       "Compare two VMCSs of a vCPU: 01, 12, 02 or shadow; see \"drostectl vmcs --help\". Needs root.\n"
+	       "Each may also be a file that \"drostectl audit\" reads, such as the output of \"drostectl vmcs --json\".\n"
 	       "For 12 and 02, each control bit is shown with its owner: L0's, L1's, either (set if one of them\n"
 	       "has it), both (set if both have it), always, never, mode (L2's); and whether the merge explains it.\n"
 	       "\n"
@@ -31,10 +33,12 @@ void diff_help(void)
 }
 
 struct diff {
-	const struct look_which *which[2];
+	const struct look_which *which[2];	/* NULL: it is in a file */
+	const char *name[2];			/* as the user gave it */
 	struct look_vmcs v[2];
 	bool owners, controls, all, json;
 	int unexplained;
+	int alone[2];				/* fields that only one of the two has */
 };
 
 static uint64_t value(const struct look_vmcs *v, int field)
@@ -92,6 +96,22 @@ static void show_owners(struct diff *d, int field)
 	d->unexplained += !!odd;
 }
 
+/* The bits of a control word in which the two differ. */
+static void show_bits(const struct diff *d, int field)
+{
+	uint64_t a = value(&d->v[0], field), b = value(&d->v[1], field);
+	char name[80];
+
+	if (!owner_word(field) && !vmcs_control_msr(field))
+		return;
+	for (int bit = 0; bit < 64; bit++) {
+		if (!((a ^ b) >> bit & 1))
+			continue;
+		vmcs_spell_bits(name, sizeof(name), field, 1ull << bit);
+		printf("    %s%2d%s  %-46s %d %s %d\n", DIM, bit, PLAIN, name, (int)(a >> bit & 1), "->", (int)(b >> bit & 1));
+	}
+}
+
 static void show_value(const struct diff *d, const char *key, const struct look_vmcs *v, int field)
 {
 	char text[24];
@@ -110,6 +130,8 @@ static void show_field(struct diff *d, int field)
 {
 	bool owners = d->owners && owner_word(field);
 
+	if (d->v[0].file.known[field] != d->v[1].file.known[field])
+		d->alone[d->v[1].file.known[field]]++;
 	if (!d->v[0].file.known[field] || !d->v[1].file.known[field] || (d->controls && !owner_word(field)))
 		return;
 	if (!d->all && value(&d->v[0], field) == value(&d->v[1], field) && !d->v[0].hidden[field] && !d->v[1].hidden[field])
@@ -121,15 +143,28 @@ static void show_field(struct diff *d, int field)
 	for (int i = 0; i < 2; i++) {
 		char key[16];
 
-		snprintf(key, sizeof(key), "vmcs%s", d->which[i]->name);
+		if (d->which[i])
+			snprintf(key, sizeof(key), "vmcs%s", d->which[i]->name);
+		else
+			snprintf(key, sizeof(key), "%c", "ab"[i]);
 		show_value(d, key, &d->v[i], field);
 	}
 	if (!d->json)
 		printf("\n");
 	if (owners)
 		show_owners(d, field);
+	else if (!d->json && !d->v[0].hidden[field] && !d->v[1].hidden[field])
+		show_bits(d, field);
 	if (d->json)
 		json_close();
+}
+
+/* The end of a name that is too long for its column. */
+static const char *heading(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 20 ? name + len - 20 : name;
 }
 
 static void show(struct diff *d)
@@ -137,7 +172,7 @@ static void show(struct diff *d)
 	if (d->json) {
 		json_open(NULL, '{');
 	} else {
-		printf("%s%-32s %20s %20s%s\n", DIM, "", d->which[0]->name, d->which[1]->name, PLAIN);
+		printf("%s%-32s %20s %20s%s\n", DIM, "", heading(d->name[0]), heading(d->name[1]), PLAIN);
 		if (d->owners)
 			printf("%s    bit %-37s owner   L0 12 -> 02%s\n", DIM, "of a control word", PLAIN);
 	}
@@ -148,6 +183,9 @@ static void show(struct diff *d)
 	else if (d->owners)
 		printf(d->unexplained ? "%d control words have bits that the merge does not explain.\n" :
 		       "The merge explains all control bits.\n", d->unexplained);
+	for (int i = 0; i < 2 && !d->json; i++)
+		if (d->alone[i])
+			printf("%d fields are in %s only.\n", d->alone[i], d->name[i]);
 }
 
 /* Whether the merge explains all control bits. */
@@ -164,8 +202,34 @@ static bool consistent(const struct diff *d)
 static int read_once(struct diff *d, int fd, unsigned long vcpu)
 {
 	for (int i = 0; i < 2; i++)
-		if (look_vmcs(fd, vcpu, d->which[i], &d->v[i]))
+		if (d->which[i] && look_vmcs(fd, vcpu, d->which[i], &d->v[i]))
 			return -1;
+	return 0;
+}
+
+static bool is_vmcs_name(const char *name)
+{
+	for (const struct look_which *w = look_whichs; w->name; w++)
+		if (!strcmp(w->name, name))
+			return true;
+	return false;
+}
+
+/* Takes the two words of the command line: names of VMCSs, or files, which are read now. Returns an exit status. */
+static int take_names(struct diff *d, char **names)
+{
+	for (int i = 0; i < 2; i++) {
+		d->name[i] = names[i];
+		/* A word that is no file was meant to be a VMCS. */
+		if (is_vmcs_name(names[i]) || (access(names[i], F_OK) && strcmp(names[i], "-"))) {
+			d->which[i] = look_which(names[i]);
+			if (!d->which[i])
+				return STATUS_USAGE;
+		} else if (vmcs_file_read(&d->v[i].file, names[i], 0)) {
+			return STATUS_USAGE;
+		}
+	}
+	d->owners = d->which[0] && d->which[1] && d->which[0]->which == DROSTE_VMCS12 && d->which[1]->which == DROSTE_VMCS02;
 	return 0;
 }
 
@@ -180,6 +244,18 @@ static int read_all(struct diff *d, int fd, unsigned long vcpu)
 	return ret;
 }
 
+static int read_vcpu(struct diff *d, const struct look_at *at)
+{
+	struct droste_vm_info vm;
+	int fd = look_open(at, &vm), ret;
+
+	if (fd < 0)
+		return -1;
+	ret = read_all(d, fd, at->vcpu);
+	close(fd);
+	return ret;
+}
+
 int cmd_diff(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -188,8 +264,7 @@ int cmd_diff(int argc, char **argv)
 	};
 	struct look_at at = { .vm = 0 };
 	static struct diff d;
-	struct droste_vm_info vm;
-	int opt, fd;
+	int opt, ret;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {
@@ -211,19 +286,14 @@ int cmd_diff(int argc, char **argv)
 		}
 	}
 	if (optind + 2 != argc) {
-		say("name two VMCSs, such as 12 02; see \"drostectl diff --help\"");
+		say("name two VMCSs, such as 12 02, or files; see \"drostectl diff --help\"");
 		return STATUS_USAGE;
 	}
-	for (int i = 0; i < 2; i++) {
-		d.which[i] = look_which(argv[optind + i]);
-		if (!d.which[i])
-			return STATUS_USAGE;
-	}
-	d.owners = d.which[0]->which == DROSTE_VMCS12 && d.which[1]->which == DROSTE_VMCS02;
-	fd = look_open(&at, &vm);
-	if (fd < 0 || read_all(&d, fd, at.vcpu))
+	ret = take_names(&d, argv + optind);
+	if (ret)
+		return ret;
+	if ((d.which[0] || d.which[1]) && read_vcpu(&d, &at))
 		return STATUS_FAILED;
-	close(fd);
 	paint_begin();
 	show(&d);
 	return 0;
