@@ -30,6 +30,9 @@ _drostectl()
 	--clock)
 		mapfile -t COMPREPLY < <(compgen -W "local global counter uptime perf mono mono_raw boot tai x86-tsc" -- "$word")
 		return ;;
+	--by)
+		mapfile -t COMPREPLY < <(compgen -W "reason level why" -- "$word")
+		return ;;
 	--filter | --buffer | --note)
 		return ;;
 	--append | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field)
@@ -44,14 +47,16 @@ _drostectl()
 	ps)
 		mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$word") ;;
 	top)
-		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --interval --once --json --help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --by --interval --once --json --help" -- "$word") ;;
 	trace)
 		mapfile -t COMPREPLY < <(compgen -W "--l1 --l2 --insn --filter --pid --clock --buffer --note --output --json --help" -- "$word"
 			compgen -c -- "$word") ;;
 	vmcs)
 		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --vm --pid --vcpu --field --json --help" -- "$word") ;;
 	diff)
-		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --vm --pid --vcpu --controls --all --json --help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --vm --pid --vcpu --controls --all --json --help" -- "$word"
+			compgen -f -- "$word")
+		compopt -o filenames ;;
 	why)
 		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --source --json --help" -- "$word") ;;
 	audit)

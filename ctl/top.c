@@ -15,6 +15,7 @@
 #include "outcome.h"
 #include "paint.h"
 #include "say.h"
+#include "topwhy.h"
 
 #define REASONS	DROSTE_NR_EXIT_REASONS
 
@@ -26,6 +27,10 @@ void top_help(void)
 	       "\n"
 	       LOOK_OPTIONS
 	       "  --vcpu N        one vCPU; all without it\n"
+	       "  --by reason     a row for each exit reason; this is the default\n"
+	       "  --by level      a row for each level\n"
+	       "  --by why        a row for each control, bitmap or rule that decided who gets an exit of L2;\n"
+	       "                  counted by a tracepoint, which makes exits slower meanwhile\n"
 	       "  --interval S    seconds between two looks (2)\n"
 	       "  --once          look twice, print the difference, and end\n"
 	       "  --json          with --once: print one JSON object\n"
@@ -35,6 +40,13 @@ void top_help(void)
 /* The sums of all vCPUs that are looked at. */
 struct counters {
 	unsigned long long l1[REASONS], l2[REASONS], reflected[REASONS], shown[REASONS], entries;
+	struct why_counts why;
+};
+
+enum by {
+	BY_REASON,
+	BY_LEVEL,
+	BY_WHY,
 };
 
 static int collect(int fd, const struct droste_vm_info *vm, long vcpu, struct counters *c)
@@ -71,6 +83,10 @@ static void subtract(struct counters *d, const struct counters *now, const struc
 		d->shown[r] = less(now->shown[r], before->shown[r]);
 	}
 	d->entries = now->entries - before->entries;
+	for (int w = 0; w < NR_ROUTE_WHY; w++) {
+		d->why.to_l0[w] = less(now->why.to_l0[w], before->why.to_l0[w]);
+		d->why.to_l1[w] = less(now->why.to_l1[w], before->why.to_l1[w]);
+	}
 }
 
 static unsigned long long all_exits(const struct counters *d)
@@ -107,14 +123,11 @@ static void print_rate(unsigned long long count, double unit)
 		printf(" %s%11s%s", DIM, "-", PLAIN);
 }
 
-static void print(const struct droste_vm_info *vm, const struct counters *d)
+static void print_reasons(const struct counters *d, double unit)
 {
-	double unit = (d->entries ? d->entries : all_exits(d)) / 1000.0;
 	int order[REASONS], n = sorted(d, order);
 
-	printf("VM %u (%s, process %d): %llu exits, %llu VM entries of L1\n", vm->number, vm->name, vm->pid, all_exits(d), d->entries);
-	printf("%s%-22s %11s %11s %11s %11s %11s%s\n", DIM, d->entries ? "for 1,000 L2 entries" : "for 1,000 exits", "from L1",
-	       "from L2", "L1 answers", "L0 answers", "L1 was shown", PLAIN);
+	printf(" %11s %11s %11s %11s %11s%s\n", "from L1", "from L2", "L1 answers", "L0 answers", "L1 was shown", PLAIN);
 	for (int i = 0; i < n; i++) {
 		int r = order[i];
 
@@ -128,15 +141,74 @@ static void print(const struct droste_vm_info *vm, const struct counters *d)
 	}
 }
 
-static void print_json(const struct droste_vm_info *vm, const struct counters *d)
+static unsigned long long sum(const unsigned long long *counts)
+{
+	unsigned long long all = 0;
+
+	for (int r = 0; r < REASONS; r++)
+		all += counts[r];
+	return all;
+}
+
+static void print_levels(const struct counters *d, double unit)
+{
+	printf(" %11s %11s %11s %11s%s\n", "exits", "L1 answers", "L0 answers", "L1 was shown", PLAIN);
+	printf("%-22s", "L1");
+	print_rate(sum(d->l1), unit);
+	print_rate(0, unit);
+	print_rate(sum(d->l1), unit);
+	printf("\n%-22s", "L2");
+	print_rate(sum(d->l2), unit);
+	print_rate(sum(d->reflected), unit);
+	print_rate(less(sum(d->l2), sum(d->reflected)), unit);
+	print_rate(sum(d->shown), unit);
+	printf("\n");
+}
+
+/* What decided, by falling number of exits. Returns how many occur. */
+static int sorted_whys(const struct why_counts *c, int *order)
+{
+	int n = 0;
+
+	for (int w = 0; w < NR_ROUTE_WHY; w++) {
+		int at = n;
+
+		if (!(c->to_l0[w] + c->to_l1[w]))
+			continue;
+		for (n++; at && c->to_l0[order[at - 1]] + c->to_l1[order[at - 1]] < c->to_l0[w] + c->to_l1[w]; at--)
+			order[at] = order[at - 1];
+		order[at] = w;
+	}
+	return n;
+}
+
+static void print_whys(const struct counters *d, double unit)
+{
+	int order[NR_ROUTE_WHY], n = sorted_whys(&d->why, order);
+
+	printf(" %11s %11s  %s%s\n", "L1 answers", "L0 answers", "for L1 if this is set, holds or differs", PLAIN);
+	for (int i = 0; i < n; i++) {
+		printf("%-22s", why_name(order[i]));
+		print_rate(d->why.to_l1[order[i]], unit);
+		print_rate(d->why.to_l0[order[i]], unit);
+		printf("  %s\n", why_words(order[i]));
+	}
+}
+
+static void print(const struct droste_vm_info *vm, const struct counters *d, enum by by)
+{
+	static void (*const rows[])(const struct counters *d, double unit) = { print_reasons, print_levels, print_whys };
+	double unit = (d->entries ? d->entries : all_exits(d)) / 1000.0;
+
+	printf("VM %u (%s, process %d): %llu exits, %llu VM entries of L1\n", vm->number, vm->name, vm->pid, all_exits(d), d->entries);
+	printf("%s%-22s", DIM, d->entries ? "for 1,000 L2 entries" : "for 1,000 exits");
+	rows[by](d, unit);
+}
+
+static void json_reasons(const struct counters *d)
 {
 	int order[REASONS], n = sorted(d, order);
 
-	json_open(NULL, '{');
-	json_count("vm", vm->number);
-	json_count("pid", vm->pid);
-	json_count("exits", all_exits(d));
-	json_count("l1_entries", d->entries);
 	json_open("reasons", '[');
 	for (int i = 0; i < n; i++) {
 		json_open(NULL, '{');
@@ -148,6 +220,41 @@ static void print_json(const struct droste_vm_info *vm, const struct counters *d
 		json_close();
 	}
 	json_close();
+}
+
+static void json_levels(const struct counters *d)
+{
+	json_count("from_l1", sum(d->l1));
+	json_count("from_l2", sum(d->l2));
+	json_count("reflected", sum(d->reflected));
+	json_count("shown_to_l1", sum(d->shown));
+}
+
+static void json_whys(const struct counters *d)
+{
+	int order[NR_ROUTE_WHY], n = sorted_whys(&d->why, order);
+
+	json_open("whys", '[');
+	for (int i = 0; i < n; i++) {
+		json_open(NULL, '{');
+		json_string("why", why_name(order[i]));
+		json_count("to_l1", d->why.to_l1[order[i]]);
+		json_count("to_l0", d->why.to_l0[order[i]]);
+		json_close();
+	}
+	json_close();
+}
+
+static void print_json(const struct droste_vm_info *vm, const struct counters *d, enum by by)
+{
+	static void (*const rows[])(const struct counters *d) = { json_reasons, json_levels, json_whys };
+
+	json_open(NULL, '{');
+	json_count("vm", vm->number);
+	json_count("pid", vm->pid);
+	json_count("exits", all_exits(d));
+	json_count("l1_entries", d->entries);
+	rows[by](d);
 	json_close();
 }
 
@@ -159,6 +266,12 @@ static void wait_for(unsigned long seconds)
 		;
 }
 
+/* The vCPU, or -1 for all. */
+static long which_vcpu(const struct look_at *at)
+{
+	return at->vcpu == ~0ul ? -1 : (long)at->vcpu;
+}
+
 /* Opens the VM for each look, so that it ends when its process does. */
 static int look_once(const struct look_at *at, struct droste_vm_info *vm, struct counters *c)
 {
@@ -166,58 +279,97 @@ static int look_once(const struct look_at *at, struct droste_vm_info *vm, struct
 
 	if (fd < 0)
 		return -1;
-	ret = collect(fd, vm, at->vcpu == ~0ul ? -1 : (long)at->vcpu, c);
+	ret = collect(fd, vm, which_vcpu(at), c);
 	close(fd);
 	return ret;
 }
 
-int cmd_top(int argc, char **argv)
+static int parse_by(const char *word, enum by *by)
 {
-	static const struct option options[] = {
-		LOOK_LONGOPTS, { "interval", required_argument, NULL, 'i' }, { "once", no_argument, NULL, 'o' },
-		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { }
-	};
-	struct look_at at = { .vcpu = ~0ul };
-	static struct counters before, now, d;
-	unsigned long interval = 2;
-	struct droste_vm_info vm;
-	bool once = false, json = false;
-	int opt;
+	static const char *const words[] = { "reason", "level", "why" };
 
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (opt == 'h') {
-			top_help();
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!strcmp(word, words[i])) {
+			*by = i;
 			return 0;
 		}
-		if (opt == 'o')
-			once = true;
-		else if (opt == 'j')
-			json = true;
-		else if (opt == 'i' ? args_number("interval", optarg, 1, 3600, &interval) : look_option(&at, opt, optarg))
-			return STATUS_USAGE;
 	}
-	if (optind < argc || (json && !once)) {
+	say("--by takes reason, level or why");
+	return -1;
+}
+
+/* What the command line asks for. */
+struct wishes {
+	struct look_at at;
+	unsigned long interval;
+	enum by by;
+	bool once, json;
+};
+
+/* Returns 1 if the help text was asked for, -1 after an error message. */
+static int parse(struct wishes *w, int argc, char **argv)
+{
+	static const struct option options[] = {
+		LOOK_LONGOPTS, { "by", required_argument, NULL, 'b' }, { "interval", required_argument, NULL, 'i' },
+		{ "once", no_argument, NULL, 'o' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { }
+	};
+	int opt, err = 0;
+
+	while (!err && (opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'h':
+			top_help();
+			return 1;
+		case 'o':
+			w->once = true;
+			break;
+		case 'j':
+			w->json = true;
+			break;
+		case 'b':
+			err = parse_by(optarg, &w->by);
+			break;
+		case 'i':
+			err = args_number("interval", optarg, 1, 3600, &w->interval);
+			break;
+		default:
+			err = look_option(&w->at, opt, optarg);
+		}
+	}
+	if (!err && (optind < argc || (w->json && !w->once))) {
 		say(optind < argc ? "unexpected argument; see \"drostectl top --help\"" : "--json needs --once");
-		return STATUS_USAGE;
+		return -1;
 	}
-	if (look_once(&at, &vm, &before))
+	return err;
+}
+
+int cmd_top(int argc, char **argv)
+{
+	struct wishes w = { .at.vcpu = ~0ul, .interval = 2 };
+	static struct counters before, now, d;
+	struct droste_vm_info vm;
+	int ret = parse(&w, argc, argv);
+
+	if (ret)
+		return ret > 0 ? 0 : STATUS_USAGE;
+	if (look_once(&w.at, &vm, &before) || (w.by == BY_WHY && why_begin(vm.number, which_vcpu(&w.at))))
 		return STATUS_FAILED;
 	paint_begin();
 	/* From now on it is this VM, whichever others come. */
-	at.vm = vm.number;
+	w.at.vm = vm.number;
 	do {
-		wait_for(interval);
-		if (look_once(&at, &vm, &now))
+		wait_for(w.interval);
+		if (look_once(&w.at, &vm, &now) || (w.by == BY_WHY && why_read(&now.why)))
 			return STATUS_FAILED;
 		subtract(&d, &now, &before);
 		before = now;
-		if (!once)
+		if (!w.once)
 			printf("%s", paint("\033[H\033[2J"));
-		if (json)
-			print_json(&vm, &d);
+		if (w.json)
+			print_json(&vm, &d, w.by);
 		else
-			print(&vm, &d);
+			print(&vm, &d, w.by);
 		fflush(stdout);
-	} while (!once);
+	} while (!w.once);
 	return 0;
 }

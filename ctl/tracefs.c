@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@
 #define PREFIX	"drostectl-"
 
 static const char *const mounts[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
-static char instance[96];	/* what exit() has to remove */
+static char instance[96];	/* what exit() and signals have to remove */
+static int instance_pipe = -1;
 
 static bool there(const char *dir, const char *file)
 {
@@ -71,9 +73,29 @@ static void remove_left_over(const char *mount)
 
 static void remove_instance(void)
 {
+	if (instance_pipe >= 0)
+		close(instance_pipe);
+	instance_pipe = -1;
 	if (*instance)
 		rmdir(instance);
 	*instance = 0;
+}
+
+/* It calls functions only that a handler may call. */
+static void remove_and_die(int sig)
+{
+	remove_instance();
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void remove_at_signals(void)
+{
+	static const int fatal[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
+
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		if (signal(fatal[i], remove_and_die) == SIG_IGN)
+			signal(fatal[i], SIG_IGN);
 }
 
 int tracefs_begin(struct tracefs *t)
@@ -96,8 +118,10 @@ int tracefs_begin(struct tracefs *t)
 	}
 	memcpy(instance, t->dir, sizeof(instance));
 	atexit(remove_instance);
+	remove_at_signals();
 	snprintf(path, sizeof(path), "%s/trace_pipe", t->dir);
 	t->pipe = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	instance_pipe = t->pipe;
 	if (t->pipe >= 0 && !tracefs_put(t, "tracing_on", "0"))
 		return 0;
 	say("%s: %s%s", path, strerror(errno), errno == EPERM ? "; is the kernel locked down?" : "");
@@ -107,8 +131,6 @@ int tracefs_begin(struct tracefs *t)
 
 void tracefs_end(struct tracefs *t)
 {
-	if (t->pipe >= 0)
-		close(t->pipe);
 	t->pipe = -1;
 	*t->dir = 0;
 	remove_instance();

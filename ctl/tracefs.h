@@ -26,7 +26,8 @@ const char *tracefs_missing(const char *mount, const char *module);
  * tracefs_begin() - make an instance, which does not trace yet
  * @t: filled in
  *
- * Removes instances that drostectl left behind when it was killed. The instance is removed at exit(), too.
+ * Removes instances that drostectl left behind when it was killed. The instance is removed at exit() and at the
+ * signals that end a program, too; a caller may take these for itself.
  *
  * Return: 0, or -1 after an error message.
  */

@@ -57,7 +57,7 @@ struct vcpu;
 
 /* What L0 does about an event. */
 #define EVENT_INJECTED		0	/* the next entry injects it */
-#define EVENT_INJECTED_AGAIN	1	/* likewise, after an entry that did not happen or did not deliver it */
+#define EVENT_INJECTED_AGAIN	1	/* the same, after an entry that did not happen or did not deliver it */
 #define EVENT_WINDOW		2	/* the guest cannot take it: it exits as soon as it can */
 #define EVENT_CANCELLED		3	/* the entry that was to inject it does not happen */
 #define TRACE_EVENT_WHATS	{ 0, "injected" }, { 1, "re-injected" }, { 2, "window" }, { 3, "cancelled" }

@@ -40,6 +40,8 @@ until [ "$(entries)" -gt 1000 ] 2>/dev/null || [ $n = 3000 ]; do
 done
 show ./drostectl ps
 show ./drostectl top --once --interval 1
+show ./drostectl top --once --interval 1 --by level
+show ./drostectl top --once --interval 1 --by why
 
 title "3. The three VMCSs of a running KVM"
 # VMCS02 is there while L2 runs, which is most of the time.
@@ -52,20 +54,14 @@ show ./drostectl vmcs 12 --field CONTROL
 show ./drostectl vmcs 01 --field GUEST_C
 
 title "4. Who gets L2's exits, and why"
-cd /sys/kernel/tracing || exit 1
-echo 0 > tracing_on
-echo 'hist:keys=basic,to,why' > events/droste/droste_route/trigger || status=1
-echo 1 > events/droste/droste_route/enable
-echo 1 > events/droste/droste_exit/enable
-echo 1 > events/droste/droste_l1_exit/enable
-echo 1 > tracing_on
-sleep 0.3
-echo 0 > events/droste/enable
-printf '\n# cat events/droste/droste_route/hist    (basic reason, to: 0 is L0, 1 is L1; why: kmod/nested/route_why.h)\n'
-grep -E "basic|Hits" events/droste/droste_route/hist | head -20
-printf '\n# head trace\n'
-grep droste_ trace | head -12
-cd - > /dev/null || exit 1
+show ./drostectl trace --l2 --note "Linux in KVM in L1" -o trace.txt -- sleep 0.3
+printf '\n# head trace.txt\n'
+head -12 trace.txt
+printf '\n# tail -1 trace.txt\n'
+tail -1 trace.txt
+show ./drostectl trace --l1 --filter 'reason == 32' --json -- sleep 0.1 > trace.json
+printf '\n# head -3 trace.json\n'
+grep '^{' trace.json | head -3
 wait $chain
 tail -3 chain.out
 grep -q "L1 powered off cleanly" chain.out || status=1
