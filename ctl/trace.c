@@ -39,7 +39,7 @@ void trace_help(void)
 	       "  --clock C       the clock of the time stamps (mono), such as counter or x86-tsc\n"
 	       "  --buffer KIB    size of each processor's buffer (8192 with up to 8 processors)\n"
 	       "  --note TEXT     text for the first line, which says what was traced\n"
-	       "  -o, --output F  write to this file; to standard output without it\n"
+	       "  --output F      write to this file (-o F); to standard output without it\n"
 	       "  --json          write one JSON object a line\n"
 	       "  --help          print this text\n");
 }
