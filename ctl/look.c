@@ -166,6 +166,18 @@ int look_vmcs(int fd, unsigned int vcpu, const struct look_which *which, struct 
 	return 0;
 }
 
+unsigned int look_failed(int fd, unsigned int nr_vcpus)
+{
+	for (unsigned int i = 0; i < nr_vcpus; i++) {
+		struct droste_why why = { .vcpu = i };
+
+		/* Without room for the fields, it tells their number. */
+		if (!ioctl(fd, DROSTE_GET_WHY, &why) || errno == E2BIG)
+			return i;
+	}
+	return 0;
+}
+
 int look_why(int fd, unsigned int vcpu, struct look_vmcs *v, struct droste_why *why)
 {
 	static struct droste_vmcs_field fields[ROOM];

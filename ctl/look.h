@@ -82,7 +82,10 @@ int look_vmcs(int fd, unsigned int vcpu, const struct look_which *which, struct 
 /** look_fields() - put the kernel's array of fields into @v */
 void look_fields(struct look_vmcs *v, const struct droste_vmcs_field *fields, uint32_t nr);
 
-/** look_why() - the last VM entry of L1 that failed a check: as look_vmcs(), with the kernel's answer in @why */
+/** look_failed() - the first of a VM's vCPUs on which a VM entry of L1 has failed; 0 if there is none */
+unsigned int look_failed(int fd, unsigned int nr_vcpus);
+
+/** look_why() - the last VM entry of L1 that failed: as look_vmcs(), with the kernel's answer in @why */
 int look_why(int fd, unsigned int vcpu, struct look_vmcs *v, struct droste_why *why);
 
 /** look_option() - take an option of struct look_at: 'v', 'p' or 'c'. Return: 0, or -1 after an error message */

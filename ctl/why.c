@@ -19,7 +19,7 @@ void why_help(void)
 	       "Needs root.\n"
 	       "\n"
 	       LOOK_OPTIONS
-	       "  --vcpu N        the vCPU (0)\n"
+	       "  --vcpu N        the vCPU (the first on which one has failed)\n"
 	       "  --source        print each rule as the module's source text, too\n"
 	       "  --json          print one JSON object\n"
 	       "  --help          print this text\n");
@@ -60,7 +60,7 @@ int cmd_why(int argc, char **argv)
 	};
 	static struct look_vmcs v;
 	static struct judgement j;
-	struct look_at at = { .vm = 0 };
+	struct look_at at = { .vcpu = ~0ul };
 	struct droste_vm_info vm;
 	struct droste_why why;
 	struct assumed a;
@@ -86,7 +86,11 @@ int cmd_why(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	fd = look_open(&at, &vm);
-	if (fd < 0 || look_why(fd, at.vcpu, &v, &why))
+	if (fd < 0)
+		return STATUS_FAILED;
+	if (at.vcpu == ~0ul)
+		at.vcpu = look_failed(fd, vm.nr_vcpus);
+	if (look_why(fd, at.vcpu, &v, &why))
 		return STATUS_FAILED;
 	close(fd);
 	offered(&a, &why);

@@ -2,6 +2,7 @@
 /* DROSTE_INSPECT: looking at VMs from outside: their list, their counters, and all fields of their VMCSs. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/droste.h>
 #include <stdlib.h>
@@ -348,6 +349,67 @@ static void host_why(void)
 	vm_destroy(&vm);
 }
 
+/* --- the kernel log --- */
+
+#define CONTROL	"/proc/dynamic_debug/control"
+
+static bool debug_messages(bool on)
+{
+	const char *text = on ? "module droste +p" : "module droste -p";
+	int fd = open(CONTROL, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static void no_debug_messages(void)
+{
+	debug_messages(false);
+}
+
+/* Whether a message with this text has come since @fd was at the end. */
+static bool logged(int fd, const char *text)
+{
+	char line[2048];
+	ssize_t n;
+
+	/* Each read() gives one message; EPIPE: some were overwritten. */
+	while ((n = read(fd, line, sizeof(line) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		line[n > 0 ? n : 0] = 0;
+		if (strstr(line, text))
+			return true;
+	}
+	return false;
+}
+
+static void host_log(void)
+{
+	struct vcpu *vcpu;
+	struct vm vm;
+	int log;
+
+	vcpu = vmx_vm(&vm, guest_why);
+	close(inspect_mine(&vm));	/* skips this if it is not Droste */
+	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	if (log < 0 || lseek(log, 0, SEEK_END) < 0)
+		ksft_skip("no kernel log: %s", strerror(errno));
+	vcpu_run_to_sync(vcpu, 1);
+	if (!debug_messages(true))
+		ksft_skip("no dynamic debugging");
+	atexit(no_debug_messages);
+	vcpu_run_to_sync(vcpu, 2);
+	OK(logged(log, "droste: vCPU 0: VM entry of L1 fails check CR3_TARGET_COUNT (SDM 3C 27.2.1.1): "),
+	   "the first rule that is broken");
+	vcpu_run_to_sync(vcpu, 3);
+	vcpu_run_to_sync(vcpu, 4);
+	OK(logged(log, "VM entry of L1 fails check RFLAGS_RESERVED (SDM 3C 27.3.1.4): "), "another one");
+	OK(!logged(log, "rows fail"), "one message for each");
+	close(log);
+	vm_destroy(&vm);
+}
+
 /* --- errors and rights --- */
 
 static void drop(u32 cap)
@@ -358,6 +420,34 @@ static void drop(u32 cap)
 	MUST(!syscall(SYS_capget, &header, data), "capget");
 	data[cap / 32].effective &= ~(1u << (cap % 32));
 	MUST(!syscall(SYS_capset, &header, data), "capset");
+}
+
+/* Whether a field of VMCS01 or VMCS02 is host state, or may be an address of the host. */
+static bool is_secret(u32 enc)
+{
+	static const u32 numbers[] = {
+		F_TSC_OFFSET, F_TSC_MULTIPLIER, F_XSS_BITMAP, F_EOI_EXIT0, F_EOI_EXIT1, F_EOI_EXIT2, F_EOI_EXIT3,
+	};
+	u32 type = enc >> 10 & 3, width = enc >> 13 & 3, i;
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (enc == numbers[i])
+			return false;
+	return type == 3 || enc == F_LINK_POINTER || (type == 0 && width == 1);
+}
+
+/* Each secret is hidden, and nothing else is. */
+static void check_hidden(int fd, u32 which)
+{
+	u32 i, hidden = 0;
+
+	MUST(!get_vmcs(fd, which), "VMCS");
+	for (i = 0; i < nr_fields; i++) {
+		EQ(fields[i].flags, is_secret(fields[i].encoding) ? DROSTE_FIELD_HIDDEN : 0, "field %#x", fields[i].encoding);
+		OK(!fields[i].flags || !fields[i].value, "field %#x is hidden", fields[i].encoding);
+		hidden += fields[i].flags;
+	}
+	OK(hidden > 25, "%u secrets", hidden);
 }
 
 static void host_rights(void)
@@ -385,10 +475,9 @@ static void host_rights(void)
 	EQ(ioctl(fd, DROSTE_GET_VMCS, &v), -1, "flags");
 	EQ(errno, EINVAL, "errno");
 	drop(CAP_SYSLOG);
-	EQ(get_vmcs(fd, DROSTE_VMCS02), 0, "VMCS02");
-	EQ(value(F_HOST_RIP), 0, "the host's RIP is hidden");
-	EQ(find(F_HOST_RIP)->flags, DROSTE_FIELD_HIDDEN, "flag");
-	EQ(find(F_MSR_BITMAP) ? value(F_MSR_BITMAP) : 0, 0, "an address of the host is hidden");
+	check_hidden(fd, DROSTE_VMCS01);
+	check_hidden(fd, DROSTE_VMCS02);
+	OK(find(F_HOST_RIP) && find(F_MSR_BITMAP) && find(F_EPTP), "what is hidden is in the list");
 	EQ(value(F_FS_BASE), pattern(2), "guest state is not");
 	EQ(get_vmcs(fd, DROSTE_VMCS12), 0, "VMCS12");
 	OK(value(F_HOST_RIP), "L1's RIP is no secret");
@@ -404,6 +493,7 @@ static const struct ksft_test tests[] = {
 	{ "a vCPU that runs or halts", .host = host_runs },
 	{ "a vCPU that changes its CPU in L2", .host = host_moves },
 	{ "why an entry failed", .host = host_why },
+	{ "a failed entry in the kernel log", .host = host_log },
 	{ "errors and rights", .host = host_rights },
 };
 KSFT_MAIN(tests)
