@@ -116,6 +116,13 @@ extern bool itlb_multihit_kvm_mitigation;
 #define COMPAT_FOLL_INTERRUPTIBLE	0
 #endif
 
+/* From 6.5 on get_user_pages_remote() returns no VMAs. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#define compat_get_user_page_remote(mm, addr, flags, page)	get_user_pages_remote(mm, addr, 1, flags, page, NULL)
+#else
+#define compat_get_user_page_remote(mm, addr, flags, page)	get_user_pages_remote(mm, addr, 1, flags, page, NULL, NULL)
+#endif
+
 /* Quirks that older headers do not name. */
 #include <linux/kvm.h>
 #ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS

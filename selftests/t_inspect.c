@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -222,6 +223,70 @@ static void host_moves(void)
 		close(fd);
 		vm_destroy(&vm);
 	}
+}
+
+/* --- a VMCS in L1's memory --- */
+
+static volatile u64 old_vmcs, new_vmcs, no_vmcs;
+
+static void guest_memory(void)
+{
+	u64 i;
+
+	old_vmcs = vmcs_new(l2_wait);
+	for (i = 0; i < ARRAY_SIZE(written); i++)
+		vmwrite(written[i], pattern(i));
+	vmx_expect(R_VMCALL, "L2");
+	new_vmcs = vmcs_new(l2_wait);
+	no_vmcs = (u64)g_page();
+	*(u64 *)no_vmcs = 1;
+	g_sync(1);
+	vmclear(old_vmcs);
+	g_sync(2);
+}
+
+static long get_memory(int fd, u64 gpa, u32 room)
+{
+	struct droste_vmcs v = { .which = DROSTE_VMCS_MEMORY, .nr = room, .fields = (u64)fields, .vmptr = gpa };
+	long ret = ioctl(fd, DROSTE_GET_VMCS, &v);
+
+	nr_fields = v.nr;
+	vmcs_flags = v.flags;
+	return ret < 0 ? -errno : 0;
+}
+
+static void host_memory(void)
+{
+	struct vcpu *vcpu;
+	struct vm vm;
+	int fd;
+	u32 i;
+
+	vcpu = vmx_vm(&vm, guest_memory);
+	fd = inspect_mine(&vm);
+	vcpu_run_to_sync(vcpu, 2);	/* that of L2 */
+	vcpu_run_to_sync(vcpu, 1);
+	EQ(get_memory(fd, GUEST(&vm, old_vmcs), MAX_FIELDS), 0, "a VMCS that is not current");
+	EQ(vmcs_flags, DROSTE_VMCS_LAUNCHED, "flags");
+	for (i = 0; i < ARRAY_SIZE(written); i++)
+		EQ(value(written[i]), pattern(i), "a field");
+	EQ(value(F_REASON), R_VMCALL, "exit reason");
+	OK(nr_fields > 120, "%u fields", nr_fields);
+	EQ(get_memory(fd, GUEST(&vm, new_vmcs), MAX_FIELDS), 0, "the current VMCS");
+	EQ(vmcs_flags, DROSTE_VMCS_CURRENT, "flags");
+	EQ(get_memory(fd, GUEST(&vm, no_vmcs), MAX_FIELDS), -ENODATA, "no VMCS");
+	EQ(get_memory(fd, GUEST(&vm, old_vmcs) + 8, MAX_FIELDS), -EINVAL, "not aligned");
+	EQ(get_memory(fd, MMIO_HOLE, MAX_FIELDS), -ENXIO, "no memory");
+	EQ(get_memory(fd, ~0xfffull, MAX_FIELDS), -ENXIO, "no memory at all");
+	EQ(get_memory(fd, GUEST(&vm, old_vmcs), 3), -E2BIG, "too little room");
+	OK(nr_fields > 120, "%u fields", nr_fields);
+	vcpu_run_to_sync(vcpu, 2);
+	EQ(get_memory(fd, GUEST(&vm, old_vmcs), MAX_FIELDS), 0, "after VMCLEAR");
+	EQ(vmcs_flags, 0, "flags");
+	MUST(!madvise(vm.mem + GUEST(&vm, old_vmcs), 0x1000, MADV_DONTNEED), "madvise");
+	EQ(get_memory(fd, GUEST(&vm, old_vmcs), MAX_FIELDS), -EAGAIN, "a page that the host does not have");
+	close(fd);
+	vm_destroy(&vm);
 }
 
 /* --- why an entry failed --- */
@@ -465,7 +530,7 @@ static void host_rights(void)
 	EQ(errno, E2BIG, "errno");
 	OK(v.nr > 100, "%u fields", v.nr);
 	EQ(v.flags, 0, "flags for another try");
-	v = (struct droste_vmcs) { .which = 4, .nr = MAX_FIELDS, .fields = (u64)fields };
+	v = (struct droste_vmcs) { .which = 5, .nr = MAX_FIELDS, .fields = (u64)fields };
 	EQ(ioctl(fd, DROSTE_GET_VMCS, &v), -1, "no such VMCS");
 	EQ(errno, EINVAL, "errno");
 	v = (struct droste_vmcs) { .nr = MAX_FIELDS, .fields = 8 };
@@ -492,6 +557,7 @@ static const struct ksft_test tests[] = {
 	{ "fields of VMCSs", .host = host_fields },
 	{ "a vCPU that runs or halts", .host = host_runs },
 	{ "a vCPU that changes its CPU in L2", .host = host_moves },
+	{ "a VMCS in L1's memory", .host = host_memory },
 	{ "why an entry failed", .host = host_why },
 	{ "a failed entry in the kernel log", .host = host_log },
 	{ "errors and rights", .host = host_rights },

@@ -8,10 +8,12 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pid.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "droste.h"
 #include "abi/dev.h"
+#include "mem/memslot.h"
 #include "nested/look.h"
 #include "nested/nested.h"
 #include "run/run.h"
@@ -96,6 +98,75 @@ static long inspect_give(struct droste_vmcs *v, const struct look *l)
 	return 0;
 }
 
+/* Whether a VMCS of L1 is current on one of the vCPUs. They may run. */
+static bool inspect_is_current(struct vm *vm, u64 vmptr)
+{
+	struct vcpu *vcpu;
+	u32 i;
+
+	for (i = 0; (vcpu = inspect_vcpu(vm, i)); i++)
+		if (READ_ONCE(vcpu->nested.vmxon) && READ_ONCE(vcpu->nested.vmptr) == vmptr)
+			return true;
+	return false;
+}
+
+/* Read a page of L1's memory. */
+static long inspect_read_page(struct vm *vm, u64 gpa, void *page)
+{
+	long ret;
+	int idx;
+
+	if (!mmget_not_zero(vm->mm))
+		return -ESRCH;
+	idx = srcu_read_lock(&vm->srcu);
+	ret = vm_peek_guest(vm, gpa, page, PAGE_SIZE / sizeof(u64));
+	srcu_read_unlock(&vm->srcu, idx);
+	mmput(vm->mm);
+	return ret;
+}
+
+/* Put the fields of a VMCS in L1's memory into the array, and what else is known of it into @v. */
+static long inspect_memory_vmcs(struct vm *vm, const struct vcpu *vcpu, struct droste_vmcs *v,
+				struct droste_vmcs_field *fields)
+{
+	struct vmcs12 *page = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	long ret = page ? inspect_read_page(vm, v->vmptr, page) : -ENOMEM;
+
+	if (!ret && (page->revision_id & ~VMCS12_SHADOW_BIT) != VMCS12_REVISION)
+		ret = -ENODATA;
+	if (!ret) {
+		v->nr = nested_look_fields(vcpu, page, fields);
+		v->flags = (page->revision_id & VMCS12_SHADOW_BIT ? DROSTE_VMCS_FOR_L2 : 0) |
+			   (page->launch_state == VMCS12_LAUNCHED ? DROSTE_VMCS_LAUNCHED : 0) |
+			   (inspect_is_current(vm, v->vmptr) ? DROSTE_VMCS_CURRENT : 0);
+	}
+	kfree(page);
+	return ret;
+}
+
+/* DROSTE_GET_VMCS for DROSTE_VMCS_MEMORY. */
+static long inspect_get_memory_vmcs(struct vm *vm, const struct vcpu *vcpu, struct droste_vmcs *v, unsigned long uarg)
+{
+	struct droste_vmcs_field *fields;
+	u32 room = v->nr;
+	long ret;
+
+	if (v->vmptr & ~PAGE_MASK)
+		return -EINVAL;
+	fields = kvcalloc(NR_VMCS12_FIELDS, sizeof(*fields), GFP_KERNEL);
+	if (!fields)
+		return -ENOMEM;
+	ret = inspect_memory_vmcs(vm, vcpu, v, fields);
+	if (!ret && room < v->nr) {
+		v->flags = 0;
+		ret = copy_to_user((void __user *)uarg, v, sizeof(*v)) ? -EFAULT : -E2BIG;
+	}
+	if (!ret && copy_to_user(u64_to_user_ptr(v->fields), fields, v->nr * sizeof(*fields)))
+		ret = -EFAULT;
+	kvfree(fields);
+	return ret;
+}
+
 static long inspect_get_vmcs(void *self, void *arg, unsigned long uarg)
 {
 	struct droste_vmcs *v = arg;
@@ -103,8 +174,10 @@ static long inspect_get_vmcs(void *self, void *arg, unsigned long uarg)
 	struct look l = { .which = v->which, .hide = !capable(CAP_SYSLOG) };
 	long ret = -ENOMEM;
 
-	if (!vcpu || v->flags || v->which > DROSTE_VMCS_SHADOW)
+	if (!vcpu || v->flags || v->which > DROSTE_VMCS_MEMORY)
 		return -EINVAL;
+	if (v->which == DROSTE_VMCS_MEMORY)
+		return inspect_get_memory_vmcs(self, vcpu, v, uarg);
 	l.fields = kvcalloc(NR_VMCS12_FIELDS, sizeof(*l.fields), GFP_KERNEL);
 	l.vmcs12 = kzalloc(sizeof(*l.vmcs12), GFP_KERNEL);
 	if (l.fields && l.vmcs12)
@@ -149,11 +222,32 @@ static long inspect_get_why(void *self, void *arg, unsigned long uarg)
 	return ret;
 }
 
+static long inspect_get_ept(void *self, void *arg, unsigned long uarg)
+{
+	struct droste_ept *e = arg;
+	struct vm *vm = self;
+	struct vcpu *vcpu = inspect_vcpu(vm, e->vcpu);
+	struct look_ept l = { .ept = e, .hide = !capable(CAP_SYSLOG) };
+	u32 flags = e->flags;
+	long ret;
+
+	if (!vcpu || (flags & ~DROSTE_EPT_OF_L1) || memchr_inv(e->reserved, 0, sizeof(e->reserved)))
+		return -EINVAL;
+	*e = (struct droste_ept) { .vcpu = e->vcpu, .flags = flags, .gpa = e->gpa };
+	/* For reading L1's tables. The last user of the process' memory must not end under the vCPU's locks. */
+	if (!mmget_not_zero(vm->mm))
+		return -ESRCH;
+	ret = vcpu_visit(vcpu, nested_look_ept, &l);
+	mmput(vm->mm);
+	return ret ? ret : l.ret;
+}
+
 static const struct ioctl_row inspect_rows[] = {
 	IO_ROW(DROSTE_VM_INFO, inspect_vm_info, 0),
 	IO_ROW(DROSTE_VCPU_INFO, inspect_vcpu_info, 0),
 	IO_ROW(DROSTE_GET_VMCS, inspect_get_vmcs, 0),
 	IO_ROW(DROSTE_GET_WHY, inspect_get_why, 0),
+	IO_ROW(DROSTE_GET_EPT, inspect_get_ept, 0),
 };
 
 const struct ioctl_table inspect_ioctls = { inspect_rows, ARRAY_SIZE(inspect_rows) };

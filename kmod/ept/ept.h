@@ -7,6 +7,7 @@
 #include <asm/page.h>
 #include "ept/ept12.h"
 #include "ept/types.h"
+#include "mem/types.h"
 
 struct mmu_notifier_ops;
 struct vm;
@@ -36,6 +37,21 @@ enum ept01_result {
 	EPT01_SIGNAL,		/* a signal is pending, and the page was not there yet: leave, and run the instruction again */
 	EPT01_ERROR,		/* user memory is not accessible: KVM_RUN fails with EFAULT */
 };
+
+/**
+ * ept_judge_slot() - what becomes of an access that no leaf of EPT01 allows
+ * @slot: the memory at the address; NULL: none
+ * @access: EPT_READ, EPT_WRITE, EPT_EXEC
+ *
+ * Context: Any. Pure.
+ * Return: EPT01_FIXED if the page can be mapped.
+ */
+static inline enum ept01_result ept_judge_slot(const struct memslot *slot, u64 access)
+{
+	if (!slot)
+		return EPT01_MMIO;
+	return (access & EPT_WRITE) && (slot->flags & KVM_MEM_READONLY) ? EPT01_READONLY : EPT01_FIXED;
+}
 
 /* A place in EPT01: see ept01_peek_near(). */
 struct ept01_place {
@@ -87,7 +103,13 @@ enum ept02_result {
 	EPT02_ERROR,		/* KVM_RUN fails with EFAULT */
 };
 
+/* Bits of the exit qualification of an EPT violation (SDM table 28-7). */
+#define QUAL_GLA_VALID	BIT_ULL(7)
+#define QUAL_GLA_FINAL	BIT_ULL(8)	/* the access was not to a paging structure */
+
 /* --- ept02.c --- */
+enum ept02_result ept02_judge_walk(enum ept12_verdict verdict, const struct ept12_result *outer, u64 *qual);
+enum ept02_result ept02_judge_memory(enum ept01_result result);
 void ept02_init(struct vcpu *vcpu);
 void ept02_destroy(struct vcpu *vcpu);
 u64 ept02_use(struct vcpu *vcpu, u64 eptp12);
@@ -99,5 +121,30 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, struct
 void ept02_invalidate(struct vcpu *vcpu, u64 eptp12);
 void ept02_invalidate_all(struct vcpu *vcpu);
 void ept02_drop_holes(struct vcpu *vcpu, struct ept01_hole *holes, unsigned int n);
+
+/* The entries that translate an address, from the root to the leaf or to the entry that is not present. */
+struct ept_path {
+	u64 eptp;				/* the EPT pointer; 0: there are no such tables */
+	u64 at[EPT_ROOT_LEVEL + 1];		/* host-physical address of the entry at each level */
+	u64 entry[EPT_ROOT_LEVEL + 1];
+	int level;				/* of the last entry */
+	bool leaf;				/* it maps a page */
+};
+
+/* --- path.c --- */
+void ept01_path(struct vm *vm, gpa_t gpa, struct ept_path *p);
+void ept02_path(const struct vcpu *vcpu, u64 eptp12, gpa_t l2_gpa, struct ept_path *p);
+void ept02_flat_path(const struct vcpu *vcpu, gpa_t gpa, struct ept_path *p);
+
+/* Whether the processor lets an access through that uses these entries. */
+static inline bool ept_path_allows(const struct ept_path *p, u64 access)
+{
+	u64 rights = EPT_RWX;
+	int level;
+
+	for (level = EPT_ROOT_LEVEL; p->leaf && level >= p->level; level--)
+		rights &= p->entry[level];
+	return p->leaf && !(access & ~rights);
+}
 
 #endif

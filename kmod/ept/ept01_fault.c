@@ -282,6 +282,7 @@ static enum ept01_result ept01_resolve(struct vcpu *vcpu, gpa_t gpa, u64 access,
 		return EPT01_ERROR;
 	for (;;) {
 		const struct memslot *slot;
+		enum ept01_result result;
 		bool found;
 		int err;
 
@@ -292,10 +293,9 @@ static enum ept01_result ept01_resolve(struct vcpu *vcpu, gpa_t gpa, u64 access,
 			return EPT01_FIXED;
 
 		slot = vm_slot(vm, gfn);
-		if (!slot)
-			return EPT01_MMIO;
-		if ((access & EPT_WRITE) && (slot->flags & KVM_MEM_READONLY))
-			return EPT01_READONLY;
+		result = ept_judge_slot(slot, access);
+		if (result != EPT01_FIXED)
+			return result;
 		err = ept01_try_map(vm, gpa, slot, access, shadow, leaf);
 		if (!err)
 			return EPT01_FIXED;

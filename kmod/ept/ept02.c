@@ -19,9 +19,7 @@
 #define EPT02_MAX_PAGES	8192
 
 /* The bits of the hardware's exit qualification that L1 sees: access, linear address, NMI unblocking. */
-#define QUAL_FROM_HARDWARE (EPT_RWX | BIT_ULL(7) | BIT_ULL(8) | BIT_ULL(12))
-#define QUAL_GLA_VALID	BIT_ULL(7)
-#define QUAL_GLA_FINAL	BIT_ULL(8)	/* the access was not to a paging structure */
+#define QUAL_FROM_HARDWARE (EPT_RWX | QUAL_GLA_VALID | QUAL_GLA_FINAL | BIT_ULL(12))
 
 /* The vCPU's limit of tables: its share of the limit set by user space, but enough for some walks. */
 static unsigned long ept02_max_tables(const struct vcpu *vcpu)
@@ -440,6 +438,50 @@ static u64 ept02_access(const struct ept02_root *r, u64 qual)
 }
 
 /**
+ * ept02_judge_walk() - what becomes of an access of L2, by the walk of EPT12
+ * @verdict: of ept12_walk()
+ * @outer: its result
+ * @qual: the hardware's exit qualification; set to the one that L1 reads for EPT02_VIOLATION
+ *
+ * Context: Any. Pure.
+ * Return: EPT02_FIXED if EPT12 allows the access.
+ */
+enum ept02_result ept02_judge_walk(enum ept12_verdict verdict, const struct ept12_result *outer, u64 *qual)
+{
+	switch (verdict) {
+	case EPT12_OK:
+		return EPT02_FIXED;
+	case EPT12_VIOLATION:
+		*qual = (*qual & QUAL_FROM_HARDWARE) | outer->qual;
+		return EPT02_VIOLATION;
+	default:
+		/* A table outside L1's memory reads as all ones on hardware, which is a misconfiguration. */
+		return EPT02_MISCONFIG;
+	}
+}
+
+/**
+ * ept02_judge_memory() - what becomes of an access of L2 that EPT12 allows
+ * @result: what EPT01 has for it
+ *
+ * Context: Any. Pure.
+ * Return: EPT02_FIXED if the page can be mapped, or L2 runs the instruction again.
+ */
+enum ept02_result ept02_judge_memory(enum ept01_result result)
+{
+	switch (result) {
+	case EPT01_FIXED:
+	case EPT01_SIGNAL:	/* the run loop leaves for the signal, and L2 runs the instruction again */
+		return EPT02_FIXED;
+	case EPT01_MMIO:
+	case EPT01_READONLY:
+		return EPT02_MMIO;
+	default:
+		return EPT02_ERROR;
+	}
+}
+
+/**
  * ept02_fault() - handle an EPT violation or misconfiguration of EPT02
  * @vcpu: the vCPU, in L2 and on EPT02
  * @l2_gpa: the L2 guest-physical address
@@ -454,31 +496,16 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, struct
 	struct ept02 *e = ept02_of(vcpu);
 	u64 access = ept02_access(e->cur, *qual);
 	const struct ept12_result *outer = &found->outer;
+	enum ept12_verdict verdict = ept12_translate(vcpu, l2_gpa, access, &found->outer);
+	enum ept02_result result = ept02_judge_walk(verdict, outer, qual);
+	enum ept01_result memory;
 
 	found->inner.rights = 0;
-	switch (ept12_translate(vcpu, l2_gpa, access, &found->outer)) {
-	case EPT12_OK:
-		break;
-	case EPT12_VIOLATION:
-		*qual = (*qual & QUAL_FROM_HARDWARE) | outer->qual;
-		return EPT02_VIOLATION;
-	default:
-		/* A table outside L1's memory reads as all ones on hardware, which is a misconfiguration. */
-		return EPT02_MISCONFIG;
-	}
-
-	switch (ept01_lookup(vcpu, outer->gpa, access, &found->inner)) {
-	case EPT01_FIXED:
-		break;
-	case EPT01_MMIO:
-	case EPT01_READONLY:
-		return EPT02_MMIO;
-	case EPT01_SIGNAL:
-		return EPT02_FIXED;	/* the run loop leaves for the signal, and L2 runs the instruction again */
-	default:
-		return EPT02_ERROR;
-	}
-
+	if (result != EPT02_FIXED)
+		return result;
+	memory = ept01_lookup(vcpu, outer->gpa, access, &found->inner);
+	if (memory != EPT01_FIXED)
+		return ept02_judge_memory(memory);
 	if (!ept02_map(vcpu, e->cur, l2_gpa, outer, &found->inner))
 		return EPT02_ERROR;
 	/* Without an access the walk sets no accessed flags. A page that the host made just now seldom has neighbours. */

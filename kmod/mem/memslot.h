@@ -24,6 +24,9 @@ int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len);
 int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map);
 void vm_unmap_gpa(struct vm *vm, struct gpa_map *map);
 
+/* For threads of any process: see mem/peek.c. */
+int vm_peek_guest(struct vm *vm, gpa_t gpa, u64 *vals, unsigned int n);
+
 /* A number that changes whenever the slots do. Caller holds vm->srcu for reading. */
 static inline u64 memslot_generation(struct vm *vm)
 {

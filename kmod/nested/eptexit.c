@@ -15,8 +15,17 @@
 #define APIC_FETCH	2
 #define APIC_EVENT	3
 
-/* L1 may put its APIC-access page where it has no memory. VMCS02 cannot point to it then, so L0 detects the access. */
-static bool eptexit_is_apic_access(const struct vmcs12 *v, gpa_t l1_gpa)
+/**
+ * nested_is_apic_page() - whether an address is in the APIC-access page that L1 gave L2
+ * @v: VMCS12
+ * @l1_gpa: the L1 guest-physical address
+ *
+ * L1 may put the page where it has no memory. VMCS02 cannot point to it then, so L0 detects the access.
+ *
+ * Context: Any.
+ * Return: true if it is.
+ */
+bool nested_is_apic_page(const struct vmcs12 *v, gpa_t l1_gpa)
 {
 	return (merge_proc2_of(v) & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) &&
 	       (l1_gpa & PAGE_MASK) == (v->apic_access_addr & PAGE_MASK);
@@ -37,7 +46,7 @@ int nested_apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
 {
 	u64 qual = vcpu->exit.qual, type;
 
-	if (!eptexit_is_apic_access(vcpu->nested.vmcs12, l1_gpa))
+	if (!nested_is_apic_page(vcpu->nested.vmcs12, l1_gpa))
 		return NEXT_GO_ON;
 	if (vcpu->ev.injected.valid)
 		type = APIC_EVENT;

@@ -60,14 +60,22 @@ static void look_put(struct droste_vmcs_field *to, const struct vmcs12_field *f,
 	to->value = hidden ? 0 : val;
 }
 
-/* Put all fields of a VMCS12 that exist for the L1 into an array, and return their number. */
-static u32 look_vmcs12(const struct nested *n, const struct vmcs12 *v, struct droste_vmcs_field *to)
+/**
+ * nested_look_fields() - put all fields of a VMCS12 that exist for the L1 into an array
+ * @vcpu: the vCPU
+ * @v: the VMCS
+ * @to: room for NR_VMCS12_FIELDS
+ *
+ * Context: Any.
+ * Return: the number of fields.
+ */
+u32 nested_look_fields(const struct vcpu *vcpu, const struct vmcs12 *v, struct droste_vmcs_field *to)
 {
 	u32 nr = 0;
 	int i;
 
 	for (i = 0; i < NR_VMCS12_FIELDS; i++)
-		if (vmcs12_field_exists(&vmcs12_fields[i], n->gates))
+		if (vmcs12_field_exists(&vmcs12_fields[i], vcpu->nested.gates))
 			look_put(&to[nr++], &vmcs12_fields[i], vmcs12_get(v, &vmcs12_fields[i]), false);
 	return nr;
 }
@@ -112,7 +120,7 @@ static int look_at_vmcs12(struct vcpu *vcpu, struct look *l)
 	if (!n->vmxon || n->vmptr == VMPTR_NONE)
 		return -ENOENT;
 	savestate_collect(vcpu, l->vmcs12);
-	l->nr = look_vmcs12(n, l->vmcs12, l->fields);
+	l->nr = nested_look_fields(vcpu, l->vmcs12, l->fields);
 	return 0;
 }
 
@@ -177,7 +185,7 @@ void nested_look_why(struct vcpu *vcpu, void *arg)
 		return;
 	l->ret = 0;
 	if (n->failed12 && n->failed_vmptr != VMPTR_NONE)
-		l->nr = look_vmcs12(n, n->failed12, l->fields);
+		l->nr = nested_look_fields(vcpu, n->failed12, l->fields);
 	why->code = n->failed_code;
 	why->qual = n->failed_qual;
 	why->check = n->failed_check;

@@ -24,6 +24,7 @@ struct look {
 };
 
 void nested_look(struct vcpu *vcpu, void *arg);
+u32 nested_look_fields(const struct vcpu *vcpu, const struct vmcs12 *v, struct droste_vmcs_field *to);
 
 struct droste_why;
 
@@ -36,5 +37,16 @@ struct look_why {
 };
 
 void nested_look_why(struct vcpu *vcpu, void *arg);
+
+struct droste_ept;
+
+/* What nested_look_ept() reads, and where to. */
+struct look_ept {
+	int ret;			/* out: 0, or -ENOENT if L1 has no current VMCS */
+	bool hide;			/* no secrets of the host */
+	struct droste_ept *ept;		/* in: @flags and @gpa; out */
+};
+
+void nested_look_ept(struct vcpu *vcpu, void *arg);
 
 #endif

@@ -65,7 +65,7 @@ static void visit_here(struct vcpu *vcpu, const struct visit *v)
  * vcpu_visit() - call a function while a vCPU stands between two exits
  * @vcpu: any vCPU of a VM that the caller keeps alive
  * @fn: is called once with the vCPU loaded, under vm->srcu, in process context: on the vCPU's thread if that is in KVM_RUN,
- *	else on this one. It may sleep, and must not access guest memory, which belongs to the VM's process.
+ *	else on this one. It may sleep, and must not access guest memory, which belongs to the VM's process, except by vm_peek_guest().
  * @arg: for @fn
  *
  * Context: Process context. May sleep; the caller holds none of the vCPU's locks.

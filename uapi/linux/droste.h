@@ -122,6 +122,8 @@ struct droste_vcpu_info {
 #define DROSTE_VMCS12		1
 #define DROSTE_VMCS02		2
 #define DROSTE_VMCS_SHADOW	3
+/* One that is in L1's memory, at the address in vmptr: not the current one, whose values Droste holds elsewhere. */
+#define DROSTE_VMCS_MEMORY	4
 
 /**
  * struct droste_vmcs_field - a field of a VMCS
@@ -142,9 +144,9 @@ struct droste_vmcs_field {
  * @vcpu: in: the vCPU's index
  * @which: in: DROSTE_VMCS01 and so on
  * @nr: in: room in @fields; out: fields in the VMCS
- * @flags: in: 0; out, unless the call fails: DROSTE_VMCS_IN_L2
+ * @flags: in: 0; out, unless the call fails: DROSTE_VMCS_IN_L2, or for DROSTE_VMCS_MEMORY the others
  * @fields: in: address of an array of struct droste_vmcs_field
- * @vmptr: out: address of L1's current VMCS, ~0 if there is none
+ * @vmptr: in, for DROSTE_VMCS_MEMORY: its address; out, for the others: address of L1's current VMCS, ~0 if there is none
  * @merged: out: L0's pin-based, primary and secondary processor-based, VM-exit and VM-entry controls and exception bitmap
  *	from which those of VMCS02 were merged; valid with DROSTE_VMCS_IN_L2
  */
@@ -159,12 +161,18 @@ struct droste_vmcs {
 };
 
 #define DROSTE_VMCS_IN_L2	1	/* the vCPU runs L2 */
+#define DROSTE_VMCS_CURRENT	2	/* it is current on some vCPU: memory does not have its values of now */
+#define DROSTE_VMCS_LAUNCHED	4	/* its launch state is "launched" */
+#define DROSTE_VMCS_FOR_L2	8	/* it is a shadow VMCS, which L1 gives to L2 */
 
 /*
  * The vCPU's thread reads the fields at its next exit; if none is in KVM_RUN, the caller does. Host state and host
- * addresses are hidden without CAP_SYSLOG.
+ * addresses are hidden without CAP_SYSLOG. For DROSTE_VMCS_MEMORY, the vCPU only tells which fields exist.
  * Errors: EINVAL if there is no such vCPU or VMCS, or for flags; ENOENT if the vCPU has no such VMCS now; E2BIG if the
  * array is too small, with the number of fields in nr; EINTR for a signal; EFAULT; ENOMEM.
+ * For DROSTE_VMCS_MEMORY also: EINVAL if the address is no multiple of 4096; ENXIO if L1 has no memory there; EAGAIN if the
+ * host does not have the page now, because it was never touched or is swapped out; ENODATA if the page does not begin with
+ * the revision identifier of a VMCS; ESRCH if the VM's process has ended.
  */
 #define DROSTE_GET_VMCS		_IOWR(DROSTE_IOC_MAGIC, 0x13, struct droste_vmcs)
 
@@ -214,5 +222,102 @@ struct droste_why {
 
 /* Errors: as DROSTE_GET_VMCS; ENOENT if no entry has failed. */
 #define DROSTE_GET_WHY		_IOWR(DROSTE_IOC_MAGIC, 0x14, struct droste_why)
+
+#define DROSTE_EPT_LEVELS	4
+
+/**
+ * struct droste_ept_tables - the entries of extended page tables that translate an address
+ * @eptp: the EPT pointer
+ * @at: physical addresses of the entries, from the root's table on: L1's for EPT12, the host's for EPT01 and EPT02
+ * @entry: their values
+ * @nr: how many entries were read, the one that ended the walk included
+ * @flags: DROSTE_EPT_*
+ */
+struct droste_ept_tables {
+	__u64 eptp;
+	__u64 at[DROSTE_EPT_LEVELS];
+	__u64 entry[DROSTE_EPT_LEVELS];
+	__u32 nr;
+	__u32 flags;
+};
+
+#define DROSTE_EPT_EXISTS	1	/* there are such tables */
+#define DROSTE_EPT_LEAF		2	/* the last entry maps a page */
+#define DROSTE_EPT_HIDDEN	4	/* host-physical addresses are 0, in the entries too: they need CAP_SYSLOG */
+#define DROSTE_EPT_NO_MEMORY	8	/* EPT12: L1 has no memory at the last address, so its entry is 0 here */
+#define DROSTE_EPT_NOT_NOW	16	/* EPT12: the host does not have that page now, and looking does not fetch it */
+
+/* What an access does. */
+#define DROSTE_EPT_THROUGH	0	/* it goes through without an exit */
+#define DROSTE_EPT_FILLS	1	/* L0 maps the page, and L1 does not know */
+#define DROSTE_EPT_VIOLATION	2	/* L1 is shown an EPT violation */
+#define DROSTE_EPT_MISCONFIG	3	/* L1 is shown an EPT misconfiguration */
+#define DROSTE_EPT_MMIO		4	/* there is no memory: the access is to a device of L0 or of user space */
+#define DROSTE_EPT_READONLY	5	/* a write to a read-only slot: to user space, as for MMIO */
+#define DROSTE_EPT_APIC		6	/* L1 is shown an APIC access */
+#define DROSTE_EPT_UNKNOWN	7	/* an entry of EPT12 could not be read: DROSTE_EPT_NOT_NOW */
+
+/**
+ * struct droste_ept_access - what an access of the guest to the address would do
+ * @verdict: DROSTE_EPT_THROUGH and so on
+ * @sets: accessed and dirty flags that the access sets in EPT12, as bits of its entries
+ * @qual: the exit qualification that L1 reads, for DROSTE_EPT_VIOLATION; of an access by a linear address that is not one to a
+ *	paging structure
+ */
+struct droste_ept_access {
+	__u32 verdict;
+	__u32 sets;
+	__u64 qual;
+};
+
+/**
+ * struct droste_ept - one address through all extended page tables
+ * @vcpu: in: the vCPU's index
+ * @flags: in: 0 or DROSTE_EPT_OF_L1; out: DROSTE_EPT_OF_L1 and the others
+ * @gpa: in: the guest-physical address of L2, or of L1
+ * @l1_gpa: out: L1's guest-physical address, with DROSTE_EPT_TRANSLATED
+ * @slot: out: with DROSTE_EPT_IN_SLOT, the number of the memory slot with that address
+ * @slot_flags: out: its flags, KVM_MEM_*
+ * @slot_gpa: out: its first address
+ * @slot_size: out: its size in bytes
+ * @slot_hva: out: where it is in its process; 0 without CAP_SYSLOG
+ * @ept12: out: L1's tables
+ * @ept01: out: L0's tables for L1
+ * @ept02: out: L0's tables for L2, composed of these two
+ * @access: out: for a read, a write and an instruction fetch
+ * @reserved: 0
+ *
+ * L1's tables are those of the L2 that runs, or of L1's current VMCS while L1 runs.
+ */
+struct droste_ept {
+	__u32 vcpu;
+	__u32 flags;
+	__u64 gpa;
+	__u64 l1_gpa;
+	__u32 slot;
+	__u32 slot_flags;
+	__u64 slot_gpa;
+	__u64 slot_size;
+	__u64 slot_hva;
+	struct droste_ept_tables ept12;
+	struct droste_ept_tables ept01;
+	struct droste_ept_tables ept02;
+	struct droste_ept_access access[3];
+	__u64 reserved[4];
+};
+
+#define DROSTE_EPT_OF_L1	1	/* the address is one of L1, and L1 accesses it */
+#define DROSTE_EPT_IN_L2	2	/* the vCPU runs L2 */
+#define DROSTE_EPT_TRANSLATED	4	/* L1's tables translate the address, or L1 does not use EPT */
+#define DROSTE_EPT_IN_SLOT	8	/* there is memory */
+#define DROSTE_EPT_APIC_PAGE	16	/* it is L1's APIC-access page, where the processor virtualizes accesses of L2 */
+
+/*
+ * Nothing changes: no accessed flag is set, and no page is mapped or fetched. The vCPU's thread looks at its next exit; if
+ * none is in KVM_RUN, the caller does.
+ * Errors: EINVAL if there is no such vCPU, for other flags, or if a reserved member is not 0; ENOENT if L1 has no current
+ * VMCS, unless DROSTE_EPT_OF_L1 is set; ESRCH if the VM's process has ended; EINTR for a signal; EFAULT.
+ */
+#define DROSTE_GET_EPT		_IOWR(DROSTE_IOC_MAGIC, 0x15, struct droste_ept)
 
 #endif
