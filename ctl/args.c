@@ -71,3 +71,16 @@ int args_size(const char *option, const char *text, unsigned long min,
 	}
 	return 0;
 }
+
+int args_address(const char *what, const char *text, uint64_t *val)
+{
+	char *end;
+
+	errno = 0;
+	*val = strtoull(text, &end, strncmp(text, "0x", 2) ? 10 : 16);
+	if (errno || *end || *text < '0' || *text > '9' || !strcmp(text, "0x")) {
+		say("%s: \"%s\" is no address: give a number, such as 0x1000", what, text);
+		return -1;
+	}
+	return 0;
+}

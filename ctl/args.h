@@ -3,6 +3,8 @@
 #ifndef DROSTECTL_ARGS_H
 #define DROSTECTL_ARGS_H
 
+#include <stdint.h>
+
 /**
  * args_number() - parse a decimal number
  * @option: name for the error message
@@ -28,5 +30,15 @@ int args_number(const char *option, const char *text, unsigned long min,
  */
 int args_size(const char *option, const char *text, unsigned long min,
 	      unsigned long max, unsigned long *mib);
+
+/**
+ * args_address() - parse an address: hexadecimal with 0x, or decimal
+ * @what: name for the error message
+ * @text: the value
+ * @val: filled in
+ *
+ * Return: 0, or -1 after printing an error message.
+ */
+int args_address(const char *what, const char *text, uint64_t *val);
 
 #endif

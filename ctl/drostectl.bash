@@ -7,7 +7,7 @@ _drostectl()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace vmcs diff why whoami help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace vmcs diff ept why whoami help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -35,7 +35,7 @@ _drostectl()
 		return ;;
 	--filter | --buffer | --note)
 		return ;;
-	--append | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field)
+	--append | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field | --gpa)
 		return ;;
 	esac
 	case $command in
@@ -52,11 +52,13 @@ _drostectl()
 		mapfile -t COMPREPLY < <(compgen -W "--l1 --l2 --insn --filter --pid --clock --buffer --note --output --json --help" -- "$word"
 			compgen -c -- "$word") ;;
 	vmcs)
-		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --vm --pid --vcpu --field --json --help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --gpa --vm --pid --vcpu --field --json --help" -- "$word") ;;
 	diff)
 		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --vm --pid --vcpu --controls --all --json --help" -- "$word"
 			compgen -f -- "$word")
 		compopt -o filenames ;;
+	ept)
+		mapfile -t COMPREPLY < <(compgen -W "--l1 --vm --pid --vcpu --json --help" -- "$word") ;;
 	why)
 		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --source --json --help" -- "$word") ;;
 	audit)
@@ -65,7 +67,7 @@ _drostectl()
 	whoami)
 		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace vmcs diff why whoami help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace vmcs diff ept why whoami help" -- "$word") ;;
 	esac
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "json.h"
 #include "look.h"
 #include "outcome.h"
@@ -145,13 +146,14 @@ int cmd_ps(int argc, char **argv)
 
 void vmcs_help(void)
 {
-	printf("Usage: drostectl vmcs {01|12|02|shadow} [OPTION]...\n"
+	printf("Usage: drostectl vmcs {01|12|02|shadow|--gpa ADDRESS} [OPTION]...\n"
 	       "Print all fields of a VMCS of a running virtual machine. Needs root.\n"
 	       "  01      L0's VMCS for L1\n"
 	       "  12      L1's VMCS for L2, its current one\n"
 	       "  02      the VMCS that L2 really runs with, merged from these two\n"
 	       "  shadow  the hardware's shadow VMCS, which L1 accesses without exits\n"
 	       "\n"
+	       "  --gpa ADDRESS   one of L1's that is not current, at this address in L1's memory\n"
 	       LOOK_OPTIONS
 	       "  --vcpu N        the vCPU (0)\n"
 	       "  --field NAME    only fields whose name contains this, such as EFER\n"
@@ -201,6 +203,8 @@ static void print_fields(const struct look_vmcs *v, const char *part)
 	}
 }
 
+static const struct look_which in_memory = { "at", DROSTE_VMCS_MEMORY, "a VMCS in L1's memory" };
+
 static void json_fields(const struct look_vmcs *v, const struct look_which *which, const char *part)
 {
 	char text[24];
@@ -211,7 +215,13 @@ static void json_fields(const struct look_vmcs *v, const struct look_which *whic
 		snprintf(text, sizeof(text), "%#" PRIx64, v->file.vmptr);
 		json_string("vmptr", text);
 	}
-	json_bool("in_l2", v->in_l2);
+	if (which == &in_memory) {
+		json_bool("current", v->flags & DROSTE_VMCS_CURRENT);
+		json_bool("launched", v->flags & DROSTE_VMCS_LAUNCHED);
+		json_bool("for_l2", v->flags & DROSTE_VMCS_FOR_L2);
+	} else {
+		json_bool("in_l2", v->in_l2);
+	}
 	json_open("fields", '{');
 	for (int i = 0; i < NR_VMCS12_FIELDS; i++) {
 		if (!v->file.known[i] || v->hidden[i] || (part && !strcasestr(vmcs12_fields[i].name, part)))
@@ -223,52 +233,87 @@ static void json_fields(const struct look_vmcs *v, const struct look_which *whic
 	json_close();
 }
 
+/* Where a VMCS is, and what runs. */
+static void print_place(const struct look_vmcs *v, const struct look_which *which)
+{
+	if (v->file.vmptr != ~0ULL)
+		printf("at %#" PRIx64 " in L1's memory\n", v->file.vmptr);
+	if (which != &in_memory) {
+		printf("The vCPU runs %s.\n", v->in_l2 ? "L2" : "L1");
+		return;
+	}
+	printf("Its launch state is %s.\n", v->flags & DROSTE_VMCS_LAUNCHED ? "launched" : "clear");
+	if (v->flags & DROSTE_VMCS_FOR_L2)
+		printf("It is a shadow VMCS, which L1 gives to L2.\n");
+	if (v->flags & DROSTE_VMCS_CURRENT)
+		printf("%sIt is current on a vCPU: memory has old values, \"drostectl vmcs 12\" those of now.%s\n", RED, PLAIN);
+}
+
+static int read_vmcs(const struct look_at *at, const struct look_which *which, uint64_t gpa, struct droste_vm_info *vm,
+		     struct look_vmcs *v)
+{
+	int fd = look_open(at, vm), ret;
+
+	if (fd < 0)
+		return -1;
+	ret = which == &in_memory ? look_memory(fd, at->vcpu, gpa, v) : look_vmcs(fd, at->vcpu, which, v);
+	close(fd);
+	return ret;
+}
+
 int cmd_vmcs(int argc, char **argv)
 {
 	static const struct option options[] = {
-		LOOK_LONGOPTS, { "field", required_argument, NULL, 'f' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, { }
+		LOOK_LONGOPTS, { "field", required_argument, NULL, 'f' }, { "gpa", required_argument, NULL, 'g' },
+		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { }
 	};
 	static struct look_vmcs v;
-	const struct look_which *which;
+	const struct look_which *which = NULL;
 	struct look_at at = { .vm = 0 };
 	struct droste_vm_info vm;
 	const char *part = NULL;
 	bool json = false;
-	int opt, fd;
+	uint64_t gpa = 0;
+	int opt;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (opt == 'h') {
+		switch (opt) {
+		case 'h':
 			vmcs_help();
 			return 0;
-		}
-		if (opt == 'f')
+		case 'f':
 			part = optarg;
-		else if (opt == 'j')
+			break;
+		case 'g':
+			which = &in_memory;
+			if (args_address("gpa", optarg, &gpa))
+				return STATUS_USAGE;
+			break;
+		case 'j':
 			json = true;
-		else if (look_option(&at, opt, optarg))
-			return STATUS_USAGE;
+			break;
+		default:
+			if (look_option(&at, opt, optarg))
+				return STATUS_USAGE;
+		}
 	}
-	if (optind + 1 != argc) {
-		say("name one VMCS: 01, 12, 02 or shadow; see \"drostectl vmcs --help\"");
+	if (optind + !which != argc) {
+		say("name one VMCS: 01, 12, 02, shadow, or --gpa ADDRESS; see \"drostectl vmcs --help\"");
 		return STATUS_USAGE;
 	}
-	which = look_which(argv[optind]);
+	if (!which)
+		which = look_which(argv[optind]);
 	if (!which)
 		return STATUS_USAGE;
-	fd = look_open(&at, &vm);
-	if (fd < 0 || look_vmcs(fd, at.vcpu, which, &v))
+	if (read_vmcs(&at, which, gpa, &vm, &v))
 		return STATUS_FAILED;
-	close(fd);
 	paint_begin();
 	if (json) {
 		json_fields(&v, which, part);
 		return 0;
 	}
 	printf("%s, of vCPU %lu of VM %u (%s, process %d)\n", which->title, at.vcpu, vm.number, vm.name, vm.pid);
-	if (v.file.vmptr != ~0ULL)
-		printf("at %#" PRIx64 " in L1's memory\n", v.file.vmptr);
-	printf("The vCPU runs %s.\n", v.in_l2 ? "L2" : "L1");
+	print_place(&v, which);
 	print_fields(&v, part);
 	return 0;
 }

@@ -178,6 +178,35 @@ unsigned int look_failed(int fd, unsigned int nr_vcpus)
 	return 0;
 }
 
+int look_memory(int fd, unsigned int vcpu, uint64_t gpa, struct look_vmcs *v)
+{
+	static struct droste_vmcs_field fields[ROOM];
+	struct droste_vmcs arg = {
+		.vcpu = vcpu, .which = DROSTE_VMCS_MEMORY, .nr = ROOM, .fields = (uintptr_t)fields, .vmptr = gpa,
+	};
+	struct droste_vcpu_info info;
+
+	*v = (struct look_vmcs) { .file.source = VMCS_FROM_VCPU, .file.vmptr = gpa };
+	if (look_vcpu(fd, vcpu, &info))
+		return -1;
+	if (ioctl(fd, DROSTE_GET_VMCS, &arg)) {
+		if (errno == ENODATA)
+			say("there is no VMCS at %#llx: the page does not begin with a VMCS revision identifier", (unsigned long long)gpa);
+		else if (errno == ENXIO)
+			say("there is no VMCS at %#llx: L1 has no memory there", (unsigned long long)gpa);
+		else if (errno == EAGAIN)
+			say("the host does not have the page at %#llx now: it was never touched, or is swapped out", (unsigned long long)gpa);
+		else if (errno == EINVAL)
+			say("there is no VMCS at %#llx: its address is a multiple of 4096", (unsigned long long)gpa);
+		else
+			say("the VMCS at %#llx: %s", (unsigned long long)gpa, strerror(errno));
+		return -1;
+	}
+	look_fields(v, fields, arg.nr);
+	v->flags = arg.flags;
+	return 0;
+}
+
 int look_why(int fd, unsigned int vcpu, struct look_vmcs *v, struct droste_why *why)
 {
 	static struct droste_vmcs_field fields[ROOM];

@@ -23,7 +23,7 @@ struct look_at {
 
 /** struct look_which - a VMCS, as the user names it */
 struct look_which {
-	const char *name;	/* 01, 12, 02, shadow */
+	const char *name;	/* 01, 12, 02, shadow; "at" for one that --gpa names */
 	uint32_t which;		/* DROSTE_VMCS01 and so on */
 	const char *title;
 };
@@ -65,6 +65,7 @@ struct look_vmcs {
 	struct vmcs_file file;			/* the values */
 	bool hidden[NR_VMCS12_FIELDS];		/* secrets of the host, which are not told */
 	bool in_l2;				/* the vCPU runs L2 */
+	uint32_t flags;				/* DROSTE_VMCS_* */
 	uint32_t merged[6];			/* as in struct droste_vmcs */
 };
 
@@ -78,6 +79,9 @@ struct look_vmcs {
  * Return: 0, or -1 after an error message.
  */
 int look_vmcs(int fd, unsigned int vcpu, const struct look_which *which, struct look_vmcs *v);
+
+/** look_memory() - as look_vmcs(), for a VMCS at an address in L1's memory; a page that is none is an error */
+int look_memory(int fd, unsigned int vcpu, uint64_t gpa, struct look_vmcs *v);
 
 /** look_fields() - put the kernel's array of fields into @v */
 void look_fields(struct look_vmcs *v, const struct droste_vmcs_field *fields, uint32_t nr);

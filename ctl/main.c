@@ -9,6 +9,7 @@
 
 #include "audit.h"
 #include "diff.h"
+#include "ept.h"
 #include "info.h"
 #include "inspect.h"
 #include "outcome.h"
@@ -39,6 +40,7 @@ static const struct command {
 	{ "trace", cmd_trace, trace_help, "record the events of virtual machines while a command runs" },
 	{ "vmcs", cmd_vmcs, vmcs_help, "print a VMCS of a running virtual machine" },
 	{ "diff", cmd_diff, diff_help, "compare two VMCSs, and say whose each control bit is" },
+	{ "ept", cmd_ept, ept_help, "follow an address through all extended page tables" },
 	{ "why", cmd_why, why_help, "tell why the last VM entry of L1 failed" },
 	{ "whoami", cmd_whoami, whoami_help,
 	  "print one line about this level: kernel, hypervisor, VMX" },

@@ -53,7 +53,12 @@ cat diff.out
 show ./drostectl vmcs 12 --field CONTROL
 show ./drostectl vmcs 01 --field GUEST_C
 
-title "4. Who gets L2's exits, and why"
+title "4. An address of L2, through all tables"
+# Where L2's code is: Linux's text begins at 16 MiB.
+show ./drostectl ept 0x1000000
+show ./drostectl ept 0xfee00000
+
+title "5. Who gets L2's exits, and why"
 show ./drostectl trace --l2 --note "Linux in KVM in L1" -o trace.txt -- sleep 0.3
 printf '\n# head trace.txt\n'
 head -12 trace.txt
