@@ -254,6 +254,7 @@ struct vcpu {
 	u64 tsc_adjust;			/* IA32_TSC_ADJUST */
 	u64 feature_control;		/* IA32_FEATURE_CONTROL */
 	u64 uret_msr[NR_URET_MSRS];	/* the guest's syscall MSRs and KERNEL_GS_BASE: see vmx/hoststate.c */
+	u32 uret_passed;		/* BIT()s of those that the guest accesses without exits, besides KERNEL_GS_BASE */
 	struct msr_misc *misc;		/* rarely used MSRs (MTRRs, MCE, ...): see cpu/msr.c */
 	struct fpu_guest guest_fpu;	/* see cpu/fpu.c */
 	u32 mp_state;			/* KVM_MP_STATE_*; the local APIC receives INIT and SIPI */
@@ -288,7 +289,8 @@ struct vcpu {
 	struct emul_state *emul;		/* state of the emulator between two runs: see io/emulate.h */
 	struct slot_hint slot_hint;		/* of accesses to MMIO: see memslot_near() */
 	struct io_absent io_absent;		/* see io/bus.h */
-	struct code_walk code_walk;		/* the last one of walk_fetch() */
+	struct page_walk code_walk;		/* the last one of walk_fetch() */
+	struct page_walk data_walk;		/* the last one of walk_read() */
 	sigset_t sigmask;			/* KVM_SET_SIGNAL_MASK */
 	bool has_sigmask;
 

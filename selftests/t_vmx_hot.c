@@ -26,7 +26,7 @@
 #define TURNS	6	/* reflections between two looks */
 #define SETTLE	40	/* reflections after a look, until its SGDT and SIDT are forgotten: see nested/hostload.c */
 #define LOOKS	6	/* looks of each row; a look is one line of the log */
-#define ITEMS	72	/* values in a line */
+#define ITEMS	78	/* values in a line */
 
 /* What L1 and L2 have seen; the last items are filled by the host. */
 static volatile u64 seen[LOOKS][ITEMS];
@@ -143,6 +143,9 @@ static void look(void)
 	for (i = 0; i < ARRAY_SIZE(l2_seen); i++)
 		to[47 + i] = l2_seen[i];
 	to[70] = noted;
+	to[72] = rdmsr(MSR_STAR);
+	to[73] = rdmsr(MSR_LSTAR);
+	to[74] = rdmsr(MSR_FMASK);
 	if (to[0] == R_CPUID)
 		vmx_skip();
 	g_sync(looks);
@@ -268,6 +271,33 @@ static void c_other(void)
 	vmx_launched(true);
 }
 
+/* Where L0 emulates CR4.UMIP, LGDT and LIDT exit. L1's CR4 stays as it is at the next exits. */
+static void c_tables_umip(void)
+{
+	u64 umip = CPUID_REG(7, 0, c) & BIT(2) ? BIT(11) : 0;
+	struct dtr gdt, idt;
+
+	write_cr4(read_cr4() | umip);
+	vmwrite(F_HOST_CR4, vmread(F_HOST_CR4) | umip);
+	turns(2);
+	sgdt(&gdt);
+	gdt.limit -= 8;
+	asm volatile("lgdt %0" : : "m" (gdt));
+	sidt(&idt);
+	idt.limit -= 16;
+	lidt(&idt);
+}
+
+static void c_syscall_vmxoff(void)
+{
+	c_syscall();
+	G_EQ(vmclear(this_vmcs), VM_OK, "VMCLEAR");
+	G_EQ(vmxoff(), VM_OK, "VMXOFF");
+	c_syscall();
+	G_EQ(vmxon(vmx_region_on), VM_OK, "VMXON");
+	vmcs_load(this_vmcs);
+}
+
 static void c_vmxoff(void)
 {
 	G_EQ(vmclear(this_vmcs), VM_OK, "VMCLEAR");
@@ -358,6 +388,19 @@ static void h_segments(struct vm *vm)
 static void h_sysenter(struct vm *vm)
 {
 	vcpu_set_msr(&vm->vcpu[0], MSR_SYSENTER_EIP, 0x99000);
+}
+
+static void h_syscall(struct vm *vm)
+{
+	vcpu_set_msr(&vm->vcpu[0], MSR_STAR, 0x0033002300000000);
+	vcpu_set_msr(&vm->vcpu[0], MSR_LSTAR, 0x88000);
+	vcpu_set_msr(&vm->vcpu[0], MSR_FMASK, 0x700);
+}
+
+/* Processors ignore bits 63:32, which the host does not load. */
+static void h_fmask_high(struct vm *vm)
+{
+	vcpu_set_msr(&vm->vcpu[0], MSR_FMASK, 0x1200000700);
 }
 
 static void h_tsc(struct vm *vm)
@@ -465,7 +508,10 @@ static const struct row {
 	{ "CS", c_cs },
 	{ "other access rights of CS", c_cs_rights },
 	{ "GDTR, IDTR, TR and LDTR", c_tables },
+	{ "GDTR and IDTR with CR4.UMIP", c_tables_umip },
 	{ "SYSENTER MSRs", c_sysenter },
+	{ "SYSCALL MSRs", c_syscall },
+	{ "SYSCALL MSRs, and VMXOFF", c_syscall_vmxoff },
 	{ "CR0", c_cr0 },
 	{ "CR0.CD", c_cd },
 	{ "CR4", c_cr4 },
@@ -529,6 +575,10 @@ static const struct row {
 	{ "KVM_SET_REGS", c_nothing, h_regs },
 	{ "KVM_SET_SREGS", c_nothing, h_segments },
 	{ "KVM_SET_MSRS, SYSENTER", c_nothing, h_sysenter },
+	{ "KVM_SET_MSRS, SYSCALL", c_nothing, h_syscall },
+	{ "KVM_SET_MSRS, SYSCALL, and L1 writes them", c_syscall, h_syscall },
+	{ "KVM_SET_MSRS, bits 63:32 of FMASK", c_nothing, h_fmask_high },
+	{ "KVM_SET_MSRS, bits 63:32 of FMASK, and L1 writes it", c_syscall, h_fmask_high },
 	{ "KVM_SET_MSRS, TSC", c_nothing, h_tsc },
 	{ "KVM_SET_GUEST_DEBUG", c_nothing, h_debug },
 	{ "KVM_SET_NESTED_STATE", c_nothing, h_nested_state },
@@ -572,6 +622,8 @@ static void set_short(bool on)
 	close(fd);
 }
 
+static const u32 syscall_msrs[] = { MSR_STAR, MSR_LSTAR, MSR_FMASK };
+
 static u64 segment_digest(const struct kvm_segment *s, bool base)
 {
 	if (s->unusable)
@@ -584,7 +636,13 @@ static void look_host(struct vm *vm, u64 n)
 {
 	volatile u64 *to = &GUEST(vm, seen)[n - 1][59];
 	struct kvm_sregs s;
+	u64 val;
+	u32 i;
 
+	for (i = 0; i < ARRAY_SIZE(syscall_msrs); i++) {
+		if (!vcpu_get_msr(&vm->vcpu[0], syscall_msrs[i], &val))
+			GUEST(vm, seen)[n - 1][75 + i] = val;
+	}
 	vcpu_sregs(&vm->vcpu[0], &s);
 	to[0] = segment_digest(&s.cs, true);
 	to[1] = segment_digest(&s.ss, true);

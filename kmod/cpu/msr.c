@@ -111,7 +111,7 @@ MSR_SET(msr_set_tsc_aux)
 	return vmx_uret_set(vcpu, row->arg, data);
 }
 
-/* SYSCALL uses bits 31:0 (SDM 2B). Processors take the others without a fault; they are kept, but not loaded. */
+/* SYSCALL uses bits 31:0 (SDM 2B). Processors take the others without a fault; they are kept, but not loaded by L0. */
 MSR_GET(msr_get_fmask)
 {
 	*data = vmx_uret_get(vcpu, row->arg) | vcpu->misc->fmask_high << 32;
@@ -120,6 +120,9 @@ MSR_GET(msr_get_fmask)
 
 MSR_SET(msr_set_fmask)
 {
+	/* With such bits, the MSR is not passed through: see msr_pass_syscall(). */
+	if (unlikely(vcpu->misc->fmask_high != data >> 32))
+		vcpu_request(vcpu, REQ_MSR_FILTER);
 	vcpu->misc->fmask_high = data >> 32;
 	return vmx_uret_set(vcpu, row->arg, (u32)data);
 }

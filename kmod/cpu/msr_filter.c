@@ -170,6 +170,27 @@ static void msr_pass(struct vcpu *vcpu, u32 msr, bool read, bool write)
 		__clear_bit(bit + 0x800 * 8, vcpu->msr_bitmap01);
 }
 
+/*
+ * And these while L1 is in VMX operation: a hypervisor loads its guest's values on the way from its user space, and its own
+ * on the way back. Otherwise they are written once, and it is cheaper that L0 need not read them when the vCPU is put.
+ */
+static void msr_pass_syscall(struct vcpu *vcpu)
+{
+	u32 passed = 0;
+
+	if (vcpu->nested.vmxon) {
+		passed = BIT(URET_STAR) | BIT(URET_LSTAR);
+		msr_pass(vcpu, MSR_STAR, true, true);
+		msr_pass(vcpu, MSR_LSTAR, true, true);
+		/* The MSR does not hold bits 63:32: see msr_set_fmask(). */
+		if (!vcpu->misc->fmask_high) {
+			passed |= BIT(URET_FMASK);
+			msr_pass(vcpu, MSR_SYSCALL_MASK, true, true);
+		}
+	}
+	vmx_uret_pass(vcpu, passed);
+}
+
 /**
  * msr_update_bitmap() - rebuild the MSR bitmap of VMCS01 from the MSR filter
  * @vcpu: not in the guest
@@ -189,6 +210,7 @@ void msr_update_bitmap(struct vcpu *vcpu)
 		msr_pass(vcpu, passthrough_msrs[i], true, true);
 	for (i = 0; i < ARRAY_SIZE(sysenter_msrs); i++)
 		msr_pass(vcpu, sysenter_msrs[i], true, !vcpu->nested.vmxon);
+	msr_pass_syscall(vcpu);
 	msr_pass(vcpu, MSR_IA32_TSC, true, false);	/* the TSC offset applies to RDMSR, too */
 	if (vcpu->spec_ctrl_passed)
 		msr_pass(vcpu, MSR_IA32_SPEC_CTRL, true, true);

@@ -106,11 +106,11 @@ static inline bool msr_has_cmci(const struct msr_misc *misc)
 }
 
 /*
- * A walk of L1's page tables to an instruction. While the members of the first
+ * A walk of L1's page tables to an instruction, or to data. While the members of the first
  * group have the same values, and the entries still contain what they did, it
  * would end at the same place.
  */
-struct code_walk {
+struct page_walk {
 	u64 generation;			/* of the slots */
 	u64 cr3, cr4;
 	u64 page;			/* linear address of the page */
@@ -119,7 +119,7 @@ struct code_walk {
 	u8 nr;				/* number of entries; 0: no walk is recorded */
 	const u64 __user *at[4];	/* where they are, and what they contain */
 	u64 entry[4];
-	const u8 __user *code;		/* user address of the page */
+	const u8 __user *to;		/* user address of the page */
 };
 
 #endif

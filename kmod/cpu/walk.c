@@ -188,7 +188,7 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 	}
 }
 
-/* Bits of an entry of 4-level paging that walk_fetch() looks at (SDM 3A 4.5.4). */
+/* Bits of an entry of 4-level paging that a walk looks at which is simple (SDM 3A 4.5.4). */
 #define WALK_P		BIT_ULL(0)
 #define WALK_U		BIT_ULL(2)
 #define WALK_A		BIT_ULL(5)
@@ -201,11 +201,10 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
  * to. @wanted are the bits in which it must be WALK_P | WALK_A. Returns the entry,
  * 0 if it is not simple.
  */
-static u64 walk_step(struct vcpu *vcpu, u64 index, u64 wanted, u64 entry)
+static u64 walk_step(struct vcpu *vcpu, struct page_walk *w, u64 index, u64 wanted, u64 entry)
 {
 	gpa_t at = (entry & WALK_TABLE) + (index & 0x1ff) * sizeof(entry);
 	const struct memslot *slot = memslot_near(vcpu, at >> PAGE_SHIFT);
-	struct code_walk *w = &vcpu->code_walk;
 
 	if (!slot || !memslot_read_u64(slot, at, &entry) || (entry & wanted) != (WALK_P | WALK_A))
 		return 0;
@@ -214,15 +213,25 @@ static u64 walk_step(struct vcpu *vcpu, u64 index, u64 wanted, u64 entry)
 	return entry;
 }
 
+/* Whether the page tables allow the access. @all are the bits that all entries of the walk have. */
+static bool walk_allows(const struct vcpu *vcpu, const struct page_walk *w, u64 all)
+{
+	/* SMAP and protection keys may forbid the kernel's accesses to user pages. */
+	if (w == &vcpu->data_walk)
+		return !((all & WALK_U) && (w->cr4 & (X86_CR4_SMAP | X86_CR4_PKE)));
+	return w->user ? all & WALK_U : !((all & WALK_U) && (w->cr4 & X86_CR4_SMEP));
+}
+
 /*
  * Walk to the page of @la, and record the walk. Simple are 4-level tables in memory,
  * whose entries are accessed already, have no reserved bit set, and allow the
- * fetch. Returns false if it is not simple; w->nr is 0 then, or too small.
+ * access. Returns false if it is not simple; w->nr is 0 then, or too small.
  */
-static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct code_walk *w)
+static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct page_walk *w)
 {
-	/* NX forbids the fetch, or is reserved. */
-	u64 wanted = WALK_P | WALK_A | WALK_NX | GENMASK_ULL(51, vcpu->gcaps.maxphyaddr);
+	/* NX forbids the fetch, or is reserved. walk_read() has found out that it is not. */
+	u64 nx = w == &vcpu->data_walk ? 0 : WALK_NX;
+	u64 wanted = WALK_P | WALK_A | nx | GENMASK_ULL(51, vcpu->gcaps.maxphyaddr);
 	u64 entry = w->cr3, all = ~0ULL;
 	const struct memslot *slot;
 	int shift = 39;
@@ -232,7 +241,7 @@ static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct code_walk *w)
 	if (w->cr4 & X86_CR4_LA57)
 		return false;
 	for (; shift >= PAGE_SHIFT; shift -= 9) {
-		entry = walk_step(vcpu, la >> shift, wanted | (shift == 39 ? WALK_PS : 0), entry);
+		entry = walk_step(vcpu, w, la >> shift, wanted | (shift == 39 ? WALK_PS : 0), entry);
 		if (!entry)
 			return false;
 		all &= entry;
@@ -243,13 +252,13 @@ static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct code_walk *w)
 		return false;
 	if (shift == 30 && !vcpu->gcaps.pdpe1gb)
 		return false;
-	if (w->user ? !(all & WALK_U) : (all & WALK_U) && (w->cr4 & X86_CR4_SMEP))
+	if (!walk_allows(vcpu, w, all))
 		return false;
 	gpa = (entry & GENMASK_ULL(51, shift)) | (la & (BIT_ULL(shift) - 1) & PAGE_MASK);
 	slot = memslot_near(vcpu, gpa >> PAGE_SHIFT);
 	if (!slot)
 		return false;
-	w->code = (const u8 __user *)memslot_user(slot, gpa);
+	w->to = (const u8 __user *)memslot_user(slot, gpa);
 	return true;
 }
 
@@ -258,9 +267,9 @@ static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct code_walk *w)
  * entries are what they were. Returns false if they are not, or if memory cannot
  * be read.
  */
-static __always_inline bool walk_repeat(const struct code_walk *w, u32 offset, u64 *words)
+static __always_inline bool walk_repeat(const struct page_walk *w, u32 offset, u64 *words)
 {
-	const u8 __user *from = w->code + offset;
+	const u8 __user *from = w->to + offset;
 	u64 entry;
 	int i;
 
@@ -281,6 +290,28 @@ failed:
 	return false;
 }
 
+/* Read 15 bytes at @la, if that is simple. @user: the CPL is 3. See walk_fetch(). */
+static __always_inline bool walk_page(struct vcpu *vcpu, struct page_walk *w, bool user, u64 la, u64 *words)
+{
+	u64 cr3 = vmcs_read(GUEST_CR3), cr4 = vmcs_read(GUEST_CR4), generation = memslot_generation(vcpu->vm);
+
+	if (offset_in_page(la) > PAGE_SIZE - INSN_MAX)
+		return false;
+	if (likely(w->nr && w->page == (la & PAGE_MASK) && w->cr3 == cr3 && w->cr4 == cr4 &&
+		   w->generation == generation && w->user == user) &&
+	    walk_repeat(w, offset_in_page(la), words))
+		return true;
+	w->generation = generation;
+	w->cr3 = cr3;
+	w->cr4 = cr4;
+	w->page = la & PAGE_MASK;
+	w->user = user;
+	if (walk_record(vcpu, la, w) && walk_repeat(w, offset_in_page(la), words))
+		return true;
+	w->nr = 0;
+	return false;
+}
+
 /**
  * walk_fetch() - read the instruction that exited, if that is simple
  * @vcpu: loaded, in L1, in 64-bit mode
@@ -298,25 +329,22 @@ failed:
  */
 bool walk_fetch(struct vcpu *vcpu, u64 la, u64 *words)
 {
-	u64 cr3 = vmcs_read(GUEST_CR3), cr4 = vmcs_read(GUEST_CR4), generation = memslot_generation(vcpu->vm);
-	struct code_walk *w = &vcpu->code_walk;
-	bool user = vcpu_cpl(vcpu) == 3;
+	return walk_page(vcpu, &vcpu->code_walk, vcpu_cpl(vcpu) == 3, la, words);
+}
 
-	if (offset_in_page(la) > PAGE_SIZE - INSN_MAX)
-		return false;
-	if (likely(w->nr && w->page == (la & PAGE_MASK) && w->cr3 == cr3 && w->cr4 == cr4 &&
-		   w->generation == generation && w->user == user) &&
-	    walk_repeat(w, offset_in_page(la), words))
-		return true;
-	w->generation = generation;
-	w->cr3 = cr3;
-	w->cr4 = cr4;
-	w->page = la & PAGE_MASK;
-	w->user = user;
-	if (walk_record(vcpu, la, w) && walk_repeat(w, offset_in_page(la), words))
-		return true;
-	w->nr = 0;
-	return false;
+/**
+ * walk_read() - read 15 bytes of data of L1's kernel, if that is simple
+ * @vcpu: loaded, in L1, in 64-bit mode at CPL 0
+ * @la: the linear address
+ * @words: bytes 0 to 7 and 7 to 14 at @la
+ *
+ * Context: as walk_fetch().
+ * Return: true with @words set; false if the tables are not simple, or map a user page that may be forbidden, or the bytes
+ * may cross the end of their page.
+ */
+bool walk_read(struct vcpu *vcpu, u64 la, u64 *words)
+{
+	return (vcpu->efer & EFER_NX) && walk_page(vcpu, &vcpu->data_walk, false, la, words);
 }
 
 /**

@@ -27,6 +27,7 @@ void walk_prepare(struct vcpu *vcpu, struct pagewalk_cfg *cfg);
 enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64 gva, u32 access,
 			  gpa_t *gpa, struct walk_fault *fault);
 bool walk_fetch(struct vcpu *vcpu, u64 la, u64 *words);
+bool walk_read(struct vcpu *vcpu, u64 la, u64 *words);
 int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault);
 int walk_reflect_pdptrs(struct vcpu *vcpu, u64 cr3);
 

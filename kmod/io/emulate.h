@@ -16,6 +16,9 @@ int emul_instruction(struct vcpu *vcpu);
 int quick_mmio(struct vcpu *vcpu);
 bool quick_eoi(struct vcpu *vcpu);
 
+/* --- tables.c --- */
+bool quick_tables(struct vcpu *vcpu);
+
 /* --- task_switch.c --- */
 int emul_task_switch(struct vcpu *vcpu);
 

@@ -22,6 +22,12 @@ static bool bitmaps_is_x2apic_word(unsigned int w)
 	return low >= 0x800 / 64 && low < 0x900 / 64;
 }
 
+/* Words of STAR, LSTAR and FMASK, which L0 lets through for L1 alone: few hypervisors do so for L2. */
+static bool bitmaps_is_l1s_word(unsigned int w)
+{
+	return w == BITMAPS_WORD(MSR_STAR, 0) || w == BITMAPS_WORD(MSR_STAR, 1);
+}
+
 /* Whether L0 lets an access through in a word that bitmaps_merge_words() leaves out. */
 static bool bitmaps_has_other_word(const u64 *l0)
 {
@@ -33,7 +39,7 @@ static bool bitmaps_has_other_word(const u64 *l0)
 	unsigned int w, i;
 
 	for (w = 0; w < BITMAP_WORDS; w++) {
-		if (l0[w] == ~0ULL || bitmaps_is_x2apic_word(w))
+		if (l0[w] == ~0ULL || bitmaps_is_x2apic_word(w) || bitmaps_is_l1s_word(w))
 			continue;
 		for (i = 0; i < ARRAY_SIZE(known) && known[i] != w; i++)
 			;

@@ -12,7 +12,7 @@
 	(((msr) & 0x1fff) / 64 + ((msr) >= 0xc0000000 ? 128 : 0) + ((write) ? 256 : 0))
 
 /*
- * The words in which msr_update_bitmap() may let an MSR through, x2APIC registers
+ * The words in which msr_update_bitmap() may let an MSR of L2 through, x2APIC registers
  * aside: WORD(an MSR of the word, write). In all others the result is all ones.
  */
 #define BITMAPS_WORDS(WORD) \

@@ -73,8 +73,9 @@ static void hostload_ss(const struct vmcs12 *v)
 	vmcs_write(GUEST_SS_BASE, 0);
 }
 
-static void hostload_tables(const struct vmcs12 *v)
+static void hostload_tables(struct vcpu *vcpu, const struct vmcs12 *v)
 {
+	vcpu->nested.held01.tables_changed = false;
 	vmcs_write(GUEST_TR_SELECTOR, v->host_tr_selector);
 	vmcs_write(GUEST_TR_BASE, v->host_tr_base);
 	vmcs_write(GUEST_TR_LIMIT, 0x67);
@@ -106,7 +107,7 @@ static void hostload_hold_tables(struct vcpu *vcpu)
  * nested_release_tables() - let L1 access TR, LDTR, GDTR and IDTR without exits again
  * @vcpu: at an exit by such an access
  *
- * Context: Process context. The VMCS of the running level is current. Does not sleep.
+ * Context: Interrupts may be disabled. The VMCS of the running level is current. Does not sleep.
  * Return: true if the access exits no more; false if the exit has another cause.
  */
 bool nested_release_tables(struct vcpu *vcpu)
@@ -132,7 +133,7 @@ static noinline void hostload_all(struct vcpu *vcpu, u64 cr0, u64 cr4)
 	hostload_es(v);
 	hostload_fs(v);
 	hostload_gs(v);
-	hostload_tables(v);
+	hostload_tables(vcpu, v);
 	vmcs_write(GUEST_SYSENTER_CS, v->host_ia32_sysenter_cs);
 	vmcs_write(GUEST_SYSENTER_ESP, v->host_ia32_sysenter_esp);
 	vmcs_write(GUEST_SYSENTER_EIP, v->host_ia32_sysenter_eip);
@@ -170,7 +171,7 @@ static void hostload_changes(struct vcpu *vcpu)
 	if (unlikely(v->host_gs_selector || vmcs_read(GUEST_GS_SELECTOR)))
 		hostload_gs(v);
 	if (unlikely(!hostload_knows_tables(vcpu))) {
-		hostload_tables(v);
+		hostload_tables(vcpu, v);
 		hostload_hold_tables(vcpu);
 	}
 }

@@ -20,10 +20,13 @@ static inline u32 hostload_data_ar(u16 sel)
 	return sel ? AR_DATA : AR_UNUSABLE;
 }
 
-/* Whether all of L1's accesses to the tables' registers exit: for this purpose, or to emulate CR4.UMIP. */
+/*
+ * Whether L1 cannot have changed the tables' registers: all of its accesses exit, for this purpose or to emulate CR4.UMIP, and
+ * there was none.
+ */
 static inline bool hostload_knows_tables(const struct vcpu *vcpu)
 {
-	return vcpu->nested.held01.tables || vcpu->umip_exits[0];
+	return !vcpu->nested.held01.tables_changed && (vcpu->nested.held01.tables || vcpu->umip_exits[0]);
 }
 
 /* Whether a segment of L1 differs from what the exit makes of it, or a selector is not null. There is one branch for all. */

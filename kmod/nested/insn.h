@@ -6,6 +6,7 @@
 #include <linux/types.h>
 #include <asm/trapnr.h>
 #include "droste.h"
+#include "vmx/iinfo.h"
 
 /* --- insn.c --- */
 int nested_vmsucceed(struct vcpu *vcpu);
@@ -14,18 +15,6 @@ int nested_vmfail(struct vcpu *vcpu, u32 error);
 int nested_insn_ud(struct vcpu *vcpu);
 
 /* --- insn_operand.c --- */
-
-/* VM-exit instruction information of VMX instructions (SDM 3C tables 28-13 and 28-14). */
-#define IINFO_SCALE(info)	((info) & 3)
-#define IINFO_REG1(info)	(((info) >> 3) & 15)	/* VMREAD, VMWRITE with a register operand */
-#define IINFO_ADDR_SIZE(info)	(((info) >> 7) & 7)	/* 0: 16 bits, 1: 32, 2: 64 */
-#define IINFO_IS_REG(info)	((info) & BIT(10))
-#define IINFO_SEG(info)		(((info) >> 15) & 7)
-#define IINFO_INDEX(info)	(((info) >> 18) & 15)
-#define IINFO_NO_INDEX(info)	((info) & BIT(22))
-#define IINFO_BASE(info)	(((info) >> 23) & 15)
-#define IINFO_NO_BASE(info)	((info) & BIT(27))
-#define IINFO_REG2(info)	(((info) >> 28) & 15)
 
 /*
  * Helpers that may fault return NEXT_GO_ON on success. Any other value ends

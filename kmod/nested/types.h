@@ -33,6 +33,7 @@ struct vmcs01_held {
 	bool valid;
 	/* "Descriptor-table exiting" is on, and L1 has not accessed TR, LDTR, GDTR or IDTR since @valid was set */
 	bool tables;
+	bool tables_changed;	/* L0 has executed an LGDT or LIDT of L1 since: the registers must be loaded */
 	u8 tables_wait;		/* so many exits to L1 before the control is turned on again */
 	u32 ss_ar;		/* SS access rights of L1 at its last VM entry */
 };

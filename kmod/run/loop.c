@@ -260,8 +260,11 @@ static __always_inline bool loop_short_cpuid(struct vcpu *vcpu)
  */
 static __always_inline bool loop_short_knows(u32 reason)
 {
-	return reason == EXIT_REASON_VMRESUME || reason == EXIT_REASON_CPUID || reason == EXIT_REASON_MSR_WRITE ||
-	       reason == EXIT_REASON_EPT_VIOLATION || reason == EXIT_REASON_PREEMPTION_TIMER;
+	const u64 known = BIT_ULL(EXIT_REASON_VMRESUME) | BIT_ULL(EXIT_REASON_CPUID) | BIT_ULL(EXIT_REASON_MSR_WRITE) |
+			  BIT_ULL(EXIT_REASON_EPT_VIOLATION) | BIT_ULL(EXIT_REASON_PREEMPTION_TIMER) |
+			  BIT_ULL(EXIT_REASON_GDTR_IDTR) | BIT_ULL(EXIT_REASON_LDTR_TR);
+
+	return reason < 64 && (known >> reason & 1);
 }
 
 /* Handle the exit if it is one for the short loop. Returns false if it is for the general path. */

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Exits of L1 that the short loop handles, with interrupts disabled: WRMSR, EOI and the VMX-preemption timer. */
+/*
+ * Exits of L1 that the short loop handles, with interrupts disabled: WRMSR, EOI, the VMX-preemption timer, accesses to
+ * descriptor-table registers.
+ */
 #include <asm/processor-flags.h>
 #include "droste.h"
 #include "io/emulate.h"
 #include "irqchip/irqchip.h"
+#include "nested/nested.h"
 #include "run/short.h"
 #include "vmx/inject.h"
 #include "vmx/vmx.h"
@@ -24,6 +28,19 @@ static bool exit_preemption_timer_short(struct vcpu *vcpu)
 	if (!vcpu->timer.apic)
 		return false;
 	vlapic_timer_request(vcpu);
+	return true;
+}
+
+/* The instruction is executed again without the exit, or here: see exit_umip(). */
+static bool exit_tables_short(struct vcpu *vcpu)
+{
+	u64 next;
+
+	if (nested_release_tables(vcpu))
+		return true;
+	if (!short_next_rip(&next) || !quick_tables(vcpu))
+		return false;
+	vmcs_write(GUEST_RIP, next);
 	return true;
 }
 
@@ -51,6 +68,10 @@ bool exit_short(struct vcpu *vcpu)
 		break;
 	case EXIT_REASON_PREEMPTION_TIMER:
 		done = exit_preemption_timer_short(vcpu);
+		break;
+	case EXIT_REASON_GDTR_IDTR:
+	case EXIT_REASON_LDTR_TR:
+		done = exit_tables_short(vcpu);
 		break;
 	default:
 		return false;

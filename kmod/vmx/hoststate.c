@@ -24,6 +24,9 @@ static const u32 uret_msrs[NR_URET_MSRS] = {
  */
 static DEFINE_PER_CPU(u64[NR_URET_MSRS], hoststate_uret);
 
+/* These a guest may write without an exit: see vmx_uret_pass(). */
+static const enum uret_msr hoststate_passed[] = { URET_STAR, URET_LSTAR, URET_FMASK };
+
 /* The host's GDTR, whose limit an exit sets to 0xffff (SDM 3C 28.5.2). */
 static DEFINE_PER_CPU(struct desc_ptr, hoststate_gdt);
 
@@ -49,6 +52,32 @@ void vmx_host_read_cpu(void)
 	native_store_gdt(this_cpu_ptr(&hoststate_gdt));
 }
 
+/* Read those MSRs that the guest may have written without an exit. Called with preemption disabled; they are loaded. */
+static void hoststate_read_passed(struct vcpu *vcpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(hoststate_passed); i++)
+		if (vcpu->uret_passed & BIT(hoststate_passed[i]))
+			vcpu->uret_msr[hoststate_passed[i]] = __rdmsr(uret_msrs[hoststate_passed[i]]);
+}
+
+/**
+ * vmx_uret_pass() - tell which system-call MSRs the guest accesses without exits from now on
+ * @vcpu: the vCPU, not in the guest; the caller changes its MSR bitmap
+ * @mask: BIT() of URET_STAR, URET_LSTAR and URET_FMASK
+ *
+ * Context: Caller holds vcpu->mutex.
+ */
+void vmx_uret_pass(struct vcpu *vcpu, u32 mask)
+{
+	preempt_disable();
+	if (vcpu->host.loaded)
+		hoststate_read_passed(vcpu);
+	vcpu->uret_passed = mask;
+	preempt_enable();
+}
+
 /**
  * vmx_uret_get() - read the guest's value of a system-call MSR
  * @vcpu: the vCPU
@@ -61,10 +90,10 @@ u64 vmx_uret_get(struct vcpu *vcpu, enum uret_msr i)
 {
 	u64 val;
 
-	/* A guest changes KERNEL_GS_BASE without an exit, so the MSR has the current value while it is loaded. */
+	/* What a guest changes without an exit has its current value in the MSR while that is loaded. */
 	preempt_disable();
-	if (i == URET_KERNEL_GS && vcpu->host.loaded)
-		rdmsrl(MSR_KERNEL_GS_BASE, vcpu->uret_msr[i]);
+	if ((i == URET_KERNEL_GS || (vcpu->uret_passed & BIT(i))) && vcpu->host.loaded)
+		rdmsrl(uret_msrs[i], vcpu->uret_msr[i]);
 	val = vcpu->uret_msr[i];
 	preempt_enable();
 	return val;
@@ -261,6 +290,8 @@ void vmx_host_restore(struct vcpu *vcpu)
 	if (!h->loaded)
 		return;
 	host = this_cpu_ptr(hoststate_uret);
+	if (unlikely(vcpu->uret_passed))
+		hoststate_read_passed(vcpu);
 	guest[URET_KERNEL_GS] = __rdmsr(MSR_KERNEL_GS_BASE);
 	hoststate_switch(URET_STAR, guest[URET_STAR], host[URET_STAR]);
 	hoststate_switch(URET_LSTAR, guest[URET_LSTAR], host[URET_LSTAR]);

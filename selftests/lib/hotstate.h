@@ -157,6 +157,13 @@ static void c_tables(void)
 	asm volatile("lldt %0" : : "r" ((u16)0));
 }
 
+static void c_syscall(void)
+{
+	wrmsr(MSR_STAR, rdmsr(MSR_STAR) + (1ul << 32));
+	wrmsr(MSR_LSTAR, rdmsr(MSR_LSTAR) + 0x1000);
+	wrmsr(MSR_FMASK, rdmsr(MSR_FMASK) ^ 0x40000);
+}
+
 static void c_sysenter(void)
 {
 	wrmsr(MSR_SYSENTER_CS, 0x123);
