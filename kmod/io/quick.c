@@ -233,20 +233,21 @@ int quick_mmio(struct vcpu *vcpu)
 	return q->load ? quick_load(vcpu, e->gpa, q) : quick_store(vcpu, e->gpa, q);
 }
 
-/* The instruction at RIP, if it is a 4-byte store to where the exit says. Does not sleep, and leaves registers cached. */
-static const struct quick_insn *quick_plain_store(struct vcpu *vcpu)
+/* The instruction at RIP, if it is a 4-byte store to @gpa, where the exit says. Does not sleep, and leaves registers cached. */
+static const struct quick_insn *quick_plain_store(struct vcpu *vcpu, gpa_t gpa)
 {
-	const struct vmx_exit *e = &vcpu->exit;
 	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	const struct quick_insn *q = NULL;
 	int idx = srcu_read_lock(srcu);
 
 	pagefault_disable();
-	if (!memslot_near(vcpu, e->gpa >> PAGE_SHIFT) && current->mm == vcpu->vm->mm && vcpu_is_64bit(vcpu))
+	if (!memslot_near(vcpu, gpa >> PAGE_SHIFT) && current->mm == vcpu->vm->mm && vcpu_is_64bit(vcpu))
 		q = quick_fetch(vcpu, vcpu_rip(vcpu));
 	pagefault_enable();
 	srcu_read_unlock(srcu, idx);
-	return q && !q->load && q->mem_bytes == 4 && quick_address(vcpu, q, vcpu_rip(vcpu)) == e->gla ? q : NULL;
+	if (!q || q->load || q->mem_bytes != 4)
+		return NULL;
+	return quick_address(vcpu, q, vcpu_rip(vcpu)) == vmcs_read(GUEST_LINEAR_ADDRESS) ? q : NULL;
 }
 
 /**
@@ -262,19 +263,18 @@ static const struct quick_insn *quick_plain_store(struct vcpu *vcpu)
 bool quick_eoi(struct vcpu *vcpu)
 {
 	const u64 mode = MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE, wanted = QUICK_QUAL | EPT_WRITE;
-	struct vmx_exit *e = &vcpu->exit;
 	const struct quick_insn *q;
+	gpa_t gpa = (vcpu->apic_base & PAGE_MASK) + APIC_EOI;
 	u64 flags, rip, next;
 
-	if (vmcs_read(GUEST_PHYSICAL_ADDRESS) != (vcpu->apic_base & PAGE_MASK) + APIC_EOI ||
-	    (vcpu->apic_base & mode) != MSR_IA32_APICBASE_ENABLE || !vcpu->lapic)
+	if (vmcs_read(GUEST_PHYSICAL_ADDRESS) != gpa || (vcpu->apic_base & mode) != MSR_IA32_APICBASE_ENABLE || !vcpu->lapic)
 		return false;
-	vmx_snapshot_exit(vcpu);
 	flags = vmcs_read(GUEST_RFLAGS);
-	if ((e->idt_info & VECTORING_INFO_VALID_MASK) || (e->qual & (wanted | EPT_EXEC)) != wanted ||
+	if ((vmcs_read(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK) ||
+	    (vmcs_read(EXIT_QUALIFICATION) & (wanted | EPT_EXEC)) != wanted ||
 	    (flags & X86_EFLAGS_TF) || (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN))
 		return false;
-	q = quick_plain_store(vcpu);
+	q = quick_plain_store(vcpu, gpa);
 	rip = vcpu_rip(vcpu);
 	vcpu->reg_avail = 0;
 	next = rip + (q ? q->len : 0);

@@ -194,10 +194,15 @@ int lapic_check_base(u64 old, u64 new, u8 maxphyaddr, bool has_x2apic, bool host
  */
 int lapic_find_highest(const void *field)
 {
+	const u32 *words = field;
 	int i;
 
+	/* Mostly there is none. One branch for all words. */
+	if (!(READ_ONCE(words[0]) | READ_ONCE(words[4]) | READ_ONCE(words[8]) | READ_ONCE(words[12]) |
+	      READ_ONCE(words[16]) | READ_ONCE(words[20]) | READ_ONCE(words[24]) | READ_ONCE(words[28])))
+		return -1;
 	for (i = 7; i >= 0; i--) {
-		u32 word = READ_ONCE(*(const u32 *)((const u8 *)field + i * 16));
+		u32 word = READ_ONCE(words[4 * i]);
 
 		if (word)
 			return i * 32 + fls(word) - 1;

@@ -73,6 +73,14 @@ static void vlapic_timer_start_hrtimer(struct vlapic *a)
 	hrtimer_start(&a->timer, ns_to_ktime(a->target), HRTIMER_MODE_ABS_PINNED_HARD);
 }
 
+/* Stop the hrtimer, if it runs. A callback that is running now sets REQ_TIMER, which does no harm. */
+static void vlapic_timer_cancel(struct vlapic *a)
+{
+	/* Only the vCPU's thread starts it. */
+	if (unlikely(hrtimer_is_queued(&a->timer)))
+		hrtimer_try_to_cancel(&a->timer);
+}
+
 /* Let the guest exit when the timer expires. One that waits for events cannot exit, and needs the hrtimer. */
 static void vlapic_timer_arm(struct vlapic *a)
 {
@@ -82,7 +90,7 @@ static void vlapic_timer_arm(struct vlapic *a)
 		return;
 	}
 	a->vcpu->timer.apic = vmx_timer_deadline(vlapic_timer_left(a));
-	hrtimer_try_to_cancel(&a->timer);
+	vlapic_timer_cancel(a);
 }
 
 /**
@@ -112,8 +120,8 @@ void vlapic_timer_stop(struct vlapic *a)
 	a->target = 0;
 	a->tsc_deadline = 0;
 	a->vcpu->timer.apic = 0;
-	/* A callback that is running now sets REQ_TIMER, which is ignored while @armed is false. */
-	hrtimer_try_to_cancel(&a->timer);
+	/* REQ_TIMER is ignored while @armed is false. */
+	vlapic_timer_cancel(a);
 }
 
 /**

@@ -57,9 +57,10 @@ bool nested_again_deadline(struct vcpu *vcpu)
 {
 	int vector;
 
-	if (unlikely(READ_ONCE(vcpu->requests)))
+	if (unlikely(READ_ONCE(vcpu->requests) || !vmx_timer_usable(vcpu)))
 		return false;
-	if (vcpu->timer.l2 && ptimer_expired(vcpu))
+	/* What ptimer_expired() does while the processor's timer is in use. */
+	if (vcpu->timer.l2 && (s64)(rdtsc_ordered() - vcpu->timer.l2) >= 0)
 		return again_exit_becomes(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0);
 	if (!vcpu->timer.apic || !again_interrupts_exit(vcpu->nested.vmcs12))
 		return false;

@@ -100,6 +100,8 @@ void bitmaps_merge_x2apic(struct nested *n, const u64 *l1, u64 *out)
 	for (r++; bitmaps_is_x2apic_word(r); r++)
 		out[r] = reads == ~0ULL ? READ_ONCE(l1[r]) : ~0ULL;
 	n->x2apic_passed = writes;
+	n->x2apic_no_read = ~reads;
+	n->x2apic_no_write = ~writes;
 }
 
 /**

@@ -42,6 +42,29 @@ static __always_inline void bitmaps_merge_words(u64 *out, const u64 *l0, const u
 }
 
 /**
+ * bitmaps_merge_x2apic_again() - as bitmaps_merge_x2apic(), at a VM entry with the same controls as the last one
+ * @n: of a vCPU in L2; L2 reaches some registers of the virtual APIC
+ * @l1: L1's bitmap, which is pinned
+ * @out: the result
+ *
+ * Context: Any.
+ */
+static __always_inline void bitmaps_merge_x2apic_again(struct nested *n, const u64 *l1, u64 *out)
+{
+	const unsigned int r = 0x800 / 64, w = r + 256;
+
+	out[w] = READ_ONCE(l1[w]) | n->x2apic_no_write;
+	if (likely(!n->x2apic_no_read)) {
+		out[r] = READ_ONCE(l1[r]);
+		out[r + 1] = READ_ONCE(l1[r + 1]);
+		out[r + 2] = READ_ONCE(l1[r + 2]);
+		out[r + 3] = READ_ONCE(l1[r + 3]);
+	} else {
+		out[r] = READ_ONCE(l1[r]) | n->x2apic_no_read;
+	}
+}
+
+/**
  * bitmaps_merge_again() - as bitmaps_merge(), at a VM entry that repeats an earlier one
  * @vcpu: in L2; L1's bitmap is pinned
  *
@@ -54,8 +77,13 @@ static __always_inline void bitmaps_merge_again(struct vcpu *vcpu)
 	const u64 *l1 = n->msr_bitmap12.hva;
 
 	bitmaps_merge_words(out, (const u64 *)vcpu->msr_bitmap01, l1);
-	if (unlikely(n->x2apic_passed || (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE)))
-		bitmaps_merge_x2apic(n, l1, out);
+	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE) {
+		/* It is false after nested_remerge_bitmaps(). */
+		if (likely(n->x2apic_passed))
+			bitmaps_merge_x2apic_again(n, l1, out);
+		else
+			bitmaps_merge_x2apic(n, l1, out);
+	}
 }
 
 #endif

@@ -51,8 +51,7 @@ static bool ptimer_by_vmx(const struct vcpu *vcpu)
 void ptimer_arm(struct vcpu *vcpu, u64 now)
 {
 	struct nested *n = &vcpu->nested;
-	const u64 khz = tsc_rate(&vcpu->tsc), an_hour = 3600ULL * 1000 * khz;
-	u64 delta = min(n->tsc_deadline_preemption - now, an_hour);
+	u64 khz, delta;
 
 	/* With a ratio of one, which the processor's timer needs, the clock is the host's TSC. */
 	vcpu->timer.l2 = ptimer_by_vmx(vcpu) ? n->tsc_deadline_preemption : 0;
@@ -60,6 +59,9 @@ void ptimer_arm(struct vcpu *vcpu, u64 now)
 		return;
 	if (n->timer_armed && n->timer_armed <= n->tsc_deadline_preemption)
 		return;
+	khz = tsc_rate(&vcpu->tsc);
+	/* At most an hour. */
+	delta = min(n->tsc_deadline_preemption - now, 3600ULL * 1000 * khz);
 	WRITE_ONCE(n->timer_armed, now + delta);
 	hrtimer_start(&n->preemption_timer, ns_to_ktime(mul_u64_u64_div_u64(delta, 1000000, khz)),
 		      HRTIMER_MODE_REL_PINNED_HARD);

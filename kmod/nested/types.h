@@ -112,6 +112,7 @@ struct nested {
 
 	/* --- L1's bitmaps and pages --- */
 	unsigned long *msr_bitmap02;	/* merged; a bit is 0 only if both L0 and L1 let the access through */
+	u64 x2apic_no_read, x2apic_no_write;	/* @x2apic_passed: the bits of MSRs 0x800-0x83f that it never lets through */
 	bool x2apic_passed;		/* @msr_bitmap02 lets L2 access MSRs 0x800-0x8ff in the virtual-APIC page */
 	struct gpa_map msr_bitmap12;	/* L1's MSR bitmap */
 	struct gpa_map io_bitmap12[2];	/* L1's I/O bitmaps A and B */

@@ -46,20 +46,6 @@ bool vmx_timer_counts(void)
 }
 
 /**
- * vmx_timer_usable() - whether a deadline of the guest shall be kept by this timer
- * @vcpu: the vCPU; caller holds its mutex
- *
- * The timer counts the host's TSC, so it is not used for a guest whose TSC has another rate.
- *
- * Context: Any.
- * Return: true if so; false if an hrtimer is needed.
- */
-bool vmx_timer_usable(const struct vcpu *vcpu)
-{
-	return vmx_features.timer_counts && vcpu->tsc.ratio == TSC_RATIO_ONE && !vcpu->timer.rest;
-}
-
-/**
  * vmx_timer_begin() - the guest has set its local APIC timer anew
  * @vcpu: the vCPU; caller holds its mutex
  *
@@ -104,6 +90,37 @@ static u64 timer_first(const struct vcpu *vcpu)
 	return (s64)(l2 - apic) < 0 ? l2 : apic;
 }
 
+/* After TIMER_ENTRIES, vmx_timer_usable() says no, and the request makes the owners of the deadlines ask it. */
+static __always_inline void timer_count_entry(struct vcpu *vcpu)
+{
+	if (unlikely(++vcpu->timer.entries == TIMER_ENTRIES)) {
+		vcpu->timer.rest = TIMER_REST;
+		vcpu_request(vcpu, REQ_TIMER);
+	}
+}
+
+/* Turn the timer on or off in the current VMCS, with a value. */
+static noinline void timer_switch(struct vcpu *vcpu, bool on, u32 value)
+{
+	u32 pin = vcpu->in_l2 ? vcpu->nested.ctl02.pin : vcpu->ctl01.pin;
+	struct loaded_vmcs *v = vcpu->vmcs;
+
+	if (unlikely(!vmx_features.preemption_timer)) {
+		if (on)
+			smp_send_reschedule(smp_processor_id());
+		return;
+	}
+	if (v->timer_on != on) {
+		v->timer_on = on;
+		v->timer_value = ~value;
+		vmcs_write(PIN_BASED_VM_EXEC_CONTROL, pin | (on ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
+	}
+	if (on && v->timer_value != value) {
+		v->timer_value = value;
+		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, value);
+	}
+}
+
 /**
  * vmx_timer_before_entry() - make the guest exit at its next deadline, or at once if vcpu->want_immediate_exit
  * @vcpu: about to enter the guest
@@ -116,32 +133,27 @@ static u64 timer_first(const struct vcpu *vcpu)
  */
 void vmx_timer_before_entry(struct vcpu *vcpu)
 {
-	u32 pin = vcpu->in_l2 ? vcpu->nested.ctl02.pin : vcpu->ctl01.pin, value = 0;
+	u64 deadline = timer_first(vcpu);
 	struct loaded_vmcs *v = vcpu->vmcs;
-	bool on = vcpu->want_immediate_exit;
-	u64 deadline;
+	u32 value;
 
-	if (unlikely(!vmx_features.preemption_timer)) {
-		if (on)
-			smp_send_reschedule(smp_processor_id());
+	if (unlikely(vcpu->want_immediate_exit)) {
+		timer_switch(vcpu, true, 0);
 		return;
 	}
-	deadline = timer_first(vcpu);
-	if (deadline && !on) {
-		on = true;
+	if (deadline) {
+		timer_count_entry(vcpu);
 		value = timer_value(deadline);
-		/* vmx_timer_usable() says no from here on; the request makes the owners of the deadlines ask it. */
-		if (unlikely(++vcpu->timer.entries == TIMER_ENTRIES)) {
-			vcpu->timer.rest = TIMER_REST;
-			vcpu_request(vcpu, REQ_TIMER);
-		}
+	} else if (v->timer_on && !vcpu->timer.rest) {
+		/* The guest will soon set its timer again. To change the control twice costs more than a needless exit. */
+		value = U32_MAX;
+	} else {
+		timer_switch(vcpu, false, 0);
+		return;
 	}
-	if (v->timer_on != on) {
-		v->timer_on = on;
-		v->timer_value = ~value;
-		vmcs_write(PIN_BASED_VM_EXEC_CONTROL, pin | (on ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
-	}
-	if (on && v->timer_value != value) {
+	if (unlikely(!v->timer_on)) {
+		timer_switch(vcpu, true, value);
+	} else if (v->timer_value != value) {
 		v->timer_value = value;
 		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, value);
 	}

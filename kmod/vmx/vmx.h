@@ -156,7 +156,21 @@ void vmx_host_sync_vmcs(struct vcpu *vcpu);
 
 /* --- the VMX-preemption timer: vmx/timer.c --- */
 bool vmx_timer_counts(void);
-bool vmx_timer_usable(const struct vcpu *vcpu);
+
+/**
+ * vmx_timer_usable() - whether a deadline of the guest shall be kept by this timer
+ * @vcpu: the vCPU; caller holds its mutex
+ *
+ * The timer counts the host's TSC, so it is not used for a guest whose TSC has another rate.
+ *
+ * Context: Any.
+ * Return: true if so; false if an hrtimer is needed.
+ */
+static inline bool vmx_timer_usable(const struct vcpu *vcpu)
+{
+	return vmx_features.timer_counts && vcpu->tsc.ratio == TSC_RATIO_ONE && !vcpu->timer.rest;
+}
+
 void vmx_timer_begin(struct vcpu *vcpu);
 u64 vmx_timer_deadline(u64 left);
 void vmx_timer_before_entry(struct vcpu *vcpu);
