@@ -285,7 +285,7 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 	case EXIT_REASON_CPUID:
 		return loop_short_cpuid(vcpu);
 	default:
-		return exit_short(vcpu);
+		return loop_short_knows(vcpu->exit.reason) && exit_short(vcpu);
 	}
 }
 
@@ -542,21 +542,22 @@ static int loop_prepare(struct vcpu *vcpu)
 }
 
 /*
- * One turn of the loop, as described at the top. Caller holds vm->srcu; *srcu is
- * its index, which changes because the lock is released around the entry.
- * Returns NEXT_ENTER for another turn, NEXT_USER, or a negative errno.
+ * One turn of the loop, as described at the top. @calm: loop_is_calm() has just
+ * returned true. Caller holds vm->srcu; *srcu is its index, which changes because
+ * the lock is released around the entry. Returns NEXT_ENTER for another turn,
+ * NEXT_USER, or a negative errno.
  */
-static int loop_turn(struct vcpu *vcpu, int *srcu)
+static int loop_turn(struct vcpu *vcpu, int *srcu, bool calm)
 {
 	bool entered;
 	int ret;
 
-	/* Step 1. */
-	ret = loop_do_requests(vcpu);
-	if (ret != NEXT_ENTER)
-		return ret;
-	if (!loop_is_calm(vcpu)) {
-		ret = loop_prepare(vcpu);
+	if (!calm) {
+		/* Step 1. */
+		ret = loop_do_requests(vcpu);
+		if (ret != NEXT_ENTER)
+			return ret;
+		ret = loop_is_calm(vcpu) ? NEXT_GO_ON : loop_prepare(vcpu);
 		if (ret != NEXT_GO_ON)
 			return ret;
 	}
@@ -612,9 +613,11 @@ static int run_loop(struct vcpu *vcpu, int *idx)
 	int ret = NEXT_ENTER;
 
 	while (ret == NEXT_ENTER) {
-		if (likely(loop_is_calm(vcpu) || vcpu_runnable(vcpu))) {
+		bool calm = loop_is_calm(vcpu);
+
+		if (likely(calm || vcpu_runnable(vcpu))) {
 			vcpu->has_run = true;
-			ret = loop_turn(vcpu, idx);
+			ret = loop_turn(vcpu, idx, calm);
 		} else if (vcpu->wants_irq_window && vcpu_ready_for_extint(vcpu)) {
 			/* The guest halted with interrupts enabled: no window exit can come, but the window is open. */
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;

@@ -22,9 +22,11 @@ static void sched_on_cpu(struct vcpu *vcpu)
 	int cpu = smp_processor_id();
 	bool moved = vcpu->vmcs->cpu != cpu;
 
-	vmcs_load(vcpu->vmcs);
+	if (unlikely(moved || this_cpu_read(current_vmcs) != vcpu->vmcs))
+		vmcs_load(vcpu->vmcs);
 	this_cpu_write(request_loaded_vcpu, vcpu);
-	nested_shadow_on_cpu(vcpu);
+	if (vcpu->nested.shadow_on)
+		nested_shadow_on_cpu(vcpu);
 	/* Branch predictions that one guest trained must not steer another. */
 	if (this_cpu_read(sched_last_vcpu) != vcpu->serial) {
 		this_cpu_write(sched_last_vcpu, vcpu->serial);

@@ -15,16 +15,6 @@ static const u8 exit_needs[NR_EXIT_REASONS] = {
 
 #define IO_STRING	BIT_ULL(4)	/* exit qualification: INS or OUTS (SDM 3C table 28-5) */
 
-/* IN and OUT have neither instruction information nor a linear address, as INS and OUTS do (SDM 3C 28.2.1, 28.2.5). */
-static __always_inline u8 exit_needs_of_io(struct vmx_exit *e, u8 needs)
-{
-	if (e->qual & IO_STRING)
-		return needs;
-	e->iinfo = 0;
-	e->gla = 0;
-	return needs & ~(EXIT_IINFO | EXIT_GLA);
-}
-
 /* Read the fields of EXIT_RARE. */
 static __always_inline void exit_read_rare(struct vmx_exit *e, u8 needs)
 {
@@ -41,6 +31,16 @@ static __always_inline void exit_read_rare(struct vmx_exit *e, u8 needs)
 	}
 }
 
+/* IN and OUT have neither instruction information nor a linear address, as INS and OUTS do (SDM 3C 28.2.1, 28.2.5). */
+static __always_inline void exit_read_io(struct vmx_exit *e)
+{
+	e->idt_info = 0;
+	e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	e->qual = vmcs_read(EXIT_QUALIFICATION);
+	e->iinfo = e->qual & IO_STRING ? vmcs_read(VMX_INSTRUCTION_INFO) : 0;
+	e->gla = e->qual & IO_STRING ? vmcs_read(GUEST_LINEAR_ADDRESS) : 0;
+}
+
 /**
  * vmx_snapshot_exit() - read the exit information of the current VMCS into vcpu->exit
  * @vcpu: the vCPU that has just exited; vmx_guest_mode() has set exit.reason and exit.basic
@@ -53,7 +53,14 @@ static __always_inline void exit_read_rare(struct vmx_exit *e, u8 needs)
 void vmx_snapshot_exit(struct vcpu *vcpu)
 {
 	struct vmx_exit *e = &vcpu->exit;
-	u8 needs = e->basic < NR_EXIT_REASONS ? exit_needs[e->basic] : 0;
+	u8 needs;
+
+	/* Exits to user space are mostly of this kind. */
+	if (e->reason == EXIT_REASON_IO_INSTRUCTION) {
+		exit_read_io(e);
+		return;
+	}
+	needs = e->basic < NR_EXIT_REASONS ? exit_needs[e->basic] : 0;
 	/* A failed VM entry leaves the field as it was (SDM 27.8). */
 	if ((needs & EXIT_NO_EVENT) || unlikely(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		e->idt_info = 0;
@@ -63,8 +70,6 @@ void vmx_snapshot_exit(struct vcpu *vcpu)
 		e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 	if (needs & EXIT_QUAL)
 		e->qual = vmcs_read(EXIT_QUALIFICATION);
-	if (e->basic == EXIT_REASON_IO_INSTRUCTION)
-		needs = exit_needs_of_io(e, needs);
 	if (needs & EXIT_RARE)
 		exit_read_rare(e, needs);
 	if (unlikely(e->idt_info & INTR_INFO_VALID_MASK)) {

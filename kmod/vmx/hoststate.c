@@ -53,7 +53,7 @@ void vmx_host_read_cpu(void)
 }
 
 /* Read those MSRs that the guest may have written without an exit. Called with preemption disabled; they are loaded. */
-static void hoststate_read_passed(struct vcpu *vcpu)
+static noinline void hoststate_read_passed(struct vcpu *vcpu)
 {
 	unsigned int i;
 
@@ -289,9 +289,9 @@ void vmx_host_restore(struct vcpu *vcpu)
 
 	if (!h->loaded)
 		return;
-	host = this_cpu_ptr(hoststate_uret);
 	if (unlikely(vcpu->uret_passed))
 		hoststate_read_passed(vcpu);
+	host = this_cpu_ptr(hoststate_uret);
 	guest[URET_KERNEL_GS] = __rdmsr(MSR_KERNEL_GS_BASE);
 	hoststate_switch(URET_STAR, guest[URET_STAR], host[URET_STAR]);
 	hoststate_switch(URET_LSTAR, guest[URET_LSTAR], host[URET_LSTAR]);

@@ -135,12 +135,19 @@ void vcpu_insn_done(struct vcpu *vcpu, bool tf, bool branch, u64 held)
  */
 void vcpu_skip_instruction(struct vcpu *vcpu)
 {
-	u64 flags = vcpu_rflags(vcpu);
+	u64 flags = vcpu_rflags(vcpu), old = vcpu_rip(vcpu), rip = old + vcpu->exit.ilen;
 
-	vcpu_advance_rip(vcpu);
+	/* Outside 64-bit code RIP wraps at 32 bits. */
+	if (unlikely((old ^ rip) >> 31 && !vcpu_is_64bit(vcpu)))
+		rip = (u32)rip;
+	/* This is shorter than to have vmx_flush_regs() do it. */
+	vcpu->rip = rip;
+	vmcs_write(GUEST_RIP, rip);
 	/* Exits that are like faults, as EPT violations are, save RF as 1 (SDM 3C 28.3.3). */
-	if (flags & X86_EFLAGS_RF)
-		vcpu_set_rflags(vcpu, flags & ~(u64)X86_EFLAGS_RF);
+	if (flags & X86_EFLAGS_RF) {
+		vcpu->rflags = flags & ~(u64)X86_EFLAGS_RF;
+		vmcs_write(GUEST_RFLAGS, vcpu->rflags);
+	}
 	/* Nearly always there is nothing else to do. */
 	if (likely(!(flags & X86_EFLAGS_TF) && !vcpu->in_l2 &&
 		   !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN)))
