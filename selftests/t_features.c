@@ -268,6 +268,8 @@ static void guest_misc_effects(void)
 	u64 v = rdmsr(MSR_MISC_ENABLE), efer = rdmsr(MSR_EFER);
 	u32 b, b2, a, c, d;
 
+	G_EQ(CPUID_REG(0x80000001, 0, d) & BIT(20), BIT(20), "CPUID's XD flag");
+	G_OK(CPUID_REG(0, 0, a) > 3, "the largest leaf");
 	wrmsr(MSR_EFER, efer & ~EFER_NX);
 	wrmsr(MSR_MISC_ENABLE, v | XD_DISABLE);
 	G_EQ(CPUID_REG(0x80000001, 0, d) & BIT(20), 0, "CPUID's XD flag while XD is disabled");

@@ -345,7 +345,7 @@ int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 	if (ret || fixed)
 		return ret;
 	vcpu->nr_cpuid = n;
-	memset(vcpu->cpuid_cache, 0, sizeof(vcpu->cpuid_cache));
+	cpuid_forget(vcpu);
 	cpuid_update_caps(vcpu);
 	vcpu_request(vcpu, REQ_CPUID);
 	vcpu_request(vcpu, REQ_MSR_FILTER);
@@ -444,13 +444,14 @@ bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
  * @index: the sub-leaf
  *
  * Context: Any; the caller's thread runs the vCPU. Does not sleep.
- * Return: false if the answer depends on the vCPU's state: see cpuid_run_time_bits().
+ * Return: false if the answer depends on the vCPU's state: see cpuid_run_time_bits() and CPUID_MISC_ENABLE.
  */
 bool cpuid_remember(struct vcpu *vcpu, struct cpuid_cached *c, u32 fn, u32 index)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_answer(vcpu->cpuid, vcpu->nr_cpuid, fn, index);
 
-	if (e && (e->function == 1 || e->function == 7 || e->function == 0xd))
+	if ((e && (e->function == 1 || e->function == 7 || e->function == 0xd)) ||
+	    (vcpu->misc_enable & CPUID_MISC_ENABLE))
 		return false;
 	*c = (struct cpuid_cached) { .valid = true, .fn = fn, .index = index, .r = { fn, 0, index, 0 } };
 	vcpu_cpuid(vcpu, &c->r[CPUID_RAX], &c->r[CPUID_RBX], &c->r[CPUID_RCX], &c->r[CPUID_RDX]);

@@ -3,6 +3,7 @@
 #ifndef DROSTE_CPUID_H
 #define DROSTE_CPUID_H
 
+#include <linux/string.h>
 #include <asm/msr-index.h>
 #include "cpu/cpuid_table.h"
 #include "cpu/types.h"
@@ -22,8 +23,19 @@ bool cpuid_remember(struct vcpu *vcpu, struct cpuid_cached *c, u32 fn, u32 index
 bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 index);
 
-/* The bits of IA32_MISC_ENABLE on which answers of CPUID depend. */
+/* The bits of IA32_MISC_ENABLE on which answers of CPUID depend. No answer is kept while one of them is set. */
 #define CPUID_MISC_ENABLE	(MSR_IA32_MISC_ENABLE_LIMIT_CPUID | MSR_IA32_MISC_ENABLE_XD_DISABLE)
+
+/**
+ * cpuid_forget() - forget the answers that were kept for cpuid_quick()
+ * @vcpu: the vCPU, whose CPUID or IA32_MISC_ENABLE changes
+ *
+ * Context: Any; caller holds vcpu->mutex.
+ */
+static inline void cpuid_forget(struct vcpu *vcpu)
+{
+	memset(vcpu->cpuid_cache, 0, sizeof(vcpu->cpuid_cache));
+}
 
 /**
  * cpuid_quick() - execute CPUID for a guest, if the answer is always the same
@@ -37,8 +49,7 @@ static __always_inline bool cpuid_quick(struct vcpu *vcpu)
 	u32 fn = vcpu->regs[RAX], index = vcpu->regs[RCX];
 	struct cpuid_cached *c = &vcpu->cpuid_cache[(fn + (fn >> 29) + index) % CPUID_CACHE];
 
-	if (unlikely(vcpu->misc_enable & CPUID_MISC_ENABLE))
-		return false;
+	OPTIMIZER_HIDE_VAR(c);	/* keeps the compiler from computing the index for each member */
 	if (unlikely(!c->valid || c->fn != fn || c->index != index) && !cpuid_remember(vcpu, c, fn, index))
 		return false;
 	vcpu->regs[RAX] = c->r[CPUID_RAX];

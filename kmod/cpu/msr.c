@@ -6,6 +6,7 @@
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include "droste.h"
+#include "cpu/cpuid.h"
 #include "cpu/msr.h"
 #include "cpu/msr_row.h"
 #include "emul/arch.h"
@@ -212,6 +213,7 @@ MSR_SET(msr_set_misc_enable)
 {
 	u64 changed = data ^ vcpu->misc_enable, writable = msr_misc_enable_writable(vcpu);
 
+	cpuid_forget(vcpu);
 	if (host) {
 		vcpu->misc_enable = data;
 		return 0;

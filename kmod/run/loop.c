@@ -222,11 +222,16 @@ static bool loop_must_not_enter(struct vcpu *vcpu)
 	return READ_ONCE(vcpu->requests) | (read_thread_flags() & HOST_WORK);
 }
 
-/* The VMX-preemption timer counts from its value at each entry. */
-static __always_inline void loop_set_timer(struct vcpu *vcpu)
+/* Whether the VMX-preemption timer is on, or must be. There is one branch for all of it. */
+static __always_inline bool loop_has_deadline(const struct vcpu *vcpu)
 {
-	/* One branch for all four. */
-	if (unlikely(vcpu->want_immediate_exit | vcpu->vmcs->timer_on | vcpu->timer.apic | vcpu->timer.l2))
+	return vcpu->vmcs->timer_on | vcpu->timer.apic | vcpu->timer.l2;
+}
+
+/* The VMX-preemption timer counts from its value at each entry. */
+static void loop_set_timer(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->want_immediate_exit || loop_has_deadline(vcpu)))
 		vmx_timer_before_entry(vcpu);
 }
 
@@ -332,7 +337,9 @@ static bool loop_enter_guest(struct vcpu *vcpu)
 			vcpu->stats.short_exits++;
 			if (unlikely(loop_short_ends(vcpu)))
 				break;
-			loop_set_timer(vcpu);
+			/* A vCPU that must exit at once is not quiet. */
+			if (unlikely(loop_has_deadline(vcpu)))
+				vmx_timer_before_entry(vcpu);
 		}
 	} else {
 		vmx_guest_mode(vcpu);
