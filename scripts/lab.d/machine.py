@@ -82,6 +82,7 @@ class Options:
     count = None               # None: no; else the file for the counts, or an empty name
     profile = None             # the file for root instructions by address
     strict = None              # the topics of the strict machine, as in LAB_STRICT, if any
+    paranoid = False           # load Droste with paranoid=1
     lenient = None             # the SDM's rules that are off, as in LAB_LENIENT, if any
     host_traits = None         # bugs and features of the strict machine's processor, as in LAB_HOST_TRAITS
     append = ""
@@ -115,7 +116,7 @@ def make_initrd(options, kernel):
         lines.insert(0, "/lib/lab_nmi.ko")
     if options.hypervisor == "droste":
         initramfs.add_file(archive, module.build(kernel), "lib/droste.ko")
-        lines.append("/lib/droste.ko")
+        lines.append("/lib/droste.ko" + (" paranoid=1" if options.paranoid else ""))
     for file in options.files:
         initramfs.add_file(archive, file, "lab/" + os.path.basename(os.path.abspath(file)))
     settings = {

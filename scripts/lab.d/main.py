@@ -102,6 +102,8 @@ def limit_options(sub):
                      help="count what is executed between two xchg %%bx,%%bx of a guest; into FILE as JSON too")
     sub.add_argument("--profile", metavar="FILE",
                      help="(with --count) also count root instructions by address: lines of tag, address, number into FILE")
+    sub.add_argument("--paranoid", action="store_true", default=bool(os.environ.get("LAB_PARANOID")),
+                     help="load Droste with paranoid=1, which compares each turn of the short loop with the general path")
     sub.add_argument("--strict", nargs="?", const="all", type=strict_topics, default=os.environ.get("LAB_STRICT"), metavar="TOPIC,...",
                      help="a machine stricter than hardware (docs/strict.md): " + ", ".join(bochs.TOPICS) + "; default all")
     sub.add_argument("--lenient", type=lenient_rules, default=os.environ.get("LAB_LENIENT"), metavar="RULE,...",

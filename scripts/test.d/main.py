@@ -46,6 +46,7 @@ def parser():
                      help="steps that may run at once (default: the number of CPUs, at most 4)")
     top.add_argument("--alone", action="store_true", help="run the named steps only, without the steps that they need")
     top.add_argument("--strict", action="store_true", help="run the steps' machines on the strict machine (docs/strict.md)")
+    top.add_argument("--paranoid", action="store_true", help="load Droste with paranoid=1 in the steps' machines")
     machine = top.add_argument_group("the machine for names like selftests:t_cpu")
     machine.add_argument("--kernel", choices=["6.12", "6.1", "debug"], help="L0's kernel (default 6.12)")
     machine.add_argument("--cpus", type=int, choices=range(1, 9), metavar="N", help="its CPUs (default 1)")
@@ -140,6 +141,8 @@ def run(arguments):
     """Does as the command line says, and returns the exit status."""
     if arguments.strict:
         os.environ["LAB_STRICT"] = "all"        # the default of --strict in scripts/lab
+    if arguments.paranoid:
+        os.environ["LAB_PARANOID"] = "1"        # the default of --paranoid in scripts/lab
     words = [*arguments.steps, *(steps.QUICK if arguments.quick else ()), *(failed_words() if arguments.failed else ())]
     single = [w for w in words if ":" in w]
     if (arguments.kernel or arguments.cpus or arguments.hypervisor) and not single:
