@@ -214,6 +214,14 @@ static const char *prepare_x2apic(void)
 	return NULL;
 }
 
+static const char *prepare_masked(void)
+{
+	const char *why = prepare_x2apic();
+
+	cli();
+	return why;
+}
+
 static const char *prepare_deadline(void)
 {
 	if (!(CPUID_REG(1, 0, c) & BIT(24)))
@@ -256,6 +264,7 @@ ROW_FUNCTION(run_self_x2apic, UNTIL_ARRIVED(wrmsr(MSR_X2APIC(APIC_ICR), 1 << 18 
 ROW_FUNCTION(run_self_register, UNTIL_ARRIVED(wrmsr(MSR_X2APIC(APIC_SELF_IPI), VEC_SELF)))
 ROW_FUNCTION(run_arm, wrmsr(MSR_TSC_DEADLINE, rdtsc() + FAR_AHEAD))
 ROW_FUNCTION(run_fire, UNTIL_ARRIVED(wrmsr(MSR_TSC_DEADLINE, rdtsc() + request.deadline)))
+ROW_FUNCTION(run_halt_pending, wrmsr(MSR_X2APIC(APIC_SELF_IPI), VEC_SELF); sti_hlt_cli())
 ROW_FUNCTION(run_halt, wrmsr(MSR_TSC_DEADLINE, rdtsc() + request.deadline); sti_hlt_cli())
 
 /* --- two vCPUs --- */
@@ -374,6 +383,7 @@ const struct row rows[] = {
 	{ "deadline-arm", "WRMSR of IA32_TSC_DEADLINE, far ahead", prepare_deadline, run_arm, stop_timer, 32 },
 	{ "deadline-fire", "IA32_TSC_DEADLINE, its interrupt and EOI", prepare_deadline, run_fire, stop_timer, 1, ROW_EVENT },
 	{ "hlt-wake", "IA32_TSC_DEADLINE, HLT, the interrupt and EOI", prepare_halt, run_halt, stop_timer, 1, ROW_EVENT },
+	{ "hlt-pending", "SELF IPI, HLT, which the interrupt ends at once, and EOI", prepare_masked, run_halt_pending, NULL, 16 },
 	{ "ipi-pair-xapic", "IPI to a halted vCPU and its reply, xAPIC", prepare_pair, run_pair, NULL, 4, ROW_TWO | ROW_EVENT },
 	{ "ipi-pair-x2apic", "IPI to a halted vCPU and its reply, x2APIC", prepare_pair_x2apic, run_pair, NULL, 4, ROW_TWO | ROW_EVENT },
 	{ "vmcall", "VMCALL with no known number, or its #UD", NULL, run_vmcall, NULL, 32 },
