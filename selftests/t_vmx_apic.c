@@ -12,6 +12,8 @@ CODE(c_cr8r, "mov %cr8, %rax");
 CODE(c_read, "mov (%rbx), %eax");
 CODE(c_write, "mov %eax, (%rbx)");
 CODE(c_lower, "movb $0, 0x80(%rbx); movb $1, (%rcx)");
+CODE(c_lower_wait, "movb $0, 0x80(%rbx); 1: dec %rcx; jnz 1b");
+#define A_WHILE	10000000	/* iterations; the host has timer ticks meanwhile */
 
 static u64 step(char *code, u64 rbx)
 {
@@ -92,6 +94,9 @@ static void guest_lowered(void)
 	G_EQ(vmread(F_TPR_THRESHOLD), 5, "the threshold that L1 has set");
 	vmwrite(F_RIP, (u64)c_cr8r);
 	G_EQ(vmx_try_enter(false), VM_FAIL(E_BAD_CONTROLS), "an entry of L1 with VTPR below the threshold");
+	vapic[0x20] = 0x60;
+	l2.rcx = A_WHILE;
+	G_EQ(step(c_lower_wait, (u64)vapic), R_VMCALL, "L2 lowers VTPR, and then only interrupts of the host come");
 	vapic[0x20] = 0x80;
 	G_EQ(step(c_cr8w, 5), R_VMCALL, "TPR at the threshold");
 	G_EQ(step(c_cr8w, 4), R_TPR, "TPR below the threshold");
@@ -137,6 +142,9 @@ static void guest_lowered_access(void)
 	vapic[0x20] = 0x60;
 	l2.rcx = cold[1];
 	G_EQ(step(c_lower, (u64)vapic), R_VMCALL, "L2 lowers VTPR again");
+	vapic[0x20] = 0x60;
+	l2.rcx = A_WHILE;
+	G_EQ(step(c_lower_wait, (u64)vapic), R_VMCALL, "L2 lowers VTPR, and then only interrupts of the host come");
 	vapic[0x20] = 0x80;
 	G_EQ(step(c_cr8w, 5), R_VMCALL, "TPR at the threshold");
 	G_EQ(step(c_cr8w, 4), R_TPR, "TPR below the threshold");
