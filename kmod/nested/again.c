@@ -124,7 +124,6 @@ static void again_note_fields(struct nested *n, const struct vmcs12 *v)
 
 	a->fetches_timer = v->pin_based_vm_exec_control & PIN_BASED_VMX_PREEMPTION_TIMER;
 	a->fetches_vid = vid;
-	a->fetches_cr3 = n->shadow_cr3_rw;
 	a->fetches_threshold = (v->cpu_based_vm_exec_control & CPU_BASED_TPR_SHADOW) && !vid;
 	a->root = merge_proc2_of(v) & SECONDARY_EXEC_ENABLE_EPT ? n->ept02.cur : NULL;
 }
@@ -267,14 +266,14 @@ static __always_inline bool again_exit_is_l1s(struct vcpu *vcpu)
 	struct vmx_exit *e = &vcpu->exit;
 	bool wants;
 
-	if (e->reason == EXIT_REASON_PREEMPTION_TIMER)
-		return nested_again_deadline(vcpu);
-	if (unlikely(e->reason >= NR_EXIT_REASONS) || !(again_tells[e->reason] & EXIT_NO_EVENT))
-		return false;
 	if (likely(e->reason == EXIT_REASON_CPUID)) {
 		e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 		return true;
 	}
+	if (e->reason == EXIT_REASON_PREEMPTION_TIMER)
+		return nested_again_deadline(vcpu);
+	if (unlikely(e->reason >= NR_EXIT_REASONS) || !(again_tells[e->reason] & EXIT_NO_EVENT))
+		return false;
 	if (again_routing_is_rare(&vcpu->nested, e->basic))
 		return false;
 	vmx_snapshot_exit(vcpu);
@@ -314,7 +313,6 @@ static __always_inline void again_write_exit_info(struct vmcs12 *v, const struct
 		     held->idt_vectoring_info_field | (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK);
 	if (likely(t == EXIT_INSN && !news->info))
 		return;
-	news->info = true;
 	v->exit_qualification = t & EXIT_QUAL ? e->qual : 0;
 	v->vmx_instruction_info = t & EXIT_IINFO ? e->iinfo : 0;
 	if (t & EXIT_GLA)
@@ -322,6 +320,12 @@ static __always_inline void again_write_exit_info(struct vmcs12 *v, const struct
 	v->vm_exit_intr_info = e->basic == EXIT_REASON_EXTERNAL_INTERRUPT ? e->intr_info : 0;
 	v->idt_vectoring_info_field = 0;
 	v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
+	/* An exit often repeats the last one. */
+	news->info = (v->exit_qualification ^ held->exit_qualification) |
+		     (v->vmx_instruction_info ^ held->vmx_instruction_info) |
+		     (v->guest_linear_address ^ held->guest_linear_address) |
+		     (v->vm_exit_intr_info ^ held->vm_exit_intr_info) | held->idt_vectoring_info_field |
+		     (v->vm_entry_intr_info_field ^ held->vm_entry_intr_info_field);
 }
 
 static u64 again_save_cr(u64 hw, u64 shadow, u64 mask12, u64 guest12, u64 field, u32 shadow_field)
@@ -392,6 +396,13 @@ static __always_inline void again_fill(struct nested *n, const struct vmcs12 *v,
 		again_fill_info(n);
 }
 
+/* Let L1 write control registers without exits, or no more. The last entry has fetched what it wrote while it could. */
+static noinline void again_move_window(struct nested *n, bool open)
+{
+	if (open != !!(n->shadow_writes & SHADOW_WRITES_CRS))
+		shadow_let_write(n, n->shadow_writes ^ SHADOW_WRITES_CRS);
+}
+
 /**
  * nested_again_reflect() - reflect an exit from L2 to L1 on the short way
  * @vcpu: in L2, has just exited; exit.reason and exit.basic are valid, and no register is cached
@@ -431,6 +442,8 @@ bool nested_again_reflect(struct vcpu *vcpu)
 	vcpu->pat = n->again.l1_pat;
 	vcpu->dr7 = DR7_FIXED;
 	hostload_again(vcpu);
+	if (unlikely(basic == EXIT_REASON_CR_ACCESS || (n->shadow_writes & SHADOW_WRITES_CRS)))
+		again_move_window(n, basic == EXIT_REASON_CR_ACCESS);
 	if (unlikely(paranoid))
 		paranoid_reflected(vcpu);
 	return true;
@@ -461,7 +474,6 @@ static __always_inline struct again_entry again_fetch(const struct nested *n)
 		.intr_status = n->again.fetches_vid ? vmcs_read(GUEST_INTR_STATUS) : 0,
 		.others = (vmcs_read(CPU_BASED_VM_EXEC_CONTROL) ^ held->cpu_based_vm_exec_control) |
 			  vmcs12_rflags_dirty(held->guest_rflags, rflags) |
-			  (unlikely(n->again.fetches_cr3) ? vmcs_read(GUEST_CR3) ^ held->guest_cr3 : 0) |
 			  (unlikely(n->again.fetches_threshold) ? vmcs_read(TPR_THRESHOLD) ^ held->tpr_threshold : 0),
 	};
 }
@@ -549,11 +561,14 @@ bool nested_again_resume(struct vcpu *vcpu)
 		return false;
 	vmcs_load_here(&n->shadow);
 	e = again_fetch(n);
-	if (unlikely(!again_entry_is_same(n, v, &e) || !again_use_root(vcpu, v))) {
+	if (unlikely(!again_entry_is_same(n, v, &e) || !again_use_root(vcpu, v) ||
+		     (n->shadow_writes && !again_cr_fetch(vcpu)))) {
 		vmcs_load_here(&vcpu->vmcs01);
 		return false;
 	}
 	again_take(n, v, &e);
+	if (unlikely(n->shadow_writes))
+		again_cr_take(n);
 	if (unlikely(paranoid))
 		paranoid_entry(vcpu);
 	vcpu->exits[EXIT_REASON_VMRESUME]++;
@@ -567,6 +582,8 @@ bool nested_again_resume(struct vcpu *vcpu)
 	vcpu->pat = n->again.l2_pat;
 	vcpu->dr7 = n->again.l2_dr7;
 	again_write_hot(n, &e);
+	if (unlikely(n->shadow_writes))
+		again_cr_write(vcpu);
 	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
 		bitmaps_merge_again(vcpu);
 	n->entry_pending = true;

@@ -77,10 +77,40 @@ static void paranoid_shadow(struct vcpu *vcpu)
 	vmcs_load(&n->shadow);
 #define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
 	if (SHADOW_##shadow != SHADOW_NONE && shadow_has(GATE_##gate) && \
-	    (SHADOW_##shadow == SHADOW_RO || shadow_entry_needs(n, name))) \
+	    (SHADOW_##shadow != SHADOW_RW || shadow_entry_needs(n, name))) \
 		PARANOID_FIELD(vcpu, name, v->member);
 #include "vmx/fields.def"
 	vmcs_load(vcpu->vmcs);
+}
+
+/* A control register of L2 as an exit saves it: see vmcs02_save_cr(). VMCS02 is current, and has @hw and @shadow. */
+static u64 paranoid_cr(u64 guest12, u64 mask12, u64 l0_owned, u64 hw, u64 shadow)
+{
+	return (guest12 & mask12) | (((hw & l0_owned) | (shadow & ~l0_owned)) & ~mask12);
+}
+
+/* Compare L2's state in VMCS12 with VMCS02. */
+static void paranoid_saved(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	u64 cr0, cr4;
+
+	vmcs_load(&n->vmcs02);
+	PARANOID_FIELD(vcpu, GUEST_RIP, v->guest_rip);
+	PARANOID_FIELD(vcpu, GUEST_RSP, v->guest_rsp);
+	PARANOID_FIELD(vcpu, GUEST_RFLAGS, v->guest_rflags);
+	PARANOID_FIELD(vcpu, GUEST_CR3, v->guest_cr3);
+	PARANOID_FIELD(vcpu, GUEST_INTERRUPTIBILITY_INFO, v->guest_interruptibility_info);
+	PARANOID_FIELD(vcpu, GUEST_CS_AR_BYTES, v->guest_cs_ar_bytes);
+	PARANOID_FIELD(vcpu, GUEST_SS_AR_BYTES, v->guest_ss_ar_bytes);
+	cr0 = paranoid_cr(v->guest_cr0, v->cr0_guest_host_mask, vmx_cr0_guest_owned(vcpu), vmcs_read(GUEST_CR0),
+			  vmcs_read(CR0_READ_SHADOW));
+	cr4 = paranoid_cr(v->guest_cr4, v->cr4_guest_host_mask, vmx_cr4_guest_owned(vcpu), vmcs_read(GUEST_CR4),
+			  vmcs_read(CR4_READ_SHADOW));
+	vmcs_load(vcpu->vmcs);
+	paranoid_value(vcpu, "L2's CR0", v->guest_cr0, vmx_keep_cd(vcpu, cr0));
+	paranoid_value(vcpu, "L2's CR4", v->guest_cr4, cr4);
 }
 
 /**
@@ -123,6 +153,7 @@ void paranoid_reflected(struct vcpu *vcpu)
 	PARANOID_FIELD(vcpu, GUEST_INTERRUPTIBILITY_INFO, 0);
 	paranoid_value(vcpu, "injection", vmcs_read(VM_ENTRY_INTR_INFO_FIELD) & INTR_INFO_VALID_MASK, 0);
 	paranoid_shadow(vcpu);
+	paranoid_saved(vcpu);
 }
 
 /**
@@ -200,6 +231,7 @@ void paranoid_resumed(struct vcpu *vcpu)
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
 	u64 mask0 = v->cr0_guest_host_mask, mask4 = v->cr4_guest_host_mask, cr0 = vmx_keep_cd(vcpu, v->guest_cr0);
+	u64 owned;
 
 	paranoid_controls(vcpu, v);
 	paranoid_tsc(vcpu, v);
@@ -207,6 +239,13 @@ void paranoid_resumed(struct vcpu *vcpu)
 	PARANOID_FIELD(vcpu, CR4_GUEST_HOST_MASK, merge_cr_mask(vmx_cr4_guest_owned(vcpu), mask4));
 	PARANOID_FIELD(vcpu, GUEST_CR0, vmx_hw_cr0(cr0));
 	PARANOID_FIELD(vcpu, GUEST_CR4, vmx_hw_cr4(v->guest_cr4));
+	/* Of a bit that L2 owns, the read shadow has no effect. */
+	owned = vmx_cr0_guest_owned(vcpu) & ~mask0;
+	paranoid_value(vcpu, "CR0 shadow of L2", (vmcs_read(CR0_READ_SHADOW) | X86_CR0_ET) & ~owned,
+		       (merge_cr_shadow(cr0, v->cr0_read_shadow, mask0) | X86_CR0_ET) & ~owned);
+	owned = vmx_cr4_guest_owned(vcpu) & ~mask4;
+	paranoid_value(vcpu, "CR4 shadow of L2", vmcs_read(CR4_READ_SHADOW) & ~owned,
+		       merge_cr_shadow(v->guest_cr4, v->cr4_read_shadow, mask4) & ~owned);
 	PARANOID_FIELD(vcpu, GUEST_CR3, v->guest_cr3);
 	PARANOID_FIELD(vcpu, GUEST_RIP, v->guest_rip);
 	PARANOID_FIELD(vcpu, GUEST_RSP, v->guest_rsp);

@@ -15,26 +15,34 @@ static u32 shadow_needs;
 /*
  * The VMREAD and VMWRITE bitmaps; a set bit makes the access exit. The guest
  * interrupt status exists only for an L1 with virtual-interrupt delivery. An L1
- * that lacks any other shadowed field does not get shadowing. CR3 is written
- * without an exit only if L1 does not use EPT: with EPT it is L2 that changes
- * CR3, and a fetch at each entry would be in vain. Constant after
+ * that lacks any other shadowed field does not get shadowing. The VMWRITE bitmaps
+ * differ by the fields of enum shadow_writes, too. Constant after
  * nested_shadow_init().
  */
 enum { WITHOUT_VID, WITH_VID, NR_READ_VARIANTS };
-enum { CR3_RO, CR3_RW, NR_CR3_VARIANTS };
 static unsigned long *vmread_bitmaps[NR_READ_VARIANTS];
-static unsigned long *vmwrite_bitmaps[NR_READ_VARIANTS][NR_CR3_VARIANTS];
+static unsigned long *vmwrite_bitmaps[NR_READ_VARIANTS][NR_SHADOW_WRITES];
 
 u32 shadow_gates;
 
+/* The bits of enum shadow_writes that let VMWRITEs of the field through. */
+static int shadow_writes_of(const struct vmcs12_field *f)
+{
+	if (f->shadow == SHADOW_WINDOW)
+		return SHADOW_WRITES_CRS;
+	return f->enc == GUEST_CR3 ? SHADOW_WRITES_CR3 : 0;
+}
+
 static void shadow_let_through(const struct vmcs12_field *f, int vid)
 {
+	int writes, needs = shadow_writes_of(f);
+
 	__clear_bit(f->enc, vmread_bitmaps[vid]);
-	if (f->shadow != SHADOW_RW)
+	if (f->shadow == SHADOW_RO)
 		return;
-	__clear_bit(f->enc, vmwrite_bitmaps[vid][CR3_RW]);
-	if (f->enc != GUEST_CR3)
-		__clear_bit(f->enc, vmwrite_bitmaps[vid][CR3_RO]);
+	for (writes = 0; writes < NR_SHADOW_WRITES; writes++)
+		if ((writes & needs) == needs)
+			__clear_bit(f->enc, vmwrite_bitmaps[vid][writes]);
 }
 
 /* Let the shadowed fields through that exist both for an L1 and on this processor. */
@@ -76,7 +84,7 @@ static unsigned long *shadow_alloc_bitmap(void)
  */
 int nested_shadow_init(void)
 {
-	int vid, cr3;
+	int vid, writes;
 	bool ok = true;
 
 	if (!vmx_features.vmcs_shadowing)
@@ -84,9 +92,9 @@ int nested_shadow_init(void)
 	for (vid = 0; vid < NR_READ_VARIANTS; vid++) {
 		vmread_bitmaps[vid] = shadow_alloc_bitmap();
 		ok = ok && vmread_bitmaps[vid];
-		for (cr3 = 0; cr3 < NR_CR3_VARIANTS; cr3++) {
-			vmwrite_bitmaps[vid][cr3] = shadow_alloc_bitmap();
-			ok = ok && vmwrite_bitmaps[vid][cr3];
+		for (writes = 0; writes < NR_SHADOW_WRITES; writes++) {
+			vmwrite_bitmaps[vid][writes] = shadow_alloc_bitmap();
+			ok = ok && vmwrite_bitmaps[vid][writes];
 		}
 	}
 	if (!ok) {
@@ -105,14 +113,14 @@ int nested_shadow_init(void)
  */
 void nested_shadow_exit(void)
 {
-	int vid, cr3;
+	int vid, writes;
 
 	for (vid = 0; vid < NR_READ_VARIANTS; vid++) {
 		free_page((unsigned long)vmread_bitmaps[vid]);
 		vmread_bitmaps[vid] = NULL;
-		for (cr3 = 0; cr3 < NR_CR3_VARIANTS; cr3++) {
-			free_page((unsigned long)vmwrite_bitmaps[vid][cr3]);
-			vmwrite_bitmaps[vid][cr3] = NULL;
+		for (writes = 0; writes < NR_SHADOW_WRITES; writes++) {
+			free_page((unsigned long)vmwrite_bitmaps[vid][writes]);
+			vmwrite_bitmaps[vid][writes] = NULL;
 		}
 	}
 }
@@ -278,13 +286,26 @@ void nested_shadow_on_cpu(struct vcpu *vcpu)
 	vmcs_load(vcpu->vmcs);
 }
 
+/**
+ * shadow_let_write() - choose which fields L1 writes without exits
+ * @n: of a vCPU in L1
+ * @writes: bits of enum shadow_writes; the fields of bits that are no longer set have been fetched
+ *
+ * Context: VMCS01 is current. Interrupts may be disabled.
+ */
+void shadow_let_write(struct nested *n, u8 writes)
+{
+	n->shadow_writes = writes;
+	vmcs_write(VMWRITE_BITMAP, __pa(vmwrite_bitmaps[n->gates & BIT(GATE_VID) ? WITH_VID : WITHOUT_VID][writes]));
+}
+
+/* Any fetch of what L1 has written must come before. VMCS01 is current. */
 static void shadow_write_bitmaps(struct nested *n)
 {
-	int vid = n->gates & BIT(GATE_VID) ? WITH_VID : WITHOUT_VID;
+	bool ept = n->vmcs12->secondary_vm_exec_control & SECONDARY_EXEC_ENABLE_EPT;
 
-	n->shadow_cr3_rw = !(n->vmcs12->secondary_vm_exec_control & SECONDARY_EXEC_ENABLE_EPT);
-	vmcs_write(VMREAD_BITMAP, __pa(vmread_bitmaps[vid]));
-	vmcs_write(VMWRITE_BITMAP, __pa(vmwrite_bitmaps[vid][n->shadow_cr3_rw ? CR3_RW : CR3_RO]));
+	vmcs_write(VMREAD_BITMAP, __pa(vmread_bitmaps[n->gates & BIT(GATE_VID) ? WITH_VID : WITHOUT_VID]));
+	shadow_let_write(n, ept ? 0 : SHADOW_WRITES_CR3);
 }
 
 /**

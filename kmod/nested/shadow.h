@@ -17,6 +17,22 @@
  * - All fields are fetched before anything but a VM entry uses VMCS12.
  */
 
+/*
+ * Fields of nested.shadow_writes, which L1 writes without an exit at times only:
+ *
+ * - CR3 if L1 does not use EPT. With EPT it is L2 that changes CR3, and a fetch at
+ *   each entry would be in vain.
+ * - the WINDOW fields of fields.def between an exit that gave L1 an access to a
+ *   control register, and its next entry.
+ */
+enum shadow_writes {
+	SHADOW_WRITES_CR3 = 1,
+	SHADOW_WRITES_CRS = 2,
+	NR_SHADOW_WRITES = 4
+};
+
+void shadow_let_write(struct nested *n, u8 writes);
+
 extern u32 shadow_gates;	/* BIT(GATE_*): the fields that exist both for an L1 and on this processor; constant */
 
 static __always_inline bool shadow_has(enum vmcs12_gate gate)
@@ -65,7 +81,7 @@ static __always_inline bool shadow_entry_needs(const struct nested *n, u32 field
 
 	switch (field) {
 	case GUEST_CR3:
-		return n->shadow_cr3_rw;
+		return n->shadow_writes & SHADOW_WRITES_CR3;
 	case VM_ENTRY_EXCEPTION_ERROR_CODE:
 	case VM_ENTRY_INSTRUCTION_LEN:
 		return v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK;
@@ -81,6 +97,12 @@ static __always_inline bool shadow_entry_needs(const struct nested *n, u32 field
 	}
 }
 
+/* Whether L1 may write a field without an exit at present. */
+static __always_inline bool shadow_is_written(const struct nested *n, enum vmcs12_shadow shadow)
+{
+	return shadow == SHADOW_RW || (shadow == SHADOW_WINDOW && (n->shadow_writes & SHADOW_WRITES_CRS));
+}
+
 /* Read the fields that L1 writes without an exit: all of them, or those that an entry needs. The shadow is current. */
 static __always_inline void shadow_fetch_fields(struct nested *n, bool all)
 {
@@ -88,7 +110,8 @@ static __always_inline void shadow_fetch_fields(struct nested *n, bool all)
 	u64 rflags = v->guest_rflags, val;
 
 #define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
-	if (SHADOW_##shadow == SHADOW_RW && shadow_has(GATE_##gate) && (all || shadow_entry_needs(n, name))) { \
+	if (shadow_is_written(n, SHADOW_##shadow) && shadow_has(GATE_##gate) && \
+	    (all || shadow_entry_needs(n, name))) { \
 		val = vmcs_read(name); \
 		if (val != held->member) { \
 			held->member = val; \

@@ -40,6 +40,12 @@ struct vmcs01_held {
 
 #define CR_UNSEEN	(~0ULL)		/* no CR4 has all bits */
 
+/* Control registers that L1 has written before a VMRESUME: see nested/again_cr.c. Those without news are not valid. */
+struct again_crs {
+	u64 cr0, cr0_shadow, cr4, cr4_shadow, cr3;
+	u64 news0, news4, news3;	/* not 0: L1 has changed CR0, CR4, CR3, or a read shadow */
+};
+
 /* What repeated entries and exits rely on: see nested/again.c. */
 struct again {
 	bool on;		/* the next entry of L1 with VMRESUME may be a repetition */
@@ -52,8 +58,9 @@ struct again {
 	u64 cr4_hw, cr4_shadow;
 	/* VMCS02's CR0 and CR4 when VMCS12 last got L2's; CR_UNSEEN as @cr4_seen: VMCS12's may be others */
 	u64 cr0_seen, cr4_seen;
-	/* An entry depends on the preemption timer's value, interrupt status, CR3, TPR threshold of the shadow VMCS. */
-	bool fetches_timer, fetches_vid, fetches_cr3, fetches_threshold;
+	struct again_crs crs;
+	/* An entry depends on the preemption timer's value, interrupt status, TPR threshold of the shadow VMCS. */
+	bool fetches_timer, fetches_vid, fetches_threshold;
 	struct ept02_root *root;	/* the root of EPT02 that VMCS02 points to; NULL: none, L1 does not use EPT */
 	u64 host_cr0, host_cr4;	/* those of VMCS01 after each exit */
 	u64 l0_mce;		/* CR4.MCE of the host, which is part of @host_cr4 */
@@ -86,7 +93,7 @@ struct nested {
 	struct loaded_vmcs vmcs02;
 	struct loaded_vmcs shadow;	/* VMCS shadowing: L1 accesses its frequent fields here without exits */
 	struct vmcs12 *shadow_held;	/* the values that @shadow holds, as far as L0 has seen them: see nested/shadow.h */
-	bool shadow_cr3_rw;		/* L1 writes CR3 to @shadow without an exit */
+	u8 shadow_writes;		/* fields that L1 writes to @shadow without an exit at present: enum shadow_writes */
 	bool shadow_on;			/* VMCS shadowing is enabled in VMCS01, for @vmcs12 */
 	bool vmcs02_made;		/* VMCS02's constant fields are written */
 	bool bitmap_due;		/* L1's or L0's MSR bitmap may have changed: merge them before L2 runs */

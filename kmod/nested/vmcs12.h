@@ -53,6 +53,7 @@ enum vmcs12_sync {
 enum vmcs12_shadow {
 	SHADOW_NONE,
 	SHADOW_RO,	/* VMREAD only; a VMWRITE exits */
+	SHADOW_WINDOW,	/* VMREAD; VMWRITE only between an exit by a control-register access and the next entry */
 	SHADOW_RW,
 };
 

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Control registers on the short way. After an exit by an access to one, L1 mostly changes L2's register and its read
+ * shadow. The short way lets it write these fields to the shadow VMCS without exits until it enters L2 again: see enum
+ * shadow_writes. SDM 3C 25.6.6, 27.3.1.1.
+ */
+#include <asm/processor-flags.h>
+#include "droste.h"
+#include "nested/merge.h"
+#include "nested/nested.h"
+#include "nested/shadow.h"
+#include "nested/vmcs02.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
+
+/* Bits that change neither the paging mode nor anything else that L0 must know of. VM entry allows them to be 0 or 1. */
+#define CR0_PLAIN	(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | X86_CR0_AM)
+/* The same; an L1 may lack some of them. */
+#define CR4_PLAIN	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | \
+			 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE | X86_CR4_OSXSAVE | X86_CR4_SMEP | \
+			 X86_CR4_SMAP)
+
+/* Whether the entry passes the rows of checks.def, of which those that L1 has not changed passed before. */
+static bool again_cr_is_usual(const struct vcpu *vcpu, const struct again_crs *c)
+{
+	const struct vmcs12 *v = vcpu->nested.vmcs12;
+	const struct vmx_caps *caps = &vcpu->nested.caps;
+
+	return !((c->cr0 ^ v->guest_cr0) & ~(u64)CR0_PLAIN) && !((c->cr4 ^ v->guest_cr4) & ~(u64)CR4_PLAIN) &&
+	       vmx_fixed_bits_ok(c->cr4, caps->cr4_fixed0, caps->cr4_fixed1);
+}
+
+/**
+ * again_cr_fetch() - read the control registers that L1 may have written from the shadow VMCS
+ * @vcpu: in L1, at a VMRESUME that may be a repetition; nested.again.crs is filled
+ *
+ * Context: Interrupts disabled. The shadow VMCS is current.
+ * Return: false if the general path must look at them.
+ */
+bool again_cr_fetch(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+	struct again_crs *c = &n->again.crs;
+
+	c->news0 = c->news3 = c->news4 = 0;
+	if (n->shadow_writes & SHADOW_WRITES_CR3) {
+		c->cr3 = vmcs_read(GUEST_CR3);
+		c->news3 = c->cr3 ^ v->guest_cr3;
+		if (c->cr3 >> vcpu->gcaps.maxphyaddr)
+			return false;
+	}
+	if (!(n->shadow_writes & SHADOW_WRITES_CRS))
+		return true;
+	c->cr0 = vmcs_read(GUEST_CR0);
+	c->cr4 = vmcs_read(GUEST_CR4);
+	c->cr0_shadow = vmcs_read(CR0_READ_SHADOW);
+	c->cr4_shadow = vmcs_read(CR4_READ_SHADOW);
+	c->news0 = (c->cr0 ^ v->guest_cr0) | (c->cr0_shadow ^ v->cr0_read_shadow);
+	c->news4 = (c->cr4 ^ v->guest_cr4) | (c->cr4_shadow ^ v->cr4_read_shadow);
+	return again_cr_is_usual(vcpu, c);
+}
+
+/**
+ * again_cr_take() - put the control registers that L1 has changed into VMCS12
+ * @n: of a vCPU that enters L2; again_cr_fetch() was called
+ *
+ * Context: Interrupts disabled.
+ */
+void again_cr_take(struct nested *n)
+{
+	struct vmcs12 *v = n->vmcs12, *held = n->shadow_held;
+	const struct again_crs *c = &n->again.crs;
+
+	if (c->news0) {
+		v->guest_cr0 = held->guest_cr0 = c->cr0;
+		v->cr0_read_shadow = held->cr0_read_shadow = c->cr0_shadow;
+	}
+	if (c->news3)
+		v->guest_cr3 = held->guest_cr3 = c->cr3;
+	if (c->news4) {
+		v->guest_cr4 = held->guest_cr4 = c->cr4;
+		v->cr4_read_shadow = held->cr4_read_shadow = c->cr4_shadow;
+	}
+}
+
+/* VMCS12 has L2's CR0 when VMCS02 has the one below, unless L1 wrote CD or NW, which the entry ignores. */
+static void again_cr_write_cr0(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	u64 cr0 = vmx_keep_cd(vcpu, v->guest_cr0), hw = vmx_hw_cr0(cr0);
+
+	vmcs_write(CR0_READ_SHADOW, merge_cr_shadow(cr0, v->cr0_read_shadow, v->cr0_guest_host_mask));
+	vmcs_write(GUEST_CR0, hw);
+	vcpu->nested.again.cr0_seen = cr0 == v->guest_cr0 ? hw : CR_UNSEEN;
+}
+
+/* The value for the processor is that of vmx_hw_cr4(), whose present CR4.MCE of the host is known. */
+static void again_cr_write_cr4(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	u64 hw = (v->guest_cr4 & ~(vmx_features.umip_emulated ? (u64)X86_CR4_UMIP : 0)) | X86_CR4_VMXE | vcpu->nested.again.l0_mce;
+
+	vmcs_write(CR4_READ_SHADOW, merge_cr_shadow(v->guest_cr4, v->cr4_read_shadow, v->cr4_guest_host_mask));
+	vmcs_write(GUEST_CR4, hw);
+	/* The other register may be unseen. */
+	if (vcpu->nested.again.cr4_seen != CR_UNSEEN)
+		vcpu->nested.again.cr4_seen = hw;
+}
+
+/**
+ * again_cr_write() - write the control registers that L1 has changed to VMCS02
+ * @vcpu: in L2, which has not run yet
+ *
+ * Does what vmcs02_write_crs() does, except for fields that are the same at repeated entries.
+ *
+ * Context: Interrupts disabled. VMCS02 is current.
+ */
+void again_cr_write(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v = vcpu->nested.vmcs12;
+	const struct again_crs *c = &vcpu->nested.again.crs;
+
+	if (c->news0)
+		again_cr_write_cr0(vcpu, v);
+	if (c->news3)
+		vmcs_write(GUEST_CR3, v->guest_cr3);
+	if (c->news4)
+		again_cr_write_cr4(vcpu, v);
+}
