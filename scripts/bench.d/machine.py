@@ -46,12 +46,13 @@ def lab(*words):
 class Plan:
     """What to measure on one hypervisor."""
 
-    def __init__(self, hypervisor, small, linux, windows, profile=False):
+    def __init__(self, hypervisor, small, linux, windows, profile=False, options=None):
         self.hypervisor = hypervisor
         self.small = small          # for each level the small guest's rows
         self.linux = linux          # for each level the rows of Linux
         self.windows = windows      # how many counts of each row, if not as in OPTIONS
         self.profile = profile      # root instructions are also counted by address
+        self.options = options      # of droste.ko, if not the usual ones
 
     def levels(self):
         return [level for level in rows.LEVELS if self.small.get(level) or self.linux.get(level)]
@@ -176,9 +177,13 @@ def run(plan, programs, directory, limit, progress, log):
     files = images(plan, programs, directory)
     counts = os.path.join(directory, "counts.json")
     profile = os.path.join(directory, "profile") if plan.profile else None
-    command = [LAB, "exec", "--hypervisor", plan.hypervisor, "--timeout", str(limit), "--count", counts,
+    start, hypervisor = ["./l0.sh"], plan.hypervisor
+    if plan.options:
+        files.append(lab("build-module", "--kernel", "6.12"))
+        start, hypervisor = [f"insmod droste.ko {plan.options} && ./l0.sh"], "none"
+    command = [LAB, "exec", "--hypervisor", hypervisor, "--timeout", str(limit), "--count", counts,
                *(["--profile", profile] if profile else []),
-               *[word for file in files for word in ("--file", file)], "--", "./l0.sh"]
+               *[word for file in files for word in ("--file", file)], "--", *start]
     outcome = Outcome()
     if STOPPED:
         raise Failed("it was stopped")
