@@ -308,6 +308,30 @@ static void c_vmxoff(void)
 	vmcs_load(this_vmcs);
 }
 
+/* A TPR threshold above VTPR makes an entry fail, unless APIC accesses are virtualized. Others must not be held up by it. */
+static void w_threshold(void)
+{
+	static u8 virtual_apic[4096] __attribute__((aligned(4096)));
+	volatile u8 *vtpr = virtual_apic + 0x80;
+
+	if (!ctl_has(F_PROC, PROC_TPR_SHADOW))
+		return;
+	vmset(F_PROC, PROC_TPR_SHADOW);
+	vmwrite(F_VIRTUAL_APIC, (u64)virtual_apic);
+	vmwrite(F_TPR_THRESHOLD, 0);
+	*vtpr = 0x50;
+	turns(TURNS);
+	vmwrite(F_TPR_THRESHOLD, 5);
+	turns(TURNS);
+	*vtpr = 0x40;
+	noted = noted * 31 + vmx_try_enter(false);
+	vmwrite(F_TPR_THRESHOLD, 0);
+	turns(TURNS);
+	vmwrite(F_TPR_THRESHOLD, 5);
+	noted = noted * 31 + vmx_try_enter(false);
+	vmwrite(F_TPR_THRESHOLD, 0);
+}
+
 static void c_nothing(void)
 {
 }
@@ -548,6 +572,7 @@ static const struct row {
 	{ "blocking of virtual NMIs", w_vnmi_blocking },
 	{ "another VPID", w_vpid },
 	{ "no VPID", w_no_vpid },
+	{ "TPR threshold", w_threshold },
 	{ "another EPTP", w_eptp },
 	{ "no EPT", w_no_ept },
 	{ "TSC offset", w_tsc_offset },
