@@ -60,7 +60,7 @@ _drostectl()
 	ept)
 		mapfile -t COMPREPLY < <(compgen -W "--l1 --vm --pid --vcpu --json --help" -- "$word") ;;
 	why)
-		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --source --json --help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "--exit --vm --pid --vcpu --source --json --help" -- "$word") ;;
 	audit)
 		mapfile -t COMPREPLY < <(compgen -W "--caps --dump --source --json --help" -- "$word"; compgen -f -- "$word")
 		compopt -o filenames ;;

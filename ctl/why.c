@@ -8,18 +8,22 @@
 #include <unistd.h>
 
 #include "auditreport.h"
+#include "lastexit.h"
 #include "look.h"
 #include "outcome.h"
+#include "paint.h"
 #include "say.h"
 
 void why_help(void)
 {
-	printf("Usage: drostectl why [OPTION]...\n"
+	printf("Usage: drostectl why [--exit] [OPTION]...\n"
 	       "Tell why the last VM entry of L1 failed: every rule that its VMCS broke, with the fields' values.\n"
+	       "With --exit: tell of each vCPU's last exit who got it, L0 or L1, and which control, bitmap or value decided.\n"
 	       "Needs root.\n"
 	       "\n"
+	       "  --exit          explain the last exit; of a vCPU that runs, the next one\n"
 	       LOOK_OPTIONS
-	       "  --vcpu N        the vCPU (the first on which one has failed)\n"
+	       "  --vcpu N        the vCPU (the first on which one has failed; all with --exit)\n"
 	       "  --source        print each rule as the module's source text, too\n"
 	       "  --json          print one JSON object\n"
 	       "  --help          print this text\n");
@@ -52,10 +56,26 @@ static void adopt(struct judgement *j, const struct droste_why *why)
 	}
 }
 
+/* why --exit, of all vCPUs or of the one that the options name. */
+static int why_exit(const struct look_at *at, bool all, bool json)
+{
+	struct droste_vm_info vm;
+	int fd = look_open(at, &vm), ret;
+
+	if (fd < 0)
+		return STATUS_FAILED;
+	paint_begin();
+	if (!json)
+		printf("VM %u (%s, process %d)\n", vm.number, vm.name, vm.pid);
+	ret = lastexit_all(fd, all ? 0 : at->vcpu, all ? vm.nr_vcpus : at->vcpu + 1, json);
+	close(fd);
+	return ret ? STATUS_FAILED : 0;
+}
+
 int cmd_why(int argc, char **argv)
 {
 	static const struct option options[] = {
-		LOOK_LONGOPTS, { "source", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		LOOK_LONGOPTS, { "exit", no_argument, NULL, 'e' }, { "source", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' }, { }
 	};
 	static struct look_vmcs v;
@@ -66,7 +86,7 @@ int cmd_why(int argc, char **argv)
 	struct assumed a;
 	char name[80];
 	struct audit_report r = { .name = name, .f = &v.file, .a = &a, .j = &j, .why = &why };
-	bool json = false;
+	bool json = false, exits = false, all = true;
 	int opt, fd;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -74,10 +94,14 @@ int cmd_why(int argc, char **argv)
 			why_help();
 			return 0;
 		}
+		if (opt == 'c')
+			all = false;
 		if (opt == 'j')
 			json = true;
 		else if (opt == 's')
 			r.source = true;
+		else if (opt == 'e')
+			exits = true;
 		else if (look_option(&at, opt, optarg))
 			return STATUS_USAGE;
 	}
@@ -85,6 +109,8 @@ int cmd_why(int argc, char **argv)
 		say("unexpected argument \"%s\"; see \"drostectl why --help\"", argv[optind]);
 		return STATUS_USAGE;
 	}
+	if (exits)
+		return why_exit(&at, all, json);
 	fd = look_open(&at, &vm);
 	if (fd < 0)
 		return STATUS_FAILED;

@@ -305,6 +305,8 @@ struct vcpu {
 	/* MSRs that VM entries and VM exits load: see vmx/perf.c. The processor wants lists aligned to 16 bytes. */
 	struct vmx_msr_entry perf_guest[PERF_MSRS] __aligned(16), perf_host[PERF_MSRS] __aligned(16);
 	u64 long_exits;				/* exits to L0 that did not go the short way of run/loop.c */
+	u64 noted_short;			/* stats.short_exits at the last of these: others have come since if that differs */
+	bool noted_l2;				/* the last of these came from L2 */
 	u64 exits[NR_EXIT_REASONS];		/* exits to L0, by basic reason */
 	u64 exits_l2[NR_EXIT_REASONS];		/* those of @exits that came from L2 */
 	u64 exits_shown[NR_EXIT_REASONS];	/* that L1 was shown, by the reason that it was shown, those that L0 made up included */

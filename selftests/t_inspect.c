@@ -475,6 +475,159 @@ static void host_log(void)
 	vm_destroy(&vm);
 }
 
+/* --- why an exit went where it went --- */
+
+/* Of kmod/nested/route_why.h. */
+enum { WHY_ALWAYS, WHY_IO_BITMAP = 14, WHY_IO_CONTROL, WHY_MSR_BITMAP };
+
+#define AN_MSR	0x174	/* IA32_SYSENTER_CS */
+
+static volatile u64 bitmaps;
+extern char rdmsr_at[];
+
+static void l2_syncs(void)
+{
+	g_sync(2);
+	asm volatile("vmcall");
+	g_sync(3);
+	asm volatile("vmcall");
+}
+
+static void guest_exits(void)
+{
+	vmcs_new(l2_syncs);
+	g_sync(1);
+	vmx_expect(R_VMCALL, "L2");
+	vmx_skip();
+	bitmaps = (u64)g_pages(2);
+	need(F_PROC, PROC_IO_BITMAPS, "no I/O bitmaps");
+	vmwrite(F_IO_BITMAP_A, bitmaps);
+	vmwrite(F_IO_BITMAP_B, bitmaps + 0x1000);
+	vmx_expect(R_VMCALL, "L2");
+}
+
+static struct droste_last_exit last_exit(int fd)
+{
+	struct droste_last_exit e = { .vcpu = 0 };
+
+	DO(fd, DROSTE_GET_EXIT, &e);
+	return e;
+}
+
+/* The exits are for g_sync(), a write to a port. */
+static void host_exits(void)
+{
+	struct droste_last_exit e = { .vcpu = 0 };
+	struct vcpu *vcpu;
+	struct vm vm;
+	u64 seq;
+	int fd;
+
+	vcpu = vmx_vm(&vm, guest_exits);
+	fd = inspect_mine(&vm);
+	FAILS(fd, DROSTE_GET_EXIT, &e, ENOENT);
+	e = (struct droste_last_exit) { .flags = 1 };
+	FAILS(fd, DROSTE_GET_EXIT, &e, EINVAL);
+	e = (struct droste_last_exit) { .vcpu = 1 };
+	FAILS(fd, DROSTE_GET_EXIT, &e, EINVAL);
+	e = (struct droste_last_exit) { .reserved = { 1 } };
+	FAILS(fd, DROSTE_GET_EXIT, &e, EINVAL);
+	vcpu_run_to_sync(vcpu, 1);
+	e = last_exit(fd);
+	EQ(e.reason, R_IO, "reason");
+	EQ(e.flags, DROSTE_EXIT_RIP | DROSTE_EXIT_ARG | DROSTE_EXIT_QUAL, "flags");
+	EQ(e.arg, GCALL_PORT, "port");
+	seq = e.seq;
+	vcpu_run_to_sync(vcpu, 2);
+	e = last_exit(fd);
+	EQ(e.flags, DROSTE_EXIT_L2 | DROSTE_EXIT_RIP | DROSTE_EXIT_ARG | DROSTE_EXIT_QUAL, "flags");
+	EQ(e.reason, R_IO, "reason");
+	OK(e.seq > seq, "number");
+	EQ(e.to, 0, "to L0");
+	EQ(e.why, WHY_IO_CONTROL, "why");
+	EQ(e.field, F_PROC, "the word");
+	EQ(e.bits, PROC_IO, "the bit");
+	EQ(e.word & e.bits, 0, "it is clear");
+	vcpu_run_to_sync(vcpu, 3);
+	e = last_exit(fd);
+	EQ(e.flags, DROSTE_EXIT_L2 | DROSTE_EXIT_RIP | DROSTE_EXIT_ARG | DROSTE_EXIT_QUAL | DROSTE_EXIT_BITMAP, "flags");
+	EQ(e.to, 0, "to L0");
+	EQ(e.why, WHY_IO_BITMAP, "why");
+	EQ(e.bitmap, GUEST(&vm, bitmaps) + GCALL_PORT / 8, "byte of the bitmap");
+	EQ(e.bitmap_mask, 0xf << GCALL_PORT % 8, "bits");
+	EQ(e.bitmap_bits, 0, "they are clear");
+	vm.mem[e.bitmap] = 0xff;
+	e = last_exit(fd);
+	EQ(e.bitmap_bits, e.bitmap_mask & 0xff, "the bitmap as it is now");
+	EQ(e.to, 1, "to L1, if it came now");
+	vm.mem[e.bitmap] = 0;
+	vcpu_run_to_end(vcpu);
+	close(fd);
+	vm_destroy(&vm);
+}
+
+static void l2_rdmsr(void)
+{
+	while (!stop)
+		asm volatile(".globl rdmsr_at\nrdmsr_at:\n\trdmsr" : : "c" (AN_MSR) : "rax", "rdx", "memory");
+	asm volatile("vmcall");
+}
+
+static void guest_rdmsr(void)
+{
+	bitmaps = (u64)g_page();
+	*(u8 *)(bitmaps + AN_MSR / 8) = 1 << AN_MSR % 8;
+	vmcs_usual(l2_rdmsr, (void *)bitmaps, ept_new());
+	while (vmx_run() == R_RDMSR)
+		vmx_skip();
+}
+
+static void host_exits_run(void)
+{
+	bool rdmsr = false, resume = false;
+	struct droste_last_exit e;
+	struct vcpu *vcpu;
+	pthread_t thread;
+	struct vm vm;
+	int fd, i;
+
+	vcpu = vmx_vm(&vm, guest_rdmsr);
+	fd = inspect_mine(&vm);
+	MUST(!pthread_create(&thread, NULL, runner, vcpu), "thread");
+	for (i = 0; i < 1000 && !(rdmsr && resume); i++) {
+		e = (struct droste_last_exit) { .vcpu = 0 };
+		if (ioctl(fd, DROSTE_GET_EXIT, &e) && errno == ENOENT)
+			continue;
+		EQ(e.flags & DROSTE_EXIT_SHORT, 0, "the exit went the long way");
+		if (e.reason == R_VMRESUME) {
+			EQ(e.flags, 0, "VMRESUME of L1: flags");
+			resume = true;
+		}
+		if (e.reason != R_RDMSR || !(e.flags & DROSTE_EXIT_L2) || rdmsr)
+			continue;
+		rdmsr = true;
+		EQ(e.flags, DROSTE_EXIT_L2 | DROSTE_EXIT_RIP | DROSTE_EXIT_ARG | DROSTE_EXIT_SHOWN | DROSTE_EXIT_BITMAP, "RDMSR of L2: flags");
+		EQ(e.arg, AN_MSR, "MSR");
+		EQ(e.rip, (u64)rdmsr_at, "RIP");
+		EQ(e.ilen, 2, "length");
+		EQ(e.to, 1, "to L1");
+		EQ(e.shown, R_RDMSR, "what L1 is shown");
+		EQ(e.why, WHY_MSR_BITMAP, "why");
+		EQ(e.field, F_PROC, "the word");
+		EQ(e.bits, PROC_MSR_BITMAPS, "its bit");
+		EQ(e.bitmap, GUEST(&vm, bitmaps) + AN_MSR / 8, "byte of the bitmap");
+		EQ(e.bitmap_mask, 1 << AN_MSR % 8, "bit");
+		EQ(e.bitmap_bits, e.bitmap_mask, "it is set");
+	}
+	ksft_diag("%d looks", i);
+	OK(rdmsr, "an RDMSR of L2 was seen");
+	OK(resume, "a VMRESUME of L1 was seen");
+	GUEST(&vm, stop) = 1;
+	pthread_join(thread, NULL);
+	close(fd);
+	vm_destroy(&vm);
+}
+
 /* --- errors and rights --- */
 
 static void drop(u32 cap)
@@ -560,6 +713,8 @@ static const struct ksft_test tests[] = {
 	{ "a VMCS in L1's memory", .host = host_memory },
 	{ "why an entry failed", .host = host_why },
 	{ "a failed entry in the kernel log", .host = host_log },
+	{ "why an exit went where it went", .host = host_exits },
+	{ "exits of a vCPU that runs", .host = host_exits_run },
 	{ "errors and rights", .host = host_rights },
 };
 KSFT_MAIN(tests)

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Compares what "drostectl ept" prints for some answers of the module with a file; --write makes the file. */
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "ept.h"
+#include "golden.h"
 #include "look.h"
-#include "tap.h"
-
-#define GOLDEN	"test/ept.golden"
 
 static const struct {
 	const char *what;
@@ -75,49 +68,15 @@ static const struct {
 	} },
 };
 
-/* Standard output of all cases, as a string. */
-static char *printed(void)
+static void print(void)
 {
-	static char text[65536];
-	int fd = memfd_create("ept", 0), saved = dup(STDOUT_FILENO);
-
-	fflush(stdout);
-	if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0)
-		exit(1);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		printf("== %s\n", cases[i].what);
 		ept_show(&cases[i].e, cases[i].json);
 	}
-	fflush(stdout);
-	dup2(saved, STDOUT_FILENO);
-	close(saved);
-	if (pread(fd, text, sizeof(text) - 1, 0) < 0)
-		exit(1);
-	close(fd);
-	return text;
 }
 
 int main(int argc, char **argv)
 {
-	bool write = argc > 1 && !strcmp(argv[1], "--write");
-	FILE *f = fopen(GOLDEN, write ? "w" : "r");
-	char *line, *next, want[256];
-
-	if (!f) {
-		printf("1..0 # cannot open " GOLDEN "\n");
-		return 1;
-	}
-	if (write) {
-		fputs(printed(), f);
-		return fclose(f);
-	}
-	for (line = printed(); *line; line = next) {
-		next = strchr(line, '\n') + 1;
-		next[-1] = 0;
-		tap_result(fgets(want, sizeof(want), f) && !strncmp(line, want, strlen(line)) && want[strlen(line)] == '\n', __FILE__,
-			   __LINE__, line);
-	}
-	tap_result(!fgets(want, sizeof(want), f), __FILE__, __LINE__, "nothing is missing");
-	fclose(f);
-	return tap_done();
+	return golden_check("test/ept.golden", argc > 1 && !strcmp(argv[1], "--write"), print);
 }

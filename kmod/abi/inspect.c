@@ -242,12 +242,37 @@ static long inspect_get_ept(void *self, void *arg, unsigned long uarg)
 	return ret ? ret : l.ret;
 }
 
+static long inspect_get_exit(void *self, void *arg, unsigned long uarg)
+{
+	struct droste_last_exit *e = arg;
+	struct vm *vm = self;
+	struct vcpu *vcpu = inspect_vcpu(vm, e->vcpu);
+	struct look_exit l = { .exit = e };
+	long ret;
+
+	if (!vcpu || e->flags || memchr_inv(e->reserved, 0, sizeof(e->reserved)))
+		return -EINVAL;
+	*e = (struct droste_last_exit) { .vcpu = e->vcpu };
+	l.vmcs12 = kzalloc(sizeof(*l.vmcs12), GFP_KERNEL);
+	if (!l.vmcs12)
+		return -ENOMEM;
+	/* For reading L1's bitmaps, as in inspect_get_ept(). */
+	ret = mmget_not_zero(vm->mm) ? 0 : -ESRCH;
+	if (!ret) {
+		ret = vcpu_visit_exit(vcpu, nested_look_exit, &l);
+		mmput(vm->mm);
+	}
+	kfree(l.vmcs12);
+	return ret ? ret : l.ret;
+}
+
 static const struct ioctl_row inspect_rows[] = {
 	IO_ROW(DROSTE_VM_INFO, inspect_vm_info, 0),
 	IO_ROW(DROSTE_VCPU_INFO, inspect_vcpu_info, 0),
 	IO_ROW(DROSTE_GET_VMCS, inspect_get_vmcs, 0),
 	IO_ROW(DROSTE_GET_WHY, inspect_get_why, 0),
 	IO_ROW(DROSTE_GET_EPT, inspect_get_ept, 0),
+	IO_ROW(DROSTE_GET_EXIT, inspect_get_exit, 0),
 };
 
 const struct ioctl_table inspect_ioctls = { inspect_rows, ARRAY_SIZE(inspect_rows) };

@@ -49,4 +49,15 @@ struct look_ept {
 
 void nested_look_ept(struct vcpu *vcpu, void *arg);
 
+struct droste_last_exit;
+
+/* What nested_look_exit() reads, and where to. */
+struct look_exit {
+	int ret;			/* out: 0, or -ENOENT if the vCPU has never exited */
+	struct vmcs12 *vmcs12;		/* a buffer */
+	struct droste_last_exit *exit;	/* out */
+};
+
+void nested_look_exit(struct vcpu *vcpu, void *arg);
+
 #endif

@@ -74,6 +74,7 @@ bool nmi_exit_blocked(const struct vcpu *vcpu);
 
 /* --- reflect.c --- */
 bool nested_l1_wants_exit(struct vcpu *vcpu);
+u32 nested_l0_exceptions(struct vcpu *vcpu, u32 intr_info);
 int nested_reflect(struct vcpu *vcpu, u8 origin);
 int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual);
 void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 intr_error);

@@ -55,15 +55,30 @@ static u32 reflect_debugger_exceptions(const struct vcpu *vcpu)
 	return bits;
 }
 
+/**
+ * nested_l0_exceptions() - exceptions of L2 that L0 takes although L1 may intercept them
+ * @vcpu: in L2
+ * @intr_info: interruption information of the exception
+ *
+ * Context: Process context.
+ * Return: an exception bitmap, which is complete for the vector in @intr_info.
+ */
+u32 nested_l0_exceptions(struct vcpu *vcpu, u32 intr_info)
+{
+	u32 bits = reflect_debugger_exceptions(vcpu);
+
+	if (unlikely((intr_info & INTR_INFO_VECTOR_MASK) == X86_TRAP_AC) && vcpu_split_lock(vcpu))
+		bits |= BIT(X86_TRAP_AC);
+	return bits;
+}
+
 static void reflect_collect_facts(struct vcpu *vcpu, struct route_facts *f)
 {
 	u32 proc = f->vmcs12->cpu_based_vm_exec_control;
 
 	switch (f->basic) {
 	case EXIT_REASON_EXCEPTION_NMI:
-		f->l0_exceptions = reflect_debugger_exceptions(vcpu);
-		if (unlikely((f->intr_info & INTR_INFO_VECTOR_MASK) == X86_TRAP_AC) && vcpu_split_lock(vcpu))
-			f->l0_exceptions |= BIT(X86_TRAP_AC);
+		f->l0_exceptions = nested_l0_exceptions(vcpu, f->intr_info);
 		break;
 	case EXIT_REASON_CR_ACCESS:
 		f->value = reflect_cr_operand(vcpu);

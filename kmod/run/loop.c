@@ -35,6 +35,7 @@
  * to 4 and 8. It releases it around the entry and while the vCPU waits, so that
  * an update of the slots does not have to wait for the guest.
  */
+#include <linux/jump_label.h>
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -239,11 +240,27 @@ static bool short_loop = true;
 module_param_named(short, short_loop, bool, 0644);
 MODULE_PARM_DESC(short, "Handle the most frequent exits with interrupts disabled");
 
+static DEFINE_STATIC_KEY_FALSE(loop_watched);
+
+/**
+ * loop_watch() - have all exits go the long way, where they are noted, or end that
+ * @on: begin; each call needs one that ends it
+ *
+ * Context: Process context. May sleep.
+ */
+void loop_watch(bool on)
+{
+	if (on)
+		static_branch_inc(&loop_watched);
+	else
+		static_branch_dec(&loop_watched);
+}
+
 /* Whether the short loop may handle exits of this stay in the guest. Called with interrupts disabled. */
 static bool loop_is_short(const struct vcpu *vcpu)
 {
-	return vcpu->quiet && READ_ONCE(short_loop) && vcpu->vmcs->launched &&
-	       !vcpu->vmcs->perf_msrs && !loop_logs_writes(vcpu) && !trace_needs_exits();
+	return vcpu->quiet && READ_ONCE(short_loop) && vcpu->vmcs->launched && !vcpu->vmcs->perf_msrs &&
+	       !loop_logs_writes(vcpu) && !trace_needs_exits() && !static_branch_unlikely(&loop_watched);
 }
 
 /* CPUID of L1, as exit_cpuid() handles it. Returns false if that must do it; nothing has changed then. */
@@ -370,12 +387,16 @@ static void loop_note_exit(struct vcpu *vcpu)
 		vmx_cancel_events(vcpu);
 	}
 	vcpu->long_exits++;
+	vcpu->noted_short = vcpu->stats.short_exits;
+	vcpu->noted_l2 = vcpu->in_l2;
 	if (likely(basic < NR_EXIT_REASONS)) {
 		vcpu->exits[basic]++;
 		if (vcpu->in_l2)
 			vcpu->exits_l2[basic]++;
 	}
 	trace_droste_exit(vcpu);
+	if (static_branch_unlikely(&loop_watched))
+		visit_note_exit(vcpu);
 }
 
 /*

@@ -17,11 +17,14 @@ void vcpu_put(struct vcpu *vcpu);
 /* --- loop.c --- */
 int vcpu_run(struct vcpu *vcpu);
 bool vcpu_ready_for_extint(struct vcpu *vcpu);
+void loop_watch(bool on);
 
 /* --- visit.c --- */
 void visits_init(struct vcpu *vcpu);
 int vcpu_visit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void *arg);
+int vcpu_visit_exit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void *arg);
 void visit_receive(struct vcpu *vcpu);
+void visit_note_exit(struct vcpu *vcpu);
 
 /* --- events.c --- */
 void events_collect_nmis(struct vcpu *vcpu);

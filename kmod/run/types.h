@@ -13,6 +13,7 @@ struct vcpu_visits {
 	struct mutex one;	/* at most one visitor at a time */
 	spinlock_t lock;	/* protects @now */
 	struct visit *now;	/* the visit that waits; NULL: none */
+	bool waits;		/* @now is for another exit than the last one. Owner: the vCPU's thread */
 };
 
 #endif

@@ -9,6 +9,9 @@
 struct visit {
 	void (*fn)(struct vcpu *vcpu, void *arg);
 	void *arg;
+	bool picky;	/* wait for the next exit that the guest makes by itself, and that is noted: see visit_fits() */
+	u64 seq;	/* the number of the last exit when the visitor asked */
+	bool tired;	/* written by the visitor: wait no longer */
 	struct completion done;
 };
 
@@ -37,11 +40,26 @@ static bool visit_withdraw(struct vcpu *vcpu, struct visit *v)
 	return mine;
 }
 
+static u64 visit_seq(const struct vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->long_exits) + READ_ONCE(vcpu->stats.short_exits);
+}
+
+/* Ask for a visit. One that is picky needs no kick: it begins after an exit that the guest makes anyway. */
 static void visit_ask(struct vcpu *vcpu, struct visit *v)
 {
 	spin_lock(&vcpu->visits.lock);
 	vcpu->visits.now = v;
 	spin_unlock(&vcpu->visits.lock);
+	vcpu_request(vcpu, REQ_VISIT);
+	if (!v->picky)
+		vcpu_kick(vcpu);
+}
+
+/* A guest that does not exit by itself, or is halted, is made to receive a picky visit. */
+static void visit_insist(struct vcpu *vcpu, struct visit *v)
+{
+	WRITE_ONCE(v->tired, true);
 	vcpu_request(vcpu, REQ_VISIT);
 	vcpu_kick(vcpu);
 }
@@ -61,20 +79,15 @@ static void visit_here(struct vcpu *vcpu, const struct visit *v)
 /* How long to wait for the vCPU's thread before a look whether it has left the ioctl. */
 #define VISIT_WAIT	(HZ / 20 + 1)
 
-/**
- * vcpu_visit() - call a function while a vCPU stands between two exits
- * @vcpu: any vCPU of a VM that the caller keeps alive
- * @fn: is called once with the vCPU loaded, under vm->srcu, in process context: on the vCPU's thread if that is in KVM_RUN,
- *	else on this one. It may sleep, and must not access guest memory, which belongs to the VM's process, except by vm_peek_guest().
- * @arg: for @fn
- *
- * Context: Process context. May sleep; the caller holds none of the vCPU's locks.
- * Return: 0 if @fn was called; -EINTR if a signal came first.
- */
-int vcpu_visit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void *arg)
+/* How often a picky visit waits so long. */
+#define VISIT_PATIENCE	4
+
+/* As vcpu_visit(). */
+static int visit_call(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void *arg, bool picky)
 {
-	struct visit v = { .fn = fn, .arg = arg };
+	struct visit v = { .fn = fn, .arg = arg, .picky = picky, .seq = visit_seq(vcpu) };
 	bool asked = false;
+	int waits = 0;
 	long left = 0;
 
 	init_completion(&v.done);
@@ -89,6 +102,8 @@ int vcpu_visit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void
 		}
 		if (!asked)
 			visit_ask(vcpu, &v);
+		else if (picky && ++waits >= VISIT_PATIENCE)
+			visit_insist(vcpu, &v);
 		asked = true;
 		left = wait_for_completion_interruptible_timeout(&v.done, VISIT_WAIT);
 		if (left > 0)
@@ -108,6 +123,53 @@ int vcpu_visit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void
 }
 
 /**
+ * vcpu_visit() - call a function while a vCPU stands between two exits
+ * @vcpu: any vCPU of a VM that the caller keeps alive
+ * @fn: is called once with the vCPU loaded, under vm->srcu, in process context: on the vCPU's thread if that is in KVM_RUN,
+ *	else on this one. It may sleep, and must not access guest memory, which belongs to the VM's process, except by vm_peek_guest().
+ * @arg: for @fn
+ *
+ * Context: Process context. May sleep; the caller holds none of the vCPU's locks.
+ * Return: 0 if @fn was called; -EINTR if a signal came first.
+ */
+int vcpu_visit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void *arg)
+{
+	return visit_call(vcpu, fn, arg, false);
+}
+
+/**
+ * vcpu_visit_exit() - call a function right after the next exit that the guest makes by itself
+ * @vcpu: any vCPU of a VM that the caller keeps alive
+ * @fn: as for vcpu_visit(); the exit is in vcpu->exit, and was handled. If vcpu->noted_short differs from
+ *	vcpu->stats.short_exits, the vCPU has not run since an exit in the short loop, whose information is not all there.
+ * @arg: for @fn
+ *
+ * If the guest runs on without one, the last exit is for an interrupt of the host, or an earlier one. All vCPUs take the
+ * long way until this returns.
+ *
+ * Context: Process context. May sleep; the caller holds none of the vCPU's locks.
+ * Return: 0 if @fn was called; -EINTR if a signal came first.
+ */
+int vcpu_visit_exit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void *arg)
+{
+	int ret;
+
+	loop_watch(true);
+	ret = visit_call(vcpu, fn, arg, true);
+	loop_watch(false);
+	return ret;
+}
+
+/* Whether the last exit is one for a picky visit: a new one, not for an interrupt of the host, and not in the short loop. */
+static bool visit_fits(const struct vcpu *vcpu, const struct visit *v)
+{
+	bool noted = vcpu->noted_short == vcpu->stats.short_exits;
+
+	return !v->picky || READ_ONCE(v->tired) ||
+	       (visit_seq(vcpu) != v->seq && noted && vcpu->exit.basic != EXIT_REASON_EXTERNAL_INTERRUPT);
+}
+
+/**
  * visit_receive() - carry out REQ_VISIT
  * @vcpu: loaded; caller holds vcpu->mutex and vm->srcu
  *
@@ -119,10 +181,28 @@ void visit_receive(struct vcpu *vcpu)
 
 	spin_lock(&vcpu->visits.lock);
 	v = vcpu->visits.now;
-	vcpu->visits.now = NULL;
+	vcpu->visits.waits = v && !visit_fits(vcpu, v);
+	if (!vcpu->visits.waits)
+		vcpu->visits.now = NULL;
 	spin_unlock(&vcpu->visits.lock);
-	if (!v)
+	if (!v || vcpu->visits.waits)
 		return;
 	v->fn(vcpu, v->arg);
 	complete(&v->done);
+}
+
+/**
+ * visit_note_exit() - ask for REQ_VISIT again, after another exit
+ * @vcpu: loaded; caller holds vcpu->mutex
+ *
+ * Called while exits are watched.
+ *
+ * Context: Thread of @vcpu.
+ */
+void visit_note_exit(struct vcpu *vcpu)
+{
+	if (!vcpu->visits.waits)
+		return;
+	vcpu->visits.waits = false;
+	vcpu_request(vcpu, REQ_VISIT);
 }

@@ -320,4 +320,73 @@ struct droste_ept {
  */
 #define DROSTE_GET_EPT		_IOWR(DROSTE_IOC_MAGIC, 0x15, struct droste_ept)
 
+/**
+ * struct droste_last_exit - the last exit of a vCPU, and why it went where it went
+ * @vcpu: in: the vCPU's index
+ * @flags: out: DROSTE_EXIT_*
+ * @seq: number of the exit
+ * @reason: exit reason, bit 31 included (SDM 3D appendix C)
+ * @ilen: length of the instruction, if one caused the exit
+ * @rip: where the level that exited is now: at the instruction, or behind it if L0 has carried it out
+ * @qual: exit qualification
+ * @gpa: guest-physical address, for EPT violations and misconfigurations
+ * @intr_info: interruption information
+ * @intr_error: its error code
+ * @arg: what the exit is about: MSR, port, encoding of a field of a VMCS, value for a control register
+ * @to: 0 or 1: who handles the exit, L0 or L1
+ * @why: number of what decided that, see kmod/nested/route_why.h
+ * @shown: the exit reason that L1 was shown
+ * @field: encoding of the field of VMCS12 that was looked at last; 0: none
+ * @word: its value
+ * @bits: the bits of it that were tested
+ * @bitmap: L1's guest-physical address of the byte of a bitmap that decided
+ * @bitmap_mask: the bits of it that were tested; bits above 7 are of the next byte
+ * @bitmap_bits: those of them that are set
+ * @reserved: 0
+ *
+ * The members from @to on are for exits of L2. They are worked out when this is called, from VMCS12 and L1's bitmaps as they
+ * are then.
+ */
+struct droste_last_exit {
+	__u32 vcpu;
+	__u32 flags;
+	__u64 seq;
+	__u32 reason;
+	__u32 ilen;
+	__u64 rip;
+	__u64 qual;
+	__u64 gpa;
+	__u32 intr_info;
+	__u32 intr_error;
+	__u64 arg;
+	__u32 to;
+	__u32 why;
+	__u32 shown;
+	__u32 field;
+	__u64 word;
+	__u64 bits;
+	__u64 bitmap;
+	__u32 bitmap_mask;
+	__u32 bitmap_bits;
+	__u64 reserved[4];
+};
+
+#define DROSTE_EXIT_L2		1	/* it came from L2 */
+#define DROSTE_EXIT_SHORT	2	/* it went the short way of the run loop: only the reason is known, not even the level */
+#define DROSTE_EXIT_GONE	4	/* it came from L2, but L1 has left VMX operation since: what decided is not known */
+#define DROSTE_EXIT_SHOWN	8	/* L1 was shown @shown because of it */
+#define DROSTE_EXIT_RIP		16	/* @rip is valid */
+#define DROSTE_EXIT_ARG		32	/* @arg is valid */
+#define DROSTE_EXIT_QUAL	64	/* the exit defines @qual */
+#define DROSTE_EXIT_GPA		128	/* it defines @gpa */
+#define DROSTE_EXIT_BITMAP	256	/* a bitmap decided; with @bitmap_mask 0, none covers the access, and L1 gets it */
+#define DROSTE_EXIT_NOT_READ	512	/* the bitmap could not be read now, and counts as all ones */
+
+/*
+ * Of a vCPU that runs, it is the next exit that the guest makes by itself; of another, the last one that it made.
+ * Errors: EINVAL if there is no such vCPU, for flags, or if a reserved member is not 0; ENOENT if the vCPU has never run;
+ * ESRCH if the VM's process has ended; EINTR for a signal; EFAULT; ENOMEM.
+ */
+#define DROSTE_GET_EXIT		_IOWR(DROSTE_IOC_MAGIC, 0x16, struct droste_last_exit)
+
 #endif
