@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "inspect.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -168,26 +169,6 @@ static void guest_cases(void)
 	}
 }
 
-static int inspect(struct vm *vm)
-{
-	struct droste_vm_name name = { .flags = DROSTE_NEXT };
-	struct droste_vm_info info;
-	int fd, mine = -1;
-
-	while ((fd = ioctl(vm->dev, DROSTE_INSPECT, &name)) >= 0) {
-		DO(fd, DROSTE_VM_INFO, &info);
-		name.number = info.number;
-		if (info.pid == getpid() && mine < 0)
-			mine = fd;
-		else
-			close(fd);
-	}
-	if (errno == ENOTTY)
-		ksft_skip("not Droste");
-	MUST(mine >= 0, "the VM of this process");
-	return mine;
-}
-
 /* Looks twice: the first look must not have changed anything. */
 static struct droste_ept look(int fd, u64 gpa, u32 flags)
 {
@@ -260,7 +241,7 @@ static void host_cases(void)
 	int fd;
 
 	vcpu = begin(&vm, guest_cases);
-	fd = inspect(&vm);
+	fd = inspect_mine(&vm);
 	read_only_page(&vm);
 	while ((kind = vcpu_run_to_call(vcpu, args)) != GCALL_DONE) {
 		if (kind == GCALL_NONE) {
@@ -329,7 +310,7 @@ static void host_entries(void)
 	int fd;
 
 	vcpu = begin(&vm, guest_entries);
-	fd = inspect(&vm);
+	fd = inspect_mine(&vm);
 	vcpu_run_to_sync(vcpu, 1);
 	gpa = GUEST(&vm, at_page);
 	ad = GUEST(&vm, eptp_used) & BIT(6);
@@ -409,7 +390,7 @@ static void host_rights(void)
 	int fd;
 
 	vcpu = begin(&vm, guest_plain);
-	fd = inspect(&vm);
+	fd = inspect_mine(&vm);
 	vcpu_run_to_sync(vcpu, 1);
 	FAILS(fd, DROSTE_GET_EPT, &e, ENOENT);	/* no VMCS */
 	e = (struct droste_ept) { .flags = 2 };

@@ -59,6 +59,7 @@ show ./drostectl ept 0x1000000
 show ./drostectl ept 0xfee00000
 
 title "5. Who gets L2's exits, and why"
+show ./drostectl why --exit
 show ./drostectl trace --l2 --note "Linux in KVM in L1" -o trace.txt -- sleep 0.3
 printf '\n# head trace.txt\n'
 head -12 trace.txt
