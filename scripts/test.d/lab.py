@@ -94,7 +94,7 @@ def trace(job):
     instrument("t_trace")(job)
     ctl = os.path.join(TREE, "ctl")
     job.must(["make", "-s", "-C", ctl, "drostectl"], 600, "drostectl builds")
-    programs = [os.path.join(TREE, "selftests/bin", name) for name in ("t_basic", "t_vmx_exits", "t_halt")]
+    programs = [os.path.join(TREE, "selftests/bin", name) for name in ("t_basic", "t_vmx_exits")]
     for kernel, cpus in (("6.12", 1), ("6.1", 2)):
         job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", "900",
                  *files(os.path.join(ctl, "drostectl"), os.path.join(HERE, "trace.sh"), *programs), "--", "./trace.sh"],
