@@ -5,6 +5,7 @@
 #include "ept/ept.h"
 #include "ept/ept12.h"
 #include "nested/checks.h"
+#include "nested/facts.h"
 #include "nested/insn.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
@@ -12,27 +13,10 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* Exit information that each reason defines. */
-#define EXIT(nr, name, handler, needs)	[nr] = (needs),
-static const u8 trace_needs[NR_EXIT_REASONS] = {
-#include "vmx/exits.def"
-};
-#undef EXIT
-
+/* Exit information that the reason defines. */
 static u8 trace_tells(const struct vmx_exit *e)
 {
-	return e->basic < NR_EXIT_REASONS ? trace_needs[e->basic] : 0;
-}
-
-/* The exit information that L1 gets with the exit that it is shown. */
-static u8 trace_shown(const struct vcpu *v, bool failed)
-{
-	u16 basic = v->nested.vmcs12->vm_exit_reason;
-
-	if (failed || basic >= NR_EXIT_REASONS)
-		return 0;
-	/* Only L1 uses "acknowledge interrupt on exit": see reflect_tells(). */
-	return basic == EXIT_REASON_EXTERNAL_INTERRUPT ? EXIT_INTR : trace_needs[basic];
+	return facts_needs(e->basic);
 }
 
 /* The event that the entry injects, 0 for none. */
@@ -41,12 +25,6 @@ static u32 trace_inject(void)
 	u32 info = vmcs_read(VM_ENTRY_INTR_INFO_FIELD);
 
 	return info & INTR_INFO_VALID_MASK ? info : 0;
-}
-
-/* RIP, without a note that it is in the cache: the caller may not expect that. */
-static u64 trace_rip(const struct vcpu *v)
-{
-	return v->reg_avail & REG_RIP ? v->rip : vmcs_read(GUEST_RIP);
 }
 
 static u64 trace_gpr(const struct vcpu *v, unsigned int nr)
@@ -157,3 +135,11 @@ static const struct vmcs12_field *trace_check_field(const struct vcpu *v)
 /* All headers are included before: those with tracepoints of the kernel must not be expanded here. */
 #define CREATE_TRACE_POINTS
 #include "trace.h"
+
+/* For droste_kvmtrace.ko. */
+EXPORT_TRACEPOINT_SYMBOL_GPL(droste_exit);
+EXPORT_TRACEPOINT_SYMBOL_GPL(droste_l1_exit);
+EXPORT_TRACEPOINT_SYMBOL_GPL(droste_mmio);
+EXPORT_TRACEPOINT_SYMBOL_GPL(droste_pio);
+EXPORT_TRACEPOINT_SYMBOL_GPL(droste_msr);
+EXPORT_TRACEPOINT_SYMBOL_GPL(droste_entry);

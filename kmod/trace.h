@@ -7,6 +7,7 @@
  * drostectl explains it. Arguments are pointers, so that an event that is off costs one NOP.
  *
  * While one of those is on that need exit information, no exit goes the short way of run/loop.c, which leaves it in the VMCS.
+ * droste_mmio and droste_msr keep exits off it too, because some accesses are made there.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM droste
@@ -27,11 +28,11 @@ struct vcpu;
 #define TRACE_WHY(nr, name, words)	{ nr, #name },
 #define TRACE_WHY_LAST(nr, name, words)	{ nr, #name }
 
-/* Whether an event is on that needs all of an exit's information. */
+/* Whether an event is on that the short way would miss, or that needs all of an exit's information. */
 #define trace_needs_exits() \
 	(trace_droste_exit_enabled() || trace_droste_route_enabled() || trace_droste_l1_exit_enabled() || \
 	 trace_droste_l1_entry_enabled() || trace_droste_vmx_insn_enabled() || trace_droste_event_enabled() || \
-	 trace_droste_entry_enabled())
+	 trace_droste_entry_enabled() || trace_droste_mmio_enabled() || trace_droste_msr_enabled())
 
 /* Where an exit that L1 is shown comes from. */
 #define L1_EXIT_HARDWARE	0	/* L2's exit, as the processor told it */
@@ -48,6 +49,12 @@ struct vcpu;
 #define VMX_INSN_FAULT		3	/* an exception */
 #define TRACE_INSN_RESULTS	{ 0, "VMsucceed" }, { 1, "VMfailInvalid" }, { 2, "VMfail" }, { 3, "fault" }
 
+/* A step of an access to MMIO. */
+#define TRACE_MMIO_ASKED	0	/* user space is asked for the data of a read */
+#define TRACE_MMIO_READ		1	/* the data of a read is known */
+#define TRACE_MMIO_WRITE	2
+#define TRACE_MMIO_STEPS	{ 0, "ask" }, { 1, "read" }, { 2, "write" }
+
 /* What became of a fault of EPT02: enum ept02_result. */
 #define TRACE_EPT02	{ 0, "FIXED" }, { 1, "VIOLATION" }, { 2, "MISCONFIG" }, { 3, "MMIO" }, { 4, "EFAULT" }
 
@@ -61,6 +68,23 @@ struct vcpu;
 #define EVENT_WINDOW		2	/* the guest cannot take it: it exits as soon as it can */
 #define EVENT_CANCELLED		3	/* the entry that was to inject it does not happen */
 #define TRACE_EVENT_WHATS	{ 0, "injected" }, { 1, "re-injected" }, { 2, "window" }, { 3, "cancelled" }
+
+/**
+ * trace_value() - the first bytes of an access as a number
+ * @data: the bytes; NULL if they are not known
+ * @len: their number
+ *
+ * Context: Any.
+ * Return: the first 8 bytes; 0 if they are not known.
+ */
+static inline u64 trace_value(const void *data, u32 len)
+{
+	u64 val = 0;
+
+	if (data)
+		memcpy(&val, data, min_t(u32, len, sizeof(val)));
+	return val;
+}
 
 #endif
 
@@ -96,7 +120,7 @@ TRACE_EVENT(droste_exit,
 	TP_fast_assign(
 		TRACE_COMMON_ASSIGN(v);
 		__entry->reason = v->exit.reason;
-		__entry->rip = trace_rip(v);
+		__entry->rip = facts_rip(v);
 		__entry->qual = trace_tells(&v->exit) & EXIT_QUAL ? v->exit.qual : 0;
 		__entry->gpa = trace_tells(&v->exit) & EXIT_GPA ? v->exit.gpa : 0;
 		__entry->intr_info = trace_tells(&v->exit) & EXIT_INTR ? v->exit.intr_info : 0;
@@ -178,8 +202,8 @@ TRACE_EVENT(droste_l1_exit,
 		__entry->origin = origin;
 		__entry->reason = v->nested.vmcs12->vm_exit_reason;
 		__entry->qual = v->nested.vmcs12->exit_qualification;
-		__entry->gpa = trace_shown(v, origin == L1_EXIT_ENTRY) & EXIT_GPA ? v->nested.vmcs12->guest_physical_address : 0;
-		__entry->intr_info = trace_shown(v, origin == L1_EXIT_ENTRY) & EXIT_INTR ? v->nested.vmcs12->vm_exit_intr_info : 0;
+		__entry->gpa = facts_shown(v, origin == L1_EXIT_ENTRY) & EXIT_GPA ? v->nested.vmcs12->guest_physical_address : 0;
+		__entry->intr_info = facts_shown(v, origin == L1_EXIT_ENTRY) & EXIT_INTR ? v->nested.vmcs12->vm_exit_intr_info : 0;
 		__entry->intr_error = __entry->intr_info & INTR_INFO_DELIVER_CODE_MASK ?
 				      v->nested.vmcs12->vm_exit_intr_error_code : 0;
 		__entry->idt_info = origin == L1_EXIT_ENTRY ? 0 : v->nested.vmcs12->idt_vectoring_info_field;
@@ -346,6 +370,74 @@ TRACE_EVENT(droste_event,
 		  __print_symbolic(__entry->type, TRACE_EVENT_TYPES), __entry->vector, __entry->error)
 );
 
+/* An access of the running level to MMIO: see TRACE_MMIO_STEPS. The value of a read that user space is asked for is 0. */
+TRACE_EVENT(droste_mmio,
+	TP_PROTO(const struct vcpu *v, u8 step, u64 gpa, u32 len, const void *data),
+	TP_ARGS(v, step, gpa, len, data),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u8, step)
+		__field(u64, gpa)
+		__field(u32, len)
+		__field(u64, value)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->step = step;
+		__entry->gpa = gpa;
+		__entry->len = len;
+		__entry->value = trace_value(data, len);
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%s gpa 0x%llx len %u value 0x%llx", TRACE_COMMON_ARGS,
+		  __print_symbolic(__entry->step, TRACE_MMIO_STEPS), __entry->gpa, __entry->len, __entry->value)
+);
+
+/* An access of the running level to a port: a read when its data is known. The value is the first element of INS and OUTS. */
+TRACE_EVENT(droste_pio,
+	TP_PROTO(const struct vcpu *v, bool out, u16 port, u32 size, u32 count, const void *data),
+	TP_ARGS(v, out, port, size, count, data),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u8, out)
+		__field(u8, size)
+		__field(u16, port)
+		__field(u32, count)
+		__field(u32, value)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->out = out;
+		__entry->size = size;
+		__entry->port = port;
+		__entry->count = count;
+		__entry->value = trace_value(data, size);
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%s port 0x%x size %u count %u value 0x%x", TRACE_COMMON_ARGS,
+		  __entry->out ? "OUT" : "IN", __entry->port, __entry->size, __entry->count, __entry->value)
+);
+
+/* RDMSR or WRMSR that L0 has executed. With @fault it ends in #GP. */
+TRACE_EVENT(droste_msr,
+	TP_PROTO(const struct vcpu *v, bool write, u32 msr, u64 data, bool fault),
+	TP_ARGS(v, write, msr, data, fault),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u8, write)
+		__field(u8, fault)
+		__field(u32, msr)
+		__field(u64, data)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->write = write;
+		__entry->fault = fault;
+		__entry->msr = msr;
+		__entry->data = data;
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%s 0x%x data 0x%llx%s", TRACE_COMMON_ARGS, __entry->write ? "WRMSR" : "RDMSR",
+		  __entry->msr, __entry->data, __entry->fault ? " #GP" : "")
+);
+
 /* An entry of L0 into a guest. */
 TRACE_EVENT(droste_entry,
 	TP_PROTO(const struct vcpu *v),
@@ -358,7 +450,7 @@ TRACE_EVENT(droste_entry,
 	),
 	TP_fast_assign(
 		TRACE_COMMON_ASSIGN(v);
-		__entry->rip = trace_rip(v);
+		__entry->rip = facts_rip(v);
 		__entry->inject = trace_inject();
 		__entry->immediate = v->want_immediate_exit;
 	),

@@ -2,139 +2,17 @@
 /* Droste's tracepoints: the events of a short life of an L1, one by one, in a private instance of tracefs. */
 #define _GNU_SOURCE
 #include <asm/vmx.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/droste.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "save.h"
+#include "tracefs.h"
 #include "vm.h"
 #include "vmx.h"
-
-#define TRACING	"/sys/kernel/tracing"
-#define MAX_EVENTS 4096
-
-static char dir[128];
-
-static bool put(const char *file, const char *text)
-{
-	char path[512];
-	int fd;
-	bool ok;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	fd = open(path, O_WRONLY | O_TRUNC);
-	if (fd < 0)
-		return false;
-	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return ok;
-}
-
-static void trace_remove(void)
-{
-	put("tracing_on", "0");
-	rmdir(dir);
-}
-
-/* Makes an instance with its own buffer, whose clock counts events. Skips the subtest if the kernel cannot. */
-static void trace_begin(void)
-{
-	if (!is_droste())
-		ksft_skip("not Droste");
-	if (access(TRACING "/instances", F_OK))
-		mount("tracefs", TRACING, "tracefs", 0, NULL);
-	snprintf(dir, sizeof(dir), TRACING "/instances/droste-%d", getpid());
-	if (mkdir(dir, 0700))
-		ksft_skip("no instance of tracefs: %s", strerror(errno));
-	atexit(trace_remove);
-	if (!put("events/droste/enable", "1"))
-		ksft_skip("no events of Droste");
-	MUST(put("trace_clock", "counter"), "clock");
-	MUST(put("buffer_size_kb", "1024"), "buffer");
-}
-
-static char text[1 << 20];
-static char *events[MAX_EVENTS];	/* each from its name on */
-static int nr_events;
-
-/* The events that were lost, on all CPUs. */
-static u64 trace_lost(void)
-{
-	static const char *const kinds[] = { "\noverrun: ", "\ncommit overrun: ", "\ndropped events: " };
-	char path[512], stats[1024];
-	struct dirent *e;
-	u64 lost = 0;
-	size_t n, i;
-	FILE *f;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "%s/per_cpu", dir);
-	d = opendir(path);
-	MUST(d, "%s: %s", path, strerror(errno));
-	while ((e = readdir(d))) {
-		if (strncmp(e->d_name, "cpu", 3))
-			continue;
-		snprintf(path, sizeof(path), "%s/per_cpu/%s/stats", dir, e->d_name);
-		f = fopen(path, "r");
-		MUST(f, "%s: %s", path, strerror(errno));
-		n = fread(stats, 1, sizeof(stats) - 1, f);
-		stats[n] = 0;
-		fclose(f);
-		for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-			const char *at = strstr(stats, kinds[i]);
-
-			MUST(at, "no%sin %s", kinds[i], path);
-			lost += strtoull(at + strlen(kinds[i]), NULL, 10);
-		}
-	}
-	closedir(d);
-	return lost;
-}
-
-/* Reads the events, oldest first. None may be missing. */
-static void trace_end(void)
-{
-	char path[512], *line, *save, *at;
-	size_t n;
-	FILE *f;
-
-	put("tracing_on", "0");
-	snprintf(path, sizeof(path), "%s/trace", dir);
-	f = fopen(path, "r");
-	MUST(f, "%s: %s", path, strerror(errno));
-	n = fread(text, 1, sizeof(text) - 1, f);
-	MUST(n < sizeof(text) - 1, "there are more events than fit");
-	text[n] = 0;
-	fclose(f);
-	EQ(trace_lost(), 0, "events lost");
-	nr_events = 0;
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		at = strstr(line, " droste_");
-		if (*line == '#' || !at)
-			continue;
-		MUST(nr_events < MAX_EVENTS, "events");
-		events[nr_events++] = at + 1;
-	}
-	trace_remove();
-}
-
-/* The value behind a name in an event; names and values are words. ~0 if there is none. */
-static u64 field(const char *event, const char *name)
-{
-	char key[32];
-	const char *at;
-
-	snprintf(key, sizeof(key), " %s ", name);
-	at = strstr(event, key);
-	return at ? strtoull(at + strlen(key), NULL, 0) : ~0ull;
-}
 
 /* --- a short life --- */
 
@@ -223,16 +101,16 @@ static void host_life(void)
 
 	vcpu = vmx_vm(&vm, guest_life);
 	vcpu_run_to_sync(vcpu, 1);
-	trace_begin();
+	trace_begin("droste");
 	vcpu_run_to_sync(vcpu, 2);
 	trace_end();
 	vcpu_run_to_end(vcpu);
 	vm_destroy(&vm);
-	for (i = 0; i < nr_events; i++) {
-		if (!is_nested(events[i]))
+	for (i = 0; i < nr_trace_events; i++) {
+		if (!is_nested(trace_events[i]))
 			continue;
 		if (n < (int)ARRAY_SIZE(life))
-			OK(has_words(events[i], life[n]), "event %d: %s; expected: %s", n, events[i], life[n]);
+			OK(has_words(trace_events[i], life[n]), "event %d: %s; expected: %s", n, trace_events[i], life[n]);
 		n++;
 	}
 	EQ(n, ARRAY_SIZE(life), "events");
@@ -337,10 +215,10 @@ static void check_numbers(void)
 	u64 last = 0;
 	int i;
 
-	for (i = 0; i < nr_events; i++) {
-		u64 seq = field(events[i], "seq");
+	for (i = 0; i < nr_trace_events; i++) {
+		u64 seq = trace_field(trace_events[i], "seq");
 
-		if (strncmp(events[i], "droste_exit:", 12))
+		if (strncmp(trace_events[i], "droste_exit:", 12))
 			continue;
 		if (last)
 			MUST(seq == last + 1, "exit %llu behind exit %llu", (long long)seq, (long long)last);
@@ -360,7 +238,7 @@ static void host_many(void)
 	vcpu = vmx_vm(&vm, guest_many);
 	vcpu_run_to_sync(vcpu, 1);
 	vcpu_run_to_sync(vcpu, 2);
-	trace_begin();
+	trace_begin("droste");
 	vcpu_info(&vm, &before);
 	vcpu_run_to_sync(vcpu, 3);
 	vcpu_info(&vm, &after);
@@ -368,8 +246,8 @@ static void host_many(void)
 	vcpu_run_to_end(vcpu);
 	vm_destroy(&vm);
 	check_numbers();
-	for (i = 0; i < nr_events; i++)
-		sum_event(events[i]);
+	for (i = 0; i < nr_trace_events; i++)
+		sum_event(trace_events[i]);
 	for (i = 0; i < REASONS; i++) {
 		u64 from_l2 = after.exits.from_l2[i] - before.exits.from_l2[i];
 
@@ -385,8 +263,55 @@ static void host_many(void)
 	EQ(sum.routed[1][R_RDMSR], ROUNDS, "RDMSR to L1");
 }
 
+/* --- accesses that the short loop handles when no event is on --- */
+
+static void guest_short(void)
+{
+	volatile u32 *apic = (u32 *)APIC_BASE;
+
+	g_sync(1);
+	wrmsr(MSR_TSC_DEADLINE, 0);
+	apic[0xb0 / 4] = 0;	/* EOI */
+	g_sync(2);
+}
+
+/* One event alone keeps them off the short loop. */
+static void host_short(const char *event, const char *want)
+{
+	struct vcpu *vcpu;
+	char path[64];
+	struct vm vm;
+
+	if (!is_droste())
+		ksft_skip("not Droste");
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_short);
+	vcpu_run_to_sync(vcpu, 1);
+	snprintf(path, sizeof(path), "droste/%s", event);
+	trace_begin(path);
+	vcpu_run_to_sync(vcpu, 2);
+	trace_end();
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+	EQ(nr_trace_events, 1, "events");
+	if (nr_trace_events)
+		OK(strstr(trace_events[0], want), "%s; expected: %s", trace_events[0], want);
+}
+
+static void host_eoi(void)
+{
+	host_short("droste_mmio", ": write gpa 0xfee000b0 len 4 value 0x0");
+}
+
+static void host_deadline(void)
+{
+	host_short("droste_msr", ": WRMSR 0x6e0 data 0x0");
+}
+
 static const struct ksft_test tests[] = {
 	{ "the events of a short life", .host = host_life },
 	{ "events and counters", .host = host_many },
+	{ "droste_mmio alone has an EOI", .host = host_eoi },
+	{ "droste_msr alone has a deadline", .host = host_deadline },
 };
 KSFT_MAIN(tests)

@@ -13,6 +13,7 @@
 #include "io/emulate.h"
 #include "io/emulate_state.h"
 #include "run/request.h"
+#include "trace.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -500,6 +501,7 @@ int emul_resume(struct vcpu *vcpu)
 	if (es->pending == EMUL_PENDING_MMIO_READ) {
 		f = &es->reads[es->nr_reads - 1];
 		memcpy(f->data, vcpu->run->mmio.data, f->len);
+		trace_droste_mmio(vcpu, TRACE_MMIO_READ, f->gpa, f->len, f->data);
 	} else {
 		es->in.answered = true;
 	}

@@ -6,6 +6,7 @@
 #include "io/emulate_state.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
+#include "trace.h"
 #include "vmx/regs.h"
 
 /**
@@ -25,6 +26,7 @@ void emul_mmio_ask(struct emul_state *es, gpa_t gpa, u32 len)
 	run->mmio.phys_addr = gpa;
 	run->mmio.len = len;
 	run->mmio.is_write = 0;
+	trace_droste_mmio(es->vcpu, TRACE_MMIO_ASKED, gpa, len, NULL);
 	es->pending = EMUL_PENDING_MMIO_READ;
 }
 
@@ -46,6 +48,7 @@ static int mmio_read_fragment(struct emul_state *es, gpa_t gpa, void *data, u32 
 			emul_mmio_ask(es, gpa, len);
 			return EMUL_EXIT;
 		}
+		trace_droste_mmio(es->vcpu, TRACE_MMIO_READ, gpa, len, f->data);
 	}
 	es->next_read++;
 	memcpy(data, f->data, len);
@@ -114,6 +117,7 @@ int emul_mmio_write(struct emul_state *es, gpa_t gpa, const void *data, u32 len)
 		f = &es->writes[es->nr_writes];
 		*f = (struct mmio_frag) { .gpa = gpa, .len = n };
 		memcpy(f->data, data, n);
+		trace_droste_mmio(es->vcpu, TRACE_MMIO_WRITE, gpa, n, f->data);
 		if (!irqchip_mmio(es->vcpu, f->gpa, f->len, f->data, true) && !mmio_write_in_kernel(es, f))
 			es->nr_writes++;
 	}
@@ -140,6 +144,7 @@ bool emul_mmio_write_word(struct emul_state *es, gpa_t gpa, u64 val, u32 len)
 	memcpy(f->data, &val, sizeof(val));
 	es->nr_writes = 0;
 	es->next_write = 0;
+	trace_droste_mmio(es->vcpu, TRACE_MMIO_WRITE, gpa, len, f->data);
 	if (irqchip_mmio(es->vcpu, gpa, len, f->data, true))
 		return true;
 	vcpu_stay_calm(es->vcpu);

@@ -8,6 +8,7 @@
 #include "io/emulate_state.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
+#include "trace.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
@@ -45,6 +46,8 @@ static int pio_complete_in(struct vcpu *vcpu)
 {
 	if (!vcpu_same_place(vcpu))
 		return NEXT_ENTER;
+	if (trace_droste_pio_enabled())
+		trace_droste_pio(vcpu, false, vcpu->exit.qual >> 16, vcpu->emul->in.size, 1, vcpu->pio_data);
 	pio_set_accumulator(vcpu, vcpu->emul->in.size, READ_ONCE(*(u32 *)vcpu->pio_data));
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
@@ -70,6 +73,7 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 	u32 data = in ? 0 : vcpu->regs[RAX] & emul_size_mask(size);
 
 	if (irqchip_pio(vcpu, port, size, &data, !in)) {
+		trace_droste_pio(vcpu, !in, port, size, 1, &data);
 		if (in)
 			pio_set_accumulator(vcpu, size, data);
 		vcpu_skip_instruction(vcpu);
@@ -77,6 +81,7 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 	}
 	vcpu_stay_calm(vcpu);
 	if (!in) {
+		trace_droste_pio(vcpu, true, port, size, 1, &data);
 		if (io_write(vcpu, true, port, size, data, true)) {
 			vcpu_skip_instruction(vcpu);
 			return NEXT_ENTER;
@@ -115,6 +120,7 @@ int emul_op_in(struct emul_ctx *ctx, u16 port, u32 size, u32 *count, void *data)
 		ctx->stop = true;
 		*count = min(*count, es->in.count);
 		memcpy(data, vcpu->pio_data, *count * size);
+		trace_droste_pio(vcpu, false, port, size, *count, data);
 		return EMUL_DONE;
 	}
 	for (i = 0; i < *count; i++, data += size) {
@@ -130,6 +136,8 @@ int emul_op_in(struct emul_ctx *ctx, u16 port, u32 size, u32 *count, void *data)
 		return EMUL_EXIT;
 	}
 	*count = i;
+	if (trace_droste_pio_enabled())
+		trace_droste_pio(vcpu, false, port, size, i, data - i * size);
 	return EMUL_DONE;
 }
 
@@ -150,6 +158,7 @@ int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void 
 	struct vcpu *vcpu = es->vcpu;
 	u32 i, val;
 
+	trace_droste_pio(vcpu, true, port, size, count, data);
 	for (i = 0; i < count; i++, data += size) {
 		val = 0;
 		memcpy(&val, data, size);

@@ -21,6 +21,7 @@
 #include "irqchip/irqchip.h"
 #include "mem/memslot.h"
 #include "run/request.h"
+#include "trace.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
@@ -167,6 +168,8 @@ static int quick_complete_load(struct vcpu *vcpu)
 	if (unlikely(vcpu->altered))
 		return emul_resume(vcpu);
 	es->pending = EMUL_PENDING_NONE;
+	if (trace_droste_mmio_enabled())
+		trace_droste_mmio(vcpu, TRACE_MMIO_READ, es->reads[0].gpa, es->reads[0].len, vcpu->run->mmio.data);
 	quick_load_register(vcpu, es->quick_load, READ_ONCE(*(const u64 *)vcpu->run->mmio.data));
 	return NEXT_ENTER;
 }
@@ -178,6 +181,7 @@ static int quick_load(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
 	u64 val = 0;
 
 	if (irqchip_mmio(vcpu, gpa, q->mem_bytes, &val, false)) {
+		trace_droste_mmio(vcpu, TRACE_MMIO_READ, gpa, q->mem_bytes, &val);
 		quick_load_register(vcpu, q, val);
 		return NEXT_ENTER;
 	}

@@ -11,6 +11,7 @@
 #include "nested/nested.h"
 #include "run/handlers.h"
 #include "run/request.h"
+#include "trace.h"
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
@@ -256,6 +257,16 @@ int exit_rdpmc(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
+/* The guest gets #GP for the MSR in RCX, or user space handles it. */
+static int exit_msr_refused(struct vcpu *vcpu, int err, bool write, u64 data)
+{
+	int next = msr_refused(vcpu, err, data);
+
+	if (next == NEXT_ENTER)
+		trace_droste_msr(vcpu, write, vcpu->regs[RCX], data, true);
+	return next;
+}
+
 /**
  * exit_rdmsr() - handle RDMSR of an MSR that is not passed through
  * @vcpu: loaded
@@ -269,7 +280,8 @@ int exit_rdmsr(struct vcpu *vcpu)
 	int err = vcpu_guest_get_msr(vcpu, vcpu->regs[RCX], &data);
 
 	if (unlikely(err))
-		return msr_refused(vcpu, err, 0);
+		return exit_msr_refused(vcpu, err, false, 0);
+	trace_droste_msr(vcpu, false, vcpu->regs[RCX], data, false);
 	vcpu->regs[RAX] = (u32)data;
 	vcpu->regs[RDX] = data >> 32;
 	vcpu_skip_instruction(vcpu);
@@ -291,7 +303,8 @@ int exit_wrmsr(struct vcpu *vcpu)
 	if (!vlapic_quick_wrmsr(vcpu, vcpu->regs[RCX], data))
 		err = vcpu_guest_set_msr(vcpu, vcpu->regs[RCX], data);
 	if (unlikely(err))
-		return msr_refused(vcpu, err, data);
+		return exit_msr_refused(vcpu, err, true, data);
+	trace_droste_msr(vcpu, true, vcpu->regs[RCX], data, false);
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }
