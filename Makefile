@@ -16,7 +16,7 @@ GOALS := $(or $(MAKECMDGOALS),all)
 # A line with "##" after a target is its description for `make help`.
 all: module ctl			## droste.ko for the running kernel (or KDIR=...), and drostectl
 
-module: headers			## kmod/droste.ko alone
+module: headers			## kmod/droste.ko and kmod/droste_kvmtrace.ko alone
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod modules
 
 ctl:				## ctl/drostectl alone
@@ -37,9 +37,10 @@ headers:
 
 # What goes where, below $(DESTDIR):
 #   /lib/modules/VERSION/updates/droste.ko              (modules_install; Linux 6.1 has extra/ and may skip depmod)
+#   /lib/modules/VERSION/updates/droste_kvmtrace.ko
 #   $(PREFIX)/sbin/drostectl, $(PREFIX)/share/man/man8/drostectl.8, bash's completions in $(PREFIX)/share
 #   $(PREFIX)/lib/udev/rules.d/60-droste.rules          (/dev/droste: group kvm, mode 0660; udev reads /usr and /usr/local)
-install: all			## install the module, drostectl, its manual page and the udev rule (DESTDIR, PREFIX)
+install: all			## install the modules, drostectl, its manual page and the udev rule (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/kmod $(if $(DESTDIR),INSTALL_MOD_PATH=$(abspath $(DESTDIR))) modules_install
 	$(MAKE) -C ctl install DESTDIR=$(abspath $(DESTDIR)) PREFIX=$(PREFIX)
 	install -D -m 644 udev/60-droste.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-droste.rules

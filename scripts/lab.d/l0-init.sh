@@ -74,6 +74,7 @@ stty -F /dev/ttyS0 -echo
 stty -F /dev/ttyS0 cs8
 
 if [ "$unload" = yes ] && grep -q '^droste ' /proc/modules; then
+	rmmod droste_kvmtrace 2> /dev/null
 	for try in 1 2 3 4 5; do
 		rmmod droste 2> /tmp/.rmmod && break
 		sleep 1

@@ -115,7 +115,10 @@ def make_initrd(options, kernel):
         initramfs.add_file(archive, module.build_own(kernel, "nmi", "lab_nmi.ko"), "lib/lab_nmi.ko")
         lines.insert(0, "/lib/lab_nmi.ko")
     if options.hypervisor == "droste":
-        initramfs.add_file(archive, module.build(kernel), "lib/droste.ko")
+        built = module.build(kernel)
+        initramfs.add_file(archive, built, "lib/droste.ko")
+        # Not loaded: t_kvmtrace does that.
+        initramfs.add_file(archive, os.path.join(os.path.dirname(built), "droste_kvmtrace.ko"), "lib/droste_kvmtrace.ko")
         lines.append("/lib/droste.ko" + (" paranoid=1" if options.paranoid else ""))
     for file in options.files:
         initramfs.add_file(archive, file, "lab/" + os.path.basename(os.path.abspath(file)))
