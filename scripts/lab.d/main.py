@@ -11,6 +11,7 @@ import bochs
 import cache
 import debian
 import debqemu
+import debtracers
 import debxen
 import kernels
 import kvmselftests
@@ -54,10 +55,11 @@ def parser():
     build = commands.add_parser("build-module", help="build droste.ko for a kernel of the lab, print its path")
     build.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
     build.add_argument("--kunit", action="store_true", help="build droste_kunit.ko, the KUnit tests (debug kernel)")
+    build.add_argument("--kvmtrace", action="store_true", help="print the path of droste_kvmtrace.ko, which is built with it")
     build.add_argument("--plant", action="store_true", help="build plant.ko, which plants faults for the strict machine")
 
     where = commands.add_parser("path", help="print the path of something in the cache, made if need be")
-    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache", "qemu",
+    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache", "qemu", "tracers",
                                          *(f"qemu-{version}" for version in debqemu.SUITES),
                                          *(f"kvm-selftests-{release}" for release in kvmselftests.RELEASES),
                                          *(f"xen-{version}" for version in debxen.SUITES)])
@@ -206,7 +208,8 @@ def do_prepare(arguments):
 def do_build_module(arguments):
     import module
     build = module.build_kunit if arguments.kunit else module.build_plant if arguments.plant else module.build
-    print(build(kernels.get(arguments.kernel)))
+    built = build(kernels.get(arguments.kernel))
+    print(os.path.join(os.path.dirname(built), "droste_kvmtrace.ko") if arguments.kvmtrace else built)
 
 
 def do_path(arguments):
@@ -214,6 +217,8 @@ def do_path(arguments):
         print(cache.ROOT)
     elif arguments.thing == "bochs":
         print(bochs.program())
+    elif arguments.thing == "tracers":
+        print(debtracers.directory())
     elif arguments.thing == "qemu":
         print(debqemu.directory())
     elif arguments.thing.startswith("qemu-"):

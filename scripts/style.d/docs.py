@@ -8,7 +8,7 @@ import subprocess
 
 FOLDERS = ("kmod", "scripts", "selftests", "ctl", "docs", "uapi", "udev")
 # Files that a build leaves behind, by the programs of this repository that make them.
-BUILT = re.compile(r"kmod/droste\.ko|ctl/drostectl|selftests/bin\b|scripts/unit\.d/build\b")
+BUILT = re.compile(r"kmod/droste(?:_kvmtrace)?\.ko|ctl/drostectl|selftests/bin\b|scripts/unit\.d/build\b")
 PATH = re.compile(r"(?<![\w./~$-])((?:%s)/[\w./*{},+-]*\w\*?)(?::(\w+)(?:\(\))?)?" % "|".join(FOLDERS))
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")

@@ -6,6 +6,7 @@ import sys
 import chain
 import kunit
 import kvmtests
+import kvmtrace
 import lab
 import pick
 import qemu
@@ -96,6 +97,7 @@ STEPS = [
     Step("trace", "the tracepoints, and drostectl trace", lab.trace, ["build-6.12", "build-6.1", "selftests"], extra=True),
     Step("inspect", "looking at VMs from outside", lab.instrument("t_inspect", "t_inspect_fields", "t_ept_look", "t_badcaller"), ["build-6.12", "build-6.1", "selftests"],
          extra=True),
+    *kvmtrace.STEPS,
     Step("demo-instrument", "the session of docs/instrument.md", demo_instrument, ["build-6.12", "images-6.12"], extra=True),
     Step("kvm-node", "Droste as /dev/kvm where that is asked for", lab.kvm_node, ["build-6.12", "selftests"]),
     Step("exchange", "nested state that goes from kvm_intel to Droste and back", lab.exchange, ["build-6.12", "selftests"]),
