@@ -103,10 +103,6 @@ enum ept02_result {
 	EPT02_ERROR,		/* KVM_RUN fails with EFAULT */
 };
 
-/* Bits of the exit qualification of an EPT violation (SDM table 28-7). */
-#define QUAL_GLA_VALID	BIT_ULL(7)
-#define QUAL_GLA_FINAL	BIT_ULL(8)	/* the access was not to a paging structure */
-
 /* --- ept02.c --- */
 enum ept02_result ept02_judge_walk(enum ept12_verdict verdict, const struct ept12_result *outer, u64 *qual);
 enum ept02_result ept02_judge_memory(enum ept01_result result);

@@ -18,9 +18,6 @@
  */
 #define EPT02_MAX_PAGES	8192
 
-/* The bits of the hardware's exit qualification that L1 sees: access, linear address, NMI unblocking. */
-#define QUAL_FROM_HARDWARE (EPT_RWX | QUAL_GLA_VALID | QUAL_GLA_FINAL | BIT_ULL(12))
-
 /* The vCPU's limit of tables: its share of the limit set by user space, but enough for some walks. */
 static unsigned long ept02_max_tables(const struct vcpu *vcpu)
 {
@@ -378,9 +375,12 @@ static bool ept02_outer_near(const struct ept12_cfg *cfg, const struct ept12_res
 	return true;
 }
 
-/* Fill the empty entries of @slot, for the pages from @first on. @entries are those of EPT12 if it has small pages. */
+/*
+ * Fill the empty entries of @slot in @want, for the pages from @first on. @entries are those of EPT12 if it has small
+ * pages.
+ */
 static void ept02_fill_near(struct vcpu *vcpu, struct ept02_root *r, gpa_t first, const struct ept12_result *found,
-			    const u64 *entries, u64 *slot)
+			    const u64 *entries, u64 *slot, unsigned long want)
 {
 	struct ept12_cfg cfg = l2gpa_cfg(vcpu, r->eptp12);
 	struct ept01_place at = {};
@@ -388,14 +388,14 @@ static void ept02_fill_near(struct vcpu *vcpu, struct ept02_root *r, gpa_t first
 	int i;
 
 	spin_lock(&vcpu->vm->mmu_lock);
-	for (i = 0; i < EPT02_NEAR; i++) {
+	for_each_set_bit(i, &want, EPT02_NEAR) {
 		gpa_t l2_gpa = first + i * PAGE_SIZE;
 		struct ept12_result outer;
 		struct ept01_leaf inner;
 		int level;
 		u64 leaf;
 
-		if (ept_present(slot[i]) || !ept02_outer_near(&cfg, found, entries[i], l2_gpa, &outer) ||
+		if (!ept02_outer_near(&cfg, found, entries[i], l2_gpa, &outer) ||
 		    !ept01_peek_near(vcpu->vm, outer.gpa, &at, &inner))
 			continue;
 		outer.level = 1;
@@ -417,24 +417,27 @@ static void ept02_fill_near(struct vcpu *vcpu, struct ept02_root *r, gpa_t first
 static void ept02_map_near(struct vcpu *vcpu, struct ept02_root *r, gpa_t l2_gpa, const struct ept12_result *found)
 {
 	gpa_t first = l2_gpa & ~(gpa_t)(EPT02_NEAR * PAGE_SIZE - 1);
-	u64 entries[EPT02_NEAR] = {};
+	u64 entries[EPT02_NEAR];
 	u64 *slot = ept02_small_slot(r, first);
+	unsigned long want = 0;
+	int i;
 
 	if (!slot)
 		return;
-	if (found->level == 1 && vm_read_guest_u64s(vcpu->vm, found->entry_gpa & ~(sizeof(entries) - 1), entries, EPT02_NEAR))
-		return;
-	ept02_fill_near(vcpu, r, first, found, entries, slot);
+	for (i = 0; i < EPT02_NEAR; i++)
+		want |= ept_present(slot[i]) ? 0 : BIT(i);
+	if (found->level == 1)
+		want = ept12_read_present(vcpu, found->entry_gpa & ~(sizeof(entries) - 1), entries, want);
+	if (want)
+		ept02_fill_near(vcpu, r, first, found, entries, slot, want);
 }
 
-/* The access as checked against EPT12. With A/D flags, accesses to paging structures are writes (SDM 3C 29.3.5). */
-static u64 ept02_access(const struct ept02_root *r, u64 qual)
+/* The next faults will mostly be near this one. Of EPT12, only the tables with small pages are remembered. */
+static noinline void ept02_remember(struct vcpu *vcpu, gpa_t l2_gpa, enum ept12_verdict verdict,
+				    const struct ept12_result *found)
 {
-	u64 access = qual & EPT_RWX;
-
-	if ((r->eptp12 & EPTP_AD) && (qual & QUAL_GLA_VALID) && !(qual & QUAL_GLA_FINAL))
-		access |= EPT_READ | EPT_WRITE;
-	return access;
+	if (verdict != EPT12_FAULT && (verdict != EPT12_OK || found->level == 1))
+		ept12_remember(vcpu, l2_gpa);
 }
 
 /**
@@ -452,7 +455,7 @@ enum ept02_result ept02_judge_walk(enum ept12_verdict verdict, const struct ept1
 	case EPT12_OK:
 		return EPT02_FIXED;
 	case EPT12_VIOLATION:
-		*qual = (*qual & QUAL_FROM_HARDWARE) | outer->qual;
+		*qual = ept12_violation_qual(*qual, outer);
 		return EPT02_VIOLATION;
 	default:
 		/* A table outside L1's memory reads as all ones on hardware, which is a misconfiguration. */
@@ -494,13 +497,15 @@ enum ept02_result ept02_judge_memory(enum ept01_result result)
 enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, struct ept02_found *found)
 {
 	struct ept02 *e = ept02_of(vcpu);
-	u64 access = ept02_access(e->cur, *qual);
+	u64 access = ept12_access(e->cur->eptp12, *qual);
 	const struct ept12_result *outer = &found->outer;
 	enum ept12_verdict verdict = ept12_translate(vcpu, l2_gpa, access, &found->outer);
 	enum ept02_result result = ept02_judge_walk(verdict, outer, qual);
 	enum ept01_result memory;
 
 	found->inner.rights = 0;
+	if (e->place.eptp12 != e->cur->eptp12 || e->place.region != ept12_region(l2_gpa))
+		ept02_remember(vcpu, l2_gpa, verdict, outer);
 	if (result != EPT02_FIXED)
 		return result;
 	memory = ept01_lookup(vcpu, outer->gpa, access, &found->inner);

@@ -186,6 +186,55 @@ enum ept12_verdict ept12_walk(const struct ept12_cfg *cfg, const struct ept12_op
 }
 
 /**
+ * ept12_leads_on() - whether an entry refers to a table, and its use changes nothing
+ * @cfg: as for the walk
+ * @entry: the entry
+ * @level: its level, above 1
+ *
+ * An entry without its accessed flag does not lead on: the processor would set it.
+ *
+ * Context: Any. Pure.
+ * Return: true if a walk goes on with the table.
+ */
+bool ept12_leads_on(const struct ept12_cfg *cfg, u64 entry, int level)
+{
+	return (entry & ept12_rights_mask(cfg)) && !ept12_misconfigured(cfg, entry, level) &&
+	       !ept12_maps_page(cfg, entry, level) && (!(cfg->eptp & EPTP_AD) || (entry & EPT_ACCESSED));
+}
+
+/**
+ * ept12_end() - end a walk at an entry for a 4-KiB page
+ * @cfg: as for the walk
+ * @entry: the entry
+ * @upper: the rights that all entries above grant
+ * @l2_gpa: the address to translate
+ * @access: as for the walk
+ * @out: as for the walk, without entry_gpa; not set with EPT12_FAULT
+ *
+ * Context: Any. Pure.
+ * Return: as ept12_walk(); EPT12_FAULT if it has to set a flag.
+ */
+enum ept12_verdict ept12_end(const struct ept12_cfg *cfg, u64 entry, u64 upper, u64 l2_gpa, u64 access,
+			     struct ept12_result *out)
+{
+	u64 rights = upper & entry, flags = EPT_ACCESSED | (access & EPT_WRITE ? EPT_DIRTY : 0);
+	bool present = entry & ept12_rights_mask(cfg);
+
+	if (present && ept12_misconfigured(cfg, entry, 1)) {
+		*out = (struct ept12_result) {};
+		return EPT12_MISCONFIG;
+	}
+	if (!present || (access & ~rights)) {
+		*out = (struct ept12_result) { .qual = ept12_rights_in_qual(rights) };
+		return EPT12_VIOLATION;
+	}
+	if (access && (cfg->eptp & EPTP_AD) && (entry & flags) != flags)
+		return EPT12_FAULT;
+	ept12_fill_result(cfg, entry, 1, upper, l2_gpa, out);
+	return EPT12_OK;
+}
+
+/**
  * ept12_near() - translate an address by an entry beside one that was walked to
  * @cfg: as for the walk
  * @found: the walk's result, a 4-KiB page

@@ -40,9 +40,40 @@ struct ept12_result {
 	u64 qual;		/* for a violation: bits 3-6 (rights found) */
 };
 
+/* The number of the 2 MiB in which an address is: those of a table with entries for small pages. */
+static inline u64 ept12_region(u64 l2_gpa)
+{
+	return l2_gpa >> ept_shift(2);
+}
+
+/* Bits of the exit qualification of an EPT violation (SDM 3C table 28-7). */
+#define EPT12_GLA_VALID		BIT_ULL(7)
+#define EPT12_GLA_FINAL		BIT_ULL(8)	/* the access was not to a paging structure */
+/* Those that L1 sees as the processor has them: access, linear address, NMI unblocking. */
+#define EPT12_FROM_HARDWARE	(EPT_RWX | EPT12_GLA_VALID | EPT12_GLA_FINAL | BIT_ULL(12))
+
+/* The access as checked against EPT12. With A/D flags, accesses to paging structures are writes (SDM 3C 29.3.5). */
+static inline u64 ept12_access(u64 eptp12, u64 qual)
+{
+	u64 access = qual & EPT_RWX;
+
+	if ((eptp12 & EPTP_AD) && (qual & EPT12_GLA_VALID) && !(qual & EPT12_GLA_FINAL))
+		access |= EPT_READ | EPT_WRITE;
+	return access;
+}
+
+/* The exit qualification that L1 reads of a violation of EPT12. */
+static inline u64 ept12_violation_qual(u64 qual, const struct ept12_result *found)
+{
+	return (qual & EPT12_FROM_HARDWARE) | found->qual;
+}
+
 enum ept12_verdict ept12_walk(const struct ept12_cfg *cfg, const struct ept12_ops *ops, void *ctx,
 			      u64 l2_gpa, u64 access, struct ept12_result *out);
 
+bool ept12_leads_on(const struct ept12_cfg *cfg, u64 entry, int level);
+enum ept12_verdict ept12_end(const struct ept12_cfg *cfg, u64 entry, u64 upper, u64 l2_gpa, u64 access,
+			     struct ept12_result *out);
 bool ept12_near(const struct ept12_cfg *cfg, const struct ept12_result *found, u64 entry, u64 l2_gpa,
 		struct ept12_result *out);
 

@@ -29,6 +29,22 @@ struct ept02_root {
 	hpa_t apic_access;	/* EPT02_FLAT only: the APIC-access page of the last L2; see ept02_flat_apic_page() */
 	struct list_head pages;	/* table pages below the root, linked by page->lru */
 };
+
+/*
+ * The table of EPT12 with entries for 4-KiB pages to which a walk has led: see mem/l2gpa.c. Another walk to the same
+ * table has to read the entries above again, but not to find and to check them.
+ */
+struct ept12_place {
+	u64 eptp12;			/* 0: no table is known */
+	u64 generation;			/* of the slots */
+	u64 region;			/* ept12_region() of the addresses that the table maps */
+	const u64 __user *at[EPT_ROOT_LEVEL - 1];	/* where the entries above are, from the root on */
+	u64 entry[EPT_ROOT_LEVEL - 1];	/* what they contain */
+	u64 upper;			/* the rights that all of them grant */
+	const u64 __user *table;
+	gpa_t table_gpa;
+};
+
 struct ept02 {
 	struct ept02_root roots[EPT02_ROOTS + 1];
 	unsigned long pages;	/* table pages of all roots */
@@ -36,6 +52,8 @@ struct ept02 {
 	struct ept02_root *cur;	/* root of the running L2; NULL if L1 does not use EPT */
 	bool flat;		/* L1 does not use EPT, and L2 runs on roots[EPT02_FLAT], not on EPT01 */
 	u64 tick;		/* clock for replacing the least recently used root */
+	struct ept12_place place;
+	u64 shown;		/* the page of the last violation that the short way gave to L1 */
 };
 
 #endif

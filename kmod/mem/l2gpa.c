@@ -8,8 +8,9 @@
 static int l2gpa_read_entry(void *ctx, u64 gpa, u64 *entry)
 {
 	struct vcpu *vcpu = ctx;
+	const struct memslot *slot = memslot_near(vcpu, gpa >> PAGE_SHIFT);
 
-	return vm_read_guest_u64(vcpu->vm, gpa, entry);
+	return slot && memslot_read_u64(slot, gpa, entry) ? 0 : -EFAULT;
 }
 
 static int l2gpa_set_entry_bits(void *ctx, u64 gpa, u64 old, u64 bits)
@@ -47,6 +48,163 @@ struct ept12_cfg l2gpa_cfg(const struct vcpu *vcpu, u64 eptp12)
 }
 
 /**
+ * ept12_remember() - remember a table of EPT12 for ept12_translate_again()
+ * @vcpu: the vCPU, whose thread's mm is vm->mm; in L2, whose L1 uses EPT
+ * @l2_gpa: an address
+ *
+ * It is the table with the entry for the 4-KiB page at the address, if EPT12 has one there, and if the way to
+ * it has no effect. Otherwise none is known afterwards.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ */
+void ept12_remember(struct vcpu *vcpu, gpa_t l2_gpa)
+{
+	struct ept12_place *p = &vcpu->nested.ept02.place;
+	struct ept12_cfg cfg = l2gpa_cfg(vcpu, vcpu->nested.ept02.cur->eptp12);
+	gpa_t table = cfg.eptp & EPT_ADDR_MASK;
+	const struct memslot *slot;
+	int level;
+
+	p->eptp12 = 0;
+	p->upper = EPT_RWX;
+	if (l2_gpa >> EPT_GPA_BITS)
+		return;
+	for (level = EPT_ROOT_LEVEL; level > 1; level--) {
+		gpa_t at = table + ept_index(l2_gpa, level) * sizeof(u64);
+		u64 *entry = &p->entry[EPT_ROOT_LEVEL - level];
+
+		slot = memslot_near(vcpu, at >> PAGE_SHIFT);
+		if (!slot || !memslot_read_u64(slot, at, entry) || !ept12_leads_on(&cfg, *entry, level))
+			return;
+		p->at[EPT_ROOT_LEVEL - level] = memslot_user(slot, at);
+		p->upper &= *entry;
+		table = *entry & EPT_ADDR_MASK;
+	}
+	slot = memslot_near(vcpu, table >> PAGE_SHIFT);
+	if (!slot)
+		return;
+	p->table = memslot_user(slot, table);
+	p->table_gpa = table;
+	p->region = ept12_region(l2_gpa);
+	p->generation = memslot_generation(vcpu->vm);
+	p->eptp12 = cfg.eptp;
+}
+
+/*
+ * Read the entry for the page at @l2_gpa from the table that is remembered. Returns false if it is another one, or if an
+ * entry above has changed.
+ */
+static __always_inline bool l2gpa_read_again(struct vcpu *vcpu, u64 eptp12, gpa_t l2_gpa, u64 *entry)
+{
+	struct ept12_place *p = &vcpu->nested.ept02.place;
+	u64 upper;
+	int i;
+
+	if (p->eptp12 != eptp12 || p->region != ept12_region(l2_gpa))
+		return false;
+	/* The addresses are in slots, whose user addresses were checked. */
+	if (p->generation != memslot_generation(vcpu->vm) || !user_read_access_begin(p->table, PAGE_SIZE)) {
+		p->eptp12 = 0;
+		return false;
+	}
+	for (i = 0; i < ARRAY_SIZE(p->at); i++) {
+		unsafe_get_user(upper, p->at[i], failed);
+		if (unlikely(upper != p->entry[i]))
+			goto failed;
+	}
+	unsafe_get_user(*entry, p->table + ept_index(l2_gpa, 1), failed);
+	user_read_access_end();
+	return true;
+failed:
+	user_read_access_end();
+	p->eptp12 = 0;
+	return false;
+}
+
+/**
+ * ept12_translate_again() - translate an L2 guest-physical address by the table of EPT12 that was used last
+ * @vcpu: loaded, in L2, whose L1 uses EPT; the thread's mm is vm->mm
+ * @l2_gpa: the address
+ * @access: as for ept12_translate()
+ * @out: as for ept12_translate()
+ *
+ * Context: Any; page faults may be disabled. Caller holds vm->srcu for reading.
+ * Return: as ept12_translate(); EPT12_FAULT if that must do it.
+ */
+enum ept12_verdict ept12_translate_again(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out)
+{
+	const struct ept02 *e = &vcpu->nested.ept02;
+	struct ept12_cfg cfg = l2gpa_cfg(vcpu, e->cur->eptp12);
+	enum ept12_verdict verdict;
+	u64 entry;
+
+	if (!l2gpa_read_again(vcpu, cfg.eptp, l2_gpa, &entry))
+		return EPT12_FAULT;
+	verdict = ept12_end(&cfg, entry, e->place.upper, l2_gpa, access, out);
+	if (verdict == EPT12_OK)
+		out->entry_gpa = e->place.table_gpa + ept_index(l2_gpa, 1) * sizeof(entry);
+	return verdict;
+}
+
+/**
+ * ept12_read_present() - read entries of a table of EPT12
+ * @vcpu: the vCPU, whose thread's mm is vm->mm
+ * @gpa: L1 guest-physical address of the first entry, a multiple of 8
+ * @entries: filled
+ * @want: the numbers of the entries to read, as bits; they are in one page
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: the numbers of those that are present, 0 if memory cannot be read; the others in @entries are undefined.
+ */
+unsigned long ept12_read_present(struct vcpu *vcpu, gpa_t gpa, u64 *entries, unsigned long want)
+{
+	const struct memslot *slot = memslot_near(vcpu, gpa >> PAGE_SHIFT);
+	const u64 __user *from;
+	unsigned long present = 0;
+	int i;
+
+	if (!slot)
+		return 0;
+	from = memslot_user(slot, gpa);
+	if (!user_read_access_begin(from, BITS_PER_LONG * sizeof(u64)))
+		return 0;
+	for (i = 0; want >> i; i++) {
+		if (!(want & BIT(i)))
+			continue;
+		unsafe_get_user(entries[i], from + i, failed);
+		present |= entries[i] & EPT_RWX ? BIT(i) : 0;
+	}
+	user_read_access_end();
+	return present;
+failed:
+	user_read_access_end();
+	return 0;
+}
+
+static int l2gpa_set_no_bits(void *ctx, u64 gpa, u64 old, u64 bits)
+{
+	return -EFAULT;
+}
+
+/**
+ * ept12_translate_afresh() - as ept12_translate_again(), by a whole walk, to compare the two
+ * @vcpu: as for ept12_translate_again()
+ * @l2_gpa: the address
+ * @access: as for ept12_translate()
+ * @out: as for ept12_translate()
+ *
+ * Context: As for ept12_translate_again().
+ * Return: as ept12_translate(); EPT12_FAULT also if the walk would set a flag.
+ */
+enum ept12_verdict ept12_translate_afresh(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out)
+{
+	static const struct ept12_ops ops = { .read = l2gpa_read_entry, .set_bits = l2gpa_set_no_bits };
+	struct ept12_cfg cfg = l2gpa_cfg(vcpu, vcpu->nested.ept02.cur->eptp12);
+
+	return ept12_walk(&cfg, &ops, vcpu, l2_gpa, access, out);
+}
+
+/**
  * ept12_translate() - translate an L2 guest-physical address by L1's EPT12
  * @vcpu: loaded, in L2
  * @l2_gpa: the address
@@ -54,6 +212,9 @@ struct ept12_cfg l2gpa_cfg(const struct vcpu *vcpu, u64 eptp12)
  * @out: the L1 guest-physical address and the rights, or the exit qualification for L1
  *
  * Sets accessed and dirty flags in EPT12 as the access would.
+ *
+ * The entries are read again each time: an EPT violation invalidates what a processor has cached of them (SDM 3C
+ * 29.4.3.1).
  *
  * Context: Process context. May sleep. Caller holds vm->srcu for reading.
  * SDM 3C 29.3.
@@ -63,6 +224,7 @@ enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access,
 				   struct ept12_result *out)
 {
 	struct ept02_root *r = vcpu->nested.ept02.cur;
+	enum ept12_verdict verdict;
 	struct ept12_cfg cfg;
 
 	if (!r) {
@@ -76,6 +238,11 @@ enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access,
 		};
 		return EPT12_OK;
 	}
+	if (unlikely(current->mm != vcpu->vm->mm))
+		return EPT12_FAULT;
+	verdict = ept12_translate_again(vcpu, l2_gpa, access, out);
+	if (verdict != EPT12_FAULT)
+		return verdict;
 	cfg = l2gpa_cfg(vcpu, r->eptp12);
 	return ept12_walk(&cfg, &l2gpa_ops, vcpu, l2_gpa, access, out);
 }

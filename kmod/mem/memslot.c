@@ -181,36 +181,6 @@ int vm_read_guest_u64(struct vm *vm, gpa_t gpa, u64 *val)
 }
 
 /**
- * vm_read_guest_u64s() - read aligned quadwords of guest memory, each in one access
- * @vm: the VM
- * @gpa: L1 guest-physical address, a multiple of 8
- * @vals: filled
- * @n: their number; they are in one page
- *
- * Context: Process context. May sleep. Caller holds vm->srcu for reading.
- * Return: 0; -EFAULT if there is no memory, or it cannot be read; -EIO if the
- * thread's mm is not vm->mm.
- */
-int vm_read_guest_u64s(struct vm *vm, gpa_t gpa, u64 *vals, unsigned int n)
-{
-	u64 __user *from;
-	unsigned int i;
-
-	if (current->mm != vm->mm)
-		return -EIO;
-	from = memslot_gpa_to_user(vm, gpa, false);
-	if (!from || !user_read_access_begin(from, n * sizeof(u64)))
-		return -EFAULT;
-	for (i = 0; i < n; i++)
-		unsafe_get_user(vals[i], from + i, fault);
-	user_read_access_end();
-	return 0;
-fault:
-	user_read_access_end();
-	return -EFAULT;
-}
-
-/**
  * vm_write_guest() - write guest memory
  * @vm: the VM
  * @gpa: L1 guest-physical address

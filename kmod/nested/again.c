@@ -262,6 +262,16 @@ static bool again_routing_is_rare(const struct nested *n, u16 basic)
 	}
 }
 
+/* An EPT violation concerns L1 if its tables are the cause. */
+static noinline bool again_ept_is_l1s(struct vcpu *vcpu)
+{
+	if (!nested_again_ept(vcpu))
+		return false;
+	if (unlikely(paranoid))
+		paranoid_ept(vcpu);
+	return true;
+}
+
 /* Whether L1 gets the exit, and it can go the short way. Fills vcpu->exit with all that the reason defines. */
 static __always_inline bool again_exit_is_l1s(struct vcpu *vcpu)
 {
@@ -274,6 +284,8 @@ static __always_inline bool again_exit_is_l1s(struct vcpu *vcpu)
 	}
 	if (e->reason == EXIT_REASON_PREEMPTION_TIMER)
 		return nested_again_deadline(vcpu);
+	if (e->reason == EXIT_REASON_EPT_VIOLATION)
+		return again_ept_is_l1s(vcpu);
 	if (unlikely(e->reason >= NR_EXIT_REASONS) || !(again_tells[e->reason] & EXIT_NO_EVENT))
 		return false;
 	if (again_routing_is_rare(&vcpu->nested, e->basic))
@@ -319,11 +331,13 @@ static __always_inline void again_write_exit_info(struct vmcs12 *v, const struct
 	v->vmx_instruction_info = t & EXIT_IINFO ? e->iinfo : 0;
 	if (t & EXIT_GLA)
 		v->guest_linear_address = e->gla;
+	if (t & EXIT_GPA)
+		v->guest_physical_address = e->gpa;
 	v->vm_exit_intr_info = e->basic == EXIT_REASON_EXTERNAL_INTERRUPT ? e->intr_info : 0;
 	v->idt_vectoring_info_field = 0;
 	v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
-	/* An exit often repeats the last one. */
-	news->info = (v->exit_qualification ^ held->exit_qualification) |
+	/* An exit often repeats the last one, unless it tells an address. */
+	news->info = (t & EXIT_GPA) | (v->exit_qualification ^ held->exit_qualification) |
 		     (v->vmx_instruction_info ^ held->vmx_instruction_info) |
 		     (v->guest_linear_address ^ held->guest_linear_address) |
 		     (v->vm_exit_intr_info ^ held->vm_exit_intr_info) | held->idt_vectoring_info_field |

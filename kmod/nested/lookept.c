@@ -100,7 +100,7 @@ static void lookept_judge_l2(struct vcpu *vcpu, const struct ept12_cfg *cfg, con
 	struct lookept_walk w = { .vm = vcpu->vm };
 	struct ept12_result outer;
 	enum ept12_verdict verdict = ept12_walk(cfg, &lookept_ops, &w, e->gpa, access, &outer);
-	u64 qual = access | QUAL_GLA_VALID | QUAL_GLA_FINAL;
+	u64 qual = access | EPT12_GLA_VALID | EPT12_GLA_FINAL;
 
 	if (w.not_now) {
 		a->verdict = DROSTE_EPT_UNKNOWN;

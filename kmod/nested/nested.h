@@ -47,6 +47,9 @@ void nested_again_ready(struct vcpu *vcpu);
 bool nested_again_reflect(struct vcpu *vcpu);
 bool nested_again_resume(struct vcpu *vcpu);
 
+/* --- again_ept.c --- */
+bool nested_again_ept(struct vcpu *vcpu);
+
 /* --- again_timer.c --- */
 bool nested_again_deadline(struct vcpu *vcpu);
 

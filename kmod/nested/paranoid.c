@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Checks the short way of again.c against what the general path would have done. For tests: it costs thousands of instructions. */
 #include <linux/math64.h>
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
 #include "droste.h"
+#include "ept/ept12.h"
+#include "mem/l2gpa.h"
 #include "nested/checks_vcpu.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
@@ -154,6 +158,33 @@ void paranoid_reflected(struct vcpu *vcpu)
 	paranoid_value(vcpu, "injection", vmcs_read(VM_ENTRY_INTR_INFO_FIELD) & INTR_INFO_VALID_MASK, 0);
 	paranoid_shadow(vcpu);
 	paranoid_saved(vcpu);
+}
+
+/**
+ * paranoid_ept() - compare the translation of nested_again_ept() with a whole walk of EPT12
+ * @vcpu: in L2, at an EPT violation that nested_again_ept() has made L1's
+ *
+ * A difference ends the VM, unless another vCPU of L1 is changing the tables.
+ *
+ * Context: Interrupts disabled. VMCS02 is current.
+ */
+void paranoid_ept(struct vcpu *vcpu)
+{
+	u64 access = ept12_access(vcpu->nested.ept02.cur->eptp12, vmcs_read(EXIT_QUALIFICATION));
+	u64 gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
+	struct ept12_result res, whole;
+	enum ept12_verdict is, should;
+	int idx = srcu_read_lock(&vcpu->vm->srcu);
+
+	pagefault_disable();
+	should = ept12_translate_afresh(vcpu, gpa, access, &whole);
+	is = ept12_translate_again(vcpu, gpa, access, &res);
+	if (should != EPT12_FAULT && is != EPT12_FAULT &&
+	    (is != should || (is == EPT12_VIOLATION && res.qual != whole.qual)) &&
+	    ept12_translate_afresh(vcpu, gpa, access, &whole) == should)
+		paranoid_fail(vcpu, "an EPT violation", is, should);
+	pagefault_enable();
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
 }
 
 /**

@@ -61,6 +61,7 @@ void again_cr_write(struct vcpu *vcpu);
 
 /* --- paranoid.c --- */
 void paranoid_reflected(struct vcpu *vcpu);
+void paranoid_ept(struct vcpu *vcpu);
 void paranoid_entry(struct vcpu *vcpu);
 void paranoid_resumed(struct vcpu *vcpu);
 

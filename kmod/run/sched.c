@@ -141,6 +141,8 @@ void vcpu_put(struct vcpu *vcpu)
 	/* An ioctl that changes L1's registers need not think of it. */
 	vcpu->nested.held01.valid = false;
 	nested_changed(&vcpu->nested);
+	/* Nor one that changes what EPT12's entries may have. */
+	vcpu->nested.ept02.place.eptp12 = 0;
 	sched_off_cpu(vcpu);
 	preempt_notifier_unregister(&vcpu->pn);
 	preempt_enable();

@@ -166,6 +166,29 @@ static struct ept12_cfg ept12_cfg_of(int offer)
 	};
 }
 
+/* A walk that is ended from the entries above gives what the whole walk gave. */
+static void ept12_ends_alike(struct kunit *test, const struct row *row, const struct ept12_cfg *cfg,
+			     const struct ept12_result *whole)
+{
+	struct ept12_result out = {};
+	u64 upper = RWX;
+	int level;
+
+	for (level = 4; level > 1; level--) {
+		if (!ept12_leads_on(cfg, row->e[level], level))
+			return;
+		upper &= row->e[level];
+	}
+	KUNIT_EXPECT_EQ_MSG(test, (int)ept12_end(cfg, row->e[1], upper, L2_GPA, row->access, &out), (int)row->verdict,
+			    "%s", row->name);
+	KUNIT_EXPECT_EQ_MSG(test, out.gpa, whole->gpa, "%s", row->name);
+	KUNIT_EXPECT_EQ_MSG(test, out.rights, whole->rights, "%s", row->name);
+	KUNIT_EXPECT_EQ_MSG(test, out.upper, whole->upper, "%s", row->name);
+	KUNIT_EXPECT_EQ_MSG(test, out.dirty, whole->dirty, "%s", row->name);
+	KUNIT_EXPECT_EQ_MSG(test, out.memtype, whole->memtype, "%s", row->name);
+	KUNIT_EXPECT_EQ_MSG(test, out.qual, whole->qual, "%s", row->name);
+}
+
 static void ept12_rules(struct kunit *test)
 {
 	int i;
@@ -188,6 +211,8 @@ static void ept12_rules(struct kunit *test)
 		} else if (v == EPT12_VIOLATION) {
 			KUNIT_EXPECT_EQ_MSG(test, out.qual, row->want, "%s", row->name);
 		}
+		if (!cfg.mode_based_exec && v != EPT12_FAULT)
+			ept12_ends_alike(test, row, &cfg, &out);
 	}
 }
 
@@ -242,6 +267,32 @@ static void ept12_accessed_dirty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m.e[2], T2 | A);
 	KUNIT_EXPECT_EQ(test, m.e[1], P4K | RWX | WB | A | D);
 	KUNIT_EXPECT_TRUE(test, out.dirty);
+}
+
+/* Where flags are to be set, only the whole walk does it. */
+static void ept12_ends_without_flags(struct kunit *test)
+{
+	static const struct { u64 flags, access; enum ept12_verdict verdict; } rows[] = {
+		{ 0, R, EPT12_FAULT }, { 0, 0, EPT12_OK }, { A, R, EPT12_OK }, { A, W, EPT12_FAULT },
+		{ D, R, EPT12_FAULT }, { A | D, R | W, EPT12_OK },
+	};
+	struct ept12_cfg cfg = ept12_cfg_of(AD), none = ept12_cfg_of(0);
+	struct ept12_result out;
+	int i, level;
+
+	for (level = 4; level > 1; level--) {
+		KUNIT_EXPECT_FALSE(test, ept12_leads_on(&cfg, T4, level));
+		KUNIT_EXPECT_TRUE(test, ept12_leads_on(&cfg, T4 | A, level));
+		KUNIT_EXPECT_TRUE(test, ept12_leads_on(&none, T4, level));
+	}
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		u64 entry = P4K | RWX | WB | rows[i].flags;
+
+		KUNIT_EXPECT_EQ_MSG(test, (int)ept12_end(&cfg, entry, RWX, L2_GPA, rows[i].access, &out),
+				    (int)rows[i].verdict, "row %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, (int)ept12_end(&none, entry, RWX, L2_GPA, rows[i].access, &out), (int)EPT12_OK,
+				    "row %d without flags", i);
+	}
 }
 
 static void ept12_flags_need_a_right(struct kunit *test)
@@ -488,6 +539,7 @@ static struct kunit_case ept12_cases[] = {
 	KUNIT_CASE(ept12_beyond_48_bits),
 	KUNIT_CASE(ept12_leaf_facts),
 	KUNIT_CASE(ept12_accessed_dirty),
+	KUNIT_CASE(ept12_ends_without_flags),
 	KUNIT_CASE(ept12_flags_need_a_right),
 	KUNIT_CASE(ept12_neighbours),
 	KUNIT_CASE(ept12_races),
