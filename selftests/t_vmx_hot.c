@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-#include "hotstate.h"
+#include "hotexits.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -45,7 +45,8 @@ static void l2_main(void)
 	u64 turn = 0;
 
 	for (;;) {
-		l2_flip(l2_flips, turn++);
+		l2_flip(l2_flips, turn);
+		l2_cause(l2_exits, turn++);
 		if (l2_looks) {
 			l2_seen[0] = read_cr0();
 			l2_seen[1] = read_cr3();
@@ -108,17 +109,22 @@ static void turns(u64 n)
 {
 	static const enum vmcs_field fields[] = {
 		F_REASON, F_QUAL, F_ILEN, F_INTR_INFO, F_IDT_INFO, F_INSN_INFO, F_RFLAGS, F_GUEST_CR0, F_GUEST_CR3, F_GUEST_CR4,
-		F_INTERRUPTIBILITY, F_CS_AR, F_SS_AR, F_ENTRY_INTR_INFO,
+		F_INTERRUPTIBILITY, F_CS_AR, F_SS_AR, F_ENTRY_INTR_INFO, F_GUEST_PHYSICAL, F_LINEAR,
 	};
 	u64 i, reason;
+	bool fault;
 
 	while (n--) {
 		reason = vmx_run();
+		/* For these, a processor need not define the instruction's length. */
+		fault = reason == R_EXCEPTION || reason == R_EPT_VIOLATION || reason == R_EPT_MISCONFIG;
 		for (i = 0; i < ARRAY_SIZE(fields); i++)
-			noted = noted * 31 + (reason == R_EXCEPTION && fields[i] == F_ILEN ? 0 : vmread(fields[i]));
+			noted = noted * 31 + (fault && fields[i] == F_ILEN ? 0 : vmread(fields[i]));
 		noted = noted * 31 + (read_cs() | (u64)read_ss() << 16 | (u64)read_ds() << 32 | (u64)read_es() << 48);
 		noted = noted * 31 + (read_fs() | (u64)read_gs() << 16);
 		noted = noted * 31 + (read_cr0() ^ read_cr4() ^ read_cr3());
+		if (l1_answers(reason))
+			continue;
 		if (reason == R_EXCEPTION)
 			vmwrite(F_RIP, vmread(F_RIP) + 2);
 		else
@@ -142,7 +148,8 @@ static void look(void)
 		to[20 + i] = vmread(looked_at[i]);
 	for (i = 0; i < ARRAY_SIZE(l2_seen); i++)
 		to[47 + i] = l2_seen[i];
-	to[70] = noted;
+	to[70] = noted * 31 + l1_noted;
+	to[71] = l2_noted;
 	to[72] = rdmsr(MSR_STAR);
 	to[73] = rdmsr(MSR_LSTAR);
 	to[74] = rdmsr(MSR_FMASK);
@@ -364,6 +371,89 @@ static void d_sti(void)		{ l2_changes(FLIP_STI); }
 static void d_exception(void)	{ l2_changes(FLIP_UD); }
 static void d_dr(void)		{ l2_changes(FLIP_DR); }
 static void d_all(void)		{ l2_changes(FLIP_CR | FLIP_CR3 | FLIP_SS | FLIP_STI | FLIP_UD | FLIP_DR); }
+
+/* --- exits that L1 answers by a change --- */
+
+static void answer_crs(u64 exits, u64 answer)
+{
+	vmwrite(F_CR0_MASK, CR0_TS);
+	vmwrite(F_CR0_SHADOW, vmread(F_GUEST_CR0) | (exits & CLEARS_TS ? CR0_TS : 0));
+	vmwrite(F_GUEST_CR0, vmread(F_CR0_SHADOW));
+	vmwrite(F_CR4_MASK, CR4_TSD);
+	vmwrite(F_CR4_SHADOW, vmread(F_GUEST_CR4));
+	l1_answer = answer;
+	l1_vmcs = this_vmcs;
+	l2_exits = exits;
+	turns(30);
+	while (vmx_run() != R_CPUID)
+		l1_answers(R_CR);
+	vmx_skip();
+	/* Out of the window, after which the entries have other values. */
+	vmwrite(F_CR4_SHADOW, vmread(F_CR4_SHADOW) ^ CR4_TSD);
+	turns(30);
+	while (vmx_run() != R_CPUID)
+		l1_answers(R_CR);
+	vmx_skip();
+	l2_exits = 0;
+	turns(2);
+}
+
+static void a_crs(void)			{ answer_crs(MOVES_CR, 0); }
+static void a_crs_seen(void)		{ answer_crs(MOVES_CR, ONLY_SHADOW); }
+static void a_crs_controls(void)	{ answer_crs(MOVES_CR, WITH_CONTROLS); }
+static void a_crs_clear(void)		{ answer_crs(MOVES_CR, WITH_VMCLEAR); }
+static void a_crs_bad_cr4(void)		{ answer_crs(MOVES_CR, BAD_CR4); }
+static void a_crs_bad_cr0(void)		{ answer_crs(MOVES_CR, BAD_CR0); }
+static void a_crs_read(void)		{ answer_crs(MOVES_CR, READ_BACK); }
+static void a_crs_ignored(void)		{ answer_crs(MOVES_CR, NOT_AT_ONCE); }
+static void a_ts(void)			{ answer_crs(CLEARS_TS, 0); }
+
+/* With EPT, MOV to CR3 exits as well, but VMWRITEs of CR3 do. */
+static void answer_cr3(void)
+{
+	u64 *copy = g_page();
+
+	g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096);
+	l2_cr3[0] = (u64)copy;
+	l2_cr3[1] = read_cr3();
+	vmset(F_PROC, PROC_CR3_LOAD);
+	answer_crs(MOVES_CR3, 0);
+	answer_crs(MOVES_CR3 | MOVES_CR, 0);
+	vmclr(F_PROC, PROC_CR3_LOAD);
+}
+
+static void a_cr3(void)			{ answer_cr3(); }
+static void a_cr3_no_ept(void)		{ w_no_ept(); answer_cr3(); }
+
+static void answer_ept(u64 kind, bool flags)
+{
+	u64 used = eptp;
+
+	if (flags) {
+		if (!(ept_caps() & BIT(21)))
+			return;
+		used |= BIT(6);
+	}
+	vmwrite(F_EPTP, used);
+	far_begin(eptp, kind, kind == FAR_READ_ONLY && flags ? EPT_A | EPT_D : 0, flags ? EPT_A : 0);
+	l2_exits = TOUCHES;
+	turns(60);
+	while (vmx_run() != R_CPUID)
+		far_show();
+	vmx_skip();
+	far_kind = FAR_MAPPED;
+	l2_exits = 0;
+	turns(2);
+}
+
+static void a_ept_absent(void)		{ answer_ept(FAR_ABSENT, false); }
+static void a_ept_read_only(void)	{ answer_ept(FAR_READ_ONLY, false); }
+static void a_ept_misconfigured(void)	{ answer_ept(FAR_WRITE_ONLY, false); }
+static void a_ept_table(void)		{ answer_ept(FAR_NO_TABLE, false); }
+static void a_ept_tables(void)		{ answer_ept(FAR_OTHER_TABLE, false); }
+static void a_ept_table_rights(void)	{ answer_ept(FAR_TABLE_READ_ONLY, false); }
+static void a_ept_flags(void)		{ answer_ept(FAR_ABSENT, true); }
+static void a_ept_flags_rights(void)	{ answer_ept(FAR_READ_ONLY, true); }
 
 /* The timer counts down, and an exit saves what is left. */
 static void w_timer(void)
@@ -595,6 +685,25 @@ static const struct row {
 	{ "exceptions between CPUIDs", d_exception },
 	{ "debug registers between CPUIDs", d_dr },
 	{ "all these changes of L2", d_all },
+	{ "CR0 and CR4 by L1's answers", a_crs },
+	{ "read shadows by L1's answers", a_crs_seen },
+	{ "CR0 and CR4, and controls", a_crs_controls },
+	{ "CR0 and CR4, and VMCLEAR", a_crs_clear },
+	{ "CR4 that the entry refuses", a_crs_bad_cr4 },
+	{ "CR0 that the entry refuses", a_crs_bad_cr0 },
+	{ "CR0 and CR4, read back", a_crs_read },
+	{ "CR4 only", a_crs_ignored },
+	{ "CLTS and LMSW", a_ts },
+	{ "MOV to CR3", a_cr3 },
+	{ "MOV to CR3 without EPT", a_cr3_no_ept },
+	{ "EPT violations: absent pages", a_ept_absent },
+	{ "EPT violations: rights", a_ept_read_only },
+	{ "EPT misconfigurations", a_ept_misconfigured },
+	{ "EPT violations: an absent table", a_ept_table },
+	{ "EPT violations: another table", a_ept_tables },
+	{ "EPT violations: rights of the table", a_ept_table_rights },
+	{ "EPT violations with accessed and dirty flags", a_ept_flags },
+	{ "EPT violations: rights and dirty flags", a_ept_flags_rights },
 	{ "preemption timer, saved", w_timer },
 	{ "L2 is halted", w_halted, NULL, KSFT_IRQCHIP },
 	{ "KVM_SET_REGS", c_nothing, h_regs },
