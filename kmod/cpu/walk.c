@@ -270,6 +270,9 @@ static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct page_walk *w)
 static __always_inline bool walk_repeat(const struct page_walk *w, u32 offset, u64 *words)
 {
 	const u8 __user *from = w->to + offset;
+	/* Pointers, which UBSAN does not watch: nothing may be called while user memory is open. */
+	const u64 __user *const *at = w->at;
+	const u64 *expected = w->entry;
 	u64 entry;
 	int i;
 
@@ -277,8 +280,8 @@ static __always_inline bool walk_repeat(const struct page_walk *w, u32 offset, u
 	if (!user_read_access_begin(from, INSN_MAX))
 		return false;
 	for (i = 0; i < w->nr; i++) {
-		unsafe_get_user(entry, w->at[i], failed);
-		if (unlikely(entry != w->entry[i]))
+		unsafe_get_user(entry, at[i], failed);
+		if (unlikely(entry != expected[i]))
 			goto failed;
 	}
 	unsafe_get_user(words[0], (const u64 __user *)from, failed);

@@ -97,6 +97,9 @@ void ept12_remember(struct vcpu *vcpu, gpa_t l2_gpa)
 static __always_inline bool l2gpa_read_again(struct vcpu *vcpu, u64 eptp12, gpa_t l2_gpa, u64 *entry)
 {
 	struct ept12_place *p = &vcpu->nested.ept02.place;
+	/* Pointers, which UBSAN does not watch: nothing may be called while user memory is open. */
+	const u64 __user *const *at = p->at;
+	const u64 *expected = p->entry;
 	u64 upper;
 	int i;
 
@@ -108,8 +111,8 @@ static __always_inline bool l2gpa_read_again(struct vcpu *vcpu, u64 eptp12, gpa_
 		return false;
 	}
 	for (i = 0; i < ARRAY_SIZE(p->at); i++) {
-		unsafe_get_user(upper, p->at[i], failed);
-		if (unlikely(upper != p->entry[i]))
+		unsafe_get_user(upper, at[i], failed);
+		if (unlikely(upper != expected[i]))
 			goto failed;
 	}
 	unsafe_get_user(*entry, p->table + ept_index(l2_gpa, 1), failed);
