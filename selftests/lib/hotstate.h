@@ -225,4 +225,59 @@ static void c_tsc(void)
 	wrmsr(MSR_TSC, rdtsc() + 0x1000000000ul);
 }
 
+/* VMWRITEs of L2's state and of controls. */
+static void w_rare(void)	{ vmwrite(F_FS_BASE, 0x55000); vmwrite(F_GUEST_SYSENTER_EIP, 0x66000); }
+static void w_rflags(void)	{ vmset(F_RFLAGS, RFLAGS_CF | BIT(10)); }
+static void w_rsp(void)		{ vmwrite(F_RSP, vmread(F_RSP) - 0x100); }
+static void w_blocking(void)	{ vmset(F_RFLAGS, RFLAGS_IF); vmwrite(F_INTERRUPTIBILITY, BIT(0)); }
+static void w_vnmi_blocking(void) { vmwrite(F_INTERRUPTIBILITY, BIT(3)); }
+static void w_vpid(void)	{ vmwrite(F_VPID, 6); }
+static void w_no_vpid(void)	{ vmclr(F_PROC2, SEC_VPID); }
+static void w_tsc_offset(void)	{ vmwrite(F_TSC_OFFSET, 0x100000); }
+static void w_no_vnmi(void)	{ vmclr(F_PIN, PIN_VNMI); }
+static void w_no_secondary(void) { vmclr(F_PROC, PROC_SECONDARY); }
+static void w_bad_rip(void)	{ vmwrite(F_RIP, 0x8000000000000000ul); }
+static void w_bad_rflags(void)	{ vmwrite(F_RFLAGS, 0x8002); }
+static void w_vm86(void)	{ vmset(F_RFLAGS, BIT(17)); }	/* not allowed in IA-32e mode */
+static void w_guest_dr7(void)	{ vmwrite(F_GUEST_DR7, 0x10400); }
+static void w_guest_debugctl(void) { vmwrite(F_GUEST_DEBUGCTL, 2); }
+
+/* L1 writes its own state to a line of a log. */
+static void look_l1(volatile u64 *to)
+{
+	struct dtr gdt, idt;
+
+	*to++ = read_cs() | (u64)read_ss() << 16 | (u64)read_ds() << 32 | (u64)read_es() << 48;
+	*to++ = read_fs() | (u64)read_gs() << 16 | (u64)read_tr() << 32;
+	*to++ = rdmsr(MSR_FS_BASE);
+	*to++ = rdmsr(MSR_GS_BASE);
+	*to++ = read_cr0();
+	*to++ = read_cr3();
+	*to++ = read_cr4();
+	*to++ = l1_exit_rflags;
+	*to++ = rdmsr(MSR_SYSENTER_CS);
+	*to++ = rdmsr(MSR_SYSENTER_ESP);
+	*to++ = rdmsr(MSR_SYSENTER_EIP);
+	*to++ = rdmsr(MSR_EFER);
+	*to++ = rdmsr(MSR_PAT);
+	*to++ = read_dr7();
+	*to++ = rdmsr(MSR_DEBUGCTL);
+	sgdt(&gdt);
+	*to++ = gdt.base;
+	*to++ = gdt.limit;
+	sidt(&idt);
+	*to++ = idt.base;
+	*to++ = idt.limit;
+}
+
+/* --- called by user space --- */
+
+static u64 segment_digest(const struct kvm_segment *s, bool base)
+{
+	if (s->unusable)
+		return s->selector | 1ul << 63 | (base ? s->base << 16 : 0);
+	return s->selector ^ s->base << 16 ^ (u64)s->limit << 24 ^ (u64)s->type << 56 ^ (u64)s->s << 60 ^
+	       (u64)s->dpl << 61;
+}
+
 #endif
