@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-#include "hotexits.h"
+#include "hotinject.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -411,6 +411,7 @@ static void a_ept_tables(void)		{ answer_ept(FAR_OTHER_TABLE, false); }
 static void a_ept_table_rights(void)	{ answer_ept(FAR_TABLE_READ_ONLY, false); }
 static void a_ept_flags(void)		{ answer_ept(FAR_ABSENT, true); }
 static void a_ept_flags_rights(void)	{ answer_ept(FAR_READ_ONLY, true); }
+static void a_inject_faulting(void)	{ inject_faulting(eptp); }
 
 /* The timer counts down, and an exit saves what is left. */
 static void w_timer(void)
@@ -661,6 +662,9 @@ static const struct row {
 	{ "EPT violations: rights of the table", a_ept_table_rights },
 	{ "EPT violations with accessed and dirty flags", a_ept_flags },
 	{ "EPT violations: rights and dirty flags", a_ept_flags_rights },
+	{ "interrupts that L1 injects", inject_interrupts },
+	{ "injections that fail", inject_bad },
+	{ "an injection whose delivery faults", a_inject_faulting },
 	{ "preemption timer, saved", w_timer },
 	{ "L2 is halted", w_halted, NULL, KSFT_IRQCHIP },
 	{ "KVM_SET_REGS", c_nothing, h_regs },

@@ -495,7 +495,19 @@ static __always_inline struct again_entry again_fetch(const struct nested *n)
 }
 
 /*
- * Whether the entry is a repetition, and injects nothing. Has the rows of checks.def for RIP, RFLAGS and blocking
+ * Whether the entry injects nothing, or an external interrupt that L2 can take (SDM 3C 27.2.1.3, 27.3.1.4). Such an
+ * interrupt has neither an error code nor a length.
+ */
+static __always_inline bool again_event_is_simple(const struct again_entry *e)
+{
+	if (likely(!(e->intr_info & INTR_INFO_VALID_MASK)))
+		return true;
+	return (e->intr_info & ~(u64)INTR_INFO_VECTOR_MASK) == (INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR) &&
+	       (e->rflags & X86_EFLAGS_IF);
+}
+
+/*
+ * Whether the entry is a repetition. Has the rows of checks.def for RIP, RFLAGS and blocking
  * (SDM 3C 27.3.1.4, .5), and refuses some entries that would pass.
  */
 static __always_inline bool again_entry_is_same(const struct nested *n, const struct vmcs12 *v, const struct again_entry *e)
@@ -503,8 +515,7 @@ static __always_inline bool again_entry_is_same(const struct nested *n, const st
 	bool code64 = (v->vm_entry_controls & VM_ENTRY_IA32E_MODE) && (v->guest_cs_ar_bytes & VMX_AR_L_MASK);
 
 	/* L2 may have been halted at the last exit. */
-	if (unlikely((e->others | (v->guest_activity_state ^ GUEST_ACTIVITY_ACTIVE)) ||
-		     (e->intr_info & INTR_INFO_VALID_MASK)))
+	if (unlikely((e->others | (v->guest_activity_state ^ GUEST_ACTIVITY_ACTIVE)) || !again_event_is_simple(e)))
 		return false;
 	if (code64 ? (u64)((s64)(e->rip << 16) >> 16) != e->rip : e->rip >> 32)
 		return false;
@@ -552,6 +563,9 @@ static __always_inline void again_write_hot(struct nested *n, const struct again
 		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, e->interruptibility);
 	if (n->again.fetches_vid && e->intr_status != n->held.intr_status)
 		vmcs_write(GUEST_INTR_STATUS, e->intr_status);
+	/* The exit clears the valid bit. */
+	if (unlikely(e->intr_info & INTR_INFO_VALID_MASK))
+		vmcs_write(VM_ENTRY_INTR_INFO_FIELD, e->intr_info);
 }
 
 /**

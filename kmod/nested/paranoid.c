@@ -290,6 +290,9 @@ void paranoid_resumed(struct vcpu *vcpu)
 	PARANOID_FIELD(vcpu, GUEST_IA32_EFER, merge_entry_efer(v, n->l1_efer));
 	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 		PARANOID_FIELD(vcpu, GUEST_INTR_STATUS, v->guest_intr_status);
-	paranoid_value(vcpu, "injection", vmcs_read(VM_ENTRY_INTR_INFO_FIELD) & INTR_INFO_VALID_MASK, 0);
+	if (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)
+		PARANOID_FIELD(vcpu, VM_ENTRY_INTR_INFO_FIELD, v->vm_entry_intr_info_field);
+	else
+		paranoid_value(vcpu, "injection", vmcs_read(VM_ENTRY_INTR_INFO_FIELD) & INTR_INFO_VALID_MASK, 0);
 	PARANOID_FIELD(vcpu, VMCS_LINK_POINTER, ~0ULL);
 }
