@@ -409,6 +409,37 @@ static void host_l2(void)
 	vm_destroy(&vm);
 }
 
+/* In VMX operation, L0 may let L1 write these without exits. */
+static void guest_in_vmx(void)
+{
+	vmx_on();
+	guest_accesses();
+}
+
+static void host_in_vmx(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, 0);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX");
+	vm_destroy(&vm);
+	vcpu = create(&vm, 0, guest_in_vmx);
+	WRITES(MSR_LSTAR, 0x1111);
+	WRITE_FAULTS(MSR_LSTAR, BIT(62));
+	ask_for(&vm, ALL_REASONS);
+	WRITE_ASKS(MSR_LSTAR, INVAL, BIT(62));
+	READS(MSR_LSTAR, 0x1111);
+	deny(&vm, RD | WR, MSR_LSTAR);
+	READ_ASKS(MSR_LSTAR, FILTER, 0x77);
+	ask_for(&vm, 0);
+	allow_all(&vm);
+	WRITE_FAULTS(MSR_LSTAR, BIT(62));
+	READS(MSR_LSTAR, 0x1111);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "arguments", .host = host_arguments },
 	{ "denied accesses raise #GP", .host = host_faults },
@@ -417,5 +448,6 @@ static const struct ksft_test tests[] = {
 	{ "the local APIC is not filtered", .host = host_x2apic },
 	{ "a filter takes effect at once", .host = host_while_running },
 	{ "L2", .host = host_l2 },
+	{ "L1 in VMX operation", .host = host_in_vmx },
 };
 KSFT_MAIN(tests)

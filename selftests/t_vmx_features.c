@@ -442,6 +442,46 @@ static void guest_umip_levels(void)
 	umip_of(true);
 }
 
+/* --- bits of CR0 that user space has fixed --- */
+
+static void l2_moves_cr0(void)
+{
+	for (;;)
+		write_cr0(read_cr0() ^ CR0_TS);
+}
+
+/* L1 answers L2's MOV to CR0, which its mask owns. */
+static void guest_cr0_fixed(void)
+{
+	u64 i;
+
+	vmx_on();
+	vmcs_usual(l2_moves_cr0, umip_bitmap, ept_new());
+	vmwrite(F_CR0_MASK, CR0_TS | CR0_WP);
+	vmwrite(F_GUEST_CR0, vmread(F_GUEST_CR0) | CR0_WP);
+	vmwrite(F_CR0_SHADOW, vmread(F_GUEST_CR0));
+	for (i = 0; i < 60; i++) {
+		vmx_expect(R_CR, "MOV to CR0");
+		vmwrite(F_CR0_SHADOW, vmread(F_CR0_SHADOW) ^ CR0_TS);
+		vmwrite(F_GUEST_CR0, vmread(F_GUEST_CR0) ^ CR0_TS);
+		vmx_skip();
+	}
+	vmx_expect(R_CR, "the last MOV to CR0");
+	vmwrite(F_GUEST_CR0, vmread(F_GUEST_CR0) & ~CR0_WP);
+	vmx_expect(BIT(31) | R_BAD_GUEST, "CR0.WP is fixed to 1");
+}
+
+static void host_cr0_fixed(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu = vmx_vm(&vm, guest_cr0_fixed);
+
+	if (vcpu_set_msr(vcpu, MSR_VMX_CR0_FIXED0, 0x80010021))
+		ksft_skip("IA32_VMX_CR0_FIXED0 cannot be changed");
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "RDRAND and RDSEED of L2, hidden from L1", .host = host_random },
 	{ "RDRAND and RDSEED of L2, intercepted by L1", .guest = guest_random_exits, .flags = KSFT_VMX },
@@ -452,6 +492,7 @@ static const struct ksft_test tests[] = {
 	{ "IA32_SPEC_CTRL of L1 and L2", .guest = guest_speculation, .flags = KSFT_VMX },
 	{ "CPUID and capabilities below a restored L2", .host = host_cpuid },
 	{ "UMIP in L2", .guest = guest_umip, .flags = KSFT_VMX },
+	{ "CR0 bits that user space has fixed", .host = host_cr0_fixed },
 	{ "UMIP of one level", .guest = guest_umip_levels, .flags = KSFT_VMX },
 };
 KSFT_MAIN(tests)

@@ -365,6 +365,7 @@ static long vm_enable_cap(void *self, void *arg, unsigned long uarg)
 		if (cap->args[0] & ~(u64)USER_MSR_REASONS)
 			return -EINVAL;
 		WRITE_ONCE(vm->user_msr_reasons, cap->args[0]);
+		vm_request_all(vm, REQ_MSR_FILTER);	/* see msr_pass_syscall() */
 		return 0;
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		WRITE_ONCE(vm->exception_payload, cap->args[0] != 0);

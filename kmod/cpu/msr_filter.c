@@ -178,7 +178,8 @@ static void msr_pass_syscall(struct vcpu *vcpu)
 {
 	u32 passed = 0;
 
-	if (vcpu->nested.vmxon) {
+	/* User space may want to answer an LSTAR that is not canonical. */
+	if (vcpu->nested.vmxon && !(READ_ONCE(vcpu->vm->user_msr_reasons) & KVM_MSR_EXIT_REASON_INVAL)) {
 		passed = BIT(URET_STAR) | BIT(URET_LSTAR);
 		msr_pass(vcpu, MSR_STAR, true, true);
 		msr_pass(vcpu, MSR_LSTAR, true, true);

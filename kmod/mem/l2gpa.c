@@ -61,6 +61,8 @@ void ept12_remember(struct vcpu *vcpu, gpa_t l2_gpa)
 {
 	struct ept12_place *p = &vcpu->nested.ept02.place;
 	struct ept12_cfg cfg = l2gpa_cfg(vcpu, vcpu->nested.ept02.cur->eptp12);
+	/* Read first: the slots may be replaced meanwhile. */
+	u64 generation = memslot_generation(vcpu->vm);
 	gpa_t table = cfg.eptp & EPT_ADDR_MASK;
 	const struct memslot *slot;
 	int level;
@@ -86,7 +88,7 @@ void ept12_remember(struct vcpu *vcpu, gpa_t l2_gpa)
 	p->table = memslot_user(slot, table);
 	p->table_gpa = table;
 	p->region = ept12_region(l2_gpa);
-	p->generation = memslot_generation(vcpu->vm);
+	p->generation = generation;
 	p->eptp12 = cfg.eptp;
 }
 

@@ -13,9 +13,9 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-/* Bits that change neither the paging mode nor anything else that L0 must know of. VM entry allows them to be 0 or 1. */
+/* Bits that change neither the paging mode nor anything else that L0 must know of. */
 #define CR0_PLAIN	(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | X86_CR0_AM)
-/* The same; an L1 may lack some of them. */
+/* The same. */
 #define CR4_PLAIN	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | \
 			 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE | X86_CR4_OSXSAVE | X86_CR4_SMEP | \
 			 X86_CR4_SMAP)
@@ -26,7 +26,8 @@ static bool again_cr_is_usual(const struct vcpu *vcpu, const struct again_crs *c
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	const struct vmx_caps *caps = &vcpu->nested.caps;
 
-	return !((c->cr0 ^ v->guest_cr0) & ~(u64)CR0_PLAIN) && !((c->cr4 ^ v->guest_cr4) & ~(u64)CR4_PLAIN) &&
+	return !((c->cr0 ^ v->guest_cr0) & ~(u64)CR0_PLAIN) && !(caps->cr0_fixed0 & CR0_PLAIN & ~c->cr0) &&
+	       !(c->cr0 & CR0_PLAIN & ~caps->cr0_fixed1) && !((c->cr4 ^ v->guest_cr4) & ~(u64)CR4_PLAIN) &&
 	       vmx_fixed_bits_ok(c->cr4, caps->cr4_fixed0, caps->cr4_fixed1);
 }
 
