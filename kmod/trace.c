@@ -117,10 +117,12 @@ static u8 trace_perms12(const struct ept02_found *found, u8 outcome)
 	return (outcome == EPT02_VIOLATION ? found->outer.qual >> 3 : found->outer.rights) & EPT_RWX;
 }
 
-/* The check of L1's last VM entry that failed. */
+/* The check of L1's last VM entry that failed; none if the entry failed before the checks of VMCS12. */
 static const char *trace_check(const struct vcpu *v)
 {
-	return check_name(v->nested.last_failed_check);
+	enum check_id id = v->nested.last_failed_check;
+
+	return id == CHECK_OK ? "-" : check_name(id);
 }
 
 /* The field that this check is about, the first of which it demands something; NULL if no check failed. */

@@ -32,7 +32,8 @@ struct vcpu;
 #define trace_needs_exits() \
 	(trace_droste_exit_enabled() || trace_droste_route_enabled() || trace_droste_l1_exit_enabled() || \
 	 trace_droste_l1_entry_enabled() || trace_droste_vmx_insn_enabled() || trace_droste_event_enabled() || \
-	 trace_droste_entry_enabled() || trace_droste_mmio_enabled() || trace_droste_msr_enabled())
+	 trace_droste_entry_enabled() || trace_droste_mmio_enabled() || trace_droste_msr_enabled() || \
+	 trace_droste_ept02_enabled())
 
 /* Where an exit that L1 is shown comes from. */
 #define L1_EXIT_HARDWARE	0	/* L2's exit, as the processor told it */
@@ -277,7 +278,7 @@ TRACE_EVENT(droste_entry_failed,
 		__entry->nr_failed = f ? bitmap_weight(v->nested.failed_checks, NR_CHECKS) : 0;
 		__entry->field = f ? f->enc : 0;
 		__entry->value = f ? vmcs12_get(v->nested.vmcs12, f) : 0;
-		strscpy(__entry->field_name, f ? f->name : "-", sizeof(__entry->field_name));
+		strscpy_pad(__entry->field_name, f ? f->name : "-", sizeof(__entry->field_name));
 		__entry->check = v->nested.last_failed_check;
 		__entry->qual = qual;
 		__entry->vmptr = v->nested.vmptr;

@@ -219,10 +219,10 @@ static void op_inspect(struct fuzzer *f, struct machine *m)
 		if (!(r->on & ON_INSPECT) || CHANCE(f, 30))
 			continue;
 		arg = (u32 *)make_arg(f, r, fd, m);
-		/* The first word is the vCPU's index, and the second which VMCS, except with GET_WHY. */
+		/* The first word is the vCPU's index, the second which VMCS, or flags of which there are few. */
 		if (arg == (u32 *)f->args && CHANCE(f, 80)) {
 			arg[0] = rnd(f) & 1;
-			arg[1] = rnd(f) % 5;
+			arg[1] = CHANCE(f, 50) ? 0 : rnd(f) % 5;
 		}
 		if (ioctl(fd, r->cmd, arg) < 0)
 			f->failed++;

@@ -275,6 +275,54 @@ static void guest_short(void)
 	g_sync(2);
 }
 
+#define ABSENT		0x40000000ul	/* L2-physical, and linear */
+#define VIOLATIONS	8
+
+static u8 no_bits[4096] __attribute__((aligned(4096)));
+
+static void l2_reads(void)
+{
+	for (;;)
+		*(volatile u64 *)ABSENT;
+}
+
+static void guest_violations(void)
+{
+	u64 eptp;
+	int i;
+
+	vmx_on();
+	eptp = ept_new();
+	*ept_entry(eptp, ABSENT, 1) = 0;
+	vmcs_usual(l2_reads, no_bits, eptp);
+	for (i = 0; i < 4 * VIOLATIONS; i++)
+		vmx_expect(R_EPT_VIOLATION, "before");
+	g_sync(1);
+	for (i = 0; i < VIOLATIONS; i++)
+		vmx_expect(R_EPT_VIOLATION, "an absent page");
+	g_sync(2);
+}
+
+static void host_violations(void)
+{
+	struct vcpu *vcpu;
+	struct vm vm;
+	int i;
+
+	if (!is_droste())
+		ksft_skip("not Droste");
+	vcpu = vmx_vm(&vm, guest_violations);
+	vcpu_run_to_sync(vcpu, 1);
+	trace_begin("droste/droste_ept02");
+	vcpu_run_to_sync(vcpu, 2);
+	trace_end();
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+	EQ(nr_trace_events, VIOLATIONS, "events");
+	for (i = 0; i < nr_trace_events; i++)
+		OK(strstr(trace_events[i], "VIOLATION"), "%s", trace_events[i]);
+}
+
 /* One event alone keeps them off the short loop. */
 static void host_short(const char *event, const char *want)
 {
@@ -313,5 +361,6 @@ static const struct ksft_test tests[] = {
 	{ "events and counters", .host = host_many },
 	{ "droste_mmio alone has an EOI", .host = host_eoi },
 	{ "droste_msr alone has a deadline", .host = host_deadline },
+	{ "droste_ept02 alone has all violations", .host = host_violations },
 };
 KSFT_MAIN(tests)

@@ -18,7 +18,7 @@
  * Context: Process context of any process. May sleep. Caller holds vm->srcu
  * for reading, and a reference to the users of vm->mm.
  * Return: 0; -ENXIO if there is no memory, or @gpa is not aligned; -EAGAIN if
- * the host does not have the page now; -EINTR for a fatal signal.
+ * the host does not have the page now, or cannot tell at once.
  */
 int vm_peek_guest(struct vm *vm, gpa_t gpa, u64 *vals, unsigned int n)
 {
@@ -30,8 +30,9 @@ int vm_peek_guest(struct vm *vm, gpa_t gpa, u64 *vals, unsigned int n)
 
 	if (!slot || (gpa & 7))
 		return -ENXIO;
-	if (mmap_read_lock_killable(vm->mm))
-		return -EINTR;
+	/* The process can hold the lock as long as it likes, and the caller may hold vcpu->mutex. */
+	if (!mmap_read_trylock(vm->mm))
+		return -EAGAIN;
 	got = compat_get_user_page_remote(vm->mm, (unsigned long)memslot_user(slot, gpa) & PAGE_MASK, FOLL_NOFAULT, &page);
 	mmap_read_unlock(vm->mm);
 	if (got != 1)

@@ -235,6 +235,7 @@ static int insn_entry_fails(struct vcpu *vcpu, u32 error)
 {
 	vcpu->nested.last_failed_check = CHECK_OK;
 	nested_note_failure(vcpu, error, 0);
+	trace_droste_entry_failed(vcpu, error, 0);
 	return error ? nested_vmfail(vcpu, error) : nested_vmfail_invalid(vcpu);
 }
 
