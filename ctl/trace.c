@@ -18,11 +18,13 @@
 #include "args.h"
 #include "outcome.h"
 #include "say.h"
+#include "tracecopy.h"
 #include "traceevent.h"
 #include "tracefs.h"
 
 #define TURN_MS		100	/* between two looks into the buffer */
 #define LABEL_SIZE	8192
+#define TURN_BYTES	(1 << 20)	/* that are taken out of the buffer in one turn */
 
 void trace_help(void)
 {
@@ -52,16 +54,13 @@ struct trace {
 	unsigned long pid, buffer;
 	bool json;
 	char **command;			/* NULL: none */
-	FILE *out;
+	struct trace_copy copy;
+	bool stopped;			/* tracing_on was 0 at the end: a trigger, or another program */
 	char on[LABEL_SIZE / 4];	/* the events that are on, with their filters */
 	char without[512];		/* the events that the filter cannot be applied to */
 	bool all_exits;			/* one of them makes all exits go the long way */
 	char counted[32];		/* the event whose trigger counts, "" for none */
 	char refused[512];		/* why the kernel refuses the filter */
-	char rest[8192];		/* a line that is not complete yet */
-	size_t nr_rest;
-	unsigned long long kept;
-	bool lost_output;
 };
 
 /* --- what is recorded --- */
@@ -166,15 +165,44 @@ static unsigned long default_buffer(void)
 	return each < 512 ? 512 : each > 8192 ? 8192 : each;
 }
 
+/* Lines must have the form that trace_line() knows, whatever options the instance has inherited. */
+static int set_form(struct trace *t)
+{
+	static const struct { const char *option, *value; } form[] = {
+		{ "context-info", "1" }, { "irq-info", "1" }, { "latency-format", "0" }, { "raw", "0" }, { "hex", "0" }, { "bin", "0" },
+		{ "fields", "0" },
+	};
+
+	for (size_t i = 0; i < sizeof(form) / sizeof(form[0]); i++) {
+		char file[64];
+		int err;
+
+		snprintf(file, sizeof(file), "options/%s", form[i].option);
+		err = tracefs_put(&t->fs, file, form[i].value);
+		/* Not every kernel has all of them. */
+		if (err && err != ENOENT) {
+			say("%s: %s", file, strerror(err));
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static int set_up(struct trace *t)
 {
 	char text[512];
 	int err;
 
+	if (set_form(t))
+		return -1;
 	err = tracefs_put(&t->fs, "trace_clock", t->clock);
 	if (err) {
 		tracefs_get(&t->fs, "trace_clock", text, sizeof(text));
-		say("no clock \"%s\": the kernel has %s", t->clock, strtok(text, "\n"));
+		text[strcspn(text, "\n")] = 0;
+		if (*text)
+			say("no clock \"%s\": the kernel has %s", t->clock, text);
+		else
+			say("no clock \"%s\": %s", t->clock, strerror(err));
 		return -1;
 	}
 	if (!t->buffer)
@@ -229,7 +257,7 @@ static void label(struct trace *t)
 		for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i += 2)
 			if (*pairs[i + 1])
 				trace_quote(line, sizeof(line), pairs[i], pairs[i + 1]);
-		fprintf(t->out, "%s}\n", line);
+		fprintf(t->copy.out, "%s}\n", line);
 		return;
 	}
 	snprintf(line, sizeof(line), "%s; %s; Linux %s; droste %s (%s); clock %s; command: %s%s%s; events: %s%s%s%s%s", date,
@@ -238,52 +266,10 @@ static void label(struct trace *t)
 	for (char *c = line; *c; c++)
 		if ((unsigned char)*c < ' ')
 			*c = ' ';
-	fprintf(t->out, "# drostectl trace: %s\n", line);
+	fprintf(t->copy.out, "# drostectl trace: %s\n", line);
 }
 
 /* --- recording --- */
-
-static void write_line(struct trace *t, char *line)
-{
-	static char json[16384];
-
-	switch (trace_line(line)) {
-	case TRACE_LINE_EVENT:
-		t->kept++;
-		break;
-	case TRACE_LINE_LOST:
-		break;
-	default:
-		return;
-	}
-	if (t->json)
-		trace_json(json, sizeof(json), line);
-	if (fprintf(t->out, "%s\n", t->json ? json : line) < 0)
-		t->lost_output = true;
-}
-
-/* Takes what there is out of the buffer. */
-static void drain(struct trace *t)
-{
-	char *line, *end;
-	ssize_t n;
-
-	while ((n = read(t->fs.pipe, t->rest + t->nr_rest, sizeof(t->rest) - 1 - t->nr_rest)) > 0) {
-		t->nr_rest += n;
-		t->rest[t->nr_rest] = 0;
-		for (line = t->rest; (end = strchr(line, '\n')); line = end + 1) {
-			*end = 0;
-			write_line(t, line);
-		}
-		t->nr_rest -= line - t->rest;
-		memmove(t->rest, line, t->nr_rest);
-		/* No line of the kernel is that long. */
-		if (t->nr_rest == sizeof(t->rest) - 1)
-			t->nr_rest = 0;
-	}
-	if (fflush(t->out))
-		t->lost_output = true;
-}
 
 static volatile sig_atomic_t caught;
 
@@ -295,7 +281,7 @@ static void catch(int signal)
 
 static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
-/* Signals arrive in ppoll() only. Those that are ignored stay so. */
+/* Signals arrive in ppoll() and let_signals_in() only. Those that are ignored stay so. */
 static void catch_signals(sigset_t *before)
 {
 	struct sigaction action = { .sa_handler = catch }, old;
@@ -346,15 +332,25 @@ static pid_t start(char **command, const sigset_t *before)
 	_exit(127);
 }
 
+/* ppoll() returns before a signal arrives if there are events already. */
+static void let_signals_in(const sigset_t *before)
+{
+	sigset_t block;
+
+	sigprocmask(SIG_SETMASK, before, &block);
+	sigprocmask(SIG_SETMASK, &block, NULL);
+}
+
 /* Until the command ends, the process that is looked at does, a signal comes, or the output cannot be written. */
 static int record(struct trace *t, pid_t child, const sigset_t *before, int *status)
 {
 	const struct timespec turn = { .tv_nsec = TURN_MS * 1000000 };
 	struct pollfd pfd = { .fd = t->fs.pipe, .events = POLLIN };
 
-	while (!caught && !t->lost_output) {
+	while (!caught && !t->copy.lost_output) {
 		ppoll(&pfd, 1, &turn, before);
-		drain(t);
+		let_signals_in(before);
+		trace_copy(&t->copy, TURN_BYTES);
 		if (child && waitpid(child, status, WNOHANG) == child)
 			return 0;
 		if (!child && t->pid && kill(t->pid, 0) && errno == ESRCH)
@@ -388,9 +384,8 @@ static void explain_empty(const struct trace *t)
 	unsigned long long all = counted(t, "{"), l2 = t->all_exits ? counted(t, " 2 }") : ~0ull;
 	const char *what = t->all_exits ? "exits" : "begins and ends of KVM_RUN";
 	const char *who = t->pid ? "this process" : "any VM of Droste";
-	char on[8];
 
-	if (tracefs_get(&t->fs, "tracing_on", on, sizeof(on)) > 0 && *on == '0')
+	if (t->stopped)
 		say("nothing was recorded: a trigger or another program set tracing_on of the instance to 0");
 	else if (all == ~0ull)
 		say("nothing was recorded: no VM ran, or no event was one of those chosen");
@@ -403,28 +398,41 @@ static void explain_empty(const struct trace *t)
 		    "no event was one of those chosen", all, what, who);
 }
 
+/* Ends the output. Returns whether all of it was written. */
+static bool end_output(struct trace *t, unsigned long long lost)
+{
+	struct trace_copy *c = &t->copy;
+	char strange[64] = "";
+
+	if (c->strange)
+		snprintf(strange, sizeof(strange), t->json ? ",\"not_understood\":%llu" : ", %llu not understood", c->strange);
+	errno = 0;
+	if (fprintf(c->out, t->json ? "{\"events\":%llu,\"lost\":%llu%s}\n" : "# %llu events, %llu lost%s\n", c->kept, lost,
+		    strange) < 0 || (t->output ? fclose(c->out) : fflush(c->out)))
+		c->lost_output = c->lost_output ?: errno;
+	if (!c->lost_output)
+		return true;
+	say("%s: %s", t->output ? t->output : "standard output", strerror(c->lost_output));
+	return false;
+}
+
 /* Returns whether there is something in the output. */
 static bool report(struct trace *t)
 {
 	unsigned long long lost = tracefs_lost(&t->fs);
+	const struct trace_copy *c = &t->copy;
 
-	if (t->json)
-		fprintf(t->out, "{\"events\":%llu,\"lost\":%llu}\n", t->kept, lost);
-	else
-		fprintf(t->out, "# %llu events, %llu lost\n", t->kept, lost);
-	if (fflush(t->out) || t->lost_output) {
-		say("%s: %s", t->output ? t->output : "standard output", strerror(errno));
+	if (!end_output(t, lost))
 		return false;
-	}
-	if (!t->kept) {
+	if (!c->kept && !c->strange)
 		explain_empty(t);
-		return false;
-	}
-	if (lost)
-		say("%llu events; %llu more were lost: choose fewer, or a larger --buffer", t->kept, lost);
+	else if (lost)
+		say("%llu events; %llu more were lost: choose fewer, or a larger --buffer", c->kept, lost);
 	else
-		say("%llu events, none lost", t->kept);
-	return true;
+		say("%llu events, none lost", c->kept);
+	if (c->strange)
+		say("%llu lines with an event were left out, because drostectl does not understand their form", c->strange);
+	return c->kept;
 }
 
 static int run(struct trace *t)
@@ -432,6 +440,7 @@ static int run(struct trace *t)
 	int status = 0, left, err;
 	sigset_t before;
 	pid_t child = 0;
+	char on[8];
 	bool good;
 
 	catch_signals(&before);
@@ -444,9 +453,11 @@ static int run(struct trace *t)
 	if (t->command)
 		child = start(t->command, &before);
 	left = child < 0 ? 0 : record(t, child, &before, &status);
-	/* A trigger may have turned it off before: explain_empty() looks. */
+	t->stopped = tracefs_get(&t->fs, "tracing_on", on, sizeof(on)) > 0 && *on == '0';
+	/* Nothing more comes then, so that all the rest can be taken. */
 	tracefs_put(&t->fs, "events/droste/enable", "0");
-	drain(t);
+	tracefs_put(&t->fs, "tracing_on", "0");
+	trace_copy(&t->copy, 0);
 	good = report(t);
 	tracefs_end(&t->fs);
 	if (left) {
@@ -527,8 +538,10 @@ int cmd_trace(int argc, char **argv)
 		return STATUS_FAILED;
 	ret = STATUS_FAILED;
 	if (!set_up(&t)) {
-		t.out = t.output ? fopen(t.output, "we") : stdout;
-		if (t.out)
+		t.copy.pipe = t.fs.pipe;
+		t.copy.json = t.json;
+		t.copy.out = t.output ? trace_create(t.output) : stdout;
+		if (t.copy.out)
 			ret = run(&t);
 		else
 			say("%s: %s", t.output, strerror(errno));

@@ -134,7 +134,11 @@ enum trace_line trace_line(char *line)
 	for (char *c = line; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
-	return split(&p, line) ? TRACE_LINE_EVENT : lost_line(line, &lost, &cpu) ? TRACE_LINE_LOST : TRACE_LINE_OTHER;
+	if (split(&p, line))
+		return TRACE_LINE_EVENT;
+	if (lost_line(line, &lost, &cpu))
+		return TRACE_LINE_LOST;
+	return strstr(line, ": droste_") ? TRACE_LINE_STRANGE : TRACE_LINE_OTHER;
 }
 
 /* --- JSON --- */

@@ -29,6 +29,7 @@ void trace_filter(char *text, size_t size, int level, const char *expression);
 enum trace_line {
 	TRACE_LINE_EVENT,
 	TRACE_LINE_LOST,	/* the kernel tells how many events were lost here */
+	TRACE_LINE_STRANGE,	/* one with an event of Droste, but of an unknown form; a thread's name may contain a newline */
 	TRACE_LINE_OTHER,
 };
 

@@ -62,6 +62,7 @@ static void lines(void)
 	char event[] = EVENT RUN_LINE;
 	char lost[] = "CPU:1 [LOST 42 EVENTS]", other[] = "# tracer: nop", foreign[] = EVENT "sched_switch: prev_comm=a";
 	/* The thread's name is its user's choice. */
+	char newline[] = "x-135     [001] .....   123.456789: " RUN_LINE;
 	char evil[] = " x: droste_exit:-135     [001] .....   123.456789: " RUN_LINE;
 	char escape[] = "       \033]0;evil\"-135     [001] .....   99: " RUN_LINE;
 
@@ -69,6 +70,7 @@ static void lines(void)
 	ok(trace_line(lost) == TRACE_LINE_LOST);
 	ok(trace_line(other) == TRACE_LINE_OTHER);
 	ok(trace_line(foreign) == TRACE_LINE_OTHER);
+	ok(trace_line(newline) == TRACE_LINE_STRANGE);
 	ok(trace_line(evil) == TRACE_LINE_EVENT);
 	ok(gives(lost, "{\"lost\":42" N(cpu, 1) "}"));
 	ok(gives(evil, "{\"event\":\"droste_run\"" N(ts, 123.456789) N(cpu, 1) N(tid, 135) S(thread, "x: droste_exit:") RUN(9)
