@@ -59,7 +59,7 @@ struct trace {
 	char on[LABEL_SIZE / 4];	/* the events that are on, with their filters */
 	char without[512];		/* the events that the filter cannot be applied to */
 	bool all_exits;			/* one of them makes all exits go the long way */
-	char counted[32];		/* the event whose trigger counts, "" for none */
+	const char *counted;		/* the file with the kernel's count, NULL if there is none */
 	char refused[512];		/* why the kernel refuses the filter */
 };
 
@@ -108,12 +108,9 @@ static int turn_on(const char *event, void *arg)
  */
 static void count_all(struct trace *t)
 {
-	char file[128];
+	const struct tracefs_count *c = &tracefs_counts[t->all_exits ? 0 : 1];
 
-	snprintf(t->counted, sizeof(t->counted), "%s", t->all_exits ? "droste_exit" : "droste_run");
-	snprintf(file, sizeof(file), "events/droste/%s/trigger", t->counted);
-	if (tracefs_put(&t->fs, file, t->all_exits ? "hist:keys=level" : "hist:keys=enter"))
-		*t->counted = 0;
+	t->counted = tracefs_put(&t->fs, c->trigger, c->count) ? NULL : c->histogram;
 }
 
 static int events_on(struct trace *t)
@@ -364,11 +361,10 @@ static int record(struct trace *t, pid_t child, const sigset_t *before, int *sta
 /* The kernel's own count of an event by a key; ~0 if there is none. */
 static unsigned long long counted(const struct trace *t, const char *key)
 {
-	char file[128], text[8192];
 	unsigned long long sum = 0;
+	char text[8192];
 
-	snprintf(file, sizeof(file), "events/droste/%s/hist", t->counted);
-	if (!*t->counted || tracefs_get(&t->fs, file, text, sizeof(text)) < 0)
+	if (!t->counted || tracefs_get(&t->fs, t->counted, text, sizeof(text)) < 0)
 		return ~0ull;
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		const char *hits = strstr(line, "hitcount:");

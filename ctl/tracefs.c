@@ -19,6 +19,12 @@
 
 static const char *const mounts[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
 static char instance[96];	/* what exit() and signals have to remove */
+
+const struct tracefs_count tracefs_counts[] = {
+	{ "events/droste/droste_exit/trigger", "events/droste/droste_exit/hist", "hist:keys=level", "!hist:keys=level" },
+	{ "events/droste/droste_run/trigger", "events/droste/droste_run/hist", "hist:keys=enter", "!hist:keys=enter" },
+};
+
 static int instance_pipe = -1;
 
 static bool there(const char *dir, const char *file)
@@ -71,20 +77,64 @@ static void remove_left_over(const char *mount)
 	closedir(d);
 }
 
-static void remove_instance(void)
+/* Like tracefs_put(), with functions that a handler may call. */
+static void put_at(int dir, const char *file, const char *text)
 {
+	int fd = openat(dir, file, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	/* A trigger may not be there. */
+	if (write(fd, text, strlen(text)) < 0)
+		errno = 0;
+	close(fd);
+}
+
+int tracefs_remove(const char *path)
+{
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir >= 0) {
+		put_at(dir, "tracing_on", "0");
+		put_at(dir, "events/enable", "0");
+		for (size_t i = 0; i < sizeof(tracefs_counts) / sizeof(tracefs_counts[0]); i++)
+			put_at(dir, tracefs_counts[i].trigger, tracefs_counts[i].remove);
+		close(dir);
+	}
+	return rmdir(path) ? errno : 0;
+}
+
+/* Returns 0, or errno if the instance stays. */
+static int remove_instance(void)
+{
+	int err = 0;
+
 	if (instance_pipe >= 0)
 		close(instance_pipe);
 	instance_pipe = -1;
 	if (*instance)
-		rmdir(instance);
+		err = tracefs_remove(instance);
+	return err;
+}
+
+static void remove_and_tell(void)
+{
+	int err = remove_instance();
+
+	if (err)
+		say("%s stays, with its events off: %s%s", instance, strerror(err), err == EBUSY ? "; another program has it open" : "");
 	*instance = 0;
 }
 
 /* It calls functions only that a handler may call. */
 static void remove_and_die(int sig)
 {
-	remove_instance();
+	static const char stays[] = " stays, with its events off\n";
+
+	if (remove_instance() == EBUSY && write(STDERR_FILENO, instance, strlen(instance)) > 0 &&
+	    write(STDERR_FILENO, stays, sizeof(stays) - 1) < 0)
+		errno = 0;
+	*instance = 0;
 	signal(sig, SIG_DFL);
 	raise(sig);
 }
@@ -111,14 +161,14 @@ int tracefs_begin(struct tracefs *t)
 	}
 	remove_left_over(mount);
 	snprintf(t->dir, sizeof(t->dir), "%s/instances/" PREFIX "%d", mount, getpid());
+	atexit(remove_and_tell);
+	remove_at_signals();
 	if (mkdir(t->dir, 0700)) {
 		say("%s: %s", t->dir, strerror(errno));
 		*t->dir = 0;
 		return -1;
 	}
 	memcpy(instance, t->dir, sizeof(instance));
-	atexit(remove_instance);
-	remove_at_signals();
 	snprintf(path, sizeof(path), "%s/trace_pipe", t->dir);
 	t->pipe = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	instance_pipe = t->pipe;
@@ -133,7 +183,7 @@ void tracefs_end(struct tracefs *t)
 {
 	t->pipe = -1;
 	*t->dir = 0;
-	remove_instance();
+	remove_and_tell();
 }
 
 int tracefs_put(const struct tracefs *t, const char *file, const char *text)

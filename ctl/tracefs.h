@@ -33,7 +33,7 @@ const char *tracefs_missing(const char *mount, const char *module);
  */
 int tracefs_begin(struct tracefs *t);
 
-/** tracefs_end() - remove the instance, if there is one */
+/** tracefs_end() - remove the instance, if there is one; says so if it stays, because another program has it open */
 void tracefs_end(struct tracefs *t);
 
 /**
@@ -72,5 +72,25 @@ unsigned long long tracefs_lost(const struct tracefs *t);
 
 /** tracefs_stat() - the number behind "@name: " in a file of the kernel, such as per_cpu/cpu0/stats; 0 if there is none */
 unsigned long long tracefs_stat(const char *text, const char *name);
+
+/** struct tracefs_count - a trigger with which the kernel counts events, whatever the filters are */
+struct tracefs_count {
+	const char *trigger;	/* the file of an event that takes it */
+	const char *histogram;	/* the file of the event with the numbers */
+	const char *count;	/* what turns it on */
+	const char *remove;	/* what turns it off */
+};
+
+/** tracefs_counts - exits by level; begins and ends of KVM_RUN. A trigger keeps its event on even if events/enable is 0 */
+extern const struct tracefs_count tracefs_counts[2];
+
+/**
+ * tracefs_remove() - turn all off in an instance, and remove it
+ * @path: its directory
+ *
+ * Context: a handler of signals may call it.
+ * Return: 0, or errno if it stays. It costs the machines nothing then.
+ */
+int tracefs_remove(const char *path);
 
 #endif

@@ -223,6 +223,58 @@ static void stats(void)
 	ok(!tracefs_stat(text, "events"));
 }
 
+/* Puts a file with a text into a directory of @dir that may not be there yet. */
+static void put(const char *dir, const char *below, const char *file, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, below);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/%s/%s", dir, below, file);
+	f = fopen(path, "w");
+	if (!f || fputs(text, f) < 0 || fclose(f))
+		abort();
+}
+
+/* Whether a file in @dir begins with a text. */
+static bool has(const char *dir, const char *file, const char *text)
+{
+	char path[256], line[80] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	f = fopen(path, "r");
+	if (f && !fgets(line, sizeof(line), f))
+		*line = 0;
+	if (f)
+		fclose(f);
+	return !strncmp(line, text, strlen(text));
+}
+
+/* An instance that another program has open stays, but makes no machine slow. A directory with files stays as well. */
+static void removal(void)
+{
+	char dir[] = "/tmp/trace_test.XXXXXX", command[64];
+
+	if (!mkdtemp(dir))
+		abort();
+	ok(!tracefs_remove(dir) && access(dir, F_OK));
+	mkdir(dir, 0700);
+	put(dir, ".", "tracing_on", "1");
+	put(dir, "events", "enable", "X");
+	put(dir, "events/droste", "enable", "1");
+	put(dir, "events/droste/droste_exit", "trigger", "");
+	put(dir, "events/droste/droste_run", "trigger", "");
+	ok(tracefs_remove(dir));
+	ok(has(dir, "tracing_on", "0"));
+	ok(has(dir, "events/enable", "0"));
+	ok(has(dir, "events/droste/droste_exit/trigger", "!hist:keys=level"));
+	ok(has(dir, "events/droste/droste_run/trigger", "!hist:keys=enter"));
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	ok(!system(command));
+}
+
 int main(void)
 {
 	selections();
@@ -231,5 +283,6 @@ int main(void)
 	forms();
 	reasons();
 	stats();
+	removal();
 	return tap_done();
 }
