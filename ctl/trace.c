@@ -2,7 +2,6 @@
 /* drostectl trace: records Droste's events in an instance of tracefs of its own, while a command runs. */
 #include "trace.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
@@ -21,6 +20,7 @@
 #include "tracecopy.h"
 #include "traceevent.h"
 #include "tracefs.h"
+#include "tracepid.h"
 
 #define TURN_MS		100	/* between two looks into the buffer */
 #define LABEL_SIZE	8192
@@ -127,32 +127,6 @@ static int events_on(struct trace *t)
 	return -1;
 }
 
-/* Only threads of the process, those that it has and those that it makes. */
-static int only_process(struct trace *t)
-{
-	char path[64], list[65536] = "";
-	struct dirent *e;
-	DIR *d;
-	int err;
-
-	snprintf(path, sizeof(path), "/proc/%lu/task", t->pid);
-	d = opendir(path);
-	if (!d) {
-		say("there is no process %lu", t->pid);
-		return -1;
-	}
-	while ((e = readdir(d)))
-		if (e->d_name[0] != '.' && strlen(list) + 16 < sizeof(list))
-			snprintf(list + strlen(list), 16, "%.12s ", e->d_name);
-	closedir(d);
-	err = tracefs_put(&t->fs, "options/event-fork", "1");
-	if (!err)
-		err = tracefs_put(&t->fs, "set_event_pid", list);
-	if (err)
-		say("set_event_pid: %s", strerror(err));
-	return err ? -1 : 0;
-}
-
 /* 64 MiB for all processors, but neither a tiny nor a huge part for each of them. */
 static unsigned long default_buffer(void)
 {
@@ -210,7 +184,7 @@ static int set_up(struct trace *t)
 		say("no buffers of %lu KiB: %s", t->buffer, strerror(err));
 		return -1;
 	}
-	if ((t->pid && only_process(t)) || events_on(t))
+	if ((t->pid && trace_only(&t->fs, t->pid)) || events_on(t))
 		return -1;
 	return 0;
 }

@@ -40,7 +40,7 @@ static const struct kind {
 	{ "droste_l1_entry", TRACE_L2 | TRACE_INSN, false, true, "%insn vmptr %vmptr l2_rip %l2_rip " L1STATE },
 	{ "droste_entry_failed", TRACE_L2 | TRACE_INSN, false, false, "%kind %code " CHECK " qual %qual vmptr %vmptr" },
 	{ "droste_vmx_insn", TRACE_INSN, false, true, "%insn operand %operand value %value %result %error" },
-	{ "droste_ept02", TRACE_L2, false, false, "l2_gpa %l2_gpa l1_gpa %l1_gpa qual %qual %outcome " PERMS },
+	{ "droste_ept02", TRACE_L2, false, true, "l2_gpa %l2_gpa l1_gpa %l1_gpa qual %qual %outcome " PERMS },
 	{ "droste_run", 0, false, false, "%what kvm_exit_reason %kvm_exit_reason ret %ret" },
 	/* Any other event. */
 	{ NULL, TRACE_L1 | TRACE_L2, true, false, NULL },

@@ -186,19 +186,29 @@ void tracefs_end(struct tracefs *t)
 	remove_and_tell();
 }
 
-int tracefs_put(const struct tracefs *t, const char *file, const char *text)
+static int write_file(const struct tracefs *t, const char *file, const char *text, int flags)
 {
 	char path[PATH_MAX];
 	int fd, err = 0;
 
 	snprintf(path, sizeof(path), "%s/%s", t->dir, file);
-	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	fd = open(path, O_WRONLY | O_CLOEXEC | flags);
 	if (fd < 0)
 		return errno;
 	if (write(fd, text, strlen(text)) < 0)
 		err = errno;
 	close(fd);
 	return err;
+}
+
+int tracefs_put(const struct tracefs *t, const char *file, const char *text)
+{
+	return write_file(t, file, text, O_TRUNC);
+}
+
+int tracefs_add(const struct tracefs *t, const char *file, const char *text)
+{
+	return write_file(t, file, text, O_APPEND);
 }
 
 long tracefs_get(const struct tracefs *t, const char *file, char *text, size_t size)

@@ -46,6 +46,9 @@ void tracefs_end(struct tracefs *t);
  */
 int tracefs_put(const struct tracefs *t, const char *file, const char *text);
 
+/** tracefs_add() - as tracefs_put(), but a file with a list keeps what it has */
+int tracefs_add(const struct tracefs *t, const char *file, const char *text);
+
 /**
  * tracefs_get() - read a file of the instance
  * @t: the instance

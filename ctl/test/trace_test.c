@@ -9,6 +9,7 @@
 #include "tap.h"
 #include "traceevent.h"
 #include "tracefs.h"
+#include "tracepid.h"
 
 #define EVENT	"        badentry-135     [001] .....   123.456789: "
 #define COMMON	"vm 1 vcpu 0 L2 seq 48213: "
@@ -40,6 +41,7 @@ static void selections(void)
 	ok(!trace_wants("droste_route", TRACE_L1, &level));
 	ok(trace_wants("droste_l1_entry", TRACE_INSN, &level) && !level);
 	ok(trace_wants("droste_to_come", TRACE_L1, &level) && level == 1);
+	ok(trace_needs_exits("droste_ept02") && !trace_needs_exits("droste_run"));
 	trace_filter(text, sizeof(text), 0, "reason == 10 || reason == 12");
 	ok(!strcmp(text, "reason == 10 || reason == 12"));
 	trace_filter(text, sizeof(text), 2, "reason == 10 || reason == 12");
@@ -275,6 +277,40 @@ static void removal(void)
 	ok(!system(command));
 }
 
+/* More threads than 64 KiB of text have room for, as a list and as an instance gets it. */
+static void threads(void)
+{
+	char dir[] = "/tmp/trace_test.XXXXXX", path[64], *list;
+	struct tracefs t = { .pipe = -1 };
+	int n = 0;
+
+	if (!mkdtemp(dir))
+		abort();
+	for (int i = 0; i < 10000; i++) {
+		snprintf(path, sizeof(path), "%s/%d", dir, 4100000 + i);
+		if (symlink("thread", path))
+			abort();
+	}
+	list = trace_threads(dir);
+	for (const char *c = list; c && *c; c++)
+		n += *c == ' ';
+	ok(n == 10000 && strstr(list, "4109999 "));
+	free(list);
+	snprintf(path, sizeof(path), "rm -r %s", dir);
+	ok(!system(path));
+	ok(!trace_threads(dir));
+	/* The process that runs. */
+	mkdir(dir, 0700);
+	put(dir, "options", "event-fork", "0");
+	put(dir, ".", "set_event_pid", "");
+	strcpy(t.dir, dir);
+	ok(!trace_only(&t, getpid()));
+	snprintf(path, sizeof(path), "%d ", getpid());
+	ok(has(dir, "options/event-fork", "1") && has(dir, "set_event_pid", path));
+	snprintf(path, sizeof(path), "rm -r %s", dir);
+	ok(!system(path));
+}
+
 int main(void)
 {
 	selections();
@@ -284,5 +320,6 @@ int main(void)
 	reasons();
 	stats();
 	removal();
+	threads();
 	return tap_done();
 }
