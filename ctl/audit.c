@@ -8,6 +8,7 @@
 #include "auditreport.h"
 #include "outcome.h"
 #include "say.h"
+#include "utf8.h"
 
 #define STATUS_BROKEN	1	/* exit status if a rule is broken; STATUS_USAGE if the file cannot be read */
 
@@ -46,6 +47,7 @@ int cmd_audit(int argc, char **argv)
 	};
 	static struct judgement j;
 	static struct vmcs_file f;
+	static char name[4096];
 	const char *caps = NULL;
 	unsigned long dump = 0;
 	struct assumed a;
@@ -77,7 +79,10 @@ int cmd_audit(int argc, char **argv)
 	if (vmcs_file_read(&f, argv[optind], dump) || assumed_get(&a, caps, &f))
 		return STATUS_USAGE;
 	judge(&j, &f, &a);
-	r.name = argv[optind];
+	/* Whoever made the file has chosen its name. */
+	snprintf(name, sizeof(name), "%s", argv[optind]);
+	utf8_clean(name);
+	r.name = name;
 	audit_report(&r, json);
 	return j.count[RULE_BROKEN] ? STATUS_BROKEN : 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "json.h"
+#include "utf8.h"
 
 #define DEPTH_MAX	8
 
@@ -15,14 +16,12 @@ static unsigned int depth;
 
 static void put_string(const char *text)
 {
+	char c[8];
+
 	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			printf("\\%c", *text);
-		else if ((unsigned char)*text < ' ')
-			printf("\\u%04x", *text);
-		else
-			putchar(*text);
+	while (*text) {
+		text += utf8_json(c, text);
+		fputs(c, stdout);
 	}
 	putchar('"');
 }

@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "jsonread.h"
+#include "utf8.h"
 
 #define DEPTH_MAX	32
 
 struct parser {
 	char *at;
-	int line, depth;
+	int line, depth, nodes;
 };
 
 static struct json_node *parse_value(struct parser *p);
@@ -48,8 +49,8 @@ static int take_unicode(const char *at)
 }
 
 /*
- * Reads a string whose opening quote was taken. Escaped characters outside
- * ASCII, and control characters, which could reach a terminal, become "?".
+ * Reads a string whose opening quote was taken. Escaped characters outside ASCII, control characters, which could reach a
+ * terminal, and what is not UTF-8 become "?".
  */
 static char *parse_string(struct parser *p)
 {
@@ -76,6 +77,7 @@ static char *parse_string(struct parser *p)
 	}
 	p->at++;
 	*to = '\0';
+	utf8_clean(text);
 	return text;
 }
 
@@ -118,7 +120,7 @@ static bool parse_children(struct parser *p, struct json_node *node)
 
 static struct json_node *parse_value(struct parser *p)
 {
-	struct json_node *node = calloc(1, sizeof(*node));
+	struct json_node *node = p->nodes++ < JSON_NODES_MAX ? calloc(1, sizeof(*node)) : NULL;
 	bool right = false;
 
 	if (!node)
@@ -150,7 +152,7 @@ struct json_node *json_parse(char *text, int *line)
 	/* After an error the parser may stand behind the text's end. */
 	if (node)
 		skip_blanks(&p);
-	*line = p.line;
+	*line = p.nodes > JSON_NODES_MAX ? 0 : p.line;
 	if (!node || !*p.at)
 		return node;
 	json_free(node);

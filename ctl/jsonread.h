@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define JSON_NODES_MAX	100000	/* far more than a VMCS, or what "drostectl info" prints, has */
+
 /** struct json_node - a value, and its place among the others */
 struct json_node {
 	enum { JSON_OBJECT, JSON_ARRAY, JSON_TEXT, JSON_WORD } kind;
@@ -17,10 +19,12 @@ struct json_node {
 /**
  * json_parse() - read a text
  * @text: the text, which ends with a zero byte; changed, and the nodes point into it
- * @line: filled in after an error: the number of the line
+ * @line: filled in after an error: the number of the line; 0: there are more than JSON_NODES_MAX values
  *
- * Return: the topmost value, to be given to json_free(); NULL if the text is
- * not JSON, has more than 32 levels, or memory is short.
+ * Strings are fit for a terminal.
+ *
+ * Return: the topmost value, to be given to json_free(); NULL if the text is not JSON, has more than 32 levels or
+ * JSON_NODES_MAX values, or memory is short.
  */
 struct json_node *json_parse(char *text, int *line);
 

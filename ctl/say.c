@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "say.h"
+#include "utf8.h"
 
 static const char *line_end = "\n";
 
@@ -13,6 +14,8 @@ static void put_line(const char *prefix, const char *fmt, va_list ap)
 	char text[1024];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
+	/* Parts of it come from files and guests, and a part may have been cut. */
+	utf8_clean(text);
 	/* A single call, so that lines of different threads do not mix. */
 	fprintf(stderr, "%s%s%s", prefix, text, line_end);
 	fflush(stderr);

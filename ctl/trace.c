@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,10 +19,11 @@
 #include "tracecopy.h"
 #include "traceevent.h"
 #include "tracefs.h"
+#include "tracelabel.h"
 #include "tracepid.h"
 
 #define TURN_MS		100	/* between two looks into the buffer */
-#define LABEL_SIZE	8192
+#define LONGEST		1024	/* bytes of a filter */
 #define TURN_BYTES	(1 << 20)	/* that are taken out of the buffer in one turn */
 
 void trace_help(void)
@@ -56,7 +56,7 @@ struct trace {
 	char **command;			/* NULL: none */
 	struct trace_copy copy;
 	bool stopped;			/* tracing_on was 0 at the end: a trigger, or another program */
-	char on[LABEL_SIZE / 4];	/* the events that are on, with their filters */
+	char on[LONGEST * 20];		/* the events that are on, with their filters */
 	char without[512];		/* the events that the filter cannot be applied to */
 	bool all_exits;			/* one of them makes all exits go the long way */
 	const char *counted;		/* the file with the kernel's count, NULL if there is none */
@@ -76,7 +76,7 @@ static void add_word(char *list, size_t size, const char *word, const char *filt
 static int turn_on(const char *event, void *arg)
 {
 	struct trace *t = arg;
-	char file[128], filter[1024];
+	char file[128], filter[LONGEST + 32];
 	int level, err;
 
 	if (!trace_wants(event, t->selection, &level))
@@ -187,57 +187,6 @@ static int set_up(struct trace *t)
 	if ((t->pid && trace_only(&t->fs, t->pid)) || events_on(t))
 		return -1;
 	return 0;
-}
-
-/* --- the first line --- */
-
-static const char *first_word(const char *path, char *text, size_t size)
-{
-	FILE *f = fopen(path, "re");
-
-	if (!f || !fgets(text, size, f))
-		snprintf(text, size, "unknown");
-	if (f)
-		fclose(f);
-	text[strcspn(text, "\n")] = 0;
-	return text;
-}
-
-/* The run's label: enough to know later what was traced, and what was not. */
-static void label(struct trace *t)
-{
-	char date[40], module[64], build[64], command[2048] = "", pid[24] = "", line[LABEL_SIZE];
-	time_t now = time(NULL);
-	struct utsname u;
-
-	uname(&u);
-	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime(&now));
-	first_word("/sys/module/droste/version", module, sizeof(module));
-	first_word("/sys/module/droste/srcversion", build, sizeof(build));
-	for (char **word = t->command; word && *word; word++)
-		snprintf(command + strlen(command), sizeof(command) - strlen(command), "%s%s", *command ? " " : "", *word);
-	if (t->pid)
-		snprintf(pid, sizeof(pid), "%lu", t->pid);
-	if (t->json) {
-		const char *const pairs[] = {
-			"date", date, "host", u.nodename, "kernel", u.release, "module", module, "build", build, "clock", t->clock,
-			"command", command, "pid", pid, "filter", t->filter, "events", t->on, "left_out", t->without, "note", t->note,
-		};
-
-		snprintf(line, sizeof(line), "{\"drostectl_trace\":1");
-		for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i += 2)
-			if (*pairs[i + 1])
-				trace_quote(line, sizeof(line), pairs[i], pairs[i + 1]);
-		fprintf(t->copy.out, "%s}\n", line);
-		return;
-	}
-	snprintf(line, sizeof(line), "%s; %s; Linux %s; droste %s (%s); clock %s; command: %s%s%s; events: %s%s%s%s%s", date,
-		 u.nodename, u.release, module, build, t->clock, *command ? command : "none", *pid ? "; process " : "", pid, t->on,
-		 *t->without ? "; left out by the filter: " : "", t->without, *t->note ? "; note: " : "", t->note);
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < ' ')
-			*c = ' ';
-	fprintf(t->copy.out, "# drostectl trace: %s\n", line);
 }
 
 /* --- recording --- */
@@ -407,14 +356,21 @@ static bool report(struct trace *t)
 
 static int run(struct trace *t)
 {
+	const struct trace_label label = {
+		.command = t->command, .pid = t->pid, .clock = t->clock, .filter = t->filter, .note = t->note, .on = t->on,
+		.without = t->without,
+	};
 	int status = 0, left, err;
 	sigset_t before;
 	pid_t child = 0;
-	char on[8];
+	char on[8], *line;
 	bool good;
 
 	catch_signals(&before);
-	label(t);
+	line = trace_label(&label, t->json);
+	if (line)
+		fprintf(t->copy.out, "%s\n", line);
+	free(line);
 	err = tracefs_put(&t->fs, "tracing_on", "1");
 	if (err) {
 		say("tracing_on: %s", strerror(err));
@@ -468,6 +424,10 @@ static int parse(struct trace *t, int argc, char **argv)
 			break;
 		case 'f':
 			t->filter = optarg;
+			if (strlen(optarg) > LONGEST) {
+				say("--filter has more than %d bytes", LONGEST);
+				return -1;
+			}
 			break;
 		case 'c':
 			t->clock = optarg;

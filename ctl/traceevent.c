@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 #define COMM	16	/* columns of the thread's name in a line */
 
 /*
@@ -158,25 +160,20 @@ static void append(char *json, size_t size, const char *fmt, ...)
 
 static void key(char *json, size_t size, const char *name, int len)
 {
-	char last = *json ? json[strlen(json) - 1] : '{';
-
-	if (last != '{' && last != '[')
+	if (json[strlen(json) - 1] != '{')
 		append(json, size, ",");
-	if (name)
-		append(json, size, "\"%.*s\":", len, name);
+	append(json, size, "\"%.*s\":", len, name);
 }
 
-void trace_quote(char *json, size_t size, const char *name, const char *text)
+static void quote(char *json, size_t size, const char *name, const char *text)
 {
-	key(json, size, name, name ? (int)strlen(name) : 0);
+	char c[8];
+
+	key(json, size, name, strlen(name));
 	append(json, size, "\"");
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			append(json, size, "\\%c", *text);
-		else if ((unsigned char)*text < ' ')
-			append(json, size, "\\u%04x", *text);
-		else
-			append(json, size, "%c", *text);
+	while (*text) {
+		text += utf8_json(c, text);
+		append(json, size, "%s", c);
 	}
 	append(json, size, "\"");
 }
@@ -270,7 +267,7 @@ static bool put_event(char *json, size_t size, const char *line, const struct pa
 	snprintf(thread, sizeof(thread), "%s", line);
 	append(json, size, "\"event\":\"%.*s\",\"ts\":%s,\"cpu\":%ld,\"tid\":%ld", (int)p->name_len, p->event, p->time, p->cpu,
 	       p->pid);
-	trace_quote(json, size, "thread", thread + strspn(thread, " "));
+	quote(json, size, "thread", thread + strspn(thread, " "));
 	if (sscanf(text, "vm %u vcpu %u L%u seq %llu:%n", &vm, &vcpu, &level, &seq, &n) == 4 && n) {
 		append(json, size, ",\"vm\":%u,\"vcpu\":%u,\"level\":%u,\"seq\":%llu", vm, vcpu, level, seq);
 		text += n;
@@ -279,7 +276,7 @@ static bool put_event(char *json, size_t size, const char *line, const struct pa
 			return true;
 		json[begun] = 0;
 	}
-	trace_quote(json, size, "text", text + strspn(text, " "));
+	quote(json, size, "text", text + strspn(text, " "));
 	return false;
 }
 

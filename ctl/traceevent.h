@@ -46,7 +46,4 @@ enum trace_line trace_line(char *line);
  */
 bool trace_json(char *json, size_t size, const char *line);
 
-/** trace_quote() - append a string to an object or array: its key, or NULL, and text */
-void trace_quote(char *json, size_t size, const char *key, const char *text);
-
 #endif

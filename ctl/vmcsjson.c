@@ -142,8 +142,10 @@ static struct json_node *parse(const char *name, char *text)
 	int line;
 	struct json_node *top = json_parse(text, &line);
 
-	if (!top)
+	if (!top && line)
 		say("%s: not JSON: error in line %d", name, line);
+	else if (!top)
+		say("%s: the JSON has more than %d values", name, JSON_NODES_MAX);
 	return top;
 }
 
