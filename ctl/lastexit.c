@@ -256,12 +256,7 @@ int lastexit_all(int fd, unsigned int first, unsigned int end, bool json)
 			if (!json)
 				printf("vCPU %u has never run.\n", i);
 		} else {
-			if (errno == EINVAL)
-				say("the VM has no vCPU %u", i);
-			else if (errno == ENOTTY)
-				say("the module that is loaded is older than drostectl, and does not explain exits");
-			else
-				say("vCPU %u: %s", i, strerror(errno));
+			look_error(i, errno, "does not explain exits");
 			ret = -1;
 		}
 	}

@@ -14,6 +14,7 @@
 #include "say.h"
 
 #define DEVICE	"/dev/droste"
+#define LOOK_OLDER	"the module that is loaded is older than drostectl"
 #define ROOM	1024	/* more fields than a VMCS has */
 
 const struct look_which look_whichs[] = {
@@ -70,7 +71,7 @@ int look_next(struct droste_vm_info *info)
 	if (errno == EPERM)
 		say("only root may look at VMs (CAP_SYS_ADMIN)");
 	else if (errno == ENOTTY)
-		say("the module that is loaded is older than drostectl, and cannot be looked into");
+		say(LOOK_OLDER ", and cannot be looked into");
 	else
 		say("looking for VMs: %s", strerror(errno));
 	if (fd >= 0)
@@ -110,6 +111,16 @@ int look_open(const struct look_at *at, struct droste_vm_info *info)
 	if (found >= 0)
 		close(found);
 	return -1;
+}
+
+void look_error(unsigned int vcpu, int err, const char *lacks)
+{
+	if (err == EINVAL)
+		say("the VM has no vCPU %u", vcpu);
+	else if (err == ENOTTY)
+		say(LOOK_OLDER ", and %s", lacks);
+	else
+		say("vCPU %u: %s", vcpu, strerror(err));
 }
 
 int look_vcpu(int fd, unsigned int vcpu, struct droste_vcpu_info *info)
@@ -178,6 +189,22 @@ unsigned int look_failed(int fd, unsigned int nr_vcpus)
 	return 0;
 }
 
+const char *look_memory_error(uint64_t gpa, int err)
+{
+	switch (err) {
+	case ENODATA:
+		return "the page does not begin with a VMCS revision identifier";
+	case ENXIO:
+		return "L1 has no memory there";
+	case EAGAIN:
+		return "the host does not have the page now: it was never touched, or is swapped out";
+	case EINVAL:
+		return gpa % 4096 ? "a VMCS's address is a multiple of 4096" : LOOK_OLDER ", and shows no VMCS in memory";
+	default:
+		return strerror(err);
+	}
+}
+
 int look_memory(int fd, unsigned int vcpu, uint64_t gpa, struct look_vmcs *v)
 {
 	static struct droste_vmcs_field fields[ROOM];
@@ -190,16 +217,7 @@ int look_memory(int fd, unsigned int vcpu, uint64_t gpa, struct look_vmcs *v)
 	if (look_vcpu(fd, vcpu, &info))
 		return -1;
 	if (ioctl(fd, DROSTE_GET_VMCS, &arg)) {
-		if (errno == ENODATA)
-			say("there is no VMCS at %#llx: the page does not begin with a VMCS revision identifier", (unsigned long long)gpa);
-		else if (errno == ENXIO)
-			say("there is no VMCS at %#llx: L1 has no memory there", (unsigned long long)gpa);
-		else if (errno == EAGAIN)
-			say("the host does not have the page at %#llx now: it was never touched, or is swapped out", (unsigned long long)gpa);
-		else if (errno == EINVAL)
-			say("there is no VMCS at %#llx: its address is a multiple of 4096", (unsigned long long)gpa);
-		else
-			say("the VMCS at %#llx: %s", (unsigned long long)gpa, strerror(errno));
+		say("no VMCS at %#llx: %s", (unsigned long long)gpa, look_memory_error(gpa, errno));
 		return -1;
 	}
 	look_fields(v, fields, arg.nr);
@@ -216,10 +234,8 @@ int look_why(int fd, unsigned int vcpu, struct look_vmcs *v, struct droste_why *
 	if (ioctl(fd, DROSTE_GET_WHY, why)) {
 		if (errno == ENOENT)
 			say("no VM entry of L1 has failed on vCPU %u", vcpu);
-		else if (errno == EINVAL)
-			say("the VM has no vCPU %u", vcpu);
 		else
-			say("vCPU %u: %s", vcpu, strerror(errno));
+			look_error(vcpu, errno, "does not explain failed VM entries");
 		return -1;
 	}
 	look_fields(v, fields, why->nr);

@@ -83,6 +83,12 @@ int look_vmcs(int fd, unsigned int vcpu, const struct look_which *which, struct 
 /** look_memory() - as look_vmcs(), for a VMCS at an address in L1's memory; a page that is none is an error */
 int look_memory(int fd, unsigned int vcpu, uint64_t gpa, struct look_vmcs *v);
 
+/** look_memory_error() - why look_memory() cannot read a VMCS at an address, by the errno of the kernel */
+const char *look_memory_error(uint64_t gpa, int err);
+
+/** look_error() - print why a vCPU cannot be looked at, by the errno; of an older module @lacks, as in "does not explain exits" */
+void look_error(unsigned int vcpu, int err, const char *lacks);
+
 /** look_fields() - put the kernel's array of fields into @v */
 void look_fields(struct look_vmcs *v, const struct droste_vmcs_field *fields, uint32_t nr);
 

@@ -25,7 +25,7 @@ void why_help(void)
 	       LOOK_OPTIONS
 	       "  --vcpu N        the vCPU (the first on which one has failed; all with --exit)\n"
 	       "  --source        print each rule as the module's source text, too\n"
-	       "  --json          print one JSON object\n"
+	       "  --json          print one JSON object; with --exit, an array of them\n"
 	       "  --help          print this text\n");
 }
 
