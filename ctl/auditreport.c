@@ -227,30 +227,41 @@ static const char *insn_name(const struct droste_why *why)
 	return why->flags & DROSTE_WHY_VMLAUNCH ? "VMLAUNCH" : "VMRESUME";
 }
 
-/* How the VM entry failed that L1 tried: by the module's word, if it is known, else by the first rule that is broken. */
-static const char *failure(const struct audit_report *r)
+const char *audit_code(uint32_t code, uint64_t qual)
 {
-	/* VM-instruction errors before the checks of the VMCS (SDM 3C 31.4). */
+	/* VM-instruction errors (SDM 3C 31.4). */
 	static const char *const errors[] = {
 		[0] = "VMfailInvalid: there was no current VMCS, or it was a shadow VMCS",
 		[4] = "VM-instruction error 4: VMLAUNCH of a VMCS that was not clear",
 		[5] = "VM-instruction error 5: VMRESUME of a VMCS that was not launched",
+		[7] = "VM-instruction error 7, invalid control field",
+		[8] = "VM-instruction error 8, invalid host-state field",
 		[26] = "VM-instruction error 26: events were blocked by MOV SS",
 	};
 	static char text[160];
 
+	if (code < sizeof(errors) / sizeof(errors[0]) && errors[code])
+		return errors[code];
+	if (code == EXIT_REASON_MSR_LOAD_FAIL)
+		snprintf(text, sizeof(text), "exit reason 0x80000022, MSR loading: entry %" PRIu64 " of the list", qual);
+	else if (code == EXIT_REASON_INVALID_STATE)
+		snprintf(text, sizeof(text), "exit reason 0x80000021, invalid guest state, exit qualification %" PRIu64, qual);
+	else
+		snprintf(text, sizeof(text), "VM-instruction error %u", code);
+	return text;
+}
+
+/* How the VM entry failed that L1 tried: by the module's word, if it is known, else by the first rule that is broken. */
+static const char *failure(const struct audit_report *r)
+{
+	static char text[160];
+
 	if (!r->why || (r->why->check != CHECK_OK && r->j->count[RULE_BROKEN]))
 		return consequence(first_broken(r->j));
-	if (r->why->code < sizeof(errors) / sizeof(errors[0]) && errors[r->why->code])
-		return errors[r->why->code];
+	snprintf(text, sizeof(text), "%s", audit_code(r->why->code, r->why->qual));
 	if (r->why->code == EXIT_REASON_MSR_LOAD_FAIL)
-		snprintf(text, sizeof(text), "exit reason 0x80000022, MSR loading: entry %" PRIu64 " of the list at %#" PRIx64,
-			 (uint64_t)r->why->qual, value_of(r->f, VMCS12_I_VM_ENTRY_MSR_LOAD_ADDR));
-	else if (r->why->code == EXIT_REASON_INVALID_STATE)
-		snprintf(text, sizeof(text), "exit reason 0x80000021, invalid guest state, exit qualification %" PRIu64,
-			 (uint64_t)r->why->qual);
-	else
-		snprintf(text, sizeof(text), "VM-instruction error %u", r->why->code);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), " at %#" PRIx64,
+			 value_of(r->f, VMCS12_I_VM_ENTRY_MSR_LOAD_ADDR));
 	return text;
 }
 

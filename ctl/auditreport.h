@@ -25,4 +25,7 @@ struct audit_report {
  */
 void audit_report(const struct audit_report *r, bool json);
 
+/** audit_code() - how a VM entry failed: @code is a VM-instruction error, 0 for VMfailInvalid, or basic exit reason 33 or 34 */
+const char *audit_code(uint32_t code, uint64_t qual);
+
 #endif

@@ -23,7 +23,7 @@ _drostectl()
 		mapfile -t COMPREPLY < <(compgen -W "host default" -- "$word"; compgen -f -- "$word")
 		compopt -o filenames
 		return ;;
-	-o | --output)
+	-o | --output | -i | --input)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames
 		return ;;
@@ -60,7 +60,7 @@ _drostectl()
 	ept)
 		mapfile -t COMPREPLY < <(compgen -W "--l1 --vm --pid --vcpu --json --help" -- "$word") ;;
 	why)
-		mapfile -t COMPREPLY < <(compgen -W "--exit --vm --pid --vcpu --source --json --help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "--input --exit --vm --pid --vcpu --source --json --help" -- "$word") ;;
 	audit)
 		mapfile -t COMPREPLY < <(compgen -W "--caps --dump --source --json --help" -- "$word"; compgen -f -- "$word")
 		compopt -o filenames ;;

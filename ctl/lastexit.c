@@ -48,6 +48,14 @@ static const char *reason_name(uint32_t reason)
 	return text;
 }
 
+int lastexit_why(const char *name)
+{
+	for (int why = 0; why < NR_ROUTE_WHY; why++)
+		if (!strcmp(why_name(why), name))
+			return why;
+	return -1;
+}
+
 /* The number of a field in vmcs12_fields, -1 if drostectl does not know it. */
 static int field_of(uint32_t encoding)
 {
@@ -133,6 +141,13 @@ static void print_bitmap(const struct droste_last_exit *e)
 	       e->flags & DROSTE_EXIT_NOT_READ ? " (the host does not have the page now: it counts as all ones)" : "");
 }
 
+void lastexit_decision(const struct droste_last_exit *e, const char *why)
+{
+	printf("    To %sL%u%s: %s (%s)\n", GREEN, e->to, PLAIN, why_words(e->why), why ? why : why_name(e->why));
+	print_word(e);
+	print_bitmap(e);
+}
+
 static void print_shown(const struct droste_last_exit *e)
 {
 	bool same = e->shown == e->reason;
@@ -173,9 +188,7 @@ static void print_exit(const struct droste_last_exit *e)
 		printf("    L1 has left VMX operation since, so what decided is not known.\n");
 		return;
 	}
-	printf("    To %sL%u%s: %s (%s)\n", GREEN, e->to, PLAIN, why_words(e->why), why_name(e->why));
-	print_word(e);
-	print_bitmap(e);
+	lastexit_decision(e, NULL);
 	print_shown(e);
 }
 

@@ -13,14 +13,18 @@
 #include "outcome.h"
 #include "paint.h"
 #include "say.h"
+#include "whyfile.h"
 
 void why_help(void)
 {
 	printf("Usage: drostectl why [--exit] [OPTION]...\n"
+	       "       drostectl why --input FILE\n"
 	       "Tell why the last VM entry of L1 failed: every rule that its VMCS broke, with the fields' values.\n"
 	       "With --exit: tell of each vCPU's last exit who got it, L0 or L1, and which control, bitmap or value decided.\n"
-	       "Needs root.\n"
+	       "These need root.\n"
+	       "With --input: explain all such events of a recording.\n"
 	       "\n"
+	       "  --input FILE    what \"drostectl trace\" has written (-i FILE), as text or JSON; \"-\": standard input\n"
 	       "  --exit          explain the last exit; of a vCPU that runs, the next one\n"
 	       LOOK_OPTIONS
 	       "  --vcpu N        the vCPU (the first on which one has failed; all with --exit)\n"
@@ -72,34 +76,60 @@ static int why_exit(const struct look_at *at, bool all, bool json)
 	return ret ? STATUS_FAILED : 0;
 }
 
-int cmd_why(int argc, char **argv)
+/* why without --exit: the last VM entry that failed on the vCPU that the options name, or on the first that has one. */
+static int why_entry(struct look_at *at, bool source, bool json)
 {
-	static const struct option options[] = {
-		LOOK_LONGOPTS, { "exit", no_argument, NULL, 'e' }, { "source", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, { }
-	};
 	static struct look_vmcs v;
 	static struct judgement j;
-	struct look_at at = { .vcpu = ~0ul };
 	struct droste_vm_info vm;
 	struct droste_why why;
 	struct assumed a;
 	char name[80];
-	struct audit_report r = { .name = name, .f = &v.file, .a = &a, .j = &j, .why = &why };
-	bool json = false, exits = false, all = true;
-	int opt, fd;
+	const struct audit_report r = { .name = name, .f = &v.file, .a = &a, .j = &j, .why = &why, .source = source };
+	int fd = look_open(at, &vm), ret;
 
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	if (fd < 0)
+		return STATUS_FAILED;
+	if (at->vcpu == ~0ul)
+		at->vcpu = look_failed(fd, vm.nr_vcpus);
+	ret = look_why(fd, at->vcpu, &v, &why);
+	close(fd);
+	if (ret)
+		return STATUS_FAILED;
+	offered(&a, &why);
+	judge(&j, &v.file, &a);
+	adopt(&j, &why);
+	snprintf(name, sizeof(name), "VM %u (%s, process %d), vCPU %lu", vm.number, vm.name, vm.pid, at->vcpu);
+	audit_report(&r, json);
+	return 0;
+}
+
+int cmd_why(int argc, char **argv)
+{
+	static const struct option options[] = {
+		LOOK_LONGOPTS, { "input", required_argument, NULL, 'i' }, { "exit", no_argument, NULL, 'e' },
+		{ "source", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { }
+	};
+	struct look_at at = { .vcpu = ~0ul };
+	const char *input = NULL;
+	bool json = false, source = false, exits = false, all = true, others = false;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "hi:", options, NULL)) != -1) {
 		if (opt == 'h') {
 			why_help();
 			return 0;
 		}
+		others |= opt != 'i';
 		if (opt == 'c')
 			all = false;
-		if (opt == 'j')
+		if (opt == 'i')
+			input = optarg;
+		else if (opt == 'j')
 			json = true;
 		else if (opt == 's')
-			r.source = true;
+			source = true;
 		else if (opt == 'e')
 			exits = true;
 		else if (look_option(&at, opt, optarg))
@@ -109,20 +139,13 @@ int cmd_why(int argc, char **argv)
 		say("unexpected argument \"%s\"; see \"drostectl why --help\"", argv[optind]);
 		return STATUS_USAGE;
 	}
-	if (exits)
-		return why_exit(&at, all, json);
-	fd = look_open(&at, &vm);
-	if (fd < 0)
-		return STATUS_FAILED;
-	if (at.vcpu == ~0ul)
-		at.vcpu = look_failed(fd, vm.nr_vcpus);
-	if (look_why(fd, at.vcpu, &v, &why))
-		return STATUS_FAILED;
-	close(fd);
-	offered(&a, &why);
-	judge(&j, &v.file, &a);
-	adopt(&j, &why);
-	snprintf(name, sizeof(name), "VM %u (%s, process %d), vCPU %lu", vm.number, vm.name, vm.pid, at.vcpu);
-	audit_report(&r, json);
-	return 0;
+	if (input && others) {
+		say("--input goes without other options; see \"drostectl why --help\"");
+		return STATUS_USAGE;
+	}
+	if (input) {
+		paint_begin();
+		return why_file(input) ? STATUS_FAILED : 0;
+	}
+	return exits ? why_exit(&at, all, json) : why_entry(&at, source, json);
 }

@@ -21,6 +21,7 @@ static inline char *golden_printed(void (*print)(void))
 		exit(1);
 	print();
 	fflush(stdout);
+	memset(text, 0, sizeof(text));
 	dup2(saved, STDOUT_FILENO);
 	close(saved);
 	if (pread(fd, text, sizeof(text) - 1, 0) < 0)
