@@ -74,12 +74,25 @@ grep -q "droste_route: .* L2 .*to L1 why" events.txt && ! grep -qE "droste_(exit
 verdict $? "they are L2's only"
 grep -q "^ok" out
 verdict $? "the command writes to standard output"
+[ "$(stat -c %a events.txt)" = 600 ]
+verdict $? "only its owner may read the file"
+./drostectl why -i events.txt > why.txt 2> said
+[ $? = 0 ] && [ ! -s said ] && grep -A 1 "by L2$" why.txt | grep -q "^    To L1: " &&
+	tail -n 1 why.txt | grep -q "^$(grep -cE "droste_(route|entry_failed):" events.txt) events explained$"
+verdict $? "each event that tells who got an exit, or how a VM entry failed, can be explained"
 
 trace --json -o events.json -- ./t_vmx_exits
 verdict $? "all events as JSON"
 [ "$(grep -c '^{.*}$' events.json)" = "$(wc -l < events.json)" ] && ! grep -q '"text":' events.json &&
 	tail -n 1 events.json | grep -q "^{\"events\":$(grep -c '"event":' events.json),\"lost\":0}$"
 verdict $? "each event has the form that is known"
+./drostectl why -i events.json 2> said | tail -n 1 |
+	grep -q "^$(grep -cE '"event":"droste_(route|entry_failed)"' events.json) events explained$" && [ ! -s said ]
+verdict $? "and can be explained, too"
+for option in irq-info context-info; do echo 0 > $tracing/options/$option; done
+trace --l2 -- ./t_vmx_exits && says "events, none lost" && ! says "understand" && events out | grep -q droste_route
+verdict $? "options that the instance inherits do not change the form"
+for option in irq-info context-info; do echo 1 > $tracing/options/$option; done
 
 trace --l1 --filter 'reason == 10' -- ./t_vmx_exits && grep -q "droste_exit: .* L1 .*: CPUID" out &&
 	! events out | grep -qv "L1 .*: CPUID" && head -n 1 out | grep -q "left out by the filter: .*droste_entry"
@@ -122,6 +135,34 @@ started
 kill $pid
 wait $pid && says "events, none lost" && gone
 verdict $? "without a command, a signal ends it"
+
+# VMs that fill the buffer all the time, with an end if it is not heard.
+while :; do ./t_vmx_exits; done > /dev/null &
+vms=$!
+./drostectl trace > out 2> said &
+pid=$!
+started
+sleep 2
+(sleep 60; kill -KILL $pid) 2> /dev/null &
+kill $pid
+wait $pid && gone
+verdict $? "also while VMs run"
+kill $vms
+wait $vms
+
+./drostectl trace > out 2> said &
+pid=$!
+started
+instance=$tracing/instances/drostectl-$pid
+exec 9< $instance/trace
+kill $pid
+wait $pid
+says "stays, with its events off: .*another program" && [ "$(cat $instance/tracing_on)" = 0 ] &&
+	[ "$(cat $instance/events/enable)" = 0 ] && ! grep -q "^hist" $instance/events/droste/droste_*/trigger
+verdict $? "an instance that another program has open stays, and costs nothing"
+exec 9<&-
+trace -- ./t_basic && says "removed .*drostectl-$pid" && gone
+verdict $? "the next one removes that too"
 
 ./drostectl trace > out 2> said &
 pid=$!
