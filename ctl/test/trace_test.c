@@ -156,7 +156,7 @@ static void forms(void)
 	static char source[1 << 17];
 	FILE *f = fopen("../kmod/trace.h", "r");
 	char name[64], format[512], text[512], line[1024];
-	int events = 0, unknown = 0;
+	int events = 0, unknown = 0, long_way = 0;
 
 	source[f ? fread(source, 1, sizeof(source) - 1, f) : 0] = 0;
 	if (f)
@@ -170,6 +170,11 @@ static void forms(void)
 		example(text, sizeof(text), format);
 		snprintf(line, sizeof(line), EVENT "%s: " COMMON "%s", name, text);
 		events++;
+		snprintf(text, sizeof(text), "trace_%s_enabled()", name);
+		if (trace_needs_exits(name) != !!strstr(source, text)) {
+			long_way++;
+			printf("# %s: kmod/trace.h has another trace_needs_exits()\n", name);
+		}
 		if (!trace_json(json, sizeof(json), line)) {
 			unknown++;
 			printf("# %s: %s\n", name, text);
@@ -177,6 +182,7 @@ static void forms(void)
 	}
 	printf("# %d events\n", events);
 	ok(events >= 10 && unknown == 0);
+	ok(long_way == 0);
 }
 
 /* --- tracefs --- */
