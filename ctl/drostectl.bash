@@ -7,7 +7,7 @@ _drostectl()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace vmcs diff ept why whoami help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace regs vmcs diff ept why whoami help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -35,6 +35,9 @@ _drostectl()
 		return ;;
 	--filter | --buffer | --note)
 		return ;;
+	--level)
+		mapfile -t COMPREPLY < <(compgen -W "1 2" -- "$word")
+		return ;;
 	--append | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field | --gpa)
 		return ;;
 	esac
@@ -51,6 +54,8 @@ _drostectl()
 	trace)
 		mapfile -t COMPREPLY < <(compgen -W "--l1 --l2 --insn --filter --pid --clock --buffer --note --output --json --help" -- "$word"
 			compgen -c -- "$word") ;;
+	regs)
+		mapfile -t COMPREPLY < <(compgen -W "--level --vm --pid --vcpu --json --help" -- "$word") ;;
 	vmcs)
 		mapfile -t COMPREPLY < <(compgen -W "01 12 02 shadow --gpa --vm --pid --vcpu --field --json --help" -- "$word") ;;
 	diff)
@@ -67,7 +72,7 @@ _drostectl()
 	whoami)
 		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace vmcs diff ept why whoami help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace regs vmcs diff ept why whoami help" -- "$word") ;;
 	esac
 }
 

@@ -13,6 +13,7 @@
 #include "info.h"
 #include "inspect.h"
 #include "outcome.h"
+#include "regs.h"
 #include "run.h"
 #include "say.h"
 #include "top.h"
@@ -38,6 +39,7 @@ static const struct command {
 	{ "ps", cmd_ps, ps_help, "list the virtual machines of Droste on this host" },
 	{ "top", cmd_top, top_help, "show what a virtual machine exits for, and who answers" },
 	{ "trace", cmd_trace, trace_help, "record the events of virtual machines while a command runs" },
+	{ "regs", cmd_regs, regs_help, "print the registers of L1 or L2" },
 	{ "vmcs", cmd_vmcs, vmcs_help, "print a VMCS of a running virtual machine" },
 	{ "diff", cmd_diff, diff_help, "compare two VMCSs, and say whose each control bit is" },
 	{ "ept", cmd_ept, ept_help, "follow an address through all extended page tables" },

@@ -266,6 +266,25 @@ static long inspect_get_exit(void *self, void *arg, unsigned long uarg)
 	return ret ? ret : l.ret;
 }
 
+static long inspect_get_regs(void *self, void *arg, unsigned long uarg)
+{
+	struct droste_regs *r = arg;
+	struct vm *vm = self;
+	struct vcpu *vcpu = inspect_vcpu(vm, r->vcpu);
+	struct look_regs l = { .regs = r };
+	long ret;
+
+	if (!vcpu || r->level > 2 || r->flags || r->reserved0 || memchr_inv(r->reserved, 0, sizeof(r->reserved)))
+		return -EINVAL;
+	*r = (struct droste_regs) { .vcpu = r->vcpu, .level = r->level };
+	/* For reading CR8 of L2 in L1's virtual-APIC page, as in inspect_get_ept(). */
+	if (!mmget_not_zero(vm->mm))
+		return -ESRCH;
+	ret = vcpu_visit(vcpu, nested_look_regs, &l);
+	mmput(vm->mm);
+	return ret ? ret : l.ret;
+}
+
 static const struct ioctl_row inspect_rows[] = {
 	IO_ROW(DROSTE_VM_INFO, inspect_vm_info, 0),
 	IO_ROW(DROSTE_VCPU_INFO, inspect_vcpu_info, 0),
@@ -273,6 +292,7 @@ static const struct ioctl_row inspect_rows[] = {
 	IO_ROW(DROSTE_GET_WHY, inspect_get_why, 0),
 	IO_ROW(DROSTE_GET_EPT, inspect_get_ept, 0),
 	IO_ROW(DROSTE_GET_EXIT, inspect_get_exit, 0),
+	IO_ROW(DROSTE_GET_REGS_ALL, inspect_get_regs, 0),
 };
 
 const struct ioctl_table inspect_ioctls = { inspect_rows, ARRAY_SIZE(inspect_rows) };

@@ -80,22 +80,57 @@ u32 nested_look_fields(const struct vcpu *vcpu, const struct vmcs12 *v, struct d
 	return nr;
 }
 
-/*
- * Read a VMCS of the processor. Of a shadow VMCS only those fields count that L1
- * can access without an exit: the others are never written. If the VMCS was not
- * active on this CPU, it must not stay so: the next switch to it would not write
- * this CPU's host state. A shadow VMCS has none.
+/**
+ * look_begin() - make one of a vCPU's VMCSs current, to read it
+ * @vcpu: loaded; at any level
+ * @v: the VMCS
+ *
+ * If the VMCS was not active on this CPU, it must not stay so: the next switch to
+ * it would not write this CPU's host state. look_end() sees to that.
+ *
+ * Context: Process context. Preemption is disabled until look_end().
+ * Return: true if the VMCS was not active on this CPU.
  */
-static void look_at_hardware(struct vcpu *vcpu, struct loaded_vmcs *v, struct look *l)
+bool look_begin(struct vcpu *vcpu, struct loaded_vmcs *v)
 {
-	bool shadow = l->which == DROSTE_VMCS_SHADOW, elsewhere;
-	int i;
-	u64 val;
+	bool elsewhere;
 
 	vmx_flush_regs(vcpu);
 	preempt_disable();
-	elsewhere = v->cpu != smp_processor_id() && !shadow;
+	elsewhere = v->cpu != smp_processor_id();
 	vmcs_load(v);
+	return elsewhere;
+}
+
+/**
+ * look_end() - make the VMCS of the vCPU's level current again
+ * @vcpu: loaded; at any level
+ * @v: that of look_begin()
+ * @elsewhere: the answer of look_begin(); false for a shadow VMCS, which has no host state
+ *
+ * Context: Process context. Enables preemption.
+ */
+void look_end(struct vcpu *vcpu, struct loaded_vmcs *v, bool elsewhere)
+{
+	if (elsewhere && v != vcpu->vmcs) {
+		local_irq_disable();
+		vmcs_clear_local(v);
+		local_irq_enable();
+	}
+	vmcs_load(vcpu->vmcs);
+	preempt_enable();
+}
+
+/*
+ * Read a VMCS of the processor. Of a shadow VMCS only those fields count that L1
+ * can access without an exit: the others are never written.
+ */
+static void look_at_hardware(struct vcpu *vcpu, struct loaded_vmcs *v, struct look *l)
+{
+	bool shadow = l->which == DROSTE_VMCS_SHADOW, elsewhere = look_begin(vcpu, v);
+	int i;
+	u64 val;
+
 	for (i = 0; i < NR_VMCS12_FIELDS; i++) {
 		const struct vmcs12_field *f = &vmcs12_fields[i];
 
@@ -104,13 +139,7 @@ static void look_at_hardware(struct vcpu *vcpu, struct loaded_vmcs *v, struct lo
 		if (look_vmread(f->enc, &val))
 			look_put(&l->fields[l->nr++], f, val, !shadow && l->hide && look_is_secret(f->enc));
 	}
-	if (elsewhere && v != vcpu->vmcs) {
-		local_irq_disable();
-		vmcs_clear_local(v);
-		local_irq_enable();
-	}
-	vmcs_load(vcpu->vmcs);
-	preempt_enable();
+	look_end(vcpu, v, elsewhere && !shadow);
 }
 
 static int look_at_vmcs12(struct vcpu *vcpu, struct look *l)

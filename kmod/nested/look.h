@@ -7,6 +7,7 @@
 #include "vmx/types.h"
 
 struct droste_vmcs_field;
+struct loaded_vmcs;
 struct vcpu;
 struct vmcs12;
 
@@ -23,6 +24,8 @@ struct look {
 	struct droste_vmcs_field *fields;	/* out: room for NR_VMCS12_FIELDS */
 };
 
+bool look_begin(struct vcpu *vcpu, struct loaded_vmcs *v);
+void look_end(struct vcpu *vcpu, struct loaded_vmcs *v, bool elsewhere);
 void nested_look(struct vcpu *vcpu, void *arg);
 u32 nested_look_fields(const struct vcpu *vcpu, const struct vmcs12 *v, struct droste_vmcs_field *to);
 
@@ -48,6 +51,16 @@ struct look_ept {
 };
 
 void nested_look_ept(struct vcpu *vcpu, void *arg);
+
+struct droste_regs;
+
+/* What nested_look_regs() reads, and where to. */
+struct look_regs {
+	int ret;			/* out: 0, or -ENOENT if the vCPU does not run that level */
+	struct droste_regs *regs;	/* in: @level; out */
+};
+
+void nested_look_regs(struct vcpu *vcpu, void *arg);
 
 struct droste_last_exit;
 

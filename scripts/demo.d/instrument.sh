@@ -52,6 +52,8 @@ cat diff.out
 [ -s diff.out ] || status=1
 show ./drostectl vmcs 12 --field CONTROL
 show ./drostectl vmcs 01 --field GUEST_C
+show ./drostectl regs
+show ./drostectl regs --level 1
 
 title "4. An address of L2, through all tables"
 show ./drostectl ept 0xfee00000

@@ -389,4 +389,81 @@ struct droste_last_exit {
  */
 #define DROSTE_GET_EXIT		_IOWR(DROSTE_IOC_MAGIC, 0x16, struct droste_last_exit)
 
+/**
+ * struct droste_segment - a segment register
+ * @base: its base
+ * @limit: its limit in bytes
+ * @rights: its access rights as in a VMCS: bit 16 says that it is unusable (SDM 3C 25.4.1)
+ * @selector: its selector
+ * @reserved: 0
+ */
+struct droste_segment {
+	__u64 base;
+	__u32 limit;
+	__u32 rights;
+	__u16 selector;
+	__u16 reserved[3];
+};
+
+/**
+ * struct droste_regs - the registers of a level
+ * @vcpu: in: the vCPU's index
+ * @level: in: 1 or 2, or 0 for the level that runs; out: 1 or 2
+ * @flags: in: 0; out: DROSTE_REGS_*
+ * @reserved0: 0
+ * @gpr: general registers, by the number that instructions use: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15
+ * @rip: address of the next instruction; of L1 while L2 runs, that of its VMLAUNCH or VMRESUME
+ * @rflags: RFLAGS
+ * @cr0: CR0 with which the level runs: MOV from CR0 by L2 may read other values of bits in L1's CR0 mask
+ * @cr2: CR2
+ * @cr3: CR3
+ * @cr4: CR4, as @cr0
+ * @cr8: CR8
+ * @efer: IA32_EFER
+ * @dr: DR0 to DR3
+ * @dr6: DR6
+ * @dr7: DR7
+ * @seg: ES, CS, SS, DS, FS, GS, LDTR, TR
+ * @gdtr_base: base of the GDT
+ * @idtr_base: base of the IDT
+ * @gdtr_limit: its limit
+ * @idtr_limit: its limit
+ * @reserved: 0
+ */
+struct droste_regs {
+	__u32 vcpu;
+	__u32 level;
+	__u32 flags;
+	__u32 reserved0;
+	__u64 gpr[16];
+	__u64 rip;
+	__u64 rflags;
+	__u64 cr0;
+	__u64 cr2;
+	__u64 cr3;
+	__u64 cr4;
+	__u64 cr8;
+	__u64 efer;
+	__u64 dr[4];
+	__u64 dr6;
+	__u64 dr7;
+	struct droste_segment seg[8];
+	__u64 gdtr_base;
+	__u64 idtr_base;
+	__u32 gdtr_limit;
+	__u32 idtr_limit;
+	__u64 reserved[8];
+};
+
+#define DROSTE_REGS_IN_L2	1	/* the vCPU runs L2 */
+#define DROSTE_REGS_SHARED	2	/* L1 waits: general registers but RSP, CR2, DR0 to DR3 and DR6 are now those of L2 */
+#define DROSTE_REGS_NO_CR8	4	/* CR8 of L2 is in a page that the host does not have now; @cr8 is 0 */
+
+/*
+ * Nothing changes. The vCPU's thread reads the registers at its next exit; if none is in KVM_RUN, the caller does.
+ * Errors: EINVAL if there is no such vCPU or level, for flags, or if a reserved member is not 0; ENOENT for level 2 while L1
+ * runs; ESRCH if the VM's process has ended; EINTR for a signal; EFAULT.
+ */
+#define DROSTE_GET_REGS_ALL	_IOWR(DROSTE_IOC_MAGIC, 0x17, struct droste_regs)
+
 #endif
