@@ -149,7 +149,7 @@ void vmcs_help(void)
 	printf("Usage: drostectl vmcs {01|12|02|shadow|--gpa ADDRESS} [OPTION]...\n"
 	       "Print all fields of a VMCS of a running virtual machine. Needs root.\n"
 	       "  01      L0's VMCS for L1\n"
-	       "  12      L1's VMCS for L2, its current one\n"
+	       "  12      L1's VMCS for L2, its current one; letters mark fields that were collected elsewhere or that L1 has written\n"
 	       "  02      the VMCS that L2 really runs with, merged from these two\n"
 	       "  shadow  the hardware's shadow VMCS, which L1 accesses without exits\n"
 	       "\n"
@@ -169,6 +169,61 @@ static const char *group_of(int field)
 	return groups[(vmcs12_fields[field].enc >> 10) & 3];
 }
 
+/* What is known of a field besides its value. */
+static const struct {
+	uint32_t flag;
+	char letter;
+	const char *word, *legend;
+} marks[] = {
+	{ DROSTE_FIELD_STALE, 'S', "stale", "Droste's copy of VMCS12 had an older value, and this one was collected for you" },
+	{ DROSTE_FIELD_DIRTY, 'D', "dirty", "L1 has written to the field's group since its last entry, or may have; the next entry examines it" },
+	{ DROSTE_FIELD_GATED, 'G', "gated", "this L1 does not have the field: its VMREAD fails" },
+	{ DROSTE_FIELD_HOST, 'H', "host", "host state" },
+};
+
+#define NR_MARKS	(sizeof(marks) / sizeof(marks[0]))
+
+static void print_letters(uint32_t flags)
+{
+	char text[NR_MARKS + 1];
+	int n = 0;
+
+	for (size_t i = 0; i < NR_MARKS; i++)
+		if (flags & marks[i].flag)
+			text[n++] = marks[i].letter;
+	text[n] = '\0';
+	printf("%s%-3s%s ", YELLOW, text, PLAIN);
+}
+
+static void print_legend(uint32_t flags)
+{
+	const char *before = "\n";
+
+	for (size_t i = 0; i < NR_MARKS; i++) {
+		if (!(flags & marks[i].flag))
+			continue;
+		printf("%s%c  %s\n", before, marks[i].letter, marks[i].legend);
+		before = "";
+	}
+}
+
+static void json_marks(const struct look_vmcs *v, const char *part)
+{
+	json_open("marks", '{');
+	for (int i = 0; i < NR_VMCS12_FIELDS; i++) {
+		char words[40] = "";
+
+		if (!v->file.known[i] || v->hidden[i] || (part && !strcasestr(vmcs12_fields[i].name, part)))
+			continue;
+		for (size_t m = 0; m < NR_MARKS; m++)
+			if (v->marks[i] & marks[m].flag)
+				snprintf(words + strlen(words), sizeof(words) - strlen(words), "%s%s", *words ? " " : "", marks[m].word);
+		if (*words)
+			json_string(vmcs12_fields[i].name, words);
+	}
+	json_close();
+}
+
 static void print_field(const struct look_vmcs *v, int field)
 {
 	static const int digits[] = {
@@ -177,17 +232,20 @@ static void print_field(const struct look_vmcs *v, int field)
 	uint64_t val = vmcs12_get(&v->file.v, &vmcs12_fields[field]);
 	char spelt[1200];
 
+	print_letters(v->marks[field]);
 	if (v->hidden[field]) {
-		printf("  %-32s %shidden: needs CAP_SYSLOG%s\n", vmcs12_fields[field].name, DIM, PLAIN);
+		printf("%-32s %shidden: needs CAP_SYSLOG%s\n", vmcs12_fields[field].name, DIM, PLAIN);
 		return;
 	}
 	vmcs_spell(spelt, sizeof(spelt), field, val);
-	printf("  %-32s %s0x%0*" PRIx64 "%s%*s%s%s\n", vmcs12_fields[field].name, val ? BOLD : DIM,
+	printf("%-32s %s0x%0*" PRIx64 "%s%*s%s%s\n", vmcs12_fields[field].name, val ? BOLD : DIM,
 	       digits[vmcs12_fields[field].width], val, PLAIN, *spelt ? 16 - digits[vmcs12_fields[field].width] : 0, "", *spelt ? "  " : "", spelt);
 }
 
 static void print_fields(const struct look_vmcs *v, const char *part)
 {
+	uint32_t flags = 0;
+
 	for (int type = 0; type < 4; type++) {
 		bool begun = false;
 
@@ -198,13 +256,16 @@ static void print_fields(const struct look_vmcs *v, const char *part)
 			if (!begun)
 				printf("\n%s\n", group_of(i));
 			begun = true;
+			flags |= v->marks[i];
 			print_field(v, i);
 		}
 	}
+	print_legend(flags);
 }
 
 static const struct look_which in_memory = { "at", DROSTE_VMCS_MEMORY, "a VMCS in L1's memory" };
 
+/* One JSON object. */
 static void json_fields(const struct look_vmcs *v, const struct look_which *which, const char *part)
 {
 	char text[24];
@@ -230,6 +291,7 @@ static void json_fields(const struct look_vmcs *v, const struct look_which *whic
 		json_string(vmcs12_fields[i].name, text);
 	}
 	json_close();
+	json_marks(v, part);
 	json_close();
 }
 
@@ -247,6 +309,16 @@ static void print_place(const struct look_vmcs *v, const struct look_which *whic
 		printf("It is a shadow VMCS, which L1 gives to L2.\n");
 	if (v->flags & DROSTE_VMCS_CURRENT)
 		printf("%sIt is current on a vCPU: memory has old values, \"drostectl vmcs 12\" those of now.%s\n", RED, PLAIN);
+}
+
+void vmcs_show(const struct look_vmcs *v, const struct look_which *which, const char *part, bool json)
+{
+	if (json) {
+		json_fields(v, which, part);
+		return;
+	}
+	print_place(v, which);
+	print_fields(v, part);
 }
 
 static int read_vmcs(const struct look_at *at, const struct look_which *which, uint64_t gpa, struct droste_vm_info *vm,
@@ -309,11 +381,10 @@ int cmd_vmcs(int argc, char **argv)
 		return STATUS_FAILED;
 	paint_begin();
 	if (json) {
-		json_fields(&v, which, part);
+		vmcs_show(&v, which, part, true);
 		return 0;
 	}
 	printf("%s, of vCPU %lu of VM %u (%s, process %d)\n", which->title, at.vcpu, vm.number, vm.name, vm.pid);
-	print_place(&v, which);
-	print_fields(&v, part);
+	vmcs_show(&v, which, part, false);
 	return 0;
 }

@@ -146,6 +146,7 @@ void look_fields(struct look_vmcs *v, const struct droste_vmcs_field *fields, ui
 			continue;
 		vmcs_file_set(&v->file, f, fields[i].value);
 		v->hidden[f] = fields[i].flags & DROSTE_FIELD_HIDDEN;
+		v->marks[f] = fields[i].flags;
 	}
 }
 

@@ -64,6 +64,7 @@ int look_vcpu(int fd, unsigned int vcpu, struct droste_vcpu_info *info);
 struct look_vmcs {
 	struct vmcs_file file;			/* the values */
 	bool hidden[NR_VMCS12_FIELDS];		/* secrets of the host, which are not told */
+	uint8_t marks[NR_VMCS12_FIELDS];	/* DROSTE_FIELD_* */
 	bool in_l2;				/* the vCPU runs L2 */
 	uint32_t flags;				/* DROSTE_VMCS_* */
 	uint32_t merged[6];			/* as in struct droste_vmcs */

@@ -698,9 +698,11 @@ static void check_hidden(int fd, u32 which)
 
 	MUST(!get_vmcs(fd, which), "VMCS");
 	for (i = 0; i < nr_fields; i++) {
-		EQ(fields[i].flags, is_secret(fields[i].encoding) ? DROSTE_FIELD_HIDDEN : 0, "field %#x", fields[i].encoding);
-		OK(!fields[i].flags || !fields[i].value, "field %#x is hidden", fields[i].encoding);
-		hidden += fields[i].flags;
+		u32 hides = fields[i].flags & DROSTE_FIELD_HIDDEN;
+
+		EQ(hides, is_secret(fields[i].encoding) ? DROSTE_FIELD_HIDDEN : 0, "field %#x", fields[i].encoding);
+		OK(!hides || !fields[i].value, "field %#x is hidden", fields[i].encoding);
+		hidden += hides;
 	}
 	OK(hidden > 25, "%u secrets", hidden);
 }

@@ -129,7 +129,8 @@ static void compare(struct vm *vm, int fd, unsigned int what, const u32 *skip, i
 			;
 		if (j < nr_skip)
 			continue;
-		OK(!find(enc)->flags, "flags of field %#x %s", enc, when);
+		EQ(find(enc)->flags & ~(DROSTE_FIELD_STALE | DROSTE_FIELD_DIRTY), TYPE(enc) == TYPE_HOST ? DROSTE_FIELD_HOST : 0,
+		   "flags of field %#x %s", enc, when);
 		EQ(got & ~width_mask(enc), 0, "bits beyond the width of field %#x %s", enc, when);
 		if (what & WROTE && s->f[i].writable)
 			EQ(got & kept(enc), s->f[i].wrote & kept(enc), "field %#x, which L1 wrote, %s", enc, when);
@@ -230,6 +231,111 @@ static void host_states(void)
 	compare(&vm, fd, WROTE | READ, NULL, 0, "after VMCLEAR and VMPTRLD");
 	vcpu_run_to_sync(vcpu, 9);
 	compare(&vm, fd, WROTE | READ, NULL, 0, "after VMPTRLD of another VMCS and back");
+	vcpu_run_to_end(vcpu);
+	close(fd);
+	vm_destroy(&vm);
+}
+
+/* --- which fields are out of date, written, or not there for L1 --- */
+
+static void l2_loads_gs(void)
+{
+	asm volatile("mov %0, %%gs" : : "r" ((u16)SEL_DS));
+	g_sync(10);
+	asm volatile("vmcall");
+}
+
+static void guest_marks(void)
+{
+	vmcs_new(l2_loads_gs);
+	l1_find();
+	vmwrite(F_GUEST_GS, 0);
+	vmwrite(F_GS_AR, 0x10000);
+	vmx_keep_host();
+	g_sync(1);
+	vmx_expect(R_VMCALL, "L2");
+	g_sync(2);
+	vmwrite(F_HOST_FS_BASE, 0x1000);
+	g_sync(3);
+	vmwrite(F_EXCEPTION_BITMAP, 2);
+	g_sync(4);
+}
+
+static u32 marks(u32 enc)
+{
+	const struct droste_vmcs_field *f = find(enc);
+
+	MUST(f, "field %#x", enc);
+	return f->flags;
+}
+
+/* The fields of VMCS01 that L1 does not find by VMREAD, and no others, are marked. */
+static void check_gated(struct vm *vm, int fd)
+{
+	typeof(seen) *s = &GUEST(vm, seen);
+	u32 i, gated = 0;
+	u64 j;
+
+	MUST(!get_vmcs(fd, DROSTE_VMCS01), "VMCS01");
+	for (i = 0; i < nr_fields; i++) {
+		u32 flags = fields[i].flags;
+
+		for (j = 0; j < s->nr && s->f[j].enc != fields[i].encoding; j++)
+			;
+		EQ(flags & DROSTE_FIELD_GATED, j == s->nr ? DROSTE_FIELD_GATED : 0, "field %#x, which L1 has or not", fields[i].encoding);
+		EQ(flags & (DROSTE_FIELD_STALE | DROSTE_FIELD_DIRTY), 0, "marks of VMCS12 on field %#x of VMCS01", fields[i].encoding);
+		gated += j == s->nr;
+	}
+	ksft_diag("L1 does not have %u of %u fields", gated, nr_fields);
+}
+
+#define HOST	DROSTE_FIELD_HOST
+#define STALE	DROSTE_FIELD_STALE
+#define DIRTY	DROSTE_FIELD_DIRTY
+
+static void host_marks(void)
+{
+	struct vcpu *vcpu;
+	struct vm vm;
+	int fd;
+
+	vcpu = vmx_vm(&vm, guest_marks);
+	fd = inspect_mine(&vm);
+	vcpu_run_to_sync(vcpu, 1);
+	check_gated(&vm, fd);
+	MUST(!get_vmcs(fd, DROSTE_VMCS12), "VMCS12");
+	EQ(marks(F_GUEST_GS), DIRTY, "GS before the first entry");
+	EQ(marks(F_HOST_CR3), DIRTY | HOST, "host CR3 before the first entry");
+	EQ(marks(F_EXCEPTION_BITMAP), DIRTY, "exception bitmap before the first entry");
+	EQ(marks(F_REASON), 0, "exit reason");
+	vcpu_run_to_sync(vcpu, 10);
+	MUST(!get_vmcs(fd, DROSTE_VMCS12), "VMCS12");
+	EQ(marks(F_GUEST_GS), STALE, "GS, which L2 has loaded");
+	EQ(value(F_GUEST_GS), SEL_DS, "GS");
+	EQ(marks(F_RIP), STALE, "RIP while L2 runs");
+	EQ(marks(F_GUEST_FS), 0, "FS, which L2 has not loaded");
+	EQ(marks(F_HOST_CR3), HOST, "host CR3 after an entry");
+	EQ(marks(F_EXCEPTION_BITMAP), 0, "exception bitmap after an entry");
+	MUST(!get_vmcs(fd, DROSTE_VMCS12), "VMCS12");
+	EQ(marks(F_GUEST_GS), STALE, "the next look must collect it again");
+	vcpu_run_to_sync(vcpu, 2);
+	MUST(!get_vmcs(fd, DROSTE_VMCS12), "VMCS12");
+	EQ(marks(F_GUEST_GS), STALE, "GS at L2's exit");
+	EQ(value(F_GUEST_GS), SEL_DS, "GS");
+	EQ(marks(F_RIP), 0, "an exit saves RIP");
+	EQ(marks(F_HOST_CR3), HOST, "host CR3 at L2's exit");
+	MUST(!get_vmcs(fd, DROSTE_VMCS12), "VMCS12");
+	EQ(marks(F_GUEST_GS), 0, "GS was collected");
+	EQ(value(F_GUEST_GS), SEL_DS, "GS");
+	vcpu_run_to_sync(vcpu, 3);
+	MUST(!get_vmcs(fd, DROSTE_VMCS12), "VMCS12");
+	EQ(marks(F_HOST_FS_BASE), DIRTY | HOST, "a host field, which L1 has written");
+	EQ(marks(F_HOST_CR3), DIRTY | HOST, "another one of its group");
+	EQ(marks(F_EXCEPTION_BITMAP), 0, "exception bitmap");
+	vcpu_run_to_sync(vcpu, 4);
+	MUST(!get_vmcs(fd, DROSTE_VMCS12), "VMCS12");
+	EQ(marks(F_EXCEPTION_BITMAP), DIRTY, "exception bitmap, which L1 has written");
+	EQ(marks(F_GUEST_FS), 0, "guest state, which L1 has not");
 	vcpu_run_to_end(vcpu);
 	close(fd);
 	vm_destroy(&vm);
@@ -455,6 +561,7 @@ static void host_merge(void)
 
 static const struct ksft_test tests[] = {
 	{ "VMCS12 as L1 wrote and reads it", .host = host_states },
+	{ "marks of fields", .host = host_marks },
 	{ "VMCS12 of a vCPU that runs", .host = host_runs },
 	{ "VMCS02's controls are the merge", .host = host_merge },
 };

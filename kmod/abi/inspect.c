@@ -180,12 +180,14 @@ static long inspect_get_vmcs(void *self, void *arg, unsigned long uarg)
 		return inspect_get_memory_vmcs(self, vcpu, v, uarg);
 	l.fields = kvcalloc(NR_VMCS12_FIELDS, sizeof(*l.fields), GFP_KERNEL);
 	l.vmcs12 = kzalloc(sizeof(*l.vmcs12), GFP_KERNEL);
-	if (l.fields && l.vmcs12)
+	l.before = kzalloc(sizeof(*l.before), GFP_KERNEL);
+	if (l.fields && l.vmcs12 && l.before)
 		ret = vcpu_visit(vcpu, nested_look, &l);
 	if (!ret)
 		ret = l.ret;
 	if (!ret)
 		ret = inspect_give(v, &l);
+	kfree(l.before);
 	kfree(l.vmcs12);
 	kvfree(l.fields);
 	/* The number of fields is told with the error. */

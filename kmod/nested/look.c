@@ -56,7 +56,7 @@ static bool look_vmread(u32 enc, u64 *val)
 static void look_put(struct droste_vmcs_field *to, const struct vmcs12_field *f, u64 val, bool hidden)
 {
 	to->encoding = f->enc;
-	to->flags = hidden ? DROSTE_FIELD_HIDDEN : 0;
+	to->flags = (hidden ? DROSTE_FIELD_HIDDEN : 0) | (f->class == VMCS12_HOST ? DROSTE_FIELD_HOST : 0);
 	to->value = hidden ? 0 : val;
 }
 
@@ -136,10 +136,30 @@ static void look_at_hardware(struct vcpu *vcpu, struct loaded_vmcs *v, struct lo
 
 		if (shadow && (f->shadow == SHADOW_NONE || !vmcs12_field_exists(f, vcpu->nested.gates)))
 			continue;
-		if (look_vmread(f->enc, &val))
-			look_put(&l->fields[l->nr++], f, val, !shadow && l->hide && look_is_secret(f->enc));
+		if (!look_vmread(f->enc, &val))
+			continue;
+		look_put(&l->fields[l->nr], f, val, !shadow && l->hide && look_is_secret(f->enc));
+		if (!vmcs12_field_exists(f, vcpu->nested.gates))
+			l->fields[l->nr].flags |= DROSTE_FIELD_GATED;
+		l->nr++;
 	}
 	look_end(vcpu, v, elsewhere && !shadow);
+}
+
+/* Mark the fields of VMCS12 whose values were newer elsewhere, and those of the groups that L1 has written to. */
+static void look_mark(const struct vcpu *vcpu, struct look *l)
+{
+	u32 i;
+
+	for (i = 0; i < l->nr; i++) {
+		struct droste_vmcs_field *to = &l->fields[i];
+		const struct vmcs12_field *f = vmcs12_field_lookup(to->encoding);
+
+		if (vmcs12_get(l->before, f) != to->value)
+			to->flags |= DROSTE_FIELD_STALE;
+		if (f->dirty & vcpu->nested.vmcs12_dirty)
+			to->flags |= DROSTE_FIELD_DIRTY;
+	}
 }
 
 static int look_at_vmcs12(struct vcpu *vcpu, struct look *l)
@@ -148,8 +168,10 @@ static int look_at_vmcs12(struct vcpu *vcpu, struct look *l)
 
 	if (!n->vmxon || n->vmptr == VMPTR_NONE)
 		return -ENOENT;
+	*l->before = *n->vmcs12;
 	savestate_collect(vcpu, l->vmcs12);
 	l->nr = nested_look_fields(vcpu, l->vmcs12, l->fields);
+	look_mark(vcpu, l);
 	return 0;
 }
 

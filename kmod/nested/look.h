@@ -20,7 +20,7 @@ struct look {
 	u64 vmptr;		/* out: address of L1's current VMCS, or VMPTR_NONE */
 	struct vmx_controls merged01;	/* out: L0's controls from which VMCS02's were merged; valid in L2 */
 	u32 nr;			/* out: number of fields */
-	struct vmcs12 *vmcs12;	/* a buffer */
+	struct vmcs12 *vmcs12, *before;	/* two buffers */
 	struct droste_vmcs_field *fields;	/* out: room for NR_VMCS12_FIELDS */
 };
 

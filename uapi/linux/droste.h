@@ -128,7 +128,7 @@ struct droste_vcpu_info {
 /**
  * struct droste_vmcs_field - a field of a VMCS
  * @encoding: SDM 3D appendix B
- * @flags: DROSTE_FIELD_HIDDEN: a secret of the host, and @value is 0
+ * @flags: DROSTE_FIELD_*
  * @value: its value
  */
 struct droste_vmcs_field {
@@ -137,7 +137,19 @@ struct droste_vmcs_field {
 	__u64 value;
 };
 
-#define DROSTE_FIELD_HIDDEN	1
+#define DROSTE_FIELD_HIDDEN	1	/* a secret of the host, and the value is 0 */
+#define DROSTE_FIELD_HOST	2	/* of the host-state area */
+#define DROSTE_FIELD_GATED	4	/* of VMCS01 and VMCS02: the field does not exist for this L1, whose VMREAD fails */
+/*
+ * Of DROSTE_VMCS12: Droste's copy of the VMCS had an older value. The one told was collected for this call: from VMCS02 and the
+ * registers, or from the hardware's shadow VMCS. While L1 runs, the copy is up to date afterwards.
+ */
+#define DROSTE_FIELD_STALE	8
+/*
+ * Of DROSTE_VMCS12: L1 has written the field, or another one of its group, since its last VM entry, or may have, as after
+ * VMPTRLD. The next entry examines the group again.
+ */
+#define DROSTE_FIELD_DIRTY	16
 
 /**
  * struct droste_vmcs - the fields of a VMCS that Droste knows and that exist
