@@ -192,7 +192,7 @@ static void print_letters(uint32_t flags)
 		if (flags & marks[i].flag)
 			text[n++] = marks[i].letter;
 	text[n] = '\0';
-	printf("%s%-3s%s ", YELLOW, text, PLAIN);
+	printf("%s%-3s%s ", n ? YELLOW : "", text, n ? PLAIN : "");
 }
 
 static void print_legend(uint32_t flags)
