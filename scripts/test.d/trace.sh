@@ -139,7 +139,7 @@ verdict $? "without a command, a signal ends it"
 # VMs that fill the buffer all the time, with an end if it is not heard.
 while :; do ./t_vmx_exits; done > /dev/null &
 vms=$!
-./drostectl trace > out 2> said &
+./drostectl trace --buffer 256 > out 2> said &
 pid=$!
 started
 sleep 2
