@@ -110,6 +110,7 @@ struct vm {
 	u32 number;			/* I: of this VM, among all since the module was loaded */
 	struct list_head all;		/* in the list of all VMs: see abi/dev_vm.c */
 	atomic_t inspectors;		/* those of @users that only look: see abi/inspect.c */
+	struct vm_stand stand;		/* see run/stand.c */
 	struct pid *owner;		/* I: the process that created it */
 	char owner_name[TASK_COMM_LEN];	/* I: its name then */
 	struct mm_struct *mm;		/* the memory that the slots refer to; a reference by mmgrab() */
@@ -230,6 +231,7 @@ struct vcpu {
 	u64 serial;			/* a number that no other vCPU has or had */
 	struct mutex mutex;		/* serializes the vCPU's ioctls */
 	struct vcpu_visits visits;	/* see run/visit.c */
+	u64 stands;			/* vm->stand.turn in which it stands at an exit; 0: it does not */
 	struct kvm_run *run;		/* shared with user space, which may write at any time: read members once */
 	void *pio_data;			/* the page after @run: data of port I/O exits */
 

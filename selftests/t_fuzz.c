@@ -196,6 +196,17 @@ static void op_event(struct fuzzer *f, struct machine *m)
 		f->failed++;
 }
 
+/* Exits at which a vCPU stands until op_inspect() goes on: all, or some that a guest makes soon. */
+static void make_match(struct fuzzer *f, struct droste_match *m)
+{
+	*m = (struct droste_match) { .flags = rnd(f) & (DROSTE_MATCH_VCPU | DROSTE_MATCH_LEVEL | DROSTE_MATCH_TO) };
+	if (m->flags & DROSTE_MATCH_VCPU)
+		m->vcpu = rnd(f) & 1;
+	if (m->flags & DROSTE_MATCH_LEVEL)
+		m->level = CHANCE(f, 90) ? 1 : 2;
+	m->nth = CHANCE(f, 50) ? 0 : rnd(f) % 4;
+}
+
 /* Looks at a VM, which other threads run, change and close. */
 static void op_inspect(struct fuzzer *f, struct machine *m)
 {
@@ -223,6 +234,8 @@ static void op_inspect(struct fuzzer *f, struct machine *m)
 		if (arg == (u32 *)f->args && CHANCE(f, 80)) {
 			arg[0] = rnd(f) & 1;
 			arg[1] = CHANCE(f, 50) ? 0 : rnd(f) % 5;
+			if (r->cmd == DROSTE_BREAK)
+				make_match(f, (struct droste_match *)arg);
 		}
 		if (ioctl(fd, r->cmd, arg) < 0)
 			f->failed++;

@@ -381,7 +381,7 @@ int dev_init(void)
 	int ret;
 
 	if (dev_check_table(&dev_ioctls) || dev_check_table(&vm_ioctls) || dev_check_table(&vcpu_ioctls) ||
-	    dev_check_table(&inspect_ioctls))
+	    dev_check_table(&inspect_ioctls) || dev_check_table(&inspect_break_ioctls))
 		return -EINVAL;
 	/* /dev/kvm comes first: if its minor is taken, nobody has seen any device yet. */
 	ret = kvm_node ? dev_register(&kvm_device) : 0;

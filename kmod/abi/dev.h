@@ -68,7 +68,7 @@ long kvm_run_ioctl(struct vcpu *vcpu, unsigned long uarg);
 long vcpu_pre_fault_memory(void *self, void *arg, unsigned long uarg);
 
 /* --- inspect.c --- */
-extern const struct ioctl_table inspect_ioctls;
+extern const struct ioctl_table inspect_ioctls, inspect_break_ioctls;
 long dev_inspect(void *self, void *arg, unsigned long uarg);
 
 /* --- stats.c --- */

@@ -19,6 +19,7 @@
 #include "mem/memslot.h"
 #include "pv/kvmclock.h"
 #include "run/request.h"
+#include "run/run.h"
 
 #define DEFAULT_IDENTITY_MAP	0xfffbc000ULL
 /* The flags that KVM_CAP_X86_DISABLE_EXITS accepts; KVM_CHECK_EXTENSION reports only those that have an effect. */
@@ -83,6 +84,7 @@ static struct vm *vm_create(void)
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
 	spin_lock_init(&vm->mmu_lock);
+	stand_init(vm);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 	vm->identity_map_addr = DEFAULT_IDENTITY_MAP;

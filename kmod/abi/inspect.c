@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pid.h>
+#include <linux/poll.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -16,6 +17,7 @@
 #include "mem/memslot.h"
 #include "nested/look.h"
 #include "nested/nested.h"
+#include "nested/route_why.h"
 #include "run/run.h"
 
 /* Returns the vCPU with an index, or NULL. */
@@ -65,6 +67,8 @@ static long inspect_vcpu_info(void *self, void *arg, unsigned long uarg)
 	info->flags = READ_ONCE(vcpu->nested.vmxon) ? DROSTE_VCPU_VMX : 0;
 	if (mutex_is_locked(&vcpu->mutex))
 		info->flags |= DROSTE_VCPU_RUNS;
+	if (stand_here(vcpu))
+		info->flags |= DROSTE_VCPU_STANDS;
 	info->vmptr = vcpu->nested.vmxon ? READ_ONCE(vcpu->nested.vmptr) : VMPTR_NONE;
 	info->entries = READ_ONCE(vcpu->stats.nested_run);
 	/* A part before what it is a part of: the vCPU counts in the other order. */
@@ -299,17 +303,84 @@ static const struct ioctl_row inspect_rows[] = {
 
 const struct ioctl_table inspect_ioctls = { inspect_rows, ARRAY_SIZE(inspect_rows) };
 
+/* --- breakpoints, which belong to a descriptor --- */
+
+/* Whether a member of struct droste_match may have this value: one from @first to @last, or 0 without its flag. */
+static bool inspect_member_valid(bool given, u32 val, u32 first, u32 last)
+{
+	return given ? val >= first && val <= last : !val;
+}
+
+static bool inspect_range_valid(bool given, u64 first, u64 last)
+{
+	return given ? first <= last : !first && !last;
+}
+
+static bool inspect_match_valid(struct vm *vm, const struct droste_match *m)
+{
+	const u32 known = DROSTE_MATCH_VCPU | DROSTE_MATCH_LEVEL | DROSTE_MATCH_REASON | DROSTE_MATCH_TO | DROSTE_MATCH_WHY |
+			  DROSTE_MATCH_RIP | DROSTE_MATCH_SEQ;
+	u32 f = m->flags;
+
+	if ((f & ~known) || memchr_inv(m->reserved, 0, sizeof(m->reserved)))
+		return false;
+	if (f & DROSTE_MATCH_VCPU ? !inspect_vcpu(vm, m->vcpu) : m->vcpu)
+		return false;
+	return inspect_member_valid(f & DROSTE_MATCH_LEVEL, m->level, 1, 2) &&
+	       inspect_member_valid(f & DROSTE_MATCH_REASON, m->reason, 0, DROSTE_NR_EXIT_REASONS - 1) &&
+	       inspect_member_valid(f & DROSTE_MATCH_TO, m->to, 0, 1) &&
+	       inspect_member_valid(f & DROSTE_MATCH_WHY, m->why, 0, NR_ROUTE_WHY - 1) &&
+	       inspect_range_valid(f & DROSTE_MATCH_RIP, m->rip_first, m->rip_last) &&
+	       inspect_range_valid(f & DROSTE_MATCH_SEQ, m->seq_first, m->seq_last);
+}
+
+static long inspect_break(void *self, void *arg, unsigned long uarg)
+{
+	struct file *file = self;
+	struct vm *vm = file->private_data;
+
+	return inspect_match_valid(vm, arg) ? stand_set(vm, file, arg) : -EINVAL;
+}
+
+static long inspect_continue(void *self, void *arg, unsigned long uarg)
+{
+	struct file *file = self;
+
+	return stand_continue(file->private_data, file);
+}
+
+static const struct ioctl_row inspect_break_rows[] = {
+	IO_ROW(DROSTE_BREAK, inspect_break, 0),
+	IO_ROW(DROSTE_CONT, inspect_continue, 0),
+};
+
+const struct ioctl_table inspect_break_ioctls = { inspect_break_rows, ARRAY_SIZE(inspect_break_rows) };
+
+static __poll_t inspect_poll(struct file *file, poll_table *table)
+{
+	struct vm *vm = file->private_data;
+
+	poll_wait(file, &vm->stand.wait, table);
+	return READ_ONCE(vm->stand.nr) ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+/* --- the descriptor --- */
+
 static long inspect_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 {
 	const struct ioctl_row *row = ioctl_find(&inspect_ioctls, cmd);
 
-	return row ? ioctl_call(row, file->private_data, uarg) : -ENOTTY;
+	if (row)
+		return ioctl_call(row, file->private_data, uarg);
+	row = ioctl_find(&inspect_break_ioctls, cmd);
+	return row ? ioctl_call(row, file, uarg) : -ENOTTY;
 }
 
 static int inspect_release(struct inode *inode, struct file *file)
 {
 	struct vm *vm = file->private_data;
 
+	stand_clear(vm, file);
 	atomic_dec(&vm->inspectors);
 	vm_put(vm);
 	return 0;
@@ -318,6 +389,7 @@ static int inspect_release(struct inode *inode, struct file *file)
 static const struct file_operations inspect_fops = {
 	.owner = THIS_MODULE,	/* an open descriptor holds the module */
 	.unlocked_ioctl = inspect_ioctl,
+	.poll = inspect_poll,
 	.release = inspect_release,
 	.llseek = noop_llseek,
 };

@@ -37,6 +37,7 @@
 #include "nested/merge.h"
 #include "nested/nested.h"
 #include "nested/ptimer.h"
+#include "nested/route.h"
 #include "nested/shadow.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
@@ -291,7 +292,7 @@ static __always_inline bool again_exit_is_l1s(struct vcpu *vcpu)
 	if (again_routing_is_rare(&vcpu->nested, e->basic))
 		return false;
 	vmx_snapshot_exit(vcpu);
-	wants = nested_l1_wants_exit(vcpu);
+	wants = nested_route(vcpu).to == ROUTE_L1;
 	vcpu->reg_avail = 0;
 	return wants;
 }

@@ -6,6 +6,7 @@
 #include "cpu/msr_row.h"
 #include "nested/types.h"
 
+struct route_verdict;
 struct vcpu;
 
 /* Whether L1 uses "virtual NMIs": NMIs are not blocked in L2 then. */
@@ -76,7 +77,7 @@ void nmi_note_exit(struct vcpu *vcpu);
 bool nmi_exit_blocked(const struct vcpu *vcpu);
 
 /* --- reflect.c --- */
-bool nested_l1_wants_exit(struct vcpu *vcpu);
+struct route_verdict nested_route(struct vcpu *vcpu);
 u32 nested_l0_exceptions(struct vcpu *vcpu, u32 intr_info);
 int nested_reflect(struct vcpu *vcpu, u8 origin);
 int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual);

@@ -110,16 +110,16 @@ static void reflect_collect_facts(struct vcpu *vcpu, struct route_facts *f)
 }
 
 /**
- * nested_l1_wants_exit() - whether an exit from L2 goes to L1
+ * nested_route() - decide who gets an exit from L2
  * @vcpu: in L2, loaded; vcpu->exit is the exit
  *
  * Must be called once for each exit from L2, including failed VM entries. May
  * read L1's bitmaps. SDM 3C 26.
  *
  * Context: Process context. VMCS02 is current. Caller holds vm->srcu. May sleep.
- * Return: true if L1 gets the exit, false if L0 handles it.
+ * Return: who handles it, L0 or L1, and what decided that.
  */
-bool nested_l1_wants_exit(struct vcpu *vcpu)
+struct route_verdict nested_route(struct vcpu *vcpu)
 {
 	const struct vmx_exit *e = &vcpu->exit;
 	struct route_facts f = {
@@ -134,7 +134,7 @@ bool nested_l1_wants_exit(struct vcpu *vcpu)
 	reflect_collect_facts(vcpu, &f);
 	verdict = route_exit(&f);
 	trace_droste_route(vcpu, &f, verdict);
-	return verdict.to == ROUTE_L1;
+	return verdict;
 }
 
 /* VMX abort (SDM 3C 28.7): write the indicator to the VMCS in L1's memory and shut the vCPU down. */
@@ -285,7 +285,7 @@ static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e, u8 o
 
 /**
  * nested_reflect() - reflect vcpu->exit to L1
- * @vcpu: in L2, loaded; nested_l1_wants_exit() returned true
+ * @vcpu: in L2, loaded; nested_route() said L1
  * @origin: where it comes from, L1_EXIT_*
  *
  * Context: Process context. VMCS02 is current, VMCS01 afterwards.

@@ -23,6 +23,7 @@
  *     request, the guest is entered again as in step 5.
  *  8. Dispatch the exit: reflect it to L1 if it came from L2 and L1 asked for it,
  *     else call L0's handler. Either may switch between VMCS01 and VMCS02.
+ *     If somebody has chosen this exit, the vCPU stands before that: see stand.c.
  *
  * Steps 2 to 4 are left out in L1 if no event was pending at the last entry, and
  * neither the exit nor user space can have made one pending: see vcpu_stay_calm().
@@ -54,6 +55,7 @@
 #include "irqchip/irqchip.h"
 #include "mem/dirty.h"
 #include "nested/nested.h"
+#include "nested/route.h"
 #include "pv/kvmclock.h"
 #include "pv/pveoi.h"
 #include "pv/stealtime.h"
@@ -522,15 +524,34 @@ static int loop_settle(struct vcpu *vcpu, int ret)
 	return unlikely(ret == NEXT_REFLECT) ? nested_reflect(vcpu, L1_EXIT_EMULATOR) : ret;
 }
 
-/* Step 8: give vcpu->exit to L1 if it came from L2 and L1 asked for such exits, else to L0's handler. */
-static int loop_dispatch(struct vcpu *vcpu)
+/* If this is an exit that somebody has chosen with DROSTE_BREAK, the vCPU stands here. *srcu changes. */
+static noinline void loop_stand(struct vcpu *vcpu, struct route_verdict verdict, int *srcu)
 {
+	if (!stand_begin(vcpu, verdict))
+		return;
+	srcu_read_unlock(&vcpu->vm->srcu, *srcu);
+	stand_wait(vcpu);
+	*srcu = srcu_read_lock(&vcpu->vm->srcu);
+}
+
+/* Step 8: give vcpu->exit to L1 if it came from L2 and L1 asked for such exits, else to L0's handler. As loop_turn(). */
+static int loop_dispatch(struct vcpu *vcpu, int *srcu)
+{
+	struct route_verdict verdict;
+
 	/* Handlers that touch nothing on which events depend set it. */
 	vcpu->calm = false;
-	if (vcpu->in_l2 && nested_l1_wants_exit(vcpu)) {
-		if (likely(vcpu->exit.basic < NR_EXIT_REASONS))
-			vcpu->exits_reflected[vcpu->exit.basic]++;
-		return nested_reflect(vcpu, L1_EXIT_HARDWARE);
+	if (vcpu->in_l2) {
+		verdict = nested_route(vcpu);
+		if (static_branch_unlikely(&loop_watched))
+			loop_stand(vcpu, verdict, srcu);
+		if (verdict.to == ROUTE_L1) {
+			if (likely(vcpu->exit.basic < NR_EXIT_REASONS))
+				vcpu->exits_reflected[vcpu->exit.basic]++;
+			return nested_reflect(vcpu, L1_EXIT_HARDWARE);
+		}
+	} else if (static_branch_unlikely(&loop_watched)) {
+		loop_stand(vcpu, (struct route_verdict) { .to = ROUTE_L0 }, srcu);
 	}
 	return loop_settle(vcpu, exit_handle(vcpu));
 }
@@ -598,7 +619,7 @@ static int loop_turn(struct vcpu *vcpu, int *srcu, bool calm)
 	if (ret != NEXT_ENTER || !entered)
 		return ret;
 	/* Step 8. */
-	return loop_dispatch(vcpu);
+	return loop_dispatch(vcpu, srcu);
 }
 
 /**

@@ -5,7 +5,10 @@
 
 #include <linux/types.h>
 
+struct droste_match;
+struct route_verdict;
 struct vcpu;
+struct vm;
 
 /* --- sched.c --- */
 void sched_init(void);
@@ -25,6 +28,15 @@ int vcpu_visit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void
 int vcpu_visit_exit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void *arg);
 void visit_receive(struct vcpu *vcpu);
 void visit_note_exit(struct vcpu *vcpu);
+
+/* --- stand.c --- */
+void stand_init(struct vm *vm);
+int stand_set(struct vm *vm, const void *owner, const struct droste_match *m);
+int stand_continue(struct vm *vm, const void *owner);
+void stand_clear(struct vm *vm, const void *owner);
+bool stand_here(const struct vcpu *vcpu);
+bool stand_begin(struct vcpu *vcpu, struct route_verdict verdict);
+void stand_wait(struct vcpu *vcpu);
 
 /* --- events.c --- */
 void events_collect_nmis(struct vcpu *vcpu);

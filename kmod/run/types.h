@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What struct vcpu holds for the run loop. */
+/* What struct vcpu and struct vm hold for the run loop. */
 #ifndef DROSTE_RUN_TYPES_H
 #define DROSTE_RUN_TYPES_H
 
+#include <linux/droste.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 struct visit;
 
@@ -14,6 +16,17 @@ struct vcpu_visits {
 	spinlock_t lock;	/* protects @now */
 	struct visit *now;	/* the visit that waits; NULL: none */
 	bool waits;		/* @now is for another exit than the last one. Owner: the vCPU's thread */
+};
+
+/* An exit at which vCPUs of a VM stand: see run/stand.c. */
+struct vm_stand {
+	spinlock_t lock;		/* protects the others; @owner, @turn and @nr are read without it, too */
+	const void *owner;		/* who has set @match; NULL: nobody */
+	struct droste_match match;
+	u64 seen;			/* exits that matched */
+	u64 turn;			/* changes when the vCPUs that stand are let go; never 0 */
+	u32 nr;				/* vCPUs that stand in this turn */
+	wait_queue_head_t wait;		/* for @nr to become other than 0 */
 };
 
 #endif

@@ -52,7 +52,7 @@ static void visit_ask(struct vcpu *vcpu, struct visit *v)
 	vcpu->visits.now = v;
 	spin_unlock(&vcpu->visits.lock);
 	vcpu_request(vcpu, REQ_VISIT);
-	if (!v->picky)
+	if (!v->picky || stand_here(vcpu))
 		vcpu_kick(vcpu);
 }
 
@@ -160,12 +160,15 @@ int vcpu_visit_exit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg),
 	return ret;
 }
 
-/* Whether the last exit is one for a picky visit: a new one, not for an interrupt of the host, and not in the short loop. */
+/*
+ * Whether the last exit is one for a picky visit: a new one, not for an interrupt of the host, and not in the short loop; or the
+ * one at which the vCPU stands.
+ */
 static bool visit_fits(const struct vcpu *vcpu, const struct visit *v)
 {
 	bool noted = vcpu->noted_short == vcpu->stats.short_exits;
 
-	return !v->picky || READ_ONCE(v->tired) ||
+	return !v->picky || READ_ONCE(v->tired) || vcpu->stands ||
 	       (visit_seq(vcpu) != v->seq && noted && vcpu->exit.basic != EXIT_REASON_EXTERNAL_INTERRUPT);
 }
 

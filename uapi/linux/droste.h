@@ -113,6 +113,7 @@ struct droste_vcpu_info {
 
 #define DROSTE_VCPU_VMX		1	/* L1 is in VMX operation */
 #define DROSTE_VCPU_RUNS	2	/* a thread is in KVM_RUN, or in another ioctl of the vCPU */
+#define DROSTE_VCPU_STANDS	4	/* it stands at an exit: see DROSTE_BREAK */
 
 /* Errors: EINVAL if there is no such vCPU; EFAULT. */
 #define DROSTE_VCPU_INFO	_IOWR(DROSTE_IOC_MAGIC, 0x12, struct droste_vcpu_info)
@@ -477,5 +478,62 @@ struct droste_regs {
  * runs; ESRCH if the VM's process has ended; EINTR for a signal; EFAULT.
  */
 #define DROSTE_GET_REGS_ALL	_IOWR(DROSTE_IOC_MAGIC, 0x17, struct droste_regs)
+
+/**
+ * struct droste_match - exits at which a vCPU stands: those with all that @flags names
+ * @vcpu: with DROSTE_MATCH_VCPU: index of the vCPU
+ * @flags: DROSTE_MATCH_*; 0: every exit
+ * @level: with DROSTE_MATCH_LEVEL: 1 or 2, the level that exits
+ * @reason: with DROSTE_MATCH_REASON: basic exit reason
+ * @to: with DROSTE_MATCH_TO: 0 or 1, who gets the exit, as in struct droste_last_exit; all exits of L1 are L0's
+ * @why: with DROSTE_MATCH_WHY: number of what decided that; no exit of L1 matches
+ * @rip_first: with DROSTE_MATCH_RIP: first address of the instruction
+ * @rip_last: last one
+ * @seq_first: with DROSTE_MATCH_SEQ: first number of the exit
+ * @seq_last: last one
+ * @nth: 0: all exits that match; else only the one with this number among the VM's that match, counted from DROSTE_BREAK on
+ * @reserved: 0
+ *
+ * A member whose flag is not set is 0.
+ */
+struct droste_match {
+	__u32 vcpu;
+	__u32 flags;
+	__u32 level;
+	__u32 reason;
+	__u32 to;
+	__u32 why;
+	__u64 rip_first;
+	__u64 rip_last;
+	__u64 seq_first;
+	__u64 seq_last;
+	__u64 nth;
+	__u64 reserved[4];
+};
+
+#define DROSTE_MATCH_VCPU	1
+#define DROSTE_MATCH_LEVEL	2
+#define DROSTE_MATCH_REASON	4
+#define DROSTE_MATCH_TO		8
+#define DROSTE_MATCH_WHY	16
+#define DROSTE_MATCH_RIP	32
+#define DROSTE_MATCH_SEQ	64
+
+/*
+ * From now on a vCPU stands at each exit that matches: its thread waits in KVM_RUN before the exit is handled. The others go
+ * on, and all calls on this and other descriptors of DROSTE_INSPECT look at it as at one that is halted. poll() says POLLIN
+ * while a vCPU stands, and DROSTE_VCPU_INFO says which one does.
+ *
+ * A vCPU that stands goes on with DROSTE_CONT, with the next DROSTE_BREAK, when the last copy of the descriptor is closed, and
+ * for a signal to its thread, which ends KVM_RUN as at any time. It stands again at the next exit that matches. A VM has one
+ * match, which belongs to the descriptor; another call on this one replaces it. While there is a match, exits of all VMs take
+ * the long way.
+ * Errors: EINVAL for unknown flags, a number that is out of range or of no vCPU, a range that is empty, or a member that must
+ * be 0; EBUSY if another descriptor has a match for this VM; EFAULT; ENOMEM.
+ */
+#define DROSTE_BREAK		_IOW(DROSTE_IOC_MAGIC, 0x18, struct droste_match)
+
+/* Lets all vCPUs of the VM that stand go on. Errors: ENOENT if the descriptor has no match. */
+#define DROSTE_CONT		_IO(DROSTE_IOC_MAGIC, 0x19)
 
 #endif
