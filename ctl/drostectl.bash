@@ -7,7 +7,7 @@ _drostectl()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace regs vmcs diff ept why whoami help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace regs vmcs diff ept why break whoami help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -38,7 +38,7 @@ _drostectl()
 	--level)
 		mapfile -t COMPREPLY < <(compgen -W "1 2" -- "$word")
 		return ;;
-	--append | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field | --gpa)
+	--append | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field | --gpa | --timeout)
 		return ;;
 	esac
 	case $command in
@@ -66,13 +66,15 @@ _drostectl()
 		mapfile -t COMPREPLY < <(compgen -W "--l1 --vm --pid --vcpu --json --help" -- "$word") ;;
 	why)
 		mapfile -t COMPREPLY < <(compgen -W "--input --exit --vm --pid --vcpu --source --json --help" -- "$word") ;;
+	break)
+		mapfile -t COMPREPLY < <(compgen -W "--vm --pid --vcpu --timeout --help" -- "$word"; compgen -c -- "$word") ;;
 	audit)
 		mapfile -t COMPREPLY < <(compgen -W "--caps --dump --source --json --help" -- "$word"; compgen -f -- "$word")
 		compopt -o filenames ;;
 	whoami)
 		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace regs vmcs diff ept why whoami help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace regs vmcs diff ept why break whoami help" -- "$word") ;;
 	esac
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "audit.h"
+#include "break.h"
 #include "diff.h"
 #include "ept.h"
 #include "info.h"
@@ -44,6 +45,7 @@ static const struct command {
 	{ "diff", cmd_diff, diff_help, "compare two VMCSs, and say whose each control bit is" },
 	{ "ept", cmd_ept, ept_help, "follow an address through all extended page tables" },
 	{ "why", cmd_why, why_help, "tell why the last VM entry of L1 failed" },
+	{ "break", cmd_break, break_help, "let a vCPU stand at a chosen exit" },
 	{ "whoami", cmd_whoami, whoami_help,
 	  "print one line about this level: kernel, hypervisor, VMX" },
 	{ "help", cmd_help, print_commands, "print this text, or the help of a command" },
