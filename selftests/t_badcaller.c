@@ -567,7 +567,7 @@ static void host_threads(void)
 	struct caller c[THREADS];
 	pthread_t t[THREADS];
 	struct scene s;
-	int i;
+	int i, j;
 
 	signal(SIGUSR1, kicked);
 	scene_create(&s, KSFT_IRQCHIP | KSFT_PIT);
@@ -575,10 +575,11 @@ static void host_threads(void)
 		c[i] = (struct caller) { .s = &s, .n = i, .buf = map(BUF_SIZE, PROT_READ | PROT_WRITE) };
 		MUST(!pthread_create(&t[i], NULL, call_everything, &c[i]), "thread");
 	}
-	/* A vCPU that waits for an interrupt that never arrives is woken. */
+	/* A vCPU that waits for an interrupt that never arrives, or stands at an exit, is woken; others wait for its mutex. */
 	for (i = 0; i < THREADS; i++)
 		while (pthread_tryjoin_np(t[i], NULL) == EBUSY) {
-			pthread_kill(t[i], SIGUSR1);
+			for (j = i; j < THREADS; j++)
+				pthread_kill(t[j], SIGUSR1);
 			usleep(1000);
 		}
 	vm_destroy(&s.vm);
