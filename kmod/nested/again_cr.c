@@ -26,8 +26,10 @@ static bool again_cr_is_usual(const struct vcpu *vcpu, const struct again_crs *c
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
 	const struct vmx_caps *caps = &vcpu->nested.caps;
 
-	return !((c->cr0 ^ v->guest_cr0) & ~(u64)CR0_PLAIN) && !(caps->cr0_fixed0 & CR0_PLAIN & ~c->cr0) &&
-	       !(c->cr0 & CR0_PLAIN & ~caps->cr0_fixed1) && !((c->cr4 ^ v->guest_cr4) & ~(u64)CR4_PLAIN) &&
+	/* Of the others, PE and PG may be 0 for an unrestricted guest. */
+	return !((c->cr0 ^ v->guest_cr0) & ~(u64)CR0_PLAIN) &&
+	       vmx_fixed_bits_ok(c->cr0, caps->cr0_fixed0 & CR0_PLAIN, caps->cr0_fixed1) &&
+	       !((c->cr4 ^ v->guest_cr4) & ~(u64)CR4_PLAIN) &&
 	       vmx_fixed_bits_ok(c->cr4, caps->cr4_fixed0, caps->cr4_fixed1);
 }
 
