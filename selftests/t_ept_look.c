@@ -2,12 +2,10 @@
 /* DROSTE_GET_EPT: one address through all tables, and whether accesses then do what it has foretold. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <linux/capability.h>
 #include <linux/droste.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "inspect.h"
 #include "vm.h"
@@ -371,16 +369,6 @@ static void guest_plain(void)
 	g_sync(2);
 }
 
-static void drop(u32 cap)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-
-	MUST(!syscall(SYS_capget, &header, data), "capget");
-	data[cap / 32].effective &= ~(1u << (cap % 32));
-	MUST(!syscall(SYS_capset, &header, data), "capset");
-}
-
 static void host_rights(void)
 {
 	struct droste_ept e = { .gpa = 0 };
@@ -402,7 +390,7 @@ static void host_rights(void)
 	FAILS(fd, DROSTE_GET_EPT, NULL, EFAULT);
 	vcpu_run_to_sync(vcpu, 2);
 	gpa = GUEST(&vm, low_page);
-	drop(CAP_SYSLOG);
+	drop_capability(CAP_SYSLOG);
 	e = look(fd, gpa, 0);
 	EQ(e.slot_hva, 0, "the slot's place is hidden");
 	EQ(e.ept02.flags, DROSTE_EPT_EXISTS | DROSTE_EPT_LEAF | DROSTE_EPT_HIDDEN, "flags");

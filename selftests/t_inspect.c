@@ -3,13 +3,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/droste.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "inspect.h"
@@ -145,18 +143,9 @@ static void guest_runs(void)
 	sti_hlt_cli();
 }
 
-static void *runner(void *arg)
-{
-	u64 args[4];
-
-	vcpu_run_to_call(arg, args);
-	return NULL;
-}
-
 static void host_runs(void)
 {
 	struct droste_vcpu_info a = { .vcpu = 0 }, b;
-	pthread_t thread;
 	struct vcpu *vcpu;
 	struct vm vm;
 	int fd, i;
@@ -166,7 +155,7 @@ static void host_runs(void)
 		ksft_skip("no VMX for guests");
 	vcpu = vcpu_create(&vm, 0, guest_runs);
 	fd = inspect_mine(&vm);
-	MUST(!pthread_create(&thread, NULL, runner, vcpu), "thread");
+	inspect_running(vcpu);
 	for (i = 0; i < 100000 && (DO(fd, DROSTE_VCPU_INFO, &a), a.entries < 10); i++)
 		usleep(100);
 	MUST(a.entries >= 10, "L2 runs");
@@ -630,13 +619,12 @@ static void host_exits_run(void)
 	bool rdmsr = false, resume = false;
 	struct droste_last_exit e;
 	struct vcpu *vcpu;
-	pthread_t thread;
 	struct vm vm;
 	int fd, i;
 
 	vcpu = vmx_vm(&vm, guest_rdmsr);
 	fd = inspect_mine(&vm);
-	MUST(!pthread_create(&thread, NULL, runner, vcpu), "thread");
+	inspect_running(vcpu);
 	for (i = 0; i < 100000 && (DO(fd, DROSTE_VCPU_INFO, &info), info.entries < 200); i++)
 		usleep(100);
 	for (i = 0; i < 1000 && !(rdmsr && resume); i++) {
@@ -672,16 +660,6 @@ static void host_exits_run(void)
 }
 
 /* --- errors and rights --- */
-
-static void drop(u32 cap)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-
-	MUST(!syscall(SYS_capget, &header, data), "capget");
-	data[cap / 32].effective &= ~(1u << (cap % 32));
-	MUST(!syscall(SYS_capset, &header, data), "capset");
-}
 
 /* Whether a field of VMCS01 or VMCS02 is host state, or may be an address of the host. */
 static bool is_secret(u32 enc)
@@ -737,14 +715,14 @@ static void host_rights(void)
 	v = (struct droste_vmcs) { .nr = MAX_FIELDS, .flags = 1, .fields = (u64)fields };
 	EQ(ioctl(fd, DROSTE_GET_VMCS, &v), -1, "flags");
 	EQ(errno, EINVAL, "errno");
-	drop(CAP_SYSLOG);
+	drop_capability(CAP_SYSLOG);
 	check_hidden(fd, DROSTE_VMCS01);
 	check_hidden(fd, DROSTE_VMCS02);
 	OK(find(F_HOST_RIP) && find(F_MSR_BITMAP) && find(F_EPTP), "what is hidden is in the list");
 	EQ(value(F_FS_BASE), pattern(2), "guest state is not");
 	EQ(get_vmcs(fd, DROSTE_VMCS12), 0, "VMCS12");
 	OK(value(F_HOST_RIP), "L1's RIP is no secret");
-	drop(CAP_SYS_ADMIN);
+	drop_capability(CAP_SYS_ADMIN);
 	EQ(inspect(&vm, 1, DROSTE_NEXT), -EPERM, "without CAP_SYS_ADMIN");
 	close(fd);
 	vm_destroy(&vm);

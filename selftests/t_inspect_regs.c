@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/droste.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -312,19 +311,10 @@ static void guest_spins(void)
 	asm volatile("mov %0, %%r12\n.globl halted_at\nsti; hlt\nhalted_at: cli" : : "i" (HALT_R12) : "r12", "memory");
 }
 
-static void *runner(void *arg)
-{
-	u64 args[4];
-
-	vcpu_run_to_call(arg, args);
-	return NULL;
-}
-
 static void host_runs(void)
 {
 	struct droste_vcpu_info info = { .vcpu = 0 };
 	struct droste_regs r;
-	pthread_t thread;
 	struct vcpu *vcpu;
 	struct vm vm;
 	int fd, i;
@@ -334,7 +324,7 @@ static void host_runs(void)
 		ksft_skip("no VMX for guests");
 	vcpu = vcpu_create(&vm, 0, guest_spins);
 	fd = inspect_mine(&vm);
-	MUST(!pthread_create(&thread, NULL, runner, vcpu), "thread");
+	inspect_running(vcpu);
 	for (i = 0; i < 100000 && !GUEST(&vm, spins); i++)
 		usleep(100);
 	MUST(GUEST(&vm, spins), "L2 runs");

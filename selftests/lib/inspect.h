@@ -4,10 +4,13 @@
 #define INSPECT_H
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/droste.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "vm.h"
 
@@ -76,6 +79,33 @@ static inline u64 value(u32 encoding)
 
 	MUST(f, "field %#x", encoding);
 	return f->value;
+}
+
+static inline void *inspect_runner(void *arg)
+{
+	u64 args[4];
+
+	vcpu_run_to_call(arg, args);
+	return NULL;
+}
+
+/* Runs a vCPU on a thread of its own, which ends at the guest's next call or with the process. */
+static inline void inspect_running(struct vcpu *vcpu)
+{
+	pthread_t thread;
+
+	MUST(!pthread_create(&thread, NULL, inspect_runner, vcpu), "thread");
+}
+
+/* Drops a capability of this process. */
+static inline void drop_capability(u32 cap)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	MUST(!syscall(SYS_capget, &header, data), "capget");
+	data[cap / 32].effective &= ~(1u << (cap % 32));
+	MUST(!syscall(SYS_capset, &header, data), "capset");
 }
 
 /* Moves this thread to a CPU. */
