@@ -373,6 +373,9 @@ static void host_moving_no_ept(void)
 #define TOGGLED		0x4000000ul	/* virtual-APIC page, MSR bitmap, APIC-access page */
 #define TOGGLED_SIZE	0x3000ul
 #define TOGGLED_MSR	MSR_SYSENTER_EIP
+#define TOGGLED_LAST	1000000		/* entries, whether or not user space has done enough */
+
+static volatile u64 toggled_enough;	/* set by user space */
 
 CODE(c_tpr_rdmsr, "mov $100, %edx; 1: mov %rbx, %cr8; dec %edx; jnz 1b; rdmsr");
 CODE(c_tpr_apic, "mov $100, %edx; 1: mov %rbx, %cr8; dec %edx; jnz 1b; mov (%rsi), %eax");
@@ -390,7 +393,7 @@ static void guest_toggled(void)
 	vmwrite(F_MSR_BITMAP, TOGGLED + 0x1000);
 	vmwrite(F_APIC_ACCESS, TOGGLED + 0x2000);
 	vmwrite(F_TPR_THRESHOLD, 0);
-	for (i = 0; i < 2000; i++) {
+	for (i = 0; i < 2000 || (!toggled_enough && i < TOGGLED_LAST); i++) {
 		vmwrite(F_RIP, (u64)(i & 1 ? c_tpr_apic : c_tpr_rdmsr));
 		l2 = (struct l2_regs) { .rbx = i & 15, .rcx = TOGGLED_MSR, .rsi = TOGGLED + 0x2030 };
 		ret = vmx_try_enter(!entered);
@@ -429,6 +432,8 @@ static void host_toggled(u64 ept)
 			vm_slot(&vm, 5, 0, TOGGLED + 0x100000, TOGGLED_SIZE, mem);
 			usleep(100);
 		}
+		if (n > 5)
+			GUEST(&vm, toggled_enough) = 1;
 		vm_slot(&vm, 5, 0, TOGGLED, 0, mem);
 		usleep(100);
 	}
