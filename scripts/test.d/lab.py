@@ -19,17 +19,31 @@ def build_selftests(job):
     job.must(["make", "-s", "-C", os.path.join(TREE, "selftests")], 900, "the kselftest programs build")
 
 
-def selftests(kernel, cpus, strict, limit):
-    """Returns a step that runs all kselftest programs. On the debug kernel, kmemleak then looks for leaks.
+# These look at what a guest sees of its processor and need few of the module's locks and allocations. They run on the
+# other kernels in each make test, and on the debug kernel, where they take half of the time, only when named.
+GUESTS_VIEW = {f"t_{name}" for name in (
+    "clock cpu cr4 emul features inspect_fields mmio near nested_checks quirks task traps tsc vmx_apic vmx_apicv vmx_basic"
+    " vmx_caps vmx_checks vmx_emul vmx_exits vmx_features vmx_fields vmx_insn vmx_mixed vmx_nmi vmx_shadow vmx_traps").split()}
 
-    On the strict machine, paranoid=1 compares each turn of the short loop with the general path. t_diff is left out on the
-    debug kernel: it tests the emulator, which KUnit runs there.
+
+def chosen_for(kernel, end):
+    """Returns the programs of a step with selftests; t_diff tests the emulator, which KUnit runs on the debug kernel."""
+    programs = sorted(glob.glob(os.path.join(TREE, "selftests/bin/t_*")))
+    if kernel == "debug":
+        programs = [p for p in programs if os.path.basename(p) != "t_diff"
+                    and (os.path.basename(p) in GUESTS_VIEW) == (end == "-guests-view")]
+    return programs
+
+
+def selftests(kernel, cpus, end, strict, limit):
+    """Returns a step that runs the kselftest programs. On the debug kernel, kmemleak then looks for leaks.
+
+    On the strict machine, paranoid=1 compares each turn of the short loop with the general path.
     """
     before = "KSFT_HANG_SECONDS=200 " if kernel == "debug" else "echo 1 >/sys/module/droste/parameters/paranoid && " if strict else ""
 
     def step(job):
-        programs = sorted(p for p in glob.glob(os.path.join(TREE, "selftests/bin/t_*"))
-                          if kernel != "debug" or os.path.basename(p) != "t_diff")
+        programs = chosen_for(kernel, end)
         job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", str(limit),
                  *(["--kmemleak"] if kernel == "debug" else []), *([f"--strict={strict}"] if strict else []),
                  *files(os.path.join(TREE, "selftests/run"), *programs),
@@ -185,12 +199,13 @@ def kexec(job):
 # Kernel, CPUs, the name's end and the topics of the strict machine, seconds, whether only when named. Under storms each
 # build of the module meets other events, so a fault that shows now and then would fail a run that changed nothing.
 SELFTESTS = [
-    # The debug kernel's step runs the same programs on one CPU with the same kernel version, so that of 6.12 is extra.
+    # The debug kernel's steps run the same programs on one CPU with the same kernel version, so that of 6.12 is extra.
     ("6.12", 1, "", None, 1200, True),
     ("6.12", 2, "-strict", "checks,translations,vmcs,msrs", 1800, False),
     ("6.12", 2, "-storms", "all", 1800, True),
     ("6.1", 2, "", None, 1200, False),
     ("debug", 1, "", None, 2400, False),
+    ("debug", 1, "-guests-view", None, 2400, True),
 ]
 LIFECYCLES = [("6.12", 2, 30, 1200), ("6.1", 2, 10, 1200), ("debug", 1, 5, 2400)]
 
@@ -200,8 +215,8 @@ def steps(kernel):
     return [
         *[Step(f"selftests-{k}-{cpus}cpu{end}",
                f"kselftests on {k} with {cpus} CPU" + (" on the strict machine" if strict else "")
-               + (", in a storm" if strict == "all" else ""),
-               selftests(k, cpus, strict, limit), [f"build-{k}", "selftests"], extra=extra)
+               + (", in a storm" if strict == "all" else "") + (", what guests see" if end == "-guests-view" else ""),
+               selftests(k, cpus, end, strict, limit), [f"build-{k}", "selftests"], extra=extra)
           for k, cpus, end, strict, limit, extra in SELFTESTS if k == kernel],
         *[Step(f"life-{k}-{cpus}cpu", f"loading, unloading and killing on {k} with {cpus} CPU",
                lifecycle(k, cpus, loads, limit), [f"build-{k}", "images-6.12"])
