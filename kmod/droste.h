@@ -85,6 +85,7 @@ enum vcpu_request {
 	REQ_DEAD,		/* the VM was killed: KVM_RUN fails with EIO */
 	REQ_CPUID,		/* CPUID or capability MSRs changed: rebuild the state derived from them */
 	REQ_MSR_FILTER,		/* the VM's MSR filter changed: rebuild the MSR bitmap */
+	REQ_PORTS,		/* other ports are passed: see ports_take() */
 	REQ_STEAL,		/* update the guest's record of the time that its vCPU waited for a CPU */
 	REQ_CLOCK,		/* the time that the guest has from kvmclock is out of date */
 	REQ_TIMER,		/* the local APIC timer or L1's preemption timer expired */
@@ -134,6 +135,7 @@ struct vm {
 	struct irqchip irqchip;		/* see irqchip/irqchip.h */
 	struct coalesced coalesced;	/* see io/coalesced.h */
 	struct ioeventfds ioeventfds;	/* see io/ioeventfd.h */
+	struct ports __rcu *ports;	/* NULL if none is passed; written under lock, read under srcu */
 	atomic64_t io_added;		/* the zones and bindings that were ever added to the two above */
 
 	gpa_t tss_addr;			/* L: KVM_SET_TSS_ADDR; unused, since unrestricted guests need no TSS */
@@ -219,6 +221,9 @@ struct vcpu {
 	bool umip_exits[2];		/* descriptor-table exiting emulates CR4.UMIP: of L1, of L2 */
 	bool ctl01_stale;		/* @ctl01 changed while L2 ran; @vmcs01 does not have the change yet */
 	unsigned long *msr_bitmap01;	/* one page; only msr_update_bitmap() changes it */
+	const struct ports *ports;	/* which entries pass; may be gone while REQ_PORTS is set: see ports_take() */
+	hpa_t io_bitmaps01;		/* of @vmcs01, if @ctl01 has them: see vmx_write_ctl01() */
+	bool ports_held;		/* pass no ports until the next I/O exit: see ports_hold() */
 	u16 vpid01;			/* 0: VPIDs are not used */
 	u64 *pml;			/* page-modification log, one page; NULL: the processor has none */
 	struct dirty_ring ring;		/* see mem/dirty.h */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "fuzz/fuzz.h"
 #include "guest.h"
-#include "vm.h"
+#include "inspect.h"
 
 
 static u64 seed = 1, ops = 500;	/* @ops: operations per thread and round */
@@ -50,6 +50,7 @@ static void give_cpuid(struct fuzzer *f, struct machine *m, u32 i)
 static void make_machine(struct fuzzer *f, struct machine *m)
 {
 	struct kvm_userspace_memory_region r = { .memory_size = GUEST_SIZE, .userspace_addr = POOL };
+	struct droste_pass_ports ports = { .first = 0x84, .count = 3, .on = 1 };	/* nothing uses them */
 	struct kvm_pit_config pit = { .flags = 1 };
 	int vm = ioctl(m->dev, KVM_CREATE_VM, 0);
 	u32 i;
@@ -62,6 +63,8 @@ static void make_machine(struct fuzzer *f, struct machine *m)
 		ioctl(vm, KVM_CREATE_IRQCHIP, 0);
 	if (CHANCE(f, 40))
 		ioctl(vm, KVM_CREATE_PIT2, &pit);
+	/* Later machines have lost the capability, and can only take ports away. */
+	ioctl(vm, DROSTE_PASS_PORTS, &ports);
 	swap_fd(&m->vm, vm);
 	for (i = 0; i < 2; i++) {
 		make_vcpu(m, i);
@@ -323,6 +326,8 @@ static void host_round(void)
 			.args = (u8 *)POOL + POOL_ARGS + i * ARGS_SIZE, .ops = ops,
 		};
 	prepare(&f[0]);
+	/* Guests must not reach ports of the host but those that make_machine() passes. */
+	drop_capability(CAP_SYS_RAWIO);
 	ksft_diag("seed %llu, round %d, %llu operations", (long long)seed, part, (long long)(ops * NR_THREADS));
 	busy = NR_THREADS;
 	for (i = 0; i < NR_THREADS; i++)

@@ -23,6 +23,7 @@ static const struct {
 	{ "with TPR shadow", CPU_BASED_ACTIVATE_SECONDARY_CONTROLS | CPU_BASED_TPR_SHADOW, 0 },
 	{ "with EPT", CPU_BASED_ACTIVATE_SECONDARY_CONTROLS, SECONDARY_EXEC_ENABLE_EPT },
 	{ "no secondary", 0, 0 },
+	{ "unconditional I/O", CPU_BASED_UNCOND_IO_EXITING, 0 },
 };
 
 /* A line of bits, 0 first: 0 L0's, 1 L1's, e either, b both, A always, . never, ? other, m mode. */

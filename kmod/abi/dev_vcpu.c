@@ -100,6 +100,7 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	if (ret)
 		goto err_vmcs;
 	nested_caps_init(vcpu);
+	vcpu_request(vcpu, REQ_PORTS);
 	ret = vlapic_create(vcpu);
 	if (ret)
 		goto err_nested;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A VM's file descriptor: creation and destruction of the VM, and its ioctls. */
 #include <linux/anon_inodes.h>
+#include <linux/droste.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
@@ -15,6 +16,7 @@
 #include "ept/ept.h"
 #include "io/coalesced.h"
 #include "io/ioeventfd.h"
+#include "io/ports.h"
 #include "irqchip/irqchip.h"
 #include "mem/memslot.h"
 #include "pv/kvmclock.h"
@@ -142,6 +144,7 @@ static void vm_destroy(struct vm *vm)
 	srcu_read_unlock(&vm->srcu, idx);
 	memslots_destroy(vm);
 	coalesced_destroy(vm);
+	ports_destroy(vm);
 	msr_filter_free(rcu_dereference_protected(vm->msr_filter, true));
 	cleanup_srcu_struct(&vm->srcu);
 	mutex_destroy(&vm->irqchip.fds_lock);
@@ -402,6 +405,7 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_IOEVENTFD, ioeventfd_ioctl, IO_RAW),
 	IO_ROW(KVM_REGISTER_COALESCED_MMIO, vm_register_coalesced, IO_LOCK),
 	IO_ROW(KVM_UNREGISTER_COALESCED_MMIO, vm_unregister_coalesced, IO_LOCK),
+	IO_ROW(DROSTE_PASS_PORTS, vm_pass_ports, IO_LOCK),
 	IO_ROW(KVM_GET_STATS_FD, vm_get_stats_fd, IO_RAW),
 	IO_ROW(KVM_X86_SET_MSR_FILTER, vm_set_msr_filter, IO_LOCK),
 	IO_ROW(KVM_GET_TSC_KHZ, vm_get_tsc_khz, IO_RAW),

@@ -12,6 +12,7 @@
 #include "emul/insn.h"
 #include "io/emulate.h"
 #include "io/emulate_state.h"
+#include "io/ports.h"
 #include "run/request.h"
 #include "trace.h"
 #include "vmx/inject.h"
@@ -471,8 +472,10 @@ static int emul_run(struct emul_state *es)
 	emul_build_context(es);
 	es->ctx.progress = false;
 	r = emul_fetch_and_decode(es);
-	if (r == EMUL_DONE && (!emul_exit_was_for_port(es) || emul_l1_wants_table_access(es)))
+	if (r == EMUL_DONE && (!emul_exit_was_for_port(es) || emul_l1_wants_table_access(es))) {
+		ports_hold(es->vcpu);
 		r = emul_give_back(es);
+	}
 	if (r == EMUL_DONE) {
 		emul_load_segments(es);
 		r = emul_execute(es);

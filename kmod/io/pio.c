@@ -6,6 +6,7 @@
 #include "io/bus.h"
 #include "io/emulate.h"
 #include "io/emulate_state.h"
+#include "io/ports.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
 #include "trace.h"
@@ -53,6 +54,12 @@ static int pio_complete_in(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
+/* An access that the host carries out: to a port that is passed, or to an interrupt controller. */
+static bool pio_in_kernel(struct vcpu *vcpu, u16 port, u32 size, void *data, bool write)
+{
+	return ports_access(vcpu, port, size, data, write) || irqchip_pio(vcpu, port, size, data, write);
+}
+
 /**
  * emul_pio() - execute IN or OUT of the running level
  * @vcpu: loaded; vcpu->exit is the exit of the instruction
@@ -72,7 +79,7 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 {
 	u32 data = in ? 0 : vcpu->regs[RAX] & emul_size_mask(size);
 
-	if (irqchip_pio(vcpu, port, size, &data, !in)) {
+	if (pio_in_kernel(vcpu, port, size, &data, !in)) {
 		trace_droste_pio(vcpu, !in, port, size, 1, &data);
 		if (in)
 			pio_set_accumulator(vcpu, size, data);
@@ -124,7 +131,7 @@ int emul_op_in(struct emul_ctx *ctx, u16 port, u32 size, u32 *count, void *data)
 		return EMUL_DONE;
 	}
 	for (i = 0; i < *count; i++, data += size) {
-		if (irqchip_pio(vcpu, port, size, data, false))
+		if (pio_in_kernel(vcpu, port, size, data, false))
 			continue;
 		if (i)
 			break;
@@ -162,7 +169,7 @@ int emul_op_out(struct emul_ctx *ctx, u16 port, u32 size, u32 count, const void 
 	for (i = 0; i < count; i++, data += size) {
 		val = 0;
 		memcpy(&val, data, size);
-		if (!irqchip_pio(vcpu, port, size, &val, true) && !io_write(vcpu, true, port, size, val, true))
+		if (!pio_in_kernel(vcpu, port, size, &val, true) && !io_write(vcpu, true, port, size, val, true))
 			break;
 	}
 	if (i == count)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Types of I/O that struct vm and struct vcpu contain: the ring of coalesced writes, and ioeventfds. */
+/* Types of I/O that struct vm and struct vcpu contain: the ring of coalesced writes, ioeventfds, and ports that are passed. */
 #ifndef DROSTE_IO_TYPES_H
 #define DROSTE_IO_TYPES_H
 
@@ -30,6 +30,15 @@ enum io_result {
 	IO_ABSENT,	/* nothing is bound to the address */
 	IO_REFUSED,	/* something is, but does not take the write now: it needs an exit to user space */
 	IO_DONE,	/* it was taken */
+};
+
+/*
+ * The ports of a VM that its guests access without an exit: see io/ports.c. It never changes: another one takes its place.
+ */
+struct ports {
+	u64 *bitmaps;	/* I/O bitmaps A and B, two pages (SDM 3C 25.6.4); a bit is 0 if the port is passed */
+	u32 nr_words;
+	u16 words[];	/* indexes of the words of @bitmaps with a bit that is 0 */
 };
 
 /* The ioeventfds of a VM, by address. */

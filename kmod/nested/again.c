@@ -26,7 +26,8 @@
  * - the CPU, the host's CR3, CR4 and segments: nested_again_ready() compares the
  *   three VMCSs before each stay in the guest.
  *
- * L1's MSR bitmap is read at each entry, since L1 may write to it at any time.
+ * L1's MSR bitmap is read at each entry, since L1 may write to it at any time. So are L1's I/O bitmaps, as far as L0 passes
+ * ports.
  */
 #include <linux/moduleparam.h>
 #include <asm/nospec-branch.h>
@@ -617,6 +618,8 @@ bool nested_again_resume(struct vcpu *vcpu)
 		again_cr_write(vcpu);
 	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
 		bitmaps_merge_again(vcpu);
+	if (unlikely(n->ctl02.proc & CPU_BASED_USE_IO_BITMAPS))
+		bitmaps_merge_io(n, vcpu->ports);
 	n->entry_pending = true;
 	if (n->again.fetches_timer)
 		ptimer_start_again(vcpu, e.timer);

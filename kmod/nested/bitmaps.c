@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* L1's bitmaps: MSR, merged with L0's; I/O, VMREAD and VMWRITE, read at exits. SDM 3C 25.6.4, .9, .15. */
+/* L1's bitmaps: MSR and I/O, merged with L0's; I/O, VMREAD and VMWRITE, read at exits. SDM 3C 25.6.4, .9, .15. */
+#include <linux/gfp.h>
 #include <linux/string.h>
 #include <asm/apicdef.h>
 #include "droste.h"
@@ -8,8 +9,7 @@
 #include "nested/nested.h"
 #include "nested/route.h"
 #include "nested/vmcs02.h"
-
-#define BITMAP_WORDS	(PAGE_SIZE / sizeof(u64))
+#include "vmx/vmx.h"
 
 /*
  * Words of MSRs 0x800-0x8ff, the x2APIC registers. L2 must reach neither the
@@ -126,6 +126,52 @@ void bitmaps_merge(struct vcpu *vcpu)
 		memset(out, 0xff, PAGE_SIZE);
 	if (n->x2apic_passed || (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
 		bitmaps_merge_x2apic(n, l1, out);
+}
+
+/**
+ * nested_remerge_ports() - prepare for other ports that L0 passes
+ * @vcpu: the vCPU
+ *
+ * bitmaps_merge_io() writes only the words with ports that L0 passes.
+ *
+ * Context: The vCPU's thread. Any VMCS may be current.
+ */
+void nested_remerge_ports(struct vcpu *vcpu)
+{
+	if (vcpu->nested.io_bitmaps02)
+		memset(vcpu->nested.io_bitmaps02, 0xff, 2 * PAGE_SIZE);
+}
+
+/**
+ * bitmaps_place_io() - bring VMCS02's I/O bitmaps up to date
+ * @vcpu: in L2; VMCS02 uses I/O bitmaps, and L1's are pinned, or have no memory
+ *
+ * They are L0's own if L1 uses none: then L1 lets L2 access all ports.
+ *
+ * Context: Process context. VMCS02 is current. May sleep the first time.
+ * Return: 0 or -ENOMEM.
+ */
+int bitmaps_place_io(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	hpa_t hpa = __pa(vcpu->ports->bitmaps);
+
+	if (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS) {
+		if (!n->io_bitmaps02) {
+			n->io_bitmaps02 = (u64 *)__get_free_pages(GFP_KERNEL_ACCOUNT, 1);
+			if (!n->io_bitmaps02)
+				return -ENOMEM;
+			nested_remerge_ports(vcpu);
+		}
+		bitmaps_merge_io(n, vcpu->ports);
+		hpa = __pa(n->io_bitmaps02);
+	}
+	if (n->held.io_bitmaps != hpa) {
+		vmcs_write(IO_BITMAP_A, hpa);
+		vmcs_write(IO_BITMAP_B, hpa + PAGE_SIZE);
+		n->held.io_bitmaps = hpa;
+	}
+	return 0;
 }
 
 /* One byte of a bitmap of L1; all ones if L1 has no memory there. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The merge of L1's MSR bitmap with L0's, as straight code: each VM entry of L1 makes it. SDM 3C 25.6.9. */
+/* The merge of L1's MSR and I/O bitmaps with L0's, which each VM entry of L1 makes. SDM 3C 25.6.4, 25.6.9. */
 #ifndef DROSTE_NESTED_BITMAPS_H
 #define DROSTE_NESTED_BITMAPS_H
 
 #include <asm/msr-index.h>
 #include "droste.h"
 #include "nested/vmcs02.h"
+
+#define BITMAP_WORDS	(PAGE_SIZE / sizeof(u64))
 
 /* The u64 word of an MSR bitmap with the bit of @msr: four parts of 128 words, read low, read high, write low, write high. */
 #define BITMAPS_WORD(msr, write) \
@@ -83,6 +85,30 @@ static __always_inline void bitmaps_merge_again(struct vcpu *vcpu)
 			bitmaps_merge_x2apic_again(n, l1, out);
 		else
 			bitmaps_merge_x2apic(n, l1, out);
+	}
+}
+
+/**
+ * bitmaps_merge_io() - merge L1's I/O bitmaps with L0's into VMCS02's
+ * @n: of a vCPU in L2; without I/O bitmaps of L1, VMCS02 has L0's, and nothing is merged
+ * @p: the ports that L0 passes
+ *
+ * An L2 accesses a port without an exit only if both L0 and L1 let it. L1 may change its bitmaps meanwhile. One without
+ * memory reads as all ones.
+ *
+ * Context: Any.
+ */
+static __always_inline void bitmaps_merge_io(struct nested *n, const struct ports *p)
+{
+	u32 i;
+
+	if (!(n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS))
+		return;
+	for (i = 0; i < p->nr_words; i++) {
+		unsigned int w = p->words[i];
+		const u64 *l1 = n->io_bitmap12[w / BITMAP_WORDS].hva;
+
+		n->io_bitmaps02[w] = p->bitmaps[w] | (l1 ? READ_ONCE(l1[w % BITMAP_WORDS]) : ~0ULL);
 	}
 }
 

@@ -38,12 +38,11 @@ static const struct merge_rule pin_rule = {
 #define PROC_L1		(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING | CPU_BASED_TPR_SHADOW | \
 			 CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING)
 #define PROC_BOTH	CPU_BASED_USE_MSR_BITMAPS
-/* Each port access exits to L0, which then reads L1's bitmaps. */
-#define PROC_OFF	CPU_BASED_USE_IO_BITMAPS
+/* L0 reads L1's I/O bitmaps at an exit, and merge_proc() decides whether there are exits that it can do without. */
 #define PROC_ON		(CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 
 static const struct merge_rule proc_rule = {
-	.l0 = ~(u32)(PROC_EITHER | PROC_L1 | PROC_BOTH | PROC_OFF),
+	.l0 = ~(u32)(PROC_EITHER | PROC_L1 | PROC_BOTH),
 	.l1 = PROC_L1,
 	.either = PROC_EITHER,
 	.both = PROC_BOTH,
@@ -66,7 +65,7 @@ static const struct merge_rule proc2_rule = {
 	.both = SECONDARY_EXEC_UNRESTRICTED_GUEST,
 };
 
-static_assert(!(PROC_EITHER & PROC_L1) && !((PROC_EITHER | PROC_L1) & (PROC_BOTH | PROC_OFF)));
+static_assert(!(PROC_EITHER & PROC_L1) && !((PROC_EITHER | PROC_L1) & PROC_BOTH));
 
 static inline u32 merge_word(const struct merge_rule *r, u32 l0, u32 l1)
 {
@@ -80,6 +79,12 @@ static u32 merge_proc(u32 l0, u32 l1)
 	/* Without a TPR shadow, L2 would access the host's CR8 (CVE-2017-12154). */
 	if (!(l1 & CPU_BASED_TPR_SHADOW))
 		proc |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
+	/*
+	 * L0 uses I/O bitmaps if it passes ports; without them, "unconditional I/O exiting" counts (SDM 3C 25.6.2). The
+	 * bitmaps of VMCS02 are L0's and L1's if L1 has some, and L0's if L1 lets L2 access all ports.
+	 */
+	if ((l1 & (CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_IO_BITMAPS)) == CPU_BASED_UNCOND_IO_EXITING)
+		proc &= ~(u32)CPU_BASED_USE_IO_BITMAPS;
 	return proc;
 }
 

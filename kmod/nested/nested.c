@@ -71,6 +71,7 @@ void nested_destroy(struct vcpu *vcpu)
 	vpid_free(n->vpid02);
 	free_page((unsigned long)n->no_page);
 	free_page((unsigned long)n->msr_bitmap02);
+	free_pages((unsigned long)n->io_bitmaps02, 1);
 	kfree(n->link12);
 	kfree(n->vmcs12);
 	kfree(n->failed12);

@@ -62,6 +62,7 @@ void nested_unpin(struct vcpu *vcpu);
 
 /* --- bitmaps.c --- */
 void nested_remerge_bitmaps(struct vcpu *vcpu);
+void nested_remerge_ports(struct vcpu *vcpu);
 
 /* --- apicv.c --- */
 bool apicv_interrupt_due(const struct vcpu *vcpu);

@@ -6,6 +6,7 @@
 #include "droste.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"
+#include "nested/bitmaps.h"
 #include "nested/checks_vcpu.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
@@ -237,6 +238,20 @@ static void paranoid_controls(struct vcpu *vcpu, const struct vmcs12 *v)
 		PARANOID_FIELD(vcpu, APIC_ACCESS_ADDR, n->apic_access.hpa);
 }
 
+/* L2 may access a port without an exit only if L0 passes it and L1 lets it. L1 may have changed its bitmaps meanwhile. */
+static void paranoid_ports(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	struct nested *n = &vcpu->nested;
+	bool merged = v->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS;
+	const u64 *used = merged ? n->io_bitmaps02 : vcpu->ports->bitmaps;
+	u32 w;
+
+	PARANOID_FIELD(vcpu, IO_BITMAP_A, __pa(used));
+	PARANOID_FIELD(vcpu, IO_BITMAP_B, __pa(used) + PAGE_SIZE);
+	for (w = 0; w < 2 * BITMAP_WORDS; w++)
+		paranoid_value(vcpu, "ports that L0 does not pass", ~used[w] & vcpu->ports->bitmaps[w], 0);
+}
+
 static void paranoid_tsc(struct vcpu *vcpu, const struct vmcs12 *v)
 {
 	u64 offset = vcpu->tsc.offset;
@@ -265,6 +280,8 @@ void paranoid_resumed(struct vcpu *vcpu)
 	u64 owned;
 
 	paranoid_controls(vcpu, v);
+	if (n->ctl02.proc & CPU_BASED_USE_IO_BITMAPS)
+		paranoid_ports(vcpu, v);
 	paranoid_tsc(vcpu, v);
 	PARANOID_FIELD(vcpu, CR0_GUEST_HOST_MASK, merge_cr_mask(vmx_cr0_guest_owned(vcpu), mask0));
 	PARANOID_FIELD(vcpu, CR4_GUEST_HOST_MASK, merge_cr_mask(vmx_cr4_guest_owned(vcpu), mask4));

@@ -17,6 +17,7 @@ struct vmcs02_held {
 	u64 rsp, rflags, cr0_cd;
 	u64 dr7, pat, efer;
 	u64 tsc_offset, tsc_ratio, eptp;
+	hpa_t io_bitmaps;		/* address of I/O bitmap A, with B behind it; 0: none yet */
 	u32 interruptibility;
 	u16 intr_status;		/* valid with virtual-interrupt delivery only */
 };
@@ -121,6 +122,7 @@ struct nested {
 	unsigned long *msr_bitmap02;	/* merged; a bit is 0 only if both L0 and L1 let the access through */
 	u64 x2apic_no_read, x2apic_no_write;	/* @x2apic_passed: the bits of MSRs 0x800-0x83f that it never lets through */
 	bool x2apic_passed;		/* @msr_bitmap02 lets L2 access MSRs 0x800-0x8ff in the virtual-APIC page */
+	u64 *io_bitmaps02;		/* merged, two pages; NULL: they have not been needed yet */
 	struct gpa_map msr_bitmap12;	/* L1's MSR bitmap */
 	struct gpa_map io_bitmap12[2];	/* L1's I/O bitmaps A and B */
 	struct gpa_map virtual_apic, apic_access;	/* pages of L1 to which VMCS02 points */

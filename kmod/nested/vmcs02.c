@@ -757,6 +757,8 @@ int nested_before_entry(struct vcpu *vcpu)
 		vmcs02_fit_threshold(n);
 	if (n->bitmap_due && (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS))
 		bitmaps_merge(vcpu);
+	if (unlikely(n->ctl02.proc & CPU_BASED_USE_IO_BITMAPS) && bitmaps_place_io(vcpu))
+		return -ENOMEM;
 	vmcs02_write_tsc(vcpu);
 	return NEXT_ENTER;
 }

@@ -20,6 +20,7 @@ bool vmcs02_tpr_exit_due(const struct nested *n);
 /* --- bitmaps.c --- */
 void bitmaps_merge(struct vcpu *vcpu);
 void bitmaps_merge_x2apic(struct nested *n, const u64 *l1, u64 *out);
+int bitmaps_place_io(struct vcpu *vcpu);
 bool bitmaps_io_hit(struct vcpu *vcpu, u64 qual);
 bool bitmaps_msr_hit(struct vcpu *vcpu, u32 msr, bool write);
 bool bitmaps_vmcs_hit(struct vcpu *vcpu, u64 enc, bool write);

@@ -7,6 +7,7 @@
 #include "cpu/msr.h"
 #include "ept/ept.h"
 #include "io/emulate.h"
+#include "io/ports.h"
 #include "irqchip/irqchip.h"
 #include "nested/nested.h"
 #include "run/handlers.h"
@@ -382,6 +383,7 @@ int exit_io(struct vcpu *vcpu)
 {
 	u64 q = vcpu->exit.qual;
 
+	ports_release(vcpu);
 	if (q & BIT(4))		/* INS, OUTS */
 		return emul_instruction(vcpu);
 	return emul_pio(vcpu, q >> 16, (q & 7) + 1, q & BIT(3));

@@ -52,6 +52,7 @@
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
 #include "ept/ept.h"
+#include "io/ports.h"
 #include "irqchip/irqchip.h"
 #include "mem/dirty.h"
 #include "nested/nested.h"
@@ -138,6 +139,10 @@ static int loop_do_requests(struct vcpu *vcpu)
 	if (req & BIT(REQ_MSR_FILTER)) {
 		msr_update_bitmap(vcpu);
 		nested_remerge_bitmaps(vcpu);
+	}
+	if (req & BIT(REQ_PORTS)) {
+		ports_take(vcpu);
+		nested_remerge_ports(vcpu);
 	}
 	if (req & BIT(REQ_TIMER)) {
 		if (vcpu->lapic)

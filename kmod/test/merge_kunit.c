@@ -58,7 +58,7 @@ static const struct bit_row proc_rows[] = {
 	{ P(CR8_STORE_EXITING), ALWAYS },
 	{ P(MOV_DR_EXITING), EITHER },
 	{ P(UNCOND_IO_EXITING), ALWAYS },
-	{ P(USE_IO_BITMAPS), NEVER },
+	{ P(USE_IO_BITMAPS), OF_L0 },		/* no unconditional exits in this test */
 	{ P(MONITOR_TRAP_FLAG), EITHER },
 	{ P(USE_MSR_BITMAPS), BOTH },
 	{ P(MONITOR_EXITING), EITHER },
@@ -168,6 +168,37 @@ static void merge_cr8(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, out.proc & (both | P(TPR_SHADOW)), both);
 }
 
+/* L2 may access a port without an exit if L0 passes some, and L1's controls do not make all accesses exit. */
+static void merge_ports(struct kunit *test)
+{
+	static const struct {
+		u32 l0, l1;
+		bool bitmaps;
+	} cases[] = {
+		{ 0, 0, false },
+		{ 0, P(USE_IO_BITMAPS), false },
+		{ 0, P(UNCOND_IO_EXITING), false },
+		{ P(USE_IO_BITMAPS), 0, true },
+		{ P(USE_IO_BITMAPS), P(USE_IO_BITMAPS), true },
+		{ P(USE_IO_BITMAPS), P(UNCOND_IO_EXITING), false },
+		{ P(USE_IO_BITMAPS), P(UNCOND_IO_EXITING) | P(USE_IO_BITMAPS), true },
+	};
+	struct vmcs12 *v = merge_vmcs12(test);
+	struct vmx_controls out;
+	struct merged_pf pf;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct vmx_controls l0 = { .proc = cases[i].l0 | P(UNCOND_IO_EXITING) };
+
+		v->cpu_based_vm_exec_control = cases[i].l1;
+		merge_controls(&l0, v, false, &out, &pf);
+		KUNIT_EXPECT_EQ_MSG(test, !!(out.proc & P(USE_IO_BITMAPS)), cases[i].bitmaps, "case %d", i);
+		/* Without bitmaps, all accesses exit. */
+		KUNIT_EXPECT_TRUE(test, out.proc & P(UNCOND_IO_EXITING));
+	}
+}
+
 /* L1's secondary controls count as 0 while its primary controls do not activate them. */
 static void merge_secondary_inactive(struct kunit *test)
 {
@@ -259,6 +290,7 @@ static struct kunit_case merge_cases[] = {
 	KUNIT_CASE(merge_control_bits),
 	KUNIT_CASE(merge_pml),
 	KUNIT_CASE(merge_cr8),
+	KUNIT_CASE(merge_ports),
 	KUNIT_CASE(merge_secondary_inactive),
 	KUNIT_CASE(merge_exit_and_entry),
 	KUNIT_CASE(merge_exceptions),

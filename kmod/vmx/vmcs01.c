@@ -141,6 +141,11 @@ void vmx_write_ctl01(struct vcpu *vcpu)
 	if (vcpu->in_l2)
 		return;
 	vmx_write_proc2_01(vcpu);
+	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->proc | vcpu->vmcs01.windows);
+	if (c->proc & CPU_BASED_USE_IO_BITMAPS) {
+		vmcs_write(IO_BITMAP_A, vcpu->io_bitmaps01);
+		vmcs_write(IO_BITMAP_B, vcpu->io_bitmaps01 + PAGE_SIZE);
+	}
 	vmcs_write(EXCEPTION_BITMAP, c->exceptions | (vmcs01_takes_ud(vcpu) ? BIT(X86_TRAP_UD) : 0));
 }
 
@@ -199,7 +204,6 @@ static void vmcs01_write_constants(struct vcpu *vcpu)
 
 	vmcs_write_host_constants();
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, c->pin);
-	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->proc);
 	vmcs_write(VM_EXIT_CONTROLS, c->exit);
 	vmcs_write(VM_ENTRY_CONTROLS, c->entry);
 	vmx_write_ctl01(vcpu);

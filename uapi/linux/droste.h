@@ -33,6 +33,33 @@ struct droste_exit_stats {
  */
 #define DROSTE_GET_EXIT_STATS	_IOR(DROSTE_IOC_MAGIC, 0x01, struct droste_exit_stats)
 
+/* --- ports of the host --- */
+
+/**
+ * struct droste_pass_ports - a range of ports
+ * @first: the first port
+ * @count: how many; the last one is at most 0xffff
+ * @on: 1: the VM's guests access them directly; 0: their accesses exit
+ * @reserved: 0
+ */
+struct droste_pass_ports {
+	__u32 first;
+	__u32 count;
+	__u32 on;
+	__u32 reserved[5];
+};
+
+/*
+ * On a VM: from now on its guests access these ports of the host without an exit, or no more. Nothing that is emulated sees
+ * an access to a port that is passed. An access to several ports, of which one is not passed, exits as a whole, and so does
+ * one that wraps around after port 0xffff. An L2 accesses a port directly only if its L1 lets it, too (SDM 3C 25.6.4).
+ * When the call returns, it is in force on all vCPUs.
+ * Needs, if @on is 1, what ioperm() needs: CAP_SYS_RAWIO in the first user namespace, and a kernel that is not locked down.
+ * Errors: EINVAL for a range that is empty or ends above 0xffff, another value of @on, or if @reserved is not 0; EPERM;
+ * EOPNOTSUPP if the processor has no I/O bitmaps; ENOMEM; EFAULT.
+ */
+#define DROSTE_PASS_PORTS	_IOW(DROSTE_IOC_MAGIC, 0x20, struct droste_pass_ports)
+
 /* --- looking at any VM of the host --- */
 
 /* Of struct droste_vm_name: the first VM whose number is above the given one. */
