@@ -13,6 +13,7 @@
 #include "args.h"
 #include "console.h"
 #include "cpuid.h"
+#include "force.h"
 #include "host.h"
 #include "initramfs.h"
 #include "layout.h"
@@ -38,6 +39,7 @@ struct options {
 	const char *append;
 	unsigned long cpus;
 	unsigned long memory;	/* MiB */
+	uint64_t force;		/* from force_parse() */
 	bool trace;
 	bool lock_vmx;
 	bool quiet;
@@ -76,6 +78,8 @@ void run_help(void)
 	       "  --memory SIZE      memory in MiB, or with a unit: 512M, 2G (512)\n"
 	       "  --device PATH      device that implements the KVM API (/dev/droste)\n"
 	       "  --lock-vmx         lock VMX off, as firmware can\n"
+	       "  --force-exits LIST exits that the guest need not have, for research: all, or\n"
+	       "                     names such as cr3-load,rdtsc (Droste only)\n"
 	       "  --trace-unhandled  report accesses to ports and addresses without a device\n"
 	       "  --quiet            do not report that the guest powered off\n"
 	       "  --stats            at the end, print the exits by reason and level (Droste only)\n"
@@ -96,6 +100,7 @@ static int bad_usage(void)
 enum option_id {
 	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPUS, OPT_MEMORY,
 	OPT_DEVICE, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_FAST,
+	OPT_FORCE_EXITS,
 	OPT_HELP = 'h'
 };
 
@@ -122,6 +127,8 @@ static int set_option(struct options *o, int opt, const char *arg)
 	case OPT_LOCK_VMX:
 		o->lock_vmx = true;
 		return 0;
+	case OPT_FORCE_EXITS:
+		return force_parse(arg, &o->force);
 	case OPT_TRACE:
 		o->trace = true;
 		return 0;
@@ -153,6 +160,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "memory", required_argument, NULL, OPT_MEMORY },
 		{ "device", required_argument, NULL, OPT_DEVICE },
 		{ "lock-vmx", no_argument, NULL, OPT_LOCK_VMX },
+		{ "force-exits", required_argument, NULL, OPT_FORCE_EXITS },
 		{ "trace-unhandled", no_argument, NULL, OPT_TRACE },
 		{ "quiet", no_argument, NULL, OPT_QUIET },
 		{ "fast", no_argument, NULL, OPT_FAST },
@@ -361,7 +369,7 @@ int cmd_run(int argc, char **argv)
 		return STATUS_FAILED;
 	if (vm_check_vcpus(m->vm.dev_fd, o.cpus))
 		return bad_usage();
-	if (vm_create(&m->vm, o.cpus) ||
+	if (vm_create(&m->vm, o.cpus) || (o.force && force_apply(m->vm.fd, o.force)) ||
 	    add_devices(m, &o) || add_vcpus(m, &o, entry))
 		return STATUS_FAILED;
 

@@ -158,6 +158,7 @@ struct vm {
 	s64 halt_poll_ns;		/* W: the longest poll, KVM_CAP_HALT_POLL; -1: the module parameter decides */
 	u32 max_vcpu_id;		/* L: vCPU IDs are below this, KVM_CAP_MAX_VCPU_ID; 0: DROSTE_MAX_VCPU_ID */
 	bool huge_exec;			/* L: large leaves may be executable, KVM_CAP_VM_DISABLE_NX_HUGE_PAGES */
+	u64 force_exits;		/* W: DROSTE_FORCE_* of DROSTE_FORCE_EXITS: see vmx/force.c */
 	bool pause_in_guest;		/* L: new vCPUs execute PAUSE without exits, KVM_CAP_X86_DISABLE_EXITS */
 	u64 disabled_quirks;		/* W: KVM_X86_QUIRK_* of KVM_CAP_DISABLE_QUIRKS2 */
 	bool hide_platform_info;	/* W: guests cannot read MSR_PLATFORM_INFO, KVM_CAP_MSR_PLATFORM_INFO */

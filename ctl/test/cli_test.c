@@ -79,6 +79,19 @@ static void check_sizes(void)
 	ok(boot("brief", "--cpus", "64") == 0);
 }
 
+/* The stub's processor has exits of MOV to CR3 and RDTSC only. */
+static void check_forced(void)
+{
+	char *const bad[] = { "", "cr3", "rdtsc,", ",rdtsc", "rdtsc,all", "rdtscp", "RDTSC" };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ok(boot("brief", "--force-exits", bad[i]) == 2 && told("--force-exits expects"));
+	ok(boot("brief", "--force-exits", "all") == 0 && told("stub: mask 0x9"));
+	ok(boot("brief", "--force-exits", "rdtsc") == 0 && told("stub: mask 0x8"));
+	ok(boot("brief", "--force-exits", "rdtsc,cr3-load") == 0 && told("stub: mask 0x9"));
+	ok(boot("brief", "--force-exits", "rdtsc,pause") == 1 && told("no exits for \"pause\""));
+}
+
 /* The kernel needs 6 MiB. */
 static void check_too_small(void)
 {
@@ -162,6 +175,7 @@ int main(int argc, char **argv)
 	check_help();
 	check_version();
 	check_sizes();
+	check_forced();
 	check_too_small();
 	check_warnings();
 	check_fast();

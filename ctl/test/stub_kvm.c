@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../uapi/linux/droste.h"
 #include "layout.h"
 
 #define RUN_SIZE	8192
@@ -320,7 +321,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, unsigned long);
 	va_end(ap);
-	if (_IOC_TYPE(request) != KVMIO)
+	if (_IOC_TYPE(request) != KVMIO && _IOC_TYPE(request) != DROSTE_IOC_MAGIC)
 		return __real_ioctl(fd, request, arg);
 	switch (request) {
 	case KVM_GET_API_VERSION:
@@ -339,6 +340,12 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return set_memory((void *)arg);
 	case KVM_SET_MSRS:
 		return 1;
+	case DROSTE_GET_FORCE_EXITS:
+		((struct droste_force_exits *)arg)->supported = DROSTE_FORCE_CR3_LOAD | DROSTE_FORCE_RDTSC;
+		return 0;
+	case DROSTE_FORCE_EXITS:
+		fprintf(stderr, "stub: mask %#llx\n", (unsigned long long)((struct droste_force_exits *)arg)->mask);
+		return 0;
 	case KVM_GET_SREGS:
 		memset((void *)arg, 0, sizeof(struct kvm_sregs));
 		return 0;

@@ -22,11 +22,16 @@
 #include "pv/kvmclock.h"
 #include "run/request.h"
 #include "run/run.h"
+#include "vmx/vmx.h"
 
 #define DEFAULT_IDENTITY_MAP	0xfffbc000ULL
 /* The flags that KVM_CAP_X86_DISABLE_EXITS accepts; KVM_CHECK_EXTENSION reports only those that have an effect. */
 #define DISABLE_EXITS_KNOWN	(KVM_X86_DISABLE_EXITS_MWAIT | KVM_X86_DISABLE_EXITS_HLT | \
 				 KVM_X86_DISABLE_EXITS_PAUSE | KVM_X86_DISABLE_EXITS_CSTATE)
+/* The bits that DROSTE_FORCE_EXITS knows. */
+#define FORCE_KNOWN		(DROSTE_FORCE_CR3_LOAD | DROSTE_FORCE_CR3_STORE | DROSTE_FORCE_INVLPG | DROSTE_FORCE_RDTSC | \
+				 DROSTE_FORCE_RDPMC | DROSTE_FORCE_TABLES | DROSTE_FORCE_RDRAND | DROSTE_FORCE_RDSEED | \
+				 DROSTE_FORCE_PAUSE)
 /* The flags that KVM_CAP_X86_USER_SPACE_MSR accepts. */
 #define USER_MSR_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
 				 KVM_MSR_EXIT_REASON_FILTER)
@@ -285,6 +290,32 @@ static long vm_limit_vcpu_ids(struct vm *vm, u64 limit)
 	return 0;
 }
 
+/* DROSTE_FORCE_EXITS. The vCPUs take the controls with the others that depend on the VM. */
+static long vm_force_exits(void *self, void *arg, unsigned long uarg)
+{
+	const struct droste_force_exits *f = arg;
+	struct vm *vm = self;
+
+	if (f->supported || f->reserved[0] || f->reserved[1] || f->mask & ~(u64)FORCE_KNOWN)
+		return -EINVAL;
+	if (f->mask & ~vmx_force_supported())
+		return -ENXIO;
+	WRITE_ONCE(vm->force_exits, f->mask);
+	vm_request_all(vm, REQ_CPUID);
+	return 0;
+}
+
+static long vm_get_force_exits(void *self, void *arg, unsigned long uarg)
+{
+	const struct vm *vm = self;
+
+	*(struct droste_force_exits *)arg = (struct droste_force_exits) {
+		.mask = READ_ONCE(vm->force_exits),
+		.supported = vmx_force_supported(),
+	};
+	return 0;
+}
+
 /* KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: gives up a protection of the host, so only its administrator may. */
 static long vm_allow_huge_exec(struct vm *vm, u64 arg)
 {
@@ -412,6 +443,8 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_SET_TSC_KHZ, vm_set_tsc_khz, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_GET_CLOCK, vm_get_clock, IO_LOCK),
 	IO_ROW(KVM_SET_CLOCK, vm_set_clock, IO_LOCK),
+	IO_ROW(DROSTE_FORCE_EXITS, vm_force_exits, IO_LOCK),
+	IO_ROW(DROSTE_GET_FORCE_EXITS, vm_get_force_exits, 0),
 };
 
 const struct ioctl_table vm_ioctls = { vm_rows, ARRAY_SIZE(vm_rows) };

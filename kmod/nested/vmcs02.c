@@ -193,6 +193,29 @@ static bool vmcs02_l0_differs(const struct vcpu *vcpu)
 	       vcpu->nested.merged_umip != vcpu->umip_exits[1];
 }
 
+/*
+ * L1 is offered four CR3-target values. Of those that the processor lacks, L2's
+ * MOV to CR3 exits to L0, which carries it out: see route_mov_to_cr(). If L0 asks
+ * for exits by MOV to CR3, that goes for all of them.
+ */
+static void vmcs02_write_cr3_targets(const struct vmx_controls *l0, const struct vmcs12 *v)
+{
+	u32 n = merge_cr3_targets(v->cr3_target_count, vmx_features.cr3_targets);
+
+	if (unlikely(l0->proc & CPU_BASED_CR3_LOAD_EXITING))
+		n = 0;
+
+	vmcs_write(CR3_TARGET_COUNT, n);
+	if (n > 0)
+		vmcs_write(CR3_TARGET_VALUE0, v->cr3_target_value0);
+	if (n > 1)
+		vmcs_write(CR3_TARGET_VALUE1, v->cr3_target_value1);
+	if (n > 2)
+		vmcs_write(CR3_TARGET_VALUE2, v->cr3_target_value2);
+	if (n > 3)
+		vmcs_write(CR3_TARGET_VALUE3, v->cr3_target_value3);
+}
+
 /* Merge and write the controls. ctl02 leaves out the windows and the timer that run/ uses for L0. */
 static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 {
@@ -223,6 +246,8 @@ static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 	n->tpr_threshold02 = v->tpr_threshold;
 	if (c.proc & CPU_BASED_TPR_SHADOW)
 		vmcs_write(TPR_THRESHOLD, v->tpr_threshold);
+	/* They depend on L0's control for CR3 too. */
+	vmcs02_write_cr3_targets(&l0, v);
 	if (c.proc2 & VMCS_CONTROL_BIT(XSAVES))	/* L0's bitmap is 0 */
 		vmcs_write(XSS_EXIT_BITMAP, v->xss_exit_bitmap);
 	if (c.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
@@ -235,25 +260,6 @@ static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 		vmcs_write(EOI_EXIT_BITMAP2, v->eoi_exit_bitmap2);
 		vmcs_write(EOI_EXIT_BITMAP3, v->eoi_exit_bitmap3);
 	}
-}
-
-/*
- * L1 is offered four CR3-target values. Of those that the processor lacks, L2's
- * MOV to CR3 exits to L0, which carries it out: see route_mov_to_cr().
- */
-static void vmcs02_write_cr3_targets(const struct vmcs12 *v)
-{
-	u32 n = merge_cr3_targets(v->cr3_target_count, vmx_features.cr3_targets);
-
-	vmcs_write(CR3_TARGET_COUNT, n);
-	if (n > 0)
-		vmcs_write(CR3_TARGET_VALUE0, v->cr3_target_value0);
-	if (n > 1)
-		vmcs_write(CR3_TARGET_VALUE1, v->cr3_target_value1);
-	if (n > 2)
-		vmcs_write(CR3_TARGET_VALUE2, v->cr3_target_value2);
-	if (n > 3)
-		vmcs_write(CR3_TARGET_VALUE3, v->cr3_target_value3);
 }
 
 static void vmcs02_write_crs(struct vcpu *vcpu)
@@ -271,7 +277,7 @@ static void vmcs02_write_crs(struct vcpu *vcpu)
 	vmcs_write(GUEST_CR0, vmx_hw_cr0(cr0));
 	vmcs_write(GUEST_CR4, vmx_hw_cr4(v->guest_cr4));
 	vmcs_write(GUEST_CR3, v->guest_cr3);
-	vmcs02_write_cr3_targets(v);
+	vmcs02_write_cr3_targets(&vcpu->ctl01, v);
 }
 
 /*

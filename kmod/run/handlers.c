@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* L0's exit handlers that need only a few lines each. SDM 3C 26, 28. */
+#include <linux/droste.h>
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
@@ -240,6 +241,9 @@ int exit_skip(struct vcpu *vcpu)
 int exit_pause(struct vcpu *vcpu)
 {
 	vcpu_skip_instruction(vcpu);
+	/* Each PAUSE exits, so this one says nothing about a loop. */
+	if (unlikely(READ_ONCE(vcpu->vm->force_exits) & DROSTE_FORCE_PAUSE))
+		return NEXT_ENTER;
 	if (!vcpu_spins(vcpu))
 		vmx_spin_longer(vcpu);
 	return NEXT_ENTER;
@@ -331,14 +335,14 @@ int exit_mwait(struct vcpu *vcpu)
 }
 
 /**
- * exit_umip() - handle an access to a descriptor-table register, which exits to emulate CR4.UMIP
+ * exit_umip() - handle an access to a descriptor-table register, which exits to emulate CR4.UMIP, or is forced to
  * @vcpu: loaded
  *
  * Or it exits because L0 knows the registers of an L1. The instruction is
- * executed again without the exit then.
+ * executed again without that exit then.
  *
  * The instructions that load such a register fault above CPL 0 before they exit
- * (SDM 3C 26.1.1).
+ * (SDM 3C 26.1.1). CR4.UMIP forbids the others there.
  *
  * Context: That of run/handlers.h.
  * Return: enum next, or a negative errno.
@@ -347,7 +351,7 @@ int exit_umip(struct vcpu *vcpu)
 {
 	if (nested_release_tables(vcpu))
 		return NEXT_ENTER;
-	if (!vcpu_cpl(vcpu))
+	if (!vcpu_cpl(vcpu) || !(vcpu_cr4(vcpu) & X86_CR4_UMIP))
 		return emul_instruction(vcpu);
 	vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 	return NEXT_ENTER;

@@ -42,6 +42,13 @@ int exit_pml_full(struct vcpu *vcpu);
 /* cr.c */
 int exit_cr_access(struct vcpu *vcpu);
 
+/* force.c */
+int exit_invlpg(struct vcpu *vcpu);
+int exit_invpcid(struct vcpu *vcpu);
+int exit_rdtsc(struct vcpu *vcpu);
+int exit_rdtscp(struct vcpu *vcpu);
+int exit_random(struct vcpu *vcpu);
+
 /* debug.c */
 int exit_exception(struct vcpu *vcpu);
 int exit_debug_trap(struct vcpu *vcpu);

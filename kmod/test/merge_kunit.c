@@ -145,6 +145,25 @@ static void merge_pml(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, out.proc2, 0U);
 }
 
+/* L0's exits at each PAUSE do not take the place of the exits of PAUSE loops that L1 asked for. */
+static void merge_pause(struct kunit *test)
+{
+	struct vmcs12 *v = merge_vmcs12(test);
+	struct vmx_controls l0 = { .proc = P(PAUSE_EXITING) }, out;
+	struct merged_pf pf;
+
+	v->cpu_based_vm_exec_control = P(ACTIVATE_SECONDARY_CONTROLS);
+	merge_controls(&l0, v, false, &out, &pf);
+	KUNIT_EXPECT_EQ(test, out.proc & P(PAUSE_EXITING), (u32)P(PAUSE_EXITING));
+	v->secondary_vm_exec_control = S(PAUSE_LOOP_EXITING);
+	merge_controls(&l0, v, false, &out, &pf);
+	KUNIT_EXPECT_EQ(test, out.proc & P(PAUSE_EXITING), 0U);
+	/* L1's own exits at each PAUSE do, as on a processor (SDM 3C 26.1.3). */
+	v->cpu_based_vm_exec_control |= P(PAUSE_EXITING);
+	merge_controls(&l0, v, false, &out, &pf);
+	KUNIT_EXPECT_EQ(test, out.proc & P(PAUSE_EXITING), (u32)P(PAUSE_EXITING));
+}
+
 /* L2 accesses CR8 without an exit only if L1 gives it a TPR shadow (CVE-2017-12154). */
 static void merge_cr8(struct kunit *test)
 {
@@ -289,6 +308,7 @@ static void merge_efer_and_cr4(struct kunit *test)
 static struct kunit_case merge_cases[] = {
 	KUNIT_CASE(merge_control_bits),
 	KUNIT_CASE(merge_pml),
+	KUNIT_CASE(merge_pause),
 	KUNIT_CASE(merge_cr8),
 	KUNIT_CASE(merge_ports),
 	KUNIT_CASE(merge_secondary_inactive),

@@ -8,6 +8,7 @@
 #define IINFO_SCALE(info)	((info) & 3)
 #define IINFO_REG1(info)	(((info) >> 3) & 15)	/* VMREAD, VMWRITE, SLDT and the like with a register operand */
 #define IINFO_ADDR_SIZE(info)	(((info) >> 7) & 7)	/* 0: 16 bits, 1: 32, 2: 64 */
+#define IINFO_OPERAND_SIZE(info) (((info) >> 11) & 3)	/* RDRAND, RDSEED: 0: 16 bits, 1: 32, 2: 64 */
 #define IINFO_IS_REG(info)	((info) & BIT(10))
 #define IINFO_SEG(info)		(((info) >> 15) & 7)
 #define IINFO_INDEX(info)	(((info) >> 18) & 15)

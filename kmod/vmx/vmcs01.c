@@ -19,15 +19,21 @@ static u32 vmcs01_control(u64 cap, u32 want)
 	return (want | (u32)cap) & (u32)(cap >> 32);
 }
 
+/* The primary processor-based controls. @forced: those that DROSTE_FORCE_EXITS adds. */
+static u32 vmcs01_choose_proc(u32 forced)
+{
+	return vmcs01_control(host_caps.true_proc, CPU_BASED_USE_TSC_OFFSETTING | CPU_BASED_HLT_EXITING |
+			      CPU_BASED_MWAIT_EXITING | CPU_BASED_RDPMC_EXITING | CPU_BASED_CR8_LOAD_EXITING |
+			      CPU_BASED_CR8_STORE_EXITING | CPU_BASED_MOV_DR_EXITING |
+			      CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS |
+			      CPU_BASED_MONITOR_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS | forced);
+}
+
 static void vmcs01_choose_controls(struct vmx_controls *c)
 {
 	c->pin = vmcs01_control(host_caps.true_pin, PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING |
 			 PIN_BASED_VIRTUAL_NMIS);
-	c->proc = vmcs01_control(host_caps.true_proc, CPU_BASED_USE_TSC_OFFSETTING | CPU_BASED_HLT_EXITING |
-			  CPU_BASED_MWAIT_EXITING | CPU_BASED_RDPMC_EXITING | CPU_BASED_CR8_LOAD_EXITING |
-			  CPU_BASED_CR8_STORE_EXITING | CPU_BASED_MOV_DR_EXITING |
-			  CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS |
-			  CPU_BASED_MONITOR_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS);
+	c->proc = vmcs01_choose_proc(0);
 	c->proc2 = vmcs01_control(host_caps.proc2, SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
 			   SECONDARY_EXEC_WBINVD_EXITING |
 			   (vmx_features.encls ? SECONDARY_EXEC_ENCLS_EXITING : 0) |
@@ -79,7 +85,7 @@ void vmcs_write_host_constants(void)
 }
 
 /**
- * vmx_update_cpuid_controls() - update the controls that depend on CPUID
+ * vmx_update_cpuid_controls() - update the controls that depend on CPUID, and those of DROSTE_FORCE_EXITS
  * @vcpu: loaded
  *
  * An instruction that CPUID does not offer must raise #UD.
@@ -90,15 +96,17 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu)
 {
 	struct vmx_controls *c = &vcpu->ctl01;
 	const struct guest_caps *g = &vcpu->gcaps;
+	struct vmx_forced forced = vmx_forced_controls(READ_ONCE(vcpu->vm->force_exits));
 	u32 bits = SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | VMCS_CONTROL_BIT(XSAVES) |
-		   SECONDARY_EXEC_RDRAND_EXITING | SECONDARY_EXEC_RDSEED_EXITING;
-	/* exit_ud() handles the exits of RDRAND and RDSEED. */
+		   SECONDARY_EXEC_RDRAND_EXITING | SECONDARY_EXEC_RDSEED_EXITING | SECONDARY_EXEC_DESC;
+	/* exit_random() raises #UD then. */
 	u32 off = (g->rdrand ? 0 : SECONDARY_EXEC_RDRAND_EXITING) | (g->rdseed ? 0 : SECONDARY_EXEC_RDSEED_EXITING);
 	u32 on = (g->rdtscp && vmx_features.rdtscp ? SECONDARY_EXEC_ENABLE_RDTSCP : 0) |
 		 (g->invpcid && vmx_features.invpcid ? SECONDARY_EXEC_ENABLE_INVPCID : 0) |
 		 (g->xsaves && vmx_features.xsaves ? VMCS_CONTROL_BIT(XSAVES) : 0);
 
-	c->proc2 = (c->proc2 & ~bits) | on | vmcs01_control(host_caps.proc2, off);
+	c->proc = vmcs01_choose_proc(forced.proc);
+	c->proc2 = (c->proc2 & ~bits) | on | vmcs01_control(host_caps.proc2, off | forced.proc2);
 	vmx_update_exceptions(vcpu);
 }
 
@@ -112,8 +120,9 @@ static bool vmcs01_takes_ud(const struct vcpu *vcpu)
  * vmx_write_proc2_01() - write VMCS01's secondary controls
  * @vcpu: loaded
  *
- * Descriptor-table exiting, for hostload() and to emulate UMIP, is not in
- * vcpu->ctl01, from which the controls of VMCS02 are merged.
+ * Descriptor-table exiting for hostload() and to emulate UMIP is not in
+ * vcpu->ctl01, from which the controls of VMCS02 are merged. That of
+ * DROSTE_FORCE_EXITS is.
  *
  * Context: VMCS01 is current. Does not sleep.
  */
@@ -140,6 +149,7 @@ void vmx_write_ctl01(struct vcpu *vcpu)
 	vcpu->ctl01_stale = vcpu->in_l2;
 	if (vcpu->in_l2)
 		return;
+	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->proc | vcpu->vmcs01.windows);
 	vmx_write_proc2_01(vcpu);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->proc | vcpu->vmcs01.windows);
 	if (c->proc & CPU_BASED_USE_IO_BITMAPS) {
@@ -294,6 +304,8 @@ int vmcs01_create(struct vcpu *vcpu)
 		vcpu->ctl01.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	if (vcpu->vm->pause_in_guest)
 		vcpu->ctl01.proc2 &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
+	/* Before its first entry, it takes the controls that depend on CPUID and on DROSTE_FORCE_EXITS. */
+	vcpu_request(vcpu, REQ_CPUID);
 	return 0;
 
 err_bitmap:

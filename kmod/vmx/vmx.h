@@ -136,6 +136,16 @@ void vmx_follow_umip(struct vcpu *vcpu, bool on);
 void vcpu_switch_vmcs(struct vcpu *vcpu, struct loaded_vmcs *to);
 void vcpu_reload_vmcs(struct vcpu *vcpu);
 
+/* --- exits that a VM need not have: vmx/force.c --- */
+
+/* The controls that DROSTE_FORCE_EXITS adds to L0's. */
+struct vmx_forced {
+	u32 proc, proc2;
+};
+
+u64 vmx_force_supported(void);
+struct vmx_forced vmx_forced_controls(u64 mask);
+
 /* --- page-modification logging: vmx/pml.c --- */
 #define PML_ENTRIES	512
 int vmx_pml_create(struct vcpu *vcpu);

@@ -78,6 +78,22 @@ PLAIN = (
     ("cpu/vmx.cc", "  if (! check_CR4(host_state->cr4)) {",
      "  BX_CPU_THIS_PTR cr4.set_LA57((host_state->cr4 >> 12) & 1);\n"
      "  BX_CPU_THIS_PTR linaddr_width = BX_CPU_THIS_PTR cr4.get_LA57() ? 57 : 48;\n  if (! check_CR4(host_state->cr4)) {"),
+    # The operand size of RDRAND and RDSEED in the VM-exit instruction information (SDM 3C table 28-12). Bochs told that of
+    # the address, so that L0 took RDRAND DX in 64-bit mode for RDRAND EDX.
+    ("cpu/vmexit.cc", "else if (i->as32L())\n        instr_info |= 1 << 11;", "else if (i->os32L())\n        instr_info |= 1 << 11;"),
+    # INVPCID: the check of the privilege level comes before the exit (SDM 3C 26.1.1), and the type has 64 bits in 64-bit mode
+    # without REX.W too (SDM 2A, INVPCID).
+    ("cpu/vmx.cc", "    if (BX_CPU_THIS_PTR vmcs.vmexec_ctrls1.INVLPG_VMEXIT()) {\n      VMexit_Instruction(i, VMX_VMEXIT_INVPCID",
+     "    if (CPL == 0 && BX_CPU_THIS_PTR vmcs.vmexec_ctrls1.INVLPG_VMEXIT()) {\n      VMexit_Instruction(i, VMX_VMEXIT_INVPCID"),
+    ("cpu/vmx.cc", "  bx_address type;\n#if BX_SUPPORT_X86_64\n  if (i->os64L()) {\n    type = BX_READ_64BIT_REG(i->dst());\n  }\n  else\n"
+     "#endif\n  {\n    type = BX_READ_32BIT_REG(i->dst());\n  }\n\n  BxPackedXmmRegister invpcid_desc;",
+     "  bx_address type = long64_mode() ? BX_READ_64BIT_REG(i->dst()) : BX_READ_32BIT_REG(i->dst());\n\n"
+     "  BxPackedXmmRegister invpcid_desc;"),
+    # Instrumentation counts the entries of paging structures that the processor reads, and must know which is which.
+    ("cpu/cpu.h", "  BX_INSTR_PHY_ACCESS(BX_CPU_ID, (paddr), (size), (memtype), (rw)); ",
+     "  BX_INSTR_ENTRY_ACCESS((why), (rw)); BX_INSTR_PHY_ACCESS(BX_CPU_ID, (paddr), (size), (memtype), (rw)); "),
+    ("instrument/stubs/instrument.h", "#define BX_INSTR_PHY_ACCESS(cpu_id, phy, len, memtype, rw)\n",
+     "#define BX_INSTR_PHY_ACCESS(cpu_id, phy, len, memtype, rw)\n#define BX_INSTR_ENTRY_ACCESS(why, rw)\n"),
     # Linux reads MSRs that Bochs lacks, which must not be logged each time.
     ("cpu/msr.cc", 'BX_ERROR(("RDMSR: Unknown register', 'BX_DEBUG(("RDMSR: Unknown register'),
 )

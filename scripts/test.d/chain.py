@@ -9,10 +9,10 @@ LAB = os.path.join(TREE, "scripts", "lab")
 
 
 class Chain:
-    """One combination: the kernel of L0, the kernel of L1 and L2, the CPUs of each level, whether L1 uses EPT, and
-    whether it runs on the strict machine."""
+    """One combination: the kernel of L0, the kernel of L1 and L2, the CPUs of each level, whether L1 uses EPT,
+    whether it runs on the strict machine, and the exits that L1 and L2 are forced to take (drostectl run --force-exits)."""
 
-    def __init__(self, l0, l0_cpus, linux, l1_cpus, ept, l2_cpus, limit=1500, strict=False):
+    def __init__(self, l0, l0_cpus, linux, l1_cpus, ept, l2_cpus, limit=1500, strict=False, force=""):
         self.l0 = l0
         self.l0_cpus = l0_cpus
         self.linux = linux
@@ -21,6 +21,7 @@ class Chain:
         self.l2_cpus = l2_cpus
         self.limit = limit
         self.strict = strict
+        self.force = force
 
     def name(self):
         return f"chain-{self.l0}-{'ept' if self.ept else 'noept'}-{self.l1_cpus}cpu" + ("-strict" if self.strict else "")
@@ -28,7 +29,8 @@ class Chain:
     def title(self):
         return (f"L0 {self.l0} on {self.l0_cpus} CPU, L1 Linux {self.linux} with {self.l1_cpus} vCPU "
                 f"{'and' if self.ept else 'without'} EPT, L2 with {self.l2_cpus}"
-                + (", on the strict machine" if self.strict else ""))
+                + (", on the strict machine" if self.strict else "")
+                + (f", with forced exits ({self.force})" if self.force else ""))
 
     def expected(self):
         """Returns the lines that the levels must print. A missing line is a failure."""
@@ -47,7 +49,7 @@ class Chain:
         status = job.command(
             [LAB, "exec", "--kernel", self.l0, "--cpus", str(self.l0_cpus), "--timeout", str(self.limit),
              *(["--kmemleak"] if self.l0 == "debug" else []), *(["--strict"] if self.strict else []), *files, "--",
-             "./l0.sh", "/dev/droste", str(self.l1_cpus), "1024", f"l2cpus={self.l2_cpus}",
+             *([f"FORCE_EXITS={self.force}"] if self.force else []), "./l0.sh", "/dev/droste", str(self.l1_cpus), "1024", f"l2cpus={self.l2_cpus}",
              *([] if self.ept else ["kvm_intel.ept=0"])], self.limit + 600, lines.append)
         missing = [line for line in self.expected() if not any(line in said for said in lines)]
         problems = [f"'{line}' is missing" for line in missing] + ([f"the lab's exit status is {status}"] if status else [])

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/droste.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <signal.h>
@@ -55,11 +56,35 @@ static void page_tables(struct vm *vm)
 		pd[i] = i << 21 | 0x87;	/* 2 MiB, present, writable, user */
 }
 
+u64 vm_force_exits(struct vm *vm, u64 mask)
+{
+	struct droste_force_exits f = { .mask = mask };
+
+	return ioctl(vm->fd, DROSTE_FORCE_EXITS, &f) ? errno : 0;
+}
+
+u64 vm_forceable(struct vm *vm)
+{
+	struct droste_force_exits f;
+
+	return ioctl(vm->fd, DROSTE_GET_FORCE_EXITS, &f) ? 0 : f.supported;
+}
+
+/* With DROSTE_FORCE_EXITS in the environment, a number or "all", every VM of the test takes these exits. */
+static void force_as_told(struct vm *vm)
+{
+	const char *told = getenv("DROSTE_FORCE_EXITS");
+
+	if (told && *told)
+		MUST(!vm_force_exits(vm, strcmp(told, "all") ? strtoull(told, NULL, 0) : vm_forceable(vm)), "forced exits %s", told);
+}
+
 static void open_fds(struct vm *vm)
 {
 	vm->dev = device_open();
 	vm->fd = DO(vm->dev, KVM_CREATE_VM, 0);
 	vm->run_size = DO(vm->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
+	force_as_told(vm);
 	if (vm->flags & (KSFT_IRQCHIP | KSFT_PIT | KSFT_SMP2))
 		DO(vm->fd, KVM_CREATE_IRQCHIP, 0);
 	if (vm->flags & KSFT_PIT) {

@@ -77,6 +77,8 @@ int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 val);
 struct kvm_cpuid2 *supported_cpuid(int dev);
 bool vm_has_vmx(struct vm *vm);
 int vm_enable_cap(struct vm *vm, u32 cap, u64 arg);	/* 0, or an errno */
+u64 vm_force_exits(struct vm *vm, u64 mask);	/* DROSTE_FORCE_*; 0, or an errno */
+u64 vm_forceable(struct vm *vm);	/* the bits that the processor has; 0 if the hypervisor forces none */
 void vm_slot(struct vm *vm, int slot, u32 flags, u64 gpa, u64 size, void *host);
 void describe_exit(struct vcpu *vcpu);	/* prints a diagnostic line */
 

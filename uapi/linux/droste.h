@@ -59,6 +59,41 @@ struct droste_pass_ports {
  * EOPNOTSUPP if the processor has no I/O bitmaps; ENOMEM; EFAULT.
  */
 #define DROSTE_PASS_PORTS	_IOW(DROSTE_IOC_MAGIC, 0x20, struct droste_pass_ports)
+/* --- exits that a VM need not have, for research --- */
+
+/* The instructions that struct droste_force_exits makes exit, by the control that makes them (SDM 3C 25.6.2). */
+#define DROSTE_FORCE_CR3_LOAD	(1 << 0)	/* MOV to CR3 */
+#define DROSTE_FORCE_CR3_STORE	(1 << 1)	/* MOV from CR3 */
+#define DROSTE_FORCE_INVLPG	(1 << 2)	/* INVLPG, INVPCID */
+#define DROSTE_FORCE_RDTSC	(1 << 3)	/* RDTSC, RDTSCP */
+#define DROSTE_FORCE_RDPMC	(1 << 4)	/* RDPMC, which exits without being forced too */
+#define DROSTE_FORCE_TABLES	(1 << 5)	/* SGDT, SIDT, SLDT, STR, LGDT, LIDT, LLDT, LTR */
+#define DROSTE_FORCE_RDRAND	(1 << 6)	/* RDRAND */
+#define DROSTE_FORCE_RDSEED	(1 << 7)	/* RDSEED */
+#define DROSTE_FORCE_PAUSE	(1 << 8)	/* each PAUSE; not in an L2 whose L1 asked for exits of PAUSE loops */
+
+/**
+ * struct droste_force_exits - exits that a VM takes although it need not
+ * @mask: DROSTE_FORCE_*
+ * @supported: those that this processor has; of DROSTE_FORCE_EXITS: 0
+ * @reserved: 0
+ */
+struct droste_force_exits {
+	__u64 mask;
+	__u64 supported;
+	__u64 reserved[2];
+};
+
+/*
+ * On a VM. L0 carries each of these instructions out as the processor does. An L1 never sees the exits that are forced in its
+ * L2, and gets those that it asked for itself. When the call returns, all vCPUs run with the new mask.
+ * Errors: EINVAL for bits that are not DROSTE_FORCE_*, or if @supported or @reserved is not 0; ENXIO for bits that this
+ * processor does not have; EFAULT.
+ */
+#define DROSTE_FORCE_EXITS	_IOW(DROSTE_IOC_MAGIC, 0x30, struct droste_force_exits)
+
+/* Reads the mask of a VM, and the supported bits. Errors: EFAULT. */
+#define DROSTE_GET_FORCE_EXITS	_IOR(DROSTE_IOC_MAGIC, 0x31, struct droste_force_exits)
 
 /* --- looking at any VM of the host --- */
 

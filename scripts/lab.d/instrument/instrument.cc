@@ -3,6 +3,9 @@
  * Counts what the processor executes between two marker instructions (xchg %bx,%bx), in VMX root and
  * non-root operation apart, and writes one line for each pair of markers to the file named in LAB_COUNTS.
  *
+ * It also counts what misses of the TLB cost: the page walks, and the entries that they read, of page tables and of EPT.
+ * The emulator keeps no entries of upper levels, so that each walk reads all levels.
+ *
  * The first marker starts a count and its RAX names it; the next one ends it. A marker whose RAX is NO_TAG ends a count
  * but starts none, so that a program can begin afresh after one that died within a count. Markers are not counted.
  *
@@ -43,6 +46,8 @@ struct counts {
 	Bit64u masked;			/* the longest stretch in root with interrupts disabled, at an exit or entry */
 	Bit64u kinds[MODES][KINDS];
 	Bit64u exits[EXIT_REASONS];
+	Bit64u walks[MODES];		/* of page tables with four levels */
+	Bit64u pt[MODES], ept[MODES];	/* entries of page tables and of EPT that walks have read */
 };
 
 bool counting;
@@ -97,6 +102,9 @@ void write_mode(FILE *f, const char *name, mode m)
 	for (unsigned k = 0; k < KINDS; k++)
 		if (now.kinds[m][k])
 			fprintf(f, " %s.%s=" FMT_LL "u", name, kind_names[k], now.kinds[m][k]);
+	if (now.pt[m] + now.ept[m])
+		fprintf(f, " %s.walks=" FMT_LL "u %s.pt=" FMT_LL "u %s.ept=" FMT_LL "u", name, now.walks[m], name, now.pt[m],
+			name, now.ept[m]);
 }
 
 /* Opens the file that a variable of the environment names; @otherwise if there is no such variable. */
@@ -214,6 +222,15 @@ void lab_count_exit(Bit32u reason)
 	reason &= 0xffff;	/* the rest are flags (SDM 25.9.1) */
 	if (counting && reason < EXIT_REASONS)
 		now.exits[reason]++;
+}
+
+void lab_count_entry(unsigned why, bool guest)
+{
+	if (!counting)
+		return;
+	now.walks[guest] += why == BX_PML4E_ACCESS;
+	now.pt[guest] += why >= BX_PDPTR0_ACCESS && why <= BX_PML5E_ACCESS;
+	now.ept[guest] += why >= BX_EPT_PTE_ACCESS && why <= BX_EPT_PML5E_ACCESS;
 }
 
 void lab_count_interrupt(bool guest)

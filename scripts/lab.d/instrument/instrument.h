@@ -11,6 +11,8 @@ class bxInstruction_c;
 void lab_count_instruction(unsigned cpu, const bxInstruction_c *i, bool guest, bool user);
 /* Called at every VM exit, before the processor leaves non-root operation. */
 void lab_count_exit(Bit32u reason);
+/* Called when the processor reads physical memory for itself: an AccessReason. */
+void lab_count_entry(unsigned why, bool guest);
 /* Called when an external interrupt or NMI is delivered. */
 void lab_count_interrupt(bool guest);
 
@@ -18,12 +20,15 @@ void lab_count_interrupt(bool guest);
 	lab_count_instruction(cpu_id, i, BX_CPU_THIS_PTR in_vmx_guest, \
 			      BX_CPU_THIS_PTR sregs[BX_SEG_REG_CS].selector.rpl == 3)
 #define BX_INSTR_VMEXIT(cpu_id, reason, qualification) lab_count_exit(reason)
+#define BX_INSTR_ENTRY_ACCESS(why, rw) \
+	((rw) == BX_READ ? lab_count_entry((why), BX_CPU_THIS_PTR in_vmx_guest) : (void)0)
 #define BX_INSTR_HWINTERRUPT(cpu_id, vector, cs, eip) lab_count_interrupt(BX_CPU_THIS_PTR in_vmx_guest)
 
 #else
 
 #define BX_INSTR_BEFORE_EXECUTION(cpu_id, i)
 #define BX_INSTR_VMEXIT(cpu_id, reason, qualification)
+#define BX_INSTR_ENTRY_ACCESS(why, rw)
 #define BX_INSTR_HWINTERRUPT(cpu_id, vector, cs, eip)
 
 #endif
