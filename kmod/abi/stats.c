@@ -62,6 +62,7 @@ static const struct stat_row vcpu_rows[] = {
 	ALL_OF("l2_exits_reflected", exits_reflected),
 	COUNT("nested_run", stats.nested_run),
 	COUNT("short_exits", stats.short_exits),
+	COUNT("clustered", stats.clustered),
 	IS("guest_mode", in_l2),
 	OF_REASON("halt_exits", EXIT_REASON_HLT),
 	OF_REASON("irq_exits", EXIT_REASON_EXTERNAL_INTERRUPT),

@@ -18,6 +18,7 @@ struct vcpu_stats {
 	u64 nmi_injections;
 	u64 nested_run;			/* L1's VM entries that succeeded */
 	u64 short_exits;		/* exits that the short loop has handled: see run/loop.c */
+	u64 clustered;			/* L1's VMREADs and VMWRITEs that L0 executed without an exit of their own */
 	u64 halt_attempted_poll;	/* waits that began with polling */
 	u64 halt_successful_poll;	/* those of them that ended while polling */
 	u64 halt_poll_success_ns, halt_poll_fail_ns;	/* time spent polling */

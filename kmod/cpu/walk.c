@@ -293,22 +293,58 @@ failed:
 	return false;
 }
 
-/* Read 15 bytes at @la, if that is simple. @user: the CPL is 3. See walk_fetch(). */
-static __always_inline bool walk_page(struct vcpu *vcpu, struct page_walk *w, bool user, u64 la, u64 *words)
+/* As walk_repeat(), for @n words of 8 bytes. */
+static __always_inline bool walk_repeat_words(const struct page_walk *w, u32 offset, u64 *words, u32 n)
+{
+	const u64 __user *from = (const u64 __user *)(w->to + offset);
+	const u64 __user *const *at = w->at;
+	const u64 *expected = w->entry;
+	u64 entry;
+	u32 i;
+
+	if (!user_read_access_begin(from, n * sizeof(*from)))
+		return false;
+	for (i = 0; i < w->nr; i++) {
+		unsafe_get_user(entry, at[i], failed);
+		if (unlikely(entry != expected[i]))
+			goto failed;
+	}
+	for (i = 0; i < n; i++)
+		unsafe_get_user(words[i], from + i, failed);
+	user_read_access_end();
+	return true;
+failed:
+	user_read_access_end();
+	return false;
+}
+
+/*
+ * Whether the recorded walk is one to the page of @la in the present paging mode. If not, it is made one that
+ * walk_record() can fill, and has no entries.
+ */
+static __always_inline bool walk_is_of(struct vcpu *vcpu, struct page_walk *w, bool user, u64 la)
 {
 	u64 cr3 = vmcs_read(GUEST_CR3), cr4 = vmcs_read(GUEST_CR4), generation = memslot_generation(vcpu->vm);
 
-	if (offset_in_page(la) > PAGE_SIZE - INSN_MAX)
-		return false;
 	if (likely(w->nr && w->page == (la & PAGE_MASK) && w->cr3 == cr3 && w->cr4 == cr4 &&
-		   w->generation == generation && w->user == user) &&
-	    walk_repeat(w, offset_in_page(la), words))
+		   w->generation == generation && w->user == user))
 		return true;
 	w->generation = generation;
 	w->cr3 = cr3;
 	w->cr4 = cr4;
 	w->page = la & PAGE_MASK;
 	w->user = user;
+	w->nr = 0;
+	return false;
+}
+
+/* Read 15 bytes at @la, if that is simple. @user: the CPL is 3. See walk_fetch(). */
+static __always_inline bool walk_page(struct vcpu *vcpu, struct page_walk *w, bool user, u64 la, u64 *words)
+{
+	if (offset_in_page(la) > PAGE_SIZE - INSN_MAX)
+		return false;
+	if (likely(walk_is_of(vcpu, w, user, la)) && walk_repeat(w, offset_in_page(la), words))
+		return true;
 	if (walk_record(vcpu, la, w) && walk_repeat(w, offset_in_page(la), words))
 		return true;
 	w->nr = 0;
@@ -348,6 +384,27 @@ bool walk_fetch(struct vcpu *vcpu, u64 la, u64 *words)
 bool walk_read(struct vcpu *vcpu, u64 la, u64 *words)
 {
 	return (vcpu->efer & EFER_NX) && walk_page(vcpu, &vcpu->data_walk, false, la, words);
+}
+
+/**
+ * walk_code() - read code of L1's kernel, if that is simple
+ * @vcpu: loaded, in L1, in 64-bit mode at CPL 0
+ * @w: a walk that only such calls use; all zeroes before the first one
+ * @la: the linear address
+ * @words: filled
+ * @n: number of 8-byte words; they do not cross the end of the page
+ *
+ * Context: as walk_fetch().
+ * Return: true with @words set; false if the tables are not simple or forbid the fetch: see walk_record().
+ */
+bool walk_code(struct vcpu *vcpu, struct page_walk *w, u64 la, u64 *words, u32 n)
+{
+	if (likely(walk_is_of(vcpu, w, false, la)) && walk_repeat_words(w, offset_in_page(la), words, n))
+		return true;
+	if (walk_record(vcpu, la, w) && walk_repeat_words(w, offset_in_page(la), words, n))
+		return true;
+	w->nr = 0;
+	return false;
 }
 
 /**

@@ -9,6 +9,7 @@
 #include "ept/ept.h"
 #include "mem/memslot.h"
 #include "nested/checks_vcpu.h"
+#include "nested/cluster.h"
 #include "nested/insn.h"
 #include "nested/nested.h"
 #include "pv/pv.h"
@@ -18,12 +19,9 @@
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
-#define ARITH_FLAGS	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
-			 X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
-
 static int insn_finish(struct vcpu *vcpu, u64 set)
 {
-	vcpu_set_rflags(vcpu, (vcpu_rflags(vcpu) & ~ARITH_FLAGS) | set);
+	vcpu_set_rflags(vcpu, (vcpu_rflags(vcpu) & ~INSN_FLAGS) | set);
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }
@@ -119,6 +117,7 @@ int nested_vmcs12_alloc(struct vcpu *vcpu)
 		n->vmcs12 = kzalloc(sizeof(*n->vmcs12), GFP_KERNEL_ACCOUNT);
 	if (!n->link12)
 		n->link12 = kzalloc(sizeof(*n->link12), GFP_KERNEL_ACCOUNT);
+	cluster_alloc(vcpu);
 	return n->vmcs12 && n->link12 ? 0 : -ENOMEM;
 }
 

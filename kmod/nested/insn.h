@@ -4,9 +4,13 @@
 #define DROSTE_NESTED_INSN_H
 
 #include <linux/types.h>
+#include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "vmx/iinfo.h"
+
+/* The flags that VMX instructions write; all but the one that tells of a failure become 0 (SDM 3C 31.2). */
+#define INSN_FLAGS	((u64)(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF))
 
 /* --- insn.c --- */
 int nested_vmsucceed(struct vcpu *vcpu);
@@ -32,6 +36,25 @@ int insn_vmptrst(struct vcpu *vcpu);
 u64 insn_encoding(struct vcpu *vcpu);
 int insn_vmread(struct vcpu *vcpu);
 int insn_vmwrite(struct vcpu *vcpu);
+const struct vmcs12_field *insn_find_field(struct vcpu *vcpu, u64 enc);
+void insn_write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val);
+
+/* Whether VMWRITE refuses the field: IA32_VMX_MISC tells whether it can write exit information (SDM 3D A.6). */
+static inline bool insn_is_read_only(const struct nested *n, const struct vmcs12_field *f)
+{
+	return f->class == VMCS12_RO && !(n->caps.misc & BIT_ULL(29));
+}
+
+/* Whether an access to the field needs the rare fields in VMCS12, if VMCS02 has newer values. */
+static inline bool insn_needs_rare(const struct vmcs12_field *f)
+{
+	return f->sync == SYNC_RARE || (f->dirty & DIRTY12_RARE);
+}
+
+/* --- insn_short.c --- */
+bool insn_short_read(struct vcpu *vcpu, u64 enc, u64 *val, u64 *set);
+bool insn_short_write(struct vcpu *vcpu, u64 enc, u64 val, u64 *set);
+void insn_short_end(struct vcpu *vcpu);
 
 /* --- insn_inv.c --- */
 int insn_invept(struct vcpu *vcpu);

@@ -9,7 +9,7 @@
 /* Bring VMCS12 up to date if @f is among the fields that VMCS02 holds in a newer version. */
 static void insn_need_field(struct vcpu *vcpu, const struct vmcs12_field *f)
 {
-	if (vcpu->nested.vmcs02_stale && (f->sync == SYNC_RARE || (f->dirty & DIRTY12_RARE)))
+	if (vcpu->nested.vmcs02_stale && insn_needs_rare(f))
 		nested_sync_rare(vcpu);
 }
 
@@ -40,8 +40,15 @@ static struct vmcs12 *insn_target_vmcs(struct vcpu *vcpu)
 	return n->vmptr != VMPTR_NONE ? n->vmcs12 : NULL;
 }
 
-/* The row of a field that exists for this L1; NULL if there is none. */
-static const struct vmcs12_field *insn_find_field(struct vcpu *vcpu, u64 enc)
+/**
+ * insn_find_field() - find the row of a field that exists for this L1
+ * @vcpu: the vCPU
+ * @enc: the encoding, any value
+ *
+ * Context: Any.
+ * Return: the row; NULL if there is none.
+ */
+const struct vmcs12_field *insn_find_field(struct vcpu *vcpu, u64 enc)
 {
 	const struct vmcs12_field *f = vmcs12_field_lookup(enc);
 
@@ -88,7 +95,16 @@ int insn_vmread(struct vcpu *vcpu)
 	return nested_vmsucceed(vcpu);
 }
 
-static void insn_write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
+/**
+ * insn_write_field() - write a field of VMCS12 for L1, and note what has changed
+ * @vcpu: in L1
+ * @f: the field's row
+ * @enc: its encoding, for full or high access
+ * @val: the value
+ *
+ * Context: Thread of @vcpu. With interrupts disabled, VMCS12 must be up to date already: see insn_needs_rare().
+ */
+void insn_write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
 {
 	struct nested *n = &vcpu->nested;
 	u64 rflags = n->vmcs12->guest_rflags, old;
@@ -157,7 +173,7 @@ int insn_vmwrite(struct vcpu *vcpu)
 	f = insn_find_field(vcpu, enc);
 	if (!f)
 		return nested_vmfail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
-	if (f->class == VMCS12_RO && !(n->caps.misc & BIT_ULL(29)))
+	if (insn_is_read_only(n, f))
 		return nested_vmfail(vcpu, VMXERR_VMWRITE_READ_ONLY_VMCS_COMPONENT);
 	if (vcpu->in_l2)
 		insn_write_link(vcpu, enc, val);

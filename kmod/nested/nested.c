@@ -5,6 +5,7 @@
 #include <linux/string.h>
 #include "droste.h"
 #include "ept/ept.h"
+#include "nested/cluster.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
 #include "run/request.h"
@@ -72,6 +73,7 @@ void nested_destroy(struct vcpu *vcpu)
 	free_page((unsigned long)n->no_page);
 	free_page((unsigned long)n->msr_bitmap02);
 	free_pages((unsigned long)n->io_bitmaps02, 1);
+	cluster_free(vcpu);
 	kfree(n->link12);
 	kfree(n->vmcs12);
 	kfree(n->failed12);

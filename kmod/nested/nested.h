@@ -34,6 +34,9 @@ int nested_handle_vmx_insn(struct vcpu *vcpu);
 int nested_vmcs12_alloc(struct vcpu *vcpu);
 void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa);
 
+/* --- insn_short.c --- */
+bool nested_short_vmrw(struct vcpu *vcpu, u64 *next);
+
 /* --- insn_vmptr.c --- */
 void vmcs12_adopt(struct vcpu *vcpu, u64 gpa);
 bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev);

@@ -85,6 +85,7 @@ struct nested {
 	gpa_t vmptr;			/* address of L1's current VMCS, or VMPTR_NONE */
 	/* L0's copy of L1's current VMCS. VMPTRLD reads it; VMCLEAR, VMXOFF and the next VMPTRLD write it back. */
 	struct vmcs12 *vmcs12;
+	struct cluster_cache *cluster;	/* decoded code of L1: see nested/cluster.c; NULL: nothing is clustered */
 	struct vmcs12 *link12;		/* L0's copy of the shadow VMCS at vmcs12's link pointer: see link.c */
 	bool link12_valid;		/* @link12 was read; set in L2 only */
 	bool link12_dirty;		/* L2 wrote to @link12 */

@@ -593,6 +593,18 @@ void nested_sync_rare(struct vcpu *vcpu)
 	n->vmcs02_stale = false;
 }
 
+/**
+ * nested_sync_rare_here() - read the rare guest state back from VMCS02, which is current
+ * @n: of a vCPU in L1
+ *
+ * Context: VMCS02 is current, and was active on this CPU before. Interrupts may be disabled.
+ */
+void nested_sync_rare_here(struct nested *n)
+{
+	vmcs02_read_rare(n->vmcs12);
+	n->vmcs02_stale = false;
+}
+
 /* Pin a page of L1 and write its address to VMCS02. If L1 has no memory there, a page of all ones takes its place. */
 static void vmcs02_place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa, unsigned long field)
 {

@@ -16,6 +16,7 @@ void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to);
 void vmcs02_forget(struct vcpu *vcpu);
 void vmcs02_place_pages(struct vcpu *vcpu);
 bool vmcs02_tpr_exit_due(const struct nested *n);
+void nested_sync_rare_here(struct nested *n);
 
 /* --- bitmaps.c --- */
 void bitmaps_merge(struct vcpu *vcpu);

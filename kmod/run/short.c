@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Exits of L1 that the short loop handles, with interrupts disabled: WRMSR, EOI, the VMX-preemption timer, accesses to
- * descriptor-table registers.
+ * descriptor-table registers, VMREAD and VMWRITE.
  */
 #include <asm/processor-flags.h>
 #include "droste.h"
@@ -44,6 +44,16 @@ static bool exit_tables_short(struct vcpu *vcpu)
 	return true;
 }
 
+static bool exit_vmrw_short(struct vcpu *vcpu)
+{
+	u64 next;
+
+	if (!short_next_rip(&next) || !nested_short_vmrw(vcpu, &next))
+		return false;
+	vmcs_write(GUEST_RIP, next);
+	return true;
+}
+
 /**
  * exit_short() - handle an exit of L1 in the short loop
  * @vcpu: in L1, has just exited; exit.reason is valid
@@ -72,6 +82,10 @@ bool exit_short(struct vcpu *vcpu)
 	case EXIT_REASON_GDTR_IDTR:
 	case EXIT_REASON_LDTR_TR:
 		done = exit_tables_short(vcpu);
+		break;
+	case EXIT_REASON_VMREAD:
+	case EXIT_REASON_VMWRITE:
+		done = exit_vmrw_short(vcpu);
 		break;
 	default:
 		return false;

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clustering: a VMREAD or VMWRITE of L1 that exits is rarely the only one. L0 looks
+ * at the instructions behind it, and executes them up to the last VMREAD or VMWRITE
+ * that it can reach, so that those have no exits of their own.
+ *
+ * L1 cannot tell. It is at the boundary of an instruction at any time, and finds
+ * the registers, flags and VMCS that its own execution would have left. Clustering
+ * stops, or does not begin,
+ *
+ * - at an instruction that could fault, access memory, or do anything but compute
+ *   with general registers: see cluster_code.c;
+ * - at the end of a page, and where L1's tables or L0's memory slots are not simple:
+ *   see walk_code();
+ * - if L1 single-steps or is debugged, records branches, or has an active breakpoint,
+ *   and if RF is set or STI or MOV SS blocks interrupts: short_next_rip() and
+ *   cluster_is_allowed();
+ * - at a VMREAD or VMWRITE that needs no exit, or more than VMCS12 and VMCS02;
+ * - after CLUSTER_VMX of these, and CLUSTER_PLAIN other instructions. An interrupt
+ *   that arrives meanwhile waits so long. One that was pending before has ended the
+ *   short loop already.
+ *
+ * The code is read again each time, and compared with what was decoded.
+ * Traces and DROSTE_BREAK are to show each exit: with them, the short loop is off.
+ */
+#include <linux/hash.h>
+#include <linux/moduleparam.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
+#include "droste.h"
+#include "cpu/walk.h"
+#include "nested/cluster.h"
+#include "nested/cluster_code.h"
+#include "nested/insn.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
+
+#define CLUSTER_VMX	16	/* VMREADs and VMWRITEs after the one that exited */
+#define CLUSTER_PLAIN	64	/* other instructions */
+#define CLUSTER_WORDS	(CLUSTER_BYTES / 8)
+#define CLUSTER_BITS	6	/* the cache has 2 ^ this entries */
+
+static bool cluster = true;
+module_param(cluster, bool, 0644);
+MODULE_PARM_DESC(cluster, "Execute further VMREADs and VMWRITEs of L1 at the exit of one");
+
+/* A decoded run, and the code from which it was decoded. */
+struct cluster_entry {
+	u64 rip;		/* where the run begins */
+	u16 idle;		/* uses without a look at the code, since there was nothing to execute */
+	u8 nr_words;
+	u64 mask;		/* the bits of the last word that belong to the run */
+	u64 words[CLUSTER_WORDS];
+	struct page_walk walk;
+	struct cluster_run run;
+};
+
+struct cluster_cache {
+	struct cluster_entry entries[1 << CLUSTER_BITS];
+};
+
+/**
+ * cluster_alloc() - allocate the cache of decoded code, when L1 enters VMX operation
+ * @vcpu: the vCPU; may have it already
+ *
+ * Without memory for it, nothing is clustered.
+ *
+ * Context: Process context. May sleep.
+ */
+void cluster_alloc(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	if (!n->cluster)
+		n->cluster = kvzalloc(sizeof(*n->cluster), GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * cluster_free() - free the cache of decoded code
+ * @vcpu: the vCPU, which is being destroyed
+ *
+ * Context: Process context.
+ */
+void cluster_free(struct vcpu *vcpu)
+{
+	kvfree(vcpu->nested.cluster);
+	vcpu->nested.cluster = NULL;
+}
+
+static bool cluster_is_allowed(const struct vcpu *vcpu)
+{
+	return READ_ONCE(cluster) && vcpu->nested.cluster && !vcpu->guest_debug && !(vcpu->dr7 & DR7_ACTIVE) &&
+	       !vcpu->debugctl && current->mm == vcpu->vm->mm;
+}
+
+/* Read and decode the code at RIP. Returns false if it cannot be read, or has nothing to execute. */
+static noinline bool cluster_fill(struct vcpu *vcpu, struct cluster_entry *e, u64 rip)
+{
+	u32 len = min_t(u32, CLUSTER_BYTES, PAGE_SIZE - offset_in_page(rip)) & ~7U, used;
+
+	e->rip = rip;
+	e->idle = 1;
+	e->run.nr = 0;
+	if (!len || !walk_code(vcpu, &e->walk, rip, e->words, len / 8))
+		return false;
+	cluster_decode(&e->run, (const u8 *)e->words, len);
+	if (!e->run.nr)
+		return false;
+	e->nr_words = DIV_ROUND_UP(e->run.bytes, 8);
+	used = e->run.bytes - 8 * (e->nr_words - 1);
+	e->mask = emul_size_mask(used);
+	e->words[e->nr_words - 1] &= e->mask;
+	return true;
+}
+
+/* Whether the code is what it was when it was decoded. */
+static bool cluster_is_same(struct vcpu *vcpu, struct cluster_entry *e)
+{
+	u64 words[CLUSTER_WORDS], differs = 0;
+	u32 last = e->nr_words - 1, i;
+
+	if (!walk_code(vcpu, &e->walk, e->rip, words, e->nr_words))
+		return false;
+	words[last] &= e->mask;
+	for (i = 0; i <= last; i++)
+		differs |= words[i] ^ e->words[i];
+	return !differs;
+}
+
+/* The run at RIP; NULL if there is none. VMCS01 is current. */
+static const struct cluster_run *cluster_find(struct vcpu *vcpu, u64 rip)
+{
+	struct cluster_entry *e = &vcpu->nested.cluster->entries[hash_64(rip, CLUSTER_BITS)];
+	struct srcu_struct *srcu = &vcpu->vm->srcu;
+	bool found;
+	int idx;
+
+	/* The code may change, but whoever needs this to be noticed at once can turn clustering off and on. */
+	if (e->rip == rip && !e->run.nr && e->idle++)
+		return NULL;
+	idx = srcu_read_lock(srcu);
+	pagefault_disable();
+	found = (e->rip == rip && e->run.nr && cluster_is_same(vcpu, e)) || cluster_fill(vcpu, e, rip);
+	pagefault_enable();
+	srcu_read_unlock(srcu, idx);
+	return found ? &e->run : NULL;
+}
+
+/* Execute a VMREAD or VMWRITE. Returns false if that needs an exit, or none. */
+static bool cluster_access(struct vcpu *vcpu, const struct cluster_insn *i, u64 *flags)
+{
+	u64 *regs = vcpu->regs, set;
+
+	if (!(i->kind == CLUSTER_VMREAD ? insn_short_read(vcpu, regs[i->src], &regs[i->dst], &set) :
+					  insn_short_write(vcpu, regs[i->dst], regs[i->src], &set)))
+		return false;
+	*flags = (*flags & ~INSN_FLAGS) | set;
+	vcpu->stats.clustered++;
+	return true;
+}
+
+/* What is left of the bounds. */
+struct cluster_bounds {
+	u32 vmx, plain;
+};
+
+/*
+ * Execute a run. @rip is that of its first instruction, and then that of the instruction to execute next. Returns true
+ * if that is where a jump leads to.
+ */
+static bool cluster_execute_run(struct vcpu *vcpu, const struct cluster_run *run, u64 *rip, u64 *flags,
+				struct cluster_bounds *left)
+{
+	const struct cluster_insn *i = run->insn, *end = i + run->nr;
+	u64 begin = *rip, to;
+
+	for (; i < end; i++) {
+		if (cluster_is_vmx(i)) {
+			if (!left->vmx || !cluster_access(vcpu, i, flags))
+				return false;
+			left->vmx--;
+		} else {
+			if (!left->plain)
+				return false;
+			left->plain--;
+			if (cluster_execute(i, vcpu->regs, flags)) {
+				to = begin + i->end + i->imm;
+				/* Otherwise the jump raises #GP. It has had no effect yet, so L1 can execute it. */
+				if (!arch_canonical(to, 48))
+					return false;
+				*rip = to;
+				return true;
+			}
+		}
+		*rip = begin + i->end;
+	}
+	return false;
+}
+
+/**
+ * cluster_go_on() - execute the instructions behind a VMREAD or VMWRITE that has exited
+ * @vcpu: in L1, in 64-bit mode at CPL 0, TF and RF are clear and nothing blocks interrupts; no register is cached
+ * @rip: RIP of the first of these instructions
+ * @flags: RFLAGS, updated
+ *
+ * Context: Interrupts disabled. VMCS01 is current before and after.
+ * Return: RIP of the next instruction for L1, which may be @rip.
+ */
+u64 cluster_go_on(struct vcpu *vcpu, u64 rip, u64 *flags)
+{
+	struct cluster_bounds left = { CLUSTER_VMX, CLUSTER_PLAIN };
+	const struct cluster_run *run;
+	bool jumped = true;
+
+	if (!cluster_is_allowed(vcpu))
+		return rip;
+	while (jumped && left.vmx) {
+		run = cluster_find(vcpu, rip);
+		if (!run)
+			break;
+		jumped = cluster_execute_run(vcpu, run, &rip, flags, &left);
+		insn_short_end(vcpu);
+	}
+	return rip;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Straight runs of VMREAD, VMWRITE and plain instructions in L1's code, decoded: see nested/cluster.c. Pure. */
+#ifndef DROSTE_NESTED_CLUSTER_CODE_H
+#define DROSTE_NESTED_CLUSTER_CODE_H
+
+#include <linux/types.h>
+#include "emul/exec.h"
+
+#define CLUSTER_BYTES	192	/* of code in a run; a multiple of 8 */
+#define CLUSTER_INSNS	48	/* instructions in a run */
+
+/* What an instruction of a run does. No plain one accesses memory or can fault. */
+enum cluster_kind {
+	CLUSTER_VMREAD,		/* field @src to register @dst */
+	CLUSTER_VMWRITE,	/* register @src to field @dst */
+	CLUSTER_NOP,
+	CLUSTER_MOV,
+	CLUSTER_ALU,		/* @op is OP_ADD to OP_CMP, or OP_TEST */
+	CLUSTER_UNARY,		/* @op is OP_NOT to OP_DEC */
+	CLUSTER_EXTEND,		/* zero or sign extension of @src_bytes; @op is OP_MOVZX or OP_MOVSX */
+	CLUSTER_SETCC,		/* @op is the condition, as in the opcode */
+	CLUSTER_CMOV,
+	CLUSTER_JCC,
+	CLUSTER_JMP,
+};
+
+/* One instruction in 64-bit code. Registers are general registers other than RSP, and AH to BH are not used. */
+struct cluster_insn {
+	u8 kind;	/* enum cluster_kind */
+	u8 op;		/* enum emul_op, or a condition */
+	u8 dst, src;	/* registers */
+	u8 bytes;	/* operand size */
+	u8 src_bytes;	/* of an extension */
+	u8 end;		/* where the next instruction begins, in bytes from the begin of the run */
+	bool from_imm;	/* the source is @imm */
+	s64 imm;	/* sign-extended; of a jump, the distance from the next instruction */
+};
+
+/* Instructions that follow each other in memory. They end with the last VMREAD or VMWRITE, or with a jump behind it. */
+struct cluster_run {
+	u8 nr;		/* number of instructions; 0: there is no VMREAD and no VMWRITE */
+	u8 bytes;	/* length of the code */
+	struct cluster_insn insn[CLUSTER_INSNS];
+};
+
+void cluster_decode(struct cluster_run *run, const u8 *code, u32 len);
+bool cluster_decode_one(struct cluster_insn *i, const u8 *code, u32 len);
+bool cluster_execute(const struct cluster_insn *i, u64 *regs, u64 *flags);
+
+/* Whether an instruction is a VMREAD or VMWRITE. */
+static inline bool cluster_is_vmx(const struct cluster_insn *i)
+{
+	return i->kind <= CLUSTER_VMWRITE;
+}
+
+#endif
