@@ -297,7 +297,8 @@ struct vcpu {
 	struct emul_state *emul;		/* state of the emulator between two runs: see io/emulate.h */
 	struct slot_hint slot_hint;		/* of accesses to MMIO: see memslot_near() */
 	struct io_absent io_absent;		/* see io/bus.h */
-	struct page_walk code_walk;		/* the last one of walk_fetch() */
+	struct page_walk code_walk;		/* the last one of walk_fetch() without EPT12 */
+	struct page_walk code_walk2;		/* the last one of walk_fetch() through EPT12 */
 	struct page_walk data_walk;		/* the last one of walk_read() */
 	sigset_t sigmask;			/* KVM_SET_SIGNAL_MASK */
 	bool has_sigmask;

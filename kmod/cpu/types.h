@@ -105,21 +105,25 @@ static inline bool msr_has_cmci(const struct msr_misc *misc)
 	return misc->mcg_cap & MCG_CMCI_P;
 }
 
+/* A walk of 4 levels, each of whose tables, and the page at the end, an L1 with EPT translates by another one. */
+#define WALK_ENTRIES	24
+
 /*
- * A walk of L1's page tables to an instruction, or to data. While the members of the first
- * group have the same values, and the entries still contain what they did, it
- * would end at the same place.
+ * A walk of a level's page tables to an instruction, or to data; in an L2 whose L1 uses EPT, through EPT12. While the
+ * members of the first group have the same values, and the entries still contain what they did, it would end at the
+ * same place, and set no flag.
  */
 struct page_walk {
 	u64 generation;			/* of the slots */
 	u64 cr3, cr4;
+	u64 eptp12;			/* 0: guest-physical addresses are L1's */
 	u64 page;			/* linear address of the page */
 	bool user;			/* CPL 3 */
 
 	u8 nr;				/* number of entries; 0: no walk is recorded */
-	const u64 __user *at[4];	/* where they are, and what they contain */
-	u64 entry[4];
 	const u8 __user *to;		/* user address of the page */
+	const u64 __user *at[WALK_ENTRIES];	/* where they are, and what they contain */
+	u64 entry[WALK_ENTRIES];
 };
 
 #endif

@@ -196,6 +196,52 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 #define WALK_NX		BIT_ULL(63)
 #define WALK_TABLE	GENMASK_ULL(51, PAGE_SHIFT)
 
+/* The context of a walk of EPT12 that is a part of a walk to record. */
+struct walk_outer {
+	struct vcpu *vcpu;
+	struct page_walk *w;
+};
+
+/* Read an entry of L1's memory, and record it. Returns 0 or -EFAULT. */
+static int walk_record_entry(void *ctx, u64 gpa, u64 *entry)
+{
+	struct walk_outer *o = ctx;
+	struct page_walk *w = o->w;
+	const struct memslot *slot = memslot_near(o->vcpu, gpa >> PAGE_SHIFT);
+
+	if (!slot || w->nr >= WALK_ENTRIES || !memslot_read_u64(slot, gpa, entry))
+		return -EFAULT;
+	w->at[w->nr] = memslot_user(slot, gpa);
+	w->entry[w->nr++] = *entry;
+	return 0;
+}
+
+/* A walk that sets a flag is not simple. */
+static int walk_set_no_bits(void *ctx, u64 gpa, u64 old, u64 bits)
+{
+	return -EFAULT;
+}
+
+/*
+ * Translate @gpa of the running level to an L1 GPA, and record the walk of EPT12 if there is one. Returns false if EPT12
+ * does not allow the access, or is not simple.
+ */
+static bool walk_outer(struct vcpu *vcpu, struct page_walk *w, u64 access, gpa_t *gpa)
+{
+	static const struct ept12_ops ops = { .read = walk_record_entry, .set_bits = walk_set_no_bits };
+	struct walk_outer o = { .vcpu = vcpu, .w = w };
+	struct ept12_result res;
+	struct ept12_cfg cfg;
+
+	if (!w->eptp12)
+		return true;
+	cfg = l2gpa_cfg(vcpu, w->eptp12);
+	if (ept12_walk(&cfg, &ops, &o, *gpa, access, &res) != EPT12_OK)
+		return false;
+	*gpa = res.gpa;
+	return true;
+}
+
 /*
  * Read and record the next entry, number @index of the table that @entry points
  * to. @wanted are the bits in which it must be WALK_P | WALK_A. Returns the entry,
@@ -204,12 +250,12 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 static u64 walk_step(struct vcpu *vcpu, struct page_walk *w, u64 index, u64 wanted, u64 entry)
 {
 	gpa_t at = (entry & WALK_TABLE) + (index & 0x1ff) * sizeof(entry);
-	const struct memslot *slot = memslot_near(vcpu, at >> PAGE_SHIFT);
+	struct walk_outer o = { .vcpu = vcpu, .w = w };
+	/* With EPTP.AD, an access to a paging structure counts as a write, too (SDM 3C 29.3.5). */
+	u64 access = w->eptp12 & EPTP_AD ? EPT_READ | EPT_WRITE : EPT_READ;
 
-	if (!slot || !memslot_read_u64(slot, at, &entry) || (entry & wanted) != (WALK_P | WALK_A))
+	if (!walk_outer(vcpu, w, access, &at) || walk_record_entry(&o, at, &entry) || (entry & wanted) != (WALK_P | WALK_A))
 		return 0;
-	w->at[w->nr] = memslot_user(slot, at);
-	w->entry[w->nr++] = entry;
 	return entry;
 }
 
@@ -255,6 +301,8 @@ static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct page_walk *w)
 	if (!walk_allows(vcpu, w, all))
 		return false;
 	gpa = (entry & GENMASK_ULL(51, shift)) | (la & (BIT_ULL(shift) - 1) & PAGE_MASK);
+	if (!walk_outer(vcpu, w, w == &vcpu->data_walk ? EPT_READ : EPT_EXEC, &gpa))
+		return false;
 	slot = memslot_near(vcpu, gpa >> PAGE_SHIFT);
 	if (!slot)
 		return false;
@@ -320,30 +368,32 @@ failed:
 
 /*
  * Whether the recorded walk is one to the page of @la in the present paging mode. If not, it is made one that
- * walk_record() can fill, and has no entries.
+ * walk_record() can fill, and has no entries. @eptp12: 0 in L1.
  */
-static __always_inline bool walk_is_of(struct vcpu *vcpu, struct page_walk *w, bool user, u64 la)
+static __always_inline bool walk_is_of(struct vcpu *vcpu, struct page_walk *w, bool user, u64 eptp12, u64 la)
 {
 	u64 cr3 = vmcs_read(GUEST_CR3), cr4 = vmcs_read(GUEST_CR4), generation = memslot_generation(vcpu->vm);
 
 	if (likely(w->nr && w->page == (la & PAGE_MASK) && w->cr3 == cr3 && w->cr4 == cr4 &&
-		   w->generation == generation && w->user == user))
+		   w->generation == generation && w->user == user && (!eptp12 || w->eptp12 == eptp12)))
 		return true;
 	w->generation = generation;
 	w->cr3 = cr3;
 	w->cr4 = cr4;
+	if (eptp12)
+		w->eptp12 = eptp12;
 	w->page = la & PAGE_MASK;
 	w->user = user;
 	w->nr = 0;
 	return false;
 }
 
-/* Read 15 bytes at @la, if that is simple. @user: the CPL is 3. See walk_fetch(). */
-static __always_inline bool walk_page(struct vcpu *vcpu, struct page_walk *w, bool user, u64 la, u64 *words)
+/* Read 15 bytes at @la, if that is simple. @user: the CPL is 3. @eptp12: 0 in L1. See walk_fetch(). */
+static __always_inline bool walk_page(struct vcpu *vcpu, struct page_walk *w, bool user, u64 eptp12, u64 la, u64 *words)
 {
 	if (offset_in_page(la) > PAGE_SIZE - INSN_MAX)
 		return false;
-	if (likely(walk_is_of(vcpu, w, user, la)) && walk_repeat(w, offset_in_page(la), words))
+	if (likely(walk_is_of(vcpu, w, user, eptp12, la)) && walk_repeat(w, offset_in_page(la), words))
 		return true;
 	if (walk_record(vcpu, la, w) && walk_repeat(w, offset_in_page(la), words))
 		return true;
@@ -353,7 +403,7 @@ static __always_inline bool walk_page(struct vcpu *vcpu, struct page_walk *w, bo
 
 /**
  * walk_fetch() - read the instruction that exited, if that is simple
- * @vcpu: loaded, in L1, in 64-bit mode
+ * @vcpu: loaded, in 64-bit mode, at any level
  * @la: RIP
  * @words: bytes 0 to 7 and 7 to 14 at RIP
  *
@@ -368,7 +418,11 @@ static __always_inline bool walk_page(struct vcpu *vcpu, struct page_walk *w, bo
  */
 bool walk_fetch(struct vcpu *vcpu, u64 la, u64 *words)
 {
-	return walk_page(vcpu, &vcpu->code_walk, vcpu_cpl(vcpu) == 3, la, words);
+	bool user = vcpu_cpl(vcpu) == 3;
+
+	if (!walk_has_ept12(vcpu))
+		return walk_page(vcpu, &vcpu->code_walk, user, 0, la, words);
+	return walk_page(vcpu, &vcpu->code_walk2, user, vcpu->nested.ept02.cur->eptp12, la, words);
 }
 
 /**
@@ -383,7 +437,7 @@ bool walk_fetch(struct vcpu *vcpu, u64 la, u64 *words)
  */
 bool walk_read(struct vcpu *vcpu, u64 la, u64 *words)
 {
-	return (vcpu->efer & EFER_NX) && walk_page(vcpu, &vcpu->data_walk, false, la, words);
+	return (vcpu->efer & EFER_NX) && walk_page(vcpu, &vcpu->data_walk, false, 0, la, words);
 }
 
 /**
@@ -399,7 +453,7 @@ bool walk_read(struct vcpu *vcpu, u64 la, u64 *words)
  */
 bool walk_code(struct vcpu *vcpu, struct page_walk *w, u64 la, u64 *words, u32 n)
 {
-	if (likely(walk_is_of(vcpu, w, false, la)) && walk_repeat_words(w, offset_in_page(la), words, n))
+	if (likely(walk_is_of(vcpu, w, false, 0, la)) && walk_repeat_words(w, offset_in_page(la), words, n))
 		return true;
 	if (walk_record(vcpu, la, w) && walk_repeat_words(w, offset_in_page(la), words, n))
 		return true;

@@ -22,6 +22,24 @@ static inline void bus_note_added(struct vm *vm)
 }
 
 /**
+ * io_is_absent() - whether nothing was bound to the address of a guest's write the last time
+ * @vcpu: the vCPU that writes
+ * @pio: true for a port, false for MMIO
+ * @addr: port or guest-physical address
+ *
+ * vcpu->io_absent is the last address to which nothing was bound.
+ *
+ * Context: Thread of @vcpu.
+ * Return: true if it is the address, and nothing was added since. Something may be bound to a write of another length.
+ */
+static inline bool io_is_absent(const struct vcpu *vcpu, bool pio, u64 addr)
+{
+	const struct io_absent *no = &vcpu->io_absent;
+
+	return no->addr == addr && no->pio == pio && no->added == atomic64_read(&vcpu->vm->io_added);
+}
+
+/**
  * io_write() - give a guest's write to an ioeventfd, or to the ring of coalesced writes
  * @vcpu: the vCPU that writes
  * @pio: true for a port, false for MMIO
@@ -30,17 +48,14 @@ static inline void bus_note_added(struct vm *vm)
  * @data: the bytes written, and zeroes above them
  * @coalesce: whether the ring may take it
  *
- * A device of user space is written to again and again. vcpu->io_absent is the
- * last address to which nothing was bound, and spares the search.
+ * A device of user space is written to again and again: io_is_absent() spares the search.
  *
  * Context: Process context, thread of @vcpu. Does not sleep. Caller holds vm->srcu for reading.
  * Return: true if it was taken; false if it needs an exit to user space.
  */
 static inline bool io_write(struct vcpu *vcpu, bool pio, u64 addr, u32 len, u64 data, bool coalesce)
 {
-	const struct io_absent *no = &vcpu->io_absent;
-
-	if (no->addr == addr && no->len == len && no->pio == pio && no->added == atomic64_read(&vcpu->vm->io_added))
+	if (io_is_absent(vcpu, pio, addr) && vcpu->io_absent.len == len)
 		return false;
 	return bus_write(vcpu, pio, addr, len, data, coalesce);
 }

@@ -4,6 +4,7 @@
 #define DROSTE_IO_EMULATE_H
 
 #include <linux/types.h>
+#include "mem/types.h"
 
 struct vcpu;
 
@@ -13,8 +14,9 @@ void emul_destroy(struct vcpu *vcpu);
 int emul_instruction(struct vcpu *vcpu);
 
 /* --- quick.c --- */
-int quick_mmio(struct vcpu *vcpu);
-bool quick_eoi(struct vcpu *vcpu);
+int quick_mmio(struct vcpu *vcpu, gpa_t gpa);
+bool quick_kick(struct vcpu *vcpu, gpa_t gpa);
+bool quick_eoi(struct vcpu *vcpu, gpa_t gpa);
 
 /* --- tables.c --- */
 bool quick_tables(struct vcpu *vcpu);

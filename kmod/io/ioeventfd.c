@@ -48,28 +48,59 @@ void ioeventfds_init(struct vm *vm)
 	mutex_init(&vm->ioeventfds.lock);
 }
 
-/*
- * Signal the eventfd that a guest's write is bound to. Caller holds vm->srcu for
- * reading. IO_REFUSED: the bindings of the address want another length or other data.
+/**
+ * ioeventfd_find() - find the bindings of an address
+ * @vm: the VM
+ * @pio: true for a port, false for MMIO
+ * @addr: port or guest-physical address
+ *
+ * Context: Any. Caller holds vm->srcu for reading, and uses the binding no longer.
+ * Return: the first of them, for ioeventfd_signal(); NULL if there is none.
  */
-static __always_inline enum io_result ioeventfd_write(struct vm *vm, bool pio, u64 addr, u32 len, u64 data)
+const struct ioeventfd *ioeventfd_find(struct vm *vm, bool pio, u64 addr)
 {
-	enum io_result found = IO_ABSENT;
-	struct ioeventfd *p;
+	const struct ioeventfd *p;
 
 	if (!READ_ONCE(vm->ioeventfds.nr))
-		return IO_ABSENT;
+		return NULL;
 	hlist_for_each_entry_srcu(p, ioeventfd_bucket(&vm->ioeventfds, pio, addr), link,
 				  srcu_read_lock_held(&vm->srcu)) {
-		if (p->pio != pio || p->addr != addr)
-			continue;
-		found = IO_REFUSED;
-		if (ioeventfd_matches(p, len, data)) {
-			compat_eventfd_signal(p->ctx);
-			return IO_DONE;
-		}
+		if (p->pio == pio && p->addr == addr)
+			return p;
 	}
-	return found;
+	return NULL;
+}
+
+/**
+ * ioeventfd_signal() - signal the eventfd that a guest's write is bound to
+ * @first: from ioeventfd_find()
+ * @len: 1 to 8 bytes
+ * @data: the bytes written, and zeroes above them
+ *
+ * Context: Any, also with interrupts disabled, but not on a PREEMPT_RT kernel. Caller holds vm->srcu for reading.
+ * Return: false if the bindings of the address want another length or other data.
+ */
+bool ioeventfd_signal(const struct ioeventfd *first, u32 len, u64 data)
+{
+	const struct ioeventfd *p = first;
+
+	hlist_for_each_entry_from_rcu(p, link) {
+		if (p->pio != first->pio || p->addr != first->addr || !ioeventfd_matches(p, len, data))
+			continue;
+		compat_eventfd_signal(p->ctx);
+		return true;
+	}
+	return false;
+}
+
+/* Signal the eventfd that a guest's write is bound to. Caller holds vm->srcu for reading. */
+static __always_inline enum io_result ioeventfd_write(struct vm *vm, bool pio, u64 addr, u32 len, u64 data)
+{
+	const struct ioeventfd *first = ioeventfd_find(vm, pio, addr);
+
+	if (!first)
+		return IO_ABSENT;
+	return ioeventfd_signal(first, len, data) ? IO_DONE : IO_REFUSED;
 }
 
 /**

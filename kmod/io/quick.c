@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Plain moves between a register and MMIO. Nearly all accesses to devices are
- * MOV, MOVZX or MOVSX in 64-bit code of L1 with an aligned operand. For these
+ * MOV, MOVZX or MOVSX in 64-bit code with an aligned operand. For these
  * the exit tells all about the operand, and no copy of the registers is needed.
  *
  * quick_mmio() does nothing unless it can do everything. It leaves all other
- * instructions, and all that could fault, to emul_instruction().
+ * instructions, and all that could fault, to emul_instruction(). quick_kick() and
+ * quick_eoi() do the same for stores that the short loop can execute.
  */
 #include <linux/mm.h>
 #include <linux/srcu.h>
@@ -18,6 +19,7 @@
 #include "emul/exec.h"
 #include "io/emulate.h"
 #include "io/emulate_state.h"
+#include "io/ioeventfd.h"
 #include "irqchip/irqchip.h"
 #include "mem/memslot.h"
 #include "run/request.h"
@@ -118,7 +120,7 @@ static const struct quick_insn *quick_find(struct emul_state *es, u64 rip, const
 }
 
 /* The linear address of the operand (SDM 1 3.7.5). Segments other than FS and GS have base 0 in 64-bit code. */
-static u64 quick_address(struct vcpu *vcpu, const struct quick_insn *q, u64 rip)
+static __always_inline u64 quick_address(struct vcpu *vcpu, const struct quick_insn *q, u64 rip)
 {
 	u64 ea = q->disp;
 
@@ -207,6 +209,7 @@ static int quick_store(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
 /**
  * quick_mmio() - execute the instruction that caused an EPT violation, if it is a plain move of MMIO
  * @vcpu: loaded; vcpu->exit is the EPT violation
+ * @gpa: the L1 guest-physical address of the access, which L1's EPT allows if the vCPU is in L2
  *
  * The bytes at RIP may not be those of the instruction that exited. They are
  * executed only if the address of their operand is that of the exit, and the
@@ -216,15 +219,15 @@ static int quick_store(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
  * for reading. The current VMCS is that of the running level.
  * Return: NEXT_ENTER or NEXT_USER; NEXT_GO_ON if nothing was done.
  */
-int quick_mmio(struct vcpu *vcpu)
+int quick_mmio(struct vcpu *vcpu, gpa_t gpa)
 {
 	struct vmx_exit *e = &vcpu->exit;
 	const struct quick_insn *q;
 	u64 rip;
 
-	if (vcpu->in_l2 || vcpu->ev.injected.valid || (e->qual & (QUICK_QUAL | EPT_EXEC)) != QUICK_QUAL)
+	if (vcpu->ev.injected.valid || (e->qual & (QUICK_QUAL | EPT_EXEC)) != QUICK_QUAL)
 		return NEXT_GO_ON;
-	if (memslot_near(vcpu, e->gpa >> PAGE_SHIFT) || current->mm != vcpu->vm->mm || !vcpu_is_64bit(vcpu))
+	if (memslot_near(vcpu, gpa >> PAGE_SHIFT) || current->mm != vcpu->vm->mm || !vcpu_is_64bit(vcpu))
 		return NEXT_GO_ON;
 	rip = vcpu_rip(vcpu);
 	q = quick_fetch(vcpu, rip);
@@ -234,29 +237,111 @@ int quick_mmio(struct vcpu *vcpu)
 	if (e->gla & (q->mem_bytes - 1))
 		return NEXT_GO_ON;
 	e->ilen = q->len;
-	return q->load ? quick_load(vcpu, e->gpa, q) : quick_store(vcpu, e->gpa, q);
+	return q->load ? quick_load(vcpu, gpa, q) : quick_store(vcpu, gpa, q);
 }
 
-/* The instruction at RIP, if it is a 4-byte store to @gpa, where the exit says. Does not sleep, and leaves registers cached. */
-static const struct quick_insn *quick_plain_store(struct vcpu *vcpu, gpa_t gpa)
+/* --- stores in the short loop, where interrupts are disabled, and no register is cached --- */
+
+/*
+ * Whether the exit is for a store, and nothing is due after the instruction but the next one: no trap, no end of blocking by
+ * STI or MOV SS. *@flags is set to RFLAGS.
+ */
+static __always_inline bool quick_is_simple_store(u64 *flags)
 {
-	struct srcu_struct *srcu = &vcpu->vm->srcu;
-	const struct quick_insn *q = NULL;
-	int idx = srcu_read_lock(srcu);
+	const u64 wanted = QUICK_QUAL | EPT_WRITE;
+
+	*flags = vmcs_read(GUEST_RFLAGS);
+	return !(vmcs_read(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK) &&
+	       (vmcs_read(EXIT_QUALIFICATION) & (wanted | EPT_READ | EPT_EXEC)) == wanted &&
+	       !(*flags & X86_EFLAGS_TF) && !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN);
+}
+
+/*
+ * The instruction at @rip, if it is a store to @gpa, where the exit says. Does not sleep, and leaves registers cached. Caller
+ * holds vm->srcu for reading, and has disabled page faults.
+ */
+static __always_inline const struct quick_insn *quick_plain_store(struct vcpu *vcpu, gpa_t gpa, u64 rip)
+{
+	const struct quick_insn *q;
+	u64 gla;
+
+	if (memslot_near(vcpu, gpa >> PAGE_SHIFT) || current->mm != vcpu->vm->mm || !vcpu_is_64bit(vcpu))
+		return NULL;
+	q = quick_fetch(vcpu, rip);
+	if (!q || q->load)
+		return NULL;
+	gla = vmcs_read(GUEST_LINEAR_ADDRESS);
+	return quick_address(vcpu, q, rip) == gla && !(gla & (q->mem_bytes - 1)) ? q : NULL;
+}
+
+/* Go on at @next. */
+static __always_inline void quick_go_on(u64 next, u64 flags)
+{
+	vmcs_write(GUEST_RIP, next);
+	/* An EPT violation saves RF as 1 (SDM 3C 28.3.3). */
+	if (flags & X86_EFLAGS_RF)
+		vmcs_write(GUEST_RFLAGS, flags & ~(u64)X86_EFLAGS_RF);
+}
+
+/**
+ * quick_kick() - execute a store to an ioeventfd in the short loop
+ * @vcpu: has just exited because of an EPT violation; no register is cached
+ * @gpa: the L1 guest-physical address of the access, which L1's EPT allows if the vCPU is in L2
+ *
+ * Does what quick_mmio() would do, if nothing is due after the instruction. In L2, the caller has found that nothing is due
+ * to L1 either.
+ *
+ * The length that the exit gives is not used: it is not defined for EPT violations (SDM 3C 28.2.5). The instruction's
+ * bytes are compared with those that were decoded before.
+ *
+ * Context: Interrupts and page faults disabled. The current VMCS is that of the running level. Caller holds vcpu->mutex,
+ * and vm->srcu for reading.
+ * Return: false if the general path must handle the exit; nothing has changed then.
+ */
+bool quick_kick(struct vcpu *vcpu, gpa_t gpa)
+{
+	const struct ioeventfd *first;
+	const struct quick_insn *q;
+	u64 flags, rip, next;
+
+	/* A waiter's lock may sleep on a PREEMPT_RT kernel. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return false;
+	first = ioeventfd_find(vcpu->vm, false, gpa);
+	if (likely(!first) || !quick_is_simple_store(&flags) || irqchip_is_at(vcpu, gpa))
+		return false;
+	rip = vmcs_read(GUEST_RIP);
+	q = quick_plain_store(vcpu, gpa, rip);
+	next = rip + (q ? q->len : 0);
+	if (unlikely(!q || (rip ^ next) >> 31))
+		goto no;
+	if (unlikely(!ioeventfd_signal(first, q->mem_bytes, quick_store_data(vcpu, q) & emul_size_mask(q->mem_bytes))))
+		goto no;
+	vcpu->reg_avail = 0;
+	quick_go_on(next, flags);
+	return true;
+no:
+	vcpu->reg_avail = 0;
+	return false;
+}
+
+/* As quick_plain_store(), for a caller that has neither vm->srcu nor page faults disabled. */
+static const struct quick_insn *quick_own_store(struct vcpu *vcpu, gpa_t gpa, u64 rip)
+{
+	const struct quick_insn *q;
+	int idx = srcu_read_lock(&vcpu->vm->srcu);
 
 	pagefault_disable();
-	if (!memslot_near(vcpu, gpa >> PAGE_SHIFT) && current->mm == vcpu->vm->mm && vcpu_is_64bit(vcpu))
-		q = quick_fetch(vcpu, vcpu_rip(vcpu));
+	q = quick_plain_store(vcpu, gpa, rip);
 	pagefault_enable();
-	srcu_read_unlock(srcu, idx);
-	if (!q || q->load || q->mem_bytes != 4)
-		return NULL;
-	return quick_address(vcpu, q, vcpu_rip(vcpu)) == vmcs_read(GUEST_LINEAR_ADDRESS) ? q : NULL;
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	return q;
 }
 
 /**
  * quick_eoi() - execute a store to the EOI register of an xAPIC in the short loop
  * @vcpu: in L1, has just exited because of an EPT violation; no register is cached
+ * @gpa: the address of the access, which is in the page of the local APIC
  *
  * Does what quick_mmio() would do, if the EOI concerns the local APIC alone and
  * nothing is due after the instruction.
@@ -264,29 +349,22 @@ static const struct quick_insn *quick_plain_store(struct vcpu *vcpu, gpa_t gpa)
  * Context: Interrupts disabled. VMCS01 is current. Caller holds vcpu->mutex.
  * Return: false if the general path must handle the exit; nothing has changed then.
  */
-bool quick_eoi(struct vcpu *vcpu)
+bool quick_eoi(struct vcpu *vcpu, gpa_t gpa)
 {
-	const u64 mode = MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE, wanted = QUICK_QUAL | EPT_WRITE;
+	const u64 mode = MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE;
 	const struct quick_insn *q;
-	gpa_t gpa = (vcpu->apic_base & PAGE_MASK) + APIC_EOI;
 	u64 flags, rip, next;
 
-	if (vmcs_read(GUEST_PHYSICAL_ADDRESS) != gpa || (vcpu->apic_base & mode) != MSR_IA32_APICBASE_ENABLE || !vcpu->lapic)
+	if (offset_in_page(gpa) != APIC_EOI || (vcpu->apic_base & mode) != MSR_IA32_APICBASE_ENABLE || !vcpu->lapic)
 		return false;
-	flags = vmcs_read(GUEST_RFLAGS);
-	if ((vmcs_read(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK) ||
-	    (vmcs_read(EXIT_QUALIFICATION) & (wanted | EPT_EXEC)) != wanted ||
-	    (flags & X86_EFLAGS_TF) || (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN))
+	if (!quick_is_simple_store(&flags))
 		return false;
-	q = quick_plain_store(vcpu, gpa);
-	rip = vcpu_rip(vcpu);
+	rip = vmcs_read(GUEST_RIP);
+	q = quick_own_store(vcpu, gpa, rip);
 	vcpu->reg_avail = 0;
 	next = rip + (q ? q->len : 0);
-	if (!q || (rip ^ next) >> 31 || !irqchip_eoi_short(vcpu))
+	if (!q || q->mem_bytes != 4 || (rip ^ next) >> 31 || !irqchip_eoi_short(vcpu))
 		return false;
-	vmcs_write(GUEST_RIP, next);
-	/* An EPT violation saves RF as 1 (SDM 3C 28.3.3). */
-	if (flags & X86_EFLAGS_RF)
-		vmcs_write(GUEST_RFLAGS, flags & ~(u64)X86_EFLAGS_RF);
+	quick_go_on(next, flags);
 	return true;
 }

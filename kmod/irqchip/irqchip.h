@@ -19,6 +19,7 @@ void irqchip_destroy(struct vm *vm);
 void irqchip_release(struct vm *vm);
 bool vlapic_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write);
 bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write);
+bool vioapic_is_at(const struct vm *vm, gpa_t gpa);
 bool irqchip_pio_own(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write);
 u64 vcpu_cr8(struct vcpu *vcpu);
 int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8);
@@ -40,6 +41,19 @@ static inline bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *dat
 	if (!((gpa ^ vcpu->apic_base) & PAGE_MASK) && vlapic_mmio(vcpu, gpa, len, data, write))
 		return true;
 	return vcpu->vm->irqchip.ioapic && vioapic_mmio(vcpu->vm, gpa, len, data, write);
+}
+
+/**
+ * irqchip_is_at() - whether an MMIO access may be one for irqchip_mmio()
+ * @vcpu: the vCPU that makes the access
+ * @gpa: guest-physical address
+ *
+ * Context: Any.
+ * Return: true if the address is in the page of the local APIC, even if that is disabled, or among the I/O APIC's.
+ */
+static inline bool irqchip_is_at(const struct vcpu *vcpu, gpa_t gpa)
+{
+	return !((gpa ^ vcpu->apic_base) & PAGE_MASK) || (vcpu->vm->irqchip.ioapic && vioapic_is_at(vcpu->vm, gpa));
 }
 
 /**

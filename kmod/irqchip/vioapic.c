@@ -188,6 +188,19 @@ static void vioapic_mmio_write(struct vm *vm, u32 offset, u32 len, const void *d
 	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
 }
 
+/**
+ * vioapic_is_at() - whether an address is one of the I/O APIC's
+ * @vm: the VM; it has an in-kernel I/O APIC
+ * @gpa: the address
+ *
+ * Context: Any.
+ * Return: true if it is.
+ */
+bool vioapic_is_at(const struct vm *vm, gpa_t gpa)
+{
+	return gpa - READ_ONCE(vm->irqchip.ioapic->io.base) < 0x100;
+}
+
 /* Not inlined: most calls of vioapic_mmio() are for other devices. */
 static noinline void vioapic_access(struct vm *vm, u32 offset, u32 len, void *data, bool write)
 {
@@ -212,7 +225,7 @@ bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write)
 {
 	const struct vioapic *ioapic = vm->irqchip.ioapic;
 
-	if (likely(!ioapic || gpa - READ_ONCE(ioapic->io.base) >= 0x100 || len > sizeof(u64)))
+	if (likely(!ioapic || !vioapic_is_at(vm, gpa) || len > sizeof(u64)))
 		return false;
 	vioapic_access(vm, gpa & 0xff, len, data, write);
 	return true;

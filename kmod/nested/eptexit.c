@@ -31,18 +31,11 @@ bool nested_is_apic_page(const struct vmcs12 *v, gpa_t l1_gpa)
 	       (l1_gpa & PAGE_MASK) == (v->apic_access_addr & PAGE_MASK);
 }
 
-/**
- * nested_apic_access() - reflect an EPT violation of L2 that is an access to its APIC page
- * @vcpu: in L2; vcpu->exit is the exit, at an address where L1 has no memory
- * @l1_gpa: the address
- *
- * The linear address and the instruction length of the exit fit the new reason.
- *
- * Context: Process context. VMCS02 is current; VMCS01 afterwards if the exit
- * went to L1. Caller holds vm->srcu. May sleep.
- * Return: NEXT_GO_ON if it is no such access, NEXT_ENTER otherwise.
+/*
+ * Reflect an EPT violation of L2 that is an access to its APIC page. The linear address and the instruction length of the
+ * exit fit the new reason. Returns NEXT_GO_ON if it is no such access, NEXT_ENTER otherwise, with VMCS01 current. May sleep.
  */
-int nested_apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
+static int eptexit_apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
 {
 	u64 qual = vcpu->exit.qual, type;
 
@@ -55,17 +48,29 @@ int nested_apic_access(struct vcpu *vcpu, gpa_t l1_gpa)
 	return nested_reflect_as(vcpu, EXIT_REASON_APIC_ACCESS, (l1_gpa & ~PAGE_MASK) | type << 12);
 }
 
-/* L1's tables map the address, but L1 has no memory there: the access is to a device or to L1's APIC-access page. */
-static int eptexit_emulate(struct vcpu *vcpu, gpa_t l1_gpa)
+/**
+ * nested_access_device() - handle an EPT violation of L2 where L1 has no memory
+ * @vcpu: in L2; vcpu->exit is the exit. L1's EPT, if it uses any, allows the access
+ * @l1_gpa: the L1 guest-physical address
+ *
+ * The access is to a device of L0's, or to L1's APIC-access page.
+ *
+ * Context: Process context. VMCS02 is current; VMCS01 afterwards if the exit
+ * went to L1. Caller holds vm->srcu. May sleep.
+ * Return: enum next, or a negative errno.
+ */
+int nested_access_device(struct vcpu *vcpu, gpa_t l1_gpa)
 {
-	int ret = nested_apic_access(vcpu, l1_gpa);
+	int ret = eptexit_apic_access(vcpu, l1_gpa);
 
 	if (ret != NEXT_GO_ON)
 		return ret;
 	/* The access was part of event delivery, so there is no instruction to emulate. */
 	if (vcpu->ev.injected.valid)
 		return vcpu_delivery_error(vcpu);
-	return emul_instruction(vcpu);
+	nested_note_device(&vcpu->nested, vcpu->exit.gpa);
+	ret = quick_mmio(vcpu, l1_gpa);
+	return ret == NEXT_GO_ON ? emul_instruction(vcpu) : ret;
 }
 
 /**
@@ -92,7 +97,7 @@ int nested_handle_ept(struct vcpu *vcpu)
 	case EPT02_MISCONFIG:
 		return nested_reflect_as(vcpu, EXIT_REASON_EPT_MISCONFIG, 0);
 	case EPT02_MMIO:
-		return eptexit_emulate(vcpu, found.outer.gpa);
+		return nested_access_device(vcpu, found.outer.gpa);
 	default:
 		return -EFAULT;
 	}

@@ -93,8 +93,11 @@ bool nested_release_tables(struct vcpu *vcpu);
 
 /* --- eptexit.c --- */
 int nested_handle_ept(struct vcpu *vcpu);
-int nested_apic_access(struct vcpu *vcpu, gpa_t l1_gpa);
+int nested_access_device(struct vcpu *vcpu, gpa_t l1_gpa);
 bool nested_is_apic_page(const struct vmcs12 *v, gpa_t l1_gpa);
+
+/* --- kick.c --- */
+bool nested_kick(struct vcpu *vcpu);
 
 /* --- shadow.c --- */
 int nested_shadow_init(void);

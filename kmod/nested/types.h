@@ -118,6 +118,7 @@ struct nested {
 	struct vmcs01_held held01;	/* values that VMCS01 holds */
 	u64 l1_efer, l1_pat, l1_dr7;	/* L1's values at its last VM entry; VMCS01 holds them while L2 runs */
 	struct ept02 ept02;
+	u64 devices;			/* pages of L2, modulo 64, in which it has accessed devices of L0's */
 
 	/* --- L1's bitmaps and pages --- */
 	unsigned long *msr_bitmap02;	/* merged; a bit is 0 only if both L0 and L1 let the access through */
@@ -155,6 +156,18 @@ static inline void nested_changed(struct nested *n)
 {
 	n->again.on = false;
 	n->again.ready = false;
+}
+
+/* L2 has accessed a device of L0's at the address. */
+static inline void nested_note_device(struct nested *n, u64 l2_gpa)
+{
+	n->devices |= 1ULL << (l2_gpa >> 12 & 63);
+}
+
+/* Whether it may have done so. Most addresses of an L2 are memory, or devices of L1's. */
+static inline bool nested_has_device(const struct nested *n, u64 l2_gpa)
+{
+	return n->devices >> (l2_gpa >> 12 & 63) & 1;
 }
 
 /* Whether L1 wants an exit after each instruction of L2, and each iteration of a REP (SDM 3C 26.5.2). */

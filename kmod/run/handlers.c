@@ -408,9 +408,11 @@ int exit_ept_violation(struct vcpu *vcpu)
 
 	if (vcpu->in_l2 && vcpu->nested.ept02.cur)
 		return nested_handle_ept(vcpu);
-	ret = quick_mmio(vcpu);
-	if (ret != NEXT_GO_ON)
-		return ret;
+	if (!vcpu->in_l2) {
+		ret = quick_mmio(vcpu, vcpu->exit.gpa);
+		if (ret != NEXT_GO_ON)
+			return ret;
+	}
 
 	switch (flat ? ept02_flat_fault(vcpu, vcpu->exit.gpa, access) : ept01_fault(vcpu, vcpu->exit.gpa, access)) {
 	case EPT01_FIXED:
@@ -418,9 +420,8 @@ int exit_ept_violation(struct vcpu *vcpu)
 		return NEXT_ENTER;
 	case EPT01_MMIO:
 	case EPT01_READONLY:
-		ret = vcpu->in_l2 ? nested_apic_access(vcpu, vcpu->exit.gpa) : NEXT_GO_ON;
-		if (ret != NEXT_GO_ON)
-			return ret;
+		if (vcpu->in_l2)
+			return nested_access_device(vcpu, vcpu->exit.gpa);
 		if (vcpu->ev.injected.valid)
 			return vcpu_delivery_error(vcpu);
 		return emul_instruction(vcpu);

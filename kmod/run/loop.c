@@ -304,7 +304,7 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 		return false;
 	vmx_l1d_note_exit(vcpu);
 	if (vcpu->in_l2)
-		return nested_again_reflect(vcpu);
+		return (vcpu->exit.reason == EXIT_REASON_EPT_VIOLATION && nested_kick(vcpu)) || nested_again_reflect(vcpu);
 	/* An interrupt of the host leaves the offer as it is: see loop_host_interrupted(). */
 	if (unlikely(vcpu->pv_eoi.offered) && (!loop_short_knows(vcpu->exit.reason) || !pv_eoi_end_short(vcpu)))
 		return false;

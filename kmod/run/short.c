@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Exits of L1 that the short loop handles, with interrupts disabled: WRMSR, EOI, the VMX-preemption timer, accesses to
- * descriptor-table registers, VMREAD and VMWRITE.
+ * Exits of L1 that the short loop handles, with interrupts disabled: WRMSR, EOI, stores to ioeventfds, the VMX-preemption
+ * timer, accesses to descriptor-table registers, VMREAD and VMWRITE.
  */
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
 #include <asm/processor-flags.h>
 #include "droste.h"
+#include "io/bus.h"
 #include "io/emulate.h"
 #include "irqchip/irqchip.h"
 #include "nested/nested.h"
@@ -20,6 +23,26 @@ static bool exit_wrmsr_short(struct vcpu *vcpu)
 		return false;
 	vmcs_write(GUEST_RIP, next);
 	return true;
+}
+
+/* The access is a store to the local APIC's EOI register, or to an ioeventfd. */
+static bool exit_ept_short(struct vcpu *vcpu)
+{
+	struct srcu_struct *srcu = &vcpu->vm->srcu;
+	gpa_t gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
+	bool done;
+	int idx;
+
+	if (!((gpa ^ vcpu->apic_base) & PAGE_MASK))
+		return quick_eoi(vcpu, gpa);
+	if (!READ_ONCE(vcpu->vm->ioeventfds.nr) || io_is_absent(vcpu, false, gpa))
+		return false;
+	idx = srcu_read_lock(srcu);
+	pagefault_disable();
+	done = quick_kick(vcpu, gpa);
+	pagefault_enable();
+	srcu_read_unlock(srcu, idx);
+	return done;
 }
 
 /* The timer was set for a deadline of the local APIC, whose interrupt becomes a request. */
@@ -74,7 +97,7 @@ bool exit_short(struct vcpu *vcpu)
 		done = exit_wrmsr_short(vcpu);
 		break;
 	case EXIT_REASON_EPT_VIOLATION:
-		done = quick_eoi(vcpu);
+		done = exit_ept_short(vcpu);
 		break;
 	case EXIT_REASON_PREEMPTION_TIMER:
 		done = exit_preemption_timer_short(vcpu);

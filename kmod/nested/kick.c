@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Stores of L2 to ioeventfds of L0's user space, in the short loop: L1 passes a device on, and does not wake up for it. */
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
+#include "droste.h"
+#include "ept/ept12.h"
+#include "io/emulate.h"
+#include "mem/l2gpa.h"
+#include "nested/nested.h"
+#include "vmx/vmx.h"
+
+/*
+ * The L1 guest-physical address of L2's store at @l2_gpa. Returns false if EPT12 does not allow the store, if the walk has to
+ * set a flag, or if the entry is not in the table that was used last.
+ */
+static bool kick_l1_gpa(struct vcpu *vcpu, gpa_t l2_gpa, gpa_t *l1_gpa)
+{
+	struct ept12_result res = { .gpa = l2_gpa };
+
+	if (vcpu->nested.ept02.cur && ept12_translate_again(vcpu, l2_gpa, EPT_WRITE, &res) != EPT12_OK)
+		return false;
+	*l1_gpa = res.gpa;
+	return true;
+}
+
+/* Caller holds vm->srcu for reading, and has disabled page faults. */
+static bool kick_locked(struct vcpu *vcpu, gpa_t l2_gpa)
+{
+	gpa_t gpa;
+
+	return current->mm == vcpu->vm->mm && kick_l1_gpa(vcpu, l2_gpa, &gpa) &&
+	       !nested_is_apic_page(vcpu->nested.vmcs12, gpa) && quick_kick(vcpu, gpa);
+}
+
+/**
+ * nested_kick() - execute a store of L2 to an ioeventfd of L0's user space in the short loop
+ * @vcpu: in L2, has just exited because of an EPT violation; no register is cached
+ *
+ * Does what nested_handle_ept() would do, if nothing is due to L1 after the instruction.
+ *
+ * Context: Interrupts disabled. VMCS02 is current. Caller holds vcpu->mutex.
+ * Return: false if the exit must be handled otherwise; nothing has changed then.
+ */
+bool nested_kick(struct vcpu *vcpu)
+{
+	struct srcu_struct *srcu = &vcpu->vm->srcu;
+	gpa_t l2_gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
+	struct nested *n = &vcpu->nested;
+	bool done;
+	int idx;
+
+	if (likely(!nested_has_device(n, l2_gpa)) || !READ_ONCE(vcpu->vm->ioeventfds.nr))
+		return false;
+	/* Another processor may have lowered L2's TPR: nested_before_entry() must look. */
+	if (nested_wants_mtf(n) || n->nmi_soft || n->tpr_threshold02)
+		return false;
+	idx = srcu_read_lock(srcu);
+	pagefault_disable();
+	done = kick_locked(vcpu, l2_gpa);
+	pagefault_enable();
+	srcu_read_unlock(srcu, idx);
+	if (!done)
+		return false;
+	/* The exit was none of an event's delivery: an event that the entry injected has been delivered. */
+	n->entry_pending = false;
+	n->delivery_pending = false;
+	vcpu->ev.injected.valid = false;
+	vcpu->exits[EXIT_REASON_EPT_VIOLATION]++;
+	vcpu->exits_l2[EXIT_REASON_EPT_VIOLATION]++;
+	return true;
+}
