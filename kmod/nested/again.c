@@ -85,7 +85,7 @@ static bool again_pages_are_usual(const struct nested *n, const struct vmcs12 *v
 		return false;
 	if (!(n->ctl02.proc & CPU_BASED_TPR_SHADOW))
 		return true;
-	/* A threshold that is not 0 may be compared with the page at each entry: see vmcs02_fit_threshold(). */
+	/* A threshold that is not 0 may be compared with the page at each entry: see tpr_fit_threshold(). */
 	return n->virtual_apic.page && n->tpr_threshold02 == v->tpr_threshold &&
 	       (!v->tpr_threshold ||
 		(proc2 & (SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)));

@@ -80,7 +80,7 @@ static void entry_set_activity(struct vcpu *vcpu)
 		return;
 	}
 	n->entry_pending = false;
-	if (vcpu->mp_state == KVM_MP_STATE_HALTED && vmcs02_tpr_exit_due(n))
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && tpr_exit_due(n))
 		nested_vmexit(vcpu, EXIT_REASON_TPR_BELOW_THRESHOLD, 0, 0, 0);
 }
 

@@ -60,8 +60,10 @@ bool nested_again_deadline(struct vcpu *vcpu);
 /* --- vmcs02.c --- */
 void nested_sync_rare(struct vcpu *vcpu);
 int nested_before_entry(struct vcpu *vcpu);
-bool nested_retry_entry(struct vcpu *vcpu, u32 error);
 void nested_unpin(struct vcpu *vcpu);
+
+/* --- tpr.c --- */
+bool nested_retry_entry(struct vcpu *vcpu, u32 error);
 
 /* --- bitmaps.c --- */
 void nested_remerge_bitmaps(struct vcpu *vcpu);

@@ -165,11 +165,6 @@ static void vmcs02_write_word(bool force, unsigned long field, u32 *held, u32 va
 	}
 }
 
-static bool vmcs02_delivers_virtually(const struct vmx_controls *c)
-{
-	return c->proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
-}
-
 /**
  * vmcs02_l0_controls() - controls that L0 asks for while L2 runs
  * @vcpu: in L2
@@ -647,90 +642,6 @@ void vmcs02_place_pages(struct vcpu *vcpu)
 		vmcs02_place_page(vcpu, &n->posted_desc, v->posted_intr_desc_addr, 0);
 }
 
-/* The largest TPR threshold up to VMCS12's that a VM entry accepts with the present VTPR (SDM 3C 27.2.1.1). */
-static u32 vmcs02_allowed_threshold(const struct nested *n)
-{
-	/* Without memory, VMCS02 uses a page of ones. */
-	u8 vtpr = n->virtual_apic.hva ? READ_ONCE(*((u8 *)n->virtual_apic.hva + LAPIC_TPR)) : 0xff;
-
-	return min_t(u32, n->vmcs12->tpr_threshold, vtpr >> 4);
-}
-
-static void vmcs02_set_threshold(struct nested *n, u32 threshold)
-{
-	if (n->tpr_threshold02 == threshold)
-		return;
-	n->tpr_threshold02 = threshold;
-	vmcs_write(TPR_THRESHOLD, threshold);
-	/* L1's next entry needs its own threshold again. */
-	nested_changed(n);
-}
-
-/* Whether an entry exits at once if VTPR is below the threshold (SDM 3C 27.7.7), or else fails (27.2.1.1). */
-static bool vmcs02_compares_tpr(const struct nested *n)
-{
-	return (n->ctl02.proc & CPU_BASED_TPR_SHADOW) && !vmcs02_delivers_virtually(&n->ctl02);
-}
-
-static bool vmcs02_has_apic_page(const struct nested *n)
-{
-	return n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
-}
-
-/**
- * vmcs02_tpr_exit_due() - whether VTPR is below the threshold when L1 has entered L2 (SDM 3C 27.7.7)
- * @n: of a vCPU in L2, after vmcs02_place_pages()
- *
- * Context: Any.
- * Return: true if L2 must exit before its first instruction.
- */
-bool vmcs02_tpr_exit_due(const struct nested *n)
-{
-	return vmcs02_compares_tpr(n) && vmcs02_has_apic_page(n) &&
-	       vmcs02_allowed_threshold(n) < n->vmcs12->tpr_threshold;
-}
-
-/*
- * Choose the TPR threshold of the next entry. An entry that L1 has made compares
- * VTPR with L1's threshold, after the delivery of the event that it injects.
- * Entries that L0 makes on its own must not, since L2 or another processor may
- * have lowered VTPR by a store.
- */
-static void vmcs02_fit_threshold(struct nested *n)
-{
-	bool exact = (n->entry_pending || n->delivery_pending) && vmcs02_has_apic_page(n);
-
-	if (!n->tpr_retry && vmcs02_compares_tpr(n))
-		vmcs02_set_threshold(n, exact ? n->vmcs12->tpr_threshold : vmcs02_allowed_threshold(n));
-	n->tpr_retry = false;
-}
-
-/**
- * nested_retry_entry() - whether L2 can be entered after the processor has refused the entry
- * @vcpu: in L2
- * @error: the VM-instruction error of the entry
- *
- * A processor compares VTPR with the TPR threshold only at entries of L1. L0
- * enters L2 more often, and between two entries L2 or another processor can
- * lower VTPR by a store. The entry is repeated with a lower threshold then, at
- * last with 0, which always works.
- *
- * Context: Process context. VMCS02 is current.
- * Return: true if the entry must be repeated.
- */
-bool nested_retry_entry(struct vcpu *vcpu, u32 error)
-{
-	struct nested *n = &vcpu->nested;
-	u32 to = vmcs02_allowed_threshold(n);
-
-	if (error != VMXERR_ENTRY_INVALID_CONTROL_FIELD || !(n->ctl02.proc & CPU_BASED_TPR_SHADOW) ||
-	    vmcs02_delivers_virtually(&n->ctl02) || !n->tpr_threshold02)
-		return false;
-	n->tpr_retry = true;
-	vmcs02_set_threshold(n, to < n->tpr_threshold02 ? to : 0);
-	return true;
-}
-
 /**
  * nested_before_entry() - bring VMCS02 up to date before each entry into L2
  * @vcpu: in L2, loaded; pending requests were handled, which may change what
@@ -772,7 +683,7 @@ int nested_before_entry(struct vcpu *vcpu)
 	if (unlikely(vmcs02_l0_differs(vcpu)))
 		vmcs02_write_controls(vcpu, vcpu->efer & EFER_LMA);
 	if (unlikely(n->tpr_threshold02 | n->vmcs12->tpr_threshold))
-		vmcs02_fit_threshold(n);
+		tpr_fit_threshold(n);
 	if (n->bitmap_due && (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS))
 		bitmaps_merge(vcpu);
 	if (unlikely(n->ctl02.proc & CPU_BASED_USE_IO_BITMAPS) && bitmaps_place_io(vcpu))

@@ -3,6 +3,7 @@
 #ifndef DROSTE_VMCS02_H
 #define DROSTE_VMCS02_H
 
+#include <asm/vmx.h>
 #include "droste.h"
 
 /* --- vmcs02.c --- */
@@ -15,8 +16,16 @@ void vmcs02_save(struct vcpu *vcpu);
 void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to);
 void vmcs02_forget(struct vcpu *vcpu);
 void vmcs02_place_pages(struct vcpu *vcpu);
-bool vmcs02_tpr_exit_due(const struct nested *n);
 void nested_sync_rare_here(struct nested *n);
+
+static inline bool vmcs02_delivers_virtually(const struct vmx_controls *c)
+{
+	return c->proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+}
+
+/* --- tpr.c --- */
+bool tpr_exit_due(const struct nested *n);
+void tpr_fit_threshold(struct nested *n);
 
 /* --- bitmaps.c --- */
 void bitmaps_merge(struct vcpu *vcpu);

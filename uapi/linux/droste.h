@@ -59,6 +59,7 @@ struct droste_pass_ports {
  * EOPNOTSUPP if the processor has no I/O bitmaps; ENOMEM; EFAULT.
  */
 #define DROSTE_PASS_PORTS	_IOW(DROSTE_IOC_MAGIC, 0x20, struct droste_pass_ports)
+
 /* --- exits that a VM need not have, for research --- */
 
 /* The instructions that struct droste_force_exits makes exit, by the control that makes them (SDM 3C 25.6.2). */
