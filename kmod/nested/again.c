@@ -251,9 +251,6 @@ static bool again_routing_is_rare(const struct nested *n, u16 basic)
 	case EXIT_REASON_IO_INSTRUCTION:
 		return (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS) &&
 		       !(n->io_bitmap12[0].page && n->io_bitmap12[1].page);
-	case EXIT_REASON_MSR_READ:
-	case EXIT_REASON_MSR_WRITE:
-		return (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_MSR_BITMAPS) && !n->msr_bitmap12.page;
 	case EXIT_REASON_VMREAD:
 	case EXIT_REASON_VMWRITE:
 	case EXIT_REASON_GDTR_IDTR:
@@ -274,6 +271,36 @@ static noinline bool again_ept_is_l1s(struct vcpu *vcpu)
 	return true;
 }
 
+/* Most accesses to control registers are MOVs to CR0 and CR4. */
+static __always_inline bool again_cr_access_is_l1s(struct vcpu *vcpu)
+{
+	if (unlikely(!again_cr_is_l1s(vcpu)))
+		return false;
+	if (unlikely(paranoid))
+		paranoid_route(vcpu);
+	return true;
+}
+
+/* RDMSR and WRMSR: decides as nested_route() does, unless L0 must handle them, or L1's bitmap is not pinned. */
+static __always_inline bool again_msr_is_l1s(struct vcpu *vcpu)
+{
+	const struct nested *n = &vcpu->nested;
+	struct vmx_exit *e = &vcpu->exit;
+	struct route_bit b;
+
+	if (likely(n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_MSR_BITMAPS)) {
+		if (unlikely(!n->msr_bitmap12.page))
+			return false;
+		b = route_msr_bit(vcpu->regs[RCX], e->reason == EXIT_REASON_MSR_WRITE);
+		if (unlikely(b.mask && !(READ_ONCE(((const u8 *)n->msr_bitmap12.hva)[b.byte]) & b.mask)))
+			return false;
+	}
+	e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	if (unlikely(paranoid))
+		paranoid_route(vcpu);
+	return true;
+}
+
 /* Whether L1 gets the exit, and it can go the short way. Fills vcpu->exit with all that the reason defines. */
 static __always_inline bool again_exit_is_l1s(struct vcpu *vcpu)
 {
@@ -286,8 +313,12 @@ static __always_inline bool again_exit_is_l1s(struct vcpu *vcpu)
 	}
 	if (e->reason == EXIT_REASON_PREEMPTION_TIMER)
 		return nested_again_deadline(vcpu);
+	if (e->reason == EXIT_REASON_MSR_WRITE || e->reason == EXIT_REASON_MSR_READ)
+		return again_msr_is_l1s(vcpu);
 	if (e->reason == EXIT_REASON_EPT_VIOLATION)
 		return again_ept_is_l1s(vcpu);
+	if (e->reason == EXIT_REASON_CR_ACCESS && again_cr_access_is_l1s(vcpu))
+		return true;
 	if (unlikely(e->reason >= NR_EXIT_REASONS) || !(again_tells[e->reason] & EXIT_NO_EVENT))
 		return false;
 	if (again_routing_is_rare(&vcpu->nested, e->basic))

@@ -20,17 +20,60 @@
 			 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE | X86_CR4_OSXSAVE | X86_CR4_SMEP | \
 			 X86_CR4_SMAP)
 
-/* Whether the entry passes the rows of checks.def, of which those that L1 has not changed passed before. */
-static bool again_cr_is_usual(const struct vcpu *vcpu, const struct again_crs *c)
+/* What the exit qualification of MOV to CR0 and CR4 has in bits 5:0, with CR0 and CR4 (SDM 3C table 28-3). */
+#define QUAL_ACCESS	0x3f
+
+/**
+ * again_cr_is_l1s() - whether an exit is a MOV to CR0 or CR4 that L1 gets
+ * @vcpu: in L2, has just exited by an access to a control register
+ *
+ * Decides as nested_route() does, for 64-bit code and an operand other than RSP. If it says yes,
+ * vcpu->exit has all that the reason defines.
+ *
+ * Context: Interrupts disabled. VMCS02 is current, no register is cached.
+ * Return: false if nested_route() must decide.
+ */
+bool again_cr_is_l1s(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
+	struct vmx_exit *e = &vcpu->exit;
+	u64 qual = vmcs_read(EXIT_QUALIFICATION), seen, mask;
+	u32 reg = (qual >> 8) & 0xf;
+
+	if ((qual & QUAL_ACCESS) == 4) {
+		seen = v->cr4_read_shadow;
+		mask = v->cr4_guest_host_mask;
+	} else if ((qual & QUAL_ACCESS) == 0) {
+		seen = v->cr0_read_shadow;
+		mask = v->cr0_guest_host_mask;
+	} else {
+		return false;
+	}
+	if (reg == RSP || !((vcpu->regs[reg] ^ seen) & mask) || !vcpu_is_64bit(vcpu))
+		return false;
+	e->qual = qual;
+	e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	e->gla = vmcs_read(GUEST_LINEAR_ADDRESS);
+	return true;
+}
+
+/* Whether the entry passes the rows of checks.def for CR0, which the present one passed. */
+static bool again_cr0_is_usual(const struct vcpu *vcpu, u64 cr0)
+{
 	const struct vmx_caps *caps = &vcpu->nested.caps;
 
 	/* Of the others, PE and PG may be 0 for an unrestricted guest. */
-	return !((c->cr0 ^ v->guest_cr0) & ~(u64)CR0_PLAIN) &&
-	       vmx_fixed_bits_ok(c->cr0, caps->cr0_fixed0 & CR0_PLAIN, caps->cr0_fixed1) &&
-	       !((c->cr4 ^ v->guest_cr4) & ~(u64)CR4_PLAIN) &&
-	       vmx_fixed_bits_ok(c->cr4, caps->cr4_fixed0, caps->cr4_fixed1);
+	return !((cr0 ^ vcpu->nested.vmcs12->guest_cr0) & ~(u64)CR0_PLAIN) &&
+	       vmx_fixed_bits_ok(cr0, caps->cr0_fixed0 & CR0_PLAIN, caps->cr0_fixed1);
+}
+
+/* The same for CR4. */
+static bool again_cr4_is_usual(const struct vcpu *vcpu, u64 cr4)
+{
+	const struct vmx_caps *caps = &vcpu->nested.caps;
+
+	return !((cr4 ^ vcpu->nested.vmcs12->guest_cr4) & ~(u64)CR4_PLAIN) &&
+	       vmx_fixed_bits_ok(cr4, caps->cr4_fixed0, caps->cr4_fixed1);
 }
 
 /**
@@ -61,7 +104,8 @@ bool again_cr_fetch(struct vcpu *vcpu)
 	c->cr4_shadow = vmcs_read(CR4_READ_SHADOW);
 	c->news0 = (c->cr0 ^ v->guest_cr0) | (c->cr0_shadow ^ v->cr0_read_shadow);
 	c->news4 = (c->cr4 ^ v->guest_cr4) | (c->cr4_shadow ^ v->cr4_read_shadow);
-	return again_cr_is_usual(vcpu, c);
+	/* L1 mostly changes one of them. */
+	return (!c->news0 || again_cr0_is_usual(vcpu, c->cr0)) && (!c->news4 || again_cr4_is_usual(vcpu, c->cr4));
 }
 
 /**

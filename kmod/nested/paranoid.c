@@ -10,6 +10,7 @@
 #include "nested/checks_vcpu.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
+#include "nested/route.h"
 #include "nested/shadow.h"
 #include "nested/vmcs02.h"
 #include "run/request.h"
@@ -159,6 +160,27 @@ void paranoid_reflected(struct vcpu *vcpu)
 	paranoid_value(vcpu, "injection", vmcs_read(VM_ENTRY_INTR_INFO_FIELD) & INTR_INFO_VALID_MASK, 0);
 	paranoid_shadow(vcpu);
 	paranoid_saved(vcpu);
+}
+
+/**
+ * paranoid_route() - check that L1 gets an exit, and that vcpu->exit has what the reason defines
+ * @vcpu: in L2, at an exit by an access to a control register or an MSR that goes the short way
+ *
+ * A difference ends the VM.
+ *
+ * Context: Interrupts disabled. VMCS02 is current, no register is cached.
+ */
+void paranoid_route(struct vcpu *vcpu)
+{
+	struct vmx_exit is = vcpu->exit;
+
+	vmx_snapshot_exit(vcpu);
+	paranoid_value(vcpu, "routed to L1", true, nested_route(vcpu).to == ROUTE_L1);
+	paranoid_value(vcpu, "qualification", is.qual, vcpu->exit.qual);
+	paranoid_value(vcpu, "linear address", is.gla, vcpu->exit.gla);
+	paranoid_value(vcpu, "instruction length", is.ilen, vcpu->exit.ilen);
+	vcpu->reg_avail = 0;
+	vcpu->exit = is;
 }
 
 /**

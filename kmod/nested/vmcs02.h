@@ -66,12 +66,14 @@ void link12_flush(struct vcpu *vcpu);
 void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual);
 
 /* --- again_cr.c --- */
+bool again_cr_is_l1s(struct vcpu *vcpu);
 bool again_cr_fetch(struct vcpu *vcpu);
 void again_cr_take(struct nested *n);
 void again_cr_write(struct vcpu *vcpu);
 
 /* --- paranoid.c --- */
 void paranoid_reflected(struct vcpu *vcpu);
+void paranoid_route(struct vcpu *vcpu);
 void paranoid_ept(struct vcpu *vcpu);
 void paranoid_entry(struct vcpu *vcpu);
 void paranoid_resumed(struct vcpu *vcpu);
