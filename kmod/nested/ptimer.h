@@ -6,6 +6,7 @@
 #include "cpu/tsc.h"
 #include "droste.h"
 #include "nested/vmcs02.h"
+#include "vmx/vmx.h"
 
 #define PTIMER_NOT_RUNNING	(~0ULL)	/* as a deadline */
 
@@ -25,12 +26,17 @@ static inline u32 ptimer_rate(const struct nested *n)
 static __always_inline void ptimer_start_again(struct vcpu *vcpu, u32 value)
 {
 	struct nested *n = &vcpu->nested;
-	u64 now = tsc_now_scaled(&vcpu->tsc), deadline = now + ((u64)value << ptimer_rate(n));
-	/* An hrtimer that is due before the deadline stays as it is. */
-	u64 armed = READ_ONCE(n->timer_armed);
+	u64 now = tsc_now_scaled(&vcpu->tsc), deadline = now + ((u64)value << ptimer_rate(n)), armed;
 
 	n->tsc_deadline_preemption = deadline;
-	if (unlikely(!vcpu->timer.rest || !armed || armed > deadline))
+	/* See ptimer_arm(). A vCPU at a repeated entry is active. */
+	if (likely(vmx_timer_usable(vcpu))) {
+		vcpu->timer.l2 = deadline;
+		return;
+	}
+	/* An hrtimer that is due before the deadline stays as it is. */
+	armed = READ_ONCE(n->timer_armed);
+	if (!armed || armed > deadline)
 		ptimer_arm(vcpu, now);
 }
 

@@ -333,10 +333,10 @@ static __always_inline bool loop_short_ends(struct vcpu *vcpu)
 /*
  * Step 6: load the registers that a VM entry does not load, enter, and after the
  * exit restore the host's. The two levels share these registers, so the short loop
- * need not switch them. Returns false if the short loop has handled the last exit.
- * Called with interrupts disabled.
+ * need not switch them. Returns false if the short loop has handled the last exit;
+ * *is_short tells if it may handle exits of this stay. Called with interrupts disabled.
  */
-static bool loop_enter_guest(struct vcpu *vcpu)
+static bool loop_enter_guest(struct vcpu *vcpu, bool *is_short)
 {
 	bool exited = true, xcr = fpu_xcr_differs(vcpu);
 
@@ -350,7 +350,8 @@ static bool loop_enter_guest(struct vcpu *vcpu)
 		fpu_load_guest_xcr(vcpu);
 
 	vcpu->reg_avail = 0;
-	if (loop_is_short(vcpu)) {
+	*is_short = loop_is_short(vcpu);
+	if (*is_short) {
 		/* Otherwise again.ready is false. */
 		if (vcpu->in_l2 || vcpu->nested.again.on)
 			nested_again_ready(vcpu);
@@ -364,7 +365,7 @@ static bool loop_enter_guest(struct vcpu *vcpu)
 				break;
 			/* A vCPU that must exit at once is not quiet. */
 			if (unlikely(loop_has_deadline(vcpu)))
-				vmx_timer_before_entry(vcpu);
+				vmx_timer_reload(vcpu);
 		}
 	} else {
 		vmx_guest_mode(vcpu);
@@ -431,11 +432,12 @@ static int loop_vmfail(struct vcpu *vcpu)
 /*
  * Whether the last exit was for an interrupt of the host, which has taken it, and
  * the guest can go on as if nothing had happened. The host's handler requests
- * whatever else is to be done. Counts the exit, as loop_note_exit() does.
+ * whatever else is to be done. Counts the exit, as loop_note_exit() does. @is_short:
+ * whether the short loop could handle exits of this stay.
  */
-static bool loop_host_interrupted(struct vcpu *vcpu)
+static bool loop_host_interrupted(struct vcpu *vcpu, bool is_short)
 {
-	if (vcpu->exit.fail || vcpu->exit.reason != EXIT_REASON_EXTERNAL_INTERRUPT || !loop_is_short(vcpu) ||
+	if (vcpu->exit.fail || vcpu->exit.reason != EXIT_REASON_EXTERNAL_INTERRUPT || !is_short ||
 	    unlikely(vcpu->nested.nmi_soft))
 		return false;
 	/* Another processor may have lowered L2's TPR: nested_before_entry() must look. */
@@ -462,7 +464,7 @@ static bool loop_host_interrupted(struct vcpu *vcpu)
  */
 static int loop_enter(struct vcpu *vcpu, bool *entered)
 {
-	bool exited;
+	bool exited, is_short;
 
 	*entered = false;
 	/* From here to the exit the thread stays on this CPU, which holds the guest's MSRs and the current VMCS. */
@@ -489,7 +491,7 @@ again:
 	loop_set_timer(vcpu);
 
 	vtime_account_guest_enter();
-	exited = loop_enter_guest(vcpu);
+	exited = loop_enter_guest(vcpu, &is_short);
 	if (likely(exited && !vcpu->exit.fail)) {
 		vmx_snapshot_exit(vcpu);
 		/* An entry that fails on the guest state leaves the launch state clear (SDM 3C 31.3, VMLAUNCH). */
@@ -510,7 +512,7 @@ again:
 	asm volatile("nop");	/* STI lets one instruction pass before an interrupt */
 	local_irq_disable();
 	vtime_account_guest_exit();
-	if (exited && loop_host_interrupted(vcpu))
+	if (exited && loop_host_interrupted(vcpu, is_short))
 		goto again;
 	local_irq_enable();
 	preempt_enable();

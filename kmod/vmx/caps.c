@@ -192,6 +192,7 @@ static void caps_find_features(void)
 	f->rdtscp = vmx_may_set(proc2, SECONDARY_EXEC_ENABLE_RDTSCP) && boot_cpu_has(X86_FEATURE_RDTSCP);
 	f->preemption_timer = vmx_may_set(host_caps.true_pin, PIN_BASED_VMX_PREEMPTION_TIMER);
 	f->timer_counts = f->preemption_timer && vmx_timer_counts();
+	f->timer_rate = host_caps.misc & 0x1f;
 	f->ple = vmx_may_set(proc2, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
 	f->tables_exit = vmx_may_set(proc2, SECONDARY_EXEC_DESC);
 	f->umip_emulated = !(host_caps.cr4_fixed1 & X86_CR4_UMIP) && vmx_may_set(proc2, SECONDARY_EXEC_DESC);

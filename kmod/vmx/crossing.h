@@ -62,6 +62,35 @@ static inline void vmx_host_return(struct vcpu *vcpu)
 		hw_breakpoint_restore();
 }
 
+/* The number of entries before one deadline after which hrtimers take the place of the timer: see vmx/timer.c. */
+#define VMX_TIMER_ENTRIES	32
+
+/**
+ * vmx_timer_reload() - do what vmx_timer_before_entry() does, for a vCPU that need not exit at once
+ * @vcpu: about to enter the guest again, at either level
+ *
+ * There is one branch for a deadline that has passed, one that is too far ahead for the timer, and none.
+ *
+ * Context: Interrupts disabled. Writes the current VMCS.
+ */
+static __always_inline void vmx_timer_reload(struct vcpu *vcpu)
+{
+	struct loaded_vmcs *v = vcpu->vmcs;
+	u64 last = vcpu->timer.apic - 1, value;
+
+	/* Without a deadline, this is the largest number. L1's timer counts only while L2 runs. */
+	if (vcpu->in_l2)
+		last = min(last, vcpu->timer.l2 - 1);
+	value = (last - rdtsc()) >> vmx_features.timer_rate;
+	if (unlikely(!v->timer_on || value >= U32_MAX || vcpu->timer.entries >= VMX_TIMER_ENTRIES - 1)) {
+		vmx_timer_before_entry(vcpu);
+		return;
+	}
+	vcpu->timer.entries++;
+	v->timer_value = value + 1;
+	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, v->timer_value);
+}
+
 /**
  * vmx_l1d_flush() - flush the L1 data cache if it may hold the host's data
  * @vcpu: about to enter

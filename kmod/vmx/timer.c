@@ -4,17 +4,17 @@
 #include <asm/processor.h>
 #include "droste.h"
 #include "run/request.h"
+#include "vmx/crossing.h"
 #include "vmx/vmx.h"
 
 /*
  * The guest's timers can make it exit in two ways: by this timer, or by an
  * hrtimer, whose interrupt the host takes. This timer spares the interrupt and
  * the programming of the host's own timer, but it is loaded anew at each entry.
- * It is the cheaper way unless the guest exits often: after TIMER_ENTRIES
+ * It is the cheaper way unless the guest exits often: after VMX_TIMER_ENTRIES
  * entries before one deadline, the vCPU uses hrtimers for that deadline and for
  * the next TIMER_REST ones.
  */
-#define TIMER_ENTRIES	32
 #define TIMER_REST	16
 
 /**
@@ -76,8 +76,7 @@ static u32 timer_value(u64 deadline)
 {
 	s64 left = deadline - rdtsc();
 
-	/* The timer counts down by 1 whenever this bit of the TSC changes (SDM 3D A.6). */
-	return left > 0 ? min((u64)left >> (host_caps.misc & 0x1f), U32_MAX - 1ULL) + 1 : 0;
+	return left > 0 ? min((u64)left >> vmx_features.timer_rate, U32_MAX - 1ULL) + 1 : 0;
 }
 
 /* The first deadline, 0 if there is none. L1's timer counts only while L2 runs. */
@@ -90,10 +89,10 @@ static u64 timer_first(const struct vcpu *vcpu)
 	return (s64)(l2 - apic) < 0 ? l2 : apic;
 }
 
-/* After TIMER_ENTRIES, vmx_timer_usable() says no, and the request makes the owners of the deadlines ask it. */
+/* After VMX_TIMER_ENTRIES, vmx_timer_usable() says no, and the request makes the owners of the deadlines ask it. */
 static __always_inline void timer_count_entry(struct vcpu *vcpu)
 {
-	if (unlikely(++vcpu->timer.entries == TIMER_ENTRIES)) {
+	if (unlikely(++vcpu->timer.entries == VMX_TIMER_ENTRIES)) {
 		vcpu->timer.rest = TIMER_REST;
 		vcpu_request(vcpu, REQ_TIMER);
 	}

@@ -25,6 +25,7 @@ struct vmx_features {
 	bool encls;		/* ENCLS can be made to exit */
 	bool nx_huge;		/* no large leaf of EPT01 may be executable: see ept01_nx_huge() */
 	u8 cr3_targets;		/* number of CR3-target values */
+	u8 timer_rate;		/* the preemption timer counts down by 1 whenever this bit of the TSC changes (SDM 3D A.6) */
 };
 extern struct vmx_features vmx_features;
 
