@@ -149,16 +149,34 @@ static const struct cluster_run *cluster_find(struct vcpu *vcpu, u64 rip)
 }
 
 /* Execute a VMREAD or VMWRITE. Returns false if that needs an exit, or none. */
-static bool cluster_access(struct vcpu *vcpu, const struct cluster_insn *i, u64 *flags)
+static __always_inline bool cluster_access(struct vcpu *vcpu, const struct cluster_insn *i, u64 *flags)
 {
-	u64 *regs = vcpu->regs, set;
+	const struct vmcs12_field *f = i->field;
+	bool read = i->kind == CLUSTER_VMREAD;
+	u64 *regs = vcpu->regs, enc = i->imm, set;
 
-	if (!(i->kind == CLUSTER_VMREAD ? insn_short_read(vcpu, regs[i->src], &regs[i->dst], &set) :
-					  insn_short_write(vcpu, regs[i->dst], regs[i->src], &set)))
+	if (unlikely(!f)) {
+		enc = regs[read ? i->src : i->dst];
+		f = vmcs12_field_lookup(enc);
+	}
+	if (!(read ? insn_short_read(vcpu, f, enc, &regs[i->dst], &set) :
+		     insn_short_write(vcpu, f, enc, regs[i->src], &set)))
 		return false;
 	*flags = (*flags & ~INSN_FLAGS) | set;
-	vcpu->stats.clustered++;
 	return true;
+}
+
+/* Execute a plain instruction. Returns true if it is a jump that is taken. */
+static __always_inline bool cluster_execute_here(struct vcpu *vcpu, const struct cluster_insn *i, u64 *flags)
+{
+	/* Nearly all are one of these. */
+	if (i->kind == CLUSTER_CONST) {
+		vcpu->regs[i->dst] = i->imm;
+		return false;
+	}
+	if (i->kind == CLUSTER_JCC)
+		return cluster_condition(i->op, *flags);
+	return cluster_execute(i, vcpu->regs, flags);
 }
 
 /* What is left of the bounds. */
@@ -174,29 +192,31 @@ static bool cluster_execute_run(struct vcpu *vcpu, const struct cluster_run *run
 				struct cluster_bounds *left)
 {
 	const struct cluster_insn *i = run->insn, *end = i + run->nr;
-	u64 begin = *rip, to;
+	u64 fl = *flags, begin = *rip, to;
+	u32 vmx = left->vmx, plain = left->plain, done = 0;
+	bool jumped = false;
 
 	for (; i < end; i++) {
 		if (cluster_is_vmx(i)) {
-			if (!left->vmx || !cluster_access(vcpu, i, flags))
-				return false;
-			left->vmx--;
-		} else {
-			if (!left->plain)
-				return false;
-			left->plain--;
-			if (cluster_execute(i, vcpu->regs, flags)) {
-				to = begin + i->end + i->imm;
-				/* Otherwise the jump raises #GP. It has had no effect yet, so L1 can execute it. */
-				if (!arch_canonical(to, 48))
-					return false;
-				*rip = to;
-				return true;
-			}
+			if (!vmx || !cluster_access(vcpu, i, &fl))
+				break;
+			vmx--;
+		} else if (!plain--) {
+			break;
+		} else if (cluster_execute_here(vcpu, i, &fl)) {
+			to = begin + i->end + i->imm;
+			/* Otherwise the jump raises #GP. It has had no effect yet, so L1 can execute it. */
+			jumped = arch_canonical(to, 48);
+			break;
 		}
-		*rip = begin + i->end;
+		done = i->end;
 	}
-	return false;
+	*rip = jumped ? to : begin + done;
+	*flags = fl;
+	vcpu->stats.clustered += left->vmx - vmx;
+	left->vmx = vmx;
+	left->plain = jumped ? plain : 0;
+	return jumped;
 }
 
 /**

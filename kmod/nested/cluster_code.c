@@ -38,11 +38,10 @@ static u32 cluster_decode_own(struct cluster_insn *i, u8 rex, const u8 *p, u32 l
 		imm_bytes = rex & 8 ? 8 : 4;
 		if (left < 1 + imm_bytes)
 			return 0;
-		i->kind = CLUSTER_MOV;
+		i->kind = CLUSTER_CONST;
 		i->dst = (p[0] & 7) | (rex & 1 ? 8 : 0);
-		i->bytes = imm_bytes;
-		i->from_imm = true;
-		i->imm = cluster_number(p + 1, imm_bytes);
+		/* A 32-bit result clears the upper half (SDM 1 3.4.1.1). */
+		i->imm = cluster_number(p + 1, imm_bytes) & emul_size_mask(imm_bytes);
 		return 1 + imm_bytes;
 	}
 	if (p[0] == 0x90 && !(rex & 1)) {
@@ -169,12 +168,36 @@ bool cluster_decode_one(struct cluster_insn *i, const u8 *code, u32 len)
 	n = cluster_decode_own(i, rex, code + !!rex, len - !!rex);
 	if (n) {
 		i->end = n + !!rex;
-		return (i->kind > CLUSTER_VMWRITE && i->kind != CLUSTER_MOV) || (i->dst != GPR_SP && i->src != GPR_SP);
+		return i->kind > CLUSTER_CONST || (i->dst != GPR_SP && i->src != GPR_SP);
 	}
 	if (emul_decode(&e, code, min_t(u32, len, INSN_MAX), MODE_64) != DECODE_OK || !cluster_adopt(i, &e))
 		return false;
 	i->end = e.len;
 	return true;
+}
+
+/* The constants that the instructions of a run have loaded. */
+struct cluster_known {
+	u64 val[16];
+	u16 valid;	/* BIT(register) */
+};
+
+/* Find the field of a VMREAD or VMWRITE, and note which constants the registers hold after the instruction. */
+static void cluster_note(struct cluster_insn *i, struct cluster_known *known)
+{
+	u8 reg = i->kind == CLUSTER_VMREAD ? i->src : i->dst;
+
+	if (cluster_is_vmx(i) && (known->valid & BIT(reg))) {
+		i->imm = known->val[reg];
+		i->field = vmcs12_field_lookup(i->imm);
+	}
+	/* The instructions that write no register have 0 there, or a register that they read. */
+	if (i->kind != CLUSTER_VMWRITE && i->kind != CLUSTER_JCC && i->kind != CLUSTER_NOP)
+		known->valid &= ~BIT(i->dst);
+	if (i->kind == CLUSTER_CONST) {
+		known->val[i->dst] = i->imm;
+		known->valid |= BIT(i->dst);
+	}
 }
 
 /**
@@ -187,6 +210,7 @@ bool cluster_decode_one(struct cluster_insn *i, const u8 *code, u32 len)
  */
 void cluster_decode(struct cluster_run *run, const u8 *code, u32 len)
 {
+	struct cluster_known known = {};
 	u32 nr = 0, at = 0;
 
 	run->nr = 0;
@@ -196,6 +220,7 @@ void cluster_decode(struct cluster_run *run, const u8 *code, u32 len)
 
 		at += i->end;
 		i->end = at;
+		cluster_note(i, &known);
 		/* Plain instructions behind the last VMREAD or VMWRITE are left to L1. */
 		if (cluster_is_vmx(i)) {
 			run->nr = nr;
@@ -228,6 +253,9 @@ bool cluster_execute(const struct cluster_insn *i, u64 *regs, u64 *flags)
 	u64 mask = emul_size_mask(i->bytes), src = (i->from_imm ? (u64)i->imm : regs[i->src]) & mask, val;
 
 	switch (i->kind) {
+	case CLUSTER_CONST:
+		regs[i->dst] = i->imm;
+		return false;
 	case CLUSTER_MOV:
 		cluster_set(regs, i->dst, i->bytes, src);
 		return false;
@@ -246,14 +274,14 @@ bool cluster_execute(const struct cluster_insn *i, u64 *regs, u64 *flags)
 		cluster_set(regs, i->dst, i->bytes, val);
 		return false;
 	case CLUSTER_SETCC:
-		cluster_set(regs, i->dst, 1, alu_condition(i->op, *flags));
+		cluster_set(regs, i->dst, 1, cluster_condition(i->op, *flags));
 		return false;
 	case CLUSTER_CMOV:
 		/* A 32-bit CMOV clears the upper half in either case (SDM 2A, CMOVcc). */
-		cluster_set(regs, i->dst, i->bytes, alu_condition(i->op, *flags) ? src : regs[i->dst]);
+		cluster_set(regs, i->dst, i->bytes, cluster_condition(i->op, *flags) ? src : regs[i->dst]);
 		return false;
 	case CLUSTER_JCC:
-		return alu_condition(i->op, *flags);
+		return cluster_condition(i->op, *flags);
 	case CLUSTER_JMP:
 		return true;
 	default:

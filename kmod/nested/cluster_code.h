@@ -3,8 +3,10 @@
 #ifndef DROSTE_NESTED_CLUSTER_CODE_H
 #define DROSTE_NESTED_CLUSTER_CODE_H
 
+#include <linux/kernel.h>
 #include <linux/types.h>
 #include "emul/exec.h"
+#include "nested/vmcs12.h"
 
 #define CLUSTER_BYTES	192	/* of code in a run; a multiple of 8 */
 #define CLUSTER_INSNS	48	/* instructions in a run */
@@ -13,8 +15,9 @@
 enum cluster_kind {
 	CLUSTER_VMREAD,		/* field @src to register @dst */
 	CLUSTER_VMWRITE,	/* register @src to field @dst */
+	CLUSTER_CONST,		/* register @dst becomes @imm, all 64 bits of it */
 	CLUSTER_NOP,
-	CLUSTER_MOV,
+	CLUSTER_MOV,		/* of registers, or a constant to a part of one */
 	CLUSTER_ALU,		/* @op is OP_ADD to OP_CMP, or OP_TEST */
 	CLUSTER_UNARY,		/* @op is OP_NOT to OP_DEC */
 	CLUSTER_EXTEND,		/* zero or sign extension of @src_bytes; @op is OP_MOVZX or OP_MOVSX */
@@ -34,6 +37,11 @@ struct cluster_insn {
 	u8 end;		/* where the next instruction begins, in bytes from the begin of the run */
 	bool from_imm;	/* the source is @imm */
 	s64 imm;	/* sign-extended; of a jump, the distance from the next instruction */
+	/*
+	 * Of VMREAD and VMWRITE: the row of the field, if the run itself has loaded the encoding; @imm is the encoding.
+	 * NULL if it has not, or there is no such field.
+	 */
+	const struct vmcs12_field *field;
 };
 
 /* Instructions that follow each other in memory. They end with the last VMREAD or VMWRITE, or with a jump behind it. */
@@ -51,6 +59,16 @@ bool cluster_execute(const struct cluster_insn *i, u64 *regs, u64 *flags);
 static inline bool cluster_is_vmx(const struct cluster_insn *i)
 {
 	return i->kind <= CLUSTER_VMWRITE;
+}
+
+/* Whether a condition of Jcc, SETcc or CMOVcc holds; @cc is as in the opcode. alu_condition() knows all of them. */
+static __always_inline bool cluster_condition(u8 cc, u64 flags)
+{
+	static const u16 any_of[] = { FL_OF, FL_CF, FL_ZF, FL_CF | FL_ZF, FL_SF, FL_PF };
+
+	if (cc >= 2 * ARRAY_SIZE(any_of))
+		return alu_condition(cc, flags);
+	return !!(flags & any_of[cc / 2]) != (cc & 1);
 }
 
 #endif

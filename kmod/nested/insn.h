@@ -36,7 +36,6 @@ int insn_vmptrst(struct vcpu *vcpu);
 u64 insn_encoding(struct vcpu *vcpu);
 int insn_vmread(struct vcpu *vcpu);
 int insn_vmwrite(struct vcpu *vcpu);
-const struct vmcs12_field *insn_find_field(struct vcpu *vcpu, u64 enc);
 void insn_write_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val);
 
 /* Whether VMWRITE refuses the field: IA32_VMX_MISC tells whether it can write exit information (SDM 3D A.6). */
@@ -52,8 +51,8 @@ static inline bool insn_needs_rare(const struct vmcs12_field *f)
 }
 
 /* --- insn_short.c --- */
-bool insn_short_read(struct vcpu *vcpu, u64 enc, u64 *val, u64 *set);
-bool insn_short_write(struct vcpu *vcpu, u64 enc, u64 val, u64 *set);
+bool insn_short_read(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 *val, u64 *set);
+bool insn_short_write(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val, u64 *set);
 void insn_short_end(struct vcpu *vcpu);
 
 /* --- insn_inv.c --- */

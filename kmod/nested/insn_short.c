@@ -50,35 +50,38 @@ static bool insn_is_shadowed(const struct nested *n, const struct vmcs12_field *
 	return n->shadow_on && f->shadow != SHADOW_NONE;
 }
 
+/* VMREAD and VMWRITE fail: there is no current VMCS, or no field (SDM 3C 31.3). Returns the flags to set. */
+static noinline u64 insn_short_no_field(struct vcpu *vcpu)
+{
+	if (vcpu->nested.vmptr == VMPTR_NONE)
+		return X86_EFLAGS_CF;
+	return insn_short_fail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
+}
+
 /**
  * insn_short_read() - execute VMREAD in the short loop
  * @vcpu: in L1, in VMX operation, at CPL 0
- * @enc: the encoding of the field
+ * @f: the row of the field, by vmcs12_field_lookup(); NULL if there is none
+ * @enc: its encoding
  * @val: set to the field's value if VMREAD succeeds, unchanged otherwise
  * @set: set to the arithmetic flags that VMREAD sets; it clears the others
  *
  * Context: Interrupts disabled. Any VMCS of the vCPU is current before and after.
  * Return: false if this needs the general way, or no exit; nothing has changed then.
  */
-bool insn_short_read(struct vcpu *vcpu, u64 enc, u64 *val, u64 *set)
+bool insn_short_read(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 *val, u64 *set)
 {
 	struct nested *n = &vcpu->nested;
-	const struct vmcs12_field *f;
 	u64 v;
 
-	*set = 0;
-	if (unlikely(n->vmptr == VMPTR_NONE)) {
-		*set = X86_EFLAGS_CF;
-		return true;
-	}
-	f = insn_find_field(vcpu, enc);
-	if (unlikely(!f)) {
-		*set = insn_short_fail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
+	if (unlikely(n->vmptr == VMPTR_NONE || !f || !vmcs12_field_exists(f, n->gates))) {
+		*set = insn_short_no_field(vcpu);
 		return true;
 	}
 	/* The shadow VMCS may have a newer value. */
 	if (insn_is_shadowed(n, f) && f->shadow != SHADOW_RO)
 		return false;
+	*set = 0;
 	if (n->vmcs02_stale && f->sync == SYNC_RARE) {
 		if (unlikely(!insn_vmcs02_is_here(vcpu)))
 			return false;
@@ -95,26 +98,20 @@ bool insn_short_read(struct vcpu *vcpu, u64 enc, u64 *val, u64 *set)
 /**
  * insn_short_write() - execute VMWRITE in the short loop
  * @vcpu: in L1, in VMX operation, at CPL 0
- * @enc: the encoding of the field
+ * @f: the row of the field, by vmcs12_field_lookup(); NULL if there is none
+ * @enc: its encoding
  * @val: the value
  * @set: set to the arithmetic flags that VMWRITE sets; it clears the others
  *
  * Context: Interrupts disabled. Any VMCS of the vCPU is current before and after.
  * Return: false if this needs the general way, or no exit; nothing has changed then.
  */
-bool insn_short_write(struct vcpu *vcpu, u64 enc, u64 val, u64 *set)
+bool insn_short_write(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val, u64 *set)
 {
 	struct nested *n = &vcpu->nested;
-	const struct vmcs12_field *f;
 
-	*set = 0;
-	if (unlikely(n->vmptr == VMPTR_NONE)) {
-		*set = X86_EFLAGS_CF;
-		return true;
-	}
-	f = insn_find_field(vcpu, enc);
-	if (unlikely(!f)) {
-		*set = insn_short_fail(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
+	if (unlikely(n->vmptr == VMPTR_NONE || !f || !vmcs12_field_exists(f, n->gates))) {
+		*set = insn_short_no_field(vcpu);
 		return true;
 	}
 	if (unlikely(insn_is_read_only(n, f))) {
@@ -130,6 +127,7 @@ bool insn_short_write(struct vcpu *vcpu, u64 enc, u64 val, u64 *set)
 		insn_use_vmcs(&n->vmcs02);
 		nested_sync_rare_here(n);
 	}
+	*set = 0;
 	insn_write_field(vcpu, f, enc, val);
 	return true;
 }
@@ -138,10 +136,11 @@ bool insn_short_write(struct vcpu *vcpu, u64 enc, u64 val, u64 *set)
 static bool insn_short_execute(struct vcpu *vcpu, u32 reg1, u32 reg2, u64 *set)
 {
 	u64 enc = vcpu->regs[reg2];
+	const struct vmcs12_field *f = vmcs12_field_lookup(enc);
 
 	if (vcpu->exit.reason == EXIT_REASON_VMREAD)
-		return insn_short_read(vcpu, enc, &vcpu->regs[reg1], set);
-	return insn_short_write(vcpu, enc, vcpu->regs[reg1], set);
+		return insn_short_read(vcpu, f, enc, &vcpu->regs[reg1], set);
+	return insn_short_write(vcpu, f, enc, vcpu->regs[reg1], set);
 }
 
 /**

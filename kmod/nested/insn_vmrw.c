@@ -40,15 +40,8 @@ static struct vmcs12 *insn_target_vmcs(struct vcpu *vcpu)
 	return n->vmptr != VMPTR_NONE ? n->vmcs12 : NULL;
 }
 
-/**
- * insn_find_field() - find the row of a field that exists for this L1
- * @vcpu: the vCPU
- * @enc: the encoding, any value
- *
- * Context: Any.
- * Return: the row; NULL if there is none.
- */
-const struct vmcs12_field *insn_find_field(struct vcpu *vcpu, u64 enc)
+/* The row of a field that exists for this L1; NULL if there is none. */
+static const struct vmcs12_field *insn_find_field(struct vcpu *vcpu, u64 enc)
 {
 	const struct vmcs12_field *f = vmcs12_field_lookup(enc);
 

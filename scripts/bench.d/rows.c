@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The operations that the small guest repeats between markers, and the guest's main functions. */
 #include "micro.h"
+#include "vmx.h"
 
 #define VEC_TIMER	0x50
 #define VEC_SELF	0x51
@@ -117,6 +118,34 @@ static const char *save_cr4(void)
 	saved = read_cr4();
 	return NULL;
 }
+
+/* --- fields of a VMCS --- */
+
+/* The VMCS stays: no other rows follow. */
+static const char *prepare_vmcs(void)
+{
+	static bool made;
+
+	if (!(CPUID_REG(1, 0, c) & BIT(5)))
+		return "no VMX";
+	if (!made)
+		vmcs_new(micro_main);
+	made = true;
+	return NULL;
+}
+
+/* Xen's VMREADs and VMWRITEs look so: a constant, the instruction, and a jump that is not taken. */
+#define FOUR_FIELDS(op) \
+	"mov $0x6806, %%ecx; " op "; jbe 1f; mov $0x680a, %%ecx; " op "; jbe 1f\n" \
+	"mov $0x480e, %%ecx; " op "; jbe 1f; mov $0x0800, %%ecx; " op "; jbe 1f\n"
+#define FIELD_ROW(name, code) \
+	ROW_FUNCTION(name, asm volatile(code "1:" : : : "rcx", "rdx", "cc"))
+#define READ_FOUR	FOUR_FIELDS("vmread %%rcx, %%rdx")
+#define WRITE_FOUR	FOUR_FIELDS("vmwrite %%rdx, %%rcx")
+
+FIELD_ROW(run_vmread, "mov $0x6806, %%ecx; vmread %%rcx, %%rdx; jbe 1f\n")
+FIELD_ROW(run_vmreads, READ_FOUR READ_FOUR READ_FOUR READ_FOUR)
+FIELD_ROW(run_vmwrites, WRITE_FOUR WRITE_FOUR WRITE_FOUR WRITE_FOUR)
 
 /* --- a step --- */
 
@@ -401,6 +430,9 @@ const struct row rows[] = {
 	{ "ept-fresh", "first write to a 4-KiB page that is not backed", NULL, run_touch_fresh, NULL, 32 },
 	{ "ept-backed", "first write to a 4-KiB page that is backed", NULL, run_touch_backed, NULL, 32 },
 	{ "step", "one step under RFLAGS.TF", prepare_step, run_step, NULL, 64 },
+	{ "vmread", "VMREAD of a field that is not shadowed", prepare_vmcs, run_vmread, NULL, 32 },
+	{ "vmread-run", "16 such VMREADs in a row", prepare_vmcs, run_vmreads, NULL, 8 },
+	{ "vmwrite-run", "16 VMWRITEs of such fields in a row", prepare_vmcs, run_vmwrites, NULL, 8 },
 };
 
 const u32 row_count = ARRAY_SIZE(rows);
