@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "hotinject.h"
+#include "hotwrite.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -176,6 +177,7 @@ static void w_cr4(void)		{ vmwrite(F_GUEST_CR4, vmread(F_GUEST_CR4) ^ CR4_TSD); 
 static void w_cr3(void)		{ u64 *copy = g_page(); g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096); vmwrite(F_GUEST_CR3, (u64)copy); }
 static void w_host_cr3(void)	{ u64 *copy = g_page(); g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096); vmwrite(F_HOST_CR3, (u64)copy); }
 static void w_host_cr4(void)	{ vmwrite(F_HOST_CR4, vmread(F_HOST_CR4) ^ (CR4_PGE | CR4_DE)); }
+static void w_host_rsp(void)	{ write_host_rsp(this_vmcs, vmx_region_on); vmx_keep_host(); }
 static void w_host_bases(void)	{ vmwrite(F_HOST_FS_BASE, 0x11000); vmwrite(F_HOST_GS_BASE, 0x22000); }
 static void w_host_sysenter(void) { vmwrite(F_HOST_SYSENTER_EIP, 0x33000); vmwrite(F_HOST_SYSENTER_CS, 0x44); }
 static void w_host_pat(void)	{ vmwrite(F_HOST_PAT, vmread(F_HOST_PAT) ^ 0x0600000000000000ul); }
@@ -603,6 +605,7 @@ static const struct row {
 	{ "L2's CR3", w_cr3 },
 	{ "host CR3", w_host_cr3 },
 	{ "host CR4", w_host_cr4 },
+	{ "host RSP", w_host_rsp },
 	{ "host bases", w_host_bases },
 	{ "host SYSENTER", w_host_sysenter },
 	{ "host PAT", w_host_pat },
