@@ -65,13 +65,16 @@ static inline u64 merge_cr_shadow(u64 guest12, u64 shadow12, u64 mask12)
 
 /**
  * merge_cr3_targets() - VMCS02's number of CR3-target values (SDM 3C 25.6.7)
+ * @proc: L0's primary processor-based controls; if L0 asks for exits by MOV to CR3, there are no values without one
  * @count12: L1's number, checked at the entry
  * @host: the number that the processor supports (SDM 3D A.6)
  *
  * Return: the number.
  */
-static inline u32 merge_cr3_targets(u32 count12, u32 host)
+static inline u32 merge_cr3_targets(u32 proc, u32 count12, u32 host)
 {
+	if (proc & CPU_BASED_CR3_LOAD_EXITING)
+		return 0;
 	return min3(count12, host, (u32)MERGE_CR3_TARGETS);
 }
 

@@ -245,6 +245,7 @@ static void paranoid_controls(struct vcpu *vcpu, const struct vmcs12 *v)
 	PARANOID_FIELD(vcpu, SECONDARY_VM_EXEC_CONTROL, c.proc2);
 	PARANOID_FIELD(vcpu, VM_ENTRY_CONTROLS, c.entry);
 	PARANOID_FIELD(vcpu, EXCEPTION_BITMAP, c.exceptions);
+	PARANOID_FIELD(vcpu, CR3_TARGET_COUNT, merge_cr3_targets(l0.proc, v->cr3_target_count, vmx_features.cr3_targets));
 	PARANOID_FIELD(vcpu, PAGE_FAULT_ERROR_CODE_MASK, pf.mask);
 	PARANOID_FIELD(vcpu, PAGE_FAULT_ERROR_CODE_MATCH, pf.match);
 	PARANOID_FIELD(vcpu, VIRTUAL_PROCESSOR_ID, n->vpid02);

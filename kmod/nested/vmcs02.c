@@ -195,10 +195,7 @@ static bool vmcs02_l0_differs(const struct vcpu *vcpu)
  */
 static void vmcs02_write_cr3_targets(const struct vmx_controls *l0, const struct vmcs12 *v)
 {
-	u32 n = merge_cr3_targets(v->cr3_target_count, vmx_features.cr3_targets);
-
-	if (unlikely(l0->proc & CPU_BASED_CR3_LOAD_EXITING))
-		n = 0;
+	u32 n = merge_cr3_targets(l0->proc, v->cr3_target_count, vmx_features.cr3_targets);
 
 	vmcs_write(CR3_TARGET_COUNT, n);
 	if (n > 0)
@@ -223,6 +220,9 @@ static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 	merge_controls(&l0, v, lma, &c, &pf);
 	if (!n->vpid02)
 		c.proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	/* vmcs02_write_crs() writes them too, but they also depend on L0's control, which may have changed since. */
+	if (unlikely((n->merged01.proc ^ l0.proc) & CPU_BASED_CR3_LOAD_EXITING))
+		vmcs02_write_cr3_targets(&l0, v);
 	n->merged01 = vcpu->ctl01;
 	n->merged_umip = vcpu->umip_exits[1];
 	if (force || n->ctl02.pin != c.pin)
@@ -241,8 +241,6 @@ static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 	n->tpr_threshold02 = v->tpr_threshold;
 	if (c.proc & CPU_BASED_TPR_SHADOW)
 		vmcs_write(TPR_THRESHOLD, v->tpr_threshold);
-	/* They depend on L0's control for CR3 too. */
-	vmcs02_write_cr3_targets(&l0, v);
 	if (c.proc2 & VMCS_CONTROL_BIT(XSAVES))	/* L0's bitmap is 0 */
 		vmcs_write(XSS_EXIT_BITMAP, v->xss_exit_bitmap);
 	if (c.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {

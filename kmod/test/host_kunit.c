@@ -91,8 +91,9 @@ static void host_cr3_targets(struct kunit *test)
 
 	for (host = 0; host < 6; host++)
 		for (n = 0; n <= 4; n++)
-			KUNIT_EXPECT_EQ_MSG(test, merge_cr3_targets(n, host), min(n, host), "%u of %u", n, host);
-	KUNIT_EXPECT_EQ(test, merge_cr3_targets(0xffff, 0x1ff), 4);
+			KUNIT_EXPECT_EQ_MSG(test, merge_cr3_targets(0, n, host), min(n, host), "%u of %u", n, host);
+	KUNIT_EXPECT_EQ(test, merge_cr3_targets(0, 0xffff, 0x1ff), 4);
+	KUNIT_EXPECT_EQ(test, merge_cr3_targets(CPU_BASED_CR3_LOAD_EXITING, 4, 4), 0);
 }
 
 static struct kunit_case host_cases[] = {
