@@ -155,6 +155,7 @@ struct vm {
 	u64 apic_bus_ns;		/* I: one cycle of the local APICs' timers before division, ns */
 	unsigned long max_shadow_pages;	/* KVM_SET_NR_MMU_PAGES: limit for all EPT02s; 0: none; lockless */
 	struct vm_stats stats;
+	int last_boosted;		/* index of the vCPU that vcpu_spins() has let run last; any vCPU's thread sets it */
 	s64 halt_poll_ns;		/* W: the longest poll, KVM_CAP_HALT_POLL; -1: the module parameter decides */
 	u32 max_vcpu_id;		/* L: vCPU IDs are below this, KVM_CAP_MAX_VCPU_ID; 0: DROSTE_MAX_VCPU_ID */
 	bool huge_exec;			/* L: large leaves may be executable, KVM_CAP_VM_DISABLE_NX_HUGE_PAGES */
@@ -308,6 +309,10 @@ struct vcpu {
 	struct pid __rcu *pid;			/* the thread that called KVM_RUN last; written under mutex */
 	u64 halt_window;			/* how long to poll for an event before sleeping, ns: see run/halt.c */
 	bool preempted;				/* the thread was preempted while it was runnable; read by any thread */
+	bool preempted_in_kernel;		/* @preempted: the running level was at CPL 0 then */
+	bool ready;				/* the thread was preempted or woken, and waits for a CPU since; any thread sets it */
+	bool spinning;				/* in vcpu_spins(), where the thread gives up its CPU; read by any thread */
+	bool boost_spinner;			/* @spinning: the next other vCPU that spins may let it run; any thread toggles it */
 	struct preempt_notifier pn;		/* registered between vcpu_load() and vcpu_put() */
 
 	struct host_state host;			/* the host's state to restore: see vmx/hoststate.c */

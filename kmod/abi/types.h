@@ -19,6 +19,9 @@ struct vcpu_stats {
 	u64 nested_run;			/* L1's VM entries that succeeded */
 	u64 short_exits;		/* exits that the short loop has handled: see run/loop.c */
 	u64 clustered;			/* L1's VMREADs and VMWRITEs that L0 executed without an exit of their own */
+	u64 directed_yield_attempted;	/* vCPUs that this one has tried to let run in its place */
+	u64 directed_yield_successful;	/* those of them that the scheduler has let run */
+	u64 pause_l0_yields;		/* exits of L2's PAUSE loops that were kept from L1, because another vCPU could run */
 	u64 halt_attempted_poll;	/* waits that began with polling */
 	u64 halt_successful_poll;	/* those of them that ended while polling */
 	u64 halt_poll_success_ns, halt_poll_fail_ns;	/* time spent polling */

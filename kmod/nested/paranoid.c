@@ -232,6 +232,18 @@ void paranoid_entry(struct vcpu *vcpu)
 	vmcs_load(vcpu->vmcs);
 }
 
+static void paranoid_ple(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	const struct vmcs_ple *ple = &vcpu->nested.vmcs02.ple;
+	bool l1 = merge_proc2_of(v) & SECONDARY_EXEC_PAUSE_LOOP_EXITING;
+
+	PARANOID_FIELD(vcpu, PLE_GAP, l1 ? v->ple_gap : vcpu->vmcs01.ple.gap);
+	PARANOID_FIELD(vcpu, PLE_WINDOW, min(ple->own, ple->limit));
+	/* The limit is the rest of L1's window if a loop has used some of it up. */
+	paranoid_value(vcpu, "a greater window than L1's", l1 && ple->limit > v->ple_window, 0);
+	paranoid_value(vcpu, "a limit of L1's", !l1 && ple->limit != U32_MAX, 0);
+}
+
 static void paranoid_controls(struct vcpu *vcpu, const struct vmcs12 *v)
 {
 	struct nested *n = &vcpu->nested;
@@ -259,6 +271,8 @@ static void paranoid_controls(struct vcpu *vcpu, const struct vmcs12 *v)
 	}
 	if (c.proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
 		PARANOID_FIELD(vcpu, APIC_ACCESS_ADDR, n->apic_access.hpa);
+	if (c.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING)
+		paranoid_ple(vcpu, v);
 }
 
 /* L2 may access a port without an exit only if L0 passes it and L1 lets it. L1 may have changed its bitmaps meanwhile. */

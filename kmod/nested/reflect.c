@@ -7,6 +7,7 @@
 #include "nested/insn.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
+#include "nested/pauseloop.h"
 #include "nested/route.h"
 #include "nested/vmcs02.h"
 #include "run/request.h"
@@ -97,6 +98,9 @@ static void reflect_collect_facts(struct vcpu *vcpu, struct route_facts *f)
 		if (merge_proc2_of(f->vmcs12) & SECONDARY_EXEC_SHADOW_VMCS)
 			f->bitmap_hit = bitmaps_vmcs_hit(vcpu, insn_encoding(vcpu), f->basic == EXIT_REASON_VMWRITE);
 		break;
+	case EXIT_REASON_PAUSE_INSTRUCTION:
+		pauseloop_facts(vcpu, f);
+		break;
 	case EXIT_REASON_GDTR_IDTR:
 	case EXIT_REASON_LDTR_TR:
 		/* With UMIP of its own, the processor has not exited. */
@@ -114,7 +118,7 @@ static void reflect_collect_facts(struct vcpu *vcpu, struct route_facts *f)
  * @vcpu: in L2, loaded; vcpu->exit is the exit
  *
  * Must be called once for each exit from L2, including failed VM entries. May
- * read L1's bitmaps. SDM 3C 26.
+ * read L1's bitmaps, and let another vCPU run. SDM 3C 26.
  *
  * Context: Process context. VMCS02 is current. Caller holds vm->srcu. May sleep.
  * Return: who handles it, L0 or L1, and what decided that.

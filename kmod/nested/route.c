@@ -170,11 +170,16 @@ static struct route_verdict route_mtf(const struct route_facts *f)
 	return route_to(route_has_proc(f->vmcs12, CPU_BASED_MONITOR_TRAP_FLAG), WHY_PROC_CONTROL);
 }
 
+/* "PAUSE exiting" overrides "PAUSE-loop exiting" (SDM 3C 26.1.3). L0 asks for exits of PAUSE loops too: see pauseloop.c. */
 static struct route_verdict route_pause(const struct route_facts *f)
 {
-	if (route_has_proc2(f->vmcs12, SECONDARY_EXEC_PAUSE_LOOP_EXITING))
-		return route_to(true, WHY_PAUSE_LOOP);
-	return route_to(route_has_proc(f->vmcs12, CPU_BASED_PAUSE_EXITING), WHY_PROC_CONTROL);
+	if (route_has_proc(f->vmcs12, CPU_BASED_PAUSE_EXITING))
+		return route_to(true, WHY_PROC_CONTROL);
+	if (!route_has_proc2(f->vmcs12, SECONDARY_EXEC_PAUSE_LOOP_EXITING))
+		return route_to(false, WHY_PAUSE_LOOP);
+	if (!f->pause_over)
+		return route_to(false, WHY_PLE_WINDOW);
+	return route_to(!f->pause_kept, WHY_PLE_NOBODY);
 }
 
 static struct route_verdict route_invpcid(const struct route_facts *f)
@@ -319,8 +324,8 @@ static u64 route_lmsw_bits(const struct vmcs12 *v, u64 source)
  * @why: the reason that route_exit() gave
  *
  * For tracing, so that route_exit() itself need not note it. For most reasons, L1 gets the exit if one of the bits is set.
- * The text of PF_MISMATCH, MSR_NO_BITMAP and VMCS_NO_SHADOW says the reverse. For bitmaps, CR3 targets and injected MTF
- * exits, the bits are set, and something else decides.
+ * The text of PF_MISMATCH, MSR_NO_BITMAP and VMCS_NO_SHADOW says the reverse. For bitmaps, CR3 targets, injected MTF
+ * exits and windows of PAUSE loops, the bits are set, and something else decides.
  *
  * Context: Any.
  * Return: the field; all 0 if no field of VMCS12 is looked at.
@@ -363,6 +368,8 @@ struct route_word route_tested(const struct route_facts *f, u8 why)
 	case WHY_MTF_INJECTED:
 		return route_word(VM_ENTRY_INTR_INFO_FIELD, v->vm_entry_intr_info_field, INTR_INFO_VALID_MASK | INTR_TYPE_OTHER_EVENT);
 	case WHY_PAUSE_LOOP:
+	case WHY_PLE_WINDOW:
+	case WHY_PLE_NOBODY:
 		return route_proc2_word(v, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
 	case WHY_XSS_BITMAP:
 		if (!route_has_proc2(v, VMCS_CONTROL_BIT(XSAVES)))

@@ -31,6 +31,8 @@ struct route_facts {
 	u64 qual;			/* exit qualification */
 	u64 value;			/* MOV to CR: the source operand, truncated to the operand size */
 	bool umip_faults;		/* accesses to descriptor-table registers: CR4.UMIP forbids it, which L0 emulates */
+	bool pause_over;		/* PAUSE: L1 asks for exits of PAUSE loops, and this one has lasted as long as its window */
+	bool pause_kept;		/* PAUSE: L0 has let another vCPU of L1 run, which had waited for a CPU */
 	u64 xss;			/* XSAVES, XRSTORS: EDX:EAX masked with IA32_XSS */
 };
 

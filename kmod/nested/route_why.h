@@ -33,7 +33,9 @@
 	W(21, PAUSE_LOOP, "L1's control \"PAUSE-loop exiting\"") \
 	W(22, XSS_BITMAP, "L1's XSS-exiting bitmap") \
 	W(23, UMIP, "CR4.UMIP of L2, which L0 emulates") \
-	LAST(24, TWO_CONTROLS, "two controls of L1")
+	W(24, TWO_CONTROLS, "two controls of L1") \
+	W(25, PLE_WINDOW, "the PAUSE loop has lasted as long as L1's window") \
+	LAST(26, PLE_NOBODY, "L0 has let no other vCPU of L1 run instead")
 
 #define ROUTE_WHY_ENUM(nr, name, words) WHY_##name = (nr),
 enum route_why {

@@ -69,6 +69,16 @@ struct again {
 	u16 host_data;		/* its selectors of DS, ES, FS and GS, combined: 0 if all are null */
 };
 
+/* A PAUSE loop of L2, for an L1 that asks for exits of such loops: see nested/pauseloop.c. */
+struct nested_pause {
+	u64 spun;		/* TSC cycles that the loop had lasted at its last exit, which was L0's alone; 0: it had no such exit */
+	u64 exit;		/* the number of that exit among the vCPU's */
+	u64 since;		/* the host's TSC when L2 went on after it */
+	bool mark;		/* the next entry sets @since */
+	bool kept;		/* L0 has let another vCPU run in place of showing the present exit to L1 */
+	u8 in_a_row;		/* so many exits were kept from L1 since it was shown one */
+};
+
 /*
  * struct nested - state of a vCPU for L1 as a hypervisor
  *
@@ -130,6 +140,8 @@ struct nested {
 	struct gpa_map virtual_apic, apic_access;	/* pages of L1 to which VMCS02 points */
 	struct gpa_map posted_desc;	/* L1's posted-interrupt descriptor, which L0 processes: see apicv.c */
 	void *no_page;			/* page of ones at first, to which VMCS02 points where L1 has no memory for one of these */
+
+	struct nested_pause pause;
 
 	/* --- L1's preemption timer --- */
 	struct hrtimer preemption_timer;	/* expires no later than the deadline below, and kicks the vCPU */

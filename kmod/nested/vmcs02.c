@@ -7,6 +7,7 @@
 #include "mem/memslot.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
+#include "nested/pauseloop.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -27,6 +28,7 @@ static void vmcs02_write_constants(struct vcpu *vcpu)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ULL);
 	if (vcpu->ctl01.proc2 & SECONDARY_EXEC_ENABLE_VPID)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, n->vpid02);
+	ple_begin(vcpu, &n->vmcs02);
 	vmx_pml_begin(vcpu);
 }
 
@@ -243,10 +245,8 @@ static void vmcs02_write_controls(struct vcpu *vcpu, bool lma)
 		vmcs_write(TPR_THRESHOLD, v->tpr_threshold);
 	if (c.proc2 & VMCS_CONTROL_BIT(XSAVES))	/* L0's bitmap is 0 */
 		vmcs_write(XSS_EXIT_BITMAP, v->xss_exit_bitmap);
-	if (c.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
-		vmcs_write(PLE_GAP, v->ple_gap);
-		vmcs_write(PLE_WINDOW, v->ple_window);
-	}
+	if (c.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING)
+		pauseloop_write(vcpu);
 	if (vmcs02_delivers_virtually(&c)) {
 		vmcs_write(EOI_EXIT_BITMAP0, v->eoi_exit_bitmap0);
 		vmcs_write(EOI_EXIT_BITMAP1, v->eoi_exit_bitmap1);
@@ -687,6 +687,7 @@ int nested_before_entry(struct vcpu *vcpu)
 	if (unlikely(n->ctl02.proc & CPU_BASED_USE_IO_BITMAPS) && bitmaps_place_io(vcpu))
 		return -ENOMEM;
 	vmcs02_write_tsc(vcpu);
+	pauseloop_before_entry(n);
 	return NEXT_ENTER;
 }
 

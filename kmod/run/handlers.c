@@ -232,8 +232,8 @@ int exit_skip(struct vcpu *vcpu)
 }
 
 /**
- * exit_pause() - handle a PAUSE loop: let a preempted vCPU run, which may hold the lock; if there is none, spin longer
- * @vcpu: loaded
+ * exit_pause() - handle a PAUSE loop: let a vCPU run that waits for a CPU and may hold the lock; if there is none, spin longer
+ * @vcpu: loaded; of an exit that is kept from L1, one has run already
  *
  * Context: That of run/handlers.h.
  * Return: NEXT_ENTER.
@@ -244,8 +244,10 @@ int exit_pause(struct vcpu *vcpu)
 	/* Each PAUSE exits, so this one says nothing about a loop. */
 	if (unlikely(READ_ONCE(vcpu->vm->force_exits) & DROSTE_FORCE_PAUSE))
 		return NEXT_ENTER;
-	if (!vcpu_spins(vcpu))
-		vmx_spin_longer(vcpu);
+	if ((vcpu->in_l2 && vcpu->nested.pause.kept) || vcpu_spins(vcpu))
+		ple_sooner(vcpu);
+	else
+		ple_longer(vcpu);
 	return NEXT_ENTER;
 }
 

@@ -656,6 +656,8 @@ static int loop_leave_for_task_work(struct vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	set_thread_flag(TIF_NOTIFY_SIGNAL);
+	/* Work often comes when the thread gets its CPU back. If it loses it again before it is here, the vCPU waits for it. */
+	sched_note_preempted(vcpu);
 	return -ERESTARTNOHAND;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Requests to vCPUs and to the run loop: work, kicks, NMIs, a yield, the end of KVM_RUN or of the VM. */
+#include <linux/moduleparam.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
@@ -30,48 +31,105 @@ struct vcpu *vcpu_running(struct vm *vm)
 
 /* --- vCPUs that wait for one another --- */
 
-/* Gives the CPU to the thread that last ran @to. Returns false if there is none or the scheduler refuses. */
-static bool request_yield_to(struct vcpu *to)
+static bool directed_yield = true;
+module_param(directed_yield, bool, 0644);
+MODULE_PARM_DESC(directed_yield, "A vCPU in a PAUSE loop chooses the vCPU that runs in its place; 0: the scheduler does");
+
+/* A vCPU in a PAUSE loop gives up if the scheduler has refused so many others: each CPU has one task then. */
+#define REQUEST_REFUSALS	3
+
+/*
+ * Gives the CPU to the thread that last ran @to. Returns 1 if @to runs next, 0 if it
+ * cannot, a negative errno if the scheduler sees no use in it.
+ */
+static int request_yield_to(struct vcpu *vcpu, struct vcpu *to)
 {
 	struct task_struct *task;
-	bool done = false;
+	int ret = 0;
 
 	rcu_read_lock();
 	task = get_pid_task(rcu_dereference(to->pid), PIDTYPE_PID);
 	rcu_read_unlock();
-	if (task) {
-		done = yield_to(task, true) > 0;
-		put_task_struct(task);
+	if (!task)
+		return 0;
+	vcpu->stats.directed_yield_attempted++;
+	ret = yield_to(task, true);
+	put_task_struct(task);
+	if (ret <= 0)
+		return ret;
+	vcpu->stats.directed_yield_successful++;
+	return 1;
+}
+
+/*
+ * Whether @other may hold the lock that a vCPU spins for. It waits for a CPU, was
+ * not preempted in user mode, which holds no lock of a kernel, and does not spin
+ * itself. One that spins may have got the lock by now, so every second vCPU that
+ * asks lets it run.
+ */
+static bool request_may_hold_lock(struct vcpu *other)
+{
+	bool boost;
+
+	if (!READ_ONCE(other->ready))
+		return false;
+	if (READ_ONCE(other->preempted) && !READ_ONCE(other->preempted_in_kernel))
+		return false;
+	if (!READ_ONCE(other->spinning))
+		return true;
+	boost = READ_ONCE(other->boost_spinner);
+	WRITE_ONCE(other->boost_spinner, !boost);
+	return boost;
+}
+
+/* Lets one vCPU of the VM run that may hold the lock. Begins behind the last that was chosen, so that all get their turn. */
+static bool request_boost_holder(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* after the slots of vm->vcpus */
+	int last = READ_ONCE(vm->last_boosted), refusals = 0;
+
+	for (i = 1; i <= n && refusals < REQUEST_REFUSALS; i++) {
+		int at = (last + i) % n, ret;
+		struct vcpu *other = vm->vcpus[at];
+
+		if (other == vcpu || !request_may_hold_lock(other))
+			continue;
+		ret = request_yield_to(vcpu, other);
+		if (ret > 0) {
+			WRITE_ONCE(vm->last_boosted, at);
+			return true;
+		}
+		refusals += ret < 0;
 	}
-	return done;
+	return false;
 }
 
 /**
- * vcpu_spins() - let a preempted vCPU run while another one spins
- * @vcpu: the vCPU that spins, probably for a lock that a preempted vCPU holds
+ * vcpu_spins() - let a vCPU run that waits for a CPU, while another one spins
+ * @vcpu: the vCPU that spins at CPL 0, probably for a lock that the other one holds
  *
  * Context: Process context, thread of @vcpu. May sleep.
  * Return: true if another vCPU was given the CPU.
  */
 bool vcpu_spins(struct vcpu *vcpu)
 {
-	struct vm *vm = vcpu->vm;
-	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* after the slots of vm->vcpus */
+	bool done = true;
 
-	/* Start behind @vcpu and wrap around, so that vCPU 0 is not always preferred. */
-	for (i = 1; i < n; i++) {
-		struct vcpu *other = vm->vcpus[(vcpu->index + i) % n];
-
-		if (READ_ONCE(other->preempted) && request_yield_to(other))
-			return true;
-	}
-	return false;
+	WRITE_ONCE(vcpu->boost_spinner, false);
+	WRITE_ONCE(vcpu->spinning, true);
+	if (likely(READ_ONCE(directed_yield)))
+		done = request_boost_holder(vcpu);
+	else
+		yield();
+	WRITE_ONCE(vcpu->spinning, false);
+	return done;
 }
 
 /**
- * vcpu_yields_to() - let one preempted vCPU run in place of the caller
+ * vcpu_yields_to() - let one vCPU that waits for a CPU run in place of the caller
  * @vcpu: the vCPU that yields
- * @id: ID of the vCPU to run; nothing happens unless it exists and is preempted
+ * @id: ID of the vCPU to run; nothing happens unless it exists and waits for a CPU
  *
  * Context: Process context, thread of @vcpu. May sleep.
  */
@@ -83,8 +141,8 @@ void vcpu_yields_to(struct vcpu *vcpu, u32 id)
 	for (i = 0; i < n; i++) {
 		struct vcpu *other = vm->vcpus[i];
 
-		if (other->id == id && other != vcpu && READ_ONCE(other->preempted))
-			request_yield_to(other);
+		if (other->id == id && other != vcpu && READ_ONCE(other->ready))
+			request_yield_to(vcpu, other);
 	}
 }
 
@@ -107,6 +165,8 @@ void vcpu_kick(struct vcpu *vcpu)
 	/* An interrupt handler may have come between the thread's last look at its requests and the wait or the entry. */
 	if (in_task() && this_cpu_read(request_loaded_vcpu) == vcpu)
 		return;
+	if (READ_ONCE(vcpu->stats.blocking))
+		WRITE_ONCE(vcpu->ready, true);
 	swake_up_one(&vcpu->wq);
 	cpu = get_cpu();
 	/* Pairs with the barrier between setting mode and reading requests in loop_enter(). */

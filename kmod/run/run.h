@@ -14,6 +14,7 @@ struct vm;
 void sched_init(void);
 void sched_exit(void);
 void sched_init_vcpu(struct vcpu *vcpu);
+void sched_note_preempted(struct vcpu *vcpu);
 void vcpu_load(struct vcpu *vcpu);
 void vcpu_put(struct vcpu *vcpu);
 

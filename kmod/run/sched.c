@@ -55,6 +55,25 @@ static void sched_off_cpu(struct vcpu *vcpu)
 	vmx_host_restore(vcpu);
 }
 
+/**
+ * sched_note_preempted() - note that a vCPU waits for a CPU, although it could run
+ * @vcpu: loaded
+ *
+ * Context: Process context, thread of @vcpu. Reads the current VMCS.
+ */
+void sched_note_preempted(struct vcpu *vcpu)
+{
+	WRITE_ONCE(vcpu->preempted_in_kernel, !VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES)));
+	WRITE_ONCE(vcpu->preempted, true);
+	WRITE_ONCE(vcpu->ready, true);
+}
+
+static void sched_note_running(struct vcpu *vcpu)
+{
+	WRITE_ONCE(vcpu->preempted, false);
+	WRITE_ONCE(vcpu->ready, false);
+}
+
 static void sched_in(struct preempt_notifier *pn, int cpu)
 {
 	struct vcpu *vcpu = container_of(pn, struct vcpu, pn);
@@ -62,15 +81,16 @@ static void sched_in(struct preempt_notifier *pn, int cpu)
 	sched_on_cpu(vcpu);
 	/* Other threads want this CPU, so the vCPU must not spin in vain. */
 	if (vcpu->preempted)
-		vmx_spin_shorter(vcpu);
-	WRITE_ONCE(vcpu->preempted, false);
+		ple_shorter(vcpu);
+	sched_note_running(vcpu);
 }
 
 static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
 {
 	struct vcpu *vcpu = container_of(pn, struct vcpu, pn);
 
-	WRITE_ONCE(vcpu->preempted, task_is_running(current));
+	if (task_is_running(current))
+		sched_note_preempted(vcpu);
 	sched_off_cpu(vcpu);
 }
 
@@ -121,6 +141,7 @@ void vcpu_load(struct vcpu *vcpu)
 	preempt_disable();
 	preempt_notifier_register(&vcpu->pn);
 	sched_on_cpu(vcpu);
+	sched_note_running(vcpu);
 	preempt_enable();
 }
 

@@ -36,7 +36,6 @@ static const struct bit_row bit_rows[] = {
 	{ R(MONITOR_INSTRUCTION), P(MONITOR_EXITING) },
 	{ R(MONITOR_TRAP_FLAG), P(MONITOR_TRAP_FLAG) },
 	{ R(PAUSE_INSTRUCTION), P(PAUSE_EXITING) },
-	{ R(PAUSE_INSTRUCTION), 0, S(PAUSE_LOOP_EXITING), WHY_PAUSE_LOOP },
 	{ R(TPR_BELOW_THRESHOLD), P(TPR_SHADOW) },
 	{ R(IO_INSTRUCTION), P(UNCOND_IO_EXITING), 0, WHY_IO_CONTROL },
 	{ R(APIC_ACCESS), 0, S(VIRTUALIZE_APIC_ACCESSES) },
@@ -59,7 +58,8 @@ static u64 seen;
 			 BIT(WHY_PAUSE_LOOP) | BIT(WHY_XSS_BITMAP) | BIT(WHY_TWO_CONTROLS))
 #define BITS_REVERSE	(BIT(WHY_PF_MISMATCH) | BIT(WHY_MSR_NO_BITMAP) | BIT(WHY_VMCS_NO_SHADOW))
 /* Reasons that need the bits, and something else decides. */
-#define BITS_NEEDED	(BIT(WHY_IO_BITMAP) | BIT(WHY_MSR_BITMAP) | BIT(WHY_VMCS_BITMAP) | BIT(WHY_CR3_TARGET) | BIT(WHY_MTF_INJECTED))
+#define BITS_NEEDED	(BIT(WHY_IO_BITMAP) | BIT(WHY_MSR_BITMAP) | BIT(WHY_VMCS_BITMAP) | BIT(WHY_CR3_TARGET) | BIT(WHY_MTF_INJECTED) | \
+			 BIT(WHY_PLE_WINDOW) | BIT(WHY_PLE_NOBODY))
 
 /* Checks that the bits that are told have decided. */
 static void expect_tested(struct kunit *test, const struct route_facts *f, struct route_verdict v, const char *name)
@@ -114,6 +114,25 @@ static void route_umip(struct kunit *test)
 	expect(test, &f, true, WHY_PROC2_CONTROL, "no fault");
 	f.umip_faults = true;
 	expect(test, &f, false, WHY_UMIP, "a fault");
+}
+
+/* A PAUSE loop is L1's if L1 asks for its exits, its window has run out, and L0 could let no vCPU of L1 run. */
+static void route_pause_loop(struct kunit *test)
+{
+	struct vmcs12 *v = route_vmcs12(test);
+	struct route_facts f = { .vmcs12 = v, .basic = R(PAUSE_INSTRUCTION) };
+
+	expect(test, &f, false, WHY_PAUSE_LOOP, "L1 does not ask");
+	v->secondary_vm_exec_control = S(PAUSE_LOOP_EXITING);
+	expect(test, &f, false, WHY_PAUSE_LOOP, "L1's controls are not activated");
+	v->cpu_based_vm_exec_control = P(ACTIVATE_SECONDARY_CONTROLS);
+	expect(test, &f, false, WHY_PLE_WINDOW, "L1's window has not run out");
+	f.pause_over = true;
+	expect(test, &f, true, WHY_PLE_NOBODY, "it has");
+	f.pause_kept = true;
+	expect(test, &f, false, WHY_PLE_NOBODY, "another vCPU has run");
+	v->cpu_based_vm_exec_control |= P(PAUSE_EXITING);
+	expect(test, &f, true, WHY_PROC_CONTROL, "each PAUSE exits");
 }
 
 static void route_one_bit_decides(struct kunit *test)
@@ -442,6 +461,7 @@ static void route_msr_bitmap_bits(struct kunit *test)
 static struct kunit_case route_cases[] = {
 	KUNIT_CASE(route_one_bit_decides),
 	KUNIT_CASE(route_umip),
+	KUNIT_CASE(route_pause_loop),
 	KUNIT_CASE(route_secondary_inactive),
 	KUNIT_CASE(route_fixed_owner),
 	KUNIT_CASE(route_exceptions),

@@ -74,6 +74,13 @@ struct vmx_controls {
 #define DR7_FIXED	0x400ULL	/* reads as 1; an exit loads DR7 with this value (SDM 3C 28.5.1) */
 #define DR7_ACTIVE	0xffULL		/* L0-L3, G0-G3 */
 
+/* PAUSE-loop exiting of a VMCS, in TSC cycles: see vmx/ple.c. */
+struct vmcs_ple {
+	u32 own;		/* L0's window; U32_MAX: L0 wants no exits */
+	u32 limit;		/* what the level that asks for exits besides L0 leaves of its window; U32_MAX: there is none */
+	u32 gap, window;	/* the values of PLE_GAP and PLE_WINDOW */
+};
+
 /* A VMCS and the CPU where it is active. It must be cleared there before another CPU uses it (SDM 3C 25.1, 25.11.1). */
 struct loaded_vmcs {
 	void *region;		/* one page; NULL if not allocated */
@@ -89,7 +96,7 @@ struct loaded_vmcs {
 	bool timer_on;		/* the VMX-preemption timer is on: see vmx/timer.c */
 	u32 timer_value;	/* its value in the VMCS, if it is on */
 	u32 windows;		/* CPU_BASED_*_WINDOW_EXITING bits that L0 has set in the VMCS for its own use */
-	u32 spin_window;	/* VMCS01: the value of PLE_WINDOW: see vmx_spin_longer() */
+	struct vmcs_ple ple;	/* PAUSE-loop exiting; changed with preemption disabled */
 	u32 perf_msrs;		/* length of the lists of MSRs that entries and exits load */
 };
 

@@ -39,7 +39,7 @@ static void vmcs01_choose_controls(struct vmx_controls *c)
 			   (vmx_features.encls ? SECONDARY_EXEC_ENCLS_EXITING : 0) |
 			   (vmx_features.vpid ? SECONDARY_EXEC_ENABLE_VPID : 0) |
 			   (vmx_features.tsc_scaling ? SECONDARY_EXEC_TSC_SCALING : 0) |
-			   (vmx_features.ple ? SECONDARY_EXEC_PAUSE_LOOP_EXITING : 0));
+			   (ple_wanted() ? SECONDARY_EXEC_PAUSE_LOOP_EXITING : 0));
 	c->exit = vmcs01_control(host_caps.true_exit, VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_LOAD_IA32_PAT |
 			  VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_EFER | VM_EXIT_SAVE_IA32_EFER |
 			  VM_EXIT_SAVE_DEBUG_CONTROLS);
@@ -197,17 +197,6 @@ void vmx_update_exceptions(struct vcpu *vcpu)
 	vmx_write_ctl01(vcpu);
 }
 
-/*
- * PAUSE-loop exiting (SDM 3C 26.1.3): PAUSEs at most SPIN_GAP TSC cycles apart
- * belong to one loop, and a loop longer than the window causes an exit. The
- * window is SPIN_WINDOW cycles at first. It doubles with each exit that lets no
- * other vCPU run, because such an exit is of no use, and shrinks when the thread
- * of the vCPU has lost its CPU.
- */
-#define SPIN_GAP	128
-#define SPIN_WINDOW	4096
-#define SPIN_WINDOW_MAX	BIT(30)
-
 static void vmcs01_write_constants(struct vcpu *vcpu)
 {
 	struct vmx_controls *c = &vcpu->ctl01;
@@ -235,46 +224,8 @@ static void vmcs01_write_constants(struct vcpu *vcpu)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ULL);
 	if (vmx_features.xsaves)
 		vmcs_write(XSS_EXIT_BITMAP, 0);
-	if (vmx_features.ple) {
-		vmcs_write(PLE_GAP, SPIN_GAP);
-		vmcs_write(PLE_WINDOW, SPIN_WINDOW);
-		vcpu->vmcs01.spin_window = SPIN_WINDOW;
-	}
+	ple_begin(vcpu, &vcpu->vmcs01);
 	vmx_pml_begin(vcpu);
-}
-
-/**
- * vmx_spin_longer() - let L1 spin longer before the next exit of a PAUSE loop
- * @vcpu: loaded
- *
- * Context: Process context. Writes the current VMCS. Does not sleep.
- */
-void vmx_spin_longer(struct vcpu *vcpu)
-{
-	struct loaded_vmcs *v = &vcpu->vmcs01;
-
-	if (vcpu->in_l2 || v->spin_window >= SPIN_WINDOW_MAX)
-		return;
-	v->spin_window *= 2;
-	vmcs_write(PLE_WINDOW, v->spin_window);
-}
-
-/**
- * vmx_spin_shorter() - let L1 spin for SPIN_WINDOW cycles again
- * @vcpu: loaded; its thread has lost its CPU for a time
- *
- * Nothing happens while L2 runs, since VMCS01 is not current then.
- *
- * Context: Preemption disabled. Writes the current VMCS.
- */
-void vmx_spin_shorter(struct vcpu *vcpu)
-{
-	struct loaded_vmcs *v = &vcpu->vmcs01;
-
-	if (vcpu->in_l2 || v->spin_window <= SPIN_WINDOW)
-		return;
-	v->spin_window = SPIN_WINDOW;
-	vmcs_write(PLE_WINDOW, SPIN_WINDOW);
 }
 
 /**

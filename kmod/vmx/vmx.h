@@ -126,8 +126,6 @@ int vmcs01_create(struct vcpu *vcpu);
 void vmcs01_init(struct vcpu *vcpu);
 void vmcs01_destroy(struct vcpu *vcpu);
 void vmcs01_reset(struct vcpu *vcpu, bool init);
-void vmx_spin_longer(struct vcpu *vcpu);
-void vmx_spin_shorter(struct vcpu *vcpu);
 void vmcs_write_host_constants(void);
 void vmx_update_exceptions(struct vcpu *vcpu);
 void vmx_update_cpuid_controls(struct vcpu *vcpu);
@@ -146,6 +144,14 @@ struct vmx_forced {
 
 u64 vmx_force_supported(void);
 struct vmx_forced vmx_forced_controls(u64 mask);
+
+/* --- PAUSE-loop exiting: vmx/ple.c --- */
+bool ple_wanted(void);
+void ple_begin(struct vcpu *vcpu, struct loaded_vmcs *v);
+void ple_limit(struct loaded_vmcs *v, u32 gap, u32 limit);
+void ple_longer(struct vcpu *vcpu);
+void ple_sooner(struct vcpu *vcpu);
+void ple_shorter(struct vcpu *vcpu);
 
 /* --- page-modification logging: vmx/pml.c --- */
 #define PML_ENTRIES	512

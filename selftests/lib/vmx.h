@@ -90,6 +90,7 @@ enum vmcs_field {
 #define SEC_UNRESTRICTED BIT(7)
 #define SEC_APIC_REG	BIT(8)
 #define SEC_VID		BIT(9)
+#define SEC_PLE		BIT(10)
 #define SEC_RDRAND	BIT(11)
 #define SEC_INVPCID	BIT(12)
 #define SEC_VMFUNC	BIT(13)
