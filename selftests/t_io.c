@@ -25,6 +25,22 @@ static void host_port(struct machine *m)
 	}
 }
 
+/* The controls are chosen anew for other reasons, and the port stays passed. */
+static void other_controls(struct machine *m)
+{
+	struct kvm_sregs sregs;
+
+	DO(m->vcpu->fd, KVM_GET_SREGS, &sregs);
+	DO(m->vcpu->fd, KVM_SET_SREGS, &sregs);
+	WAY(m, IN, STORE, 1, DIRECT);
+	if (!(vm_forceable(&m->vm) & DROSTE_FORCE_RDTSC))
+		return;
+	EQ(vm_force_exits(&m->vm, DROSTE_FORCE_RDTSC), 0, "force exits by RDTSC");
+	WAY(m, IN, STORE, 1, DIRECT);
+	EQ(vm_force_exits(&m->vm, 0), 0, "force no exits");
+	WAY(m, IN, STORE, 1, DIRECT);
+}
+
 /* Ports at the ends of the bitmaps, and accesses to several ports. */
 static void edges(struct machine *m)
 {
@@ -50,6 +66,7 @@ static void edges(struct machine *m)
 	pass(m, 0x9000, 4, true);
 	pass(m, 0x9030, 0x20, true);
 	host_port(m);
+	other_controls(m);
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		WAY(m, IN, rows[i].port, rows[i].size, rows[i].way);
 	for (i = 0; i < ARRAY_SIZE(rows); i++)

@@ -252,7 +252,7 @@ static __always_inline bool quick_is_simple_store(u64 *flags)
 
 	*flags = vmcs_read(GUEST_RFLAGS);
 	return !(vmcs_read(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK) &&
-	       (vmcs_read(EXIT_QUALIFICATION) & (wanted | EPT_READ | EPT_EXEC)) == wanted &&
+	       (vmcs_read(EXIT_QUALIFICATION) & (wanted | EPT_READ | EPT_EXEC | INTR_INFO_UNBLOCK_NMI)) == wanted &&
 	       !(*flags & X86_EFLAGS_TF) && !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN);
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* L0's exit handlers that need only a few lines each. SDM 3C 26, 28. */
-#include <linux/droste.h>
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
@@ -240,9 +239,11 @@ int exit_skip(struct vcpu *vcpu)
  */
 int exit_pause(struct vcpu *vcpu)
 {
+	const struct vmx_controls *c = vcpu->in_l2 ? &vcpu->nested.ctl02 : &vcpu->ctl01;
+
 	vcpu_skip_instruction(vcpu);
 	/* Each PAUSE exits, so this one says nothing about a loop. */
-	if (unlikely(READ_ONCE(vcpu->vm->force_exits) & DROSTE_FORCE_PAUSE))
+	if (unlikely(c->proc & CPU_BASED_PAUSE_EXITING))
 		return NEXT_ENTER;
 	if ((vcpu->in_l2 && vcpu->nested.pause.kept) || vcpu_spins(vcpu))
 		ple_sooner(vcpu);

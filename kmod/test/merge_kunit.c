@@ -149,7 +149,7 @@ static void merge_pml(struct kunit *test)
 static void merge_pause(struct kunit *test)
 {
 	struct vmcs12 *v = merge_vmcs12(test);
-	struct vmx_controls l0 = { .proc = P(PAUSE_EXITING) }, out;
+	struct vmx_controls l0 = { .proc = P(PAUSE_EXITING), .proc2 = S(PAUSE_LOOP_EXITING) }, out;
 	struct merged_pf pf;
 
 	v->cpu_based_vm_exec_control = P(ACTIVATE_SECONDARY_CONTROLS);

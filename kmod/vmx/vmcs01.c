@@ -105,7 +105,8 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu)
 		 (g->invpcid && vmx_features.invpcid ? SECONDARY_EXEC_ENABLE_INVPCID : 0) |
 		 (g->xsaves && vmx_features.xsaves ? VMCS_CONTROL_BIT(XSAVES) : 0);
 
-	c->proc = vmcs01_choose_proc(forced.proc);
+	/* ports_take() decides on I/O bitmaps. */
+	c->proc = vmcs01_choose_proc(forced.proc) | (c->proc & CPU_BASED_USE_IO_BITMAPS);
 	c->proc2 = (c->proc2 & ~bits) | on | vmcs01_control(host_caps.proc2, off | forced.proc2);
 	vmx_update_exceptions(vcpu);
 }
@@ -149,7 +150,6 @@ void vmx_write_ctl01(struct vcpu *vcpu)
 	vcpu->ctl01_stale = vcpu->in_l2;
 	if (vcpu->in_l2)
 		return;
-	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->proc | vcpu->vmcs01.windows);
 	vmx_write_proc2_01(vcpu);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->proc | vcpu->vmcs01.windows);
 	if (c->proc & CPU_BASED_USE_IO_BITMAPS) {
