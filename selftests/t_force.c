@@ -628,6 +628,62 @@ static void test_pause_loop(void)
 	EQ(s.reflected[R_PAUSE], 0, "PAUSEs shown to L1");
 }
 
+/* --- L2's time-stamp counter: L1's times L1's multiplier, plus L1's offset (SDM 3C 26.3) --- */
+
+extern char l2_tsc[];
+asm(".pushsection .text\nl2_tsc:\n\trdtsc\n\tvmcall\n\tjmp l2_tsc\n.popsection\n");
+
+/* RDTSC in L2, which reads L1's counter times @times plus @offset. */
+static void check_tsc(u64 times, u64 offset)
+{
+	u64 before, after, tsc;
+	int n;
+
+	for (n = 0; n < 3; n++) {
+		vmwrite(F_RIP, (u64)l2_tsc);
+		before = rdtsc();
+		vmx_expect(R_VMCALL, "RDTSC of L2");
+		after = rdtsc();
+		tsc = l2.rax + (l2.rdx << 32) - offset;
+		G_OK(tsc >= before * times, "L2's counter is not below L1's before");
+		G_OK(tsc <= after * times, "L2's counter is not above L1's after");
+		G_EQ(l2.rax >> 32 | l2.rdx >> 32, 0, "the upper halves");
+	}
+}
+
+static void guest_l2_tsc(void)
+{
+	vmx_on();
+	vmcs_new((void (*)(void))(u64)l2_tsc);
+	check_tsc(1, 0);
+	need(F_PROC, PROC_TSC_OFFSET, "no TSC offsetting");
+	vmwrite(F_TSC_OFFSET, 1ul << 50);
+	check_tsc(1, 1ul << 50);
+	if (ctl_has(F_PROC, PROC_SECONDARY) && ctl_has(F_PROC2, SEC_TSC_SCALING)) {
+		need_secondary(SEC_TSC_SCALING, "no TSC scaling");
+		vmwrite(F_TSC_MULTIPLIER, 3ul << 48);
+		check_tsc(3, 1ul << 50);
+	}
+	g_done();
+}
+
+static void test_l2_tsc(void)
+{
+	static struct results none;
+	static struct droste_exit_stats s;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	if (!(vm_forceable(&vm) & DROSTE_FORCE_RDTSC) || !vm_has_vmx(&vm))
+		ksft_skip("no DROSTE_FORCE_RDTSC, or no VMX for guests");
+	vm_destroy(&vm);
+	run_with(guest_l2_tsc, 0, &none, &s);
+	EQ(s.from_l2[R_RDTSC], 0, "RDTSCs of L2 that exit");
+	run_with(guest_l2_tsc, DROSTE_FORCE_RDTSC, &none, &s);
+	OK(s.from_l2[R_RDTSC] >= 6, "RDTSCs of L2 that exit: %llu", (unsigned long long)s.from_l2[R_RDTSC]);
+	EQ(s.reflected[R_RDTSC], 0, "RDTSCs shown to L1");
+}
+
 /* --- the interface --- */
 
 static void test_mask(void)
@@ -729,6 +785,7 @@ static const struct ksft_test tests[] = {
 	{ "translations in L1", .host = test_translations },
 	{ "translations in L2", .host = test_l2_translations },
 	{ "exits that L1 asked for too", .host = test_asked },
+	{ "L2's time-stamp counter", .host = test_l2_tsc },
 	{ "L1's exits of PAUSE loops", .host = test_pause_loop },
 	{ "a change while the guest runs", .host = test_running },
 };
