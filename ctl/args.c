@@ -84,3 +84,34 @@ int args_address(const char *what, const char *text, uint64_t *val)
 	}
 	return 0;
 }
+
+/* A number at *text, behind which *text moves. Returns false if there is none. */
+static bool range_number(const char **text, unsigned long *val)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)**text))
+		return false;
+	errno = 0;
+	*val = strtoul(*text, &end, !strncmp(*text, "0x", 2) ? 16 : 10);
+	*text = end;
+	return !errno;
+}
+
+int args_range(const char *option, const char **text, unsigned long max, unsigned long *first, unsigned long *last)
+{
+	const char *at = *text;
+	bool good = range_number(&at, first);
+
+	*last = *first;
+	if (good && *at == '-') {
+		at++;
+		good = range_number(&at, last);
+	}
+	if (!good || (*at && *at != ',') || *first > *last || *last > max) {
+		say("--%s needs numbers up to %#lx, or ranges such as 0x84-0x86, not \"%s\"", option, max, *text);
+		return -1;
+	}
+	*text = *at ? at + 1 : NULL;
+	return 0;
+}

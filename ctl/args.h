@@ -41,4 +41,18 @@ int args_size(const char *option, const char *text, unsigned long min,
  */
 int args_address(const char *what, const char *text, uint64_t *val);
 
+/**
+ * args_range() - parse the next one of some ranges of numbers: FIRST or FIRST-LAST, separated by commas
+ * @option: name for the error message
+ * @text: the ranges that are left; moves behind the one that is parsed, and becomes NULL behind the last one
+ * @max: greatest number that is accepted
+ * @first: filled in
+ * @last: filled in
+ *
+ * Numbers are hexadecimal with 0x, or decimal.
+ *
+ * Return: 0, or -1 after printing an error message.
+ */
+int args_range(const char *option, const char **text, unsigned long max, unsigned long *first, unsigned long *last);
+
 #endif

@@ -41,13 +41,13 @@ _drostectl()
 	--force-exits)
 		mapfile -t COMPREPLY < <(compgen -W "all cr3-load cr3-store invlpg rdtsc rdpmc tables rdrand rdseed pause" -- "$word")
 		return ;;
-	--append | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field | --gpa | --timeout)
+	--append | --pass-ports | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field | --gpa | --timeout)
 		return ;;
 	esac
 	case $command in
 	run)
 		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpus --memory --device \
-			--lock-vmx --force-exits --trace-unhandled --quiet --stats --help" -- "$word") ;;
+			--pass-ports --lock-vmx --force-exits --trace-unhandled --quiet --stats --help" -- "$word") ;;
 	info)
 		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;
 	ps)

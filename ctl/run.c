@@ -37,6 +37,7 @@ struct options {
 	const char *kernel;
 	const char *initrd;
 	const char *append;
+	const char *pass_ports;
 	unsigned long cpus;
 	unsigned long memory;	/* MiB */
 	uint64_t force;		/* from force_parse() */
@@ -77,6 +78,7 @@ void run_help(void)
 	       "  --cpus N           virtual processors (1)\n"
 	       "  --memory SIZE      memory in MiB, or with a unit: 512M, 2G (512)\n"
 	       "  --device PATH      device that implements the KVM API (/dev/droste)\n"
+	       "  --pass-ports LIST  ports of this machine that the guest accesses, such as 0x80,0x84-0x86 (Droste only)\n"
 	       "  --lock-vmx         lock VMX off, as firmware can\n"
 	       "  --force-exits LIST exits that the guest need not have, for research: all, or\n"
 	       "                     names such as cr3-load,rdtsc (Droste only)\n"
@@ -99,10 +101,20 @@ static int bad_usage(void)
 
 enum option_id {
 	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPUS, OPT_MEMORY,
-	OPT_DEVICE, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_FAST,
+	OPT_DEVICE, OPT_PASS_PORTS, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_FAST,
 	OPT_FORCE_EXITS,
 	OPT_HELP = 'h'
 };
+
+static int check_ports(const char *ranges)
+{
+	unsigned long first, last;
+
+	while (ranges)
+		if (args_range("pass-ports", &ranges, 0xffff, &first, &last))
+			return -1;
+	return 0;
+}
 
 static int set_option(struct options *o, int opt, const char *arg)
 {
@@ -124,6 +136,9 @@ static int set_option(struct options *o, int opt, const char *arg)
 	case OPT_DEVICE:
 		o->device = arg;
 		return 0;
+	case OPT_PASS_PORTS:
+		o->pass_ports = arg;
+		return check_ports(arg);
 	case OPT_LOCK_VMX:
 		o->lock_vmx = true;
 		return 0;
@@ -159,6 +174,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "cpus", required_argument, NULL, OPT_CPUS },
 		{ "memory", required_argument, NULL, OPT_MEMORY },
 		{ "device", required_argument, NULL, OPT_DEVICE },
+		{ "pass-ports", required_argument, NULL, OPT_PASS_PORTS },
 		{ "lock-vmx", no_argument, NULL, OPT_LOCK_VMX },
 		{ "force-exits", required_argument, NULL, OPT_FORCE_EXITS },
 		{ "trace-unhandled", no_argument, NULL, OPT_TRACE },
@@ -369,7 +385,7 @@ int cmd_run(int argc, char **argv)
 		return STATUS_FAILED;
 	if (vm_check_vcpus(m->vm.dev_fd, o.cpus))
 		return bad_usage();
-	if (vm_create(&m->vm, o.cpus) || (o.force && force_apply(m->vm.fd, o.force)) ||
+	if (vm_create(&m->vm, o.cpus) || vm_pass_ports(&m->vm, o.pass_ports) || (o.force && force_apply(m->vm.fd, o.force)) ||
 	    add_devices(m, &o) || add_vcpus(m, &o, entry))
 		return STATUS_FAILED;
 

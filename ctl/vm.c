@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../uapi/linux/droste.h"
+#include "args.h"
 #include "host.h"
 #include "layout.h"
 #include "say.h"
@@ -183,6 +185,25 @@ int vm_create(struct vm *vm, unsigned int nr_vcpus)
 	}
 	if (place_helpers(vm) || create_irqchip(vm) || set_memory(vm))
 		return -1;
+	return 0;
+}
+
+int vm_pass_ports(struct vm *vm, const char *ranges)
+{
+	while (ranges) {
+		struct droste_pass_ports ports = { .on = 1 };
+		unsigned long first, last;
+
+		if (args_range("pass-ports", &ranges, 0xffff, &first, &last))
+			return -1;
+		ports.first = first;
+		ports.count = last - first + 1;
+		if (ioctl(vm->fd, DROSTE_PASS_PORTS, &ports)) {
+			say("cannot pass ports: %s", errno == ENOTTY ? "the device is not Droste's" :
+			    errno == EPERM ? "that needs CAP_SYS_RAWIO, and a kernel that is not locked down" : strerror(errno));
+			return -1;
+		}
+	}
 	return 0;
 }
 

@@ -74,6 +74,15 @@ int vm_check_vcpus(int dev_fd, unsigned int nr_vcpus);
  */
 int vm_create(struct vm *vm, unsigned int nr_vcpus);
 
+/**
+ * vm_pass_ports() - let the guest access ports of the host without an exit
+ * @vm: the VM
+ * @ranges: the ports, as args_range() takes them
+ *
+ * Return: 0, or -1 after printing an error message.
+ */
+int vm_pass_ports(struct vm *vm, const char *ranges);
+
 /** vm_destroy() - close the VM and its vCPUs; no vCPU thread may run */
 void vm_destroy(struct vm *vm);
 

@@ -68,6 +68,8 @@ static void check_sizes(void)
 	char *const good[] = { "16", "16M", "16m", "16MiB", "16384K", "1G", "1GiB" };
 	char *const bad[] = { "", "M", "16X", "16MM", "-1", "1.5G", "1025K", "1",
 			      "99999999999999999999", "17179869184G", "1048577", "2T" };
+	char *const bad_ports[] = { "", ",", "0x80,", "-1", "0x10000", "0x86-0x84", "0x80-", "port", "0x80 0x81", "1-2-3", "0x",
+				    "99999999999999999999", " 1" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		ok(boot("brief", "--memory", good[i]) == 0);
@@ -76,6 +78,10 @@ static void check_sizes(void)
 	ok(boot("brief", "--cpus", "0") == 2 && told("--cpus expects a number from 1 to"));
 	ok(boot("brief", "--cpus", "65") == 2 && told("use --cpus 64 or fewer"));
 	ok(told("see \"drostectl run --help\""));
+	for (size_t i = 0; i < sizeof(bad_ports) / sizeof(bad_ports[0]); i++)
+		ok(boot("brief", "--pass-ports", bad_ports[i]) == 2 && told("--pass-ports needs numbers up to 0xffff"));
+	/* The device of the test is not Droste's. */
+	ok(boot("brief", "--pass-ports", "0x80,132-0x86,0xffff") == 1 && told("cannot pass ports: "));
 	ok(boot("brief", "--cpus", "64") == 0);
 }
 
