@@ -19,6 +19,7 @@ import explain
 import functions
 import machine
 import plot
+import ports
 import reduce
 import rows
 import scale
@@ -40,6 +41,7 @@ other uses:
   scripts/bench show FILE           the table of a JSON file
   scripts/bench plot FILE           its plot, as SVG
   scripts/bench scale [KERNEL]      exits with 1 to 8 vCPUs: cost, locks, disabled interrupts; on kernel 6.12 or debug
+  scripts/bench ports [NAME]        accesses to ports, by path, at L1 and L2; writes NAME.json and NAME.svg
   scripts/bench reference           measure all rows, and make docs/bench.json, docs/bench.svg and the tables of docs/bench.md
 exit status: 0, or 1 if a row failed or got worse, or 2
 """
@@ -230,11 +232,25 @@ def scales(words):
         return 1
 
 
+def measure_ports(words):
+    """Carries out scripts/bench ports."""
+    if len(words) > 1:
+        print("usage: scripts/bench ports [NAME]", file=sys.stderr)
+        return 2
+    try:
+        return ports.main(CACHE, *words)
+    except machine.Failed as e:
+        print(f"bench: {e}", file=sys.stderr)
+        return 1
+
+
 def main():
     if sys.argv[1:2] and sys.argv[1] in ("compare", "show", "plot"):
         return use(sys.argv[1], sys.argv[2:])
     if sys.argv[1:2] == ["scale"]:
         return scales(sys.argv[2:])
+    if sys.argv[1:2] == ["ports"]:
+        return measure_ports(sys.argv[2:])
     reference = sys.argv[1:] == ["reference"]
     arguments = parser().parse_args(REFERENCE if reference else None)
     with tempfile.TemporaryDirectory(prefix="droste-bench-") as directory:

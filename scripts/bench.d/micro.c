@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <getopt.h>
+#include <linux/droste.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,15 @@ static void coalesced(struct vm *vm, u64 addr, u32 size, bool port)
 	DO(vm->fd, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
+/* Fails on KVM, where all ports exit. */
+static void pass(struct vm *vm, u32 port)
+{
+	struct droste_pass_ports ports = { .first = port, .count = 1, .on = 1 };
+
+	if (ioctl(vm->fd, DROSTE_PASS_PORTS, &ports))
+		MUST(errno == ENOTTY, "DROSTE_PASS_PORTS: %s", strerror(errno));
+}
+
 static void machine(struct vm *vm)
 {
 	int page = ioctl(vm->dev, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
@@ -79,6 +89,8 @@ static void machine(struct vm *vm)
 	event(vm, MMIO_EVENT_ANY, 0, 0);
 	coalesced(vm, PORT_COALESCED, 1, true);
 	coalesced(vm, MMIO_COALESCED, 4096, false);
+	pass(vm, PORT_PASSED);
+	pass(vm, PORT_DELAY);
 	MUST(page > 0, "coalesced MMIO");
 	ring = (void *)((char *)vm->vcpu[0].run + page * 4096);
 }

@@ -9,6 +9,8 @@
 #define PORT_USER	0x600
 #define PORT_EVENT	0x610		/* an ioeventfd */
 #define PORT_COALESCED	0x620
+#define PORT_PASSED	0x84		/* a register that nothing uses */
+#define PORT_DELAY	0x80		/* Linux waits by writing to it */
 #define MMIO_USER	MMIO_HOLE
 #define MMIO_EVENT	(MMIO_HOLE + 0x1000)	/* an ioeventfd of 4 bytes */
 #define MMIO_EVENT_ANY	(MMIO_HOLE + 0x2000)	/* an ioeventfd of no length */

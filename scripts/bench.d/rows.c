@@ -178,6 +178,8 @@ ROW_FUNCTION(run_in_user, inb(PORT_USER))
 ROW_FUNCTION(run_out_event, outb(PORT_EVENT, 0))
 ROW_FUNCTION(run_out_coalesced, outb(PORT_COALESCED, 0))
 ROW_FUNCTION(run_in_pic, inb(0x21))
+ROW_FUNCTION(run_pio_passed, inb(PORT_PASSED))
+ROW_FUNCTION(run_pio_delay, outb(PORT_DELAY, 0))
 ROW_FUNCTION(run_write_user, *(volatile u32 *)MMIO_USER = 0)
 ROW_FUNCTION(run_read_user, (void)*(volatile u32 *)MMIO_USER)
 ROW_FUNCTION(run_write_event, *(volatile u32 *)MMIO_EVENT = 0)
@@ -397,6 +399,8 @@ const struct row rows[] = {
 	{ "out-event", "OUT to an ioeventfd", NULL, run_out_event, NULL, 32 },
 	{ "out-coalesced", "OUT, coalesced", NULL, run_out_coalesced, NULL, 32 },
 	{ "in-kernel", "IN from the PIC", NULL, run_in_pic, NULL, 32 },
+	{ "pio-passed", "IN from a port that is passed, if the hypervisor can", NULL, run_pio_passed, NULL, 32 },
+	{ "pio-80", "OUT to port 0x80, by which Linux waits, passed if the hypervisor can", NULL, run_pio_delay, NULL, 32 },
 	{ "mmio-write-user", "MMIO write to user space", NULL, run_write_user, NULL, 16 },
 	{ "mmio-read-user", "MMIO read from user space", NULL, run_read_user, NULL, 16 },
 	{ "mmio-event", "MMIO write to an ioeventfd of 4 bytes", NULL, run_write_event, NULL, 32 },
