@@ -17,6 +17,7 @@ sys.path.insert(0, HERE)
 import compare
 import explain
 import functions
+import lhp
 import machine
 import plot
 import ports
@@ -42,6 +43,8 @@ other uses:
   scripts/bench plot FILE           its plot, as SVG
   scripts/bench scale [KERNEL]      exits with 1 to 8 vCPUs: cost, locks, disabled interrupts; on kernel 6.12 or debug
   scripts/bench ports [NAME]        accesses to ports, by path, at L1 and L2; writes NAME.json and NAME.svg
+  scripts/bench lhp [small | reference]   PAUSEs while a lock's holder waits for a CPU; small: no Linux L1; reference: makes
+                                    docs/ple.json and docs/ple.svg
   scripts/bench reference           measure all rows, and make docs/bench.json, docs/bench.svg and the tables of docs/bench.md
 exit status: 0, or 1 if a row failed or got worse, or 2
 """
@@ -220,25 +223,22 @@ def use(what, names):
     return 0
 
 
-def scales(words):
-    """Carries out scripts/bench scale."""
-    if len(words) > 1 or not set(words) <= set(scale.MASKED):
-        print(f"usage: scripts/bench scale [{' | '.join(scale.MASKED)}]", file=sys.stderr)
-        return 2
-    try:
-        return scale.main(CACHE, *words)
-    except machine.Failed as e:
-        print(f"bench: {e}", file=sys.stderr)
-        return 1
+# Comparisons of their own: the module that measures, and what may follow the name; None is any word.
+COMPARISONS = {
+    "scale": (scale, list(scale.MASKED)),
+    "ports": (ports, None),
+    "lhp": (lhp, ["small", "reference"]),
+}
 
 
-def measure_ports(words):
-    """Carries out scripts/bench ports."""
-    if len(words) > 1:
-        print("usage: scripts/bench ports [NAME]", file=sys.stderr)
+def measure_other(name, words):
+    """Carries out scripts/bench NAME for a comparison of its own."""
+    module, known = COMPARISONS[name]
+    if len(words) > 1 or (known and not set(words) <= set(known)):
+        print(f"usage: scripts/bench {name} [{' | '.join(known) if known else 'NAME'}]", file=sys.stderr)
         return 2
     try:
-        return ports.main(CACHE, *words)
+        return module.main(CACHE, *words)
     except machine.Failed as e:
         print(f"bench: {e}", file=sys.stderr)
         return 1
@@ -247,10 +247,8 @@ def measure_ports(words):
 def main():
     if sys.argv[1:2] and sys.argv[1] in ("compare", "show", "plot"):
         return use(sys.argv[1], sys.argv[2:])
-    if sys.argv[1:2] == ["scale"]:
-        return scales(sys.argv[2:])
-    if sys.argv[1:2] == ["ports"]:
-        return measure_ports(sys.argv[2:])
+    if sys.argv[1:2] and sys.argv[1] in COMPARISONS:
+        return measure_other(sys.argv[1], sys.argv[2:])
     reference = sys.argv[1:] == ["reference"]
     arguments = parser().parse_args(REFERENCE if reference else None)
     with tempfile.TemporaryDirectory(prefix="droste-bench-") as directory:

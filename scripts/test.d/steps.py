@@ -55,6 +55,15 @@ def scale(job):
         job.must([os.path.join(TREE, "scripts", "bench"), "scale", kernel], 3600, f"exits of 1 to 8 vCPUs on the kernel {kernel}")
 
 
+def ple(job):
+    """Fails if L0's exits of PAUSE loops do not help a lock's holder, or L1 sees what is not its own."""
+    program = os.path.join(TREE, "selftests/bin/t_ple")
+    for kernel, cpus in (("6.12", 1), ("6.1", 2)):
+        job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", "900", "--file", os.path.join(TREE, "selftests/run"),
+                 "--file", program, "--", "./run"], 1200, f"t_ple on {kernel} with {cpus} CPUs")
+    job.must([os.path.join(TREE, "scripts", "bench"), "lhp", "small"], 3600, "a lock that two vCPUs on one CPU hand over")
+
+
 def bench(job):
     """Fails if a row fails, or costs over 5 % more than in docs/bench.json."""
     results = job.path("bench.json")
@@ -125,6 +134,7 @@ STEPS = [
          pick.run_selftests(pick.Machine("6.12", 1, "droste"), [(name, "") for name in QUICK_PROGRAMS], 600),
          ["build-6.12", "selftests"], extra=True),
     Step("scale", "exits with 1 to 8 vCPUs: cost, locks, disabled interrupts", scale, ["build-6.12", "build-debug"], extra=True),
+    Step("ple", "PAUSE loops: whose exits they cause, and what they cost a lock's holder", ple, ["build-6.12", "build-6.1", "selftests"], extra=True),
     Step("bench", "the benchmark, against docs/bench.json", bench, ["build-6.12"], extra=True),
     Step("style-changed", "the project's rules in the files that changed", style_changed, ["setup"], extra=True),
     Step("style", "warnings, sparse, checkpatch and the project's rules", style, ["setup-6.1", "setup-debug"]),
