@@ -3,6 +3,7 @@
 #include "droste.h"
 #include "irqchip/impl.h"
 #include "irqchip/lapic_logic.h"
+#include "run/request.h"
 
 /*
  * Is destination 0xff an APIC ID rather than a broadcast? An x2APIC takes 0xff
@@ -138,4 +139,27 @@ int irqchip_send_ipis(struct vcpu *sender, u64 low, u64 high, u32 min, unsigned 
 			reached += vlapic_accept_msg(vcpu, &msg);
 	}
 	return reached;
+}
+
+/**
+ * irqchip_end_halt() - end the HLT of a vCPU, or make its next one end at once, for KVM_HC_KICK_CPU
+ * @vm: the VM
+ * @apic_id: the vCPU's APIC ID; nothing happens if there is none with it. A broadcast address means all vCPUs, as in KVM
+ *
+ * Context: Process context. Takes no locks.
+ */
+void irqchip_end_halt(struct vm *vm, u32 apic_id)
+{
+	struct irq_msg msg;
+	struct vcpu *vcpu;
+	int i;
+
+	lapic_msg_from_icr(&msg, 0, apic_id, false);
+	irqchip_for_each_vcpu(i, vcpu, vm) {
+		if (!irq_addresses(&msg, NULL, vcpu))
+			continue;
+		WRITE_ONCE(vcpu->pv_unhalted, true);
+		vcpu_request(vcpu, REQ_EVENT);
+		vcpu_kick(vcpu);
+	}
 }

@@ -94,6 +94,7 @@ int irqchip_set_irq(struct vm *vm, int source, u32 gsi, int level);	/* @source: 
 
 /* --- deliver.c: any context --- */
 int irqchip_send_ipis(struct vcpu *sender, u64 low, u64 high, u32 min, unsigned int bits, u32 icr);
+void irqchip_end_halt(struct vm *vm, u32 apic_id);
 
 /* --- vlapic.c: interrupts into the local APIC, from any thread or hard interrupt; kicks the vCPU --- */
 int vlapic_accept(struct vcpu *vcpu, u32 delivery_mode, u8 vector, bool level_triggered);

@@ -209,6 +209,34 @@ int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len)
 	return 0;
 }
 
+/**
+ * vm_write_guest_nofault() - write guest memory while the scheduler takes the CPU away
+ * @vm: the VM
+ * @gpa: L1 guest-physical address
+ * @data: bytes to write
+ * @len: number of bytes, all in one page
+ *
+ * Only memory that the process has mapped now can be written. A dirty ring does
+ * not list the frame, because the thread may be adding another one to it. The
+ * caller must write to the same frame again before the guest runs.
+ *
+ * Context: Any but interrupts; may be called with interrupts disabled. Caller holds vm->srcu for reading.
+ * Return: as vm_write_guest().
+ */
+int vm_write_guest_nofault(struct vm *vm, gpa_t gpa, const void *data, size_t len)
+{
+	void __user *to;
+
+	if (current->mm != vm->mm)
+		return -EIO;
+	to = memslot_gpa_to_user(vm, gpa, true);
+	if (!to || copy_to_user_nofault(to, data, len))
+		return -EFAULT;
+	if (!vm->ring_bytes)
+		memslot_wrote(vm, gpa);
+	return 0;
+}
+
 /* The kernel's macro jumps to a label on a fault, and its uses in one function need different labels: two functions. */
 static int memslot_cmpxchg_user_32(u32 __user *to, u64 *old, u32 new)
 {

@@ -18,6 +18,7 @@ const struct memslot *vm_slot(struct vm *vm, gfn_t gfn);
 const struct memslot *memslot_remember(struct vcpu *vcpu, gfn_t gfn);
 int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len);
 int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len);
+int vm_write_guest_nofault(struct vm *vm, gpa_t gpa, const void *data, size_t len);
 int vm_read_guest_u64(struct vm *vm, gpa_t gpa, u64 *val);
 int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len);
 int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map);

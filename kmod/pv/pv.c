@@ -48,6 +48,13 @@ long pv_hypercall(struct vcpu *vcpu)
 			return -KVM_ENOSYS;
 		vcpu_yields_to(vcpu, arg);
 		return 0;
+	case KVM_HC_KICK_CPU:
+		if (!pv_has(vcpu, KVM_FEATURE_PV_UNHALT))
+			return -KVM_ENOSYS;
+		/* RBX has flags, which are not used. The vCPU that gets the lock should run at once. */
+		irqchip_end_halt(vcpu->vm, vcpu_gpr(vcpu, RCX) & mask);
+		vcpu_yields_to(vcpu, vcpu_gpr(vcpu, RCX) & mask);
+		return 0;
 	case KVM_HC_SEND_IPI:
 		if (!pv_has(vcpu, KVM_FEATURE_PV_SEND_IPI))
 			return -KVM_ENOSYS;

@@ -28,7 +28,7 @@ static bool stealtime_put_version(struct vcpu *vcpu, gpa_t gpa, u32 version)
  * @vcpu: loaded
  *
  * The structure's version is odd while the rest changes. Its member preempted
- * always stays 0, so the guest never takes a vCPU for preempted.
+ * becomes 0, since the vCPU is about to run.
  *
  * Context: Process context, on the vCPU's thread. May sleep. Caller holds
  * vcpu->mutex, and vm->srcu for reading.
@@ -38,6 +38,7 @@ void steal_time_update(struct vcpu *vcpu)
 	gpa_t gpa = vcpu->steal.msr & KVM_STEAL_VALID_BITS;
 	struct kvm_steal_time st;
 	u64 now = stealtime_waited();
+	u8 runs = 0;
 
 	if (!(vcpu->steal.msr & KVM_MSR_ENABLED) || vm_read_guest(vcpu->vm, gpa, &st, sizeof(st)))
 		return;
@@ -51,8 +52,35 @@ void steal_time_update(struct vcpu *vcpu)
 	vcpu->steal.seen = now;
 	if (vm_write_guest(vcpu->vm, gpa + offsetof(struct kvm_steal_time, steal), &st.steal, sizeof(st.steal)))
 		return;
+	/* steal_time_preempted() writes it anew if this thread loses its CPU in between. */
+	vcpu->steal.preempted = false;
+	barrier();
+	if (st.preempted && vm_write_guest(vcpu->vm, gpa + offsetof(struct kvm_steal_time, preempted), &runs, sizeof(runs)))
+		return;
 	smp_wmb();	/* the rest before the even version */
 	stealtime_put_version(vcpu, gpa, st.version + 1);
+}
+
+/**
+ * steal_time_preempted() - tell the guest's other vCPUs that this one has no CPU
+ * @vcpu: loaded, about to lose its CPU
+ *
+ * The next steal_time_update() takes it back. If the host does not have the page
+ * now, the vCPU seems to run.
+ *
+ * Context: Preemption disabled; may be called with interrupts disabled.
+ */
+void steal_time_preempted(struct vcpu *vcpu)
+{
+	static const u8 preempted = KVM_VCPU_PREEMPTED;
+	gpa_t gpa = (vcpu->steal.msr & KVM_STEAL_VALID_BITS) + offsetof(struct kvm_steal_time, preempted);
+	int idx;
+
+	if (!(vcpu->steal.msr & KVM_MSR_ENABLED) || vcpu->steal.preempted)
+		return;
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	vcpu->steal.preempted = !vm_write_guest_nofault(vcpu->vm, gpa, &preempted, sizeof(preempted));
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
 }
 
 MSR_GET(msr_get_steal_time)
@@ -65,7 +93,10 @@ MSR_SET(msr_set_steal_time)
 {
 	if (data & KVM_STEAL_RESERVED_MASK)
 		return -EINVAL;
+	preempt_disable();
 	vcpu->steal.msr = data;
+	vcpu->steal.preempted = false;
+	preempt_enable();
 	vcpu_request(vcpu, REQ_STEAL);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "cpu/msr_row.h"
 
 void steal_time_update(struct vcpu *vcpu);
+void steal_time_preempted(struct vcpu *vcpu);
 MSR_GET(msr_get_steal_time);
 MSR_SET(msr_set_steal_time);
 

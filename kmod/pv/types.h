@@ -15,6 +15,7 @@ struct kvmclock {
 struct steal_time {
 	u64 msr;	/* MSR_KVM_STEAL_TIME: address of the guest's record; bit 0: enabled */
 	u64 seen;	/* ns that the thread had waited for a CPU until the last update */
+	bool preempted;	/* the record says that the vCPU does not run; written with preemption disabled */
 };
 
 /* Paravirtual EOI of a vCPU. Owner: the vCPU's thread. */

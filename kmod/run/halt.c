@@ -79,6 +79,8 @@ void halt_settle(struct vcpu *vcpu)
 /* Whether an event has come that ends HLT. */
 static bool halt_has_event(struct vcpu *vcpu)
 {
+	if (READ_ONCE(vcpu->pv_unhalted))
+		return true;
 	if (vcpu->ev.exception.valid || vcpu->ev.injected.valid || vcpu->ev.mc_pending || vcpu->ev.triple_fault)
 		return true;
 	/* An NMI that is blocked does not end HLT. */
@@ -118,6 +120,8 @@ bool vcpu_runnable(struct vcpu *vcpu)
 			return true;
 		if (!halt_has_event(vcpu))
 			return false;
+		/* Whatever ends the HLT, the kick of another vCPU has done its duty. */
+		WRITE_ONCE(vcpu->pv_unhalted, false);
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 		return true;
 	default:

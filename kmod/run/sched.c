@@ -4,6 +4,7 @@
 #include <asm/nospec-branch.h>
 #include "droste.h"
 #include "nested/nested.h"
+#include "pv/stealtime.h"
 #include "run/request.h"
 #include "run/run.h"
 #include "vmx/regs.h"
@@ -51,6 +52,8 @@ static void sched_on_cpu(struct vcpu *vcpu)
 /* The thread of @vcpu leaves this CPU; the VMCS stays active here. Called with preemption disabled. */
 static void sched_off_cpu(struct vcpu *vcpu)
 {
+	if (vcpu->steal.msr)
+		steal_time_preempted(vcpu);
 	this_cpu_write(request_loaded_vcpu, NULL);
 	vmx_host_restore(vcpu);
 }
