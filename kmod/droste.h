@@ -301,6 +301,7 @@ struct vcpu {
 	struct page_walk code_walk;		/* the last one of walk_fetch() without EPT12 */
 	struct page_walk code_walk2;		/* the last one of walk_fetch() through EPT12 */
 	struct page_walk data_walk;		/* the last one of walk_read() */
+	struct page_walk store_walk;		/* the last one of walk_write() */
 	sigset_t sigmask;			/* KVM_SET_SIGNAL_MASK */
 	bool has_sigmask;
 

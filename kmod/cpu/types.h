@@ -109,9 +109,9 @@ static inline bool msr_has_cmci(const struct msr_misc *misc)
 #define WALK_ENTRIES	24
 
 /*
- * A walk of a level's page tables to an instruction, or to data; in an L2 whose L1 uses EPT, through EPT12. While the
- * members of the first group have the same values, and the entries still contain what they did, it would end at the
- * same place, and set no flag.
+ * A walk of a level's page tables to an instruction, or to data that is read or written; in an L2 whose L1 uses EPT,
+ * through EPT12. While the members of the first group have the same values, and the entries still contain what they did, it
+ * would end at the same place, and set no flag.
  */
 struct page_walk {
 	u64 generation;			/* of the slots */

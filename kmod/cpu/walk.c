@@ -5,6 +5,7 @@
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/walk.h"
+#include "emul/arch.h"
 #include "emul/insn.h"
 #include "emul/pagewalk.h"
 #include "ept/ept12.h"
@@ -190,8 +191,10 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 
 /* Bits of an entry of 4-level paging that a walk looks at which is simple (SDM 3A 4.5.4). */
 #define WALK_P		BIT_ULL(0)
+#define WALK_RW		BIT_ULL(1)
 #define WALK_U		BIT_ULL(2)
 #define WALK_A		BIT_ULL(5)
+#define WALK_D		BIT_ULL(6)
 #define WALK_PS		BIT_ULL(7)
 #define WALK_NX		BIT_ULL(63)
 #define WALK_TABLE	GENMASK_ULL(51, PAGE_SHIFT)
@@ -259,11 +262,20 @@ static u64 walk_step(struct vcpu *vcpu, struct page_walk *w, u64 index, u64 want
 	return entry;
 }
 
-/* Whether the page tables allow the access. @all are the bits that all entries of the walk have. */
-static bool walk_allows(const struct vcpu *vcpu, const struct page_walk *w, u64 all)
+/* Whether a walk is to data of L1's kernel. */
+static bool walk_is_data(const struct vcpu *vcpu, const struct page_walk *w)
 {
+	return w == &vcpu->data_walk || w == &vcpu->store_walk;
+}
+
+/* Whether the page tables allow the access. @all are the bits that all entries of the walk have, @entry is the last one. */
+static bool walk_allows(const struct vcpu *vcpu, const struct page_walk *w, u64 all, u64 entry)
+{
+	/* A store needs write access, even if CR0.WP is clear, and a page that is dirty already. */
+	if (w == &vcpu->store_walk && !((all & WALK_RW) && (entry & WALK_D)))
+		return false;
 	/* SMAP and protection keys may forbid the kernel's accesses to user pages. */
-	if (w == &vcpu->data_walk)
+	if (walk_is_data(vcpu, w))
 		return !((all & WALK_U) && (w->cr4 & (X86_CR4_SMAP | X86_CR4_PKE)));
 	return w->user ? all & WALK_U : !((all & WALK_U) && (w->cr4 & X86_CR4_SMEP));
 }
@@ -276,7 +288,7 @@ static bool walk_allows(const struct vcpu *vcpu, const struct page_walk *w, u64 
 static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct page_walk *w)
 {
 	/* NX forbids the fetch, or is reserved. walk_read() has found out that it is not. */
-	u64 nx = w == &vcpu->data_walk ? 0 : WALK_NX;
+	u64 nx = walk_is_data(vcpu, w) ? 0 : WALK_NX;
 	u64 wanted = WALK_P | WALK_A | nx | GENMASK_ULL(51, vcpu->gcaps.maxphyaddr);
 	u64 entry = w->cr3, all = ~0ULL;
 	const struct memslot *slot;
@@ -298,13 +310,16 @@ static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct page_walk *w)
 		return false;
 	if (shift == 30 && !vcpu->gcaps.pdpe1gb)
 		return false;
-	if (!walk_allows(vcpu, w, all))
+	if (!walk_allows(vcpu, w, all, entry))
 		return false;
 	gpa = (entry & GENMASK_ULL(51, shift)) | (la & (BIT_ULL(shift) - 1) & PAGE_MASK);
 	if (!walk_outer(vcpu, w, w == &vcpu->data_walk ? EPT_READ : EPT_EXEC, &gpa))
 		return false;
 	slot = memslot_near(vcpu, gpa >> PAGE_SHIFT);
 	if (!slot)
+		return false;
+	/* A change of the flags makes a new generation of the slots. */
+	if (w == &vcpu->store_walk && (slot->flags & (KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES)))
 		return false;
 	w->to = (const u8 __user *)memslot_user(slot, gpa);
 	return true;
@@ -456,6 +471,67 @@ bool walk_code(struct vcpu *vcpu, struct page_walk *w, u64 la, u64 *words, u32 n
 	if (likely(walk_is_of(vcpu, w, false, 0, la)) && walk_repeat_words(w, offset_in_page(la), words, n))
 		return true;
 	if (walk_record(vcpu, la, w) && walk_repeat_words(w, offset_in_page(la), words, n))
+		return true;
+	w->nr = 0;
+	return false;
+}
+
+/* Write a number to the page that a recorded walk ends at, in one access, as walk_repeat() reads. */
+static bool walk_put(const struct page_walk *w, u32 offset, u64 val, u32 bytes)
+{
+	u8 __user *to = (u8 __user *)w->to + offset;
+	const u64 __user *const *at = w->at;
+	const u64 *expected = w->entry;
+	u64 entry;
+	int i;
+
+	if (!user_access_begin(to, bytes))
+		return false;
+	for (i = 0; i < w->nr; i++) {
+		unsafe_get_user(entry, at[i], failed);
+		if (unlikely(entry != expected[i]))
+			goto failed;
+	}
+	switch (bytes) {
+	case 1:
+		unsafe_put_user((u8)val, to, failed);
+		break;
+	case 2:
+		unsafe_put_user((u16)val, (u16 __user *)to, failed);
+		break;
+	case 4:
+		unsafe_put_user((u32)val, (u32 __user *)to, failed);
+		break;
+	default:
+		unsafe_put_user(val, (u64 __user *)to, failed);
+	}
+	user_access_end();
+	return true;
+failed:
+	user_access_end();
+	return false;
+}
+
+/**
+ * walk_write() - write a number to data of L1's kernel, if that is simple
+ * @vcpu: loaded, in L1, in 64-bit mode at CPL 0
+ * @la: the linear address, not necessarily aligned
+ * @val: the number
+ * @bytes: its size: 1, 2, 4 or 8
+ *
+ * Context: as walk_fetch().
+ * Return: true if it was written; false if nothing was: the tables are not simple, the page is not dirty yet, or is a user
+ * page that may be forbidden, the memory slot is read-only or logs writes, or the number crosses the end of its page.
+ */
+bool walk_write(struct vcpu *vcpu, u64 la, u64 val, u32 bytes)
+{
+	struct page_walk *w = &vcpu->store_walk;
+
+	if (!(vcpu->efer & EFER_NX) || !arch_canonical(la, 48) || offset_in_page(la) > PAGE_SIZE - bytes)
+		return false;
+	if (likely(walk_is_of(vcpu, w, false, la)) && walk_put(w, offset_in_page(la), val, bytes))
+		return true;
+	if (walk_record(vcpu, la, w) && walk_put(w, offset_in_page(la), val, bytes))
 		return true;
 	w->nr = 0;
 	return false;

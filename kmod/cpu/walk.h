@@ -29,6 +29,7 @@ enum walk_status walk_gva(struct vcpu *vcpu, const struct pagewalk_cfg *cfg, u64
 bool walk_fetch(struct vcpu *vcpu, u64 la, u64 *words);
 bool walk_read(struct vcpu *vcpu, u64 la, u64 *words);
 bool walk_code(struct vcpu *vcpu, struct page_walk *w, u64 la, u64 *words, u32 n);
+bool walk_write(struct vcpu *vcpu, u64 la, u64 val, u32 bytes);
 int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault);
 int walk_reflect_pdptrs(struct vcpu *vcpu, u64 cr3);
 

@@ -51,6 +51,17 @@ static bool paranoid;
 module_param(paranoid, bool, 0644);
 MODULE_PARM_DESC(paranoid, "Check each short way between L1 and L2 against the general one");
 
+/**
+ * again_is_paranoid() - whether the short ways are to be checked
+ *
+ * Context: Any.
+ * Return: the module parameter paranoid.
+ */
+bool again_is_paranoid(void)
+{
+	return READ_ONCE(paranoid);
+}
+
 /* --- what makes an entry repeatable --- */
 
 /* Lists of MSRs, a shadow VMCS for L2, an inactive L2 and 32-bit levels are rare. */

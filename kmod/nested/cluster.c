@@ -8,8 +8,10 @@
  * the registers, flags and VMCS that its own execution would have left. Clustering
  * stops, or does not begin,
  *
- * - at an instruction that could fault, access memory, or do anything but compute
- *   with general registers: see cluster_code.c;
+ * - at an instruction that reads memory, or does more than to compute with general
+ *   registers or to store one: see cluster_code.c;
+ * - at a store that could fault, set a flag in the page tables, be logged, or reach a
+ *   device: see walk_write(); and behind one to the page of the code;
  * - at the end of a page, and where L1's tables or L0's memory slots are not simple:
  *   see walk_code();
  * - if L1 single-steps or is debugged, records branches, or has an active breakpoint,
@@ -34,6 +36,7 @@
 #include "nested/cluster.h"
 #include "nested/cluster_code.h"
 #include "nested/insn.h"
+#include "nested/vmcs02.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
@@ -130,7 +133,7 @@ static bool cluster_is_same(struct vcpu *vcpu, struct cluster_entry *e)
 }
 
 /* The run at RIP; NULL if there is none. VMCS01 is current. */
-static const struct cluster_run *cluster_find(struct vcpu *vcpu, u64 rip)
+static const struct cluster_entry *cluster_find(struct vcpu *vcpu, u64 rip)
 {
 	struct cluster_entry *e = &vcpu->nested.cluster->entries[hash_64(rip, CLUSTER_BITS)];
 	struct srcu_struct *srcu = &vcpu->vm->srcu;
@@ -145,38 +148,61 @@ static const struct cluster_run *cluster_find(struct vcpu *vcpu, u64 rip)
 	found = (e->rip == rip && e->run.nr && cluster_is_same(vcpu, e)) || cluster_fill(vcpu, e, rip);
 	pagefault_enable();
 	srcu_read_unlock(srcu, idx);
-	return found ? &e->run : NULL;
+	return found ? e : NULL;
+}
+
+/*
+ * Write a number to L1's memory. Returns false if L1 must do that. VMCS01 must be current, since its control registers
+ * are used.
+ */
+static noinline bool cluster_store(struct vcpu *vcpu, u64 la, u64 val, u32 bytes)
+{
+	struct srcu_struct *srcu = &vcpu->vm->srcu;
+	bool done;
+	int idx;
+
+	insn_short_end(vcpu);
+	idx = srcu_read_lock(srcu);
+	pagefault_disable();
+	done = walk_write(vcpu, la, val, bytes);
+	pagefault_enable();
+	srcu_read_unlock(srcu, idx);
+	return done;
+}
+
+/* VMREAD to memory. A failure writes nothing. Returns false if it needs an exit, or none. */
+static bool cluster_read_to_memory(struct vcpu *vcpu, const struct cluster_insn *i, const struct vmcs12_field *f, u64 enc,
+				   u64 begin, u64 *set)
+{
+	u64 val = 0, la = cluster_address(i, vcpu->regs, begin);
+
+	/* Only then does the instruction fail or not without an effect that could have to be undone. */
+	if (!insn_short_has(vcpu, f))
+		return false;
+	return insn_short_read(vcpu, f, enc, &val, set) && cluster_store(vcpu, la, val, 8);
 }
 
 /* Execute a VMREAD or VMWRITE. Returns false if that needs an exit, or none. */
-static __always_inline bool cluster_access(struct vcpu *vcpu, const struct cluster_insn *i, u64 *flags)
+static __always_inline bool cluster_access(struct vcpu *vcpu, const struct cluster_insn *i, u64 begin, u64 *flags)
 {
 	const struct vmcs12_field *f = i->field;
 	bool read = i->kind == CLUSTER_VMREAD;
 	u64 *regs = vcpu->regs, enc = i->imm, set;
+	bool done;
 
 	if (unlikely(!f)) {
 		enc = regs[read ? i->src : i->dst];
 		f = vmcs12_field_lookup(enc);
 	}
-	if (!(read ? insn_short_read(vcpu, f, enc, &regs[i->dst], &set) :
-		     insn_short_write(vcpu, f, enc, regs[i->src], &set)))
-		return false;
-	*flags = (*flags & ~INSN_FLAGS) | set;
-	return true;
-}
-
-/* Execute a plain instruction. Returns true if it is a jump that is taken. */
-static __always_inline bool cluster_execute_here(struct vcpu *vcpu, const struct cluster_insn *i, u64 *flags)
-{
-	/* Nearly all are one of these. */
-	if (i->kind == CLUSTER_CONST) {
-		vcpu->regs[i->dst] = i->imm;
-		return false;
-	}
-	if (i->kind == CLUSTER_JCC)
-		return cluster_condition(i->op, *flags);
-	return cluster_execute(i, vcpu->regs, flags);
+	if (!read)
+		done = insn_short_write(vcpu, f, enc, regs[i->src], &set);
+	else if (unlikely(i->mem))
+		done = cluster_read_to_memory(vcpu, i, f, enc, begin, &set);
+	else
+		done = insn_short_read(vcpu, f, enc, &regs[i->dst], &set);
+	if (done)
+		*flags = (*flags & ~INSN_FLAGS) | set;
+	return done;
 }
 
 /* What is left of the bounds. */
@@ -184,39 +210,72 @@ struct cluster_bounds {
 	u32 vmx, plain;
 };
 
+/* What follows an instruction of a run. */
+enum cluster_next { CLUSTER_GO_ON, CLUSTER_STOP_BEFORE, CLUSTER_STOP_BEHIND, CLUSTER_JUMP };
+
+/* Execute a plain instruction. */
+static __always_inline enum cluster_next cluster_plain(struct vcpu *vcpu, const struct cluster_entry *e,
+						       const struct cluster_insn *i, u64 begin, u64 *flags)
+{
+	u64 *regs = vcpu->regs;
+	bool taken;
+
+	/* Nearly all are one of these. */
+	if (i->kind == CLUSTER_CONST) {
+		regs[i->dst] = i->imm;
+		return CLUSTER_GO_ON;
+	}
+	if (i->kind == CLUSTER_STORE) {
+		if (!cluster_store(vcpu, cluster_address(i, regs, begin), i->from_imm ? i->imm : regs[i->src], i->bytes))
+			return CLUSTER_STOP_BEFORE;
+		/* The store may have changed the instructions that follow. */
+		return vcpu->store_walk.to == e->walk.to ? CLUSTER_STOP_BEHIND : CLUSTER_GO_ON;
+	}
+	taken = i->kind == CLUSTER_JCC ? cluster_condition(i->op, *flags) : cluster_execute(i, begin, regs, flags);
+	if (likely(!taken))
+		return CLUSTER_GO_ON;
+	/* To a non-canonical address, the jump raises #GP. It has had no effect yet, so L1 can execute it. */
+	return arch_canonical(begin + i->end + i->imm, 48) ? CLUSTER_JUMP : CLUSTER_STOP_BEFORE;
+}
+
 /*
  * Execute a run. @rip is that of its first instruction, and then that of the instruction to execute next. Returns true
  * if that is where a jump leads to.
  */
-static bool cluster_execute_run(struct vcpu *vcpu, const struct cluster_run *run, u64 *rip, u64 *flags,
+static bool cluster_execute_run(struct vcpu *vcpu, const struct cluster_entry *e, u64 *rip, u64 *flags,
 				struct cluster_bounds *left)
 {
-	const struct cluster_insn *i = run->insn, *end = i + run->nr;
-	u64 fl = *flags, begin = *rip, to;
-	u32 vmx = left->vmx, plain = left->plain, done = 0;
-	bool jumped = false;
+	const struct cluster_insn *i = e->run.insn, *end = i + e->run.nr;
+	enum cluster_next next = CLUSTER_GO_ON;
+	u32 vmx = left->vmx, plain = left->plain;
+	u64 fl = *flags, begin = *rip, to = begin;
 
-	for (; i < end; i++) {
+	if (e->run.uses_rsp)
+		vcpu->regs[RSP] = vmcs_read(GUEST_RSP);
+	for (; i < end && next == CLUSTER_GO_ON; i++) {
+		if (unlikely(again_is_paranoid()))
+			paranoid_code(vcpu, i, to, begin + i->end - to);
 		if (cluster_is_vmx(i)) {
-			if (!vmx || !cluster_access(vcpu, i, &fl))
+			if (!vmx || !cluster_access(vcpu, i, begin, &fl))
 				break;
 			vmx--;
-		} else if (!plain--) {
-			break;
-		} else if (cluster_execute_here(vcpu, i, &fl)) {
-			to = begin + i->end + i->imm;
-			/* Otherwise the jump raises #GP. It has had no effect yet, so L1 can execute it. */
-			jumped = arch_canonical(to, 48);
-			break;
+			if (unlikely(i->mem) && vcpu->store_walk.to == e->walk.to)
+				next = CLUSTER_STOP_BEHIND;
+		} else {
+			if (!plain--)
+				break;
+			next = cluster_plain(vcpu, e, i, begin, &fl);
+			if (next == CLUSTER_STOP_BEFORE)
+				break;
 		}
-		done = i->end;
+		to = begin + i->end + (next == CLUSTER_JUMP ? i->imm : 0);
 	}
-	*rip = jumped ? to : begin + done;
+	*rip = to;
 	*flags = fl;
 	vcpu->stats.clustered += left->vmx - vmx;
 	left->vmx = vmx;
-	left->plain = jumped ? plain : 0;
-	return jumped;
+	left->plain = plain;
+	return next == CLUSTER_JUMP;
 }
 
 /**
@@ -231,16 +290,16 @@ static bool cluster_execute_run(struct vcpu *vcpu, const struct cluster_run *run
 u64 cluster_go_on(struct vcpu *vcpu, u64 rip, u64 *flags)
 {
 	struct cluster_bounds left = { CLUSTER_VMX, CLUSTER_PLAIN };
-	const struct cluster_run *run;
+	const struct cluster_entry *e;
 	bool jumped = true;
 
 	if (!cluster_is_allowed(vcpu))
 		return rip;
 	while (jumped && left.vmx) {
-		run = cluster_find(vcpu, rip);
-		if (!run)
+		e = cluster_find(vcpu, rip);
+		if (!e)
 			break;
-		jumped = cluster_execute_run(vcpu, run, &rip, flags, &left);
+		jumped = cluster_execute_run(vcpu, e, &rip, flags, &left);
 		insn_short_end(vcpu);
 	}
 	return rip;

@@ -6,6 +6,9 @@
 
 #define OPCODE_VMREAD	0x78	/* after 0F */
 #define OPCODE_VMWRITE	0x79
+#define OPCODE_MOVZX	0xb6	/* after 0F */
+#define OPCODE_LOAD	0x8b	/* MOV from memory */
+#define OPCODE_LEA	0x8d
 
 /* Little-endian signed number of 1, 4 or 8 bytes. */
 static s64 cluster_number(const u8 *p, u32 bytes)
@@ -106,6 +109,59 @@ static u8 cluster_source_bytes(const struct emul_insn *e)
 	return e->flags & IF_SRC16 ? 2 : 4;
 }
 
+/* Take over the address of a memory operand. FS and GS have a base. */
+static bool cluster_memory(struct cluster_insn *i, const struct emul_insn *e)
+{
+	i->mem = true;
+	i->rip_rel = e->rip_rel;
+	i->base = e->base;
+	i->index = e->index;
+	i->scale = e->scale;
+	i->disp = e->disp;
+	return e->mem && e->ad_bytes == 8 && e->seg < SREG_FS && e->dst != OPD_MOFFS && e->src != OPD_MOFFS;
+}
+
+/* A store, or a move between registers. */
+static bool cluster_move(struct cluster_insn *i, const struct emul_insn *e)
+{
+	if (e->dst == OPD_RM && e->mem) {
+		/* MOVNTI and MOVDIRI are others. */
+		i->kind = CLUSTER_STORE;
+		return !e->map && cluster_memory(i, e) && cluster_source(i, e, i->bytes);
+	}
+	i->kind = CLUSTER_MOV;
+	return cluster_register(e, e->dst, i->bytes, &i->dst) && cluster_source(i, e, i->bytes);
+}
+
+/*
+ * Decode LEA, and VMREAD to memory, which emul_decode() does not know, as instructions with the same operands. Returns
+ * the length, 0 if it is neither.
+ */
+static u32 cluster_decode_address(struct cluster_insn *i, u8 rex, const u8 *code, u32 len)
+{
+	const u8 *p = code + !!rex;
+	u8 copy[INSN_MAX];
+	struct emul_insn e;
+
+	len = min_t(u32, len, INSN_MAX);
+	memcpy(copy, code, len);
+	if (p[0] == OPCODE_LEA) {
+		i->kind = CLUSTER_LEA;
+		copy[!!rex] = OPCODE_LOAD;
+	} else if (p[0] == 0x0f && p[1] == OPCODE_VMREAD) {
+		i->kind = CLUSTER_VMREAD;
+		copy[!!rex + 1] = OPCODE_MOVZX;
+	} else {
+		return 0;
+	}
+	if (emul_decode(&e, copy, len, MODE_64) != DECODE_OK || !cluster_memory(i, &e) || e.reg == GPR_SP)
+		return 0;
+	i->bytes = e.op_bytes;
+	i->dst = i->kind == CLUSTER_LEA ? e.reg : 0;
+	i->src = i->kind == CLUSTER_LEA ? 0 : e.reg;
+	return e.len;
+}
+
 /* Take over an instruction that emul_decode() knows, if it has only registers and constants as operands. */
 static bool cluster_adopt(struct cluster_insn *i, const struct emul_insn *e)
 {
@@ -115,8 +171,14 @@ static bool cluster_adopt(struct cluster_insn *i, const struct emul_insn *e)
 	i->bytes = e->op_bytes;
 	switch (e->op) {
 	case OP_MOV:
-		i->kind = CLUSTER_MOV;
-		return cluster_register(e, e->dst, i->bytes, &i->dst) && cluster_source(i, e, i->bytes);
+		return cluster_move(i, e);
+	case OP_SHL:
+	case OP_SHR:
+	case OP_SAR:
+		i->kind = CLUSTER_SHIFT;
+		i->imm = (e->src == OPD_ONE ? 1 : e->imm) & (i->bytes == 8 ? 63 : 31);
+		return i->imm && i->bytes >= 4 && (e->src == OPD_ONE || e->src == OPD_IMM) &&
+		       cluster_register(e, e->dst, i->bytes, &i->dst);
 	case OP_ADD ... OP_CMP:
 	case OP_TEST:
 		i->kind = CLUSTER_ALU;
@@ -170,6 +232,12 @@ bool cluster_decode_one(struct cluster_insn *i, const u8 *code, u32 len)
 		i->end = n + !!rex;
 		return i->kind > CLUSTER_CONST || (i->dst != GPR_SP && i->src != GPR_SP);
 	}
+	n = cluster_decode_address(i, rex, code, len);
+	if (n) {
+		i->end = n;
+		return true;
+	}
+	*i = (struct cluster_insn){};
 	if (emul_decode(&e, code, min_t(u32, len, INSN_MAX), MODE_64) != DECODE_OK || !cluster_adopt(i, &e))
 		return false;
 	i->end = e.len;
@@ -192,7 +260,7 @@ static void cluster_note(struct cluster_insn *i, struct cluster_known *known)
 		i->field = vmcs12_field_lookup(i->imm);
 	}
 	/* The instructions that write no register have 0 there, or a register that they read. */
-	if (i->kind != CLUSTER_VMWRITE && i->kind != CLUSTER_JCC && i->kind != CLUSTER_NOP)
+	if (i->kind != CLUSTER_VMWRITE && i->kind != CLUSTER_JCC && i->kind != CLUSTER_NOP && i->kind != CLUSTER_STORE)
 		known->valid &= ~BIT(i->dst);
 	if (i->kind == CLUSTER_CONST) {
 		known->val[i->dst] = i->imm;
@@ -215,12 +283,14 @@ void cluster_decode(struct cluster_run *run, const u8 *code, u32 len)
 
 	run->nr = 0;
 	run->bytes = 0;
+	run->uses_rsp = false;
 	while (nr < CLUSTER_INSNS && cluster_decode_one(&run->insn[nr], code + at, len - at)) {
 		struct cluster_insn *i = &run->insn[nr++];
 
 		at += i->end;
 		i->end = at;
 		cluster_note(i, &known);
+		run->uses_rsp |= i->mem && i->base == GPR_SP;
 		/* Plain instructions behind the last VMREAD or VMWRITE are left to L1. */
 		if (cluster_is_vmx(i)) {
 			run->nr = nr;
@@ -240,15 +310,69 @@ static void cluster_set(u64 *regs, u8 reg, u32 bytes, u64 val)
 }
 
 /**
+ * cluster_address() - compute the effective address of an instruction (SDM 1 3.7.5)
+ * @i: the instruction, which has an address
+ * @regs: the general registers, in the order of their encoding
+ * @begin: RIP of the run's first instruction
+ *
+ * Context: Any. Pure.
+ * Return: the address, which is the linear address, too.
+ */
+u64 cluster_address(const struct cluster_insn *i, const u64 *regs, u64 begin)
+{
+	u64 ea = (s64)i->disp;
+
+	if (i->rip_rel)
+		ea += begin + i->end;
+	if (i->base >= 0)
+		ea += regs[i->base];
+	if (i->index >= 0)
+		ea += regs[i->index] << i->scale;
+	return ea;
+}
+
+#define CLUSTER_SHIFT_BY(insn, type) \
+	do { \
+		type part = val; \
+		asm(insn " %%cl, %1\n\tlahf\n\tseto %%al" : "=&a" (ax), "+r" (part) : "c" ((u8)count) : "cc"); \
+		val = part; \
+	} while (0)
+
+/*
+ * Shift by a count other than 0. The manual leaves AF, and OF after counts other than 1, undefined: the processor computes
+ * them, so that they are what L1 would have got.
+ */
+static u64 cluster_shift(const struct cluster_insn *i, u64 val, u64 *flags)
+{
+	u32 count = i->imm, ax = 0;
+
+	if (i->op == OP_SHL && i->bytes == 8)
+		CLUSTER_SHIFT_BY("shlq", u64);
+	else if (i->op == OP_SHL)
+		CLUSTER_SHIFT_BY("shll", u32);
+	else if (i->op == OP_SHR && i->bytes == 8)
+		CLUSTER_SHIFT_BY("shrq", u64);
+	else if (i->op == OP_SHR)
+		CLUSTER_SHIFT_BY("shrl", u32);
+	else if (i->bytes == 8)
+		CLUSTER_SHIFT_BY("sarq", u64);
+	else
+		CLUSTER_SHIFT_BY("sarl", u32);
+	*flags = (*flags & ~FL_ARITH) | (ax >> 8 & FL_ARITH & 0xff) | (ax & 1 ? FL_OF : 0);
+	return val;
+}
+
+/**
  * cluster_execute() - execute a plain instruction of a run
- * @i: the instruction, no VMREAD or VMWRITE
+ * @i: the instruction, no VMREAD, VMWRITE or CLUSTER_STORE
+ * @begin: RIP of the run's first instruction
  * @regs: the general registers, in the order of their encoding
  * @flags: RFLAGS
  *
  * Context: Any. Pure.
  * Return: true if it is a jump that is taken.
  */
-bool cluster_execute(const struct cluster_insn *i, u64 *regs, u64 *flags)
+bool cluster_execute(const struct cluster_insn *i, u64 begin, u64 *regs, u64 *flags)
 {
 	u64 mask = emul_size_mask(i->bytes), src = (i->from_imm ? (u64)i->imm : regs[i->src]) & mask, val;
 
@@ -266,6 +390,12 @@ bool cluster_execute(const struct cluster_insn *i, u64 *regs, u64 *flags)
 		return false;
 	case CLUSTER_UNARY:
 		cluster_set(regs, i->dst, i->bytes, alu_unary(i->op, regs[i->dst] & mask, i->bytes, flags));
+		return false;
+	case CLUSTER_SHIFT:
+		cluster_set(regs, i->dst, i->bytes, cluster_shift(i, regs[i->dst], flags));
+		return false;
+	case CLUSTER_LEA:
+		cluster_set(regs, i->dst, i->bytes, cluster_address(i, regs, begin));
 		return false;
 	case CLUSTER_EXTEND:
 		val = regs[i->src] & emul_size_mask(i->src_bytes);

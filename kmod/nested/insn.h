@@ -53,6 +53,7 @@ static inline bool insn_needs_rare(const struct vmcs12_field *f)
 /* --- insn_short.c --- */
 bool insn_short_read(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 *val, u64 *set);
 bool insn_short_write(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val, u64 *set);
+bool insn_short_has(const struct vcpu *vcpu, const struct vmcs12_field *f);
 void insn_short_end(struct vcpu *vcpu);
 
 /* --- insn_inv.c --- */

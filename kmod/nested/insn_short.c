@@ -50,6 +50,21 @@ static bool insn_is_shadowed(const struct nested *n, const struct vmcs12_field *
 	return n->shadow_on && f->shadow != SHADOW_NONE;
 }
 
+/**
+ * insn_short_has() - whether VMREAD of a field succeeds
+ * @vcpu: in L1, in VMX operation
+ * @f: the row of the field, by vmcs12_field_lookup(); NULL if there is none
+ *
+ * Context: Any.
+ * Return: true if there is a current VMCS that has the field.
+ */
+bool insn_short_has(const struct vcpu *vcpu, const struct vmcs12_field *f)
+{
+	const struct nested *n = &vcpu->nested;
+
+	return n->vmptr != VMPTR_NONE && f && vmcs12_field_exists(f, n->gates);
+}
+
 /* VMREAD and VMWRITE fail: there is no current VMCS, or no field (SDM 3C 31.3). Returns the flags to set. */
 static noinline u64 insn_short_no_field(struct vcpu *vcpu)
 {
@@ -74,7 +89,7 @@ bool insn_short_read(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u
 	struct nested *n = &vcpu->nested;
 	u64 v;
 
-	if (unlikely(n->vmptr == VMPTR_NONE || !f || !vmcs12_field_exists(f, n->gates))) {
+	if (unlikely(!insn_short_has(vcpu, f))) {
 		*set = insn_short_no_field(vcpu);
 		return true;
 	}
@@ -88,6 +103,8 @@ bool insn_short_read(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u
 		/* Of the fields that VMCS12 lacks, this one is enough. */
 		insn_use_vmcs(&n->vmcs02);
 		*val = vmcs_read(f->enc);
+		if (unlikely(again_is_paranoid()))
+			paranoid_field(vcpu, f, enc, *val);
 		return true;
 	}
 	v = vmcs12_get(n->vmcs12, f);
@@ -110,7 +127,7 @@ bool insn_short_write(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, 
 {
 	struct nested *n = &vcpu->nested;
 
-	if (unlikely(n->vmptr == VMPTR_NONE || !f || !vmcs12_field_exists(f, n->gates))) {
+	if (unlikely(!insn_short_has(vcpu, f))) {
 		*set = insn_short_no_field(vcpu);
 		return true;
 	}

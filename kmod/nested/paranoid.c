@@ -4,10 +4,12 @@
 #include <linux/srcu.h>
 #include <linux/uaccess.h>
 #include "droste.h"
+#include "cpu/walk.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"
 #include "nested/bitmaps.h"
 #include "nested/checks_vcpu.h"
+#include "nested/cluster_code.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
 #include "nested/route.h"
@@ -349,4 +351,58 @@ void paranoid_resumed(struct vcpu *vcpu)
 	else
 		paranoid_value(vcpu, "injection", vmcs_read(VM_ENTRY_INTR_INFO_FIELD) & INTR_INFO_VALID_MASK, 0);
 	PARANOID_FIELD(vcpu, VMCS_LINK_POINTER, ~0ULL);
+}
+
+/**
+ * paranoid_code() - check that a clustered instruction is the one at RIP
+ * @vcpu: in L1
+ * @i: the instruction, as it was decoded
+ * @rip: where it is
+ * @len: its length
+ *
+ * Reads the code by a whole walk of L1's tables, and decodes it anew. A difference ends the VM.
+ *
+ * Context: Interrupts disabled. VMCS01 is current afterwards.
+ */
+void paranoid_code(struct vcpu *vcpu, const struct cluster_insn *i, u64 rip, u32 len)
+{
+	u8 code[INSN_MAX] = {};
+	struct cluster_insn now;
+	struct event fault;
+	int idx, ret;
+
+	vmcs_load(vcpu->vmcs);
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	pagefault_disable();
+	ret = vcpu_read_gva(vcpu, rip, code, len, WALK_FETCH, &fault);
+	pagefault_enable();
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	vcpu->reg_avail = 0;
+	/* Another vCPU of L1 may have changed the code meanwhile: that it can be fetched is what matters then. */
+	if (ret != NEXT_GO_ON)
+		paranoid_fail(vcpu, "code that cannot be fetched", rip, ret);
+	else if (!cluster_decode_one(&now, code, sizeof(code)) || now.end != len || now.kind != i->kind ||
+		 now.dst != i->dst || now.src != i->src || now.bytes != i->bytes)
+		paranoid_fail(vcpu, "an instruction", rip, now.end);
+}
+
+/**
+ * paranoid_field() - compare the result of a VMREAD in the short loop with that of the general path
+ * @vcpu: in L1
+ * @f: the field's row
+ * @enc: its encoding
+ * @val: what was read
+ *
+ * Brings VMCS12 up to date. A difference ends the VM.
+ *
+ * Context: Interrupts disabled. VMCS01 is current afterwards.
+ */
+void paranoid_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val)
+{
+	u64 should;
+
+	nested_sync_rare(vcpu);
+	vmcs_load(vcpu->vmcs);
+	should = vmcs12_get(vcpu->nested.vmcs12, f);
+	paranoid_value(vcpu, f->name, val, enc & VMCS_ENC_HIGH ? should >> 32 : should);
 }

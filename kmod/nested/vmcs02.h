@@ -6,6 +6,8 @@
 #include <asm/vmx.h>
 #include "droste.h"
 
+struct cluster_insn;
+
 /* --- vmcs02.c --- */
 void vmcs02_enter(struct vcpu *vcpu);
 void vmcs02_leave(struct vcpu *vcpu);
@@ -65,6 +67,9 @@ void link12_flush(struct vcpu *vcpu);
 /* --- reflect.c --- */
 void nested_entry_failed(struct vcpu *vcpu, u16 basic, u64 qual);
 
+/* --- again.c --- */
+bool again_is_paranoid(void);
+
 /* --- again_cr.c --- */
 bool again_cr_is_l1s(struct vcpu *vcpu);
 bool again_cr_fetch(struct vcpu *vcpu);
@@ -77,6 +82,8 @@ void paranoid_route(struct vcpu *vcpu);
 void paranoid_ept(struct vcpu *vcpu);
 void paranoid_entry(struct vcpu *vcpu);
 void paranoid_resumed(struct vcpu *vcpu);
+void paranoid_code(struct vcpu *vcpu, const struct cluster_insn *i, u64 rip, u32 len);
+void paranoid_field(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val);
 
 /* --- hostload.c --- */
 u32 hostload(struct vcpu *vcpu);
