@@ -529,7 +529,7 @@ bool walk_write(struct vcpu *vcpu, u64 la, u64 val, u32 bytes)
 
 	if (!(vcpu->efer & EFER_NX) || !arch_canonical(la, 48) || offset_in_page(la) > PAGE_SIZE - bytes)
 		return false;
-	if (likely(walk_is_of(vcpu, w, false, la)) && walk_put(w, offset_in_page(la), val, bytes))
+	if (likely(walk_is_of(vcpu, w, false, 0, la)) && walk_put(w, offset_in_page(la), val, bytes))
 		return true;
 	if (walk_record(vcpu, la, w) && walk_put(w, offset_in_page(la), val, bytes))
 		return true;

@@ -18,7 +18,7 @@
  *   and if RF is set or STI or MOV SS blocks interrupts: short_next_rip() and
  *   cluster_is_allowed();
  * - at a VMREAD or VMWRITE that needs no exit, or more than VMCS12 and VMCS02;
- * - after CLUSTER_VMX of these, and CLUSTER_PLAIN other instructions. An interrupt
+ * - after CLUSTER_VMX of these, CLUSTER_PLAIN other instructions, and CLUSTER_FILLS runs that have to be decoded. An interrupt
  *   that arrives meanwhile waits so long. One that was pending before has ended the
  *   short loop already.
  *
@@ -42,6 +42,7 @@
 
 #define CLUSTER_VMX	16	/* VMREADs and VMWRITEs after the one that exited */
 #define CLUSTER_PLAIN	64	/* other instructions */
+#define CLUSTER_FILLS	4	/* runs decoded; the next exit goes on from there */
 #define CLUSTER_WORDS	(CLUSTER_BYTES / 8)
 #define CLUSTER_BITS	6	/* the cache has 2 ^ this entries */
 
@@ -132,20 +133,32 @@ static bool cluster_is_same(struct vcpu *vcpu, struct cluster_entry *e)
 	return !differs;
 }
 
+/* What is left of the bounds. */
+struct cluster_bounds {
+	u32 vmx, plain, fills;
+};
+
 /* The run at RIP; NULL if there is none. VMCS01 is current. */
-static const struct cluster_entry *cluster_find(struct vcpu *vcpu, u64 rip)
+static const struct cluster_entry *cluster_find(struct vcpu *vcpu, u64 rip, struct cluster_bounds *left)
 {
 	struct cluster_entry *e = &vcpu->nested.cluster->entries[hash_64(rip, CLUSTER_BITS)];
 	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	bool found;
 	int idx;
 
+	/* The walk of L1's tables and the decoding take their time, and interrupts are disabled. */
+	if (!left->fills)
+		return NULL;
 	/* The code may change, but whoever needs this to be noticed at once can turn clustering off and on. */
 	if (e->rip == rip && !e->run.nr && e->idle++)
 		return NULL;
 	idx = srcu_read_lock(srcu);
 	pagefault_disable();
-	found = (e->rip == rip && e->run.nr && cluster_is_same(vcpu, e)) || cluster_fill(vcpu, e, rip);
+	found = e->rip == rip && e->run.nr && cluster_is_same(vcpu, e);
+	if (unlikely(!found)) {
+		left->fills--;
+		found = cluster_fill(vcpu, e, rip);
+	}
 	pagefault_enable();
 	srcu_read_unlock(srcu, idx);
 	return found ? e : NULL;
@@ -204,11 +217,6 @@ static __always_inline bool cluster_access(struct vcpu *vcpu, const struct clust
 		*flags = (*flags & ~INSN_FLAGS) | set;
 	return done;
 }
-
-/* What is left of the bounds. */
-struct cluster_bounds {
-	u32 vmx, plain;
-};
 
 /* What follows an instruction of a run. */
 enum cluster_next { CLUSTER_GO_ON, CLUSTER_STOP_BEFORE, CLUSTER_STOP_BEHIND, CLUSTER_JUMP };
@@ -289,14 +297,14 @@ static bool cluster_execute_run(struct vcpu *vcpu, const struct cluster_entry *e
  */
 u64 cluster_go_on(struct vcpu *vcpu, u64 rip, u64 *flags)
 {
-	struct cluster_bounds left = { CLUSTER_VMX, CLUSTER_PLAIN };
+	struct cluster_bounds left = { CLUSTER_VMX, CLUSTER_PLAIN, CLUSTER_FILLS };
 	const struct cluster_entry *e;
 	bool jumped = true;
 
 	if (!cluster_is_allowed(vcpu))
 		return rip;
 	while (jumped && left.vmx) {
-		e = cluster_find(vcpu, rip);
+		e = cluster_find(vcpu, rip, &left);
 		if (!e)
 			break;
 		jumped = cluster_execute_run(vcpu, e, &rip, flags, &left);
