@@ -365,6 +365,7 @@ static void a_crs_bad_cr4(void)		{ answer_crs(MOVES_CR, BAD_CR4); }
 static void a_crs_bad_cr0(void)		{ answer_crs(MOVES_CR, BAD_CR0); }
 static void a_crs_read(void)		{ answer_crs(MOVES_CR, READ_BACK); }
 static void a_crs_ignored(void)		{ answer_crs(MOVES_CR, NOT_AT_ONCE); }
+static void a_crs_l0(void)		{ answer_crs(MOVES_CR | MOVES_MCE, 0); }
 static void a_ts(void)			{ answer_crs(CLEARS_TS, 0); }
 
 /* With EPT, MOV to CR3 exits as well, but VMWRITEs of CR3 do. */
@@ -654,6 +655,7 @@ static const struct row {
 	{ "CR0 that the entry refuses", a_crs_bad_cr0 },
 	{ "CR0 and CR4, read back", a_crs_read },
 	{ "CR4 only", a_crs_ignored },
+	{ "CR4 that L0 intercepts", a_crs_l0 },
 	{ "CLTS and LMSW", a_ts },
 	{ "MOV to CR3", a_cr3 },
 	{ "MOV to CR3 without EPT", a_cr3_no_ept },

@@ -11,6 +11,7 @@
 #define MOVES_CR3	BIT(1)
 #define CLEARS_TS	BIT(2)	/* CLTS, and LMSW */
 #define TOUCHES		BIT(3)	/* pages at FAR */
+#define MOVES_MCE	BIT(4)	/* MOV to CR4 that changes MCE, which only L0 intercepts */
 
 /* L2-physical, and linear. L1 has no memory there. */
 #define FAR		0x40000000ul
@@ -40,6 +41,10 @@ static void l2_cause(u64 exits, u64 turn)
 		write_cr0(read_cr0() ^ CR0_TS);
 		l2_note(read_cr0());
 		write_cr4(read_cr4() ^ CR4_TSD);
+		l2_note(read_cr4());
+	}
+	if (exits & MOVES_MCE) {
+		write_cr4(read_cr4() ^ CR4_MCE);
 		l2_note(read_cr4());
 	}
 	if (exits & CLEARS_TS) {
