@@ -166,10 +166,10 @@ static u64 cpuid_guest_xcr0(struct vcpu *vcpu)
 	return ((u64)e->edx << 32 | e->eax) & this_host.xcr0;
 }
 
-/* Do the entries name the hypervisor @signature in the leaf in which guests look for KVM? */
-static bool cpuid_has_signature(const struct kvm_cpuid_entry2 *entries, int n, const char *signature)
+/* Do the entries name the hypervisor @signature in the leaf @base? */
+static bool cpuid_signed_at(const struct kvm_cpuid_entry2 *entries, int n, u32 base, const char *signature)
 {
-	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, KVM_CPUID_SIGNATURE, 0);
+	const struct kvm_cpuid_entry2 *e = cpuid_find(entries, n, base, 0);
 	u32 text[3];
 
 	if (!e)
@@ -178,6 +178,24 @@ static bool cpuid_has_signature(const struct kvm_cpuid_entry2 *entries, int n, c
 	text[1] = e->ecx;
 	text[2] = e->edx;
 	return !memcmp(text, signature, sizeof(text));
+}
+
+/* The same in the leaf in which guests look for KVM. */
+static bool cpuid_has_signature(const struct kvm_cpuid_entry2 *entries, int n, const char *signature)
+{
+	return cpuid_signed_at(entries, n, KVM_CPUID_SIGNATURE, signature);
+}
+
+/* The features of <linux/droste_para.h> that the entries offer. */
+static u32 cpuid_droste_features(const struct kvm_cpuid_entry2 *entries, int n)
+{
+	const struct kvm_cpuid_entry2 *e = NULL;
+
+	if (cpuid_signed_at(entries, n, CPUID_DROSTE_BASE, CPUID_DROSTE_SIGNATURE))
+		e = cpuid_find(entries, n, CPUID_DROSTE_BASE + DROSTE_CPUID_FEATURES, 0);
+	else if (cpuid_signed_at(entries, n, CPUID_DROSTE_NEXT, CPUID_DROSTE_SIGNATURE))
+		e = cpuid_find(entries, n, CPUID_DROSTE_NEXT + DROSTE_CPUID_FEATURES, 0);
+	return e ? e->eax & DROSTE_CPUID_MULTICALL : 0;
 }
 
 /* The leaf of KVM's features. NULL if there is none, or if the signature is neither KVM's nor Droste's. */
@@ -235,6 +253,7 @@ void cpuid_update_caps(struct vcpu *vcpu)
 	g->kvm_signature = cpuid_has_signature(vcpu->cpuid, vcpu->nr_cpuid, KVM_SIGNATURE);
 	e = cpuid_pv_leaf(vcpu->cpuid, vcpu->nr_cpuid);
 	g->kvm_features = e ? e->eax & PV_FEATURES : 0;
+	g->droste_features = cpuid_droste_features(vcpu->cpuid, vcpu->nr_cpuid);
 	g->xsaves = g->xsave && vmx_features.xsaves &&
 		    cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, 0xd, 1, CPUID_RAX, BIT(3));
 	if (!g->xsave && vcpu->cpuid)

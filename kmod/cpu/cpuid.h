@@ -38,6 +38,29 @@ static inline void cpuid_forget(struct vcpu *vcpu)
 }
 
 /**
+ * cpuid_kept() - find an answer that is kept
+ * @vcpu: loaded
+ * @fn: the leaf
+ * @index: the sub-leaf
+ *
+ * Context: Any; the caller's thread runs the vCPU. Does not sleep.
+ * Return: where it is, or can be kept: see cpuid_is_kept().
+ */
+static __always_inline struct cpuid_cached *cpuid_kept(struct vcpu *vcpu, u32 fn, u32 index)
+{
+	struct cpuid_cached *c = &vcpu->cpuid_cache[(fn + (fn >> 29) + index) % CPUID_CACHE];
+
+	OPTIMIZER_HIDE_VAR(c);	/* keeps the compiler from computing the index for each member */
+	return c;
+}
+
+/* Whether @c, of cpuid_kept(), is the answer. */
+static __always_inline bool cpuid_is_kept(const struct cpuid_cached *c, u32 fn, u32 index)
+{
+	return c->valid && c->fn == fn && c->index == index;
+}
+
+/**
  * cpuid_quick() - execute CPUID for a guest, if the answer is always the same
  * @vcpu: loaded; its registers have the leaf and the sub-leaf, and get the answer
  *
@@ -47,10 +70,9 @@ static inline void cpuid_forget(struct vcpu *vcpu)
 static __always_inline bool cpuid_quick(struct vcpu *vcpu)
 {
 	u32 fn = vcpu->regs[RAX], index = vcpu->regs[RCX];
-	struct cpuid_cached *c = &vcpu->cpuid_cache[(fn + (fn >> 29) + index) % CPUID_CACHE];
+	struct cpuid_cached *c = cpuid_kept(vcpu, fn, index);
 
-	OPTIMIZER_HIDE_VAR(c);	/* keeps the compiler from computing the index for each member */
-	if (unlikely(!c->valid || c->fn != fn || c->index != index) && !cpuid_remember(vcpu, c, fn, index))
+	if (unlikely(!cpuid_is_kept(c, fn, index)) && !cpuid_remember(vcpu, c, fn, index))
 		return false;
 	vcpu->regs[RAX] = c->r[CPUID_RAX];
 	vcpu->regs[RBX] = c->r[CPUID_RBX];

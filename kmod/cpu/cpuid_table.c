@@ -227,6 +227,9 @@ static void cpuid_emit_signature(struct sink *s)
 	/* KVM's feature leaf. User space may replace the signature above by KVM's. */
 	memset(r, 0, sizeof(r));
 	r[CPUID_RAX] = PV_FEATURES;
+	cpuid_emit(s, CPUID_DROSTE_PV, 0, 0, r);
+	r[CPUID_RAX] = DROSTE_CPUID_MULTICALL;
+	r[CPUID_RBX] = DROSTE_MULTICALL_MAX;
 	cpuid_emit(s, CPUID_DROSTE_MAX, 0, 0, r);
 }
 

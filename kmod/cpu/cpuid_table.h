@@ -6,6 +6,7 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 #include <linux/kvm.h>
+#include <linux/droste_para.h>
 
 enum cpuid_reg { CPUID_RAX, CPUID_RBX, CPUID_RCX, CPUID_RDX, NR_CPUID_REGS };
 
@@ -40,7 +41,9 @@ u64 cpuid_efer_allowed(const struct kvm_cpuid_entry2 *entries, int n);
 
 /* Droste's hypervisor leaves, and the signature in the first one. */
 #define CPUID_DROSTE_BASE	0x40000000
-#define CPUID_DROSTE_MAX	0x40000001
-#define CPUID_DROSTE_SIGNATURE	"DrosteDroste"
+#define CPUID_DROSTE_PV		0x40000001	/* KVM's feature leaf */
+#define CPUID_DROSTE_MAX	0x40000002	/* Droste's: see <linux/droste_para.h> */
+#define CPUID_DROSTE_NEXT	0x40000100	/* where they are behind another hypervisor's signature */
+#define CPUID_DROSTE_SIGNATURE	DROSTE_CPUID_SIGNATURE
 
 #endif

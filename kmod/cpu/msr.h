@@ -67,6 +67,7 @@ struct msr_filter;
 void msr_update_bitmap(struct vcpu *vcpu);
 int vcpu_guest_get_msr(struct vcpu *vcpu, u32 msr, u64 *data);
 int vcpu_guest_set_msr(struct vcpu *vcpu, u32 msr, u64 data);
+bool msr_goes_to_user(const struct vcpu *vcpu, int err);
 int msr_refused(struct vcpu *vcpu, int err, u64 data);
 void msr_filter_free(struct msr_filter *f);
 long vm_set_msr_filter(void *self, void *arg, unsigned long uarg);

@@ -268,6 +268,20 @@ static u32 msr_exit_reason(int err)
 	}
 }
 
+/**
+ * msr_goes_to_user() - whether user space answers a guest's access to an MSR that failed
+ * @vcpu: the vCPU
+ * @err: error of vcpu_guest_get_msr() or vcpu_guest_set_msr()
+ *
+ * Context: Any.
+ * Return: true if user space has asked for accesses that fail for this reason
+ * (KVM_CAP_X86_USER_SPACE_MSR); false if the guest gets #GP(0).
+ */
+bool msr_goes_to_user(const struct vcpu *vcpu, int err)
+{
+	return READ_ONCE(vcpu->vm->user_msr_reasons) & msr_exit_reason(err);
+}
+
 /*
  * Finish an access that user space has answered: with a value, or with an error
  * that becomes #GP(0). If user space moved RIP, by a reset for instance, there
@@ -308,15 +322,14 @@ static int msr_complete(struct vcpu *vcpu)
 int msr_refused(struct vcpu *vcpu, int err, u64 data)
 {
 	struct kvm_run *run = vcpu->run;
-	u32 reason = msr_exit_reason(err);
 
-	if (likely(!(READ_ONCE(vcpu->vm->user_msr_reasons) & reason))) {
+	if (likely(!msr_goes_to_user(vcpu, err))) {
 		vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 		return NEXT_ENTER;
 	}
 	run->exit_reason = vcpu->exit.basic == EXIT_REASON_MSR_READ ? KVM_EXIT_X86_RDMSR : KVM_EXIT_X86_WRMSR;
 	memset(&run->msr, 0, sizeof(run->msr));
-	run->msr.reason = reason;
+	run->msr.reason = msr_exit_reason(err);
 	run->msr.index = vcpu->regs[RCX];
 	run->msr.data = data;
 	vcpu_complete_by(vcpu, msr_complete);

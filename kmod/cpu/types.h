@@ -28,6 +28,7 @@ struct guest_caps {
 	u64 spec_ctrl;		/* bits of IA32_SPEC_CTRL; 0: no such MSR */
 	bool ibpb, flush_l1d, arch_caps;
 	bool kvm_signature;	/* CPUID has KVM's signature */
+	u32 droste_features;	/* DROSTE_CPUID_* bits of the leaf after Droste's signature; 0: no such leaf */
 	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf after KVM's or Droste's signature; 0: no such leaf */
 	u32 signature;		/* CPUID.1:EAX: type, family, model and stepping, in EDX after reset and INIT */
 	u32 max_leaf;		/* the highest basic leaf of CPUID */

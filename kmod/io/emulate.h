@@ -15,6 +15,7 @@ int emul_instruction(struct vcpu *vcpu);
 
 /* --- quick.c --- */
 int quick_mmio(struct vcpu *vcpu, gpa_t gpa);
+bool quick_write(struct vcpu *vcpu, gpa_t gpa, u32 size, u64 data);
 bool quick_kick(struct vcpu *vcpu, gpa_t gpa);
 bool quick_eoi(struct vcpu *vcpu, gpa_t gpa);
 
@@ -26,5 +27,6 @@ int emul_task_switch(struct vcpu *vcpu);
 
 /* --- pio.c --- */
 int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in);
+bool emul_out(struct vcpu *vcpu, u16 port, u32 size, u32 data);
 
 #endif

@@ -105,6 +105,27 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 }
 
 /**
+ * emul_out() - write to a port for the guest, without an instruction
+ * @vcpu: loaded
+ * @port: port number
+ * @size: 1, 2 or 4 bytes
+ * @data: the value, with zeroes above @size
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu for reading.
+ * Return: true if a device in the kernel took it; false if KVM_RUN must end,
+ * with vcpu->run filled.
+ */
+bool emul_out(struct vcpu *vcpu, u16 port, u32 size, u32 data)
+{
+	trace_droste_pio(vcpu, true, port, size, 1, &data);
+	if (pio_in_kernel(vcpu, port, size, &data, true) || io_write(vcpu, true, port, size, data, true))
+		return true;
+	*(u32 *)vcpu->pio_data = data;
+	pio_exit(vcpu, port, size, 1, false);
+	return false;
+}
+
+/**
  * emul_op_in() - read elements from a port, for emul_ops.in
  * @ctx: the instruction, INS
  * @port: port number

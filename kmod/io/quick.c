@@ -207,6 +207,25 @@ static int quick_store(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
 }
 
 /**
+ * quick_write() - write to MMIO for the guest, without an instruction
+ * @vcpu: loaded
+ * @gpa: guest-physical address, where no memory is that can be written
+ * @size: 1, 2, 4 or 8 bytes, all in one page
+ * @data: the value
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu for reading.
+ * Return: true if a device in the kernel took it; false if KVM_RUN must end,
+ * with vcpu->run filled.
+ */
+bool quick_write(struct vcpu *vcpu, gpa_t gpa, u32 size, u64 data)
+{
+	if (emul_mmio_write_word(vcpu->emul, gpa, data, size))
+		return true;
+	emul_mmio_deliver(vcpu);
+	return false;
+}
+
+/**
  * quick_mmio() - execute the instruction that caused an EPT violation, if it is a plain move of MMIO
  * @vcpu: loaded; vcpu->exit is the EPT violation
  * @gpa: the L1 guest-physical address of the access, which L1's EPT allows if the vCPU is in L2

@@ -73,6 +73,22 @@ int nested_vmfail(struct vcpu *vcpu, u32 error)
 }
 
 /**
+ * nested_op_fails() - note that an operation of L1 fails, which is no instruction
+ * @vcpu: in L1
+ * @error: VM-instruction error, VMXERR_*
+ *
+ * Context: VMCS01 is current.
+ * Return: @error; -ENOENT if L1 has no current VMCS to hold it, which is VMfailInvalid.
+ */
+int nested_op_fails(struct vcpu *vcpu, u32 error)
+{
+	if (vcpu->nested.vmptr == VMPTR_NONE)
+		return -ENOENT;
+	vcpu->nested.vmcs12->vm_instruction_error = error;
+	return error;
+}
+
+/**
  * nested_insn_ud() - raise #UD in place of a VMX instruction
  * @vcpu: the vCPU, at the instruction
  *

@@ -17,6 +17,7 @@ int nested_vmsucceed(struct vcpu *vcpu);
 int nested_vmfail_invalid(struct vcpu *vcpu);
 int nested_vmfail(struct vcpu *vcpu, u32 error);
 int nested_insn_ud(struct vcpu *vcpu);
+int nested_op_fails(struct vcpu *vcpu, u32 error);
 
 /* --- insn_operand.c --- */
 

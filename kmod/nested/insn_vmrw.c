@@ -178,3 +178,75 @@ int insn_vmwrite(struct vcpu *vcpu)
 		nested_shadow_follow_ept(vcpu);
 	return nested_vmsucceed(vcpu);
 }
+
+/* --- the same as operations that are no instructions --- */
+
+/* What L1 has written to the shadow VMCS is newer than VMCS12. L1 does not run before the last operation. */
+static void insn_op_fetch(struct vcpu *vcpu, bool *fetched, const struct vmcs12_field *f)
+{
+	if (f->shadow == SHADOW_NONE || *fetched)
+		return;
+	nested_shadow_fetch(vcpu);
+	*fetched = true;
+}
+
+/**
+ * nested_op_vmread() - carry out a VMREAD of L1 that is no instruction
+ * @vcpu: in L1, in 64-bit code at CPL 0
+ * @fetched: false at first; the same variable for all operations until L1 runs
+ * @enc: encoding of the field
+ * @val: its value; unchanged on failure
+ *
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
+ * Return: 0; a VM-instruction error; -ENOENT for VMfailInvalid; -ENOEXEC for #UD.
+ */
+int nested_op_vmread(struct vcpu *vcpu, bool *fetched, u64 enc, u64 *val)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12_field *f;
+
+	if (!n->vmxon)
+		return -ENOEXEC;
+	if (n->vmptr == VMPTR_NONE)
+		return -ENOENT;
+	f = insn_find_field(vcpu, enc);
+	if (!f)
+		return nested_op_fails(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
+	insn_op_fetch(vcpu, fetched, f);
+	insn_need_field(vcpu, f);
+	*val = vmcs12_get(n->vmcs12, f) >> (enc & VMCS_ENC_HIGH ? 32 : 0);
+	return 0;
+}
+
+/**
+ * nested_op_vmwrite() - carry out a VMWRITE of L1 that is no instruction
+ * @vcpu: in L1, in 64-bit code at CPL 0
+ * @fetched: as for nested_op_vmread()
+ * @enc: encoding of the field
+ * @val: its new value
+ *
+ * Context: Process context. VMCS01 is current. Caller holds vm->srcu. May sleep.
+ * Return: as nested_op_vmread().
+ */
+int nested_op_vmwrite(struct vcpu *vcpu, bool *fetched, u64 enc, u64 val)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12_field *f;
+
+	if (!n->vmxon)
+		return -ENOEXEC;
+	if (n->vmptr == VMPTR_NONE)
+		return -ENOENT;
+	f = insn_find_field(vcpu, enc);
+	if (!f)
+		return nested_op_fails(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
+	if (f->class == VMCS12_RO && !(n->caps.misc & BIT_ULL(29)))
+		return nested_op_fails(vcpu, VMXERR_VMWRITE_READ_ONLY_VMCS_COMPONENT);
+	insn_op_fetch(vcpu, fetched, f);
+	insn_write_field(vcpu, f, enc, val);
+	if (f->shadow != SHADOW_NONE)
+		nested_shadow_fill(vcpu);
+	if (unlikely(f->enc == SECONDARY_VM_EXEC_CONTROL))
+		nested_shadow_follow_ept(vcpu);
+	return 0;
+}

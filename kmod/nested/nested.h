@@ -37,6 +37,12 @@ void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa);
 /* --- insn_short.c --- */
 bool nested_short_vmrw(struct vcpu *vcpu, u64 *next);
 
+/* --- insn_vmrw.c, insn_inv.c: operations of L1 that are no instructions --- */
+int nested_op_vmread(struct vcpu *vcpu, bool *fetched, u64 enc, u64 *val);
+int nested_op_vmwrite(struct vcpu *vcpu, bool *fetched, u64 enc, u64 val);
+int nested_op_invept(struct vcpu *vcpu, u64 type, u64 eptp);
+int nested_op_invvpid(struct vcpu *vcpu, u64 type, u64 vpid, u64 gla);
+
 /* --- insn_vmptr.c --- */
 void vmcs12_adopt(struct vcpu *vcpu, u64 gpa);
 bool vmcs12_revision_ok(struct vcpu *vcpu, u32 rev);

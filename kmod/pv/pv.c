@@ -30,6 +30,40 @@ static bool pv_has(const struct vcpu *vcpu, unsigned int feature)
 }
 
 /**
+ * pv_call() - execute a hypercall of L1, by its number
+ * @vcpu: loaded, in L1 at CPL 0
+ * @nr: the number
+ * @a: the four arguments
+ * @wide: arguments of 64 bits, not 32
+ *
+ * Context: Process context. Caller holds vcpu->mutex.
+ * Return: a result of 0 or above, or a negative KVM_* error.
+ */
+long pv_call(struct vcpu *vcpu, u64 nr, const u64 *a, bool wide)
+{
+	switch (nr) {
+	case KVM_HC_SCHED_YIELD:
+		if (!pv_has(vcpu, KVM_FEATURE_PV_SCHED_YIELD))
+			return -KVM_ENOSYS;
+		vcpu_yields_to(vcpu, a[0]);
+		return 0;
+	case KVM_HC_KICK_CPU:
+		if (!pv_has(vcpu, KVM_FEATURE_PV_UNHALT))
+			return -KVM_ENOSYS;
+		/* RBX has flags, which are not used. The vCPU that gets the lock should run at once. */
+		irqchip_end_halt(vcpu->vm, a[1]);
+		vcpu_yields_to(vcpu, a[1]);
+		return 0;
+	case KVM_HC_SEND_IPI:
+		if (!pv_has(vcpu, KVM_FEATURE_PV_SEND_IPI))
+			return -KVM_ENOSYS;
+		return irqchip_send_ipis(vcpu, a[0], a[1], a[2], wide ? 64 : 32, a[3]);
+	default:
+		return -KVM_ENOSYS;
+	}
+}
+
+/**
  * pv_hypercall() - execute a hypercall of L1
  * @vcpu: loaded, in L1 at CPL 0
  *
@@ -40,29 +74,11 @@ long pv_hypercall(struct vcpu *vcpu)
 {
 	bool wide = vcpu_is_64bit(vcpu);
 	u64 mask = wide ? ~0ULL : U32_MAX;
-	u64 nr = vcpu_gpr(vcpu, RAX) & mask, arg = vcpu_gpr(vcpu, RBX) & mask;
+	const u64 a[4] = {
+		vcpu_gpr(vcpu, RBX) & mask, vcpu_gpr(vcpu, RCX) & mask, vcpu_gpr(vcpu, RDX), vcpu_gpr(vcpu, RSI)
+	};
 
-	switch (nr) {
-	case KVM_HC_SCHED_YIELD:
-		if (!pv_has(vcpu, KVM_FEATURE_PV_SCHED_YIELD))
-			return -KVM_ENOSYS;
-		vcpu_yields_to(vcpu, arg);
-		return 0;
-	case KVM_HC_KICK_CPU:
-		if (!pv_has(vcpu, KVM_FEATURE_PV_UNHALT))
-			return -KVM_ENOSYS;
-		/* RBX has flags, which are not used. The vCPU that gets the lock should run at once. */
-		irqchip_end_halt(vcpu->vm, vcpu_gpr(vcpu, RCX) & mask);
-		vcpu_yields_to(vcpu, vcpu_gpr(vcpu, RCX) & mask);
-		return 0;
-	case KVM_HC_SEND_IPI:
-		if (!pv_has(vcpu, KVM_FEATURE_PV_SEND_IPI))
-			return -KVM_ENOSYS;
-		return irqchip_send_ipis(vcpu, arg, vcpu_gpr(vcpu, RCX) & mask, vcpu_gpr(vcpu, RDX), wide ? 64 : 32,
-					 vcpu_gpr(vcpu, RSI));
-	default:
-		return -KVM_ENOSYS;
-	}
+	return pv_call(vcpu, vcpu_gpr(vcpu, RAX) & mask, a, wide);
 }
 
 /**

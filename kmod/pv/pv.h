@@ -8,6 +8,7 @@
 struct vcpu;
 
 bool pv_takes_hypercalls(const struct vcpu *vcpu);
+long pv_call(struct vcpu *vcpu, u64 nr, const u64 *a, bool wide);
 long pv_hypercall(struct vcpu *vcpu);
 bool pv_fix_hypercall(struct vcpu *vcpu);
 long vcpu_enable_cap(void *self, void *arg, unsigned long uarg);

@@ -39,6 +39,9 @@ int exit_ept_violation(struct vcpu *vcpu);
 int exit_ept_misconfig(struct vcpu *vcpu);
 int exit_pml_full(struct vcpu *vcpu);
 
+/* multicall.c */
+int exit_vmcall(struct vcpu *vcpu);
+
 /* cr.c */
 int exit_cr_access(struct vcpu *vcpu);
 

@@ -291,7 +291,7 @@ static __always_inline bool loop_short_knows(u32 reason)
 {
 	const u64 known = BIT_ULL(EXIT_REASON_VMRESUME) | BIT_ULL(EXIT_REASON_CPUID) | BIT_ULL(EXIT_REASON_MSR_WRITE) |
 			  BIT_ULL(EXIT_REASON_EPT_VIOLATION) | BIT_ULL(EXIT_REASON_PREEMPTION_TIMER) |
-			  BIT_ULL(EXIT_REASON_GDTR_IDTR) | BIT_ULL(EXIT_REASON_LDTR_TR) |
+			  BIT_ULL(EXIT_REASON_GDTR_IDTR) | BIT_ULL(EXIT_REASON_LDTR_TR) | BIT_ULL(EXIT_REASON_VMCALL) |
 			  BIT_ULL(EXIT_REASON_VMREAD) | BIT_ULL(EXIT_REASON_VMWRITE);
 
 	return reason < 64 && (known >> reason & 1);
@@ -314,6 +314,8 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 		return nested_again_resume(vcpu);
 	case EXIT_REASON_CPUID:
 		return loop_short_cpuid(vcpu);
+	case EXIT_REASON_VMCALL:
+		return multicall_short(vcpu);
 	default:
 		return loop_short_knows(vcpu->exit.reason) && exit_short(vcpu);
 	}

@@ -8,6 +8,7 @@
 #include "vmx/vmx.h"
 
 bool exit_short(struct vcpu *vcpu);
+bool multicall_short(struct vcpu *vcpu);
 
 /**
  * short_next_rip() - find out where L1 goes on after the instruction that exited

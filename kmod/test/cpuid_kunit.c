@@ -255,7 +255,8 @@ static void ranges(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, cpuid_answer(e, n, 0x17, 0), cpuid_find(e, n, 0x16, 0));
 	KUNIT_EXPECT_PTR_EQ(test, cpuid_answer(e, n, 0x3fffffff, 5), cpuid_find(e, n, 0x16, 5));
 	KUNIT_EXPECT_PTR_EQ(test, cpuid_answer(e, n, 0x80000009, 0), cpuid_find(e, n, 0x16, 0));
-	KUNIT_EXPECT_PTR_EQ(test, cpuid_answer(e, n, 0x40000002, 0), cpuid_find(e, n, 0x16, 0));
+	KUNIT_EXPECT_EQ(test, cpuid_find(e, n, 0x40000002, 0)->ebx, 64U);
+	KUNIT_EXPECT_PTR_EQ(test, cpuid_answer(e, n, 0x40000003, 0), cpuid_find(e, n, 0x16, 0));
 	KUNIT_EXPECT_PTR_EQ(test, cpuid_answer(e, n, 0x40000100, 0), cpuid_find(e, n, 0x16, 0));
 	KUNIT_EXPECT_NULL(test, cpuid_answer(e, n, 7, 5));
 

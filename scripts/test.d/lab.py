@@ -103,6 +103,16 @@ def instrument(*names):
     return step
 
 
+def multicall(job):
+    """10,000 lists of t_multicall_same, by several seeds; make test runs fewer. And t_multicall with two CPUs."""
+    programs = [os.path.join(TREE, "selftests/bin", name) for name in ("t_multicall", "t_multicall_same")]
+    job.tap([LAB, "exec", "--cpus", "2", "--timeout", "900", *files(os.path.join(TREE, "selftests/run"), programs[0]), "--", "./run"],
+            1200, "with 2 CPUs")
+    for seed in range(1, 5):
+        job.tap([LAB, "exec", "--timeout", "1800", *files(programs[1]), "--", f"./t_multicall_same --lists 2500 --seed {seed}"],
+                2400, f"2,500 lists of seed {seed}")
+
+
 def trace(job):
     """The tracepoints, and drostectl trace, which records them."""
     instrument("t_trace")(job)

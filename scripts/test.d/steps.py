@@ -109,6 +109,7 @@ STEPS = [
     Step("trace", "the tracepoints, and drostectl trace", lab.trace, ["build-6.12", "build-6.1", "selftests"], extra=True),
     Step("inspect", "looking at VMs from outside", lab.instrument("t_inspect", "t_inspect_fields", "t_inspect_regs", "t_ept_look", "t_badcaller"), ["build-6.12", "build-6.1", "selftests"],
          extra=True),
+    Step("multicall", "10,000 random lists by Droste's hypercall and by instructions", lab.multicall, ["build-6.12", "selftests"], extra=True),
     *kvmtrace.STEPS,
     Step("demo-instrument", "the session of docs/instrument.md", demo_instrument, ["build-6.12", "images-6.12"], extra=True),
     Step("kvm-node", "Droste as /dev/kvm where that is asked for", lab.kvm_node, ["build-6.12", "selftests"]),

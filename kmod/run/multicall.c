@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The hypercall that carries out a list of operations of L1: <linux/droste_para.h>.
+ *
+ * The list stays in the guest's memory, which other vCPUs may write at any time.
+ * An operation is read once. All that is kept between two of them is in the list
+ * itself, so the call can end after any operation, with RIP at the VMCALL: for an
+ * interrupt, for a signal, for an exit to user space.
+ *
+ * Each operation makes the checks of the instruction that it stands for, because
+ * it calls what the exit of the instruction calls. The list lies in one page, and
+ * vm->srcu is held, so that its user address is valid as long as the call lasts.
+ */
+#include <linux/errno.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
+#include <linux/kvm_para.h>
+#include <linux/droste_para.h>
+#include "droste.h"
+#include "cpu/cpuid.h"
+#include "cpu/msr.h"
+#include "io/emulate.h"
+#include "irqchip/irqchip.h"
+#include "mem/dirty.h"
+#include "mem/memslot.h"
+#include "nested/nested.h"
+#include "pv/pv.h"
+#include "run/handlers.h"
+#include "run/run.h"
+#include "run/short.h"
+#include "trace.h"
+#include "vmx/inject.h"
+#include "vmx/regs.h"
+#include "vmx/vmx.h"
+
+/* A list during a call. */
+struct multicall {
+	struct droste_multicall __user *list;
+	struct droste_multicall_entry __user *e;	/* the operation @done */
+	u32 n, done;
+	const struct memslot *slot;	/* of the list's page */
+	gfn_t gfn;
+	bool fetched;			/* see nested_op_vmread() */
+	/* --- what the last operation has come to, besides its result --- */
+	u8 outs;			/* how many of a[2] and a[3] it has set */
+	bool user;			/* KVM_RUN must end: vcpu->run is filled */
+	bool events;			/* an interrupt may be due now */
+};
+
+/* Whether the VMCALL that exited is one. */
+static __always_inline bool multicall_is_one(struct vcpu *vcpu)
+{
+	return (vcpu->gcaps.droste_features & DROSTE_CPUID_MULTICALL) && vcpu->regs[RAX] == DROSTE_MULTICALL &&
+	       vcpu_is_64bit(vcpu) && !vcpu_cpl(vcpu);
+}
+
+static __always_inline bool multicall_read_head(struct multicall *m)
+{
+	u64 head;
+
+	if (unlikely(!user_read_access_begin(m->list, sizeof(head))))
+		return false;
+	unsafe_get_user(head, (const u64 __user *)m->list, failed);
+	user_read_access_end();
+	m->n = head;
+	m->done = head >> 32;
+	return true;
+failed:
+	user_read_access_end();
+	return false;
+}
+
+/* Find the list, and read its head. Returns 0 or the call's error. */
+static __always_inline s64 multicall_open(struct vcpu *vcpu, struct multicall *m)
+{
+	u64 gpa = vcpu->regs[RBX];
+
+	if (gpa & 7)
+		return DROSTE_ERR_LIST;
+	if (!gpa_legal(vcpu, gpa) || current->mm != vcpu->vm->mm)
+		return DROSTE_ERR_MEMORY;
+	m->gfn = gpa >> PAGE_SHIFT;
+	m->slot = memslot_near(vcpu, m->gfn);
+	if (!m->slot || (m->slot->flags & KVM_MEM_READONLY))
+		return DROSTE_ERR_MEMORY;
+	m->list = (void __user *)memslot_user(m->slot, gpa);
+	if (!multicall_read_head(m))
+		return DROSTE_ERR_MEMORY;
+	if (m->n > DROSTE_MULTICALL_MAX || m->done > m->n ||
+	    offset_in_page(gpa) + sizeof(*m->list) + m->n * sizeof(*m->e) > PAGE_SIZE)
+		return DROSTE_ERR_LIST;
+	m->e = m->list->e + m->done;
+	m->fetched = false;
+	return 0;
+}
+
+/* Read an operation, in an access that has begun; goes to @failed if that fails. */
+#define MULTICALL_GET(op, e, failed) \
+	do { \
+		unsafe_get_user((op)->op, &(e)->op, failed); \
+		unsafe_get_user((op)->a[0], &(e)->a[0], failed); \
+		unsafe_get_user((op)->a[1], &(e)->a[1], failed); \
+		unsafe_get_user((op)->a[2], &(e)->a[2], failed); \
+		unsafe_get_user((op)->a[3], &(e)->a[3], failed); \
+	} while (0)
+
+/* Read the next operation. Returns false if that fails. */
+static __always_inline bool multicall_read(const struct multicall *m, struct droste_multicall_entry *op)
+{
+	if (unlikely(!user_read_access_begin(m->e, sizeof(*m->e))))
+		return false;
+	MULTICALL_GET(op, m->e, failed);
+	user_read_access_end();
+	return true;
+failed:
+	user_read_access_end();
+	return false;
+}
+
+/*
+ * Write an operation's results, count it as done, and with @more read the next one:
+ * in one access, because the beginning and the end of an access take their time.
+ * Returns false if that fails.
+ */
+static __always_inline bool multicall_finish(struct multicall *m, struct droste_multicall_entry *op, s64 ret, bool more)
+{
+	struct droste_multicall_entry __user *e = m->e;
+	u32 done = m->done + 1;
+
+	/* The next operation is in the same page. */
+	if (unlikely(!user_access_begin(e, sizeof(*e))))
+		return false;
+	if (m->outs) {
+		unsafe_put_user(op->a[2], &e->a[2], failed);
+		if (m->outs > 1)
+			unsafe_put_user(op->a[3], &e->a[3], failed);
+	}
+	unsafe_put_user(ret, &e->ret, failed);
+	unsafe_put_user(done, &m->list->done, failed);
+	m->e = ++e;
+	m->done = done;
+	if (more)
+		MULTICALL_GET(op, e, failed);
+	user_access_end();
+	return true;
+failed:
+	user_access_end();
+	return false;
+}
+
+/* --- with interrupts disabled --- */
+
+#define MULTICALL_HOST_WORK	(_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY | _TIF_SIGPENDING | \
+				 _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
+
+/* Whether something is due before the next operation: see loop_must_not_enter(). */
+static __always_inline bool multicall_must_end(const struct vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->requests) | (read_thread_flags() & MULTICALL_HOST_WORK);
+}
+
+/*
+ * Carry out CPUIDs whose answers are kept, up to another operation or the end.
+ * They make nothing due, and 64 of them take some 2,000 instructions. Calls no
+ * function. Returns false if the list cannot be accessed.
+ */
+static __always_inline bool multicall_cpuids(struct vcpu *vcpu, struct multicall *m)
+{
+	struct droste_multicall __user *list = m->list;
+	struct droste_multicall_entry __user *e = m->e;
+	u32 done = m->done, n = m->n;
+	const struct cpuid_cached *c;
+	u32 fn, index;
+	u64 op;
+
+	if (unlikely(!user_access_begin(list, sizeof(*list) + n * sizeof(*e))))
+		return false;
+	while (done < n) {
+		unsafe_get_user(op, &e->op, failed);
+		if (op != DROSTE_OP_CPUID)
+			break;
+		unsafe_get_user(fn, (u32 __user *)&e->a[0], failed);
+		unsafe_get_user(index, (u32 __user *)&e->a[1], failed);
+		c = cpuid_kept(vcpu, fn, index);
+		if (unlikely(!cpuid_is_kept(c, fn, index)))
+			break;
+		unsafe_put_user(*(const u64 *)&c->r[CPUID_RAX], &e->a[2], failed);
+		unsafe_put_user(*(const u64 *)&c->r[CPUID_RCX], &e->a[3], failed);
+		unsafe_put_user(0, &e->ret, failed);
+		done++;
+		unsafe_put_user(done, &list->done, failed);
+		e++;
+	}
+	user_access_end();
+	m->e = e;
+	m->done = done;
+	return true;
+failed:
+	user_access_end();
+	return false;
+}
+
+/* What has become of an operation in the short loop. */
+enum multicall_short {
+	MULTICALL_GENERAL,	/* the general path must do it; nothing has changed */
+	MULTICALL_AGAIN,	/* look at the list again */
+	MULTICALL_LOST,		/* it is carried out, but that cannot be written */
+};
+
+/* Carry out the next operation if the short loop handles its instruction. */
+static noinline enum multicall_short multicall_op_short(struct vcpu *vcpu, struct multicall *m)
+{
+	struct droste_multicall_entry op;
+	u32 fn, index;
+
+	if (!multicall_read(m, &op))
+		return MULTICALL_GENERAL;
+	switch (op.op) {
+	case DROSTE_OP_CPUID:
+		/* For multicall_cpuids(). */
+		fn = op.a[0];
+		index = op.a[1];
+		return cpuid_remember(vcpu, cpuid_kept(vcpu, fn, index), fn, index) ? MULTICALL_AGAIN : MULTICALL_GENERAL;
+	case DROSTE_OP_WRMSR:
+		if (op.a[0] >> 32 || !vlapic_short_wrmsr(vcpu, op.a[0], op.a[1]))
+			return MULTICALL_GENERAL;
+		m->outs = 0;
+		return multicall_finish(m, &op, 0, false) ? MULTICALL_AGAIN : MULTICALL_LOST;
+	default:
+		return MULTICALL_GENERAL;
+	}
+}
+
+/* Carry out operations until the list ends, something else is due, or the general path must go on. */
+static __always_inline enum multicall_short multicall_run_short(struct vcpu *vcpu, struct multicall *m)
+{
+	enum multicall_short result;
+
+	do {
+		if (!multicall_cpuids(vcpu, m))
+			return MULTICALL_GENERAL;
+		if (m->done == m->n || multicall_must_end(vcpu))
+			return MULTICALL_AGAIN;
+		result = multicall_op_short(vcpu, m);
+	} while (result == MULTICALL_AGAIN && !multicall_must_end(vcpu));
+	return result;
+}
+
+/**
+ * multicall_short() - carry out operations of a list in the short loop
+ * @vcpu: in L1, has just exited by VMCALL; no register is cached
+ *
+ * If something is due before the end, the list says how far it has got, and the
+ * guest is still at the VMCALL.
+ *
+ * Context: Interrupts disabled, for as long as at most %DROSTE_MULTICALL_MAX
+ * short operations take. VMCS01 is current. Caller holds vcpu->mutex.
+ * Return: false if the general path must handle the exit, from where the list is now.
+ */
+bool multicall_short(struct vcpu *vcpu)
+{
+	enum multicall_short result = MULTICALL_GENERAL;
+	struct srcu_struct *srcu = &vcpu->vm->srcu;
+	struct multicall m;
+	u64 next;
+	int idx;
+
+	/* With a breakpoint, multicall_pause() has something to do. */
+	if (!multicall_is_one(vcpu) || !short_next_rip(&next) || unlikely(vcpu->dr7 & 0xff))
+		return false;
+	/* The processor walks the host's page tables for this: see vmx/l1d.c. */
+	vcpu->l1d_due = true;
+	idx = srcu_read_lock(srcu);
+	pagefault_disable();
+	/* The general path marks the frame dirty, and tells what is wrong. */
+	if (!multicall_open(vcpu, &m) && !memslot_logged(m.slot))
+		result = multicall_run_short(vcpu, &m);
+	pagefault_enable();
+	srcu_read_unlock(srcu, idx);
+	if (unlikely(result == MULTICALL_GENERAL))
+		return false;
+	vcpu->ev.injected.valid = false;
+	vcpu->exits[EXIT_REASON_VMCALL]++;
+	if (unlikely(result == MULTICALL_LOST))
+		vcpu->regs[RAX] = DROSTE_ERR_MEMORY;
+	else if (likely(m.done == m.n))
+		vcpu->regs[RAX] = 0;
+	else
+		return true;
+	vmcs_write(GUEST_RIP, next);
+	return true;
+}
+
+/* --- in the general path --- */
+
+static s64 multicall_cpuid(struct vcpu *vcpu, struct multicall *m, struct droste_multicall_entry *op)
+{
+	u32 eax = op->a[0], ecx = op->a[1], ebx, edx;
+
+	vcpu_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
+	op->a[2] = (u64)ebx << 32 | eax;
+	op->a[3] = (u64)edx << 32 | ecx;
+	m->outs = 2;
+	return 0;
+}
+
+/* An access that user space would answer is left to the instruction. */
+static s64 multicall_msr_error(struct vcpu *vcpu, int err)
+{
+	return msr_goes_to_user(vcpu, err) ? DROSTE_ERR_TRAP : DROSTE_ERR_GP;
+}
+
+static s64 multicall_rdmsr(struct vcpu *vcpu, struct multicall *m, struct droste_multicall_entry *op)
+{
+	u64 data;
+	int err;
+
+	if (unlikely(op->a[0] >> 32))
+		return DROSTE_ERR_ARGUMENT;
+	err = vcpu_guest_get_msr(vcpu, op->a[0], &data);
+	trace_droste_msr(vcpu, false, op->a[0], err ? 0 : data, err);
+	if (unlikely(err))
+		return multicall_msr_error(vcpu, err);
+	op->a[2] = data;
+	m->outs = 1;
+	return 0;
+}
+
+static s64 multicall_wrmsr(struct vcpu *vcpu, struct multicall *m, const struct droste_multicall_entry *op)
+{
+	u64 msr = op->a[0], data = op->a[1];
+	int err = 0;
+
+	if (unlikely(msr >> 32))
+		return DROSTE_ERR_ARGUMENT;
+	/* Only the local APIC's MSRs have to do with interrupts. */
+	m->events = msr >> 8 == 8 || msr == MSR_IA32_TSC_DEADLINE || msr == MSR_IA32_APICBASE;
+	if (!m->events || !vlapic_quick_wrmsr(vcpu, msr, data))
+		err = vcpu_guest_set_msr(vcpu, msr, data);
+	trace_droste_msr(vcpu, true, msr, data, err);
+	return unlikely(err) ? multicall_msr_error(vcpu, err) : 0;
+}
+
+static bool multicall_size_ok(u64 size, u64 max)
+{
+	return size && size <= max && !(size & (size - 1));
+}
+
+static s64 multicall_out(struct vcpu *vcpu, struct multicall *m, const struct droste_multicall_entry *op)
+{
+	u64 size = op->a[1];
+
+	if (op->a[0] >> 16 || !multicall_size_ok(size, 4))
+		return DROSTE_ERR_ARGUMENT;
+	m->user = !emul_out(vcpu, op->a[0], size, op->a[2] & GENMASK(8 * size - 1, 0));
+	m->events = true;
+	return 0;
+}
+
+static s64 multicall_mmio(struct vcpu *vcpu, struct multicall *m, const struct droste_multicall_entry *op)
+{
+	u64 gpa = op->a[0], size = op->a[1];
+	const struct memslot *slot;
+
+	if (!multicall_size_ok(size, 8) || !gpa_legal(vcpu, gpa) || offset_in_page(gpa) + size > PAGE_SIZE)
+		return DROSTE_ERR_ARGUMENT;
+	slot = vm_slot(vcpu->vm, gpa >> PAGE_SHIFT);
+	if (slot && !(slot->flags & KVM_MEM_READONLY))
+		return DROSTE_ERR_ARGUMENT;
+	m->user = !quick_write(vcpu, gpa, size, op->a[2]);
+	m->events = true;
+	return 0;
+}
+
+/* The result of an operation of nested/. */
+static s64 multicall_vmx_error(int err)
+{
+	if (err == -ENOEXEC)
+		return DROSTE_ERR_UD;
+	if (err == -ENOENT)
+		return DROSTE_ERR_VMFAIL(0);
+	return err ? DROSTE_ERR_VMFAIL(err) : 0;
+}
+
+static s64 multicall_vmread(struct vcpu *vcpu, struct multicall *m, struct droste_multicall_entry *op)
+{
+	int err = nested_op_vmread(vcpu, &m->fetched, op->a[0], &op->a[2]);
+
+	m->outs = !err;
+	return multicall_vmx_error(err);
+}
+
+/* Carry out an operation. Returns its result. */
+static s64 multicall_op(struct vcpu *vcpu, struct multicall *m, struct droste_multicall_entry *op)
+{
+	switch (op->op) {
+	case KVM_HC_SEND_IPI:
+	case KVM_HC_SCHED_YIELD:
+		m->events = true;
+		return pv_call(vcpu, op->op, op->a, true);
+	case DROSTE_OP_CPUID:
+		return multicall_cpuid(vcpu, m, op);
+	case DROSTE_OP_RDMSR:
+		return multicall_rdmsr(vcpu, m, op);
+	case DROSTE_OP_WRMSR:
+		return multicall_wrmsr(vcpu, m, op);
+	case DROSTE_OP_OUT:
+		return multicall_out(vcpu, m, op);
+	case DROSTE_OP_MMIO_WRITE:
+		return multicall_mmio(vcpu, m, op);
+	case DROSTE_OP_VMREAD:
+		return multicall_vmread(vcpu, m, op);
+	case DROSTE_OP_VMWRITE:
+		return multicall_vmx_error(nested_op_vmwrite(vcpu, &m->fetched, op->a[0], op->a[1]));
+	case DROSTE_OP_INVEPT:
+		return multicall_vmx_error(nested_op_invept(vcpu, op->a[0], op->a[1]));
+	case DROSTE_OP_INVVPID:
+		return multicall_vmx_error(nested_op_invvpid(vcpu, op->a[0], op->a[1], op->a[2]));
+	default:
+		return DROSTE_ERR_OP;
+	}
+}
+
+/* The call is over: the guest goes on behind the VMCALL. */
+static void multicall_return(struct vcpu *vcpu, s64 result)
+{
+	vcpu_set_gpr(vcpu, RAX, result);
+	vcpu_skip_instruction(vcpu);
+}
+
+/* The guest will execute the VMCALL again, and must not meet its breakpoint again (SDM 3B 18.3.1.1). */
+static void multicall_pause(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->dr7 & 0xff))
+		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
+}
+
+/*
+ * Carry out operations until the list ends, or something else is due. Returns the
+ * error with which the call ends; *paused: it does not end, but pauses.
+ */
+static s64 multicall_loop(struct vcpu *vcpu, struct multicall *m, bool *paused)
+{
+	/* No operation changes RFLAGS or the blocking of interrupts. */
+	bool interruptible = vmx_interrupt_allowed(vcpu);
+	struct droste_multicall_entry op;
+	bool look, more;
+	s64 ret;
+
+	if (m->done == m->n)
+		return 0;
+	if (unlikely(!multicall_read(m, &op)))
+		return DROSTE_ERR_MEMORY;
+	for (;;) {
+		m->outs = 0;
+		m->user = false;
+		m->events = false;
+		ret = multicall_op(vcpu, m, &op);
+		more = m->done + 1 < m->n && !(m->user | multicall_must_end(vcpu));
+		look = more && m->events && interruptible;
+		if (unlikely(!multicall_finish(m, &op, ret, more && !look)))
+			return DROSTE_ERR_MEMORY;
+		if (look) {
+			more = irqchip_pending_vector(vcpu) < 0;
+			if (more && unlikely(!multicall_read(m, &op)))
+				return DROSTE_ERR_MEMORY;
+		}
+		if (!more) {
+			*paused = m->done < m->n;
+			return 0;
+		}
+	}
+}
+
+static int multicall_run(struct vcpu *vcpu)
+{
+	struct multicall m = {};
+	bool paused = false;
+	s64 err;
+
+	err = multicall_open(vcpu, &m);
+	if (likely(!err)) {
+		err = multicall_loop(vcpu, &m, &paused);
+		dirty_mark(vcpu->vm, m.slot, m.gfn);
+		/* Operations may have called vcpu_stay_calm(). */
+		vcpu->calm = false;
+	}
+	if (paused)
+		multicall_pause(vcpu);
+	else
+		multicall_return(vcpu, err);
+	return m.user ? NEXT_USER : NEXT_ENTER;
+}
+
+/**
+ * exit_vmcall() - handle VMCALL of L1: a list of operations, another hypercall, or none
+ * @vcpu: loaded
+ *
+ * Context: That of run/handlers.h.
+ * Return: enum next, or a negative errno.
+ */
+int exit_vmcall(struct vcpu *vcpu)
+{
+	return multicall_is_one(vcpu) ? multicall_run(vcpu) : nested_handle_vmx_insn(vcpu);
+}
