@@ -14,6 +14,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import batching
 import compare
 import explain
 import functions
@@ -45,6 +46,8 @@ other uses:
   scripts/bench ports [NAME]        accesses to ports, by path, at L1 and L2; writes NAME.json and NAME.svg
   scripts/bench lhp [small | reference]   PAUSEs while a lock's holder waits for a CPU; small: no Linux L1; reference: makes
                                     docs/ple.json and docs/ple.svg
+  scripts/bench batching [reference]
+                                    operations as traps and in lists by the hypercall; reference: makes docs/batching.svg and .json
   scripts/bench reference           measure all rows, and make docs/bench.json, docs/bench.svg and the tables of docs/bench.md
 exit status: 0, or 1 if a row failed or got worse, or 2
 """
@@ -228,6 +231,7 @@ COMPARISONS = {
     "scale": (scale, list(scale.MASKED)),
     "ports": (ports, None),
     "lhp": (lhp, ["small", "reference"]),
+    "batching": (batching, ["reference"]),
 }
 
 

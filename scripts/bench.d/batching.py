@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Operations one trap at a time, and as lists by Droste's hypercall: what a list costs, and from which length on it pays."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import machine
+import plot
+import reduce
+
+LIMIT = 1800
+TAG, TIMES = 0xba, 8                    # batching.c
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+# As in batching.c: name, title, the most that n* may be, and the most that an operation of a list of 32 may cost, as a part of a trap.
+OPERATIONS = (
+    ("wrmsr", "WRMSR of an MSR of L0's (IA32_MISC_ENABLE)", 2, 0.28),
+    ("out", "OUT to a device in the kernel (mask of the PIC)", 2, 0.55),
+    ("cpuid", "CPUID", 3, 0.33),
+    ("ipi", "IPI (KVM_HC_SEND_IPI) to itself", 2, 0.28),
+)
+DOCS = os.path.join(machine.TREE, "docs")
+COLORS = ("#2f6f9f", "#b0542f", "#4f8f4f", "#7f5f9f")
+LEGEND = """\
+Instructions of L0 and of the guest, without interrupts of the host. T: an operation that traps. H: what a list costs
+besides its operations. k: each operation of a list, the guest's stores into the list included. n*: the number of
+operations from which on a list is cheaper, H / (T - k). at 32: what each operation of a list of 32 costs, as a part of T."""
+
+
+def measure(log):
+    """Runs the machine, and returns for each operation and length what traps and lists cost: {(name, batched, n): instructions}."""
+    with tempfile.TemporaryDirectory(prefix="droste-batching-") as directory:
+        machine.build(directory)
+        counts = os.path.join(directory, "counts.json")
+        machine.lab("prepare", "--kernel", "6.12")
+        print("bench: running a machine, a minute or two", file=sys.stderr, flush=True)
+        with open(log, "w") as f:
+            done = subprocess.run([machine.LAB, "exec", "--timeout", str(LIMIT), "--count", counts, "--file",
+                                   os.path.join(directory, "batching"), "--", "./batching"],
+                                  stdin=subprocess.DEVNULL, stdout=f, stderr=f)
+        if done.returncode:
+            raise machine.Failed(f"the machine ended with status {done.returncode}; its output is in {log}")
+        with open(counts) as f:
+            return costs(json.load(f))
+
+
+def costs(counts):
+    """Returns the cheapest of the counts without an interrupt of the host, for each operation and length."""
+    found = {}
+    for count in counts:
+        tag = count["tag"]
+        if tag >> 24 == TAG and not reduce.interrupts(count):
+            key = OPERATIONS[tag >> 16 & 0xff][0], bool(tag >> 8 & 0xff), tag & 0xff
+            total = (count["root"] + count["guest"]) / TIMES
+            found[key] = min(total, found.get(key, total))
+    return found
+
+
+class Result:
+    """What one operation's counts come to."""
+
+    def __init__(self, name, found):
+        self.name = name
+        self.traps = {n: found[name, False, n] for n in SIZES if (name, False, n) in found}
+        self.lists = {n: found[name, True, n] for n in SIZES if (name, True, n) in found}
+        if 1 not in self.traps or not {1, 8, 32} <= set(self.lists):
+            raise machine.Failed(f"{name}: too few counts without an interrupt")
+        self.trap = (self.traps[8] if 8 in self.traps else self.traps[4] * 2) / 8
+        self.each = (self.lists[32] - self.lists[8]) / 24
+        self.fixed = self.lists[8] - 8 * self.each
+        self.crossover = self.fixed / (self.trap - self.each)
+        self.share = self.lists[32] / 32 / self.trap
+
+
+def text(results):
+    """Returns the table."""
+    lines = [LEGEND, "", f"{'':8}{'T':>8}{'H':>8}{'k':>8}{'n*':>8}{'at 32':>8}   instructions of a list of 1, 2, 4 ... 64"]
+    for r in results:
+        sizes = "".join(f"{r.lists[n]:>8,.0f}" if n in r.lists else f"{'':>8}" for n in SIZES)
+        lines.append(f"{r.name:8}{r.trap:>8,.0f}{r.fixed:>8,.0f}{r.each:>8,.0f}{r.crossover:>8.2f}{r.share:>8.2f}   {sizes}")
+    return "\n".join(lines)
+
+
+def faults(results):
+    """Returns a sentence for each figure that is not as it should be."""
+    found = []
+    for r, (name, _, most, share) in zip(results, OPERATIONS):
+        if r.crossover > most:
+            found.append(f"{name}: a list pays from {r.crossover:.2f} operations on, not from {most}")
+        if r.share > share:
+            found.append(f"{name}: in a list of 32 an operation costs {r.share:.2f} of a trap, over {share}")
+    return found
+
+
+def svg(results):
+    """Returns the plot: instructions for each operation, by the number of them, as traps and as lists."""
+    width, height, left, top = 620, 300, 60, 50
+    most = max(max(r.lists[1] for r in results), max(r.trap for r in results)) * 1.05
+
+    def x(n):
+        return left + width * SIZES.index(n) / (len(SIZES) - 1)
+
+    def y(cost):
+        return top + height * (1 - cost / most)
+
+    parts = [plot.text(left, 20, "Instructions for each operation, one trap at a time (dashed) and in lists", 14, weight="bold")]
+    for n in SIZES:
+        parts.append(f'<line x1="{x(n):.0f}" y1="{top}" x2="{x(n):.0f}" y2="{top + height}" stroke="#dddddd"/>')
+        parts.append(plot.text(x(n), top + height + 16, str(n), anchor="middle"))
+    for cost in range(0, int(most), 500):
+        parts.append(f'<line x1="{left}" y1="{y(cost):.0f}" x2="{left + width}" y2="{y(cost):.0f}" stroke="#dddddd"/>')
+        parts.append(plot.text(left - 6, y(cost) + 4, f"{cost:,}", anchor="end"))
+    parts.append(plot.text(left + width / 2, top + height + 34, "operations in a list", anchor="middle"))
+    for i, (r, color) in enumerate(zip(results, COLORS)):
+        points = " ".join(f"{x(n):.1f},{y(r.lists[n] / n):.1f}" for n in SIZES if n in r.lists)
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2"/>')
+        parts.append(f'<line x1="{left}" y1="{y(r.trap):.1f}" x2="{left + width}" y2="{y(r.trap):.1f}" stroke="{color}" '
+                     'stroke-dasharray="5 4"/>')
+        parts.append(plot.text(left + width - 250, top + 16 + 15 * i, f"{r.name}: pays from n = {r.crossover:.1f} on"))
+        parts.append(f'<rect x="{left + width - 266}" y="{top + 7 + 15 * i}" width="10" height="10" fill="{color}"/>')
+    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 40}" height="{top + height + 50}" '
+                      'font-family="sans-serif">', f'<rect width="{left + width + 40}" height="{top + height + 50}" fill="white"/>',
+                      *parts, "</svg>", ""])
+
+
+def dump(results):
+    """Returns the results as JSON."""
+    lines = [json.dumps({"operation": r.name, "trap": round(r.trap, 1), "fixed": round(r.fixed, 1), "each": round(r.each, 1),
+                         "crossover": round(r.crossover, 2), "at_32": round(r.share, 3),
+                         "lists": {str(n): round(cost, 1) for n, cost in sorted(r.lists.items())}}) for r in results]
+    return '{"level": "l1", "operations": [\n ' + ",\n ".join(lines) + "\n]}\n"
+
+
+def main(cache, keep=None):
+    """Measures, prints the table, with "reference" writes the files in docs/, and returns the exit status."""
+    os.makedirs(cache, exist_ok=True)
+    found = measure(os.path.join(cache, "batching.log"))
+    results = [Result(name, found) for name, *_ in OPERATIONS]
+    print(text(results))
+    if keep:
+        for name, content in (("batching.json", dump(results)), ("batching.svg", svg(results))):
+            with open(os.path.join(DOCS, name), "w") as f:
+                f.write(content)
+    wrong = faults(results)
+    for sentence in wrong:
+        print(f"bench: {sentence}")
+    return 1 if wrong else 0
