@@ -158,6 +158,12 @@ static void merge_pause(struct kunit *test)
 	v->secondary_vm_exec_control = S(PAUSE_LOOP_EXITING);
 	merge_controls(&l0, v, false, &out, &pf);
 	KUNIT_EXPECT_EQ(test, out.proc & P(PAUSE_EXITING), 0U);
+	/* L0's own exits of PAUSE loops do not matter. */
+	v->secondary_vm_exec_control = 0;
+	l0.proc2 = S(PAUSE_LOOP_EXITING);
+	merge_controls(&l0, v, false, &out, &pf);
+	KUNIT_EXPECT_EQ(test, out.proc & P(PAUSE_EXITING), (u32)P(PAUSE_EXITING));
+	v->secondary_vm_exec_control = S(PAUSE_LOOP_EXITING);
 	/* L1's own exits at each PAUSE do, as on a processor (SDM 3C 26.1.3). */
 	v->cpu_based_vm_exec_control |= P(PAUSE_EXITING);
 	merge_controls(&l0, v, false, &out, &pf);
