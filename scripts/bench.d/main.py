@@ -20,6 +20,7 @@ import explain
 import functions
 import lhp
 import machine
+import paging
 import plot
 import ports
 import reduce
@@ -48,6 +49,8 @@ other uses:
                                     docs/ple.json and docs/ple.svg
   scripts/bench batching [reference]
                                     operations as traps and in lists by the hypercall; reference: makes docs/batching.svg and .json
+  scripts/bench paging [WAY,...]    EPT, EPT with exits at MOV to CR3, and shadow paging
+  scripts/bench paging reference    the same, and make docs/paging.json, docs/paging.svg and the tables of docs/paging.md
   scripts/bench reference           measure all rows, and make docs/bench.json, docs/bench.svg and the tables of docs/bench.md
 exit status: 0, or 1 if a row failed or got worse, or 2
 """
@@ -230,6 +233,7 @@ def use(what, names):
 COMPARISONS = {
     "scale": (scale, list(scale.MASKED)),
     "ports": (ports, None),
+    "paging": (paging, None),
     "lhp": (lhp, ["small", "reference"]),
     "batching": (batching, ["reference"]),
 }
