@@ -136,7 +136,7 @@ struct vm {
 	struct coalesced coalesced;	/* see io/coalesced.h */
 	struct ioeventfds ioeventfds;	/* see io/ioeventfd.h */
 	struct ports __rcu *ports;	/* NULL if none is passed; written under lock, read under srcu */
-	atomic64_t io_added;		/* the zones and bindings that were ever added to the two above */
+	atomic64_t io_changed;		/* changes of zones and ioeventfds, and of the I/O APIC's address */
 
 	gpa_t tss_addr;			/* L: KVM_SET_TSS_ADDR; unused, since unrestricted guests need no TSS */
 	gpa_t identity_map_addr;	/* L: KVM_SET_IDENTITY_MAP_ADDR; unused for the same reason */
@@ -298,10 +298,12 @@ struct vcpu {
 	struct emul_state *emul;		/* state of the emulator between two runs: see io/emulate.h */
 	struct slot_hint slot_hint;		/* of accesses to MMIO: see memslot_near() */
 	struct io_absent io_absent;		/* see io/bus.h */
+	struct io_bound io_bound[IO_BOUND];	/* see io/quick.c; by address */
 	struct page_walk code_walk;		/* the last one of walk_fetch() without EPT12 */
 	struct page_walk code_walk2;		/* the last one of walk_fetch() through EPT12 */
 	struct page_walk data_walk;		/* the last one of walk_read() */
 	struct page_walk store_walk;		/* the last one of walk_write() */
+	struct page_walk device_walk;		/* the last one of walk_device() */
 	sigset_t sigmask;			/* KVM_SET_SIGNAL_MASK */
 	bool has_sigmask;
 

@@ -122,7 +122,8 @@ struct page_walk {
 	bool user;			/* CPL 3 */
 
 	u8 nr;				/* number of entries; 0: no walk is recorded */
-	const u8 __user *to;		/* user address of the page */
+	const u8 __user *to;		/* user address of the page; not of walk_device() */
+	u64 gpa;			/* of walk_device(): L1's address of the page */
 	const u64 __user *at[WALK_ENTRIES];	/* where they are, and what they contain */
 	u64 entry[WALK_ENTRIES];
 };

@@ -455,6 +455,59 @@ bool walk_read(struct vcpu *vcpu, u64 la, u64 *words)
 	return (vcpu->efer & EFER_NX) && walk_page(vcpu, &vcpu->data_walk, false, 0, la, words);
 }
 
+/* Whether the entries of a recorded walk are what they were. */
+static __always_inline bool walk_is_same(const struct page_walk *w)
+{
+	/* Pointers, which UBSAN does not watch: nothing may be called while user memory is open. */
+	const u64 __user *const *at = w->at;
+	const u64 *expected = w->entry;
+	u64 entry;
+	int i;
+
+	/* The addresses of the entries were checked when they were recorded. */
+	if (!user_read_access_begin(at[0], sizeof(entry)))
+		return false;
+	for (i = 0; i < w->nr; i++) {
+		unsafe_get_user(entry, at[i], failed);
+		if (unlikely(entry != expected[i]))
+			goto failed;
+	}
+	user_read_access_end();
+	return true;
+failed:
+	user_read_access_end();
+	return false;
+}
+
+/**
+ * walk_device() - translate the address of a store of L2 by EPT12, if that is simple
+ * @vcpu: loaded, in L2, whose L1 uses EPT
+ * @l2_gpa: the address
+ * @l1_gpa: set with true
+ *
+ * The last walk is recorded, as for walk_fetch(). ept12_translate() finds the same address.
+ *
+ * Context: Any; page faults may be disabled. The thread's mm is vm->mm; caller holds vm->srcu for reading.
+ * Return: true with @l1_gpa set; false if EPT12 does not allow the store, or if the walk has to set a flag.
+ */
+bool walk_device(struct vcpu *vcpu, gpa_t l2_gpa, gpa_t *l1_gpa)
+{
+	u64 generation = memslot_generation(vcpu->vm), eptp12 = vcpu->nested.ept02.cur->eptp12;
+	struct page_walk *w = &vcpu->device_walk;
+	gpa_t gpa = l2_gpa & PAGE_MASK;
+
+	if (unlikely(!w->nr || w->page != gpa || w->eptp12 != eptp12 || w->generation != generation || !walk_is_same(w))) {
+		*w = (struct page_walk) { .generation = generation, .eptp12 = eptp12, .page = gpa };
+		if (!walk_outer(vcpu, w, EPT_WRITE, &gpa)) {
+			w->nr = 0;
+			return false;
+		}
+		w->gpa = gpa;
+	}
+	*l1_gpa = w->gpa | (l2_gpa & ~PAGE_MASK);
+	return true;
+}
+
 /**
  * walk_code() - read code of L1's kernel, if that is simple
  * @vcpu: loaded, in L1, in 64-bit mode at CPL 0

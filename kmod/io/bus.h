@@ -8,17 +8,17 @@
 bool bus_write(struct vcpu *vcpu, bool pio, u64 addr, u32 len, u64 data, bool coalesce);
 
 /**
- * bus_note_added() - note that a zone or a binding was added
+ * bus_note_changed() - note that a zone or a binding was added, or a binding removed
  * @vm: the VM
  *
  * Must be called after it was published: whoever sees the new number sees it, too.
  *
  * Context: Any.
  */
-static inline void bus_note_added(struct vm *vm)
+static inline void bus_note_changed(struct vm *vm)
 {
-	smp_mb__before_atomic();	/* pairs with the acquire in bus_write() */
-	atomic64_inc(&vm->io_added);
+	smp_mb__before_atomic();	/* pairs with the acquire in bus_write() and quick_note_bound() */
+	atomic64_inc(&vm->io_changed);
 }
 
 /**
@@ -30,13 +30,13 @@ static inline void bus_note_added(struct vm *vm)
  * vcpu->io_absent is the last address to which nothing was bound.
  *
  * Context: Thread of @vcpu.
- * Return: true if it is the address, and nothing was added since. Something may be bound to a write of another length.
+ * Return: true if it is the address, and nothing has changed since. Something may be bound to a write of another length.
  */
 static inline bool io_is_absent(const struct vcpu *vcpu, bool pio, u64 addr)
 {
 	const struct io_absent *no = &vcpu->io_absent;
 
-	return no->addr == addr && no->pio == pio && no->added == atomic64_read(&vcpu->vm->io_added);
+	return no->addr == addr && no->pio == pio && no->changed == atomic64_read(&vcpu->vm->io_changed);
 }
 
 /**

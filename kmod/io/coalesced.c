@@ -140,7 +140,7 @@ long vm_register_coalesced(void *self, void *arg, unsigned long uarg)
 	z->pio = user->pio;
 	list_add_tail_rcu(&z->link, &c->zones);
 	c->nr_zones++;
-	bus_note_added(self);
+	bus_note_changed(self);
 	return 0;
 }
 

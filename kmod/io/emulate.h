@@ -4,6 +4,7 @@
 #define DROSTE_IO_EMULATE_H
 
 #include <linux/types.h>
+#include "ept/format.h"
 #include "mem/types.h"
 
 struct vcpu;
@@ -14,6 +15,19 @@ void emul_destroy(struct vcpu *vcpu);
 int emul_instruction(struct vcpu *vcpu);
 
 /* --- quick.c --- */
+
+/* Exit qualification of an EPT violation: GLA is valid, and the access was to its translation (SDM 3C table 28-7). */
+#define IO_QUAL	(BIT_ULL(7) | BIT_ULL(8))
+
+/*
+ * Whether an EPT violation is for a store, by an instruction that does not read from the same place, and is no IRET that has
+ * unblocked NMIs (bit 12).
+ */
+static inline bool io_is_store(u64 qual)
+{
+	return (qual & (IO_QUAL | EPT_RWX | BIT_ULL(12))) == (IO_QUAL | EPT_WRITE);
+}
+
 int quick_mmio(struct vcpu *vcpu, gpa_t gpa);
 bool quick_write(struct vcpu *vcpu, gpa_t gpa, u32 size, u64 data);
 bool quick_kick(struct vcpu *vcpu, gpa_t gpa);

@@ -26,6 +26,7 @@ struct quick_insn {
 	u64 mask[2];		/* the bits of @words that belong to the instruction */
 	s64 disp, imm;		/* as in struct emul_insn */
 	u64 ea_mask;		/* the address size */
+	u64 mem_mask;		/* the bits of the operand in memory */
 	s8 base, index;		/* general registers of the address, -1 if none */
 	u8 scale;		/* log2 */
 	u8 len;			/* 0: nothing is decoded here */

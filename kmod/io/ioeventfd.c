@@ -84,13 +84,13 @@ bool ioeventfd_signal(const struct ioeventfd *first, u32 len, u64 data)
 {
 	const struct ioeventfd *p = first;
 
-	hlist_for_each_entry_from_rcu(p, link) {
-		if (p->pio != first->pio || p->addr != first->addr || !ioeventfd_matches(p, len, data))
-			continue;
-		compat_eventfd_signal(p->ctx);
-		return true;
+	while (p->addr != first->addr || p->pio != first->pio || !ioeventfd_matches(p, len, data)) {
+		p = hlist_entry_safe(rcu_dereference_raw(hlist_next_rcu(&p->link)), struct ioeventfd, link);
+		if (!p)
+			return false;
 	}
-	return false;
+	compat_eventfd_signal(p->ctx);
+	return true;
 }
 
 /* Signal the eventfd that a guest's write is bound to. Caller holds vm->srcu for reading. */
@@ -120,8 +120,8 @@ static __always_inline enum io_result ioeventfd_write(struct vm *vm, bool pio, u
 bool bus_write(struct vcpu *vcpu, bool pio, u64 addr, u32 len, u64 data, bool coalesce)
 {
 	struct vm *vm = vcpu->vm;
-	/* Read before the search: what is added meanwhile makes the result out of date. */
-	u64 added = atomic64_read_acquire(&vm->io_added);
+	/* Read before the search: what changes meanwhile makes the result out of date. */
+	u64 changed = atomic64_read_acquire(&vm->io_changed);
 	enum io_result event, ring = IO_REFUSED;
 
 	event = ioeventfd_write(vm, pio, addr, len, data);
@@ -130,7 +130,7 @@ bool bus_write(struct vcpu *vcpu, bool pio, u64 addr, u32 len, u64 data, bool co
 	if (coalesce)
 		ring = coalesced_write(vm, pio, addr, len, data);
 	if (event == IO_ABSENT && ring == IO_ABSENT)
-		vcpu->io_absent = (struct io_absent) { .added = added, .addr = addr, .len = len, .pio = pio };
+		vcpu->io_absent = (struct io_absent) { .changed = changed, .addr = addr, .len = len, .pio = pio };
 	return ring == IO_DONE;
 }
 
@@ -184,7 +184,7 @@ static int ioeventfd_assign(struct vm *vm, const struct ioeventfd *want)
 		return -ENOMEM;
 	hlist_add_head_rcu(&p->link, ioeventfd_bucket(all, p->pio, p->addr));
 	WRITE_ONCE(all->nr, all->nr + 1);
-	bus_note_added(vm);
+	bus_note_changed(vm);
 	return 0;
 }
 
@@ -200,6 +200,8 @@ static int ioeventfd_deassign(struct vm *vm, const struct ioeventfd *want)
 			continue;
 		hlist_del_rcu(&p->link);
 		WRITE_ONCE(all->nr, all->nr - 1);
+		/* Before the wait: who still sees the old number is waited for. */
+		bus_note_changed(vm);
 		synchronize_srcu_expedited(&vm->srcu);
 		eventfd_ctx_put(p->ctx);
 		kfree(p);
@@ -270,6 +272,7 @@ void ioeventfd_release(struct vm *vm)
 		}
 	}
 	WRITE_ONCE(all->nr, 0);
+	bus_note_changed(vm);
 	mutex_unlock(&all->lock);
 	synchronize_srcu(&vm->srcu);
 

@@ -27,9 +27,6 @@
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
-/* Exit qualification of an EPT violation: GLA is valid, and the access was to its translation (SDM 3C table 28-7). */
-#define QUICK_QUAL	(BIT_ULL(7) | BIT_ULL(8))
-
 /* Is an operand the register of ModRM or the accumulator? */
 static bool quick_is_register(u8 opd)
 {
@@ -87,6 +84,7 @@ static noinline bool quick_decode(struct quick_insn *q, const u64 *words)
 	if (q->high)
 		q->reg -= 4;
 	q->mem_bytes = q->load ? quick_source_bytes(&insn) : insn.op_bytes;
+	q->mem_mask = emul_size_mask(q->mem_bytes);
 	q->base = insn.base;
 	q->index = insn.index;
 	q->scale = insn.scale;
@@ -244,7 +242,7 @@ int quick_mmio(struct vcpu *vcpu, gpa_t gpa)
 	const struct quick_insn *q;
 	u64 rip;
 
-	if (vcpu->ev.injected.valid || (e->qual & (QUICK_QUAL | EPT_EXEC)) != QUICK_QUAL)
+	if (vcpu->ev.injected.valid || (e->qual & (IO_QUAL | EPT_EXEC)) != IO_QUAL)
 		return NEXT_GO_ON;
 	if (memslot_near(vcpu, gpa >> PAGE_SHIFT) || current->mm != vcpu->vm->mm || !vcpu_is_64bit(vcpu))
 		return NEXT_GO_ON;
@@ -262,29 +260,26 @@ int quick_mmio(struct vcpu *vcpu, gpa_t gpa)
 /* --- stores in the short loop, where interrupts are disabled, and no register is cached --- */
 
 /*
- * Whether the exit is for a store, and nothing is due after the instruction but the next one: no trap, no end of blocking by
- * STI or MOV SS. *@flags is set to RFLAGS.
+ * Whether the exit is an instruction's, and nothing is due after it but the next one: no trap, no end of blocking by STI or
+ * MOV SS. *@flags is set to RFLAGS.
  */
-static __always_inline bool quick_is_simple_store(u64 *flags)
+static __always_inline bool quick_is_simple(u64 *flags)
 {
-	const u64 wanted = QUICK_QUAL | EPT_WRITE;
-
 	*flags = vmcs_read(GUEST_RFLAGS);
-	return !(vmcs_read(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK) &&
-	       (vmcs_read(EXIT_QUALIFICATION) & (wanted | EPT_READ | EPT_EXEC | INTR_INFO_UNBLOCK_NMI)) == wanted &&
-	       !(*flags & X86_EFLAGS_TF) && !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN);
+	return !(vmcs_read(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK) && !(*flags & X86_EFLAGS_TF) &&
+	       !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN);
 }
 
 /*
- * The instruction at @rip, if it is a store to @gpa, where the exit says. Does not sleep, and leaves registers cached. Caller
- * holds vm->srcu for reading, and has disabled page faults.
+ * The instruction at @rip, if it is a store to the linear address of the exit. Does not sleep, and leaves registers cached.
+ * Caller holds vm->srcu for reading, and has disabled page faults.
  */
-static __always_inline const struct quick_insn *quick_plain_store(struct vcpu *vcpu, gpa_t gpa, u64 rip)
+static __always_inline const struct quick_insn *quick_plain_store(struct vcpu *vcpu, u64 rip)
 {
 	const struct quick_insn *q;
 	u64 gla;
 
-	if (memslot_near(vcpu, gpa >> PAGE_SHIFT) || current->mm != vcpu->vm->mm || !vcpu_is_64bit(vcpu))
+	if (current->mm != vcpu->vm->mm || !vcpu_is_64bit(vcpu))
 		return NULL;
 	q = quick_fetch(vcpu, rip);
 	if (!q || q->load)
@@ -302,10 +297,41 @@ static __always_inline void quick_go_on(u64 next, u64 flags)
 		vmcs_write(GUEST_RFLAGS, flags & ~(u64)X86_EFLAGS_RF);
 }
 
+/* Find out what is bound to @gpa, and note it in @b unless the write is for something else. As quick_bound(). */
+static noinline const struct ioeventfd *quick_note_bound(struct vcpu *vcpu, gpa_t gpa, struct io_bound *b)
+{
+	struct vm *vm = vcpu->vm;
+	/* Read before the searches: what changes meanwhile makes the result out of date. */
+	u64 changed = atomic64_read_acquire(&vm->io_changed), slots = memslot_generation(vm);
+	const struct ioeventfd *first = ioeventfd_find(vm, false, gpa);
+
+	if (!first || memslot_near(vcpu, gpa >> PAGE_SHIFT) || vioapic_is_at(vm, gpa))
+		return NULL;
+	*b = (struct io_bound) { .changed = changed, .slots = slots, .addr = gpa, .first = first };
+	return first;
+}
+
+/*
+ * The ioeventfds that a write to @gpa may signal, NULL if there are none. A driver writes to few such addresses: what was
+ * found is kept until the slots or the bindings change. Whoever removes a binding waits for the readers of vm->srcu who
+ * may not know yet. Caller holds vm->srcu for reading.
+ */
+static __always_inline const struct ioeventfd *quick_bound(struct vcpu *vcpu, gpa_t gpa)
+{
+	struct io_bound *b = &vcpu->io_bound[(gpa ^ gpa >> PAGE_SHIFT) / 4 % IO_BOUND];
+
+	OPTIMIZER_HIDE_VAR(b);
+	if (likely(b->addr == gpa && b->changed == atomic64_read_acquire(&vcpu->vm->io_changed) &&
+		   b->slots == memslot_generation(vcpu->vm)))
+		return b->first;
+	return quick_note_bound(vcpu, gpa, b);
+}
+
 /**
  * quick_kick() - execute a store to an ioeventfd in the short loop
- * @vcpu: has just exited because of an EPT violation; no register is cached
- * @gpa: the L1 guest-physical address of the access, which L1's EPT allows if the vCPU is in L2
+ * @vcpu: has just exited because of an EPT violation, for which io_is_store() holds; no register is cached
+ * @gpa: the L1 guest-physical address of the access, which L1's EPT allows if the vCPU is in L2; not in the page of the
+ *	local APIC
  *
  * Does what quick_mmio() would do, if nothing is due after the instruction. In L2, the caller has found that nothing is due
  * to L1 either.
@@ -319,39 +345,35 @@ static __always_inline void quick_go_on(u64 next, u64 flags)
  */
 bool quick_kick(struct vcpu *vcpu, gpa_t gpa)
 {
-	const struct ioeventfd *first;
+	const struct ioeventfd *first = quick_bound(vcpu, gpa);
 	const struct quick_insn *q;
 	u64 flags, rip, next;
+	bool done = false;
 
 	/* A waiter's lock may sleep on a PREEMPT_RT kernel. */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		return false;
-	first = ioeventfd_find(vcpu->vm, false, gpa);
-	if (likely(!first) || !quick_is_simple_store(&flags) || irqchip_is_at(vcpu, gpa))
+	if (!first || IS_ENABLED(CONFIG_PREEMPT_RT) || !quick_is_simple(&flags))
 		return false;
 	rip = vmcs_read(GUEST_RIP);
-	q = quick_plain_store(vcpu, gpa, rip);
-	next = rip + (q ? q->len : 0);
-	if (unlikely(!q || (rip ^ next) >> 31))
-		goto no;
-	if (unlikely(!ioeventfd_signal(first, q->mem_bytes, quick_store_data(vcpu, q) & emul_size_mask(q->mem_bytes))))
-		goto no;
+	q = quick_plain_store(vcpu, rip);
+	if (likely(q)) {
+		next = rip + q->len;
+		done = !((rip ^ next) >> 31) &&
+		       ioeventfd_signal(first, q->mem_bytes, quick_store_data(vcpu, q) & q->mem_mask);
+	}
 	vcpu->reg_avail = 0;
-	quick_go_on(next, flags);
-	return true;
-no:
-	vcpu->reg_avail = 0;
-	return false;
+	if (likely(done))
+		quick_go_on(next, flags);
+	return done;
 }
 
-/* As quick_plain_store(), for a caller that has neither vm->srcu nor page faults disabled. */
+/* As quick_plain_store(), for a store to @gpa, if no memory is there. The caller neither holds vm->srcu nor has disabled page faults. */
 static const struct quick_insn *quick_own_store(struct vcpu *vcpu, gpa_t gpa, u64 rip)
 {
 	const struct quick_insn *q;
 	int idx = srcu_read_lock(&vcpu->vm->srcu);
 
 	pagefault_disable();
-	q = quick_plain_store(vcpu, gpa, rip);
+	q = memslot_near(vcpu, gpa >> PAGE_SHIFT) ? NULL : quick_plain_store(vcpu, rip);
 	pagefault_enable();
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	return q;
@@ -359,7 +381,7 @@ static const struct quick_insn *quick_own_store(struct vcpu *vcpu, gpa_t gpa, u6
 
 /**
  * quick_eoi() - execute a store to the EOI register of an xAPIC in the short loop
- * @vcpu: in L1, has just exited because of an EPT violation; no register is cached
+ * @vcpu: in L1, has just exited because of an EPT violation, for which io_is_store() holds; no register is cached
  * @gpa: the address of the access, which is in the page of the local APIC
  *
  * Does what quick_mmio() would do, if the EOI concerns the local APIC alone and
@@ -376,7 +398,7 @@ bool quick_eoi(struct vcpu *vcpu, gpa_t gpa)
 
 	if (offset_in_page(gpa) != APIC_EOI || (vcpu->apic_base & mode) != MSR_IA32_APICBASE_ENABLE || !vcpu->lapic)
 		return false;
-	if (!quick_is_simple_store(&flags))
+	if (!quick_is_simple(&flags))
 		return false;
 	rip = vmcs_read(GUEST_RIP);
 	q = quick_own_store(vcpu, gpa, rip);

@@ -19,11 +19,23 @@ struct coalesced {
 
 /* An address to which no write is bound: see io_write(). Zeroes name no address. */
 struct io_absent {
-	u64 added;	/* vm->io_added for which it is so */
+	u64 changed;	/* vm->io_changed for which it is so */
 	u64 addr;	/* port or guest-physical address */
 	u32 len;	/* length of the write */
 	bool pio;	/* @addr is a port */
 };
+
+struct ioeventfd;
+
+/* An address of MMIO to which ioeventfds are bound, and where neither memory nor an interrupt controller is. */
+struct io_bound {
+	u64 changed;	/* vm->io_changed and the generation of the slots for which it is so */
+	u64 slots;
+	u64 addr;	/* guest-physical address */
+	const struct ioeventfd *first;	/* from ioeventfd_find(); NULL: the entry is not used */
+};
+
+#define IO_BOUND	4	/* entries; a power of two */
 
 /* What became of a write. */
 enum io_result {

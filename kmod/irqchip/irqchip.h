@@ -44,19 +44,6 @@ static inline bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *dat
 }
 
 /**
- * irqchip_is_at() - whether an MMIO access may be one for irqchip_mmio()
- * @vcpu: the vCPU that makes the access
- * @gpa: guest-physical address
- *
- * Context: Any.
- * Return: true if the address is in the page of the local APIC, even if that is disabled, or among the I/O APIC's.
- */
-static inline bool irqchip_is_at(const struct vcpu *vcpu, gpa_t gpa)
-{
-	return !((gpa ^ vcpu->apic_base) & PAGE_MASK) || (vcpu->vm->irqchip.ioapic && vioapic_is_at(vcpu->vm, gpa));
-}
-
-/**
  * irqchip_pio() - do a port access if it is to the PICs or the PIT
  * @vcpu: the vCPU that makes the access
  * @port: the port

@@ -190,15 +190,19 @@ static void vioapic_mmio_write(struct vm *vm, u32 offset, u32 len, const void *d
 
 /**
  * vioapic_is_at() - whether an address is one of the I/O APIC's
- * @vm: the VM; it has an in-kernel I/O APIC
+ * @vm: the VM
  * @gpa: the address
  *
+ * A change of the answer is counted in vm->io_changed.
+ *
  * Context: Any.
- * Return: true if it is.
+ * Return: true if it is; false also if the VM has none in the kernel.
  */
 bool vioapic_is_at(const struct vm *vm, gpa_t gpa)
 {
-	return gpa - READ_ONCE(vm->irqchip.ioapic->io.base) < 0x100;
+	const struct vioapic *ioapic = vm->irqchip.ioapic;
+
+	return ioapic && gpa - READ_ONCE(ioapic->io.base) < 0x100;
 }
 
 /* Not inlined: most calls of vioapic_mmio() are for other devices. */
@@ -223,9 +227,7 @@ static noinline void vioapic_access(struct vm *vm, u32 offset, u32 len, void *da
  */
 bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write)
 {
-	const struct vioapic *ioapic = vm->irqchip.ioapic;
-
-	if (likely(!ioapic || !vioapic_is_at(vm, gpa) || len > sizeof(u64)))
+	if (likely(!vioapic_is_at(vm, gpa) || len > sizeof(u64)))
 		return false;
 	vioapic_access(vm, gpa & 0xff, len, data, write);
 	return true;
@@ -263,4 +265,7 @@ void vioapic_set(struct vm *vm, const struct kvm_ioapic_state *state)
 	raw_spin_lock_irqsave(&ioapic->lock, flags);
 	ioapic_set_state(&ioapic->io, state);
 	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
+	/* Its address may be another one. */
+	smp_mb__before_atomic();
+	atomic64_inc(&vm->io_changed);
 }

@@ -3,33 +3,19 @@
 #include <linux/srcu.h>
 #include <linux/uaccess.h>
 #include "droste.h"
-#include "ept/ept12.h"
+#include "cpu/walk.h"
 #include "io/emulate.h"
-#include "mem/l2gpa.h"
 #include "nested/nested.h"
 #include "vmx/vmx.h"
-
-/*
- * The L1 guest-physical address of L2's store at @l2_gpa. Returns false if EPT12 does not allow the store, if the walk has to
- * set a flag, or if the entry is not in the table that was used last.
- */
-static bool kick_l1_gpa(struct vcpu *vcpu, gpa_t l2_gpa, gpa_t *l1_gpa)
-{
-	struct ept12_result res = { .gpa = l2_gpa };
-
-	if (vcpu->nested.ept02.cur && ept12_translate_again(vcpu, l2_gpa, EPT_WRITE, &res) != EPT12_OK)
-		return false;
-	*l1_gpa = res.gpa;
-	return true;
-}
 
 /* Caller holds vm->srcu for reading, and has disabled page faults. */
 static bool kick_locked(struct vcpu *vcpu, gpa_t l2_gpa)
 {
-	gpa_t gpa;
+	gpa_t gpa = l2_gpa;
 
-	return current->mm == vcpu->vm->mm && kick_l1_gpa(vcpu, l2_gpa, &gpa) &&
-	       !nested_is_apic_page(vcpu->nested.vmcs12, gpa) && quick_kick(vcpu, gpa);
+	if (current->mm != vcpu->vm->mm || (vcpu->nested.ept02.cur && !walk_device(vcpu, l2_gpa, &gpa)))
+		return false;
+	return ((gpa ^ vcpu->apic_base) & PAGE_MASK) && !nested_is_apic_page(vcpu->nested.vmcs12, gpa) && quick_kick(vcpu, gpa);
 }
 
 /**
@@ -49,7 +35,8 @@ bool nested_kick(struct vcpu *vcpu)
 	bool done;
 	int idx;
 
-	if (likely(!nested_has_device(n, l2_gpa)) || !READ_ONCE(vcpu->vm->ioeventfds.nr))
+	if (likely(!nested_has_device(n, l2_gpa)) || !READ_ONCE(vcpu->vm->ioeventfds.nr) ||
+	    !io_is_store(vmcs_read(EXIT_QUALIFICATION)))
 		return false;
 	/* Another processor may have lowered L2's TPR: nested_before_entry() must look. */
 	if (nested_wants_mtf(n) || n->nmi_soft || n->tpr_threshold02)

@@ -29,10 +29,13 @@ static bool exit_wrmsr_short(struct vcpu *vcpu)
 static bool exit_ept_short(struct vcpu *vcpu)
 {
 	struct srcu_struct *srcu = &vcpu->vm->srcu;
-	gpa_t gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
 	bool done;
+	gpa_t gpa;
 	int idx;
 
+	if (!io_is_store(vmcs_read(EXIT_QUALIFICATION)))
+		return false;
+	gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
 	if (!((gpa ^ vcpu->apic_base) & PAGE_MASK))
 		return quick_eoi(vcpu, gpa);
 	if (!READ_ONCE(vcpu->vm->ioeventfds.nr) || io_is_absent(vcpu, false, gpa))
