@@ -388,7 +388,9 @@ static void host_mtf(void)
 
 static void guest_bytes(void)
 {
-	static const u8 load[] = { 0x8b, 0x03 }, wide[] = { 0xc7, 0x03, 1, 0, 0, 0 }, to_other[] = { 0x89, 0x07 };
+	static const u8 load[] = { 0x8b, 0x03 }, to_other[] = { 0x89, 0x07 };
+	/* Stores to the same place, behind whose first two bytes is UD2. */
+	static const u8 wide[] = { 0xc7, 0x03, 0x0f, 0x0b, 0x0f, 0x0b };
 	u64 i, *pte, *e;
 
 	prepare();
@@ -402,7 +404,7 @@ static void guest_bytes(void)
 	g_sync(0);
 	/* Another page at the same linear address. */
 	put_code(code[0], store_4, sizeof(store_4));
-	put_code(code[1], to_other, sizeof(to_other));
+	put_code(code[1], wide, sizeof(wide));
 	pte = g_pte((u64)code[0]);
 	for (i = 0; i < 2 * TIMES; i++) {
 		*pte = (*pte & 0xfff) | (u64)code[i & 1];
@@ -436,10 +438,8 @@ static void run_changed_bytes(bool l2)
 	vcpu = start(&vm, l2, 0, guest_bytes);
 	expect(vcpu, 0, 2 * TIMES, TIMES, 0, "other bytes");
 	EQ(drain(fds[1]), TIMES, "signals of the other one: other bytes");
-	for (u64 stage = 1; stage <= (l2 ? 2 : 1); stage++) {
-		expect(vcpu, stage, TIMES, 0, 0, "another page of code");
-		EQ(drain(fds[1]), TIMES, "signals of the other one: another page of code");
-	}
+	for (u64 stage = 1; stage <= (l2 ? 2 : 1); stage++)
+		expect(vcpu, stage, 2 * TIMES, 0, 0, "another page of code");
 	vcpu_run_to_end(vcpu);
 	vm_destroy(&vm);
 }
