@@ -16,6 +16,7 @@ sys.path.insert(0, HERE)
 
 import batching
 import compare
+import devices
 import explain
 import functions
 import lhp
@@ -51,6 +52,7 @@ other uses:
                                     operations as traps and in lists by the hypercall; reference: makes docs/batching.svg and .json
   scripts/bench paging [WAY,...]    EPT, EPT with exits at MOV to CR3, and shadow paging
   scripts/bench paging reference    the same, and make docs/paging.json, docs/paging.svg and the tables of docs/paging.md
+  scripts/bench devices [NAME]      what each path of an access to a device costs; writes NAME.json and NAME.svg
   scripts/bench reference           measure all rows, and make docs/bench.json, docs/bench.svg and the tables of docs/bench.md
 exit status: 0, or 1 if a row failed or got worse, or 2
 """
@@ -233,6 +235,7 @@ def use(what, names):
 COMPARISONS = {
     "scale": (scale, list(scale.MASKED)),
     "ports": (ports, None),
+    "devices": (devices, None),
     "paging": (paging, None),
     "lhp": (lhp, ["small", "reference"]),
     "batching": (batching, ["reference"]),
