@@ -230,6 +230,9 @@ static u64 pauses_alone(u64 window)
 	struct vcpu *vcpu = begin(&vm, guest_l1, false);
 	u64 n;
 
+	/* The emulator's clock goes on in steps of some instructions then, and a step may be longer than the gap. */
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		ksft_skip("the lengths of loops are exact on one processor only");
 	turn(vcpu, window, 50000, 1, 0);
 	n = GUEST(&vm, first_at);
 	vm_destroy(&vm);
@@ -248,7 +251,6 @@ static void host_smaller(void)
 
 	turn(vcpu, L0_WINDOW / 4, 50000, 1, 0);
 	at = GUEST(&vm, first_at);
-	/* With several processors, the emulator's clock goes on in steps of some instructions. */
 	OK(at >= alone * 9 / 10 && at <= alone * 11 / 10, "first exit at PAUSE %llu, alone at %llu", (unsigned long long)at, (unsigned long long)alone);
 	EQ(stat(vcpu, "pause_exits"), shown(vcpu), "L0 has no exits of its own");
 	EQ(GUEST(&vm, exits_seen), shown(vcpu), "exits that L1 has seen");
