@@ -264,6 +264,8 @@ static volatile u64 changes;
 extern void (*ap_fn)(void);
 extern char ap_start[], ap_end[];
 
+static volatile u64 go_on;
+
 static void ap_changes(void)
 {
 	static const u64 ops[] = {
@@ -272,6 +274,11 @@ static void ap_changes(void)
 	volatile struct droste_multicall *list = shared_list;
 	u64 x = 88172645463325252;
 
+	/* First only what the first operation asks for, as fast as possible: no two looks at it find the same. */
+	while (!go_on) {
+		list->e[0].a[1] = x++;
+		changes++;
+	}
 	while (!stop) {
 		u32 i = next_random(&x) % 64;
 
@@ -310,6 +317,13 @@ static void guest_races(void)
 	g_copy((void *)LOW_CODE, ap_start, ap_end - ap_start);
 	apic_icr(1, 0x4500);
 	apic_icr(1, 0x4600 | (LOW_CODE >> 12));
+	while (changes < 100)
+		relax();
+	for (i = 0; i < 300; i++) {
+		((volatile struct droste_multicall *)shared_list)->done = 0;
+		G_EQ(multicall(shared_list), 0, "the result while a sub-leaf changes");
+	}
+	go_on = 1;
 	for (i = 0; i < 3000 || changes < 1000; i++) {
 		s64 rax;
 
@@ -352,13 +366,17 @@ static void guest_interrupt(void)
 	apic_x2_enable();
 	g_trap_fn[SELF] = on_self;
 	sti();
-	for (i = 0; i < 2; i++) {
+	wrmsr(MSR_X2APIC(APIC_LVTT), SELF | 2 << 17);
+	/* The last turn's comes from a deadline that has passed. */
+	for (i = 0; i < 3; i++) {
 		for (at = 0; at < 6; at++) {
 			list->n = 0;
 			list->done = 0;
 			taken = 0;
 			for (k = 0; k < 7; k++)
-				if (k == at)
+				if (k == at && i == 2)
+					multicall_add(list, DROSTE_OP_WRMSR, MSR_TSC_DEADLINE, 1, 0);
+				else if (k == at)
 					multicall_add(list, DROSTE_OP_WRMSR, MSR_X2APIC(APIC_ICR), 1 << 18 | SELF, 0);
 				else
 					multicall_add(list, i ? DROSTE_OP_RDMSR : DROSTE_OP_CPUID, i ? MSR_PAT : 0, 0, 0);
@@ -373,6 +391,9 @@ static void guest_interrupt(void)
 	}
 	/* Not with interrupts disabled. */
 	cli();
+	list->n = 0;
+	multicall_add(list, DROSTE_OP_WRMSR, MSR_X2APIC(APIC_ICR), 1 << 18 | SELF, 0);
+	multicall_add(list, DROSTE_OP_RDMSR, MSR_PAT, 0, 0);
 	list->done = 0;
 	taken = 0;
 	G_EQ(multicall(list), 0, "the result");

@@ -378,7 +378,9 @@ void paranoid_code(struct vcpu *vcpu, const struct cluster_insn *i, u64 rip, u32
 	pagefault_enable();
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	vcpu->reg_avail = 0;
-	/* Another vCPU of L1 may have changed the code meanwhile: that it can be fetched is what matters then. */
+	/* The page has left the memory meanwhile. An L1 that changes this code on another vCPU just now is taken for a difference. */
+	if (ret == -EFAULT)
+		return;
 	if (ret != NEXT_GO_ON)
 		paranoid_fail(vcpu, "code that cannot be fetched", rip, ret);
 	else if (!cluster_decode_one(&now, code, sizeof(code)) || now.end != len || now.kind != i->kind ||

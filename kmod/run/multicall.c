@@ -56,6 +56,12 @@ static __always_inline bool multicall_is_one(struct vcpu *vcpu)
 	       vcpu_is_64bit(vcpu) && !vcpu_cpl(vcpu);
 }
 
+/* Whether a breakpoint of the guest's or of a debugger in user space may be at the VMCALL. */
+static bool multicall_has_breakpoints(struct vcpu *vcpu)
+{
+	return vcpu_effective_dr7(vcpu) & DR7_ACTIVE;
+}
+
 static __always_inline bool multicall_read_head(struct multicall *m)
 {
 	u64 head;
@@ -155,10 +161,16 @@ failed:
 #define MULTICALL_HOST_WORK	(_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY | _TIF_SIGPENDING | \
 				 _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
 
-/* Whether something is due before the next operation: see loop_must_not_enter(). */
+/*
+ * Whether something is due before the next operation: see loop_must_not_enter(). A deadline of the local APIC that has
+ * passed becomes an interrupt when the guest is entered, with the VMX-preemption timer at 0.
+ */
 static __always_inline bool multicall_must_end(const struct vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->requests) | (read_thread_flags() & MULTICALL_HOST_WORK);
+	u64 deadline = vcpu->timer.apic;
+
+	return READ_ONCE(vcpu->requests) | (read_thread_flags() & MULTICALL_HOST_WORK) ||
+	       (deadline && (s64)(rdtsc() - deadline) >= 0);
 }
 
 /*
@@ -202,50 +214,42 @@ failed:
 	return false;
 }
 
-/* What has become of an operation in the short loop. */
-enum multicall_short {
-	MULTICALL_GENERAL,	/* the general path must do it; nothing has changed */
-	MULTICALL_AGAIN,	/* look at the list again */
-	MULTICALL_LOST,		/* it is carried out, but that cannot be written */
-};
-
-/* Carry out the next operation if the short loop handles its instruction. */
-static noinline enum multicall_short multicall_op_short(struct vcpu *vcpu, struct multicall *m)
+/*
+ * Carry out the next operation if it is a CPUID whose answer can be kept: the next ones need no function then. Nothing is
+ * lost if the result cannot be written, because the general path does the same again. Returns false if it has to.
+ */
+static noinline bool multicall_cpuid_short(struct vcpu *vcpu, struct multicall *m)
 {
 	struct droste_multicall_entry op;
+	struct cpuid_cached *c;
 	u32 fn, index;
 
-	if (!multicall_read(m, &op))
-		return MULTICALL_GENERAL;
-	switch (op.op) {
-	case DROSTE_OP_CPUID:
-		/* For multicall_cpuids(). */
-		fn = op.a[0];
-		index = op.a[1];
-		return cpuid_remember(vcpu, cpuid_kept(vcpu, fn, index), fn, index) ? MULTICALL_AGAIN : MULTICALL_GENERAL;
-	case DROSTE_OP_WRMSR:
-		if (op.a[0] >> 32 || !vlapic_short_wrmsr(vcpu, op.a[0], op.a[1]))
-			return MULTICALL_GENERAL;
-		m->outs = 0;
-		return multicall_finish(m, &op, 0, false) ? MULTICALL_AGAIN : MULTICALL_LOST;
-	default:
-		return MULTICALL_GENERAL;
-	}
+	if (!multicall_read(m, &op) || op.op != DROSTE_OP_CPUID)
+		return false;
+	fn = op.a[0];
+	index = op.a[1];
+	c = cpuid_kept(vcpu, fn, index);
+	if (!cpuid_remember(vcpu, c, fn, index))
+		return false;
+	op.a[2] = *(const u64 *)&c->r[CPUID_RAX];
+	op.a[3] = *(const u64 *)&c->r[CPUID_RCX];
+	m->outs = 2;
+	return multicall_finish(m, &op, 0, false);
 }
 
-/* Carry out operations until the list ends, something else is due, or the general path must go on. */
-static __always_inline enum multicall_short multicall_run_short(struct vcpu *vcpu, struct multicall *m)
+/*
+ * Carry out operations until the list ends, something else is due, or the general path must go on: then it returns false.
+ * Each turn carries out one operation at least, whatever other vCPUs write to the list meanwhile.
+ */
+static __always_inline bool multicall_run_short(struct vcpu *vcpu, struct multicall *m)
 {
-	enum multicall_short result;
-
-	do {
-		if (!multicall_cpuids(vcpu, m))
-			return MULTICALL_GENERAL;
+	while (multicall_cpuids(vcpu, m)) {
 		if (m->done == m->n || multicall_must_end(vcpu))
-			return MULTICALL_AGAIN;
-		result = multicall_op_short(vcpu, m);
-	} while (result == MULTICALL_AGAIN && !multicall_must_end(vcpu));
-	return result;
+			return true;
+		if (!multicall_cpuid_short(vcpu, m))
+			break;
+	}
+	return false;
 }
 
 /**
@@ -256,19 +260,19 @@ static __always_inline enum multicall_short multicall_run_short(struct vcpu *vcp
  * guest is still at the VMCALL.
  *
  * Context: Interrupts disabled, for as long as at most %DROSTE_MULTICALL_MAX
- * short operations take. VMCS01 is current. Caller holds vcpu->mutex.
+ * CPUIDs take. VMCS01 is current. Caller holds vcpu->mutex.
  * Return: false if the general path must handle the exit, from where the list is now.
  */
 bool multicall_short(struct vcpu *vcpu)
 {
-	enum multicall_short result = MULTICALL_GENERAL;
 	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	struct multicall m;
+	bool done = false;
 	u64 next;
 	int idx;
 
 	/* With a breakpoint, multicall_pause() has something to do. */
-	if (!multicall_is_one(vcpu) || !short_next_rip(&next) || unlikely(vcpu->dr7 & 0xff))
+	if (!multicall_is_one(vcpu) || !short_next_rip(&next) || unlikely(multicall_has_breakpoints(vcpu)))
 		return false;
 	/* The processor walks the host's page tables for this: see vmx/l1d.c. */
 	vcpu->l1d_due = true;
@@ -276,19 +280,16 @@ bool multicall_short(struct vcpu *vcpu)
 	pagefault_disable();
 	/* The general path marks the frame dirty, and tells what is wrong. */
 	if (!multicall_open(vcpu, &m) && !memslot_logged(m.slot))
-		result = multicall_run_short(vcpu, &m);
+		done = multicall_run_short(vcpu, &m);
 	pagefault_enable();
 	srcu_read_unlock(srcu, idx);
-	if (unlikely(result == MULTICALL_GENERAL))
+	if (unlikely(!done))
 		return false;
 	vcpu->ev.injected.valid = false;
 	vcpu->exits[EXIT_REASON_VMCALL]++;
-	if (unlikely(result == MULTICALL_LOST))
-		vcpu->regs[RAX] = DROSTE_ERR_MEMORY;
-	else if (likely(m.done == m.n))
-		vcpu->regs[RAX] = 0;
-	else
+	if (unlikely(m.done < m.n))
 		return true;
+	vcpu->regs[RAX] = 0;
 	vmcs_write(GUEST_RIP, next);
 	return true;
 }
@@ -433,7 +434,7 @@ static void multicall_return(struct vcpu *vcpu, s64 result)
 /* The guest will execute the VMCALL again, and must not meet its breakpoint again (SDM 3B 18.3.1.1). */
 static void multicall_pause(struct vcpu *vcpu)
 {
-	if (unlikely(vcpu->dr7 & 0xff))
+	if (unlikely(multicall_has_breakpoints(vcpu)))
 		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
 }
 

@@ -110,11 +110,11 @@ static bool request_boost_holder(struct vcpu *vcpu)
  * @vcpu: the vCPU that spins at CPL 0, probably for a lock that the other one holds
  *
  * Context: Process context, thread of @vcpu. May sleep.
- * Return: true if another vCPU was given the CPU.
+ * Return: true if another vCPU was given the CPU. With directed_yield=0 nobody knows whether one was, and it is false.
  */
 bool vcpu_spins(struct vcpu *vcpu)
 {
-	bool done = true;
+	bool done = false;
 
 	WRITE_ONCE(vcpu->boost_spinner, false);
 	WRITE_ONCE(vcpu->spinning, true);
