@@ -152,9 +152,8 @@ static void pass(struct machine *m, u32 first, u32 count, bool on)
 
 static void create_at(struct machine *m, bool nested, void (*fn)(void))
 {
-	if (ioperm(STORE, 3, 1) && errno == ENOSYS)
-		ksft_skip("the kernel has no ioperm()");
-	MUST(!ioperm(STORE, 3, 1), "ioperm: %s", strerror(errno));
+	if (ioperm(STORE, 3, 1))
+		ksft_skip("ioperm: %s", strerror(errno));
 	m->nested = nested;
 	vm_create(&m->vm, 0);
 	if (pass_errno(&m->vm, 0, 0, 0) == ENOTTY)
