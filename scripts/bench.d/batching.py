@@ -16,8 +16,8 @@ SIZES = (1, 2, 4, 8, 16, 32, 64)
 # As in batching.c: name, title, the most that n* may be, and the most that an operation of a list of 32 may cost, as a part of a trap.
 OPERATIONS = (
     ("wrmsr", "WRMSR of an MSR of L0's (IA32_MISC_ENABLE)", 2, 0.28),
-    ("out", "OUT to a device in the kernel (mask of the PIC)", 2, 0.55),
-    ("cpuid", "CPUID", 3, 0.33),
+    ("out", "OUT to a device in the kernel (mask of the PIC)", 2, 0.54),
+    ("cpuid", "CPUID", 2.5, 0.28),
     ("ipi", "IPI (KVM_HC_SEND_IPI) to itself", 2, 0.28),
 )
 DOCS = os.path.join(machine.TREE, "docs")
