@@ -201,10 +201,10 @@ static void check_counts(bool shadowing)
 
 		vcpu_run_to_sync(vcpu, 2 * i);
 		e = exits(vcpu);
-		c = stat(vcpu, "clustered", 0);
+		c = stat(vcpu, "clustered");
 		vcpu_run_to_sync(vcpu, 2 * i + 1);
 		EQ(exits(vcpu) - e, want, "%s: exits", r->name);
-		EQ(stat(vcpu, "clustered", 0) - c, r->vmx - want - (shadowing ? r->native : 0), "%s: clustered", r->name);
+		EQ(stat(vcpu, "clustered") - c, r->vmx - want - (shadowing ? r->native : 0), "%s: clustered", r->name);
 	}
 	vcpu_run_to_end(vcpu);
 	vm_destroy(&vm);

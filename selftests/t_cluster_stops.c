@@ -386,10 +386,10 @@ static void host_stops(void)
 
 		vcpu_run_to_sync(vcpu, 2 * i);
 		e = exits(vcpu);
-		c = stat(vcpu, "clustered", 0);
+		c = stat(vcpu, "clustered");
 		vcpu_run_to_sync(vcpu, 2 * i + 1);
 		EQ(exits(vcpu) - e, stops[i].exits, "%s: exits", stops[i].name);
-		EQ(stat(vcpu, "clustered", 0) - c, 8 - stops[i].exits, "%s: clustered", stops[i].name);
+		EQ(stat(vcpu, "clustered") - c, 8 - stops[i].exits, "%s: clustered", stops[i].name);
 	}
 	vcpu_run_to_end(vcpu);
 	vm_destroy(&vm);

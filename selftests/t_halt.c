@@ -8,35 +8,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "guest.h"
+#include "stat.h"
 #include "vm.h"
 
 #define PAUSE	40	/* exit reason */
-
-/* Reads one statistic of a vCPU; t_stats.c tests these files. */
-static u64 stat(struct vcpu *vcpu, const char *name)
-{
-	struct kvm_stats_header h;
-	struct kvm_stats_desc *d;
-	u64 val, found = ~0ul;
-	u32 i, size;
-	int fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, 0);
-
-	if (fd < 0)
-		ksft_skip("no statistics");
-	MUST(pread(fd, &h, sizeof(h), 0) == sizeof(h), "header");
-	size = sizeof(*d) + h.name_size;
-	d = malloc(size);
-	for (i = 0; i < h.num_desc && found == ~0ul; i++) {
-		MUST(pread(fd, d, size, h.desc_offset + i * size) == size, "descriptor");
-		if (!strcmp(d->name, name))
-			found = h.data_offset + d->offset;
-	}
-	MUST(found != ~0ul, "no statistic %s", name);
-	MUST(pread(fd, &val, 8, found) == 8, "value");
-	free(d);
-	close(fd);
-	return val;
-}
 
 /* --- halt polling --- */
 

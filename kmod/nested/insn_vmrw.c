@@ -190,6 +190,19 @@ static void insn_op_fetch(struct vcpu *vcpu, bool *fetched, const struct vmcs12_
 	*fetched = true;
 }
 
+/* Find the field of an operation. Returns 0, or what the operation returns. */
+static int insn_op_field(struct vcpu *vcpu, u64 enc, const struct vmcs12_field **f)
+{
+	struct nested *n = &vcpu->nested;
+
+	if (!n->vmxon)
+		return -ENOEXEC;
+	if (n->vmptr == VMPTR_NONE)
+		return -ENOENT;
+	*f = insn_find_field(vcpu, enc);
+	return *f ? 0 : nested_op_fails(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
+}
+
 /**
  * nested_op_vmread() - carry out a VMREAD of L1 that is no instruction
  * @vcpu: in L1, in 64-bit code at CPL 0
@@ -202,19 +215,14 @@ static void insn_op_fetch(struct vcpu *vcpu, bool *fetched, const struct vmcs12_
  */
 int nested_op_vmread(struct vcpu *vcpu, bool *fetched, u64 enc, u64 *val)
 {
-	struct nested *n = &vcpu->nested;
 	const struct vmcs12_field *f;
+	int err = insn_op_field(vcpu, enc, &f);
 
-	if (!n->vmxon)
-		return -ENOEXEC;
-	if (n->vmptr == VMPTR_NONE)
-		return -ENOENT;
-	f = insn_find_field(vcpu, enc);
-	if (!f)
-		return nested_op_fails(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
+	if (err)
+		return err;
 	insn_op_fetch(vcpu, fetched, f);
 	insn_need_field(vcpu, f);
-	*val = vmcs12_get(n->vmcs12, f) >> (enc & VMCS_ENC_HIGH ? 32 : 0);
+	*val = vmcs12_get(vcpu->nested.vmcs12, f) >> (enc & VMCS_ENC_HIGH ? 32 : 0);
 	return 0;
 }
 
@@ -232,15 +240,11 @@ int nested_op_vmwrite(struct vcpu *vcpu, bool *fetched, u64 enc, u64 val)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12_field *f;
+	int err = insn_op_field(vcpu, enc, &f);
 
-	if (!n->vmxon)
-		return -ENOEXEC;
-	if (n->vmptr == VMPTR_NONE)
-		return -ENOENT;
-	f = insn_find_field(vcpu, enc);
-	if (!f)
-		return nested_op_fails(vcpu, VMXERR_UNSUPPORTED_VMCS_COMPONENT);
-	if (f->class == VMCS12_RO && !(n->caps.misc & BIT_ULL(29)))
+	if (err)
+		return err;
+	if (insn_is_read_only(n, f))
 		return nested_op_fails(vcpu, VMXERR_VMWRITE_READ_ONLY_VMCS_COMPONENT);
 	insn_op_fetch(vcpu, fetched, f);
 	insn_write_field(vcpu, f, enc, val);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "stat.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -185,27 +186,9 @@ static void prepare(void)
 
 /* --- counts --- */
 
-/* A value of the vCPU's statistics. */
-static u64 stat(struct vcpu *vcpu, const char *name, u32 n)
-{
-	static u8 buf[1 << 17];
-	struct kvm_stats_header *h = (void *)buf;
-	int fd = DO(vcpu->fd, KVM_GET_STATS_FD, 0);
-	struct kvm_stats_desc *d;
-
-	MUST(pread(fd, buf, sizeof(buf), 0) > 0, "statistics");
-	close(fd);
-	for (u32 i = 0; i < h->num_desc; i++) {
-		d = (void *)(buf + h->desc_offset + i * (sizeof(*d) + h->name_size));
-		if (!strcmp(d->name, name))
-			return *(u64 *)(buf + h->data_offset + d->offset + 8 * n);
-	}
-	ksft_skip("no statistic %s", name);
-}
-
 static u64 exits(struct vcpu *vcpu)
 {
-	return stat(vcpu, "exits_by_reason", R_VMREAD) + stat(vcpu, "exits_by_reason", R_VMWRITE);
+	return stat_at(vcpu, "exits_by_reason", R_VMREAD) + stat_at(vcpu, "exits_by_reason", R_VMWRITE);
 }
 
 static struct vcpu *start(struct vm *vm, void (*fn)(void), bool shadowing)
