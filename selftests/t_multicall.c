@@ -403,6 +403,9 @@ static void guest_interrupt(void)
 }
 
 #define ROUNDS		400
+#define ROUNDS_MAX	100000
+
+static volatile u64 interrupted;	/* set by user space when a signal has come in the middle of a list */
 
 static void guest_rounds(void)
 {
@@ -410,7 +413,7 @@ static void guest_rounds(void)
 	u32 i, k;
 
 	g_sync((u64)list);
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < ROUNDS || (!interrupted && i < ROUNDS_MAX); i++) {
 		list->n = 0;
 		list->done = 0;
 		for (k = 0; k < 64; k++)
@@ -453,6 +456,7 @@ static void host_signals(void)
 		    !list->done || list->done >= 64)
 			continue;
 		partial++;
+		GUEST(&vm, interrupted) = 1;
 		MUST(!vcpu_get_msr(vcpu, MSR_CSTAR, &cstar), "IA32_CSTAR");
 		EQ(cstar % 64, list->done - 1, "the last value that was written");
 		EQ(list->e[list->done - 1].ret, 0, "its result");
