@@ -22,8 +22,8 @@ def build_selftests(job):
 # These look at what a guest sees of its processor and need few of the module's locks and allocations. They run on the
 # other kernels in each make test, and on the debug kernel, where they take half of the time, only when named.
 GUESTS_VIEW = {f"t_{name}" for name in (
-    "clock cpu cr4 emul features inspect_fields mmio near nested_checks quirks task traps tsc vmx_apic vmx_apicv vmx_basic"
-    " vmx_caps vmx_checks vmx_emul vmx_exits vmx_features vmx_fields vmx_insn vmx_mixed vmx_nmi vmx_shadow vmx_traps").split()}
+    "clock cluster cluster_stops cpu cr4 emul features force inspect_fields mmio multicall_same near nested_checks quirks task"
+    " traps tsc vmx_apic vmx_apicv vmx_basic vmx_caps vmx_checks vmx_emul vmx_exits vmx_features vmx_fields vmx_insn vmx_mixed vmx_nmi vmx_shadow vmx_traps").split()}
 
 
 def chosen_for(kernel, end):
