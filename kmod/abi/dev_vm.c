@@ -28,10 +28,6 @@
 /* The flags that KVM_CAP_X86_DISABLE_EXITS accepts; KVM_CHECK_EXTENSION reports only those that have an effect. */
 #define DISABLE_EXITS_KNOWN	(KVM_X86_DISABLE_EXITS_MWAIT | KVM_X86_DISABLE_EXITS_HLT | \
 				 KVM_X86_DISABLE_EXITS_PAUSE | KVM_X86_DISABLE_EXITS_CSTATE)
-/* The bits that DROSTE_FORCE_EXITS knows. */
-#define FORCE_KNOWN		(DROSTE_FORCE_CR3_LOAD | DROSTE_FORCE_CR3_STORE | DROSTE_FORCE_INVLPG | DROSTE_FORCE_RDTSC | \
-				 DROSTE_FORCE_RDPMC | DROSTE_FORCE_TABLES | DROSTE_FORCE_RDRAND | DROSTE_FORCE_RDSEED | \
-				 DROSTE_FORCE_PAUSE)
 /* The flags that KVM_CAP_X86_USER_SPACE_MSR accepts. */
 #define USER_MSR_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
 				 KVM_MSR_EXIT_REASON_FILTER)
@@ -295,11 +291,13 @@ static long vm_force_exits(void *self, void *arg, unsigned long uarg)
 {
 	const struct droste_force_exits *f = arg;
 	struct vm *vm = self;
+	int ret;
 
-	if (f->supported || f->reserved[0] || f->reserved[1] || f->mask & ~(u64)FORCE_KNOWN)
+	if (f->supported || f->reserved[0] || f->reserved[1])
 		return -EINVAL;
-	if (f->mask & ~vmx_force_supported())
-		return -ENXIO;
+	ret = vmx_force_check(f->mask);
+	if (ret)
+		return ret;
 	WRITE_ONCE(vm->force_exits, f->mask);
 	vm_request_all(vm, REQ_CPUID);
 	return 0;

@@ -326,6 +326,28 @@ static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct page_walk *w)
 }
 
 /*
+ * Whether the entries of a recorded walk are what they were. The caller has opened user memory: the addresses of the entries
+ * were checked when they were recorded.
+ */
+static __always_inline bool walk_compare(const struct page_walk *w)
+{
+	/* Pointers, which UBSAN does not watch: nothing may be called while user memory is open. */
+	const u64 __user *const *at = w->at;
+	const u64 *expected = w->entry;
+	u64 entry;
+	int i;
+
+	for (i = 0; i < w->nr; i++) {
+		unsafe_get_user(entry, at[i], failed);
+		if (unlikely(entry != expected[i]))
+			return false;
+	}
+	return true;
+failed:
+	return false;
+}
+
+/*
  * Read 15 bytes of the page that a recorded walk ends at, as two words, if the
  * entries are what they were. Returns false if they are not, or if memory cannot
  * be read.
@@ -333,20 +355,11 @@ static noinline bool walk_record(struct vcpu *vcpu, u64 la, struct page_walk *w)
 static __always_inline bool walk_repeat(const struct page_walk *w, u32 offset, u64 *words)
 {
 	const u8 __user *from = w->to + offset;
-	/* Pointers, which UBSAN does not watch: nothing may be called while user memory is open. */
-	const u64 __user *const *at = w->at;
-	const u64 *expected = w->entry;
-	u64 entry;
-	int i;
 
-	/* The addresses of the entries were checked when they were recorded. */
 	if (!user_read_access_begin(from, INSN_MAX))
 		return false;
-	for (i = 0; i < w->nr; i++) {
-		unsafe_get_user(entry, at[i], failed);
-		if (unlikely(entry != expected[i]))
-			goto failed;
-	}
+	if (unlikely(!walk_compare(w)))
+		goto failed;
 	unsafe_get_user(words[0], (const u64 __user *)from, failed);
 	unsafe_get_user(words[1], (const u64 __user *)(from + INSN_MAX - 8), failed);
 	user_read_access_end();
@@ -360,18 +373,12 @@ failed:
 static __always_inline bool walk_repeat_words(const struct page_walk *w, u32 offset, u64 *words, u32 n)
 {
 	const u64 __user *from = (const u64 __user *)(w->to + offset);
-	const u64 __user *const *at = w->at;
-	const u64 *expected = w->entry;
-	u64 entry;
 	u32 i;
 
 	if (!user_read_access_begin(from, n * sizeof(*from)))
 		return false;
-	for (i = 0; i < w->nr; i++) {
-		unsafe_get_user(entry, at[i], failed);
-		if (unlikely(entry != expected[i]))
-			goto failed;
-	}
+	if (unlikely(!walk_compare(w)))
+		goto failed;
 	for (i = 0; i < n; i++)
 		unsafe_get_user(words[i], from + i, failed);
 	user_read_access_end();
@@ -455,28 +462,16 @@ bool walk_read(struct vcpu *vcpu, u64 la, u64 *words)
 	return (vcpu->efer & EFER_NX) && walk_page(vcpu, &vcpu->data_walk, false, 0, la, words);
 }
 
-/* Whether the entries of a recorded walk are what they were. */
+/* As walk_compare(), for a caller that has not opened user memory. */
 static __always_inline bool walk_is_same(const struct page_walk *w)
 {
-	/* Pointers, which UBSAN does not watch: nothing may be called while user memory is open. */
-	const u64 __user *const *at = w->at;
-	const u64 *expected = w->entry;
-	u64 entry;
-	int i;
+	bool same;
 
-	/* The addresses of the entries were checked when they were recorded. */
-	if (!user_read_access_begin(at[0], sizeof(entry)))
+	if (!user_read_access_begin(w->at[0], sizeof(w->entry[0])))
 		return false;
-	for (i = 0; i < w->nr; i++) {
-		unsafe_get_user(entry, at[i], failed);
-		if (unlikely(entry != expected[i]))
-			goto failed;
-	}
+	same = walk_compare(w);
 	user_read_access_end();
-	return true;
-failed:
-	user_read_access_end();
-	return false;
+	return same;
 }
 
 /**
@@ -533,18 +528,11 @@ bool walk_code(struct vcpu *vcpu, struct page_walk *w, u64 la, u64 *words, u32 n
 static bool walk_put(const struct page_walk *w, u32 offset, u64 val, u32 bytes)
 {
 	u8 __user *to = (u8 __user *)w->to + offset;
-	const u64 __user *const *at = w->at;
-	const u64 *expected = w->entry;
-	u64 entry;
-	int i;
 
 	if (!user_access_begin(to, bytes))
 		return false;
-	for (i = 0; i < w->nr; i++) {
-		unsafe_get_user(entry, at[i], failed);
-		if (unlikely(entry != expected[i]))
-			goto failed;
-	}
+	if (unlikely(!walk_compare(w)))
+		goto failed;
 	switch (bytes) {
 	case 1:
 		unsafe_put_user((u8)val, to, failed);

@@ -243,17 +243,11 @@ static int exec_shift_double(struct emul_ctx *ctx)
 static int exec_mov(struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
-	u32 bytes = insn->op_bytes;
+	u32 bytes = emul_source_bytes(insn);
 	struct emul_operand dst;
 	u64 val;
 	int r;
 
-	if (insn->flags & IF_SRC8)
-		bytes = 1;
-	else if (insn->flags & IF_SRC16)
-		bytes = 2;
-	else if (insn->flags & IF_SRC32)
-		bytes = min(4U, bytes);
 	r = emul_load_source(ctx, bytes, &val);
 	if (r != EMUL_DONE)
 		return r;

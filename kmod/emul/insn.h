@@ -129,6 +129,16 @@ enum decode_result {
 	DECODE_UNKNOWN,		/* not known to the emulator */
 };
 
+/* The size of the source of MOV, MOVZX, MOVSX or MOVSXD (SDM 2B). */
+static inline u8 emul_source_bytes(const struct emul_insn *insn)
+{
+	if (insn->flags & IF_SRC8)
+		return 1;
+	if (insn->flags & IF_SRC16)
+		return 2;
+	return insn->flags & IF_SRC32 ? min_t(u8, 4, insn->op_bytes) : insn->op_bytes;
+}
+
 /* Sign-extend the low @bits bits of @val. */
 static inline s64 emul_sign_extend(u64 val, u32 bits)
 {

@@ -142,13 +142,9 @@ void ports_take(struct vcpu *vcpu)
 	if (!p && !vcpu->ports)
 		return;
 	vcpu->ports = p;
-	if (p) {
+	if (p)
 		vcpu->io_bitmaps01 = __pa(p->bitmaps);
-		vcpu->ctl01.proc |= CPU_BASED_USE_IO_BITMAPS;
-	} else {
-		vcpu->ctl01.proc &= ~(u32)CPU_BASED_USE_IO_BITMAPS;
-	}
-	vmx_write_ctl01(vcpu);
+	vmx_update_cpuid_controls(vcpu);
 }
 
 /**

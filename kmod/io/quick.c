@@ -9,8 +9,6 @@
  * quick_eoi() do the same for stores that the short loop can execute.
  */
 #include <linux/mm.h>
-#include <linux/srcu.h>
-#include <linux/uaccess.h>
 #include <asm/apic.h>
 #include <asm/apicdef.h>
 #include <asm/vmx.h>
@@ -49,16 +47,6 @@ static bool quick_is_plain_move(const struct emul_insn *insn)
 	       (quick_is_register(insn->src) || insn->src == OPD_IMM);
 }
 
-/* The size of a load's operand in memory (SDM 2B, MOVZX and MOVSX). */
-static u8 quick_source_bytes(const struct emul_insn *insn)
-{
-	if (insn->flags & IF_SRC8)
-		return 1;
-	if (insn->flags & IF_SRC16)
-		return 2;
-	return insn->flags & IF_SRC32 ? min_t(u8, 4, insn->op_bytes) : insn->op_bytes;
-}
-
 /*
  * Decode the instruction. Not inlined, because it is rare, and has a large frame.
  * Returns false if it is none that the processor can execute.
@@ -83,7 +71,7 @@ static noinline bool quick_decode(struct quick_insn *q, const u64 *words)
 	q->high = q->reg_bytes == 1 && !insn.rex && q->reg >= 4 && !q->from_imm;
 	if (q->high)
 		q->reg -= 4;
-	q->mem_bytes = q->load ? quick_source_bytes(&insn) : insn.op_bytes;
+	q->mem_bytes = q->load ? emul_source_bytes(&insn) : insn.op_bytes;
 	q->mem_mask = emul_size_mask(q->mem_bytes);
 	q->base = insn.base;
 	q->index = insn.index;
@@ -370,12 +358,10 @@ bool quick_kick(struct vcpu *vcpu, gpa_t gpa)
 static const struct quick_insn *quick_own_store(struct vcpu *vcpu, gpa_t gpa, u64 rip)
 {
 	const struct quick_insn *q;
-	int idx = srcu_read_lock(&vcpu->vm->srcu);
+	int idx = memslot_begin_nofault(vcpu->vm);
 
-	pagefault_disable();
 	q = memslot_near(vcpu, gpa >> PAGE_SHIFT) ? NULL : quick_plain_store(vcpu, rip);
-	pagefault_enable();
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 	return q;
 }
 

@@ -6,26 +6,23 @@
  * quick_tables() does nothing unless it can do everything. It leaves all other instructions, and all that could fault, to
  * emul_instruction().
  */
-#include <linux/srcu.h>
-#include <linux/uaccess.h>
 #include <asm/vmx.h>
 #include "droste.h"
 #include "cpu/walk.h"
 #include "emul/arch.h"
 #include "io/emulate.h"
+#include "mem/memslot.h"
 #include "vmx/iinfo.h"
 #include "vmx/regs.h"
 
 /* walk_fetch() or walk_read() in the short loop. */
 static bool tables_access(struct vcpu *vcpu, bool (*access)(struct vcpu *vcpu, u64 la, u64 *words), u64 la, u64 *words)
 {
-	int idx = srcu_read_lock(&vcpu->vm->srcu);
+	int idx = memslot_begin_nofault(vcpu->vm);
 	bool done;
 
-	pagefault_disable();
 	done = current->mm == vcpu->vm->mm && access(vcpu, la, words);
-	pagefault_enable();
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 	return done;
 }
 

@@ -3,6 +3,7 @@
 #ifndef DROSTE_MEMSLOT_H
 #define DROSTE_MEMSLOT_H
 
+#include <linux/srcu.h>
 #include <linux/uaccess.h>
 #include "droste.h"
 
@@ -26,6 +27,36 @@ void vm_unmap_gpa(struct vm *vm, struct gpa_map *map);
 
 /* For threads of any process: see mem/peek.c. */
 int vm_peek_guest(struct vm *vm, gpa_t gpa, u64 *vals, unsigned int n);
+
+/**
+ * memslot_begin_nofault() - begin to use the slots and their memory where nothing may sleep
+ * @vm: the VM
+ *
+ * Accesses to memory that is not there fail.
+ *
+ * Context: Any, also with interrupts disabled.
+ * Return: what memslot_end_nofault() needs.
+ */
+static inline int memslot_begin_nofault(struct vm *vm)
+{
+	int idx = srcu_read_lock(&vm->srcu);
+
+	pagefault_disable();
+	return idx;
+}
+
+/**
+ * memslot_end_nofault() - end what memslot_begin_nofault() has begun
+ * @vm: the VM
+ * @idx: as returned
+ *
+ * Context: Any.
+ */
+static inline void memslot_end_nofault(struct vm *vm, int idx)
+{
+	pagefault_enable();
+	srcu_read_unlock(&vm->srcu, idx);
+}
 
 /* A number that changes whenever the slots do. Caller holds vm->srcu for reading. */
 static inline u64 memslot_generation(struct vm *vm)

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* EPT violations of EPT02 on the short way: those that are violations or misconfigurations of EPT12. SDM 3C 29.3.3. */
-#include <linux/srcu.h>
-#include <linux/uaccess.h>
 #include "droste.h"
 #include "ept/ept.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"
+#include "mem/memslot.h"
 #include "nested/nested.h"
 #include "nested/vmcs02.h"
 #include "vmx/inject.h"
@@ -23,7 +22,6 @@
  */
 bool nested_again_ept(struct vcpu *vcpu)
 {
-	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	struct ept02 *ept02 = &vcpu->nested.ept02;
 	struct vmx_exit *e = &vcpu->exit;
 	enum ept12_verdict verdict;
@@ -42,11 +40,9 @@ bool nested_again_ept(struct vcpu *vcpu)
 	if (unlikely((e->idt_info & VECTORING_INFO_VALID_MASK) || vmx_exit_of_iret(e)))
 		return false;
 	access = ept12_access(ept02->cur->eptp12, e->qual);
-	idx = srcu_read_lock(srcu);
-	pagefault_disable();
+	idx = memslot_begin_nofault(vcpu->vm);
 	verdict = ept12_translate_again(vcpu, e->gpa, access, &res);
-	pagefault_enable();
-	srcu_read_unlock(srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 	switch (verdict) {
 	case EPT12_VIOLATION:
 		e->qual = ept12_violation_qual(e->qual, &res);

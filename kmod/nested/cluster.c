@@ -29,10 +29,9 @@
 #include <linux/moduleparam.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/srcu.h>
-#include <linux/uaccess.h>
 #include "droste.h"
 #include "cpu/walk.h"
+#include "mem/memslot.h"
 #include "nested/cluster.h"
 #include "nested/cluster_code.h"
 #include "nested/insn.h"
@@ -142,7 +141,6 @@ struct cluster_bounds {
 static const struct cluster_entry *cluster_find(struct vcpu *vcpu, u64 rip, struct cluster_bounds *left)
 {
 	struct cluster_entry *e = &vcpu->nested.cluster->entries[hash_64(rip, CLUSTER_BITS)];
-	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	bool found;
 	int idx;
 
@@ -152,15 +150,13 @@ static const struct cluster_entry *cluster_find(struct vcpu *vcpu, u64 rip, stru
 	/* The code may change, but whoever needs this to be noticed at once can turn clustering off and on. */
 	if (e->rip == rip && !e->run.nr && e->idle++)
 		return NULL;
-	idx = srcu_read_lock(srcu);
-	pagefault_disable();
+	idx = memslot_begin_nofault(vcpu->vm);
 	found = e->rip == rip && e->run.nr && cluster_is_same(vcpu, e);
 	if (unlikely(!found)) {
 		left->fills--;
 		found = cluster_fill(vcpu, e, rip);
 	}
-	pagefault_enable();
-	srcu_read_unlock(srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 	return found ? e : NULL;
 }
 
@@ -170,16 +166,13 @@ static const struct cluster_entry *cluster_find(struct vcpu *vcpu, u64 rip, stru
  */
 static noinline bool cluster_store(struct vcpu *vcpu, u64 la, u64 val, u32 bytes)
 {
-	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	bool done;
 	int idx;
 
 	insn_short_end(vcpu);
-	idx = srcu_read_lock(srcu);
-	pagefault_disable();
+	idx = memslot_begin_nofault(vcpu->vm);
 	done = walk_write(vcpu, la, val, bytes);
-	pagefault_enable();
-	srcu_read_unlock(srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 	return done;
 }
 

@@ -101,14 +101,6 @@ static bool cluster_source(struct cluster_insn *i, const struct emul_insn *e, u3
 	return true;
 }
 
-/* The size of an extension's source (SDM 2B, MOVZX and MOVSX). */
-static u8 cluster_source_bytes(const struct emul_insn *e)
-{
-	if (e->flags & IF_SRC8)
-		return 1;
-	return e->flags & IF_SRC16 ? 2 : 4;
-}
-
 /* Take over the address of a memory operand. FS and GS have a base. */
 static bool cluster_memory(struct cluster_insn *i, const struct emul_insn *e)
 {
@@ -189,7 +181,7 @@ static bool cluster_adopt(struct cluster_insn *i, const struct emul_insn *e)
 	case OP_MOVZX:
 	case OP_MOVSX:
 		i->kind = CLUSTER_EXTEND;
-		i->src_bytes = cluster_source_bytes(e);
+		i->src_bytes = emul_source_bytes(e);
 		return i->bytes >= 4 && cluster_register(e, e->dst, i->bytes, &i->dst) &&
 		       cluster_register(e, e->src, i->src_bytes, &i->src);
 	case OP_SETCC:
@@ -364,7 +356,7 @@ static u64 cluster_shift(const struct cluster_insn *i, u64 val, u64 *flags)
 
 /**
  * cluster_execute() - execute a plain instruction of a run
- * @i: the instruction, no VMREAD, VMWRITE or CLUSTER_STORE
+ * @i: the instruction, none of VMREAD, VMWRITE, CLUSTER_CONST, CLUSTER_STORE and CLUSTER_JCC, which the caller knows
  * @begin: RIP of the run's first instruction
  * @regs: the general registers, in the order of their encoding
  * @flags: RFLAGS
@@ -377,9 +369,6 @@ bool cluster_execute(const struct cluster_insn *i, u64 begin, u64 *regs, u64 *fl
 	u64 mask = emul_size_mask(i->bytes), src = (i->from_imm ? (u64)i->imm : regs[i->src]) & mask, val;
 
 	switch (i->kind) {
-	case CLUSTER_CONST:
-		regs[i->dst] = i->imm;
-		return false;
 	case CLUSTER_MOV:
 		cluster_set(regs, i->dst, i->bytes, src);
 		return false;
@@ -410,8 +399,6 @@ bool cluster_execute(const struct cluster_insn *i, u64 begin, u64 *regs, u64 *fl
 		/* A 32-bit CMOV clears the upper half in either case (SDM 2A, CMOVcc). */
 		cluster_set(regs, i->dst, i->bytes, cluster_condition(i->op, *flags) ? src : regs[i->dst]);
 		return false;
-	case CLUSTER_JCC:
-		return cluster_condition(i->op, *flags);
 	case CLUSTER_JMP:
 		return true;
 	default:

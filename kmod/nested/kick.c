@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Stores of L2 to ioeventfds of L0's user space, in the short loop: L1 passes a device on, and does not wake up for it. */
-#include <linux/srcu.h>
-#include <linux/uaccess.h>
 #include "droste.h"
 #include "cpu/walk.h"
 #include "io/emulate.h"
+#include "mem/memslot.h"
 #include "nested/nested.h"
 #include "vmx/vmx.h"
 
@@ -29,7 +28,6 @@ static bool kick_locked(struct vcpu *vcpu, gpa_t l2_gpa)
  */
 bool nested_kick(struct vcpu *vcpu)
 {
-	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	gpa_t l2_gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
 	struct nested *n = &vcpu->nested;
 	bool done;
@@ -41,11 +39,9 @@ bool nested_kick(struct vcpu *vcpu)
 	/* Another processor may have lowered L2's TPR: nested_before_entry() must look. */
 	if (nested_wants_mtf(n) || n->nmi_soft || n->tpr_threshold02)
 		return false;
-	idx = srcu_read_lock(srcu);
-	pagefault_disable();
+	idx = memslot_begin_nofault(vcpu->vm);
 	done = kick_locked(vcpu, l2_gpa);
-	pagefault_enable();
-	srcu_read_unlock(srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 	if (!done)
 		return false;
 	/* The exit was none of an event's delivery: an event that the entry injected has been delivered. */

@@ -129,7 +129,7 @@ void merge_controls(const struct vmx_controls *l0, const struct vmcs12 *v, bool 
 	out->proc = merge_proc(l0->proc, v->cpu_based_vm_exec_control);
 	out->proc2 = merge_proc2(l0->proc2, merge_proc2_of(v));
 	/* L0's exits at each PAUSE would replace those of PAUSE loops that L1 asks for (SDM 3C 26.1.3), and L1 would be shown them. */
-	if ((merge_proc2_of(v) & SECONDARY_EXEC_PAUSE_LOOP_EXITING) && !(v->cpu_based_vm_exec_control & CPU_BASED_PAUSE_EXITING))
+	if (merge_l1_asks_ple(v))
 		out->proc &= ~(u32)CPU_BASED_PAUSE_EXITING;
 	/* Every exit from L2 goes to L0; hostload.c and vmcs02.c carry out L1's exit controls in software. */
 	out->exit = l0->exit | VM_EXIT_SAVE_DEBUG_CONTROLS;

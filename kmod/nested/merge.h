@@ -38,6 +38,20 @@ static inline u32 merge_proc2_of(const struct vmcs12 *v)
 }
 
 /**
+ * merge_l1_asks_ple() - whether L1 asks for exits of PAUSE loops
+ * @v: VMCS12
+ *
+ * "PAUSE exiting" overrides "PAUSE-loop exiting" (SDM 3C 26.1.3).
+ *
+ * Return: true if it does.
+ */
+static inline bool merge_l1_asks_ple(const struct vmcs12 *v)
+{
+	return (merge_proc2_of(v) & SECONDARY_EXEC_PAUSE_LOOP_EXITING) &&
+	       !(v->cpu_based_vm_exec_control & CPU_BASED_PAUSE_EXITING);
+}
+
+/**
  * merge_cr_mask() - VMCS02's guest/host mask of CR0 or CR4 (SDM 3C 25.6.6)
  * @l0_owned: bits that L0 lets its guests own
  * @mask12: L1's guest/host mask

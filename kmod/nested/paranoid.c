@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Checks the short way of again.c against what the general path would have done. For tests: it costs thousands of instructions. */
 #include <linux/math64.h>
-#include <linux/srcu.h>
-#include <linux/uaccess.h>
 #include "droste.h"
 #include "cpu/walk.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"
+#include "mem/memslot.h"
 #include "nested/bitmaps.h"
 #include "nested/checks_vcpu.h"
 #include "nested/cluster_code.h"
@@ -199,17 +198,15 @@ void paranoid_ept(struct vcpu *vcpu)
 	u64 gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
 	struct ept12_result res, whole;
 	enum ept12_verdict is, should;
-	int idx = srcu_read_lock(&vcpu->vm->srcu);
+	int idx = memslot_begin_nofault(vcpu->vm);
 
-	pagefault_disable();
 	should = ept12_translate_afresh(vcpu, gpa, access, &whole);
 	is = ept12_translate_again(vcpu, gpa, access, &res);
 	if (should != EPT12_FAULT && is != EPT12_FAULT &&
 	    (is != should || (is == EPT12_VIOLATION && res.qual != whole.qual)) &&
 	    ept12_translate_afresh(vcpu, gpa, access, &whole) == should)
 		paranoid_fail(vcpu, "an EPT violation", is, should);
-	pagefault_enable();
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 }
 
 /**
@@ -372,11 +369,9 @@ void paranoid_code(struct vcpu *vcpu, const struct cluster_insn *i, u64 rip, u32
 	int idx, ret;
 
 	vmcs_load(vcpu->vmcs);
-	idx = srcu_read_lock(&vcpu->vm->srcu);
-	pagefault_disable();
+	idx = memslot_begin_nofault(vcpu->vm);
 	ret = vcpu_read_gva(vcpu, rip, code, len, WALK_FETCH, &fault);
-	pagefault_enable();
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 	vcpu->reg_avail = 0;
 	/* The page has left the memory meanwhile. An L1 that changes this code on another vCPU just now is taken for a difference. */
 	if (ret == -EFAULT)

@@ -33,13 +33,6 @@
 /* So many exits in a row at the end of L1's window are kept from L1 at most, so that L1 can do its part, too. */
 #define PAUSELOOP_KEPT_MAX	16
 
-/* Whether L1 asks for exits of PAUSE loops. "PAUSE exiting" overrides it (SDM 3C 26.1.3). */
-static bool pauseloop_l1_asks(const struct vmcs12 *v)
-{
-	return (merge_proc2_of(v) & SECONDARY_EXEC_PAUSE_LOOP_EXITING) &&
-	       !(v->cpu_based_vm_exec_control & CPU_BASED_PAUSE_EXITING);
-}
-
 /**
  * pauseloop_write() - write the gap and the window of VMCS02
  * @vcpu: in L2; the merged controls have "PAUSE-loop exiting"
@@ -104,7 +97,7 @@ void pauseloop_facts(struct vcpu *vcpu, struct route_facts *f)
 	u64 spun;
 
 	n->pause.kept = false;
-	if (!pauseloop_l1_asks(v))
+	if (!merge_l1_asks_ple(v))
 		return;
 	spun = pauseloop_length(vcpu);
 	f->pause_over = spun >= v->ple_window;

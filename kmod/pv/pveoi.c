@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Paravirtual EOI: KVM_FEATURE_PV_EOI. Linux, Documentation/virt/kvm/x86/msr.rst. */
-#include <linux/srcu.h>
-#include <linux/uaccess.h>
 #include "droste.h"
 #include "irqchip/irqchip.h"
 #include "mem/memslot.h"
@@ -21,16 +19,13 @@
 /* Access the guest's byte, without sleeping. Returns false if it is not in memory. */
 static bool pv_eoi_access(struct vcpu *vcpu, u8 *val, bool write)
 {
-	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	gpa_t gpa = vcpu->pv_eoi.msr & ~(u64)KVM_MSR_ENABLED;
-	int idx = srcu_read_lock(srcu), err;
+	int idx = memslot_begin_nofault(vcpu->vm), err;
 
 	/* The processor walks the host's page tables for this: see vmx/l1d.c. */
 	vcpu->l1d_due = true;
-	pagefault_disable();
 	err = write ? vm_write_guest(vcpu->vm, gpa, val, 1) : vm_read_guest(vcpu->vm, gpa, val, 1);
-	pagefault_enable();
-	srcu_read_unlock(srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 	return !err;
 }
 

@@ -245,10 +245,7 @@ int exit_pause(struct vcpu *vcpu)
 	/* Each PAUSE exits, so this one says nothing about a loop. */
 	if (unlikely(c->proc & CPU_BASED_PAUSE_EXITING))
 		return NEXT_ENTER;
-	if ((vcpu->in_l2 && vcpu->nested.pause.kept) || vcpu_spins(vcpu))
-		ple_sooner(vcpu);
-	else
-		ple_longer(vcpu);
+	ple_adapt(vcpu, (vcpu->in_l2 && vcpu->nested.pause.kept) || vcpu_spins(vcpu));
 	return NEXT_ENTER;
 }
 

@@ -14,7 +14,6 @@
 #include <linux/errno.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/srcu.h>
 #include <linux/uaccess.h>
 #include <linux/kvm_para.h>
 #include <linux/droste_para.h>
@@ -265,7 +264,6 @@ static __always_inline bool multicall_run_short(struct vcpu *vcpu, struct multic
  */
 bool multicall_short(struct vcpu *vcpu)
 {
-	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	struct multicall m;
 	bool done = false;
 	u64 next;
@@ -276,13 +274,11 @@ bool multicall_short(struct vcpu *vcpu)
 		return false;
 	/* The processor walks the host's page tables for this: see vmx/l1d.c. */
 	vcpu->l1d_due = true;
-	idx = srcu_read_lock(srcu);
-	pagefault_disable();
+	idx = memslot_begin_nofault(vcpu->vm);
 	/* The general path marks the frame dirty, and tells what is wrong. */
 	if (!multicall_open(vcpu, &m) && !memslot_logged(m.slot))
 		done = multicall_run_short(vcpu, &m);
-	pagefault_enable();
-	srcu_read_unlock(srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 	if (unlikely(!done))
 		return false;
 	vcpu->ev.injected.valid = false;

@@ -3,13 +3,12 @@
  * Exits of L1 that the short loop handles, with interrupts disabled: WRMSR, EOI, stores to ioeventfds, the VMX-preemption
  * timer, accesses to descriptor-table registers, VMREAD and VMWRITE.
  */
-#include <linux/srcu.h>
-#include <linux/uaccess.h>
 #include <asm/processor-flags.h>
 #include "droste.h"
 #include "io/bus.h"
 #include "io/emulate.h"
 #include "irqchip/irqchip.h"
+#include "mem/memslot.h"
 #include "nested/nested.h"
 #include "run/short.h"
 #include "vmx/inject.h"
@@ -28,7 +27,6 @@ static bool exit_wrmsr_short(struct vcpu *vcpu)
 /* The access is a store to the local APIC's EOI register, or to an ioeventfd. */
 static bool exit_ept_short(struct vcpu *vcpu)
 {
-	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	bool done;
 	gpa_t gpa;
 	int idx;
@@ -40,11 +38,9 @@ static bool exit_ept_short(struct vcpu *vcpu)
 		return quick_eoi(vcpu, gpa);
 	if (!READ_ONCE(vcpu->vm->ioeventfds.nr) || io_is_absent(vcpu, false, gpa))
 		return false;
-	idx = srcu_read_lock(srcu);
-	pagefault_disable();
+	idx = memslot_begin_nofault(vcpu->vm);
 	done = quick_kick(vcpu, gpa);
-	pagefault_enable();
-	srcu_read_unlock(srcu, idx);
+	memslot_end_nofault(vcpu->vm, idx);
 	return done;
 }
 

@@ -53,6 +53,25 @@ u64 vmx_force_supported(void)
 }
 
 /**
+ * vmx_force_check() - check a mask for DROSTE_FORCE_EXITS
+ * @mask: what the caller gave
+ *
+ * Context: Any, after vmx_caps_init().
+ * Return: 0; -EINVAL for bits that are not DROSTE_FORCE_*; -ENXIO for bits that this processor does not have.
+ */
+int vmx_force_check(u64 mask)
+{
+	u64 known = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(force_rows); i++)
+		known |= force_rows[i].bit;
+	if (mask & ~known)
+		return -EINVAL;
+	return mask & ~vmx_force_supported() ? -ENXIO : 0;
+}
+
+/**
  * vmx_forced_controls() - the controls for a mask of DROSTE_FORCE_EXITS
  * @mask: DROSTE_FORCE_*, all of them supported
  *

@@ -94,37 +94,22 @@ void ple_limit(struct loaded_vmcs *v, u32 gap, u32 limit)
 }
 
 /**
- * ple_longer() - let the guest spin longer before the next exit of a PAUSE loop
- * @vcpu: loaded; an exit of a PAUSE loop has helped nobody
+ * ple_adapt() - let the guest spin longer or for a shorter time before the next exit of a PAUSE loop
+ * @vcpu: loaded, has had such an exit
+ * @useful: the exit has let another vCPU run; otherwise it has helped nobody
  *
  * Context: Process context. Writes the current VMCS. Does not sleep.
  */
-void ple_longer(struct vcpu *vcpu)
+void ple_adapt(struct vcpu *vcpu, bool useful)
 {
 	struct loaded_vmcs *v = vcpu->vmcs;
+	u32 base = READ_ONCE(ple_window);
 
 	if (!(vcpu->ctl01.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING))
 		return;
 	preempt_disable();
-	v->ple.own = ple_grown(v->ple.own, READ_ONCE(ple_window), READ_ONCE(ple_window_grow), READ_ONCE(ple_window_max));
-	ple_write_window(v);
-	preempt_enable();
-}
-
-/**
- * ple_sooner() - make the guest spin for a shorter time, because the last exit of a PAUSE loop was of use
- * @vcpu: loaded; an exit of a PAUSE loop has let another vCPU run
- *
- * Context: Process context. Writes the current VMCS. Does not sleep.
- */
-void ple_sooner(struct vcpu *vcpu)
-{
-	struct loaded_vmcs *v = vcpu->vmcs;
-
-	if (!(vcpu->ctl01.proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING))
-		return;
-	preempt_disable();
-	v->ple.own = ple_lowered(v->ple.own, READ_ONCE(ple_window));
+	v->ple.own = useful ? ple_lowered(v->ple.own, base) :
+			      ple_grown(v->ple.own, base, READ_ONCE(ple_window_grow), READ_ONCE(ple_window_max));
 	ple_write_window(v);
 	preempt_enable();
 }

@@ -19,14 +19,14 @@ static u32 vmcs01_control(u64 cap, u32 want)
 	return (want | (u32)cap) & (u32)(cap >> 32);
 }
 
-/* The primary processor-based controls. @forced: those that DROSTE_FORCE_EXITS adds. */
-static u32 vmcs01_choose_proc(u32 forced)
+/* The primary processor-based controls. @more: those that this VM has besides. */
+static u32 vmcs01_choose_proc(u32 more)
 {
 	return vmcs01_control(host_caps.true_proc, CPU_BASED_USE_TSC_OFFSETTING | CPU_BASED_HLT_EXITING |
 			      CPU_BASED_MWAIT_EXITING | CPU_BASED_RDPMC_EXITING | CPU_BASED_CR8_LOAD_EXITING |
 			      CPU_BASED_CR8_STORE_EXITING | CPU_BASED_MOV_DR_EXITING |
 			      CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS |
-			      CPU_BASED_MONITOR_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS | forced);
+			      CPU_BASED_MONITOR_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS | more);
 }
 
 static void vmcs01_choose_controls(struct vmx_controls *c)
@@ -85,7 +85,7 @@ void vmcs_write_host_constants(void)
 }
 
 /**
- * vmx_update_cpuid_controls() - update the controls that depend on CPUID, and those of DROSTE_FORCE_EXITS
+ * vmx_update_cpuid_controls() - update the controls that depend on CPUID, DROSTE_FORCE_EXITS and DROSTE_PASS_PORTS
  * @vcpu: loaded
  *
  * An instruction that CPUID does not offer must raise #UD.
@@ -105,8 +105,7 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu)
 		 (g->invpcid && vmx_features.invpcid ? SECONDARY_EXEC_ENABLE_INVPCID : 0) |
 		 (g->xsaves && vmx_features.xsaves ? VMCS_CONTROL_BIT(XSAVES) : 0);
 
-	/* ports_take() decides on I/O bitmaps. */
-	c->proc = vmcs01_choose_proc(forced.proc) | (c->proc & CPU_BASED_USE_IO_BITMAPS);
+	c->proc = vmcs01_choose_proc(forced.proc | (vcpu->ports ? CPU_BASED_USE_IO_BITMAPS : 0));
 	c->proc2 = (c->proc2 & ~bits) | on | vmcs01_control(host_caps.proc2, off | forced.proc2);
 	vmx_update_exceptions(vcpu);
 }

@@ -143,14 +143,14 @@ struct vmx_forced {
 };
 
 u64 vmx_force_supported(void);
+int vmx_force_check(u64 mask);
 struct vmx_forced vmx_forced_controls(u64 mask);
 
 /* --- PAUSE-loop exiting: vmx/ple.c --- */
 bool ple_wanted(void);
 void ple_begin(struct vcpu *vcpu, struct loaded_vmcs *v);
 void ple_limit(struct loaded_vmcs *v, u32 gap, u32 limit);
-void ple_longer(struct vcpu *vcpu);
-void ple_sooner(struct vcpu *vcpu);
+void ple_adapt(struct vcpu *vcpu, bool useful);
 void ple_shorter(struct vcpu *vcpu);
 
 /* --- page-modification logging: vmx/pml.c --- */

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "enter.h"
+#include "l2.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -31,7 +32,7 @@ const char *ksft_positional = "";
 volatile u64 lock_of = 2;
 volatile u64 pauses[2], steps[2];
 
-static volatile u64 ready, filling, l1_asks;
+static volatile u64 ready, l1_asks;
 
 /*
  * What vCPU @me does. All that it needs is in memory while it spins, since an L1 that sees an exit because of PAUSE does not
@@ -76,25 +77,15 @@ static void run_l1(void (*body)(void))
 
 static void run_l2(void (*body)(void))
 {
-	static u8 no_bits[4096] __attribute__((aligned(4096)));
-	u64 vmcs, stack = 0, reason;
+	u64 stack = 0, reason;
 	bool launched = false;
 
-	vmx_enable();
-	G_EQ(vmxon(vmx_region()), VM_OK, "VMXON");
-	while (__atomic_exchange_n(&filling, 1, __ATOMIC_ACQUIRE))
-		relax();
-	vmcs = vmx_region();
-	vmclear(vmcs);
-	vmptrld(vmcs);
-	vmcs_fill(body);
-	vmcs_ask_usual(no_bits, ept_new());
+	l2_prepare(body);
 	if (l1_asks) {
 		need_secondary(SEC_PLE, "no PAUSE-loop exiting for L1");
 		vmwrite(F_PLE_GAP, GAP);
 		vmwrite(F_PLE_WINDOW, WINDOW);
 	}
-	__atomic_store_n(&filling, 0, __ATOMIC_RELEASE);
 	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
 		G_EQ(enter(!launched, &stack), 0, "entry");

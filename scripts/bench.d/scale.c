@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "enter.h"
+#include "l2.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -21,7 +22,7 @@
 /* KSFT needs the list of subtests to be there; there is none. */
 const char *ksft_positional = "";
 
-static volatile u64 vcpus, nested, ready, filling, finished;
+static volatile u64 vcpus, nested, ready, finished;
 static volatile u64 turns[16];		/* that a vCPU has done while vCPU 0 counted */
 
 /* xchg %bx,%bx has no effect; the emulator treats it as a marker. The first of two names the count. */
@@ -50,19 +51,9 @@ static void turn_of_l2(u64 *stack)
 
 static void prepare_l2(void)
 {
-	static u8 no_bits[4096] __attribute__((aligned(4096)));
-	u64 vmcs, stack = 0;
+	u64 stack = 0;
 
-	vmx_enable();
-	G_EQ(vmxon(vmx_region()), VM_OK, "VMXON");
-	while (__atomic_exchange_n(&filling, 1, __ATOMIC_ACQUIRE))
-		relax();
-	vmcs = vmx_region();
-	vmclear(vmcs);
-	vmptrld(vmcs);
-	vmcs_fill(l2_cpuid);
-	vmcs_ask_usual(no_bits, ept_new());
-	__atomic_store_n(&filling, 0, __ATOMIC_RELEASE);
+	l2_prepare(l2_cpuid);
 	G_EQ(enter(true, &stack), 0, "entry");
 	G_EQ(vmread(F_REASON), R_CPUID, "reason");
 	vmwrite(F_RIP, (u64)l2_cpuid);
