@@ -2,12 +2,14 @@
 /* The hypercall with a list of operations: who has it, what it refuses, how it goes on after an interruption; L1 only. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/time.h>
 #include <unistd.h>
 #include "multicall.h"
 #include "save.h"
@@ -402,10 +404,12 @@ static void guest_interrupt(void)
 	g_trap_fn[SELF] = NULL;
 }
 
-#define ROUNDS		400
-#define ROUNDS_MAX	100000
-
-static volatile u64 interrupted;	/* set by user space when a signal has come in the middle of a list */
+/*
+ * A signal in the middle of each list, whatever the host's speed: operation KICK of the list signals an eventfd; for
+ * that waits a thread on the same CPU that comes before the vCPU's, and sends the vCPU's thread a signal.
+ */
+#define ROUNDS		100
+#define KICK		20
 
 static void guest_rounds(void)
 {
@@ -413,60 +417,85 @@ static void guest_rounds(void)
 	u32 i, k;
 
 	g_sync((u64)list);
-	for (i = 0; i < ROUNDS || (!interrupted && i < ROUNDS_MAX); i++) {
+	for (i = 0; i < ROUNDS; i++) {
 		list->n = 0;
 		list->done = 0;
-		for (k = 0; k < 64; k++)
-			multicall_add(list, DROSTE_OP_WRMSR, MSR_CSTAR, i * 64 + k, 0);
+		for (k = 0; k < 64; k++) {
+			if (k == KICK)
+				multicall_add(list, DROSTE_OP_OUT, PORT, 1, 1);
+			else
+				multicall_add(list, DROSTE_OP_WRMSR, MSR_CSTAR, i * 64 + k, 0);
+		}
 		G_EQ(multicall(list), 0, "the result");
 		G_EQ(list->done, 64, "all are done");
 		G_EQ(rdmsr(MSR_CSTAR), i * 64 + 63, "the last value");
 	}
 }
 
-static void on_alarm(int sig)
+static void on_signal(int sig)
 {
+}
+
+struct kicker {
+	int fd;			/* an eventfd; a count of ROUNDS ends the thread */
+	pthread_t vcpu;
+};
+
+static void *kicker_thread(void *arg)
+{
+	struct kicker *k = arg;
+	u64 count;
+
+	while (read(k->fd, &count, sizeof(count)) == sizeof(count) && count < ROUNDS)
+		pthread_kill(k->vcpu, SIGUSR1);
+	return NULL;
 }
 
 /* Signals end KVM_RUN between two operations. */
 static void host_signals(void)
 {
-	struct itimerval once = { .it_value = { 0, 100 } }, never = {};
+	struct kicker kicker = { .fd = eventfd(0, 0), .vcpu = pthread_self() };
+	struct kvm_ioeventfd bind = { .addr = PORT, .len = 1, .fd = kicker.fd, .flags = KVM_IOEVENTFD_FLAG_PIO };
+	struct sched_param fifo = { .sched_priority = 1 };
+	u64 cstar, args[4], end = ROUNDS;
 	struct droste_multicall *list;
-	u64 cstar, partial = 0, args[4];
 	struct kvm_regs regs;
 	struct vcpu *vcpu;
-	u32 last = 0;
+	u32 partial = 0;
+	pthread_t t;
+	cpu_set_t set;
 	struct vm vm;
 	int ret;
 
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	MUST(!sched_setaffinity(0, sizeof(set), &set), "CPU 0");
+	MUST(signal(SIGUSR1, on_signal) != SIG_ERR, "SIGUSR1");
+	MUST(!pthread_create(&t, NULL, kicker_thread, &kicker), "thread");
+	MUST(!pthread_setschedparam(t, SCHED_FIFO, &fifo), "SCHED_FIFO");
 	vm_create(&vm, KSFT_IRQCHIP);
 	vcpu = vcpu_create(&vm, 0, guest_rounds);
+	DO(vm.fd, KVM_IOEVENTFD, &bind);
 	MUST(vcpu_run_to_call(vcpu, args) == GCALL_SYNC, "the list's address");
 	list = (void *)(vm.mem + args[0]);
-	signal(SIGALRM, on_alarm);
-	setitimer(ITIMER_REAL, &once, NULL);
-	while ((ret = vcpu_run_once(vcpu)) == -EINTR) {
-		/* On a slow kernel, the guest needs more time to get anywhere before the next one. */
-		once.it_value.tv_usec += list->done == last ? 100 : once.it_value.tv_usec > 100 ? -50 : 0;
-		last = list->done;
-		setitimer(ITIMER_REAL, &once, NULL);
+	while ((ret = vcpu_run_once(vcpu)) == -EINTR && partial < ROUNDS) {
 		vcpu_regs(vcpu, &regs);
-		if (regs.rax != DROSTE_MULTICALL || regs.rbx != args[0] || memcmp(vm.mem + regs.rip, "\x0f\x01\xc1", 3) ||
-		    !list->done || list->done >= 64)
-			continue;
-		partial++;
-		GUEST(&vm, interrupted) = 1;
+		EQ(regs.rax, DROSTE_MULTICALL, "RAX is the hypercall's, for signal %u", partial);
+		EQ(regs.rbx, args[0], "RBX is the list");
+		OK(!memcmp(vm.mem + regs.rip, "\x0f\x01\xc1", 3), "RIP is at VMCALL");
+		EQ(list->done, KICK + 1, "the list ends behind the operation that has caused the signal");
 		MUST(!vcpu_get_msr(vcpu, MSR_CSTAR, &cstar), "IA32_CSTAR");
-		EQ(cstar % 64, list->done - 1, "the last value that was written");
-		EQ(list->e[list->done - 1].ret, 0, "its result");
-		EQ(list->e[list->done].ret, -1, "the next one has none");
+		EQ(cstar, partial * 64 + KICK - 1, "the last value that was written");
+		EQ(list->e[KICK].ret, 0, "the operation's result");
+		EQ(list->e[KICK + 1].ret, -1, "the next one has none");
+		partial++;
 	}
-	setitimer(ITIMER_REAL, &never, NULL);
+	EQ(partial, ROUNDS, "a signal has come in the middle of each list");
 	MUST(!ret, "KVM_RUN: %s", strerror(-ret));
 	OK(vcpu->run->exit_reason == KVM_EXIT_IO, "the guest's call");
-	OK(partial, "a signal has come in the middle of a list");
 	vcpu_run_to_end(vcpu);
+	EQ(write(kicker.fd, &end, sizeof(end)), sizeof(end), "end the thread");
+	pthread_join(t, NULL);
 	vm_destroy(&vm);
 }
 
