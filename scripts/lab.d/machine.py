@@ -114,6 +114,9 @@ def make_initrd(options, kernel):
     if "storms" in bochs.topics(options.strict):
         initramfs.add_file(archive, module.build_own(kernel, "nmi", "lab_nmi.ko"), "lib/lab_nmi.ko")
         lines.insert(0, "/lib/lab_nmi.ko")
+    if options.kmemleak:
+        initramfs.add_file(archive, module.build_own(kernel, "shadow", "lab_shadow.ko"), "lib/lab_shadow.ko")
+        lines.insert(0, "/lib/lab_shadow.ko")
     if options.hypervisor == "droste":
         built = module.build(kernel)
         initramfs.add_file(archive, built, "lib/droste.ko")

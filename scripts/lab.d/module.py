@@ -45,16 +45,21 @@ def _sync(source, target):
 
 
 def _make(arguments, directory):
-    """Runs make, and names the files in its messages as they are called in the tree. Returns the exit status."""
+    """Runs make, and names the files in its messages as they are called in the tree.
+
+    Returns the exit status, and whether there was a warning.
+    """
     # A message of the compiler is short from the tree's top, and otherwise names a file that an editor can open.
     top = "" if os.path.realpath(os.getcwd()) == os.path.realpath(TREE) else TREE + "/"
     child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     copied = re.compile(re.escape(f"{directory}/").encode() + rb"(?=(?:kmod|uapi)/\S+\.(?:c|h|S|def)\b)")
+    warned = False
     try:
         for line in child.stdout:
+            warned = warned or b"warning:" in line
             sys.stderr.buffer.write(copied.sub(top.encode(), line))
             sys.stderr.buffer.flush()
-        return child.wait()
+        return child.wait(), warned
     finally:
         child.kill()
 
@@ -73,10 +78,17 @@ def version():
         return "unknown"
 
 
-def build(kernel, flavour="", module="droste.ko", words=()):
+def _objects(directory):
+    """Yields the object files below a directory."""
+    for path, _, names in os.walk(directory):
+        yield from (os.path.join(path, name) for name in names if name.endswith(".o"))
+
+
+def build(kernel, flavour="", module="droste.ko", words=(), strict=False):
     """Builds the module for a kernel and returns its path. Files that are up to date are not built again.
 
-    A build with other words on make's command line is another flavour, and has its own directory.
+    A build with other words on make's command line is another flavour, and has its own directory. The compiler's warnings
+    (W=1) are shown. They are errors if @strict; for that, the objects of a build with warnings are built anew the next time.
     """
     if not os.path.exists(os.path.join(TREE, "kmod", "Kbuild")):
         raise LabError("there is no kmod/Kbuild in this tree; use --hypervisor none or kvm")
@@ -91,15 +103,33 @@ def build(kernel, flavour="", module="droste.ko", words=()):
         # A WARN names its file as the tree does: kmod/run/loop.c.
         flags = " ".join([f"-fmacro-prefix-map={directory}/=", *(w.partition("=")[2] for w in words if w.startswith("KCFLAGS="))])
         words = [*(w for w in words if not w.startswith("KCFLAGS=")), f"KCFLAGS={flags}"]
-        if _make(["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}", *WITHOUT_DEBUG_INFO,
-                  f"DROSTE_VERSION={version()}", *words, "modules"], directory):
+        list_of_warned = os.path.join(directory, "warned")
+        if os.path.exists(list_of_warned):
+            with open(list_of_warned) as f:
+                for name in f.read().split():
+                    if os.path.exists(name):
+                        os.unlink(name)
+            os.unlink(list_of_warned)
+        before = {name: os.stat(name).st_mtime_ns for name in _objects(directory)}
+        failed, warned = 0, True            # until make says otherwise, because it may be interrupted
+        try:
+            failed, warned = _make(["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={directory}", "W=1",
+                                    *WITHOUT_DEBUG_INFO, f"DROSTE_VERSION={version()}", *words, "modules"], directory)
+        finally:
+            if warned:
+                new = [name for name in _objects(directory) if os.stat(name).st_mtime_ns != before.get(name)]
+                with open(list_of_warned, "w") as f:
+                    f.writelines(f"{name}\n" for name in new)
+        if failed:
             raise LabError(f"{module} does not build for kernel {kernel.name} ({kernel.release})")
+        if warned and strict:
+            raise LabError(f"{module} builds for kernel {kernel.name} ({kernel.release}) with warnings")
     return os.path.join(directory, "kmod", module)
 
 
-def build_kunit(kernel):
+def build_kunit(kernel, words=(), strict=False):
     """Builds the KUnit tests for a kernel and returns the path of droste_kunit.ko."""
-    return build(kernel, "-kunit", "droste_kunit.ko", ["DROSTE_KUNIT=1"])
+    return build(kernel, "-kunit", "droste_kunit.ko", [*words, "DROSTE_KUNIT=1"], strict)
 
 
 def build_own(kernel, name, module):
@@ -110,7 +140,7 @@ def build_own(kernel, name, module):
     with cache.lock(f"build-{flavour.replace('/', '-')}"):
         _sync(source, directory)
         shutil.copy2(os.path.join(source, "Kbuild"), directory)
-        if _make(["make", "-s", "-C", kernel.headers, f"M={directory}", *WITHOUT_DEBUG_INFO, "modules"], directory):
+        if _make(["make", "-s", "-C", kernel.headers, f"M={directory}", *WITHOUT_DEBUG_INFO, "modules"], directory)[0]:
             raise LabError(f"{module} does not build for kernel {kernel.name} ({kernel.release})")
     return os.path.join(directory, module)
 

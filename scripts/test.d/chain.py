@@ -48,7 +48,7 @@ class Chain:
         lines = []
         status = job.command(
             [LAB, "exec", "--kernel", self.l0, "--cpus", str(self.l0_cpus), "--timeout", str(self.limit),
-             *(["--kmemleak"] if self.l0 == "debug" else []), *(["--strict"] if self.strict else []), *files, "--",
+             *(["--strict"] if self.strict else []), *files, "--",
              *([f"FORCE_EXITS={self.force}"] if self.force else []), "./l0.sh", "/dev/droste", str(self.l1_cpus), "1024", f"l2cpus={self.l2_cpus}",
              *([] if self.ept else ["kvm_intel.ept=0"])], self.limit + 600, lines.append)
         missing = [line for line in self.expected() if not any(line in said for said in lines)]
