@@ -2,6 +2,8 @@
 /* Coalesced MMIO and ports: writes go to the ring until it is full; user space may corrupt the ring. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -90,14 +92,14 @@ static void unreg(struct machine *m, u64 addr, u32 size, u32 pio)
 }
 
 /* Lets the guest do @n writes up to its sync. Returns the number of exits. */
-static u64 run(struct machine *m, u64 how, u64 n, u64 addr)
+static u64 run_at(struct machine *m, u64 how, u64 n, u64 addr, u64 to_port)
 {
 	u64 exits = 0, kind;
 
 	GUEST(&m->vm, mode) = how;
 	GUEST(&m->vm, writes) = n;
 	GUEST(&m->vm, address) = addr;
-	GUEST(&m->vm, port) = PORT;
+	GUEST(&m->vm, port) = to_port;
 	while ((kind = vcpu_run_to_call(m->vcpu, NULL)) == GCALL_NONE) {
 		MUST(m->vcpu->run->exit_reason == KVM_EXIT_MMIO || m->vcpu->run->exit_reason == KVM_EXIT_IO,
 		     "exit reason %u", m->vcpu->run->exit_reason);
@@ -105,6 +107,11 @@ static u64 run(struct machine *m, u64 how, u64 n, u64 addr)
 	}
 	EQ(kind, GCALL_SYNC, "the guest has finished");
 	return exits;
+}
+
+static u64 run(struct machine *m, u64 how, u64 n, u64 addr)
+{
+	return run_at(m, how, n, addr, PORT);
 }
 
 static void set_ring(struct machine *m, u32 first, u32 last)
@@ -196,6 +203,175 @@ static void host_zones(void)
 	vm_destroy(&m.vm);
 }
 
+/* Zones that overlap, which come and go: one write at a time, which must exit unless one zone of a plain list has all of it. */
+
+#define MANY	100
+#define SPAN	0x200
+
+static struct kvm_coalesced_mmio_zone list[MANY];
+static u32 listed;
+
+static u64 chance(u64 n)
+{
+	static u64 state = 1;
+
+	state = state * 6364136223846793005 + 1442695040888963407;
+	return (state >> 33) % n;
+}
+
+static bool list_has(const struct kvm_coalesced_mmio_zone *z, u64 addr, u32 size, u32 pio)
+{
+	return z->pio == pio && z->addr <= addr && addr + size <= z->addr + z->size;
+}
+
+static bool any_has(u64 addr, u32 size, u32 pio)
+{
+	u32 i;
+
+	for (i = 0; i < listed; i++)
+		if (list_has(&list[i], addr, size, pio))
+			return true;
+	return false;
+}
+
+static void change_zones(struct machine *m)
+{
+	u32 pio = chance(2), size = chance(chance(8) ? 24 : SPAN), i, kept = 0;
+	u64 addr = chance(SPAN) + (pio ? 0 : AT);
+
+	if (listed < MANY && chance(4)) {
+		reg(m, addr, size, pio);
+		list[listed++] = zone(addr, size, pio);
+		return;
+	}
+	size %= 8;
+	unreg(m, addr, size, pio);
+	for (i = 0; i < listed; i++)
+		if (!list_has(&list[i], addr, size, pio))
+			list[kept++] = list[i];
+	listed = kept;
+}
+
+static void host_many(void)
+{
+	u64 in = 0, out = 0, round, exits, addr;
+	struct machine m;
+
+	create(&m);
+	for (round = 0; round < 1500; round++) {
+		change_zones(&m);
+		set_ring(&m, 0, 0);
+		addr = AT + chance(SPAN);
+		/* A write across pages is two. */
+		if ((addr & 0xfff) == 0xfff)
+			continue;
+		exits = run(&m, MMIO, 1, addr);
+		EQ(exits, !any_has(addr, 2, 0), "round %llu: a write to %#llx, %u zones", (unsigned long long)round,
+		   (unsigned long long)addr, listed);
+		in += !exits;
+		out += exits;
+		exits = run_at(&m, PIO, 1, AT, addr - AT);
+		EQ(exits, !any_has(addr - AT, 4, 1), "round %llu: a write to port %#llx, %u zones", (unsigned long long)round,
+		   (unsigned long long)(addr - AT), listed);
+	}
+	OK(in > 200 && out > 200, "%llu writes were in a zone, %llu in none", (unsigned long long)in, (unsigned long long)out);
+	vm_destroy(&m.vm);
+}
+
+/* Zones come and go while the guest writes: no write is lost, and none comes twice. */
+
+static volatile bool changing;
+
+static void *change_main(void *arg)
+{
+	struct machine *m = arg;
+
+	while (changing) {
+		reg(m, AT - chance(64), 128, 0);
+		reg(m, AT + chance(64), 128, 0);
+		reg(m, AT, 8, 1);
+		unreg(m, AT, 8, 0);
+		unreg(m, AT + 64, 1, 0);
+		unreg(m, AT, 8, 1);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* Takes what is in the ring, whose next value must be @next. Returns the one after the last. */
+static u64 take_ring(struct machine *m, u64 next)
+{
+	u32 first = m->ring->first, last = __atomic_load_n(&m->ring->last, __ATOMIC_ACQUIRE);
+
+	for (; first != last; first = (first + 1) % m->max)
+		check_entry(m, first, AT, 8, 0, next++);
+	__atomic_store_n(&m->ring->first, first, __ATOMIC_RELEASE);
+	return next;
+}
+
+static void host_running(void)
+{
+	u64 next = 0x1111111100000000, written, coalesced = 0, exits = 0, n = 20000, kind, data;
+	struct kvm_run *run;
+	struct machine m;
+	pthread_t thread;
+
+	create(&m);
+	run = m.vcpu->run;
+	changing = true;
+	MUST(!pthread_create(&thread, NULL, change_main, &m), "thread");
+	GUEST(&m.vm, mode) = MMIO | WIDE;
+	GUEST(&m.vm, writes) = n;
+	GUEST(&m.vm, address) = AT;
+	do {
+		kind = vcpu_run_to_call(m.vcpu, NULL);
+		written = take_ring(&m, next);
+		coalesced += written - next;
+		next = written;
+		if (kind != GCALL_NONE)
+			break;
+		MUST(run->exit_reason == KVM_EXIT_MMIO && run->mmio.len == 8, "exit reason %u", run->exit_reason);
+		memcpy(&data, run->mmio.data, 8);
+		EQ(data, next, "the write that exits");
+		next++;
+		exits++;
+		if (exits % 16 == 0)
+			sched_yield();
+	} while (!ksft_failures());
+	changing = false;
+	pthread_join(thread, NULL);
+	EQ(kind, GCALL_SYNC, "the guest has finished");
+	EQ(next, 0x1111111100000000 + n, "writes");
+	OK(coalesced > 100 && exits > 100, "%llu writes were coalesced, %llu exited", (unsigned long long)coalesced,
+	   (unsigned long long)exits);
+	vm_destroy(&m.vm);
+}
+
+/* As many zones as there may be, in an order that is none. */
+static void host_most(void)
+{
+	struct kvm_coalesced_mmio_zone z = zone(AT, 8, 0);
+	struct machine m;
+	u32 i;
+
+	create(&m);
+	for (i = 0; i < 1000; i++)
+		reg(&m, AT + i * 367 % 1000 * 8, 4, 0);
+	if (ioctl(m.vm.fd, KVM_REGISTER_COALESCED_MMIO, &z) == 0)
+		ksft_diag("there may be more than 1,000 zones");
+	for (i = 0; i < 1000; i += 13) {
+		set_ring(&m, 0, 0);
+		EQ(run(&m, MMIO, 1, AT + i * 8 + 2), 0, "the end of zone %u", i);
+		EQ(run(&m, MMIO, 1, AT + i * 8 + 4), 1, "behind zone %u", i);
+	}
+	for (i = 0; i < 1000; i++)
+		unreg(&m, AT + i * 8, 4, 0);
+	EQ(run(&m, MMIO, 1, AT + 800), 1, "no zone is left");
+	reg(&m, AT + 800, 4, 0);
+	EQ(run(&m, MMIO, 1, AT + 800), 0, "there is room again");
+	vm_destroy(&m.vm);
+}
+
 static void host_outs(void)
 {
 	struct machine m;
@@ -235,6 +411,9 @@ static const struct ksft_test tests[] = {
 	{ "arguments", .host = host_arguments },
 	{ "the ring fills up", .host = host_fills },
 	{ "zones", .host = host_zones },
+	{ "zones that overlap", .host = host_many },
+	{ "many zones", .host = host_most },
+	{ "zones come and go under the writes", .host = host_running },
 	{ "REP OUTS", .host = host_outs },
 	{ "invalid indices", .host = host_hostile },
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Coalesced MMIO and ports: guest writes that wait in a ring, shared with user space, until another exit. */
 #include <linux/gfp.h>
-#include <linux/rculist.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/slab.h>
 #include "droste.h"
 #include "io/bus.h"
@@ -9,12 +10,21 @@
 
 #define MAX_ZONES	1000	/* KVM's limit of devices on a bus */
 
-/* A range of addresses that user space registered. Immutable once published. */
+/* A range of addresses that user space registered. */
 struct coalesced_zone {
-	struct list_head link;	/* in vm->coalesced.zones */
-	u64 addr;		/* port or guest-physical address */
+	u64 addr;	/* port or guest-physical address */
+	u64 reach;	/* the highest end of this zone and of those before it that have the same @pio */
 	u32 size;
 	bool pio;
+};
+
+/*
+ * The zones of a VM, by @pio and then by @addr. They may overlap. An array is immutable once published: each change
+ * publishes another one.
+ */
+struct coalesced_zones {
+	unsigned int nr;
+	struct coalesced_zone zone[];
 };
 
 /**
@@ -28,7 +38,6 @@ int coalesced_init(struct vm *vm)
 {
 	struct coalesced *c = &vm->coalesced;
 
-	INIT_LIST_HEAD(&c->zones);
 	spin_lock_init(&c->lock);
 	c->ring = (struct kvm_coalesced_mmio_ring *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	return c->ring ? 0 : -ENOMEM;
@@ -42,10 +51,7 @@ int coalesced_init(struct vm *vm)
  */
 void coalesced_destroy(struct vm *vm)
 {
-	struct coalesced_zone *z, *next;
-
-	list_for_each_entry_safe(z, next, &vm->coalesced.zones, link)
-		kfree(z);
+	kvfree(rcu_dereference_protected(vm->coalesced.zones, true));
 	free_page((unsigned long)vm->coalesced.ring);
 }
 
@@ -54,14 +60,30 @@ static bool coalesced_zone_has(const struct coalesced_zone *z, bool pio, u64 add
 	return z->pio == pio && addr >= z->addr && len <= z->size && addr - z->addr <= z->size - len;
 }
 
+/* How many zones begin at or below an address, or are zones of MMIO before one of ports. They are the first ones. */
+static unsigned int coalesced_up_to(const struct coalesced_zones *zones, bool pio, u64 addr)
+{
+	unsigned int low = 0, high = zones ? zones->nr : 0;
+
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+		const struct coalesced_zone *z = &zones->zone[mid];
+
+		if (z->pio < pio || (z->pio == pio && z->addr <= addr))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* Whether one zone has all of a write: of the zones that begin at or below its address, the one that reaches farthest has it, if any has. */
 static bool coalesced_in_zone(struct vm *vm, bool pio, u64 addr, u32 len)
 {
-	const struct coalesced_zone *z;
+	const struct coalesced_zones *zones = srcu_dereference(vm->coalesced.zones, &vm->srcu);
+	unsigned int n = coalesced_up_to(zones, pio, addr);
 
-	list_for_each_entry_srcu(z, &vm->coalesced.zones, link, srcu_read_lock_held(&vm->srcu))
-		if (coalesced_zone_has(z, pio, addr, len))
-			return true;
-	return false;
+	return n && zones->zone[n - 1].pio == pio && zones->zone[n - 1].reach >= size_add(addr, len);
 }
 
 /*
@@ -112,6 +134,43 @@ enum io_result coalesced_write(struct vm *vm, bool pio, u64 addr, u32 len, u64 d
 	return coalesced_push(&vm->coalesced, pio, addr, len, data) ? IO_DONE : IO_REFUSED;
 }
 
+/* An array for @nr zones, which are not filled in. NULL if there is no memory. */
+static struct coalesced_zones *coalesced_alloc(unsigned int nr)
+{
+	struct coalesced_zones *new = kvzalloc(struct_size(new, zone, nr), GFP_KERNEL_ACCOUNT);
+
+	if (new)
+		new->nr = nr;
+	return new;
+}
+
+static struct coalesced_zones *coalesced_current(struct vm *vm)
+{
+	return rcu_dereference_protected(vm->coalesced.zones, lockdep_is_held(&vm->lock));
+}
+
+/* Compute how far the zones reach, publish them, and free the others when no reader uses them. May sleep. Caller holds vm->lock. */
+static void coalesced_publish(struct vm *vm, struct coalesced_zones *new)
+{
+	struct coalesced_zones *old = coalesced_current(vm);
+	unsigned int i;
+
+	for (i = 0; i < new->nr; i++) {
+		struct coalesced_zone *z = &new->zone[i];
+
+		/* A zone that wraps around ends with the address space. */
+		z->reach = size_add(z->addr, z->size);
+		if (i && z[-1].pio == z->pio)
+			z->reach = max(z->reach, z[-1].reach);
+	}
+	rcu_assign_pointer(vm->coalesced.zones, new);
+	bus_note_changed(vm);
+	if (!old)
+		return;
+	synchronize_srcu_expedited(&vm->srcu);
+	kvfree(old);
+}
+
 /**
  * vm_register_coalesced() - KVM_REGISTER_COALESCED_MMIO
  * @self: the VM
@@ -125,40 +184,24 @@ enum io_result coalesced_write(struct vm *vm, bool pio, u64 addr, u32 len, u64 d
 long vm_register_coalesced(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_coalesced_mmio_zone *user = arg;
-	struct coalesced *c = &((struct vm *)self)->coalesced;
-	struct coalesced_zone *z;
+	struct coalesced_zones *old = coalesced_current(self), *new;
+	unsigned int nr = old ? old->nr : 0, at;
 
 	if (user->pio > 1)
 		return -EINVAL;
-	if (c->nr_zones >= MAX_ZONES)
+	if (nr >= MAX_ZONES)
 		return -ENOSPC;
-	z = kzalloc(sizeof(*z), GFP_KERNEL_ACCOUNT);
-	if (!z)
+	new = coalesced_alloc(nr + 1);
+	if (!new)
 		return -ENOMEM;
-	z->addr = user->addr;
-	z->size = user->size;
-	z->pio = user->pio;
-	list_add_tail_rcu(&z->link, &c->zones);
-	c->nr_zones++;
-	bus_note_changed(self);
-	return 0;
-}
-
-/* Remove one zone that contains @want, and free it after all readers are done. Returns false if there is none. */
-static bool coalesced_remove_one(struct vm *vm, const struct kvm_coalesced_mmio_zone *want)
-{
-	struct coalesced_zone *z;
-
-	list_for_each_entry(z, &vm->coalesced.zones, link) {
-		if (!coalesced_zone_has(z, want->pio, want->addr, want->size))
-			continue;
-		list_del_rcu(&z->link);
-		vm->coalesced.nr_zones--;
-		synchronize_srcu_expedited(&vm->srcu);
-		kfree(z);
-		return true;
+	at = coalesced_up_to(old, user->pio, user->addr);
+	if (old) {
+		memcpy(new->zone, old->zone, at * sizeof(*old->zone));
+		memcpy(new->zone + at + 1, old->zone + at, (nr - at) * sizeof(*old->zone));
 	}
-	return false;
+	new->zone[at] = (struct coalesced_zone) { .addr = user->addr, .size = user->size, .pio = user->pio };
+	coalesced_publish(self, new);
+	return 0;
 }
 
 /**
@@ -169,15 +212,26 @@ static bool coalesced_remove_one(struct vm *vm, const struct kvm_coalesced_mmio_
  *
  * Context: Process context. May sleep. Caller holds vm->lock.
  * Return: 0, also if no zone contains it; -EINVAL for a zone that is neither
- * MMIO nor ports.
+ * MMIO nor ports; -ENOMEM.
  */
 long vm_unregister_coalesced(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_coalesced_mmio_zone *want = arg;
+	struct coalesced_zones *old = coalesced_current(self), *new;
+	unsigned int i, gone = 0;
 
 	if (want->pio > 1)
 		return -EINVAL;
-	while (coalesced_remove_one(self, want))
-		;
+	for (i = 0; old && i < old->nr; i++)
+		gone += coalesced_zone_has(&old->zone[i], want->pio, want->addr, want->size);
+	if (!gone)
+		return 0;
+	new = coalesced_alloc(old->nr - gone);
+	if (!new)
+		return -ENOMEM;
+	for (i = 0, new->nr = 0; i < old->nr; i++)
+		if (!coalesced_zone_has(&old->zone[i], want->pio, want->addr, want->size))
+			new->zone[new->nr++] = old->zone[i];
+	coalesced_publish(self, new);
 	return 0;
 }

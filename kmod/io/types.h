@@ -9,10 +9,11 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+struct coalesced_zones;
+
 /* Coalesced MMIO and ports of a VM. */
 struct coalesced {
-	struct list_head zones;		/* written under vm->lock, read under vm->srcu */
-	unsigned int nr_zones;		/* under vm->lock */
+	struct coalesced_zones __rcu *zones;	/* NULL: never any; written under vm->lock, read under vm->srcu */
 	spinlock_t lock;		/* serializes writers of the ring */
 	struct kvm_coalesced_mmio_ring *ring;	/* one page, shared with user space, which may write at any time */
 };
