@@ -429,109 +429,9 @@ static void test_l2_ept(void)
 	test_l2(WITH_EPT | WITH_VPID);
 }
 
-/* --- translations: a new one must be used after the instruction, under each mask --- */
-
-#define PROBE	0x40000000ul	/* a page of the tests' own, mapped one to one at first */
-
-static u64 *probe_pte;
-static u64 probe_page[2];
-
-/* Maps the other page, drops the translation by @how, and returns what is there. */
-static u64 remap(int n, int how)
-{
-	struct inv_desc d = { 0, PROBE };
-
-	G_MUST(try_read8(PROBE) == NO_FAULT, "the old translation");
-	*probe_pte = probe_page[n] | 7;
-	if (how == 0)
-		write_cr3(read_cr3());
-	else if (how == 1)
-		invlpg(PROBE);
-	else
-		asm volatile("invpcid %0, %1" : : "m" (d), "r" ((u64)how - 2) : "memory");
-	return *(volatile u64 *)PROBE;
-}
-
-static void remap_all(void)
-{
-	int how, n;
-
-	for (how = 0; how < (features[INVPCID] ? 6 : 2); how++)
-		for (n = 0; n < 4; n++)
-			G_EQN(remap(n & 1, how), n & 1 ? 0x2222 : 0x1111, "the new translation", how);
-}
-
-static void remap_begin(void)
-{
-	find_features();
-	probe_pte = g_pte(PROBE);
-	probe_page[0] = (u64)g_page();
-	probe_page[1] = (u64)g_page();
-	*(u64 *)probe_page[0] = 0x1111;
-	*(u64 *)probe_page[1] = 0x2222;
-	*probe_pte = probe_page[1] | 7;
-}
-
-static void guest_remaps(void)
-{
-	remap_begin();
-	remap_all();
-	g_done();
-}
-
-static void l2_remaps(void)
-{
-	remap_all();
-	TRY_INSN("vmcall");
-}
-
-static void guest_l2_remaps(void)
-{
-	vmx_on();
-	remap_begin();
-	vmcs_new(l2_remaps);
-	ept_use(ept_new());
-	need_secondary(SEC_VPID, "no VPID");
-	vmwrite(F_VPID, 1);
-	l2_feature(SEC_INVPCID, INVPCID);
-	vmx_expect(R_VMCALL, "L1 sees no exit");
-	g_done();
-}
-
-static void translations(void (*guest)(void))
-{
-	static struct results none;
-	static struct droste_exit_stats s;
-	struct vm vm;
-	u64 supported;
-
-	vm_create(&vm, 0);
-	supported = vm_forceable(&vm);
-	vm_destroy(&vm);
-	if (!supported)
-		ksft_skip("no DROSTE_FORCE_EXITS");
-	run_with(guest, 0, &none, &s);
-	run_with(guest, DROSTE_FORCE_CR3_LOAD | DROSTE_FORCE_INVLPG, &none, &s);
-	OK(s.exits[R_CR] && s.exits[R_INVLPG], "the instructions exit");
-}
-
-static void test_translations(void)
-{
-	translations(guest_remaps);
-}
-
-static void test_l2_translations(void)
-{
-	struct vm vm;
-
-	vm_create(&vm, 0);
-	if (!vm_has_vmx(&vm))
-		ksft_skip("no VMX for guests");
-	vm_destroy(&vm);
-	translations(guest_l2_remaps);
-}
-
 /* --- L1 asks for the same exits --- */
+
+#define PROBE	0x40000000ul	/* what INVLPG invalidates */
 
 static void l2_asked(void)
 {
@@ -782,8 +682,6 @@ static const struct ksft_test tests[] = {
 	{ "each bit in L1", .host = test_l1 },
 	{ "each bit in L2 without EPT and VPID", .host = test_l2_plain },
 	{ "each bit in L2 with EPT and VPID", .host = test_l2_ept },
-	{ "translations in L1", .host = test_translations },
-	{ "translations in L2", .host = test_l2_translations },
 	{ "exits that L1 asked for too", .host = test_asked },
 	{ "L2's time-stamp counter", .host = test_l2_tsc },
 	{ "L1's exits of PAUSE loops", .host = test_pause_loop },
