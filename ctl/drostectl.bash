@@ -7,7 +7,7 @@ _drostectl()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace regs vmcs diff ept why break whoami help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run info cpu audit ps top trace regs vmcs diff ept why break whoami help --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -50,6 +50,9 @@ _drostectl()
 			--pass-ports --lock-vmx --force-exits --trace-unhandled --quiet --stats --help" -- "$word") ;;
 	info)
 		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;
+	cpu)
+		mapfile -t COMPREPLY < <(compgen -W "dump baseline compare --device --help" -- "$word"; compgen -f -- "$word")
+		compopt -o filenames ;;
 	ps)
 		mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$word") ;;
 	top)
@@ -77,7 +80,7 @@ _drostectl()
 	whoami)
 		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "run info audit ps top trace regs vmcs diff ept why break whoami help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "run info cpu audit ps top trace regs vmcs diff ept why break whoami help" -- "$word") ;;
 	esac
 }
 

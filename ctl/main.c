@@ -9,6 +9,7 @@
 
 #include "audit.h"
 #include "break.h"
+#include "cpu.h"
 #include "diff.h"
 #include "ept.h"
 #include "info.h"
@@ -35,6 +36,7 @@ static const struct command {
 	{ "run", cmd_run, run_help, "boot a Linux kernel in a virtual machine" },
 	{ "info", cmd_info, info_help,
 	  "compare the processor's features with those offered to a guest" },
+	{ "cpu", cmd_cpu, cpu_help, "find the processor that guests of several hosts can have" },
 	{ "audit", cmd_audit, audit_help,
 	  "name the rules of a VM entry that a VMCS in a file breaks" },
 	{ "ps", cmd_ps, ps_help, "list the virtual machines of Droste on this host" },

@@ -9,11 +9,16 @@
 
 static bool colours;
 
-void paint_begin(void)
+void paint_begin_on(int fd)
 {
 	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	colours = isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && term && strcmp(term, "dumb");
+	colours = isatty(fd) && !(no_colour && *no_colour) && term && strcmp(term, "dumb");
+}
+
+void paint_begin(void)
+{
+	paint_begin_on(STDOUT_FILENO);
 }
 
 const char *paint(const char *code)

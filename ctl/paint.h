@@ -6,6 +6,9 @@
 /** paint_begin() - find out whether standard output is a terminal with colours, and the user wants them */
 void paint_begin(void);
 
+/** paint_begin_on() - the same for another descriptor, on which all that follows is printed */
+void paint_begin_on(int fd);
+
 /** paint() - the escape sequence that begins a colour, or ends it; nothing without colours */
 const char *paint(const char *code);
 

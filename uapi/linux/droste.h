@@ -599,4 +599,68 @@ struct droste_match {
 /* Lets all vCPUs of the VM that stand go on. Errors: ENOENT if the descriptor has no match. */
 #define DROSTE_CONT		_IO(DROSTE_IOC_MAGIC, 0x19)
 
+/* --- what the processors of several hosts have in common --- */
+
+#define DROSTE_POOL_CPUID	192	/* most leaves and sub-leaves */
+#define DROSTE_POOL_MSRS	64	/* most feature MSRs */
+#define DROSTE_POOL_LIST	256	/* most MSRs with a vCPU's state */
+
+/* Of struct droste_pool_cpuid: the leaf has sub-leaves, and this is one of them. */
+#define DROSTE_POOL_INDEXED	1
+
+/**
+ * struct droste_pool_cpuid - a leaf or sub-leaf of CPUID
+ * @leaf: EAX of the instruction
+ * @subleaf: ECX of the instruction; 0 without DROSTE_POOL_INDEXED
+ * @flags: 0 or DROSTE_POOL_INDEXED
+ * @regs: EAX, EBX, ECX, EDX
+ */
+struct droste_pool_cpuid {
+	__u32 leaf;
+	__u32 subleaf;
+	__u32 flags;
+	__u32 regs[4];
+};
+
+/**
+ * struct droste_pool_msr - a feature MSR
+ * @index: its number
+ * @reserved: 0
+ * @value: its value
+ */
+struct droste_pool_msr {
+	__u32 index;
+	__u32 reserved;
+	__u64 value;
+};
+
+/* Of struct droste_pool: guests can have another TSC frequency than the host's. */
+#define DROSTE_POOL_TSC_SCALING	1
+
+/**
+ * struct droste_pool - a processor as guests can have it: that of one host, or what several hosts have in common
+ * @nr_cpuid: leaves in @cpuid; 0: no pool
+ * @nr_msrs: MSRs in @msrs
+ * @nr_list: MSRs in @list
+ * @flags: 0 or DROSTE_POOL_TSC_SCALING
+ * @tsc_khz: the TSC's lowest frequency of hosts that cannot scale it; if all can, the lowest of all
+ * @tsc_khz_max: the highest frequency, likewise
+ * @reserved: 0
+ * @cpuid: the leaves, in ascending order
+ * @msrs: the feature MSRs, in ascending order: those of KVM_GET_MSRS on the device
+ * @list: numbers of the MSRs of KVM_GET_MSR_INDEX_LIST, in ascending order
+ */
+struct droste_pool {
+	__u32 nr_cpuid;
+	__u32 nr_msrs;
+	__u32 nr_list;
+	__u32 flags;
+	__u32 tsc_khz;
+	__u32 tsc_khz_max;
+	__u32 reserved[6];
+	struct droste_pool_msr msrs[DROSTE_POOL_MSRS];
+	struct droste_pool_cpuid cpuid[DROSTE_POOL_CPUID];
+	__u32 list[DROSTE_POOL_LIST];
+};
+
 #endif
