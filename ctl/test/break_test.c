@@ -41,7 +41,7 @@ static void bad(void)
 	static const char *const texts[] = {
 		"", " ", "level", "level==", "level=2", "level==3", "level==0", "level<2", "level!=1", "levels==1", "level==2 &&",
 		"level==2 & to==1", "level==2 to==1", "level==2 || to==1", "(level==2)", "to==2", "to==L1", "reason==80", "reason==NOSUCH",
-		"why==27", "why==CPUID", "rip==", "rip==-1", "rip==0x", "rip==12z", "rip==0x10000000000000000", "rip<0",
+		"why==28", "why==CPUID", "rip==", "rip==-1", "rip==0x", "rip==12z", "rip==0x10000000000000000", "rip<0",
 		"rip>0xffffffffffffffff", "rip>5 && rip<5", "nth==0", "nth>1", "seq==0", "level==1 && level==2", "vcpu==0",
 		"reason==aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "&& level==2",
 	};

@@ -195,7 +195,7 @@ static u32 cpuid_droste_features(const struct kvm_cpuid_entry2 *entries, int n)
 		e = cpuid_find(entries, n, CPUID_DROSTE_BASE + DROSTE_CPUID_FEATURES, 0);
 	else if (cpuid_signed_at(entries, n, CPUID_DROSTE_NEXT, CPUID_DROSTE_SIGNATURE))
 		e = cpuid_find(entries, n, CPUID_DROSTE_NEXT + DROSTE_CPUID_FEATURES, 0);
-	return e ? e->eax & DROSTE_CPUID_MULTICALL : 0;
+	return e ? e->eax & DROSTE_CPUID_ALL : 0;
 }
 
 /* The leaf of KVM's features. NULL if there is none, or if the signature is neither KVM's nor Droste's. */

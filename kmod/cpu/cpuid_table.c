@@ -228,7 +228,7 @@ static void cpuid_emit_signature(struct sink *s)
 	memset(r, 0, sizeof(r));
 	r[CPUID_RAX] = PV_FEATURES;
 	cpuid_emit(s, CPUID_DROSTE_PV, 0, 0, r);
-	r[CPUID_RAX] = DROSTE_CPUID_MULTICALL;
+	r[CPUID_RAX] = DROSTE_CPUID_ALL;
 	r[CPUID_RBX] = DROSTE_MULTICALL_MAX;
 	cpuid_emit(s, CPUID_DROSTE_MAX, 0, 0, r);
 }

@@ -43,6 +43,7 @@ u64 cpuid_efer_allowed(const struct kvm_cpuid_entry2 *entries, int n);
 #define CPUID_DROSTE_BASE	0x40000000
 #define CPUID_DROSTE_PV		0x40000001	/* KVM's feature leaf */
 #define CPUID_DROSTE_MAX	0x40000002	/* Droste's: see <linux/droste_para.h> */
+#define DROSTE_CPUID_ALL	(DROSTE_CPUID_MULTICALL | DROSTE_CPUID_DELEGATE)
 #define CPUID_DROSTE_NEXT	0x40000100	/* where they are behind another hypervisor's signature */
 #define CPUID_DROSTE_SIGNATURE	DROSTE_CPUID_SIGNATURE
 

@@ -604,6 +604,25 @@ int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault)
 }
 
 /**
+ * walk_l2_gpa() - translate a guest-physical address that L2 has given to L0
+ * @vcpu: loaded, in L2; vcpu->exit is the exit of an instruction
+ * @gpa: the address, which is legal for L2
+ * @access: EPT_READ, EPT_WRITE
+ * @l1_gpa: set to the L1 guest-physical address
+ *
+ * The exit to L1 has no linear address (SDM 3C table 28-7).
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: NEXT_GO_ON; NEXT_REFLECT if L1's EPT does not allow the access: vcpu->exit is the exit that L1 gets.
+ */
+int walk_l2_gpa(struct vcpu *vcpu, u64 gpa, u64 access, gpa_t *l1_gpa)
+{
+	struct walk_fault fault = {};
+
+	return walk_l1_gpa(vcpu, gpa, access, 0, l1_gpa, &fault) == WALK_OK ? NEXT_GO_ON : walk_reflect_ept(vcpu, &fault);
+}
+
+/**
  * walk_reflect_pdptrs() - turn vcpu->exit into the EPT exit of a load of the PDPTEs
  * @vcpu: loaded, in L2 at a MOV to a control register; vmx_load_pdptrs() returned -EFAULT
  * @cr3: the CR3 that points to the PDPTEs

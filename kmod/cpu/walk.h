@@ -32,6 +32,7 @@ bool walk_code(struct vcpu *vcpu, struct page_walk *w, u64 la, u64 *words, u32 n
 bool walk_write(struct vcpu *vcpu, u64 la, u64 val, u32 bytes);
 bool walk_device(struct vcpu *vcpu, gpa_t l2_gpa, gpa_t *l1_gpa);
 int walk_reflect_ept(struct vcpu *vcpu, const struct walk_fault *fault);
+int walk_l2_gpa(struct vcpu *vcpu, u64 gpa, u64 access, gpa_t *l1_gpa);
 int walk_reflect_pdptrs(struct vcpu *vcpu, u64 cr3);
 
 /* Access bits have the values of the page-fault error code (SDM 3A 4.7). */

@@ -199,6 +199,8 @@ static int insn_vmxon(struct vcpu *vcpu)
 	if (ret)
 		return ret;
 	nested_enter_vmx(vcpu, gpa);
+	/* What an earlier L1 has delegated is not meant by this one. */
+	vcpu->nested.delegate = 0;
 	return nested_vmsucceed(vcpu);
 }
 

@@ -137,6 +137,10 @@ static void lookexit_facts(const struct lookexit *l, struct route_facts *f)
 			f->bitmap_hit = lookexit_bitmap(l, route_vmcs_bit(l->e->arg), f->basic == EXIT_REASON_VMWRITE ?
 							v->vmwrite_bitmap : v->vmread_bitmap, 0);
 		break;
+	case EXIT_REASON_VMCALL:
+		/* L1 got all others. */
+		f->delegated = l->vcpu->in_l2;
+		break;
 	case EXIT_REASON_GDTR_IDTR:
 	case EXIT_REASON_LDTR_TR:
 		f->umip_faults = l->vcpu->in_l2 && VMX_AR_DPL(v->guest_ss_ar_bytes) && (v->guest_cr4 & X86_CR4_UMIP);

@@ -96,6 +96,14 @@ int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual);
 void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 intr_error);
 void nested_vmexit_exception(struct vcpu *vcpu);
 
+/* --- delegate.c --- */
+MSR_GET(msr_get_delegate);
+MSR_SET(msr_set_delegate);
+bool nested_delegates(struct vcpu *vcpu);
+bool nested_takes_msr(struct vcpu *vcpu, u32 msr, bool write);
+bool nested_takes_out(struct vcpu *vcpu, u16 port, u32 size);
+bool nested_takes_write(struct vcpu *vcpu, u64 *gpa);
+
 /* --- hostload.c --- */
 bool nested_release_tables(struct vcpu *vcpu);
 

@@ -101,6 +101,9 @@ static void reflect_collect_facts(struct vcpu *vcpu, struct route_facts *f)
 	case EXIT_REASON_PAUSE_INSTRUCTION:
 		pauseloop_facts(vcpu, f);
 		break;
+	case EXIT_REASON_VMCALL:
+		f->delegated = nested_delegates(vcpu);
+		break;
 	case EXIT_REASON_GDTR_IDTR:
 	case EXIT_REASON_LDTR_TR:
 		/* With UMIP of its own, the processor has not exited. */

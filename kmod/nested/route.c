@@ -182,6 +182,11 @@ static struct route_verdict route_pause(const struct route_facts *f)
 	return route_to(!f->pause_kept, WHY_PLE_NOBODY);
 }
 
+static struct route_verdict route_vmcall(const struct route_facts *f)
+{
+	return f->delegated ? route_to(false, WHY_DELEGATED) : route_to(true, WHY_ALWAYS);
+}
+
 static struct route_verdict route_invpcid(const struct route_facts *f)
 {
 	return route_to(route_has_proc2(f->vmcs12, SECONDARY_EXEC_ENABLE_INVPCID) &&

@@ -33,6 +33,7 @@ struct route_facts {
 	bool umip_faults;		/* accesses to descriptor-table registers: CR4.UMIP forbids it, which L0 emulates */
 	bool pause_over;		/* PAUSE: L1 asks for exits of PAUSE loops, and this one has lasted as long as its window */
 	bool pause_kept;		/* PAUSE: L0 has let another vCPU of L1 run, which had waited for a CPU */
+	bool delegated;			/* VMCALL: a list of operations, and L1 has delegated such calls to this L2 */
 	u64 xss;			/* XSAVES, XRSTORS: EDX:EAX masked with IA32_XSS */
 };
 

@@ -35,7 +35,8 @@
 	W(23, UMIP, "CR4.UMIP of L2, which L0 emulates") \
 	W(24, TWO_CONTROLS, "two controls of L1") \
 	W(25, PLE_WINDOW, "the PAUSE loop has lasted as long as L1's window") \
-	LAST(26, PLE_NOBODY, "L0 has let no other vCPU of L1 run instead")
+	W(26, PLE_NOBODY, "L0 has let no other vCPU of L1 run instead") \
+	LAST(27, DELEGATED, "L1 has delegated the hypercall with a list of operations")
 
 #define ROUTE_WHY_ENUM(nr, name, words) WHY_##name = (nr),
 enum route_why {

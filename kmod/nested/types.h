@@ -93,6 +93,7 @@ struct nested {
 	bool vmxon;			/* L1 is in VMX operation */
 	gpa_t vmxon_gpa;		/* address of the VMXON region; valid if @vmxon */
 	gpa_t vmptr;			/* address of L1's current VMCS, or VMPTR_NONE */
+	u64 delegate;			/* DROSTE_MSR_DELEGATE: the VMCS whose L2 has the hypercall with a list; 0: none */
 	/* L0's copy of L1's current VMCS. VMPTRLD reads it; VMCLEAR, VMXOFF and the next VMPTRLD write it back. */
 	struct vmcs12 *vmcs12;
 	struct cluster_cache *cluster;	/* decoded code of L1: see nested/cluster.c; NULL: nothing is clustered */

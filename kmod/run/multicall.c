@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The hypercall that carries out a list of operations of L1: <linux/droste_para.h>.
+ * The hypercall that carries out a list of operations of L1, or of an L2 to which L1 has delegated it:
+ * <linux/droste_para.h>.
  *
  * The list stays in the guest's memory, which other vCPUs may write at any time.
  * An operation is read once. All that is kept between two of them is in the list
@@ -20,6 +21,8 @@
 #include "droste.h"
 #include "cpu/cpuid.h"
 #include "cpu/msr.h"
+#include "cpu/walk.h"
+#include "ept/format.h"
 #include "io/emulate.h"
 #include "irqchip/irqchip.h"
 #include "mem/dirty.h"
@@ -77,11 +80,9 @@ failed:
 	return false;
 }
 
-/* Find the list, and read its head. Returns 0 or the call's error. */
-static __always_inline s64 multicall_open(struct vcpu *vcpu, struct multicall *m)
+/* Find the list at the L1 guest-physical address, and read its head. Returns 0 or the call's error. */
+static __always_inline s64 multicall_open(struct vcpu *vcpu, struct multicall *m, u64 gpa)
 {
-	u64 gpa = vcpu->regs[RBX];
-
 	if (gpa & 7)
 		return DROSTE_ERR_LIST;
 	if (!gpa_legal(vcpu, gpa) || current->mm != vcpu->vm->mm)
@@ -276,7 +277,7 @@ bool multicall_short(struct vcpu *vcpu)
 	vcpu->l1d_due = true;
 	idx = memslot_begin_nofault(vcpu->vm);
 	/* The general path marks the frame dirty, and tells what is wrong. */
-	if (!multicall_open(vcpu, &m) && !memslot_logged(m.slot))
+	if (!multicall_open(vcpu, &m, vcpu->regs[RBX]) && !memslot_logged(m.slot))
 		done = multicall_run_short(vcpu, &m);
 	memslot_end_nofault(vcpu->vm, idx);
 	if (unlikely(!done))
@@ -345,15 +346,27 @@ static bool multicall_size_ok(u64 size, u64 max)
 	return size && size <= max && !(size & (size - 1));
 }
 
+static bool multicall_out_ok(const struct droste_multicall_entry *op)
+{
+	return !(op->a[0] >> 16) && multicall_size_ok(op->a[1], 4);
+}
+
 static s64 multicall_out(struct vcpu *vcpu, struct multicall *m, const struct droste_multicall_entry *op)
 {
 	u64 size = op->a[1];
 
-	if (op->a[0] >> 16 || !multicall_size_ok(size, 4))
+	if (!multicall_out_ok(op))
 		return DROSTE_ERR_ARGUMENT;
 	m->user = !emul_out(vcpu, op->a[0], size, op->a[2] & GENMASK(8 * size - 1, 0));
 	m->events = true;
 	return 0;
+}
+
+static bool multicall_mmio_ok(const struct vcpu *vcpu, const struct droste_multicall_entry *op)
+{
+	u64 gpa = op->a[0], size = op->a[1];
+
+	return multicall_size_ok(size, 8) && gpa_legal(vcpu, gpa) && offset_in_page(gpa) + size <= PAGE_SIZE;
 }
 
 static s64 multicall_mmio(struct vcpu *vcpu, struct multicall *m, const struct droste_multicall_entry *op)
@@ -361,7 +374,7 @@ static s64 multicall_mmio(struct vcpu *vcpu, struct multicall *m, const struct d
 	u64 gpa = op->a[0], size = op->a[1];
 	const struct memslot *slot;
 
-	if (!multicall_size_ok(size, 8) || !gpa_legal(vcpu, gpa) || offset_in_page(gpa) + size > PAGE_SIZE)
+	if (!multicall_mmio_ok(vcpu, op))
 		return DROSTE_ERR_ARGUMENT;
 	slot = vm_slot(vcpu->vm, gpa >> PAGE_SHIFT);
 	if (slot && !(slot->flags & KVM_MEM_READONLY))
@@ -420,6 +433,25 @@ static s64 multicall_op(struct vcpu *vcpu, struct multicall *m, struct droste_mu
 	}
 }
 
+/*
+ * Whether L1 would get the exit of an operation of L2, or L0 does not carry out such operations for an L2. If not, an
+ * address in @op is one of L1 afterwards. An operand that no instruction has is not L1's: it is an error, as in L1.
+ */
+static bool multicall_is_l1s(struct vcpu *vcpu, struct droste_multicall_entry *op)
+{
+	switch (op->op) {
+	case DROSTE_OP_RDMSR:
+	case DROSTE_OP_WRMSR:
+		return !(op->a[0] >> 32) && nested_takes_msr(vcpu, op->a[0], op->op == DROSTE_OP_WRMSR);
+	case DROSTE_OP_OUT:
+		return multicall_out_ok(op) && nested_takes_out(vcpu, op->a[0], op->a[1]);
+	case DROSTE_OP_MMIO_WRITE:
+		return multicall_mmio_ok(vcpu, op) && nested_takes_write(vcpu, &op->a[0]);
+	default:
+		return true;
+	}
+}
+
 /* The call is over: the guest goes on behind the VMCALL. */
 static void multicall_return(struct vcpu *vcpu, s64 result)
 {
@@ -443,7 +475,7 @@ static s64 multicall_loop(struct vcpu *vcpu, struct multicall *m, bool *paused)
 	/* No operation changes RFLAGS or the blocking of interrupts. */
 	bool interruptible = vmx_interrupt_allowed(vcpu);
 	struct droste_multicall_entry op;
-	bool look, more;
+	bool look, more, l2 = vcpu->in_l2;
 	s64 ret;
 
 	if (m->done == m->n)
@@ -454,8 +486,12 @@ static s64 multicall_loop(struct vcpu *vcpu, struct multicall *m, bool *paused)
 		m->outs = 0;
 		m->user = false;
 		m->events = false;
+		if (unlikely(l2 && multicall_is_l1s(vcpu, &op)))
+			return DROSTE_ERR_TRAP;
 		ret = multicall_op(vcpu, m, &op);
 		more = m->done + 1 < m->n && !(m->user | multicall_must_end(vcpu));
+		if (unlikely(l2) && more)
+			more = !nested_has_events(vcpu);
 		look = more && m->events && interruptible;
 		if (unlikely(!multicall_finish(m, &op, ret, more && !look)))
 			return DROSTE_ERR_MEMORY;
@@ -471,13 +507,29 @@ static s64 multicall_loop(struct vcpu *vcpu, struct multicall *m, bool *paused)
 	}
 }
 
+/* L1 gets an exit if its EPT does not allow reading and writing the list: *@gpa is one of L2. As exit_vmcall(). */
+static int multicall_translate(struct vcpu *vcpu, u64 *gpa)
+{
+	/* multicall_open() refuses others. */
+	if (*gpa & 7 || !gpa_legal(vcpu, *gpa))
+		return NEXT_GO_ON;
+	return walk_l2_gpa(vcpu, *gpa, EPT_READ | EPT_WRITE, gpa);
+}
+
 static int multicall_run(struct vcpu *vcpu)
 {
+	u64 gpa = vcpu->regs[RBX];
 	struct multicall m = {};
 	bool paused = false;
 	s64 err;
+	int ret;
 
-	err = multicall_open(vcpu, &m);
+	if (unlikely(vcpu->in_l2)) {
+		ret = multicall_translate(vcpu, &gpa);
+		if (ret != NEXT_GO_ON)
+			return ret;
+	}
+	err = multicall_open(vcpu, &m, gpa);
 	if (likely(!err)) {
 		err = multicall_loop(vcpu, &m, &paused);
 		dirty_mark(vcpu->vm, m.slot, m.gfn);
@@ -492,13 +544,13 @@ static int multicall_run(struct vcpu *vcpu)
 }
 
 /**
- * exit_vmcall() - handle VMCALL of L1: a list of operations, another hypercall, or none
- * @vcpu: loaded
+ * exit_vmcall() - handle VMCALL of L1: a list of operations, another hypercall, or none; or a list of L2
+ * @vcpu: loaded; in L2, nested_delegates() holds
  *
  * Context: That of run/handlers.h.
  * Return: enum next, or a negative errno.
  */
 int exit_vmcall(struct vcpu *vcpu)
 {
-	return multicall_is_one(vcpu) ? multicall_run(vcpu) : nested_handle_vmx_insn(vcpu);
+	return vcpu->in_l2 || multicall_is_one(vcpu) ? multicall_run(vcpu) : nested_handle_vmx_insn(vcpu);
 }

@@ -135,6 +135,17 @@ static void route_pause_loop(struct kunit *test)
 	expect(test, &f, true, WHY_PROC_CONTROL, "each PAUSE exits");
 }
 
+/* VMCALL is L1's unless L1 has delegated it. */
+static void route_delegated(struct kunit *test)
+{
+	struct vmcs12 *v = route_vmcs12(test);
+	struct route_facts f = { .vmcs12 = v, .basic = R(VMCALL) };
+
+	expect(test, &f, true, WHY_ALWAYS, "L1 has delegated nothing");
+	f.delegated = true;
+	expect(test, &f, false, WHY_DELEGATED, "a list of a delegate");
+}
+
 static void route_one_bit_decides(struct kunit *test)
 {
 	struct vmcs12 *v = route_vmcs12(test);
@@ -462,6 +473,7 @@ static struct kunit_case route_cases[] = {
 	KUNIT_CASE(route_one_bit_decides),
 	KUNIT_CASE(route_umip),
 	KUNIT_CASE(route_pause_loop),
+	KUNIT_CASE(route_delegated),
 	KUNIT_CASE(route_secondary_inactive),
 	KUNIT_CASE(route_fixed_owner),
 	KUNIT_CASE(route_exceptions),

@@ -13,6 +13,7 @@
 #define DROSTE_CPUID_SIGNATURE		"DrosteDroste"
 #define DROSTE_CPUID_FEATURES		2		/* added to the leaf with the signature */
 #define DROSTE_CPUID_MULTICALL		(1U << 0)	/* EAX: VMCALL with DROSTE_MULTICALL in RAX */
+#define DROSTE_CPUID_DELEGATE		(1U << 1)	/* EAX: a hypervisor can delegate it to its guest: DROSTE_MSR_DELEGATE */
 
 /*
  * RAX of the VMCALL. RBX is the guest-physical address of a struct droste_multicall. It works in 64-bit code at CPL 0. In
@@ -55,6 +56,24 @@ struct droste_multicall {
 	struct droste_multicall_entry e[];
 };
 
+/*
+ * With DROSTE_CPUID_DELEGATE, a hypervisor L1 can let one of its guests have the hypercall without an exit to L1. It writes
+ * to this MSR the physical address of the guest's VMCS, with DROSTE_DELEGATE_ENABLE; any other bit of the low 12 raises #GP.
+ * 0 ends that, and so does VMXON. The MSR belongs to the logical processor, and acts while this VMCS is the current one and
+ * uses EPT. L1 tells the guest by the guest's CPUID. L1 still gets every other VMCALL, and this one outside of 64-bit code
+ * at CPL 0 or with its monitor trap flag set, so it must be able to answer it: it may execute the operations itself.
+ *
+ * All addresses are those of the guest. If L1's EPT does not allow reading and writing the list, L1 gets an EPT violation or
+ * misconfiguration without a linear address, with the guest at the VMCALL, which goes on when L1 resumes it.
+ *
+ * Only what L1 lets its guest do is done: WRMSR and RDMSR that L1's MSR bitmap lets through, OUT that does not exit to L1,
+ * stores to MMIO that L1's EPT maps. At any other operation the VMCALL ends with DROSTE_ERR_TRAP in RAX, and @done is the
+ * number of that operation, which is not carried out. The guest executes it as an instruction, increments @done, and
+ * calls again.
+ */
+#define DROSTE_MSR_DELEGATE		0x4000d500
+#define DROSTE_DELEGATE_ENABLE		(1U << 0)
+
 /* Operations. Each does what the instruction does at CPL 0; its flags are left alone. */
 #define DROSTE_OP_CPUID		0x101	/* leaf a[0], sub-leaf a[1]; results: a[2] = EBX:EAX, a[3] = EDX:ECX */
 #define DROSTE_OP_RDMSR		0x102	/* number a[0]; result: a[2] */
@@ -71,7 +90,7 @@ struct droste_multicall {
 #define DROSTE_ERR_MEMORY	(-2002)	/* of the VMCALL: there is no such memory */
 #define DROSTE_ERR_OP		(-2003)	/* there is no such operation */
 #define DROSTE_ERR_ARGUMENT	(-2004)	/* no instruction has such an operand */
-#define DROSTE_ERR_TRAP		(-2005)	/* another level handles this: execute the instruction instead */
+#define DROSTE_ERR_TRAP		(-2005)	/* another level handles this: execute the instruction instead; also of the VMCALL */
 #define DROSTE_ERR_GP		(-2006)	/* the instruction would raise #GP(0) */
 #define DROSTE_ERR_UD		(-2007)	/* the instruction would raise #UD */
 #define DROSTE_ERR_VMFAIL(n)	(-2100 - (n))	/* the VMX instruction fails: with error n, or for n = 0 VMfailInvalid */
