@@ -123,6 +123,32 @@ extern bool itlb_multihit_kvm_mitigation;
 #define compat_get_user_page_remote(mm, addr, flags, page)	get_user_pages_remote(mm, addr, 1, flags, page, NULL, NULL)
 #endif
 
+/*
+ * The lock of the entry by which a VMA of a driver (VM_PFNMAP, VM_IO) maps an address. The functions for it changed in 6.10
+ * and in 6.12. These are macros, so that files without page tables need no mm.h.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define COMPAT_PFNMAP(at, v, a)		struct follow_pfnmap_args at = { .vma = (v), .address = (a) }
+#define compat_pfnmap_lock(at)		follow_pfnmap_start(at)
+#define compat_pfnmap_unlock(at)	follow_pfnmap_end(at)
+#else
+#define COMPAT_PFNMAP(at, v, a)		\
+	struct { struct vm_area_struct *vma; unsigned long address; pte_t *pte; spinlock_t *lock; } at = { (v), (a) }
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define compat_pfnmap_lock(at)		follow_pte((at)->vma, (at)->address, &(at)->pte, &(at)->lock)
+#else
+#define compat_pfnmap_lock(at)		follow_pte((at)->vma->vm_mm, (at)->address, &(at)->pte, &(at)->lock)
+#endif
+#define compat_pfnmap_unlock(at)	pte_unmap_unlock((at)->pte, (at)->lock)
+#endif
+
+/* Before 6.6 only a group's file tells VFIO's modules of a guest. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define compat_vfio_file_is_valid	vfio_file_is_valid
+#else
+#define compat_vfio_file_is_valid	vfio_file_is_group
+#endif
+
 /* Quirks that older headers do not name. */
 #include <linux/kvm.h>
 #ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS

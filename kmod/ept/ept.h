@@ -80,10 +80,12 @@ void ept01_flush(struct vcpu *vcpu);
 
 /* How the host maps a page of user memory. */
 struct host_page {
-	struct page *page;	/* the 4-KiB page at the address; host_page_get() takes a reference */
+	struct page *page;	/* the 4-KiB page at the address; host_page_get() takes a reference. NULL: there is none to use */
+	unsigned long pfn;	/* its number */
 	int level;		/* of the host's mapping, counted as EPT levels are */
 	bool writable;		/* user space can write it now without a fault */
-	bool found;		/* it was mapped before the call */
+	bool found;		/* it was mapped before the call; not set if there is no page */
+	bool uncached;		/* a device's memory, not to be cached */
 };
 
 /* --- hostmap.c --- */

@@ -49,6 +49,7 @@ static void ept01_describe(struct vm *vm, gpa_t gpa, u64 leaf, int level, bool s
 	out->hpa = ept_leaf_page(leaf, level, gpa);
 	out->rights = ept01_rights_of(vm, leaf, shadow);
 	out->ipat = leaf & EPT_IPAT;
+	out->uncached = (leaf & EPT_MEMTYPE_MASK) == EPT_UC << EPT_MEMTYPE_SHIFT;
 	out->level = level;
 	out->fresh = false;
 }
@@ -107,7 +108,10 @@ static u64 ept01_make_leaf(const struct vm *vm, const struct ept01_source *src, 
 	if (src->host.writable && !(src->slot->flags & KVM_MEM_READONLY) &&
 	    (src->write || src->pml || !memslot_logged(src->slot)))
 		rights |= EPT_WRITE;
-	return ept_make_leaf(page_to_phys(src->host.page), level, rights, EPT_WB, ept01_ignores_pat(vm)) | flags;
+	/* Of a device's memory the guest may choose between UC and WC (SDM 3A table 12-7), as any driver of the host. */
+	if (src->host.uncached)
+		return ept_make_leaf(PFN_PHYS(src->host.pfn), level, rights, EPT_UC, false) | flags;
+	return ept_make_leaf(PFN_PHYS(src->host.pfn), level, rights, EPT_WB, ept01_ignores_pat(vm)) | flags;
 }
 
 static int ept01_leaf_level(const struct vm *vm, const struct ept01_source *src, gfn_t gfn)
@@ -257,9 +261,11 @@ static int ept01_try_map(struct vm *vm, gpa_t gpa, const struct memslot *slot, u
 	level = ept01_leaf_level(vm, &src, gfn);
 	leaf = ept01_make_leaf(vm, &src, level, ept01_access_flags(access, shadow));
 	err = ept01_map_frame(vm, gfn, &src, leaf, level, seq);
-	if (!err && src.host.writable && !PageDirty(src.host.page))
-		set_page_dirty_lock(src.host.page);
-	put_page(src.host.page);
+	if (src.host.page) {
+		if (!err && src.host.writable && !PageDirty(src.host.page))
+			set_page_dirty_lock(src.host.page);
+		put_page(src.host.page);
+	}
 	if (err)
 		return err;
 	ept01_describe(vm, gpa, leaf, level, shadow, out);

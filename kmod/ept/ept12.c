@@ -271,7 +271,7 @@ bool ept12_near(const struct ept12_cfg *cfg, const struct ept12_result *found, u
 u64 ept02_compose(const struct ept12_result *outer, const struct ept01_leaf *inner, int *level)
 {
 	u64 rights = outer->rights & inner->rights & EPT_RWX;
-	u64 flags = EPT_ACCESSED;
+	u64 flags = EPT_ACCESSED, memtype = outer->memtype;
 
 	/* While the dirty flag in EPT12 is clear, the first write must fault so that the flag can be set. */
 	if (!outer->dirty)
@@ -282,6 +282,10 @@ u64 ept02_compose(const struct ept12_result *outer, const struct ept01_leaf *inn
 		flags |= EPT_DIRTY;
 	*level = min(outer->level, inner->level);
 	/* If L1 itself gets write-back memory whatever it asks for, so does L2 (SDM 3C 29.3.7.2). */
-	return ept_make_leaf(inner->hpa, *level, rights, inner->ipat ? EPT_WB : outer->memtype,
-			     inner->ipat || outer->ipat) | flags;
+	if (inner->ipat)
+		memtype = EPT_WB;
+	/* Of a device's memory L1 may choose between UC and WC, and so may it for L2. A cached access may crash the host. */
+	else if (inner->uncached && memtype != EPT_WC)
+		memtype = EPT_UC;
+	return ept_make_leaf(inner->hpa, *level, rights, memtype, inner->ipat || outer->ipat) | flags;
 }

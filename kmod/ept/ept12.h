@@ -83,6 +83,7 @@ struct ept01_leaf {
 	u64 rights;
 	int level;		/* of the leaf */
 	bool ipat;		/* write-back, whatever L1 asks for */
+	bool uncached;		/* a device's memory, not to be cached */
 	bool fresh;		/* the host had no memory there before the call */
 };
 

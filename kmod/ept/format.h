@@ -23,6 +23,7 @@
 
 /* Memory types (SDM 3A table 13-2); 2, 3 and 7 are reserved. */
 #define EPT_UC		0ULL
+#define EPT_WC		1ULL
 #define EPT_WB		6ULL
 #define EPT_MEMTYPES_VALID (BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6))
 

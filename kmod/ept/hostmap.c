@@ -3,22 +3,23 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
+#include <asm/memtype.h>
 #include "droste.h"
 #include "ept/ept.h"
 
 struct host_mapping {
 	unsigned long pfn;	/* of the 4-KiB page at the address */
 	int level;		/* 0 if nothing is mapped */
-	bool writable;
+	unsigned long flags;	/* of the leaf: _PAGE_* */
 };
 
 static struct host_mapping hostmap_leaf(unsigned long pfn, unsigned long hva, unsigned long size,
-					int level, bool writable)
+					int level, unsigned long flags)
 {
 	return (struct host_mapping) {
 		.pfn = pfn + ((hva & (size - 1)) >> PAGE_SHIFT),
 		.level = level,
-		.writable = writable,
+		.flags = flags,
 	};
 }
 
@@ -43,7 +44,7 @@ static pmd_t hostmap_pmd(unsigned long hva, struct host_mapping *m)
 	if (pud_none(pud) || !pud_present(pud))
 		return __pmd(0);
 	if (pud_leaf(pud)) {
-		*m = hostmap_leaf(pud_pfn(pud), hva, PUD_SIZE, 3, pud_flags(pud) & _PAGE_RW);
+		*m = hostmap_leaf(pud_pfn(pud), hva, PUD_SIZE, 3, pud_flags(pud));
 		return __pmd(0);
 	}
 	return READ_ONCE(*pmd_offset(&pud, hva));
@@ -66,11 +67,11 @@ static struct host_mapping hostmap_walk(unsigned long hva)
 	if (pmd_none(pmd) || !pmd_present(pmd))
 		return m;
 	if (pmd_leaf(pmd))
-		return hostmap_leaf(pmd_pfn(pmd), hva, PMD_SIZE, 2, pmd_flags(pmd) & _PAGE_RW);
+		return hostmap_leaf(pmd_pfn(pmd), hva, PMD_SIZE, 2, pmd_flags(pmd));
 	pte = READ_ONCE(*pte_offset_kernel(&pmd, hva));
 	if (!pte_present(pte))
 		return m;
-	return hostmap_leaf(pte_pfn(pte), hva, PAGE_SIZE, 1, pte_flags(pte) & _PAGE_RW);
+	return hostmap_leaf(pte_pfn(pte), hva, PAGE_SIZE, 1, pte_flags(pte));
 }
 
 static struct host_mapping hostmap_lookup(unsigned long hva)
@@ -105,6 +106,95 @@ static int hostmap_get_page(unsigned long hva, bool write, struct page **page)
 	return hostmap_fault_in(hva, write, page);
 }
 
+/*
+ * Whether a leaf without a usable struct page maps the host's memory
+ * write-back. A device's memory is none of the RAM, whatever the leaf says: the
+ * host's MTRRs, which apply to its own accesses, have no effect under EPT (SDM
+ * 3C 29.3.7.2).
+ */
+static bool hostmap_is_cached(const struct host_mapping *m)
+{
+	unsigned long type = _PAGE_PWT | _PAGE_PCD | (m->level > 1 ? _PAGE_PAT_LARGE : _PAGE_PAT);
+
+	return !(m->flags & type) && page_is_ram(m->pfn) && !pat_pfn_immune_to_uc_mtrr(m->pfn);
+}
+
+/*
+ * Fill *@out from the leaf for @hva, which is in @vma. An entry that is not
+ * special maps a page that has users, and a reference to it is taken. A special
+ * one maps what the driver says, which may have no struct page, or one that
+ * nobody counts. Only the MMU notifier then tells that the driver takes it
+ * back. Returns -EAGAIN if the host has to handle a fault first. Caller holds
+ * mmap_lock.
+ */
+static int hostmap_follow(struct vm_area_struct *vma, unsigned long hva, bool write, struct host_page *out)
+{
+	COMPAT_PFNMAP(at, vma, hva);
+	struct host_mapping m;
+	int err = 0;
+
+	if (compat_pfnmap_lock(&at))
+		return -EAGAIN;
+	/* The lock keeps the leaf as it is. */
+	m = hostmap_lookup(hva);
+	if (!m.level || !pte_access_permitted(__pte(m.flags), write))
+		err = -EAGAIN;
+	else if (!(m.flags & _PAGE_SPECIAL) && pfn_valid(m.pfn) && !try_get_page(pfn_to_page(m.pfn)))
+		err = -EFAULT;
+	compat_pfnmap_unlock(&at);
+	if (err)
+		return err;
+	*out = (struct host_page) {
+		.pfn = m.pfn,
+		.level = m.level,
+		.writable = pte_access_permitted(__pte(m.flags), true),
+	};
+	if (!(m.flags & _PAGE_SPECIAL) && pfn_valid(m.pfn))
+		out->page = pfn_to_page(m.pfn);
+	else
+		out->uncached = !hostmap_is_cached(&m);
+	return 0;
+}
+
+/* Try once to get what a driver has mapped. Returns -EAGAIN after a fault. Caller holds mmap_lock. */
+static int hostmap_try_driver(unsigned long hva, bool write, struct host_page *out)
+{
+	struct vm_area_struct *vma = vma_lookup(current->mm, hva);
+	bool unlocked = false;
+	int err;
+
+	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)) || !(vma->vm_flags & (write ? VM_WRITE : VM_READ)))
+		return -EFAULT;
+	err = hostmap_follow(vma, hva, write, out);
+	if (err != -EAGAIN)
+		return err;
+	err = fixup_user_fault(current->mm, hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	return err ?: -EAGAIN;
+}
+
+/* A driver that takes its memory back all the time gets its guest this many chances. */
+#define HOSTMAP_TRIES	16
+
+/*
+ * Get the page at a user address to which a driver has mapped memory of its
+ * choice: a device's registers, for instance.
+ */
+static int hostmap_get_driver(unsigned long hva, bool write, struct host_page *out)
+{
+	int err, tries;
+
+	for (tries = 0; tries < HOSTMAP_TRIES; tries++) {
+		if (mmap_read_lock_killable(current->mm))
+			return -EINTR;
+		err = hostmap_try_driver(hva, write, out);
+		mmap_read_unlock(current->mm);
+		if (err != -EAGAIN)
+			return err;
+		cond_resched();
+	}
+	return -EFAULT;
+}
+
 /**
  * host_page_get() - get the page at a user address of the current thread
  * @hva: the address
@@ -120,17 +210,19 @@ static int hostmap_get_page(unsigned long hva, bool write, struct page **page)
  * The result is valid only if no invalidation by the MMU notifier has begun
  * since before the call. The caller checks this.
  *
+ * Memory that a driver has mapped (VM_PFNMAP, VM_IO) may have no struct page.
+ *
  * Context: Process context of the VM's mm. May sleep.
- * Return: 0 with a reference to @out->page, or a negative errno: -EINTR if a
- * signal came while the page was waited for, -EHWPOISON if the host lost the
- * page to a memory error.
+ * Return: 0 with a reference to @out->page, unless that is NULL; or a negative
+ * errno: -EINTR if a signal came while the page was waited for, -EHWPOISON if
+ * the host lost the page to a memory error.
  */
 int host_page_get(unsigned long hva, bool write, bool may_write, struct host_page *out)
 {
 	struct host_mapping m = hostmap_lookup(hva);
 	int err;
 
-	out->found = m.level;
+	*out = (struct host_page) { .found = m.level };
 	if (m.level) {
 		err = hostmap_get_page(hva, write, &out->page);
 	} else {
@@ -138,14 +230,17 @@ int host_page_get(unsigned long hva, bool write, bool may_write, struct host_pag
 		if (err && !write && may_write && err != -EINTR && err != -EHWPOISON)
 			err = hostmap_fault_in(hva, false, &out->page);
 	}
+	if (err == -EFAULT)
+		return hostmap_get_driver(hva, write, out);
 	if (err)
 		return err;
 
-	if (m.pfn != page_to_pfn(out->page) || !m.level || (write && !m.writable))
+	out->pfn = page_to_pfn(out->page);
+	if (m.pfn != out->pfn || !m.level || (write && !(m.flags & _PAGE_RW)))
 		m = hostmap_lookup(hva);
-	if (m.pfn == page_to_pfn(out->page) && m.level) {
+	if (m.pfn == out->pfn && m.level) {
 		out->level = m.level;
-		out->writable = write || m.writable;
+		out->writable = write || (m.flags & _PAGE_RW);
 	} else {
 		/* The host changed the mapping meanwhile, which the caller will notice. */
 		out->level = 1;
@@ -176,6 +271,7 @@ static struct host_page hostmap_near_page(unsigned long pfn, unsigned long flags
 		return (struct host_page) {};
 	return (struct host_page) {
 		.page = page,
+		.pfn = pfn,
 		.level = 1,
 		.found = true,
 		/* The host would not learn of writes to a clean page. */
@@ -186,7 +282,7 @@ static struct host_page hostmap_near_page(unsigned long pfn, unsigned long flags
 /* As hostmap_near_page(), for the page at @hva, which the large leaf @pmd maps. */
 static struct host_page hostmap_near_part(pmd_t pmd, unsigned long hva)
 {
-	if (!(pmd_flags(pmd) & _PAGE_PRESENT))
+	if (!(pmd_flags(pmd) & _PAGE_PRESENT) || (pmd_flags(pmd) & _PAGE_SPECIAL))
 		return (struct host_page) {};
 	return hostmap_near_page(pmd_pfn(pmd) + ((hva & ~PMD_MASK) >> PAGE_SHIFT), pmd_flags(pmd));
 }

@@ -129,6 +129,45 @@ static void memslot_wrote(struct vm *vm, gpa_t gpa)
 		dirty_mark(vm, s, gpa >> PAGE_SHIFT);
 }
 
+/*
+ * Copy @n bytes of the process's memory, which may be a device's: a register
+ * takes one access of its own size. Returns false if that fails.
+ */
+static bool memslot_copy_in(void *data, const void __user *from, size_t n)
+{
+	if (!((unsigned long)from & (n - 1))) {
+		switch (n) {
+		case 1:
+			return !get_user(*(u8 *)data, (const u8 __user *)from);
+		case 2:
+			return !get_user(*(u16 *)data, (const u16 __user *)from);
+		case 4:
+			return !get_user(*(u32 *)data, (const u32 __user *)from);
+		case 8:
+			return !get_user(*(u64 *)data, (const u64 __user *)from);
+		}
+	}
+	return !copy_from_user(data, from, n);
+}
+
+/* As memslot_copy_in(), in the other direction. */
+static bool memslot_copy_out(void __user *to, const void *data, size_t n)
+{
+	if (!((unsigned long)to & (n - 1))) {
+		switch (n) {
+		case 1:
+			return !put_user(*(const u8 *)data, (u8 __user *)to);
+		case 2:
+			return !put_user(*(const u16 *)data, (u16 __user *)to);
+		case 4:
+			return !put_user(*(const u32 *)data, (u32 __user *)to);
+		case 8:
+			return !put_user(*(const u64 *)data, (u64 __user *)to);
+		}
+	}
+	return !copy_to_user(to, data, n);
+}
+
 /**
  * vm_read_guest() - read guest memory
  * @vm: the VM
@@ -148,7 +187,7 @@ int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len)
 		size_t part = min_t(size_t, len, PAGE_SIZE - offset_in_page(gpa));
 		void __user *from = memslot_gpa_to_user(vm, gpa, false);
 
-		if (!from || copy_from_user(data, from, part))
+		if (!from || !memslot_copy_in(data, from, part))
 			return -EFAULT;
 		gpa += part;
 		data += part;
@@ -199,7 +238,7 @@ int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len)
 		size_t part = min_t(size_t, len, PAGE_SIZE - offset_in_page(gpa));
 		void __user *to = memslot_gpa_to_user(vm, gpa, true);
 
-		if (!to || copy_to_user(to, data, part))
+		if (!to || !memslot_copy_out(to, data, part))
 			return -EFAULT;
 		memslot_wrote(vm, gpa);
 		gpa += part;

@@ -370,6 +370,7 @@ static const struct compose_row {
 	u64 want;	/* 0 for no leaf */
 	int level;
 	bool wb;	/* L1's memory is write-back whatever L1 asks for */
+	bool device;	/* L1's memory is a device's */
 } compose_rows[] = {
 	{ "both all", RWX, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | RWX | WB | A | D, 1 },
 	{ "smaller of 2 MiB and 4 KiB", RWX, 2, 6, false, true, 0x205000, RWX, 1, 0x205000 | RWX | WB | A | D, 1 },
@@ -385,6 +386,12 @@ static const struct compose_row {
 	{ "the host's IPAT", RWX, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | RWX | WB | EPT_IPAT | A | D, 1, true },
 	{ "the host's IPAT over L1's UC", RWX, 1, 0, false, true, 0x5000, RWX, 1, 0x5000 | RWX | WB | EPT_IPAT | A | D, 1, true },
 	{ "the host's IPAT over L1's", RWX, 1, 4, true, true, 0x5000, RWX, 1, 0x5000 | RWX | WB | EPT_IPAT | A | D, 1, true },
+	{ "a device", RWX, 1, 0, false, true, 0x5000, RWX, 1, 0x5000 | RWX | A | D, 1, false, true },
+	{ "a device that L1 makes WB", RWX, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | RWX | A | D, 1, false, true },
+	{ "a device that L1 makes WB, with IPAT", RWX, 2, 6, true, true, 0x205000, RWX, 2, 0x200000 | RWX | PS | EPT_IPAT | A | D, 2, false, true },
+	{ "a device that L1 makes WP", RWX, 1, 5, true, true, 0x5000, RWX, 1, 0x5000 | RWX | EPT_IPAT | A | D, 1, false, true },
+	{ "a device that L1 makes WT", RWX, 1, 4, false, true, 0x5000, RWX, 1, 0x5000 | RWX | A | D, 1, false, true },
+	{ "a device that L1 makes WC", RWX, 1, 1, true, true, 0x5000, RWX, 1, 0x5000 | RWX | TYPE(1) | EPT_IPAT | A | D, 1, false, true },
 	{ "user execute is not passed on", R | XU, 1, 6, false, true, 0x5000, RWX, 1, 0x5000 | R | WB | A, 1 },
 	{ "nothing left", XU, 1, 6, false, true, 0x5000, RWX, 1, 0, 0 },
 };
@@ -399,7 +406,7 @@ static void ept02_compositions(struct kunit *test)
 			.rights = row->rights12, .level = row->level12, .memtype = row->type,
 			.ipat = row->ipat, .dirty = row->dirty,
 		};
-		struct ept01_leaf inner = { row->hpa, row->rights01, row->level01, row->wb };
+		struct ept01_leaf inner = { row->hpa, row->rights01, row->level01, row->wb, row->device };
 		int level = 0;
 
 		KUNIT_EXPECT_EQ_MSG(test, ept02_compose(&outer, &inner, &level), row->want, "%s", row->name);

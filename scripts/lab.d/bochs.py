@@ -147,6 +147,7 @@ romimage: file={bios}
 vgaromimage: file={vga_bios}
 {boot}
 clock: sync={sync}, time0={time}
+pci: enabled=1, chipset=i440fx{slots}
 com1: enabled=1, {com1}
 com2: enabled=1, mode=file, dev={directory}/com2
 com3: enabled=1, mode=file, dev={directory}/com3
@@ -187,7 +188,7 @@ def topics(strict):
 
 def _configure(options, directory, boot, com1, sync):
     """Writes the emulator's configuration."""
-    text = CONFIG.format(cpu=options.cpu, cpus=options.cpus, memory=options.memory,
+    text = CONFIG.format(cpu=options.cpu, slots=", slot1=pcivga" if options.vga else "", cpus=options.cpus, memory=options.memory,
                          host_memory=min(options.memory, MOST_HOST_MEMORY), bios=BIOS, vga_bios=VGA_BIOS, boot=boot,
                          # A storm is the same in each run, so the machine's date is, too.
                          time=FIRST_DATE if "storms" in topics(options.strict) else "local", sync=sync, directory=directory, com1=com1)

@@ -72,6 +72,7 @@ class Options:
     hypervisor = "droste"
     cpus = 1
     memory = 2048
+    vga = False                # a graphics card on PCI
     files = ()
     command = None             # None: an interactive shell
     timeout = 600
