@@ -161,6 +161,8 @@ struct vm {
 	bool huge_exec;			/* L: large leaves may be executable, KVM_CAP_VM_DISABLE_NX_HUGE_PAGES */
 	u64 force_exits;		/* W: DROSTE_FORCE_* of DROSTE_FORCE_EXITS: see vmx/force.c */
 	bool pause_in_guest;		/* L: new vCPUs execute PAUSE without exits, KVM_CAP_X86_DISABLE_EXITS */
+	bool has_vfio;			/* L: there is a device for VFIO: see abi/vfiodev.c */
+	bool noncoherent;		/* DMA of some device passes the caches by; written under the lock of the device for VFIO */
 	u64 disabled_quirks;		/* W: KVM_X86_QUIRK_* of KVM_CAP_DISABLE_QUIRKS2 */
 	bool hide_platform_info;	/* W: guests cannot read MSR_PLATFORM_INFO, KVM_CAP_MSR_PLATFORM_INFO */
 	bool exit_on_emul_failure;	/* W: KVM_CAP_EXIT_ON_EMULATION_FAILURE is enabled */
@@ -236,6 +238,7 @@ struct vcpu {
 	int id;				/* as given to KVM_CREATE_VCPU; also the initial APIC ID */
 	int index;			/* in vm->vcpus */
 	u64 serial;			/* a number that no other vCPU has or had */
+	cpumask_var_t cached_on;	/* the CPUs whose caches may have what the guest wrote since its last WBINVD */
 	struct mutex mutex;		/* serializes the vCPU's ioctls */
 	struct vcpu_visits visits;	/* see run/visit.c */
 	u64 stands;			/* vm->stand.turn in which it stands at an exit; 0: it does not */

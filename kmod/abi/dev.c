@@ -125,6 +125,7 @@ struct cap_row {
 };
 
 static const struct cap_row caps[] = {
+	{ KVM_CAP_DEVICE_CTRL, 1 },
 	{ KVM_CAP_IRQCHIP, 1 },
 	{ KVM_CAP_HLT, 1 },
 	{ KVM_CAP_USER_MEMORY, 1 },

@@ -54,6 +54,9 @@ struct vm *vm_find(u32 number, bool next);
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
 
+/* --- vfiodev.c --- */
+long vm_create_device(void *self, void *arg, unsigned long uarg);
+
 /* --- dev_vcpu.c --- */
 extern const struct ioctl_table vcpu_ioctls;
 #define DROSTE_MAX_VCPU_ID	4096	/* vCPU IDs are below; IDs from 255 on need x2APIC mode */

@@ -61,6 +61,10 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	vcpu->id = id;
 	vcpu->serial = atomic64_inc_return(&serials);
 	vcpu->index = vm->nr_vcpus;
+	if (!zalloc_cpumask_var(&vcpu->cached_on, GFP_KERNEL_ACCOUNT)) {
+		kfree(vcpu);
+		return ERR_PTR(-ENOMEM);
+	}
 	vcpu->cpu = -1;
 	vcpu->user_irq = -1;
 	tsc_init_vcpu(vcpu);
@@ -128,6 +132,7 @@ err_ring:
 err_pages:
 	vcpu_shared_pages_destroy(vcpu);
 err_free:
+	free_cpumask_var(vcpu->cached_on);
 	kfree(vcpu);
 	return ERR_PTR(ret);
 }
@@ -153,6 +158,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	kvfree(vcpu->cpuid);
 	put_pid(rcu_dereference_protected(vcpu->pid, true));	/* no other vCPU yields to it any more */
 	mutex_destroy(&vcpu->mutex);
+	free_cpumask_var(vcpu->cached_on);
 	kfree(vcpu);
 }
 

@@ -431,6 +431,7 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_SET_BOOT_CPU_ID, vm_set_boot_cpu, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_CREATE_IRQCHIP, vm_create_irqchip, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_ENABLE_CAP, vm_enable_cap, IO_LOCK),
+	IO_ROW(KVM_CREATE_DEVICE, vm_create_device, IO_RAW | IO_LOCK),
 	IO_ROW(KVM_IOEVENTFD, ioeventfd_ioctl, IO_RAW),
 	IO_ROW(KVM_REGISTER_COALESCED_MMIO, vm_register_coalesced, IO_LOCK),
 	IO_ROW(KVM_UNREGISTER_COALESCED_MMIO, vm_unregister_coalesced, IO_LOCK),

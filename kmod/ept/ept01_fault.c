@@ -85,14 +85,15 @@ struct ept01_source {
  * self-snooping its accesses are not coherent with those of the host, which
  * maps the same page write-back. So the memory type is write-back whatever the
  * guest asks for, unless user space has disabled the quirk, which the processor
- * must be fit for (SDM 3C 29.3.7.2).
+ * must be fit for (SDM 3C 29.3.7.2). A device whose DMA passes the caches by
+ * leaves no choice: its driver in the guest works only if uncached memory is.
  *
  * Context: Any.
  * Return: true if they do.
  */
 bool ept01_ignores_pat(const struct vm *vm)
 {
-	return !(READ_ONCE(vm->disabled_quirks) & KVM_X86_QUIRK_IGNORE_GUEST_PAT);
+	return !READ_ONCE(vm->noncoherent) && !(READ_ONCE(vm->disabled_quirks) & KVM_X86_QUIRK_IGNORE_GUEST_PAT);
 }
 
 /* May the guest execute from large leaves? It may crash the processor then (iTLB multihit, CVE-2018-12207). */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* L0's exit handlers that need only a few lines each. SDM 3C 26, 28. */
+#include <linux/cpumask.h>
+#include <linux/smp.h>
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
@@ -219,13 +221,38 @@ int exit_pml_full(struct vcpu *vcpu)
  * exit_skip() - handle an instruction that the guest must not execute: skip it
  * @vcpu: loaded
  *
- * WBINVD and INVD, for instance, because the caches are the host's.
+ * INVD, for instance, because the caches are the host's.
  *
  * Context: That of run/handlers.h.
  * Return: NEXT_ENTER.
  */
 int exit_skip(struct vcpu *vcpu)
 {
+	vcpu_skip_instruction(vcpu);
+	return NEXT_ENTER;
+}
+
+/**
+ * exit_wbinvd() - handle WBINVD: skip it, or write back the caches for a device whose DMA passes them by
+ * @vcpu: loaded
+ *
+ * Without such a device nothing can tell whether memory or a cache has the data.
+ *
+ * Context: That of run/handlers.h.
+ * Return: NEXT_ENTER.
+ */
+int exit_wbinvd(struct vcpu *vcpu)
+{
+	unsigned int cpu;
+
+	if (READ_ONCE(vcpu->vm->noncoherent)) {
+		for_each_cpu(cpu, vcpu->cached_on) {
+			wbinvd_on_cpu(cpu);
+			/* The guest goes on here, or on a CPU to which the thread moves meanwhile, which is in the set then. */
+			if (cpu != READ_ONCE(vcpu->cpu))
+				cpumask_clear_cpu(cpu, vcpu->cached_on);
+		}
+	}
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }

@@ -45,6 +45,7 @@ static void sched_on_cpu(struct vcpu *vcpu)
 			vcpu_request(vcpu, REQ_CLOCK);
 		if (vcpu->lapic && vcpu->cpu >= 0)
 			vcpu_request(vcpu, REQ_TIMER);
+		cpumask_set_cpu(cpu, vcpu->cached_on);
 		vcpu->cpu = cpu;
 	}
 }

@@ -57,6 +57,7 @@ def parser():
     build.add_argument("--kunit", action="store_true", help="build droste_kunit.ko, the KUnit tests (debug kernel)")
     build.add_argument("--kvmtrace", action="store_true", help="print the path of droste_kvmtrace.ko, which is built with it")
     build.add_argument("--plant", action="store_true", help="build plant.ko, which plants faults for the strict machine")
+    build.add_argument("--vfio", action="store_true", help="build lab_vfio.ko, a device of VFIO without hardware")
 
     where = commands.add_parser("path", help="print the path of something in the cache, made if need be")
     where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache", "qemu", "tracers",
@@ -145,6 +146,7 @@ def machine_options(sub):
     sub.add_argument("--hypervisor", default="droste", choices=["droste", "kvm", "none"],
                      help="what L0 loads: droste.ko of this tree, its own kvm_intel, or neither (default droste)")
     processor_options(sub)
+    sub.add_argument("--vga", action="store_true", help="the machine (on Bochs) has a graphics card on PCI, whose BARs are in memory")
     sub.add_argument("--file", action="append", default=[], metavar="PATH", dest="files",
                      help="a file or directory to copy to /lab")
     sub.add_argument("--append", default="", metavar="WORDS", help="more words for L0's kernel command line")
@@ -207,7 +209,8 @@ def do_prepare(arguments):
 
 def do_build_module(arguments):
     import module
-    build = module.build_kunit if arguments.kunit else module.build_plant if arguments.plant else module.build
+    build = (module.build_kunit if arguments.kunit else module.build_plant if arguments.plant
+             else module.build_vfio if arguments.vfio else module.build)
     built = build(kernels.get(arguments.kernel))
     print(os.path.join(os.path.dirname(built), "droste_kvmtrace.ko") if arguments.kvmtrace else built)
 

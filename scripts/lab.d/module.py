@@ -148,3 +148,8 @@ def build_own(kernel, name, module):
 def build_plant(kernel):
     """Builds plant.ko, which plants faults for the strict machine, and returns its path."""
     return build_own(kernel, "plant", "plant.ko")
+
+
+def build_vfio(kernel):
+    """Builds lab_vfio.ko, a device of VFIO without hardware, and returns its path."""
+    return build_own(kernel, "vfio", "lab_vfio.ko")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Steps that run the kselftests in the lab, and load, unload and refuse the module there."""
 import glob
+import lzma
 import os
 import re
 
@@ -101,6 +102,21 @@ def instrument(*names):
             job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", "900",
                      *files(os.path.join(TREE, "selftests/run"), *programs), "--", "./run"], 1200, f"on {kernel} with {cpus} CPUs")
     return step
+
+
+def pfnmap(job):
+    """Slots of a device's memory, and the device for VFIO, with a graphics card on PCI; and what KVM does."""
+    programs = [os.path.join(TREE, "selftests/bin", name) for name in ("t_pfnmap", "t_vfio")]
+    run = os.path.join(TREE, "selftests/run")
+    modules = [job.path("vfio.ko"), job.output([LAB, "build-module", "--kernel", "6.12", "--vfio"])]
+    packed = glob.glob(os.path.join(job.output([LAB, "path", "modules", "--kernel", "6.12"]), "**", "vfio.ko.xz"), recursive=True)
+    with open(modules[0], "wb") as f:
+        f.write(lzma.open(packed[0]).read())
+    with_vfio = "insmod vfio.ko && insmod lab_vfio.ko && ./run"
+    for kernel, cpus, hypervisor in (("6.12", 2, "droste"), ("6.1", 2, "droste"), ("6.12", 1, "kvm")):
+        job.tap([LAB, "exec", "--vga", "--kernel", kernel, "--cpus", str(cpus), "--hypervisor", hypervisor, "--timeout", "900",
+                 *files(run, *programs, *(modules if kernel == "6.12" else [])), "--", with_vfio if kernel == "6.12" else "./run"],
+                1200, f"on {kernel} with {cpus} CPUs and {hypervisor}")
 
 
 def multicall(job):

@@ -105,6 +105,7 @@ STEPS = [
     Step("apicv-off", "APIC virtualization for L1 is left out where that is asked for", lab.without_apicv, ["build-6.12", "selftests"]),
     Step("hot", "the kselftests of nesting, with each turn of the short loop checked", lab.hot, ["build-6.12", "selftests"], extra=True),
     Step("io", "the paths of accesses to ports and MMIO", lab.instrument("t_io", "t_mmio_fast"), ["build-6.12", "build-6.1", "selftests"], extra=True),
+    Step("pfnmap", "memory of devices in slots, and the device for VFIO", lab.pfnmap, ["build-6.12", "build-6.1", "selftests"], extra=True),
     *force.STEPS,
     Step("trace", "the tracepoints, and drostectl trace", lab.trace, ["build-6.12", "build-6.1", "selftests"], extra=True),
     Step("inspect", "looking at VMs from outside", lab.instrument("t_inspect", "t_inspect_fields", "t_inspect_regs", "t_ept_look", "t_badcaller"), ["build-6.12", "build-6.1", "selftests"],
