@@ -84,6 +84,22 @@ extern bool itlb_multihit_kvm_mitigation;
 #define compat_ibpb_before_user_mode()	do { } while (0)
 #endif
 
+/*
+ * On for processors whose buffers a guest can sample by accesses to a device (MMIO stale data, CVE-2022-21123 and others),
+ * and that need VERW at VM entries for no other reason. Key and function have other names in older and newer kernels, also
+ * within stable series. Kbuild tells which by the kernel's headers.
+ */
+#ifdef DROSTE_HAVE_BUF_VM_CLEAR
+#define compat_mmio_needs_verw	cpu_buf_vm_clear
+#else
+#define compat_mmio_needs_verw	mmio_stale_data_clear
+#endif
+#ifdef DROSTE_HAVE_X86_CLEAR
+#define compat_clear_buffers()	x86_clear_cpu_buffers()
+#else
+#define compat_clear_buffers()	mds_clear_cpu_buffers()
+#endif
+
 /* The second byte of struct kvm_run. Newer headers give it another name inside the kernel. */
 #define compat_immediate_exit(run)	READ_ONCE((&(run)->request_interrupt_window)[1])
 

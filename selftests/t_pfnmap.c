@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Slots of memory that a driver has mapped to user space (VM_PFNMAP): registers of a device, and what else has no struct
- * page. The device is mostly the HPET, which every machine of the lab has. A PCI device is there with `scripts/lab exec --vga`.
+ * page. The device is the HPET, which every machine of the lab has. t_bar.c does the same with a PCI device.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/droste.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "devguest.h"
 #include "devmap.h"
 #include "inspect.h"
 #include "vm.h"
 #include "vmx.h"
 
-#define AT	0x20000000ul	/* the slot of the test */
 #define READS	1000ul
 #define COUNTER	0xf0		/* the HPET's main counter */
 #define DATA_PORT 0x1234
@@ -193,16 +192,6 @@ static void host_types(void)
 
 /* --- pages that come and go --- */
 
-static volatile u64 seen, rounds, stop;
-
-static void guest_loop(void)
-{
-	while (!stop) {
-		seen = *(volatile u32 *)AT;
-		rounds++;
-	}
-}
-
 static void l2_loop(void)
 {
 	guest_loop();
@@ -216,18 +205,6 @@ static void guest_l2_loop(void)
 	if (g_arg())
 		ept_use(ept_new());
 	vmx_expect(R_VMCALL, "the end of the loop");
-}
-
-#define MARK	0x12345678u
-
-/* Waits until the guest has made another two rounds, so that it has read the memory as it is now. */
-static bool two_rounds(struct vm *vm)
-{
-	u64 from = GUEST(vm, rounds), i;
-
-	for (i = 0; i < 20000 && GUEST(vm, rounds) - from < 2; i++)
-		usleep(1000);
-	return GUEST(vm, rounds) - from >= 2;
 }
 
 static void come_and_go(int fd, void (*guest)(void), u64 arg, bool l2)
@@ -285,29 +262,6 @@ static void host_l2_come_and_go(void)
 }
 
 /* --- mixed slots --- */
-
-static volatile u64 ask_page, ask_write, got;
-
-static void guest_asked(void)
-{
-	for (;;) {
-		volatile u32 *p = (u32 *)(AT + ask_page * PAGE);
-
-		if (ask_write)
-			*p = MARK;
-		else
-			got = *p;
-		g_sync(1);
-	}
-}
-
-/* Lets the guest access a page. Returns 0, the number of another exit, or what KVM_RUN fails with. */
-static int access_page(struct vcpu *vcpu, u64 page, bool write)
-{
-	GUEST(vcpu->vm, ask_page) = page;
-	GUEST(vcpu->vm, ask_write) = write;
-	return devmap_go(vcpu);
-}
 
 static u32 *window_of(u64 pages, int prot)
 {
@@ -379,14 +333,6 @@ static u32 *devmem(off_t at, int prot, int kind)
 		ksft_skip("/dev/mem: %s", strerror(errno));
 	close(fd);
 	return p;
-}
-
-static u64 type01(int fd)
-{
-	struct droste_ept e = { .gpa = AT, .flags = DROSTE_EPT_OF_L1 };
-
-	DO(fd, DROSTE_GET_EPT, &e);
-	return devmap_type(devmap_leaf(&e.ept01));
 }
 
 static void host_devmem_types(void)
@@ -522,227 +468,86 @@ static void host_structures(void)
 	vm_destroy(&vm);
 }
 
-/* --- a PCI device: the graphics card of Bochs and QEMU --- */
+/* --- buffers of the processor that accesses to a device can show: on the lab's strict machine, which counts VERW --- */
 
-#define VGA_AT		0x500	/* some place in its memory */
+enum { LAB_ENTRIES = 0x4c414210, LAB_VERW = 0x4c414213 };
 
-static char vga[128];	/* the card's directory in sysfs */
-
-static bool vga_is(const char *directory)
+static u64 lab_count(int fd, u32 msr)
 {
-	unsigned int vendor = 0, device = 0;
-	char path[160];
+	u64 val = 0;
+
+	if (pread(fd, &val, 8, msr) != 8)
+		ksft_skip("the processor does not count barriers");
+	return val;
+}
+
+static bool vulnerable(const char *bug)
+{
+	char line[128] = "";
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/vendor", directory);
-	f = fopen(path, "r");
-	if (!f || fscanf(f, "%x", &vendor) != 1)
-		return false;
+	snprintf(line, sizeof(line), "/sys/devices/system/cpu/vulnerabilities/%s", bug);
+	f = fopen(line, "r");
+	if (!f || !fgets(line, sizeof(line), f))
+		ksft_skip("%s", line);
 	fclose(f);
-	snprintf(path, sizeof(path), "%s/device", directory);
-	f = fopen(path, "r");
-	if (!f || fscanf(f, "%x", &device) != 1)
-		return false;
-	fclose(f);
-	return vendor == 0x1234 && device == 0x1111;
+	return strncmp(line, "Not affected", 12);
 }
 
-static void vga_find(void)
+static void guest_touches(void)
 {
-	glob_t g;
-	size_t i;
-
-	if (!glob("/sys/bus/pci/devices/*", 0, NULL, &g)) {
-		for (i = 0; i < g.gl_pathc && !*vga; i++)
-			if (vga_is(g.gl_pathv[i]))
-				snprintf(vga, sizeof(vga), "%s", g.gl_pathv[i]);
-	}
-	if (!*vga)
-		ksft_skip("no graphics card on PCI");
-}
-
-static void vga_tell(const char *file, const char *what)
-{
-	char path[160];
-	FILE *f;
-
-	snprintf(path, sizeof(path), *file == '/' ? "%s%s" : "%s/%s", *file == '/' ? "" : vga, file);
-	f = fopen(path, "w");
-	MUST(f && fputs(what, f) >= 0 && !fclose(f), "%s: %s", path, strerror(errno));
-}
-
-int ioperm(unsigned long from, unsigned long num, int turn_on);
-
-static void vga_set(u16 index, u16 value)
-{
-	outw(0x1ce, index);
-	outw(0x1cf, value);
-}
-
-/* The card's memory is there only in one of its own modes: 640 by 480, 32 bits. */
-static void vga_on(void)
-{
-	if (!*vga)
-		vga_find();
-	vga_tell("enable", "1");
-	if (ioperm(0x1ce, 3, 1))
-		ksft_skip("ports: %s", strerror(errno));
-	vga_set(4, 0);
-	vga_set(1, 640);
-	vga_set(2, 480);
-	vga_set(3, 32);
-	vga_set(4, 0x41);
-}
-
-/* The card's memory, which its first BAR has. */
-static volatile u32 *vga_map(volatile void *place)
-{
-	char path[160];
-	void *p;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/resource0", vga);
-	fd = open(path, O_RDWR);
-	MUST(fd >= 0, "%s: %s", path, strerror(errno));
-	p = mmap((void *)place, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | (place ? MAP_FIXED : 0), fd, 0);
-	MUST(p != MAP_FAILED, "mmap of %s: %s", path, strerror(errno));
-	close(fd);
-	return p;
-}
-
-static void read_vga(void)
-{
-	volatile u32 *p = (u32 *)(AT + VGA_AT);
+	volatile u64 *heap = (u64 *)HEAP;
 	u64 i;
 
-	got = *p;
-	for (i = 0; i < READS; i++)
-		bad += *p != got;
-}
-
-static void l2_vga(void)
-{
-	for (;;) {
-		read_vga();
-		try_vmcall();
-	}
-}
-
-static void guest_vga(void)
-{
-	read_vga();
+	for (i = 0; i < 32; i++)
+		outb(DATA_PORT, heap[i]);
 	g_sync(1);
-	read_vga();
+	got = *(volatile u32 *)AT;
 	g_sync(2);
-	vmx_on();
-	vmcs_new(l2_vga);
-	ept_use(ept_new());
-	vmx_expect(R_VMCALL, "the first round");
-	vmx_skip();
+	for (i = 0; i < 32; i++)
+		outb(DATA_PORT, heap[i]);
 	g_sync(3);
-	vmx_expect(R_VMCALL, "the second round");
-	vmx_skip();
-	g_sync(4);
 }
 
-static void host_vga_reads(void)
+static u64 run_to(struct vcpu *vcpu, int fd, u64 *entries)
 {
-	struct devmap_exits before;
+	u64 zero = 0;
+	int ret;
+
+	MUST(pwrite(fd, &zero, 8, LAB_ENTRIES) == 8, "counters");
+	do {
+		ret = devmap_go(vcpu);
+	} while (ret == KVM_EXIT_IO);
+	EQ(ret, 0, "the guest's call");
+	*entries = lab_count(fd, LAB_ENTRIES);
+	return lab_count(fd, LAB_VERW);
+}
+
+static void host_buffers(void)
+{
+	int fd = open("/dev/cpu/0/msr", O_RDWR);
+	u32 *regs = hpet_at(hpet_open(), NULL);
 	struct vcpu *vcpu;
+	u64 verw, entries;
 	struct vm vm;
-	volatile u32 *p;
-	u64 i;
 
-	vga_on();
-	p = vga_map(NULL);
-	p[VGA_AT / 4] = MARK;
-	EQ(p[VGA_AT / 4], MARK, "the card's memory");
+	if (fd < 0)
+		ksft_skip("/dev/cpu/0/msr");
+	lab_count(fd, LAB_ENTRIES);
+	if (!vulnerable("mmio_stale_data") || vulnerable("mds"))
+		ksft_skip("this is for processors that have only MMIO stale data");
+	on_cpu(0);
 	vm_create(&vm, 0);
-	if (!vm_has_vmx(&vm))
-		ksft_skip("no VMX for guests");
-	vcpu = vcpu_create(&vm, 0, guest_vga);
-	vm_slot(&vm, 1, 0, AT, PAGE, (void *)p);
-	for (i = 0; i < 2; i++) {
-		vcpu_run_to_sync(vcpu, 1 + 2 * i);
-		EQ(GUEST(&vm, got), MARK, "the value in level %d", (int)i + 1);
-		before = devmap_exits(vcpu);
-		vcpu_run_to_sync(vcpu, 2 + 2 * i);
-		if (before.known)
-			EQ(devmap_exits(vcpu).caused - before.caused, 0, "exits of %lu accesses of level %d", READS, (int)i + 1);
-	}
-	EQ(GUEST(&vm, bad), 0, "bad values");
-	vm_destroy(&vm);
-}
-
-static void host_vga_memory(void)
-{
-	u64 log = 0;
-	struct kvm_dirty_log get = { .slot = 1, .dirty_bitmap = &log };
-	struct vcpu *vcpu;
-	struct vm vm;
-	volatile u32 *p;
-	int fd;
-
-	vga_on();
-	p = vga_map(NULL);
-	*p = 1;
-	vm_create(&vm, 0);
-	fd = inspect_mine(&vm);
-	vcpu = vcpu_create(&vm, 0, guest_asked);
-	vm_slot(&vm, 1, KVM_MEM_LOG_DIRTY_PAGES, AT, PAGE, (void *)p);
-	EQ(access_page(vcpu, 0, false), 0, "a read");
-	EQ(GUEST(&vm, got), 1, "the card's memory");
-	EQ(type01(fd), DEVMAP_UC, "its type");
-	DO(vm.fd, KVM_GET_DIRTY_LOG, &get);
-	EQ(log, 0, "the log after a read");
-	EQ(access_page(vcpu, 0, true), 0, "a write");
-	EQ(*p, MARK, "the card's memory");
-	DO(vm.fd, KVM_GET_DIRTY_LOG, &get);
-	EQ(log, 1, "the log after a write");
-	close(fd);
-	vm_destroy(&vm);
-}
-
-/* A driver claims the card's memory, or gives it back (scripts/lab.d/vfio). */
-static void vga_claim(bool on)
-{
-	unsigned long long start = 0;
-	char path[160], text[32];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/resource", vga);
-	f = fopen(path, "r");
-	MUST(f && fscanf(f, "%llx", &start) == 1, "%s", path);
-	fclose(f);
-	snprintf(text, sizeof(text), "%#llx\n", on ? start : 0);
-	vga_tell("/sys/module/lab_vfio/parameters/claim", text);
-}
-
-/* The kernel takes the memory that a driver claims from all processes, and so from all guests. */
-static void host_vga_claimed(void)
-{
-	struct devmap_thread t;
-	volatile u32 *p;
-	struct vm vm;
-	int i;
-
-	if (access("/sys/module/lab_vfio/parameters/claim", W_OK))
-		ksft_skip("no driver that claims the card");
-	vga_on();
-	p = vga_map(NULL);
-	*p = MARK;
-	vm_create(&vm, 0);
-	t.vcpu = vcpu_create(&vm, 0, guest_loop);
-	vm_slot(&vm, 1, 0, AT, PAGE, (void *)p);
-	for (i = 0; i < 2; i++) {
-		devmap_start(&t);
-		MUST(two_rounds(&vm), "the guest runs");
-		EQ(GUEST(&vm, seen), MARK, "the card's memory");
-		vga_claim(true);
-		EQ(devmap_join(&t), -EFAULT, "KVM_RUN without the card");
-		vga_claim(false);
-		vga_map(p);
-	}
+	vcpu = vcpu_create(&vm, 0, guest_touches);
+	vm_slot(&vm, 1, 0, AT, PAGE, regs);
+	verw = run_to(vcpu, fd, &entries);
+	OK(entries > 32, "%llu entries", (long long)entries);
+	EQ(verw, 0, "entries with VERW before the guest has a device");
+	run_to(vcpu, fd, &entries);
+	EQ(GUEST(&vm, got), regs[0], "the device's register");
+	verw = run_to(vcpu, fd, &entries);
+	OK(entries > 32, "%llu entries", (long long)entries);
+	EQ(verw, entries, "entries with VERW since");
 	vm_destroy(&vm);
 }
 
@@ -759,9 +564,7 @@ static const struct ksft_test tests[] = {
 	{ "/dev/mem: a private mapping of RAM", .host = host_devmem_private },
 	{ "the emulator reads a register", .host = host_emulator },
 	{ "L1's structures in a driver's memory", .host = host_structures },
-	{ "L1 and L2 read the BAR of a PCI card without an exit", .host = host_vga_reads },
-	{ "a PCI card's memory, and the dirty log", .host = host_vga_memory },
-	{ "a driver takes the PCI card while the guest runs", .host = host_vga_claimed },
+	{ "buffers are cleared at entries once the guest has a device", .host = host_buffers },
 };
 
 KSFT_MAIN(tests)

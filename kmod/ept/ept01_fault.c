@@ -10,6 +10,7 @@
 #include "ept/ept12.h"
 #include "mem/dirty.h"
 #include "mem/memslot.h"
+#include "run/request.h"
 #include "vmx/vmx.h"
 
 /* The flags that an access sets in the leaf, including an access by L2 through EPT02. */
@@ -242,6 +243,19 @@ static void ept01_map_near(struct vm *vm, gfn_t gfn, struct ept01_source *src)
 }
 
 /*
+ * The guest is about to get a device's memory. From now on its entries clear
+ * the processor's buffers, if need be: see vmx_clear_buffers(). Those of other
+ * vCPUs that run now did not, so they enter again.
+ */
+static void ept01_note_device(struct vm *vm)
+{
+	if (READ_ONCE(vm->has_device))
+		return;
+	WRITE_ONCE(vm->has_device, true);
+	vm_request_all(vm, REQ_EPT01_FLUSH);
+}
+
+/*
  * Try once to map the frame of @gpa, and fill *@out as ept01_peek() would. The
  * guest may from now on write the page through EPT01 without another fault, so
  * a writable page is marked dirty now. May sleep.
@@ -259,6 +273,8 @@ static int ept01_try_map(struct vm *vm, gpa_t gpa, const struct memslot *slot, u
 
 	if (err)
 		return err;
+	if (src.host.uncached)
+		ept01_note_device(vm);
 	level = ept01_leaf_level(vm, &src, gfn);
 	leaf = ept01_make_leaf(vm, &src, level, ept01_access_flags(access, shadow));
 	err = ept01_map_frame(vm, gfn, &src, leaf, level, seq);

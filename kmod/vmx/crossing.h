@@ -104,6 +104,20 @@ static __always_inline void vmx_l1d_flush(struct vcpu *vcpu)
 }
 
 /**
+ * vmx_clear_buffers() - clear the processor's buffers if the guest has a device, whose accesses can show what they hold
+ * @vcpu: about to enter
+ *
+ * enter.S does so for all guests on processors with other bugs.
+ *
+ * Context: Interrupts disabled, right before the entry. Not instrumentable.
+ */
+static __always_inline void vmx_clear_buffers(struct vcpu *vcpu)
+{
+	if (static_branch_unlikely(&compat_mmio_needs_verw) && READ_ONCE(vcpu->vm->has_device))
+		compat_clear_buffers();
+}
+
+/**
  * vmx_l1d_note_exit() - find out whether handling an exit brings the host's data to the cache
  * @vcpu: has just exited; vcpu->exit is valid
  *

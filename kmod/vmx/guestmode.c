@@ -82,6 +82,7 @@ noinstr void vmx_guest_mode(struct vcpu *vcpu)
 	vmx_l1d_flush(vcpu);
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
+	vmx_clear_buffers(vcpu);
 	e->fail = vmx_enter(vcpu->regs, vcpu->vmcs->launched, &vcpu->vmcs->host_rsp, vcpu->spec_ctrl);
 	vcpu->cr2 = native_read_cr2();
 	if (likely(!e->fail)) {

@@ -96,6 +96,7 @@ def processor_options(sub):
     sub.add_argument("--memory", type=int, default=2048, metavar="MiB")
     sub.add_argument("--cpu", default="corei7_skylake_x", metavar="MODEL",
                      help="the machine's processor, by Bochs' name (default corei7_skylake_x)")
+    sub.add_argument("--vga", action="store_true", help="the machine (on Bochs) has a graphics card on PCI, whose memory is a BAR")
 
 
 def limit_options(sub):
@@ -146,7 +147,6 @@ def machine_options(sub):
     sub.add_argument("--hypervisor", default="droste", choices=["droste", "kvm", "none"],
                      help="what L0 loads: droste.ko of this tree, its own kvm_intel, or neither (default droste)")
     processor_options(sub)
-    sub.add_argument("--vga", action="store_true", help="the machine (on Bochs) has a graphics card on PCI, whose BARs are in memory")
     sub.add_argument("--file", action="append", default=[], metavar="PATH", dest="files",
                      help="a file or directory to copy to /lab")
     sub.add_argument("--append", default="", metavar="WORDS", help="more words for L0's kernel command line")

@@ -106,7 +106,7 @@ def instrument(*names):
 
 def pfnmap(job):
     """Slots of a device's memory, and the device for VFIO, with a graphics card on PCI; and what KVM does."""
-    programs = [os.path.join(TREE, "selftests/bin", name) for name in ("t_pfnmap", "t_vfio")]
+    programs = [os.path.join(TREE, "selftests/bin", name) for name in ("t_pfnmap", "t_bar", "t_vfio")]
     run = os.path.join(TREE, "selftests/run")
     modules = [job.path("vfio.ko"), job.output([LAB, "build-module", "--kernel", "6.12", "--vfio"])]
     packed = glob.glob(os.path.join(job.output([LAB, "path", "modules", "--kernel", "6.12"]), "**", "vfio.ko.xz"), recursive=True)
@@ -117,6 +117,10 @@ def pfnmap(job):
         job.tap([LAB, "exec", "--vga", "--kernel", kernel, "--cpus", str(cpus), "--hypervisor", hypervisor, "--timeout", "900",
                  *files(run, *programs, *(modules if kernel == "6.12" else [])), "--", with_vfio if kernel == "6.12" else "./run"],
                 1200, f"on {kernel} with {cpus} CPUs and {hypervisor}")
+    lines = job.tap([LAB, "exec", "--strict=msrs", "--host-traits", "mmio_stale_data", *files(programs[0]),
+                     "--", "./t_pfnmap --filter '*buffers*'"], 600, "a processor whose buffers accesses to a device can show")
+    tested = any(re.match(r"ok \d+ buffers [^#]*$", line) for line in lines)
+    job.check("VERW is counted", None if tested else "the subtest was skipped or not run")
 
 
 def multicall(job):
