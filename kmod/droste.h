@@ -143,6 +143,7 @@ struct vm {
 	bool dead;			/* set once by vm_kill(), never cleared */
 	bool mn_registered;		/* @mn must be unregistered */
 	u64 bsp_id;			/* I: vCPU ID of the boot processor, KVM_SET_BOOT_CPU_ID */
+	struct pool *pool;		/* I: what its guests can have: see cpu/pool.h; NULL: all that the host has */
 	struct vm_tsc tsc;
 	s64 clock_offset;		/* W: the VM's clock minus the host's, ns; KVM_SET_CLOCK */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK, shared by all vCPUs; any of them writes it */

@@ -1,17 +1,90 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KVM_SET_CPUID, KVM_SET_CPUID2 and KVM_GET_CPUID2. */
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <asm/processor.h>
 #include "droste.h"
 #include "abi/state.h"
 #include "cpu/cpuid.h"
+#include "cpu/pool.h"
 #include "nested/nested.h"
+
+static bool strict_cpuid;
+module_param(strict_cpuid, bool, 0644);
+MODULE_PARM_DESC(strict_cpuid, "refuse CPUID that has more than the device offers (default: no)");
+
+/* Whether the entries have no more than the VM's pool, or than the host. Logs the first that does. */
+static bool cpuid_within_offer(const struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int n)
+{
+	static const char regs[][4] = { "EAX", "EBX", "ECX", "EDX" };
+	const struct pool *pool = vcpu->vm->pool;
+	struct kvm_cpuid_entry2 *host = NULL;
+	int i, reg, nr_host = 0;
+	u32 bits = 0;
+
+	if (!pool) {
+		host = kvcalloc(DROSTE_MAX_CPUID, sizeof(*host), GFP_KERNEL_ACCOUNT);
+		if (!host)
+			return false;
+		nr_host = cpuid_host_offer(host, DROSTE_MAX_CPUID);
+	}
+	for (i = 0; i < n && !bits; i++) {
+		for (reg = CPUID_RAX; reg <= CPUID_RDX && !bits; reg++) {
+			bits = pool_beyond(pool ? pool->cpuid : host, pool ? pool->nr_cpuid : nr_host, &entries[i], reg);
+			if (bits)
+				pr_info_ratelimited("droste: CPUID refused: leaf %#x.%u:%s has bits %#x, which %s lacks\n",
+						    entries[i].function, entries[i].index, regs[reg], bits,
+						    pool ? "the pool" : "the host");
+		}
+	}
+	kvfree(host);
+	return !bits;
+}
+
+/* Whether the processor returns this for the leaf of an entry. */
+static bool cpuid_is_hosts(const struct kvm_cpuid_entry2 *e)
+{
+	u32 eax, ebx, ecx, edx;
+
+	cpuid(e->function, &eax, &ebx, &ecx, &edx);
+	return e->eax == eax && e->ebx == ebx && e->ecx == ecx && e->edx == edx;
+}
+
+/*
+ * User space such as QEMU's "-cpu host" takes the processor's name and the width of physical addresses from the instruction,
+ * not from the device. In a VM with a pool, these become the pool's; others were chosen and stay.
+ */
+static void cpuid_name_as_pool(const struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
+{
+	const struct pool *pool = vcpu->vm->pool;
+	const struct kvm_cpuid_entry2 *p;
+	struct kvm_cpuid_entry2 *e;
+
+	for (e = entries; pool && e < entries + n; e++) {
+		p = cpuid_find(pool->cpuid, pool->nr_cpuid, e->function, 0);
+		if (!p)
+			continue;
+		if (e->function == 1 && e->eax == cpuid_eax(1))
+			e->eax = p->eax;
+		else if (e->function == 0x80000008 && (u8)e->eax == (u8)cpuid_eax(0x80000008))
+			e->eax = (e->eax & ~0xffU) | (u8)p->eax;
+		else if (e->function >= 0x80000002 && e->function <= 0x80000004 && cpuid_is_hosts(e))
+			*e = *p;
+	}
+}
 
 /* Give the vCPU its CPUID, and its VMX capability MSRs, which depend on CPUID. Takes @entries over. */
 static long cpuid_replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 {
-	int ret = cpuid_set(vcpu, entries, n);
+	int ret;
 
+	cpuid_name_as_pool(vcpu, entries, n);
+	if (READ_ONCE(strict_cpuid) && !cpuid_within_offer(vcpu, entries, n)) {
+		kvfree(entries);
+		return -EINVAL;
+	}
+	ret = cpuid_set(vcpu, entries, n);
 	if (ret > 0)
 		nested_caps_init(vcpu);
 	return min(ret, 0);
@@ -25,7 +98,8 @@ static long cpuid_replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, i
  *
  * Context: Process context, may sleep. Caller holds vcpu->mutex.
  * Return: 0; -E2BIG for more than DROSTE_MAX_CPUID entries; -EINVAL for a
- * linear-address width other than 48 and 57, or for a change after the guest has run;
+ * linear-address width other than 48 and 57, for a change after the guest has run, or, with strict_cpuid=1, if an
+ * entry has more than the VM's pool or the host;
  * -EFAULT, -ENOMEM.
  */
 long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg)

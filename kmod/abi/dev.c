@@ -12,6 +12,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/msr.h"
+#include "cpu/pool.h"
 #include "ept/ept.h"
 #include "irqchip/irqchip.h"
 #include "mem/dirty.h"
@@ -210,14 +211,21 @@ static const struct cap_row caps[] = {
 #endif
 };
 
+/* The XSAVE components that guests can have. */
+static u64 dev_xcr0(const struct pool *pool)
+{
+	return fpu_supported_xcr0() & (pool ? pool->xcr0 : ~0ULL);
+}
+
 /**
  * dev_check_extension() - KVM_CHECK_EXTENSION of the device and of a VM
+ * @pool: the pool of the device or the VM; NULL if there is none
  * @cap: KVM_CAP_*
  *
  * Context: Process context.
  * Return: the capability's value, 0 if it is not supported.
  */
-long dev_check_extension(unsigned long cap)
+long dev_check_extension(const struct pool *pool, unsigned long cap)
 {
 	int i;
 
@@ -227,9 +235,9 @@ long dev_check_extension(unsigned long cap)
 	if (cap == KVM_CAP_DISABLE_QUIRKS2)
 		return DROSTE_QUIRKS;
 	if (cap == KVM_CAP_XCRS)
-		return fpu_supported_xcr0() != 0;
+		return dev_xcr0(pool) != 0;
 	if (cap == KVM_CAP_TSC_CONTROL || cap == KVM_CAP_VM_TSC_CONTROL)
-		return vmx_features.tsc_scaling;
+		return vmx_features.tsc_scaling && (!pool || pool->p.flags & DROSTE_POOL_TSC_SCALING);
 	for (i = 0; i < ARRAY_SIZE(caps); i++)
 		if (caps[i].cap == cap)
 			return caps[i].value;
@@ -250,7 +258,11 @@ static long dev_create_vm(void *self, void *arg, unsigned long uarg)
 
 static long dev_ioctl_check_extension(void *self, void *arg, unsigned long uarg)
 {
-	return dev_check_extension(uarg);
+	struct pool *pool = pool_get();
+	long ret = dev_check_extension(pool, uarg);
+
+	pool_put(pool);
+	return ret;
 }
 
 static long dev_get_mmap_size(void *self, void *arg, unsigned long uarg)
@@ -300,10 +312,15 @@ static long dev_has_attr(void *self, void *arg, unsigned long uarg)
 static long dev_get_attr(void *self, void *arg, unsigned long uarg)
 {
 	const struct kvm_device_attr *attr = arg;
+	struct pool *pool;
+	u64 xcr0;
 
 	if (dev_has_attr(self, arg, uarg))
 		return -ENXIO;
-	return put_user(fpu_supported_xcr0(), (u64 __user *)u64_to_user_ptr(attr->addr));
+	pool = pool_get();
+	xcr0 = dev_xcr0(pool);
+	pool_put(pool);
+	return put_user(xcr0, (u64 __user *)u64_to_user_ptr(attr->addr));
 }
 
 static const struct ioctl_row dev_rows[] = {
@@ -320,6 +337,8 @@ static const struct ioctl_row dev_rows[] = {
 	IO_ROW(KVM_HAS_DEVICE_ATTR, dev_has_attr, 0),
 	IO_ROW(KVM_GET_DEVICE_ATTR, dev_get_attr, 0),
 	IO_ROW(DROSTE_INSPECT, dev_inspect, 0),
+	IO_ROW(DROSTE_SET_POOL, dev_set_pool, 0),
+	IO_ROW(DROSTE_GET_POOL, dev_get_pool, 0),
 };
 
 static const struct ioctl_table dev_ioctls = { dev_rows, ARRAY_SIZE(dev_rows) };
@@ -404,4 +423,5 @@ void dev_exit(void)
 	misc_deregister(&droste_device);
 	if (kvm_node)
 		misc_deregister(&kvm_device);
+	pool_replace(NULL);
 }

@@ -9,11 +9,12 @@
 
 struct vm;
 struct vcpu;
+struct pool;
 
 /* --- dev.c: the device --- */
 int dev_init(void);
 void dev_exit(void);
-long dev_check_extension(unsigned long cap);
+long dev_check_extension(const struct pool *pool, unsigned long cap);
 
 /* One ioctl. Bits 7:0 of the number alone are not unique: KVM_SET_DEBUGREGS and KVM_SET_TSC_KHZ have the same. */
 struct ioctl_row {
@@ -73,6 +74,10 @@ long vcpu_pre_fault_memory(void *self, void *arg, unsigned long uarg);
 /* --- inspect.c --- */
 extern const struct ioctl_table inspect_ioctls, inspect_break_ioctls;
 long dev_inspect(void *self, void *arg, unsigned long uarg);
+
+/* --- pool.c --- */
+long dev_set_pool(void *self, void *arg, unsigned long uarg);
+long dev_get_pool(void *self, void *arg, unsigned long uarg);
 
 /* --- stats.c --- */
 long vm_get_stats_fd(void *self, void *arg, unsigned long uarg);

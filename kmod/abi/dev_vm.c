@@ -12,6 +12,7 @@
 #include "abi/dev.h"
 #include "abi/memory.h"
 #include "cpu/msr.h"
+#include "cpu/pool.h"
 #include "cpu/tsc.h"
 #include "ept/ept.h"
 #include "io/coalesced.h"
@@ -92,6 +93,7 @@ static struct vm *vm_create(void)
 	mmgrab(vm->mm);
 	vm->identity_map_addr = DEFAULT_IDENTITY_MAP;
 	vm->apic_bus_ns = DROSTE_APIC_BUS_NS;
+	vm->pool = pool_get();
 	tsc_init_vm(vm);
 	vm->halt_poll_ns = -1;
 	vm->clock_offset = -(s64)ktime_get_boottime_ns();
@@ -120,6 +122,7 @@ err_srcu:
 err_coalesced:
 	coalesced_destroy(vm);
 err_mm:
+	pool_put(vm->pool);
 	mmdrop(vm->mm);
 	kfree(vm);
 	return ERR_PTR(ret);
@@ -152,6 +155,7 @@ static void vm_destroy(struct vm *vm)
 	mutex_destroy(&vm->ioeventfds.lock);
 	mutex_destroy(&vm->lock);
 	put_pid(vm->owner);
+	pool_put(vm->pool);
 	mmdrop(vm->mm);
 	kfree(vm);
 }
@@ -185,7 +189,7 @@ void vm_put(struct vm *vm)
 
 static long vm_check_extension(void *self, void *arg, unsigned long uarg)
 {
-	return dev_check_extension(uarg);
+	return dev_check_extension(((struct vm *)self)->pool, uarg);
 }
 
 static long vm_create_vcpu(void *self, void *arg, unsigned long uarg)

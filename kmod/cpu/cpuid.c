@@ -8,6 +8,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/cpuid_table.h"
 #include "cpu/fpu.h"
+#include "cpu/pool.h"
 #include "pv/features.h"
 #include "run/request.h"
 #include "vmx/regs.h"
@@ -70,6 +71,19 @@ int cpuid_init(void)
 }
 
 /**
+ * cpuid_host_offer() - list all entries that a guest of this host may be given
+ * @entries: filled in
+ * @max: room in @entries
+ *
+ * Context: Process context.
+ * Return: how many, or -E2BIG.
+ */
+int cpuid_host_offer(struct kvm_cpuid_entry2 *entries, int max)
+{
+	return cpuid_supported(&this_host, entries, max);
+}
+
+/**
  * cpuid_host_spec_ctrl() - the IA32_SPEC_CTRL bits of this host
  *
  * Context: Any, after cpuid_init().
@@ -102,6 +116,21 @@ long cpuid_get_emulated(struct kvm_cpuid2 __user *uarg)
 	return copy_to_user(uarg, &head, sizeof(head)) ? -EFAULT : 0;
 }
 
+/* The entries that the device offers now: those of its pool, or of the host. */
+static int cpuid_offer(struct kvm_cpuid_entry2 *entries, int max)
+{
+	struct pool *pool = pool_get();
+	int n;
+
+	if (!pool)
+		return cpuid_host_offer(entries, max);
+	n = pool->nr_cpuid <= max ? pool->nr_cpuid : -E2BIG;
+	if (n > 0)
+		memcpy(entries, pool->cpuid, n * sizeof(*entries));
+	pool_put(pool);
+	return n;
+}
+
 /**
  * cpuid_get_supported() - KVM_GET_SUPPORTED_CPUID
  * @uarg: user address of the list; nent is its room on entry and its length on return
@@ -123,7 +152,7 @@ long cpuid_get_supported(struct kvm_cpuid2 __user *uarg)
 	entries = kvcalloc(head.nent, sizeof(*entries), GFP_KERNEL_ACCOUNT);
 	if (!entries)
 		return -ENOMEM;
-	n = cpuid_supported(&this_host, entries, head.nent);
+	n = cpuid_offer(entries, head.nent);
 	if (n < 0) {
 		ret = n;
 		goto out;
@@ -140,9 +169,10 @@ out:
 	return ret;
 }
 
+/* Whether the vCPU has a feature: its CPUID says so, and its VM's pool. */
 static bool cpuid_vcpu_has(struct vcpu *vcpu, u32 fn, enum cpuid_reg reg, u32 bit)
 {
-	return cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, fn, 0, reg, bit);
+	return cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, fn, 0, reg, bit) && pool_has(vcpu->vm->pool, fn, 0, reg, bit);
 }
 
 static u8 cpuid_guest_maxphyaddr(struct vcpu *vcpu)
@@ -163,7 +193,7 @@ static u64 cpuid_guest_xcr0(struct vcpu *vcpu)
 
 	if (!e || !cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(26)))
 		return 0;
-	return ((u64)e->edx << 32 | e->eax) & this_host.xcr0;
+	return ((u64)e->edx << 32 | e->eax) & this_host.xcr0 & (vcpu->vm->pool ? vcpu->vm->pool->xcr0 : ~0ULL);
 }
 
 /* Do the entries name the hypervisor @signature in the leaf @base? */
@@ -215,16 +245,19 @@ static struct kvm_cpuid_entry2 *cpuid_pv_leaf(struct kvm_cpuid_entry2 *entries, 
  */
 void cpuid_update_caps(struct vcpu *vcpu)
 {
+	const struct pool *pool = vcpu->vm->pool;
+	u64 cr4 = this_cr4 & (pool ? pool->cr4 : ~0ULL);
 	const struct kvm_cpuid_entry2 *e;
 	struct guest_caps *g = &vcpu->gcaps;
 
 	*g = (struct guest_caps) {
 		.maxphyaddr = cpuid_guest_maxphyaddr(vcpu),
-		/* Until KVM_SET_CPUID2, user space may set every CR4 bit that this host can offer. */
-		.cr4_allowed = vcpu->cpuid ? cpuid_cr4_of(vcpu->cpuid, vcpu->nr_cpuid) & this_cr4 : this_cr4,
-		.efer_allowed = cpuid_efer_allowed(vcpu->cpuid, vcpu->nr_cpuid),
+		/* Until KVM_SET_CPUID2, user space may set every CR4 bit that this host, or the pool, can offer. */
+		.cr4_allowed = vcpu->cpuid ? cpuid_cr4_of(vcpu->cpuid, vcpu->nr_cpuid) & cr4 : cr4,
+		.efer_allowed = cpuid_efer_allowed(vcpu->cpuid, vcpu->nr_cpuid) & (pool ? pool->efer : ~0ULL),
 		.xcr0_allowed = cpuid_guest_xcr0(vcpu),
-		.spec_ctrl = cpuid_spec_ctrl_allowed(vcpu->cpuid, vcpu->nr_cpuid) & this_spec_ctrl,
+		.spec_ctrl = cpuid_spec_ctrl_allowed(vcpu->cpuid, vcpu->nr_cpuid) & this_spec_ctrl &
+			     (pool ? pool->spec_ctrl : ~0ULL),
 		.ibpb = cpuid_vcpu_has(vcpu, 7, CPUID_RDX, EDX7_SPEC_CTRL) && this_host.spec_ctrl,
 		.flush_l1d = cpuid_vcpu_has(vcpu, 7, CPUID_RDX, EDX7_FLUSH_L1D) && this_host.flush_l1d,
 		.arch_caps = cpuid_vcpu_has(vcpu, 7, CPUID_RDX, EDX7_ARCH_CAPS),
@@ -238,7 +271,7 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.invpcid = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(10)) && vmx_features.invpcid,
 		.long_mode = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(29)),
 		.pdpe1gb = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(26)),
-		.la_bits = cpuid_vcpu_has(vcpu, 7, CPUID_RCX, ECX7_LA57) && (this_cr4 & X86_CR4_LA57) ? 57 : 48,
+		.la_bits = cpuid_vcpu_has(vcpu, 7, CPUID_RCX, ECX7_LA57) && (cr4 & X86_CR4_LA57) ? 57 : 48,
 		.mtrr = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(12)),
 		.mce = cpuid_vcpu_has(vcpu, 1, CPUID_RDX, BIT(7)),
 		.xd = cpuid_vcpu_has(vcpu, 0x80000001, CPUID_RDX, BIT(20)),
@@ -255,7 +288,8 @@ void cpuid_update_caps(struct vcpu *vcpu)
 	g->kvm_features = e ? e->eax & PV_FEATURES : 0;
 	g->droste_features = cpuid_droste_features(vcpu->cpuid, vcpu->nr_cpuid);
 	g->xsaves = g->xsave && vmx_features.xsaves &&
-		    cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, 0xd, 1, CPUID_RAX, BIT(3));
+		    cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, 0xd, 1, CPUID_RAX, BIT(3)) &&
+		    pool_has(pool, 0xd, 1, CPUID_RAX, BIT(3));
 	if (!g->xsave && vcpu->cpuid)
 		g->cr4_allowed &= ~(u64)X86_CR4_OSXSAVE;
 }

@@ -16,6 +16,7 @@ int cpuid_init(void);
 long cpuid_get_supported(struct kvm_cpuid2 __user *uarg);
 long cpuid_get_emulated(struct kvm_cpuid2 __user *uarg);
 int cpuid_set(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n);
+int cpuid_host_offer(struct kvm_cpuid_entry2 *entries, int max);
 u64 cpuid_host_spec_ctrl(void);
 void cpuid_update_caps(struct vcpu *vcpu);
 struct kvm_cpuid_entry2 cpuid_entry_now(struct vcpu *vcpu, struct kvm_cpuid_entry2 e);

@@ -9,6 +9,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/msr.h"
 #include "cpu/msr_row.h"
+#include "cpu/pool.h"
 #include "emul/arch.h"
 #include "run/request.h"
 #include "vmx/regs.h"
@@ -420,6 +421,8 @@ int msr_create(struct vcpu *vcpu)
 	vcpu->misc_enable = (host_misc_enable & MSR_IA32_MISC_ENABLE_FAST_STRING) |
 			    MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 	vcpu->misc->arch_caps = msr_arch_caps_offered();
+	if (vcpu->vm->pool)
+		vcpu->misc->arch_caps = pool_msr(vcpu->vm->pool, MSR_IA32_ARCH_CAPABILITIES);
 	mce_init_misc(vcpu->misc);
 	return 0;
 }
@@ -437,30 +440,32 @@ void msr_destroy(struct vcpu *vcpu)
 
 /* --- ioctls --- */
 
-/* Write the numbers of all MSRs whose row has @flag to a list of user space. */
-static long msr_list_rows(struct kvm_msr_list __user *uarg, u32 flag)
+/* List the MSRs whose row has @flag; @list has room for DROSTE_POOL_LIST. Returns how many there are. */
+static u32 msr_list_rows(u32 *list, u32 flag)
 {
-	u32 room, n = 0, msr;
+	u32 n = 0, msr;
 	unsigned int i;
 
-	if (get_user(room, &uarg->nmsrs))
-		return -EFAULT;
-	for (i = 0; i < nr_msr_rows; i++)
-		if (msr_rows[i].flags & flag)
-			n += msr_rows[i].last - msr_rows[i].first + 1;
-	if (put_user(n, &uarg->nmsrs))
-		return -EFAULT;
-	if (room < n)
-		return -E2BIG;
-	n = 0;
 	for (i = 0; i < nr_msr_rows; i++) {
 		if (!(msr_rows[i].flags & flag))
 			continue;
-		for (msr = msr_rows[i].first; msr <= msr_rows[i].last; msr++)
-			if (put_user(msr, &uarg->indices[n++]))
-				return -EFAULT;
+		for (msr = msr_rows[i].first; msr <= msr_rows[i].last; msr++, n++)
+			if (!WARN_ON_ONCE(n >= DROSTE_POOL_LIST))
+				list[n] = msr;
 	}
-	return 0;
+	return min_t(u32, n, DROSTE_POOL_LIST);
+}
+
+/* Give user space a list of @n MSRs. */
+static long msr_put_list(struct kvm_msr_list __user *uarg, const u32 *list, u32 n)
+{
+	u32 room;
+
+	if (get_user(room, &uarg->nmsrs) || put_user(n, &uarg->nmsrs))
+		return -EFAULT;
+	if (room < n)
+		return -E2BIG;
+	return copy_to_user(uarg->indices, list, n * sizeof(*list)) ? -EFAULT : 0;
 }
 
 /**
@@ -468,11 +473,21 @@ static long msr_list_rows(struct kvm_msr_list __user *uarg, u32 flag)
  * @uarg: user address of the list; nmsrs is its room on entry and the number of MSRs on return
  *
  * Context: Process context. May sleep.
- * Return: 0; -E2BIG if the list is too small; -EFAULT.
+ * Return: 0; -E2BIG if the list is too small; -EFAULT; -ENOMEM.
  */
 long msr_index_list(struct kvm_msr_list __user *uarg)
 {
-	return msr_list_rows(uarg, MSR_F_LIST);
+	struct pool *pool = pool_get();
+	u32 *list = kcalloc(DROSTE_POOL_LIST, sizeof(*list), GFP_KERNEL_ACCOUNT);
+	long ret = -ENOMEM;
+
+	if (list && pool)
+		ret = msr_put_list(uarg, pool->p.list, pool->p.nr_list);
+	else if (list)
+		ret = msr_put_list(uarg, list, msr_list_rows(list, MSR_F_LIST));
+	kfree(list);
+	pool_put(pool);
+	return ret;
 }
 
 /**
@@ -484,11 +499,25 @@ long msr_index_list(struct kvm_msr_list __user *uarg)
  */
 long msr_feature_index_list(struct kvm_msr_list __user *uarg)
 {
-	return msr_list_rows(uarg, MSR_F_FEATURE);
+	struct pool *pool = pool_get();
+	u32 *list = kcalloc(DROSTE_POOL_LIST, sizeof(*list), GFP_KERNEL_ACCOUNT);
+	long ret = -ENOMEM;
+	u32 n;
+
+	if (list && pool) {
+		for (n = 0; n < pool->p.nr_msrs; n++)
+			list[n] = pool->p.msrs[n].index;
+		ret = msr_put_list(uarg, list, n);
+	} else if (list) {
+		ret = msr_put_list(uarg, list, msr_list_rows(list, MSR_F_FEATURE));
+	}
+	kfree(list);
+	pool_put(pool);
+	return ret;
 }
 
-/* The features of a feature MSR that guests can be offered, for KVM_GET_MSRS of the device. */
-static int msr_get_feature(struct vcpu *unused, u32 msr, u64 *data)
+/* The features of a feature MSR that guests can be offered. */
+static int msr_host_feature(u32 msr, u64 *data)
 {
 	const struct msr_row *row = msr_find_row(msr);
 
@@ -512,12 +541,47 @@ static int msr_get_feature(struct vcpu *unused, u32 msr, u64 *data)
 	return row && row->get == msr_get_none ? msr_get_none(NULL, row, msr, data, true) : -EINVAL;
 }
 
-static int msr_get_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
+/**
+ * msr_host_offer() - list the MSRs of guests of this host
+ * @p: @msrs and @list are filled in
+ *
+ * Context: Process context.
+ * Return: 0.
+ */
+int msr_host_offer(struct droste_pool *p)
+{
+	u32 n, i;
+	u64 data;
+
+	n = min_t(u32, msr_list_rows(p->list, MSR_F_FEATURE), DROSTE_POOL_MSRS);
+	p->nr_msrs = 0;
+	for (i = 0; i < n; i++)
+		if (!msr_host_feature(p->list[i], &data))
+			p->msrs[p->nr_msrs++] = (struct droste_pool_msr) { .index = p->list[i], .value = data };
+	memset(p->list, 0, sizeof(p->list));
+	p->nr_list = msr_list_rows(p->list, MSR_F_LIST);
+	return 0;
+}
+
+/* The same for KVM_GET_MSRS of the device, whose pool may have less. */
+static int msr_get_feature(void *pool, u32 msr, u64 *data)
+{
+	const struct droste_pool_msr *m;
+
+	if (!pool)
+		return msr_host_feature(msr, data);
+	m = pool_find_msr(&((struct pool *)pool)->p, msr);
+	if (m)
+		*data = m->value;
+	return m ? 0 : -EINVAL;
+}
+
+static int msr_get_for_user(void *vcpu, u32 msr, u64 *data)
 {
 	return vcpu_get_msr(vcpu, msr, data, true);
 }
 
-static int msr_set_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
+static int msr_set_for_user(void *vcpu, u32 msr, u64 *data)
 {
 	return vcpu_set_msr(vcpu, msr, *data, true);
 }
@@ -525,8 +589,7 @@ static int msr_set_for_user(struct vcpu *vcpu, u32 msr, u64 *data)
 #define MAX_MSRS_AT_ONCE	256
 
 /* Call @one for each entry, up to the first one that fails. Returns the number of entries done, or a negative errno. */
-static long msr_each_msr(struct vcpu *vcpu, struct kvm_msrs __user *user,
-		     int (*one)(struct vcpu *vcpu, u32 msr, u64 *data), bool write_back)
+static long msr_each_msr(void *self, struct kvm_msrs __user *user, int (*one)(void *self, u32 msr, u64 *data), bool write_back)
 {
 	struct kvm_msr_entry *entries;
 	struct kvm_msrs head;
@@ -543,7 +606,7 @@ static long msr_each_msr(struct vcpu *vcpu, struct kvm_msrs __user *user,
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
 	for (i = 0; i < head.nmsrs; i++)
-		if (one(vcpu, entries[i].index, &entries[i].data))
+		if (one(self, entries[i].index, &entries[i].data))
 			break;
 	ret = i;
 	if (write_back && copy_to_user(user->entries, entries, head.nmsrs * sizeof(*entries)))
@@ -562,7 +625,11 @@ static long msr_each_msr(struct vcpu *vcpu, struct kvm_msrs __user *user,
  */
 long msr_get_features(struct kvm_msrs __user *uarg)
 {
-	return msr_each_msr(NULL, uarg, msr_get_feature, true);
+	struct pool *pool = pool_get();
+	long ret = msr_each_msr(pool, uarg, msr_get_feature, true);
+
+	pool_put(pool);
+	return ret;
 }
 
 /**

@@ -75,6 +75,7 @@ long vm_set_msr_filter(void *self, void *arg, unsigned long uarg);
 /* --- msr_spec.c --- */
 void msr_spec_init(void);
 u64 msr_arch_caps_offered(void);
+int msr_host_offer(struct droste_pool *p);
 MSR_GET(msr_get_arch_caps);
 MSR_SET(msr_set_arch_caps);
 MSR_GET(msr_get_spec_ctrl);

@@ -451,7 +451,7 @@ int pool_lost(const struct droste_pool *a, const struct droste_pool *less, pool_
 		n += pool_lost_msr(&a->msrs[i], less, told, ctx);
 	for (i = 0; i < a->nr_list; i++)
 		if (!pool_lists(less, a->list[i]))
-			n += pool_tell(told, ctx, (struct pool_loss) { .what = POOL_LOST_LIST, .leaf = a->list[i] });
+			n += pool_tell(told, ctx, (struct pool_loss) { .what = POOL_LOST_LIST, .leaf = a->list[i], .bits = 1 });
 	return n;
 }
 

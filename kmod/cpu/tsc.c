@@ -4,6 +4,7 @@
 #include <linux/uaccess.h>
 #include <asm/msr.h>
 #include "droste.h"
+#include "cpu/pool.h"
 #include "cpu/tsc.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
@@ -58,15 +59,24 @@ void tsc_set_offset(struct vcpu *vcpu, u64 offset)
 	tsc_write_vmcs(vcpu);
 }
 
+/* The rate that a new VM has: the host's, or that of its pool if they differ. */
+static u32 tsc_initial_khz(const struct vm *vm)
+{
+	const struct pool *pool = vm->pool;
+	u64 ratio = pool && pool_tsc_one(&pool->p) ? tsc_ratio_for(pool->p.tsc_khz) : 0;
+
+	return ratio && ratio != TSC_RATIO_ONE ? pool->p.tsc_khz : tsc_khz;
+}
+
 /**
- * tsc_init_vm() - let the counters of a new VM start from 0, at the host's rate
+ * tsc_init_vm() - let the counters of a new VM start from 0, at the host's rate or its pool's
  * @vm: a new VM
  *
  * Context: Any.
  */
 void tsc_init_vm(struct vm *vm)
 {
-	vm->tsc = (struct vm_tsc) { .offset = -rdtsc(), .offset_khz = tsc_khz, .khz = tsc_khz };
+	vm->tsc = (struct vm_tsc) { .offset = -rdtsc(), .offset_khz = tsc_khz, .khz = tsc_initial_khz(vm) };
 }
 
 /*

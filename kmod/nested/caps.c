@@ -3,6 +3,7 @@
 #include <asm/processor-flags.h>
 #include "droste.h"
 #include "cpu/msr_row.h"
+#include "cpu/pool.h"
 #include "nested/nested.h"
 #include "vmx/vmx.h"
 
@@ -35,13 +36,13 @@ static void nested_caps_follow_cpuid(struct vcpu *vcpu, struct vmx_caps *caps)
 	if (!g->rdseed)
 		nested_caps_forbid(&caps->proc2, SECONDARY_EXEC_RDSEED_EXITING);
 	/* IA32_VMX_CR4_FIXED1 has the CR4 bits that CPUID enumerates (SDM 3D A.8). */
-	caps->cr4_fixed1 = (g->cr4_allowed & offer_caps.cr4_fixed1) | X86_CR4_VMXE;
+	caps->cr4_fixed1 = (g->cr4_allowed & caps->cr4_fixed1) | X86_CR4_VMXE;
 }
 
 /* The most that @vcpu can be offered. */
 static void nested_caps_offered(struct vcpu *vcpu, struct vmx_caps *caps)
 {
-	*caps = offer_caps;
+	*caps = vcpu->vm->pool ? vcpu->vm->pool->caps : offer_caps;
 	caps->basic = (caps->basic & ~GENMASK_ULL(30, 0)) | VMCS12_REVISION;
 	nested_caps_follow_cpuid(vcpu, caps);
 	caps->vmcs_enum = (u64)vmcs12_max_index(vmcs12_gates(caps)) << 1;

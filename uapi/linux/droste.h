@@ -663,4 +663,26 @@ struct droste_pool {
 	__u32 list[DROSTE_POOL_LIST];
 };
 
+/*
+ * On /dev/droste, for the whole host: from now on the device offers the pool's processor, and new VMs can have no more; VMs
+ * that exist keep what they have. A structure that is 0 in all its members ends it.
+ * KVM_GET_SUPPORTED_CPUID, KVM_GET_MSRS of the device, KVM_GET_MSR_INDEX_LIST, KVM_GET_MSR_FEATURE_INDEX_LIST,
+ * KVM_CHECK_EXTENSION of KVM_CAP_XCRS, KVM_CAP_TSC_CONTROL and KVM_CAP_VM_TSC_CONTROL, and KVM_X86_XCOMP_GUEST_SUPP answer for
+ * the pool. IA32_VMX_VMCS_ENUM follows from the other capabilities.
+ * Needs CAP_SYS_ADMIN in the first user namespace.
+ * Errors: EPERM; EINVAL if an order is wrong, something reserved is not 0, a leaf has no sub-leaves or must have them, a
+ * feature needs another that the pool lacks, or leaf 0 or 1 is missing; ENXIO if this host lacks something that the pool has:
+ * one line in the kernel's log names the first; EFAULT; ENOMEM.
+ */
+#define DROSTE_SET_POOL		_IOW(DROSTE_IOC_MAGIC, 0x40, struct droste_pool)
+
+/* Of struct droste_pool, for DROSTE_GET_POOL: that of this host, whatever the device's pool is. */
+#define DROSTE_POOL_HOST	2
+
+/*
+ * On /dev/droste: reads the device's pool, with @nr_cpuid 0 if there is none. With DROSTE_POOL_HOST in @flags: what it could
+ * be at most. Errors: EINVAL for other flags; EFAULT; ENOMEM.
+ */
+#define DROSTE_GET_POOL		_IOWR(DROSTE_IOC_MAGIC, 0x41, struct droste_pool)
+
 #endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The processor that the device gives to new VMs, if it is less than this host's: see DROSTE_SET_POOL. */
+#ifndef DROSTE_POOL_H
+#define DROSTE_POOL_H
+
+#include <linux/kvm.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+#include "cpu/cpuid_table.h"
+#include "cpu/pool_logic.h"
+#include "vmx/types.h"
+
+/* A pool; constant. The device has a reference to one, and each VM that was created under it. */
+struct pool {
+	refcount_t users;
+	struct droste_pool p;
+	struct vmx_caps caps;		/* of an L1; those of the host if the pool's guests have no VMX */
+	bool vmx;			/* they have VMX */
+	u64 xcr0, cr4, efer, spec_ctrl;	/* bits that guests can be offered */
+	int nr_cpuid;
+	struct kvm_cpuid_entry2 cpuid[DROSTE_POOL_CPUID];
+};
+
+struct pool *pool_make(const struct droste_pool *p);
+struct pool *pool_get(void);
+void pool_put(struct pool *pool);
+u64 pool_msr(struct pool *pool, u32 msr);
+void pool_replace(struct pool *pool);
+u32 pool_beyond(const struct kvm_cpuid_entry2 *entries, int n, const struct kvm_cpuid_entry2 *e, enum cpuid_reg reg);
+
+/**
+ * pool_has() - whether a pool has a bit of CPUID
+ * @pool: the pool; NULL has all
+ * @fn: leaf
+ * @index: sub-leaf
+ * @reg: register
+ * @bit: one or more bits
+ *
+ * Context: Any.
+ * Return: true if it has one of them.
+ */
+static inline bool pool_has(const struct pool *pool, u32 fn, u32 index, enum cpuid_reg reg, u32 bit)
+{
+	return !pool || cpuid_has(pool->cpuid, pool->nr_cpuid, fn, index, reg, bit);
+}
+
+#endif
