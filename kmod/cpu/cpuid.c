@@ -510,3 +510,17 @@ bool cpuid_remember(struct vcpu *vcpu, struct cpuid_cached *c, u32 fn, u32 index
 	vcpu_cpuid(vcpu, &c->r[CPUID_RAX], &c->r[CPUID_RBX], &c->r[CPUID_RCX], &c->r[CPUID_RDX]);
 	return true;
 }
+
+/**
+ * cpuid_remember_asked() - keep the answer to the CPUID that a guest executes
+ * @vcpu: loaded; its registers have the leaf and the sub-leaf
+ *
+ * Context: Any; the caller's thread runs the vCPU. Does not sleep.
+ * Return: as cpuid_remember().
+ */
+bool cpuid_remember_asked(struct vcpu *vcpu)
+{
+	u32 fn = vcpu->regs[RAX], index = vcpu->regs[RCX];
+
+	return cpuid_remember(vcpu, cpuid_kept(vcpu, fn, index), fn, index);
+}

@@ -21,6 +21,7 @@ u64 cpuid_host_spec_ctrl(void);
 void cpuid_update_caps(struct vcpu *vcpu);
 struct kvm_cpuid_entry2 cpuid_entry_now(struct vcpu *vcpu, struct kvm_cpuid_entry2 e);
 bool cpuid_remember(struct vcpu *vcpu, struct cpuid_cached *c, u32 fn, u32 index);
+bool cpuid_remember_asked(struct vcpu *vcpu);
 bool vcpu_cpuid(struct vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 const struct kvm_cpuid_entry2 *vcpu_find_cpuid(struct vcpu *vcpu, u32 fn, u32 index);
 
@@ -58,7 +59,7 @@ static __always_inline struct cpuid_cached *cpuid_kept(struct vcpu *vcpu, u32 fn
 /* Whether @c, of cpuid_kept(), is the answer. */
 static __always_inline bool cpuid_is_kept(const struct cpuid_cached *c, u32 fn, u32 index)
 {
-	return c->valid && c->fn == fn && c->index == index;
+	return likely(c->valid) && likely(c->fn == fn) && likely(c->index == index);
 }
 
 /**
@@ -73,7 +74,7 @@ static __always_inline bool cpuid_quick(struct vcpu *vcpu)
 	u32 fn = vcpu->regs[RAX], index = vcpu->regs[RCX];
 	struct cpuid_cached *c = cpuid_kept(vcpu, fn, index);
 
-	if (unlikely(!cpuid_is_kept(c, fn, index)) && !cpuid_remember(vcpu, c, fn, index))
+	if (!cpuid_is_kept(c, fn, index) && !cpuid_remember_asked(vcpu))
 		return false;
 	vcpu->regs[RAX] = c->r[CPUID_RAX];
 	vcpu->regs[RBX] = c->r[CPUID_RBX];

@@ -297,28 +297,30 @@ static __always_inline bool loop_short_knows(u32 reason)
 	return reason < 64 && (known >> reason & 1);
 }
 
-/* Handle the exit if it is one for the short loop. Returns false if it is for the general path. */
+/*
+ * Handle the exit if it is one for the short loop. Returns false if it is for the general path: after an entry that failed, for
+ * instance, which has left VMX_EXIT_NONE.
+ */
 static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 {
-	if (unlikely(vcpu->exit.fail))
-		return false;
+	u32 reason = vcpu->exit.reason;
+
 	vmx_l1d_note_exit(vcpu);
 	if (vcpu->in_l2)
-		return (vcpu->exit.reason == EXIT_REASON_EPT_VIOLATION && nested_kick(vcpu)) || nested_again_reflect(vcpu);
+		return (reason == EXIT_REASON_EPT_VIOLATION && nested_kick(vcpu)) || nested_again_reflect(vcpu);
 	/* An interrupt of the host leaves the offer as it is: see loop_host_interrupted(). */
-	if (unlikely(vcpu->pv_eoi.offered) && (!loop_short_knows(vcpu->exit.reason) || !pv_eoi_end_short(vcpu)))
+	if (unlikely(vcpu->pv_eoi.offered) && (!loop_short_knows(reason) || !pv_eoi_end_short(vcpu)))
 		return false;
-	switch (vcpu->exit.reason) {
-	case EXIT_REASON_VMRESUME:
+	/* In the order of what matters: the handlers of the first two are a few instructions. */
+	if (reason == EXIT_REASON_VMRESUME) {
 		vcpu->ev.injected.valid = false;
 		return nested_again_resume(vcpu);
-	case EXIT_REASON_CPUID:
-		return loop_short_cpuid(vcpu);
-	case EXIT_REASON_VMCALL:
-		return multicall_short(vcpu);
-	default:
-		return loop_short_knows(vcpu->exit.reason) && exit_short(vcpu);
 	}
+	if (reason == EXIT_REASON_CPUID)
+		return loop_short_cpuid(vcpu);
+	if (!loop_short_knows(reason))
+		return false;
+	return reason == EXIT_REASON_VMCALL ? multicall_short(vcpu) : exit_short(vcpu);
 }
 
 /*
@@ -439,7 +441,7 @@ static int loop_vmfail(struct vcpu *vcpu)
  */
 static bool loop_host_interrupted(struct vcpu *vcpu, bool is_short)
 {
-	if (vcpu->exit.fail || vcpu->exit.reason != EXIT_REASON_EXTERNAL_INTERRUPT || !is_short ||
+	if (vcpu->exit.reason != EXIT_REASON_EXTERNAL_INTERRUPT || !is_short ||
 	    unlikely(vcpu->nested.nmi_soft))
 		return false;
 	/* Another processor may have lowered L2's TPR: nested_before_entry() must look. */
@@ -494,7 +496,7 @@ again:
 
 	vtime_account_guest_enter();
 	exited = loop_enter_guest(vcpu, &is_short);
-	if (likely(exited && !vcpu->exit.fail)) {
+	if (likely(exited && vcpu->exit.reason != VMX_EXIT_NONE)) {
 		vmx_snapshot_exit(vcpu);
 		/* An entry that fails on the guest state leaves the launch state clear (SDM 3C 31.3, VMLAUNCH). */
 		if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
@@ -521,7 +523,7 @@ again:
 
 	if (unlikely(!exited))
 		return NEXT_ENTER;
-	if (unlikely(vcpu->exit.fail))
+	if (unlikely(vcpu->exit.reason == VMX_EXIT_NONE))
 		return loop_vmfail(vcpu);
 	*entered = true;
 	loop_note_exit(vcpu);

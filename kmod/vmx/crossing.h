@@ -75,9 +75,13 @@ static inline void vmx_host_return(struct vcpu *vcpu)
  */
 static __always_inline void vmx_timer_reload(struct vcpu *vcpu)
 {
-	struct loaded_vmcs *v = vcpu->vmcs;
-	u64 last = vcpu->timer.apic - 1, value;
+	struct loaded_vmcs *v;
+	u64 last, value;
 
+	/* Keeps the compiler from holding in registers what the caller has looked at: most vCPUs have no deadline. */
+	barrier();
+	v = vcpu->vmcs;
+	last = vcpu->timer.apic - 1;
 	/* Without a deadline, this is the largest number. L1's timer counts only while L2 runs. */
 	if (vcpu->in_l2)
 		last = min(last, vcpu->timer.l2 - 1);

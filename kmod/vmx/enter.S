@@ -135,6 +135,9 @@ SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
 	ALTERNATIVE "jmp .Lspec_restored", "", X86_FEATURE_MSR_SPEC_CTRL
 	mov	(%rsp), %rdi
 	call	vmx_restore_host_spec_ctrl
+	/* It may have left the guest's value in these. */
+	xor	%ecx, %ecx
+	xor	%edx, %edx
 .Lspec_restored:
 	/* The guest's branch history must not choose targets of the host's indirect branches (BHI). */
 	CLEAR_BRANCH_HISTORY_VMEXIT
@@ -147,9 +150,6 @@ SYM_INNER_LABEL(vmx_exit_here, SYM_L_GLOBAL)
 	pop	%r14
 	pop	%r15
 	pop	%rbp
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	xor	%edi, %edi
 	RET
 
 .Lfail:

@@ -68,8 +68,8 @@ static __always_inline void guestmode_pass_nmi(struct vmx_exit *e)
  * @vcpu: its VMCS is current, and complete; all other state that the guest uses
  *	is loaded, except general registers and CR2
  *
- * Sets vcpu->exit.fail. After an exit it sets exit.reason and exit.basic, and for
- * exceptions and NMIs exit.intr_info. An NMI that caused the exit was given
+ * Sets exit.reason and exit.basic of the vCPU, and for exceptions and NMIs exit.intr_info.
+ * The reason is VMX_EXIT_NONE if the entry failed. An NMI that caused the exit was given
  * to the host.
  *
  * Context: Interrupts disabled.
@@ -77,18 +77,17 @@ static __always_inline void guestmode_pass_nmi(struct vmx_exit *e)
 noinstr void vmx_guest_mode(struct vcpu *vcpu)
 {
 	struct vmx_exit *e = &vcpu->exit;
+	bool fail;
 
 	guestmode_begin(vcpu);
 	vmx_l1d_flush(vcpu);
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
 	vmx_clear_buffers(vcpu);
-	e->fail = vmx_enter(vcpu->regs, vcpu->vmcs->launched, &vcpu->vmcs->host_rsp, vcpu->spec_ctrl);
+	fail = vmx_enter(vcpu->regs, vcpu->vmcs->launched, &vcpu->vmcs->host_rsp, vcpu->spec_ctrl);
 	vcpu->cr2 = native_read_cr2();
-	if (likely(!e->fail)) {
-		e->reason = vmcs_read(VM_EXIT_REASON);
-		e->basic = e->reason;
-		guestmode_pass_nmi(e);
-	}
+	e->reason = likely(!fail) ? vmcs_read(VM_EXIT_REASON) : VMX_EXIT_NONE;
+	e->basic = e->reason;
+	guestmode_pass_nmi(e);
 	guestmode_end();
 }

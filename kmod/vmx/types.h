@@ -123,7 +123,7 @@ struct host_state {
 
 /* The last exit of a vCPU, read once from the VMCS. Members that exits.def does not request hold stale data. */
 struct vmx_exit {
-	u32 reason;		/* the whole exit reason: bit 31 is set for a VM-entry failure */
+	u32 reason;		/* the whole exit reason: bit 31 is set for a VM-entry failure; or VMX_EXIT_NONE */
 	u16 basic;		/* basic exit reason, bits 15:0 of @reason */
 	u64 qual;		/* exit qualification */
 	u64 gpa;		/* guest-physical address */
@@ -132,8 +132,9 @@ struct vmx_exit {
 	u32 idt_info, idt_error;	/* IDT-vectoring information */
 	u32 ilen;		/* instruction length */
 	u32 iinfo;		/* instruction information */
-	u32 fail;		/* VM-instruction error if the entry itself failed (VMfail), else 0 */
 };
+
+#define VMX_EXIT_NONE	(~0U)	/* as a reason: the entry itself has failed (VMfail) */
 
 /*
  * Deadlines at which the VMX-preemption timer makes the guest exit: see vmx/timer.c. They are values of the host's TSC; 0:
