@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "cluster.h"
 #include "tracefs.h"
+#include <sys/mman.h>
 
 /* Eight pairs of MOV and VMREAD. */
 static void make_reads(void)
@@ -62,6 +63,37 @@ static void guest_breakpoint(void)
 	G_EQ(st.reg[DX], 0x1000, "a register at the end");
 	call_code(code, 0);
 	G_EQ(hits, 1, "no breakpoint is left");
+}
+
+/* A breakpoint at the first VMREAD, which is off when L1 goes on with RF set. */
+static void on_first(struct trap_regs *r)
+{
+	hit_rip = r->rip;
+	hits++;
+	r->rflags |= RFLAGS_RF;
+	write_dr7(0x400);
+	write_dr6(0xffff0ff0);
+}
+
+/* The processor may save RF as it was at an exit, or as 0. */
+static void guest_rf(void)
+{
+	struct state once;
+
+	prepare();
+	make_reads();
+	set_fields();
+	call_code(code, 0);
+	once = st;
+	g_trap_fn[VEC_DB] = on_first;
+	for (u64 i = 0; i < 3; i++) {
+		write_dr0((u64)code + 5);
+		write_dr7(0x401);
+		call_code(code, 0);
+		G_EQN(hits, i + 1, "the breakpoint is hit once", i);
+		G_EQN(hit_rip, (u64)code + 5, "its address", i);
+		G_EQN(g_diff(&once, &st, sizeof(st)), -1, "registers and flags", i);
+	}
 }
 
 /* The page behind the code in L1's memory is not the next one at its linear addresses. */
@@ -271,6 +303,108 @@ static void guest_stores(void)
 		changed[1] = 0x11;
 		call_code(code, 0);
 		G_EQN(st.reg[BX], 0x77, "a constant that the code has changed", i);
+		G_EQN(st.reg[R9], 0x1000, "a field", i);
+	}
+}
+
+/* A page of code that is the last one below the addresses that are not canonical. */
+#define LAST_PAGE	0x00007ffffffff000ul
+
+static void map_last_page(void *frame)
+{
+	u64 *pml4 = (u64 *)(read_cr3() & ~0xffful), *pdpt = g_page(), *pd = g_page(), *pt = g_page();
+
+	pml4[255] = (u64)pdpt | 7;
+	pdpt[511] = (u64)pd | 7;
+	pd[511] = (u64)pt | 7;
+	pt[511] = (u64)frame | 7;
+}
+
+/* A jump to an address that is not canonical faults, and so does the instruction of L1. */
+static void guest_canonical(void)
+{
+	u64 jump;
+
+	prepare();
+	map_last_page(code);
+	set_fields();
+	for (u64 i = 0; i < 6; i++) {
+		at = code + 2048;
+		e_read(F_ES_BASE, R8);
+		e_read(F_ES_BASE, R9);
+		jump = LAST_PAGE + (at - code);
+		CODE(0x0f, 0x87);	/* ja */
+		e32(i & 1 ? LAST_PAGE + 0x1000 - (jump + 6) : LAST_PAGE + 0xf00 - (jump + 6));
+		e_read(F_SS_BASE, R9);
+		e_ret();
+		at = code + 0xf00;
+		e_read(F_DS_LIMIT, R10);
+		e_ret();
+		fault_rip = 0;
+		g_trap_fn[VEC_GP] = on_fetch_fault;
+		call_code((u8 *)LAST_PAGE + 2048, 0);
+		g_trap_fn[VEC_GP] = NULL;
+		G_EQN(fault_rip, i & 1 ? jump : 0, "#GP of the jump", i);
+		G_EQN(st.reg[R9], 0x1000, "the instructions before it", i);
+		G_EQN(st.reg[R10], i & 1 ? initial(R10) : 0x1020, "the instructions at its target", i);
+	}
+}
+
+/* --- another vCPU changes the code --- */
+
+#define ROUNDS	100
+
+extern void (*ap_fn)(void);
+extern char ap_start[], ap_end[];
+
+static u8 *volatile to_change;
+static volatile u64 asked, changed_to;
+
+static void ap_changes(void)
+{
+	while (changed_to < ROUNDS) {
+		u64 want = asked;
+
+		if (want == changed_to) {
+			relax();
+			continue;
+		}
+		*(volatile u8 *)to_change = want;
+		changed_to = want;
+	}
+	for (;;)
+		asm volatile("hlt");
+}
+
+static void guest_other_vcpu(void)
+{
+	u32 a, b, c, d;
+
+	apic_enable();
+	prepare();
+	at = code;
+	reads(1);
+	to_change = at + 1;
+	e_mov(BX, 0);
+	e_read(F_ES_BASE, R9);
+	e_ret();
+	set_fields();
+	ap_fn = ap_changes;
+	g_copy((void *)LOW_CODE, ap_start, ap_end - ap_start);
+	apic_icr(1, 0x4500);
+	apic_icr(1, 0x4600 | (LOW_CODE >> 12));
+	for (u64 i = 1; i <= ROUNDS; i++) {
+		call_code(code, 0);
+		G_EQN(st.reg[BX], i - 1, "the constant before the change", i);
+		asked = i;
+		/* Meanwhile it is the old or the new one. */
+		while (changed_to != i) {
+			call_code(code, 0);
+			G_OK(st.reg[BX] == i - 1 || st.reg[BX] == i, "the constant during the change");
+		}
+		cpuid(0, 0, &a, &b, &c, &d);	/* SDM 3A 9.1.3 */
+		call_code(code, 0);
+		G_EQN(st.reg[BX], i, "the constant that another vCPU has written", i);
 		G_EQN(st.reg[R9], 0x1000, "a field", i);
 	}
 }
@@ -501,14 +635,73 @@ static void host_trace(void)
 	vm_destroy(&vm);
 }
 
+/* --- memory whose writes are logged --- */
+
+#define LOGGED_GPA	0x40000000ul
+#define LOGGED_PAGES	8
+#define STORE_PAGE	3
+
+static void guest_logged(void)
+{
+	prepare();
+	code = (u8 *)LOGGED_GPA;
+	at = code;
+	reads(4);
+	CODE(0xc7, 0x46, 0x08, 0x78, 0x56, 0x34, 0x12);	/* movl $0x12345678, 8(%rsi) */
+	e_read(F_ES_BASE, R9);
+	CODE(0x0f, 0x78, 0x4e, 0x10);			/* vmread %rcx, 0x10(%rsi) */
+	e_read(F_SS_BASE, R10);
+	e_ret();
+	set_fields();
+	for (u64 i = 0;; i++) {
+		u64 *to = (u64 *)(LOGGED_GPA + STORE_PAGE * 4096);
+
+		g_sync(i);
+		for (u64 k = 0; k < NR_REGS; k++)
+			st.reg[k] = initial(k);
+		st.reg[SI] = (u64)to;
+		st.flags = RFLAGS_FIXED;
+		call_with(&st, code);
+		G_EQN((u32)to[1], 0x12345678, "a store", i);
+		G_EQN(to[2], 0x1000, "a VMREAD to memory", i);
+		G_EQN(st.reg[R10], 0x1010, "a field", i);
+		to[1] = to[2] = 0;
+	}
+}
+
+/* Each store is logged, and is the only write. With page-modification logging, nothing is clustered meanwhile. */
+static void host_logged(void)
+{
+	u8 *mem = mmap(NULL, LOGGED_PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	u64 bits = 0;
+	struct kvm_dirty_log log = { .slot = 1, .dirty_bitmap = &bits };
+	struct vm vm;
+	struct vcpu *vcpu = start(&vm, guest_logged, true);
+
+	MUST(mem != MAP_FAILED, "mmap");
+	vm_slot(&vm, 1, KVM_MEM_LOG_DIRTY_PAGES, LOGGED_GPA, LOGGED_PAGES * 4096, mem);
+	vcpu_run_to_sync(vcpu, 0);
+	for (u64 i = 1; i < 5; i++) {
+		DO(vm.fd, KVM_GET_DIRTY_LOG, &log);
+		vcpu_run_to_sync(vcpu, i);
+		DO(vm.fd, KVM_GET_DIRTY_LOG, &log);
+		EQ(bits, BIT(STORE_PAGE), "the pages that are written, in turn %u", (u32)i);
+	}
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "steps", .guest = guest_steps, .flags = KSFT_VMX },
 	{ "breakpoint", .guest = guest_breakpoint, .flags = KSFT_VMX },
+	{ "resume-flag", .guest = guest_rf, .flags = KSFT_VMX },
 	{ "page-end", .guest = guest_page_end, .flags = KSFT_VMX },
 	{ "no-fetch", .guest = guest_no_fetch, .flags = KSFT_VMX },
 	{ "changed-code", .guest = guest_changed, .flags = KSFT_VMX },
 	{ "blocked", .guest = guest_blocked, .flags = KSFT_VMX | KSFT_IRQCHIP },
 	{ "stores", .guest = guest_stores, .flags = KSFT_VMX },
+	{ "canonical", .guest = guest_canonical, .flags = KSFT_VMX },
+	{ "other-vcpu", .guest = guest_other_vcpu, .flags = KSFT_VMX | KSFT_IRQCHIP | KSFT_SMP2 },
+	{ "logged", .host = host_logged },
 	{ "user", .guest = guest_user, .flags = KSFT_VMX },
 	{ "stops", .host = host_stops },
 	{ "debugger", .host = host_debugger },
