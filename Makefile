@@ -72,8 +72,8 @@ test:				## all automatic tests; ends with "N passed, N failed". scripts/test --
 test-kvm-selftests:		## the kernel's own KVM selftests on kvm_intel and on Droste side by side
 	scripts/test kvm-selftests
 
-bench:				## what operations cost at L1, L2 and L3, on Droste and on kvm_intel; bench.json, bench.svg
-	scripts/bench --json bench.json --svg bench.svg
+bench:				## what operations cost at L1, L2 and L3, on Droste and on kvm_intel; bench.json, bench*.svg
+	scripts/bench --json bench.json --svg bench.svg --figures bench
 
 # The files are goals of make's, too: make bench-compare docs/bench.json bench.json
 ifeq (bench-compare,$(firstword $(MAKECMDGOALS)))

@@ -2,8 +2,6 @@
 """Operations one trap at a time, and as lists by Droste's hypercall: what a list costs, and from which length on it pays."""
 import json
 import os
-import subprocess
-import sys
 import tempfile
 
 import machine
@@ -20,7 +18,6 @@ OPERATIONS = (
     ("cpuid", "CPUID", 2.5, 0.28),
     ("ipi", "IPI (KVM_HC_SEND_IPI) to itself", 2, 0.28),
 )
-DOCS = os.path.join(machine.TREE, "docs")
 COLORS = ("#2f6f9f", "#b0542f", "#4f8f4f", "#7f5f9f")
 LEGEND = """\
 Instructions of L0 and of the guest, without interrupts of the host. T: an operation that traps. H: what a list costs
@@ -34,13 +31,12 @@ def measure(log):
         machine.build(directory)
         counts = os.path.join(directory, "counts.json")
         machine.lab("prepare", "--kernel", "6.12")
-        print("bench: running a machine, a minute or two", file=sys.stderr, flush=True)
+        machine.say("batching: running a machine, a minute or two")
         with open(log, "w") as f:
-            done = subprocess.run([machine.LAB, "exec", "--timeout", str(LIMIT), "--count", counts, "--file",
-                                   os.path.join(directory, "batching"), "--", "./batching"],
-                                  stdin=subprocess.DEVNULL, stdout=f, stderr=f)
-        if done.returncode:
-            raise machine.Failed(f"the machine ended with status {done.returncode}; its output is in {log}")
+            status, _ = machine.execute([machine.LAB, "exec", "--timeout", str(LIMIT), "--count", counts, "--file",
+                                         os.path.join(directory, "batching"), "--", "./batching"], f, f)
+        if status:
+            raise machine.Failed(f"the machine ended with status {status}; its output is in {log}")
         with open(counts) as f:
             return costs(json.load(f))
 
@@ -132,17 +128,8 @@ def dump(results):
     return '{"level": "l1", "operations": [\n ' + ",\n ".join(lines) + "\n]}\n"
 
 
-def main(cache, keep=None):
-    """Measures, prints the table, with "reference" writes the files in docs/, and returns the exit status."""
+def count(cache, whole=True):
+    """Returns the results. There is no cheaper form."""
     os.makedirs(cache, exist_ok=True)
     found = measure(os.path.join(cache, "batching.log"))
-    results = [Result(name, found) for name, *_ in OPERATIONS]
-    print(text(results))
-    if keep:
-        for name, content in (("batching.json", dump(results)), ("batching.svg", svg(results))):
-            with open(os.path.join(DOCS, name), "w") as f:
-                f.write(content)
-    wrong = faults(results)
-    for sentence in wrong:
-        print(f"bench: {sentence}")
-    return 1 if wrong else 0
+    return [Result(name, found) for name, *_ in OPERATIONS]

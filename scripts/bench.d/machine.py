@@ -4,6 +4,8 @@ import json
 import os
 import shlex
 import subprocess
+import sys
+import threading
 
 import rows
 
@@ -25,12 +27,26 @@ class Failed(Exception):
     """The benchmark cannot be done; the text says why."""
 
 
+BUILDING = threading.Lock()
+
+
 def build(directory):
-    """Builds the programs."""
-    for where, words in (("scripts/bench.d", [f"OUTPUT={directory}"]), ("ctl", [])):
-        done = subprocess.run(["make", "-s", "-C", os.path.join(TREE, where), *words], stdin=subprocess.DEVNULL)
-        if done.returncode:
-            raise Failed(f"make -C {where} failed")
+    """Builds the programs. Threads that measure at the same time do so one after the other, because drostectl is in the tree."""
+    with BUILDING:
+        for where, words in (("scripts/bench.d", [f"OUTPUT={directory}"]), ("ctl", [])):
+            done = subprocess.run(["make", "-s", "-C", os.path.join(TREE, where), *words], stdin=subprocess.DEVNULL)
+            if done.returncode:
+                raise Failed(f"make -C {where} failed")
+
+
+def say(text):
+    """Prints a line for the user, in place of the line that shows the progress."""
+    print(("\r\033[K" if sys.stderr.isatty() else "") + f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def write_text(name, text):
+    with open(name, "w") as f:
+        f.write(text)
 
 
 def lab(*words):
@@ -169,6 +185,16 @@ class Outcome:
         elif what in ("skip", "fail"):
             self.missing[level, name] = f"{'failed: ' if what == 'fail' else ''}{' '.join(words[4:])}"
         return (level, name) if what == "row" else None
+
+
+def execute(command, stdout, stderr):
+    """Runs a machine to its end. Returns its status and, if stdout is a pipe, its output."""
+    if STOPPED:
+        raise Failed("it was stopped")
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True, errors="replace") as child:
+        RUNNING.append(child)
+        output, _ = child.communicate()
+    return child.returncode, output
 
 
 def run(plan, programs, directory, limit, progress, log):

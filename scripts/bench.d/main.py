@@ -14,16 +14,12 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-import batching
 import compare
-import devices
 import explain
+import figures
 import functions
-import lhp
 import machine
-import paging
 import plot
-import ports
 import reduce
 import rows
 import scale
@@ -46,14 +42,13 @@ other uses:
   scripts/bench plot FILE           its plot, as SVG
   scripts/bench scale [KERNEL]      exits with 1 to 8 vCPUs: cost, locks, disabled interrupts; on kernel 6.12 or debug
   scripts/bench ports [NAME]        accesses to ports, by path, at L1 and L2; writes NAME.json and NAME.svg
-  scripts/bench lhp [small | reference]   PAUSEs while a lock's holder waits for a CPU; small: no Linux L1; reference: makes
-                                    docs/ple.json and docs/ple.svg
-  scripts/bench batching [reference]
-                                    operations as traps and in lists by the hypercall; reference: makes docs/batching.svg and .json
-  scripts/bench paging [WAY,...]    EPT, EPT with exits at MOV to CR3, and shadow paging
-  scripts/bench paging reference    the same, and make docs/paging.json, docs/paging.svg and the tables of docs/paging.md
-  scripts/bench devices [NAME]      what each path of an access to a device costs; writes NAME.json and NAME.svg
+  scripts/bench devices [NAME]      what each path of an access to a device costs; the same
+  scripts/bench batching [NAME]     operations as traps and in lists by the hypercall; the same
+  scripts/bench lhp [small]         PAUSEs while a lock's holder waits for a CPU; small: without a Linux L1
+  scripts/bench paging [small | WAY,...]  EPT, EPT with exits at MOV to CR3, and shadow paging, at L1 and L2; small: EPT at L1
+  scripts/bench ports reference     the same for each of these five: makes its figure and its JSON in docs/, and tables that are made
   scripts/bench reference           measure all rows, and make docs/bench.json, docs/bench.svg and the tables of docs/bench.md
+The figures of --figures are those five, of the small forms; a row that these leave out is taken from docs/, and called older.
 exit status: 0, or 1 if a row failed or got worse, or 2
 """
 
@@ -83,6 +78,8 @@ def parser():
     top.add_argument("--windows", type=int, metavar="N", help="how often to count each row of the small guest")
     top.add_argument("--json", metavar="FILE", help="write the results to a file")
     top.add_argument("--svg", metavar="FILE", help="write a plot of them to a file")
+    top.add_argument("--figures", metavar="PREFIX", help="also make the figures of other comparisons: PREFIX-NAME.svg and .json of "
+                                                         + ", ".join(figures.FIGURES))
     top.add_argument("--by-function", action="store_true", help="also print the functions of Droste's L0 that each row executes")
     top.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="machines at once (default: one per CPU)")
     top.add_argument("--list", action="store_true", help="print the rows")
@@ -135,8 +132,8 @@ def choose(small, arguments):
     return chosen(small), chosen(rows.LINUX_ROWS)
 
 
-def measure(arguments, directory):
-    """Runs the machines, and returns the results."""
+def measure(arguments, directory, others=()):
+    """Runs the machines, and returns the results. Figures of other comparisons are made on processors that have nothing to do."""
     machine.build(os.path.join(directory, "programs"))
     programs = os.path.join(directory, "programs")
     small, linux = choose(rows.small(os.path.join(programs, "micro")), arguments)
@@ -159,7 +156,8 @@ def measure(arguments, directory):
     results = {"format": compare.FORMAT, "commit": commit(), "kernel": "6.12", "rows": [], "missing": []}
     with concurrent.futures.ThreadPoolExecutor(max(1, arguments.jobs)) as pool:
         try:
-            outcomes = list(pool.map(run, plans))
+            jobs = [pool.submit(run, plan) for plan in plans] + [pool.submit(figure.make, CACHE) for figure in others]
+            outcomes = [job.result() for job in jobs][:len(plans)]
         except BaseException:       # the threads end when their machines do
             machine.stop()
             raise
@@ -231,25 +229,15 @@ def use(what, names):
     return 0
 
 
-# Comparisons of their own: the module that measures, and what may follow the name; None is any word.
-COMPARISONS = {
-    "scale": (scale, list(scale.MASKED)),
-    "ports": (ports, None),
-    "devices": (devices, None),
-    "paging": (paging, None),
-    "lhp": (lhp, ["small", "reference"]),
-    "batching": (batching, ["reference"]),
-}
-
-
 def measure_other(name, words):
     """Carries out scripts/bench NAME for a comparison of its own."""
-    module, known = COMPARISONS[name]
-    if len(words) > 1 or (known and not set(words) <= set(known)):
-        print(f"usage: scripts/bench {name} [{' | '.join(known) if known else 'NAME'}]", file=sys.stderr)
-        return 2
     try:
-        return module.main(CACHE, *words)
+        if name in figures.COMMANDS:
+            return figures.measure(name, words, CACHE)
+        if len(words) > 1 or not set(words) <= set(scale.MASKED):
+            print(f"usage: scripts/bench scale [{' | '.join(scale.MASKED)}]", file=sys.stderr)
+            return 2
+        return scale.main(CACHE, *words)
     except machine.Failed as e:
         print(f"bench: {e}", file=sys.stderr)
         return 1
@@ -258,17 +246,18 @@ def measure_other(name, words):
 def main():
     if sys.argv[1:2] and sys.argv[1] in ("compare", "show", "plot"):
         return use(sys.argv[1], sys.argv[2:])
-    if sys.argv[1:2] and sys.argv[1] in COMPARISONS:
+    if sys.argv[1:2] and sys.argv[1] in ("scale", *figures.COMMANDS):
         return measure_other(sys.argv[1], sys.argv[2:])
     reference = sys.argv[1:] == ["reference"]
     arguments = parser().parse_args(REFERENCE if reference else None)
+    others = figures.chosen(arguments.figures) if arguments.figures else []
     with tempfile.TemporaryDirectory(prefix="droste-bench-") as directory:
         try:
             if arguments.list:
                 machine.build(directory)
                 list_rows(rows.small(os.path.join(directory, "micro")))
                 return 0
-            results, by_row = measure(arguments, directory)
+            results, by_row = measure(arguments, directory, others)
         except machine.Failed as e:
             print(f"bench: {e}; the machines' output is in {CACHE}", file=sys.stderr)
             return 1
@@ -277,13 +266,16 @@ def main():
     if arguments.svg:
         write(arguments.svg, plot.svg(results))
     print(show.text(results))
+    for figure in others:
+        print("\n".join(figure.lines))
     if reference:
         with open(DOCUMENT) as f:
             document = f.read()
         write(DOCUMENT, explain.insert(document, [line for level in explain.LEVELS for line in explain.table(results, level, by_row)]))
     elif arguments.by_function:
         show_functions(by_row)
-    return 1 if any(entry["why"].startswith("failed") for entry in results["missing"]) else 0
+    failed = [figure for figure in others if figure.failed]
+    return 1 if failed or any(entry["why"].startswith("failed") for entry in results["missing"]) else 0
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ static void answer(int from, int to)
 }
 
 /* Two processes wake one another: two changes of CR3 in each round. */
-static void run_switch(unsigned long tag)
+static void run_switch(unsigned long tag, unsigned long rounds)
 {
 	int there[2], back[2];
 	char c = 0;
@@ -70,7 +70,7 @@ static void run_switch(unsigned long tag)
 		close(there[1]);
 		answer(there[0], back[1]);
 	}
-	for (unsigned long n = 0; n <= ROUNDS; n++) {
+	for (unsigned long n = 0; n <= rounds; n++) {
 		if (n == 1)
 			marker(tag);
 		must(write(there[1], &c, 1) == 1 && read(back[0], &c, 1) == 1, "pipe");
@@ -81,13 +81,13 @@ static void run_switch(unsigned long tag)
 }
 
 /* A child shares 4 MiB, changes some of it, and ends. */
-static void run_fork(unsigned long tag)
+static void run_fork(unsigned long tag, unsigned long forks)
 {
 	char *mem = pages(FORKED);
 
 	touch(mem, FORKED, PAGE);
 	marker(tag);
-	for (unsigned long n = 0; n < FORKS; n++) {
+	for (unsigned long n = 0; n < forks; n++) {
 		pid_t child = fork();
 
 		must(child >= 0, "fork");
@@ -101,10 +101,10 @@ static void run_fork(unsigned long tag)
 }
 
 /* Memory that lives shortly. */
-static void run_map(unsigned long tag)
+static void run_map(unsigned long tag, unsigned long maps)
 {
 	marker(tag);
-	for (unsigned long n = 0; n < MAPS; n++) {
+	for (unsigned long n = 0; n < maps; n++) {
 		char *mem = mmap(NULL, MAPPED * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		must(mem != MAP_FAILED, "mmap");
@@ -130,15 +130,15 @@ static void run_walk(unsigned long tag)
 
 int main(int argc, char **argv)
 {
-	unsigned long tag = argc > 1 ? strtoul(argv[1], NULL, 0) : 0;
+	unsigned long tag = argc > 1 ? strtoul(argv[1], NULL, 0) : 0, divide = argc > 2 ? strtoul(argv[2], NULL, 0) : 1;
 
-	if (argc != 2) {
-		fprintf(stderr, "Usage: paging TAG\n");
+	if (argc < 2 || argc > 3 || !divide) {
+		fprintf(stderr, "Usage: paging TAG [DIVIDE]\nThe first three workloads are that many times shorter.\n");
 		return 2;
 	}
-	run_switch(tag);
-	run_fork(tag + 1);
-	run_map(tag + 2);
+	run_switch(tag, ROUNDS / divide);
+	run_fork(tag + 1, FORKS / divide);
+	run_map(tag + 2, MAPS / divide);
 	run_walk(tag + 3);
 	return 0;
 }

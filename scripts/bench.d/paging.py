@@ -14,33 +14,38 @@ import machine
 import plot
 import show
 
-LIMIT = 3000            # seconds for a machine
+LIMIT = 6000            # seconds for a machine
 DOCUMENT = os.path.join(machine.TREE, "docs", "paging.md")
-JSON = os.path.join(machine.TREE, "docs", "paging.json")
-SVG = os.path.join(machine.TREE, "docs", "paging.svg")
 
 
 class Column:
     """A way to give a guest page tables."""
 
-    def __init__(self, name, title, hypervisor, how):
+    def __init__(self, name, title, hypervisor, how, divide=1):
         self.name = name
         self.title = title
         self.hypervisor = hypervisor
         self.how = how          # for paging-l0.sh
+        self.divide = divide    # the workloads but "walk" have that many times fewer operations, because one takes long
 
 
 COLUMNS = [
     Column("ept", "L1, EPT", "droste", "plain"),
     Column("ept-4k", "L1, EPT with 4-KiB pages", "droste", "small"),
     Column("cr3", "L1, EPT, MOV to CR3 exits", "droste", "cr3"),
+    Column("l2-ept", "L2, EPT", "droste", "l2"),
+    Column("l2-cr3", "L2, EPT, MOV to CR3 exits to L0", "droste", "l2-cr3"),
+    Column("l2-shadow", "L2, shadow paging by L1", "droste", "l2-noept"),
     Column("kvm-ept", "L1 on KVM, EPT", "kvm", "plain"),
+    Column("kvm-l2-ept", "L2 on KVM, EPT", "kvm", "l2"),
+    Column("kvm-l2-shadow", "L2 on KVM, shadow paging by L1", "kvm", "l2-noept", 10),
     # Last, because L0's kvm_intel is loaded anew for it.
     Column("kvm-shadow", "L1 on KVM, shadow paging", "kvm", "noept"),
 ]
 # In the order of paging.c: name, operations between two markers, what one is.
 WORKLOADS = [("switch", 1000, "a round of two processes over pipes"), ("fork", 100, "a fork of 4 MiB; the child changes 64 pages"),
              ("map", 1000, "mmap, touch, munmap of 4 pages"), ("walk", 2 * 16384, "an access to a page whose translation no TLB has")]
+CHEAP = ("ept", "ept-4k", "cr3", "kvm-ept")     # without another level, and without shadow paging
 STRIDE = 16             # between the tags of two columns
 CR, INVLPG, EXCEPTION, EPT_VIOLATION = "exit.28", "exit.14", "exit.0", "exit.48"
 
@@ -53,23 +58,24 @@ def images(programs, directory):
     """Makes the files that L0 gets, and returns their names."""
     control = os.path.join(machine.TREE, "ctl", "drostectl")
     conf = machine.write(os.path.join(directory, "paging.conf"), {"lean": machine.LEAN})
-    kernel, init = os.path.join(directory, "vmlinuz"), os.path.join(machine.HERE, "paging-init.sh")
+    kernel, guest, l1 = (os.path.join(directory, name) for name in ("vmlinuz", "guest.cpio", "l1.cpio"))
     os.symlink(machine.lab("path", "vmlinuz", "--kernel", "6.12"), kernel)
-    guest = os.path.join(directory, "guest.cpio")
-    machine.lab("make-initramfs", "--out", guest, "--file", f"{os.path.join(programs, 'paging')}:/paging", "--init", init)
-    return [conf, kernel, guest, control, os.path.join(machine.HERE, "paging-l0.sh")]
+    machine.lab("make-initramfs", "--out", guest, "--file", f"{os.path.join(programs, 'paging')}:/paging",
+                "--init", os.path.join(machine.HERE, "paging-init.sh"))
+    machine.lab("make-initramfs", "--out", l1, "--modules", "kvm_intel", "--file", f"{control}:/drostectl", "--file", f"{kernel}:/vmlinuz",
+                "--file", f"{guest}:/guest.cpio", "--file", f"{conf}:/paging.conf", "--init", os.path.join(machine.HERE, "paging-l1.sh"))
+    return [conf, kernel, guest, l1, control, os.path.join(machine.HERE, "paging-l0.sh")]
 
 
 def run(hypervisor, columns, files, cache):
     """Runs one machine, and returns its counts by tag."""
     counts, log = (os.path.join(cache, f"paging-{hypervisor}.{end}") for end in ("json", "log"))
     with open(log, "w") as f:
-        done = subprocess.run([machine.LAB, "exec", "--hypervisor", hypervisor, "--timeout", str(LIMIT), "--count", counts,
-                               *[word for file in files for word in ("--file", file)], "--", "./paging-l0.sh",
-                               machine.DEVICES[hypervisor], *[f"{tag(c)}:{c.how}" for c in columns]],
-                              stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT)
-    if done.returncode:
-        raise machine.Failed(f"the machine of {hypervisor} ended with status {done.returncode}; its output is in {log}")
+        status, _ = machine.execute([machine.LAB, "exec", "--hypervisor", hypervisor, "--timeout", str(LIMIT), "--count", counts,
+                                     *[word for file in files for word in ("--file", file)], "--", "./paging-l0.sh",
+                                     machine.DEVICES[hypervisor], *[f"{tag(c)}:{c.how}:{c.divide}" for c in columns]], f, subprocess.STDOUT)
+    if status:
+        raise machine.Failed(f"the machine of {hypervisor} ended with status {status}; its output is in {log}")
     with open(counts) as f:
         return {count["tag"]: count for count in json.load(f)}
 
@@ -92,8 +98,12 @@ def measure(cache, columns):
                 raise machine.Failed(f"{column.name} {name} was not counted")
             keep = {key: value for key, value in count.items() if key in ("root", "guest", "guest.walks", "guest.pt", "guest.ept")
                     or key.startswith("exit.")}
-            rows.append({"column": column.name, "workload": name, "times": times, **keep})
+            rows.append({"column": column.name, "workload": name, "times": times if name == "walk" else times // column.divide, **keep})
     return rows
+
+
+def title_of(row):
+    return next(column.title for column in COLUMNS if column.name == row["column"])
 
 
 def one(row, key):
@@ -150,8 +160,7 @@ def table(rows):
         for row in rows:
             if row["workload"] != name:
                 continue
-            title = next(column.title for column in COLUMNS if column.name == row["column"])
-            lines.append(f"| {title} | {exits_text(row)} | {show.number(one(row, 'root'))} | {show.number(one(row, 'guest'))} | "
+            lines.append(f"| {title_of(row)} | {exits_text(row)} | {show.number(one(row, 'root'))} | {show.number(one(row, 'guest'))} | "
                          f"{show.number(one(row, 'guest.walks'))} | {for_a_walk(row):.1f} |")
     return lines
 
@@ -177,7 +186,7 @@ def svg(rows):
         for row in rows:
             if row["workload"] != name:
                 continue
-            title = next(column.title for column in COLUMNS if column.name == row["column"])
+            title = title_of(row) + (plot.OLD if "old" in row else "")
             parts.append(plot.text(NAMES - 6, y + 15, title, anchor="end"))
             for key, value in (("root", one(row, "root")), ("guest", one(row, "guest")),
                                ("pt", one(row, "guest.pt") + one(row, "guest.ept"))):
@@ -202,26 +211,30 @@ def dump(rows):
     return f"[\n{lines}\n]\n"
 
 
-def main(cache, ways=""):
-    """Measures, prints the tables, and returns the exit status. With "reference", also makes the files of docs/."""
-    names = [column.name for column in COLUMNS]
-    reference, words = ways == "reference", [word for word in ways.split(",") if word]
-    if not reference and not set(words) <= set(names):
-        print(f"usage: scripts/bench paging [reference | WAY,...]; ways are {', '.join(names)}", file=sys.stderr)
-        return 2
+def text(rows):
+    return "\n".join(table(rows))
+
+
+def count(cache, whole=True, ways=()):
+    """Returns the results of some ways, or of all, or of those that are cheap to count."""
     os.makedirs(cache, exist_ok=True)
-    print("bench: running two machines, some ten minutes", file=sys.stderr, flush=True)
-    began = time.monotonic()
-    rows = measure(cache, [column for column in COLUMNS if reference or not words or column.name in words])
-    print("\n".join(table(rows)))
-    print(f"measured in {time.monotonic() - began:.0f} s", file=sys.stderr)
-    if reference:
-        with open(DOCUMENT) as f:
-            document = f.read()
-        for name, text in ((DOCUMENT, explain.insert(document, table(rows))), (JSON, dump(rows)), (SVG, svg(rows))):
-            with open(name, "w") as f:
-                f.write(text)
-    wrong = faults(rows)
-    for sentence in wrong:
-        print(f"bench: {sentence}")
-    return 1 if wrong else 0
+    columns = [column for column in COLUMNS if (column.name in ways if ways else whole or column.name in CHEAP)]
+    machine.say(f"paging: running two machines, some {'ten' if whole else 'two'} minutes")
+    return measure(cache, columns)
+
+
+def add_old(rows, file):
+    """Completes the results of the cheap form, in the order of the columns."""
+    have = {row["column"] for row in rows}
+    with open(file) as f:
+        old = [{**row, "old": True} for row in json.load(f) if row["column"] not in have]
+    names = [column.name for column in COLUMNS]
+    rows[:] = sorted(rows + old, key=lambda row: names.index(row["column"]))
+    return sorted({title_of(row) for row in old})
+
+
+def document(rows):
+    """Writes the tables into docs/paging.md."""
+    with open(DOCUMENT) as f:
+        content = f.read()
+    machine.write_text(DOCUMENT, explain.insert(content, table(rows)))

@@ -8,6 +8,7 @@ import show
 
 NAMES, WIDTH, VALUES = 190, 620, 90     # columns: the row's name, the bars, the numbers at their ends
 BAR, GAP, HEADING = 9, 6, 34            # heights
+OLD = " (older)"          # behind the name of what was not counted anew
 COLORS = {"kvm": "#b0b0b0", "droste": "#2f6f9f"}
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 
 import machine
@@ -37,17 +36,17 @@ def measure(directory, log):
     machine.lab("make-initramfs", "--out", image, "--modules", "kvm_intel", "--file", f"{micro}:/micro", "--file", f"{conf}:/ports.conf",
                 "--file", f"{machine.lab('build-module', '--kernel', '6.12')}:/droste.ko",
                 "--init", os.path.join(machine.HERE, "ports-l1.sh"))
-    print("bench: running one machine, a minute or two", file=sys.stderr, flush=True)
+    machine.say("ports: running one machine, a minute or two")
     files = [conf, image, kernel, micro, os.path.join(machine.TREE, "ctl", "drostectl"), os.path.join(machine.HERE, "ports-l0.sh")]
     with open(log, "w") as f:
-        done = subprocess.run([machine.LAB, "exec", "--timeout", str(LIMIT), "--count", counts,
-                               *[word for file in files for word in ("--file", file)], "--", "./ports-l0.sh"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=f, text=True, errors="replace")
-        f.write(done.stdout)
+        status, output = machine.execute([machine.LAB, "exec", "--timeout", str(LIMIT), "--count", counts,
+                                          *[word for file in files for word in ("--file", file)], "--", "./ports-l0.sh"],
+                                         subprocess.PIPE, f)
+        f.write(output)
     if not os.path.exists(counts):
-        raise machine.Failed(f"the machine ended with status {done.returncode} and no counts; its output is in {log}")
+        raise machine.Failed(f"the machine ended with status {status} and no counts; its output is in {log}")
     with open(counts) as f:
-        return results(json.load(f), done.stdout, small, log)
+        return results(json.load(f), output, small, log)
 
 
 def results(counts, output, small, log):
@@ -102,18 +101,12 @@ def faults(found):
             if r["row"] in PASSED and r["level"] != "l2-kvm" and (r["exits"] or r["root"])]
 
 
-def main(cache, name=None):
-    """Measures, prints the table, writes NAME.json and NAME.svg if a name is given, and returns the exit status."""
+def dump(found):
+    return "[\n" + ",\n".join(json.dumps(r, sort_keys=True) for r in found) + "\n]\n"
+
+
+def count(cache, whole=True):
+    """Returns the results. There is no cheaper form."""
     os.makedirs(cache, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="droste-ports-") as directory:
-        found = measure(directory, os.path.join(cache, "ports.log"))
-    print(text(found))
-    if name:
-        with open(name + ".json", "w") as f:
-            f.write("[\n" + ",\n".join(json.dumps(r, sort_keys=True) for r in found) + "\n]\n")
-        with open(name + ".svg", "w") as f:
-            f.write(svg(found))
-    wrong = faults(found)
-    for sentence in wrong:
-        print(f"bench: {sentence}")
-    return 1 if wrong else 0
+        return measure(directory, os.path.join(cache, "ports.log"))
