@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <asm/msr-index.h>
+#include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -31,18 +33,27 @@
 
 #define MSR_VMCS_ENUM	0x48a	/* IA32_VMX_VMCS_ENUM */
 
+/* The options. */
+struct cpu_words {
+	const char *device;
+	bool host;
+};
+
 void cpu_help(void)
 {
-	printf("Usage: drostectl cpu dump [--device PATH]\n"
+	printf("Usage: drostectl cpu dump [--host] [--device PATH]\n"
 	       "       drostectl cpu baseline FILE...\n"
 	       "       drostectl cpu compare FILE FILE\n"
+	       "       drostectl cpu pool FILE|none [--device PATH]\n"
 	       "Find the processor that guests of several hosts can have, so that they can migrate to each of them.\n"
 	       "\n"
 	       "\"dump\" prints the processor that this host gives to guests: CPUID, the capabilities of VMX, MSRs.\n"
 	       "\"baseline\" prints what the hosts of some dumps have in common, and tells what each of them loses.\n"
 	       "\"compare\" tells what keeps guests of the first host, or pool, from running on the second.\n"
+	       "\"pool\" lets the device give the pool's processor to all new guests, until \"pool none\" (root, Droste only).\n"
 	       "\n"
 	       "  --device PATH      device that implements the KVM API (/dev/droste)\n"
+	       "  --host             dump what guests could have without the device's pool (Droste only)\n"
 	       "  --help             print this text\n"
 	       "  -h, --help         print this help\n"
 	       "\n"
@@ -79,7 +90,7 @@ static void print_about(char *text, size_t size, const char *device, const struc
 		 *brand ? brand : "a processor without a name");
 }
 
-static int cpu_dump(int nr, char **files, const char *device)
+static int cpu_dump(int nr, char **files, const struct cpu_words *w)
 {
 	struct droste_pool p;
 	char about[512];
@@ -90,14 +101,14 @@ static int cpu_dump(int nr, char **files, const char *device)
 		say("\"dump\" takes no files");
 		return bad_usage();
 	}
-	fd = vm_open(device);
+	fd = vm_open(w->device);
 	if (fd < 0)
 		return STATUS_FAILED;
-	ret = pool_host_read(&p, fd);
+	ret = w->host ? pool_host_whole(&p, fd) : pool_host_read(&p, fd);
 	close(fd);
 	if (ret)
 		return STATUS_FAILED;
-	print_about(about, sizeof(about), device, &p);
+	print_about(about, sizeof(about), w->device, &p);
 	pool_file_write(stdout, &p, about);
 	return 0;
 }
@@ -126,14 +137,14 @@ static void derive_vmcs_enum(struct droste_pool *p)
 	m->value = (uint64_t)vmcs12_max_index(vmcs12_gates(&caps)) << 1;
 }
 
-static int cpu_baseline(int nr, char **names, const char *device)
+static int cpu_baseline(int nr, char **names, const struct cpu_words *w)
 {
 	struct pool_file *files = calloc(nr ? nr : 1, sizeof(*files));
 	struct droste_pool pool, next;
 	char about[64];
 	int i;
 
-	(void)device;
+	(void)w;
 	if (!nr || !files) {
 		say(nr ? "out of memory" : "\"baseline\" needs a file");
 		free(files);
@@ -173,13 +184,13 @@ static int cpu_baseline(int nr, char **names, const char *device)
 
 /* --- compare --- */
 
-static int cpu_compare(int nr, char **names, const char *device)
+static int cpu_compare(int nr, char **names, const struct cpu_words *w)
 {
 	static struct pool_file files[2];
 	struct droste_pool both;
 	bool runs, back;
 
-	(void)device;
+	(void)w;
 	if (nr != 2) {
 		say("\"compare\" needs two files");
 		bad_usage();
@@ -211,25 +222,86 @@ static int cpu_compare(int nr, char **names, const char *device)
 	return COMPARE_NOT;
 }
 
+/* --- pool --- */
+
+/* What a host lacks for a pool. */
+static void say_why_not(const char *name, const struct droste_pool *p, const struct droste_pool *host)
+{
+	struct droste_pool both;
+
+	pool_meet(p, host, &both);
+	say("this host cannot keep %s, because it lacks:", name);
+	paint_begin_on(STDERR_FILENO);
+	if (!both.nr_cpuid)
+		fprintf(stderr, "  a processor of the same maker\n");
+	else
+		pool_say_lost(stderr, p, &both, false);
+	if (pool_lost_tsc(p, host))
+		fprintf(stderr, "  a TSC of %u kHz: its own has %u kHz, and cannot be scaled\n", p->tsc_khz, host->tsc_khz);
+}
+
+/* Gives the device a pool from a file. Returns an exit status. */
+static int set_pool(int fd, const char *name)
+{
+	static struct pool_file f;
+	struct droste_pool host;
+
+	if (pool_file_read(&f, name) || pool_file_contradicts(&f))
+		return STATUS_USAGE;
+	if (pool_host_whole(&host, fd))
+		return STATUS_FAILED;
+	if (!ioctl(fd, DROSTE_SET_POOL, &f.p))
+		return 0;
+	if (errno == ENXIO)
+		say_why_not(name, &f.p, &host);
+	else
+		say("DROSTE_SET_POOL failed: %s%s", strerror(errno), errno == EPERM ? "; use sudo" : "");
+	return STATUS_FAILED;
+}
+
+static int cpu_pool(int nr, char **names, const struct cpu_words *w)
+{
+	static const struct droste_pool none;
+	int fd, ret = 0;
+
+	if (nr != 1) {
+		say("\"pool\" needs a file, or the word \"none\"");
+		return bad_usage();
+	}
+	fd = vm_open(w->device);
+	if (fd < 0)
+		return STATUS_FAILED;
+	if (strcmp(names[0], "none")) {
+		ret = set_pool(fd, names[0]);
+	} else if (ioctl(fd, DROSTE_SET_POOL, &none)) {
+		say("DROSTE_SET_POOL failed: %s", errno == ENOTTY ? "the device is not Droste's" : strerror(errno));
+		ret = STATUS_FAILED;
+	}
+	close(fd);
+	return ret;
+}
+
 /* --- the command --- */
 
 static const struct {
 	const char *name;
-	int (*run)(int nr, char **files, const char *device);
+	int (*run)(int nr, char **files, const struct cpu_words *w);
 } verbs[] = {
 	{ "dump", cpu_dump },
 	{ "baseline", cpu_baseline },
 	{ "compare", cpu_compare },
+	{ "pool", cpu_pool },
 };
 
 int cmd_cpu(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "device", required_argument, NULL, 'd' },
+		{ "host", no_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *device = "/dev/droste";
+	struct cpu_words w = { .device = "/dev/droste" };
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
@@ -237,16 +309,19 @@ int cmd_cpu(int argc, char **argv)
 			cpu_help();
 			return 0;
 		}
-		if (opt != 'd')
+		if (opt == 'd')
+			w.device = optarg;
+		else if (opt == 'o')
+			w.host = true;
+		else
 			return bad_usage();
-		device = optarg;
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]) && optind < argc; i++)
 		if (!strcmp(argv[optind], verbs[i].name))
-			return verbs[i].run(argc - optind - 1, argv + optind + 1, device);
+			return verbs[i].run(argc - optind - 1, argv + optind + 1, &w);
 	if (optind < argc)
 		say("unknown word \"%s\"", argv[optind]);
 	else
-		say("say what to do: dump, baseline or compare");
+		say("say what to do: dump, baseline, compare or pool");
 	return bad_usage();
 }

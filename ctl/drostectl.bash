@@ -10,6 +10,12 @@ _drostectl()
 		mapfile -t COMPREPLY < <(compgen -W "run info cpu audit ps top trace regs vmcs diff ept why break whoami help --help --version" -- "$word")
 		return
 	fi
+	case $command$before in
+	run--cpu)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		compopt -o filenames
+		return ;;
+	esac
 	case $before in
 	--kernel | --device)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
@@ -46,12 +52,12 @@ _drostectl()
 	esac
 	case $command in
 	run)
-		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpus --memory --device \
+		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpu --cpus --memory --device \
 			--pass-ports --lock-vmx --force-exits --trace-unhandled --quiet --stats --help" -- "$word") ;;
 	info)
 		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;
 	cpu)
-		mapfile -t COMPREPLY < <(compgen -W "dump baseline compare --device --help" -- "$word"; compgen -f -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "dump baseline compare pool none --device --host --help" -- "$word"; compgen -f -- "$word")
 		compopt -o filenames ;;
 	ps)
 		mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$word") ;;

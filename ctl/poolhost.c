@@ -142,6 +142,19 @@ static int read_tsc(struct droste_pool *p, int dev_fd)
 	return 0;
 }
 
+int pool_host_whole(struct droste_pool *p, int dev_fd)
+{
+	memset(p, 0, sizeof(*p));
+	p->flags = DROSTE_POOL_HOST;
+	if (!ioctl(dev_fd, DROSTE_GET_POOL, p))
+		return 0;
+	if (errno == ENOTTY)
+		say("the device is not Droste's, or of an older version, and has no pool");
+	else
+		failed("DROSTE_GET_POOL");
+	return -1;
+}
+
 int pool_host_read(struct droste_pool *p, int dev_fd)
 {
 	memset(p, 0, sizeof(*p));

@@ -14,4 +14,13 @@
  */
 int pool_host_read(struct droste_pool *p, int dev_fd);
 
+/**
+ * pool_host_whole() - read what Droste's device could give to guests without its pool
+ * @p: filled in
+ * @dev_fd: the device
+ *
+ * Return: 0, or -1 after an error message.
+ */
+int pool_host_whole(struct droste_pool *p, int dev_fd);
+
 #endif

@@ -18,6 +18,7 @@
 #include "initramfs.h"
 #include "layout.h"
 #include "linux.h"
+#include "poolrun.h"
 #include "power.h"
 #include "rtc.h"
 #include "run.h"
@@ -38,6 +39,7 @@ struct options {
 	const char *initrd;
 	const char *append;
 	const char *pass_ports;
+	const struct pool_file *cpu;	/* the guest's processor, or NULL: all that the device offers */
 	unsigned long cpus;
 	unsigned long memory;	/* MiB */
 	uint64_t force;		/* from force_parse() */
@@ -75,6 +77,7 @@ void run_help(void)
 	       "  --initrd auto      one that gives a shell, made of this machine's static BusyBox\n"
 	       "  --append TEXT      kernel command line, added to \"console=ttyS0\"\n"
 	       "  --fast             add words that make the boot of a Debian kernel short\n"
+	       "  --cpu POOL         a file of \"drostectl cpu\": the guest's processor, instead of all that the device offers\n"
 	       "  --cpus N           virtual processors (1)\n"
 	       "  --memory SIZE      memory in MiB, or with a unit: 512M, 2G (512)\n"
 	       "  --device PATH      device that implements the KVM API (/dev/droste)\n"
@@ -100,7 +103,7 @@ static int bad_usage(void)
 }
 
 enum option_id {
-	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPUS, OPT_MEMORY,
+	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPU, OPT_CPUS, OPT_MEMORY,
 	OPT_DEVICE, OPT_PASS_PORTS, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_FAST,
 	OPT_FORCE_EXITS,
 	OPT_HELP = 'h'
@@ -128,6 +131,9 @@ static int set_option(struct options *o, int opt, const char *arg)
 	case OPT_APPEND:
 		o->append = arg;
 		return 0;
+	case OPT_CPU:
+		o->cpu = pool_run_read(arg);
+		return o->cpu ? 0 : -1;
 	case OPT_CPUS:
 		return args_number("cpus", arg, 1, ACPI_MAX_CPUS, &o->cpus);
 	case OPT_MEMORY:
@@ -171,6 +177,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "kernel", required_argument, NULL, OPT_KERNEL },
 		{ "initrd", required_argument, NULL, OPT_INITRD },
 		{ "append", required_argument, NULL, OPT_APPEND },
+		{ "cpu", required_argument, NULL, OPT_CPU },
 		{ "cpus", required_argument, NULL, OPT_CPUS },
 		{ "memory", required_argument, NULL, OPT_MEMORY },
 		{ "device", required_argument, NULL, OPT_DEVICE },
@@ -290,11 +297,14 @@ static int add_devices(struct machine *m, const struct options *o)
 
 static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
 {
-	struct kvm_cpuid2 *cpuid = cpuid_get(m->vm.dev_fd);
+	struct kvm_cpuid2 *cpuid = o->cpu ? pool_run_cpuid(o->cpu, m->vm.dev_fd) : cpuid_get(m->vm.dev_fd);
 	int ret = cpuid ? 0 : -1;
 
-	for (unsigned int i = 0; i < o->cpus && !ret; i++)
+	for (unsigned int i = 0; i < o->cpus && !ret; i++) {
 		ret = vcpu_create(&m->vm, cpuid, i, o->cpus);
+		if (!ret && o->cpu)
+			ret = pool_run_msrs(o->cpu, m->vm.vcpu[i].fd);
+	}
 	free(cpuid);
 	return ret ? ret : vcpu_boot_state(&m->vm.vcpu[0], entry);
 }

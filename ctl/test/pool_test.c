@@ -94,6 +94,7 @@ static void check_usable(void)
 /* --- wrong files --- */
 
 #define HEAD	"droste-pool 1\ncpuid 0x0 0xd 1 1 1\ncpuid 0x1 1 0 0 0\n"
+#define CONTRADICTS	HEAD "cpuid 0x7.0 0 0x20 0 0\n"
 #define OTHER_MAKER	"droste-pool 1\ncpuid 0x0 0xd 2 1 1\ncpuid 0x1 1 0 0 0\n"
 
 static void check_wrong(void)
@@ -202,6 +203,50 @@ static void check_contradictions(void)
 	ok(contradictions("cpuid 0x99 1 0 0 0\n") == -1);	/* no leaf of a pool */
 }
 
+/* --- the device --- */
+
+/* Lets the stub be a host. */
+static void be_host(const char *dump)
+{
+	static struct pool_file f;
+	char name[96];
+
+	ok(!pool_file_read(&f, dump));
+	snprintf(name, sizeof(name), "%s/host", work);
+	write_file(name, &f.p, sizeof(f.p));
+	setenv("STUB_POOL", name, 1);
+}
+
+static void check_device(void)
+{
+	char name[96];
+
+	be_host(DUMPS "haswell.cpu");
+	ok(cpu("dump", "--host", "--device", "/dev/null") == 0 && said("\ncpuid 0x7.0       0x00000000 0x000027ab"));
+	write_file(file[0], c.said, c.nr_said);
+	ok(cpu("compare", file[0], DUMPS "haswell.cpu") == 0);
+	ok(cpu("pool", DUMPS "haswell.cpu", "--device", "/dev/null") == 0 && told("stub: a pool of ") && !told("drostectl"));
+	ok(cpu("pool", "none", "--device", "/dev/null") == 0 && told("stub: a pool of 0 leaves"));
+	setenv("STUB_REFUSES", "6", 1);
+	ok(cpu("pool", DUMPS "skylake_x.cpu", "--device", "/dev/null") == 1);
+	ok(told("this host cannot keep " DUMPS "skylake_x.cpu, because it lacks:\n"));
+	ok(told("  AVX512F (CPUID 0x7.0:EBX bit 16)\n") && told("Process posted interrupts"));
+	setenv("STUB_REFUSES", "1", 1);
+	ok(cpu("pool", DUMPS "haswell.cpu", "--device", "/dev/null") == 1 && told("Operation not permitted; use sudo"));
+	unsetenv("STUB_REFUSES");
+	/* A file that contradicts itself does not get to the device. */
+	write_file(file[0], CONTRADICTS, strlen(CONTRADICTS));
+	ok(cpu("pool", file[0], "--device", "/dev/null") == 2 && !told("stub:"));
+	ok(told(":4: AVX2 (CPUID 0x7.0:EBX bit 5) needs AVX (CPUID 0x1:ECX bit 28)"));
+	ok(run_to_end(&c, "", TO_PIPE, (char *[]){ stub, "run", "--kernel", kernel, "--cpu", file[0], NULL }) == 2 && told(":4: AVX2 "));
+	ok(run_to_end(&c, "", TO_PIPE, (char *[]){ stub, "run", "--kernel", kernel, "--cpu", "/nonexistent", NULL }) == 2);
+	ok(cpu("pool", "--device", "/dev/null") == 2 && told("needs a file, or the word"));
+	snprintf(name, sizeof(name), "%s/host", work);
+	unlink(name);
+	ok(cpu("dump", "--host", "--device", "/dev/null") == 1 && told("the device is not Droste's"));
+	ok(cpu("pool", DUMPS "haswell.cpu", "--device", "/dev/null") == 1 && told("the device is not Droste's"));
+}
+
 static void check_names(void)
 {
 	bool unique = true;
@@ -242,6 +287,7 @@ int main(int argc, char **argv)
 	check_wrong();
 	check_full();
 	check_contradictions();
+	check_device();
 	check_names();
 	check_words();
 	unlink(file[0]);

@@ -313,6 +313,28 @@ static int check_extension(unsigned long cap)
 	return cap == KVM_CAP_MAX_VCPUS || cap == KVM_CAP_NR_VCPUS ? 64 : 1;
 }
 
+/* The pool of the host is a structure in the file that STUB_POOL names. */
+static int get_pool(struct droste_pool *p)
+{
+	FILE *f = fopen(getenv("STUB_POOL") ?: "", "r");
+	size_t n = f ? fread(p, sizeof(*p), 1, f) : 0;
+
+	if (f)
+		fclose(f);
+	errno = ENOTTY;
+	return n == 1 ? 0 : -1;
+}
+
+/* STUB_REFUSES is the errno with which the device refuses a pool. */
+static int set_pool(const struct droste_pool *p)
+{
+	const char *refuses = getenv("STUB_REFUSES");
+
+	fprintf(stderr, "stub: a pool of %u leaves\n", p->nr_cpuid);
+	errno = refuses ? atoi(refuses) : 0;
+	return errno ? -1 : 0;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
 	unsigned long arg;
@@ -346,6 +368,10 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	case DROSTE_FORCE_EXITS:
 		fprintf(stderr, "stub: mask %#llx\n", (unsigned long long)((struct droste_force_exits *)arg)->mask);
 		return 0;
+	case DROSTE_GET_POOL:
+		return get_pool((void *)arg);
+	case DROSTE_SET_POOL:
+		return set_pool((void *)arg);
 	case KVM_GET_SREGS:
 		memset((void *)arg, 0, sizeof(struct kvm_sregs));
 		return 0;
