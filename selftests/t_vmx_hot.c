@@ -30,8 +30,7 @@
 #define ITEMS	78	/* values in a line */
 
 /* What L1 and L2 have seen; the last items are filled by the host. */
-static volatile u64 seen[LOOKS][ITEMS];
-static volatile u64 looks;
+static volatile u64 seen[LOOKS][ITEMS], looks;
 
 /* L2 stores what it sees here, if @l2_looks is set. */
 static volatile u64 l2_looks, l2_seen[12];
@@ -668,6 +667,7 @@ static const struct row {
 	{ "EPT violations with accessed and dirty flags", a_ept_flags },
 	{ "EPT violations: rights and dirty flags", a_ept_flags_rights },
 	{ "interrupts that L1 injects", inject_interrupts },
+	{ "fields that L1 writes seldom", inject_seldom },
 	{ "injections that fail", inject_bad },
 	{ "an injection whose delivery faults", a_inject_faulting },
 	{ "preemption timer, saved", w_timer },

@@ -39,6 +39,7 @@
 #include "nested/nested.h"
 #include "nested/ptimer.h"
 #include "nested/route.h"
+#include "nested/seldom.h"
 #include "nested/shadow.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
@@ -459,11 +460,16 @@ static __always_inline void again_fill(struct nested *n, const struct vmcs12 *v,
 		again_fill_info(n);
 }
 
-/* Let L1 write control registers without exits, or no more. The last entry has fetched what it wrote while it could. */
-static noinline void again_move_window(struct nested *n, bool open)
+/* Choose what L1 may write without exits. The last entry has fetched what it wrote while it could. @crs: control registers. */
+static noinline void again_move_window(struct vcpu *vcpu, bool crs)
 {
-	if (open != !!(n->shadow_writes & SHADOW_WRITES_CRS))
-		shadow_let_write(n, n->shadow_writes ^ SHADOW_WRITES_CRS);
+	struct nested *n = &vcpu->nested;
+	u8 writes = (n->shadow_writes & ~SHADOW_WRITES_CRS) | (crs ? SHADOW_WRITES_CRS : 0);
+
+	if (seldom_is_open(n) && seldom_is_over(vcpu))
+		writes &= ~SHADOW_WRITES_SELDOM;
+	if (writes != n->shadow_writes)
+		shadow_let_write(n, writes);
 }
 
 /**
@@ -505,8 +511,8 @@ bool nested_again_reflect(struct vcpu *vcpu)
 	vcpu->pat = n->again.l1_pat;
 	vcpu->dr7 = DR7_FIXED;
 	hostload_again(vcpu);
-	if (unlikely(basic == EXIT_REASON_CR_ACCESS || (n->shadow_writes & SHADOW_WRITES_CRS)))
-		again_move_window(n, basic == EXIT_REASON_CR_ACCESS);
+	if (unlikely(basic == EXIT_REASON_CR_ACCESS || (n->shadow_writes & (SHADOW_WRITES_CRS | SHADOW_WRITES_SELDOM))))
+		again_move_window(vcpu, basic == EXIT_REASON_CR_ACCESS);
 	if (unlikely(paranoid))
 		paranoid_reflected(vcpu);
 	return true;
@@ -522,23 +528,28 @@ struct again_entry {
 };
 
 /* Read what the entry depends on from the shadow VMCS, which is current: see shadow_entry_needs(). */
-static __always_inline struct again_entry again_fetch(const struct nested *n)
+static __always_inline struct again_entry again_fetch(const struct nested *n, const struct vmcs12 *v)
 {
 	const struct vmcs12 *held = n->shadow_held;
 	u64 rflags = vmcs_read(GUEST_RFLAGS);
-
-	return (struct again_entry) {
+	struct again_entry e = {
 		.rip = vmcs_read(GUEST_RIP),
-		.rsp = vmcs_read(GUEST_RSP),
+		.rsp = v->guest_rsp,
 		.rflags = rflags,
 		.interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO),
-		.intr_info = vmcs_read(VM_ENTRY_INTR_INFO_FIELD),
+		.intr_info = v->vm_entry_intr_info_field,
 		.timer = n->again.fetches_timer ? vmcs_read(VMX_PREEMPTION_TIMER_VALUE) : 0,
 		.intr_status = n->again.fetches_vid ? vmcs_read(GUEST_INTR_STATUS) : 0,
-		.others = (vmcs_read(CPU_BASED_VM_EXEC_CONTROL) ^ held->cpu_based_vm_exec_control) |
-			  vmcs12_rflags_dirty(held->guest_rflags, rflags) |
+		.others = vmcs12_rflags_dirty(held->guest_rflags, rflags) |
 			  (unlikely(n->again.fetches_threshold) ? vmcs_read(TPR_THRESHOLD) ^ held->tpr_threshold : 0),
 	};
+
+	if (unlikely(seldom_is_open(n))) {
+		e.rsp = vmcs_read(GUEST_RSP);
+		e.intr_info = vmcs_read(VM_ENTRY_INTR_INFO_FIELD);
+		e.others |= vmcs_read(CPU_BASED_VM_EXEC_CONTROL) ^ held->cpu_based_vm_exec_control;
+	}
+	return e;
 }
 
 /*
@@ -587,15 +598,28 @@ static __always_inline void again_take(struct nested *n, struct vmcs12 *v, const
 	struct vmcs12 *held = n->shadow_held;
 
 	v->guest_rip = held->guest_rip = e->rip;
-	v->guest_rsp = held->guest_rsp = e->rsp;
 	v->guest_rflags = held->guest_rflags = e->rflags;
 	v->guest_interruptibility_info = held->guest_interruptibility_info = e->interruptibility;
-	v->vm_entry_intr_info_field = held->vm_entry_intr_info_field = e->intr_info;
 	if (n->again.fetches_timer)
 		v->vmx_preemption_timer_value = held->vmx_preemption_timer_value = e->timer;
 	if (n->again.fetches_vid)
 		v->guest_intr_status = held->guest_intr_status = e->intr_status;
 	n->vmcs12_dirty = 0;
+}
+
+/* The same of what L1 writes without an exit at times only. */
+static __always_inline void again_take_more(struct nested *n, struct vmcs12 *v, const struct again_entry *e)
+{
+	struct vmcs12 *held = n->shadow_held;
+
+	if (seldom_is_open(n)) {
+		/* It still writes them. */
+		if ((v->guest_rsp ^ e->rsp) | (v->vm_entry_intr_info_field ^ e->intr_info))
+			seldom_begin(n);
+		v->guest_rsp = held->guest_rsp = e->rsp;
+		v->vm_entry_intr_info_field = held->vm_entry_intr_info_field = e->intr_info;
+	}
+	again_cr_take(n);
 }
 
 /* Write L2's general state to VMCS02, which is current. */
@@ -637,7 +661,7 @@ bool nested_again_resume(struct vcpu *vcpu)
 		     (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & (BLOCKING_ONE_INSN | GUEST_INTR_STATE_NMI))))
 		return false;
 	vmcs_load_here(&n->shadow);
-	e = again_fetch(n);
+	e = again_fetch(n, v);
 	if (unlikely(!again_entry_is_same(n, v, &e) || !again_use_root(vcpu, v) ||
 		     (n->shadow_writes && !again_cr_fetch(vcpu)))) {
 		vmcs_load_here(&vcpu->vmcs01);
@@ -645,7 +669,7 @@ bool nested_again_resume(struct vcpu *vcpu)
 	}
 	again_take(n, v, &e);
 	if (unlikely(n->shadow_writes))
-		again_cr_take(n);
+		again_take_more(n, v, &e);
 	if (unlikely(paranoid))
 		paranoid_entry(vcpu);
 	vcpu->exits[EXIT_REASON_VMRESUME]++;

@@ -3,6 +3,7 @@
 #include "droste.h"
 #include "nested/insn.h"
 #include "nested/nested.h"
+#include "nested/seldom.h"
 #include "nested/vmcs02.h"
 #include "vmx/regs.h"
 
@@ -123,6 +124,8 @@ static void insn_write_shadowed(struct vcpu *vcpu, const struct vmcs12_field *f,
 	nested_shadow_fetch(vcpu);
 	insn_write_field(vcpu, f, enc, val);
 	nested_shadow_fill(vcpu);
+	if (f->shadow == SHADOW_SELDOM)
+		seldom_open(vcpu);
 }
 
 /* L2 writes to its shadow VMCS. link12_flush() copies it to L1's memory before L1 runs. */

@@ -127,6 +127,9 @@ void nested_shadow_fetch_entry(struct vcpu *vcpu);
 void nested_shadow_on_cpu(struct vcpu *vcpu);
 void nested_shadow_free(struct vcpu *vcpu);
 
+/* --- seldom.c --- */
+bool nested_seldom_write(struct vcpu *vcpu);
+
 /* --- savestate.c --- */
 void savestate_collect(struct vcpu *vcpu, struct vmcs12 *v);
 long vcpu_get_nested_state(void *self, void *arg, unsigned long uarg);

@@ -12,6 +12,7 @@
 #include "nested/merge.h"
 #include "nested/nested.h"
 #include "nested/route.h"
+#include "nested/seldom.h"
 #include "nested/shadow.h"
 #include "nested/vmcs02.h"
 #include "run/request.h"
@@ -209,6 +210,21 @@ void paranoid_ept(struct vcpu *vcpu)
 	memslot_end_nofault(vcpu->vm, idx);
 }
 
+/* What no entry fetches, since L1's writes of it exit: VMCS12 has it, too. */
+static void paranoid_seldom(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const struct vmcs12 *v = n->vmcs12;
+
+	if (seldom_is_open(n))
+		return;
+	vmcs_load(&n->shadow);
+#define FIELD(name, member, width, class, sync, shadow, gate, dirty, twin) \
+	if (SHADOW_##shadow == SHADOW_SELDOM) \
+		PARANOID_FIELD(vcpu, name, v->member);
+#include "vmx/fields.def"
+}
+
 /**
  * paranoid_entry() - make all checks on VMCS12 that nested_again_resume() leaves out
  * @vcpu: in L1, at VMRESUME; what L1 has written was fetched from the shadow
@@ -223,6 +239,7 @@ void paranoid_entry(struct vcpu *vcpu)
 	u32 dirty = n->vmcs12_dirty;
 	u64 qual;
 
+	paranoid_seldom(vcpu);
 	nested_sync_rare(vcpu);
 	n->vmcs12_dirty = DIRTY12_ALL;
 	if (nested_check_vmfail(vcpu) || !nested_check_guest(vcpu, &qual))

@@ -5,6 +5,7 @@
 #include "droste.h"
 #include "nested/merge.h"
 #include "nested/nested.h"
+#include "nested/seldom.h"
 #include "nested/shadow.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
@@ -30,6 +31,8 @@ static int shadow_writes_of(const struct vmcs12_field *f)
 {
 	if (f->shadow == SHADOW_WINDOW)
 		return SHADOW_WRITES_CRS;
+	if (f->shadow == SHADOW_SELDOM)
+		return SHADOW_WRITES_SELDOM;
 	return f->enc == GUEST_CR3 ? SHADOW_WRITES_CR3 : 0;
 }
 
@@ -305,7 +308,7 @@ static void shadow_write_bitmaps(struct nested *n)
 	bool ept = n->vmcs12->secondary_vm_exec_control & SECONDARY_EXEC_ENABLE_EPT;
 
 	vmcs_write(VMREAD_BITMAP, __pa(vmread_bitmaps[n->gates & BIT(GATE_VID) ? WITH_VID : WITHOUT_VID]));
-	shadow_let_write(n, ept ? 0 : SHADOW_WRITES_CR3);
+	shadow_let_write(n, (ept ? 0 : SHADOW_WRITES_CR3) | seldom_begin(n));
 }
 
 /**

@@ -24,11 +24,14 @@
  *   each entry would be in vain.
  * - the WINDOW fields of fields.def between an exit that gave L1 an access to a
  *   control register, and its next entry.
+ * - the SELDOM fields, unless L1 has written none of them for some time: see
+ *   seldom.c.
  */
 enum shadow_writes {
 	SHADOW_WRITES_CR3 = 1,
 	SHADOW_WRITES_CRS = 2,
-	NR_SHADOW_WRITES = 4
+	SHADOW_WRITES_SELDOM = 4,
+	NR_SHADOW_WRITES = 8
 };
 
 void shadow_let_write(struct nested *n, u8 writes);
@@ -100,7 +103,8 @@ static __always_inline bool shadow_entry_needs(const struct nested *n, u32 field
 /* Whether L1 may write a field without an exit at present. */
 static __always_inline bool shadow_is_written(const struct nested *n, enum vmcs12_shadow shadow)
 {
-	return shadow == SHADOW_RW || (shadow == SHADOW_WINDOW && (n->shadow_writes & SHADOW_WRITES_CRS));
+	return shadow == SHADOW_RW || (shadow == SHADOW_WINDOW && (n->shadow_writes & SHADOW_WRITES_CRS)) ||
+	       (shadow == SHADOW_SELDOM && (n->shadow_writes & SHADOW_WRITES_SELDOM));
 }
 
 /* Read the fields that L1 writes without an exit: all of them, or those that an entry needs. The shadow is current. */

@@ -69,6 +69,13 @@ struct again {
 	u16 host_data;		/* its selectors of DS, ES, FS and GS, combined: 0 if all are null */
 };
 
+/* The fields that L1 writes seldom: see nested/seldom.c. */
+struct nested_seldom {
+	u16 left;		/* so many exits to L1 until writes of them exit */
+	u16 wait;		/* @left when L1 has written one */
+	u64 since;		/* the number of the L1's VM entry since which they exit */
+};
+
 /* A PAUSE loop of L2, for an L1 that asks for exits of such loops: see nested/pauseloop.c. */
 struct nested_pause {
 	u64 spun;		/* TSC cycles that the loop had lasted at its last exit, which was L0's alone; 0: it had no such exit */
@@ -107,6 +114,7 @@ struct nested {
 	struct loaded_vmcs shadow;	/* VMCS shadowing: L1 accesses its frequent fields here without exits */
 	struct vmcs12 *shadow_held;	/* the values that @shadow holds, as far as L0 has seen them: see nested/shadow.h */
 	u8 shadow_writes;		/* fields that L1 writes to @shadow without an exit at present: enum shadow_writes */
+	struct nested_seldom seldom;
 	bool shadow_on;			/* VMCS shadowing is enabled in VMCS01, for @vmcs12 */
 	bool vmcs02_made;		/* VMCS02's constant fields are written */
 	bool bitmap_due;		/* L1's or L0's MSR bitmap may have changed: merge them before L2 runs */

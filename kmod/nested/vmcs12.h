@@ -54,6 +54,7 @@ enum vmcs12_shadow {
 	SHADOW_NONE,
 	SHADOW_RO,	/* VMREAD only; a VMWRITE exits */
 	SHADOW_WINDOW,	/* VMREAD; VMWRITE only between an exit by a control-register access and the next entry */
+	SHADOW_SELDOM,	/* VMREAD; VMWRITE while L1 writes such fields often */
 	SHADOW_RW,
 };
 

@@ -70,6 +70,9 @@ static bool exit_vmrw_short(struct vcpu *vcpu)
 {
 	u64 next;
 
+	/* The instruction is executed again without the exit, or here. */
+	if (vcpu->exit.reason == EXIT_REASON_VMWRITE && nested_seldom_write(vcpu))
+		return true;
 	if (!short_next_rip(&next) || !nested_short_vmrw(vcpu, &next))
 		return false;
 	vmcs_write(GUEST_RIP, next);

@@ -9,6 +9,8 @@
 
 static volatile u64 l2_interrupts;
 
+static void turns(u64 n);
+
 /* In L2. */
 static void l2_interrupt(struct trap_regs *regs)
 {
@@ -83,6 +85,53 @@ static void inject_bad(void)
 	}
 	G_EQ(l2_interrupts - before, 2 * i, "interrupts of L2");
 	vmwrite(F_ENTRY_INTR_INFO, 0);
+}
+
+static volatile u64 l2_rsp;	/* RSP when an interrupt came */
+
+static void l2_interrupt_rsp(struct trap_regs *regs)
+{
+	l2_interrupts++;
+	l2_rsp = regs->rsp;
+}
+
+/*
+ * L1 writes RSP, the primary controls and the event to inject seldom. Each write must have its effect at the next entry, and
+ * be read back, whether it exits or not. Between them, there are exits without a write.
+ */
+static void inject_seldom(void)
+{
+	static const u64 gaps[] = { 20, 40, 3, 100, 40, 70 };
+	u64 i, rsp = vmread(F_RSP), proc = vmread(F_PROC), before = l2_interrupts;
+
+	inject_begin();
+	g_trap_fn[INJECTED & 0xff] = l2_interrupt_rsp;
+	for (i = 0; i < 3 * ARRAY_SIZE(gaps); i++) {
+		turns(gaps[i % ARRAY_SIZE(gaps)]);
+		switch (i % 3) {
+		case 0:
+			vmwrite(F_PROC, proc | PROC_INTR_WINDOW);
+			G_EQ(vmread(F_PROC), proc | PROC_INTR_WINDOW, "the controls");
+			G_EQ(vmx_run(), R_INTR_WINDOW, "a window that L1 asks for");
+			vmwrite(F_PROC, proc);
+			break;
+		case 1:
+			vmwrite(F_RSP, rsp - 0x100 - 16 * i);
+			G_EQ(vmread(F_RSP), rsp - 0x100 - 16 * i, "RSP in the VMCS");
+			turns(1);
+			G_EQ(vmread(F_RSP), rsp - 0x100 - 16 * i, "RSP of L2");
+			vmwrite(F_RSP, rsp);
+			break;
+		default:
+			vmwrite(F_RSP, rsp - 0x100 - 16 * i);
+			G_EQ(inject_run(INJECTED), R_CPUID, "CPUID behind the interrupt");
+			G_EQ(l2_rsp, rsp - 0x100 - 16 * i, "RSP at the interrupt");
+			vmwrite(F_RSP, rsp);
+			vmx_skip();
+		}
+	}
+	turns(1);
+	G_EQ(l2_interrupts - before, i / 3, "interrupts of L2");
 }
 
 /* The delivery writes to a stack that EPT12 lacks; L1 maps it and injects the interrupt again. */
