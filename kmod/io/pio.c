@@ -55,9 +55,10 @@ static int pio_complete_in(struct vcpu *vcpu)
 }
 
 /* An access that the host carries out: to a port that is passed, or to an interrupt controller. */
-static bool pio_in_kernel(struct vcpu *vcpu, u16 port, u32 size, void *data, bool write)
+static __always_inline bool pio_in_kernel(struct vcpu *vcpu, u16 port, u32 size, void *data, bool write)
 {
-	return ports_access(vcpu, port, size, data, write) || irqchip_pio(vcpu, port, size, data, write);
+	return (rcu_access_pointer(vcpu->vm->ports) && ports_access(vcpu, port, size, data, write)) ||
+	       irqchip_pio(vcpu, port, size, data, write);
 }
 
 /**

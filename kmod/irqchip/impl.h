@@ -135,7 +135,6 @@ int irq_deliver(struct vm *vm, struct vcpu *sender, const struct irq_msg *msg);
 int vpic_create(struct vm *vm);
 void vpic_destroy(struct vm *vm);
 int vpic_set_line(struct vm *vm, unsigned int pin, int source, int level);
-bool vpic_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write);
 int vpic_pending(const struct vpic *pic);
 int vpic_inta(struct vm *vm);
 void vpic_get(struct vm *vm, unsigned int chip, struct kvm_pic_state *state);
@@ -153,7 +152,6 @@ void vioapic_set(struct vm *vm, const struct kvm_ioapic_state *state);
 /* --- vpit.c --- */
 int vpit_create(struct vm *vm, u32 flags);
 void vpit_destroy(struct vm *vm);
-bool vpit_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write);
 void vpit_acked(struct vm *vm);
 void vpit_get(struct vm *vm, struct kvm_pit_state2 *state);
 void vpit_set(struct vm *vm, const struct kvm_pit_state2 *state, bool has_flags);

@@ -86,24 +86,6 @@ void irqchip_release(struct vm *vm)
 	irqfd_release(vm);
 }
 
-/**
- * irqchip_pio_own() - do a port access to a port of the PICs or the PIT, if the VM has them
- * @vcpu: the vCPU that makes the access
- * @port: the port
- * @len: 1, 2 or 4 bytes
- * @data: the bytes to write, or the buffer for those read
- * @write: true for OUT
- *
- * Context: As irqchip_pio().
- * Return: as irqchip_pio().
- */
-bool irqchip_pio_own(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write)
-{
-	if (vpic_pio(vcpu->vm, port, len, data, write))
-		return true;
-	return vpit_pio(vcpu->vm, port, len, data, write);
-}
-
 /* --- CR8: the task priority of the local APIC (SDM 3A 11.8.6) --- */
 
 /**

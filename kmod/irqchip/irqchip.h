@@ -20,7 +20,9 @@ void irqchip_release(struct vm *vm);
 bool vlapic_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *data, bool write);
 bool vioapic_mmio(struct vm *vm, gpa_t gpa, u32 len, void *data, bool write);
 bool vioapic_is_at(const struct vm *vm, gpa_t gpa);
-bool irqchip_pio_own(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write);
+bool vpic_out(struct vm *vm, u16 port, u8 val);
+bool vpic_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write);
+bool vpit_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write);
 u64 vcpu_cr8(struct vcpu *vcpu);
 int vcpu_set_cr8(struct vcpu *vcpu, u64 cr8);
 
@@ -54,15 +56,19 @@ static inline bool irqchip_mmio(struct vcpu *vcpu, gpa_t gpa, u32 len, void *dat
  * Context: Process context, thread of @vcpu. Caller holds vm->srcu (read).
  * Return: true if it was; false if another device, or user space, must do it.
  */
-static inline bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write)
+static __always_inline bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, void *data, bool write)
 {
 	switch (port) {
 	case 0x20 ... 0x21:	/* the PICs */
 	case 0xa0 ... 0xa1:
+		if (write && len == 1)
+			return vpic_out(vcpu->vm, port, *(const u8 *)data);
+		fallthrough;
 	case 0x4d0 ... 0x4d1:
+		return vpic_pio(vcpu->vm, port, len, data, write);
 	case 0x40 ... 0x43:	/* the PIT */
 	case 0x61:
-		return irqchip_pio_own(vcpu, port, len, data, write);
+		return vpit_pio(vcpu->vm, port, len, data, write);
 	default:
 		return false;
 	}

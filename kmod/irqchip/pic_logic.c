@@ -7,9 +7,6 @@
 
 #define PIC_CASCADE	2	/* input of the master that the slave drives */
 
-/* The byte that the chip expects next after ICW1; values of kvm_pic_state.init_state. */
-enum { PIC_READY, PIC_WANTS_ICW2, PIC_WANTS_ICW3, PIC_WANTS_ICW4 };
-
 /**
  * pic_init() - put both chips into their power-up state
  * @p: the pair
@@ -25,43 +22,37 @@ void pic_init(struct pic_pair *p)
 	p->chip[1].elcr_mask = 0xde;	/* all but 8 and 13 */
 }
 
-/* The most urgent pin of @bits in the rotated order, -1 if there is none. */
-static int pic_first(const struct kvm_pic_state *s, u8 bits)
+/* The urgency of the most urgent pin of @bits in the rotated order: 0 is the first; 8 if there is no pin. */
+static int pic_first_rank(const struct kvm_pic_state *s, u8 bits)
 {
-	int i;
-
-	for (i = 0; i < 8; i++) {
-		int pin = (i + s->priority_add) & 7;
-
-		if (bits & BIT(pin))
-			return pin;
-	}
-	return -1;
+	return bits ? __ffs((bits | bits << 8) >> s->priority_add) : 8;
 }
 
-/* A pin's urgency: 0 is the most urgent; 8 stands for no pin. */
-static int pic_rank(const struct kvm_pic_state *s, int pin)
+static int pic_pin_of(const struct kvm_pic_state *s, int rank)
 {
-	return pin < 0 ? 8 : (pin - s->priority_add) & 7;
+	return (rank + s->priority_add) & 7;
 }
 
 /* The pin that one chip would serve now, given its in-service bits; -1 if there is none. */
-static int pic_chip_request(const struct kvm_pic_state *s, u8 irr, bool master)
+static __always_inline int pic_chip_request(const struct kvm_pic_state *s, u8 irr, bool master)
 {
-	u8 blocking = s->isr;
-	int pin = pic_first(s, irr & ~s->imr);
+	u8 requests = irr & ~s->imr, blocking = s->isr;
+	int rank;
 
+	if (!requests)
+		return -1;
 	/* Special mask mode: the in-service bit of a masked pin blocks no other pin. */
 	if (s->special_mask)
 		blocking &= ~s->imr;
 	/* Special fully nested mode: the slave can interrupt while one of its interrupts is in service. */
 	if (master && s->special_fully_nested_mode)
 		blocking &= ~BIT(PIC_CASCADE);
-	return pic_rank(s, pin) < pic_rank(s, pic_first(s, blocking)) ? pin : -1;
+	rank = pic_first_rank(s, requests);
+	return rank < pic_first_rank(s, blocking) ? pic_pin_of(s, rank) : -1;
 }
 
 /* The slave's INT output is wired to input 2 of the master, so that bit of IRR is computed rather than stored. */
-static u8 pic_master_irr(const struct pic_pair *p)
+static __always_inline u8 pic_master_irr(const struct pic_pair *p)
 {
 	u8 irr = p->chip[0].irr & ~BIT(PIC_CASCADE);
 
@@ -70,7 +61,7 @@ static u8 pic_master_irr(const struct pic_pair *p)
 	return irr;
 }
 
-static int pic_master_request(const struct pic_pair *p)
+static __always_inline int pic_master_request(const struct pic_pair *p)
 {
 	return pic_chip_request(&p->chip[0], pic_master_irr(p), true);
 }
@@ -219,10 +210,10 @@ static void pic_ocw2(struct pic_pair *p, int chip, u8 val)
 		/* In special mask mode a non-specific EOI does not end masked pins. */
 		if (s->special_mask)
 			in_service &= ~s->imr;
-		pin = pic_first(s, in_service);
+		if (!in_service)
+			return;
+		pin = pic_pin_of(s, pic_first_rank(s, in_service));
 	}
-	if (pin < 0)
-		return;
 	if (eoi)
 		pic_clear_isr(p, chip, BIT(pin));
 	if (rotate)

@@ -72,26 +72,37 @@ static void vpic_kick(struct vm *vm)
 	}
 }
 
-/*
- * Update @pending after a change and unlock. Listeners for acknowledgements
- * are notified without the lock, because they may raise the pin again.
- */
-static void vpic_unlock(struct vm *vm, struct vpic *pic, unsigned long flags)
+/* As vpic_unlock(), for a change that others must hear of. @new: the result of pic_pending(). */
+static noinline void vpic_unlock_changed(struct vm *vm, struct vpic *pic, int new, unsigned long flags)
 	__releases(&pic->lock)
 {
 	unsigned long acked = pic->pair.acked;
-	int old = pic->pending, new = pic_pending(&pic->pair);
+	int old = pic->pending;
 	unsigned int pin;
 
 	pic->pair.acked = 0;
-	if (new != old)
-		WRITE_ONCE(pic->pending, new);
+	WRITE_ONCE(pic->pending, new);
 	raw_spin_unlock_irqrestore(&pic->lock, flags);
 
 	if (new >= 0 && new != old)
 		vpic_kick(vm);
 	for_each_set_bit(pin, &acked, PIC_PINS)
 		irqchip_acked(vm, pin < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, pin % 8);
+}
+
+/*
+ * Update @pending after a change and unlock. Listeners for acknowledgements
+ * are notified without the lock, because they may raise the pin again.
+ */
+static __always_inline void vpic_unlock(struct vm *vm, struct vpic *pic, unsigned long flags)
+	__releases(&pic->lock)
+{
+	int new = pic_pending(&pic->pair);
+
+	if (unlikely(new != pic->pending || pic->pair.acked))
+		vpic_unlock_changed(vm, pic, new, flags);
+	else
+		raw_spin_unlock_irqrestore(&pic->lock, flags);
 }
 
 /**
@@ -136,26 +147,11 @@ int vpic_inta(struct vm *vm)
 	return vec;
 }
 
-/**
- * vpic_pio() - handle port I/O to the pair
- * @vm: the VM
- * @port: the first port
- * @len: number of bytes; each goes to a port of its own, as on an 8-bit bus
- * @data: the bytes written, or filled with the bytes read
- * @write: the direction
- *
- * Context: Process context. Caller holds vm->srcu for reading.
- * Return: true if @port is one of the pair's ports.
- */
-bool vpic_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write)
+/* Caller holds the lock that guards @pair. */
+static noinline void vpic_access(struct pic_pair *pair, u16 port, u32 len, u8 *data, bool write)
 {
-	struct vpic *pic = vm->irqchip.pic;
-	unsigned long flags;
 	u32 i;
 
-	if (!pic || !pic_has_port(port))
-		return false;
-	raw_spin_lock_irqsave(&pic->lock, flags);
 	for (i = 0; i < len; i++) {
 		u16 p = port + i;
 
@@ -163,11 +159,56 @@ bool vpic_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write)
 			if (!write)
 				data[i] = 0xff;
 		} else if (write) {
-			pic_write(&pic->pair, p, data[i]);
+			pic_write(pair, p, data[i]);
 		} else {
-			data[i] = pic_read(&pic->pair, p);
+			data[i] = pic_read(pair, p);
 		}
 	}
+}
+
+/**
+ * vpic_pio() - handle port I/O to the pair
+ * @vm: the VM
+ * @port: the first port, one of the pair's
+ * @len: number of bytes; each goes to a port of its own, as on an 8-bit bus
+ * @data: the bytes written, or filled with the bytes read
+ * @write: the direction
+ *
+ * Context: Process context. Caller holds vm->srcu for reading.
+ * Return: false if the VM has no pair.
+ */
+bool vpic_pio(struct vm *vm, u16 port, u32 len, u8 *data, bool write)
+{
+	struct vpic *pic = vm->irqchip.pic;
+	unsigned long flags;
+
+	if (unlikely(!pic))
+		return false;
+	raw_spin_lock_irqsave(&pic->lock, flags);
+	vpic_access(&pic->pair, port, len, data, write);
+	vpic_unlock(vm, pic, flags);
+	return true;
+}
+
+/**
+ * vpic_out() - write a byte to a command or mask register of the pair
+ * @vm: the VM
+ * @port: the port, below 0x100
+ * @val: the byte
+ *
+ * Context: Process context. Caller holds vm->srcu for reading.
+ * Return: false if the VM has no pair.
+ */
+bool vpic_out(struct vm *vm, u16 port, u8 val)
+{
+	struct vpic *pic = vm->irqchip.pic;
+	unsigned long flags;
+
+	if (unlikely(!pic))
+		return false;
+	raw_spin_lock_irqsave(&pic->lock, flags);
+	if (!pic_write_mask(&pic->pair, port, val))
+		pic_write(&pic->pair, port, val);
 	vpic_unlock(vm, pic, flags);
 	return true;
 }
