@@ -260,6 +260,7 @@ struct vcpu {
 	u64 dr7;			/* as the guest reads it */
 	u64 debugctl;			/* IA32_DEBUGCTL of the running level: see vcpu_set_debugctl() */
 	u64 pat;
+	const struct msr_row *msr_row;	/* the row of the MSR table that was used last; NULL: none */
 	u64 misc_enable;		/* IA32_MISC_ENABLE */
 	u64 spec_ctrl;			/* IA32_SPEC_CTRL: vmx_enter() loads it */
 	bool spec_ctrl_passed;		/* the guest has used IA32_SPEC_CTRL: it accesses the MSR without exits */
@@ -281,6 +282,7 @@ struct vcpu {
 	bool want_immediate_exit;	/* the next entry must be followed by an exit at once */
 	bool quiet;			/* events_prepare() has found no event pending */
 	bool calm;			/* none can be pending since, except by a request: see vcpu_stay_calm() */
+	bool list_is_long;		/* the last list of operations began with one that is not for the short loop: see multicall_short() */
 
 	struct kvmclock clock;
 	struct steal_time steal;
@@ -301,6 +303,7 @@ struct vcpu {
 	bool altered;				/* an ioctl had the vCPU since @complete was set, and may have changed it */
 	u64 resume_rip;				/* @altered: the linear RIP before, of the exit that @complete finishes */
 	struct emul_state *emul;		/* state of the emulator between two runs: see io/emulate.h */
+	struct list_hint list_hint;		/* of lists of operations */
 	struct slot_hint slot_hint;		/* of accesses to MMIO: see memslot_near() */
 	struct io_absent io_absent;		/* see io/bus.h */
 	struct io_bound io_bound[IO_BOUND];	/* see io/quick.c; by address */

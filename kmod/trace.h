@@ -15,6 +15,7 @@
 #if !defined(DROSTE_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define DROSTE_TRACE_H
 
+#include <linux/droste_para.h>
 #include <linux/tracepoint.h>
 #include "nested/route.h"
 
@@ -33,7 +34,7 @@ struct vcpu;
 	(trace_droste_exit_enabled() || trace_droste_route_enabled() || trace_droste_l1_exit_enabled() || \
 	 trace_droste_l1_entry_enabled() || trace_droste_vmx_insn_enabled() || trace_droste_event_enabled() || \
 	 trace_droste_entry_enabled() || trace_droste_mmio_enabled() || trace_droste_msr_enabled() || \
-	 trace_droste_ept02_enabled())
+	 trace_droste_ept02_enabled() || trace_droste_op_enabled())
 
 /* Where an exit that L1 is shown comes from. */
 #define L1_EXIT_HARDWARE	0	/* L2's exit, as the processor told it */
@@ -55,6 +56,11 @@ struct vcpu;
 #define TRACE_MMIO_READ		1	/* the data of a read is known */
 #define TRACE_MMIO_WRITE	2
 #define TRACE_MMIO_STEPS	{ 0, "ask" }, { 1, "read" }, { 2, "write" }
+
+/* An operation of a list: DROSTE_OP_*, and those of KVM's hypercalls that can be one. */
+#define TRACE_OPS \
+	{ 10, "SEND_IPI" }, { 11, "SCHED_YIELD" }, { 0x101, "CPUID" }, { 0x102, "RDMSR" }, { 0x103, "WRMSR" }, { 0x104, "OUT" }, \
+	{ 0x105, "MMIO" }, { 0x106, "VMREAD" }, { 0x107, "VMWRITE" }, { 0x108, "INVEPT" }, { 0x109, "INVVPID" }
 
 /* What became of a fault of EPT02: enum ept02_result. */
 #define TRACE_EPT02	{ 0, "FIXED" }, { 1, "VIOLATION" }, { 2, "MISCONFIG" }, { 3, "MMIO" }, { 4, "EFAULT" }
@@ -437,6 +443,28 @@ TRACE_EVENT(droste_msr,
 	),
 	TP_printk(TRACE_COMMON_FORMAT "%s 0x%x data 0x%llx%s", TRACE_COMMON_ARGS, __entry->write ? "WRMSR" : "RDMSR",
 		  __entry->msr, __entry->data, __entry->fault ? " #GP" : "")
+);
+
+/* An operation of a list (<linux/droste_para.h>) that L0 has carried out: its number in the list, and a[] with what it has read. */
+TRACE_EVENT(droste_op,
+	TP_PROTO(const struct vcpu *v, u32 nr, const struct droste_multicall_entry *op, s64 ret),
+	TP_ARGS(v, nr, op, ret),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u32, nr)
+		__field(u64, op)
+		__array(u64, a, 4)
+		__field(s64, ret)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->nr = nr;
+		__entry->op = op->op;
+		memcpy(__entry->a, op->a, sizeof(__entry->a));
+		__entry->ret = ret;
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%u %s 0x%llx 0x%llx 0x%llx 0x%llx result %lld", TRACE_COMMON_ARGS, __entry->nr,
+		  __print_symbolic(__entry->op, TRACE_OPS), __entry->a[0], __entry->a[1], __entry->a[2], __entry->a[3], __entry->ret)
 );
 
 /* An entry of L0 into a guest. */

@@ -341,20 +341,32 @@ int msr_init(const struct msr_row *rows, unsigned int n)
 
 static const struct msr_row *msr_find_row(u32 msr)
 {
-	int low = 0, high = (int)nr_msr_rows - 1;
+	unsigned int low = 0, high = nr_msr_rows;
 
-	while (low <= high) {
-		int mid = (low + high) / 2;
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
 		const struct msr_row *r = &msr_rows[mid];
 
 		if (msr < r->first)
-			high = mid - 1;
+			high = mid;
 		else if (msr > r->last)
 			low = mid + 1;
 		else
 			return r;
 	}
 	return NULL;
+}
+
+/* Guests often access the same MSR again. */
+static __always_inline const struct msr_row *msr_row_of(struct vcpu *vcpu, u32 msr)
+{
+	const struct msr_row *row = vcpu->msr_row;
+
+	if (likely(row && msr >= row->first && msr <= row->last))
+		return row;
+	row = msr_find_row(msr);
+	vcpu->msr_row = row;
+	return row;
 }
 
 static bool msr_is_hidden(const struct vcpu *vcpu, const struct msr_row *row, bool host)
@@ -376,7 +388,7 @@ static bool msr_is_hidden(const struct vcpu *vcpu, const struct msr_row *row, bo
  */
 int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated)
 {
-	const struct msr_row *row = msr_find_row(msr);
+	const struct msr_row *row = msr_row_of(vcpu, msr);
 
 	if (!row || !row->get || msr_is_hidden(vcpu, row, host_initiated))
 		return -ENOENT;
@@ -396,7 +408,7 @@ int vcpu_get_msr(struct vcpu *vcpu, u32 msr, u64 *data, bool host_initiated)
  */
 int vcpu_set_msr(struct vcpu *vcpu, u32 msr, u64 data, bool host_initiated)
 {
-	const struct msr_row *row = msr_find_row(msr);
+	const struct msr_row *row = msr_row_of(vcpu, msr);
 
 	if (!row || msr_is_hidden(vcpu, row, host_initiated))
 		return -ENOENT;

@@ -43,6 +43,13 @@ struct slot_hint {
 	gfn_t hole;			/* the last frame found to have no memory */
 };
 
+/* The page of guest memory in which a vCPU had its last list of operations: see multicall_short_list(). */
+struct list_hint {
+	u64 generation;			/* memslots.generation for which the others are valid */
+	gpa_t page;			/* its guest-physical address */
+	unsigned long hva;		/* its user address; the slot can be written, and is not logged */
+};
+
 /* A page of guest memory, pinned because a VMCS points to it and the processor accesses it (SDM 3C 25.6). */
 struct gpa_map {
 	struct page *page;	/* NULL if nothing is pinned */

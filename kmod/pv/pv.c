@@ -24,11 +24,6 @@ bool pv_takes_hypercalls(const struct vcpu *vcpu)
 	return vcpu->gcaps.kvm_signature || vcpu->enforce_pv || READ_ONCE(vcpu->vm->vmmcall_seen);
 }
 
-static bool pv_has(const struct vcpu *vcpu, unsigned int feature)
-{
-	return vcpu->gcaps.kvm_features & BIT(feature);
-}
-
 /**
  * pv_call() - execute a hypercall of L1, by its number
  * @vcpu: loaded, in L1 at CPL 0
@@ -55,9 +50,7 @@ long pv_call(struct vcpu *vcpu, u64 nr, const u64 *a, bool wide)
 		vcpu_yields_to(vcpu, a[1]);
 		return 0;
 	case KVM_HC_SEND_IPI:
-		if (!pv_has(vcpu, KVM_FEATURE_PV_SEND_IPI))
-			return -KVM_ENOSYS;
-		return irqchip_send_ipis(vcpu, a[0], a[1], a[2], wide ? 64 : 32, a[3]);
+		return pv_send_ipi(vcpu, a[0], a[1], a[2], a[3], wide);
 	default:
 		return -KVM_ENOSYS;
 	}
