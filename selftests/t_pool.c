@@ -482,6 +482,10 @@ static void host_strict(void)
 	entry(c, 1, 0)->edx |= BIT(28);
 	entry(c, 0xb, 0)->ebx = 2;
 	entry(c, 0x40000000, 0)->ebx = 0x4b4d564b;
+	/* QEMU's guests have these twice, as AMD's processors do. */
+	entry(c, 0x80000000, 0)->ebx = entry(c, 0, 0)->ebx;
+	entry(c, 0x80000001, 0)->eax = entry(c, 1, 0)->eax;
+	entry(c, 0x80000001, 0)->edx |= entry(c, 1, 0)->edx & 0x0183f3ff;
 	entry(c, 0x80000008, 0)->eax -= 1;
 	entry(c, 7, 0)->ebx &= ~BIT(3);
 	DO(vcpu->fd, KVM_SET_CPUID2, c);

@@ -67,6 +67,8 @@ static void cpuid_name_as_pool(const struct vcpu *vcpu, struct kvm_cpuid_entry2 
 			continue;
 		if (e->function == 1 && e->eax == cpuid_eax(1))
 			e->eax = p->eax;
+		else if (e->function == 0x80000001 && e->eax == cpuid_eax(1))	/* QEMU has it here, too */
+			e->eax = cpuid_find(pool->cpuid, pool->nr_cpuid, 1, 0)->eax;
 		else if (e->function == 0x80000008 && (u8)e->eax == (u8)cpuid_eax(0x80000008))
 			e->eax = (e->eax & ~0xffU) | (u8)p->eax;
 		else if (e->function >= 0x80000002 && e->function <= 0x80000004 && cpuid_is_hosts(e))

@@ -287,6 +287,10 @@ void cpuid_update_caps(struct vcpu *vcpu)
 	e = cpuid_pv_leaf(vcpu->cpuid, vcpu->nr_cpuid);
 	g->kvm_features = e ? e->eax & PV_FEATURES : 0;
 	g->droste_features = cpuid_droste_features(vcpu->cpuid, vcpu->nr_cpuid);
+	if (pool) {
+		g->kvm_features &= pool->kvm_features;
+		g->droste_features &= pool->droste_features;
+	}
 	g->xsaves = g->xsave && vmx_features.xsaves &&
 		    cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, 0xd, 1, CPUID_RAX, BIT(3)) &&
 		    pool_has(pool, 0xd, 1, CPUID_RAX, BIT(3));

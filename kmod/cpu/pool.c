@@ -55,6 +55,10 @@ struct pool *pool_make(const struct droste_pool *p)
 	m = pool_find_msr(&pool->p, MSR_IA32_VMX_VMCS_ENUM);
 	if (m)
 		m->value = pool->caps.vmcs_enum;
+	e = cpuid_find(pool->cpuid, pool->nr_cpuid, CPUID_DROSTE_PV, 0);
+	pool->kvm_features = e ? e->eax : 0;
+	e = cpuid_find(pool->cpuid, pool->nr_cpuid, CPUID_DROSTE_MAX, 0);
+	pool->droste_features = e ? e->eax : 0;
 	e = cpuid_find(pool->cpuid, pool->nr_cpuid, 0xd, 0);
 	pool->xcr0 = e ? e->eax | (u64)e->edx << 32 : 0;
 	pool->cr4 = cpuid_cr4_allowed(pool->cpuid, pool->nr_cpuid) & pool->caps.cr4_fixed1;
@@ -122,11 +126,15 @@ void pool_replace(struct pool *pool)
 	pool_put(pool);
 }
 
-/* Bits of feature words that user space or the guest's kernel sets: OSXSAVE, HTT, OSPKE. */
+#define AMD_ALIASES	(GENMASK(9, 0) | GENMASK(17, 12) | GENMASK(24, 23))	/* of CPUID.1:EDX */
+
+/* Bits of feature words that user space or the guest's kernel sets: OSXSAVE, HTT, OSPKE, those that AMD has twice. */
 static u32 pool_not_features(u32 fn, enum cpuid_reg reg)
 {
 	if (fn == 1)
 		return reg == CPUID_RCX ? BIT(27) : reg == CPUID_RDX ? BIT(28) : 0;
+	if (fn == 0x80000001)
+		return reg == CPUID_RDX ? AMD_ALIASES : 0;
 	return fn == 7 && reg == CPUID_RCX ? BIT(4) : 0;
 }
 

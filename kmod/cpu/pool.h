@@ -17,6 +17,7 @@ struct pool {
 	struct vmx_caps caps;		/* of an L1; those of the host if the pool's guests have no VMX */
 	bool vmx;			/* they have VMX */
 	u64 xcr0, cr4, efer, spec_ctrl;	/* bits that guests can be offered */
+	u32 kvm_features, droste_features;	/* of the hypervisor's leaves */
 	int nr_cpuid;
 	struct kvm_cpuid_entry2 cpuid[DROSTE_POOL_CPUID];
 };
