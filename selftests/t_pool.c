@@ -135,9 +135,8 @@ static void host_wrong(void)
 		REFUSED(msr(&pool, 0x48e)->value ^= BIT(14), ENXIO, "a control that must be 1 on the host only");
 	}
 	REFUSED((pool.list[pool.nr_list++] = 0xdeadbeef), ENXIO, "an MSR that the host lacks");
-	if (!(host.flags & DROSTE_POOL_TSC_SCALING)) {
+	if (!(host.flags & DROSTE_POOL_TSC_SCALING))
 		REFUSED((pool.tsc_khz *= 2, pool.tsc_khz_max *= 2), ENXIO, "a rate that the host lacks");
-	}
 }
 
 static void host_caller(void)
@@ -300,8 +299,10 @@ static u64 try_xsaves(void)
 }
 
 /* The features of take_features() that a guest can try. */
-enum { RDRAND = 1, RDSEED = 2, RDTSCP = 4, INVPCID = 8, XSAVES = 16, AVX = 32, PCID = 64, FSGSBASE = 128, SMEP = 256, SMAP = 512,
-       UMIP = 1024 };
+enum {
+	RDRAND = 1, RDSEED = 2, RDTSCP = 4, INVPCID = 8, XSAVES = 16, AVX = 32, PCID = 64, FSGSBASE = 128, SMEP = 256, SMAP = 512,
+	UMIP = 1024,
+};
 
 static u64 features_of(struct droste_pool *p)
 {
