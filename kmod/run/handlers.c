@@ -2,6 +2,7 @@
 /* L0's exit handlers that need only a few lines each. SDM 3C 26, 28. */
 #include <linux/cpumask.h>
 #include <linux/smp.h>
+#include <asm/special_insns.h>
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
@@ -232,6 +233,28 @@ int exit_skip(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
+/* Called with interrupts disabled. */
+static void exit_wbinvd_here(void *unused)
+{
+	wbinvd();
+}
+
+/*
+ * Write back the caches of all CPUs that may have what the guest wrote. The
+ * thread stays here meanwhile, and only it changes the set. From now on the
+ * guest writes into the caches of this CPU, and of those to which it moves.
+ */
+static void exit_write_back(struct vcpu *vcpu)
+{
+	int cpu = get_cpu();
+
+	cpumask_set_cpu(cpu, vcpu->cached_on);
+	on_each_cpu_mask(vcpu->cached_on, exit_wbinvd_here, NULL, true);
+	cpumask_clear(vcpu->cached_on);
+	cpumask_set_cpu(cpu, vcpu->cached_on);
+	put_cpu();
+}
+
 /**
  * exit_wbinvd() - handle WBINVD: skip it, or write back the caches for a device whose DMA passes them by
  * @vcpu: loaded
@@ -243,16 +266,8 @@ int exit_skip(struct vcpu *vcpu)
  */
 int exit_wbinvd(struct vcpu *vcpu)
 {
-	unsigned int cpu;
-
-	if (READ_ONCE(vcpu->vm->noncoherent)) {
-		for_each_cpu(cpu, vcpu->cached_on) {
-			wbinvd_on_cpu(cpu);
-			/* The guest goes on here, or on a CPU to which the thread moves meanwhile, which is in the set then. */
-			if (cpu != READ_ONCE(vcpu->cpu))
-				cpumask_clear_cpu(cpu, vcpu->cached_on);
-		}
-	}
+	if (READ_ONCE(vcpu->vm->noncoherent))
+		exit_write_back(vcpu);
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }
