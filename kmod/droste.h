@@ -163,6 +163,7 @@ struct vm {
 	u64 force_exits;		/* W: DROSTE_FORCE_* of DROSTE_FORCE_EXITS: see vmx/force.c */
 	bool pause_in_guest;		/* L: new vCPUs execute PAUSE without exits, KVM_CAP_X86_DISABLE_EXITS */
 	bool has_device;		/* the guest has, or had, a device's memory: see ept01_note_device(); never cleared */
+	bool device_noted;		/* all entries of vCPUs in the guest have seen has_device; never cleared */
 	bool has_vfio;			/* L: there is a device for VFIO: see abi/vfiodev.c */
 	bool noncoherent;		/* DMA of some device passes the caches by; written under the lock of the device for VFIO */
 	u64 disabled_quirks;		/* W: KVM_X86_QUIRK_* of KVM_CAP_DISABLE_QUIRKS2 */

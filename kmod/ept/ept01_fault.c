@@ -245,14 +245,16 @@ static void ept01_map_near(struct vm *vm, gfn_t gfn, struct ept01_source *src)
 /*
  * The guest is about to get a device's memory. From now on its entries clear
  * the processor's buffers, if need be: see vmx_clear_buffers(). Those of other
- * vCPUs that run now did not, so they enter again.
+ * vCPUs that run now did not, so they enter again. Several vCPUs may come here
+ * at once. Each of them maps the page only when all vCPUs have left the guest.
  */
 static void ept01_note_device(struct vm *vm)
 {
-	if (READ_ONCE(vm->has_device))
+	if (READ_ONCE(vm->device_noted))
 		return;
 	WRITE_ONCE(vm->has_device, true);
 	vm_request_all(vm, REQ_EPT01_FLUSH);
+	WRITE_ONCE(vm->device_noted, true);
 }
 
 /*
