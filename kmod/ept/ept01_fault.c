@@ -258,6 +258,25 @@ static void ept01_note_device(struct vm *vm)
 }
 
 /*
+ * host_page_get() has failed with @err. It looks at the page tables first, and
+ * then at the areas of the process. If the memory was replaced in between, the
+ * page is neither the one nor the other, and the guest must not see that.
+ */
+static int ept01_host_error(struct vm *vm, unsigned long hva, unsigned long seq, int err)
+{
+	bool stale;
+
+	if (err != -EFAULT)
+		return err;
+	spin_lock(&vm->mmu_lock);
+	stale = ept01_is_stale(vm, hva, PAGE_SIZE, seq);
+	spin_unlock(&vm->mmu_lock);
+	if (!stale)
+		return err;
+	return signal_pending(current) ? -EINTR : -EAGAIN;
+}
+
+/*
  * Try once to map the frame of @gpa, and fill *@out as ept01_peek() would. The
  * guest may from now on write the page through EPT01 without another fault, so
  * a writable page is marked dirty now. May sleep.
@@ -269,12 +288,13 @@ static int ept01_try_map(struct vm *vm, gpa_t gpa, const struct memslot *slot, u
 				    .exec = access & EPT_EXEC, .pml = READ_ONCE(vm->pml) };
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 	unsigned long seq = ept01_begin(vm);
-	int err = host_page_get(ept01_hva(slot, gfn), src.write, !(slot->flags & KVM_MEM_READONLY), &src.host);
+	unsigned long hva = ept01_hva(slot, gfn);
+	int err = host_page_get(hva, src.write, !(slot->flags & KVM_MEM_READONLY), &src.host);
 	int level;
 	u64 leaf;
 
 	if (err)
-		return err;
+		return ept01_host_error(vm, hva, seq, err);
 	if (src.host.uncached)
 		ept01_note_device(vm);
 	level = ept01_leaf_level(vm, &src, gfn);

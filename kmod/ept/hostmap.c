@@ -2,7 +2,7 @@
 /* Host mapping of a user address: the page, the size of the mapping, and whether it is writable. */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <asm/memtype.h>
 #include "droste.h"
 #include "ept/ept.h"
@@ -172,27 +172,20 @@ static int hostmap_try_driver(unsigned long hva, bool write, struct host_page *o
 	return err ?: -EAGAIN;
 }
 
-/* A driver that takes its memory back all the time gets its guest this many chances. */
-#define HOSTMAP_TRIES	16
-
 /*
  * Get the page at a user address to which a driver has mapped memory of its
- * choice: a device's registers, for instance.
+ * choice: a device's registers, for instance. Returns -EAGAIN after a fault. A
+ * driver may take the memory back again and again, so any signal ends this.
  */
 static int hostmap_get_driver(unsigned long hva, bool write, struct host_page *out)
 {
-	int err, tries;
+	int err;
 
-	for (tries = 0; tries < HOSTMAP_TRIES; tries++) {
-		if (mmap_read_lock_killable(current->mm))
-			return -EINTR;
-		err = hostmap_try_driver(hva, write, out);
-		mmap_read_unlock(current->mm);
-		if (err != -EAGAIN)
-			return err;
-		cond_resched();
-	}
-	return -EFAULT;
+	if (mmap_read_lock_killable(current->mm))
+		return -EINTR;
+	err = hostmap_try_driver(hva, write, out);
+	mmap_read_unlock(current->mm);
+	return err == -EAGAIN && signal_pending(current) ? -EINTR : err;
 }
 
 /**
@@ -215,7 +208,8 @@ static int hostmap_get_driver(unsigned long hva, bool write, struct host_page *o
  * Context: Process context of the VM's mm. May sleep.
  * Return: 0 with a reference to @out->page, unless that is NULL; or a negative
  * errno: -EINTR if a signal came while the page was waited for, -EHWPOISON if
- * the host lost the page to a memory error.
+ * the host lost the page to a memory error, -EAGAIN if the caller has to try
+ * again.
  */
 int host_page_get(unsigned long hva, bool write, bool may_write, struct host_page *out)
 {
