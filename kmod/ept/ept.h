@@ -85,7 +85,7 @@ struct host_page {
 	int level;		/* of the host's mapping, counted as EPT levels are */
 	bool writable;		/* user space can write it now without a fault */
 	bool found;		/* it was mapped before the call; not set if there is no page */
-	bool uncached;		/* a device's memory, not to be cached */
+	bool uncached;		/* a device's memory, or memory that the host maps as such: not to be cached */
 };
 
 /* --- hostmap.c --- */

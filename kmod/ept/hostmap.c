@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Host mapping of a user address: the page, the size of the mapping, and whether it is writable. */
+#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
+#include <asm/e820/api.h>
 #include <asm/memtype.h>
 #include "droste.h"
 #include "ept/ept.h"
@@ -107,6 +109,22 @@ static int hostmap_get_page(unsigned long hva, bool write, struct page **page)
 }
 
 /*
+ * Whether a leaf selects another memory type than write-back. Memory that a
+ * device reads without a look at the caches, such as a graphics card's buffers,
+ * may have a struct page as any other.
+ */
+static bool hostmap_has_type(unsigned long flags, int level)
+{
+	return flags & (_PAGE_PWT | _PAGE_PCD | (level > 1 ? _PAGE_PAT_LARGE : _PAGE_PAT));
+}
+
+/* Whether a frame is RAM. The firmware's map also has RAM that the host leaves alone (mem= on its command line). */
+static bool hostmap_is_ram(unsigned long pfn)
+{
+	return page_is_ram(pfn) || e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
+}
+
+/*
  * Whether a leaf without a usable struct page maps the host's memory
  * write-back. A device's memory is none of the RAM, whatever the leaf says: the
  * host's MTRRs, which apply to its own accesses, have no effect under EPT (SDM
@@ -114,9 +132,7 @@ static int hostmap_get_page(unsigned long hva, bool write, struct page **page)
  */
 static bool hostmap_is_cached(const struct host_mapping *m)
 {
-	unsigned long type = _PAGE_PWT | _PAGE_PCD | (m->level > 1 ? _PAGE_PAT_LARGE : _PAGE_PAT);
-
-	return !(m->flags & type) && page_is_ram(m->pfn) && !pat_pfn_immune_to_uc_mtrr(m->pfn);
+	return !hostmap_has_type(m->flags, m->level) && hostmap_is_ram(m->pfn) && !pat_pfn_immune_to_uc_mtrr(m->pfn);
 }
 
 /*
@@ -149,10 +165,12 @@ static int hostmap_follow(struct vm_area_struct *vma, unsigned long hva, bool wr
 		.level = m.level,
 		.writable = pte_access_permitted(__pte(m.flags), true),
 	};
-	if (!(m.flags & _PAGE_SPECIAL) && pfn_valid(m.pfn))
+	if (!(m.flags & _PAGE_SPECIAL) && pfn_valid(m.pfn)) {
 		out->page = pfn_to_page(m.pfn);
-	else
+		out->uncached = hostmap_has_type(m.flags, m.level);
+	} else {
 		out->uncached = !hostmap_is_cached(&m);
+	}
 	return 0;
 }
 
@@ -235,6 +253,7 @@ int host_page_get(unsigned long hva, bool write, bool may_write, struct host_pag
 	if (m.pfn == out->pfn && m.level) {
 		out->level = m.level;
 		out->writable = write || (m.flags & _PAGE_RW);
+		out->uncached = hostmap_has_type(m.flags, m.level);
 	} else {
 		/* The host changed the mapping meanwhile, which the caller will notice. */
 		out->level = 1;
@@ -247,7 +266,8 @@ int host_page_get(unsigned long hva, bool write, bool may_write, struct host_pag
  * The page at @pfn, which the thread's page tables map with @flags, for
  * host_pages_near(). Only memory of processes and shared memory is taken.
  * Pages of files, of devices and of secret memory, and the zero page, are left
- * to host_page_get(), as are those that the thread's protection keys hide.
+ * to host_page_get(), as are those that the thread's protection keys hide. The
+ * callers leave it those that are not mapped write-back.
  */
 static struct host_page hostmap_near_page(unsigned long pfn, unsigned long flags)
 {
@@ -276,7 +296,7 @@ static struct host_page hostmap_near_page(unsigned long pfn, unsigned long flags
 /* As hostmap_near_page(), for the page at @hva, which the large leaf @pmd maps. */
 static struct host_page hostmap_near_part(pmd_t pmd, unsigned long hva)
 {
-	if (!(pmd_flags(pmd) & _PAGE_PRESENT) || (pmd_flags(pmd) & _PAGE_SPECIAL))
+	if (!(pmd_flags(pmd) & _PAGE_PRESENT) || (pmd_flags(pmd) & _PAGE_SPECIAL) || hostmap_has_type(pmd_flags(pmd), 2))
 		return (struct host_page) {};
 	return hostmap_near_page(pmd_pfn(pmd) + ((hva & ~PMD_MASK) >> PAGE_SHIFT), pmd_flags(pmd));
 }
@@ -284,7 +304,7 @@ static struct host_page hostmap_near_part(pmd_t pmd, unsigned long hva)
 static struct host_page hostmap_near_pte(pte_t pte)
 {
 	/* A special entry may have no struct page. */
-	if (!(pte_flags(pte) & _PAGE_PRESENT) || pte_special(pte))
+	if (!(pte_flags(pte) & _PAGE_PRESENT) || pte_special(pte) || hostmap_has_type(pte_flags(pte), 1))
 		return (struct host_page) {};
 	return hostmap_near_page(pte_pfn(pte), pte_flags(pte));
 }
