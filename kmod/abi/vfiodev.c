@@ -12,6 +12,7 @@
 #include "droste.h"
 #include "abi/dev.h"
 #include "ept/ept.h"
+#include "vmx/vmx.h"
 
 /* A file of VFIO that was added: a group or a device. */
 struct vfiodev_file {
@@ -55,16 +56,26 @@ static bool vfiodev_file_is_coherent(struct file *file)
 
 /*
  * Ask about all files again: a file that joins an IOMMU's domain may change
- * the answer for others. A device whose DMA passes the caches by needs guests
- * that flush them, and that map memory uncached. Caller holds d->lock.
+ * the answer for others. Caller holds d->lock.
  */
-static void vfiodev_update_coherency(struct vfiodev *d)
+static bool vfiodev_is_noncoherent(struct vfiodev *d)
 {
 	struct vfiodev_file *f;
 	bool noncoherent = false;
 
 	list_for_each_entry(f, &d->files, node)
 		noncoherent |= !vfiodev_file_is_coherent(f->file);
+	return noncoherent;
+}
+
+/*
+ * A device whose DMA passes the caches by needs guests that flush them, and
+ * that map memory uncached. Caller holds d->lock.
+ */
+static void vfiodev_update_coherency(struct vfiodev *d)
+{
+	bool noncoherent = vfiodev_is_noncoherent(d);
+
 	if (noncoherent == d->vm->noncoherent)
 		return;
 	WRITE_ONCE(d->vm->noncoherent, noncoherent);
@@ -101,6 +112,11 @@ static int vfiodev_add_file(struct vfiodev *d, struct file *file)
 		return -ENOMEM;
 	f->file = get_file(file);
 	list_add_tail(&f->node, &d->files);
+	/* WBINVD without an exit writes back the caches of one CPU, while the guest's data may be in another's. */
+	if (!vmx_features.wbinvd && vfiodev_is_noncoherent(d)) {
+		vfiodev_drop_file(f);
+		return -EOPNOTSUPP;
+	}
 	vfiodev_update_coherency(d);
 	return 0;
 }

@@ -196,6 +196,7 @@ static void caps_find_features(void)
 	f->ple = vmx_may_set(proc2, SECONDARY_EXEC_PAUSE_LOOP_EXITING);
 	f->tables_exit = vmx_may_set(proc2, SECONDARY_EXEC_DESC);
 	f->umip_emulated = !(host_caps.cr4_fixed1 & X86_CR4_UMIP) && vmx_may_set(proc2, SECONDARY_EXEC_DESC);
+	f->wbinvd = vmx_may_set(proc2, SECONDARY_EXEC_WBINVD_EXITING);
 	f->encls = vmx_may_set(proc2, SECONDARY_EXEC_ENCLS_EXITING);
 	f->cr3_targets = MISC_NR_CR3_TARGETS(host_caps.misc);
 	f->nx_huge = nx_huge_pages < 0 ? boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off() :

@@ -22,6 +22,7 @@ struct vmx_features {
 	bool timer_counts;	/* the preemption timer counts at the rate of the TSC: see vmx/timer.c */
 	bool umip_emulated;	/* the processor lacks CR4.UMIP; descriptor-table exiting takes its place */
 	bool tables_exit;	/* descriptor-table exiting exists */
+	bool wbinvd;		/* WBINVD can be made to exit */
 	bool encls;		/* ENCLS can be made to exit */
 	bool nx_huge;		/* no large leaf of EPT01 may be executable: see ept01_nx_huge() */
 	u8 cr3_targets;		/* number of CR3-target values */
