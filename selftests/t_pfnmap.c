@@ -416,6 +416,39 @@ static void host_emulator(void)
 	vm_destroy(&vm);
 }
 
+static void guest_rep_outs(void)
+{
+	u64 from = AT, n = 4;
+
+	asm volatile("rep outsl" : "+S" (from), "+c" (n) : "d" (DATA_PORT) : "memory");
+	G_EQ(from, AT + 16, "RSI");
+	G_EQ(n, 0, "RCX");
+}
+
+/* A block that is read as a whole, by accesses of another size, comes in one exit. */
+static void host_elements(void)
+{
+	u32 *regs = hpet_at(hpet_open(), NULL);
+	struct vcpu *vcpu;
+	struct vm vm;
+	int i;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_rep_outs);
+	if (!devmap_exits(vcpu).known)
+		ksft_skip("this is for Droste");
+	vm_slot(&vm, 1, 0, AT, PAGE, regs);
+	for (i = 0; i < 4; i++) {
+		EQ(vcpu_run_once(vcpu), 0, "KVM_RUN");
+		EQ(vcpu->run->exit_reason, KVM_EXIT_IO, "exit");
+		EQ(vcpu->run->io.port, DATA_PORT, "port");
+		EQ(vcpu->run->io.count, 1, "elements");
+		EQ(*(u32 *)((u8 *)vcpu->run + vcpu->run->io.data_offset), regs[i], "register %d", i);
+	}
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+}
+
 static void l2_msr(void)
 {
 	rdmsr(MSR_PAT);
@@ -563,6 +596,7 @@ static const struct ksft_test tests[] = {
 	{ "/dev/mem: the types of RAM and ROM", .host = host_devmem_types },
 	{ "/dev/mem: a private mapping of RAM", .host = host_devmem_private },
 	{ "the emulator reads a register", .host = host_emulator },
+	{ "the emulator reads registers one by one", .host = host_elements },
 	{ "L1's structures in a driver's memory", .host = host_structures },
 	{ "buffers are cleared at entries once the guest has a device", .host = host_buffers },
 };

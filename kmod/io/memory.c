@@ -232,7 +232,7 @@ int emul_op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *n
  * emul_op_probe() - check whether an access would fault, for emul_ops.probe
  * @ctx: the instruction
  * @la: linear address
- * @len: number of bytes; set to 1 if part of it is not memory
+ * @len: number of bytes; set to 1 if part of it is not memory, or a device's, which takes each element by an access of its own
  * @write: the access is a write
  *
  * Context: as emul_op_read(). May sleep.
@@ -240,10 +240,16 @@ int emul_op_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old, const void *n
  */
 int emul_op_probe(struct emul_ctx *ctx, u64 la, u32 *len, bool write)
 {
+	struct emul_state *es = emul_state_of(ctx);
 	struct place p;
-	int r = io_mem_locate(emul_state_of(ctx), la, *len, write, write, &p);
+	int r = io_mem_locate(es, la, *len, write, write, &p);
 
-	if (r == EMUL_DONE && (!p.ram[0] || (p.len[1] && !p.ram[1])))
+	if (r != EMUL_DONE)
+		return r;
+	if (!p.ram[0] || (p.len[1] && !p.ram[1]))
+		*len = 1;
+	/* A range of two pages is one element. */
+	if (*len > 1 && !p.len[1] && vm_is_driver_memory(es->vcpu->vm, p.gpa[0]))
 		*len = 1;
 	return r;
 }

@@ -169,6 +169,32 @@ static bool memslot_copy_out(void __user *to, const void *data, size_t n)
 }
 
 /**
+ * vm_is_driver_memory() - find out whether a page of guest memory is what a driver has mapped to user space
+ * @vm: the VM
+ * @gpa: L1 guest-physical address
+ *
+ * It may be a device's then, where the size and the number of accesses count.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: true if it is; false if not, or if the thread's mm is not vm->mm.
+ */
+bool vm_is_driver_memory(struct vm *vm, gpa_t gpa)
+{
+	struct vm_area_struct *vma;
+	unsigned long hva;
+	bool writable, ret;
+
+	if (current->mm != vm->mm)
+		return false;
+	hva = memslot_gfn_to_hva(vm, gpa >> PAGE_SHIFT, &writable);
+	mmap_read_lock(vm->mm);
+	vma = vma_lookup(vm->mm, hva);
+	ret = vma && (vma->vm_flags & (VM_IO | VM_PFNMAP));
+	mmap_read_unlock(vm->mm);
+	return ret;
+}
+
+/**
  * vm_read_guest() - read guest memory
  * @vm: the VM
  * @gpa: L1 guest-physical address

@@ -17,6 +17,7 @@ void memslots_destroy(struct vm *vm);
  */
 const struct memslot *vm_slot(struct vm *vm, gfn_t gfn);
 const struct memslot *memslot_remember(struct vcpu *vcpu, gfn_t gfn);
+bool vm_is_driver_memory(struct vm *vm, gpa_t gpa);
 int vm_read_guest(struct vm *vm, gpa_t gpa, void *data, size_t len);
 int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len);
 int vm_write_guest_nofault(struct vm *vm, gpa_t gpa, const void *data, size_t len);
