@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Carries out the same operations one trap at a time, and as lists of 1, 2, 4 ... 64 by Droste's hypercall. The guest fills
- * each list anew. Markers, by which the lab counts, are around TIMES lists.
+ * Carries out the same operations one trap at a time, and as lists of 1, 2, 4 ... 64 by Droste's hypercall: in L1, and in an
+ * L2 to which L1 has delegated it. The guest fills each list anew. Markers, by which the lab counts, are around TIMES lists.
  */
 #define _GNU_SOURCE
 #include "multicall.h"
@@ -12,6 +12,8 @@
 #define WINDOWS		6	/* some of them meet an interrupt of the host */
 #define VECTOR		0x61
 #define TAG		0xba000000u
+#define TAG_LIST	BIT(8)
+#define TAG_L2		BIT(9)
 
 /* KSFT needs the list of subtests to be there; there is none. */
 const char *ksft_positional = "";
@@ -72,6 +74,8 @@ static const struct {
 	{ wrmsr_traps, wrmsr_fill }, { out_traps, out_fill }, { cpuid_traps, cpuid_fill }, { ipi_traps, ipi_fill },
 };
 
+#define OPERATIONS_L2	2	/* those that need not exit to L1 */
+
 static void list_of(u32 operation, struct droste_multicall *list, u64 n)
 {
 	list->n = n;
@@ -80,32 +84,61 @@ static void list_of(u32 operation, struct droste_multicall *list, u64 n)
 	G_EQ(multicall(list), 0, "the list");
 }
 
-static void window(u32 operation, bool batched, struct droste_multicall *list, u64 n)
+static void window(u32 operation, u64 kind, struct droste_multicall *list, u64 n)
 {
 	u64 i;
 
-	marker(TAG | operation << 16 | batched << 8 | n);
+	marker(TAG | operation << 16 | kind | n);
 	for (i = 0; i < TIMES; i++)
-		if (batched)
+		if (kind & TAG_LIST)
 			list_of(operation, list, n);
 		else
 			operations[operation].traps(n);
 	marker(~0ul);
 }
 
-static void guest_l1(void)
+static void windows(u32 nr_operations, u64 level, struct droste_multicall *list)
 {
-	struct droste_multicall *list = g_page();
-	u32 operation, batched, w;
+	u32 operation, w;
 	u64 n;
 
-	apic_enable();
 	misc_enable = rdmsr(MSR_MISC_ENABLE);
-	for (operation = 0; operation < ARRAY_SIZE(operations); operation++)
-		for (batched = 0; batched < 2; batched++)
-			for (n = 1; n <= DROSTE_MULTICALL_MAX; n *= 2)
-				for (w = 0; w < WINDOWS; w++)
-					window(operation, batched, list, n);
+	for (operation = 0; operation < nr_operations; operation++)
+		for (n = 1; n <= DROSTE_MULTICALL_MAX; n *= 2)
+			for (w = 0; w < 2 * WINDOWS; w++)
+				window(operation, level | (w < WINDOWS ? 0 : TAG_LIST), list, n);
+}
+
+static struct droste_multicall *the_list;
+
+static void l2_windows(void)
+{
+	windows(OPERATIONS_L2, TAG_L2, the_list);
+	asm volatile("vmcall" : : "a" (0));
+}
+
+static void on_ipi(struct trap_regs *r)
+{
+	apic_eoi();
+}
+
+static void guest_l1(void)
+{
+	void *bitmap;
+	u64 vmcs;
+
+	the_list = g_page();
+	apic_enable();
+	windows(ARRAY_SIZE(operations), 0, the_list);
+	/* L1 would get the IPIs to itself while L2 runs. */
+	g_trap_fn[VECTOR] = on_ipi;
+	sti_nop_cli();
+	vmx_on();
+	bitmap = g_page();
+	vmcs = vmcs_usual(l2_windows, bitmap, ept_new());
+	wrmsr(DROSTE_MSR_DELEGATE, vmcs | DROSTE_DELEGATE_ENABLE);
+	vmx_expect(R_VMCALL, "L2 is done");
+	G_EQ(l2.rax, 0, "its last VMCALL");
 }
 
 int main(void)

@@ -11,22 +11,29 @@ import reduce
 LIMIT = 1800
 TAG, TIMES = 0xba, 8                    # batching.c
 SIZES = (1, 2, 4, 8, 16, 32, 64)
-# As in batching.c: name, title, the most that n* may be, and the most that an operation of a list of 32 may cost, as a part of a trap.
-OPERATIONS = (
-    ("wrmsr", "WRMSR of an MSR of L0's (IA32_MISC_ENABLE)", 2, 0.28),
-    ("out", "OUT to a device in the kernel (mask of the PIC)", 2, 0.54),
-    ("cpuid", "CPUID", 2.5, 0.28),
-    ("ipi", "IPI (KVM_HC_SEND_IPI) to itself", 2, 0.28),
+# As in batching.c: WRMSR of an MSR of L0's (IA32_MISC_ENABLE), OUT to a device in the kernel (mask of the PIC), CPUID, an IPI
+# (KVM_HC_SEND_IPI) to itself.
+OPERATIONS = ("wrmsr", "out", "cpuid", "ipi")
+# What is measured: operation, level, the most that n* may be, and the most that an operation of a list of 32 may cost, as a part
+# of a trap.
+ROWS = (
+    ("wrmsr", 1, 2, 0.25),
+    ("out", 1, 2, 0.28),
+    ("cpuid", 1, 2.3, 0.25),
+    ("ipi", 1, 2, 0.25),
+    ("wrmsr", 2, 2.3, 0.4),
+    ("out", 2, 2.3, 0.4),
 )
-COLORS = ("#2f6f9f", "#b0542f", "#4f8f4f", "#7f5f9f")
+COLORS = ("#2f6f9f", "#b0542f", "#4f8f4f", "#7f5f9f", "#1f9fbf", "#d08f2f")
 LEGEND = """\
 Instructions of L0 and of the guest, without interrupts of the host. T: an operation that traps. H: what a list costs
 besides its operations. k: each operation of a list, the guest's stores into the list included. n*: the number of
-operations from which on a list is cheaper, H / (T - k). at 32: what each operation of a list of 32 costs, as a part of T."""
+operations from which on a list is cheaper, H / (T - k). at 32: what each operation of a list of 32 costs, as a part of T.
+L2: L1 passes the MSR and the port, and has delegated the hypercall to it."""
 
 
 def measure(log):
-    """Runs the machine, and returns for each operation and length what traps and lists cost: {(name, batched, n): instructions}."""
+    """Runs the machine, and returns what each operation costs: {(name, level, batched, n): instructions}."""
     with tempfile.TemporaryDirectory(prefix="droste-batching-") as directory:
         machine.build(directory)
         counts = os.path.join(directory, "counts.json")
@@ -47,7 +54,7 @@ def costs(counts):
     for count in counts:
         tag = count["tag"]
         if tag >> 24 == TAG and not reduce.interrupts(count):
-            key = OPERATIONS[tag >> 16 & 0xff][0], bool(tag >> 8 & 0xff), tag & 0xff
+            key = OPERATIONS[tag >> 16 & 0xff], 2 if tag >> 9 & 1 else 1, bool(tag >> 8 & 1), tag & 0xff
             total = (count["root"] + count["guest"]) / TIMES
             found[key] = min(total, found.get(key, total))
     return found
@@ -56,12 +63,13 @@ def costs(counts):
 class Result:
     """What one operation's counts come to."""
 
-    def __init__(self, name, found):
-        self.name = name
-        self.traps = {n: found[name, False, n] for n in SIZES if (name, False, n) in found}
-        self.lists = {n: found[name, True, n] for n in SIZES if (name, True, n) in found}
-        if 1 not in self.traps or not {1, 8, 32} <= set(self.lists):
-            raise machine.Failed(f"{name}: too few counts without an interrupt")
+    def __init__(self, name, level, found):
+        self.name, self.level = name, level
+        self.title = f"{name} of L{level}"
+        self.traps, self.lists = ({n: found[name, level, batched, n] for n in SIZES if (name, level, batched, n) in found}
+                                  for batched in (False, True))
+        if not {1, 4} <= set(self.traps) or not {1, 8, 32} <= set(self.lists):
+            raise machine.Failed(f"{self.title}: too few counts without an interrupt")
         self.trap = (self.traps[8] if 8 in self.traps else self.traps[4] * 2) / 8
         self.each = (self.lists[32] - self.lists[8]) / 24
         self.fixed = self.lists[8] - 8 * self.each
@@ -71,21 +79,21 @@ class Result:
 
 def text(results):
     """Returns the table."""
-    lines = [LEGEND, "", f"{'':8}{'T':>8}{'H':>8}{'k':>8}{'n*':>8}{'at 32':>8}   instructions of a list of 1, 2, 4 ... 64"]
+    lines = [LEGEND, "", f"{'':12}{'T':>8}{'H':>8}{'k':>8}{'n*':>8}{'at 32':>8}   instructions of a list of 1, 2, 4 ... 64"]
     for r in results:
         sizes = "".join(f"{r.lists[n]:>8,.0f}" if n in r.lists else f"{'':>8}" for n in SIZES)
-        lines.append(f"{r.name:8}{r.trap:>8,.0f}{r.fixed:>8,.0f}{r.each:>8,.0f}{r.crossover:>8.2f}{r.share:>8.2f}   {sizes}")
+        lines.append(f"{r.title:12}{r.trap:>8,.0f}{r.fixed:>8,.0f}{r.each:>8,.0f}{r.crossover:>8.2f}{r.share:>8.2f}   {sizes}")
     return "\n".join(lines)
 
 
 def faults(results):
     """Returns a sentence for each figure that is not as it should be."""
     found = []
-    for r, (name, _, most, share) in zip(results, OPERATIONS):
+    for r, (*_, most, share) in zip(results, ROWS):
         if r.crossover > most:
-            found.append(f"{name}: a list pays from {r.crossover:.2f} operations on, not from {most}")
+            found.append(f"{r.title}: a list pays from {r.crossover:.2f} operations on, not from {most}")
         if r.share > share:
-            found.append(f"{name}: in a list of 32 an operation costs {r.share:.2f} of a trap, over {share}")
+            found.append(f"{r.title}: in a list of 32 an operation costs {r.share:.3f} of a trap, over {share}")
     return found
 
 
@@ -113,7 +121,7 @@ def svg(results):
         parts.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2"/>')
         parts.append(f'<line x1="{left}" y1="{y(r.trap):.1f}" x2="{left + width}" y2="{y(r.trap):.1f}" stroke="{color}" '
                      'stroke-dasharray="5 4"/>')
-        parts.append(plot.text(left + width - 250, top + 16 + 15 * i, f"{r.name}: pays from n = {r.crossover:.1f} on"))
+        parts.append(plot.text(left + width - 250, top + 16 + 15 * i, f"{r.title}: pays from n = {r.crossover:.1f} on"))
         parts.append(f'<rect x="{left + width - 266}" y="{top + 7 + 15 * i}" width="10" height="10" fill="{color}"/>')
     return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 40}" height="{top + height + 50}" '
                       'font-family="sans-serif">', f'<rect width="{left + width + 40}" height="{top + height + 50}" fill="white"/>',
@@ -122,14 +130,14 @@ def svg(results):
 
 def dump(results):
     """Returns the results as JSON."""
-    lines = [json.dumps({"operation": r.name, "trap": round(r.trap, 1), "fixed": round(r.fixed, 1), "each": round(r.each, 1),
+    lines = [json.dumps({"operation": r.name, "level": r.level, "trap": round(r.trap, 1), "fixed": round(r.fixed, 1), "each": round(r.each, 1),
                          "crossover": round(r.crossover, 2), "at_32": round(r.share, 3),
                          "lists": {str(n): round(cost, 1) for n, cost in sorted(r.lists.items())}}) for r in results]
-    return '{"level": "l1", "operations": [\n ' + ",\n ".join(lines) + "\n]}\n"
+    return '{"operations": [\n ' + ",\n ".join(lines) + "\n]}\n"
 
 
 def count(cache, whole=True):
     """Returns the results. There is no cheaper form."""
     os.makedirs(cache, exist_ok=True)
     found = measure(os.path.join(cache, "batching.log"))
-    return [Result(name, found) for name, *_ in OPERATIONS]
+    return [Result(name, level, found) for name, level, *_ in ROWS]
