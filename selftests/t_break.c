@@ -207,6 +207,31 @@ static void host_each(void)
 	vm_destroy(&vm);
 }
 
+/* A VMCALL of L2, which L0 might handle itself, is L1's while it stands. */
+static void host_vmcall(void)
+{
+	static const struct droste_match m = { .flags = DROSTE_MATCH_LEVEL | DROSTE_MATCH_REASON, .level = 2, .reason = R_VMCALL };
+	struct droste_last_exit e;
+	struct vcpu *vcpu;
+	pthread_t thread;
+	struct vm vm;
+	int fd;
+
+	vcpu = vmx_vm(&vm, guest_counts);
+	fd = inspect_mine(&vm);
+	DO(fd, DROSTE_BREAK, &m);
+	thread = start(vcpu);
+	MUST(polls(fd, PATIENCE * 1000), "a vCPU stands");
+	e = last_exit(fd);
+	EQ(e.reason, R_VMCALL, "reason");
+	EQ(e.to, 1, "to L1");
+	EQ(e.why, 0, "always");
+	DO(fd, DROSTE_CONT, 0);
+	ends(&vm, thread, fd);
+	close(fd);
+	vm_destroy(&vm);
+}
+
 static void l2_cpuid(void)
 {
 	asm volatile("cpuid" : : "a" (0), "c" (0) : "rbx", "rdx");
@@ -397,6 +422,7 @@ static void host_errors(void)
 static const struct ksft_test tests[] = {
 	{ "the nth reflected CPUID", .host = host_nth },
 	{ "each match, another one, and closing", .host = host_each },
+	{ "a VMCALL of L2", .host = host_vmcall },
 	{ "a vCPU in the short loop", .host = host_running },
 	{ "a signal", .host = host_signal },
 	{ "the process is killed", .host = host_kill },

@@ -138,8 +138,8 @@ static void lookexit_facts(const struct lookexit *l, struct route_facts *f)
 							v->vmwrite_bitmap : v->vmread_bitmap, 0);
 		break;
 	case EXIT_REASON_VMCALL:
-		/* L1 got all others. */
-		f->delegated = l->vcpu->in_l2;
+		/* L1 got all others, unless the vCPU stands at the exit: nothing has been done about it then. */
+		f->delegated = l->vcpu->in_l2 && (!l->vcpu->stands || nested_delegates(l->vcpu));
 		break;
 	case EXIT_REASON_GDTR_IDTR:
 	case EXIT_REASON_LDTR_TR:
