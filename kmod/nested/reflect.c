@@ -290,6 +290,19 @@ static void reflect_exit_to_l1(struct vcpu *vcpu, const struct vmx_exit *e, u8 o
 		reflect_vmx_abort(vcpu, VMX_ABORT_SAVE_GUEST_MSR_FAIL);
 }
 
+/*
+ * The instruction that L0 carried out may have exited for another reason. RF is 1 after exits that are like faults, unless
+ * an event was being delivered, and 0 after an exit that the instruction itself causes (SDM 3C 28.3.3).
+ */
+static void reflect_fix_rf(struct vcpu *vcpu, u16 basic)
+{
+	bool fault = basic == EXIT_REASON_EPT_VIOLATION || basic == EXIT_REASON_EPT_MISCONFIG || basic == EXIT_REASON_APIC_ACCESS;
+	u64 rflags = vcpu_rflags(vcpu);
+
+	if (!vcpu->ev.injected.valid)
+		vcpu_set_rflags(vcpu, fault ? rflags | X86_EFLAGS_RF : rflags & ~(u64)X86_EFLAGS_RF);
+}
+
 /**
  * nested_reflect() - reflect vcpu->exit to L1
  * @vcpu: in L2, loaded; nested_route() said L1
@@ -303,6 +316,8 @@ int nested_reflect(struct vcpu *vcpu, u8 origin)
 {
 	const struct vmx_exit *e = &vcpu->exit;
 
+	if (unlikely(origin == L1_EXIT_EMULATOR))
+		reflect_fix_rf(vcpu, e->basic);
 	if (likely(!(e->reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
 		reflect_exit_to_l1(vcpu, e, origin);
 	} else if (vcpu->nested.entry_pending) {
