@@ -1,82 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The hypercall with a list of operations for L2: who gets it, that L2 gets nothing that L1 forbids, how it goes on. */
-#define _GNU_SOURCE
-#include <string.h>
-#include <sys/ioctl.h>
-#include "multicall.h"
+/* The hypercall with a list of operations for L2: who gets it, and that L2 gets nothing that L1 forbids. */
+#include "delegate.h"
 #include "save.h"
 #include "vm.h"
 #include "vmx.h"
 
-#define CODE(name, text) \
-extern char name[]; \
-asm(".pushsection .text\n.globl " #name "\n" #name ":\n" text "\n.popsection\n")
-
-/* The list, and another VMCALL with the result in RAX, which is L1's. */
-CODE(c_call, "vmcall\nvmcall");
-#define CALL_LEN	3
-
 #define PORT		0x600
 #define IOAPIC		0xfec00000ul
-#define SELF		0x61
 #define E_TRAP		((u64)DROSTE_ERR_TRAP)
-
-static u8 *msr_map;
-static u64 eptp, vmcs;
-static struct droste_multicall *list;
-
-static void l2_start(void)
-{
-}
-
-/* An L1 that intercepts nothing that it need not, and has not delegated the call yet. */
-static void begin(void)
-{
-	vmx_on();
-	msr_map = g_page();
-	eptp = ept_new();
-	list = g_page();
-	vmcs = vmcs_usual(l2_start, msr_map, eptp);
-}
-
-static void delegate(void)
-{
-	begin();
-	wrmsr(DROSTE_MSR_DELEGATE, vmcs | DROSTE_DELEGATE_ENABLE);
-}
-
-static struct droste_multicall_entry *add(u64 op, u64 a0, u64 a1, u64 a2)
-{
-	return multicall_add(list, op, a0, a1, a2);
-}
-
-static void empty(void)
-{
-	list->n = list->done = 0;
-}
-
-/* Runs L2 at the VMCALL. Returns the exit reason. */
-static u64 start(u64 gpa)
-{
-	l2.rax = DROSTE_MULTICALL;
-	l2.rbx = gpa;
-	vmwrite(F_RIP, (u64)c_call);
-	return vmx_run();
-}
-
-/* L2's call, which must end without an exit to L1. Returns its result. */
-static u64 call_at(u64 gpa)
-{
-	G_EQ(start(gpa), R_VMCALL, "the exit is of the second VMCALL");
-	G_EQ(vmread(F_RIP), (u64)c_call + CALL_LEN, "L2's RIP");
-	G_EQ(l2.rbx, gpa, "RBX");
-	return l2.rax;
-}
-
-static u64 call(void)
-{
-	return call_at((u64)list);
-}
 
 /* --- who gets it --- */
 
@@ -94,6 +25,14 @@ static void guest_opt_in(void)
 	vmx_on();
 	G_EQ(rdmsr(DROSTE_MSR_DELEGATE), 0, "VMXON ends it");
 	wrmsr(DROSTE_MSR_DELEGATE, 0x5001);
+	for (i = 0; i < 2; i++) {
+		val = i ? vmcs_new(l2_start) : vmx_region();
+		wrmsr(DROSTE_MSR_DELEGATE, val | DROSTE_DELEGATE_ENABLE);
+		G_MUST(vmclear(vmx_region()) == VM_OK, "VMCLEAR");
+		G_EQN(rdmsr(DROSTE_MSR_DELEGATE), val | DROSTE_DELEGATE_ENABLE, "after VMCLEAR of another VMCS", i);
+		G_MUST(vmclear(val) == VM_OK, "VMCLEAR");
+		G_EQN(rdmsr(DROSTE_MSR_DELEGATE), 0, "VMCLEAR ends it, whether the VMCS is current or not", i);
+	}
 	wrmsr(DROSTE_MSR_DELEGATE, 0);
 	G_EQ(try_rdmsr(DROSTE_MSR_DELEGATE, &val), NO_FAULT, "RDMSR");
 	G_EQ(val, 0, "0 ends it");
@@ -313,6 +252,23 @@ static void guest_msrs(void)
 	G_EQ(list->done, 0, "nothing is done");
 }
 
+/* An L1 that intercepts #GP sees those of instructions that it lets through. */
+static void guest_gp(void)
+{
+	delegate();
+	try_op(DROSTE_OP_WRMSR, MSR_PAT, 2, 0);
+	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_GP));
+	taken("WRMSR that raises #GP");
+	list->e[1].op = DROSTE_OP_RDMSR;
+	list->e[1].a[0] = 0x1234;
+	taken("RDMSR that raises #GP");
+	vmwrite(F_EXCEPTION_BITMAP, (u32)~BIT(VEC_GP));
+	list->done = 0;
+	G_EQ(call(), 0, "#GP is L2's");
+	G_EQ(list->done, 3, "all are done");
+	G_EQ(list->e[1].ret, DROSTE_ERR_GP, "the error");
+}
+
 /* In this mode, L1's virtual-APIC page answers. */
 static void guest_x2apic_mode(void)
 {
@@ -430,6 +386,8 @@ static void guest_place(void)
 	G_EQ(vmread(F_GUEST_PHYSICAL), (u64)list, "address");
 	G_EQ(vmread(F_QUAL) & 0x1bf, 3, "qualification");
 	G_EQ(vmread(F_RIP), (u64)c_call, "L2's RIP");
+	G_EQ(vmread(F_RFLAGS) & RFLAGS_RF, RFLAGS_RF, "RF");
+	vmclr(F_RFLAGS, RFLAGS_RF);
 	G_EQ(l2.rax, DROSTE_MULTICALL, "RAX");
 	*e = (u64)list | EPT_MT_WB | EPT_R;
 	invept_all();
@@ -440,18 +398,35 @@ static void guest_place(void)
 	invept_all();
 	vmx_expect(R_EPT_MISCONFIG, "L1 has misconfigured it");
 	G_EQ(vmread(F_GUEST_PHYSICAL), (u64)list, "address");
+	G_EQ(vmread(F_RFLAGS) & RFLAGS_RF, RFLAGS_RF, "RF");
 	/* A list where L1 puts it. */
 	other->n = 1;
 	other->e[0] = list->e[0];
 	*e = (u64)other | EPT_MT_WB | EPT_R | EPT_W;
 	invept_all();
 	vmx_expect(R_VMCALL, "it goes on");
+	G_EQ(vmread(F_RFLAGS) & RFLAGS_RF, 0, "RF at a VMCALL");
 	G_EQ(l2.rax, 0, "the result");
 	G_EQ(other->done, 1, "of the list that L1 has mapped");
 	G_EQ(list->done, 0, "and of no other");
 	*e = MMIO_HOLE | EPT_R | EPT_W;
 	invept_all();
 	G_EQ(call(), (u64)DROSTE_ERR_MEMORY, "where L1 has no memory");
+}
+
+/* All accesses of L2 to this page are L1's. */
+static void guest_apic_page(void)
+{
+	delegate();
+	need_secondary(SEC_APIC_ACCESS, "no APIC-access page");
+	add(DROSTE_OP_RDMSR, MSR_PAT, 0, 0);
+	vmwrite(F_APIC_ACCESS, (u64)list);
+	G_EQ(call(), (u64)DROSTE_ERR_MEMORY, "the list is in the APIC-access page");
+	G_EQ(list->done, 0, "nothing is done");
+	G_EQ(list->e[0].ret, (u64)-1, "nor written");
+	vmwrite(F_APIC_ACCESS, (u64)g_page());
+	G_EQ(call(), 0, "it is not");
+	G_EQ(list->done, 1, "the operation is done");
 }
 
 static void guest_dirty(void)
@@ -559,115 +534,6 @@ static void guest_nothing(void)
 	G_EQ(sum, 0, "memory");
 }
 
-/* --- ends before the end --- */
-
-static void guest_interrupts(void)
-{
-	u64 at, k;
-
-	delegate();
-	apic_x2_enable();
-	for (at = 0; at < 5; at++) {
-		empty();
-		for (k = 0; k < 5; k++)
-			if (k == at)
-				add(DROSTE_OP_WRMSR, MSR_X2APIC(APIC_ICR), 1 << 18 | SELF, 0);
-			else
-				add(DROSTE_OP_RDMSR, MSR_PAT, 0, 0);
-		G_EQ(start((u64)list), R_EXTINT, "L1 gets its interrupt");
-		G_EQ(vmread(F_INTR_INFO) & 0xff, SELF, "vector");
-		G_EQ(list->done, at + 1, "operations before it");
-		if (at < 4) {
-			G_EQ(vmread(F_RIP), (u64)c_call, "L2's RIP");
-			G_EQ(l2.rax, DROSTE_MULTICALL, "RAX");
-		}
-		apic_eoi();
-		vmx_expect(R_VMCALL, "it goes on");
-		G_EQ(l2.rax, 0, "the result");
-		G_EQ(list->done, 5, "all are done");
-	}
-}
-
-/* L1's preemption timer runs out in the middle. */
-static void guest_timer(void)
-{
-	u64 i, k, middle = 0;
-
-	delegate();
-	need(F_PIN, PIN_TIMER, "no preemption timer");
-	for (i = 0; i < 300 && middle < 3; i++) {
-		empty();
-		for (k = 0; k < 64; k++)
-			add(DROSTE_OP_WRMSR, MSR_CSTAR, k, 0);
-		vmwrite(F_TIMER, i * 16);
-		if (start((u64)list) == R_VMCALL)
-			break;
-		G_EQ(vmread(F_REASON), R_TIMER, "L1's timer");
-		if (list->done && list->done < 64) {
-			middle++;
-			G_EQ(rdmsr(MSR_CSTAR), list->done - 1, "the last value");
-			vmwrite(F_TIMER, 1u << 31);
-			vmx_expect(R_VMCALL, "it goes on");
-			G_EQ(list->done, 64, "all are done");
-		}
-	}
-	G_OK(middle, "the timer runs out between operations");
-}
-
-static void guest_user_exits(void)
-{
-	delegate();
-	g_sync((u64)list);
-	*ept_entry(eptp, HEAP_END - 4096, 1) = MMIO_HOLE | EPT_R | EPT_W;
-	add(DROSTE_OP_WRMSR, MSR_CSTAR, 1, 0);
-	add(DROSTE_OP_OUT, PORT, 2, 0xdead1234);
-	add(DROSTE_OP_WRMSR, MSR_CSTAR, 2, 0);
-	add(DROSTE_OP_MMIO_WRITE, HEAP_END - 4096 + 0x124, 4, 0x1122334455667788);
-	add(DROSTE_OP_WRMSR, MSR_CSTAR, 3, 0);
-	G_EQ(call(), 0, "the result");
-	G_EQ(list->done, 5, "all are done");
-	G_EQ(rdmsr(MSR_CSTAR), 3, "the last value");
-	g_sync(99);
-}
-
-/* Each exit to user space is followed by a new VM that gets the state. */
-static void host_user_exits(void)
-{
-	static struct saved_vcpu saved;
-	struct droste_multicall *the_list;
-	struct kvm_run *run;
-	struct vcpu *vcpu;
-	struct vm vm;
-	u64 args[4], i;
-
-	vm_create(&vm, KSFT_IRQCHIP);
-	if (!vm_has_vmx(&vm))
-		ksft_skip("no VMX");
-	vcpu = vcpu_create(&vm, 0, guest_user_exits);
-	MUST(vcpu_run_to_call(vcpu, args) == GCALL_SYNC, "the list's address");
-	the_list = (void *)(vm.mem + args[0]);
-	for (i = 0; i < 2; i++) {
-		u32 data = 0;
-
-		MUST(vcpu_run_to_call(vcpu, args) == GCALL_NONE, "exit %u", (u32)i);
-		run = vcpu->run;
-		EQ(run->exit_reason, i ? KVM_EXIT_MMIO : KVM_EXIT_IO, "exit %u", (u32)i);
-		memcpy(&data, i ? run->mmio.data : (u8 *)run + run->io.data_offset, i ? 4 : 2);
-		EQ(i ? run->mmio.phys_addr : run->io.port, i ? MMIO_HOLE + 0x124 : PORT, "where");
-		EQ(i ? run->mmio.len : run->io.size, i ? 4 : 2, "size");
-		EQ(data, i ? 0x55667788 : 0x1234, "data");
-		EQ(the_list->done, 2 * i + 2, "operations done");
-		vcpu_save(vcpu, &saved);
-		OK(saved.nested.s.flags & KVM_STATE_NESTED_GUEST_MODE, "L2 runs");
-		vm_replace(&vm);
-		vcpu = vcpu_create(&vm, 0, guest_user_exits);
-		vcpu_restore(vcpu, &saved, i ? ORDER_SELFTESTS : ORDER_QEMU);
-	}
-	vcpu_run_to_sync(vcpu, 99);
-	vcpu_run_to_end(vcpu);
-	vm_destroy(&vm);
-}
-
 #define L1	.flags = KSFT_VMX | KSFT_IRQCHIP
 
 static const struct ksft_test tests[] = {
@@ -677,17 +543,16 @@ static const struct ksft_test tests[] = {
 	{ "L1 gets all VMCALLs with some controls", .guest = guest_is_l1s_by_controls, L1 },
 	{ "operations", .guest = guest_operations, L1 },
 	{ "MSRs that L1 intercepts", .guest = guest_msrs, L1 },
+	{ "#GP that L1 intercepts", .guest = guest_gp, L1 },
 	{ "a virtual x2APIC", .guest = guest_x2apic_mode, L1 },
 	{ "ports that L1 intercepts", .guest = guest_ports, L1 },
 	{ "MMIO that L1 does not map", .guest = guest_mmio, L1 },
 	{ "operations that are always L1's", .guest = guest_others, L1 },
 	{ "the list in L1's EPT", .guest = guest_place, L1 },
+	{ "the list in the APIC-access page", .guest = guest_apic_page, L1 },
 	{ "accessed and dirty flags", .guest = guest_dirty, L1 },
 	{ "lists that are refused", .guest = guest_bad_lists, L1 },
 	{ "random lists of an L2 that may do nothing", .guest = guest_nothing, L1 },
-	{ "an interrupt of L1 between operations", .guest = guest_interrupts, L1 },
-	{ "L1's preemption timer between operations", .guest = guest_timer, L1 },
-	{ "exits to user space, and a new VM at each", .host = host_user_exits },
 };
 
 static void host_skip(void)

@@ -225,7 +225,9 @@ MSR_SET(msr_set_feature_control)
 		return -EINVAL;
 	vcpu->feature_control = data;
 	/* User space writes 0 only to reset the vCPU, which ends VMX operation, as on KVM. */
-	if (host && !data)
+	if (host && !data) {
 		nested_reset(vcpu);
+		vcpu->nested.delegate = 0;
+	}
 	return 0;
 }

@@ -105,6 +105,9 @@ int insn_vmclear(struct vcpu *vcpu)
 	ret = insn_read_vmptr(vcpu, &gpa, VMXERR_VMCLEAR_INVALID_ADDRESS, VMXERR_VMCLEAR_VMXON_POINTER);
 	if (ret != NEXT_GO_ON)
 		return ret;
+	/* L1 may use the page for something else now. */
+	if (n->delegate && (n->delegate & PAGE_MASK) == gpa)
+		n->delegate = 0;
 	if (gpa == n->vmptr) {
 		n->vmcs12->launch_state = VMCS12_CLEAR;
 		vmcs12_flush(vcpu);

@@ -241,10 +241,14 @@ static void savestate_restore_l2(struct vcpu *vcpu, const struct kvm_nested_stat
 		ptimer_start(vcpu);
 }
 
-/* Leave L2 and VMX operation and release L1's pages. VMCS01 is current afterwards. */
+/*
+ * Leave L2 and VMX operation and release L1's pages. VMCS01 is current afterwards. User space need not know of
+ * DROSTE_MSR_DELEGATE: what the L1 that was here has delegated ends.
+ */
 static void savestate_leave(struct vcpu *vcpu)
 {
 	nested_reset(vcpu);
+	vcpu->nested.delegate = 0;
 	nested_unpin(vcpu);
 	vcpu_request(vcpu, REQ_TLB_FLUSH_GUEST);
 	vcpu_request(vcpu, REQ_EVENT);

@@ -18,6 +18,7 @@
 #include <linux/uaccess.h>
 #include <linux/kvm_para.h>
 #include <linux/droste_para.h>
+#include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
 #include "cpu/msr.h"
@@ -28,6 +29,7 @@
 #include "mem/dirty.h"
 #include "mem/memslot.h"
 #include "nested/nested.h"
+#include "nested/route.h"
 #include "pv/pv.h"
 #include "run/handlers.h"
 #include "run/run.h"
@@ -547,6 +549,9 @@ static s64 multicall_loop(struct vcpu *vcpu, struct multicall *m, u32 *last_flag
 		if (unlikely(l2) && multicall_l1_takes(vcpu, &op))
 			return DROSTE_ERR_TRAP;
 		ret = multicall_op(vcpu, &op, &fetched, &flags);
+		/* L1 sees the #GP of the instruction. The operation has changed nothing. */
+		if (unlikely(l2) && ret == DROSTE_ERR_GP && route_l1_takes_exception(vcpu->nested.vmcs12, X86_TRAP_GP, 0))
+			return DROSTE_ERR_TRAP;
 		if (trace_droste_op_enabled())
 			multicall_trace(vcpu, m->done, op, ret);
 		more = m->done + 1 < m->n && !(flags & OP_USER) && !multicall_must_end(vcpu);
@@ -591,13 +596,21 @@ static __always_inline s64 multicall_list(struct vcpu *vcpu, struct multicall *m
 	return ret;
 }
 
+#define MULTICALL_NOWHERE	(~7ULL)	/* an address that multicall_list() refuses */
+
 /* L1 gets an exit if its EPT does not allow reading and writing the list: *@gpa is one of L2. As exit_vmcall(). */
 static int multicall_translate(struct vcpu *vcpu, u64 *gpa)
 {
+	int ret;
+
 	/* multicall_list() refuses others. */
 	if (*gpa & 7 || !gpa_legal(vcpu, *gpa))
 		return NEXT_GO_ON;
-	return walk_l2_gpa(vcpu, *gpa, EPT_READ | EPT_WRITE, gpa);
+	ret = walk_l2_gpa(vcpu, *gpa, EPT_READ | EPT_WRITE, gpa);
+	/* L2 has no memory in the page in which each of its accesses is L1's. */
+	if (ret == NEXT_GO_ON && nested_is_apic_page(vcpu->nested.vmcs12, *gpa))
+		*gpa = MULTICALL_NOWHERE;
+	return ret;
 }
 
 static int multicall_run(struct vcpu *vcpu)

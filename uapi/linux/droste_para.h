@@ -59,17 +59,19 @@ struct droste_multicall {
 /*
  * With DROSTE_CPUID_DELEGATE, a hypervisor L1 can let one of its guests have the hypercall without an exit to L1. It writes
  * to this MSR the physical address of the guest's VMCS, with DROSTE_DELEGATE_ENABLE; any other bit of the low 12 raises #GP.
- * 0 ends that, and so does VMXON. The MSR belongs to the logical processor, and acts while this VMCS is the current one and
- * uses EPT. L1 tells the guest by the guest's CPUID. L1 still gets every other VMCALL, and this one outside of 64-bit code
+ * 0 ends that, and so do VMXON, VMCLEAR of this VMCS, a reset, and a migration or other restore of L1 by a user space that
+ * does not restore the MSR. The MSR belongs to the logical processor, and acts while this VMCS is the current one and uses
+ * EPT. L1 tells the guest by the guest's CPUID. L1 still gets every other VMCALL, and this one outside of 64-bit code
  * at CPL 0 or with its monitor trap flag set, so it must be able to answer it: it may execute the operations itself.
  *
  * All addresses are those of the guest. If L1's EPT does not allow reading and writing the list, L1 gets an EPT violation or
- * misconfiguration without a linear address, with the guest at the VMCALL, which goes on when L1 resumes it.
+ * misconfiguration without a linear address, with the guest at the VMCALL, which goes on when L1 resumes it. There is no
+ * memory for a list in the APIC-access page.
  *
  * Only what L1 lets its guest do is done: WRMSR and RDMSR that L1's MSR bitmap lets through, OUT that does not exit to L1,
- * stores to MMIO that L1's EPT maps. At any other operation the VMCALL ends with DROSTE_ERR_TRAP in RAX, and @done is the
- * number of that operation, which is not carried out. The guest executes it as an instruction, increments @done, and
- * calls again.
+ * stores to MMIO that L1's EPT maps. At any other operation, and at one that raises a #GP that L1 intercepts, the VMCALL
+ * ends with DROSTE_ERR_TRAP in RAX, and @done is the number of that operation, which is not carried out. The guest executes
+ * it as an instruction, increments @done, and calls again.
  */
 #define DROSTE_MSR_DELEGATE		0x4000d500
 #define DROSTE_DELEGATE_ENABLE		(1U << 0)
