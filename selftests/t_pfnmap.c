@@ -15,6 +15,7 @@
 #include "devguest.h"
 #include "devmap.h"
 #include "inspect.h"
+#include "save.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -63,6 +64,8 @@ static void read_registers(void)
 
 static void guest_registers(void)
 {
+	/* The first round also maps the guest's own memory. */
+	read_registers();
 	g_sync2(1, *(u32 *)AT);
 	read_registers();
 	g_sync2(2, *(u32 *)(AT + COUNTER));
@@ -114,7 +117,7 @@ static void registers(void (*guest)(void), u64 arg, bool l2)
 	last = regs[COUNTER / 4];
 	OK((u32)(args[1] - first) <= (u32)(last - first), "the counter: %#llx, in the guest %#llx, then %#llx",
 	   (long long)first, (long long)args[1], (long long)last);
-	EQ(GUEST(&vm, turns), l2 ? 2 : 1, "rounds");
+	EQ(GUEST(&vm, turns), 2, "rounds");
 	EQ(GUEST(&vm, bad), 0, "bad values");
 	if (before.known)
 		EQ(after.caused - before.caused, 0, "exits of %lu accesses", 2 * READS);
@@ -231,8 +234,11 @@ static void come_and_go(int fd, void (*guest)(void), u64 arg, bool l2)
 		hpet_at(fd, window);
 	}
 	MUST(two_rounds(&vm), "the guest runs");
-	/* Without the right to read, and then without any mapping, KVM_RUN fails, and goes on once there is one again. */
-	for (i = 0; i < 2; i++) {
+	/*
+	 * Without the right to read, and then without any mapping, KVM_RUN fails, and goes on once there is one again. KVM
+	 * maps what a driver has mapped for a process that may not read it.
+	 */
+	for (i = is_droste() ? 0 : 1; i < 2; i++) {
 		if (i)
 			munmap(window, PAGE);
 		else
@@ -290,8 +296,10 @@ static void host_mixed(void)
 	EQ(access_page(vcpu, 3, true), 0, "memory behind it");
 	EQ(p[3 * PAGE / 4], MARK, "its value");
 	/* The process may not write the registers, so its guest may not. */
-	EQ(access_page(vcpu, 1, true), -EFAULT, "a write to a mapping without that right");
+	EQ(access_page(vcpu, 1, true), is_droste() ? -EFAULT : KVM_EXIT_MMIO, "a write to a mapping without that right");
 	EQ(*second, id, "the register");
+	if (!is_droste())
+		return;
 	MUST(mmap(second, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == second, "mmap");
 	EQ(devmap_go(vcpu), 0, "the same write, to memory");
 	EQ(*second, MARK, "its value");
@@ -405,6 +413,8 @@ static void host_emulator(void)
 	struct vcpu *vcpu;
 	struct vm vm;
 
+	if (!is_droste())
+		ksft_skip("KVM reads it byte by byte, which ends the emulated machine");
 	vm_create(&vm, 0);
 	vcpu = vcpu_create(&vm, 0, guest_outs);
 	vm_slot(&vm, 1, 0, AT, PAGE, regs);

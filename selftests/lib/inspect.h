@@ -32,7 +32,10 @@ static inline int inspect_mine(struct vm *vm)
 	struct droste_vm_info info = { .number = 0 };
 	int fd, mine = -1;
 
-	for (fd = inspect(vm, 0, DROSTE_NEXT); fd >= 0; fd = inspect(vm, info.number, DROSTE_NEXT)) {
+	fd = inspect(vm, 0, DROSTE_NEXT);
+	if (fd == -EINVAL)
+		ksft_skip("not Droste");
+	for (; fd >= 0; fd = inspect(vm, info.number, DROSTE_NEXT)) {
 		DO(fd, DROSTE_VM_INFO, &info);
 		if (info.pid == getpid()) {
 			if (mine >= 0)
