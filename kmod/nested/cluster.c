@@ -183,9 +183,15 @@ static bool cluster_read_to_memory(struct vcpu *vcpu, const struct cluster_insn 
 	u64 val = 0, la = cluster_address(i, vcpu->regs, begin);
 
 	/* Only then does the instruction fail or not without an effect that could have to be undone. */
-	if (!insn_short_has(vcpu, f))
+	if (!insn_short_has(&vcpu->nested, f))
 		return false;
 	return insn_short_read(vcpu, f, enc, &val, set) && cluster_store(vcpu, la, val, 8);
+}
+
+/* Whether insn_short_read() would read VMCS12. */
+static __always_inline bool cluster_reads_vmcs12(const struct nested *n, const struct vmcs12_field *f)
+{
+	return insn_short_has(n, f) && !insn_shadow_is_newer(n, f) && !insn_vmcs02_is_newer(n, f);
 }
 
 /* Execute a VMREAD or VMWRITE. Returns false if that needs an exit, or none. */
@@ -199,6 +205,11 @@ static __always_inline bool cluster_access(struct vcpu *vcpu, const struct clust
 	if (unlikely(!f)) {
 		enc = regs[read ? i->src : i->dst];
 		f = vmcs12_field_lookup(enc);
+	}
+	if (read && likely(!i->mem) && cluster_reads_vmcs12(&vcpu->nested, f)) {
+		regs[i->dst] = insn_short_get(&vcpu->nested, f, enc);
+		*flags &= ~INSN_FLAGS;
+		return true;
 	}
 	if (!read)
 		done = insn_short_write(vcpu, f, enc, regs[i->src], &set);
@@ -239,6 +250,18 @@ static __always_inline enum cluster_next cluster_plain(struct vcpu *vcpu, const 
 	return arch_canonical(begin + i->end + i->imm, 48) ? CLUSTER_JUMP : CLUSTER_STOP_BEFORE;
 }
 
+/* Check each instruction of a run at @begin: a store within it cannot change those that follow. */
+static noinline void cluster_check(struct vcpu *vcpu, const struct cluster_entry *e, u64 begin)
+{
+	const struct cluster_insn *i = e->run.insn, *end = i + e->run.nr;
+	u32 from = 0;
+
+	for (; i < end; i++) {
+		paranoid_code(vcpu, i, begin + from, i->end - from);
+		from = i->end;
+	}
+}
+
 /*
  * Execute a run. @rip is that of its first instruction, and then that of the instruction to execute next. Returns true
  * if that is where a jump leads to.
@@ -251,11 +274,11 @@ static bool cluster_execute_run(struct vcpu *vcpu, const struct cluster_entry *e
 	u32 vmx = left->vmx, plain = left->plain;
 	u64 fl = *flags, begin = *rip, to = begin;
 
+	if (unlikely(again_is_paranoid()))
+		cluster_check(vcpu, e, begin);
 	if (e->run.uses_rsp)
 		vcpu->regs[RSP] = vmcs_read(GUEST_RSP);
 	for (; i < end && next == CLUSTER_GO_ON; i++) {
-		if (unlikely(again_is_paranoid()))
-			paranoid_code(vcpu, i, to, begin + i->end - to);
 		if (cluster_is_vmx(i)) {
 			if (!vmx || !cluster_access(vcpu, i, begin, &fl))
 				break;

@@ -54,8 +54,39 @@ static inline bool insn_needs_rare(const struct vmcs12_field *f)
 /* --- insn_short.c --- */
 bool insn_short_read(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 *val, u64 *set);
 bool insn_short_write(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 val, u64 *set);
-bool insn_short_has(const struct vcpu *vcpu, const struct vmcs12_field *f);
 void insn_short_end(struct vcpu *vcpu);
+
+/* Whether L1 accesses the field without an exit, at least at times. */
+static __always_inline bool insn_is_shadowed(const struct nested *n, const struct vmcs12_field *f)
+{
+	return n->shadow_on && f->shadow != SHADOW_NONE;
+}
+
+/* Whether VMREAD of the field at @f, which is NULL if there is none, succeeds: there is a current VMCS that has it. */
+static __always_inline bool insn_short_has(const struct nested *n, const struct vmcs12_field *f)
+{
+	return n->vmptr != VMPTR_NONE && f && vmcs12_field_exists(f, n->gates);
+}
+
+/* The shadow VMCS may have a newer value than VMCS12. */
+static __always_inline bool insn_shadow_is_newer(const struct nested *n, const struct vmcs12_field *f)
+{
+	return insn_is_shadowed(n, f) && f->shadow != SHADOW_RO;
+}
+
+/* VMCS02 has it. */
+static __always_inline bool insn_vmcs02_is_newer(const struct nested *n, const struct vmcs12_field *f)
+{
+	return n->vmcs02_stale && f->sync == SYNC_RARE;
+}
+
+/* What VMREAD returns for the encoding @enc of a field that VMCS12 has the newest value of. */
+static __always_inline u64 insn_short_get(const struct nested *n, const struct vmcs12_field *f, u64 enc)
+{
+	u64 v = vmcs12_get(n->vmcs12, f);
+
+	return enc & VMCS_ENC_HIGH ? v >> 32 : v;
+}
 
 /* --- insn_inv.c --- */
 int insn_invept(struct vcpu *vcpu);

@@ -44,27 +44,6 @@ static bool insn_vmcs02_is_here(const struct vcpu *vcpu)
 	return vcpu->nested.vmcs02.cpu == vcpu->vmcs01.cpu;
 }
 
-/* Whether L1 accesses the field without an exit, at least at times. */
-static bool insn_is_shadowed(const struct nested *n, const struct vmcs12_field *f)
-{
-	return n->shadow_on && f->shadow != SHADOW_NONE;
-}
-
-/**
- * insn_short_has() - whether VMREAD of a field succeeds
- * @vcpu: in L1, in VMX operation
- * @f: the row of the field, by vmcs12_field_lookup(); NULL if there is none
- *
- * Context: Any.
- * Return: true if there is a current VMCS that has the field.
- */
-bool insn_short_has(const struct vcpu *vcpu, const struct vmcs12_field *f)
-{
-	const struct nested *n = &vcpu->nested;
-
-	return n->vmptr != VMPTR_NONE && f && vmcs12_field_exists(f, n->gates);
-}
-
 /* VMREAD and VMWRITE fail: there is no current VMCS, or no field (SDM 3C 31.3). Returns the flags to set. */
 static noinline u64 insn_short_no_field(struct vcpu *vcpu)
 {
@@ -87,17 +66,15 @@ static noinline u64 insn_short_no_field(struct vcpu *vcpu)
 bool insn_short_read(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u64 *val, u64 *set)
 {
 	struct nested *n = &vcpu->nested;
-	u64 v;
 
-	if (unlikely(!insn_short_has(vcpu, f))) {
+	if (unlikely(!insn_short_has(n, f))) {
 		*set = insn_short_no_field(vcpu);
 		return true;
 	}
-	/* The shadow VMCS may have a newer value. */
-	if (insn_is_shadowed(n, f) && f->shadow != SHADOW_RO)
+	if (insn_shadow_is_newer(n, f))
 		return false;
 	*set = 0;
-	if (n->vmcs02_stale && f->sync == SYNC_RARE) {
+	if (insn_vmcs02_is_newer(n, f)) {
 		if (unlikely(!insn_vmcs02_is_here(vcpu)))
 			return false;
 		/* Of the fields that VMCS12 lacks, this one is enough. */
@@ -107,8 +84,7 @@ bool insn_short_read(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, u
 			paranoid_field(vcpu, f, enc, *val);
 		return true;
 	}
-	v = vmcs12_get(n->vmcs12, f);
-	*val = enc & VMCS_ENC_HIGH ? v >> 32 : v;
+	*val = insn_short_get(n, f, enc);
 	return true;
 }
 
@@ -127,7 +103,7 @@ bool insn_short_write(struct vcpu *vcpu, const struct vmcs12_field *f, u64 enc, 
 {
 	struct nested *n = &vcpu->nested;
 
-	if (unlikely(!insn_short_has(vcpu, f))) {
+	if (unlikely(!insn_short_has(n, f))) {
 		*set = insn_short_no_field(vcpu);
 		return true;
 	}
