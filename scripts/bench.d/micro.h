@@ -22,6 +22,7 @@
 enum row_flags {
 	ROW_EVENT = BIT(0),	/* an interrupt is part of the operation */
 	ROW_TWO = BIT(1),	/* needs a second vCPU */
+	ROW_TICKS = BIT(2),	/* it is about the host's ticks, so that all counts are taken */
 };
 
 /**

@@ -13,6 +13,7 @@
 #define NO_CALL		0xffffff	/* a hypercall that there is none of */
 #define X2APIC_EOI	MSR_X2APIC(APIC_EOI)
 #define CR4_UNUSED	CR4_MCE		/* KVM does not let guests change it without an exit */
+#define HOST_TICK	400000ul	/* TSC ticks from one of the host's to the next: TICK of rows.py */
 #define FAR_AHEAD	(1ul << 40)	/* TSC ticks */
 
 struct request request;
@@ -73,6 +74,14 @@ ROW_TOGGLE(run_cr4_pge, saved ^= CR4_PGE; asm volatile("mov %0, %%cr4" : : "r" (
 ROW_TOGGLE(run_cr4_mce, saved ^= CR4_UNUSED; asm volatile("mov %0, %%cr4" : : "r" (saved) : "memory"))
 ROW_FUNCTION(run_invlpg, asm volatile("invlpg (%0)" : : "r" (HEAP) : "memory"))
 ROW_FUNCTION(run_pause, relax())
+
+static void run_host_ticks(u64 n)
+{
+	u64 end = rdtsc() + n * HOST_TICK;
+
+	while ((s64)(rdtsc() - end) < 0)
+		;
+}
 
 static const char *save_misc_enable(void)
 {
@@ -434,6 +443,7 @@ const struct row rows[] = {
 	{ "ept-fresh", "first write to a 4-KiB page that is not backed", NULL, run_touch_fresh, NULL, 32 },
 	{ "ept-backed", "first write to a 4-KiB page that is backed", NULL, run_touch_backed, NULL, 32 },
 	{ "step", "one step under RFLAGS.TF", prepare_step, run_step, NULL, 64 },
+	{ "host-tick", "one timer tick of the host, while the guest is busy and has no timer", NULL, run_host_ticks, NULL, 10, ROW_TICKS },
 	{ "vmread", "VMREAD of a field that is not shadowed", prepare_vmcs, run_vmread, NULL, 32 },
 	{ "vmread-run", "16 such VMREADs in a row", prepare_vmcs, run_vmreads, NULL, 8 },
 	{ "vmwrite-run", "16 VMWRITEs of such fields in a row", prepare_vmcs, run_vmwrites, NULL, 8 },

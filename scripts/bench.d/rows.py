@@ -16,6 +16,7 @@ LINUX = 0x8000          # in the number of a row that Linux measures
 TICKS = 10              # that one count of "tick" waits for
 TICK = 400000           # instructions of all levels from one tick to the next: 1/250 s, at 100 million in a second
 EVENT = 1               # of the small guest's flags: an interrupt is part of the operation
+HOST_TICKS = 4          # the row is about the host's ticks
 
 
 class Row:
@@ -47,7 +48,7 @@ def small(program):
     rows = []
     for line in listed.splitlines():
         number, times, flags, name, title = line.split("\t")
-        kind = "middle" if int(flags) & EVENT else "quiet"
+        kind = "middle" if int(flags) & EVENT else "all" if int(flags) & HOST_TICKS else "quiet"
         rows.append(Row(int(number), name, title, LEVELS[1:], int(times), kind))
     return rows
 
