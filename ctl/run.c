@@ -88,8 +88,7 @@ void run_help(void)
 	       "  --trace-unhandled  report accesses to ports and addresses without a device\n"
 	       "  --quiet            do not report that the guest powered off\n"
 	       "  --stats            at the end, print the exits by reason and level (Droste only)\n"
-	       "  --help             print this text\n"
-	       "  -h, --help         print this help\n"
+	       "  -h, --help         print this text\n"
 	       "\n"
 	       "Ctrl-A x on the console ends the guest, Ctrl-A Ctrl-A sends one Ctrl-A.\n"
 	       "\n");
