@@ -452,7 +452,7 @@ static void host_log(void)
 	vcpu_run_to_sync(vcpu, 1);
 	if (!debug_messages(true))
 		ksft_skip("no dynamic debugging");
-	atexit(no_debug_messages);
+	ksft_at_end(no_debug_messages);
 	vcpu_run_to_sync(vcpu, 2);
 	OK(logged(log, "droste: vCPU 0: VM entry of L1 fails check CR3_TARGET_COUNT (SDM 3C 27.2.1.1): "),
 	   "the first rule that is broken");

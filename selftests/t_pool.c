@@ -37,7 +37,7 @@ static void begin(void)
 	if (ioctl(dev, DROSTE_GET_POOL, &host) && errno == ENOTTY)
 		ksft_skip("not Droste");
 	MUST(host.nr_cpuid > 4, "the host's leaves");
-	atexit(end_pool);
+	ksft_at_end(end_pool);
 	end_pool();
 	pool = host;
 }
@@ -476,7 +476,7 @@ static void host_strict(void)
 	vcpu = vcpu_create(&vm, 0, guest_features);
 	c = supported_cpuid(dev);
 	strict(true);
-	atexit(not_strict);
+	ksft_at_end(not_strict);
 	DO(vcpu->fd, KVM_SET_CPUID2, c);
 	/* What user space fills in. */
 	entry(c, 1, 0)->ebx |= 0x01020000;

@@ -6,6 +6,7 @@
 #include "cpu/msr_row.h"
 #include "cpu/types.h"
 
+struct droste_pool;
 struct vcpu;
 
 /* Is @type a memory type of MTRRs, or with @pat one of the PAT, which has UC- as well (SDM 3A 12.11.2, 12.12.2)? */

@@ -7,7 +7,8 @@
 
 enum { AX, CX, DX, BX, SP, BP, SI, DI, R8, R9, R10, R11, R12, R13, R14, R15, NR_REGS };
 
-#define B(...)	.bytes = { __VA_ARGS__ }, .n = sizeof((u8[]){ __VA_ARGS__ })
+#define BYTES(len, ...)	.bytes = { __VA_ARGS__ }, .n = (len)
+#define B(...)		BYTES(sizeof((u8[]){ __VA_ARGS__ }), __VA_ARGS__)
 
 /* --- one instruction, decoded --- */
 
@@ -29,17 +30,17 @@ static const struct decode_row {
 	  .index = -1, .disp = 8 },
 	{ "mov $0x80000001, %ecx", B(0xb9, 1, 0, 0, 0x80), CLUSTER_CONST, .dst = CX, .imm = 0x80000001 },
 	{ "movabs $-2, %r10", B(0x49, 0xba, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), CLUSTER_CONST, .dst = R10, .imm = -2 },
-	{ "nop", B(0x90, 0, 0), CLUSTER_NOP, .n = 1 },
+	{ "nop", BYTES(1, 0x90, 0, 0), CLUSTER_NOP },
 	{ "nopl 0(%rax)", B(0x0f, 0x1f, 0x40, 0), CLUSTER_NOP, .size = 4, .op = OP_HINT },
-	{ "jbe", B(0x76, 0xfe, 0), CLUSTER_JCC, .n = 2, .op = 6, .imm = -2 },
+	{ "jbe", BYTES(2, 0x76, 0xfe, 0), CLUSTER_JCC, .op = 6, .imm = -2 },
 	{ "ja, long", B(0x0f, 0x87, 0, 1, 0, 0), CLUSTER_JCC, .op = 7, .imm = 0x100 },
-	{ "jmp", B(0xeb, 5, 0), CLUSTER_JMP, .n = 2, .op = 0xb, .imm = 5 },
+	{ "jmp", BYTES(2, 0xeb, 5, 0), CLUSTER_JMP, .op = 0xb, .imm = 5 },
 	{ "jmp, long", B(0xe9, 0xff, 0xff, 0xff, 0xff), CLUSTER_JMP, .imm = -1 },
 	{ "mov %rax, %rbx", B(0x48, 0x89, 0xc3), CLUSTER_MOV, .op = OP_MOV, .dst = BX, .src = AX, .size = 8 },
 	{ "mov $-1, %rsi", B(0x48, 0xc7, 0xc6, 0xff, 0xff, 0xff, 0xff), CLUSTER_MOV, .op = OP_MOV, .dst = SI, .size = 8, .from_imm = true,
 	  .imm = -1 },
 	{ "add $0x4014, %eax", B(0x05, 0x14, 0x40, 0, 0), CLUSTER_ALU, .op = OP_ADD, .dst = AX, .size = 4, .from_imm = true, .imm = 0x4014 },
-	{ "test %cl, %dl", B(0x84, 0xca, 0), CLUSTER_ALU, .n = 2, .op = OP_TEST, .dst = DX, .src = CX, .size = 1 },
+	{ "test %cl, %dl", BYTES(2, 0x84, 0xca, 0), CLUSTER_ALU, .op = OP_TEST, .dst = DX, .src = CX, .size = 1 },
 	{ "neg %r11", B(0x49, 0xf7, 0xdb), CLUSTER_UNARY, .op = OP_NEG, .dst = R11, .size = 8 },
 	{ "shr $4, %eax", B(0xc1, 0xe8, 4), CLUSTER_SHIFT, .op = OP_SHR, .dst = AX, .size = 4, .imm = 4 },
 	{ "sar %rdx", B(0x48, 0xd1, 0xfa), CLUSTER_SHIFT, .op = OP_SAR, .dst = DX, .size = 8, .imm = 1 },

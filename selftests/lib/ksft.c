@@ -73,6 +73,23 @@ void ksft_fail(const char *file, int line, const char *fmt, ...)
 	va_end(ap);
 }
 
+static void (*at_end[4])(void);
+static unsigned int nr_at_end;
+
+void ksft_at_end(void (*fn)(void))
+{
+	MUST(nr_at_end < ARRAY_SIZE(at_end), "room for what a subtest does at its end");
+	at_end[nr_at_end++] = fn;
+}
+
+/* Ends the subtest's process. Its other threads may still run, so the C library's exit() is not for it. */
+static void __attribute__((noreturn)) end_subtest(int status)
+{
+	while (nr_at_end)
+		at_end[--nr_at_end]();
+	_exit(status);
+}
+
 void ksft_abort(const char *file, int line, const char *fmt, ...)
 {
 	va_list ap;
@@ -80,7 +97,7 @@ void ksft_abort(const char *file, int line, const char *fmt, ...)
 	va_start(ap, fmt);
 	vfail(file, line, fmt, ap);
 	va_end(ap);
-	_exit(KSFT_FAIL);
+	end_subtest(KSFT_FAIL);
 }
 
 void ksft_skip(const char *fmt, ...)
@@ -90,7 +107,7 @@ void ksft_skip(const char *fmt, ...)
 	va_start(ap, fmt);
 	diag(fmt, ap);
 	va_end(ap);
-	_exit(failures ? KSFT_FAIL : KSFT_SKIP);
+	end_subtest(failures ? KSFT_FAIL : KSFT_SKIP);
 }
 
 static unsigned int hang_seconds(void)
@@ -119,7 +136,7 @@ static int run_one(const struct ksft_test *t)
 			t->host();
 		else
 			guest_subtest(t);
-		_exit(failures ? KSFT_FAIL : KSFT_PASS);
+		end_subtest(failures ? KSFT_FAIL : KSFT_PASS);
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;

@@ -64,6 +64,8 @@ bool ksft_options(int argc, char **argv, const struct ksft_option *options, int 
 void ksft_fail(const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void ksft_diag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ksft_skip(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+/* Has @fn called when the subtest's process ends, but not if it hangs or crashes. atexit() would not: see ksft.c. */
+void ksft_at_end(void (*fn)(void));
 void ksft_abort(const char *file, int line, const char *fmt, ...) __attribute__((noreturn, format(printf, 3, 4)));
 int ksft_failures(void);
 

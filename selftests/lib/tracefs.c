@@ -51,7 +51,7 @@ void trace_begin(const char *system)
 	snprintf(dir, sizeof(dir), TRACING "/instances/droste-%d", getpid());
 	if (mkdir(dir, 0700))
 		ksft_skip("no instance of tracefs: %s", strerror(errno));
-	atexit(trace_remove);
+	ksft_at_end(trace_remove);
 	MUST(put("trace_clock", "counter"), "clock");
 	MUST(put("buffer_size_kb", "2048"), "buffer");
 	snprintf(file, sizeof(file), "events/%s/enable", system);
