@@ -136,7 +136,7 @@ static inline u8 emul_source_bytes(const struct emul_insn *insn)
 		return 1;
 	if (insn->flags & IF_SRC16)
 		return 2;
-	return insn->flags & IF_SRC32 ? min_t(u8, 4, insn->op_bytes) : insn->op_bytes;
+	return insn->flags & IF_SRC32 && insn->op_bytes > 4 ? 4 : insn->op_bytes;
 }
 
 /* Sign-extend the low @bits bits of @val. */

@@ -208,7 +208,7 @@ def test_messages_name_the_tree():
         with open(script, "w") as f:
             f.write(f"#!/bin/sh\necho {directory}/kmod/run/loop.c:1: error: x\necho {directory}/kmod/run/loop.o\nexit 3\n")
         os.chmod(script, 0o755)
-        said = output(sys.executable, "-c", "import sys, module; sys.exit(module._make([sys.argv[1]], sys.argv[2]))", script,
+        said = output(sys.executable, "-c", "import sys, module; sys.exit(module._make([sys.argv[1]], sys.argv[2])[0])", script,
                       directory, cwd=os.path.join(TREE, "scripts", "lab.d"), status=3, errors=True)
         assert said == f"{TREE}/kmod/run/loop.c:1: error: x\n{directory}/kmod/run/loop.o\n", said
 
