@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "guest.h"
+#include "tracefs.h"
 #include "vm.h"
 
-#define TRACING	"/sys/kernel/tracing/"
 #define AT	0x20000000ul		/* the slot of the test */
 #define LARGE	0x200000ul
 
@@ -54,24 +54,10 @@ static void asked(struct vcpu *vcpu, u64 address, bool call)
 
 /* --- the kernel's memory --- */
 
-static bool trace_write(const char *file, const char *text, int flags)
-{
-	char path[128];
-	int fd;
-	bool ok;
-
-	snprintf(path, sizeof(path), TRACING "%s", file);
-	fd = open(path, O_WRONLY | flags);
-	ok = fd >= 0 && write(fd, text, strlen(text)) >= 0;
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 /* The last EPT pointer in the trace; 0 if there is none. */
 static u64 traced_eptp(void)
 {
-	FILE *f = fopen(TRACING "trace", "r");
+	FILE *f = fopen(TRACING "/trace", "r");
 	unsigned long long eptp = 0;
 	char line[512], *at;
 
@@ -90,7 +76,7 @@ static u64 find_eptp(struct vcpu *vcpu)
 {
 	u64 eptp;
 
-	if (!trace_write("kprobe_events", "p:droste_test/eptp droste:vmx_invept_single eptp=%di:x64\n", O_APPEND))
+	if (trace_write("kprobe_events", "p:droste_test/eptp droste:vmx_invept_single eptp=%di:x64\n", O_APPEND))
 		ksft_skip("no probe of the module");
 	trace_write("trace", "\n", O_TRUNC);
 	trace_write("events/droste_test/eptp/enable", "1", 0);

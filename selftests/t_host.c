@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "guest.h"
+#include "tracefs.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -406,23 +407,6 @@ static void host_guest_time(void)
 
 /* --- kprobes around the VM entry --- */
 
-#define TRACING	"/sys/kernel/tracing/"
-
-static int trace_write(const char *file, const char *text, int flags)
-{
-	char path[128];
-	int fd, ret = 0;
-
-	snprintf(path, sizeof(path), TRACING "%s", file);
-	fd = open(path, O_WRONLY | flags);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 static u64 cr2_changes;
 
 static void guest_cr2(void)
@@ -455,7 +439,7 @@ static void host_probes(void)
 	struct vcpu *vcpu;
 	u64 args[4];
 
-	if (access(TRACING "kprobe_events", W_OK))
+	if (access(TRACING "/kprobe_events", W_OK))
 		ksft_skip("no kprobe events");
 	vm_create(&vm, 0);
 	vcpu = vcpu_create(&vm, 0, guest_cr2);

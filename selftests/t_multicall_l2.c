@@ -555,16 +555,4 @@ static const struct ksft_test tests[] = {
 	{ "random lists of an L2 that may do nothing", .guest = guest_nothing, L1 },
 };
 
-static void host_skip(void)
-{
-	ksft_skip("only Droste has it");
-}
-
-static const struct ksft_test on_kvm[] = { { "the hypercall with a list of operations for L2", .host = host_skip } };
-
-int main(int argc, char **argv)
-{
-	if (!ksft_options(argc, argv, NULL, 0))
-		return 2;
-	return is_droste() ? ksft_main(tests, ARRAY_SIZE(tests)) : ksft_main(on_kvm, ARRAY_SIZE(on_kvm));
-}
+KSFT_MAIN_DROSTE(tests, "the hypercall with a list of operations for L2")

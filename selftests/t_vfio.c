@@ -16,12 +16,11 @@
 #include <unistd.h>
 #include "devmap.h"
 #include "inspect.h"
+#include "tracefs.h"
 #include "vm.h"
 #include "vmx.h"
 
 #define AT	HEAP
-#define TRACING	"/sys/kernel/tracing/"
-
 static int create(struct vm *vm, u32 type, u32 flags)
 {
 	struct kvm_create_device c = { .type = type, .fd = 12345, .flags = flags };
@@ -256,32 +255,18 @@ static void host_l2_types(void)
 
 /* --- WBINVD --- */
 
-static bool trace_write(const char *file, const char *text, int flags)
-{
-	char path[128];
-	int fd;
-	bool ok;
-
-	snprintf(path, sizeof(path), TRACING "%s", file);
-	fd = open(path, O_WRONLY | flags);
-	ok = fd >= 0 && write(fd, text, strlen(text)) >= 0;
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-/* The CPUs on which the host has executed WBINVD since the last call, as a mask, by a probe of the kernel's function. */
+/* The CPUs on which the host has executed WBINVD since the last call, as a mask, by a probe of the module's function. */
 static u64 flushed(void)
 {
-	FILE *f = fopen(TRACING "trace", "r");
-	unsigned long long cpu;
+	FILE *f = fopen(TRACING "/trace", "r");
+	unsigned int cpu;
 	char line[512], *at;
 	u64 mask = 0;
 
 	MUST(f, "the trace");
 	while (fgets(line, sizeof(line), f)) {
-		at = strstr(line, "flush_cpu=");
-		if (at && sscanf(at, "flush_cpu=%llx", &cpu) == 1)
+		at = strstr(line, "flush:") ? strstr(line, " [") : NULL;
+		if (at && sscanf(at, " [%u]", &cpu) == 1)
 			mask |= 1ul << cpu;
 	}
 	fclose(f);
@@ -301,7 +286,7 @@ static void wbinvd(void (*guest)(void), bool l2)
 	if (l2 && !vm_has_vmx(&vm))
 		ksft_skip("no VMX for guests");
 	fd = vfio(&vm);
-	if (!trace_write("kprobe_events", "p:droste_test/flush wbinvd_on_cpu flush_cpu=%di:x64\n", O_APPEND))
+	if (trace_write("kprobe_events", "p:droste_test/flush droste:exit_wbinvd_here\n", O_APPEND))
 		ksft_skip("no probe of the kernel");
 	trace_write("events/droste_test/flush/enable", "1", 0);
 	on_cpu(0);

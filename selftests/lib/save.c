@@ -128,3 +128,8 @@ struct vcpu *vmx_vm(struct vm *vm, void (*fn)(void))
 		ksft_skip("no nested state");
 	return vcpu_create(vm, 0, fn);
 }
+
+void skip_on_kvm(void)
+{
+	ksft_skip("only Droste has it");
+}

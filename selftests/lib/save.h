@@ -34,6 +34,18 @@ enum save_order {
 	NR_ORDERS
 };
 
+/* The main program of tests that only Droste can run. On KVM, one subtest @what is skipped. */
+#define KSFT_MAIN_DROSTE(tests, what) \
+int main(int argc, char **argv) \
+{ \
+	static const struct ksft_test on_kvm[] = { { what, .host = skip_on_kvm } }; \
+\
+	if (!ksft_options(argc, argv, NULL, 0)) \
+		return 2; \
+	return is_droste() ? ksft_main(tests, ARRAY_SIZE(tests)) : ksft_main(on_kvm, ARRAY_SIZE(on_kvm)); \
+}
+
+void skip_on_kvm(void);
 bool is_droste(void);	/* false on KVM, which differs in some respects */
 struct vcpu *vmx_vm(struct vm *vm, void (*fn)(void));	/* a new VM whose vCPU 0 is an L1; skips without nested state */
 void vcpu_finish_exit(struct vcpu *vcpu);	/* completes the last exit without running the guest */

@@ -13,8 +13,6 @@
 #include "tracefs.h"
 #include "vm.h"
 
-#define TRACING	"/sys/kernel/tracing"
-
 static char dir[128], text[2 << 20];
 char *trace_events[MAX_TRACE_EVENTS];
 int nr_trace_events;
@@ -32,6 +30,21 @@ static bool put(const char *file, const char *what)
 	ok = write(fd, what, strlen(what)) == (ssize_t)strlen(what);
 	close(fd);
 	return ok;
+}
+
+int trace_write(const char *file, const char *text, int flags)
+{
+	char path[128];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), TRACING "/%s", file);
+	fd = open(path, O_WRONLY | flags);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
 }
 
 static void trace_remove(void)
