@@ -466,6 +466,8 @@ static void l2_msr(void)
 }
 
 /* Structures of L1 in a driver's memory, of which L0 may read what it likes, and can write nothing. */
+static volatile u64 tpr_shadow;
+
 static void guest_structures(void)
 {
 	u64 eptp, reason;
@@ -488,6 +490,8 @@ static void guest_structures(void)
 	*ept_entry(eptp, 0, 4) = AT | EPT_RWX;
 	reason = vmx_run();
 	G_OK(reason == R_EPT_MISCONFIG || reason == R_EPT_VIOLATION, "EPT's tables");
+	if (!tpr_shadow)
+		return;
 	vmcs_new(l2_msr);
 	need(F_PROC, PROC_TPR_SHADOW, "TPR shadow");
 	vmwrite(F_VIRTUAL_APIC, AT);
@@ -506,6 +510,7 @@ static void host_structures(void)
 	if (!vm_has_vmx(&vm))
 		ksft_skip("no VMX for guests");
 	vcpu = vcpu_create(&vm, 0, guest_structures);
+	GUEST(&vm, tpr_shadow) = is_droste();	/* for KVM, which has no page there, the entry fails as if a control were wrong */
 	vm_slot(&vm, 1, 0, AT, PAGE, rom);
 	vcpu_run_to_end(vcpu);
 	vm_destroy(&vm);

@@ -112,10 +112,11 @@ def pfnmap(job):
     packed = glob.glob(os.path.join(job.output([LAB, "path", "modules", "--kernel", "6.12"]), "**", "vfio.ko.xz"), recursive=True)
     with open(modules[0], "wb") as f:
         f.write(lzma.open(packed[0]).read())
-    with_vfio = "insmod vfio.ko && insmod lab_vfio.ko && ./run"
+    with_vfio = "insmod vfio.ko && insmod lab_vfio.ko && "
     for kernel, cpus, hypervisor in (("6.12", 2, "droste"), ("6.1", 2, "droste"), ("6.12", 1, "kvm")):
         job.tap([LAB, "exec", "--vga", "--kernel", kernel, "--cpus", str(cpus), "--hypervisor", hypervisor, "--timeout", "900",
-                 *files(run, *programs, *(modules if kernel == "6.12" else [])), "--", with_vfio if kernel == "6.12" else "./run"],
+                 *files(run, *programs, *(modules if kernel == "6.12" else [])), "--",
+                 (with_vfio if kernel == "6.12" else "") + ("DROSTE_DEVICE=/dev/kvm " if hypervisor == "kvm" else "") + "./run"],
                 1200, f"on {kernel} with {cpus} CPUs and {hypervisor}")
     lines = job.tap([LAB, "exec", "--strict=msrs", "--host-traits", "mmio_stale_data", *files(programs[0]),
                      "--", "./t_pfnmap --filter '*buffers*'"], 600, "a processor whose buffers accesses to a device can show")
