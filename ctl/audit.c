@@ -29,7 +29,7 @@ void audit_help(void)
 	       "  --dump N        the Nth dump in the log; the last without it\n"
 	       "  --source        print each rule as the module's source text, too\n"
 	       "  --json          print one JSON object\n"
-	       "  --help          print this text\n"
+	       "  -h, --help      print this text\n"
 	       "\n"
 	       "Exit status: 0: no rule is broken; 1: a rule is broken; 2: the file cannot be read.\n");
 }

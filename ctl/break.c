@@ -42,7 +42,7 @@ void break_help(void)
 	       LOOK_OPTIONS
 	       "  --vcpu N        only exits of this vCPU\n"
 	       "  --timeout S     wait at most S seconds for the exit, and let the vCPU stand at most S seconds\n"
-	       "  --help          print this text\n");
+	       "  -h, --help      print this text\n");
 }
 
 /** struct stop - what the command is about */

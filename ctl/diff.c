@@ -29,7 +29,7 @@ void diff_help(void)
 	       "  --controls      only control words\n"
 	       "  --all           equal fields and bits too\n"
 	       "  --json          print one JSON object\n"
-	       "  --help          print this text\n");
+	       "  -h, --help      print this text\n");
 }
 
 struct diff {

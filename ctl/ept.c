@@ -31,7 +31,7 @@ void ept_help(void)
 	       LOOK_OPTIONS
 	       "  --vcpu N        the vCPU (0)\n"
 	       "  --json          print one JSON object\n"
-	       "  --help          print this text\n");
+	       "  -h, --help      print this text\n");
 }
 
 static const char *const kinds[] = { "read", "write", "fetch" };

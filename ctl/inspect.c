@@ -23,8 +23,8 @@ void ps_help(void)
 	printf("Usage: drostectl ps [--json]\n"
 	       "List the virtual machines of Droste on this host, whoever made them. Needs root.\n"
 	       "\n"
-	       "  --json   print a JSON array\n"
-	       "  --help   print this text\n");
+	       "  --json      print a JSON array\n"
+	       "  -h, --help  print this text\n");
 }
 
 static const char *state_name(const struct droste_vcpu_info *info)
@@ -158,7 +158,7 @@ void vmcs_help(void)
 	       "  --vcpu N        the vCPU (0)\n"
 	       "  --field NAME    only fields whose name contains this, such as EFER\n"
 	       "  --json          print JSON, which \"drostectl audit\" reads\n"
-	       "  --help          print this text\n");
+	       "  -h, --help      print this text\n");
 }
 
 /* The SDM's groups of fields (3C 25.3), by class and width of the encoding. */

@@ -28,7 +28,7 @@ void regs_help(void)
 	       LOOK_OPTIONS
 	       "  --vcpu N        the vCPU (0)\n"
 	       "  --json          print one JSON object\n"
-	       "  --help          print this text\n");
+	       "  -h, --help      print this text\n");
 }
 
 /* By number, as in struct droste_regs. */

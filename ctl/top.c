@@ -34,7 +34,7 @@ void top_help(void)
 	       "  --interval S    seconds between two looks (2)\n"
 	       "  --once          look twice, print the difference, and end\n"
 	       "  --json          with --once: print one JSON object\n"
-	       "  --help          print this text\n");
+	       "  -h, --help      print this text\n");
 }
 
 /* The sums of all vCPUs that are looked at. */

@@ -43,7 +43,7 @@ void trace_help(void)
 	       "  --note TEXT     text for the first line, which says what was traced\n"
 	       "  --output F      write to this file (-o F); to standard output without it\n"
 	       "  --json          write one JSON object a line\n"
-	       "  --help          print this text\n");
+	       "  -h, --help      print this text\n");
 }
 
 /* What was asked for, and what came of it. */

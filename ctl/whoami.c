@@ -58,8 +58,8 @@ void whoami_help(void)
 	printf("Usage: drostectl whoami [LABEL]\n"
 	       "Print one line about this machine: kernel, hypervisor, VMX, processor.\n"
 	       "\n"
-	       "  LABEL   start of the line, to tell levels apart (here)\n"
-	       "  --help  print this text\n");
+	       "  LABEL       start of the line, to tell levels apart (here)\n"
+	       "  -h, --help  print this text\n");
 }
 
 /*

@@ -30,7 +30,7 @@ void why_help(void)
 	       "  --vcpu N        the vCPU (the first on which one has failed; all with --exit)\n"
 	       "  --source        print each rule as the module's source text, too\n"
 	       "  --json          print one JSON object; with --exit, an array of them\n"
-	       "  --help          print this text\n");
+	       "  -h, --help      print this text\n");
 }
 
 /* The processor that L1 was offered, not one that is assumed. */

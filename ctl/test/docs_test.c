@@ -95,7 +95,10 @@ static void find_commands(struct words *commands)
 	gather(commands, text, text + strlen(text), "\n  ");
 }
 
-/* Options begin a line of the help; those in a sentence do not count. "--caps host" and so on are one. */
+/*
+ * Options begin a line of the help, --help after "-h, "; those in a sentence do not count. "--caps host" and so on are
+ * one.
+ */
 static void find_options(struct words *options, const char *command)
 {
 	char line[128];
@@ -103,6 +106,7 @@ static void find_options(struct words *options, const char *command)
 	snprintf(line, sizeof(line), "build/drostectl-stub help %s", command);
 	ok(output(line));
 	gather(options, text, text + strlen(text), "\n  --");
+	gather(options, text, text + strlen(text), "\n  -h, --");
 }
 
 /* The options that completion offers after the command, with what else it offers. */
