@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from cache import LabError, output, path, run, say
+from cache import LabError, lock, output, path, run, say
 
 # The Debian 12 packages that the lab needs.
 PACKAGES = """build-essential bc bison bochsbios busybox-static cpio flex kmod libelf-dev libssl-dev
@@ -23,10 +23,11 @@ def missing(packages):
 
 
 def update():
-    """Updates apt's lists, once in a run of the lab."""
+    """Updates apt's lists, once in a run of the lab. apt fails if another one does so at the same time."""
     global _updated
     if not _updated:
-        run(_root(["apt-get", "update", "-q"]), "refreshing the package lists")
+        with lock("package-lists"):
+            run(_root(["apt-get", "update", "-q"]), "refreshing the package lists")
         _updated = True
 
 
@@ -41,8 +42,9 @@ def install(packages):
         return
     say("installing " + " ".join(wanted))
     update()
-    run(_root(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "--no-install-recommends",
-               *wanted]), "installing packages")
+    with lock("packages"):
+        run(_root(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "--no-install-recommends",
+                   "-o", "DPkg::Lock::Timeout=300", *wanted]), "installing packages")
 
 
 def newest(pattern):

@@ -33,9 +33,12 @@ STATUS_TRIPLE_FAULT = 123  # L0's processor shut down
 STATUS_TIMEOUT = 124       # the command ran for longer than --timeout
 STATUS_HUNG = 125          # the machine hangs, or ended by itself
 
-BOOT_LIMIT = 420           # seconds until L0 must have said READY
-SILENCE_LIMIT = 180        # seconds without a heartbeat after which L0 counts as hung
+# Limits are in seconds of the emulator's CPU time, so that a busy machine needs longer and fails no more often.
+BOOT_LIMIT = 420           # until L0 must have said READY
+SILENCE_LIMIT = 180        # without a heartbeat, after which L0 counts as hung
+STALL = 10                 # an emulator that sleeps is allowed this many times as much of the clock on the wall
 PANIC_GRACE = 2            # seconds for the rest of a panic's report
+TICKS = os.sysconf("SC_CLK_TCK")
 ESCAPE = b"\x1d"           # Ctrl-] leaves an interactive machine
 LOGS_KEPT = 100           # kernel logs in the cache
 CONSOLE_TAIL = 40          # lines of the kernel's log that a failure shows
@@ -185,7 +188,8 @@ class Machine:
         self.failure = None       # why L0 gave up before the command
         self.panicked = None      # when L0's kernel panicked
         self.console_tail = b""
-        self.started = self.heard = time.monotonic()
+        self.began = time.monotonic()
+        self.started = self.heard = 0
 
     def __enter__(self):
         return self
@@ -223,7 +227,14 @@ class Machine:
         with open(os.path.join(self.directory, "emulator.out"), "wb") as out:
             self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                           cwd=self.directory, preexec_fn=die_with_parent)
-        self.started = self.heard = time.monotonic()
+        self.began = time.monotonic()
+
+    def run_time(self):
+        """How long the emulator has run, in seconds of its CPU time."""
+        used = 0
+        with contextlib.suppress(OSError), open(f"/proc/{self.child.pid}/stat") as f:
+            used = sum(map(int, f.read().rpartition(")")[2].split()[11:13])) / TICKS     # utime, stime
+        return max(used, (time.monotonic() - self.began) / STALL)
 
     def follow(self):
         """Copies the command's output until the machine is done. Returns the status, and a sentence or None."""
@@ -273,7 +284,7 @@ class Machine:
     def on_message(self, data):
         *lines, self.buffer = (self.buffer + data).split(b"\n")
         for line in lines:
-            self.heard = time.monotonic()
+            self.heard = self.run_time()
             text = line.decode(errors="replace").rstrip("\r")
             if self.log:
                 if text == "END":
@@ -285,7 +296,7 @@ class Machine:
             word, _, rest = text.partition(" ")
             if word == "READY":
                 self.ready = True
-                self.started = time.monotonic()
+                self.started = self.run_time()
             elif word == "LOG":
                 self.log = (rest, [])
             elif word == "EXIT":
@@ -297,9 +308,8 @@ class Machine:
 
     def verdict(self):
         """Returns how the machine ended, or None while it runs."""
-        now = time.monotonic()
         if self.panicked:
-            if now - self.panicked < PANIC_GRACE:
+            if time.monotonic() - self.panicked < PANIC_GRACE:
                 return None
             return STATUS_PANIC, "L0's kernel panicked: " + self.panic_reason()
         if self.left:
@@ -317,6 +327,7 @@ class Machine:
                 return STATUS_TRIPLE_FAULT, "L0 triple-faulted: its processor shut down"
             why = log["panics"][-1] if log["panics"] else self.emulator_output()
             return STATUS_HUNG, f"the machine ended by itself (emulator status {self.child.returncode}): {why}"
+        now = self.run_time()
         if not self.ready:
             if now - self.started > BOOT_LIMIT:
                 return STATUS_HUNG, f"L0 did not come up within {BOOT_LIMIT} s"

@@ -101,7 +101,7 @@ def processor_options(sub):
 
 def limit_options(sub):
     sub.add_argument("--timeout", type=float, default=600, metavar="S",
-                     help="seconds it may run, 0 for no limit (default 600)")
+                     help="seconds of the emulator's CPU time that it may run, 0 for no limit (default 600)")
     sub.add_argument("--count", nargs="?", const="", metavar="FILE",
                      help="count what is executed between two xchg %%bx,%%bx of a guest; into FILE as JSON too")
     sub.add_argument("--profile", metavar="FILE",
