@@ -95,6 +95,7 @@ enum vcpu_request {
 	REQ_DEBUG,		/* ev.debug_dr6: report a trap to the debugger in user space */
 	REQ_VISIT,		/* another thread looks at the vCPU: see run/visit.c */
 	REQ_SPLIT_EOI,		/* the guest ended an interrupt of user space's I/O APIC: report it */
+	REQ_BARRIER,		/* a WBINVD waits for this vCPU, or has come: see run/barrier.c */
 	NR_REQUESTS
 };
 
@@ -112,6 +113,7 @@ struct vm {
 	struct list_head all;		/* in the list of all VMs: see abi/dev_vm.c */
 	atomic_t inspectors;		/* those of @users that only look: see abi/inspect.c */
 	struct vm_stand stand;		/* see run/stand.c */
+	struct vm_barrier barrier;	/* see run/barrier.c */
 	struct pid *owner;		/* I: the process that created it */
 	char owner_name[TASK_COMM_LEN];	/* I: its name then */
 	struct mm_struct *mm;		/* the memory that the slots refer to; a reference by mmgrab() */
@@ -150,7 +152,8 @@ struct vm {
 	struct msr_filter __rcu *msr_filter;	/* NULL if there is none; written under lock, read under srcu */
 	u32 user_msr_reasons;		/* W: KVM_MSR_EXIT_REASON_* of KVM_CAP_X86_USER_SPACE_MSR */
 	u8 manual_dirty_log;		/* L: flags of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 */
-	bool pml;			/* W: some slot is logged, and the processor logs writes: see vmx/pml.c */
+	bool logged;			/* W: some slot is logged */
+	bool pml;			/* W: @logged, and the processor logs writes: see vmx/pml.c */
 	u32 ring_bytes;			/* I: size of each vCPU's dirty ring; 0: the VM has no rings */
 	u8 x2apic_api;			/* W: flags of KVM_CAP_X2APIC_API */
 	u64 apic_bus_ns;		/* I: one cycle of the local APICs' timers before division, ns */
@@ -245,6 +248,9 @@ struct vcpu {
 	struct mutex mutex;		/* serializes the vCPU's ioctls */
 	struct vcpu_visits visits;	/* see run/visit.c */
 	u64 stands;			/* vm->stand.turn in which it stands at an exit; 0: it does not */
+	u64 barrier_met;		/* the last barrier that it has met; read by the leader */
+	bool barrier_due;		/* it leads a barrier that is to end KVM_RUN; written under vm->barrier.lock */
+	u8 barrier_level;		/* the level whose WBINVD the last barrier was that it led */
 	struct kvm_run *run;		/* shared with user space, which may write at any time: read members once */
 	void *pio_data;			/* the page after @run: data of port I/O exits */
 

@@ -71,6 +71,8 @@ static struct vcpu *vcpu_create(struct vm *vm, u32 id)
 	sched_init_vcpu(vcpu);
 	mutex_init(&vcpu->mutex);
 	visits_init(vcpu);
+	/* A barrier that has begun does not know this vCPU yet. */
+	vcpu_request(vcpu, REQ_BARRIER);
 	init_swait_queue_head(&vcpu->wq);
 	cpuid_update_caps(vcpu);
 

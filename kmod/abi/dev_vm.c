@@ -89,6 +89,7 @@ static struct vm *vm_create(void)
 	mutex_init(&vm->lock);
 	spin_lock_init(&vm->mmu_lock);
 	stand_init(vm);
+	barrier_init(vm);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 	vm->identity_map_addr = DEFAULT_IDENTITY_MAP;
@@ -318,6 +319,23 @@ static long vm_get_force_exits(void *self, void *arg, unsigned long uarg)
 	return 0;
 }
 
+static long vm_set_barrier(void *self, void *arg, unsigned long uarg)
+{
+	const struct droste_barrier *b = arg;
+
+	if (b->flags & ~DROSTE_BARRIER_EXITS || memchr_inv(b->reserved, 0, sizeof(b->reserved)))
+		return -EINVAL;
+	if (b->flags && !vmx_features.wbinvd)
+		return -EOPNOTSUPP;
+	barrier_set_exits(self, b->flags & DROSTE_BARRIER_EXITS);
+	return 0;
+}
+
+static long vm_release_barrier(void *self, void *arg, unsigned long uarg)
+{
+	return barrier_release(self, *(const u64 *)arg);
+}
+
 /* KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: gives up a protection of the host, so only its administrator may. */
 static long vm_allow_huge_exec(struct vm *vm, u64 arg)
 {
@@ -448,6 +466,8 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(KVM_SET_CLOCK, vm_set_clock, IO_LOCK),
 	IO_ROW(DROSTE_FORCE_EXITS, vm_force_exits, IO_LOCK),
 	IO_ROW(DROSTE_GET_FORCE_EXITS, vm_get_force_exits, 0),
+	IO_ROW(DROSTE_SET_BARRIER, vm_set_barrier, 0),
+	IO_ROW(DROSTE_RELEASE_BARRIER, vm_release_barrier, 0),
 };
 
 const struct ioctl_table vm_ioctls = { vm_rows, ARRAY_SIZE(vm_rows) };

@@ -43,21 +43,20 @@ static int memory_get_bitmap(struct vm *vm, const struct memslot *old, struct me
 }
 
 /*
- * Turn page-modification logging on if any slot is logged, else off. EPT01's
- * leaves of logged slots rely on it, so it is turned on before the first logged
- * slot is published, and off after the last one is gone. Either way the vCPUs
- * flush their logs, into the bitmaps or rings that the slots use at that time.
+ * Note whether any slot is logged, and turn page-modification logging on or off
+ * accordingly. EPT01's leaves of logged slots rely on it, so it is turned on before
+ * the first logged slot is published, and off after the last one is gone. Either way
+ * the vCPUs flush their logs, into the bitmaps or rings that the slots use at that time.
  */
-static void memory_update_pml(struct vm *vm, const struct memslots *slots)
+static void memory_note_logging(struct vm *vm, const struct memslots *slots)
 {
 	bool logged = false;
 	int i;
 
-	if (!vmx_features.pml)
-		return;
 	for (i = 0; i < slots->n; i++)
 		logged |= memslot_logged(&slots->s[i]);
-	if (!logged && !vm->pml)
+	WRITE_ONCE(vm->logged, logged);
+	if (!vmx_features.pml || (!logged && !vm->pml))
 		return;
 	WRITE_ONCE(vm->pml, logged);
 	vm_request_all(vm, REQ_PML);
@@ -99,7 +98,7 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 	}
 	memslots_apply(cur, &plan, next);
 	if (plan.change != MEMSLOT_DELETE && memslot_logged(&plan.slot))
-		memory_update_pml(vm, next);
+		memory_note_logging(vm, next);
 	/* Until the zap, the notifier must see invalidations of memory that only the old array has. */
 	leaves = plan.change == MEMSLOT_DELETE || plan.change == MEMSLOT_MOVE;
 	if (leaves)
@@ -118,7 +117,7 @@ int vm_set_memory_region(struct vm *vm, const struct kvm_userspace_memory_region
 		synchronize_srcu_expedited(&vm->srcu);
 	}
 	if (memslot_logged(&old))
-		memory_update_pml(vm, next);
+		memory_note_logging(vm, next);
 	if (old.dirty != plan.slot.dirty)
 		kvfree(old.dirty);
 	kvfree(cur);

@@ -54,6 +54,8 @@ static const struct stat_row vm_rows[] = {
 	VM_NOW("pages_1g", ept01.leaves[3]),
 	VM_NOW("ept_tables", ept01.pages),
 	VM_NOW("vcpus", nr_vcpus),
+	VM_COUNT("wbinvd_barriers", barrier.done),
+	VM_COUNT("wbinvd_merged", barrier.merged),
 };
 
 static const struct stat_row vcpu_rows[] = {

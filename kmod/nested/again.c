@@ -266,6 +266,8 @@ static bool again_routing_is_rare(const struct nested *n, u16 basic)
 	case EXIT_REASON_PAUSE_INSTRUCTION:
 		/* Otherwise it is of a PAUSE loop, and another vCPU may have to run. */
 		return !(n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_PAUSE_EXITING);
+	case EXIT_REASON_WBINVD:
+		/* It may be a barrier, which waits. */
 	case EXIT_REASON_VMREAD:
 	case EXIT_REASON_VMWRITE:
 	case EXIT_REASON_GDTR_IDTR:

@@ -176,6 +176,12 @@ static void halt_learn(struct vcpu *vcpu, u64 ns)
 	vcpu->halt_window = min(window, most);
 }
 
+/* Whether the thread must look at something that is no event of the guest. */
+static bool halt_is_called(const struct vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->vm->dead) || test_bit(REQ_VISIT, &vcpu->requests) || barrier_calls(vcpu);
+}
+
 /* Poll for an event for one window, or until another task wants the CPU. Returns whether an event came. */
 static bool halt_poll_for_event(struct vcpu *vcpu, u64 start)
 {
@@ -185,7 +191,7 @@ static bool halt_poll_for_event(struct vcpu *vcpu, u64 start)
 	if (!window)
 		return false;
 	while (!came && now - start < window && single_task_running() && !need_resched() &&
-	       !signal_pending(current) && !READ_ONCE(vcpu->vm->dead) && !test_bit(REQ_VISIT, &vcpu->requests)) {
+	       !signal_pending(current) && !halt_is_called(vcpu)) {
 		cpu_relax();
 		came = vcpu_runnable(vcpu);
 		now = ktime_get_ns();
@@ -210,7 +216,7 @@ static int halt_sleep_for_event(struct vcpu *vcpu)
 	WRITE_ONCE(vcpu->stats.blocking, 1);
 	for (;;) {
 		prepare_to_swait_exclusive(&vcpu->wq, &wait, TASK_INTERRUPTIBLE);
-		if (vcpu_runnable(vcpu) || READ_ONCE(vcpu->vm->dead) || test_bit(REQ_VISIT, &vcpu->requests))
+		if (vcpu_runnable(vcpu) || halt_is_called(vcpu))
 			break;
 		if (signal_pending(current)) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;

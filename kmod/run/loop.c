@@ -92,7 +92,7 @@ static int loop_ring_full(struct vcpu *vcpu)
 }
 
 /* The requests for an exit to user space. */
-#define EXIT_REQUESTS	(BIT(REQ_DEBUG) | BIT(REQ_SPLIT_EOI) | BIT(REQ_RING_FULL))
+#define EXIT_REQUESTS	(BIT(REQ_DEBUG) | BIT(REQ_SPLIT_EOI) | BIT(REQ_RING_FULL) | BIT(REQ_BARRIER))
 
 /* Carry out the first of some EXIT_REQUESTS. kvm_run holds one exit: the others are requested again. */
 static int loop_report(struct vcpu *vcpu, unsigned long req)
@@ -107,6 +107,8 @@ static int loop_report(struct vcpu *vcpu, unsigned long req)
 		return exit_debug_trap(vcpu);
 	case REQ_RING_FULL:
 		return loop_ring_full(vcpu);
+	case REQ_BARRIER:
+		return barrier_report(vcpu);
 	default:
 		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
 		vcpu->run->eoi.vector = vcpu->eoi_vector;
@@ -117,8 +119,9 @@ static int loop_report(struct vcpu *vcpu, unsigned long req)
 /*
  * Step 1: carry out all requests. REQ_EVENT needs no code: it only keeps
  * loop_enter() from entering before loop_turn() has looked at events again.
+ * *srcu changes.
  */
-static int loop_do_requests(struct vcpu *vcpu)
+static int loop_do_requests(struct vcpu *vcpu, int *srcu)
 {
 	unsigned long req;
 
@@ -174,6 +177,9 @@ static int loop_do_requests(struct vcpu *vcpu)
 		vmx_invvpid_single(vcpu->vpid01);
 		vmx_invvpid_single(vcpu->nested.vpid02);
 	}
+	/* It may last, and other requests come meanwhile: the entry sees them. */
+	if (unlikely(req & BIT(REQ_BARRIER)) && !barrier_wait(vcpu, srcu))
+		req &= ~BIT(REQ_BARRIER);
 	/* Exits to user space come last, when all else is done. */
 	return unlikely(req & EXIT_REQUESTS) ? loop_report(vcpu, req & EXIT_REQUESTS) : NEXT_ENTER;
 }
@@ -550,9 +556,15 @@ static noinline void loop_stand(struct vcpu *vcpu, struct route_verdict verdict,
 static int loop_dispatch(struct vcpu *vcpu, int *srcu)
 {
 	struct route_verdict verdict;
+	int ret;
 
 	/* Handlers that touch nothing on which events depend set it. */
 	vcpu->calm = false;
+	if (unlikely(vcpu->exit.reason == EXIT_REASON_WBINVD)) {
+		ret = barrier_begin(vcpu, srcu);
+		if (ret != NEXT_GO_ON)
+			return ret;
+	}
 	if (vcpu->in_l2) {
 		verdict = nested_route(vcpu);
 		if (static_branch_unlikely(&loop_watched))
@@ -615,7 +627,7 @@ static int loop_turn(struct vcpu *vcpu, int *srcu, bool calm)
 
 	if (!calm) {
 		/* Step 1. */
-		ret = loop_do_requests(vcpu);
+		ret = loop_do_requests(vcpu, srcu);
 		if (ret != NEXT_ENTER)
 			return ret;
 		ret = loop_is_calm(vcpu) ? NEXT_GO_ON : loop_prepare(vcpu);
@@ -691,6 +703,12 @@ static int run_loop(struct vcpu *vcpu, int *idx)
 			*idx = srcu_read_lock(srcu);
 			if (test_and_clear_bit(REQ_VISIT, &vcpu->requests))
 				visit_receive(vcpu);
+			/* The request stays, for the entry. */
+			if (unlikely(barrier_calls(vcpu))) {
+				barrier_meet(vcpu);
+				if (ret == NEXT_ENTER)
+					ret = barrier_report(vcpu);
+			}
 			if (READ_ONCE(vcpu->vm->dead))
 				ret = -EIO;
 		}

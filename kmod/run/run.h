@@ -29,6 +29,7 @@ int vcpu_visit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void
 int vcpu_visit_exit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void *arg);
 void visit_receive(struct vcpu *vcpu);
 void visit_note_exit(struct vcpu *vcpu);
+bool visit_sleep(struct vcpu *vcpu, bool (*over)(const struct vcpu *vcpu));
 
 /* --- stand.c --- */
 void stand_init(struct vm *vm);
@@ -38,6 +39,16 @@ void stand_clear(struct vm *vm, const void *owner);
 bool stand_here(const struct vcpu *vcpu);
 bool stand_begin(struct vcpu *vcpu, struct route_verdict verdict);
 void stand_wait(struct vcpu *vcpu);
+
+/* --- barrier.c --- */
+void barrier_init(struct vm *vm);
+void barrier_set_exits(struct vm *vm, bool on);
+int barrier_release(struct vm *vm, u64 seq);
+bool barrier_calls(const struct vcpu *vcpu);
+bool barrier_meet(struct vcpu *vcpu);
+bool barrier_wait(struct vcpu *vcpu, int *srcu);
+int barrier_begin(struct vcpu *vcpu, int *srcu);
+int barrier_report(struct vcpu *vcpu);
 
 /* --- events.c --- */
 void events_collect_nmis(struct vcpu *vcpu);

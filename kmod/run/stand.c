@@ -5,7 +5,6 @@
  * It stands in step 8 of the loop, when the exit is noted and who gets it is decided, but nothing has been done about it. All
  * that its thread holds is vcpu->mutex. It wakes up for visitors, and goes on for a signal.
  */
-#include <linux/sched/signal.h>
 #include "droste.h"
 #include "nested/route.h"
 #include "run/request.h"
@@ -184,23 +183,9 @@ bool stand_begin(struct vcpu *vcpu, struct route_verdict verdict)
 	return true;
 }
 
-/* Sleep until the vCPU is let go, its VM is dead, a signal comes (false), or a visitor (true). */
-static bool stand_sleep(struct vcpu *vcpu)
+static bool stand_left(const struct vcpu *vcpu)
 {
-	DECLARE_SWAITQUEUE(wait);
-	bool visit = false;
-
-	for (;;) {
-		prepare_to_swait_exclusive(&vcpu->wq, &wait, TASK_INTERRUPTIBLE);
-		if (!stand_here(vcpu) || READ_ONCE(vcpu->vm->dead) || signal_pending(current))
-			break;
-		visit = test_and_clear_bit(REQ_VISIT, &vcpu->requests);
-		if (visit)
-			break;
-		schedule();
-	}
-	finish_swait(&vcpu->wq, &wait);
-	return visit;
+	return !stand_here(vcpu);
 }
 
 /**
@@ -216,7 +201,7 @@ void stand_wait(struct vcpu *vcpu)
 	struct vm_stand *s = &vcpu->vm->stand;
 	int idx;
 
-	while (stand_sleep(vcpu)) {
+	while (visit_sleep(vcpu, stand_left)) {
 		idx = srcu_read_lock(&vcpu->vm->srcu);
 		visit_receive(vcpu);
 		srcu_read_unlock(&vcpu->vm->srcu, idx);

@@ -8,6 +8,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+struct vcpu;
 struct visit;
 
 /* Visitors of a vCPU: see run/visit.c. */
@@ -27,6 +28,17 @@ struct vm_stand {
 	u64 turn;			/* changes when the vCPUs that stand are let go; never 0 */
 	u32 nr;				/* vCPUs that stand in this turn */
 	wait_queue_head_t wait;		/* for @nr to become other than 0 */
+};
+
+/* WBINVD as a barrier of a VM: see run/barrier.c. */
+struct vm_barrier {
+	spinlock_t lock;		/* protects the others; @leader, @seq and @exits are read without it, too */
+	struct vcpu *leader;		/* the vCPU that executed WBINVD; NULL: there is no barrier now */
+	u64 seq;			/* number of the last barrier that was begun */
+	bool exits;			/* a barrier ends KVM_RUN, and waits for its release */
+	bool held;			/* it waits for its release */
+	wait_queue_head_t wait;		/* of the leader, for the others */
+	u64 done, merged;		/* barriers, and WBINVDs that needed none of their own; counters */
 };
 
 #endif

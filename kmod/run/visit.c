@@ -195,6 +195,32 @@ void visit_receive(struct vcpu *vcpu)
 }
 
 /**
+ * visit_sleep() - sleep in KVM_RUN, but not for visitors
+ * @vcpu: loaded; caller holds vcpu->mutex, but not vm->srcu
+ * @over: whether to sleep no longer; vm_request_all() makes the vCPU ask again
+ *
+ * Context: Thread of @vcpu, process context. May sleep.
+ * Return: true if visit_receive() must be called; false if @over() returned true, the VM is dead, or a signal came.
+ */
+bool visit_sleep(struct vcpu *vcpu, bool (*over)(const struct vcpu *vcpu))
+{
+	DECLARE_SWAITQUEUE(wait);
+	bool visit = false;
+
+	for (;;) {
+		prepare_to_swait_exclusive(&vcpu->wq, &wait, TASK_INTERRUPTIBLE);
+		if (over(vcpu) || READ_ONCE(vcpu->vm->dead) || signal_pending(current))
+			break;
+		visit = test_and_clear_bit(REQ_VISIT, &vcpu->requests);
+		if (visit)
+			break;
+		schedule();
+	}
+	finish_swait(&vcpu->wq, &wait);
+	return visit;
+}
+
+/**
  * visit_note_exit() - ask for REQ_VISIT again, after another exit
  * @vcpu: loaded; caller holds vcpu->mutex
  *

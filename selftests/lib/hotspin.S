@@ -6,9 +6,12 @@
 hot_l2:	cpuid
 	jmp	hot_l2
 
-	/* u64 hot_spin(u64 n): see vmx.h */
+	/* u64 hot_spin(u64 n), u64 hot_spin_at(u64 n, void (*l2)(void)): see vmx.h */
 	.globl hot_spin
 hot_spin:
+	lea	hot_l2(%rip), %rsi
+	.globl hot_spin_at
+hot_spin_at:
 	push_callee_saved
 	mov	%rdi, hot_left(%rip)
 	mov	$0x6c14, %eax			/* HOST_RSP */
@@ -17,8 +20,7 @@ hot_spin:
 	lea	1f(%rip), %rdx
 	vmwrite	%rdx, %rax
 	mov	$0x681e, %eax			/* GUEST_RIP */
-	lea	hot_l2(%rip), %rdx
-	vmwrite	%rdx, %rax
+	vmwrite	%rsi, %rax
 	vmresume
 	ud2
 1:	mov	$0x4402, %eax			/* VM_EXIT_REASON */

@@ -292,6 +292,7 @@ void vmx_launched(bool launched);	/* sets the current VMCS's launch state as ass
  * VMRESUME. Returns the reason of the exit that ended it: R_CPUID after @n exits. L2's registers are lost.
  */
 u64 hot_spin(u64 n);
+u64 hot_spin_at(u64 n, void (*l2)(void));	/* the same at code of the test's, with CPUIDs or without */
 void vmx_skip(void);		/* moves L2's RIP past the instruction that exited */
 /* Runs L2; the exit reason must be @reason. @what is printed on a failure. */
 void vmx_expect_at(const char *file, int line, u64 reason, const char *what);

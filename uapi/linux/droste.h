@@ -96,6 +96,54 @@ struct droste_force_exits {
 /* Reads the mask of a VM, and the supported bits. Errors: EFAULT. */
 #define DROSTE_GET_FORCE_EXITS	_IOR(DROSTE_IOC_MAGIC, 0x31, struct droste_force_exits)
 
+/* --- WBINVD as a barrier --- */
+
+/* Of struct droste_barrier: a barrier ends KVM_RUN, and waits until it is released. */
+#define DROSTE_BARRIER_EXITS	1
+
+/**
+ * struct droste_barrier - what WBINVD is
+ * @flags: 0 or DROSTE_BARRIER_EXITS
+ * @reserved: 0
+ */
+struct droste_barrier {
+	__u32 flags;
+	__u32 reserved[3];
+};
+
+/*
+ * On a VM: from now on WBINVD and WBNOINVD of its guests, at any level, end KVM_RUN with DROSTE_EXIT_BARRIER, or no more;
+ * without the flag, a barrier that waits for its release is over.
+ * When KVM_RUN ends so, no vCPU of the VM is in the guest, all that was written is in the dirty log, and the caches are
+ * written back if a device's DMA passes them by. No vCPU enters the guest until DROSTE_RELEASE_BARRIER: KVM_RUN waits, and
+ * ends with EINTR for a signal. WBINVD of L1 is complete, that of L2 too, or L1 has got the exit. Another vCPU's WBINVD that
+ * came meanwhile has no exit of its own. A vCPU that stands at an exit (DROSTE_BREAK) keeps the barrier waiting.
+ * Without the flag WBINVD is the same barrier while any slot is logged, but user space does not see it.
+ * Errors: EINVAL for other flags, or if @reserved is not 0; EOPNOTSUPP if this processor's WBINVD cannot exit; EFAULT.
+ */
+#define DROSTE_SET_BARRIER	_IOW(DROSTE_IOC_MAGIC, 0x32, struct droste_barrier)
+
+/*
+ * On a VM: lets its vCPUs go on after the barrier with this number.
+ * Errors: ENOENT if that barrier does not wait for its release; EFAULT.
+ */
+#define DROSTE_RELEASE_BARRIER	_IOW(DROSTE_IOC_MAGIC, 0x33, __u64)
+
+/* The exit_reason of struct kvm_run at a barrier; struct droste_barrier_exit is in the union behind, at @padding. */
+#define DROSTE_EXIT_BARRIER	0xd5000001
+
+/**
+ * struct droste_barrier_exit - a barrier
+ * @seq: its number; those of a VM are numbered from 1, with gaps
+ * @level: of the guest that executed WBINVD: 1, or 2 for an L2
+ * @reserved: 0
+ */
+struct droste_barrier_exit {
+	__u64 seq;
+	__u32 level;
+	__u32 reserved;
+};
+
 /* --- looking at any VM of the host --- */
 
 /* Of struct droste_vm_name: the first VM whose number is above the given one. */
