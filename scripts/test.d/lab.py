@@ -23,7 +23,7 @@ def build_selftests(job):
 # These look at what a guest sees of its processor and need few of the module's locks and allocations. They run on the
 # other kernels in each make test, and on the debug kernel, where they take half of the time, only when named.
 GUESTS_VIEW = {f"t_{name}" for name in (
-    "clock cluster cluster_stops cpu cr4 emul features force inspect_fields mmio multicall_l2 multicall_l2_stops multicall_same near nested_checks quirks task"
+    "clock cluster cluster_stops cpu cr4 emul features force inspect_fields mmio multicall_l2 multicall_l2_stops multicall_same multicall_same_l2 near nested_checks quirks task"
     " traps tsc vmx_apic vmx_apicv vmx_basic vmx_caps vmx_checks vmx_emul vmx_exits vmx_features vmx_fields vmx_insn vmx_mixed vmx_nmi vmx_shadow vmx_traps").split()}
 
 
@@ -125,12 +125,14 @@ def pfnmap(job):
 
 
 def multicall(job):
-    """10,000 lists of t_multicall_same, by several seeds; make test runs fewer. And the other programs with two CPUs."""
-    same, *others = [os.path.join(TREE, "selftests/bin", f"t_multicall{end}") for end in ("_same", "", "_l2", "_l2_stops")]
-    job.tap([LAB, "exec", "--cpus", "2", "--timeout", "900", *files(os.path.join(TREE, "selftests/run"), *others), "--", "./run"],
+    """10,000 lists of L1 and as many of L2, by several seeds; make test runs fewer. And the other programs with two CPUs."""
+    *same, a, b, c = [os.path.join(TREE, "selftests/bin", f"t_multicall{end}") for end in ("_same", "_same_l2", "", "_l2", "_l2_stops")]
+    job.tap([LAB, "exec", "--cpus", "2", "--timeout", "900", *files(os.path.join(TREE, "selftests/run"), a, b, c), "--", "./run"],
             1200, "with 2 CPUs")
-    job.tap([LAB, "exec", "--timeout", "3000", *files(same), "--",
-             "for seed in 1 2 3 4; do echo \"# --- seed-$seed\"; ./t_multicall_same --lists 2500 --seed $seed || exit 1; done"], 3600, "10,000 lists of four seeds")
+    for program in same:
+        name = os.path.basename(program)
+        job.tap([LAB, "exec", "--timeout", "3000", *files(program), "--", "for seed in 1 2 3 4; do echo \"# --- seed-$seed\"; "
+                 f"./{name} --lists 2500 --seed $seed || exit 1; done"], 3600, f"10,000 lists of four seeds, {name}")
 
 
 def trace(job):
