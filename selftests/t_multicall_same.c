@@ -96,9 +96,68 @@ static void host_xapic(void)
 	host_same(0);
 }
 
+/* --- an interrupt of the PIC --- */
+
+#define PIC_BASE	0x40
+#define PIC_LINE	5
+
+/* OUT lets the PIC's interrupt through, which comes before the next operation. Nothing else looks at the PIC meanwhile. */
+static void guest_pic(void)
+{
+	u64 i;
+
+	apic_enable();
+	apic_write(APIC_LVTLINT0, 7 << 8);	/* ExtINT */
+	outb(0x20, 0x11);
+	outb(0x21, PIC_BASE);
+	outb(0x21, 4);
+	outb(0x21, 1);
+	outb(0x21, 0xff);
+	g_trap_fn[PIC_BASE + PIC_LINE] = on_interrupt;
+	for (i = 0; i < 4; i++) {
+		g_sync(1);
+		lists->n = lists->done = 0;
+		taken.n = 0;
+		while (lists->n < 6)
+			if (lists->n == i)
+				multicall_add(lists, DROSTE_OP_OUT, 0x21, 1, (u8)~BIT(PIC_LINE));
+			else
+				multicall_add(lists, DROSTE_OP_WRMSR, MSR_CSTAR, i, 0);
+		sti();
+		G_EQ(multicall(lists), 0, "the result");
+		cli();
+		G_EQ(lists->done, 6, "all are done");
+		G_EQ(taken.n, 1, "one interrupt");
+		G_EQ(taken.at[0], i + 1, "operations before it");
+		outb(0x20, 0x20);
+		outb(0x21, 0xff);
+	}
+}
+
+static void host_pic(void)
+{
+	struct kvm_irq_level level = { .irq = PIC_LINE };
+	struct vcpu *vcpu;
+	struct vm vm;
+	u32 i;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_pic);
+	multicall_offer(vcpu, OFFER_PLAIN);
+	/* An edge for each list. */
+	for (i = 0; i < 4; i++) {
+		vcpu_run_to_sync(vcpu, 1);
+		for (level.level = 0; level.level < 2; level.level++)
+			DO(vm.fd, KVM_IRQ_LINE, &level);
+	}
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "x2APIC, in VMX operation", .host = host_x2apic },
 	{ "xAPIC", .host = host_xapic },
+	{ "an interrupt of the PIC between operations", .host = host_pic },
 };
 
 int main(int argc, char **argv)

@@ -45,6 +45,15 @@ struct ept12_place {
 	gpa_t table_gpa;
 };
 
+/* The entries of EPT12 by which one page was translated for reading and writing: see ept12_same_way(). */
+struct ept12_way {
+	u64 eptp12;			/* 0: none is known */
+	u64 generation;			/* of the slots */
+	gpa_t l2_page, l1_page;		/* the page, and what it is translated to */
+	const u64 __user *at[EPT_ROOT_LEVEL];	/* where the entries are, from the root on; the last one is repeated */
+	u64 entry[EPT_ROOT_LEVEL];	/* what they contain */
+};
+
 struct ept02 {
 	struct ept02_root roots[EPT02_ROOTS + 1];
 	unsigned long pages;	/* table pages of all roots */
@@ -53,6 +62,7 @@ struct ept02 {
 	bool flat;		/* L1 does not use EPT, and L2 runs on roots[EPT02_FLAT], not on EPT01 */
 	u64 tick;		/* clock for replacing the least recently used root */
 	struct ept12_place place;
+	struct ept12_way way;	/* of lists of operations */
 	u64 shown;		/* the page of the last violation that the short way gave to L1 */
 };
 

@@ -105,12 +105,28 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 	return pio_exit(vcpu, port, size, 1, in);
 }
 
+static noinline void pio_trace_out(struct vcpu *vcpu, u16 port, u32 size, u32 data)
+{
+	data &= emul_size_mask(size);
+	trace_droste_pio(vcpu, true, port, size, 1, &data);
+}
+
+static noinline bool pio_out(struct vcpu *vcpu, u16 port, u32 size, u32 data)
+{
+	data &= emul_size_mask(size);
+	if (pio_in_kernel(vcpu, port, size, &data, true) || io_write(vcpu, true, port, size, data, true))
+		return true;
+	*(u32 *)vcpu->pio_data = data;
+	pio_exit(vcpu, port, size, 1, false);
+	return false;
+}
+
 /**
  * emul_out() - write to a port for the guest, without an instruction
  * @vcpu: loaded
  * @port: port number
  * @size: 1, 2 or 4 bytes
- * @data: the value, with zeroes above @size
+ * @data: the value; what is above @size is left out
  *
  * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu for reading.
  * Return: true if a device in the kernel took it; false if KVM_RUN must end,
@@ -118,12 +134,12 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
  */
 bool emul_out(struct vcpu *vcpu, u16 port, u32 size, u32 data)
 {
-	trace_droste_pio(vcpu, true, port, size, 1, &data);
-	if (pio_in_kernel(vcpu, port, size, &data, true) || io_write(vcpu, true, port, size, data, true))
+	if (trace_droste_pio_enabled())
+		pio_trace_out(vcpu, port, size, data);
+	if (likely(size == 1 && irqchip_is_pic_port(port) && !rcu_access_pointer(vcpu->vm->ports)) &&
+	    likely(vpic_out(vcpu->vm, port, data)))
 		return true;
-	*(u32 *)vcpu->pio_data = data;
-	pio_exit(vcpu, port, size, 1, false);
-	return false;
+	return pio_out(vcpu, port, size, data);
 }
 
 /**

@@ -74,6 +74,12 @@ static __always_inline bool irqchip_pio(struct vcpu *vcpu, u16 port, u32 len, vo
 	}
 }
 
+/* Whether a write of a byte to the port is to a command or mask register of the PICs, which vpic_out() carries out. */
+static inline bool irqchip_is_pic_port(u16 port)
+{
+	return (port & ~0x81) == 0x20;
+}
+
 /* --- split.c: PIC and I/O APIC in user space --- */
 int irqchip_create_split(struct vm *vm, u64 pins);
 bool irqchip_takes_extint(struct vcpu *vcpu);

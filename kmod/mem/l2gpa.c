@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Translation of L2 guest-physical addresses by EPT12, which is read from guest memory. SDM 3C 29.3. */
+#include <linux/mm.h>
 #include "droste.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"
@@ -151,6 +152,105 @@ enum ept12_verdict ept12_translate_again(struct vcpu *vcpu, gpa_t l2_gpa, u64 ac
 	return verdict;
 }
 
+/* Whether the entries of a way are what they were. Their addresses are in slots, whose user addresses were checked. */
+static __always_inline bool l2gpa_way_is(const struct ept12_way *w)
+{
+	/* Pointers: see l2gpa_read_again(). */
+	const u64 __user *const *at = w->at;
+	const u64 *expected = w->entry;
+	u64 entry;
+	int i;
+
+	if (unlikely(!user_read_access_begin(at[0], sizeof(u64))))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(w->at); i++) {
+		unsafe_get_user(entry, at[i], failed);
+		if (unlikely(entry != expected[i]))
+			goto failed;
+	}
+	user_read_access_end();
+	return true;
+failed:
+	user_read_access_end();
+	return false;
+}
+
+/* A walk that notes the entries it reads. */
+struct l2gpa_noting {
+	struct vcpu *vcpu;
+	struct ept12_way *way;
+	int n;			/* entries read so far */
+};
+
+static int l2gpa_read_noting(void *ctx, u64 gpa, u64 *entry)
+{
+	struct l2gpa_noting *c = ctx;
+	const struct memslot *slot = memslot_near(c->vcpu, gpa >> PAGE_SHIFT);
+
+	if (!slot || c->n == EPT_ROOT_LEVEL || !memslot_read_u64(slot, gpa, entry))
+		return -EFAULT;
+	c->way->at[c->n] = memslot_user(slot, gpa);
+	c->way->entry[c->n++] = *entry;
+	return 0;
+}
+
+static int l2gpa_set_no_bits(void *ctx, u64 gpa, u64 old, u64 bits)
+{
+	return -EFAULT;
+}
+
+/**
+ * ept12_note_way() - remember the entries of EPT12 by which an address is translated for reading and writing
+ * @vcpu: the vCPU, whose thread's mm is vm->mm; in L2, whose L1 uses EPT
+ * @l2_gpa: the address
+ *
+ * None are known afterwards if they do not allow the access, or a flag would have to be set.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ */
+void ept12_note_way(struct vcpu *vcpu, gpa_t l2_gpa)
+{
+	static const struct ept12_ops ops = { .read = l2gpa_read_noting, .set_bits = l2gpa_set_no_bits };
+	struct ept12_way *w = &vcpu->nested.ept02.way;
+	struct l2gpa_noting noting = { .vcpu = vcpu, .way = w };
+	struct ept12_cfg cfg = l2gpa_cfg(vcpu, vcpu->nested.ept02.cur->eptp12);
+	struct ept12_result r;
+
+	w->eptp12 = 0;
+	w->generation = memslot_generation(vcpu->vm);
+	if (ept12_walk(&cfg, &ops, &noting, l2_gpa, EPT_READ | EPT_WRITE, &r) != EPT12_OK)
+		return;
+	for (; noting.n < EPT_ROOT_LEVEL; noting.n++) {
+		w->at[noting.n] = w->at[noting.n - 1];
+		w->entry[noting.n] = w->entry[noting.n - 1];
+	}
+	w->l2_page = l2_gpa & PAGE_MASK;
+	w->l1_page = r.gpa & PAGE_MASK;
+	w->eptp12 = cfg.eptp;
+}
+
+/**
+ * ept12_same_way() - translate an address for reading and writing by the entries that were used last
+ * @vcpu: loaded, in L2, whose L1 uses EPT
+ * @gpa: the L2 guest-physical address; set to the L1 guest-physical one
+ *
+ * The entries are read again, so this is as exact as a walk, which would read the same ones and set no flag.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: false if a walk must do it; @gpa is as it was then.
+ */
+bool ept12_same_way(struct vcpu *vcpu, u64 *gpa)
+{
+	const struct ept02 *e = &vcpu->nested.ept02;
+	const struct ept12_way *w = &e->way;
+
+	if (unlikely(!e->cur) || w->l2_page != (*gpa & PAGE_MASK) || w->eptp12 != e->cur->eptp12 ||
+	    w->generation != memslot_generation(vcpu->vm) || current->mm != vcpu->vm->mm || !l2gpa_way_is(w))
+		return false;
+	*gpa = w->l1_page | offset_in_page(*gpa);
+	return true;
+}
+
 /**
  * ept12_read_present() - read entries of a table of EPT12
  * @vcpu: the vCPU, whose thread's mm is vm->mm
@@ -184,11 +284,6 @@ unsigned long ept12_read_present(struct vcpu *vcpu, gpa_t gpa, u64 *entries, uns
 failed:
 	user_read_access_end();
 	return 0;
-}
-
-static int l2gpa_set_no_bits(void *ctx, u64 gpa, u64 old, u64 bits)
-{
-	return -EFAULT;
 }
 
 /**

@@ -43,10 +43,14 @@ struct slot_hint {
 	gfn_t hole;			/* the last frame found to have no memory */
 };
 
-/* The page of guest memory in which a vCPU had its last list of operations: see multicall_short_list(). */
+/*
+ * The page of guest memory in which a vCPU had its last list of operations. In the short loop, it needs neither vm->srcu nor
+ * @generation: a change of the slot requests REQ_UNPIN, which clears @page, and waits until the vCPU has left the guest.
+ */
+#define LIST_PAGE(gpa)	(((gpa) & PAGE_MASK) | 1)
 struct list_hint {
 	u64 generation;			/* memslots.generation for which the others are valid */
-	gpa_t page;			/* its guest-physical address */
+	u64 page;			/* LIST_PAGE() of its guest-physical address; 0: none is known */
 	unsigned long hva;		/* its user address; the slot can be written, and is not logged */
 };
 

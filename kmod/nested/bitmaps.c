@@ -174,8 +174,8 @@ int bitmaps_place_io(struct vcpu *vcpu)
 	return 0;
 }
 
-/* One byte of a bitmap of L1; all ones if L1 has no memory there. */
-static u8 bitmaps_read_byte(struct vcpu *vcpu, gpa_t gpa)
+/* One byte of a bitmap of L1 that is not pinned; all ones if L1 has no memory there. */
+static noinline u8 bitmaps_read_byte(struct vcpu *vcpu, gpa_t gpa)
 {
 	u8 b;
 
@@ -228,7 +228,7 @@ bool bitmaps_msr_hit(struct vcpu *vcpu, u32 msr, bool write)
 
 	if (!b.mask)
 		return true;
-	if (n->msr_bitmap12.page)
+	if (likely(n->msr_bitmap12.page))
 		return READ_ONCE(((const u8 *)n->msr_bitmap12.hva)[b.byte]) & b.mask;
 	return bitmaps_read_byte(vcpu, n->vmcs12->msr_bitmap + b.byte) & b.mask;
 }

@@ -61,13 +61,6 @@ bool nested_delegates(struct vcpu *vcpu)
 	       !nested_wants_mtf(n) && vcpu_is_64bit(vcpu) && !vcpu_cpl(vcpu);
 }
 
-static bool delegate_l1_takes(struct vcpu *vcpu, u16 reason, u64 qual, bool hit)
-{
-	const struct route_facts f = { .vmcs12 = vcpu->nested.vmcs12, .basic = reason, .qual = qual, .bitmap_hit = hit };
-
-	return route_exit(&f).to == ROUTE_L1;
-}
-
 /**
  * nested_takes_msr() - whether an access of L2 to an MSR is L1's to answer
  * @vcpu: in L2
@@ -82,11 +75,11 @@ static bool delegate_l1_takes(struct vcpu *vcpu, u16 reason, u64 qual, bool hit)
 bool nested_takes_msr(struct vcpu *vcpu, u32 msr, bool write)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
-	bool hit = (v->cpu_based_vm_exec_control & CPU_BASED_USE_MSR_BITMAPS) && bitmaps_msr_hit(vcpu, msr, write);
+	u32 proc = v->cpu_based_vm_exec_control;
 
-	if (msr >> 8 == 8 && (merge_proc2_of(v) & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
+	if (unlikely(msr >> 8 == 8) && (merge_proc2_of(v) & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
 		return true;
-	return delegate_l1_takes(vcpu, write ? EXIT_REASON_MSR_WRITE : EXIT_REASON_MSR_READ, 0, hit);
+	return route_l1_takes_msr(proc, (proc & CPU_BASED_USE_MSR_BITMAPS) && bitmaps_msr_hit(vcpu, msr, write));
 }
 
 /**
@@ -100,10 +93,11 @@ bool nested_takes_msr(struct vcpu *vcpu, u32 msr, bool write)
  */
 bool nested_takes_out(struct vcpu *vcpu, u16 port, u32 size)
 {
-	u64 qual = (u64)port << 16 | (size - 1);	/* SDM 3C table 28-5 */
-	bool hit = (vcpu->nested.vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS) && bitmaps_io_hit(vcpu, qual);
+	u32 proc = vcpu->nested.vmcs12->cpu_based_vm_exec_control;
 
-	return delegate_l1_takes(vcpu, EXIT_REASON_IO_INSTRUCTION, qual, hit);
+	if (likely(!(proc & CPU_BASED_USE_IO_BITMAPS)))
+		return route_l1_takes_io(proc, false);
+	return route_l1_takes_io(proc, bitmaps_io_hit(vcpu, (u64)port << 16 | (size - 1)));	/* SDM 3C table 28-5 */
 }
 
 /**

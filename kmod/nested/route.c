@@ -139,19 +139,20 @@ static struct route_verdict route_cr(const struct route_facts *f)
 	}
 }
 
-/* "Use I/O bitmaps" overrides "unconditional I/O exiting" (SDM 3C 25.6.2, table 25-6). */
 static struct route_verdict route_io(const struct route_facts *f)
 {
-	if (route_has_proc(f->vmcs12, CPU_BASED_USE_IO_BITMAPS))
-		return route_to(f->bitmap_hit, WHY_IO_BITMAP);
-	return route_to(route_has_proc(f->vmcs12, CPU_BASED_UNCOND_IO_EXITING), WHY_IO_CONTROL);
+	u32 proc = f->vmcs12->cpu_based_vm_exec_control;
+
+	return route_to(route_l1_takes_io(proc, f->bitmap_hit),
+			proc & CPU_BASED_USE_IO_BITMAPS ? WHY_IO_BITMAP : WHY_IO_CONTROL);
 }
 
 static struct route_verdict route_msr(const struct route_facts *f)
 {
-	if (!route_has_proc(f->vmcs12, CPU_BASED_USE_MSR_BITMAPS))
-		return route_to(true, WHY_MSR_NO_BITMAP);
-	return route_to(f->bitmap_hit, WHY_MSR_BITMAP);
+	u32 proc = f->vmcs12->cpu_based_vm_exec_control;
+
+	return route_to(route_l1_takes_msr(proc, f->bitmap_hit),
+			proc & CPU_BASED_USE_MSR_BITMAPS ? WHY_MSR_BITMAP : WHY_MSR_NO_BITMAP);
 }
 
 /* Without VMCS shadowing every VMREAD and VMWRITE exits to L1 (SDM 3C 26.1.3). */
@@ -407,32 +408,6 @@ struct route_bit route_io_bits(u64 qual)
 
 	if (port + size <= 0x10000)
 		b.mask = GENMASK(size - 1, 0) << (port % 8);
-	return b;
-}
-
-/**
- * route_msr_bit() - the bit of L1's MSR bitmap that decides an MSR exit
- * @msr: number of the MSR
- * @write: WRMSR, not RDMSR
- *
- * The page has four bitmaps of 1 KiB: reads of low MSRs, reads of high MSRs,
- * writes of low MSRs, writes of high MSRs (SDM 3C 25.6.9).
- *
- * Context: Any.
- * Return: the bit; mask 0 for an MSR that has none.
- */
-struct route_bit route_msr_bit(u32 msr, bool write)
-{
-	struct route_bit b = { .byte = write ? 2048 : 0 };
-
-	if (msr >= 0xc0000000) {
-		msr -= 0xc0000000;
-		b.byte += 1024;
-	}
-	if (msr >= 0x2000)
-		return b;
-	b.byte += msr / 8;
-	b.mask = BIT(msr % 8);
 	return b;
 }
 

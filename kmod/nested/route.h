@@ -3,7 +3,9 @@
 #ifndef DROSTE_ROUTE_H
 #define DROSTE_ROUTE_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
+#include <asm/vmx.h>
 #include "nested/route_why.h"
 
 struct vmcs12;
@@ -45,8 +47,45 @@ struct route_bit {
 	u16 mask;	/* the bits in the 16-bit word there; 0: no bitmap covers the access, L1 gets the exit */
 };
 struct route_bit route_io_bits(u64 qual);
-struct route_bit route_msr_bit(u32 msr, bool write);
 struct route_bit route_vmcs_bit(u64 enc);
+
+/**
+ * route_msr_bit() - the bit of L1's MSR bitmap that decides an MSR exit
+ * @msr: number of the MSR
+ * @write: WRMSR, not RDMSR
+ *
+ * The page has four bitmaps of 1 KiB: reads of low MSRs, reads of high MSRs,
+ * writes of low MSRs, writes of high MSRs (SDM 3C 25.6.9).
+ *
+ * Context: Any.
+ * Return: the bit; mask 0 for an MSR that has none.
+ */
+static inline struct route_bit route_msr_bit(u32 msr, bool write)
+{
+	struct route_bit b = { .byte = write ? 2048 : 0 };
+
+	if (msr >= 0xc0000000) {
+		msr -= 0xc0000000;
+		b.byte += 1024;
+	}
+	if (msr >= 0x2000)
+		return b;
+	b.byte += msr / 8;
+	b.mask = BIT(msr % 8);
+	return b;
+}
+
+/* Whether L1 gets an access of L2 to an MSR. @proc: L1's primary controls; @hit: its bitmap has the bit (SDM 3C 26.1.3). */
+static inline bool route_l1_takes_msr(u32 proc, bool hit)
+{
+	return !(proc & CPU_BASED_USE_MSR_BITMAPS) || hit;
+}
+
+/* The same for a port. "Use I/O bitmaps" overrides "unconditional I/O exiting" (SDM 3C 25.6.2, table 25-6). */
+static inline bool route_l1_takes_io(u32 proc, bool hit)
+{
+	return proc & CPU_BASED_USE_IO_BITMAPS ? hit : proc & CPU_BASED_UNCOND_IO_EXITING;
+}
 
 /* The field of VMCS12 that route_exit() looked at. */
 struct route_word {

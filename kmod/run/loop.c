@@ -155,8 +155,10 @@ static int loop_do_requests(struct vcpu *vcpu, int *srcu)
 		steal_time_update(vcpu);
 	if (req & BIT(REQ_CLOCK))
 		kvmclock_update(vcpu);
-	if (req & BIT(REQ_UNPIN))
+	if (req & BIT(REQ_UNPIN)) {
+		vcpu->list_hint.page = 0;
 		nested_unpin(vcpu);
+	}
 	if (req & BIT(REQ_VISIT))
 		visit_receive(vcpu);
 	if (req & BIT(REQ_PML))
@@ -326,7 +328,9 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 		return loop_short_cpuid(vcpu);
 	if (!loop_short_knows(reason))
 		return false;
-	return reason == EXIT_REASON_VMCALL ? multicall_short(vcpu) : exit_short(vcpu);
+	if (reason == EXIT_REASON_VMCALL)
+		return !vcpu->list_is_long && multicall_short(vcpu);
+	return exit_short(vcpu);
 }
 
 /*

@@ -27,11 +27,13 @@
 #include "io/emulate.h"
 #include "irqchip/irqchip.h"
 #include "mem/dirty.h"
+#include "mem/l2gpa.h"
 #include "mem/memslot.h"
 #include "nested/nested.h"
 #include "nested/route.h"
 #include "pv/pv.h"
 #include "run/handlers.h"
+#include "run/request.h"
 #include "run/run.h"
 #include "run/short.h"
 #include "trace.h"
@@ -46,17 +48,34 @@ struct multicall {
 	u32 n, done;
 };
 
+/* Bits of the access rights of CS (SDM 3C table 25-2). */
+#define CS_CONFORMING	BIT(2)
+#define CS_DPL		(3U << 5)
+
 /* What an operation has come to, besides its result. */
 #define OP_OUT		BIT(0)	/* a[2] is set */
 #define OP_OUTS		BIT(1)	/* a[2] and a[3] are */
 #define OP_USER		BIT(2)	/* KVM_RUN must end: vcpu->run is filled */
-#define OP_EVENTS	BIT(3)	/* an interrupt may be due now */
+#define OP_EVENTS	BIT(3)	/* an interrupt may be due now, without a request */
+
+/* Whether the running level is in 64-bit mode at CPL 0. The DPL of CS is the CPL unless CS is conforming (SDM 3C 27.3.1.2). */
+static __always_inline bool multicall_is_kernel(struct vcpu *vcpu)
+{
+	u32 ar;
+
+	if (unlikely(!vcpu_is_long_mode(vcpu)))
+		return false;
+	ar = vmcs_read(GUEST_CS_AR_BYTES);
+	if (likely((ar & (VMX_AR_L_MASK | CS_DPL | CS_CONFORMING)) == VMX_AR_L_MASK))
+		return true;
+	return (ar & VMX_AR_L_MASK) && (ar & CS_CONFORMING) && !vcpu_cpl(vcpu);
+}
 
 /* Whether the VMCALL that exited is one. */
 static __always_inline bool multicall_is_one(struct vcpu *vcpu)
 {
 	return (vcpu->gcaps.droste_features & DROSTE_CPUID_MULTICALL) && vcpu->regs[RAX] == DROSTE_MULTICALL &&
-	       vcpu_is_64bit(vcpu) && !vcpu_cpl(vcpu);
+	       multicall_is_kernel(vcpu);
 }
 
 /* Find the memory of the list at the L1 guest-physical address. Returns NULL if there is none that can be written. */
@@ -76,30 +95,35 @@ static __always_inline bool multicall_take_head(struct multicall *m, u64 head, u
 	m->n = head;
 	m->done = head >> 32;
 	m->e = m->list->e + m->done;
-	if (unlikely(m->n > DROSTE_MULTICALL_MAX) || unlikely(m->done > m->n))
+	if (unlikely(m->n > DROSTE_MULTICALL_MAX))
+		return false;
+	if (unlikely(m->done > m->n))
 		return false;
 	return likely(sizeof(*m->list) + m->n * sizeof(*m->e) <= room);
 }
 
 /*
- * Read an operation, or the first three words of it, in an access that has begun. Returns 0 or -EFAULT. One test is
- * enough for all words, where unsafe_get_user() has one for each. A fault leads to the end, past what clears the error.
+ * Read the first three words of an operation, in an access that has begun. The number comes last, so that it needs no test
+ * of its own whether that went well. Returns the number; 0, which no operation has, if the words cannot be read.
  */
-static __always_inline int multicall_load_3(const struct droste_multicall_entry __user *e, u64 *op, u64 *a0, u64 *a1)
+static __always_inline u64 multicall_load_3(const struct droste_multicall_entry __user *e, u64 *a0, u64 *a1)
 {
-	int err = -EFAULT;
+	u64 op = 0;
 
-	asm volatile("1: mov 0(%[e]), %[op]\n\t"
-		     "2: mov 8(%[e]), %[a0]\n\t"
-		     "3: mov 16(%[e]), %[a1]\n\t"
-		     "xor %[err], %[err]\n"
+	asm volatile("1: mov 8(%[e]), %[a0]\n\t"
+		     "2: mov 16(%[e]), %[a1]\n\t"
+		     "3: mov 0(%[e]), %[op]\n"
 		     "9:\n"
 		     _ASM_EXTABLE_UA(1b, 9b) _ASM_EXTABLE_UA(2b, 9b) _ASM_EXTABLE_UA(3b, 9b)
-		     : [err] "+r" (err), [op] "=&r" (*op), [a0] "=&r" (*a0), [a1] "=&r" (*a1)
-		     : [e] "r" (e), "m" (*(const struct droste_multicall_entry __force *)e) : "cc");
-	return err;
+		     : [op] "+&r" (op), [a0] "=&r" (*a0), [a1] "=&r" (*a1)
+		     : [e] "r" (e), "m" (*(const struct droste_multicall_entry __force *)e));
+	return op;
 }
 
+/*
+ * Read an operation, in an access that has begun. Returns 0 or -EFAULT. One test is enough for all words, where
+ * unsafe_get_user() has one for each. A fault leads to the end, past what clears the error.
+ */
 static __always_inline int multicall_load(const struct droste_multicall_entry __user *e, struct droste_multicall_entry *op)
 {
 	int err = -EFAULT;
@@ -119,21 +143,46 @@ static __always_inline int multicall_load(const struct droste_multicall_entry __
 	return err;
 }
 
+/*
+ * Find the user address of a list, where vm->srcu is held. A guest mostly has its lists in one page, whose slot need not be
+ * searched again. *@slot is set to the slot in which the frame is to be marked as dirty, NULL if it is not logged. Returns
+ * NULL if there is no memory that can be written.
+ */
+static __always_inline void __user *multicall_find(struct vcpu *vcpu, u64 gpa, const struct memslot **slot)
+{
+	struct list_hint *h = &vcpu->list_hint;
+	u64 generation = memslot_generation(vcpu->vm);
+
+	*slot = NULL;
+	if (likely(h->page == LIST_PAGE(gpa) && h->generation == generation && current->mm == vcpu->vm->mm))
+		return (void __user *)(h->hva + offset_in_page(gpa));
+	*slot = multicall_slot(vcpu, gpa);
+	if (unlikely(!*slot))
+		return NULL;
+	if (!memslot_logged(*slot)) {
+		h->page = LIST_PAGE(gpa);
+		h->generation = generation;
+		h->hva = (unsigned long)memslot_user(*slot, gpa & PAGE_MASK);
+	}
+	return (void __user *)memslot_user(*slot, gpa);
+}
+
 /* --- with interrupts disabled --- */
 
 #define MULTICALL_HOST_WORK	(_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY | _TIF_SIGPENDING | \
 				 _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
 
 /*
- * Whether something is due before the next operation: see loop_must_not_enter(). A deadline of the local APIC that has
- * passed becomes an interrupt when the guest is entered, with the VMX-preemption timer at 0.
+ * Whether something is due before the next operation: see loop_must_not_enter(). A deadline of the local APIC, or of L1's
+ * preemption timer, that has passed is found when the guest is entered, with the VMX-preemption timer at 0.
  */
 static __always_inline bool multicall_must_end(const struct vcpu *vcpu)
 {
-	u64 deadline = vcpu->timer.apic;
+	u64 apic = vcpu->timer.apic, l2 = vcpu->timer.l2;
 
-	return READ_ONCE(vcpu->requests) | (read_thread_flags() & MULTICALL_HOST_WORK) ||
-	       (deadline && (s64)(rdtsc() - deadline) >= 0);
+	if (unlikely(READ_ONCE(vcpu->requests) | (read_thread_flags() & MULTICALL_HOST_WORK)))
+		return true;
+	return unlikely(apic | l2) && ((apic && (s64)(rdtsc() - apic) >= 0) || (l2 && (s64)(rdtsc() - l2) >= 0));
 }
 
 /* Where a list stands after some operations in the short loop. */
@@ -165,8 +214,8 @@ static __always_inline enum multicall_short multicall_cpuids(struct vcpu *vcpu, 
 	}
 	for (e = m->e, done = m->done, n = m->n; done < n; e++, done++) {
 		where = SHORT_OTHER;
-		if (unlikely(multicall_load_3(e, &op, &fn, &index)))
-			goto failed;
+		/* The general path tells why it cannot be read. */
+		op = multicall_load_3(e, &fn, &index);
 		if (unlikely(op != DROSTE_OP_CPUID))
 			break;
 		where = SHORT_NEW;
@@ -192,13 +241,12 @@ failed:
 static noinline bool multicall_keep(struct vcpu *vcpu, const struct droste_multicall_entry __user *e)
 {
 	u64 op, fn, index;
-	int err;
 
 	if (unlikely(!user_read_access_begin(e, sizeof(*e))))
 		return false;
-	err = multicall_load_3(e, &op, &fn, &index);
+	op = multicall_load_3(e, &fn, &index);
 	user_read_access_end();
-	return !err && op == DROSTE_OP_CPUID && cpuid_remember(vcpu, cpuid_kept(vcpu, fn, index), fn, index);
+	return op == DROSTE_OP_CPUID && cpuid_remember(vcpu, cpuid_kept(vcpu, fn, index), fn, index);
 }
 
 /*
@@ -220,23 +268,14 @@ static __always_inline bool multicall_run_short(struct vcpu *vcpu, struct multic
 
 /*
  * Find the user address of the list in the short loop. Returns false if it is for the general path, which marks the frame
- * dirty, and tells what is wrong. A guest mostly has its lists in one page. Caller holds vm->srcu for reading.
+ * dirty, and tells what is wrong. What is remembered is right without a look at the slots: see struct list_hint.
  */
 static __always_inline bool multicall_short_list(struct vcpu *vcpu, struct multicall *m, u64 gpa)
 {
 	struct list_hint *h = &vcpu->list_hint;
-	const struct memslot *slot;
 
-	if (unlikely(current->mm != vcpu->vm->mm))
+	if (unlikely(current->mm != vcpu->vm->mm || h->page != LIST_PAGE(gpa)))
 		return false;
-	if (unlikely(h->page != (gpa & PAGE_MASK) || h->generation != memslot_generation(vcpu->vm))) {
-		slot = multicall_slot(vcpu, gpa);
-		if (!slot || memslot_logged(slot))
-			return false;
-		h->page = gpa & PAGE_MASK;
-		h->generation = memslot_generation(vcpu->vm);
-		h->hva = (unsigned long)memslot_user(slot, h->page);
-	}
 	m->list = (void __user *)(h->hva + offset_in_page(gpa));
 	return true;
 }
@@ -247,7 +286,7 @@ static __always_inline bool multicall_short_list(struct vcpu *vcpu, struct multi
  *
  * If something is due before the end, the list says how far it has got, and the
  * guest is still at the VMCALL. A guest mostly makes the same kind of list: after one that was not for the short loop,
- * the next one is not tried here.
+ * the caller does not try the next one here (vcpu->list_is_long).
  *
  * Context: Interrupts disabled, for as long as at most %DROSTE_MULTICALL_MAX
  * CPUIDs take. VMCS01 is current. Caller holds vcpu->mutex.
@@ -258,18 +297,17 @@ bool multicall_short(struct vcpu *vcpu)
 	u64 gpa = vcpu->regs[RBX], next;
 	struct multicall m;
 	bool done = false;
-	int idx;
 
 	/* With a breakpoint or a debugger, multicall_pause() has something to do. */
-	if (vcpu->list_is_long || (gpa & 7) || unlikely((vcpu->dr7 & DR7_ACTIVE) | vcpu->guest_debug) ||
+	if ((gpa & 7) || unlikely((vcpu->dr7 & DR7_ACTIVE) | vcpu->guest_debug) ||
 	    !multicall_is_one(vcpu) || !short_next_rip(&next))
 		return false;
 	/* The processor walks the host's page tables for this: see vmx/l1d.c. */
 	vcpu->l1d_due = true;
-	idx = memslot_begin_nofault(vcpu->vm);
+	pagefault_disable();
 	if (likely(multicall_short_list(vcpu, &m, gpa)))
 		done = multicall_run_short(vcpu, &m, PAGE_SIZE - offset_in_page(gpa));
-	memslot_end_nofault(vcpu->vm, idx);
+	pagefault_enable();
 	if (unlikely(!done))
 		return false;
 	vcpu->ev.injected.valid = false;
@@ -282,6 +320,21 @@ bool multicall_short(struct vcpu *vcpu)
 }
 
 /* --- in the general path --- */
+
+/* Read the head of a list. Returns false if that fails. */
+static __always_inline bool multicall_read_head(const struct multicall *m, u64 *head)
+{
+	const u64 __user *from = (const u64 __user *)m->list;
+
+	if (unlikely(!user_read_access_begin(from, sizeof(*from))))
+		return false;
+	unsafe_get_user(*head, from, failed);
+	user_read_access_end();
+	return true;
+failed:
+	user_read_access_end();
+	return false;
+}
 
 /* Read an operation. Returns false if that fails. */
 static __always_inline bool multicall_read(const struct droste_multicall_entry __user *e, struct droste_multicall_entry *op)
@@ -423,7 +476,6 @@ static noinline s64 multicall_other(struct vcpu *vcpu, struct droste_multicall_e
 
 	switch (op->op) {
 	case KVM_HC_SCHED_YIELD:
-		*flags = OP_EVENTS;
 		return pv_call(vcpu, op->op, a, true);
 	case DROSTE_OP_CPUID:
 		*flags = OP_OUTS;
@@ -470,44 +522,44 @@ static __always_inline s64 multicall_op(struct vcpu *vcpu, struct droste_multica
 	if (op->op == DROSTE_OP_OUT) {
 		if (unlikely(!multicall_out_ok(op->a)))
 			return DROSTE_ERR_ARGUMENT;
-		*flags = OP_EVENTS;
-		if (!emul_out(vcpu, op->a[0], op->a[1], op->a[2] & GENMASK(8 * (u32)op->a[1] - 1, 0)))
-			*flags = OP_EVENTS | OP_USER;
+		/* A controller, or whoever hears an ioeventfd, requests a look at events. */
+		if (!emul_out(vcpu, op->a[0], op->a[1], op->a[2]))
+			*flags = OP_USER;
 		return 0;
 	}
-	if (op->op == KVM_HC_SEND_IPI) {
-		*flags = OP_EVENTS;
+	if (op->op == KVM_HC_SEND_IPI)
 		return pv_send_ipi(vcpu, op->a[0], op->a[1], op->a[2], op->a[3], true);
-	}
 	return multicall_rare(vcpu, op, fetched, flags);
 }
 
-/*
- * Whether L1 would get the exit of an operation of L2, or L0 does not carry out such operations for an L2. If not, an
- * address in @op is one of L1 afterwards. An operand that no instruction has is not L1's: it is an error, as in L1.
- */
-static noinline bool multicall_is_l1s(struct vcpu *vcpu, u64 op, const u64 *a, u64 *a0)
+/* Whether L1 would get the exit of a store of L2. If not, the address in @op is one of L1 afterwards. */
+static noinline bool multicall_l1_takes_write(struct vcpu *vcpu, const u64 *a, u64 *a0)
 {
-	switch (op) {
-	case DROSTE_OP_RDMSR:
-	case DROSTE_OP_WRMSR:
-		return !(a[0] >> 32) && nested_takes_msr(vcpu, a[0], op == DROSTE_OP_WRMSR);
-	case DROSTE_OP_OUT:
-		return multicall_out_ok(a) && nested_takes_out(vcpu, a[0], a[1]);
-	case DROSTE_OP_MMIO_WRITE:
-		return multicall_mmio_ok(vcpu, a) && nested_takes_write(vcpu, a0);
-	default:
-		return true;
-	}
+	return multicall_mmio_ok(vcpu, a) && nested_takes_write(vcpu, a0);
 }
 
+/*
+ * Whether L1 would get the exit of an operation of L2, or L0 does not carry out such operations for an L2. An operand that
+ * no instruction has is not L1's: it is an error, as in L1.
+ */
 static __always_inline bool multicall_l1_takes(struct vcpu *vcpu, struct droste_multicall_entry *op)
 {
 	u64 a[2] = { op->a[0], op->a[1] }, a0 = op->a[0];
-	bool takes = multicall_is_l1s(vcpu, op->op, a, &a0);
+	bool takes;
 
-	op->a[0] = a0;
-	return takes;
+	switch (op->op) {
+	case DROSTE_OP_RDMSR:
+	case DROSTE_OP_WRMSR:
+		return !(a0 >> 32) && nested_takes_msr(vcpu, a0, op->op == DROSTE_OP_WRMSR);
+	case DROSTE_OP_OUT:
+		return multicall_out_ok(op->a) && nested_takes_out(vcpu, a0, op->a[1]);
+	case DROSTE_OP_MMIO_WRITE:
+		takes = multicall_l1_takes_write(vcpu, a, &a0);
+		op->a[0] = a0;
+		return takes;
+	default:
+		return true;
+	}
 }
 
 /* The call is over: the guest goes on behind the VMCALL. */
@@ -524,6 +576,14 @@ static void multicall_pause(struct vcpu *vcpu)
 		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
 }
 
+/* Whether an interrupt of L2, or an event of L1, is due after an operation with OP_EVENTS. */
+static noinline bool multicall_interrupted(struct vcpu *vcpu)
+{
+	if (vcpu->in_l2 && nested_has_events(vcpu))
+		return true;
+	return vmx_interrupt_allowed(vcpu) && irqchip_pending_vector(vcpu) >= 0;
+}
+
 static noinline void multicall_trace(struct vcpu *vcpu, u32 nr, struct droste_multicall_entry op, s64 ret)
 {
 	trace_droste_op(vcpu, nr, &op, ret);
@@ -531,12 +591,14 @@ static noinline void multicall_trace(struct vcpu *vcpu, u32 nr, struct droste_mu
 
 /*
  * Carry out operations until the list ends, or something else is due. Returns the
- * error with which the call ends. *@flags: OP_USER, or 0. If there is no error, and operations are left, the call pauses.
+ * error with which the call ends. *@all: the flags of all operations. If there is no error, and operations are left, the
+ * call pauses. No operation changes RFLAGS or the blocking of interrupts.
+ *
+ * What an operation makes pending, and what comes from outside meanwhile, is a request, but for interrupts that a register
+ * of the local APIC has held back: OP_EVENTS.
  */
-static s64 multicall_loop(struct vcpu *vcpu, struct multicall *m, u32 *last_flags)
+static __always_inline s64 multicall_loop(struct vcpu *vcpu, struct multicall *m, u32 *all, const bool l2)
 {
-	/* No operation changes RFLAGS or the blocking of interrupts. */
-	bool interruptible = vmx_interrupt_allowed(vcpu), l2 = vcpu->in_l2;
 	struct droste_multicall_entry op;
 	bool fetched = false, look, more;
 	u32 flags;
@@ -546,34 +608,41 @@ static s64 multicall_loop(struct vcpu *vcpu, struct multicall *m, u32 *last_flag
 		return DROSTE_ERR_MEMORY;
 	vcpu->list_is_long = op.op != DROSTE_OP_CPUID;
 	for (;;) {
-		if (unlikely(l2) && multicall_l1_takes(vcpu, &op))
+		if (l2 && multicall_l1_takes(vcpu, &op))
 			return DROSTE_ERR_TRAP;
 		ret = multicall_op(vcpu, &op, &fetched, &flags);
 		/* L1 sees the #GP of the instruction. The operation has changed nothing. */
-		if (unlikely(l2) && ret == DROSTE_ERR_GP && route_l1_takes_exception(vcpu->nested.vmcs12, X86_TRAP_GP, 0))
+		if (l2 && unlikely(ret == DROSTE_ERR_GP) && route_l1_takes_exception(vcpu->nested.vmcs12, X86_TRAP_GP, 0))
 			return DROSTE_ERR_TRAP;
 		if (trace_droste_op_enabled())
 			multicall_trace(vcpu, m->done, op, ret);
+		*all |= flags;
 		more = m->done + 1 < m->n && !(flags & OP_USER) && !multicall_must_end(vcpu);
-		if (unlikely(l2) && more)
-			more = !nested_has_events(vcpu);
-		look = more && (flags & OP_EVENTS) && interruptible;
+		look = more && unlikely(flags & OP_EVENTS);
 		if (unlikely(!multicall_finish(m, &op, ret, flags, more && !look)))
 			return DROSTE_ERR_MEMORY;
-		if (look) {
-			more = irqchip_pending_vector(vcpu) < 0;
+		if (unlikely(look)) {
+			more = !multicall_interrupted(vcpu);
 			if (more && unlikely(!multicall_read(m->e, &op)))
 				return DROSTE_ERR_MEMORY;
 		}
-		if (!more) {
-			*last_flags = flags & OP_USER;
+		if (!more)
 			return 0;
-		}
 	}
 }
 
+static noinline s64 multicall_loop_l1(struct vcpu *vcpu, struct multicall *m, u32 *all)
+{
+	return multicall_loop(vcpu, m, all, false);
+}
+
+static noinline s64 multicall_loop_l2(struct vcpu *vcpu, struct multicall *m, u32 *all)
+{
+	return multicall_loop(vcpu, m, all, true);
+}
+
 /* Begin with a list at an L1 guest-physical address, and carry it out. As multicall_loop(). */
-static __always_inline s64 multicall_list(struct vcpu *vcpu, struct multicall *m, u64 gpa, u32 *flags)
+static __always_inline s64 multicall_list(struct vcpu *vcpu, struct multicall *m, u64 gpa, u32 *all)
 {
 	const struct memslot *slot;
 	u64 head;
@@ -581,18 +650,18 @@ static __always_inline s64 multicall_list(struct vcpu *vcpu, struct multicall *m
 
 	if (gpa & 7)
 		return DROSTE_ERR_LIST;
-	slot = multicall_slot(vcpu, gpa);
-	if (!slot)
+	m->list = multicall_find(vcpu, gpa, &slot);
+	if (unlikely(!m->list))
 		return DROSTE_ERR_MEMORY;
-	if (!memslot_read_u64(slot, gpa, &head))
+	if (unlikely(!multicall_read_head(m, &head)))
 		return DROSTE_ERR_MEMORY;
-	m->list = (void __user *)memslot_user(slot, gpa);
 	if (!multicall_take_head(m, head, PAGE_SIZE - offset_in_page(gpa)))
 		return DROSTE_ERR_LIST;
 	if (m->done == m->n)
 		return 0;
-	ret = multicall_loop(vcpu, m, flags);
-	dirty_mark(vcpu->vm, slot, gpa >> PAGE_SHIFT);
+	ret = unlikely(vcpu->in_l2) ? multicall_loop_l2(vcpu, m, all) : multicall_loop_l1(vcpu, m, all);
+	if (unlikely(slot))
+		dirty_mark(vcpu->vm, slot, gpa >> PAGE_SHIFT);
 	return ret;
 }
 
@@ -601,12 +670,17 @@ static __always_inline s64 multicall_list(struct vcpu *vcpu, struct multicall *m
 /* L1 gets an exit if its EPT does not allow reading and writing the list: *@gpa is one of L2. As exit_vmcall(). */
 static int multicall_translate(struct vcpu *vcpu, u64 *gpa)
 {
-	int ret;
+	u64 l2_gpa = *gpa;
+	int ret = NEXT_GO_ON;
 
 	/* multicall_list() refuses others. */
 	if (*gpa & 7 || !gpa_legal(vcpu, *gpa))
 		return NEXT_GO_ON;
-	ret = walk_l2_gpa(vcpu, *gpa, EPT_READ | EPT_WRITE, gpa);
+	if (!ept12_same_way(vcpu, gpa)) {
+		ret = walk_l2_gpa(vcpu, *gpa, EPT_READ | EPT_WRITE, gpa);
+		if (ret == NEXT_GO_ON)
+			ept12_note_way(vcpu, l2_gpa);
+	}
 	/* L2 has no memory in the page in which each of its accesses is L1's. */
 	if (ret == NEXT_GO_ON && nested_is_apic_page(vcpu->nested.vmcs12, *gpa))
 		*gpa = MULTICALL_NOWHERE;
@@ -617,7 +691,7 @@ static int multicall_run(struct vcpu *vcpu)
 {
 	struct multicall m = {};
 	u64 gpa = vcpu->regs[RBX];
-	u32 flags = 0;
+	u32 all = 0;
 	s64 err;
 	int ret;
 
@@ -626,14 +700,17 @@ static int multicall_run(struct vcpu *vcpu)
 		if (ret != NEXT_GO_ON)
 			return ret;
 	}
-	err = multicall_list(vcpu, &m, gpa, &flags);
-	/* Operations may have called vcpu_stay_calm(). */
-	vcpu->calm = false;
+	err = multicall_list(vcpu, &m, gpa, &all);
+	/* Operations may have called it, too. */
+	if (likely(!(all & (OP_USER | OP_EVENTS))))
+		vcpu_stay_calm(vcpu);
+	else
+		vcpu->calm = false;
 	if (!err && m.done < m.n)
 		multicall_pause(vcpu);
 	else
 		multicall_return(vcpu, err);
-	return flags & OP_USER ? NEXT_USER : NEXT_ENTER;
+	return all & OP_USER ? NEXT_USER : NEXT_ENTER;
 }
 
 /**

@@ -26,10 +26,9 @@ static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
  * vcpu_stay_calm() - let the next entry do without a look at events
  * @vcpu: the vCPU, whose exit is being handled
  *
- * For a handler that has touched nothing on which events depend: no register of
- * an interrupt controller, and no part of the state of the vCPU but general
- * registers and RIP. A trap after the instruction is queued with a request, and
- * so are events from outside; the run loop looks at events then. It also does
+ * For a handler that has touched nothing on which events depend, or whose changes make a request: no register of a local
+ * APIC, and no part of the state of the vCPU but general registers, RIP, and MSRs that no event depends on. A trap after the
+ * instruction is queued with a request, and so are events from outside; the run loop looks at events then. It also does
  * after an ioctl of the vCPU. L2's events are always looked at.
  *
  * Context: Process context. Caller holds vcpu->mutex.
