@@ -14,7 +14,8 @@ DOCS = os.path.join(machine.TREE, "docs")
 # By the names of the files in docs/: the module that counts, with
 #   count(cache, whole): the results, and with whole=False those that are cheap to count;
 #   text(), faults(), dump(), svg(): their table, a sentence for each that is not as it should be, their JSON, and their plot;
-#   add_old(results, file): for comparisons with a cheap form, completes the results from a JSON file. Returns names of what it added;
+#   add_old(results, file, mark): for comparisons with a cheap form, completes the results from a JSON file; with mark, the plot
+#     calls them older. Returns names of what it added;
 #   document(results): for comparisons with tables in a document, writes them. Only the whole form's results have all rows.
 FIGURES = {"ports": ports, "io": devices, "batching": batching, "ple": lhp, "paging": paging}
 
@@ -22,8 +23,9 @@ FIGURES = {"ports": ports, "io": devices, "batching": batching, "ple": lhp, "pag
 class Figure:
     """A figure and its JSON file, to be made."""
 
-    def __init__(self, name, base, whole):
+    def __init__(self, name, base, whole, ways=()):
         self.name = name
+        self.ways = ways        # those that are counted; the others are taken from docs/. None: all
         self.base = base        # the files' names without the ends
         self.whole = whole
         self.module = FIGURES[name]
@@ -33,13 +35,13 @@ class Figure:
     def make(self, cache):
         """Counts, and writes the files."""
         try:
-            results = self.module.count(cache, self.whole)
+            results = self.module.count(cache, self.whole, *([self.ways] if self.ways else []))
         except machine.Failed as e:
             self.failed, self.lines = True, [f"bench: {self.name}: {e}"]
             return self
         old, reference = [], os.path.join(DOCS, self.name + ".json")
-        if not self.whole and hasattr(self.module, "add_old"):
-            old = self.module.add_old(results, reference)
+        if (self.ways or not self.whole) and hasattr(self.module, "add_old"):
+            old = self.module.add_old(results, reference, not self.ways)
         for end, text in (("json", self.module.dump(results)), ("svg", self.module.svg(results))):
             machine.write_text(f"{self.base}.{end}", text)
         if self.whole and hasattr(self.module, "document"):
@@ -59,7 +61,7 @@ def chosen(prefix):
 
 # The commands: how a comparison is called, and the words that may follow.
 COMMANDS = {"ports": ("ports", "NAME | reference"), "devices": ("io", "NAME | reference"), "batching": ("batching", "NAME | reference"),
-            "lhp": ("ple", "small | reference"), "paging": ("paging", "small | WAY,... | reference")}
+            "lhp": ("ple", "small | reference"), "paging": ("paging", "small | WAY,... | reference [WAY,...]")}
 
 
 def measure(command, words, cache):
@@ -67,14 +69,15 @@ def measure(command, words, cache):
     name, usage = COMMANDS[command]
     module, word = FIGURES[name], words[0] if words else ""
     takes_name = "NAME" in usage
-    ways = word.split(",") if command == "paging" and word not in ("", "small", "reference") else []
-    if len(words) > 1 or (word not in ("", "reference") and not takes_name and word != "small" and
-                          not (ways and set(ways) <= {column.name for column in paging.COLUMNS})):
+    takes_ways = command == "paging" and word not in ("", "small")
+    ways = words[-1].split(",") if takes_ways and words[-1] != "reference" else []
+    good = word in ("", "reference") or takes_name or word == "small" or bool(ways)
+    if not good or len(words) > 1 + (takes_ways and word == "reference") or not set(ways) <= {column.name for column in paging.COLUMNS}:
         print(f"usage: scripts/bench {command} [{usage}]" + (f"; ways are {', '.join(c.name for c in paging.COLUMNS)}" if ways else ""),
               file=sys.stderr)
         return 2
     if word == "reference" or (word and takes_name):
-        figure = Figure(name, os.path.join(DOCS, name) if word == "reference" else word, True).make(cache)
+        figure = Figure(name, os.path.join(DOCS, name) if word == "reference" else word, True, ways).make(cache)
         print("\n".join(figure.lines))
         return 1 if figure.failed else 0
     results = module.count(cache, word != "small", *([ways] if ways else []))

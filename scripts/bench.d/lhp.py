@@ -144,7 +144,7 @@ def count(cache, whole=True):
         return rows + linux(directory, cache) if whole else rows
 
 
-def add_old(rows, file):
+def add_old(rows, file, _mark=True):
     """Completes the results of the cheap form."""
     with open(file) as f:
         old = [{**r, "old": True} for r in json.load(f) if r["level"].startswith("linux-")]

@@ -47,6 +47,7 @@ other uses:
   scripts/bench lhp [small]         PAUSEs while a lock's holder waits for a CPU; small: without a Linux L1
   scripts/bench paging [small | WAY,...]  EPT, EPT with exits at MOV to CR3, and shadow paging, at L1 and L2; small: EPT at L1
   scripts/bench ports reference     the same for each of these five: makes its figure and its JSON in docs/, and tables that are made
+  scripts/bench paging reference WAY,...  the same, but only these ways are counted anew
   scripts/bench reference           measure all rows, and make docs/bench.json, docs/bench.svg and the tables of docs/bench.md
 The figures of --figures are those five, of the small forms; a row that these leave out is taken from docs/, and called older.
 exit status: 0, or 1 if a row failed or got worse, or 2

@@ -223,11 +223,11 @@ def count(cache, whole=True, ways=()):
     return measure(cache, columns)
 
 
-def add_old(rows, file):
-    """Completes the results of the cheap form, in the order of the columns."""
+def add_old(rows, file, mark=True):
+    """Completes the results of some ways, in the order of the columns."""
     have = {row["column"] for row in rows}
     with open(file) as f:
-        old = [{**row, "old": True} for row in json.load(f) if row["column"] not in have]
+        old = [{**row, **({"old": True} if mark else {})} for row in json.load(f) if row["column"] not in have]
     names = [column.name for column in COLUMNS]
     rows[:] = sorted(rows + old, key=lambda row: names.index(row["column"]))
     return sorted({title_of(row) for row in old})
