@@ -10,7 +10,7 @@
  *
  * Each operation makes the checks of the instruction that it stands for, because
  * it calls what the exit of the instruction calls. The list lies in one page, and
- * vm->srcu is held, so that its user address is valid as long as the call lasts.
+ * its user address is valid as long as the call lasts: because vm->srcu is held, or in the short loop by struct list_hint.
  */
 #include <linux/errno.h>
 #include <linux/mm.h>
