@@ -34,6 +34,8 @@ MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")     # what `make bench` has set is n
 def build(directory):
     """Builds the programs. Threads that measure at the same time do so one after the other, because drostectl is in the tree."""
     with BUILDING:
+        if STOPPED:
+            raise Failed("it was stopped")
         for where, words in (("scripts/bench.d", [f"OUTPUT={directory}"]), ("ctl", [])):
             done = subprocess.run(["make", "-s", "-C", os.path.join(TREE, where), *words], stdin=subprocess.DEVNULL,
                                   env={name: value for name, value in os.environ.items() if name not in MAKE})
