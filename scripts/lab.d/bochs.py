@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Builds and configures Bochs, which emulates all of VMX, and reads its log."""
+import contextlib
 import hashlib
 import os
 import re
@@ -148,6 +149,7 @@ vgaromimage: file={vga_bios}
 {boot}
 clock: sync={sync}, time0={time}
 pci: enabled=1, chipset=i440fx{slots}
+{disk}
 com1: enabled=1, {com1}
 com2: enabled=1, mode=file, dev={directory}/com2
 com3: enabled=1, mode=file, dev={directory}/com3
@@ -186,9 +188,27 @@ def topics(strict):
     return set(TOPICS) if "all" in names else names
 
 
+# The second channel of IDE, because the first may have a CD.
+DISK = """\
+ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15
+ata1-master: type=disk, path={path}, mode=flat, cylinders={cylinders}, heads=16, spt=63"""
+CYLINDER = 16 * 63 * 512   # bytes
+
+
+def _disk(options):
+    """Returns the lines for the machine's disk, if it has one. The image grows to whole cylinders."""
+    if not options.disk:
+        return ""
+    cylinders = max(-(-os.path.getsize(options.disk) // CYLINDER), 1)
+    os.truncate(options.disk, cylinders * CYLINDER)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(options.disk + ".lock")       # of an emulator that was killed
+    return DISK.format(path=os.path.abspath(options.disk), cylinders=cylinders)
+
+
 def _configure(options, directory, boot, com1, sync):
     """Writes the emulator's configuration."""
-    text = CONFIG.format(cpu=options.cpu, slots=", slot1=pcivga" if options.vga else "", cpus=options.cpus, memory=options.memory,
+    text = CONFIG.format(cpu=options.cpu, slots=", slot1=pcivga" if options.vga else "", disk=_disk(options), cpus=options.cpus, memory=options.memory,
                          host_memory=min(options.memory, MOST_HOST_MEMORY), bios=BIOS, vga_bios=VGA_BIOS, boot=boot,
                          # A storm is the same in each run, so the machine's date is, too.
                          time=FIRST_DATE if "storms" in topics(options.strict) else "local", sync=sync, directory=directory, com1=com1)

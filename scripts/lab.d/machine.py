@@ -76,6 +76,7 @@ class Options:
     cpus = 1
     memory = 2048
     vga = False                # a graphics card on PCI
+    disk = None                # a raw image that keeps its contents: /dev/sda
     files = ()
     command = None             # None: an interactive shell
     timeout = 600
@@ -110,6 +111,8 @@ def make_initrd(options, kernel):
     names, arguments = hypervisor_modules(options, kernel)
     if kernel.name != "debug":
         names = [*names, "msr"]         # for drostectl info; the debug kernel is built without it
+    if options.disk:
+        names = [*names, "ata_piix", "sd_mod"]
     archive, paths = initramfs.base(kernel, names, os.path.join(initramfs.HERE, "l0-init.sh"))
     lines = []
     for file in paths:

@@ -97,6 +97,7 @@ def processor_options(sub):
     sub.add_argument("--cpu", default="corei7_skylake_x", metavar="MODEL",
                      help="the machine's processor, by Bochs' name (default corei7_skylake_x)")
     sub.add_argument("--vga", action="store_true", help="the machine (on Bochs) has a graphics card on PCI, whose memory is a BAR")
+    sub.add_argument("--disk", metavar="IMAGE", help="a disk, /dev/sda in L0, that keeps its contents in this file")
 
 
 def limit_options(sub):
@@ -181,6 +182,8 @@ def check_processor(options):
         raise LabError("--cpus takes 1 to 8")
     if not 128 <= options.memory <= 16384:
         raise LabError("--memory takes 128 to 16384 MiB")
+    if options.disk and not os.path.exists(options.disk):
+        raise LabError(f"{options.disk}: no such file")
 
 
 def do_exec(arguments):

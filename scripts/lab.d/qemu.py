@@ -48,6 +48,8 @@ def prepare(machine, initrd, command_line, com1):
     com1 = f"file,path={directory}/com1" if terminal == com1 else f"serial,path={terminal}"
     for number, device in enumerate((com1, f"file,path={directory}/com2", f"file,path={directory}/com3"), 1):
         command += ["-chardev", f"{device},id=c{number}", "-serial", f"chardev:c{number}"]
+    if options.disk:
+        command += ["-drive", f"file={os.path.abspath(options.disk)},format=raw,if=ide"]
     return command
 
 
