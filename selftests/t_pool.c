@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/droste.h>
+#include <linux/kvm_para.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,6 +15,8 @@
 #include "vm.h"
 #include "vmx.h"
 
+#define MSR_SPEC_CTRL	0x48
+#define MSR_SYSTEM_TIME	0x4b564d01
 #define STRICT	"/sys/module/droste/parameters/strict_cpuid"
 enum { EAX, EBX, ECX, EDX };
 
@@ -66,14 +69,16 @@ static struct droste_pool_msr *msr(struct droste_pool *p, u32 index)
 	return NULL;
 }
 
-/* All features that a control takes: RDRAND, RDSEED, RDTSCP and RDPID, INVPCID, XSAVES, AVX and on, bits of CR4. */
+/* All features that a control takes: RDRAND, RDSEED, RDTSCP and RDPID, INVPCID, XSAVES, AVX and on, bits of CR4, MSRs. */
 static void take_features(struct droste_pool *p)
 {
 	*reg(p, 1, 0, ECX) &= ~(BIT(17) | BIT(28) | BIT(30));
 	*reg(p, 7, 0, EBX) &= ~(BIT(0) | BIT(7) | BIT(10) | BIT(18) | BIT(20));
 	*reg(p, 7, 0, ECX) &= ~(BIT(2) | BIT(22));
+	*reg(p, 7, 0, EDX) &= ~(BIT(26) | BIT(27) | BIT(31));
 	*reg(p, 0x80000001, 0, EDX) &= ~BIT(27);
 	*reg(p, 0xd, 1, EAX) &= ~BIT(3);
+	*reg(p, 0x40000001, 0, EAX) &= ~BIT(KVM_FEATURE_CLOCKSOURCE2);
 	if (msr(p, 0x48b))
 		msr(p, 0x48b)->value &= ~(BIT(32 + 10) | BIT(32 + 6));	/* PAUSE-loop exiting, WBINVD exiting */
 	pool_close(p);
@@ -137,6 +142,7 @@ static void host_wrong(void)
 	REFUSED((pool.list[pool.nr_list++] = 0xdeadbeef), ENXIO, "an MSR that the host lacks");
 	if (!(host.flags & DROSTE_POOL_TSC_SCALING))
 		REFUSED((pool.tsc_khz *= 2, pool.tsc_khz_max *= 2), ENXIO, "a rate that the host lacks");
+	REFUSED(pool.tsc_khz = pool.tsc_khz_max = 0x7fffffff, ENXIO, "a rate that no host has");
 }
 
 static void host_caller(void)
@@ -301,7 +307,7 @@ static u64 try_xsaves(void)
 /* The features of take_features() that a guest can try. */
 enum {
 	RDRAND = 1, RDSEED = 2, RDTSCP = 4, INVPCID = 8, XSAVES = 16, AVX = 32, PCID = 64, FSGSBASE = 128, SMEP = 256, SMAP = 512,
-	UMIP = 1024,
+	UMIP = 1024, SPEC_CTRL = 2048, KVMCLOCK = 4096,
 };
 
 static u64 features_of(struct droste_pool *p)
@@ -311,7 +317,9 @@ static u64 features_of(struct droste_pool *p)
 	return (c & BIT(30) ? RDRAND : 0) | (b & BIT(18) ? RDSEED : 0) | (b & BIT(10) ? INVPCID : 0) |
 	       (*reg(p, 0x80000001, 0, EDX) & BIT(27) ? RDTSCP : 0) | (*reg(p, 0xd, 1, EAX) & BIT(3) ? XSAVES : 0) |
 	       (c & BIT(28) ? AVX : 0) | (c & BIT(17) ? PCID : 0) | (b & BIT(0) ? FSGSBASE : 0) | (b & BIT(7) ? SMEP : 0) |
-	       (b & BIT(20) ? SMAP : 0) | (*reg(p, 7, 0, ECX) & BIT(2) ? UMIP : 0);
+	       (b & BIT(20) ? SMAP : 0) | (*reg(p, 7, 0, ECX) & BIT(2) ? UMIP : 0) |
+	       (*reg(p, 7, 0, EDX) & (BIT(26) | BIT(27) | BIT(31)) ? SPEC_CTRL : 0) |
+	       (*reg(p, 0x40000001, 0, EAX) & BIT(KVM_FEATURE_CLOCKSOURCE2) ? KVMCLOCK : 0);
 }
 
 /* The argument has the features that must work; the others must not. */
@@ -323,6 +331,8 @@ static void guest_features(void)
 	G_EQ(TRIED("rdseed %%rax", "rax"), works & RDSEED ? NO_FAULT : UD, "RDSEED");
 	G_EQ(TRIED("rdtscp", "rax", "rdx", "rcx"), works & RDTSCP ? NO_FAULT : UD, "RDTSCP");
 	G_EQ(try_rdmsr(MSR_TSC_AUX, &v), works & RDTSCP ? NO_FAULT : GP0, "RDMSR of IA32_TSC_AUX");
+	G_EQ(try_rdmsr(MSR_SPEC_CTRL, &v), works & SPEC_CTRL ? NO_FAULT : GP0, "RDMSR of IA32_SPEC_CTRL");
+	G_EQ(try_wrmsr(MSR_SYSTEM_TIME, 0), works & KVMCLOCK ? NO_FAULT : GP0, "WRMSR of kvmclock's MSR");
 	G_EQ(try_invpcid(), works & INVPCID ? NO_FAULT : UD, "INVPCID");
 	G_EQ(write_cr4(cr4 | CR4_PCIDE), works & PCID ? NO_FAULT : GP0, "CR4.PCIDE");
 	write_cr4(cr4);
@@ -417,6 +427,98 @@ static void host_vmx(void)
 	vm_destroy(&before);
 }
 
+/* A vCPU as it is created, because the library's have NX at once. */
+static void host_efer(void)
+{
+	struct vcpu vcpu = {};
+	struct vm vm;
+
+	begin();
+	*reg(&pool, 0x80000001, 0, EDX) &= ~BIT(20);
+	DO(dev, DROSTE_SET_POOL, &pool);
+	vm_create(&vm, 0);
+	vcpu.vm = &vm;
+	vcpu.fd = DO(vm.fd, KVM_CREATE_VCPU, 0);
+	set_host_cpuid(&vcpu);
+	EQ(vcpu_set_msr(&vcpu, MSR_EFER, EFER_SCE), 0, "IA32_EFER.SCE");
+	EQ(vcpu_set_msr(&vcpu, MSR_EFER, EFER_SCE | EFER_NX), -1, "IA32_EFER.NXE without NX in the pool");
+	close(vcpu.fd);
+	vm_destroy(&vm);
+}
+
+static void drop_msr(struct droste_pool *p, u32 index)
+{
+	struct droste_pool_msr *m = msr(p, index);
+
+	if (!m)
+		return;
+	memmove(m, m + 1, (char *)&p->msrs[p->nr_msrs] - (char *)(m + 1));
+	memset(&p->msrs[--p->nr_msrs], 0, sizeof(*m));
+}
+
+/* Those of secondary controls, EPT and VM functions need not exist: an L1 has nothing in them then. */
+static void host_no_caps(void)
+{
+	static const u32 optional[] = { 0x48b, 0x48c, 0x491 };
+	struct vcpu *vcpu;
+	struct vm vm;
+	u32 i;
+
+	begin();
+	if (!msr(&host, 0x48b))
+		ksft_skip("no VMX");
+	for (i = 0; i < ARRAY_SIZE(optional); i++)
+		drop_msr(&pool, optional[i]);
+	pool_close(&pool);
+	DO(dev, DROSTE_SET_POOL, &pool);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_features);
+	for (i = 0; i < ARRAY_SIZE(optional); i++) {
+		EQ(vcpu_cap(vcpu, optional[i]), 0, "MSR %#x, which the pool lacks", optional[i]);
+		if (msr(&host, optional[i]) && msr(&host, optional[i])->value)
+			EQ(vcpu_set_msr(vcpu, optional[i], msr(&host, optional[i])->value), -1, "MSR %#x of the host", optional[i]);
+	}
+	vm_destroy(&vm);
+}
+
+/* --- IA32_ARCH_CAPABILITIES --- */
+
+#define ARCH_CAPS		0x10a
+#define ARCH_CAPS_RSBA		BIT(2)	/* a defect: it is right to tell of it where it is not */
+#define ARCH_CAPS_IMMUNE	(BIT(0) | BIT(4) | BIT(5) | BIT(8))
+
+/* User space, which restores a guest of another host, cannot promise immunity that the pool does not have. */
+static void host_arch_caps(void)
+{
+	struct vcpu *old, *new;
+	struct vm before, vm;
+	u64 has, bit;
+
+	begin();
+	if (!msr(&pool, ARCH_CAPS))
+		ksft_skip("no IA32_ARCH_CAPABILITIES");
+	msr(&pool, ARCH_CAPS)->value &= ~BIT(4);
+	has = msr(&pool, ARCH_CAPS)->value;
+	vm_create(&before, 0);
+	DO(dev, DROSTE_SET_POOL, &pool);
+	vm_create(&vm, 0);
+	old = vcpu_create(&before, 0, guest_features);
+	new = vcpu_create(&vm, 0, guest_features);
+	EQ(vcpu_cap(new, ARCH_CAPS), has, "IA32_ARCH_CAPABILITIES of the pool");
+	for (bit = 1; bit <= BIT(8); bit <<= 1) {
+		if (!(bit & ARCH_CAPS_IMMUNE & ~has))
+			continue;
+		EQ(vcpu_set_msr(new, ARCH_CAPS, has | bit), -1, "bit %#lx more than the pool", bit);
+		EQ(vcpu_set_msr(old, ARCH_CAPS, has | bit), 0, "bit %#lx in the older VM", bit);
+	}
+	EQ(vcpu_cap(new, ARCH_CAPS), has, "the value after that");
+	EQ(vcpu_set_msr(new, ARCH_CAPS, has | ARCH_CAPS_RSBA), 0, "a defect that the pool does not have");
+	EQ(vcpu_set_msr(new, ARCH_CAPS, 0), 0, "nothing");
+	EQ(vcpu_set_msr(new, ARCH_CAPS, has), 0, "the pool's value");
+	vm_destroy(&vm);
+	vm_destroy(&before);
+}
+
 /* The older VM's guest still has all, after the pool was set and ended. */
 static void host_older(void)
 {
@@ -466,6 +568,7 @@ static struct kvm_cpuid_entry2 *entry(struct kvm_cpuid2 *c, u32 fn, u32 index)
 static void host_strict(void)
 {
 	struct vm vm;
+	struct kvm_cpuid_entry2 seven;
 	struct vcpu *vcpu;
 	struct kvm_cpuid2 *c;
 
@@ -496,6 +599,19 @@ static void host_strict(void)
 	entry(c, 0x80000008, 0)->eax += 2;
 	FAILS(vcpu->fd, KVM_SET_CPUID2, c, EINVAL);
 	entry(c, 0x80000008, 0)->eax -= 2;
+	entry(c, 0xd, 0)->eax |= 4;
+	FAILS(vcpu->fd, KVM_SET_CPUID2, c, EINVAL);
+	entry(c, 0xd, 0)->eax &= ~4;
+	/* An entry without index answers for each sub-leaf. */
+	seven = *entry(c, 7, 0);
+	*entry(c, 7, 0) = (struct kvm_cpuid_entry2) { .function = 7, .eax = BIT(30) };
+	FAILS(vcpu->fd, KVM_SET_CPUID2, c, EINVAL);
+	/* A sub-leaf that no pool has. */
+	*entry(c, 7, 0) = (struct kvm_cpuid_entry2) { .function = 7, .index = 3, .flags = 1, .ebx = BIT(0) };
+	FAILS(vcpu->fd, KVM_SET_CPUID2, c, EINVAL);
+	entry(c, 7, 3)->ebx = 0;
+	DO(vcpu->fd, KVM_SET_CPUID2, c);
+	*entry(c, 7, 3) = seven;
 	entry(c, 0xd, 0)->eax |= 4;
 	FAILS(vcpu->fd, KVM_SET_CPUID2, c, EINVAL);
 	strict(false);
@@ -591,6 +707,9 @@ static const struct ksft_test tests[] = {
 	{ "the device offers what the pool has", host_offers },
 	{ "what a pool hides does not work", host_gone },
 	{ "capabilities of VMX", host_vmx },
+	{ "IA32_EFER", host_efer },
+	{ "capabilities of VMX that the pool does not name", host_no_caps },
+	{ "IA32_ARCH_CAPABILITIES", host_arch_caps },
 	{ "a VM from before the pool keeps what it has", host_older },
 	{ "strict_cpuid", host_strict },
 	{ "the processor's name", host_name },

@@ -14,8 +14,8 @@ static bool strict_cpuid;
 module_param(strict_cpuid, bool, 0644);
 MODULE_PARM_DESC(strict_cpuid, "refuse CPUID that has more than the device offers (default: no)");
 
-/* Whether the entries have no more than the VM's pool, or than the host. Logs the first that does. */
-static bool cpuid_within_offer(const struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int n)
+/* Returns -EINVAL if the entries have more than the VM's pool, or than the host, and logs the first that does. */
+static int cpuid_within_offer(const struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, int n)
 {
 	static const char regs[][4] = { "EAX", "EBX", "ECX", "EDX" };
 	const struct pool *pool = vcpu->vm->pool;
@@ -26,7 +26,7 @@ static bool cpuid_within_offer(const struct vcpu *vcpu, const struct kvm_cpuid_e
 	if (!pool) {
 		host = kvcalloc(DROSTE_MAX_CPUID, sizeof(*host), GFP_KERNEL_ACCOUNT);
 		if (!host)
-			return false;
+			return -ENOMEM;
 		nr_host = cpuid_host_offer(host, DROSTE_MAX_CPUID);
 	}
 	for (i = 0; i < n && !bits; i++) {
@@ -39,7 +39,7 @@ static bool cpuid_within_offer(const struct vcpu *vcpu, const struct kvm_cpuid_e
 		}
 	}
 	kvfree(host);
-	return !bits;
+	return bits ? -EINVAL : 0;
 }
 
 /* Whether the processor returns this for the leaf of an entry. */
@@ -82,9 +82,10 @@ static long cpuid_replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, i
 	int ret;
 
 	cpuid_name_as_pool(vcpu, entries, n);
-	if (READ_ONCE(strict_cpuid) && !cpuid_within_offer(vcpu, entries, n)) {
+	ret = READ_ONCE(strict_cpuid) ? cpuid_within_offer(vcpu, entries, n) : 0;
+	if (ret) {
 		kvfree(entries);
-		return -EINVAL;
+		return ret;
 	}
 	ret = cpuid_set(vcpu, entries, n);
 	if (ret > 0)

@@ -214,7 +214,7 @@ static const struct cap_row caps[] = {
 /* The XSAVE components that guests can have. */
 static u64 dev_xcr0(const struct pool *pool)
 {
-	return fpu_supported_xcr0() & (pool ? pool->xcr0 : ~0ULL);
+	return fpu_supported_xcr0() & pool_most(pool)->xcr0;
 }
 
 /**

@@ -8,6 +8,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/msr.h"
 #include "cpu/pool.h"
+#include "cpu/tsc.h"
 #include "vmx/vmx.h"
 
 /* The processor that guests of this host can have. */
@@ -89,7 +90,7 @@ static int pool_check_host(const struct droste_pool *p, struct pool_work *w)
 		pool_log("this host lacks", &first);
 		return -ENXIO;
 	}
-	if (pool_lost_tsc(p, &w->host)) {
+	if (pool_lost_tsc(p, &w->host) || (pool_tsc_one(p) && !tsc_has_rate(p->tsc_khz))) {
 		pr_info_ratelimited("droste: pool refused: this host has no TSC of %u kHz\n", p->tsc_khz);
 		return -ENXIO;
 	}

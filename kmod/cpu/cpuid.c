@@ -193,7 +193,7 @@ static u64 cpuid_guest_xcr0(struct vcpu *vcpu)
 
 	if (!e || !cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(26)))
 		return 0;
-	return ((u64)e->edx << 32 | e->eax) & this_host.xcr0 & (vcpu->vm->pool ? vcpu->vm->pool->xcr0 : ~0ULL);
+	return ((u64)e->edx << 32 | e->eax) & this_host.xcr0 & pool_most(vcpu->vm->pool)->xcr0;
 }
 
 /* Do the entries name the hypervisor @signature in the leaf @base? */
@@ -245,8 +245,8 @@ static struct kvm_cpuid_entry2 *cpuid_pv_leaf(struct kvm_cpuid_entry2 *entries, 
  */
 void cpuid_update_caps(struct vcpu *vcpu)
 {
-	const struct pool *pool = vcpu->vm->pool;
-	u64 cr4 = this_cr4 & (pool ? pool->cr4 : ~0ULL);
+	const struct pool_most *most = pool_most(vcpu->vm->pool);
+	u64 cr4 = this_cr4 & most->cr4;
 	const struct kvm_cpuid_entry2 *e;
 	struct guest_caps *g = &vcpu->gcaps;
 
@@ -254,10 +254,9 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.maxphyaddr = cpuid_guest_maxphyaddr(vcpu),
 		/* Until KVM_SET_CPUID2, user space may set every CR4 bit that this host, or the pool, can offer. */
 		.cr4_allowed = vcpu->cpuid ? cpuid_cr4_of(vcpu->cpuid, vcpu->nr_cpuid) & cr4 : cr4,
-		.efer_allowed = cpuid_efer_allowed(vcpu->cpuid, vcpu->nr_cpuid) & (pool ? pool->efer : ~0ULL),
+		.efer_allowed = cpuid_efer_allowed(vcpu->cpuid, vcpu->nr_cpuid) & most->efer,
 		.xcr0_allowed = cpuid_guest_xcr0(vcpu),
-		.spec_ctrl = cpuid_spec_ctrl_allowed(vcpu->cpuid, vcpu->nr_cpuid) & this_spec_ctrl &
-			     (pool ? pool->spec_ctrl : ~0ULL),
+		.spec_ctrl = cpuid_spec_ctrl_allowed(vcpu->cpuid, vcpu->nr_cpuid) & this_spec_ctrl & most->spec_ctrl,
 		.ibpb = cpuid_vcpu_has(vcpu, 7, CPUID_RDX, EDX7_SPEC_CTRL) && this_host.spec_ctrl,
 		.flush_l1d = cpuid_vcpu_has(vcpu, 7, CPUID_RDX, EDX7_FLUSH_L1D) && this_host.flush_l1d,
 		.arch_caps = cpuid_vcpu_has(vcpu, 7, CPUID_RDX, EDX7_ARCH_CAPS),
@@ -285,15 +284,11 @@ void cpuid_update_caps(struct vcpu *vcpu)
 	g->signature = e ? e->eax : NO_SIGNATURE;
 	g->kvm_signature = cpuid_has_signature(vcpu->cpuid, vcpu->nr_cpuid, KVM_SIGNATURE);
 	e = cpuid_pv_leaf(vcpu->cpuid, vcpu->nr_cpuid);
-	g->kvm_features = e ? e->eax & PV_FEATURES : 0;
-	g->droste_features = cpuid_droste_features(vcpu->cpuid, vcpu->nr_cpuid);
-	if (pool) {
-		g->kvm_features &= pool->kvm_features;
-		g->droste_features &= pool->droste_features;
-	}
+	g->kvm_features = e ? e->eax & PV_FEATURES & most->kvm_features : 0;
+	g->droste_features = cpuid_droste_features(vcpu->cpuid, vcpu->nr_cpuid) & most->droste_features;
 	g->xsaves = g->xsave && vmx_features.xsaves &&
 		    cpuid_has(vcpu->cpuid, vcpu->nr_cpuid, 0xd, 1, CPUID_RAX, BIT(3)) &&
-		    pool_has(pool, 0xd, 1, CPUID_RAX, BIT(3));
+		    pool_has(vcpu->vm->pool, 0xd, 1, CPUID_RAX, BIT(3));
 	if (!g->xsave && vcpu->cpuid)
 		g->cr4_allowed &= ~(u64)X86_CR4_OSXSAVE;
 }

@@ -7,6 +7,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/msr.h"
 #include "cpu/msr_row.h"
+#include "cpu/pool.h"
 #include "run/request.h"
 
 /* IA32_ARCH_CAPABILITIES: bits that a guest may see. Not TSX_CTRL and others that tell of further MSRs. */
@@ -67,6 +68,9 @@ MSR_SET(msr_set_arch_caps)
 		return vcpu->gcaps.arch_caps ? -EINVAL : -ENOENT;
 	if (vcpu->has_run)
 		return data == vcpu->misc->arch_caps ? 0 : -EINVAL;
+	/* A guest that comes from outside the pool must not rely on what other hosts of the pool lack. */
+	if (data & ~pool_most(vcpu->vm->pool)->arch_caps)
+		return -EINVAL;
 	vcpu->misc->arch_caps = data;
 	return 0;
 }

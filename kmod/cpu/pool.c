@@ -11,6 +11,11 @@
 static DEFINE_MUTEX(pool_lock);
 static struct pool *device_pool;	/* NULL: new VMs get what the host has; protected by pool_lock */
 
+const struct pool_most pool_unbounded = {
+	.xcr0 = ~0ULL, .cr4 = ~0ULL, .efer = ~0ULL, .spec_ctrl = ~0ULL, .arch_caps = ~0ULL,
+	.kvm_features = ~0U, .droste_features = ~0U,
+};
+
 static void pool_fill_cpuid(struct pool *pool)
 {
 	u32 i;
@@ -28,6 +33,53 @@ static void pool_fill_cpuid(struct pool *pool)
 }
 
 /**
+ * pool_msr() - a feature MSR of a pool
+ * @pool: the pool
+ * @msr: the MSR
+ *
+ * Context: Any.
+ * Return: its value; 0 if the pool has none.
+ */
+u64 pool_msr(struct pool *pool, u32 msr)
+{
+	const struct droste_pool_msr *m = pool_find_msr(&pool->p, msr);
+
+	return m ? m->value : 0;
+}
+
+/* The bits of an MSR that a guest may be shown: features that the pool has, and all defects. */
+static u64 pool_msr_most(struct pool *pool, u32 msr)
+{
+	u64 most = 0;
+	unsigned int i;
+
+	for (i = 0; i < nr_pool_msr_rules; i++) {
+		const struct pool_msr_rule *r = &pool_msr_rules[i];
+
+		if (r->msr == msr)
+			most |= r->mask & (r->op == POOL_AND ? pool_msr(pool, msr) : ~0ULL);
+	}
+	return most;
+}
+
+static void pool_fill_most(struct pool *pool)
+{
+	const struct kvm_cpuid_entry2 *pv = cpuid_find(pool->cpuid, pool->nr_cpuid, CPUID_DROSTE_PV, 0);
+	const struct kvm_cpuid_entry2 *own = cpuid_find(pool->cpuid, pool->nr_cpuid, CPUID_DROSTE_MAX, 0);
+	const struct kvm_cpuid_entry2 *xsave = cpuid_find(pool->cpuid, pool->nr_cpuid, 0xd, 0);
+
+	pool->most = (struct pool_most) {
+		.xcr0 = xsave ? xsave->eax | (u64)xsave->edx << 32 : 0,
+		.cr4 = cpuid_cr4_allowed(pool->cpuid, pool->nr_cpuid) & pool->caps.cr4_fixed1,
+		.efer = cpuid_efer_allowed(pool->cpuid, pool->nr_cpuid),
+		.spec_ctrl = cpuid_spec_ctrl_allowed(pool->cpuid, pool->nr_cpuid),
+		.arch_caps = pool_msr_most(pool, MSR_IA32_ARCH_CAPABILITIES),
+		.kvm_features = pv ? pv->eax : 0,
+		.droste_features = own ? own->eax : 0,
+	};
+}
+
+/**
  * pool_make() - make a pool that VMs can have
  * @p: what it has; this host can keep it
  *
@@ -37,7 +89,6 @@ static void pool_fill_cpuid(struct pool *pool)
 struct pool *pool_make(const struct droste_pool *p)
 {
 	struct pool *pool = kvzalloc(sizeof(*pool), GFP_KERNEL_ACCOUNT);
-	const struct kvm_cpuid_entry2 *e;
 	struct droste_pool_msr *m;
 	u32 i;
 
@@ -47,7 +98,9 @@ struct pool *pool_make(const struct droste_pool *p)
 	pool->p = *p;
 	pool_fill_cpuid(pool);
 	pool->vmx = pool_has(pool, 1, 0, CPUID_RCX, BIT(5));
-	pool->caps = offer_caps;
+	/* An MSR that the pool does not name has nothing for an L1. */
+	if (!pool->vmx)
+		pool->caps = offer_caps;
 	for (i = 0; i < p->nr_msrs; i++)
 		if (p->msrs[i].index >= VMX_CAPS_FIRST && p->msrs[i].index < VMX_CAPS_FIRST + VMX_CAPS_NR)
 			*vmx_caps_msr(&pool->caps, p->msrs[i].index) = p->msrs[i].value;
@@ -55,15 +108,7 @@ struct pool *pool_make(const struct droste_pool *p)
 	m = pool_find_msr(&pool->p, MSR_IA32_VMX_VMCS_ENUM);
 	if (m)
 		m->value = pool->caps.vmcs_enum;
-	e = cpuid_find(pool->cpuid, pool->nr_cpuid, CPUID_DROSTE_PV, 0);
-	pool->kvm_features = e ? e->eax : 0;
-	e = cpuid_find(pool->cpuid, pool->nr_cpuid, CPUID_DROSTE_MAX, 0);
-	pool->droste_features = e ? e->eax : 0;
-	e = cpuid_find(pool->cpuid, pool->nr_cpuid, 0xd, 0);
-	pool->xcr0 = e ? e->eax | (u64)e->edx << 32 : 0;
-	pool->cr4 = cpuid_cr4_allowed(pool->cpuid, pool->nr_cpuid) & pool->caps.cr4_fixed1;
-	pool->efer = cpuid_efer_allowed(pool->cpuid, pool->nr_cpuid);
-	pool->spec_ctrl = cpuid_spec_ctrl_allowed(pool->cpuid, pool->nr_cpuid);
+	pool_fill_most(pool);
 	return pool;
 }
 
@@ -98,21 +143,6 @@ void pool_put(struct pool *pool)
 }
 
 /**
- * pool_msr() - a feature MSR of a pool
- * @pool: the pool
- * @msr: the MSR
- *
- * Context: Any.
- * Return: its value; 0 if the pool has none.
- */
-u64 pool_msr(struct pool *pool, u32 msr)
-{
-	const struct droste_pool_msr *m = pool_find_msr(&pool->p, msr);
-
-	return m ? m->value : 0;
-}
-
-/**
  * pool_replace() - give the device another pool
  * @pool: it; this function takes the reference over; NULL: none
  *
@@ -143,11 +173,21 @@ static u32 pool_reg(const struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
 	return !e ? 0 : reg == CPUID_RAX ? e->eax : reg == CPUID_RBX ? e->ebx : reg == CPUID_RCX ? e->ecx : e->edx;
 }
 
+/* What an entry has in the field of a rule that the offer has not. */
+static u32 pool_beyond_rule(const struct pool_rule *r, u32 leaf, u32 has, u32 may)
+{
+	if (r->op == POOL_AND)
+		return has & ~may & r->mask;
+	if (r->op == POOL_MIN && leaf == 0x80000008 && (has & r->mask) > (may & r->mask))
+		return (has ^ may) & r->mask;
+	return 0;
+}
+
 /**
  * pool_beyond() - what an entry of a guest's CPUID has that the offer has not
  * @entries: the offer
  * @n: its number of entries
- * @e: the entry
+ * @e: the entry; without an index it answers for all sub-leaves
  * @reg: the register of it
  *
  * Hypervisors' leaves, and values that are no features, such as caches,
@@ -158,24 +198,23 @@ static u32 pool_reg(const struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
  */
 u32 pool_beyond(const struct kvm_cpuid_entry2 *entries, int n, const struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
 {
-	u32 has = pool_reg(e, reg), may, beyond = 0;
-	u32 index = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX ? e->index : 0;
+	bool indexed = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX, ruled = false;
+	u32 has = pool_reg(e, reg), index = indexed ? e->index : 0, beyond = 0;
 	unsigned int i;
 
 	if ((e->function & 0xf0000000) == 0x40000000 || e->function == 5)
 		return 0;
-	may = pool_reg(cpuid_find(entries, n, e->function, index), reg);
-	if (pool_leaf_indexed(e->function) < 0)
-		return has & ~may;
 	for (i = 0; i < nr_pool_rules; i++) {
 		const struct pool_rule *r = &pool_rules[i];
+		u32 sub = r->subleaf == POOL_ANY ? index : r->subleaf;
 
-		if (r->leaf != e->function || r->reg != (u8)reg || (r->subleaf != POOL_ANY && r->subleaf != index))
+		if (indexed ? !pool_rule_for(r, e->function, index) : r->leaf != e->function)
 			continue;
-		if (r->op == POOL_AND)
-			beyond |= has & ~may & r->mask;
-		else if (r->op == POOL_MIN && e->function == 0x80000008 && (has & r->mask) > (may & r->mask))
-			beyond |= (has ^ may) & r->mask;
+		ruled = true;
+		if (r->reg == (u8)reg)
+			beyond |= pool_beyond_rule(r, e->function, has, pool_reg(cpuid_find(entries, n, r->leaf, sub), reg));
 	}
+	if (!ruled)
+		beyond = has & ~pool_reg(cpuid_find(entries, n, e->function, index), reg);
 	return beyond & ~pool_not_features(e->function, reg);
 }

@@ -10,14 +10,20 @@
 #include "cpu/pool_logic.h"
 #include "vmx/types.h"
 
+/* The bits that guests can have at most. */
+struct pool_most {
+	u64 xcr0, cr4, efer, spec_ctrl;
+	u64 arch_caps;			/* of IA32_ARCH_CAPABILITIES, with the defects that a guest may be told of */
+	u32 kvm_features, droste_features;	/* of the hypervisor's leaves */
+};
+
 /* A pool; constant. The device has a reference to one, and each VM that was created under it. */
 struct pool {
 	refcount_t users;
 	struct droste_pool p;
+	struct pool_most most;
 	struct vmx_caps caps;		/* of an L1; those of the host if the pool's guests have no VMX */
 	bool vmx;			/* they have VMX */
-	u64 xcr0, cr4, efer, spec_ctrl;	/* bits that guests can be offered */
-	u32 kvm_features, droste_features;	/* of the hypervisor's leaves */
 	int nr_cpuid;
 	struct kvm_cpuid_entry2 cpuid[DROSTE_POOL_CPUID];
 };
@@ -28,6 +34,20 @@ void pool_put(struct pool *pool);
 u64 pool_msr(struct pool *pool, u32 msr);
 void pool_replace(struct pool *pool);
 u32 pool_beyond(const struct kvm_cpuid_entry2 *entries, int n, const struct kvm_cpuid_entry2 *e, enum cpuid_reg reg);
+
+extern const struct pool_most pool_unbounded;
+
+/**
+ * pool_most() - the bits that a pool's guests can have at most
+ * @pool: the pool; NULL has all
+ *
+ * Context: Any.
+ * Return: the bits, as long as the pool is.
+ */
+static inline const struct pool_most *pool_most(const struct pool *pool)
+{
+	return pool ? &pool->most : &pool_unbounded;
+}
 
 /**
  * pool_has() - whether a pool has a bit of CPUID

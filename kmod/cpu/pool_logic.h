@@ -55,6 +55,7 @@ typedef void (*pool_told)(void *ctx, const struct pool_loss *loss);
 
 int pool_check(const struct droste_pool *p);
 int pool_leaf_indexed(u32 leaf);
+bool pool_rule_for(const struct pool_rule *r, u32 leaf, u32 subleaf);
 struct droste_pool_cpuid *pool_find(struct droste_pool *p, u32 leaf, u32 subleaf);
 struct droste_pool_msr *pool_find_msr(struct droste_pool *p, u32 msr);
 void pool_meet(const struct droste_pool *a, const struct droste_pool *b, struct droste_pool *out);

@@ -25,8 +25,17 @@ int pool_leaf_indexed(u32 leaf)
 	return -ENOENT;
 }
 
-/* Whether a row is for a sub-leaf. Those of leaf 0xd from 2 on have the same rows. */
-static bool pool_rule_for(const struct pool_rule *r, u32 leaf, u32 subleaf)
+/**
+ * pool_rule_for() - whether a row is for a sub-leaf
+ * @r: the row
+ * @leaf: the leaf
+ * @subleaf: the sub-leaf; 0 for a leaf without any
+ *
+ * The sub-leaves of leaf 0xd from 2 on have the same rows.
+ *
+ * Return: true if it is.
+ */
+bool pool_rule_for(const struct pool_rule *r, u32 leaf, u32 subleaf)
 {
 	if (r->leaf != leaf)
 		return false;

@@ -28,6 +28,18 @@ static u64 tsc_ratio_for(u32 khz)
 	return mul_u64_u32_div(TSC_RATIO_ONE, khz, tsc_khz);
 }
 
+/**
+ * tsc_has_rate() - whether guests of this host can have a rate
+ * @khz: the rate
+ *
+ * Context: Any.
+ * Return: true if it is the host's, or the host scales.
+ */
+bool tsc_has_rate(u32 khz)
+{
+	return tsc_ratio_for(khz);
+}
+
 /* Write L1's offset and ratio to VMCS01. VMCS02 takes them in nested_before_entry(). The vCPU is loaded. */
 static void tsc_write_vmcs(struct vcpu *vcpu)
 {

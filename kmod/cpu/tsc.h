@@ -8,6 +8,7 @@
 struct vm;
 struct vcpu;
 
+bool tsc_has_rate(u32 khz);
 void tsc_init_vm(struct vm *vm);
 void tsc_init_vcpu(struct vcpu *vcpu);
 void tsc_set_offset(struct vcpu *vcpu, u64 offset);
