@@ -20,6 +20,7 @@ import figures
 import functions
 import machine
 import plot
+import pools
 import reduce
 import rows
 import scale
@@ -48,6 +49,7 @@ other uses:
   scripts/bench paging [small | WAY,...]  EPT, EPT with exits at MOV to CR3, and shadow paging, at L1 and L2; small: EPT at L1
   scripts/bench ports reference     the same for each of these five: makes its figure and its JSON in docs/, and tables that are made
   scripts/bench paging reference WAY,...  the same, but only these ways are counted anew
+  scripts/bench pools               the figure of docs/pools.md, from the dumps of four processors; counts nothing
   scripts/bench reference           measure all rows, and make docs/bench.json, docs/bench.svg and the tables of docs/bench.md
 The figures of --figures are those five, of the small forms; a row that these leave out is taken from docs/, and called older.
 exit status: 0, or 1 if a row failed or got worse, or 2
@@ -249,6 +251,9 @@ def main():
         return use(sys.argv[1], sys.argv[2:])
     if sys.argv[1:2] and sys.argv[1] in ("scale", *figures.COMMANDS):
         return measure_other(sys.argv[1], sys.argv[2:])
+    if sys.argv[1:] == ["pools"]:
+        print(pools.svg(), end="")
+        return 0
     reference = sys.argv[1:] == ["reference"]
     arguments = parser().parse_args(REFERENCE if reference else None)
     others = figures.chosen(arguments.figures) if arguments.figures else []
