@@ -10,6 +10,7 @@ import kvmtests
 import kvmtrace
 import lab
 import pick
+import pool
 import qemu
 import strict
 import xen
@@ -100,6 +101,7 @@ STEPS = [
     *lab.steps("6.12"),
     *qemu.STEPS,
     *strict.STEPS,
+    *pool.STEPS,
     Step("newer", "protection keys and 5-level paging, on a model of processor that has them", lab.newer_processor,
          ["build-6.12", "selftests"]),
     Step("apicv-off", "APIC virtualization for L1 is left out where that is asked for", lab.without_apicv, ["build-6.12", "selftests"]),
