@@ -157,7 +157,7 @@ _Static_assert(sizeof(struct acpi_rsdp) == 36, "RSDP");
 _Static_assert(sizeof(struct acpi_fadt) == 276, "FADT revision 6");
 _Static_assert(sizeof(struct acpi_facs) == 64, "FACS");
 _Static_assert(ACPI_MAX_CPUS * sizeof(struct madt_x2apic) + 4096 <=
-	       GPA_HIGH - GPA_BIOS, "the largest MADT leaves room for the other tables");
+	       GPA_SMBIOS - GPA_BIOS, "the largest MADT leaves room for the other tables");
 
 /*
  * The DSDT's AML, assembled by hand (20.2: AML grammar). A package length
@@ -189,6 +189,7 @@ static const uint8_t dsdt_aml[] = {
 struct builder {
 	struct guest_mem *mem;
 	uint64_t next;
+	const struct profile *profile;	/* whose identities the tables have, or NULL */
 };
 
 /*
@@ -213,16 +214,18 @@ static uint8_t checksum(const void *p, size_t len)
 }
 
 /* Fills in the header. Must be called after the rest of the table is written. */
-static void finish(struct acpi_header *h, const char *signature,
+static void finish(const struct builder *b, struct acpi_header *h, const char *signature,
 		   uint8_t revision, uint32_t length)
 {
+	const struct profile_acpi *id = profile_acpi_find(b->profile, signature);
+
 	memcpy(h->signature, signature, 4);
 	h->length = length;
 	h->revision = revision;
-	memcpy(h->oem_id, "DROSTE", 6);
-	memcpy(h->oem_table_id, "DROSTECT", 8);
+	memcpy(h->oem_id, id ? id->oem : "DROSTE", 6);
+	memcpy(h->oem_table_id, id ? id->table : "DROSTECT", 8);
 	h->oem_revision = 1;
-	memcpy(h->creator_id, "DRST", 4);
+	memcpy(h->creator_id, id ? id->creator : "DRST", 4);
 	h->creator_revision = 1;
 	h->checksum = 0;
 	h->checksum = checksum(h, length);
@@ -253,7 +256,7 @@ static uint64_t build_dsdt(struct builder *b)
 	struct acpi_header *h = reserve(b, len, &gpa);
 
 	memcpy(h + 1, dsdt_aml, sizeof(dsdt_aml));
-	finish(h, "DSDT", 2, len);
+	finish(b, h, "DSDT", 2, len);
 	return gpa;
 }
 
@@ -283,7 +286,7 @@ static uint64_t build_fadt(struct builder *b, uint64_t facs, uint64_t dsdt)
 	f->reset_reg = io_register(PORT_RESET, 1, 1);
 	f->reset_value = 0x06;
 	f->minor_revision = 4;
-	finish(&f->h, "FACP", 6, sizeof(*f));
+	finish(b, &f->h, "FACP", 6, sizeof(*f));
 	return gpa;
 }
 
@@ -330,7 +333,7 @@ static uint64_t build_madt(struct builder *b, unsigned int ncpus)
 	p = append(p, &ioapic, sizeof(ioapic));
 	p = append(p, &sci, sizeof(sci));
 	p = append(p, &nmi, sizeof(nmi));
-	finish(&madt->h, "APIC", 5, p - (uint8_t *)madt);
+	finish(b, &madt->h, "APIC", 5, p - (uint8_t *)madt);
 	return gpa;
 }
 
@@ -342,13 +345,14 @@ static uint64_t build_xsdt(struct builder *b, uint64_t fadt, uint64_t madt)
 	struct acpi_header *h = reserve(b, len, &gpa);
 
 	memcpy(h + 1, tables, sizeof(tables));
-	finish(h, "XSDT", 1, len);
+	finish(b, h, "XSDT", 1, len);
 	return gpa;
 }
 
-uint64_t acpi_build(struct guest_mem *mem, unsigned int ncpus)
+uint64_t acpi_build(struct guest_mem *mem, unsigned int ncpus, const struct profile *profile)
 {
-	struct builder b = { .mem = mem, .next = GPA_BIOS };
+	struct builder b = { .mem = mem, .next = GPA_BIOS, .profile = profile };
+	const struct profile_acpi *id = profile_acpi_find(profile, "RSDP");
 	uint64_t rsdp_gpa, facs, dsdt, fadt, madt;
 	struct acpi_rsdp *rsdp;
 
@@ -361,7 +365,7 @@ uint64_t acpi_build(struct guest_mem *mem, unsigned int ncpus)
 	madt = build_madt(&b, ncpus);
 	rsdp->xsdt = build_xsdt(&b, fadt, madt);
 	memcpy(rsdp->signature, "RSD PTR ", 8);
-	memcpy(rsdp->oem_id, "DROSTE", 6);
+	memcpy(rsdp->oem_id, id ? id->oem : "DROSTE", 6);
 	rsdp->revision = 2;
 	rsdp->length = sizeof(*rsdp);
 	rsdp->checksum = checksum(rsdp, 20);

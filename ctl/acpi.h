@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "mem.h"
+#include "profile.h"
 
 #define ACPI_MAX_CPUS	4096
 
@@ -13,10 +14,11 @@
  * acpi_build() - write RSDP, XSDT, FADT, FACS, DSDT and MADT into guest memory
  * @mem: guest memory
  * @ncpus: number of processors to list; the APIC IDs are 0 to @ncpus - 1
+ * @profile: whose identities the tables have; NULL: Droste's
  *
  * Return: guest-physical address of the RSDP, or 0 if the tables' area has no
  * memory or @ncpus is above ACPI_MAX_CPUS.
  */
-uint64_t acpi_build(struct guest_mem *mem, unsigned int ncpus);
+uint64_t acpi_build(struct guest_mem *mem, unsigned int ncpus, const struct profile *profile);
 
 #endif

@@ -7,11 +7,11 @@ _drostectl()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "run info cpu audit ps top trace regs vmcs diff ept why break whoami help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run info cpu profile audit ps top trace regs vmcs diff ept why break whoami help --help --version" -- "$word")
 		return
 	fi
 	case $command$before in
-	run--cpu)
+	run--cpu | run--profile)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames
 		return ;;
@@ -52,12 +52,15 @@ _drostectl()
 	esac
 	case $command in
 	run)
-		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpu --cpus --memory --device \
+		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpu --profile --cpus --memory --device \
 			--pass-ports --lock-vmx --force-exits --trace-unhandled --quiet --stats --help" -- "$word") ;;
 	info)
 		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;
 	cpu)
 		mapfile -t COMPREPLY < <(compgen -W "dump baseline compare pool none --device --host --help" -- "$word"; compgen -f -- "$word")
+		compopt -o filenames ;;
+	profile)
+		mapfile -t COMPREPLY < <(compgen -W "capture check --device --help" -- "$word"; compgen -f -- "$word")
 		compopt -o filenames ;;
 	ps)
 		mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$word") ;;
@@ -86,7 +89,7 @@ _drostectl()
 	whoami)
 		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "run info cpu audit ps top trace regs vmcs diff ept why break whoami help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "run info cpu profile audit ps top trace regs vmcs diff ept why break whoami help" -- "$word") ;;
 	esac
 }
 

@@ -14,6 +14,7 @@
 #define GPA_CMDLINE_END	0x00030000ULL
 #define GPA_LOW_END	0x0009fc00ULL	/* end of conventional memory */
 #define GPA_BIOS	0x000e0000ULL	/* firmware area: the ACPI tables */
+#define GPA_SMBIOS	0x000f8000ULL	/* the same: SMBIOS, for a guest with a profile */
 #define GPA_HIGH	0x00100000ULL	/* memory above 1 MiB starts here */
 #define GPA_HOLE	0xc0000000ULL	/* memory below 4 GiB ends here */
 #define GPA_IOAPIC	0xfec00000ULL

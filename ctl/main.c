@@ -15,6 +15,7 @@
 #include "info.h"
 #include "inspect.h"
 #include "outcome.h"
+#include "profile.h"
 #include "regs.h"
 #include "run.h"
 #include "say.h"
@@ -37,6 +38,7 @@ static const struct command {
 	{ "info", cmd_info, info_help,
 	  "compare the processor's features with those offered to a guest" },
 	{ "cpu", cmd_cpu, cpu_help, "find the processor that guests of several hosts can have" },
+	{ "profile", cmd_profile, profile_help, "describe a real machine, for a guest that shall look like it" },
 	{ "audit", cmd_audit, audit_help,
 	  "name the rules of a VM entry that a VMCS in a file breaks" },
 	{ "ps", cmd_ps, ps_help, "list the virtual machines of Droste on this host" },
@@ -61,7 +63,7 @@ static void print_commands(void)
 	       "Control virtual machines on Droste, or on any device that implements the KVM API.\n"
 	       "\n");
 	for (size_t i = 0; i < nr_commands; i++)
-		printf("  %-6s %s\n", commands[i].name, commands[i].purpose);
+		printf("  %-7s %s\n", commands[i].name, commands[i].purpose);
 	printf("\nSee \"drostectl help COMMAND\" for a command's options, and drostectl(8).\n"
 	       "\"drostectl --version\" prints the version.\n");
 }

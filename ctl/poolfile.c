@@ -18,27 +18,19 @@
 #define SIZE_MAX_READ	(1UL << 20)	/* longer files are refused */
 #define SPACES		" \t"
 
-/* Where the parser is. */
-struct place {
-	struct pool_file *f;
-	int line;
-	char *rest;	/* what is left of the line */
-};
-
-static int wrong(const struct place *at, const char *why)
+int pool_wrong(const struct pool_place *at, const char *why)
 {
 	say("%s:%d: %s", at->f->name, at->line, why);
 	return -1;
 }
 
-static int wrong_word(const struct place *at, const char *why, const char *word)
+int pool_wrong_word(const struct pool_place *at, const char *why, const char *word)
 {
 	say("%s:%d: %s: \"%.40s\"", at->f->name, at->line, why, word);
 	return -1;
 }
 
-/* The next word of the line; NULL if there is none. */
-static char *next_word(struct place *at)
+char *pool_next_word(struct pool_place *at)
 {
 	char *word;
 
@@ -60,49 +52,49 @@ static bool number(const char *text, uint64_t max, uint64_t *val)
 	return !errno && !*end && end[-1] != 'x' && *val <= max;
 }
 
-static int number_word(struct place *at, const char *what, uint64_t max, uint64_t *val)
+int pool_number_word(struct pool_place *at, const char *what, uint64_t max, uint64_t *val)
 {
-	char *word = next_word(at);
+	char *word = pool_next_word(at);
 
 	if (!word) {
 		say("%s:%d: the row ends where %s is expected", at->f->name, at->line, what);
 		return -1;
 	}
-	return number(word, max, val) ? 0 : wrong_word(at, "not a number in its range", word);
+	return number(word, max, val) ? 0 : pool_wrong_word(at, "not a number in its range", word);
 }
 
-static int line_ends(struct place *at)
+int pool_line_ends(struct pool_place *at)
 {
-	char *word = next_word(at);
+	char *word = pool_next_word(at);
 
-	return word ? wrong_word(at, "the row has more than it needs", word) : 0;
+	return word ? pool_wrong_word(at, "the row has more than it needs", word) : 0;
 }
 
 /* --- the rows --- */
 
-static int row_cpuid(struct place *at)
+static int row_cpuid(struct pool_place *at)
 {
 	struct droste_pool_cpuid e = { 0 };
 	struct droste_pool *p = &at->f->p;
-	char *word = next_word(at), *sub = word ? strchr(word, '.') : NULL;
+	char *word = pool_next_word(at), *sub = word ? strchr(word, '.') : NULL;
 	uint64_t leaf, subleaf = 0, reg;
 	uint32_t i;
 	int indexed;
 
 	if (!word)
-		return wrong(at, "the row ends where a leaf is expected");
+		return pool_wrong(at, "the row ends where a leaf is expected");
 	if (sub)
 		*sub++ = 0;
 	if (!number(word, UINT32_MAX, &leaf) || (sub && !number(sub, UINT32_MAX, &subleaf)))
-		return wrong_word(at, "not a leaf", word);
+		return pool_wrong_word(at, "not a leaf", word);
 	e.leaf = leaf;
 	e.subleaf = subleaf;
 	e.flags = sub ? DROSTE_POOL_INDEXED : 0;
 	indexed = pool_leaf_indexed(leaf);
 	if (indexed >= 0 && indexed != !!sub)
-		return wrong_word(at, indexed ? "this leaf has sub-leaves: write LEAF.SUB" : "this leaf has no sub-leaves", word);
+		return pool_wrong_word(at, indexed ? "this leaf has sub-leaves: write LEAF.SUB" : "this leaf has no sub-leaves", word);
 	for (i = 0; i < NR_POOL_REGS; i++) {
-		if (number_word(at, cpubit_reg(i), UINT32_MAX, &reg))
+		if (pool_number_word(at, cpubit_reg(i), UINT32_MAX, &reg))
 			return -1;
 		e.regs[i] = reg;
 	}
@@ -114,22 +106,22 @@ static int row_cpuid(struct place *at)
 		return -1;
 	}
 	if (p->nr_cpuid == DROSTE_POOL_CPUID)
-		return wrong(at, "too many leaves");
+		return pool_wrong(at, "too many leaves");
 	memmove(&p->cpuid[i + 1], &p->cpuid[i], (p->nr_cpuid - i) * sizeof(e));
 	memmove(&at->f->cpuid_line[i + 1], &at->f->cpuid_line[i], (p->nr_cpuid - i) * sizeof(int));
 	p->cpuid[i] = e;
 	at->f->cpuid_line[i] = at->line;
 	p->nr_cpuid++;
-	return line_ends(at);
+	return pool_line_ends(at);
 }
 
-static int row_msr(struct place *at)
+static int row_msr(struct pool_place *at)
 {
 	struct droste_pool *p = &at->f->p;
 	uint64_t index, value;
 	uint32_t i;
 
-	if (number_word(at, "an MSR", UINT32_MAX, &index) || number_word(at, "a value", UINT64_MAX, &value))
+	if (pool_number_word(at, "an MSR", UINT32_MAX, &index) || pool_number_word(at, "a value", UINT64_MAX, &value))
 		return -1;
 	for (i = p->nr_msrs; i && p->msrs[i - 1].index > index; i--)
 		;
@@ -138,37 +130,37 @@ static int row_msr(struct place *at)
 		return -1;
 	}
 	if (p->nr_msrs == DROSTE_POOL_MSRS)
-		return wrong(at, "too many MSRs");
+		return pool_wrong(at, "too many MSRs");
 	memmove(&p->msrs[i + 1], &p->msrs[i], (p->nr_msrs - i) * sizeof(p->msrs[0]));
 	memmove(&at->f->msr_line[i + 1], &at->f->msr_line[i], (p->nr_msrs - i) * sizeof(int));
 	p->msrs[i] = (struct droste_pool_msr) { .index = index, .value = value };
 	at->f->msr_line[i] = at->line;
 	p->nr_msrs++;
-	return line_ends(at);
+	return pool_line_ends(at);
 }
 
 /* FIRST or FIRST-LAST, in ascending order. */
-static int row_msrs(struct place *at)
+static int row_msrs(struct pool_place *at)
 {
 	struct droste_pool *p = &at->f->p;
 	char *word;
 
 	if (at->f->list_line)
-		return wrong(at, "there is a row of MSRs already");
+		return pool_wrong(at, "there is a row of MSRs already");
 	at->f->list_line = at->line;
-	while ((word = next_word(at))) {
+	while ((word = pool_next_word(at))) {
 		char *to = strchr(word, '-');
 		uint64_t first, last;
 
 		if (to)
 			*to++ = 0;
 		if (!number(word, UINT32_MAX, &first) || !number(to ? to : word, UINT32_MAX, &last) || last < first)
-			return wrong_word(at, "not an MSR, or a range of MSRs", word);
+			return pool_wrong_word(at, "not an MSR, or a range of MSRs", word);
 		if (p->nr_list && first <= p->list[p->nr_list - 1])
-			return wrong_word(at, "the MSRs are not in ascending order", word);
+			return pool_wrong_word(at, "the MSRs are not in ascending order", word);
 		for (; first <= last; first++) {
 			if (p->nr_list == DROSTE_POOL_LIST)
-				return wrong(at, "too many MSRs");
+				return pool_wrong(at, "too many MSRs");
 			p->list[p->nr_list++] = first;
 		}
 	}
@@ -176,52 +168,52 @@ static int row_msrs(struct place *at)
 }
 
 /* KHZ or LOWEST-HIGHEST, then perhaps "scaling". */
-static int row_tsc(struct place *at)
+static int row_tsc(struct pool_place *at)
 {
 	struct droste_pool *p = &at->f->p;
-	char *word = next_word(at), *to = word ? strchr(word, '-') : NULL;
+	char *word = pool_next_word(at), *to = word ? strchr(word, '-') : NULL;
 	uint64_t low, high;
 
 	if (at->f->tsc_line)
-		return wrong(at, "there is a TSC frequency already");
+		return pool_wrong(at, "there is a TSC frequency already");
 	at->f->tsc_line = at->line;
 	if (!word)
-		return wrong(at, "the row ends where a TSC frequency is expected");
+		return pool_wrong(at, "the row ends where a TSC frequency is expected");
 	if (to)
 		*to++ = 0;
 	if (!number(word, UINT32_MAX, &low) || !number(to ? to : word, UINT32_MAX, &high) || high < low)
-		return wrong_word(at, "not a TSC frequency in kHz, or a range", word);
+		return pool_wrong_word(at, "not a TSC frequency in kHz, or a range", word);
 	p->tsc_khz = low;
 	p->tsc_khz_max = high;
-	word = next_word(at);
+	word = pool_next_word(at);
 	if (!word)
 		return 0;
 	if (strcmp(word, "scaling"))
-		return wrong_word(at, "only \"scaling\" may follow the TSC frequency", word);
+		return pool_wrong_word(at, "only \"scaling\" may follow the TSC frequency", word);
 	p->flags = DROSTE_POOL_TSC_SCALING;
-	return line_ends(at);
+	return pool_line_ends(at);
 }
 
-static const struct {
-	const char *key;
-	int (*parse)(struct place *at);
-} rows[] = {
+static const struct pool_row rows[] = {
 	{ "cpuid", row_cpuid },
 	{ "msr", row_msr },
 	{ "msrs", row_msrs },
 	{ "tsc-khz", row_tsc },
 };
 
-static int parse_row(struct place *at)
+static int parse_row(struct pool_place *at, const struct pool_row *more, size_t nr_more)
 {
-	char *key = next_word(at);
+	char *key = pool_next_word(at);
 
 	if (!key || *key == '#')
 		return 0;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (!strcmp(rows[i].key, key))
 			return rows[i].parse(at);
-	return wrong_word(at, "unknown row", key);
+	for (size_t i = 0; i < nr_more; i++)
+		if (!strcmp(more[i].key, key))
+			return more[i].parse(at);
+	return pool_wrong_word(at, "unknown row", key);
 }
 
 static bool printable(const char *text)
@@ -234,7 +226,13 @@ static bool printable(const char *text)
 
 int pool_file_parse(struct pool_file *f, const char *name, char *data, size_t size)
 {
-	struct place at = { .f = f };
+	return pool_file_parse_more(f, name, data, size, FIRST_LINE, NULL, 0);
+}
+
+int pool_file_parse_more(struct pool_file *f, const char *name, char *data, size_t size, const char *first_line,
+			 const struct pool_row *more, size_t nr_more)
+{
+	struct pool_place at = { .f = f };
 	bool comment;
 	char *line;
 
@@ -249,10 +247,12 @@ int pool_file_parse(struct pool_file *f, const char *name, char *data, size_t si
 		at.rest = line;
 		comment = line[strspn(line, SPACES)] == '#';
 		if (!printable(line) && !comment)
-			return wrong(&at, "a character that is not ASCII, or a control character");
-		if (at.line == 1 && strcmp(line, FIRST_LINE))
-			return wrong_word(&at, "the first line is not \"" FIRST_LINE "\"", line);
-		if (at.line > 1 && parse_row(&at))
+			return pool_wrong(&at, "a character that is not ASCII, or a control character");
+		if (at.line == 1 && strcmp(line, first_line)) {
+			say("%s:1: the first line is not \"%s\": \"%.40s\"", name, first_line, line);
+			return -1;
+		}
+		if (at.line > 1 && parse_row(&at, more, nr_more))
 			return -1;
 	}
 	if (pool_check(&f->p)) {
@@ -262,8 +262,7 @@ int pool_file_parse(struct pool_file *f, const char *name, char *data, size_t si
 	return 0;
 }
 
-/* Returns the contents, with a zero byte behind them; NULL after a message. */
-static char *read_whole(const char *name, size_t *size)
+char *pool_file_whole(const char *name, size_t *size)
 {
 	int fd = strcmp(name, "-") ? open(name, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
 	char *data = malloc(SIZE_MAX_READ + 2);
@@ -295,7 +294,7 @@ static char *read_whole(const char *name, size_t *size)
 int pool_file_read(struct pool_file *f, const char *name)
 {
 	size_t size;
-	char *data = read_whole(name, &size);
+	char *data = pool_file_whole(name, &size);
 	int ret = data ? pool_file_parse(f, name, data, size) : -1;
 
 	free(data);
@@ -304,19 +303,24 @@ int pool_file_read(struct pool_file *f, const char *name)
 
 /* --- contradictions --- */
 
+int pool_file_line(const struct pool_file *f, const struct pool_loss *loss)
+{
+	for (uint32_t i = 0; i < f->p.nr_cpuid && loss->what == POOL_LOST_CPUID; i++)
+		if (f->p.cpuid[i].leaf == loss->leaf && f->p.cpuid[i].subleaf == loss->subleaf)
+			return f->cpuid_line[i];
+	for (uint32_t i = 0; i < f->p.nr_msrs && loss->what == POOL_LOST_MSR; i++)
+		if (f->p.msrs[i].index == loss->leaf)
+			return f->msr_line[i];
+	return loss->what == POOL_LOST_LIST ? f->list_line : 0;
+}
+
 static void contradicts(void *ctx, const struct pool_loss *loss)
 {
 	const struct pool_file *f = ctx;
 	struct pool_loss one = *loss, need;
 	char text[256], needed[256];
-	int line = 0;
+	int line = pool_file_line(f, loss);
 
-	for (uint32_t i = 0; i < f->p.nr_cpuid && loss->what == POOL_LOST_CPUID; i++)
-		if (f->p.cpuid[i].leaf == loss->leaf && f->p.cpuid[i].subleaf == loss->subleaf)
-			line = f->cpuid_line[i];
-	for (uint32_t i = 0; i < f->p.nr_msrs && loss->what == POOL_LOST_MSR; i++)
-		if (f->p.msrs[i].index == loss->leaf)
-			line = f->msr_line[i];
 	/* One feature of the row says enough, or that the whole row should not be. */
 	if (loss->op != POOL_AND) {
 		say("%s:%d: the row is out of range, or needs what other rows lack", f->name, line);
@@ -344,6 +348,11 @@ int pool_file_contradicts(const struct pool_file *f)
 void pool_file_write(FILE *out, const struct droste_pool *p, const char *about)
 {
 	fprintf(out, FIRST_LINE "\n%s", about);
+	pool_file_write_rows(out, p);
+}
+
+void pool_file_write_rows(FILE *out, const struct droste_pool *p)
+{
 	for (uint32_t i = 0; i < p->nr_cpuid; i++) {
 		const struct droste_pool_cpuid *e = &p->cpuid[i];
 		char leaf[32];

@@ -26,7 +26,6 @@ const struct pool_file *pool_run_read(const char *name)
 struct kvm_cpuid2 *pool_run_cpuid(const struct pool_file *f, int dev_fd)
 {
 	struct droste_pool host, both;
-	struct kvm_cpuid2 *list;
 
 	if (pool_host_read(&host, dev_fd))
 		return NULL;
@@ -37,6 +36,13 @@ struct kvm_cpuid2 *pool_run_cpuid(const struct pool_file *f, int dev_fd)
 		pool_say_lost(stderr, &f->p, &both, false);
 		return NULL;
 	}
+	return pool_run_list(f);
+}
+
+struct kvm_cpuid2 *pool_run_list(const struct pool_file *f)
+{
+	struct kvm_cpuid2 *list;
+
 	/* One spare entry, for add_core_level() of cpuid.c. */
 	list = calloc(1, sizeof(*list) + (f->p.nr_cpuid + 1) * sizeof(list->entries[0]));
 	if (!list) {

@@ -24,6 +24,9 @@ const struct pool_file *pool_run_read(const char *name);
  */
 struct kvm_cpuid2 *pool_run_cpuid(const struct pool_file *f, int dev_fd);
 
+/** pool_run_list() - as pool_run_cpuid(), for a pool that is known to be within what the device offers */
+struct kvm_cpuid2 *pool_run_list(const struct pool_file *f);
+
 /**
  * pool_run_msrs() - give a vCPU the feature MSRs of a pool
  * @f: made by pool_run_read()

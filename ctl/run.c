@@ -20,9 +20,12 @@
 #include "linux.h"
 #include "poolrun.h"
 #include "power.h"
+#include "profilefile.h"
+#include "profilerun.h"
 #include "rtc.h"
 #include "run.h"
 #include "say.h"
+#include "smbios.h"
 #include "stats.h"
 #include "term.h"
 #include "vcpu.h"
@@ -40,6 +43,7 @@ struct options {
 	const char *append;
 	const char *pass_ports;
 	const struct pool_file *cpu;	/* the guest's processor, or NULL: all that the device offers */
+	const struct profile_file *profile;	/* the machine that the guest shall look like, or NULL */
 	unsigned long cpus;
 	unsigned long memory;	/* MiB */
 	uint64_t force;		/* from force_parse() */
@@ -78,6 +82,7 @@ void run_help(void)
 	       "  --append TEXT      kernel command line, added to \"console=ttyS0\"\n"
 	       "  --fast             add words that make the boot of a Debian kernel short\n"
 	       "  --cpu POOL         a file of \"drostectl cpu\": the guest's processor, instead of all that the device offers\n"
+	       "  --profile FILE     a file of \"drostectl profile\": the guest looks like that machine (root)\n"
 	       "  --cpus N           virtual processors (1)\n"
 	       "  --memory SIZE      memory in MiB, or with a unit: 512M, 2G (512)\n"
 	       "  --device PATH      device that implements the KVM API (/dev/droste)\n"
@@ -102,7 +107,7 @@ static int bad_usage(void)
 }
 
 enum option_id {
-	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPU, OPT_CPUS, OPT_MEMORY,
+	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPU, OPT_PROFILE, OPT_CPUS, OPT_MEMORY,
 	OPT_DEVICE, OPT_PASS_PORTS, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_FAST,
 	OPT_FORCE_EXITS,
 	OPT_HELP = 'h'
@@ -133,6 +138,9 @@ static int set_option(struct options *o, int opt, const char *arg)
 	case OPT_CPU:
 		o->cpu = pool_run_read(arg);
 		return o->cpu ? 0 : -1;
+	case OPT_PROFILE:
+		o->profile = profile_run_read(arg);
+		return o->profile ? 0 : -1;
 	case OPT_CPUS:
 		return args_number("cpus", arg, 1, ACPI_MAX_CPUS, &o->cpus);
 	case OPT_MEMORY:
@@ -177,6 +185,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "initrd", required_argument, NULL, OPT_INITRD },
 		{ "append", required_argument, NULL, OPT_APPEND },
 		{ "cpu", required_argument, NULL, OPT_CPU },
+		{ "profile", required_argument, NULL, OPT_PROFILE },
 		{ "cpus", required_argument, NULL, OPT_CPUS },
 		{ "memory", required_argument, NULL, OPT_MEMORY },
 		{ "device", required_argument, NULL, OPT_DEVICE },
@@ -202,6 +211,10 @@ static int parse_options(struct options *o, int argc, char **argv)
 		say("unexpected argument \"%s\"", argv[optind]);
 		return -1;
 	}
+	if (o->cpu && o->profile) {
+		say("--cpu and --profile both say what the guest's processor is");
+		return -1;
+	}
 	if (!o->kernel) {
 		say("no kernel given: use --kernel FILE, such as --kernel /boot/vmlinuz-$(uname -r)");
 		return -1;
@@ -214,12 +227,14 @@ static uint64_t load_guest(struct machine *m, const struct options *o)
 {
 	struct linux_image image = {
 		.kernel = o->kernel, .initrd = o->initrd,
-		.rsdp = acpi_build(&m->mem, o->cpus),
+		.rsdp = acpi_build(&m->mem, o->cpus, o->profile ? &o->profile->p : NULL),
 	};
 	struct initramfs shell = { .data = NULL };
 	uint64_t entry = 0;
 	char *cmdline;
 
+	if (o->profile && o->profile->p.nr_smbios && smbios_build(&m->mem, &o->profile->p))
+		return 0;
 	if (o->initrd && !strcmp(o->initrd, "auto")) {
 		if (initramfs_build(&shell))
 			return 0;
@@ -296,13 +311,19 @@ static int add_devices(struct machine *m, const struct options *o)
 
 static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
 {
-	struct kvm_cpuid2 *cpuid = o->cpu ? pool_run_cpuid(o->cpu, m->vm.dev_fd) : cpuid_get(m->vm.dev_fd);
+	struct kvm_cpuid2 *cpuid = o->profile ? profile_run_cpuid(o->profile, m->vm.dev_fd, o->cpus) :
+				   o->cpu ? pool_run_cpuid(o->cpu, m->vm.dev_fd) : cpuid_get(m->vm.dev_fd);
 	int ret = cpuid ? 0 : -1;
+
+	if (!ret && o->profile)
+		ret = profile_run_vm(m->vm.dev_fd, m->vm.fd);
 
 	for (unsigned int i = 0; i < o->cpus && !ret; i++) {
 		ret = vcpu_create(&m->vm, cpuid, i, o->cpus);
 		if (!ret && o->cpu)
 			ret = pool_run_msrs(o->cpu, m->vm.vcpu[i].fd);
+		if (!ret && o->profile)
+			ret = profile_run_msrs(o->profile, m->vm.vcpu[i].fd);
 	}
 	free(cpuid);
 	return ret ? ret : vcpu_boot_state(&m->vm.vcpu[0], entry);
@@ -389,6 +410,7 @@ int cmd_run(int argc, char **argv)
 	m->vm.bus = &m->bus;
 	m->vm.trace = o.trace;
 	m->vm.lock_vmx = o.lock_vmx;
+	m->vm.profile = o.profile ? &o.profile->p : NULL;
 	m->vm.dev_fd = vm_open(o.device);
 	if (m->vm.dev_fd < 0)
 		return STATUS_FAILED;

@@ -12,6 +12,7 @@
 #include "cpuid.h"
 #include "fault.h"
 #include "layout.h"
+#include "profilerun.h"
 #include "say.h"
 #include "vcpu.h"
 
@@ -19,7 +20,12 @@
 #define FEATURE_CONTROL_LOCKED		(1ULL << 0)
 #define FEATURE_CONTROL_VMX		(1ULL << 2)	/* outside SMX */
 #define MSR_MTRR_DEF_TYPE		0x2ff
+#define MSR_MTRR_BASE0			0x200
+#define MSR_MTRR_FIX64K			0x250
+#define MSR_MTRR_FIX16K			0x258
 #define MTRR_ENABLE			(1ULL << 11)
+#define MTRR_FIX_ENABLE			(1ULL << 10)
+#define MTRR_FIX_WRITE_BACK		0x0606060606060606ULL
 #define MTRR_WRITE_BACK			6
 #define LEAF1_ECX_VMX			(1U << 5)
 
@@ -37,6 +43,31 @@
 #define BOOT_DS		0x18
 #define BOOT_GDT_LIMIT	(4 * 8 - 1)
 
+/* Sets an MSR that the guest can do without. */
+static void try_msr(struct vcpu *vcpu, uint32_t index, uint64_t value, const char *name)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msr = { .head = { .nmsrs = 1 }, .entry = { .index = index, .data = value } };
+
+	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msr) != 1)
+		say("CPU %u: %s cannot be set; continuing without it", vcpu->id, name);
+}
+
+/* The memory types that a PC's firmware leaves: low memory is write-back, devices below 4 GiB are not cached. */
+static void firmware_mtrrs(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
+{
+	const struct kvm_cpuid_entry2 *sizes = cpuid_find(cpuid, 0x80000008, 0);
+	uint64_t width = sizes ? sizes->eax & 0xff : 36;
+
+	try_msr(vcpu, MSR_MTRR_FIX64K, MTRR_FIX_WRITE_BACK, "IA32_MTRR_FIX64K_00000");
+	try_msr(vcpu, MSR_MTRR_FIX16K, MTRR_FIX_WRITE_BACK, "IA32_MTRR_FIX16K_80000");
+	try_msr(vcpu, MSR_MTRR_BASE0, GPA_HOLE, "IA32_MTRR_PHYSBASE0");
+	try_msr(vcpu, MSR_MTRR_BASE0 + 1, (((1ULL << width) - 1) & ~(GPA_4G - GPA_HOLE - 1)) | MTRR_ENABLE, "IA32_MTRR_PHYSMASK0");
+	try_msr(vcpu, MSR_MTRR_DEF_TYPE, MTRR_ENABLE | MTRR_FIX_ENABLE | MTRR_WRITE_BACK, "IA32_MTRR_DEF_TYPE");
+}
+
 /*
  * Sets MSRs as firmware does before it starts a kernel: memory is write-back,
  * and if the CPU has VMX, its use is either allowed or forbidden, and locked.
@@ -44,23 +75,14 @@
 static void firmware_msrs(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 {
 	const struct kvm_cpuid_entry2 *leaf1 = cpuid_find(cpuid, 1, 0);
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msr = { .head = { .nmsrs = 1 } };
 
-	msr.entry.index = MSR_MTRR_DEF_TYPE;
-	msr.entry.data = MTRR_ENABLE | MTRR_WRITE_BACK;
-	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msr) != 1)
-		say("CPU %u: IA32_MTRR_DEF_TYPE cannot be set; continuing without it",
-		    vcpu->id);
-	if (!leaf1 || !(leaf1->ecx & LEAF1_ECX_VMX))
-		return;
-	msr.entry.index = MSR_FEATURE_CONTROL;
-	msr.entry.data = FEATURE_CONTROL_LOCKED | (vcpu->vm->lock_vmx ? 0 : FEATURE_CONTROL_VMX);
-	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msr) != 1)
-		say("CPU %u: IA32_FEATURE_CONTROL cannot be set; continuing without it",
-		    vcpu->id);
+	if (vcpu->vm->profile)
+		firmware_mtrrs(vcpu, cpuid);
+	else
+		try_msr(vcpu, MSR_MTRR_DEF_TYPE, MTRR_ENABLE | MTRR_WRITE_BACK, "IA32_MTRR_DEF_TYPE");
+	if (leaf1 && leaf1->ecx & LEAF1_ECX_VMX)
+		try_msr(vcpu, MSR_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED | (vcpu->vm->lock_vmx ? 0 : FEATURE_CONTROL_VMX),
+			"IA32_FEATURE_CONTROL");
 }
 
 int vcpu_create(struct vm *vm, struct kvm_cpuid2 *cpuid, unsigned int id,
@@ -85,8 +107,10 @@ int vcpu_create(struct vm *vm, struct kvm_cpuid2 *cpuid, unsigned int id,
 	}
 	vm->nr_vcpus = id + 1;
 
-	cpuid_fix(cpuid, id, total,
-		  vm_cap(vm->dev_fd, KVM_CAP_TSC_DEADLINE_TIMER));
+	if (vm->profile)
+		profile_run_id(cpuid, id);
+	else
+		cpuid_fix(cpuid, id, total, vm_cap(vm->dev_fd, KVM_CAP_TSC_DEADLINE_TIMER));
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid)) {
 		say("KVM_SET_CPUID2 failed for CPU %u: %s", id, strerror(errno));
 		return -1;
@@ -184,6 +208,11 @@ static void exit_system_event(struct vcpu *vcpu)
 	}
 }
 
+static void exit_msr(struct vcpu *vcpu)
+{
+	profile_run_exit(vcpu->vm->profile, vcpu->run);
+}
+
 /* Does nothing; the caller then checks whether the run has ended. */
 static void exit_nothing(struct vcpu *vcpu)
 {
@@ -199,6 +228,8 @@ static void (* const exit_handler[])(struct vcpu *vcpu) = {
 	[KVM_EXIT_INTERNAL_ERROR]	= fault_internal,
 	[KVM_EXIT_FAIL_ENTRY]		= fault_entry,
 	[KVM_EXIT_SYSTEM_EVENT]		= exit_system_event,
+	[KVM_EXIT_X86_RDMSR]		= exit_msr,
+	[KVM_EXIT_X86_WRMSR]		= exit_msr,
 };
 
 static void *vcpu_loop(void *arg)

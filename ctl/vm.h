@@ -13,6 +13,7 @@
 #include "mem.h"
 #include "outcome.h"
 
+struct profile;
 struct vm;
 
 /** struct vcpu - one virtual processor and its thread */
@@ -32,6 +33,7 @@ struct vm {
 	size_t run_size;	/* bytes of a vCPU's struct kvm_run mapping */
 	bool trace;		/* report accesses to addresses without a device */
 	bool lock_vmx;		/* lock VMX off, as firmware can */
+	const struct profile *profile;	/* the machine that the guest shall look like, or NULL */
 	struct guest_mem *mem;	/* guest memory, in the VM's slots */
 	struct iobus *bus;	/* I/O ports */
 	unsigned int nr_vcpus;

@@ -75,7 +75,7 @@ static unsigned int count(const uint8_t *madt, uint8_t type)
 
 static void check(unsigned int ncpus, const char *dir)
 {
-	uint64_t gpa = acpi_build(&mem, ncpus);
+	uint64_t gpa = acpi_build(&mem, ncpus, NULL);
 	const uint8_t *rsdp = mem_at(&mem, gpa, 36);
 	const uint8_t *xsdt, *fadt, *madt, *dsdt, *facs;
 
@@ -106,6 +106,6 @@ int main(int argc, char **argv)
 	check(ACPI_MAX_CPUS, NULL);
 	check(1, NULL);
 	check(3, argc > 1 ? argv[1] : NULL);
-	ok(acpi_build(&mem, ACPI_MAX_CPUS + 1) == 0);
+	ok(acpi_build(&mem, ACPI_MAX_CPUS + 1, NULL) == 0);
 	return tap_done();
 }

@@ -12,6 +12,7 @@ import lab
 import pick
 import pool
 import qemu
+import stealth
 import strict
 import xen
 from runner import Step
@@ -100,6 +101,7 @@ STEPS = [
     *chain.steps("6.12"),
     *lab.steps("6.12"),
     *qemu.STEPS,
+    *stealth.STEPS,
     *strict.STEPS,
     *pool.STEPS,
     Step("newer", "protection keys and 5-level paging, on a model of processor that has them", lab.newer_processor,
