@@ -57,7 +57,7 @@ def machines(lines):
     for line in lines:
         if line.startswith("== "):
             at = found.setdefault(line[3:], {})
-        elif at is not None and ": " in line:
+        elif at is not None and re.match(r"[a-z_]+\.[^:]*", line):     # not a line of the kernel
             name, _, value = line.partition(": ")
             at[name] = value
     return found

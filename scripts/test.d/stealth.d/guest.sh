@@ -10,7 +10,7 @@ modprobe msr
 /probe
 if [ -e /l2.cpio ]; then
 	echo "== L2"
-	modprobe kvm_intel || echo "kvm_intel cannot be loaded"
+	modprobe kvm_intel nested=1 enable_apicv=0 || echo "kvm_intel cannot be loaded"
 	/drostectl run --device /dev/kvm --quiet --kernel /vmlinuz --initrd /l2.cpio --memory 256 --append "$(cat /proc/cmdline)"
 fi
 poweroff -f
