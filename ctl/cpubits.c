@@ -9,7 +9,9 @@ enum { A, B, C, D };
 const struct cpubit cpubits[] = {
 	{ 1, 0, C, 0, HIDE_NOT, "SSE3" },
 	{ 1, 0, C, 1, HIDE_NOT, "PCLMULQDQ" },
+	{ 1, 0, C, 2, HIDE_TELLS, "DTES64" },
 	{ 1, 0, C, 3, HIDE_CONTROL, "MONITOR" },
+	{ 1, 0, C, 4, HIDE_TELLS, "DS_CPL" },
 	{ 1, 0, C, 5, HIDE_CONTROL, "VMX" },
 	{ 1, 0, C, 9, HIDE_NOT, "SSSE3" },
 	{ 1, 0, C, 12, HIDE_AVX, "FMA" },
@@ -42,6 +44,7 @@ const struct cpubit cpubits[] = {
 	{ 1, 0, D, 15, HIDE_NOT, "CMOV" },
 	{ 1, 0, D, 16, HIDE_NOT, "PAT" },
 	{ 1, 0, D, 19, HIDE_NOT, "CLFLUSH" },
+	{ 1, 0, D, 21, HIDE_TELLS, "DS" },
 	{ 1, 0, D, 23, HIDE_NOT, "MMX" },
 	{ 1, 0, D, 24, HIDE_NOT, "FXSR" },
 	{ 1, 0, D, 25, HIDE_NOT, "SSE" },
@@ -161,6 +164,7 @@ const struct cpubit cpubits[] = {
 	{ 0x80000001, 0, D, 27, HIDE_RDTSCP, "RDTSCP" },
 	{ 0x80000001, 0, D, 29, HIDE_CONTROL, "64-bit mode" },
 	{ 0x80000007, 0, D, 8, HIDE_TELLS, "invariant TSC" },
+	{ 0x80000008, 0, B, 9, HIDE_NOT, "WBNOINVD" },
 };
 
 const unsigned int nr_cpubits = sizeof(cpubits) / sizeof(cpubits[0]);

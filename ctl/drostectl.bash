@@ -47,12 +47,12 @@ _drostectl()
 	--force-exits)
 		mapfile -t COMPREPLY < <(compgen -W "all cr3-load cr3-store invlpg rdtsc rdpmc tables rdrand rdseed pause" -- "$word")
 		return ;;
-	--append | --pass-ports | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field | --gpa | --timeout)
+	--append | --pass-ports | --pin | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field | --gpa | --timeout)
 		return ;;
 	esac
 	case $command in
 	run)
-		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpu --profile --cpus --memory --device \
+		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpu --profile --cpus --pin --memory --device \
 			--pass-ports --lock-vmx --force-exits --trace-unhandled --quiet --stats --help" -- "$word") ;;
 	info)
 		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;

@@ -18,6 +18,7 @@
 #include "initramfs.h"
 #include "layout.h"
 #include "linux.h"
+#include "pin.h"
 #include "poolrun.h"
 #include "power.h"
 #include "profilefile.h"
@@ -42,6 +43,7 @@ struct options {
 	const char *initrd;
 	const char *append;
 	const char *pass_ports;
+	const char *pin;
 	const struct pool_file *cpu;	/* the guest's processor, or NULL: all that the device offers */
 	const struct profile_file *profile;	/* the machine that the guest shall look like, or NULL */
 	unsigned long cpus;
@@ -84,6 +86,7 @@ void run_help(void)
 	       "  --cpu POOL         a file of \"drostectl cpu\": the guest's processor, instead of all that the device offers\n"
 	       "  --profile FILE     a file of \"drostectl profile\": the guest looks like that machine (root)\n"
 	       "  --cpus N           virtual processors (1)\n"
+	       "  --pin LIST         the CPU of this machine on which each of them runs, such as 2-3\n"
 	       "  --memory SIZE      memory in MiB, or with a unit: 512M, 2G (512)\n"
 	       "  --device PATH      device that implements the KVM API (/dev/droste)\n"
 	       "  --pass-ports LIST  ports of this machine that the guest accesses, such as 0x80,0x84-0x86 (Droste only)\n"
@@ -107,7 +110,7 @@ static int bad_usage(void)
 }
 
 enum option_id {
-	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPU, OPT_PROFILE, OPT_CPUS, OPT_MEMORY,
+	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPU, OPT_PROFILE, OPT_CPUS, OPT_PIN, OPT_MEMORY,
 	OPT_DEVICE, OPT_PASS_PORTS, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_FAST,
 	OPT_FORCE_EXITS,
 	OPT_HELP = 'h'
@@ -143,6 +146,9 @@ static int set_option(struct options *o, int opt, const char *arg)
 		return o->profile ? 0 : -1;
 	case OPT_CPUS:
 		return args_number("cpus", arg, 1, ACPI_MAX_CPUS, &o->cpus);
+	case OPT_PIN:
+		o->pin = arg;
+		return 0;
 	case OPT_MEMORY:
 		return args_size("memory", arg, MEMORY_MIN, MEMORY_MAX,
 				 &o->memory);
@@ -187,6 +193,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "cpu", required_argument, NULL, OPT_CPU },
 		{ "profile", required_argument, NULL, OPT_PROFILE },
 		{ "cpus", required_argument, NULL, OPT_CPUS },
+		{ "pin", required_argument, NULL, OPT_PIN },
 		{ "memory", required_argument, NULL, OPT_MEMORY },
 		{ "device", required_argument, NULL, OPT_DEVICE },
 		{ "pass-ports", required_argument, NULL, OPT_PASS_PORTS },
@@ -215,6 +222,8 @@ static int parse_options(struct options *o, int argc, char **argv)
 		say("--cpu and --profile both say what the guest's processor is");
 		return -1;
 	}
+	if (o->pin && pin_check(o->pin, o->cpus))
+		return -1;
 	if (!o->kernel) {
 		say("no kernel given: use --kernel FILE, such as --kernel /boot/vmlinuz-$(uname -r)");
 		return -1;
@@ -410,6 +419,7 @@ int cmd_run(int argc, char **argv)
 	m->vm.bus = &m->bus;
 	m->vm.trace = o.trace;
 	m->vm.lock_vmx = o.lock_vmx;
+	m->vm.pin = o.pin;
 	m->vm.profile = o.profile ? &o.profile->p : NULL;
 	m->vm.dev_fd = vm_open(o.device);
 	if (m->vm.dev_fd < 0)

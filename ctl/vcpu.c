@@ -12,6 +12,7 @@
 #include "cpuid.h"
 #include "fault.h"
 #include "layout.h"
+#include "pin.h"
 #include "profilerun.h"
 #include "say.h"
 #include "vcpu.h"
@@ -277,10 +278,12 @@ int vcpus_start(struct vm *vm)
 		err = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_loop,
 				     &vm->vcpu[i]);
 		vm->vcpu[i].started = !err;
+		if (!err && vm->pin)
+			err = pin_thread(vm->pin, i, vm->vcpu[i].thread);
 	}
 	pthread_mutex_unlock(&vm->end_lock);
 	if (err) {
-		say("cannot start a thread: %s", strerror(err));
+		say("cannot start a thread, or give it its CPU: %s", strerror(err));
 		return -1;
 	}
 	return 0;

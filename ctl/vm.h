@@ -33,6 +33,7 @@ struct vm {
 	size_t run_size;	/* bytes of a vCPU's struct kvm_run mapping */
 	bool trace;		/* report accesses to addresses without a device */
 	bool lock_vmx;		/* lock VMX off, as firmware can */
+	const char *pin;	/* the host's CPUs for the vCPUs' threads, as args_range() takes them; or NULL */
 	const struct profile *profile;	/* the machine that the guest shall look like, or NULL */
 	struct guest_mem *mem;	/* guest memory, in the VM's slots */
 	struct iobus *bus;	/* I/O ports */

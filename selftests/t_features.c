@@ -331,6 +331,29 @@ static void host_addresses(void)
 	close(dev);
 }
 
+/* --- WBNOINVD --- */
+
+#define WBNOINVD_BIT	BIT(9)		/* of leaf 0x80000008's EBX; its VM exit is WBINVD's (SDM 2C, WBNOINVD; 3C 26.1.3) */
+
+static void guest_wbnoinvd(void)
+{
+	asm volatile(".byte 0xf3, 0x0f, 0x09" : : : "memory");
+	g_sync(CPUID_REG(0x80000008, 0, b) & WBNOINVD_BIT ? 1 : 2);
+}
+
+static void host_wbnoinvd(void)
+{
+	u32 a, b, cx, d;
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	cpuid(0x80000008, 0, &a, &b, &cx, &d);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_wbnoinvd);
+	/* The guest is told of it as the host is. */
+	vcpu_run_to_sync(vcpu, b & WBNOINVD_BIT ? 1 : 2);
+}
+
 /* --- properties that do not change once a vCPU has run --- */
 
 #define MSR_VMX_MISC 0x485
@@ -626,6 +649,7 @@ static const struct ksft_test tests[] = {
 	{ "IA32_MISC_ENABLE: XD disable and limit-CPUID are taken", .guest = guest_misc_enable },
 	{ "IA32_MISC_ENABLE: effects, fast strings", .host = host_misc_effects },
 	{ "PhysAddrSize and GuestPhysAddrSize", .host = host_addresses },
+	{ "WBNOINVD", .host = host_wbnoinvd },
 	{ "feature MSRs and CPUID after KVM_RUN", .host = host_immutable },
 	{ "IA32_SPEC_CTRL, PRED_CMD, FLUSH_CMD, ARCH_CAPABILITIES", .host = host_speculation },
 	{ "IA32_DEBUGCTL", .host = host_debugctl },

@@ -6,6 +6,7 @@
 #include "acpi.h"
 #include "layout.h"
 #include "mem.h"
+#include "pin.h"
 #include "profilefile.h"
 #include "profilerun.h"
 #include "smbios.h"
@@ -168,6 +169,25 @@ static void check_exits(void)
 	ok(run.msr.error);
 }
 
+/* The CPU of this process; a guest whose thread could not be pinned would not run. */
+static void check_pin(void)
+{
+	static const struct {
+		const char *list, *cpus, *why;
+	} wrong[] = {
+		{ "0,0", "2", "--pin names CPU 0 twice" },
+		{ "0", "2", "--pin names 1 CPUs for 2" },
+		{ "1023", "1", "there is no CPU 1023" },
+		{ "x", "1", "pin" },
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		tap_result(run_to_end(&c, "", TO_PIPE, (char *[]){ stub, "run", "--kernel", kernel, "--cpus", (char *)wrong[i].cpus, "--pin",
+				      (char *)wrong[i].list, NULL }) == 2 && memmem(c.told, c.nr_told, wrong[i].why, strlen(wrong[i].why)),
+			   __FILE__, __LINE__, wrong[i].why);
+	ok(!pin_check("0", 1) && !pin_thread("0", 0, pthread_self()));
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -182,6 +202,7 @@ int main(int argc, char **argv)
 	write_file(file, HEAD "mystery\n", strlen(HEAD "mystery\n"));
 	ok(run_to_end(&c, "", TO_PIPE, (char *[]){ stub, "run", "--kernel", kernel, "--profile", file, NULL }) == 2 &&
 	   memmem(c.told, c.nr_told, ":4: unknown row", 15) && !memmem(c.told, c.nr_told, "stub:", 5));
+	check_pin();
 	unlink(file);
 	spawn_end();
 	return tap_done();

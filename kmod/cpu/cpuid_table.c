@@ -75,7 +75,8 @@ static const struct leaf_row leaf_rows[] = {
 	{ 0x80000005, NO_INDEX, 0, { 0 } },
 	{ 0x80000006, NO_INDEX, 0, { 0, 0, ALL, 0 } },
 	{ 0x80000007, NO_INDEX, 0, { 0, 0, 0, BIT(8) } },	/* invariant TSC */
-	{ 0x80000008, NO_INDEX, 0, { ALL, 0, 0, 0 } },		/* EAX: computed in cpuid_finish() */
+	/* EAX: computed in cpuid_finish(). EBX: WBNOINVD, which exits as WBINVD does (SDM 3C 26.1.3). */
+	{ 0x80000008, NO_INDEX, 0, { ALL, BIT(9), 0, 0 } },
 };
 
 /* Feature bits that need another feature: they are cleared if it is missing. */
