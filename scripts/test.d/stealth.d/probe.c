@@ -4,7 +4,7 @@
  * guest and those of a real machine are compared by stealth.py; only those that begin with "time." may differ from run to
  * run of one machine.
  *
- *   probe [PART...]	cpuid, msr, insn, step, system, time; default all. Needs root, and the module msr.
+ *   probe [PART...]	cpuid, insn, step, system, time, msr; default all. Needs root, and the module msr.
  */
 #include "probe.h"
 
@@ -54,11 +54,11 @@ static const struct {
 	void (*run)(void);
 } parts[] = {
 	{ "cpuid", probe_cpuid },
-	{ "msr", probe_msr },
 	{ "insn", probe_insn },
 	{ "step", probe_step },
 	{ "system", probe_system },
 	{ "time", probe_time },
+	{ "msr", probe_msr },
 };
 
 #define NR_PARTS	(sizeof(parts) / sizeof(parts[0]))
