@@ -24,6 +24,7 @@ import main as command_line
 import pick
 import results
 import runner
+import stealth
 import tap
 import times
 
@@ -324,6 +325,18 @@ assert [r.name for r in rows.LINUX_ROWS if rows.matches(r.name, ["touch", "b*"])
 
 def test_bench_reduce():
     output(sys.executable, "-B", "-c", REDUCE, cwd=os.path.join(TREE, "scripts", "bench.d"))
+
+
+def test_stealth_can_fail():
+    rows = [stealth.Allowed("a.x & 0x6 -- why"), stealth.Allowed("b.* -- why"), stealth.Allowed("unused -- why")]
+    said = ["== bare", "a.x: 0x10", "a.y: 1", "b.1: 1", "c: 1", "time.x: 1", "[ 1.0] reboot: bye", "== L1", "a.x: 0x16", "a.y: 2", "time.x: 9", "d.e: 1"]
+    found = stealth.machines(said)
+    assert found["bare"] == {"a.x": "0x10", "a.y": "1", "b.1": "1", "time.x": "1"}, found
+    assert [line.partition(":")[0] for line in stealth.differences(found["bare"], found["L1"], rows)] == ["a.y", "d.e"]
+    assert [row.used for row in rows] == [True, True, False]
+    found["L1"]["a.x"] = "0x18"
+    assert any(line.startswith("a.x") for line in stealth.differences(found["bare"], found["L1"], rows))
+    assert all(stealth.allowed(guest) for guest in ("L1", "L2"))
 
 
 def test_a_closed_pipe():
