@@ -42,7 +42,7 @@ def table(results, level, by_row):
     for result in dearest(results, level):
         other = found.get("kvm", {}).get(show.key(result))
         part = show.ratio(result, other, lambda r: r["root"])
-        named = by_row.get(show.key(result), [])[:FUNCTIONS]
+        named = by_row.get(show.key(result), functions.Row()).named[:FUNCTIONS]
         lines.append(f"| `{result['row']}` | {show.number(result['root'])}{', ' + part if part else ''} | {exits(result)} | "
                      + ", ".join(f"`{name}` {show.number(number)}" if name != functions.USER else f"{name} {show.number(number)}"
                                  for name, number in named) + " |")

@@ -3,6 +3,7 @@
 import bisect
 import os
 import subprocess
+import typing
 
 import machine
 
@@ -77,6 +78,20 @@ def dearest(by_address, names, operations):
         name = names.of(address)
         found[name] = found.get(name, 0) + number
     return sorted(((name, number / operations) for name, number in found.items()), key=lambda item: -item[1])
+
+
+class Row(typing.NamedTuple):
+    """The root instructions of one operation: by function, the dearest first; and of the kernel and its modules as a whole."""
+    named: list = []
+    kernel: float = 0
+    modules: float = 0          # in the lab, Droste is the only one that does something
+
+
+def row(by_address, names, operations):
+    """Returns the Row of a profile."""
+    kernel = sum(number for address, number in by_address.items() if KERNEL <= address < MODULES)
+    modules = sum(number for address, number in by_address.items() if address >= MODULES)
+    return Row(dearest(by_address, names, operations), kernel / operations, modules / operations)
 
 
 def names_of(profile, module_symbols, directory):

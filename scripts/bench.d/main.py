@@ -181,16 +181,17 @@ def by_function(outcome, found, chosen, directory):
     """Returns the functions with the most root instructions of each row, by level and name."""
     profile = functions.read(outcome.profile)
     names = functions.names_of(profile, functions.symbols(outcome.symbols), directory)
-    return {(level, row.name): functions.dearest(profile[row.tag(level)], names, result["counts"] * result["times"])
+    return {(level, row.name): functions.row(profile[row.tag(level)], names, result["counts"] * result["times"])
             for level in rows.LEVELS for row in chosen.get(level, ())
             if (result := found.get((level, row.name))) and row.tag(level) in profile}
 
 
 def show_functions(by_row):
     """Prints the functions of all rows."""
-    for (level, name), named in by_row.items():
-        print(f"\nroot instructions of {level} {name} by function, ticks included:")
-        for function, number in named[:SHOWN]:
+    for (level, name), row in by_row.items():
+        print(f"\nroot instructions of {level} {name} by function, ticks included; {show.number(row.modules)} are Droste's, and "
+              f"{show.number(row.kernel)} the host kernel's:")
+        for function, number in row.named[:SHOWN]:
             print(f"{show.number(number):>12}  {function}")
 
 
