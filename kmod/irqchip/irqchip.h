@@ -132,6 +132,7 @@ int vlapic_msr_write(struct vcpu *vcpu, u32 msr, u64 data);
 u64 vlapic_get_tsc_deadline(struct vcpu *vcpu);
 void vlapic_set_tsc_deadline(struct vcpu *vcpu, u64 deadline);
 void vlapic_timer_request(struct vcpu *vcpu);
+int vlapic_timer_ack(struct vcpu *vcpu, int except);
 void vlapic_timer_migrate(struct vcpu *vcpu);
 void vlapic_timer_wait(struct vcpu *vcpu);
 

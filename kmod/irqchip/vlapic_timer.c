@@ -244,6 +244,34 @@ void vlapic_timer_request(struct vcpu *vcpu)
 }
 
 /**
+ * vlapic_timer_ack() - acknowledge the interrupt of a deadline that has passed, if the local APIC would deliver it now
+ * @vcpu: the vCPU; the VMX-preemption timer keeps its deadline
+ * @except: a vector that vlapic_timer_request() must request, or -1
+ *
+ * Does what vlapic_timer_request() and irqchip_ack_local() do one after the other, if no other interrupt is requested:
+ * the interrupt goes to ISR without having been in IRR. One that comes meanwhile makes its request after that.
+ *
+ * Context: Any, but not NMI. Caller holds vcpu->mutex. Takes no lock.
+ * Return: the vector; -1 if there is more to be decided, and nothing has changed.
+ */
+int vlapic_timer_ack(struct vcpu *vcpu, int except)
+{
+	struct vlapic *a = vcpu->lapic;
+	u32 lvt = vlapic_reg(a, LAPIC_LVTT);
+	u8 vec = lvt;
+
+	/* A vector below 16, which is an error, is never deliverable. */
+	if ((lvt & LAPIC_LVT_MASKED) || vec == except || READ_ONCE(a->irr_pending) || a->mode == LAPIC_DISABLED ||
+	    !vlapic_sw_enabled(a) || !lapic_deliverable(vec, lapic_ppr(vlapic_reg(a, LAPIC_TPR), a->isr_top)) ||
+	    test_bit(vec % 32, vlapic_vec_word(a, LAPIC_TMR, vec)) || !vlapic_timer_due(a))
+		return -1;
+	__set_bit(vec % 32, vlapic_vec_word(a, LAPIC_ISR, vec));
+	a->isr_top = vec;
+	vlapic_timer_stop(a);
+	return vec;
+}
+
+/**
  * vlapic_timer_migrate() - the vCPU moved to another CPU, or its TSC offset changed
  * @vcpu: the vCPU
  *

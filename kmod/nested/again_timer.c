@@ -28,17 +28,23 @@ static bool again_interrupts_exit(const struct vmcs12 *v)
 /*
  * Take the interrupt of L1's local APIC timer, and of no other source that
  * comes before it. Returns -1 if nested_check_events() must look at the events.
+ * No request was made before.
  */
 static int again_take_interrupt(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v = vcpu->nested.vmcs12;
-	int vector;
+	int vector, except = v->pin_based_vm_exec_control & PIN_BASED_POSTED_INTR ? v->posted_intr_nv : -1;
 
+	/* Mostly nothing else is pending. */
+	vector = vlapic_timer_ack(vcpu, except);
+	if (likely(vector >= 0))
+		return vector;
+	vlapic_timer_request(vcpu);
 	/* An event that another thread adds after the exchange makes its request again. */
 	if (cmpxchg(&vcpu->requests, BIT(REQ_EVENT), 0) != BIT(REQ_EVENT))
 		return -1;
 	vector = atomic_read(&vcpu->ev.nmi_queued) || vlapic_pending_init(vcpu) ? -1 :
-		 irqchip_ack_local(vcpu, v->pin_based_vm_exec_control & PIN_BASED_POSTED_INTR ? v->posted_intr_nv : -1);
+		 irqchip_ack_local(vcpu, except);
 	if (unlikely(vector < 0 || irqchip_pending_vector(vcpu) >= 0))
 		vcpu_request(vcpu, REQ_EVENT);
 	return vector;
@@ -64,7 +70,6 @@ bool nested_again_deadline(struct vcpu *vcpu)
 		return again_exit_becomes(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0);
 	if (!vcpu->timer.apic || !again_interrupts_exit(vcpu->nested.vmcs12))
 		return false;
-	vlapic_timer_request(vcpu);
 	vector = again_take_interrupt(vcpu);
 	if (vector < 0)
 		return false;

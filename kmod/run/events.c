@@ -280,3 +280,30 @@ bool events_inject_short(struct vcpu *vcpu)
 	vcpu_request(vcpu, REQ_EVENT);
 	return false;
 }
+
+/**
+ * events_deadline_short() - inject the interrupt of a deadline that has passed, in the short loop
+ * @vcpu: in L1, quiet; the VMX-preemption timer, which kept the deadline, has made it exit
+ *
+ * Does what vlapic_timer_request() and then events_inject_short() would do, if the
+ * interrupt is the only event and can be injected at once.
+ *
+ * Context: Interrupts disabled, in the short loop. VMCS01 is current, no register is cached.
+ * Return: true if the event was injected; false if nothing has changed.
+ */
+bool events_deadline_short(struct vcpu *vcpu)
+{
+	int vector;
+
+	/* Whatever else is pending has made a request: see events_are_none(). */
+	if (READ_ONCE(vcpu->requests) || !(vmcs_read(GUEST_RFLAGS) & X86_EFLAGS_IF) ||
+	    (vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN))
+		return false;
+	vector = vlapic_timer_ack(vcpu, -1);
+	if (vector < 0)
+		return false;
+	vcpu->stats.irq_injections++;
+	events_inject_new(vcpu, vector, INTR_TYPE_EXT_INTR);
+	pv_eoi_offer(vcpu);
+	return true;
+}

@@ -244,6 +244,13 @@ static __always_inline bool loop_has_deadline(const struct vcpu *vcpu)
 	return vcpu->vmcs->timer_on | vcpu->timer.apic | vcpu->timer.l2;
 }
 
+/* The entry does not happen. The event that was to be injected becomes the first that the next turn injects. */
+static noinline void loop_put_off_event(struct vcpu *vcpu)
+{
+	vmx_cancel_events(vcpu);
+	vcpu_request(vcpu, REQ_EVENT);
+}
+
 /* The VMX-preemption timer counts from its value at each entry. */
 static void loop_set_timer(struct vcpu *vcpu)
 {
@@ -316,7 +323,7 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 	vmx_l1d_note_exit(vcpu);
 	if (vcpu->in_l2)
 		return (reason == EXIT_REASON_EPT_VIOLATION && nested_kick(vcpu)) || nested_again_reflect(vcpu);
-	/* An interrupt of the host leaves the offer as it is: see loop_host_interrupted(). */
+	/* An interrupt of the host leaves the offer as it is: see loop_is_host_interrupt(). */
 	if (unlikely(vcpu->pv_eoi.offered) && (!loop_short_knows(reason) || !pv_eoi_end_short(vcpu)))
 		return false;
 	/* In the order of what matters: the handlers of the first two are a few instructions. */
@@ -385,6 +392,9 @@ static bool loop_enter_guest(struct vcpu *vcpu, bool *is_short)
 		vmx_guest_mode(vcpu);
 	}
 
+	/* The entry for which an interrupt was injected does not happen now: see loop_turn(). */
+	if (unlikely(!exited && vcpu->ev.injected.valid))
+		loop_put_off_event(vcpu);
 	if (unlikely(xcr))
 		fpu_load_host_xcr(vcpu);
 	vmx_host_return(vcpu);
@@ -444,21 +454,23 @@ static int loop_vmfail(struct vcpu *vcpu)
 }
 
 /*
- * Whether the last exit was for an interrupt of the host, which has taken it, and
- * the guest can go on as if nothing had happened. The host's handler requests
- * whatever else is to be done. Counts the exit, as loop_note_exit() does. @is_short:
- * whether the short loop could handle exits of this stay.
+ * Whether the last exit is for an interrupt of the host alone, and the guest can go on as if nothing had happened when the
+ * host has taken it. The host's handler requests whatever else is to be done. Nothing but the reason is read of such an
+ * exit. @is_short: whether the short loop could handle exits of this stay.
  */
-static bool loop_host_interrupted(struct vcpu *vcpu, bool is_short)
+static __always_inline bool loop_is_host_interrupt(const struct vcpu *vcpu, bool is_short)
 {
 	if (vcpu->exit.reason != EXIT_REASON_EXTERNAL_INTERRUPT || !is_short ||
 	    unlikely(vcpu->nested.nmi_soft))
 		return false;
 	/* Another processor may have lowered L2's TPR: nested_before_entry() must look. */
-	if (vcpu->in_l2 && unlikely(vcpu->nested.tpr_threshold02))
-		return false;
+	return !(vcpu->in_l2 && unlikely(vcpu->nested.tpr_threshold02));
+}
+
+/* Count such an exit, as loop_note_exit() does. It is at the boundary of an instruction: no delivery was interrupted. */
+static __always_inline void loop_note_host_interrupt(struct vcpu *vcpu)
+{
 	vmx_l1d_note_exit(vcpu);
-	/* The exit is at the boundary of an instruction: the event that the entry injected has been delivered. */
 	vcpu->nested.delivery_pending = false;
 	vcpu->nested.entry_pending = false;
 	vcpu->ev.injected.valid = false;
@@ -466,7 +478,6 @@ static bool loop_host_interrupted(struct vcpu *vcpu, bool is_short)
 	vcpu->exits[EXIT_REASON_EXTERNAL_INTERRUPT]++;
 	if (vcpu->in_l2)
 		vcpu->exits_l2[EXIT_REASON_EXTERNAL_INTERRUPT]++;
-	return true;
 }
 
 /*
@@ -478,7 +489,7 @@ static bool loop_host_interrupted(struct vcpu *vcpu, bool is_short)
  */
 static int loop_enter(struct vcpu *vcpu, bool *entered)
 {
-	bool exited, is_short;
+	bool exited, is_short, host_only;
 
 	*entered = false;
 	/* From here to the exit the thread stays on this CPU, which holds the guest's MSRs and the current VMCS. */
@@ -495,9 +506,7 @@ again:
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
 		local_irq_enable();
 		preempt_enable();
-		/* The event that was to be injected becomes the first that the next turn injects. */
-		vmx_cancel_events(vcpu);
-		vcpu_request(vcpu, REQ_EVENT);
+		loop_put_off_event(vcpu);
 		return NEXT_ENTER;
 	}
 	/* An interrupt handler of the host may have used the FPU since fpu_enter(). */
@@ -506,7 +515,8 @@ again:
 
 	vtime_account_guest_enter();
 	exited = loop_enter_guest(vcpu, &is_short);
-	if (likely(exited && vcpu->exit.reason != VMX_EXIT_NONE)) {
+	host_only = exited && loop_is_host_interrupt(vcpu, is_short);
+	if (likely(exited && !host_only && vcpu->exit.reason != VMX_EXIT_NONE)) {
 		vmx_snapshot_exit(vcpu);
 		/* An entry that fails on the guest state leaves the launch state clear (SDM 3C 31.3, VMLAUNCH). */
 		if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
@@ -526,8 +536,10 @@ again:
 	asm volatile("nop");	/* STI lets one instruction pass before an interrupt */
 	local_irq_disable();
 	vtime_account_guest_exit();
-	if (exited && loop_host_interrupted(vcpu, is_short))
+	if (host_only) {
+		loop_note_host_interrupt(vcpu);
 		goto again;
+	}
 	local_irq_enable();
 	preempt_enable();
 

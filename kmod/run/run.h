@@ -54,6 +54,7 @@ int barrier_report(struct vcpu *vcpu);
 void events_collect_nmis(struct vcpu *vcpu);
 int events_prepare(struct vcpu *vcpu);
 bool events_inject_short(struct vcpu *vcpu);
+bool events_deadline_short(struct vcpu *vcpu);
 bool events_interrupt_taken(struct vcpu *vcpu);
 
 /* --- halt.c --- */

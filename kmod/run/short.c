@@ -10,6 +10,7 @@
 #include "irqchip/irqchip.h"
 #include "mem/memslot.h"
 #include "nested/nested.h"
+#include "run/run.h"
 #include "run/short.h"
 #include "vmx/inject.h"
 #include "vmx/vmx.h"
@@ -44,12 +45,16 @@ static bool exit_ept_short(struct vcpu *vcpu)
 	return done;
 }
 
-/* The timer was set for a deadline of the local APIC, whose interrupt becomes a request. */
+/* The timer was set for a deadline of the local APIC, whose interrupt is injected, or becomes a request. */
 static bool exit_preemption_timer_short(struct vcpu *vcpu)
 {
 	if (!vcpu->timer.apic)
 		return false;
-	vlapic_timer_request(vcpu);
+	/* Before the next event takes its place. */
+	vcpu->ev.injected.valid = false;
+	vcpu->exits[EXIT_REASON_PREEMPTION_TIMER]++;
+	if (!events_deadline_short(vcpu))
+		vlapic_timer_request(vcpu);
 	return true;
 }
 
@@ -102,8 +107,7 @@ bool exit_short(struct vcpu *vcpu)
 		done = exit_ept_short(vcpu);
 		break;
 	case EXIT_REASON_PREEMPTION_TIMER:
-		done = exit_preemption_timer_short(vcpu);
-		break;
+		return exit_preemption_timer_short(vcpu);
 	case EXIT_REASON_GDTR_IDTR:
 	case EXIT_REASON_LDTR_TR:
 		done = exit_tables_short(vcpu);
