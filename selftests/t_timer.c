@@ -165,6 +165,25 @@ static void on_timer_send(struct trap_regs *r)
 	apic_eoi();
 }
 
+#define HIGH	0x65	/* of higher priority than VEC */
+
+static volatile u64 high_count, timer_too_early;
+
+/* A deadline passes while this interrupt, with interrupts enabled, is in service: the timer waits for its end. */
+static void on_high(struct trap_regs *r)
+{
+	u64 before = count, from = rdtsc();
+
+	wrmsr(MSR_TSC_DEADLINE, from + SHORT);
+	sti();
+	while (rdtsc() < from + 2 * SHORT)
+		;
+	cli();
+	timer_too_early += count != before;
+	high_count++;
+	apic_eoi();
+}
+
 static void on_db(struct trap_regs *r)
 {
 	db_rip = r->rip;
@@ -258,6 +277,25 @@ static void guest_together(void)
 	write_cr8((VEC >> 4) - 1);
 	await(&count, before + 3);
 	G_EQ(count, before + 3, "TPR lets it through");
+	/* An interrupt in service. */
+	g_trap_fn[HIGH] = on_high;
+	for (i = 1; i <= 5; i++) {
+		apic_icr(0, 1 << 18 | HIGH);
+		await(&high_count, i);
+		await(&count, before + 3 + i);
+		G_EQN(high_count, i, "the interrupt of higher priority", i);
+		G_EQN(count, before + 3 + i, "the timer after it", i);
+	}
+	G_EQ(timer_too_early, 0, "an interrupt in service blocks it");
+	/* A masked timer. */
+	before = count;
+	apic_write(APIC_LVTT, LVTT_DEADLINE | BIT(16) | VEC);
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + SHORT);
+	spin(2 * SHORT);
+	G_EQ(rdmsr(MSR_TSC_DEADLINE), 0, "a masked timer expires");
+	apic_write(APIC_LVTT, LVTT_DEADLINE | VEC);
+	spin(SHORT);
+	G_EQ(count, before, "masked");
 	/* A vector that the local APIC refuses. */
 	apic_write(APIC_LVTT, LVTT_DEADLINE | 5);
 	wrmsr(MSR_TSC_DEADLINE, rdtsc() + SHORT);

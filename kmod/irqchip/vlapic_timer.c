@@ -258,11 +258,12 @@ int vlapic_timer_ack(struct vcpu *vcpu, int except)
 {
 	struct vlapic *a = vcpu->lapic;
 	u32 lvt = vlapic_reg(a, LAPIC_LVTT);
+	int busy = max_t(int, a->isr_top, vlapic_reg(a, LAPIC_TPR));
 	u8 vec = lvt;
 
-	/* A vector below 16, which is an error, is never deliverable. */
+	/* The priority class must be above that of PPR (SDM 11.8.3.1). A vector below 16 is an error, and never is. */
 	if ((lvt & LAPIC_LVT_MASKED) || vec == except || READ_ONCE(a->irr_pending) || a->mode == LAPIC_DISABLED ||
-	    !vlapic_sw_enabled(a) || !lapic_deliverable(vec, lapic_ppr(vlapic_reg(a, LAPIC_TPR), a->isr_top)) ||
+	    !vlapic_sw_enabled(a) || vec >> 4 <= busy >> 4 ||
 	    test_bit(vec % 32, vlapic_vec_word(a, LAPIC_TMR, vec)) || !vlapic_timer_due(a))
 		return -1;
 	__set_bit(vec % 32, vlapic_vec_word(a, LAPIC_ISR, vec));

@@ -254,8 +254,10 @@ static noinline void loop_put_off_event(struct vcpu *vcpu)
 /* The VMX-preemption timer counts from its value at each entry. */
 static void loop_set_timer(struct vcpu *vcpu)
 {
-	if (unlikely(vcpu->want_immediate_exit || loop_has_deadline(vcpu)))
+	if (unlikely(vcpu->want_immediate_exit))
 		vmx_timer_before_entry(vcpu);
+	else if (unlikely(loop_has_deadline(vcpu)))
+		vmx_timer_reload(vcpu);
 }
 
 static bool short_loop = true;

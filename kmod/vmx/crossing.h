@@ -87,9 +87,14 @@ static __always_inline void vmx_timer_reload(struct vcpu *vcpu)
 		last = min(last, vcpu->timer.l2 - 1);
 	value = (last - rdtsc()) >> vmx_features.timer_rate;
 	if (unlikely(!v->timer_on || value >= U32_MAX || vcpu->timer.entries >= VMX_TIMER_ENTRIES - 1)) {
-		/* Without a deadline, the value stays that of the last entry. */
-		if (last == U64_MAX && v->timer_value == U32_MAX && v->timer_on && !vcpu->timer.rest)
+		/* Without a deadline, the value mostly stays that of the last entry. */
+		if (last == U64_MAX && v->timer_on && !vcpu->timer.rest) {
+			if (v->timer_value != U32_MAX) {
+				v->timer_value = U32_MAX;
+				vmcs_write(VMX_PREEMPTION_TIMER_VALUE, U32_MAX);
+			}
 			return;
+		}
 		vmx_timer_before_entry(vcpu);
 		return;
 	}
