@@ -45,7 +45,6 @@
 #include <asm/mce.h>
 #include <asm/mmu_context.h>
 #include <asm/ptrace.h>
-#include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 #include "droste.h"
 #include "cpu/cpuid.h"
@@ -184,25 +183,6 @@ static int loop_do_requests(struct vcpu *vcpu, int *srcu)
 		req &= ~BIT(REQ_BARRIER);
 	/* Exits to user space come last, when all else is done. */
 	return unlikely(req & EXIT_REQUESTS) ? loop_report(vcpu, req & EXIT_REQUESTS) : NEXT_ENTER;
-}
-
-/*
- * The scheduler or another thread of the process may have changed CR3 or CR4
- * since this VMCS was last entered; an exit must load the present values. Called
- * with interrupts disabled.
- */
-static void loop_sync_host_crs(struct loaded_vmcs *v)
-{
-	unsigned long cr3 = __read_cr3(), cr4 = cr4_read_shadow();
-
-	if (unlikely(v->host_cr3 != cr3)) {
-		vmcs_write(HOST_CR3, cr3);
-		v->host_cr3 = cr3;
-	}
-	if (unlikely(v->host_cr4 != cr4)) {
-		vmcs_write(HOST_CR4, cr4);
-		v->host_cr4 = cr4;
-	}
 }
 
 /*
@@ -364,7 +344,7 @@ static bool loop_enter_guest(struct vcpu *vcpu, bool *is_short)
 	bool exited = true, xcr = fpu_xcr_differs(vcpu);
 
 	vmx_flush_regs(vcpu);
-	loop_sync_host_crs(vcpu->vmcs);
+	vmx_host_sync_crs(vcpu->vmcs);
 	if (unlikely(vmx_perf_present))
 		vmx_perf_switch(vcpu);
 	vmx_host_leave(vcpu);

@@ -7,6 +7,7 @@
 #include <linux/jump_label.h>
 #include <asm/debugreg.h>
 #include <asm/msr.h>
+#include <asm/tlbflush.h>
 #include "droste.h"
 #include "vmx/l1d_logic.h"
 #include "vmx/vmx.h"
@@ -31,6 +32,29 @@ static inline void vmx_host_leave(struct vcpu *vcpu)
 	if (unlikely(ldt))
 		h->ldt = ldt;
 	h->debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
+}
+
+/**
+ * vmx_host_sync_crs() - let the next exit load the present CR3 and CR4
+ * @v: current, about to be entered
+ *
+ * The scheduler or another thread of the process may have changed them since
+ * this VMCS was last entered.
+ *
+ * Context: Interrupts disabled.
+ */
+static inline void vmx_host_sync_crs(struct loaded_vmcs *v)
+{
+	unsigned long cr3 = __read_cr3(), cr4 = cr4_read_shadow();
+
+	if (unlikely(v->host_cr3 != cr3)) {
+		vmcs_write(HOST_CR3, cr3);
+		v->host_cr3 = cr3;
+	}
+	if (unlikely(v->host_cr4 != cr4)) {
+		vmcs_write(HOST_CR4, cr4);
+		v->host_cr4 = cr4;
+	}
 }
 
 /**
