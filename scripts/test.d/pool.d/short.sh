@@ -39,10 +39,12 @@ echo "# --- host"
 # The hypervisor's leaves tell of Droste's version, not of the processor.
 ./drostectl cpu dump --host | grep -v '^cpuid  *0x4000' > /tmp/host
 grep -v '^cpuid  *0x4000' "$dump" > "/tmp/$dump"
-./drostectl cpu compare /tmp/host "/tmp/$dump" > /tmp/differences 2>&1
+# A later Droste may offer more of it, so that 1 is good, too: guests of the dump run on this host.
+./drostectl cpu compare "/tmp/$dump" /tmp/host > /tmp/differences 2>&1
 status=$?
 sed 's/^/# /' /tmp/differences
-result $status "drostectl cpu dump says what $dump says"
+[ $status -le 1 ]
+result $? "this host has what $dump says"
 if [ "$place" = next ]; then
 	dmesg | grep 'CPUID refused' | sed 's/^/# /'
 	dmesg | grep -q 'droste: CPUID refused: leaf 0x[0-9a-f.]*:E[A-D]X has bits 0x[0-9a-f]*, which the host lacks'
