@@ -7,6 +7,7 @@
 #include <asm/special_insns.h>
 #include "droste.h"
 #include "cpu/fpu.h"
+#include "cpu/pool.h"
 
 u64 fpu_host_xcr0, fpu_host_xss;	/* constant after fpu_init() */
 static u64 offered_xcr0;	/* constant after fpu_init() */
@@ -158,6 +159,17 @@ static u64 fpu_user_components(void)
 	return fpu_supported_xcr0() | XFEATURE_MASK_FPSSE;	/* PKRU is in vcpu->pkru */
 }
 
+/*
+ * Those that the guest can have. The state of another, such as PKRU, which the host always has, would keep it from hosts
+ * that lack the component.
+ */
+static u64 fpu_vcpu_components(const struct vcpu *vcpu)
+{
+	u64 most = vcpu->cpuid ? vcpu->gcaps.xcr0_allowed : pool_most(vcpu->vm->pool)->xcr0;
+
+	return (most & fpu_user_components()) | XFEATURE_MASK_FPSSE;
+}
+
 /**
  * vcpu_get_fpu() - KVM_GET_FPU
  * @self: the vCPU; need not be loaded
@@ -241,9 +253,11 @@ long vcpu_set_fpu(void *self, void *arg, unsigned long uarg)
 long vcpu_get_xsave(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
+	struct xregs_state *x = arg;
+	u64 components = fpu_vcpu_components(vcpu);
 
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, arg, sizeof(struct kvm_xsave), fpu_user_components(),
-				       vcpu->pkru);
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, sizeof(struct kvm_xsave), components, vcpu->pkru);
+	x->header.xfeatures &= components;
 	return 0;
 }
 
