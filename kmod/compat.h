@@ -165,6 +165,14 @@ extern bool itlb_multihit_kvm_mitigation;
 #define compat_vfio_file_is_valid	vfio_file_is_group
 #endif
 
+/*
+ * The struct fpu of the calling thread, on kernels whose rules for it are those of fpu_exchange(). Others have functions
+ * of their own for it, and another place.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define COMPAT_FPU_OF_THREAD	(&current->thread.fpu)
+#endif
+
 /* Quirks that older headers do not name. */
 #include <linux/kvm.h>
 #ifndef KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS

@@ -11,6 +11,7 @@
 
 u64 fpu_host_xcr0, fpu_host_xss;	/* constant after fpu_init() */
 static u64 offered_xcr0;	/* constant after fpu_init() */
+bool fpu_is_plain;
 
 /**
  * fpu_init() - read which extended state the host uses
@@ -29,6 +30,9 @@ void fpu_init(void)
 		offered_xcr0 &= ~(u64)XFEATURE_MASK_PKRU;
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
 		rdmsrl(MSR_IA32_XSS, fpu_host_xss);
+	/* The kernel has its areas in the format of XSAVES if the processor has it. The last is a bug of AMD's processors. */
+	fpu_is_plain = boot_cpu_has(X86_FEATURE_XSAVES) && !boot_cpu_has(X86_FEATURE_XFD) &&
+		       !boot_cpu_has_bug(X86_BUG_FXSAVE_LEAK);
 }
 
 /**

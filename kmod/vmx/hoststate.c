@@ -52,6 +52,34 @@ void vmx_host_read_cpu(void)
 	native_store_gdt(this_cpu_ptr(&hoststate_gdt));
 }
 
+/*
+ * Whether the guest can execute SYSCALL and SYSRET, or access their MSRs without
+ * exits. It can do neither while EFER.SCE is clear (SDM 2B, SYSCALL), which takes an
+ * exit to set, outside VMX operation. In VMX operation, VM entries and exits load
+ * EFER, also in the short loop, and the MSRs are passed.
+ */
+static __always_inline bool hoststate_needs_syscall(const struct vcpu *vcpu)
+{
+	return (vcpu->efer & EFER_SCE) || vcpu->nested.vmxon || vcpu->uret_passed;
+}
+
+/* Exchange the MSRs of SYSCALL. Called with preemption disabled. */
+static __always_inline void hoststate_switch_syscall(const u64 *now, const u64 *next)
+{
+	hoststate_switch(URET_STAR, now[URET_STAR], next[URET_STAR]);
+	hoststate_switch(URET_LSTAR, now[URET_LSTAR], next[URET_LSTAR]);
+	hoststate_switch(URET_FMASK, now[URET_FMASK], next[URET_FMASK]);
+}
+
+/* Load the guest's MSRs of SYSCALL until the vCPU is put. Called with preemption disabled; the others are loaded. */
+static void hoststate_load_syscall(struct vcpu *vcpu)
+{
+	if (vcpu->host.syscall_loaded)
+		return;
+	hoststate_switch_syscall(this_cpu_ptr(hoststate_uret), vcpu->uret_msr);
+	vcpu->host.syscall_loaded = true;
+}
+
 /* Read those MSRs that the guest may have written without an exit. Called with preemption disabled; they are loaded. */
 static noinline void hoststate_read_passed(struct vcpu *vcpu)
 {
@@ -72,7 +100,7 @@ static noinline void hoststate_read_passed(struct vcpu *vcpu)
 void vmx_uret_pass(struct vcpu *vcpu, u32 mask)
 {
 	preempt_disable();
-	if (vcpu->host.loaded)
+	if (vcpu->host.loaded && vcpu->host.syscall_loaded)
 		hoststate_read_passed(vcpu);
 	vcpu->uret_passed = mask;
 	preempt_enable();
@@ -92,7 +120,8 @@ u64 vmx_uret_get(struct vcpu *vcpu, enum uret_msr i)
 
 	/* What a guest changes without an exit has its current value in the MSR while that is loaded. */
 	preempt_disable();
-	if ((i == URET_KERNEL_GS || (vcpu->uret_passed & BIT(i))) && vcpu->host.loaded)
+	if (vcpu->host.loaded &&
+	    (i == URET_KERNEL_GS || ((vcpu->uret_passed & BIT(i)) && vcpu->host.syscall_loaded)))
 		rdmsrl(uret_msrs[i], vcpu->uret_msr[i]);
 	val = vcpu->uret_msr[i];
 	preempt_enable();
@@ -113,8 +142,12 @@ int vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val)
 	int err = 0;
 
 	preempt_disable();
-	if (vcpu->host.loaded && (i != URET_TSC_AUX || vmx_features.rdtscp))
+	if (vcpu->host.loaded && (i != URET_TSC_AUX || vmx_features.rdtscp)) {
+		/* A guest that sets them is going to use them. */
+		if (i <= URET_FMASK)
+			hoststate_load_syscall(vcpu);
 		err = wrmsrl_safe(uret_msrs[i], val);
+	}
 	if (likely(!err))
 		vcpu->uret_msr[i] = val;
 	preempt_enable();
@@ -222,7 +255,8 @@ static __always_inline void hoststate_save_segments(struct host_state *h)
  * vmx_host_prepare() - save the host state that the guest uses, and load that of the guest
  * @vcpu: the vCPU; it is loaded
  *
- * Does nothing if it was done since the vCPU was loaded.
+ * What was done since the vCPU was loaded is not done again. The MSRs of SYSCALL
+ * are loaded as soon as the guest can use them.
  *
  * Context: Preemption disabled. vcpu->vmcs is current.
  */
@@ -232,15 +266,18 @@ void vmx_host_prepare(struct vcpu *vcpu)
 	const u64 *guest = vcpu->uret_msr;
 	u64 *host;
 
-	if (h->loaded)
+	if (h->loaded) {
+		if (unlikely(!h->syscall_loaded && hoststate_needs_syscall(vcpu)))
+			hoststate_load_syscall(vcpu);
 		return;
+	}
 	hoststate_save_segments(h);
 	h->ldt = 0;
 	h->kernel_gs = __rdmsr(MSR_KERNEL_GS_BASE);
 	host = this_cpu_ptr(hoststate_uret);
-	hoststate_switch(URET_STAR, host[URET_STAR], guest[URET_STAR]);
-	hoststate_switch(URET_LSTAR, host[URET_LSTAR], guest[URET_LSTAR]);
-	hoststate_switch(URET_FMASK, host[URET_FMASK], guest[URET_FMASK]);
+	h->syscall_loaded = hoststate_needs_syscall(vcpu);
+	if (h->syscall_loaded)
+		hoststate_switch_syscall(host, guest);
 	hoststate_switch(URET_KERNEL_GS, h->kernel_gs, guest[URET_KERNEL_GS]);
 	if (likely(vmx_features.rdtscp))
 		hoststate_switch(URET_TSC_AUX, host[URET_TSC_AUX], guest[URET_TSC_AUX]);
@@ -289,13 +326,13 @@ void vmx_host_restore(struct vcpu *vcpu)
 
 	if (!h->loaded)
 		return;
-	if (unlikely(vcpu->uret_passed))
-		hoststate_read_passed(vcpu);
 	host = this_cpu_ptr(hoststate_uret);
 	guest[URET_KERNEL_GS] = __rdmsr(MSR_KERNEL_GS_BASE);
-	hoststate_switch(URET_STAR, guest[URET_STAR], host[URET_STAR]);
-	hoststate_switch(URET_LSTAR, guest[URET_LSTAR], host[URET_LSTAR]);
-	hoststate_switch(URET_FMASK, guest[URET_FMASK], host[URET_FMASK]);
+	if (h->syscall_loaded) {
+		if (unlikely(vcpu->uret_passed))
+			hoststate_read_passed(vcpu);
+		hoststate_switch_syscall(guest, host);
+	}
 	hoststate_switch(URET_KERNEL_GS, guest[URET_KERNEL_GS], h->kernel_gs);
 	if (likely(vmx_features.rdtscp))
 		hoststate_switch(URET_TSC_AUX, guest[URET_TSC_AUX], host[URET_TSC_AUX]);

@@ -109,6 +109,7 @@ enum uret_msr { URET_STAR, URET_LSTAR, URET_FMASK, URET_KERNEL_GS, URET_TSC_AUX,
 struct host_state {
 	u64 seq;		/* counts the values that the selectors and @fs_base have had; 0: none yet */
 	bool loaded;		/* the processor holds the guest's uret MSRs; only changes with preemption disabled */
+	bool syscall_loaded;	/* @loaded: those of SYSCALL, too */
 	union {
 		struct {
 			u16 ds, es, fs, gs;	/* the host's selectors */
