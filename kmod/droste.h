@@ -138,7 +138,7 @@ struct vm {
 	struct coalesced coalesced;	/* see io/coalesced.h */
 	struct ioeventfds ioeventfds;	/* see io/ioeventfd.h */
 	struct ports __rcu *ports;	/* NULL if none is passed; written under lock, read under srcu */
-	atomic64_t io_changed;		/* changes of zones and ioeventfds, and of the I/O APIC's address */
+	atomic64_t io_changed;		/* changes of zones, ioeventfds and ports that are passed, and of the I/O APIC's address */
 
 	gpa_t tss_addr;			/* L: KVM_SET_TSS_ADDR; unused, since unrestricted guests need no TSS */
 	gpa_t identity_map_addr;	/* L: KVM_SET_IDENTITY_MAP_ADDR; unused for the same reason */
@@ -277,6 +277,7 @@ struct vcpu {
 	u64 feature_control;		/* IA32_FEATURE_CONTROL */
 	u64 uret_msr[NR_URET_MSRS];	/* the guest's syscall MSRs and KERNEL_GS_BASE: see vmx/hoststate.c */
 	u32 uret_passed;		/* BIT()s of those that the guest accesses without exits, besides KERNEL_GS_BASE */
+	bool syscall_used;		/* the guest has tried SYSCALL, set its MSRs, or entered VMX operation: see vmx_use_syscall() */
 	struct msr_misc *misc;		/* rarely used MSRs (MTRRs, MCE, ...): see cpu/msr.c */
 	struct fpu_guest guest_fpu;	/* see cpu/fpu.c */
 	u32 mp_state;			/* KVM_MP_STATE_*; the local APIC receives INIT and SIPI */
@@ -307,12 +308,14 @@ struct vcpu {
 
 	/* --- exits to user space --- */
 	int (*complete)(struct vcpu *vcpu);	/* called by the next KVM_RUN; returns enum next */
+	bool complete_plainly;			/* unless @altered, @complete needs neither vm->srcu nor guest memory */
 	bool altered;				/* an ioctl had the vCPU since @complete was set, and may have changed it */
 	u64 resume_rip;				/* @altered: the linear RIP before, of the exit that @complete finishes */
 	struct emul_state *emul;		/* state of the emulator between two runs: see io/emulate.h */
 	struct list_hint list_hint;		/* of lists of operations */
 	struct slot_hint slot_hint;		/* of accesses to MMIO: see memslot_near() */
 	struct io_absent io_absent;		/* see io/bus.h */
+	struct io_asked io_asked[IO_ASKED];	/* see emul_pio_ask(); by port, size and direction */
 	struct io_bound io_bound[IO_BOUND];	/* see io/quick.c; by address */
 	struct page_walk code_walk;		/* the last one of walk_fetch() without EPT12 */
 	struct page_walk code_walk2;		/* the last one of walk_fetch() through EPT12 */

@@ -71,7 +71,6 @@ static __always_inline bool fpu_exchange(struct vcpu *vcpu, bool enter)
 #ifdef COMPAT_FPU_OF_THREAD
 	struct fpu *fpu = COMPAT_FPU_OF_THREAD;
 	struct fpstate *out, *in;
-	bool done = false;
 	u64 features;
 
 	if (unlikely(!fpu_is_plain))
@@ -87,10 +86,11 @@ static __always_inline bool fpu_exchange(struct vcpu *vcpu, bool enter)
 		fpu->fpstate = in;
 		fpu->__task_fpstate = enter ? out : NULL;
 		vcpu->guest_fpu.fpstate->in_use = enter;
-		done = true;
+		local_irq_enable();
+		return true;
 	}
 	local_irq_enable();
-	return done;
+	return false;
 #else
 	return false;
 #endif

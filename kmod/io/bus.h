@@ -8,7 +8,7 @@
 bool bus_write(struct vcpu *vcpu, bool pio, u64 addr, u32 len, u64 data, bool coalesce);
 
 /**
- * bus_note_changed() - note that a zone or a binding was added, or a binding removed
+ * bus_note_changed() - note that a zone or a binding was added, or a binding removed, or that other ports are passed
  * @vm: the VM
  *
  * Must be called after it was published: whoever sees the new number sees it, too.

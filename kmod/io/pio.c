@@ -13,6 +13,9 @@
 #include "vmx/inject.h"
 #include "vmx/regs.h"
 
+#define PIO_QUAL_IN	BIT_ULL(3)	/* exit qualification: IN or INS (SDM 3C table 28-5) */
+#define PIO_PORT_SAVE	0x7e		/* firmware has its state saved behind an OUT to this port: see emul_pio() */
+
 /* Exit to user space for a port access. The data is in the page behind struct kvm_run. */
 static int pio_exit(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
 {
@@ -54,6 +57,99 @@ static int pio_complete_in(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
+/* --- accesses like an earlier one, that was for user space --- */
+
+/* The entry for accesses with an exit qualification: its lowest four bits are size and direction (SDM 3C table 28-5). */
+static __always_inline struct io_asked *pio_asked(struct vcpu *vcpu, u64 qual)
+{
+	struct io_asked *a = &vcpu->io_asked[(qual >> 16 ^ qual) % IO_ASKED];
+
+	OPTIMIZER_HIDE_VAR(a);	/* keeps the compiler from computing the index for each member */
+	return a;
+}
+
+/*
+ * Note that user space serves the access of the last exit, if that depends on nothing that changes without a notice in
+ * vm->io_changed, whose value was @changed before the search: not on the data, nor on interrupt controllers.
+ */
+static void pio_note_asked(struct vcpu *vcpu, u16 port, u32 size, bool in, u64 changed)
+{
+	if (irqchip_has_port(port) || port == PIO_PORT_SAVE)
+		return;
+	/* Otherwise something that is bound has refused this write, and may take the next. */
+	if (!in && !(io_is_absent(vcpu, true, port) && vcpu->io_absent.len == size))
+		return;
+	*pio_asked(vcpu, vcpu->exit.qual) = (struct io_asked) { .not_qual = ~vcpu->exit.qual, .changed = changed };
+}
+
+static int pio_finish_out(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->altered))
+		return pio_complete_out(vcpu);
+	vcpu->reg_avail &= ~REG_RIP;
+	vmcs_write(GUEST_RIP, vcpu->emul->next_rip);
+	return NEXT_ENTER;
+}
+
+static int pio_finish_in(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->altered))
+		return pio_complete_in(vcpu);
+	trace_droste_pio(vcpu, false, vcpu->exit.qual >> 16, vcpu->emul->in.size, 1, vcpu->pio_data);
+	pio_set_accumulator(vcpu, vcpu->emul->in.size, READ_ONCE(*(u32 *)vcpu->pio_data));
+	vcpu->reg_avail &= ~REG_RIP;
+	vmcs_write(GUEST_RIP, vcpu->emul->next_rip);
+	return NEXT_ENTER;
+}
+
+/**
+ * emul_pio_ask() - have user space execute IN or OUT of L1, if it did so for the same access before
+ * @vcpu: in L1, has just exited because of an I/O instruction; nothing is read of the exit but its reason, and no register
+ *	is cached
+ *
+ * Does what the snapshot of the exit, emul_pio() and the next KVM_RUN's completion do, if that is simple: the access is
+ * like an earlier one that user space has served, and nothing but the next instruction is due after the instruction.
+ *
+ * Context: Does not sleep; interrupts may be disabled. VMCS01 is current, and no event was being delivered at the exit.
+ * Caller holds vcpu->mutex, and need not hold vm->srcu.
+ * Return: true if KVM_RUN must end, with vcpu->run filled; false if the general path must handle the exit: nothing has
+ * changed then.
+ */
+bool emul_pio_ask(struct vcpu *vcpu)
+{
+	u64 qual = vmcs_read(EXIT_QUALIFICATION), flags, rip, next;
+	const struct io_asked *a = pio_asked(vcpu, qual);
+	struct emul_state *es = vcpu->emul;
+	struct vmx_exit *e = &vcpu->exit;
+	u32 size = (qual & 7) + 1;
+	bool in = qual & PIO_QUAL_IN;
+
+	if (unlikely(a->not_qual != ~qual || a->changed != atomic64_read(&vcpu->vm->io_changed) || vcpu->ports_held ||
+		     trace_droste_pio_enabled()))
+		return false;
+	flags = vmcs_read(GUEST_RFLAGS);
+	if (unlikely(flags & (X86_EFLAGS_TF | X86_EFLAGS_RF) ||
+		     vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN))
+		return false;
+	rip = vmcs_read(GUEST_RIP);
+	e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	next = rip + e->ilen;
+	if (unlikely((rip ^ next) >> 31))
+		return false;
+	/* For kvm_run, and for user space that sets registers: it has the general path finish the instruction. */
+	vcpu->rflags = flags;
+	vcpu->reg_avail = REG_RFLAGS;
+	e->qual = qual;
+	e->idt_info = 0;
+	es->next_rip = next;
+	es->in.size = size;
+	if (!in)
+		*(u32 *)vcpu->pio_data = (u32)vcpu->regs[RAX] & ~0U >> (32 - 8 * size);
+	vcpu_complete_plainly_by(vcpu, in ? pio_finish_in : pio_finish_out);
+	pio_exit(vcpu, qual >> 16, size, 1, in);
+	return true;
+}
+
 /* An access that the host carries out: to a port that is passed, or to an interrupt controller. */
 static __always_inline bool pio_in_kernel(struct vcpu *vcpu, u16 port, u32 size, void *data, bool write)
 {
@@ -78,6 +174,8 @@ static __always_inline bool pio_in_kernel(struct vcpu *vcpu, u16 port, u32 size,
  */
 int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 {
+	/* Read before the search: what changes meanwhile makes its result out of date. */
+	u64 changed = atomic64_read_acquire(&vcpu->vm->io_changed);
 	u32 data = in ? 0 : vcpu->regs[RAX] & emul_size_mask(size);
 
 	if (pio_in_kernel(vcpu, port, size, &data, !in)) {
@@ -95,11 +193,12 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 			return NEXT_ENTER;
 		}
 		*(u32 *)vcpu->pio_data = data;	/* all four bytes, as their number is no constant for memcpy() */
-		if (port == 0x7e && !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
+		if (port == PIO_PORT_SAVE && !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
 			vcpu_skip_instruction(vcpu);
 			return pio_exit(vcpu, port, size, 1, false);
 		}
 	}
+	pio_note_asked(vcpu, port, size, in, changed);
 	vcpu->emul->in.size = size;
 	vcpu_complete_by(vcpu, in ? pio_complete_in : pio_complete_out);
 	return pio_exit(vcpu, port, size, 1, in);

@@ -14,6 +14,7 @@
 #include <linux/io.h>
 #include <linux/security.h>
 #include <linux/slab.h>
+#include "io/bus.h"
 #include "io/ports.h"
 #include "vmx/vmx.h"
 
@@ -106,6 +107,7 @@ long vm_pass_ports(void *self, void *arg, unsigned long uarg)
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	p = rcu_replace_pointer(vm->ports, p, lockdep_is_held(&vm->lock));
+	bus_note_changed(vm);
 	vm_request_all(vm, REQ_PORTS);
 	synchronize_srcu(&vm->srcu);
 	ports_free(p);

@@ -180,7 +180,7 @@ static int quick_load(struct vcpu *vcpu, gpa_t gpa, const struct quick_insn *q)
 	es->nr_reads = 1;
 	es->quick_load = q;
 	emul_mmio_ask(es, gpa, q->mem_bytes);
-	vcpu_complete_by(vcpu, quick_complete_load);
+	vcpu_complete_plainly_by(vcpu, quick_complete_load);
 	return NEXT_USER;
 }
 

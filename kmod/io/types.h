@@ -38,6 +38,14 @@ struct io_bound {
 
 #define IO_BOUND	4	/* entries; a power of two */
 
+/* The form of an IN or OUT that was for user space: see io/pio.c. */
+struct io_asked {
+	u64 not_qual;	/* complement of the exit qualification: no qualification is ~0, and zeroes name no access */
+	u64 changed;	/* vm->io_changed for which it is so */
+};
+
+#define IO_ASKED	16	/* entries; a power of two */
+
 /* What became of a write. */
 enum io_result {
 	IO_ABSENT,	/* nothing is bound to the address */

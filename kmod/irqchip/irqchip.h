@@ -80,6 +80,27 @@ static inline bool irqchip_is_pic_port(u16 port)
 	return (port & ~0x81) == 0x20;
 }
 
+/**
+ * irqchip_has_port() - whether irqchip_pio() may do an access to a port, in some VM
+ * @port: the port
+ *
+ * Context: Any.
+ * Return: true if it may.
+ */
+static inline bool irqchip_has_port(u16 port)
+{
+	switch (port) {
+	case 0x20 ... 0x21:
+	case 0xa0 ... 0xa1:
+	case 0x4d0 ... 0x4d1:
+	case 0x40 ... 0x43:
+	case 0x61:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* --- split.c: PIC and I/O APIC in user space --- */
 int irqchip_create_split(struct vm *vm, u64 pins);
 bool irqchip_takes_extint(struct vcpu *vcpu);

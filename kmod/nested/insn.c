@@ -150,6 +150,8 @@ void nested_enter_vmx(struct vcpu *vcpu, gpa_t vmxon_gpa)
 
 	n->vmptr = VMPTR_NONE;
 	n->vmxon_gpa = vmxon_gpa;
+	/* The code of this part takes VMCS01's EFER for the guest's. */
+	vmx_use_syscall(vcpu);
 	n->vmxon = true;
 	vcpu_request(vcpu, REQ_MSR_FILTER);	/* see msr_update_bitmap() */
 	/* Drop all translations that an earlier VMX operation cached. */

@@ -96,6 +96,20 @@ static int debug_on_split_lock(struct vcpu *vcpu)
 	return NEXT_USER;
 }
 
+/*
+ * Whether #UD may come from SYSCALL or SYSRET, which the guest may use from now on:
+ * the instruction must be executed again.
+ */
+static bool debug_on_syscall(struct vcpu *vcpu)
+{
+	if (likely(!vmx_use_syscall(vcpu)))
+		return false;
+	/* The exit has set RF (SDM 3C 28.3.3), and SYSCALL saves it in R11. A breakpoint at the instruction was taken before. */
+	if (!(vcpu->dr7 & DR7_ACTIVE))
+		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) & ~(u64)X86_EFLAGS_RF);
+	return true;
+}
+
 /**
  * exit_exception() - handle an exception in the exception bitmap, or an NMI
  * @vcpu: loaded
@@ -118,7 +132,7 @@ int exit_exception(struct vcpu *vcpu)
 		return debug_on_debug_exception(vcpu);
 	if (vector == X86_TRAP_AC && vcpu_split_lock(vcpu))
 		return debug_on_split_lock(vcpu);
-	if (vector == X86_TRAP_UD && !vcpu->in_l2 && pv_fix_hypercall(vcpu))
+	if (vector == X86_TRAP_UD && !vcpu->in_l2 && (debug_on_syscall(vcpu) || pv_fix_hypercall(vcpu)))
 		return NEXT_ENTER;
 	if (vector == X86_TRAP_BP && (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))
 		return debug_report(vcpu, X86_TRAP_BP, 0);

@@ -35,6 +35,10 @@
  * The loop holds vm->srcu, which protects memory slots and routing, in steps 1
  * to 4 and 8. It releases it around the entry and while the vCPU waits, so that
  * an update of the slots does not have to wait for the guest.
+ *
+ * An access to a port that user space serves is told to user space after step 6,
+ * if it served the same access before: see emul_pio_ask(). The next KVM_RUN then
+ * finishes the instruction, and goes on with step 5.
  */
 #include <linux/jump_label.h>
 #include <linux/moduleparam.h>
@@ -49,16 +53,11 @@
 #include "droste.h"
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
-#include "cpu/msr.h"
-#include "ept/ept.h"
-#include "io/ports.h"
+#include "io/emulate.h"
 #include "irqchip/irqchip.h"
-#include "mem/dirty.h"
 #include "nested/nested.h"
 #include "nested/route.h"
-#include "pv/kvmclock.h"
 #include "pv/pveoi.h"
-#include "pv/stealtime.h"
 #include "run/handlers.h"
 #include "run/request.h"
 #include "run/run.h"
@@ -71,118 +70,16 @@
 
 /* --- one entry --- */
 
-/*
- * The dirty ring was nearly full when REQ_RING_FULL was made. If it still is,
- * user space must collect entries before the guest writes more. If entries were
- * lost, the dirty log is useless, and so is the VM.
- */
-static int loop_ring_full(struct vcpu *vcpu)
+/* Step 1. As requests_do(); *srcu changes. */
+static __always_inline int loop_do_requests(struct vcpu *vcpu, int *srcu)
 {
-	if (unlikely(vcpu->ring.lost)) {
-		pr_info_ratelimited("droste: a dirty ring overflowed: the record of written pages is incomplete\n");
-		vm_kill(vcpu->vm);
-		return -EIO;
-	}
-	if (!dirty_ring_soft_full(vcpu))
-		return NEXT_ENTER;
-	vcpu_request(vcpu, REQ_RING_FULL);
-	vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
-	return NEXT_USER;
-}
-
-/* The requests for an exit to user space. */
-#define EXIT_REQUESTS	(BIT(REQ_DEBUG) | BIT(REQ_SPLIT_EOI) | BIT(REQ_RING_FULL) | BIT(REQ_BARRIER))
-
-/* Carry out the first of some EXIT_REQUESTS. kvm_run holds one exit: the others are requested again. */
-static int loop_report(struct vcpu *vcpu, unsigned long req)
-{
-	enum vcpu_request first = __ffs(req), other;
-
-	for (other = first + 1; other < NR_REQUESTS; other++)
-		if (req & BIT(other))
-			vcpu_request(vcpu, other);
-	switch (first) {
-	case REQ_DEBUG:
-		return exit_debug_trap(vcpu);
-	case REQ_RING_FULL:
-		return loop_ring_full(vcpu);
-	case REQ_BARRIER:
-		return barrier_report(vcpu);
-	default:
-		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
-		vcpu->run->eoi.vector = vcpu->eoi_vector;
-		return NEXT_USER;
-	}
-}
-
-/*
- * Step 1: carry out all requests. REQ_EVENT needs no code: it only keeps
- * loop_enter() from entering before loop_turn() has looked at events again.
- * *srcu changes.
- */
-static int loop_do_requests(struct vcpu *vcpu, int *srcu)
-{
-	unsigned long req;
+	struct loop_step step;
 
 	if (likely(!READ_ONCE(vcpu->requests)))
 		return NEXT_ENTER;
-	/* Pairs with the barrier in vcpu_request(): the data of each request is visible now. */
-	req = xchg(&vcpu->requests, 0);
-	/* All but these may be about an event. */
-	if (req & ~(BIT(REQ_STEAL) | BIT(REQ_CLOCK)))
-		vcpu->calm = false;
-	if (req & BIT(REQ_DEAD) || READ_ONCE(vcpu->vm->dead)) {
-		/* Stays set, for the next KVM_RUN. */
-		vcpu_request(vcpu, REQ_DEAD);
-		return -EIO;
-	}
-	if (req & BIT(REQ_CPUID))
-		vmx_update_cpuid_controls(vcpu);
-	if (req & BIT(REQ_MSR_FILTER)) {
-		msr_update_bitmap(vcpu);
-		nested_remerge_bitmaps(vcpu);
-	}
-	if (req & BIT(REQ_PORTS)) {
-		ports_take(vcpu);
-		nested_remerge_ports(vcpu);
-	}
-	if (req & BIT(REQ_TIMER)) {
-		if (vcpu->lapic)
-			vlapic_timer_request(vcpu);
-	}
-	if (req & BIT(REQ_STEAL))
-		steal_time_update(vcpu);
-	if (req & BIT(REQ_CLOCK))
-		kvmclock_update(vcpu);
-	if (req & BIT(REQ_UNPIN)) {
-		vcpu->list_hint.page = 0;
-		nested_unpin(vcpu);
-	}
-	if (req & BIT(REQ_VISIT))
-		visit_receive(vcpu);
-	if (req & BIT(REQ_PML))
-		vmx_pml_update(vcpu);
-	if (req & BIT(REQ_BLOCKING))
-		vmx_fit_blocking(vcpu);
-	/*
-	 * Flushes act on the CPU that executes them. If the vCPU moves meanwhile,
-	 * sched_on_cpu() requests flushes on the other one, and on this one when it
-	 * comes back. So preemption stays enabled: ept01_flush() takes a lock that
-	 * sleeps on a PREEMPT_RT kernel.
-	 */
-	if (req & BIT(REQ_EPT01_FLUSH))
-		ept01_flush(vcpu);
-	if (req & BIT(REQ_EPT01_FLUSH_LOCAL))
-		vmx_invept_all();
-	if (req & BIT(REQ_TLB_FLUSH_GUEST)) {
-		vmx_invvpid_single(vcpu->vpid01);
-		vmx_invvpid_single(vcpu->nested.vpid02);
-	}
-	/* It may last, and other requests come meanwhile: the entry sees them. */
-	if (unlikely(req & BIT(REQ_BARRIER)) && !barrier_wait(vcpu, srcu))
-		req &= ~BIT(REQ_BARRIER);
-	/* Exits to user space come last, when all else is done. */
-	return unlikely(req & EXIT_REQUESTS) ? loop_report(vcpu, req & EXIT_REQUESTS) : NEXT_ENTER;
+	step = requests_do(vcpu, *srcu);
+	*srcu = step.srcu;
+	return step.ret;
 }
 
 /*
@@ -463,15 +360,34 @@ static __always_inline void loop_note_host_interrupt(struct vcpu *vcpu)
 }
 
 /*
+ * Whether the last exit is an access to a port that user space serves, and kvm_run
+ * now tells it so. Called with interrupts disabled, after a stay in which the short
+ * loop could handle exits, instead of vmx_snapshot_exit(). Counts the exit, as
+ * loop_note_exit() does.
+ */
+static __always_inline bool loop_asks_user(struct vcpu *vcpu)
+{
+	if (vcpu->exit.reason != EXIT_REASON_IO_INSTRUCTION || vcpu->in_l2 ||
+	    unlikely(vcpu->pv_eoi.offered || vcpu->nested.nmi_soft) || !emul_pio_ask(vcpu))
+		return false;
+	vcpu->ev.injected.valid = false;
+	vcpu->stats.short_exits++;
+	vcpu->exits[EXIT_REASON_IO_INSTRUCTION]++;
+	vcpu_stay_calm(vcpu);
+	return true;
+}
+
+/*
  * Steps 5 to 7: enter the guest once, and read the exit. Caller does not hold
  * vm->srcu. An interrupt of the host alone does not end the stay. Returns
  * NEXT_ENTER, with *entered false if a request or work of the host came first,
  * the short loop has handled the last exit, or the entry must be repeated;
- * NEXT_USER or -EIO if the processor refused the entry.
+ * NEXT_USER if the exit is for user space, and vcpu->run is filled; NEXT_USER or
+ * -EIO if the processor refused the entry.
  */
 static int loop_enter(struct vcpu *vcpu, bool *entered)
 {
-	bool exited, is_short, host_only;
+	bool exited, is_short, host_only, asked;
 
 	*entered = false;
 	/* From here to the exit the thread stays on this CPU, which holds the guest's MSRs and the current VMCS. */
@@ -498,7 +414,8 @@ again:
 	vtime_account_guest_enter();
 	exited = loop_enter_guest(vcpu, &is_short);
 	host_only = exited && loop_is_host_interrupt(vcpu, is_short);
-	if (likely(exited && !host_only && vcpu->exit.reason != VMX_EXIT_NONE)) {
+	asked = exited && is_short && loop_asks_user(vcpu);
+	if (!asked && likely(exited && !host_only && vcpu->exit.reason != VMX_EXIT_NONE)) {
 		vmx_snapshot_exit(vcpu);
 		/* An entry that fails on the guest state leaves the launch state clear (SDM 3C 31.3, VMLAUNCH). */
 		if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
@@ -525,6 +442,8 @@ again:
 	local_irq_enable();
 	preempt_enable();
 
+	if (asked)
+		return NEXT_USER;
 	if (unlikely(!exited))
 		return NEXT_ENTER;
 	if (unlikely(vcpu->exit.reason == VMX_EXIT_NONE))
@@ -540,40 +459,65 @@ static int loop_settle(struct vcpu *vcpu, int ret)
 	return unlikely(ret == NEXT_REFLECT) ? nested_reflect(vcpu, L1_EXIT_EMULATOR) : ret;
 }
 
-/* If this is an exit that somebody has chosen with DROSTE_BREAK, the vCPU stands here. *srcu changes. */
-static noinline void loop_stand(struct vcpu *vcpu, struct route_verdict verdict, int *srcu)
+/* If this is an exit that somebody has chosen with DROSTE_BREAK, the vCPU stands here. Returns the new index of vm->srcu. */
+static noinline int loop_stand(struct vcpu *vcpu, struct route_verdict verdict, int srcu)
 {
 	if (!stand_begin(vcpu, verdict))
-		return;
-	srcu_read_unlock(&vcpu->vm->srcu, *srcu);
+		return srcu;
+	srcu_read_unlock(&vcpu->vm->srcu, srcu);
 	stand_wait(vcpu);
-	*srcu = srcu_read_lock(&vcpu->vm->srcu);
+	return srcu_read_lock(&vcpu->vm->srcu);
+}
+
+/* Take vm->srcu, unless *srcu, its index, tells that it is taken: it is not negative then. */
+static __always_inline void loop_hold(struct vcpu *vcpu, int *srcu)
+{
+	if (*srcu < 0)
+		*srcu = srcu_read_lock(&vcpu->vm->srcu);
+}
+
+/* The opposite. */
+static __always_inline void loop_release(struct vcpu *vcpu, int *srcu)
+{
+	if (*srcu >= 0)
+		srcu_read_unlock(&vcpu->vm->srcu, *srcu);
+	*srcu = -1;
+}
+
+/* As barrier_begin(). */
+static noinline struct loop_step loop_begin_barrier(struct vcpu *vcpu, int srcu)
+{
+	struct loop_step step = { .srcu = srcu };
+
+	step.ret = barrier_begin(vcpu, &step.srcu);
+	return step;
 }
 
 /* Step 8: give vcpu->exit to L1 if it came from L2 and L1 asked for such exits, else to L0's handler. As loop_turn(). */
 static int loop_dispatch(struct vcpu *vcpu, int *srcu)
 {
 	struct route_verdict verdict;
-	int ret;
+	struct loop_step step;
 
 	/* Handlers that touch nothing on which events depend set it. */
 	vcpu->calm = false;
 	if (unlikely(vcpu->exit.reason == EXIT_REASON_WBINVD)) {
-		ret = barrier_begin(vcpu, srcu);
-		if (ret != NEXT_GO_ON)
-			return ret;
+		step = loop_begin_barrier(vcpu, *srcu);
+		*srcu = step.srcu;
+		if (step.ret != NEXT_GO_ON)
+			return step.ret;
 	}
 	if (vcpu->in_l2) {
 		verdict = nested_route(vcpu);
 		if (static_branch_unlikely(&loop_watched))
-			loop_stand(vcpu, verdict, srcu);
+			*srcu = loop_stand(vcpu, verdict, *srcu);
 		if (verdict.to == ROUTE_L1) {
 			if (likely(vcpu->exit.basic < NR_EXIT_REASONS))
 				vcpu->exits_reflected[vcpu->exit.basic]++;
 			return nested_reflect(vcpu, L1_EXIT_HARDWARE);
 		}
 	} else if (static_branch_unlikely(&loop_watched)) {
-		loop_stand(vcpu, (struct route_verdict) { .to = ROUTE_L0 }, srcu);
+		*srcu = loop_stand(vcpu, (struct route_verdict) { .to = ROUTE_L0 }, *srcu);
 	}
 	return loop_settle(vcpu, exit_handle(vcpu));
 }
@@ -614,9 +558,8 @@ static int loop_prepare(struct vcpu *vcpu)
 
 /*
  * One turn of the loop, as described at the top. @calm: loop_is_calm() has just
- * returned true. Caller holds vm->srcu; *srcu is its index, which changes because
- * the lock is released around the entry. Returns NEXT_ENTER for another turn,
- * NEXT_USER, or a negative errno.
+ * returned true; otherwise the caller holds vm->srcu. *srcu is for loop_hold(), and
+ * changes. Returns NEXT_ENTER for another turn, NEXT_USER, or a negative errno.
  */
 static int loop_turn(struct vcpu *vcpu, int *srcu, bool calm)
 {
@@ -633,12 +576,14 @@ static int loop_turn(struct vcpu *vcpu, int *srcu, bool calm)
 			return ret;
 	}
 	/* Steps 5 to 7. */
-	srcu_read_unlock(&vcpu->vm->srcu, *srcu);
+	loop_release(vcpu, srcu);
 	ret = loop_enter(vcpu, &entered);
-	*srcu = srcu_read_lock(&vcpu->vm->srcu);
+	if (ret != NEXT_ENTER)
+		return ret;
+	loop_hold(vcpu, srcu);
 	if (unlikely(vcpu->pv_eoi.offered))
 		pv_eoi_end(vcpu);
-	if (ret != NEXT_ENTER || !entered)
+	if (!entered)
 		return ret;
 	/* Step 8. */
 	return loop_dispatch(vcpu, srcu);
@@ -676,18 +621,18 @@ static int loop_leave_for_task_work(struct vcpu *vcpu)
 }
 
 /*
- * Take turns, and wait while the vCPU is halted, until KVM_RUN must end. Caller
- * holds vm->srcu; *idx is its index, which changes. Returns NEXT_USER or a
- * negative errno.
+ * Take turns, and wait while the vCPU is halted, until KVM_RUN must end. *idx is
+ * for loop_hold(), and changes. Returns NEXT_USER or a negative errno.
  */
 static int run_loop(struct vcpu *vcpu, int *idx)
 {
-	struct srcu_struct *srcu = &vcpu->vm->srcu;
 	int ret = NEXT_ENTER;
 
 	while (ret == NEXT_ENTER) {
 		bool calm = loop_is_calm(vcpu);
 
+		if (!calm)
+			loop_hold(vcpu, idx);
 		if (likely(calm || vcpu_runnable(vcpu))) {
 			vcpu->has_run = true;
 			ret = loop_turn(vcpu, idx, calm);
@@ -696,9 +641,9 @@ static int run_loop(struct vcpu *vcpu, int *idx)
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			ret = NEXT_USER;
 		} else {
-			srcu_read_unlock(srcu, *idx);
+			loop_release(vcpu, idx);
 			ret = halt_wait(vcpu);
-			*idx = srcu_read_lock(srcu);
+			loop_hold(vcpu, idx);
 			if (test_and_clear_bit(REQ_VISIT, &vcpu->requests))
 				visit_receive(vcpu);
 			/* The request stays, for the entry. */
@@ -719,27 +664,30 @@ static int run_loop(struct vcpu *vcpu, int *idx)
 			ret = loop_leave_for_task_work(vcpu);
 		} else if (read_thread_flags() & (_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY)) {
 			/* An update of the slots must not wait until this thread gets its CPU back. */
-			srcu_read_unlock(srcu, *idx);
+			loop_release(vcpu, idx);
 			schedule();
-			*idx = srcu_read_lock(srcu);
 		}
 	}
 	/* The entry did not happen. */
-	if (unlikely(vcpu->pv_eoi.offered))
+	if (unlikely(vcpu->pv_eoi.offered)) {
+		loop_hold(vcpu, idx);
 		pv_eoi_end(vcpu);
+	}
 	return ret;
 }
 
 /*
  * User space has answered the last exit: finish the instruction, or whatever else
- * the exit interrupted. Caller holds vm->srcu.
+ * the exit interrupted. *idx is for loop_hold(), and changes.
  */
-static int loop_finish_exit(struct vcpu *vcpu)
+static int loop_finish_exit(struct vcpu *vcpu, int *idx)
 {
 	int (*complete)(struct vcpu *vcpu) = vcpu->complete;
 
 	if (!complete)
 		return NEXT_ENTER;
+	if (!vcpu->complete_plainly || unlikely(vcpu->altered))
+		loop_hold(vcpu, idx);
 	vcpu->complete = NULL;
 	return loop_settle(vcpu, complete(vcpu));
 }
@@ -758,7 +706,7 @@ static int loop_finish_exit(struct vcpu *vcpu)
  */
 int vcpu_run(struct vcpu *vcpu)
 {
-	int idx, ret;
+	int idx = -1, ret;
 
 	vcpu->wants_irq_window = !vcpu->vm->irqchip.pic && READ_ONCE(vcpu->run->request_interrupt_window);
 	if (unlikely(vcpu->wants_irq_window))
@@ -768,9 +716,9 @@ int vcpu_run(struct vcpu *vcpu)
 
 	trace_droste_run(vcpu, true, 0);
 	fpu_enter(vcpu);
-	idx = srcu_read_lock(&vcpu->vm->srcu);
-	ret = loop_finish_exit(vcpu);
+	ret = loop_finish_exit(vcpu, &idx);
 	if (ret == NEXT_ENTER && unlikely(vcpu->ev.debug_dr6)) {
+		loop_hold(vcpu, &idx);
 		/* A debugger's step over an instruction that user space completed ends KVM_RUN in any case. */
 		ret = exit_debug_trap(vcpu);
 	}
@@ -778,7 +726,7 @@ int vcpu_run(struct vcpu *vcpu)
 		/* With immediate_exit, user space wants only the last exit finished; its exit_reason stays. */
 		ret = compat_immediate_exit(vcpu->run) ? -EINTR : run_loop(vcpu, &idx);
 	}
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	loop_release(vcpu, &idx);
 	fpu_leave(vcpu);
 	if (ret == -EINTR)
 		vcpu->stats.signal_exits++;

@@ -18,7 +18,7 @@
  */
 static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
 {
-	smp_mb__before_atomic();	/* pairs with the xchg() in loop_do_requests() */
+	smp_mb__before_atomic();	/* pairs with the xchg() in requests_do() */
 	set_bit(req, &vcpu->requests);
 }
 

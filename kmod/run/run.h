@@ -23,6 +23,14 @@ int vcpu_run(struct vcpu *vcpu);
 bool vcpu_ready_for_extint(struct vcpu *vcpu);
 void loop_watch(bool on);
 
+/* What a step of the loop returns that may release vm->srcu for some time: enum next or a negative errno, and its index. */
+struct loop_step {
+	int ret, srcu;
+};
+
+/* --- requests.c --- */
+struct loop_step requests_do(struct vcpu *vcpu, int srcu);
+
 /* --- visit.c --- */
 void visits_init(struct vcpu *vcpu);
 int vcpu_visit(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *arg), void *arg);

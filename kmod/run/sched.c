@@ -18,7 +18,7 @@
 static DEFINE_PER_CPU(u64, sched_last_vcpu);
 
 /* The thread of @vcpu came to this CPU: make its VMCS current here. Called with preemption disabled. */
-static void sched_on_cpu(struct vcpu *vcpu)
+static __always_inline void sched_on_cpu(struct vcpu *vcpu)
 {
 	int cpu = smp_processor_id();
 	bool moved = vcpu->vmcs->cpu != cpu;
@@ -51,7 +51,7 @@ static void sched_on_cpu(struct vcpu *vcpu)
 }
 
 /* The thread of @vcpu leaves this CPU; the VMCS stays active here. Called with preemption disabled. */
-static void sched_off_cpu(struct vcpu *vcpu)
+static __always_inline void sched_off_cpu(struct vcpu *vcpu)
 {
 	if (vcpu->steal.msr)
 		steal_time_preempted(vcpu);

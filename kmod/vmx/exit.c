@@ -41,6 +41,16 @@ static __always_inline void exit_read_io(struct vmx_exit *e)
 	e->gla = e->qual & IO_STRING ? vmcs_read(GUEST_LINEAR_ADDRESS) : 0;
 }
 
+/* The fields of exits.def, without loops and tests. */
+static __always_inline void exit_read_ept(struct vmx_exit *e)
+{
+	e->idt_info = vmcs_read(IDT_VECTORING_INFO_FIELD);
+	e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	e->qual = vmcs_read(EXIT_QUALIFICATION);
+	e->gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
+	e->gla = vmcs_read(GUEST_LINEAR_ADDRESS);
+}
+
 /**
  * vmx_snapshot_exit() - read the exit information of the current VMCS into vcpu->exit
  * @vcpu: the vCPU that has just exited; vmx_guest_mode() has set exit.reason and exit.basic
@@ -58,6 +68,12 @@ void vmx_snapshot_exit(struct vcpu *vcpu)
 	/* Exits to user space are mostly of this kind. */
 	if (e->reason == EXIT_REASON_IO_INSTRUCTION) {
 		exit_read_io(e);
+		return;
+	}
+	if (e->reason == EXIT_REASON_EPT_VIOLATION) {
+		exit_read_ept(e);
+		if (unlikely(e->idt_info & INTR_INFO_VALID_MASK) && (e->idt_info & INTR_INFO_DELIVER_CODE_MASK))
+			e->idt_error = vmcs_read(IDT_VECTORING_ERROR_CODE);
 		return;
 	}
 	needs = e->basic < NR_EXIT_REASONS ? exit_needs[e->basic] : 0;

@@ -56,11 +56,12 @@ void vmx_host_read_cpu(void)
  * Whether the guest can execute SYSCALL and SYSRET, or access their MSRs without
  * exits. It can do neither while EFER.SCE is clear (SDM 2B, SYSCALL), which takes an
  * exit to set, outside VMX operation. In VMX operation, VM entries and exits load
- * EFER, also in the short loop, and the MSRs are passed.
+ * EFER, also in the short loop, and the MSRs are passed. As to vcpu->syscall_used, see
+ * vmx_use_syscall().
  */
 static __always_inline bool hoststate_needs_syscall(const struct vcpu *vcpu)
 {
-	return (vcpu->efer & EFER_SCE) || vcpu->nested.vmxon || vcpu->uret_passed;
+	return unlikely(vcpu->syscall_used) && ((vcpu->efer & EFER_SCE) || vcpu->nested.vmxon || vcpu->uret_passed);
 }
 
 /* Exchange the MSRs of SYSCALL. Called with preemption disabled. */
@@ -78,6 +79,30 @@ static void hoststate_load_syscall(struct vcpu *vcpu)
 		return;
 	hoststate_switch_syscall(this_cpu_ptr(hoststate_uret), vcpu->uret_msr);
 	vcpu->host.syscall_loaded = true;
+}
+
+/**
+ * vmx_use_syscall() - let the guest use SYSCALL, if its EFER.SCE allows that
+ * @vcpu: loaded
+ *
+ * Firmware and small guests never do. While the MSRs of SYSCALL are 0, as after a
+ * reset, and the guest has not tried it, the processor's EFER.SCE is clear, whatever
+ * the guest's is. SYSCALL and SYSRET then raise #UD, which exits; that calls this
+ * function, and the instruction is executed again. So the host's MSRs can stay.
+ *
+ * Called before the MSRs get other values, and before the vCPU enters VMX operation.
+ *
+ * Context: Caller holds vcpu->mutex. VMCS01 is current if this was not called before.
+ * Return: true if the guest's EFER.SCE is set, and takes effect only now.
+ */
+bool vmx_use_syscall(struct vcpu *vcpu)
+{
+	if (likely(vcpu->syscall_used))
+		return false;
+	vcpu->syscall_used = true;
+	nested_changed(&vcpu->nested);
+	vmcs_write(GUEST_IA32_EFER, vcpu->efer);
+	return vcpu->efer & EFER_SCE;
 }
 
 /* Read those MSRs that the guest may have written without an exit. Called with preemption disabled; they are loaded. */
@@ -141,6 +166,8 @@ int vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val)
 {
 	int err = 0;
 
+	if (i <= URET_FMASK && val)
+		vmx_use_syscall(vcpu);
 	preempt_disable();
 	if (vcpu->host.loaded && (i != URET_TSC_AUX || vmx_features.rdtscp)) {
 		/* A guest that sets them is going to use them. */
@@ -309,6 +336,12 @@ static void hoststate_load_sels(const struct host_state *h)
 		loadsegment(es, h->es);
 }
 
+/* Reload the TSS, whose limit an exit has changed, for a thread with access to ports. Rare, and has a frame. */
+static noinline void hoststate_reload_tss(void)
+{
+	invalidate_tss_limit();
+}
+
 /**
  * vmx_host_restore() - restore the host state that vmx_host_prepare() saved
  * @vcpu: the vCPU
@@ -341,7 +374,11 @@ void vmx_host_restore(struct vcpu *vcpu)
 		asm volatile("lldt %0" : : "m" (h->ldt));
 	if (unlikely(h->sels & NOT_IN_VMCS))
 		hoststate_load_sels(h);
-	invalidate_tss_limit();
+	/* Other threads need the limit only when such a thread runs. */
+	if (unlikely(test_thread_flag(TIF_IO_BITMAP)))
+		hoststate_reload_tss();
+	else
+		this_cpu_write(__tss_limit_invalid, true);
 	native_load_gdt(this_cpu_ptr(&hoststate_gdt));
 	h->loaded = false;
 }

@@ -267,7 +267,7 @@ void vmx_write_efer(struct vcpu *vcpu, u64 efer)
 
 	vcpu->efer = efer;
 	nested_changed(&vcpu->nested);
-	vmcs_write(GUEST_IA32_EFER, efer);
+	vmcs_write(GUEST_IA32_EFER, likely(vcpu->syscall_used) ? efer : efer & ~(u64)EFER_SCE);
 	vmcs_write(VM_ENTRY_CONTROLS, entry | (efer & EFER_LMA ? VM_ENTRY_IA32E_MODE : 0));
 	/* LME without LMA is valid while paging is off (SDM 27.3.1.1). */
 }

@@ -153,6 +153,21 @@ int vcpu_set_efer(struct vcpu *vcpu, u64 efer);
 static inline void vcpu_complete_by(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu))
 {
 	vcpu->complete = complete;
+	vcpu->complete_plainly = false;
+	vcpu->altered = false;
+}
+
+/**
+ * vcpu_complete_plainly_by() - as vcpu_complete_by(), if the instruction is finished by what is known already
+ * @vcpu: loaded
+ * @complete: as for vcpu_complete_by(); it may use guest memory, and what vm->srcu protects, only if vcpu->altered is set
+ *
+ * Context: Process context. Does not sleep.
+ */
+static inline void vcpu_complete_plainly_by(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu))
+{
+	vcpu->complete = complete;
+	vcpu->complete_plainly = true;
 	vcpu->altered = false;
 }
 

@@ -166,6 +166,7 @@ void vmx_pml_flush(struct vcpu *vcpu);
 u64 vmx_uret_get(struct vcpu *vcpu, enum uret_msr i);
 void vmx_uret_pass(struct vcpu *vcpu, u32 mask);
 int vmx_uret_set(struct vcpu *vcpu, enum uret_msr i, u64 val);
+bool vmx_use_syscall(struct vcpu *vcpu);
 void vmx_host_read_cpu(void);
 void vmx_host_prepare(struct vcpu *vcpu);
 void vmx_host_restore(struct vcpu *vcpu);

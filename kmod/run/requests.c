@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a vCPU does for the requests that other threads, the scheduler and its own handlers have made: see run/request.h. */
+#include <linux/ratelimit.h>
+#include "droste.h"
+#include "cpu/msr.h"
+#include "ept/ept.h"
+#include "io/ports.h"
+#include "irqchip/irqchip.h"
+#include "mem/dirty.h"
+#include "nested/nested.h"
+#include "pv/kvmclock.h"
+#include "pv/stealtime.h"
+#include "run/handlers.h"
+#include "run/request.h"
+#include "run/run.h"
+#include "vmx/inject.h"
+#include "vmx/vmx.h"
+
+/*
+ * The dirty ring was nearly full when REQ_RING_FULL was made. If it still is,
+ * user space must collect entries before the guest writes more. If entries were
+ * lost, the dirty log is useless, and so is the VM.
+ */
+static int requests_ring_full(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->ring.lost)) {
+		pr_info_ratelimited("droste: a dirty ring overflowed: the record of written pages is incomplete\n");
+		vm_kill(vcpu->vm);
+		return -EIO;
+	}
+	if (!dirty_ring_soft_full(vcpu))
+		return NEXT_ENTER;
+	vcpu_request(vcpu, REQ_RING_FULL);
+	vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
+	return NEXT_USER;
+}
+
+/* The requests for an exit to user space. */
+#define EXIT_REQUESTS	(BIT(REQ_DEBUG) | BIT(REQ_SPLIT_EOI) | BIT(REQ_RING_FULL) | BIT(REQ_BARRIER))
+
+/* Carry out the first of some EXIT_REQUESTS. kvm_run holds one exit: the others are requested again. */
+static int requests_report(struct vcpu *vcpu, unsigned long req)
+{
+	enum vcpu_request first = __ffs(req), other;
+
+	for (other = first + 1; other < NR_REQUESTS; other++)
+		if (req & BIT(other))
+			vcpu_request(vcpu, other);
+	switch (first) {
+	case REQ_DEBUG:
+		return exit_debug_trap(vcpu);
+	case REQ_RING_FULL:
+		return requests_ring_full(vcpu);
+	case REQ_BARRIER:
+		return barrier_report(vcpu);
+	default:
+		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+		vcpu->run->eoi.vector = vcpu->eoi_vector;
+		return NEXT_USER;
+	}
+}
+
+/**
+ * requests_do() - carry out all requests, step 1 of run/loop.c
+ * @vcpu: loaded
+ * @srcu: index of vm->srcu
+ *
+ * REQ_EVENT needs no code: it only keeps loop_enter() from entering before
+ * loop_turn() has looked at events again.
+ *
+ * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
+ * for reading. The current VMCS is that of the running level.
+ * Return: the new index of vm->srcu, and: NEXT_ENTER; NEXT_USER with vcpu->run
+ * filled; -EIO if the VM is dead, or its dirty ring has overflowed.
+ */
+struct loop_step requests_do(struct vcpu *vcpu, int srcu)
+{
+	struct loop_step step = { .ret = NEXT_ENTER, .srcu = srcu };
+	/* Pairs with the barrier in vcpu_request(): the data of each request is visible now. */
+	unsigned long req = xchg(&vcpu->requests, 0);
+
+	/* All but these may be about an event. */
+	if (req & ~(BIT(REQ_STEAL) | BIT(REQ_CLOCK)))
+		vcpu->calm = false;
+	if (req & BIT(REQ_DEAD) || READ_ONCE(vcpu->vm->dead)) {
+		/* Stays set, for the next KVM_RUN. */
+		vcpu_request(vcpu, REQ_DEAD);
+		step.ret = -EIO;
+		return step;
+	}
+	if (req & BIT(REQ_CPUID))
+		vmx_update_cpuid_controls(vcpu);
+	if (req & BIT(REQ_MSR_FILTER)) {
+		msr_update_bitmap(vcpu);
+		nested_remerge_bitmaps(vcpu);
+	}
+	if (req & BIT(REQ_PORTS)) {
+		ports_take(vcpu);
+		nested_remerge_ports(vcpu);
+	}
+	if (req & BIT(REQ_TIMER)) {
+		if (vcpu->lapic)
+			vlapic_timer_request(vcpu);
+	}
+	if (req & BIT(REQ_STEAL))
+		steal_time_update(vcpu);
+	if (req & BIT(REQ_CLOCK))
+		kvmclock_update(vcpu);
+	if (req & BIT(REQ_UNPIN)) {
+		vcpu->list_hint.page = 0;
+		nested_unpin(vcpu);
+	}
+	if (req & BIT(REQ_VISIT))
+		visit_receive(vcpu);
+	if (req & BIT(REQ_PML))
+		vmx_pml_update(vcpu);
+	if (req & BIT(REQ_BLOCKING))
+		vmx_fit_blocking(vcpu);
+	/*
+	 * Flushes act on the CPU that executes them. If the vCPU moves meanwhile,
+	 * sched_on_cpu() requests flushes on the other one, and on this one when it
+	 * comes back. So preemption stays enabled: ept01_flush() takes a lock that
+	 * sleeps on a PREEMPT_RT kernel.
+	 */
+	if (req & BIT(REQ_EPT01_FLUSH))
+		ept01_flush(vcpu);
+	if (req & BIT(REQ_EPT01_FLUSH_LOCAL))
+		vmx_invept_all();
+	if (req & BIT(REQ_TLB_FLUSH_GUEST)) {
+		vmx_invvpid_single(vcpu->vpid01);
+		vmx_invvpid_single(vcpu->nested.vpid02);
+	}
+	/* It may last, and other requests come meanwhile: the entry sees them. */
+	if (unlikely(req & BIT(REQ_BARRIER)) && !barrier_wait(vcpu, &step.srcu))
+		req &= ~BIT(REQ_BARRIER);
+	/* Exits to user space come last, when all else is done. */
+	if (unlikely(req & EXIT_REQUESTS))
+		step.ret = requests_report(vcpu, req & EXIT_REQUESTS);
+	return step;
+}
