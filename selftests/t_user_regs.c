@@ -261,9 +261,7 @@ static void host_xsave(void)
 
 static volatile u64 landed;	/* 1 or 2: the entry that SYSCALL reached */
 
-asm(".globl entry_one, entry_two\n"
-    "entry_one: movq $1, landed; jmp *%rcx\n"
-    "entry_two: movq $2, landed; jmp *%rcx\n");
+asm(".globl entry_one, entry_two\nentry_one: movq $1, landed; jmp *%rcx\nentry_two: movq $2, landed; jmp *%rcx\n");
 extern char entry_one[], entry_two[];
 
 #define MSR_STAR	0xc0000081

@@ -22,17 +22,34 @@ enum kind {
 static volatile u64 kind;	/* enum kind; the guest's copy is read before each access */
 static volatile u64 count;	/* accesses that are complete */
 static volatile u64 got;	/* RAX after the last one */
+
 static u64 access_port(u64 rax)
 {
 	switch (kind) {
-	case OUT8: asm volatile("outb %%al, %%dx" : : "a" (rax), "d" (PORT)); break;
-	case OUT16: asm volatile("outw %%ax, %%dx" : : "a" (rax), "d" (PORT)); break;
-	case OUT32: asm volatile("outl %%eax, %%dx" : : "a" (rax), "d" (PORT)); break;
-	case OUT_IMM: asm volatile("outb %%al, $0x90" : : "a" (rax)); break;
-	case IN8: asm volatile("inb %%dx, %%al" : "+a" (rax) : "d" (PORT)); break;
-	case IN16: asm volatile("inw %%dx, %%ax" : "+a" (rax) : "d" (PORT)); break;
-	case IN32: asm volatile("inl %%dx, %%eax" : "+a" (rax) : "d" (PORT)); break;
-	case IN_IMM: asm volatile("inb $0x90, %%al" : "+a" (rax)); break;
+	case OUT8:
+		asm volatile("outb %%al, %%dx" : : "a" (rax), "d" (PORT));
+		break;
+	case OUT16:
+		asm volatile("outw %%ax, %%dx" : : "a" (rax), "d" (PORT));
+		break;
+	case OUT32:
+		asm volatile("outl %%eax, %%dx" : : "a" (rax), "d" (PORT));
+		break;
+	case OUT_IMM:
+		asm volatile("outb %%al, $0x90" : : "a" (rax));
+		break;
+	case IN8:
+		asm volatile("inb %%dx, %%al" : "+a" (rax) : "d" (PORT));
+		break;
+	case IN16:
+		asm volatile("inw %%dx, %%ax" : "+a" (rax) : "d" (PORT));
+		break;
+	case IN32:
+		asm volatile("inl %%dx, %%eax" : "+a" (rax) : "d" (PORT));
+		break;
+	case IN_IMM:
+		asm volatile("inb $0x90, %%al" : "+a" (rax));
+		break;
 	}
 	return rax;
 }
@@ -42,17 +59,39 @@ static u64 access_memory(u64 rax)
 	u64 at = DEV;
 
 	switch (kind) {
-	case LOAD8: asm volatile("movb (%1), %%al" : "+a" (rax) : "r" (at)); break;
-	case LOAD16: asm volatile("movw (%1), %%ax" : "+a" (rax) : "r" (at)); break;
-	case LOAD32: asm volatile("movl (%1), %%eax" : "+a" (rax) : "r" (at)); break;
-	case LOAD64: asm volatile("movq (%1), %%rax" : "+a" (rax) : "r" (at)); break;
-	case ZERO8: asm volatile("movzbl (%1), %%eax" : "+a" (rax) : "r" (at)); break;
-	case SIGN8: asm volatile("movsbw (%1), %%ax" : "+a" (rax) : "r" (at)); break;
-	case SIGN16: asm volatile("movswl (%1), %%eax" : "+a" (rax) : "r" (at)); break;
-	case SIGN32: asm volatile("movslq (%1), %%rax" : "+a" (rax) : "r" (at)); break;
-	case STORE8: asm volatile("movb %%al, (%1)" : : "a" (rax), "r" (at)); break;
-	case STORE32: asm volatile("movl %%eax, (%1)" : : "a" (rax), "r" (at)); break;
-	case STORE64: asm volatile("movq %%rax, (%1)" : : "a" (rax), "r" (at)); break;
+	case LOAD8:
+		asm volatile("movb (%1), %%al" : "+a" (rax) : "r" (at));
+		break;
+	case LOAD16:
+		asm volatile("movw (%1), %%ax" : "+a" (rax) : "r" (at));
+		break;
+	case LOAD32:
+		asm volatile("movl (%1), %%eax" : "+a" (rax) : "r" (at));
+		break;
+	case LOAD64:
+		asm volatile("movq (%1), %%rax" : "+a" (rax) : "r" (at));
+		break;
+	case ZERO8:
+		asm volatile("movzbl (%1), %%eax" : "+a" (rax) : "r" (at));
+		break;
+	case SIGN8:
+		asm volatile("movsbw (%1), %%ax" : "+a" (rax) : "r" (at));
+		break;
+	case SIGN16:
+		asm volatile("movswl (%1), %%eax" : "+a" (rax) : "r" (at));
+		break;
+	case SIGN32:
+		asm volatile("movslq (%1), %%rax" : "+a" (rax) : "r" (at));
+		break;
+	case STORE8:
+		asm volatile("movb %%al, (%1)" : : "a" (rax), "r" (at));
+		break;
+	case STORE32:
+		asm volatile("movl %%eax, (%1)" : : "a" (rax), "r" (at));
+		break;
+	case STORE64:
+		asm volatile("movq %%rax, (%1)" : : "a" (rax), "r" (at));
+		break;
 	}
 	return rax;
 }
