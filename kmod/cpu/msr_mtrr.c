@@ -100,5 +100,7 @@ MSR_SET(msr_set_pat)
 			return -EINVAL;
 	vmcs_write(GUEST_IA32_PAT, data);
 	vcpu->pat = data;
+	/* VMCS01 or VMCS02 no longer has the value of the entry that again.c has learned, also if @data becomes that again. */
+	nested_changed(&vcpu->nested);
 	return 0;
 }

@@ -58,6 +58,7 @@ u64 vcpu_effective_dr7(struct vcpu *vcpu)
 void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7)
 {
 	vcpu->dr7 = (dr7 & (DR7_WRITABLE | (vcpu->gcaps.rtm ? DR7_RTM : 0))) | DR7_FIXED;
+	nested_changed(&vcpu->nested);
 	vmcs_write(GUEST_DR7, vcpu_effective_dr7(vcpu));
 }
 
