@@ -472,15 +472,19 @@ static noinline int loop_stand(struct vcpu *vcpu, struct route_verdict verdict, 
 /* Take vm->srcu, unless *srcu, its index, tells that it is taken: it is not negative then. */
 static __always_inline void loop_hold(struct vcpu *vcpu, int *srcu)
 {
-	if (*srcu < 0)
-		*srcu = srcu_read_lock(&vcpu->vm->srcu);
+	if (*srcu >= 0)
+		return;
+	*srcu = srcu_read_lock(&vcpu->vm->srcu);
+	__release(&vcpu->vm->srcu);	/* sparse cannot follow a lock that *srcu tells of */
 }
 
 /* The opposite. */
 static __always_inline void loop_release(struct vcpu *vcpu, int *srcu)
 {
-	if (*srcu >= 0)
-		srcu_read_unlock(&vcpu->vm->srcu, *srcu);
+	if (*srcu < 0)
+		return;
+	__acquire(&vcpu->vm->srcu);
+	srcu_read_unlock(&vcpu->vm->srcu, *srcu);
 	*srcu = -1;
 }
 
