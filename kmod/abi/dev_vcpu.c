@@ -317,7 +317,7 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 
 	if (vcpu->vm->mm != current->mm || READ_ONCE(vcpu->vm->dead))
 		return -EIO;
-	if (_IOC_TYPE(cmd) != KVMIO && _IOC_TYPE(cmd) != DROSTE_IOC_MAGIC)
+	if (unlikely(cmd != KVM_RUN) && _IOC_TYPE(cmd) != KVMIO && _IOC_TYPE(cmd) != DROSTE_IOC_MAGIC)
 		return -ENOTTY;
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;

@@ -31,11 +31,20 @@ static int pio_exit(struct vcpu *vcpu, u16 port, u32 size, u32 count, bool in)
 }
 
 /* Set the result of IN: AL, AX, or EAX with the upper half of RAX cleared (SDM 1 3.4.1.1). */
-static void pio_set_accumulator(struct vcpu *vcpu, u32 size, u32 data)
+static __always_inline void pio_set_accumulator(struct vcpu *vcpu, u32 size, u32 data)
 {
-	u64 mask = size == 4 ? ~0ULL : (1U << 8 * size) - 1;
+	u64 *rax = &vcpu->regs[RAX];
 
-	vcpu_set_gpr(vcpu, RAX, (vcpu_gpr(vcpu, RAX) & ~mask) | (data & mask));
+	switch (size) {
+	case 1:
+		*(u8 *)rax = data;
+		break;
+	case 2:
+		*(u16 *)rax = data;
+		break;
+	default:
+		*rax = data;
+	}
 }
 
 /* If user space has moved RIP, by a reset for instance, there is no instruction to skip. */
