@@ -76,7 +76,7 @@ void halt_settle(struct vcpu *vcpu)
 		halt_accept_init(vcpu);
 }
 
-/* Whether an event has come that ends HLT. */
+/* Whether an event has come that ends HLT, and in L2 does not exit to L1. */
 static bool halt_has_event(struct vcpu *vcpu)
 {
 	if (READ_ONCE(vcpu->pv_unhalted))
@@ -86,7 +86,7 @@ static bool halt_has_event(struct vcpu *vcpu)
 	/* An NMI that is blocked does not end HLT. */
 	if ((vcpu->ev.nmi_pending || atomic_read(&vcpu->ev.nmi_queued)) && vmx_nmi_allowed(vcpu))
 		return true;
-	if (vcpu->in_l2 && (nested_has_events(vcpu) || (apicv_interrupt_due(vcpu) && vmx_interrupt_allowed(vcpu))))
+	if (vcpu->in_l2 && apicv_interrupt_due(vcpu) && vmx_interrupt_allowed(vcpu))
 		return true;
 	if (irqchip_pending_vector(vcpu) < 0)
 		return false;
@@ -105,6 +105,8 @@ static bool halt_has_event(struct vcpu *vcpu)
  */
 bool vcpu_runnable(struct vcpu *vcpu)
 {
+	bool has_event;
+
 	if (test_bit(REQ_TIMER, &vcpu->requests) && vcpu->lapic) {
 		clear_bit(REQ_TIMER, &vcpu->requests);
 		vlapic_timer_request(vcpu);
@@ -115,10 +117,14 @@ bool vcpu_runnable(struct vcpu *vcpu)
 	case KVM_MP_STATE_RUNNABLE:
 		return true;
 	case KVM_MP_STATE_HALTED:
-		/* The coming exit to L1 saves the activity state of L2: leave it HALTED until then. */
+		has_event = halt_has_event(vcpu);
+		/*
+		 * The coming exit to L1 saves the activity state of L2: leave it HALTED until then. This comes last, because
+		 * an interrupt that has just come may be L1's, and a deadline may have passed just now.
+		 */
 		if (vcpu->in_l2 && nested_has_events(vcpu))
 			return true;
-		if (!halt_has_event(vcpu))
+		if (!has_event)
 			return false;
 		/* Whatever ends the HLT, the kick of another vCPU has done its duty. */
 		WRITE_ONCE(vcpu->pv_unhalted, false);
