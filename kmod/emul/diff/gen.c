@@ -509,6 +509,17 @@ static bool set_up(struct test_case *t)
 	return true;
 }
 
+/* The parts of vector registers that this processor lacks: nothing can be loaded into them. */
+static void clear_absent_vectors(u8 vec[32][64])
+{
+	u32 has = cpu.avx512 ? 64 : cpu.avx ? 32 : 16, i;
+
+	for (i = 0; i < 32; i++)
+		memset(vec[i] + has, 0, 64 - has);
+	if (!cpu.avx512)
+		memset(vec[16], 0, 16 * 64);
+}
+
 static void random_state(struct test_case *t)
 {
 	u32 i;
@@ -527,6 +538,8 @@ static void random_state(struct test_case *t)
 
 		memcpy(&t->in.vec[0][0] + i, &v, 8);
 	}
+	if (t->vector)
+		clear_absent_vectors(t->in.vec);
 	t->in.rflags = FL_FIX | (rng() & FL_ARITH) | (chance(30) ? FL_DF : 0);
 	t->in.rip = (u64)arena + insn_at - segment_base(t->mode);
 	if (t->mode != MODE_64)
