@@ -203,7 +203,7 @@ static void *reserve(struct builder *b, uint64_t len, uint64_t *gpa)
 	return memset(mem_at(b->mem, *gpa, len), 0, len);
 }
 
-static uint8_t checksum(const void *p, size_t len)
+uint8_t table_checksum(const void *p, size_t len)
 {
 	const uint8_t *byte = p;
 	uint8_t sum = 0;
@@ -228,7 +228,7 @@ static void finish(const struct builder *b, struct acpi_header *h, const char *s
 	memcpy(h->creator_id, id ? id->creator : "DRST", 4);
 	h->creator_revision = 1;
 	h->checksum = 0;
-	h->checksum = checksum(h, length);
+	h->checksum = table_checksum(h, length);
 }
 
 static struct acpi_gas io_register(uint16_t port, uint8_t bytes, uint8_t access)
@@ -368,7 +368,7 @@ uint64_t acpi_build(struct guest_mem *mem, unsigned int ncpus, const struct prof
 	memcpy(rsdp->oem_id, id ? id->oem : "DROSTE", 6);
 	rsdp->revision = 2;
 	rsdp->length = sizeof(*rsdp);
-	rsdp->checksum = checksum(rsdp, 20);
-	rsdp->ext_checksum = checksum(rsdp, sizeof(*rsdp));
+	rsdp->checksum = table_checksum(rsdp, 20);
+	rsdp->ext_checksum = table_checksum(rsdp, sizeof(*rsdp));
 	return rsdp_gpa;
 }

@@ -3,6 +3,7 @@
 #ifndef DROSTECTL_ACPI_H
 #define DROSTECTL_ACPI_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "mem.h"
@@ -20,5 +21,14 @@
  * memory or @ncpus is above ACPI_MAX_CPUS.
  */
 uint64_t acpi_build(struct guest_mem *mem, unsigned int ncpus, const struct profile *profile);
+
+/**
+ * table_checksum() - the byte that makes the bytes of a table of firmware add up to 0
+ * @p: the table, with that byte 0
+ * @len: its length
+ *
+ * Return: the byte.
+ */
+uint8_t table_checksum(const void *p, size_t len);
 
 #endif

@@ -2,6 +2,7 @@
 /* Writes the tables of SMBIOS; section numbers are those of SMBIOS 3.1. */
 #include <string.h>
 
+#include "acpi.h"
 #include "layout.h"
 #include "say.h"
 #include "smbios.h"
@@ -41,16 +42,6 @@ _Static_assert(sizeof(struct smbios_entry3) == 24, "entry point of SMBIOS 3");
 #define TYPE_END	127	/* 7.45 */
 #define TABLE_OFFSET	32
 
-static uint8_t checksum(const void *p, size_t len)
-{
-	const uint8_t *byte = p;
-	uint8_t sum = 0;
-
-	while (len--)
-		sum += *byte++;
-	return -sum;
-}
-
 static void write_entry(uint8_t *at, const struct profile *p, uint32_t size, uint16_t largest, uint16_t count)
 {
 	struct smbios_entry e = {
@@ -64,12 +55,12 @@ static void write_entry(uint8_t *at, const struct profile *p, uint32_t size, uin
 	};
 
 	if (p->smbios_major >= 3) {
-		e3.checksum = checksum(&e3, sizeof(e3));
+		e3.checksum = table_checksum(&e3, sizeof(e3));
 		memcpy(at, &e3, sizeof(e3));
 		return;
 	}
-	e.dmi_checksum = checksum(e.dmi_anchor, sizeof(e) - __builtin_offsetof(struct smbios_entry, dmi_anchor));
-	e.checksum = checksum(&e, sizeof(e));
+	e.dmi_checksum = table_checksum(e.dmi_anchor, sizeof(e) - __builtin_offsetof(struct smbios_entry, dmi_anchor));
+	e.checksum = table_checksum(&e, sizeof(e));
 	memcpy(at, &e, sizeof(e));
 }
 

@@ -27,14 +27,7 @@ static void list_by_hypercall(void)
 
 static void prepare(void)
 {
-	u32 i;
-
-	if (features & HAS_X2APIC)
-		apic_x2_enable();
-	else
-		apic_enable();
-	for (i = VEC_FIRST; i < 255; i++)
-		g_trap_fn[i] = on_interrupt;
+	take_interrupts();
 	if (features & HAS_VMX) {
 		vmx_on();
 		vmcs_new(prepare);

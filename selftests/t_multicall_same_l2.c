@@ -161,14 +161,8 @@ static void l1_handle(u64 reason)
 static void l1_run(void (*fn)(void), bool delegates)
 {
 	u64 vmcs, reason;
-	u32 i;
 
-	if (features & HAS_X2APIC)
-		apic_x2_enable();
-	else
-		apic_enable();
-	for (i = VEC_FIRST; i < 255; i++)
-		g_trap_fn[i] = on_interrupt;
+	take_interrupts();
 	vmx_on();
 	l1_eptp = ept_new();
 	vmcs = vmcs_usual(fn, msr_map, l1_eptp);

@@ -11,7 +11,6 @@
  */
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
-#include <asm/special_insns.h>
 #include "droste.h"
 #include "run/request.h"
 #include "run/run.h"
@@ -244,12 +243,6 @@ static bool barrier_hold(struct vcpu *leader)
 	return hold;
 }
 
-/* Called with interrupts disabled. */
-static void barrier_wbinvd_here(void *unused)
-{
-	wbinvd();
-}
-
 /**
  * barrier_begin() - carry out the barrier that a WBINVD or WBNOINVD is, before the instruction is
  * @vcpu: loaded, at level 1 or 2; its last exit is for that instruction; caller holds vcpu->mutex
@@ -283,7 +276,7 @@ int barrier_begin(struct vcpu *vcpu, int *srcu)
 	}
 	/* The data of all vCPUs, which may be in the cache of any CPU. */
 	if (READ_ONCE(vm->noncoherent))
-		on_each_cpu(barrier_wbinvd_here, NULL, true);
+		wbinvd_on_all_cpus();
 	if (!barrier_hold(vcpu))
 		barrier_end(vm);
 	return NEXT_GO_ON;

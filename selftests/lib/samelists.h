@@ -49,6 +49,19 @@ static void on_interrupt(struct trap_regs *r)
 	apic_eoi();
 }
 
+/* Enables the local APIC, and notes its interrupts from now on. */
+static void take_interrupts(void)
+{
+	u32 i;
+
+	if (features & HAS_X2APIC)
+		apic_x2_enable();
+	else
+		apic_enable();
+	for (i = VEC_FIRST; i < 255; i++)
+		g_trap_fn[i] = on_interrupt;
+}
+
 static s64 outcome(u64 f)
 {
 	if (f == UD)
