@@ -52,6 +52,23 @@ def cases(groups, limit, qemu="qemu", hypervisor="droste"):
     return step
 
 
+def viommu(limit):
+    """Returns a step in which an L1 gives a device to its L2: viommu.sh."""
+    def step(job):
+        directory = job.path("images", job.step.name)
+        os.makedirs(directory, exist_ok=True)
+        link = os.path.join(directory, "qemu-dir")
+        os.symlink(job.output([LAB, "path", "qemu"]), link)
+        built = {name: os.path.join(directory, name) for name in ("l1.cpio", "l2.cpio")}
+        job.must([LAB, "make-initramfs", "--out", built["l1.cpio"], "--modules", "kvm_intel,vfio_iommu_type1,vfio-pci",
+                  "--init", source("viommu-l1.sh")], 120, "an L1 with kvm_intel and vfio-pci")
+        job.must([LAB, "make-initramfs", "--out", built["l2.cpio"], "--init", source("viommu-l2.sh")], 120, "an L2 with a driver for NVMe")
+        files = [*built.values(), link, os.path.join(job.path("images", "6.12"), "vmlinuz"), source("viommu.sh")]
+        job.tap([LAB, "exec", "--kernel", "6.12", "--hypervisor", "droste", "--cpus", "1", "--memory", "2048", "--timeout", str(limit),
+                 *(word for file in files for word in ("--file", file)), "--", "./viommu.sh"], limit + 600, "a device of L1 in L2")
+    return step
+
+
 GROUPS = ["pcs", "gdb", "states", "linuxes", "linuxstate", "nested"]
 
 STEPS = [
@@ -66,5 +83,7 @@ STEPS = [
          cases(["by_device", *GROUPS], 3600, "qemu-10"), ["build-6.12", "images-qemu"], extra=True),
     Step("qemu-11", "the same with QEMU 11 of Debian's next", cases(["by_device", *GROUPS], 3600, "qemu-11"),
          ["build-6.12", "images-qemu"], extra=True),
+    Step("qemu-viommu", "an L1 with an emulated IOMMU gives its NVMe disk to its L2", viommu(3600),
+         ["build-6.12", "images-6.12"], extra=True),
     Step("qemu-kvm", "the reference: QEMU 7.2 on kvm_intel", cases(GROUPS, 3600, hypervisor="kvm"), ["images-qemu"], extra=True),
 ]
