@@ -19,14 +19,18 @@
 
 #define MAX_ENTRIES		4096
 
+/* Leaves of hypervisors. Guests look for a signature in each 256th leaf from the first on. */
+#define LEAF_HYPERVISOR		0x40000000
+#define LEAF_HYPERVISOR_NEXT	0x40000100
+#define LEAF_KVM_FEATURES	0x40000001	/* also with Droste's signature */
+
 struct kvm_cpuid2 *cpuid_get(int dev_fd)
 {
 	for (unsigned int n = 128; n <= MAX_ENTRIES; n *= 2) {
 		struct kvm_cpuid2 *list;
 
-		/* One spare entry, for add_core_level(). */
 		list = calloc(1, sizeof(*list) +
-				 (n + 1) * sizeof(list->entries[0]));
+				 (n + CPUID_SPARE_ENTRIES) * sizeof(list->entries[0]));
 		if (!list) {
 			say("out of memory");
 			return NULL;
@@ -56,6 +60,26 @@ struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *list, uint32_t leaf,
 	return NULL;
 }
 
+void cpuid_call_kvm(struct kvm_cpuid2 *list)
+{
+	struct kvm_cpuid_entry2 *e = cpuid_find(list, LEAF_HYPERVISOR, 0), *last;
+	struct kvm_cpuid_entry2 own;
+
+	if (!e || memcmp(&e->ebx, "Dros", 4) || memcmp(&e->ecx, "teDr", 4) || memcmp(&e->edx, "oste", 4))
+		return;
+	own = *e;
+	own.function = LEAF_HYPERVISOR_NEXT;
+	own.eax += LEAF_HYPERVISOR_NEXT - LEAF_HYPERVISOR;
+	last = cpuid_find(list, e->eax, 0);
+	if (last && last->function > LEAF_KVM_FEATURES)
+		last->function = own.eax;
+	list->entries[list->nent++] = own;
+	e->eax = LEAF_KVM_FEATURES;
+	memcpy(&e->ebx, "KVMK", 4);
+	memcpy(&e->ecx, "VMKV", 4);
+	memcpy(&e->edx, "M\0\0", 4);
+}
+
 /* The number of APIC ID bits needed to number @total cores. */
 static unsigned int id_bits(unsigned int total)
 {
@@ -80,7 +104,7 @@ static void fix_leaf1(struct kvm_cpuid2 *list, struct kvm_cpuid_entry2 *e,
 	/* KVM leaves the decision to offer these two to user space. */
 	if (deadline)
 		e->ecx |= LEAF1_ECX_TSC_DEADLINE;
-	if (cpuid_find(list, 0x40000000, 0))
+	if (cpuid_find(list, LEAF_HYPERVISOR, 0))
 		e->ecx |= LEAF1_ECX_HYPERVISOR;
 }
 
@@ -124,7 +148,7 @@ static void fix_brand(struct kvm_cpuid_entry2 *e)
 
 /*
  * A device may list only subleaf 0 of a topology leaf, but subleaf 1 describes
- * the cores. cpuid_get() left room for one more entry.
+ * the cores. cpuid_get() left room for more entries.
  */
 static void add_core_level(struct kvm_cpuid2 *list)
 {

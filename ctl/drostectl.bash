@@ -53,7 +53,7 @@ _drostectl()
 	case $command in
 	run)
 		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpu --profile --cpus --pin --memory --device \
-			--pass-ports --lock-vmx --force-exits --trace-unhandled --quiet --stats --help" -- "$word") ;;
+			--pass-ports --hypervisor --lock-vmx --force-exits --trace-unhandled --quiet --stats --help" -- "$word") ;;
 	info)
 		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;
 	cpu)

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cpuid.h"
 #include "paint.h"
 #include "poolfile.h"
 #include "poolhost.h"
@@ -43,8 +44,7 @@ struct kvm_cpuid2 *pool_run_list(const struct pool_file *f)
 {
 	struct kvm_cpuid2 *list;
 
-	/* One spare entry, for add_core_level() of cpuid.c. */
-	list = calloc(1, sizeof(*list) + (f->p.nr_cpuid + 1) * sizeof(list->entries[0]));
+	list = calloc(1, sizeof(*list) + (f->p.nr_cpuid + CPUID_SPARE_ENTRIES) * sizeof(list->entries[0]));
 	if (!list) {
 		say("out of memory");
 		return NULL;

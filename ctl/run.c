@@ -54,6 +54,7 @@ struct options {
 	bool quiet;
 	bool stats;
 	bool fast;
+	bool call_kvm;		/* CPUID says that the hypervisor is KVM */
 };
 
 /* The guest's machine. */
@@ -85,6 +86,8 @@ void run_help(void)
 	       "  --fast             add words that make the boot of a Debian kernel short\n"
 	       "  --cpu POOL         a file of \"drostectl cpu\": the guest's processor, instead of all that the device offers\n"
 	       "  --profile FILE     a file of \"drostectl profile\": the guest looks like that machine (root)\n"
+	       "  --hypervisor NAME  how CPUID names the hypervisor: droste, or kvm for guests that use KVM's paravirtual\n"
+	       "                     features (clock, x2APIC, end of interrupt by a store) under this name only (droste)\n"
 	       "  --cpus N           virtual processors (1)\n"
 	       "  --pin LIST         the CPU of this machine on which each of them runs, such as 2-3\n"
 	       "  --memory SIZE      memory in MiB, or with a unit: 512M, 2G (512)\n"
@@ -112,7 +115,7 @@ static int bad_usage(void)
 enum option_id {
 	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPU, OPT_PROFILE, OPT_CPUS, OPT_PIN, OPT_MEMORY,
 	OPT_DEVICE, OPT_PASS_PORTS, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_FAST,
-	OPT_FORCE_EXITS,
+	OPT_FORCE_EXITS, OPT_HYPERVISOR,
 	OPT_HELP = 'h'
 };
 
@@ -158,6 +161,12 @@ static int set_option(struct options *o, int opt, const char *arg)
 	case OPT_PASS_PORTS:
 		o->pass_ports = arg;
 		return check_ports(arg);
+	case OPT_HYPERVISOR:
+		o->call_kvm = !strcmp(arg, "kvm");
+		if (o->call_kvm || !strcmp(arg, "droste"))
+			return 0;
+		say("--hypervisor: \"%s\" is neither droste nor kvm", arg);
+		return -1;
 	case OPT_LOCK_VMX:
 		o->lock_vmx = true;
 		return 0;
@@ -197,6 +206,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "memory", required_argument, NULL, OPT_MEMORY },
 		{ "device", required_argument, NULL, OPT_DEVICE },
 		{ "pass-ports", required_argument, NULL, OPT_PASS_PORTS },
+		{ "hypervisor", required_argument, NULL, OPT_HYPERVISOR },
 		{ "lock-vmx", no_argument, NULL, OPT_LOCK_VMX },
 		{ "force-exits", required_argument, NULL, OPT_FORCE_EXITS },
 		{ "trace-unhandled", no_argument, NULL, OPT_TRACE },
@@ -220,6 +230,10 @@ static int parse_options(struct options *o, int argc, char **argv)
 	}
 	if (o->cpu && o->profile) {
 		say("--cpu and --profile both say what the guest's processor is");
+		return -1;
+	}
+	if (o->call_kvm && o->profile) {
+		say("--hypervisor and --profile: a guest with a profile sees no hypervisor");
 		return -1;
 	}
 	if (o->pin && pin_check(o->pin, o->cpus))
@@ -324,6 +338,8 @@ static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
 				   o->cpu ? pool_run_cpuid(o->cpu, m->vm.dev_fd) : cpuid_get(m->vm.dev_fd);
 	int ret = cpuid ? 0 : -1;
 
+	if (!ret && o->call_kvm)
+		cpuid_call_kvm(cpuid);
 	if (!ret && o->profile)
 		ret = profile_run_vm(m->vm.dev_fd, m->vm.fd);
 

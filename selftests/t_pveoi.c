@@ -268,11 +268,93 @@ static void host_looks(void)
 	vm_destroy(&vm);
 }
 
+/* --- the byte's memory moves --- */
+
+#define MOVED		((volatile u8 *)MMIO_HOLE)
+
+static volatile u64 has_memory;		/* otherwise reading the byte is an exit */
+static volatile u64 ends_by_apic;	/* the guest leaves the byte as it is */
+
+static void on_moved(struct trap_regs *r)
+{
+	bool now = has_memory && *MOVED;
+
+	offered += now;
+	if (now && !ends_by_apic)
+		*MOVED = 0;
+	else
+		apic_eoi();
+}
+
+/* At each stage, takes interrupts until one is offered, but not for ever. */
+static void guest_moves(void)
+{
+	u64 i, tries;
+
+	setup();
+	g_trap_fn[LOW] = on_moved;
+	wrmsr(MSR_PV_EOI, MMIO_HOLE | 1);
+	for (i = 1;; i++) {
+		g_sync(i);
+		offered = 0;
+		for (tries = 0; tries < 20 && !offered; tries++) {
+			if (has_memory)
+				(void)*MOVED;
+			self(LOW);
+			sti_nop_cli();
+			G_EQN(in_service(LOW), 0, "the interrupt ends", i);
+		}
+	}
+}
+
+static void host_moves(void)
+{
+	static u8 page[2][4096] __attribute__((aligned(4096)));
+	u64 log = 0, stage = 1;
+	struct kvm_dirty_log get = { .slot = 1, .dirty_bitmap = &log };
+	static const struct {
+		const char *what;
+		int page;	/* -1: none */
+		u32 flags;
+		bool offers;
+	} steps[] = {
+		{ "memory", 0, 0, true },
+		{ "other memory at the same address", 1, 0, true },
+		{ "read-only memory", 1, KVM_MEM_READONLY, false },
+		{ "no memory", -1, 0, false },
+		{ "memory that is logged", 0, KVM_MEM_LOG_DIRTY_PAGES, true },
+	};
+	struct vcpu *vcpu;
+	struct vm vm;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_moves);
+	vcpu_run_to_sync(vcpu, stage++);
+	for (unsigned int i = 0; i < ARRAY_SIZE(steps); i++) {
+		memset(page, 0, sizeof(page));
+		if (steps[i].page >= 0)
+			vm_slot(&vm, 1, steps[i].flags, MMIO_HOLE, 4096, page[steps[i].page]);
+		GUEST(&vm, has_memory) = steps[i].page >= 0;
+		GUEST(&vm, ends_by_apic) = !!steps[i].flags;
+		vcpu_run_to_sync(vcpu, stage++);
+		EQ(GUEST(&vm, offered), steps[i].offers, "%s", steps[i].what);
+		EQ(page[0][0] | page[1][0], 0, "the offer is withdrawn");
+		if (steps[i].flags & KVM_MEM_LOG_DIRTY_PAGES) {
+			DO(vm.fd, KVM_GET_DIRTY_LOG, &get);
+			EQ(log, 1, "the log has what L0 wrote");
+		}
+		if (steps[i].page >= 0)
+			vm_slot(&vm, 1, 0, MMIO_HOLE, 0, NULL);
+	}
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "what is offered, xAPIC", .guest = guest_offers, .flags = KSFT_IRQCHIP, .arg = 0 },
 	{ "what is offered, x2APIC", .guest = guest_offers, .flags = KSFT_IRQCHIP, .arg = 1 },
 	{ "timers, xAPIC", .guest = guest_timer, .flags = KSFT_IRQCHIP, .arg = 0 },
 	{ "timers, x2APIC", .guest = guest_timer, .flags = KSFT_IRQCHIP, .arg = 1 },
 	{ "user space looks", .host = host_looks },
+	{ "the byte's memory moves", .host = host_moves },
 };
 KSFT_MAIN(tests)

@@ -358,8 +358,10 @@ static noinline void again_fill_info(struct nested *n)
 
 /* What the shadow VMCS lacks of an exit, besides RIP, RSP, RFLAGS, the exit reason and the length of the instruction. */
 struct again_news {
-	u64 state;	/* not 0: other state of L2 */
-	u64 info;	/* not 0: other exit information, or L1's event injection */
+	u64 state;		/* not 0: the rights of L2's CS and SS, or its interrupt status */
+	u64 rare_state;		/* not 0: other state of L2 */
+	u64 info;		/* not 0: the exit qualification, or the interruption information */
+	u64 rare_info;		/* not 0: other exit information, or L1's event injection */
 };
 
 /* SDM 3C 28.2, for an exit that an instruction or a deadline causes; see reflect.c. */
@@ -375,6 +377,7 @@ static __always_inline void again_write_exit_info(struct vmcs12 *v, const struct
 	/* Most instructions tell no more. VMCS12's fields are 0 if those of the shadow VMCS are. */
 	news->info = held->exit_qualification | held->vmx_instruction_info | held->vm_exit_intr_info |
 		     held->idt_vectoring_info_field | (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK);
+	news->rare_info = 0;
 	if (likely(t == EXIT_INSN && !news->info))
 		return;
 	v->exit_qualification = t & EXIT_QUAL ? e->qual : 0;
@@ -386,12 +389,11 @@ static __always_inline void again_write_exit_info(struct vmcs12 *v, const struct
 	v->vm_exit_intr_info = e->basic == EXIT_REASON_EXTERNAL_INTERRUPT ? e->intr_info : 0;
 	v->idt_vectoring_info_field = 0;
 	v->vm_entry_intr_info_field &= ~INTR_INFO_VALID_MASK;
-	/* An exit often repeats the last one, unless it tells an address. */
-	news->info = (t & EXIT_GPA) | (v->exit_qualification ^ held->exit_qualification) |
-		     (v->vmx_instruction_info ^ held->vmx_instruction_info) |
-		     (v->guest_linear_address ^ held->guest_linear_address) |
-		     (v->vm_exit_intr_info ^ held->vm_exit_intr_info) | held->idt_vectoring_info_field |
-		     (v->vm_entry_intr_info_field ^ held->vm_entry_intr_info_field);
+	/* An exit often repeats the last one, unless it tells an address. Interrupts take turns with instructions. */
+	news->info = (v->exit_qualification ^ held->exit_qualification) | (v->vm_exit_intr_info ^ held->vm_exit_intr_info);
+	news->rare_info = (t & EXIT_GPA) | (v->vmx_instruction_info ^ held->vmx_instruction_info) |
+			  (v->guest_linear_address ^ held->guest_linear_address) | held->idt_vectoring_info_field |
+			  (v->vm_entry_intr_info_field ^ held->vm_entry_intr_info_field);
 }
 
 static u64 again_save_cr(u64 hw, u64 shadow, u64 mask12, u64 guest12, u64 field, u32 shadow_field)
@@ -436,9 +438,9 @@ static __always_inline void again_save(struct vcpu *vcpu, struct nested *n, stru
 	v->guest_interruptibility_info = n->held.interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 	v->guest_cs_ar_bytes = vmcs_read(GUEST_CS_AR_BYTES);
 	v->guest_ss_ar_bytes = vmcs_read(GUEST_SS_AR_BYTES);
-	news->state = crs | (v->guest_cr3 ^ held->guest_cr3) |
-		      (v->guest_interruptibility_info ^ held->guest_interruptibility_info) |
-		      (v->guest_cs_ar_bytes ^ held->guest_cs_ar_bytes) | (v->guest_ss_ar_bytes ^ held->guest_ss_ar_bytes);
+	news->rare_state = crs | (v->guest_cr3 ^ held->guest_cr3) |
+			   (v->guest_interruptibility_info ^ held->guest_interruptibility_info);
+	news->state = (v->guest_cs_ar_bytes ^ held->guest_cs_ar_bytes) | (v->guest_ss_ar_bytes ^ held->guest_ss_ar_bytes);
 	if (a->fetches_vid) {
 		v->guest_intr_status = n->held.intr_status = vmcs_read(GUEST_INTR_STATUS);
 		news->state |= v->guest_intr_status ^ held->guest_intr_status;
@@ -456,9 +458,19 @@ static __always_inline void again_fill(struct nested *n, const struct vmcs12 *v,
 	SHADOW_FILL(v, held, GUEST_RFLAGS, guest_rflags);
 	SHADOW_FILL(v, held, VM_EXIT_REASON, vm_exit_reason);
 	SHADOW_FILL(v, held, VM_EXIT_INSTRUCTION_LEN, vm_exit_instruction_len);
-	if (unlikely(news->state))
+	if (unlikely(news->state)) {
+		SHADOW_FILL(v, held, GUEST_CS_AR_BYTES, guest_cs_ar_bytes);
+		SHADOW_FILL(v, held, GUEST_SS_AR_BYTES, guest_ss_ar_bytes);
+		if (n->again.fetches_vid)
+			SHADOW_FILL(v, held, GUEST_INTR_STATUS, guest_intr_status);
+	}
+	if (unlikely(news->info)) {
+		SHADOW_FILL(v, held, EXIT_QUALIFICATION, exit_qualification);
+		SHADOW_FILL(v, held, VM_EXIT_INTR_INFO, vm_exit_intr_info);
+	}
+	if (unlikely(news->rare_state))
 		again_fill_state(n);
-	if (unlikely(news->info))
+	if (unlikely(news->rare_info))
 		again_fill_info(n);
 }
 
@@ -500,7 +512,7 @@ bool nested_again_reflect(struct vcpu *vcpu)
 	n->entry_pending = false;
 	again_write_exit_info(v, held, &vcpu->exit, &news);
 	again_save(vcpu, n, v, held, &news);
-	news.state |= ptimer_stop_again(vcpu);
+	news.rare_state |= ptimer_stop_again(vcpu);
 	vmcs_load_here(&n->shadow);
 	again_fill(n, v, held, &news);
 	vcpu->vmcs = &vcpu->vmcs01;

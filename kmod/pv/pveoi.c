@@ -2,6 +2,8 @@
 /* Paravirtual EOI: KVM_FEATURE_PV_EOI. Linux, Documentation/virt/kvm/x86/msr.rst. */
 #include "droste.h"
 #include "irqchip/irqchip.h"
+#include "irqchip/irqchip.h"
+#include "mem/dirty.h"
 #include "mem/memslot.h"
 #include "pv/pveoi.h"
 #include "run/request.h"
@@ -16,17 +18,66 @@
  * does not run. Interrupts that the host takes are no such exits.
  */
 
+/* The slot that holds the guest's byte. NULL if there is no memory. Caller holds vm->srcu for reading. */
+static __always_inline const struct memslot *pv_eoi_slot(struct vcpu *vcpu, gpa_t gpa)
+{
+	struct pv_eoi *p = &vcpu->pv_eoi;
+	u64 slots = memslot_generation(vcpu->vm);
+
+	if (unlikely(!p->slot || p->slots != slots)) {
+		p->slot = vm_slot(vcpu->vm, gpa >> PAGE_SHIFT);
+		p->slots = slots;
+	}
+	return p->slot;
+}
+
+/* Read the guest's byte. Returns false if that fails. Caller has disabled page faults. */
+static __always_inline bool pv_eoi_read_byte(const u8 __user *from, u8 *val)
+{
+	if (unlikely(!user_read_access_begin(from, 1)))
+		return false;
+	unsafe_get_user(*val, from, failed);
+	user_read_access_end();
+	return true;
+failed:
+	user_read_access_end();
+	return false;
+}
+
+/* The same for writing. */
+static __always_inline bool pv_eoi_write_byte(u8 __user *to, u8 val)
+{
+	if (unlikely(!user_write_access_begin(to, 1)))
+		return false;
+	unsafe_put_user(val, to, failed);
+	user_write_access_end();
+	return true;
+failed:
+	user_write_access_end();
+	return false;
+}
+
 /* Access the guest's byte, without sleeping. Returns false if it is not in memory. */
-static bool pv_eoi_access(struct vcpu *vcpu, u8 *val, bool write)
+static __always_inline bool pv_eoi_access(struct vcpu *vcpu, u8 *val, bool write)
 {
 	gpa_t gpa = vcpu->pv_eoi.msr & ~(u64)KVM_MSR_ENABLED;
-	int idx = memslot_begin_nofault(vcpu->vm), err;
+	int idx = memslot_begin_nofault(vcpu->vm);
+	const struct memslot *s = pv_eoi_slot(vcpu, gpa);
+	bool done = false;
 
 	/* The processor walks the host's page tables for this: see vmx/l1d.c. */
 	vcpu->l1d_due = true;
-	err = write ? vm_write_guest(vcpu->vm, gpa, val, 1) : vm_read_guest(vcpu->vm, gpa, val, 1);
+	if (unlikely(!s || current->mm != vcpu->vm->mm)) {
+		/* The general path knows what to do. */
+	} else if (!write) {
+		done = pv_eoi_read_byte((const u8 __user *)memslot_user(s, gpa), val);
+	} else if (!(s->flags & KVM_MEM_READONLY)) {
+		done = pv_eoi_write_byte((u8 __user *)memslot_user(s, gpa), *val);
+		if (done && unlikely(memslot_logged(s)))
+			dirty_mark(vcpu->vm, s, gpa >> PAGE_SHIFT);
+	}
 	memslot_end_nofault(vcpu->vm, idx);
-	return !err;
+	return done;
 }
 
 /**
@@ -104,5 +155,6 @@ MSR_SET(msr_set_pv_eoi)
 	if (data & 2)
 		return -EINVAL;
 	vcpu->pv_eoi.msr = data;
+	vcpu->pv_eoi.slot = NULL;
 	return 0;
 }

@@ -22,6 +22,9 @@ struct steal_time {
 struct pv_eoi {
 	u64 msr;	/* MSR_KVM_PV_EOI_EN: address of the guest's byte; bit 0: enabled */
 	bool offered;	/* the guest may end its interrupt by a store; always false outside the guest */
+	/* The slot with the byte, for this generation of the slots; NULL: not known. Used under vm->srcu. */
+	const struct memslot *slot;
+	u64 slots;
 };
 
 #endif

@@ -200,8 +200,11 @@ static __always_inline bool loop_short_exit(struct vcpu *vcpu)
 	u32 reason = vcpu->exit.reason;
 
 	vmx_l1d_note_exit(vcpu);
-	if (vcpu->in_l2)
+	if (vcpu->in_l2) {
+		if (unlikely(reason == EXIT_REASON_EXTERNAL_INTERRUPT))
+			return false;
 		return (reason == EXIT_REASON_EPT_VIOLATION && nested_kick(vcpu)) || nested_again_reflect(vcpu);
+	}
 	/* An interrupt of the host leaves the offer as it is: see loop_is_host_interrupt(). */
 	if (unlikely(vcpu->pv_eoi.offered) && (!loop_short_knows(reason) || !pv_eoi_end_short(vcpu)))
 		return false;
@@ -234,16 +237,20 @@ static __always_inline bool loop_short_ends(struct vcpu *vcpu)
  * Step 6: load the registers that a VM entry does not load, enter, and after the
  * exit restore the host's. The two levels share these registers, so the short loop
  * need not switch them. Returns false if the short loop has handled the last exit;
- * *is_short tells if it may handle exits of this stay. Called with interrupts disabled.
+ * *is_short tells if it may handle exits of this stay. @stays: since the last stay,
+ * which could be short, there was only an interrupt of the host. Called with
+ * interrupts disabled.
  */
-static bool loop_enter_guest(struct vcpu *vcpu, bool *is_short)
+static bool loop_enter_guest(struct vcpu *vcpu, bool *is_short, bool stays)
 {
 	bool exited = true, xcr = fpu_xcr_differs(vcpu);
 
 	vmx_flush_regs(vcpu);
-	vmx_host_sync_crs(vcpu->vmcs);
-	if (unlikely(vmx_perf_present))
+	stays &= !vmx_host_sync_crs(vcpu->vmcs);
+	if (unlikely(vmx_perf_present)) {
 		vmx_perf_switch(vcpu);
+		stays = false;
+	}
 	vmx_host_leave(vcpu);
 	vmx_load_guest_dr(vcpu);
 	if (unlikely(xcr))
@@ -252,8 +259,8 @@ static bool loop_enter_guest(struct vcpu *vcpu, bool *is_short)
 	vcpu->reg_avail = 0;
 	*is_short = loop_is_short(vcpu);
 	if (*is_short) {
-		/* Otherwise again.ready is false. */
-		if (vcpu->in_l2 || vcpu->nested.again.on)
+		/* Otherwise again.ready is false, or as it was. */
+		if (!stays && (vcpu->in_l2 || vcpu->nested.again.on))
 			nested_again_ready(vcpu);
 		for (;;) {
 			vmx_guest_mode(vcpu);
@@ -387,7 +394,7 @@ static __always_inline bool loop_asks_user(struct vcpu *vcpu)
  */
 static int loop_enter(struct vcpu *vcpu, bool *entered)
 {
-	bool exited, is_short, host_only, asked;
+	bool exited, is_short, host_only = false, asked;
 
 	*entered = false;
 	/* From here to the exit the thread stays on this CPU, which holds the guest's MSRs and the current VMCS. */
@@ -412,7 +419,7 @@ again:
 	loop_set_timer(vcpu);
 
 	vtime_account_guest_enter();
-	exited = loop_enter_guest(vcpu, &is_short);
+	exited = loop_enter_guest(vcpu, &is_short, host_only);
 	host_only = exited && loop_is_host_interrupt(vcpu, is_short);
 	asked = exited && is_short && loop_asks_user(vcpu);
 	if (!asked && likely(exited && !host_only && vcpu->exit.reason != VMX_EXIT_NONE)) {

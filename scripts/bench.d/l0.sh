@@ -19,5 +19,6 @@ if [ -n "$micro_l1" ]; then
 fi
 [ "$linux_l1" = yes ] || end
 [ -z "$boot_l1" ] || ./op mark "$boot_l1"
-./drostectl run --device "$device" --kernel vmlinuz --initrd l1.cpio --cpus 1 --memory 1024 --append "$lean" || status=1
+# Both hypervisors call themselves KVM, so that L1 uses the same paravirtual features.
+./drostectl run --device "$device" --hypervisor kvm --kernel vmlinuz --initrd l1.cpio --cpus 1 --memory 1024 --append "$lean" || status=1
 end
