@@ -98,13 +98,11 @@ static int build_parts(struct machine *m, const struct image *im, const struct i
 		snprintf(why, size, "the dirty rings cannot be mapped");
 		return -1;
 	}
-	/* The interrupt controllers first: a local APIC may send to them what it has pending. */
-	if (dev_state_restore(m, &im->state, why, size))
-		return -1;
+	/* The vCPUs first: what an interrupt controller has pending goes to their local APICs. */
 	for (i = 0; i < im->machine.nr_vcpus; i++)
 		if (vcpu_state_restore(&m->vm.vcpu[i], &im->state, why, size))
 			return -1;
-	return 0;
+	return dev_state_restore(m, &im->state, why, size);
 }
 
 struct machine *incoming_build(struct image *im, int dev_fd, const struct incoming_options *o, char *why, size_t size)

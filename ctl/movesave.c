@@ -57,7 +57,9 @@ bool move_save(struct mover *mv)
 		say("out of memory");
 		return false;
 	}
-	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	/* What is left of an earlier try is not ours to write to: it may be a link. */
+	unlink(part);
+	fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		say("cannot create %s: %s; the guest runs on", part, strerror(errno));
 		free(part);

@@ -96,6 +96,8 @@ static void print_output(struct receiving *r)
 {
 	struct image *im = &r->im;
 
+	if (!im->output_len)
+		return;
 	for (size_t at = 0; at < im->output_len;) {
 		ssize_t n = write(STDOUT_FILENO, im->output + at, im->output_len - at);
 

@@ -338,6 +338,7 @@ static int save_plain(struct vcpu *vcpu, struct move_state *s, const struct plai
 		struct kvm_sregs sregs;
 		struct kvm_xcrs xcrs;
 		struct kvm_debugregs debug;
+		struct kvm_vcpu_events events;
 	} u;
 
 	memset(&u, 0, sizeof(u));
@@ -345,6 +346,9 @@ static int save_plain(struct vcpu *vcpu, struct move_state *s, const struct plai
 		return 0;
 	if (ioctl(vcpu->fd, p->get, &u))
 		return bad(why, "KVM_GET_%s failed for CPU %u: %s", p->name, vcpu->id, strerror(errno));
+	/* These two are saved always, and restored only with their flags. */
+	if (p->type == MOVE_EVENTS)
+		u.events.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR;
 	return add(s, vcpu, p->type, &u, p->size, why);
 }
 

@@ -5,6 +5,7 @@
 
 #include "crc32c.h"
 #include "image.h"
+#include "moverate.h"
 #include "spawn.h"
 #include "tap.h"
 
@@ -349,6 +350,46 @@ static void check_order(void)
 	ok(gives(IMAGE_CANCELLED, "enough?[2J"));
 }
 
+/* --- the rate --- */
+
+/* Rounds until the end, if the guest writes so many pages for each ten that are sent while it runs. */
+static int rounds_of(uint64_t of_ten)
+{
+	struct move_rate r = { 0 };
+	uint64_t left = 100000;
+	int n = 0;
+
+	do {
+		uint64_t ran = 0;
+
+		move_rate_round(&r, left, 0);
+		for (uint64_t sent = 0; sent < left; sent += 10) {
+			ran += !move_rate_stands(&r);
+			move_rate_sent(&r, left - sent < 10 ? left - sent : 10, 0);
+		}
+		left = ran * of_ten;
+		/* No more pages than there are. */
+		left = left < 100000 ? left : 100000;
+		n++;
+	} while (n < 100 && !move_rate_ends(&r, left, 1 << 20));
+	return n;
+}
+
+static void check_throttle(void)
+{
+	int fd = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+
+	dup2(null, STDERR_FILENO);
+	ok(rounds_of(0) == 1);
+	ok(rounds_of(1) <= 5);
+	ok(rounds_of(4) <= 10);
+	ok(rounds_of(10) <= 10);
+	ok(rounds_of(1000) <= 10);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	close(null);
+}
+
 /* --- the command line --- */
 
 static struct child c;
@@ -487,6 +528,7 @@ int main(int argc, char **argv)
 	check_machines();
 	check_places();
 	check_order();
+	check_throttle();
 	if (spawn_init(argv[0]))
 		return 1;
 	check_options();
