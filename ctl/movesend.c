@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "../uapi/linux/droste.h"
@@ -23,6 +25,8 @@
 #include "moveout.h"
 #include "moverate.h"
 #include "say.h"
+
+#define ANSWER_SECONDS	60	/* a receiver that says nothing for so long does not get the guest */
 
 /** struct sending - a migration */
 struct sending {
@@ -261,6 +265,10 @@ static void keep_output(struct mover *mv, bool on)
 
 static void set_fd(struct mover *mv, int fd)
 {
+	const struct timeval limit = { .tv_sec = ANSWER_SECONDS };
+
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	pthread_mutex_lock(&mv->lock);
 	mv->fd = fd;
 	pthread_mutex_unlock(&mv->lock);

@@ -157,7 +157,7 @@ static ssize_t get_all(struct stream *s, void *data, size_t len)
 			continue;
 		if (n < 0) {
 			s->lost = true;
-			return bad(s, "reading from %s failed: %s", s->name, strerror(errno));
+			return bad(s, "reading from %s failed: %s", s->name, errno == EAGAIN ? "no answer comes" : strerror(errno));
 		}
 		if (!n) {
 			s->lost = true;
