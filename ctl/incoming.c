@@ -172,7 +172,7 @@ int incoming_restore(const char *file, const struct incoming_options *o)
 	if (dev_fd < 0)
 		goto out;
 	if (!incoming_fits(&im, dev_fd, why, sizeof(why))) {
-		say("%s", why);
+		say_lacks("", why);
 		goto out;
 	}
 	if (read_file(&im, &s)) {

@@ -61,7 +61,7 @@ bool move_save(struct mover *mv)
 	unlink(part);
 	fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		say("cannot create %s: %s; the guest runs on", part, strerror(errno));
+		say("the guest is not saved, and runs on: cannot create %s: %s", part, strerror(errno));
 		free(part);
 		return false;
 	}
@@ -75,7 +75,7 @@ bool move_save(struct mover *mv)
 	ret = put_file(&o, part, mv->o.save);
 	if (ret) {
 		unlink(part);
-		say("the guest cannot be saved: %s; it runs on", o.s.why);
+		say("the guest is not saved, and runs on: %s", o.s.why);
 	} else {
 		vm_end(vm, RUN_MOVED, 0, NULL, "the guest is saved in %s: %llu pages, %.1f MiB", mv->o.save,
 		       (unsigned long long)o.pages, o.s.bytes / 1048576.0);

@@ -70,7 +70,7 @@ static int await(struct sending *sd, uint32_t type)
 		return -1;
 	if (sd->reply.type == MOVE_REFUSE) {
 		sd->refused = true;
-		snprintf(s->why, sizeof(s->why), "the receiver refuses it: %s", record_text(&sd->reply));
+		snprintf(s->why, sizeof(s->why), "the receiver refuses it: %.4000s", record_text(&sd->reply));
 		return -1;
 	}
 	return sd->reply.type == type ? 0 : bad(sd, "the receiver gives an answer that does not fit");
@@ -307,7 +307,7 @@ bool move_send(struct mover *mv)
 		if (!sd.refused)
 			stream_text(&sd.o.s, MOVE_CANCEL, why);
 		if (!over(&sd))
-			say("the guest is not moved: %s; it runs on", why);
+			say_lacks("the guest is not moved, and runs on: ", why);
 		give_up(&sd);
 	}
 	set_fd(mv, -1);

@@ -63,7 +63,7 @@ void receive_help(void)
 
 static void refuse(struct receiving *r, const char *why)
 {
-	say("the guest is refused: %s", why);
+	say_lacks("the guest is refused: ", why);
 	stream_text(&r->s, MOVE_REFUSE, why);
 }
 

@@ -17,7 +17,7 @@ struct stream {
 	uint64_t bytes;		/* sent */
 	bool lost;		/* after an error: reading failed, or the stream ended too early */
 	long cut_after;		/* for tests: the process dies after this record, if it is not negative */
-	char why[256];		/* after an error: what is wrong, one sentence without its end */
+	char why[MOVE_TEXT];	/* after an error: what is wrong, one sentence without its end */
 };
 
 /** struct record - a record that was read */

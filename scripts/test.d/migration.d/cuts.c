@@ -169,7 +169,7 @@ static void show(const char *file)
 	FILE *f = fopen(file, "r");
 	char line[512];
 
-	printf("# --- %s\n", file);
+	printf("# %s:\n", file);
 	while (f && fgets(line, sizeof(line), f))
 		printf("# %s", line);
 	if (f)

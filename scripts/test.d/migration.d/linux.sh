@@ -20,7 +20,7 @@ boot() {
 }
 show() {
 	for f in "$@"; do
-		echo "# --- $f"
+		echo "# $f:"
 		tail -n 40 "$f" | sed 's/^/# /'
 	done
 }
