@@ -21,6 +21,7 @@
 
 #include "console.h"
 #include "layout.h"
+#include "mover.h"
 #include "say.h"
 #include "term.h"
 
@@ -28,13 +29,18 @@
 #define FLUSH_AFTER_NS	20000000
 #define RETRY_MS	5	/* while the bus lock or the output is busy */
 
-static void signal_came(struct console *c)
+/* Returns whether the signal ends the run. */
+static bool signal_came(struct console *c)
 {
 	struct signalfd_siginfo info;
+	bool ends = read(c->signal_fd, &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGUSR1;
 
-	if (read(c->signal_fd, &info, sizeof(info)) == sizeof(info))
+	if (ends)
 		vm_end(c->vm, RUN_STOPPED, 0, NULL, "ended by signal %u (%s)",
 		       info.ssi_signo, strsignal(info.ssi_signo));
+	else
+		mover_ask(c->vm->mover);
+	return ends;
 }
 
 /* A reader that stopped for good must not keep a run that was ended from outside. */
@@ -55,10 +61,8 @@ static void wait_for_output(struct console *c)
 		{ .fd = vm_ended(c->vm) ? -1 : c->vm->wake_fd, .events = POLLIN },
 	};
 
-	if (poll(pfd, 3, -1) > 0 && !pfd[0].revents && pfd[1].revents) {
-		signal_came(c);
+	if (poll(pfd, 3, -1) > 0 && !pfd[0].revents && pfd[1].revents && signal_came(c))
 		c->dropped = true;
-	}
 	if (stopped(c))
 		c->dropped = true;
 }
@@ -120,6 +124,7 @@ static void port_send(void *ctx, uint8_t byte)
 {
 	struct console *c = ctx;
 
+	mover_output(c->vm->mover, byte);
 	c->out[c->out_len++] = byte;
 	if (byte == '\n' || c->out_len == sizeof(c->out))
 		write_out(c);
@@ -211,8 +216,8 @@ void console_flush(struct console *c)
 }
 
 /*
- * Filters Ctrl-A out of the keys typed: Ctrl-A x ends the run, Ctrl-A Ctrl-A
- * sends one Ctrl-A, any other pair is sent unchanged.
+ * Filters Ctrl-A out of the keys typed: Ctrl-A x ends the run, Ctrl-A s saves or
+ * moves the guest, Ctrl-A Ctrl-A sends one Ctrl-A, any other pair is sent unchanged.
  */
 static size_t filter_keys(struct console *c, const uint8_t *keys, size_t n,
 			  uint8_t *out)
@@ -230,6 +235,11 @@ static size_t filter_keys(struct console *c, const uint8_t *keys, size_t n,
 			vm_end(c->vm, RUN_STOPPED, 0, NULL,
 			       "ended by Ctrl-A x");
 			break;
+		}
+		if (c->escape && (key == 's' || key == 'S')) {
+			c->escape = false;
+			mover_ask(c->vm->mover);
+			continue;
 		}
 		if (c->escape && key != ESCAPE_KEY)
 			out[len++] = ESCAPE_KEY;
@@ -257,6 +267,23 @@ static void keep_input(struct console *c, const uint8_t *bytes, size_t n)
 	pthread_mutex_unlock(&c->in_lock);
 	if (i < n)
 		ring_bell(c);
+}
+
+size_t console_get_input(struct console *c, uint8_t *buf)
+{
+	size_t n;
+
+	pthread_mutex_lock(&c->in_lock);
+	for (n = 0; n < c->in_count; n++)
+		buf[n] = c->in[(c->in_head + n) % sizeof(c->in)];
+	pthread_mutex_unlock(&c->in_lock);
+	return n;
+}
+
+void console_put_input(struct console *c, const uint8_t *bytes, size_t n)
+{
+	keep_input(c, bytes, n);
+	c->deliver_due = true;
 }
 
 static void read_input(struct console *c)

@@ -64,6 +64,18 @@ int console_init(struct console *c, struct vm *vm, int signal_fd, int job_fd);
  */
 void console_loop(struct console *c, bool tty);
 
+/**
+ * console_get_input() - copy the input that the port has not taken yet
+ * @c: the console
+ * @buf: sizeof(c->in) bytes
+ *
+ * Return: how many bytes.
+ */
+size_t console_get_input(struct console *c, uint8_t *buf);
+
+/** console_put_input() - add input, as if it had been read; at most sizeof(c->in) bytes */
+void console_put_input(struct console *c, const uint8_t *bytes, size_t n);
+
 /** console_flush() - write what the guest has sent; takes the bus lock */
 void console_flush(struct console *c);
 

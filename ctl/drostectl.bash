@@ -7,11 +7,11 @@ _drostectl()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "run info cpu profile audit ps top trace regs vmcs diff ept why break whoami help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run receive info cpu profile audit ps top trace regs vmcs diff ept why break whoami help --help --version" -- "$word")
 		return
 	fi
 	case $command$before in
-	run--cpu | run--profile)
+	run--cpu | run--profile | run--save | run--restore | receive--save)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames
 		return ;;
@@ -36,6 +36,9 @@ _drostectl()
 	--clock)
 		mapfile -t COMPREPLY < <(compgen -W "local global counter uptime perf mono mono_raw boot tai x86-tsc" -- "$word")
 		return ;;
+	--if-lost)
+		mapfile -t COMPREPLY < <(compgen -W "start end" -- "$word")
+		return ;;
 	--by)
 		mapfile -t COMPREPLY < <(compgen -W "reason level why" -- "$word")
 		return ;;
@@ -47,13 +50,16 @@ _drostectl()
 	--force-exits)
 		mapfile -t COMPREPLY < <(compgen -W "all cr3-load cr3-store invlpg rdtsc rdpmc tables rdrand rdseed pause" -- "$word")
 		return ;;
-	--append | --pass-ports | --pin | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field | --gpa | --timeout)
+	--append | --migrate-to | --pass-ports | --pin | --dump | --cpus | --memory | --cpu | --vm | --pid | --vcpu | --interval | --field | --gpa | --timeout)
 		return ;;
 	esac
 	case $command in
 	run)
 		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpu --profile --cpus --pin --memory --device \
-			--pass-ports --hypervisor --lock-vmx --force-exits --trace-unhandled --quiet --stats --help" -- "$word") ;;
+			--pass-ports --hypervisor --lock-vmx --force-exits --trace-unhandled --quiet --stats --save --restore --migrate-to --barriers --help" -- "$word") ;;
+	receive)
+		mapfile -t COMPREPLY < <(compgen -W "--if-lost --device --pin --save --migrate-to --barriers --trace-unhandled --quiet \
+			--stats --help" -- "$word") ;;
 	info)
 		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;
 	cpu)
@@ -89,7 +95,7 @@ _drostectl()
 	whoami)
 		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word") ;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "run info cpu profile audit ps top trace regs vmcs diff ept why break whoami help" -- "$word") ;;
+		mapfile -t COMPREPLY < <(compgen -W "run receive info cpu profile audit ps top trace regs vmcs diff ept why break whoami help" -- "$word") ;;
 	esac
 }
 

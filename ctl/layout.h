@@ -27,6 +27,7 @@
 #define PORT_KBD	0x064		/* keyboard controller command */
 #define PORT_RTC	0x070		/* CMOS index and data */
 #define PORT_DEBUG_EXIT	0x0f4		/* a write ends the run */
+#define PORT_MOVE	0x0f8		/* a write asks for the machine to be saved or moved */
 #define PORT_COM1	0x3f8
 #define PORT_PM1_EVT	0x600		/* ACPI PM1a status and enable */
 #define PORT_PM1_CNT	0x604		/* ACPI PM1a control */

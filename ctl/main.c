@@ -16,6 +16,7 @@
 #include "inspect.h"
 #include "outcome.h"
 #include "profile.h"
+#include "receive.h"
 #include "regs.h"
 #include "run.h"
 #include "say.h"
@@ -35,6 +36,7 @@ static const struct command {
 	const char *purpose;
 } commands[] = {
 	{ "run", cmd_run, run_help, "boot a Linux kernel in a virtual machine" },
+	{ "receive", cmd_receive, receive_help, "wait for a virtual machine that moves here, and run it" },
 	{ "info", cmd_info, info_help,
 	  "compare the processor's features with those offered to a guest" },
 	{ "cpu", cmd_cpu, cpu_help, "find the processor that guests of several hosts can have" },

@@ -21,6 +21,7 @@ static const struct {
 	{ RUN_ENTRY_FAILED, "the processor refused to enter the guest" },
 	{ RUN_STOPPED, "ended by Ctrl-A x or by a signal" },
 	{ RUN_OUTPUT_LOST, "the console's output could not be written (disk full)" },
+	{ RUN_MOVED, "the guest was saved, or runs elsewhere" },
 };
 
 int outcome_status(enum run_end end, uint32_t value)

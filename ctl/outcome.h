@@ -16,6 +16,7 @@ enum run_end {
 	RUN_ENTRY_FAILED = 6,	/* KVM_EXIT_FAIL_ENTRY */
 	RUN_STOPPED = 7,	/* Ctrl-A x, or a signal */
 	RUN_OUTPUT_LOST = 8,	/* the console's output could not be written */
+	RUN_MOVED = 9,		/* the guest is saved, or runs elsewhere */
 	RUN_DEBUG_EXIT = 32,	/* first status for a write to the debug-exit port */
 };
 

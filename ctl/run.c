@@ -2,33 +2,29 @@
 /* drostectl run: builds a machine, runs it and reports how the run ended. */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "acpi.h"
 #include "args.h"
-#include "console.h"
 #include "cpuid.h"
 #include "force.h"
 #include "host.h"
+#include "incoming.h"
 #include "initramfs.h"
-#include "layout.h"
 #include "linux.h"
+#include "machine.h"
+#include "outcome.h"
 #include "pin.h"
+#include "poolhost.h"
 #include "poolrun.h"
-#include "power.h"
 #include "profilefile.h"
 #include "profilerun.h"
-#include "rtc.h"
 #include "run.h"
 #include "say.h"
 #include "smbios.h"
-#include "stats.h"
-#include "term.h"
 #include "vcpu.h"
 #include "vm.h"
 
@@ -55,17 +51,8 @@ struct options {
 	bool stats;
 	bool fast;
 	bool call_kvm;		/* CPUID says that the hypervisor is KVM */
-};
-
-/* The guest's machine. */
-struct machine {
-	struct vm vm;
-	struct guest_mem mem;
-	struct iobus bus;
-	struct console console;
-	struct rtc rtc;
-	struct power power;
-	bool dies_of_sigpipe;	/* SIGPIPE was not ignored when the program started */
+	const char *restore;	/* a file with a saved machine, or NULL */
+	struct move_options move;
 };
 
 /* Words for the kernel that avoid work of a boot without use in this machine. */
@@ -97,11 +84,18 @@ void run_help(void)
 	       "  --force-exits LIST exits that the guest need not have, for research: all, or\n"
 	       "                     names such as cr3-load,rdtsc (Droste only)\n"
 	       "  --trace-unhandled  report accesses to ports and addresses without a device\n"
+	       "  --save FILE        where the guest is saved when you ask for that; see below\n"
+	       "  --restore FILE     go on with the guest that was saved there, instead of booting a kernel\n"
+	       "  --migrate-to DEST  unix:PATH or HOST:PORT, where \"drostectl receive\" waits: the guest moves there\n"
+	       "                     when you ask for that\n"
+	       "  --barriers         each WBINVD of the guest that moves gives the receiver a complete state, with\n"
+	       "                     which it goes on if this machine dies (Droste only); ask again for the end\n"
 	       "  --quiet            do not report that the guest powered off\n"
 	       "  --stats            at the end, print the exits by reason and level (Droste only)\n"
 	       "  -h, --help         print this text\n"
 	       "\n"
-	       "Ctrl-A x on the console ends the guest, Ctrl-A Ctrl-A sends one Ctrl-A.\n"
+	       "Ctrl-A x on the console ends the guest, Ctrl-A Ctrl-A sends one Ctrl-A. To save or move the guest,\n"
+	       "press Ctrl-A s, send SIGUSR1, or let the guest write 1 to port 0xf8.\n"
 	       "\n");
 	outcome_help();
 }
@@ -115,7 +109,7 @@ static int bad_usage(void)
 enum option_id {
 	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPU, OPT_PROFILE, OPT_CPUS, OPT_PIN, OPT_MEMORY,
 	OPT_DEVICE, OPT_PASS_PORTS, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_FAST,
-	OPT_FORCE_EXITS, OPT_HYPERVISOR,
+	OPT_FORCE_EXITS, OPT_HYPERVISOR, OPT_SAVE, OPT_RESTORE, OPT_MIGRATE_TO, OPT_BARRIERS,
 	OPT_HELP = 'h'
 };
 
@@ -184,9 +178,38 @@ static int set_option(struct options *o, int opt, const char *arg)
 	case OPT_STATS:
 		o->stats = true;
 		return 0;
+	case OPT_SAVE:
+		o->move.save = arg;
+		return 0;
+	case OPT_RESTORE:
+		o->restore = arg;
+		return 0;
+	case OPT_MIGRATE_TO:
+		o->move.to = arg;
+		return 0;
+	case OPT_BARRIERS:
+		o->move.barriers = true;
+		return 0;
 	default:
 		return -1;	/* getopt_long() has printed an error message */
 	}
+}
+
+/* Options about moving and saving that do not go with others. Returns 0, or -1 after an error message. */
+static int check_moves(const struct options *o)
+{
+	if (mover_check(&o->move))
+		return -1;
+	if ((o->move.save || o->move.to) && (o->profile || o->pass_ports)) {
+		say("a guest with %s is of this machine, and cannot be saved or moved", o->profile ? "--profile" : "--pass-ports");
+		return -1;
+	}
+	if (o->restore && (o->kernel || o->initrd || o->cpu || o->profile || o->pass_ports || *o->append || o->force ||
+			   o->lock_vmx || o->fast || o->call_kvm)) {
+		say("--restore goes on with a machine as it is: see drostectl(8) for the options that may be given, too");
+		return -1;
+	}
+	return 0;
 }
 
 /*
@@ -213,6 +236,10 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "quiet", no_argument, NULL, OPT_QUIET },
 		{ "fast", no_argument, NULL, OPT_FAST },
 		{ "stats", no_argument, NULL, OPT_STATS },
+		{ "save", required_argument, NULL, OPT_SAVE },
+		{ "restore", required_argument, NULL, OPT_RESTORE },
+		{ "migrate-to", required_argument, NULL, OPT_MIGRATE_TO },
+		{ "barriers", no_argument, NULL, OPT_BARRIERS },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -236,6 +263,10 @@ static int parse_options(struct options *o, int argc, char **argv)
 		say("--hypervisor and --profile: a guest with a profile sees no hypervisor");
 		return -1;
 	}
+	if (check_moves(o))
+		return -1;
+	if (o->restore)
+		return 0;
 	if (o->pin && pin_check(o->pin, o->cpus))
 		return -1;
 	if (!o->kernel) {
@@ -281,57 +312,6 @@ static uint64_t load_guest(struct machine *m, const struct options *o)
 	return entry;
 }
 
-/* Blocks those of some signals that are not ignored. Returns a signalfd of them. */
-static int signal_file(const int *signals, size_t n)
-{
-	struct sigaction old;
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < n; i++)
-		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaddset(&set, signals[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/*
- * The signals that end or stop the run are read from signalfds. They are blocked
- * before any thread starts, so that no vCPU thread receives one. A signal that
- * is ignored, as by nohup(1), stays ignored.
- */
-static int catch_signals(struct machine *m, int *signal_fd, int *job_fd)
-{
-	static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
-	static const int job[] = { SIGTSTP, SIGCONT };
-
-	m->dies_of_sigpipe = signal(SIGPIPE, SIG_IGN) != SIG_IGN;
-	*signal_fd = signal_file(ends, sizeof(ends) / sizeof(ends[0]));
-	*job_fd = signal_file(job, sizeof(job) / sizeof(job[0]));
-	if (*signal_fd >= 0 && *job_fd >= 0)
-		return 0;
-	say("cannot create a signalfd: %s", strerror(errno));
-	return -1;
-}
-
-static int add_devices(struct machine *m, const struct options *o)
-{
-	struct ioport_dev rtc = rtc_dev(&m->rtc, PORT_RTC);
-	int signal_fd, job_fd;
-
-	if (catch_signals(m, &signal_fd, &job_fd))
-		return -1;
-
-	ioport_init(&m->bus, o->trace);
-	rtc_init(&m->rtc, rtc_now);
-	ioport_add(&m->bus, &rtc);
-	power_add(&m->power, &m->vm);
-	if (console_init(&m->console, &m->vm, signal_fd, job_fd))
-		return -1;
-	m->console.hints = !o->initrd;
-	return 0;
-}
-
 static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
 {
 	struct kvm_cpuid2 *cpuid = o->profile ? profile_run_cpuid(o->profile, m->vm.dev_fd, o->cpus) :
@@ -354,55 +334,29 @@ static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
 	return ret ? ret : vcpu_boot_state(&m->vm.vcpu[0], entry);
 }
 
-/* Reports how the run ended. Returns the exit status. */
-static int report(struct machine *m, const struct options *o)
+/*
+ * The guest's processor, for a guest that may go elsewhere: what the device offers now, which another pool of the device may
+ * change. Returns 0, or -1 after an error message.
+ */
+static int know_processor(struct vm *vm, const struct options *o)
 {
-	int lost = m->console.error;
-	struct vm *vm = &m->vm;
+	static struct droste_pool all;
 
-	/* A pipe without a reader ends this program as it ends any filter. */
-	if (lost == EPIPE && m->dies_of_sigpipe) {
-		signal(SIGPIPE, SIG_DFL);
-		raise(SIGPIPE);
-	}
-	if (!o->quiet || vm->end != RUN_POWEROFF)
-		say("%s", vm->end_text);
-	for (char *next = vm->end_regs, *line; (line = strsep(&next, "\n"));)
-		if (*line)
-			say_more("%s", line);
-	/* A guest that resets after its panic does not print the panic's last line. */
-	if (m->console.hints && m->console.rootless.found &&
-	    !m->console.rootless.told)
-		rootless_hint();
-	/* The guest ended first, and the rest of its output was lost. */
-	if (lost && vm->end != RUN_OUTPUT_LOST)
-		say(CONSOLE_LOST, strerror(lost));
-	if (o->stats)
-		stats_print(vm);
-	if (lost && vm->end == RUN_POWEROFF)
-		return RUN_OUTPUT_LOST;
-	return outcome_status(vm->end, vm->end_value);
+	vm->pool = o->cpu ? &o->cpu->p : NULL;
+	if (o->cpu || (!o->move.save && !o->move.to))
+		return 0;
+	vm->pool = &all;
+	return pool_host_read(&all, vm->dev_fd);
 }
 
-static int run_machine(struct machine *m, const struct options *o)
+/* Goes on with a machine that was saved. Returns the exit status. */
+static int restore(const struct options *o)
 {
-	bool tty = term_raw();
-	struct vm *vm = &m->vm;
-	sigset_t stop;
+	const struct incoming_options in = {
+		.device = o->device, .pin = o->pin, .trace = o->trace, .quiet = o->quiet, .stats = o->stats, .move = o->move,
+	};
 
-	if (tty && !o->quiet)
-		say("Ctrl-A x ends the guest");
-	if (vcpus_start(vm))
-		vm_end(vm, RUN_HOST_ERROR, 0, NULL, "not all CPUs could start");
-	console_loop(&m->console, tty);
-	/* Ctrl-C and Ctrl-Z must work: the rest of the output may wait for its reader. */
-	term_restore();
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTSTP);
-	sigprocmask(SIG_UNBLOCK, &stop, NULL);
-	vcpus_join(vm);
-	console_flush(&m->console);
-	return report(m, o);
+	return incoming_restore(o->restore, &in);
 }
 
 int cmd_run(int argc, char **argv)
@@ -421,6 +375,8 @@ int cmd_run(int argc, char **argv)
 	if (ret < 0)
 		return bad_usage();
 
+	if (o.restore)
+		return restore(&o);
 	m = calloc(1, sizeof(*m));
 	if (!m || mem_init(&m->mem, o.memory * MIB)) {
 		say("cannot allocate %lu MiB of memory: %s; use a smaller --memory",
@@ -437,19 +393,22 @@ int cmd_run(int argc, char **argv)
 	m->vm.lock_vmx = o.lock_vmx;
 	m->vm.pin = o.pin;
 	m->vm.profile = o.profile ? &o.profile->p : NULL;
+	m->vm.logs = o.move.to;
+	m->quiet = o.quiet;
+	m->stats = o.stats;
 	m->vm.dev_fd = vm_open(o.device);
 	if (m->vm.dev_fd < 0)
 		return STATUS_FAILED;
 	if (vm_check_vcpus(m->vm.dev_fd, o.cpus))
 		return bad_usage();
-	if (vm_create(&m->vm, o.cpus) || vm_pass_ports(&m->vm, o.pass_ports) || (o.force && force_apply(m->vm.fd, o.force)) ||
-	    add_devices(m, &o) || add_vcpus(m, &o, entry))
+	if (know_processor(&m->vm, &o) || vm_create(&m->vm, o.cpus) || vm_pass_ports(&m->vm, o.pass_ports) || (o.force && force_apply(m->vm.fd, o.force)) ||
+	    machine_devices(m) || add_vcpus(m, &o, entry) || (m->vm.logs && dirty_map(&m->vm)))
 		return STATUS_FAILED;
+	m->console.hints = !o.initrd;
+	mover_init(m, &o.move, 0);
 
 	host_warn(o.cpus, o.memory);
-	ret = run_machine(m, &o);
-	vm_destroy(&m->vm);
-	mem_free(&m->mem);
-	free(m);
+	ret = machine_run(m);
+	machine_free(m);
 	return ret;
 }

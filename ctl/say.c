@@ -39,6 +39,22 @@ void say_more(const char *fmt, ...)
 	va_end(ap);
 }
 
+void say_lacks(const char *before, const char *why)
+{
+	static const char behind[] = "lacks: ", between[] = "; ";
+	const char *list = strstr(why, behind), *end;
+
+	if (!list) {
+		say("%s%s", before, why);
+		return;
+	}
+	list += strlen(behind);
+	say("%s%.*s", before, (int)(list - why) - 1, why);
+	for (; (end = strstr(list, between)); list = end + strlen(between))
+		say_more("%.*s", (int)(end - list), list);
+	say_more("%s", list);
+}
+
 void say_newline(const char *newline)
 {
 	line_end = newline;

@@ -16,6 +16,13 @@ void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void say_more(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /**
+ * say_lacks() - as say(), for a reason that may end in a list behind "lacks: "
+ * @before: text before it
+ * @why: the reason; what its list has between "; " gets a line each
+ */
+void say_lacks(const char *before, const char *why);
+
+/**
  * say_newline() - choose the line ending of say()
  * @newline: "\n", or "\r\n" while the terminal is raw
  */

@@ -2,16 +2,17 @@
 /* Creates virtual processors and runs each in its own thread. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../uapi/linux/droste.h"
 #include "cpuid.h"
 #include "fault.h"
 #include "layout.h"
+#include "mover.h"
 #include "pin.h"
 #include "profilerun.h"
 #include "say.h"
@@ -86,8 +87,7 @@ static void firmware_msrs(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 			"IA32_FEATURE_CONTROL");
 }
 
-int vcpu_create(struct vm *vm, struct kvm_cpuid2 *cpuid, unsigned int id,
-		unsigned int total)
+static int make_vcpu(struct vm *vm, unsigned int id)
 {
 	struct vcpu *vcpu = &vm->vcpu[id];
 
@@ -107,16 +107,29 @@ int vcpu_create(struct vm *vm, struct kvm_cpuid2 *cpuid, unsigned int id,
 		return -1;
 	}
 	vm->nr_vcpus = id + 1;
+	return 0;
+}
 
+int vcpu_create_as(struct vm *vm, const struct kvm_cpuid2 *cpuid, unsigned int id)
+{
+	if (make_vcpu(vm, id))
+		return -1;
+	if (!ioctl(vm->vcpu[id].fd, KVM_SET_CPUID2, cpuid))
+		return 0;
+	say("KVM_SET_CPUID2 failed for CPU %u: %s", id, strerror(errno));
+	return -1;
+}
+
+int vcpu_create(struct vm *vm, struct kvm_cpuid2 *cpuid, unsigned int id,
+		unsigned int total)
+{
 	if (vm->profile)
 		profile_run_id(cpuid, id);
 	else
 		cpuid_fix(cpuid, id, total, vm_cap(vm->dev_fd, KVM_CAP_TSC_DEADLINE_TIMER));
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid)) {
-		say("KVM_SET_CPUID2 failed for CPU %u: %s", id, strerror(errno));
+	if (vcpu_create_as(vm, cpuid, id))
 		return -1;
-	}
-	firmware_msrs(vcpu, cpuid);
+	firmware_msrs(&vm->vcpu[id], cpuid);
 	return 0;
 }
 
@@ -214,6 +227,12 @@ static void exit_msr(struct vcpu *vcpu)
 	profile_run_exit(vcpu->vm->profile, vcpu->run);
 }
 
+static void exit_ring_full(struct vcpu *vcpu)
+{
+	if (dirty_collect(vcpu->vm))
+		vm_end(vcpu->vm, RUN_HOST_ERROR, 0, NULL, "KVM_RESET_DIRTY_RINGS failed: %s", strerror(errno));
+}
+
 /* Does nothing; the caller then checks whether the run has ended. */
 static void exit_nothing(struct vcpu *vcpu)
 {
@@ -231,6 +250,7 @@ static void (* const exit_handler[])(struct vcpu *vcpu) = {
 	[KVM_EXIT_SYSTEM_EVENT]		= exit_system_event,
 	[KVM_EXIT_X86_RDMSR]		= exit_msr,
 	[KVM_EXIT_X86_WRMSR]		= exit_msr,
+	[KVM_EXIT_DIRTY_RING_FULL]	= exit_ring_full,
 };
 
 static void *vcpu_loop(void *arg)
@@ -244,8 +264,12 @@ static void *vcpu_loop(void *arg)
 
 		if (ioctl(vcpu->fd, KVM_RUN, 0)) {
 			/* EAGAIN: the processor has just been started. */
-			if (errno == EINTR || errno == EAGAIN)
+			if (errno == EAGAIN)
 				continue;
+			if (errno == EINTR) {
+				hold_here(vcpu);
+				continue;
+			}
 			vm_end(vcpu->vm, RUN_HOST_ERROR, 0, NULL,
 			       "KVM_RUN failed on CPU %u: %s", vcpu->id,
 			       strerror(errno));
@@ -254,24 +278,19 @@ static void *vcpu_loop(void *arg)
 		reason = vcpu->run->exit_reason;
 		if (reason < nr_handlers && exit_handler[reason])
 			exit_handler[reason](vcpu);
+		else if (reason == DROSTE_EXIT_BARRIER && vcpu->vm->mover)
+			mover_barrier(vcpu);
 		else
 			fault_unexpected(vcpu);
 	}
 	return NULL;
 }
 
-/* The signal only interrupts KVM_RUN. */
-static void on_kick(int sig)
-{
-	(void)sig;
-}
-
 int vcpus_start(struct vm *vm)
 {
-	const struct sigaction kick = { .sa_handler = on_kick };
 	int err = 0;
 
-	sigaction(SIGUSR1, &kick, NULL);
+	hold_signal();
 	/* A new thread that calls vm_end() must see all threads started so far. */
 	pthread_mutex_lock(&vm->end_lock);
 	for (unsigned int i = 0; i < vm->nr_vcpus && !err; i++) {

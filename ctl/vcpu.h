@@ -20,6 +20,16 @@ int vcpu_create(struct vm *vm, struct kvm_cpuid2 *cpuid, unsigned int id,
 		unsigned int total);
 
 /**
+ * vcpu_create_as() - create a virtual processor that has a state already, and set its CPUID
+ * @vm: the VM
+ * @cpuid: its CPUID
+ * @id: index and APIC ID; must be the next free one
+ *
+ * Return: 0, or -1 after printing an error message.
+ */
+int vcpu_create_as(struct vm *vm, const struct kvm_cpuid2 *cpuid, unsigned int id);
+
+/**
  * vcpu_boot_state() - put a processor into 64-bit mode at a kernel's entry
  * @vcpu: processor 0; the others wait for the guest to start them
  * @entry: guest-physical address of the 64-bit entry point

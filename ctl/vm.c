@@ -2,7 +2,6 @@
 /* Opens the device, creates the VM and records how its run ended. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +159,7 @@ int vm_create(struct vm *vm, unsigned int nr_vcpus)
 	vm->end = RUN_NONE;
 	vm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&vm->end_lock, NULL);
+	hold_init(&vm->hold);
 	if (vm->wake_fd < 0) {
 		say("cannot create an eventfd: %s", strerror(errno));
 		return -1;
@@ -183,7 +183,7 @@ int vm_create(struct vm *vm, unsigned int nr_vcpus)
 		say("out of memory");
 		return -1;
 	}
-	if (place_helpers(vm) || create_irqchip(vm) || set_memory(vm))
+	if (place_helpers(vm) || create_irqchip(vm) || (vm->logs && dirty_init(vm)) || set_memory(vm))
 		return -1;
 	return 0;
 }
@@ -209,6 +209,8 @@ int vm_pass_ports(struct vm *vm, const char *ranges)
 
 void vm_destroy(struct vm *vm)
 {
+	if (vm->logs)
+		dirty_free(vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		munmap(vm->vcpu[i].run, vm->run_size);
 		close(vm->vcpu[i].fd);
@@ -231,19 +233,6 @@ void vm_irq(struct vm *vm, unsigned int irq, bool level)
 		       strerror(errno));
 }
 
-/*
- * immediate_exit makes the next KVM_RUN return at once, and the signal
- * interrupts a KVM_RUN in progress; together they miss no vCPU.
- */
-static void kick_vcpus(struct vm *vm)
-{
-	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
-		vm->vcpu[i].run->immediate_exit = 1;
-		if (vm->vcpu[i].started)
-			pthread_kill(vm->vcpu[i].thread, SIGUSR1);
-	}
-}
-
 void vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 	    const char *fmt, ...)
 {
@@ -259,7 +248,8 @@ void vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 		va_end(ap);
 		/* vm_ended() takes no lock; its callers may then read the text. */
 		__atomic_store_n(&vm->end, end, __ATOMIC_RELEASE);
-		kick_vcpus(vm);
+		hold_kick(vm);
+		hold_over(vm);
 		/* Fails only if the eventfd is already readable. */
 		eventfd_write(vm->wake_fd, 1);
 	}

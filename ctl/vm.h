@@ -9,10 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dirty.h"
+#include "hold.h"
 #include "ioport.h"
 #include "mem.h"
 #include "outcome.h"
 
+struct droste_pool;
+struct mover;
 struct profile;
 struct vm;
 
@@ -34,12 +38,17 @@ struct vm {
 	bool trace;		/* report accesses to addresses without a device */
 	bool lock_vmx;		/* lock VMX off, as firmware can */
 	const char *pin;	/* the host's CPUs for the vCPUs' threads, as args_range() takes them; or NULL */
+	const struct droste_pool *pool;	/* the guest's processor; NULL if the guest has nowhere to go */
 	const struct profile *profile;	/* the machine that the guest shall look like, or NULL */
 	struct guest_mem *mem;	/* guest memory, in the VM's slots */
 	struct iobus *bus;	/* I/O ports */
 	unsigned int nr_vcpus;
 	struct vcpu *vcpu;	/* nr_vcpus of them */
 	int wake_fd;		/* eventfd: becomes readable when the run ends */
+	struct hold hold;
+	bool logs;		/* make dirty rings */
+	struct dirty dirty;	/* if it logs */
+	struct mover *mover;	/* saves or moves the machine; NULL: nobody does */
 
 	pthread_mutex_t end_lock;	/* guards the members below */
 	enum run_end end;		/* RUN_NONE while running */
@@ -70,7 +79,7 @@ int vm_check_vcpus(int dev_fd, unsigned int nr_vcpus);
 
 /**
  * vm_create() - create the VM, its interrupt controllers, timer and memory
- * @vm: zeroed except for dev_fd, mem and bus
+ * @vm: zeroed except for dev_fd, mem, bus, and what says how it shall be
  * @nr_vcpus: number of virtual processors that will be created; see vm_check_vcpus()
  *
  * Return: 0, or -1 after printing an error message.

@@ -26,6 +26,8 @@
 #include "layout.h"
 
 #define RUN_SIZE	8192
+#define RING_BYTES	65536
+#define VCPU_SIZE	(KVM_DIRTY_LOG_PAGE_OFFSET * 4096 + RING_BYTES)
 #define DATA_OFFSET	4096
 #define IDLE_US		1000
 
@@ -280,13 +282,14 @@ static int run_cpu0(void)
 	return 0;
 }
 
-static int create_vcpu(void)
+static int create_vcpu(unsigned long id)
 {
 	int fd = memfd_create("vcpu", MFD_CLOEXEC);
 
-	if (fd < 0 || ftruncate(fd, RUN_SIZE))
+	if (fd < 0 || ftruncate(fd, VCPU_SIZE))
 		return -1;
-	if (cpu0.fd < 0) {
+	/* A VM that only asks what the device has is made before, or while the guest runs. */
+	if (!cpu0.started && !id) {
 		cpu0.fd = fd;
 		cpu0.run = mmap(NULL, RUN_SIZE, PROT_READ | PROT_WRITE,
 				MAP_SHARED, fd, 0);
@@ -296,8 +299,27 @@ static int create_vcpu(void)
 
 static int supported_cpuid(struct kvm_cpuid2 *list)
 {
-	list->nent = 1;
-	list->entries[0] = (struct kvm_cpuid_entry2){ .function = 1 };
+	const char *features = getenv("STUB_FEATURES");
+
+	list->nent = 2;
+	list->entries[0] = (struct kvm_cpuid_entry2){ .function = 0, .eax = 1 };
+	list->entries[1] = (struct kvm_cpuid_entry2){ .function = 1, .ecx = features ? strtoul(features, NULL, 0) : 0 };
+	return 0;
+}
+
+/* A list of one MSR, or of none. */
+static int msr_list(struct kvm_msr_list *list, uint32_t n)
+{
+	list->nmsrs = n;
+	if (n)
+		list->indices[0] = 0x10;
+	return 0;
+}
+
+/* The state of this processor is always 0. */
+static int get_state(unsigned long request, void *arg)
+{
+	memset(arg, 0, _IOC_SIZE(request));
 	return 0;
 }
 
@@ -310,6 +332,8 @@ static int set_memory(const struct kvm_userspace_memory_region *slot)
 
 static int check_extension(unsigned long cap)
 {
+	if (cap == KVM_CAP_DIRTY_LOG_RING_ACQ_REL)
+		return RING_BYTES;
 	return cap == KVM_CAP_MAX_VCPUS || cap == KVM_CAP_NR_VCPUS ? 64 : 1;
 }
 
@@ -355,13 +379,49 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	case KVM_CREATE_VM:
 		return eventfd(0, EFD_CLOEXEC);
 	case KVM_CREATE_VCPU:
-		return create_vcpu();
+		return create_vcpu(arg);
 	case KVM_GET_SUPPORTED_CPUID:
 		return supported_cpuid((void *)arg);
 	case KVM_SET_USER_MEMORY_REGION:
 		return set_memory((void *)arg);
 	case KVM_SET_MSRS:
+	case KVM_GET_MSRS:
 		return 1;
+	case KVM_GET_CPUID2:
+		return supported_cpuid((void *)arg);
+	case KVM_GET_MSR_INDEX_LIST:
+		return msr_list((void *)arg, 1);
+	case KVM_GET_MSR_FEATURE_INDEX_LIST:
+		return msr_list((void *)arg, 0);
+	case KVM_GET_TSC_KHZ:
+		return 1000000;
+	case KVM_GET_REGS:
+	case KVM_GET_LAPIC:
+	case KVM_GET_MP_STATE:
+	case KVM_GET_VCPU_EVENTS:
+	case KVM_GET_DEBUGREGS:
+	case KVM_GET_XCRS:
+	case KVM_GET_PIT2:
+	case KVM_GET_CLOCK:
+		return get_state(request, (void *)arg);
+	case KVM_GET_XSAVE:
+		memset((void *)arg, 0, sizeof(struct kvm_xsave));
+		return 0;
+	case KVM_GET_IRQCHIP:
+	case KVM_ENABLE_CAP:
+	case KVM_RESET_DIRTY_RINGS:
+	case KVM_SET_LAPIC:
+	case KVM_SET_MP_STATE:
+	case KVM_SET_VCPU_EVENTS:
+	case KVM_SET_DEBUGREGS:
+	case KVM_SET_XCRS:
+	case KVM_SET_XSAVE:
+	case KVM_SET_IRQCHIP:
+	case KVM_SET_PIT2:
+	case KVM_SET_CLOCK:
+	case KVM_SET_TSC_KHZ:
+	case DROSTE_SET_BARRIER:
+		return 0;
 	case DROSTE_GET_FORCE_EXITS:
 		((struct droste_force_exits *)arg)->supported = DROSTE_FORCE_CR3_LOAD | DROSTE_FORCE_RDTSC;
 		return 0;

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A thread that waits until somebody asks for the machine to be saved or moved: by Ctrl-A s on the console, by SIGUSR1, or the
+ * guest by a write to PORT_MOVE.
+ */
+#include "mover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../uapi/linux/droste.h"
+#include "endpoint.h"
+#include "layout.h"
+#include "machine.h"
+#include "movesave.h"
+#include "movesend.h"
+#include "say.h"
+
+#define OUTPUT_MUCH	(256u << 10)	/* console output between two barriers that makes one */
+#define STOP_SECONDS	10		/* how long the peer may take to learn that the run has ended */
+
+/* The port: a write asks, a read tells the guest how often it has been saved or moved. */
+static uint32_t port_in(void *opaque, uint16_t off, unsigned int size)
+{
+	struct mover *mv = opaque;
+
+	(void)size;
+	return off ? 0 : mv->moves;
+}
+
+static void port_out(void *opaque, uint16_t off, unsigned int size, uint32_t val)
+{
+	(void)size;
+	if (!off && val)
+		mover_ask(opaque);
+}
+
+void mover_init(struct machine *m, const struct move_options *o, uint32_t moves)
+{
+	struct mover *mv = &m->mover;
+	const struct ioport_dev port = { "move", PORT_MOVE, 4, 4, mv, port_in, port_out };
+
+	mv->m = m;
+	mv->o = *o;
+	mv->moves = moves;
+	mv->fd = -1;
+	pthread_mutex_init(&mv->lock, NULL);
+	pthread_cond_init(&mv->change, NULL);
+	m->vm.mover = mv;
+	ioport_add(&m->bus, &port);
+}
+
+int mover_check(const struct move_options *o)
+{
+	if (o->save && o->to) {
+		say("--save and --migrate-to both say where the machine goes");
+		return -1;
+	}
+	if (o->barriers && !o->to) {
+		say("--barriers needs --migrate-to, which says who gets them");
+		return -1;
+	}
+	return o->to ? endpoint_check(o->to, false) : 0;
+}
+
+void mover_ask(struct mover *mv)
+{
+	if (!mv)
+		return;
+	pthread_mutex_lock(&mv->lock);
+	mv->asked = true;
+	pthread_cond_broadcast(&mv->change);
+	pthread_mutex_unlock(&mv->lock);
+}
+
+void mover_barrier(struct vcpu *vcpu)
+{
+	struct mover *mv = vcpu->vm->mover;
+	struct droste_barrier_exit e;
+
+	memcpy(&e, vcpu->run->padding, sizeof(e));
+	pthread_mutex_lock(&mv->lock);
+	mv->barrier = true;
+	mv->barrier_seq = e.seq;
+	mv->barrier_level = e.level;
+	pthread_cond_broadcast(&mv->change);
+	pthread_mutex_unlock(&mv->lock);
+}
+
+void mover_output(struct mover *mv, uint8_t byte)
+{
+	if (!mv)
+		return;
+	pthread_mutex_lock(&mv->lock);
+	if (mv->keeps && mv->output_len == mv->output_room) {
+		size_t room = mv->output_room ? 2 * mv->output_room : 4096;
+		uint8_t *more = realloc(mv->output, room);
+
+		if (more) {
+			mv->output = more;
+			mv->output_room = room;
+		}
+	}
+	if (mv->keeps && mv->output_len < mv->output_room)
+		mv->output[mv->output_len++] = byte;
+	if (mv->output_len == OUTPUT_MUCH)
+		pthread_cond_broadcast(&mv->change);
+	pthread_mutex_unlock(&mv->lock);
+}
+
+void mover_wait(struct mover *mv)
+{
+	pthread_mutex_lock(&mv->lock);
+	while (!mv->asked && !mv->over && !mv->barrier && mv->output_len < OUTPUT_MUCH)
+		pthread_cond_wait(&mv->change, &mv->lock);
+}
+
+static void *mover_loop(void *arg)
+{
+	struct mover *mv = arg;
+	bool over = false, told = false;
+
+	while (!over) {
+		bool asked;
+
+		mover_wait(mv);
+		over = mv->over;
+		asked = mv->asked && !over;
+		mv->asked = false;
+		mv->barrier = false;
+		pthread_mutex_unlock(&mv->lock);
+		if (asked && !mv->o.save && !mv->o.to && !told) {
+			say("the guest has nowhere to go: start it with --save or --migrate-to");
+			told = true;	/* a guest may ask for ever */
+		} else if (asked && (mv->o.save || mv->o.to))
+			over = mv->o.save ? move_save(mv) : move_send(mv);
+	}
+	return NULL;
+}
+
+int mover_start(struct mover *mv)
+{
+	int err = pthread_create(&mv->thread, NULL, mover_loop, mv);
+
+	mv->started = !err;
+	if (err)
+		say("cannot start a thread: %s", strerror(err));
+	return err ? -1 : 0;
+}
+
+void mover_stop(struct mover *mv)
+{
+	struct timespec limit;
+
+	if (!mv->started)
+		return;
+	pthread_mutex_lock(&mv->lock);
+	mv->over = true;
+	pthread_cond_broadcast(&mv->change);
+	pthread_mutex_unlock(&mv->lock);
+	clock_gettime(CLOCK_MONOTONIC, &limit);
+	limit.tv_sec += STOP_SECONDS;
+	if (pthread_clockjoin_np(mv->thread, NULL, CLOCK_MONOTONIC, &limit)) {
+		/* The peer neither reads nor answers. */
+		pthread_mutex_lock(&mv->lock);
+		if (mv->fd >= 0)
+			shutdown(mv->fd, SHUT_RDWR);
+		pthread_mutex_unlock(&mv->lock);
+		pthread_join(mv->thread, NULL);
+	}
+	mv->started = false;
+	free(mv->output);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Writes a machine to a file. */
+#ifndef DROSTECTL_MOVESAVE_H
+#define DROSTECTL_MOVESAVE_H
+
+#include <stdbool.h>
+
+struct mover;
+
+/**
+ * move_save() - save a machine, and end its run; if that fails it goes on
+ * @mv: its mover; caller is its thread
+ *
+ * The file appears when all of it is on the disk.
+ *
+ * Return: whether the machine is saved.
+ */
+bool move_save(struct mover *mv);
+
+#endif

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Moves a machine to a receiver. While the guest runs, rounds send the pages that it has written since the round before. Then
+ * it stands still, the rest is sent, and the receiver says that it can start the guest: from then on it must not run here.
+ *
+ * With barriers, the rounds are followed by complete states, one for each WBINVD of the guest, which goes on when the receiver
+ * has acknowledged the state.
+ */
+#include "movesend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "../uapi/linux/droste.h"
+#include "crc32c.h"
+#include "endpoint.h"
+#include "hold.h"
+#include "machine.h"
+#include "moveout.h"
+#include "moverate.h"
+#include "say.h"
+
+#define ANSWER_SECONDS	60	/* a receiver that says nothing for so long does not get the guest */
+
+/** struct sending - a migration */
+struct sending {
+	struct moveout o;
+	struct mover *mv;
+	struct vm *vm;
+	struct record reply;
+	struct move_rate rate;
+	uint64_t seq;		/* of the last barrier in the stream */
+	bool refused;		/* the receiver knows why the migration is over */
+};
+
+static int bad(struct sending *sd, const char *why)
+{
+	snprintf(sd->o.s.why, sizeof(sd->o.s.why), "%s", why);
+	return -1;
+}
+
+static int ended(struct sending *sd)
+{
+	return bad(sd, "the guest has ended");
+}
+
+static bool over(struct sending *sd)
+{
+	return vm_ended(sd->vm);
+}
+
+/* --- answers --- */
+
+static int await(struct sending *sd, uint32_t type)
+{
+	struct stream *s = &sd->o.s;
+	enum stream_got got = stream_get(s, &sd->reply);
+
+	if (got == STREAM_OVER) {
+		sd->refused = true;
+		return bad(sd, "the receiver has closed the connection");
+	}
+	if (got != STREAM_RECORD)
+		return -1;
+	if (sd->reply.type == MOVE_REFUSE) {
+		sd->refused = true;
+		snprintf(s->why, sizeof(s->why), "the receiver refuses it: %.4000s", record_text(&sd->reply));
+		return -1;
+	}
+	return sd->reply.type == type ? 0 : bad(sd, "the receiver gives an answer that does not fit");
+}
+
+static int await_ack(struct sending *sd, uint64_t seq)
+{
+	uint64_t got;
+
+	if (await(sd, MOVE_ACK))
+		return -1;
+	memcpy(&got, sd->reply.data, sizeof(got));
+	return got == seq ? 0 : bad(sd, "the receiver acknowledges another barrier");
+}
+
+/* --- while the guest runs --- */
+
+static int slow_down(struct sending *sd)
+{
+	if (!move_rate_stands(&sd->rate))
+		hold_release(sd->vm);
+	else if (!hold_all(sd->vm))
+		return ended(sd);
+	return 0;
+}
+
+/* Sends the pages that are dirty now. */
+static int put_dirty(struct sending *sd, bool runs)
+{
+	uint64_t from = 0, first;
+	unsigned int n;
+
+	while ((n = dirty_take(sd->vm, &from, &first, MOVE_RUN))) {
+		if (runs && (over(sd) || slow_down(sd)))
+			return ended(sd);
+		if (moveout_pages(&sd->o, first, n))
+			return -1;
+		if (runs)
+			move_rate_sent(&sd->rate, n, sd->o.s.bytes);
+	}
+	return 0;
+}
+
+static int rings_failed(struct sending *sd)
+{
+	snprintf(sd->o.s.why, sizeof(sd->o.s.why), "the log of written pages failed: %s", strerror(errno));
+	return -1;
+}
+
+static int rounds(struct sending *sd)
+{
+	if (dirty_log(sd->vm, true))
+		return rings_failed(sd);
+	dirty_fill(sd->vm);
+	do {
+		move_rate_round(&sd->rate, dirty_left(sd->vm), sd->o.s.bytes);
+		if (put_dirty(sd, true))
+			return -1;
+		if (dirty_collect(sd->vm))
+			return rings_failed(sd);
+	} while (!move_rate_ends(&sd->rate, dirty_left(sd->vm), sd->o.s.bytes));
+	return 0;
+}
+
+/* --- complete states --- */
+
+/* Sends what the guest has sent to its console since the state before. */
+static int put_output(struct sending *sd)
+{
+	struct mover *mv = sd->mv;
+	uint8_t *output;
+	size_t len;
+	int ret = 0;
+
+	pthread_mutex_lock(&mv->lock);
+	output = mv->output;
+	len = mv->output_len;
+	mv->output = NULL;
+	mv->output_len = 0;
+	mv->output_room = 0;
+	pthread_mutex_unlock(&mv->lock);
+	sd->o.output_sum = crc32c(sd->o.output_sum, output, len);
+	for (size_t at = 0, n; at < len && !ret; at += n) {
+		n = len - at < MOVE_MAX ? len - at : MOVE_MAX;
+		ret = stream_put(&sd->o.s, MOVE_OUTPUT, 0, output + at, n);
+	}
+	free(output);
+	return ret;
+}
+
+/*
+ * Sends all that makes the state complete, but the record that says so. The guest stands still. What reads the state may
+ * write to memory, so the log is read after that.
+ */
+static int put_state(struct sending *sd)
+{
+	struct move_state state = { 0 };
+	int ret;
+
+	if (!hold_all(sd->vm))
+		return ended(sd);
+	ret = moveout_state(&sd->o, &state);
+	if (!ret && dirty_collect(sd->vm))
+		ret = rings_failed(sd);
+	if (!ret)
+		ret = put_dirty(sd, false) || put_output(sd) || move_state_put(&state, &sd->o.s) ? -1 : 0;
+	move_state_free(&state);
+	moveout_sum(&sd->o, sd->seq + 1);
+	return ret;
+}
+
+/* A complete state, after which the guest goes on here. */
+static int put_barrier(struct sending *sd, uint32_t level)
+{
+	struct move_barrier b = { .seq = sd->seq + 1, .level = level };
+
+	if (put_state(sd) || stream_put(&sd->o.s, MOVE_BARRIER, 0, &b, sizeof(b)) || await_ack(sd, b.seq))
+		return -1;
+	sd->seq++;
+	if (sd->o.sums)
+		say("state %llu: acknowledged", (unsigned long long)sd->seq);
+	hold_release(sd->vm);
+	return 0;
+}
+
+/* The last one. */
+static int put_end(struct sending *sd)
+{
+	if (put_state(sd) || stream_put(&sd->o.s, MOVE_END, 0, NULL, 0) || await(sd, MOVE_READY))
+		return -1;
+	/* If the receiver does not get this, it finds the connection closed, and starts the guest as well. */
+	stream_put(&sd->o.s, MOVE_COMMIT, 0, NULL, 0);
+	return 0;
+}
+
+static int set_barriers(struct sending *sd, bool on)
+{
+	struct droste_barrier b = { .flags = on ? DROSTE_BARRIER_EXITS : 0 };
+
+	if (!ioctl(sd->vm->fd, DROSTE_SET_BARRIER, &b))
+		return 0;
+	return bad(sd, errno == ENOTTY ? "the device is not Droste's, and has no barriers" :
+		       "the device cannot make barriers of WBINVD");
+}
+
+/* One state after the other, until somebody asks again. */
+static int barriers(struct sending *sd)
+{
+	struct mover *mv = sd->mv;
+
+	if (set_barriers(sd, true) || put_barrier(sd, 0))
+		return -1;
+	for (;;) {
+		bool asked, is_over, came;
+		uint64_t kernels;
+		uint32_t level;
+
+		mover_wait(mv);
+		asked = mv->asked;
+		is_over = mv->over;
+		came = mv->barrier;
+		kernels = mv->barrier_seq;
+		level = mv->barrier_level;
+		mv->barrier = false;
+		mv->asked = false;
+		pthread_mutex_unlock(&mv->lock);
+		if (is_over)
+			return ended(sd);
+		if (asked)
+			return 0;
+		if (put_barrier(sd, came ? level : 0))
+			return -1;
+		if (came)
+			ioctl(sd->vm->fd, DROSTE_RELEASE_BARRIER, &kernels);
+	}
+}
+
+/* --- all --- */
+
+static int greet(struct sending *sd)
+{
+	return moveout_header(&sd->o, sd->mv->o.barriers) || stream_check(&sd->o.s) || await(sd, MOVE_ACCEPT) ? -1 : 0;
+}
+
+static void keep_output(struct mover *mv, bool on)
+{
+	pthread_mutex_lock(&mv->lock);
+	mv->keeps = on;
+	mv->output_len = 0;
+	pthread_mutex_unlock(&mv->lock);
+}
+
+static void set_fd(struct mover *mv, int fd)
+{
+	const struct timeval limit = { .tv_sec = ANSWER_SECONDS };
+
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	pthread_mutex_lock(&mv->lock);
+	mv->fd = fd;
+	pthread_mutex_unlock(&mv->lock);
+}
+
+/* The guest runs on here. */
+static void give_up(struct sending *sd)
+{
+	struct vm *vm = sd->vm;
+
+	if (sd->mv->o.barriers)
+		set_barriers(sd, false);
+	dirty_log(vm, false);
+	hold_release(vm);
+}
+
+bool move_send(struct mover *mv)
+{
+	struct sending sd = { .mv = mv, .vm = &mv->m->vm };
+	int fd = endpoint_connect(mv->o.to), ret;
+	char why[sizeof(sd.o.s.why)];
+
+	if (fd < 0)
+		return false;
+	set_fd(mv, fd);
+	moveout_init(&sd.o, mv->m, fd, mv->o.to);
+	keep_output(mv, mv->o.barriers);
+	ret = greet(&sd) || rounds(&sd) || (mv->o.barriers && barriers(&sd)) || put_end(&sd) ? -1 : 0;
+	keep_output(mv, false);
+	if (!ret) {
+		vm_end(&mv->m->vm, RUN_MOVED, 0, NULL, "the guest runs at %s now: %llu pages, %u rounds, %.1f MiB", mv->o.to,
+		       (unsigned long long)sd.o.pages, sd.rate.round, sd.o.s.bytes / 1048576.0);
+		hold_release(sd.vm);
+	} else {
+		snprintf(why, sizeof(why), "%s", sd.o.s.why);
+		if (!sd.refused)
+			stream_text(&sd.o.s, MOVE_CANCEL, why);
+		if (!over(&sd))
+			say_lacks("the guest is not moved, and runs on: ", why);
+		give_up(&sd);
+	}
+	set_fd(mv, -1);
+	close(fd);
+	record_free(&sd.reply);
+	return !ret;
+}
