@@ -16,4 +16,7 @@
  */
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
 
+/** crc32c_table() - the same, as computed where the processor has no instruction for it */
+uint32_t crc32c_table(uint32_t crc, const void *data, size_t len);
+
 #endif

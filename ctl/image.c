@@ -87,6 +87,22 @@ static uint64_t page_number(const struct guest_mem *mem, uint64_t gpa)
 	return 0;
 }
 
+/*
+ * Takes a page, or zeros if @data is NULL. Memory that nobody has touched is zero, and stays untouched: until there is a
+ * complete state the map has the pages with data, and then all that came.
+ */
+static void take_page(struct image *im, uint64_t number, uint8_t *to, const uint8_t *data)
+{
+	uint8_t *map = &im->next_map[number / 8], bit = 1 << number % 8;
+
+	if (data)
+		memcpy(to, data, MOVE_PAGE);
+	else if (*map & bit)
+		memset(to, 0, MOVE_PAGE);
+	if (data || im->complete)
+		*map |= bit;
+}
+
 /* Takes pages, or zeros if @data is NULL. */
 static int take_pages(struct image *im, struct stream *s, uint64_t gpa, uint64_t bytes, const uint8_t *data)
 {
@@ -95,14 +111,9 @@ static int take_pages(struct image *im, struct stream *s, uint64_t gpa, uint64_t
 
 	if (!to || gpa % MOVE_PAGE || bytes % MOVE_PAGE || !bytes)
 		return bad(s, "%s has pages at %#llx, where the machine has no memory", s->name, (unsigned long long)gpa);
-	/* Memory that nobody has touched is zero, and stays untouched. */
-	if (data)
-		memcpy(to, data, bytes);
-	else if (madvise(to, bytes, MADV_DONTNEED))
-		memset(to, 0, bytes);
 	im->pages += bytes / MOVE_PAGE;
-	for (uint64_t n = page_number(mem, gpa), i = 0; im->complete && i < bytes / MOVE_PAGE; i++)
-		im->next_map[(n + i) / 8] |= 1 << (n + i) % 8;
+	for (uint64_t n = page_number(mem, gpa), i = 0; i < bytes / MOVE_PAGE; i++)
+		take_page(im, n + i, to + i * MOVE_PAGE, data ? data + i * MOVE_PAGE : NULL);
 	return 0;
 }
 
@@ -145,6 +156,8 @@ static int complete(struct image *im, struct stream *s)
 		return bad(s, "%s has no record \"%s\" of number %u", s->name, move_name(lacks), index);
 	if (im->complete)
 		merge_memory(im);
+	else
+		memset(im->next_map, 0, im->machine.memory * MIB / MOVE_PAGE / 8);
 	move_state_free(&im->state);
 	im->state = im->next;
 	memset(&im->next, 0, sizeof(im->next));

@@ -135,6 +135,11 @@ static void check_crc(void)
 	ok(crc32c(0, bytes, 32) == 0x46dd794e);
 	ok(crc32c(crc32c(0, bytes, 5), bytes + 5, 27) == 0x46dd794e);
 	ok(crc32c(7, bytes, 0) == 7);
+	for (size_t len = 0; len <= sizeof(bytes); len++)
+		if (crc32c(len, bytes, len) != crc32c_table(len, bytes, len))
+			bytes[0] = 1;
+	ok(!bytes[0]);
+	ok(crc32c_table(0, bytes, 32) == 0x46dd794e);
 }
 
 /* --- a whole stream --- */
