@@ -15,6 +15,7 @@
 #include "cpuid.h"
 #include "force.h"
 #include "host.h"
+#include "hpet.h"
 #include "initramfs.h"
 #include "layout.h"
 #include "linux.h"
@@ -64,6 +65,7 @@ struct machine {
 	struct console console;
 	struct rtc rtc;
 	struct power power;
+	struct hpet hpet;
 	bool dies_of_sigpipe;	/* SIGPIPE was not ignored when the program started */
 };
 
@@ -312,6 +314,10 @@ static int add_devices(struct machine *m, const struct options *o)
 	rtc_init(&m->rtc, rtc_now);
 	ioport_add(&m->bus, &rtc);
 	power_add(&m->power, &m->vm);
+	if (profile_has_hpet(m->vm.profile)) {
+		hpet_init(&m->hpet, hpet_now);
+		m->vm.hpet = &m->hpet;
+	}
 	if (console_init(&m->console, &m->vm, signal_fd, job_fd))
 		return -1;
 	m->console.hints = !o->initrd;
@@ -325,7 +331,7 @@ static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
 	int ret = cpuid ? 0 : -1;
 
 	if (!ret && o->profile)
-		ret = profile_run_vm(m->vm.dev_fd, m->vm.fd);
+		ret = profile_run_vm(o->profile, m->vm.dev_fd, m->vm.fd);
 
 	for (unsigned int i = 0; i < o->cpus && !ret; i++) {
 		ret = vcpu_create(&m->vm, cpuid, i, o->cpus);

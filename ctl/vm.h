@@ -13,6 +13,7 @@
 #include "mem.h"
 #include "outcome.h"
 
+struct hpet;
 struct profile;
 struct vm;
 
@@ -35,6 +36,7 @@ struct vm {
 	bool lock_vmx;		/* lock VMX off, as firmware can */
 	const char *pin;	/* the host's CPUs for the vCPUs' threads, as args_range() takes them; or NULL */
 	const struct profile *profile;	/* the machine that the guest shall look like, or NULL */
+	struct hpet *hpet;	/* or NULL */
 	struct guest_mem *mem;	/* guest memory, in the VM's slots */
 	struct iobus *bus;	/* I/O ports */
 	unsigned int nr_vcpus;
