@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "acpi.h"
+#include "aml.h"
+#include "hpet.h"
 #include "layout.h"
 
 /* 5.2.6: header of every table except RSDP and FACS. */
@@ -80,6 +82,7 @@ struct acpi_fadt {
 #define FADT_NO_POWER_BUTTON	(1U << 4)
 #define FADT_NO_SLEEP_BUTTON	(1U << 5)
 #define FADT_RTC_NOT_FIXED	(1U << 6)
+#define FADT_TIMER_32		(1U << 8)
 #define FADT_RESET_REG		(1U << 10)
 #define FADT_HEADLESS		(1U << 12)
 
@@ -185,6 +188,18 @@ static const uint8_t dsdt_aml[] = {
 	/* } } } */
 };
 
+/* IA-PC HPET specification 1.0a, 3.2.4. */
+struct acpi_hpet {
+	struct acpi_header h;
+	uint32_t id;
+	struct acpi_gas address;	/* space 0: memory */
+	uint8_t number;
+	uint16_t min_tick;
+	uint8_t protection;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct acpi_hpet) == 56, "HPET");
+
 /* The position of the next table. */
 struct builder {
 	struct guest_mem *mem;
@@ -251,11 +266,17 @@ static uint64_t build_facs(struct builder *b)
 
 static uint64_t build_dsdt(struct builder *b)
 {
-	uint32_t len = sizeof(struct acpi_header) + sizeof(dsdt_aml);
+	struct aml more = { .len = 0 };
 	uint64_t gpa;
-	struct acpi_header *h = reserve(b, len, &gpa);
+	struct acpi_header *h;
+	uint32_t len;
 
+	if (b->profile)
+		aml_machine(&more, b->profile);
+	len = sizeof(struct acpi_header) + sizeof(dsdt_aml) + more.len;
+	h = reserve(b, len, &gpa);
 	memcpy(h + 1, dsdt_aml, sizeof(dsdt_aml));
+	memcpy((uint8_t *)(h + 1) + sizeof(dsdt_aml), more.byte, more.len);
 	finish(b, h, "DSDT", 2, len);
 	return gpa;
 }
@@ -276,11 +297,17 @@ static uint64_t build_fadt(struct builder *b, uint64_t facs, uint64_t dsdt)
 	f->pm1a_cnt = PORT_PM1_CNT;
 	f->pm1_cnt_len = 2;
 	f->x_pm1a_cnt = io_register(PORT_PM1_CNT, 2, 2);
+	if (b->profile) {
+		f->pm_tmr = PORT_PM_TMR;
+		f->pm_tmr_len = 4;
+		f->x_pm_tmr = io_register(PORT_PM_TMR, 4, 3);
+		f->flags = FADT_TIMER_32;
+	}
 	f->c2_latency = C_STATE_ABSENT;
 	f->c3_latency = C_STATE_ABSENT;
 	f->century = 0x32;
 	f->boot_arch = BOOT_LEGACY_DEVICES | BOOT_NO_VGA;
-	f->flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_POWER_BUTTON |
+	f->flags |= FADT_WBINVD | FADT_PROC_C1 | FADT_NO_POWER_BUTTON |
 		   FADT_NO_SLEEP_BUTTON | FADT_RTC_NOT_FIXED | FADT_RESET_REG |
 		   FADT_HEADLESS;
 	f->reset_reg = io_register(PORT_RESET, 1, 1);
@@ -337,14 +364,25 @@ static uint64_t build_madt(struct builder *b, unsigned int ncpus)
 	return gpa;
 }
 
-static uint64_t build_xsdt(struct builder *b, uint64_t fadt, uint64_t madt)
+static uint64_t build_hpet(struct builder *b)
 {
-	const uint64_t tables[] = { fadt, madt };
-	uint32_t len = sizeof(struct acpi_header) + sizeof(tables);
+	uint64_t gpa;
+	struct acpi_hpet *t = reserve(b, sizeof(*t), &gpa);
+
+	t->id = HPET_ID;
+	t->address = (struct acpi_gas){ .bits = 64, .address = GPA_HPET };
+	t->min_tick = 0x80;
+	finish(b, &t->h, "HPET", 1, sizeof(*t));
+	return gpa;
+}
+
+static uint64_t build_xsdt(struct builder *b, const uint64_t *tables, size_t n)
+{
+	uint32_t len = sizeof(struct acpi_header) + n * sizeof(*tables);
 	uint64_t gpa;
 	struct acpi_header *h = reserve(b, len, &gpa);
 
-	memcpy(h + 1, tables, sizeof(tables));
+	memcpy(h + 1, tables, n * sizeof(*tables));
 	finish(b, h, "XSDT", 1, len);
 	return gpa;
 }
@@ -353,7 +391,8 @@ uint64_t acpi_build(struct guest_mem *mem, unsigned int ncpus, const struct prof
 {
 	struct builder b = { .mem = mem, .next = GPA_BIOS, .profile = profile };
 	const struct profile_acpi *id = profile_acpi_find(profile, "RSDP");
-	uint64_t rsdp_gpa, facs, dsdt, fadt, madt;
+	uint64_t rsdp_gpa, facs, dsdt, tables[3];
+	size_t n = 0;
 	struct acpi_rsdp *rsdp;
 
 	if (ncpus > ACPI_MAX_CPUS || !mem_at(mem, GPA_BIOS, GPA_HIGH - GPA_BIOS))
@@ -361,9 +400,11 @@ uint64_t acpi_build(struct guest_mem *mem, unsigned int ncpus, const struct prof
 	rsdp = reserve(&b, sizeof(*rsdp), &rsdp_gpa);
 	facs = build_facs(&b);
 	dsdt = build_dsdt(&b);
-	fadt = build_fadt(&b, facs, dsdt);
-	madt = build_madt(&b, ncpus);
-	rsdp->xsdt = build_xsdt(&b, fadt, madt);
+	tables[n++] = build_fadt(&b, facs, dsdt);
+	tables[n++] = build_madt(&b, ncpus);
+	if (profile_has_hpet(profile))
+		tables[n++] = build_hpet(&b);
+	rsdp->xsdt = build_xsdt(&b, tables, n);
 	memcpy(rsdp->signature, "RSD PTR ", 8);
 	memcpy(rsdp->oem_id, id ? id->oem : "DROSTE", 6);
 	rsdp->revision = 2;

@@ -12,7 +12,7 @@
 #define ACPI_MAX_CPUS	4096
 
 /**
- * acpi_build() - write RSDP, XSDT, FADT, FACS, DSDT and MADT into guest memory
+ * acpi_build() - write RSDP, XSDT, FADT, FACS, DSDT, MADT, and HPET if the profile has it, into guest memory
  * @mem: guest memory
  * @ncpus: number of processors to list; the APIC IDs are 0 to @ncpus - 1
  * @profile: whose identities the tables have; NULL: Droste's

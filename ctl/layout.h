@@ -18,6 +18,7 @@
 #define GPA_HIGH	0x00100000ULL	/* memory above 1 MiB starts here */
 #define GPA_HOLE	0xc0000000ULL	/* memory below 4 GiB ends here */
 #define GPA_IOAPIC	0xfec00000ULL
+#define GPA_HPET	0xfed00000ULL	/* for a guest whose profile has the table */
 #define GPA_LAPIC	0xfee00000ULL
 #define GPA_IDENTITY	0xfffbc000ULL	/* KVM_SET_IDENTITY_MAP_ADDR: one page */
 #define GPA_TSS		0xfffbd000ULL	/* KVM_SET_TSS_ADDR: three pages */
@@ -31,7 +32,11 @@
 #define PORT_COM1	0x3f8
 #define PORT_PM1_EVT	0x600		/* ACPI PM1a status and enable */
 #define PORT_PM1_CNT	0x604		/* ACPI PM1a control */
+#define PORT_PM_TMR	0x608		/* ACPI's timer, for a guest with a profile */
 #define PORT_RESET	0xcf9		/* PC reset control */
+
+/* The rate of ACPI's timer (ACPI 6.4, 4.8.3.3). */
+#define PM_TMR_HZ	3579545ULL
 
 /* Interrupt lines. */
 #define IRQ_COM1	4

@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 
 #include "layout.h"
+#include "profile.h"
 #include "say.h"
 #include "stats.h"
 #include "term.h"
@@ -59,6 +60,10 @@ int machine_devices(struct machine *m)
 	rtc_init(&m->rtc, rtc_now);
 	ioport_add(&m->bus, &rtc);
 	power_add(&m->power, &m->vm);
+	if (profile_has_hpet(m->vm.profile)) {
+		hpet_init(&m->hpet, hpet_now);
+		m->vm.hpet = &m->hpet;
+	}
 	return console_init(&m->console, &m->vm, signal_fd, job_fd);
 }
 

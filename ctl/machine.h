@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "console.h"
+#include "hpet.h"
 #include "mover.h"
 #include "power.h"
 #include "rtc.h"
@@ -19,6 +20,7 @@ struct machine {
 	struct console console;
 	struct rtc rtc;
 	struct power power;
+	struct hpet hpet;
 	struct mover mover;
 	bool dies_of_sigpipe;	/* SIGPIPE was not ignored when the program started */
 	bool quiet;		/* do not report that the guest powered off */

@@ -2,6 +2,7 @@
 /* Implements ACPI power-off, reset through port 0xcf9 or 0x64, and the debug-exit port. */
 #include <string.h>
 
+#include "hpet.h"
 #include "layout.h"
 #include "power.h"
 
@@ -103,6 +104,22 @@ static void reset_out(void *opaque, uint16_t off, unsigned int size,
 	p->reset_control = val;
 }
 
+/* ACPI's timer counts in 32 bits. */
+static uint32_t pm_timer_in(void *opaque, uint16_t off, unsigned int size)
+{
+	(void)opaque;
+	(void)size;
+	return (uint32_t)((__uint128_t)hpet_now() * PM_TMR_HZ / 1000000000) >> (8 * off);
+}
+
+static void pm_timer_out(void *opaque, uint16_t off, unsigned int size, uint32_t val)
+{
+	(void)opaque;
+	(void)off;
+	(void)size;
+	(void)val;
+}
+
 static uint32_t debug_exit_in(void *opaque, uint16_t off, unsigned int size)
 {
 	(void)opaque;
@@ -133,8 +150,12 @@ void power_add(struct power *p, struct vm *vm)
 		  debug_exit_out },
 	};
 
+	const struct ioport_dev timer = { "ACPI timer", PORT_PM_TMR, 4, 4, p, pm_timer_in, pm_timer_out };
+
 	memset(p, 0, sizeof(*p));
 	p->vm = vm;
 	for (size_t i = 0; i < sizeof(devs) / sizeof(devs[0]); i++)
 		ioport_add(vm->bus, &devs[i]);
+	if (vm->profile)
+		ioport_add(vm->bus, &timer);
 }

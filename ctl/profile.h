@@ -39,6 +39,11 @@ struct profile {
 	struct profile_smbios smbios[PROFILE_SMBIOS];
 	unsigned int nr_msrs, nr_acpi, nr_smbios;
 	uint8_t smbios_major, smbios_minor;
+	uint8_t thermal_now, thermal_critical;	/* degrees Celsius of the thermal zone; 0: there is none */
+	bool hides;				/* there is a row "clock" */
+	bool knows_ticks;			/* which has the ticks; otherwise they are measured */
+	uint32_t clock_bound;			/* ns; struct droste_profile has its meaning */
+	int32_t clock_ticks;
 };
 
 /** profile_msr_find() - an MSR of a profile; NULL if it has none */
@@ -46,6 +51,9 @@ const struct profile_msr *profile_msr_find(const struct profile *p, uint32_t ind
 
 /** profile_acpi_find() - the identities of a table, or those of FACP for one that the profile does not name; NULL if there are none */
 const struct profile_acpi *profile_acpi_find(const struct profile *p, const char *signature);
+
+/** profile_has_hpet() - whether the machine has a high-precision event timer: a row of its table; @p may be NULL */
+bool profile_has_hpet(const struct profile *p);
 
 /** cmd_profile() - drostectl profile; returns the exit status */
 int cmd_profile(int argc, char **argv);

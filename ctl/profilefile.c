@@ -123,7 +123,7 @@ static int row_plain_msr(struct pool_place *at)
 /* --- ACPI --- */
 
 /* The tables of a guest (acpi.c). */
-static const char *const tables[] = { "RSDP", "XSDT", "FACP", "DSDT", "APIC" };
+static const char *const tables[] = { "RSDP", "XSDT", "FACP", "DSDT", "APIC", "HPET" };
 
 static int row_acpi(struct pool_place *at)
 {
@@ -136,7 +136,7 @@ static int row_acpi(struct pool_place *at)
 	for (i = 0; word && i < sizeof(tables) / sizeof(tables[0]) && strcmp(word, tables[i]); i++)
 		;
 	if (!word || i == sizeof(tables) / sizeof(tables[0]))
-		return pool_wrong_word(at, "a guest's tables are RSDP, XSDT, FACP, DSDT and APIC", word ? word : "");
+		return pool_wrong_word(at, "a guest's tables are RSDP, XSDT, FACP, DSDT, APIC and HPET", word ? word : "");
 	for (unsigned int k = 0; k < p->nr_acpi; k++)
 		if (!memcmp(p->acpi[k].signature, word, 4)) {
 			say("%s:%d: line %d has this table already", at->f->name, at->line, f->acpi_line[k]);
@@ -243,6 +243,55 @@ static int row_smbios(struct pool_place *at)
 	return 0;
 }
 
+/* --- the thermal zone, and the clock --- */
+
+static int row_thermal_zone(struct pool_place *at)
+{
+	struct profile_file *f = of(at);
+	uint64_t now, critical;
+
+	if (f->thermal_line)
+		return pool_wrong(at, "there is a thermal zone already");
+	f->thermal_line = at->line;
+	if (pool_number_word(at, "a temperature", 200, &now) || pool_number_word(at, "the critical temperature", 200, &critical))
+		return -1;
+	if (now >= critical)
+		return pool_wrong(at, "the temperature is not below the critical one");
+	f->p.thermal_now = now;
+	f->p.thermal_critical = critical;
+	return pool_line_ends(at);
+}
+
+#define CLOCK_MOST_NS		1000000
+#define CLOCK_MOST_TICKS	100000
+
+static int row_clock(struct pool_place *at)
+{
+	struct profile_file *f = of(at);
+	uint64_t bound;
+	char *word, *end;
+	long ticks;
+
+	if (f->clock_line)
+		return pool_wrong(at, "there is a clock already");
+	f->clock_line = at->line;
+	if (pool_number_word(at, "a bound in ns", CLOCK_MOST_NS, &bound))
+		return -1;
+	if (!bound)
+		return pool_wrong(at, "a bound of 0 hides nothing");
+	f->p.hides = true;
+	f->p.clock_bound = bound;
+	word = pool_next_word(at);
+	if (!word)
+		return 0;
+	ticks = strtol(word, &end, 10);
+	if (!*word || *end || ticks < -CLOCK_MOST_TICKS || ticks > CLOCK_MOST_TICKS)
+		return pool_wrong_word(at, "not ticks from -100000 to 100000", word);
+	f->p.knows_ticks = true;
+	f->p.clock_ticks = ticks;
+	return pool_line_ends(at);
+}
+
 /* --- the file --- */
 
 static const struct pool_row rows[] = {
@@ -250,6 +299,8 @@ static const struct pool_row rows[] = {
 	{ "acpi", row_acpi },
 	{ "smbios-version", row_smbios_version },
 	{ "smbios", row_smbios },
+	{ "thermal-zone", row_thermal_zone },
+	{ "clock", row_clock },
 };
 
 /* What no real machine has. */
@@ -367,6 +418,12 @@ void profile_file_write(FILE *out, const struct droste_pool *cpu, const struct p
 		fprintf(out, "smbios-version %u.%u\n", p->smbios_major, p->smbios_minor);
 	for (unsigned int i = 0; i < p->nr_smbios; i++)
 		write_smbios(out, &p->smbios[i]);
+	if (p->thermal_critical)
+		fprintf(out, "thermal-zone %u %u\n", p->thermal_now, p->thermal_critical);
+	if (p->hides && p->knows_ticks)
+		fprintf(out, "clock %u %d\n", p->clock_bound, p->clock_ticks);
+	else if (p->hides)
+		fprintf(out, "clock %u\n", p->clock_bound);
 }
 
 /* --- what others look up --- */
@@ -390,4 +447,12 @@ const struct profile_acpi *profile_acpi_find(const struct profile *p, const char
 			facp = &p->acpi[i];
 	}
 	return facp;
+}
+
+bool profile_has_hpet(const struct profile *p)
+{
+	for (unsigned int i = 0; p && i < p->nr_acpi; i++)
+		if (!memcmp(p->acpi[i].signature, "HPET", 4))
+			return true;
+	return false;
 }

@@ -13,7 +13,7 @@ struct profile_file {
 	int msr_line[PROFILE_MSRS];
 	int acpi_line[PROFILE_ACPI];
 	int smbios_line[PROFILE_SMBIOS];
-	int version_line;
+	int version_line, thermal_line, clock_line;
 };
 
 /**

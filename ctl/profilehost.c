@@ -152,7 +152,7 @@ static size_t read_file(const char *directory, const char *name, void *to, size_
 /* ACPI 6.4, 5.2.6: OEM, table and creator in the header. The kernel does not show the RSDP: its OEM is FACP's. */
 static void host_acpi(struct profile *p)
 {
-	static const char *const tables[] = { "FACP", "DSDT", "APIC" };
+	static const char *const tables[] = { "FACP", "DSDT", "APIC", "HPET" };
 	uint8_t header[36];
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
@@ -215,6 +215,45 @@ static void host_smbios(struct profile *p)
 	split_smbios(p, table, read_file(DMI_TABLES, "DMI", table, sizeof(table)));
 }
 
+/* A file's number in thousandths of degrees, in whole ones; 0 if there is none. */
+static unsigned int degrees(const char *directory, const char *name)
+{
+	char text[32] = "";
+	long value;
+
+	if (!read_file(directory, name, text, sizeof(text) - 1))
+		return 0;
+	value = strtol(text, NULL, 10) / 1000;
+	return value > 0 && value <= 200 ? value : 0;
+}
+
+/* The first thermal zone of ACPI, if it says at which temperature the machine turns itself off. */
+static void host_thermal(struct profile *p)
+{
+	for (int i = 0; i < 32; i++) {
+		char directory[64], text[32] = "", name[32];
+		unsigned int now, critical = 0;
+
+		snprintf(directory, sizeof(directory), "/sys/class/thermal/thermal_zone%d/", i);
+		if (!read_file(directory, "type", text, sizeof(text) - 1) || strncmp(text, "acpitz", 6))
+			continue;
+		now = degrees(directory, "temp");
+		for (int k = 0; k < 12 && !critical; k++) {
+			memset(text, 0, sizeof(text));
+			snprintf(name, sizeof(name), "trip_point_%d_type", k);
+			if (!read_file(directory, name, text, sizeof(text) - 1) || strncmp(text, "critical", 8))
+				continue;
+			snprintf(name, sizeof(name), "trip_point_%d_temp", k);
+			critical = degrees(directory, name);
+		}
+		if (now >= critical)
+			continue;
+		p->thermal_now = now;
+		p->thermal_critical = critical;
+		return;
+	}
+}
+
 int profile_host_rest(struct profile *p)
 {
 	memset(p, 0, sizeof(*p));
@@ -222,5 +261,6 @@ int profile_host_rest(struct profile *p)
 		return -1;
 	host_acpi(p);
 	host_smbios(p);
+	host_thermal(p);
 	return 0;
 }

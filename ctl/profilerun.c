@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cpuid.h"
+#include "hide.h"
 #include "poolhost.h"
 #include "poolrun.h"
 #include "poolsay.h"
@@ -54,7 +55,7 @@ static const struct {
 	{ 1, POOL_EDX, 1 << 22 | 1 << 28 | 1 << 29 | 1U << 31 },	/* ACPI, HTT, TM, PBE */
 	{ 6, POOL_EAX, 1 << 0 | 1 << 4 | 1 << 5 | 1 << 6 },	/* digital sensor, PLN, ECMD, PTM */
 	{ 6, POOL_EBX, 0xf },					/* thresholds of the sensor */
-	{ 6, POOL_ECX, 1 << 3 },				/* IA32_ENERGY_PERF_BIAS */
+	{ 6, POOL_ECX, 1 << 0 | 1 << 3 },			/* APERF and MPERF, IA32_ENERGY_PERF_BIAS */
 };
 
 void profile_run_announce(const struct droste_pool *machine, struct droste_pool *p)
@@ -129,7 +130,57 @@ void profile_run_id(struct kvm_cpuid2 *cpuid, uint32_t id)
 	}
 }
 
-int profile_run_vm(int dev_fd, int vm_fd)
+/* The rate of the crystal that leaf 0x15 tells, with which the local APIC's timer counts (SDM 3A 11.5.4); 0 if it does not. */
+static uint32_t crystal_hz(const struct droste_pool *p)
+{
+	const struct droste_pool_cpuid *e = pool_find((struct droste_pool *)p, 0x15, 0);
+
+	return e && e->regs[POOL_EAX] && e->regs[POOL_EBX] ? e->regs[POOL_ECX] : 0;
+}
+
+/* On a device that does not know DROSTE_SET_PROFILE: the KVM API counts the cycle in whole ns. */
+static int set_apic_bus(int vm_fd, uint32_t hz)
+{
+#ifdef KVM_CAP_X86_APIC_BUS_CYCLES_NS
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_APIC_BUS_CYCLES_NS, .args = { (1000000000 + hz / 2) / hz } };
+
+	if (!ioctl(vm_fd, KVM_ENABLE_CAP, &cap))
+		return 0;
+#else
+	(void)vm_fd;
+	(void)hz;
+#endif
+	say("the device's local APIC timers have another rate than the profile's crystal");
+	return 0;
+}
+
+static int set_clocks(const struct profile_file *f, int dev_fd, int vm_fd)
+{
+	uint32_t hz = crystal_hz(&f->cpu.p);
+	struct droste_profile p = {
+		.clock_bound = f->p.clock_bound, .clock_extra = f->p.clock_ticks,
+		.apic_hz = hz >= 1000000 && hz <= 1000000000 ? hz : 0,
+	};
+
+	if (f->p.hides && !f->p.knows_ticks) {
+		int64_t ticks = hide_measure(dev_fd);
+
+		if (ticks == HIDE_UNKNOWN) {
+			say("%s:%d: the device cannot hide the cost of exits", f->cpu.name, f->clock_line);
+			return -1;
+		}
+		p.clock_extra = ticks;
+	}
+	if ((!p.clock_bound && !p.apic_hz) || !ioctl(vm_fd, DROSTE_SET_PROFILE, &p))
+		return 0;
+	if (f->p.hides) {
+		say("%s:%d: the device does not hide the cost of exits: %s", f->cpu.name, f->clock_line, strerror(errno));
+		return -1;
+	}
+	return set_apic_bus(vm_fd, p.apic_hz);
+}
+
+int profile_run_vm(const struct profile_file *f, int dev_fd, int vm_fd)
 {
 	/* A guest's firmware would let PIC interrupts through; drostectl has none, so the local APIC starts that way. */
 	uint64_t quirks = vm_cap(dev_fd, KVM_CAP_DISABLE_QUIRKS2) & ~KVM_X86_QUIRK_LINT0_REENABLED;
@@ -141,7 +192,7 @@ int profile_run_vm(int dev_fd, int vm_fd)
 	}
 	cap = (struct kvm_enable_cap) { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { KVM_MSR_EXIT_REASON_UNKNOWN } };
 	if (!ioctl(vm_fd, KVM_ENABLE_CAP, &cap))
-		return 0;
+		return set_clocks(f, dev_fd, vm_fd);
 	say("the device does not let accesses to unknown MSRs exit: %s", strerror(errno));
 	return -1;
 }

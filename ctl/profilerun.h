@@ -40,13 +40,14 @@ void profile_run_announce(const struct droste_pool *machine, struct droste_pool 
 void profile_run_id(struct kvm_cpuid2 *cpuid, uint32_t id);
 
 /**
- * profile_run_vm() - end what only a VM of the KVM API does, and let unknown MSRs exit
+ * profile_run_vm() - end what only a VM of the KVM API does, let unknown MSRs exit, and set the clocks
+ * @f: the profile
  * @dev_fd: the device
  * @vm_fd: the VM, which has no vCPUs yet
  *
  * Return: 0, or -1 after an error message.
  */
-int profile_run_vm(int dev_fd, int vm_fd);
+int profile_run_vm(const struct profile_file *f, int dev_fd, int vm_fd);
 
 /**
  * profile_run_msrs() - give a vCPU the MSRs of a profile

@@ -321,7 +321,7 @@ static int add_vcpus(struct machine *m, const struct options *o, uint64_t entry)
 	if (!ret && o->call_kvm)
 		cpuid_call_kvm(cpuid);
 	if (!ret && o->profile)
-		ret = profile_run_vm(m->vm.dev_fd, m->vm.fd);
+		ret = profile_run_vm(o->profile, m->vm.dev_fd, m->vm.fd);
 
 	for (unsigned int i = 0; i < o->cpus && !ret; i++) {
 		ret = vcpu_create(&m->vm, cpuid, i, o->cpus);

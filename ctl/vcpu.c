@@ -11,6 +11,7 @@
 #include "../uapi/linux/droste.h"
 #include "cpuid.h"
 #include "fault.h"
+#include "hpet.h"
 #include "layout.h"
 #include "mover.h"
 #include "pin.h"
@@ -192,11 +193,16 @@ static void exit_io(struct vcpu *vcpu)
 		      (uint8_t *)run + run->io.data_offset);
 }
 
-/* All devices are in the kernel or on ports, so no device handles MMIO here. */
+/* All other devices are in the kernel or on ports. */
 static void exit_mmio(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
+	uint64_t at = run->mmio.phys_addr - GPA_HPET;
 
+	if (vcpu->vm->hpet && at < HPET_SIZE) {
+		hpet_access(vcpu->vm->hpet, run->mmio.is_write, at, run->mmio.data, run->mmio.len);
+		return;
+	}
 	if (!run->mmio.is_write)
 		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
 	if (vcpu->vm->trace)

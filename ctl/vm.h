@@ -16,6 +16,7 @@
 #include "outcome.h"
 
 struct droste_pool;
+struct hpet;
 struct mover;
 struct profile;
 struct vm;
@@ -40,6 +41,7 @@ struct vm {
 	const char *pin;	/* the host's CPUs for the vCPUs' threads, as args_range() takes them; or NULL */
 	const struct droste_pool *pool;	/* the guest's processor; NULL if the guest has nowhere to go */
 	const struct profile *profile;	/* the machine that the guest shall look like, or NULL */
+	struct hpet *hpet;	/* or NULL */
 	struct guest_mem *mem;	/* guest memory, in the VM's slots */
 	struct iobus *bus;	/* I/O ports */
 	unsigned int nr_vcpus;

@@ -147,6 +147,8 @@ struct vm {
 	u64 bsp_id;			/* I: vCPU ID of the boot processor, KVM_SET_BOOT_CPU_ID */
 	struct pool *pool;		/* I: what its guests can have: see cpu/pool.h; NULL: all that the host has */
 	struct vm_tsc tsc;
+	u64 hide_bound;			/* I: tsc_hide.bound of its vCPUs, DROSTE_SET_PROFILE */
+	s64 hide_extra;			/* I: tsc_hide.extra of its vCPUs */
 	s64 clock_offset;		/* W: the VM's clock minus the host's, ns; KVM_SET_CLOCK */
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK, shared by all vCPUs; any of them writes it */
 	struct msr_filter __rcu *msr_filter;	/* NULL if there is none; written under lock, read under srcu */
@@ -157,6 +159,7 @@ struct vm {
 	u32 ring_bytes;			/* I: size of each vCPU's dirty ring; 0: the VM has no rings */
 	u8 x2apic_api;			/* W: flags of KVM_CAP_X2APIC_API */
 	u64 apic_bus_ns;		/* I: one cycle of the local APICs' timers before division, ns */
+	u32 apic_hz;			/* I: their rate before division instead, DROSTE_SET_PROFILE; 0: @apic_bus_ns tells it */
 	unsigned long max_shadow_pages;	/* KVM_SET_NR_MMU_PAGES: limit for all EPT02s; 0: none; lockless */
 	struct vm_stats stats;
 	int last_boosted;		/* index of the vCPU that vcpu_spins() has let run last; any vCPU's thread sets it */
@@ -305,6 +308,7 @@ struct vcpu {
 	struct cpuid_cached cpuid_cache[CPUID_CACHE];	/* by leaf and sub-leaf; emptied when @cpuid changes */
 	bool has_run;			/* the guest has run: CPUID and feature MSRs can no longer change */
 	struct guest_caps gcaps;	/* derived from @cpuid: allowed bits of CR4, EFER and XCR0, MAXPHYADDR */
+	struct tsc_hide hide;		/* see vmx/hide.c */
 
 	/* --- exits to user space --- */
 	int (*complete)(struct vcpu *vcpu);	/* called by the next KVM_RUN; returns enum next */

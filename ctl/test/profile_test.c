@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "acpi.h"
+#include "hpet.h"
 #include "layout.h"
 #include "mem.h"
 #include "pin.h"
@@ -51,9 +52,35 @@ static void check_good(void)
 	out = open_memstream(&text, &size);
 	profile_file_write(out, &f.cpu.p, &f.p, "");
 	fclose(out);
+	ok(!strstr(text, "clock") && !strstr(text, "thermal"));
 	ok(strstr(text, "acpi FACP \"MAKER \" \"a\\\"b\\\\c\\x00  \" \"AMI \"\n") && strstr(text, "plain-msr 0x199 0x0000000000000001 drops\n"));
 	ok(!parse(text) && f.p.nr_msrs == 2 && f.p.nr_acpi == 1);
 	free(text);
+}
+
+/* Rows that are written and read again. */
+static void check_again(const char *rows)
+{
+	char *text = NULL, both[256];
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	snprintf(both, sizeof(both), HEAD "%s", rows);
+	ok(!parse(both));
+	profile_file_write(out, &f.cpu.p, &f.p, "");
+	fclose(out);
+	ok(strstr(text, rows) && !parse(text));
+	free(text);
+}
+
+static void check_clock(void)
+{
+	check_again("clock 200000 -12\n");
+	ok(f.p.hides && f.p.knows_ticks && f.p.clock_bound == 200000 && f.p.clock_ticks == -12);
+	check_again("clock 1000000\n");
+	ok(f.p.hides && !f.p.knows_ticks && f.p.clock_bound == 1000000);
+	check_again("thermal-zone 38 105\n");
+	ok(f.p.thermal_now == 38 && f.p.thermal_critical == 105 && !f.p.hides);
 }
 
 static void check_wrong(void)
@@ -78,8 +105,20 @@ static void check_wrong(void)
 		{ HEAD "plain-msr 0x808 1\n", ":4: the local APIC has this MSR" },
 		{ HEAD "plain-msr 0x4b564d00 1\n", ":4: only hypervisors have this MSR" },
 		{ HEAD "msr 0x8b 1\nplain-msr 0x8b 1\n", ":5: line 4 has this MSR already" },
+		{ HEAD "thermal-zone 30\n", ":4: the row ends where the critical temperature is expected" },
+		{ HEAD "thermal-zone 30 201\n", ":4: " },
+		{ HEAD "thermal-zone 90 90\n", ":4: the temperature is not below" },
+		{ HEAD "thermal-zone 30 90 1\n", ":4: the row has more than it needs" },
+		{ HEAD "thermal-zone 30 90\nthermal-zone 30 90\n", ":5: there is a thermal zone already" },
+		{ HEAD "clock\n", ":4: the row ends where a bound in ns is expected" },
+		{ HEAD "clock 0\n", ":4: a bound of 0 hides nothing" },
+		{ HEAD "clock 1000001\n", ":4: " },
+		{ HEAD "clock 1000 100001\n", ":4: not ticks from" },
+		{ HEAD "clock 1000 12x\n", ":4: not ticks from" },
+		{ HEAD "clock 1000 -12 3\n", ":4: the row has more than it needs" },
+		{ HEAD "clock 1000\nclock 1000\n", ":5: there is a clock already" },
 		{ HEAD "acpi\n", ":4: a guest's tables are" },
-		{ HEAD "acpi HPET \"MAKER \" \"12345678\" \"AMI \"\n", ":4: a guest's tables are" },
+		{ HEAD "acpi SSDT \"MAKER \" \"12345678\" \"AMI \"\n", ":4: a guest's tables are" },
 		{ HEAD "acpi FACP \"MAKER\" \"12345678\" \"AMI \"\n", ":4: a text of 6 characters is expected" },
 		{ HEAD "acpi FACP \"MAKERS!\" \"12345678\" \"AMI \"\n", ":4: a text is too long" },
 		{ HEAD "acpi FACP \"MAKER \" \"12345678\"\n", ":4: a text of 4 characters is expected" },
@@ -122,6 +161,121 @@ static uint8_t sum(const uint8_t *p, size_t len)
 	while (len--)
 		total += *p++;
 	return total;
+}
+
+/* Checks the lengths of AML's packages: the code of a DSDT is a list of scopes and names. */
+static bool packages_end(const uint8_t *at, const uint8_t *end)
+{
+	while (at < end) {
+		const uint8_t *package = at + (*at == 0x5b ? 2 : 1);
+		uint32_t len = package[0] >> 6 ? (package[0] & 0xf) | package[1] << 4 : package[0];
+
+		if (*at == 0x08) {
+			/* Name: four letters, then a DWord, a byte of 1, a buffer or a package. */
+			at += 5;
+			at += *at == 0x0c ? 5 : *at == 0x01 ? 1 : 1 + at[1];
+			continue;
+		}
+		if (*at != 0x10 && *at != 0x5b)
+			return false;
+		if (!packages_end(package + (package[0] >> 6 ? 2 : 1) + (*at == 0x10 ? 5 : 4), package + len))
+			return false;
+		at = package + len;
+	}
+	return at == end;
+}
+
+/* A table by its signature: names in the DSDT are followed by other bytes than a length. */
+static const uint8_t *table_of(struct guest_mem *mem, const char *name)
+{
+	const uint8_t *bios = mem_at(mem, GPA_BIOS, GPA_SMBIOS - GPA_BIOS);
+
+	for (uint32_t at = 0; at < GPA_SMBIOS - GPA_BIOS - 36; at += 4)
+		if (!memcmp(bios + at, name, 4) && bios[at + 7] == 0 && bios[at + 6] == 0)
+			return bios + at;
+	return NULL;
+}
+
+static void check_tables(void)
+{
+	static const char *const rows[] = {
+		HEAD "acpi FACP \"MAKER \" \"BOARDONE\" \"AMI \"\n",
+		HEAD "acpi HPET \"MAKER \" \"BOARDTWO\" \"AMI \"\nthermal-zone 38 105\n",
+	};
+	static const uint8_t eisa[] = { 0x41, 0xd0, 0x01, 0x03 };
+	const uint8_t *dsdt, *facp, *hpet;
+	struct guest_mem mem;
+	uint32_t len;
+
+	for (int full = 0; full < 2; full++) {
+		ok(!mem_init(&mem, 16 << 20));
+		ok(!parse(rows[full]));
+		ok(acpi_build(&mem, 2, &f.p));
+		dsdt = table_of(&mem, "DSDT");
+		memcpy(&len, dsdt + 4, 4);
+		ok(!sum(dsdt, len) && packages_end(dsdt + 36, dsdt + len));
+		ok(memmem(dsdt, len, "TIMR", 4) && memmem(dsdt, len, "RTC_", 4));
+		ok(!memmem(dsdt, len, eisa, 4) == !full && !memmem(dsdt, len, "TZ00", 4) == !full);
+		facp = table_of(&mem, "FACP");
+		ok(facp[76] == (PORT_PM_TMR & 0xff) && facp[91] == 4);
+		hpet = table_of(&mem, "HPET");
+		ok(!hpet == !full && (!full || (!sum(hpet, 56) && hpet[40] == 0 && !memcmp(hpet + 44, "\0\0\xd0\xfe", 4))));
+		mem_free(&mem);
+	}
+}
+
+static uint64_t fake_ns;
+
+static uint64_t fake_now(void)
+{
+	return fake_ns;
+}
+
+static uint64_t hpet_read(struct hpet *h, uint32_t at, uint32_t len)
+{
+	uint64_t val = 0;
+
+	hpet_access(h, false, at, (uint8_t *)&val, len);
+	return val;
+}
+
+static void hpet_write(struct hpet *h, uint32_t at, uint64_t val, uint32_t len)
+{
+	hpet_access(h, true, at, (uint8_t *)&val, len);
+}
+
+static void check_hpet(void)
+{
+	struct hpet h;
+	uint8_t bytes[8];
+
+	hpet_init(&h, fake_now);
+	ok(hpet_read(&h, 4, 4) == 69841279 && hpet_read(&h, 0, 4) == HPET_ID && hpet_read(&h, 0, 8) >> 32 == 69841279);
+	fake_ns = 1000;
+	ok(!hpet_read(&h, 0xf0, 8));
+	hpet_write(&h, 0xf0, 100, 8);
+	hpet_write(&h, 0x10, 0xff, 4);
+	ok(hpet_read(&h, 0x10, 8) == 1);
+	fake_ns += 1000000000;
+	ok(hpet_read(&h, 0xf0, 8) == 100 + 14318179);
+	hpet_write(&h, 0xf0, 5, 8);
+	ok(hpet_read(&h, 0xf0, 8) == 100 + 14318179);
+	hpet_write(&h, 0x10, 0, 4);
+	fake_ns += 1000;
+	ok(hpet_read(&h, 0xf0, 8) == 100 + 14318179);
+	hpet_write(&h, 0xf4, 7, 4);
+	ok(hpet_read(&h, 0xf0, 8) == ((7ULL << 32) | (100 + 14318179)));
+	/* No interrupt can be routed, and no access leaves the registers. */
+	hpet_write(&h, 0x100, ~0ULL, 8);
+	ok(!(hpet_read(&h, 0x100, 8) >> 32) && !(hpet_read(&h, 0x100, 8) & 0x3e00));
+	for (uint32_t at = 0; at < HPET_SIZE; at++) {
+		memset(bytes, 0xaa, sizeof(bytes));
+		hpet_access(&h, false, at, bytes, 8);
+		hpet_access(&h, true, at, bytes, 8);
+	}
+	hpet_write(&h, 0x108, 0x1122334455667788ULL, 8);
+	ok(hpet_read(&h, 0x10c, 8) == 0x11223344 && hpet_read(&h, 0x108, 8) == 0x1122334455667788ULL);
+	ok(!hpet_read(&h, 0x168, 8) && !hpet_read(&h, 0x3f8, 8));
 }
 
 static void check_memory(void)
@@ -196,7 +350,10 @@ int main(int argc, char **argv)
 	snprintf(file, sizeof(file), "%s/profile", work);
 	check_good();
 	check_wrong();
+	check_clock();
 	check_memory();
+	check_tables();
+	check_hpet();
 	check_exits();
 	/* "run" refuses before there is a VM. */
 	write_file(file, HEAD "mystery\n", strlen(HEAD "mystery\n"));

@@ -147,6 +147,7 @@ static void vm_destroy(struct vm *vm)
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
 	srcu_read_unlock(&vm->srcu, idx);
+	vmx_hide_destroy(vm);
 	memslots_destroy(vm);
 	coalesced_destroy(vm);
 	ports_destroy(vm);
@@ -276,6 +277,7 @@ static long vm_set_apic_bus(struct vm *vm, u64 ns)
 	if (vm->nr_vcpus)
 		return -EINVAL;
 	vm->apic_bus_ns = ns;
+	vm->apic_hz = 0;
 	return 0;
 }
 #endif
@@ -467,6 +469,7 @@ static const struct ioctl_row vm_rows[] = {
 	IO_ROW(DROSTE_FORCE_EXITS, vm_force_exits, IO_LOCK),
 	IO_ROW(DROSTE_GET_FORCE_EXITS, vm_get_force_exits, 0),
 	IO_ROW(DROSTE_SET_BARRIER, vm_set_barrier, 0),
+	IO_ROW(DROSTE_SET_PROFILE, vm_set_profile, IO_LOCK),
 	IO_ROW(DROSTE_RELEASE_BARRIER, vm_release_barrier, 0),
 };
 

@@ -277,6 +277,7 @@ void cpuid_update_caps(struct vcpu *vcpu)
 		.rtm = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(11)) && boot_cpu_has(X86_FEATURE_RTM),
 		.rdrand = cpuid_vcpu_has(vcpu, 1, CPUID_RCX, BIT(30)),
 		.rdseed = cpuid_vcpu_has(vcpu, 7, CPUID_RBX, BIT(18)),
+		.aperfmperf = cpuid_vcpu_has(vcpu, 6, CPUID_RCX, BIT(0)),
 	};
 	e = vcpu_find_cpuid(vcpu, 0, 0);
 	g->max_leaf = e ? e->eax : 0;

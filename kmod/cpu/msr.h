@@ -89,6 +89,8 @@ MSR_GET(msr_get_tsc);
 MSR_SET(msr_set_tsc);
 MSR_GET(msr_get_tsc_adjust);
 MSR_SET(msr_set_tsc_adjust);
+MSR_GET(msr_get_perf);
+MSR_SET(msr_set_perf);
 
 /* --- msr_mtrr.c --- */
 MSR_GET(msr_get_mtrr_cap);

@@ -115,6 +115,7 @@ static u64 tsc_offset_to_agree(struct vcpu *vcpu)
  */
 void tsc_init_vcpu(struct vcpu *vcpu)
 {
+	vmx_hide_init_vcpu(vcpu);
 	vcpu->tsc.khz = READ_ONCE(vcpu->vm->tsc.khz);
 	vcpu->tsc.ratio = tsc_ratio_for(vcpu->tsc.khz) ?: TSC_RATIO_ONE;
 	mutex_lock(&offset_lock);
@@ -174,6 +175,7 @@ void tsc_set_by_user(struct vcpu *vcpu, u64 tsc)
 {
 	u64 offset = tsc - tsc_now_scaled(&vcpu->tsc);
 
+	vmx_hide_forget(vcpu);
 	mutex_lock(&offset_lock);
 	if (!tsc) {
 		offset = tsc_offset_to_agree(vcpu);
@@ -262,6 +264,7 @@ long vcpu_set_tsc_khz(void *self, void *arg, unsigned long uarg)
 
 	if (!ratio)
 		return -EINVAL;
+	vmx_hide_forget(vcpu);
 	vcpu->tsc.khz = khz;
 	vcpu->tsc.ratio = ratio;
 	tsc_write_vmcs(vcpu);
@@ -330,6 +333,7 @@ long vcpu_set_attr(void *self, void *arg, unsigned long uarg)
 		return -ENXIO;
 	if (get_user(offset, (u64 __user *)u64_to_user_ptr(attr->addr)))
 		return -EFAULT;
+	vmx_hide_forget(vcpu);
 	mutex_lock(&offset_lock);
 	tsc_note_user_offset(vcpu, offset);
 	mutex_unlock(&offset_lock);

@@ -32,7 +32,7 @@ struct guest_caps {
 	u32 kvm_features;	/* KVM_FEATURE_* bits of the leaf after KVM's or Droste's signature; 0: no such leaf */
 	u32 signature;		/* CPUID.1:EAX: type, family, model and stepping, in EDX after reset and INIT */
 	u32 max_leaf;		/* the highest basic leaf of CPUID */
-	bool rdrand, rdseed, xd, rtm;
+	bool rdrand, rdseed, xd, rtm, aperfmperf;
 	bool vmx, x2apic, tsc_deadline, tsc_adjust, xsave, xsaves, rdtscp, invpcid, long_mode, pdpe1gb, mtrr, mce;
 };
 
@@ -60,6 +60,27 @@ struct vcpu_tsc {
 	u32 khz;		/* the rate that user space chose or reads */
 	u64 round;		/* vm_tsc.round when user space set the TSC last, 0: never; under offset_lock */
 };
+
+/*
+ * The cost of exits that is hidden from a vCPU's clocks: see vmx/hide.c. Ticks are those of the host's TSC.
+ * Owner: the vCPU's thread.
+ */
+struct tsc_hide {
+	u64 bound;		/* the most that @debt may be; 0: nothing is hidden; constant after vCPU creation */
+	s64 extra;		/* ticks that L0 cannot measure of an exit, less those of the instruction; constant */
+	u64 left;		/* the host's TSC when the guest left, for an exit whose cost is to be hidden; 0: none */
+	u64 debt;		/* ticks that are hidden and not yet paid back */
+	u64 owed;		/* @debt in ticks of L1's TSC: vcpu_tsc.offset is behind by it */
+};
+
+/*
+ * The host's TSC, for an exit in which the guest sees its counter: if the cost of the exit is to be hidden, that of the
+ * moment when the guest left.
+ */
+static inline u64 tsc_host_now(const struct tsc_hide *hide)
+{
+	return unlikely(hide->left) ? hide->left : rdtsc_ordered();
+}
 
 /* L1's TSC without its offset: a clock that runs at L1's rate. */
 static inline u64 tsc_now_scaled(const struct vcpu_tsc *tsc)
@@ -96,6 +117,7 @@ struct msr_misc {
 	u64 mc[4 * MAX_MC_BANKS];	/* CTL, STATUS, ADDR, MISC of each bank */
 	u64 mc_ctl2[MAX_MC_BANKS];	/* IA32_MCi_CTL2: CMCI enable of each bank; used with MCG_CMCI_P */
 	u64 platform_info, power_ctl, hwcr;
+	u64 perf_offset[2];		/* IA32_MPERF and IA32_APERF minus L1's TSC */
 	u64 arch_caps;			/* IA32_ARCH_CAPABILITIES */
 };
 

@@ -414,29 +414,48 @@ u32 lapic_divisor(u32 tdcr)
 }
 
 /**
- * lapic_timer_count() - compute the current-count register
+ * lapic_timer_left() - how long the current count will last
  * @target: when the count reaches 0, in ns
  * @now: the time in ns
  * @period: length of a period in ns, 0 if the timer is not periodic
- * @tick: length of a count in ns
  *
  * A periodic counter keeps counting while a tick is due but not delivered yet,
  * so the count is taken modulo the period.
  *
  * Context: Any. Pure.
- * Return: the count.
+ * Return: ns.
  */
-u32 lapic_timer_count(u64 target, u64 now, u64 period, u64 tick)
+u64 lapic_timer_left(u64 target, u64 now, u64 period)
 {
-	u64 left;
-
 	if (target > now)
-		left = target - now;
-	else if (period)
-		left = period - (now - target) % period;
-	else
-		left = 0;
-	return min_t(u64, left / tick, U32_MAX);
+		return target - now;
+	return period ? period - (now - target) % period : 0;
+}
+
+/**
+ * lapic_cycles_to_ns() - how long cycles of the timer's clock last
+ * @cycles: up to 2^32 counts with the largest divisor
+ * @hz: the rate, not 0
+ *
+ * Context: Any. Pure.
+ * Return: ns, rounded up so that a timer never fires early.
+ */
+u64 lapic_cycles_to_ns(u64 cycles, u32 hz)
+{
+	return cycles / hz * NSEC_PER_SEC + (cycles % hz * NSEC_PER_SEC + hz - 1) / hz;
+}
+
+/**
+ * lapic_ns_to_cycles() - cycles of the timer's clock in some time
+ * @ns: the time, less than a thousand years
+ * @hz: the rate, up to 2^30
+ *
+ * Context: Any. Pure.
+ * Return: the cycles, rounded down.
+ */
+u64 lapic_ns_to_cycles(u64 ns, u32 hz)
+{
+	return ns / NSEC_PER_SEC * hz + ns % NSEC_PER_SEC * hz / NSEC_PER_SEC;
 }
 
 /**

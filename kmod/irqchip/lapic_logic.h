@@ -129,7 +129,9 @@ void lapic_msg_from_rte(struct irq_msg *msg, u64 rte);
 
 enum lapic_timer_mode lapic_timer_mode(u32 lvtt);
 u32 lapic_divisor(u32 tdcr);
-u32 lapic_timer_count(u64 target, u64 now, u64 period, u64 tick);
+u64 lapic_timer_left(u64 target, u64 now, u64 period);
+u64 lapic_cycles_to_ns(u64 cycles, u32 hz);
+u64 lapic_ns_to_cycles(u64 ns, u32 hz);
 u64 lapic_timer_advance(u64 target, u64 now, u64 period);
 u64 lapic_tsc_to_ns(u64 cycles, u32 khz);
 

@@ -50,10 +50,13 @@ static enum lapic_timer_mode vlapic_timer_mode(const struct vlapic *a)
 	return lapic_timer_mode(vlapic_reg(a, LAPIC_LVTT));
 }
 
-/* Nanoseconds of one count. vm_set_apic_bus() limits the rate so that the product with a count does not overflow. */
-static u64 vlapic_tick(const struct vlapic *a)
+/* How long a count lasts, in ns. vm_set_apic_bus() limits the rate so that the product does not overflow. */
+static u64 vlapic_ns(const struct vlapic *a, u32 count)
 {
-	return lapic_divisor(vlapic_reg(a, LAPIC_TDCR)) * a->vcpu->vm->apic_bus_ns;
+	u64 cycles = (u64)count * lapic_divisor(vlapic_reg(a, LAPIC_TDCR));
+	const struct vm *vm = a->vcpu->vm;
+
+	return vm->apic_hz ? lapic_cycles_to_ns(cycles, vm->apic_hz) : cycles * vm->apic_bus_ns;
 }
 
 /* Cycles of the guest's TSC until the deadline, 0 if it has passed. */
@@ -133,15 +136,14 @@ void vlapic_timer_stop(struct vlapic *a)
  */
 void vlapic_timer_start(struct vlapic *a, u32 count)
 {
-	u64 tick = vlapic_tick(a);
 	enum lapic_timer_mode mode = vlapic_timer_mode(a);
 
 	vlapic_timer_stop(a);
 	if (!count || (mode != LAPIC_ONESHOT && mode != LAPIC_PERIODIC))
 		return;
 	if (mode == LAPIC_PERIODIC)
-		a->period = max_t(u64, vlapic_reg(a, LAPIC_TMICT) * tick, VLAPIC_MIN_PERIOD_NS);
-	a->target = ktime_get_ns() + count * tick;
+		a->period = max_t(u64, vlapic_ns(a, vlapic_reg(a, LAPIC_TMICT)), VLAPIC_MIN_PERIOD_NS);
+	a->target = ktime_get_ns() + vlapic_ns(a, count);
 	vlapic_timer_arm(a);
 }
 
@@ -154,11 +156,17 @@ void vlapic_timer_start(struct vlapic *a, u32 count)
  */
 u32 vlapic_timer_read(struct vlapic *a)
 {
-	u32 count;
+	u32 hz = a->vcpu->vm->apic_hz, divisor = lapic_divisor(vlapic_reg(a, LAPIC_TDCR)), count;
+	u64 left;
 
 	if (!a->armed || a->tsc_deadline)
 		return 0;
-	count = lapic_timer_count(a->target, ktime_get_ns(), a->period, vlapic_tick(a));
+	left = lapic_timer_left(a->target, ktime_get_ns(), a->period);
+	if (hz)
+		left = lapic_ns_to_cycles(left, hz);
+	else
+		left /= a->vcpu->vm->apic_bus_ns;
+	count = min_t(u64, left / divisor, U32_MAX);
 	return min(count, vlapic_reg(a, LAPIC_TMICT));
 }
 
@@ -234,6 +242,8 @@ void vlapic_timer_request(struct vcpu *vcpu)
 		vlapic_timer_arm(a);
 		return;
 	}
+	/* The guest's counter must not go back to before the deadline: the cost of this exit cannot be hidden any more. */
+	vcpu->hide.left = 0;
 	vlapic_local_interrupt(a, LAPIC_LVTT);
 	if (!a->period) {
 		vlapic_timer_stop(a);

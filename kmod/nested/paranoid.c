@@ -309,6 +309,9 @@ static void paranoid_tsc(struct vcpu *vcpu, const struct vmcs12 *v)
 {
 	u64 offset = vcpu->tsc.offset;
 
+	/* The entry itself writes it. */
+	if (vcpu->hide.bound)
+		return;
 	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING) {
 		if (merge_proc2_of(v) & SECONDARY_EXEC_TSC_SCALING)
 			offset = mul_s64_u64_shr(offset, v->tsc_multiplier, TSC_RATIO_BITS);

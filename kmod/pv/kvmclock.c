@@ -85,10 +85,15 @@ void kvmclock_update(struct vcpu *vcpu)
 
 	if (!(vcpu->clock.system_time & TIME_ENABLED))
 		return;
+	/* The cost of this exit cannot be hidden any more: the guest's counter must not be below the one that it is told. */
+	vcpu->hide.left = 0;
 	local_irq_save(flags);
 	info.tsc_timestamp = tsc_of_l1(&vcpu->tsc);
 	info.system_time = kvmclock_now(vcpu->vm);
 	local_irq_restore(flags);
+	/* The counter is behind by what is hidden of it, and will catch up. */
+	if (vcpu->hide.debt)
+		info.system_time -= mul_u64_u32_div(vcpu->hide.debt, USEC_PER_SEC, tsc_khz);
 	kvmclock_scale(tsc_rate(&vcpu->tsc), &info.tsc_to_system_mul, &info.tsc_shift);
 	info.flags = vcpu->clock.stopped ? PVCLOCK_GUEST_STOPPED : 0;
 	if (kvmclock_write_versioned(vcpu->vm, vcpu->clock.system_time & ~TIME_ENABLED, &info.version, &info, sizeof(info)))

@@ -83,10 +83,11 @@ int exit_invpcid(struct vcpu *vcpu)
 static u64 force_tsc(const struct vcpu *vcpu)
 {
 	const struct vmcs02_held *held = &vcpu->nested.held;
+	u64 now = tsc_host_now(&vcpu->hide);
 
 	if (!vcpu->in_l2)
-		return tsc_of_l1(&vcpu->tsc);
-	return tsc_scale(rdtsc_ordered(), held->tsc_ratio) + held->tsc_offset;
+		return tsc_scale(now, vcpu->tsc.ratio) + vcpu->tsc.offset;
+	return tsc_scale(now, held->tsc_ratio) + held->tsc_offset;
 }
 
 /**

@@ -345,19 +345,26 @@ static void vlapic_divisor_test(struct kunit *test)
 static void vlapic_timer_test(struct kunit *test)
 {
 	/* One-shot: counts down to 0 and stays at 0. */
-	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 2000, 0, 16), 500u);
-	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 9999, 0, 16), 0u);
-	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 10000, 0, 1), 0u);
-	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 50000, 0, 1), 0u);
+	KUNIT_EXPECT_EQ(test, lapic_timer_left(10000, 2000, 0), 8000u);
+	KUNIT_EXPECT_EQ(test, lapic_timer_left(10000, 9999, 0), 1u);
+	KUNIT_EXPECT_EQ(test, lapic_timer_left(10000, 10000, 0), 0u);
+	KUNIT_EXPECT_EQ(test, lapic_timer_left(10000, 50000, 0), 0u);
 	/* Periodic: counts on while a tick is late. */
-	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 9000, 4000, 2), 500u);
-	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 11000, 4000, 2), 1500u);
-	KUNIT_EXPECT_EQ(test, lapic_timer_count(10000, 15000, 4000, 2), 1500u);
+	KUNIT_EXPECT_EQ(test, lapic_timer_left(10000, 9000, 4000), 1000u);
+	KUNIT_EXPECT_EQ(test, lapic_timer_left(10000, 11000, 4000), 3000u);
+	KUNIT_EXPECT_EQ(test, lapic_timer_left(10000, 15000, 4000), 3000u);
 	/* Stays in step if periods were missed. */
 	KUNIT_EXPECT_EQ(test, lapic_timer_advance(10000, 9999, 4000), (u64)10000);
 	KUNIT_EXPECT_EQ(test, lapic_timer_advance(10000, 10000, 4000), (u64)14000);
 	KUNIT_EXPECT_EQ(test, lapic_timer_advance(10000, 13999, 4000), (u64)14000);
 	KUNIT_EXPECT_EQ(test, lapic_timer_advance(10000, 23000, 4000), (u64)26000);
+
+	/* 24 MHz: 41.67 ns. Rounded up one way, so that the other way yields the cycles again. */
+	KUNIT_EXPECT_EQ(test, lapic_cycles_to_ns(24, 24000000), 1000u);
+	KUNIT_EXPECT_EQ(test, lapic_cycles_to_ns(1, 24000000), 42u);
+	KUNIT_EXPECT_EQ(test, lapic_ns_to_cycles(42, 24000000), 1u);
+	KUNIT_EXPECT_EQ(test, lapic_ns_to_cycles(1000000000, 38400000), 38400000u);
+	KUNIT_EXPECT_EQ(test, lapic_ns_to_cycles(lapic_cycles_to_ns(128ULL * U32_MAX, 19200000), 19200000), 128ULL * U32_MAX);
 
 	KUNIT_EXPECT_EQ(test, lapic_timer_mode(0x00031), LAPIC_ONESHOT);
 	KUNIT_EXPECT_EQ(test, lapic_timer_mode(0x30031), LAPIC_PERIODIC);

@@ -63,6 +63,44 @@ static __always_inline void guestmode_pass_nmi(struct vmx_exit *e)
 		asm volatile("int $2");
 }
 
+DEFINE_STATIC_KEY_FALSE(vmx_entry_more);
+
+/* See vmx_guest_mode(). @more: entries flush the L1 data cache, or some VM hides the cost of exits. */
+static __always_inline void guestmode_run(struct vcpu *vcpu, bool more)
+{
+	struct vmx_exit *e = &vcpu->exit;
+	u64 left = 0;
+	bool fail;
+
+	guestmode_begin(vcpu);
+	if (more)
+		vmx_l1d_flush(vcpu);
+	if (vcpu->cr2 != native_read_cr2())
+		native_write_cr2(vcpu->cr2);
+	vmx_clear_buffers(vcpu);
+	if (more && vcpu->hide.bound)
+		vmx_hide_cost(vcpu);
+	fail = vmx_enter(vcpu->regs, vcpu->vmcs->launched, &vcpu->vmcs->host_rsp, vcpu->spec_ctrl);
+	if (more)
+		left = rdtsc_ordered();
+	vcpu->cr2 = native_read_cr2();
+	e->reason = likely(!fail) ? vmcs_read(VM_EXIT_REASON) : VMX_EXIT_NONE;
+	e->basic = e->reason;
+	guestmode_pass_nmi(e);
+	guestmode_end();
+	if (more && vcpu->hide.bound) {
+		instrumentation_begin();
+		vmx_hide_note_exit(vcpu, left);
+		instrumentation_end();
+	}
+}
+
+/* There is one branch for all that few hosts and VMs need. */
+static noinline noinstr void guestmode_run_more(struct vcpu *vcpu)
+{
+	guestmode_run(vcpu, true);
+}
+
 /**
  * vmx_guest_mode() - run the guest until its next exit
  * @vcpu: its VMCS is current, and complete; all other state that the guest uses
@@ -76,18 +114,8 @@ static __always_inline void guestmode_pass_nmi(struct vmx_exit *e)
  */
 noinstr void vmx_guest_mode(struct vcpu *vcpu)
 {
-	struct vmx_exit *e = &vcpu->exit;
-	bool fail;
-
-	guestmode_begin(vcpu);
-	vmx_l1d_flush(vcpu);
-	if (vcpu->cr2 != native_read_cr2())
-		native_write_cr2(vcpu->cr2);
-	vmx_clear_buffers(vcpu);
-	fail = vmx_enter(vcpu->regs, vcpu->vmcs->launched, &vcpu->vmcs->host_rsp, vcpu->spec_ctrl);
-	vcpu->cr2 = native_read_cr2();
-	e->reason = likely(!fail) ? vmcs_read(VM_EXIT_REASON) : VMX_EXIT_NONE;
-	e->basic = e->reason;
-	guestmode_pass_nmi(e);
-	guestmode_end();
+	if (static_branch_unlikely(&vmx_entry_more))
+		guestmode_run_more(vcpu);
+	else
+		guestmode_run(vcpu, false);
 }

@@ -70,8 +70,10 @@ int vmx_l1d_init(void)
 	}
 	l1tf_vmx_mitigation = l1d_shown[mode];
 	l1d_always = mode == L1D_ALWAYS;
-	if (flush)
+	if (flush) {
 		static_branch_enable(&vmx_l1d_flushes);
+		static_branch_inc(&vmx_entry_more);
+	}
 	return 0;
 }
 
@@ -97,6 +99,8 @@ void vmx_l1d_warn(void)
  */
 void vmx_l1d_exit(void)
 {
+	if (static_key_enabled(&vmx_l1d_flushes))
+		static_branch_dec(&vmx_entry_more);
 	static_branch_disable(&vmx_l1d_flushes);
 	l1tf_vmx_mitigation = VMENTER_L1D_FLUSH_AUTO;
 	free_pages((unsigned long)l1d_buffer, L1D_ORDER);

@@ -212,7 +212,16 @@ void vmx_restore_host_spec_ctrl(struct vcpu *vcpu);
 void vmx_snapshot_exit(struct vcpu *vcpu);
 
 /* --- from the host's context to the guest and back: vmx/guestmode.c --- */
+DECLARE_STATIC_KEY_FALSE(vmx_entry_more);	/* counts what needs more at entries: flushes, VMs that hide time */
 void vmx_guest_mode(struct vcpu *vcpu);
+
+/* --- the cost of exits, hidden: vmx/hide.c --- */
+long vm_set_profile(void *self, void *arg, unsigned long uarg);
+void vmx_hide_init_vcpu(struct vcpu *vcpu);
+void vmx_hide_destroy(struct vm *vm);
+void vmx_hide_forget(struct vcpu *vcpu);
+void vmx_hide_cost(struct vcpu *vcpu);
+void vmx_hide_note_exit(struct vcpu *vcpu, u64 tsc);
 
 /* --- flushes of the L1 data cache: vmx/l1d.c --- */
 int vmx_l1d_init(void);

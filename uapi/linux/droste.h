@@ -733,4 +733,37 @@ struct droste_pool {
  */
 #define DROSTE_GET_POOL		_IOWR(DROSTE_IOC_MAGIC, 0x41, struct droste_pool)
 
+/* --- a guest that looks like a real machine --- */
+
+/**
+ * struct droste_profile - what a VM hides, apart from what the KVM API can hide
+ * @clock_bound: how far the counter of a vCPU may be behind, in ns, at most 1,000,000; 0: no cost of an exit is hidden
+ * @clock_extra: ticks of the host's TSC that an exit costs besides those between L0's first and last instruction, less those
+ *	that the instruction costs without an exit; between -100,000 and 100,000
+ * @apic_hz: the rate of the local APICs' timers before division, 1 MHz to 1 GHz: what CPUID leaf 0x15 says of the crystal;
+ *	0: that of KVM_CAP_X86_APIC_BUS_CYCLES_NS
+ * @flags: 0
+ * @reserved: 0
+ */
+struct droste_profile {
+	__u64 clock_bound;
+	__s64 clock_extra;
+	__u32 apic_hz;
+	__u32 flags;
+	__u64 reserved[5];
+};
+
+/*
+ * On a VM without vCPUs: from an exit of an instruction that has no exit on a real machine (CPUID, RDMSR and WRMSR, XSETBV,
+ * MOV to control and debug registers, VMX instructions; the list is in kmod/vmx/hide.c) to the next entry, the vCPU's
+ * time-stamp counter stands still, as do L2's, and the deadlines of the local APIC timer and of L1's VMX-preemption timer.
+ * It catches up at interrupts of the host and when the vCPU halts. It never goes back, and is never behind by more than
+ * @clock_bound: an exit that would make it so is not hidden. Other clocks of the VM go on: they differ from it by at most
+ * @clock_bound. KVM_GET_MSRS and KVM_VCPU_TSC_OFFSET tell the counter as the guest sees it; a vCPU that is set owes nothing.
+ * Needs CAP_SYS_ADMIN in the first user namespace. The last call counts.
+ * Errors: EPERM; EINVAL for other values, or if @reserved is not 0 or there is a vCPU; EOPNOTSUPP if the host's TSC has no
+ * constant rate; EFAULT.
+ */
+#define DROSTE_SET_PROFILE	_IOW(DROSTE_IOC_MAGIC, 0x42, struct droste_profile)
+
 #endif

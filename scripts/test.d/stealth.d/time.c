@@ -19,10 +19,12 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static uint64_t median(uint64_t *v)
+#define FEW	65	/* rounds of which a hypervisor may be able to hide all */
+
+static uint64_t median(uint64_t *v, int n)
 {
-	qsort(v, ROUNDS, sizeof(*v), by_value);
-	return v[ROUNDS / 2];
+	qsort(v, n, sizeof(*v), by_value);
+	return v[n / 2];
 }
 
 static uint64_t counter;
@@ -54,6 +56,8 @@ static void say_costs(const char *clock, uint64_t (*now)(void))
 	unsigned int a, b, c, d;
 	char name[64];
 
+	/* What was hidden before is paid back when the processor has nothing to do. */
+	usleep(20000);
 	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t at = now();
 
@@ -64,10 +68,12 @@ static void say_costs(const char *clock, uint64_t (*now)(void))
 			;
 		nothing[i] = now() - at;
 	}
+	snprintf(name, sizeof(name), "time.cpuid-few.%s", clock);
+	say(name, "%llu", (unsigned long long)median(cpuid, FEW));
 	snprintf(name, sizeof(name), "time.cpuid.%s", clock);
-	say(name, "%llu", (unsigned long long)median(cpuid));
+	say(name, "%llu", (unsigned long long)median(cpuid, ROUNDS));
 	snprintf(name, sizeof(name), "time.loop.%s", clock);
-	say(name, "%llu", (unsigned long long)median(nothing));
+	say(name, "%llu", (unsigned long long)median(nothing, ROUNDS));
 }
 
 static struct {
