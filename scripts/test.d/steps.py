@@ -9,6 +9,7 @@ import kunit
 import kvmtests
 import kvmtrace
 import lab
+import migrate
 import pick
 import pool
 import qemu
@@ -104,6 +105,7 @@ STEPS = [
     *stealth.STEPS,
     *strict.STEPS,
     *pool.STEPS,
+    *migrate.STEPS,
     Step("newer", "protection keys and 5-level paging, on a model of processor that has them", lab.newer_processor,
          ["build-6.12", "selftests"]),
     Step("apicv-off", "APIC virtualization for L1 is left out where that is asked for", lab.without_apicv, ["build-6.12", "selftests"]),
