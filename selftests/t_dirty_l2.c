@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What L2 and L1 write while the dirty log is read, as in a migration: a copy made of nothing but logged pages is the memory.
- * With and without page-modification logging, by the processor that it runs on.
+ * What L2 and L1 write while the dirty log is read, as in a migration: a copy made of nothing but logged pages is the
+ * memory. The processor decides whether that is with page-modification logging or without.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -168,7 +168,9 @@ static void copy_logged(struct copy *c, enum log log)
 static void begin(struct copy *c, enum log log, enum tables tables)
 {
 	extern u64 guest_arg;
-	struct kvm_enable_cap manual = { .cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, .args = { KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE } };
+	struct kvm_enable_cap manual = {
+		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, .args = { KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE },
+	};
 
 	memset(c, 0, sizeof(*c));
 	guest_arg = tables;
@@ -181,7 +183,8 @@ static void begin(struct copy *c, enum log log, enum tables tables)
 		DO(c->vm.fd, KVM_ENABLE_CAP, &manual);
 	vcpu_create(&c->vm, 0, guest);
 	if (log == RINGS) {
-		c->ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, c->vm.vcpu[0].fd, KVM_DIRTY_LOG_PAGE_OFFSET * 4096);
+		c->ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, c->vm.vcpu[0].fd,
+			       KVM_DIRTY_LOG_PAGE_OFFSET * 4096);
 		MUST(c->ring != MAP_FAILED, "map the ring");
 	}
 	/* In huge pages, which logging has to split. */
@@ -238,7 +241,8 @@ static void migrate(enum log log, enum tables tables)
 	for (slot = 0; slot <= SLOT; slot++)
 		for (page = 0; page < slot_pages(slot); page++)
 			if (memcmp(c.copies[slot] + page * 4096, c.slots[slot] + page * 4096, 4096))
-				ksft_abort(__FILE__, __LINE__, "slot %d: page %#llx was written, and not logged", slot, (unsigned long long)page);
+				ksft_abort(__FILE__, __LINE__, "slot %d: page %#llx was written, and not logged", slot,
+					   (unsigned long long)page);
 	/* More than the pages that there are: pages were logged anew. */
 	OK(c.pages > PAGES, "%llu pages copied", (unsigned long long)c.pages);
 	vm_destroy(&c.vm);

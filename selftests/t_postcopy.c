@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Post-copy: L1 and its L2 run while user space supplies their pages by userfaultfd. Signals end each KVM_RUN that waits for one, and
- * no page and no instruction is lost by that.
+ * Post-copy: L1 and its L2 run while user space supplies their pages by userfaultfd. Signals end each KVM_RUN that waits
+ * for one, and no page and no instruction is lost by that.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -14,7 +14,8 @@ PACKAGES = ["libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "
 
 # The rest of the packages is left out.
 PROGRAMS = ["usr/sbin/libvirtd", "usr/sbin/virtlogd", "usr/bin/virsh", "usr/bin/qemu-system-x86_64",
-            "usr/lib/libvirt/libvirt_iohelper", "usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so"]
+            "usr/lib/libvirt/libvirt_iohelper", "usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so",
+            "usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so"]     # libvirt asks QEMU about both of its accelerators
 DATA = ["usr/share/libvirt/cpu_map/*", "usr/share/libvirt/schemas/*"]
 FIRMWARE = ["usr/share/seabios/*.bin", "usr/share/qemu/kvmvapic.bin", "usr/share/qemu/*boot*.bin", "usr/share/qemu/pvh.bin"]
 

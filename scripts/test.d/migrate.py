@@ -56,8 +56,12 @@ def loop(times, groups, limit, qemu="qemu", words=()):
     return step
 
 
-def libvirt(job):
-    """Debian's libvirt on /dev/kvm, which is Droste: one domain on two hosts that are namespaces."""
+def libvirt(*groups):
+    """Returns a step of Debian's libvirt on /dev/kvm, which is Droste: one domain on two hosts that are namespaces."""
+    return lambda job: libvirt_groups(job, groups)
+
+
+def libvirt_groups(job, groups):
     directory = job.path("images", job.step.name)
     os.makedirs(directory, exist_ok=True)
     link, veth = os.path.join(directory, "root"), os.path.join(directory, "veth.ko")
@@ -68,7 +72,7 @@ def libvirt(job):
     in_lab(job, "libvirt's cases", [os.path.join(job.path("images", "migrate"), "nest.elf"), link, veth,
                                     job.output([LAB, "build-module", "--kernel", "6.12"]), source("libvirt.d", "run.sh"),
                                     source("libvirt.d", "domain.xml")],
-           ["insmod droste.ko kvm_node=1 && ./run.sh"], 1800, "--hypervisor", "none")
+           [f"insmod droste.ko kvm_node=1 && ./run.sh {' '.join(groups)}"], 1800, "--hypervisor", "none")
 
 
 def without_pml(job):
@@ -89,7 +93,9 @@ STEPS = [
     Step("migrate-loop-no-pml", "migrations where the processor has no page-modification logging",
          loop(SHORT, ["split", "full"], 1200, words=["--cpu", WITHOUT_PML]), BUILT, extra=True),
     Step("migrate-loop-postcopy", "post-copy with QEMU 7.2, also interrupted and recovered", loop(1, ["postcopy"], 1800), BUILT, extra=True),
-    Step("libvirt", "libvirt's QEMU driver on /dev/kvm: define, start, save, restore, virsh migrate", libvirt, BUILT, extra=True),
+    Step("libvirt", "libvirt's QEMU driver on /dev/kvm: define, start, save, restore, virsh migrate", libvirt("life", "moves"), BUILT,
+         extra=True),
+    Step("libvirt-variants", "virsh migrate, tunnelled and by post-copy", libvirt("variants"), BUILT, extra=True),
     Step("dirty-no-pml", "the dirty log where the processor has no page-modification logging", without_pml, ["build-6.12", "selftests"],
          extra=True),
 ]

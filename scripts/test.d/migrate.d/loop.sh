@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs in L0: migrates the L1 of nest.c, whose L2 writes, from one QEMU to another and back, again and again. Prints TAP.
+# Runs in L0: migrates the L1 of nest.c, whose L2 writes, from one QEMU to another and back, again and again. Prints
+# TAP.
 # Usage: loop.sh TIMES GROUP... ; a group is a function below.
 case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 times=$1
@@ -11,9 +12,6 @@ trap '' PIPE	# a command to a QEMU that has ended must not end this script
 count=0
 limit=3000
 plain="-nodefaults -no-user-config -display none -no-reboot -cpu host -smp 2 -m 40 -kernel nest.elf"
-# Every other QEMU logs writes in rings, the others in bitmaps.
-accel_a="-accel kvm"
-accel_b="-accel kvm,dirty-ring-size=4096"
 
 result() { # status, name
 	count=$((count + 1))
@@ -29,10 +27,13 @@ start() { # place, QEMU's further arguments
 	rm -f "/tmp/$place.in" "/tmp/$place.out" /tmp/link
 	mkfifo "/tmp/$place.in" "/tmp/$place.out"
 	cat "/tmp/$place.out" > "/tmp/$place.monitor" &
-	eval "accel=\$accel_$place"
-	# shellcheck disable=SC2086,SC2154 # several words; accel is assigned by eval
-	timeout $limit qemu-dir/qemu $plain $accel -M $machine -chardev file,id=s,path=/tmp/serial,append=on -serial chardev:s \
-		-monitor "pipe:/tmp/$place" "$@" < /dev/null > "/tmp/$place.qemu" 2>&1 &
+	# Every other QEMU logs writes in rings, the others in bitmaps.
+	accel=kvm
+	[ "$place" = a ] || accel=kvm,dirty-ring-size=4096
+	# shellcheck disable=SC2086 # several words
+	timeout $limit qemu-dir/qemu $plain -accel $accel -M $machine \
+		-chardev file,id=s,path=/tmp/serial,append=on -serial chardev:s -monitor "pipe:/tmp/$place" "$@" \
+		< /dev/null > "/tmp/$place.qemu" 2>&1 &
 	eval "pid_$place=$!"
 	if [ "$place" = a ]; then exec 8> /tmp/a.in; else exec 9> /tmp/b.in; fi
 }
@@ -105,8 +106,9 @@ move() { # from, to
 	await "$2" $(($(counted) + 2))
 }
 
-# Moves the guest by post-copy: it runs on the target before its memory is there. If it is to be interrupted, the connection is cut
-# then, so that its processors wait for pages that do not come; "stop" must end their waits, and another connection brings the pages.
+# Moves the guest by post-copy: it runs on the target before its memory is there. If it is to be interrupted, the
+# connection is cut then, so that its processors wait for pages that do not come; "stop" must end their waits, and
+# another connection brings the pages.
 move_late() { # from, to, whether to interrupt
 	start "$2" -incoming unix:/tmp/link
 	tell "$2" "migrate_set_capability postcopy-ram on"

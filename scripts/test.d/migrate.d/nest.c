@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A small L1 for QEMU, booted by multiboot, that is migrated while it and its L2 write to memory. It counts on the serial port.
+ * A small L1 for QEMU, booted by multiboot, that is migrated while it and its L2 write to memory. It counts on the serial
+ * port.
  *
- * For each number an L2 that runs for as long as L1 writes generation after generation to its pages and hashes them; L1 hashes
- * them too, and computes from the number alone what they must be. Then L1 starts another L2: with EPT, with EPT and
- * its accessed and dirty bits, or without EPT. The second processor writes and checks pages of its own, and interrupts of the
- * I/O APIC and of the local APIC come in between. A wrong value ends it with a line that begins with "BAD".
+ * For each number an L2 that runs for as long as L1 writes generation after generation to its pages and hashes them; L1
+ * hashes them too, and computes from the number alone what they must be. Then L1 starts another L2: with EPT, with EPT
+ * and its accessed and dirty bits, or without EPT. The second processor writes and checks pages of its own, and
+ * interrupts of the I/O APIC and of the local APIC come in between. A wrong value ends it with a line that begins with
+ * "BAD".
  */
 #include "vmx.h"
 
