@@ -137,7 +137,6 @@ move_late() { # from, to, whether to interrupt
 			usleep 50000
 		done
 		tell "$1" "migrate -r unix:/tmp/recover"
-		interrupted=$((interrupted + 1))
 	fi
 	tell "$1" "migrate_set_parameter max-postcopy-bandwidth 0"
 	heard "$1" "^Migration status: completed" 1 "info migrate" || return 1
@@ -169,23 +168,26 @@ chain() { # name, QEMU's machine
 	result $? "$name: L2 was running at some of them"
 }
 
-postcopy() {
-	name="post-copy" machine=q35,kernel-irqchip=split interrupted=0
+late() { # name, what move_late() does besides
+	machine=q35,kernel-irqchip=split
 	: > /tmp/serial
 	start a
-	await a 2 && move_late a b && move_late b a
+	await a 2 && move_late a b "$2" && move_late b a "$2"
 	bad=$?
 	runs || bad=1
+	echo "# counted to $(counted)"
 	shown $bad
-	result $bad "$name: two migrations"
-	move_late a b interrupted && move_late b a interrupted
-	bad=$?
-	runs || bad=1
-	echo "# counted to $(counted); $interrupted interrupted"
-	shown $bad
-	result $bad "$name: two migrations that are interrupted, and recovered"
+	result $bad "$1"
 	alive a && finish a
 	alive b && finish b
+}
+
+postcopy() {
+	late "post-copy: two migrations"
+}
+
+interrupted() {
+	late "post-copy: two migrations that are interrupted, and recovered" interrupted
 }
 
 split() {
