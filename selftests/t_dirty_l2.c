@@ -155,17 +155,17 @@ static void copy_ring(struct copy *c)
 	}
 }
 
-static void copy_logged(struct copy *c, enum log log)
+static void copy_logged(struct copy *c, enum log how)
 {
 	int slot;
 
-	if (log == RINGS)
+	if (how == RINGS)
 		copy_ring(c);
-	for (slot = 0; slot <= SLOT && log != RINGS; slot++)
-		copy_bitmap(c, slot, log == CLEARED);
+	for (slot = 0; slot <= SLOT && how != RINGS; slot++)
+		copy_bitmap(c, slot, how == CLEARED);
 }
 
-static void begin(struct copy *c, enum log log, enum tables tables)
+static void begin(struct copy *c, enum log how, enum tables tables)
 {
 	extern u64 guest_arg;
 	struct kvm_enable_cap manual = {
@@ -177,12 +177,12 @@ static void begin(struct copy *c, enum log log, enum tables tables)
 	vm_create(&c->vm, 0);
 	if (!vm_has_vmx(&c->vm))
 		ksft_skip("no VMX for guests");
-	if (log == RINGS && vm_enable_cap(&c->vm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL, RING_BYTES))
+	if (how == RINGS && vm_enable_cap(&c->vm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL, RING_BYTES))
 		ksft_skip("no rings");
-	if (log == CLEARED)
+	if (how == CLEARED)
 		DO(c->vm.fd, KVM_ENABLE_CAP, &manual);
 	vcpu_create(&c->vm, 0, guest);
-	if (log == RINGS) {
+	if (how == RINGS) {
 		c->ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, c->vm.vcpu[0].fd,
 			       KVM_DIRTY_LOG_PAGE_OFFSET * 4096);
 		MUST(c->ring != MAP_FAILED, "map the ring");
@@ -205,7 +205,7 @@ static void wait_for(struct vm *vm, u64 more)
 		sched_yield();
 }
 
-static void migrate(enum log log, enum tables tables)
+static void migrate(enum log how, enum tables tables)
 {
 	struct sigaction a = { .sa_handler = on_signal };
 	struct copy c;
@@ -213,7 +213,7 @@ static void migrate(enum log log, enum tables tables)
 	int slot, round;
 	u64 page;
 
-	begin(&c, log, tables);
+	begin(&c, how, tables);
 	sigaction(SIGUSR1, &a, NULL);
 	MUST(!pthread_create(&thread, NULL, run_on, &c.vm.vcpu[0]), "thread");
 	/* L2 has written to much of the slot when logging begins. */
@@ -226,18 +226,18 @@ static void migrate(enum log log, enum tables tables)
 		memcpy(c.copies[slot], c.slots[slot], slot_pages(slot) * 4096);
 	}
 	for (round = 0; round < ROUNDS; round++) {
-		copy_logged(&c, log);
+		copy_logged(&c, how);
 		/* Sometimes there is little to do, and sometimes much. */
 		wait_for(&c.vm, round % 3 * 4);
 	}
 	stop = true;
 	while (pthread_tryjoin_np(thread, NULL)) {
 		pthread_kill(thread, SIGUSR1);
-		if (log == RINGS)
-			copy_logged(&c, log);
+		if (how == RINGS)
+			copy_logged(&c, how);
 		sched_yield();
 	}
-	copy_logged(&c, log);
+	copy_logged(&c, how);
 	for (slot = 0; slot <= SLOT; slot++)
 		for (page = 0; page < slot_pages(slot); page++)
 			if (memcmp(c.copies[slot] + page * 4096, c.slots[slot] + page * 4096, 4096))
@@ -248,7 +248,7 @@ static void migrate(enum log log, enum tables tables)
 	vm_destroy(&c.vm);
 }
 
-#define TEST(name, log, tables) static void name(void) { migrate(log, tables); }
+#define TEST(name, how, tables) static void name(void) { migrate(how, tables); }
 TEST(bitmap_ept, BITMAP, EPT)
 TEST(bitmap_ad, BITMAP, EPT_AD)
 TEST(bitmap_no_ept, BITMAP, NO_EPT)
