@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bochs
 import cache
 import debian
+import deblibvirt
 import debqemu
 import debtracers
 import debxen
@@ -60,7 +61,7 @@ def parser():
     build.add_argument("--vfio", action="store_true", help="build lab_vfio.ko, a device of VFIO without hardware")
 
     where = commands.add_parser("path", help="print the path of something in the cache, made if need be")
-    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache", "qemu", "tracers",
+    where.add_argument("thing", choices=["kernel", "vmlinuz", "headers", "modules", "bochs", "source", "cache", "qemu", "tracers", "libvirt",
                                          *(f"qemu-{version}" for version in debqemu.SUITES),
                                          *(f"kvm-selftests-{release}" for release in kvmselftests.RELEASES),
                                          *(f"xen-{version}" for version in debxen.SUITES)])
@@ -225,6 +226,8 @@ def do_path(arguments):
         print(bochs.program())
     elif arguments.thing == "tracers":
         print(debtracers.directory())
+    elif arguments.thing == "libvirt":
+        print(deblibvirt.directory())
     elif arguments.thing == "qemu":
         print(debqemu.directory())
     elif arguments.thing.startswith("qemu-"):

@@ -79,6 +79,8 @@ STEPS = [
     # Seven minutes, and t_nested_state and t_exchange save and restore the same state.
     Step("qemu-nestedstate", "an L1 that is saved and migrated while its L2 runs", cases(["nestedstate"], 3600),
          ["build-6.12", "images-qemu"], extra=True),
+    Step("migrate-loop-linux", "a Linux L1 that is migrated four times while its L2 runs", cases(["nestedchain"], 3600),
+         ["build-6.12", "images-qemu"], extra=True),
     Step("qemu-10", "the same with QEMU 10 of Debian 13, by the name of the device",
          cases(["by_device", *GROUPS], 3600, "qemu-10"), ["build-6.12", "images-qemu"], extra=True),
     Step("qemu-11", "the same with QEMU 11 of Debian's next", cases(["by_device", *GROUPS], 3600, "qemu-11"),

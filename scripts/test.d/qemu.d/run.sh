@@ -200,24 +200,31 @@ runs() { # file, how many times it may go back
 		END { exit wrong || jumps != back || NR < 2 }' && ! grep -q BAD "$1"
 }
 
+# How often migrates() moves the machine.
+hops=1
+
 migrates() { # name, QEMU's arguments
-	name=$1
+	name=$1 from=/tmp/before to=/tmp/after hop=0 bad=0
 	shift
-	start /tmp/before "$@"
-	await /tmp/before 5
+	start $from "$@"
+	await $from 5
 	result $? "$name: counts before it migrates"
-	$ready || result 1 "$name: stopped for saving"
-	tell 'migrate "exec:cat > /tmp/state"'
-	# The monitor takes the next command when the state is written and the machine is stopped.
+	while [ $hop -lt $hops ] && [ $bad = 0 ]; do
+		hop=$((hop + 1))
+		$ready || result 1 "$name: stopped for saving"
+		tell 'migrate "exec:cat > /tmp/state"'
+		# The monitor takes the next command when the state is written and the machine is stopped.
+		finish
+		last=$(counts $from | tail -1)
+		start $to "$@" -incoming "exec:cat /tmp/state"
+		await $to $((last + 5)) && runs $to 0 &&
+			first=$(counts $to | head -1) && [ "$first" -gt "$last" ] && [ "$first" -le $((last + 2)) ]
+		bad=$?
+		echo "# counted to $last before, from $first after; the state has $(wc -c < /tmp/state) bytes"
+		next=$from from=$to to=$next
+	done
 	finish
-	last=$(counts /tmp/before | tail -1)
-	start /tmp/after "$@" -incoming "exec:cat /tmp/state"
-	await /tmp/after $((last + 5)) && runs /tmp/after 0 &&
-		first=$(counts /tmp/after | head -1) && [ "$first" -gt "$last" ] && [ "$first" -le $((last + 2)) ]
-	bad=$?
-	finish
-	grep "TSC went" /tmp/after | sed 's/^/# /'
-	echo "# counted to $last before, from $first after; the state has $(wc -c < /tmp/state) bytes"
+	grep "TSC went" $from | sed 's/^/# /'
 	shown $bad
 	result $bad "$name: goes on counting where it was, in another QEMU"
 	rm -f /tmp/state
@@ -322,6 +329,16 @@ nestedstate() {
 	saves "savevm of an L1 while its L2 runs" $l1 -append "$linux_words tsc=reliable groups=counting"
 	}
 	ready=true
+}
+
+# The same, moved again and again.
+nestedchain() {
+	l1_image
+	ready=stop_in_l2 hops=4
+	# shellcheck disable=SC2086 # several words
+	migrates "an L1 that migrates $hops times while its L2 runs" -M q35 -cpu host -smp 2 -m 384 -kernel vmlinuz -initrd /tmp/l1.cpio \
+		-append "$linux_words tsc=reliable groups=counting"
+	ready=true hops=1
 }
 
 for group in "$@"; do
