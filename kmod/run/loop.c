@@ -508,8 +508,10 @@ static int loop_dispatch(struct vcpu *vcpu, int *srcu)
 	if (unlikely(vcpu->exit.reason == EXIT_REASON_WBINVD)) {
 		step = loop_begin_barrier(vcpu, *srcu);
 		*srcu = step.srcu;
-		if (step.ret != NEXT_GO_ON)
+		if (step.ret != NEXT_GO_ON) {
+			vcpu_repeat_instruction(vcpu);
 			return step.ret;
+		}
 	}
 	if (vcpu->in_l2) {
 		verdict = nested_route(vcpu);
