@@ -449,6 +449,95 @@ static void host_given_up(void)
 	vm_destroy(&vm);
 }
 
+/* --- memory --- */
+
+#define MSR_STEAL_TIME	0x4b564d03
+#define INS_PORT	0x318
+#define INS_BYTES	16
+
+static volatile u64 read_in[INS_BYTES / 8] __attribute__((aligned(64)));
+static u8 steal_areas[2][64] __attribute__((aligned(64)));
+
+static void steal_begin(int i)
+{
+	wrmsr(MSR_STEAL_TIME, (u64)steal_areas[i] | 1);
+}
+
+static void guest_steal_wbinvd(void)
+{
+	steal_begin(0);
+	guest_wbinvd();
+}
+
+static void guest_steal_counts(void)
+{
+	steal_begin(1);
+	guest_counts();
+}
+
+static void guest_reads_in(void)
+{
+	u64 at = (u64)read_in, n = INS_BYTES;
+
+	asm volatile("rep insb" : "+D" (at), "+c" (n) : "d" (INS_PORT) : "memory");
+	g_done();
+}
+
+/*
+ * What user space finds in memory at a barrier stays as it is: although vCPUs wait in KVM_RUN, are interrupted, and begin to
+ * wait with an access that user space has answered.
+ */
+static void host_memory(void)
+{
+	struct vcpu *vcpu, *reads;
+	pthread_t thread;
+	struct run run;
+	struct vm vm;
+	u64 seq, n, i;
+	u8 *copy;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_steal_wbinvd);
+	vcpu_create(&vm, 1, guest_steal_counts);
+	reads = vcpu_create(&vm, 2, guest_reads_in);
+	copy = malloc(MEM_SIZE);
+	MUST(copy, "memory");
+	EQ(vcpu_run_once(reads), 0, "KVM_RUN");
+	MUST(reads->run->exit_reason == KVM_EXIT_IO && reads->run->io.port == INS_PORT, "exit %u", reads->run->exit_reason);
+	memset((u8 *)reads->run + reads->run->io.data_offset, 0x77, INS_BYTES);
+	runner(&vm.vcpu[1], &thread);
+	wait_for_change(&vm);
+	set_exits(&vm, true);
+	seq = run_to_barrier(vcpu, 1);
+	memcpy(copy, vm.mem, MEM_SIZE);
+	let_run();
+	OK(!memcmp(copy, vm.mem, MEM_SIZE), "memory changes after the barrier");
+	for (i = 0; i < 3; i++) {
+		for (n = interrupted; interrupted == n;) {
+			pthread_kill(thread, SIGUSR1);
+			sched_yield();
+		}
+		let_run();
+		OK(!memcmp(copy, vm.mem, MEM_SIZE), "memory changes when KVM_RUN of a vCPU that waits is interrupted");
+	}
+	EQ(run_interrupted(vcpu), -EINTR, "KVM_RUN of the vCPU that executed WBINVD");
+	OK(!memcmp(copy, vm.mem, MEM_SIZE), "memory changes in KVM_RUN of the vCPU that executed WBINVD");
+	run_begin(&run, reads);
+	let_run();
+	OK(!memcmp(copy, vm.mem, MEM_SIZE), "memory changes when an access is to be finished");
+	run_interrupt(&run);
+	OK(!memcmp(copy, vm.mem, MEM_SIZE), "memory changes when KVM_RUN is interrupted before an access is finished");
+	release(&vm, seq);
+	MUST(!pthread_join(run.thread, NULL), "join");
+	EQ(run.ret, 0, "KVM_RUN after the release");
+	EQ(reads->run->exit_reason, KVM_EXIT_IO, "the guest's call");
+	EQ(GUEST(&vm, read_in[1]), 0x7777777777777777, "the bytes that INS has read");
+	vcpu_run_to_sync(vcpu, 1);
+	end_runner(thread);
+	free(copy);
+	vm_destroy(&vm);
+}
+
 /* --- while memory is logged --- */
 
 #define STORM	300ul
@@ -699,6 +788,7 @@ static const struct ksft_test tests[] = {
 	{ "a vCPU that is new waits", .host = host_new },
 	{ "vCPUs that are not in the guest", .host = host_absent },
 	{ "a barrier that is given up", .host = host_given_up },
+	{ "memory at a barrier stays as it is", .host = host_memory },
 	{ "a storm of WBINVDs while memory is logged", .host = host_storm },
 	{ "all writes are in the rings", .host = host_rings },
 	{ "also those by L0 for the guest", .host = host_handlers },

@@ -13,6 +13,7 @@
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
 #include "droste.h"
+#include "pv/stealtime.h"
 #include "run/request.h"
 #include "run/run.h"
 
@@ -129,6 +130,13 @@ bool barrier_meet(struct vcpu *vcpu)
 
 	spin_lock(&b->lock);
 	must_wait = b->leader && !vcpu->barrier_due;
+	/* The vCPU is about to sleep, and the guest must learn that before the leader goes on: memory does not change then. */
+	if (must_wait && vcpu->steal.msr) {
+		preempt_disable();
+		steal_time_preempted(vcpu);
+		preempt_enable();
+		vcpu_request(vcpu, REQ_STEAL);
+	}
 	WRITE_ONCE(vcpu->barrier_met, b->seq);
 	spin_unlock(&b->lock);
 	if (must_wait)
@@ -182,6 +190,34 @@ bool barrier_wait(struct vcpu *vcpu, int *srcu)
 		}
 	}
 	return READ_ONCE(vcpu->barrier_due);
+}
+
+/**
+ * barrier_wait_to_finish() - wait for the release of a barrier, if there is one, before an exit that user space has answered
+ * is finished
+ * @vcpu: loaded; caller holds vcpu->mutex
+ * @srcu: the index of vm->srcu, which the caller holds; it changes
+ *
+ * The rest of the instruction may write to guest memory, which does not change at a barrier.
+ *
+ * Context: Thread of @vcpu, process context. May sleep.
+ * Return: NEXT_ENTER to finish the exit; -EINTR if a signal came first, -EIO if the VM is dead.
+ */
+int barrier_wait_to_finish(struct vcpu *vcpu, int *srcu)
+{
+	while (test_and_clear_bit(REQ_BARRIER, &vcpu->requests)) {
+		if (barrier_wait(vcpu, srcu)) {
+			vcpu_request(vcpu, REQ_BARRIER);
+			break;
+		}
+		if (READ_ONCE(vcpu->vm->dead))
+			return -EIO;
+		if (test_bit(REQ_BARRIER, &vcpu->requests) && signal_pending(current)) {
+			vcpu->run->exit_reason = KVM_EXIT_INTR;
+			return -EINTR;
+		}
+	}
+	return NEXT_ENTER;
 }
 
 /* --- the leader --- */
