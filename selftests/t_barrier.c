@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/droste.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 #include "guest.h"
+#include "inspect.h"
 #include "save.h"
 #include "stat.h"
 #include "vm.h"
@@ -287,6 +289,255 @@ static void host_absent(void)
 	vm_destroy(&vm);
 }
 
+/* --- barriers that are given up --- */
+
+#define GIVEN_UP	48
+#define START_PORT	0x319
+
+static volatile u64 passed[2];	/* WBINVDs that are complete */
+static volatile u64 breaks;
+void wbinvd_here(void);
+asm(".pushsection .text\nwbinvd_here: wbinvd\nret\n.popsection");
+
+static void on_break(struct trap_regs *regs)
+{
+	breaks++;
+	regs->rflags |= BIT(16);
+}
+
+/* It has a breakpoint at its WBINVD. */
+static void guest_passes0(void)
+{
+	g_trap_fn[VEC_DB] = on_break;
+	write_dr0((u64)wbinvd_here);
+	write_dr7(0x402);
+	for (;; passed[0]++) {
+		outb(START_PORT, 0);
+		wbinvd_here();
+	}
+}
+
+static void guest_passes1(void)
+{
+	for (;; passed[1]++) {
+		outb(START_PORT, 0);
+		WBINVD();
+	}
+}
+
+static void guest_cpuids(void)
+{
+	u32 a, b, c, d;
+
+	for (;;)
+		cpuid(0, 0, &a, &b, &c, &d);
+}
+
+/* KVM_RUN again and again while signals end it. */
+struct run {
+	struct vcpu *vcpu;
+	pthread_t thread;
+	volatile u64 interrupted;
+	volatile bool parks;	/* after a signal */
+	u64 round;
+	int ret;
+};
+
+static volatile u64 arrived, together;	/* the last round for which vCPU 1 was at its start; in which both began */
+
+/* Two guests begin at nearly one moment, which differs a little each time, with barriers. */
+static void start_together(struct run *r)
+{
+	volatile u64 *at = r->vcpu->id ? &together : &arrived;
+	u64 n, round = ++r->round;
+
+	if (r->vcpu->id)
+		arrived = round;
+	for (n = 1; *at != round && !stop; n++)
+		if (n % 1000 == 0)
+			sched_yield();
+	if (!r->vcpu->id) {
+		set_exits(r->vcpu->vm, true);
+		together = round;
+	}
+	/* The breakpoint takes vCPU 0 some time. */
+	for (n = 0; r->vcpu->id && n < round * 80; n++)
+		asm volatile("");
+}
+
+static void *run_signalled(void *arg)
+{
+	struct run *r = arg;
+
+	on_cpu(r->vcpu->id % sysconf(_SC_NPROCESSORS_ONLN));
+	while (!stop) {
+		r->ret = vcpu_run_once(r->vcpu);
+		if (r->ret == -EINTR)
+			for (r->interrupted++; r->parks && !stop;)
+				usleep(1000);
+		else if (!r->ret && r->vcpu->run->exit_reason == KVM_EXIT_IO && r->vcpu->run->io.port == START_PORT)
+			start_together(r);
+		else
+			break;
+	}
+	return NULL;
+}
+
+static void run_begin(struct run *r, struct vcpu *vcpu)
+{
+	*r = (struct run) { .vcpu = vcpu };
+	MUST(!pthread_create(&r->thread, NULL, run_signalled, r), "thread");
+}
+
+static void run_interrupt(struct run *r)
+{
+	u64 n = r->interrupted;
+
+	while (r->interrupted == n) {
+		pthread_kill(r->thread, SIGUSR1);
+		usleep(1000);
+	}
+}
+
+/*
+ * A vCPU that stands at an exit keeps all barriers waiting. Two others execute WBINVD together, so that one often is part of
+ * the other's barrier. The one that leads gives up because of a signal: the other must not go on, since it was none.
+ */
+static void host_given_up(void)
+{
+	static const struct droste_match cpuid_exit = { .flags = DROSTE_MATCH_VCPU | DROSTE_MATCH_REASON, .vcpu = 2, .reason = R_CPUID };
+	struct sigaction a = { .sa_handler = on_signal };
+	struct run run[3];
+	struct pollfd p;
+	struct vm vm;
+	u64 i, j;
+
+	sigaction(SIGUSR1, &a, NULL);
+	vm_create(&vm, 0);
+	vcpu_create(&vm, 0, guest_passes0);
+	vcpu_create(&vm, 1, guest_passes1);
+	vcpu_create(&vm, 2, guest_cpuids);
+	p = (struct pollfd) { .fd = inspect_mine(&vm), .events = POLLIN };
+	DO(p.fd, DROSTE_BREAK, &cpuid_exit);
+	run_begin(&run[2], &vm.vcpu[2]);
+	MUST(poll(&p, 1, 60000) == 1, "vCPU 2 stands");
+	run_begin(&run[0], &vm.vcpu[0]);
+	run_begin(&run[1], &vm.vcpu[1]);
+	for (i = 0; i < GIVEN_UP; i++) {
+		while (together <= i)
+			usleep(1000);
+		usleep(3000);
+		for (j = 0; j < 2; j++) {
+			run[j].parks = true;
+			run_interrupt(&run[j]);
+			usleep(3000);
+			EQ(GUEST(&vm, passed[!j]), i, "WBINVDs of vCPU %d that are complete", (int)!j);
+			run[j].parks = false;
+			usleep(3000);
+		}
+		EQ(vm_stat(&vm, "wbinvd_barriers") + vm_stat(&vm, "wbinvd_merged"), 0, "those that were a barrier, or part of one");
+		OK(GUEST(&vm, breaks) <= i + 1, "%d breakpoints at %d of vCPU 0", (int)GUEST(&vm, breaks), (int)i + 1);
+		set_exits(&vm, false);
+		run_interrupt(&run[0]);
+		run_interrupt(&run[1]);
+	}
+	stop = true;
+	close(p.fd);
+	for (j = 0; j < 3; j++)
+		while (pthread_tryjoin_np(run[j].thread, NULL))
+			pthread_kill(run[j].thread, SIGUSR1);
+	vm_destroy(&vm);
+}
+
+/* --- memory --- */
+
+#define MSR_STEAL_TIME	0x4b564d03
+#define INS_PORT	0x318
+#define INS_BYTES	16
+
+static volatile u64 read_in[INS_BYTES / 8] __attribute__((aligned(64)));
+static u8 steal_areas[2][64] __attribute__((aligned(64)));
+
+static void steal_begin(int i)
+{
+	wrmsr(MSR_STEAL_TIME, (u64)steal_areas[i] | 1);
+}
+
+static void guest_steal_wbinvd(void)
+{
+	steal_begin(0);
+	guest_wbinvd();
+}
+
+static void guest_steal_counts(void)
+{
+	steal_begin(1);
+	guest_counts();
+}
+
+static void guest_reads_in(void)
+{
+	u64 at = (u64)read_in, n = INS_BYTES;
+
+	asm volatile("rep insb" : "+D" (at), "+c" (n) : "d" (INS_PORT) : "memory");
+	g_done();
+}
+
+/*
+ * What user space finds in memory at a barrier stays as it is: although vCPUs wait in KVM_RUN, are interrupted, and begin to
+ * wait with an access that user space has answered.
+ */
+static void host_memory(void)
+{
+	struct vcpu *vcpu, *reads;
+	pthread_t thread;
+	struct run run;
+	struct vm vm;
+	u64 seq, n, i;
+	u8 *copy;
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_steal_wbinvd);
+	vcpu_create(&vm, 1, guest_steal_counts);
+	reads = vcpu_create(&vm, 2, guest_reads_in);
+	copy = malloc(MEM_SIZE);
+	MUST(copy, "memory");
+	EQ(vcpu_run_once(reads), 0, "KVM_RUN");
+	MUST(reads->run->exit_reason == KVM_EXIT_IO && reads->run->io.port == INS_PORT, "exit %u", reads->run->exit_reason);
+	memset((u8 *)reads->run + reads->run->io.data_offset, 0x77, INS_BYTES);
+	runner(&vm.vcpu[1], &thread);
+	wait_for_change(&vm);
+	set_exits(&vm, true);
+	seq = run_to_barrier(vcpu, 1);
+	memcpy(copy, vm.mem, MEM_SIZE);
+	let_run();
+	OK(!memcmp(copy, vm.mem, MEM_SIZE), "memory changes after the barrier");
+	for (i = 0; i < 3; i++) {
+		for (n = interrupted; interrupted == n;) {
+			pthread_kill(thread, SIGUSR1);
+			sched_yield();
+		}
+		let_run();
+		OK(!memcmp(copy, vm.mem, MEM_SIZE), "memory changes when KVM_RUN of a vCPU that waits is interrupted");
+	}
+	EQ(run_interrupted(vcpu), -EINTR, "KVM_RUN of the vCPU that executed WBINVD");
+	OK(!memcmp(copy, vm.mem, MEM_SIZE), "memory changes in KVM_RUN of the vCPU that executed WBINVD");
+	run_begin(&run, reads);
+	let_run();
+	OK(!memcmp(copy, vm.mem, MEM_SIZE), "memory changes when an access is to be finished");
+	run_interrupt(&run);
+	OK(!memcmp(copy, vm.mem, MEM_SIZE), "memory changes when KVM_RUN is interrupted before an access is finished");
+	release(&vm, seq);
+	MUST(!pthread_join(run.thread, NULL), "join");
+	EQ(run.ret, 0, "KVM_RUN after the release");
+	EQ(reads->run->exit_reason, KVM_EXIT_IO, "the guest's call");
+	EQ(GUEST(&vm, read_in[1]), 0x7777777777777777, "the bytes that INS has read");
+	vcpu_run_to_sync(vcpu, 1);
+	end_runner(thread);
+	free(copy);
+	vm_destroy(&vm);
+}
+
 /* --- while memory is logged --- */
 
 #define STORM	300ul
@@ -536,6 +787,8 @@ static const struct ksft_test tests[] = {
 	{ "other vCPUs wait", .host = host_held },
 	{ "a vCPU that is new waits", .host = host_new },
 	{ "vCPUs that are not in the guest", .host = host_absent },
+	{ "a barrier that is given up", .host = host_given_up },
+	{ "memory at a barrier stays as it is", .host = host_memory },
 	{ "a storm of WBINVDs while memory is logged", .host = host_storm },
 	{ "all writes are in the rings", .host = host_rings },
 	{ "also those by L0 for the guest", .host = host_handlers },

@@ -238,8 +238,9 @@ static void host_keys(void)
 	struct vcpu *vcpu;
 	struct kvm_xsave x;
 	struct kvm_cpuid2 *c;
+	struct kvm_fpu fpu;
+	u32 offset, own = 1u << 30;
 	u64 args[4];
-	u32 offset;
 
 	vm_create(&vm, 0);
 	vcpu = vcpu_create(&vm, 0, guest_keys);
@@ -252,6 +253,12 @@ static void host_keys(void)
 	while (vcpu_run_to_call(vcpu, args) == GCALL_SYNC && args[0] == 1) {
 		DO(vcpu->fd, KVM_GET_XSAVE, &x);
 		EQ(*(u32 *)((u8 *)x.region + offset), 1u << 10, "PKRU as user space reads it");
+		EQ(*(u64 *)((u8 *)x.region + 512) & BIT(9), BIT(9), "it is not in its initial state");
+		DO(vcpu->fd, KVM_SET_XSAVE, &x);
+		DO(vcpu->fd, KVM_GET_FPU, &fpu);
+		DO(vcpu->fd, KVM_SET_FPU, &fpu);
+		/* User space's own PKRU, which is in its initial state in every second round, has nothing to do with it. */
+		write_pkru(own ^= 1u << 30);
 	}
 	EQ(args[0], 2, "second part");
 	DO(vcpu->fd, KVM_GET_XSAVE, &x);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -540,6 +541,126 @@ static void host_moved_halted(void)
 	vm_destroy(&vm);
 }
 
+/* --- a signal comes when a deadline has passed, and its interrupt is about to be injected --- */
+
+#define STORM	3000ul		/* cycles between deadlines */
+#define HITS	4		/* signals that are to come at that moment */
+#define TRIES	4000
+
+static volatile u64 ticks;
+
+static void on_tick(struct trap_regs *r)
+{
+	ticks++;
+	apic_eoi();
+}
+
+static void guest_ticks(void)
+{
+	u64 last;
+
+	setup(true);
+	g_trap_fn[VEC] = on_tick;
+	sti();
+	for (;;) {
+		last = ticks;
+		wrmsr(MSR_TSC_DEADLINE, rdtsc() + STORM);
+		while (ticks == last)
+			;
+	}
+}
+
+static volatile u64 turn;	/* number of the KVM_RUN that is to be interrupted */
+static pthread_t ticking;
+static struct kvm_run *ticking_run;
+
+/* A signal before KVM_RUN ends it, too. */
+static void on_signal(int sig)
+{
+	ticking_run->immediate_exit = 1;
+}
+
+static void on_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (pthread_setaffinity_np(pthread_self(), sizeof(set), &set))
+		ksft_skip("one processor only");
+}
+
+/* Interrupts each KVM_RUN once, at another moment each time. */
+static void *interrupter(void *arg)
+{
+	u64 seen, until;
+
+	on_cpu(1);
+	for (seen = 0;; seen++) {
+		while (turn == seen)
+			;
+		if (turn == ~0ul)
+			return NULL;
+		until = rdtsc() + 4 * STORM + turn * 37 % STORM;
+		while (rdtsc() < until)
+			;
+		pthread_kill(ticking, SIGUSR1);
+	}
+}
+
+static void run_interrupted(struct vcpu *vcpu)
+{
+	turn++;
+	EQ(vcpu_run_once(vcpu), -EINTR, "KVM_RUN");
+	vcpu->run->immediate_exit = 0;
+}
+
+/* User space takes an interrupt back that was not delivered, and the guest does not get it. */
+static void host_put_off(void)
+{
+	struct sigaction a = { .sa_handler = on_signal };
+	struct kvm_vcpu_events events;
+	struct vcpu *vcpu;
+	pthread_t thread;
+	struct vm vm;
+	int i, hits;
+	u64 n;
+
+	on_cpu(1);
+	on_cpu(0);
+	sigaction(SIGUSR1, &a, NULL);
+	ticking = pthread_self();
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_ticks);
+	ticking_run = vcpu->run;
+	MUST(!pthread_create(&thread, NULL, interrupter, NULL), "thread");
+	for (i = hits = 0; i < TRIES && hits < HITS; i++) {
+		run_interrupted(vcpu);
+		DO(vcpu->fd, KVM_GET_VCPU_EVENTS, &events);
+		if (!events.interrupt.injected)
+			continue;
+		hits++;
+		EQ(events.interrupt.nr, VEC, "vector");
+		n = GUEST(&vm, ticks);
+		events.interrupt.injected = 0;
+		DO(vcpu->fd, KVM_SET_VCPU_EVENTS, &events);
+		run_interrupted(vcpu);
+		EQ(GUEST(&vm, ticks), n, "interrupts, after one was taken back");
+		DO(vcpu->fd, KVM_GET_VCPU_EVENTS, &events);
+		EQ(events.interrupt.injected, 0, "nothing is to be injected");
+		events.interrupt.injected = 1;
+		events.interrupt.nr = VEC;
+		DO(vcpu->fd, KVM_SET_VCPU_EVENTS, &events);
+		run_interrupted(vcpu);
+		OK(GUEST(&vm, ticks) > n, "the interrupt was given back");
+	}
+	turn = ~0ul;
+	pthread_join(thread, NULL);
+	OK(hits, "no signal came at the moment");
+	ksft_diag("%d of %d signals came then", hits, i);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "on time, xAPIC", .guest = guest_on_time, .flags = KSFT_IRQCHIP, .arg = 0 },
 	{ "on time, x2APIC", .guest = guest_on_time, .flags = KSFT_IRQCHIP, .arg = 1 },
@@ -548,6 +669,7 @@ static const struct ksft_test tests[] = {
 	{ "a deadline that passes in user space", .host = host_passes },
 	{ "the counter jumps", .host = host_jumps },
 	{ "the thread of a halted vCPU is moved", .host = host_moved_halted },
+	{ "a signal comes together with a deadline", .host = host_put_off },
 	{ "deadlines of both levels, L2 spins", .guest = guest_l2, .flags = KSFT_VMX | KSFT_IRQCHIP, .arg = 0 },
 	{ "deadlines of both levels, L2 exits", .guest = guest_l2, .flags = KSFT_VMX | KSFT_IRQCHIP, .arg = 1 },
 	{ "deadlines of both levels, L2 halts", .guest = guest_l2_halted, .flags = KSFT_VMX | KSFT_IRQCHIP },

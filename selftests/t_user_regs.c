@@ -343,11 +343,59 @@ static void host_syscall(void)
 	vm_destroy(&vm);
 }
 
+/* --- SYSCALL before its MSRs are set: to address 0, with null selectors --- */
+
+#define FIX_HYPERCALL_INSN	BIT(5)
+
+static volatile u64 ud_first;	/* UD2 is the first instruction that raises #UD */
+
+static void guest_first_syscall(void)
+{
+	u64 r11, rcx, here;
+
+	for (u64 i = 0; i < (u64)entry_two - (u64)entry_one; i++)
+		*((volatile u8 *)0 + i) = entry_one[i];
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
+	outb(PORT, 0);
+	if (ud_first)
+		G_EQ(TRY_INSN("ud2"), UD, "UD2");
+	landed = 0;
+	asm volatile(TRY("syscall")
+		     "mov %%r11, %0\n\tmov %%rcx, %1\n\tlea 2b(%%rip), %2\n\t"
+		     "mov %3, %%ss\n\tpushq %4\n\tlea 3f(%%rip), %%rcx\n\tpush %%rcx\n\tlretq\n3:"
+		     : "=&r" (r11), "=&r" (rcx), "=&r" (here) : "r" (SEL_DS), "i" (SEL_CS64) : "rcx", "r11", "memory", "cc");
+	G_EQ(landed, 1, "SYSCALL reaches address 0");
+	G_EQ(rcx, here, "RCX");
+	G_EQ(r11 & (BIT(16) | 0x42), 0x42, "RF, ZF and bit 1 of R11");
+	G_EQ(TRY_INSN("ud2"), UD, "UD2 after SYSCALL");
+	g_done();
+}
+
+static void host_first_syscall(void)
+{
+	struct vcpu *vcpu;
+	struct vm vm;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		ud_first = i & 2;
+		vm_create(&vm, 0);
+		/* #UD need not exit then. */
+		if (i & 1)
+			EQ(vm_enable_cap(&vm, KVM_CAP_DISABLE_QUIRKS2, FIX_HYPERCALL_INSN), 0, "KVM_CAP_DISABLE_QUIRKS2");
+		vcpu = vcpu_create(&vm, 0, guest_first_syscall);
+		EQ(vcpu_run_once(vcpu), 0, "KVM_RUN");
+		vcpu_run_to_end(vcpu);
+		vm_destroy(&vm);
+	}
+}
+
 static const struct ksft_test tests[] = {
 	{ .name = "vector registers", .host = host_vectors },
 	{ .name = "signals and another thread", .host = host_disturbed },
 	{ .name = "XSAVE and XCR0", .host = host_xsave },
 	{ .name = "SYSCALL", .host = host_syscall },
+	{ .name = "SYSCALL before its MSRs are set", .host = host_first_syscall },
 };
 
 KSFT_MAIN(tests)

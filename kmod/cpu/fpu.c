@@ -11,6 +11,7 @@
 
 u64 fpu_host_xcr0, fpu_host_xss;	/* constant after fpu_init() */
 static u64 offered_xcr0;	/* constant after fpu_init() */
+static u32 pkru_offset;		/* of PKRU in an XSAVE area; constant after fpu_init() */
 bool fpu_is_plain;
 
 /**
@@ -21,12 +22,15 @@ bool fpu_is_plain;
  */
 void fpu_init(void)
 {
+	u32 size, ecx, edx;
+
 	if (!boot_cpu_has(X86_FEATURE_OSXSAVE))
 		return;
 	fpu_host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 	offered_xcr0 = fpu_host_xcr0 & FPU_XCR0_OFFERED;
 	/* RDPKRU needs CR4.PKE, and L0 switches PKRU with it. */
-	if (!boot_cpu_has(X86_FEATURE_OSPKE))
+	cpuid_count(XSTATE_CPUID, XFEATURE_PKRU, &size, &pkru_offset, &ecx, &edx);
+	if (!boot_cpu_has(X86_FEATURE_OSPKE) || pkru_offset > sizeof(struct kvm_xsave) - sizeof(u32))
 		offered_xcr0 &= ~(u64)XFEATURE_MASK_PKRU;
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
 		rdmsrl(MSR_IA32_XSS, fpu_host_xss);
@@ -174,6 +178,20 @@ static u64 fpu_vcpu_components(const struct vcpu *vcpu)
 	return (most & fpu_user_components()) | XFEATURE_MASK_FPSSE;
 }
 
+/*
+ * Fill the XSAVE area of @size bytes with these components. The kernel gives PKRU only if the value that it has saved, which
+ * is the thread's, is in use.
+ */
+static void fpu_export(struct vcpu *vcpu, struct xregs_state *x, unsigned int size, u64 components)
+{
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, size, components, vcpu->pkru);
+	x->header.xfeatures &= components;
+	if ((components & XFEATURE_MASK_PKRU) && vcpu->pkru) {
+		x->header.xfeatures |= XFEATURE_MASK_PKRU;
+		*(u32 *)((u8 *)x + pkru_offset) = vcpu->pkru;
+	}
+}
+
 /**
  * vcpu_get_fpu() - KVM_GET_FPU
  * @self: the vCPU; need not be loaded
@@ -194,8 +212,7 @@ long vcpu_get_fpu(void *self, void *arg, unsigned long uarg)
 
 	if (!x)
 		return -ENOMEM;
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, vcpu->guest_fpu.uabi_size, fpu_user_components(),
-				       vcpu->pkru);
+	fpu_export(vcpu, x, vcpu->guest_fpu.uabi_size, fpu_user_components());
 	memcpy(fpu->fpr, x->i387.st_space, sizeof(fpu->fpr));
 	memcpy(fpu->xmm, x->i387.xmm_space, sizeof(fpu->xmm));
 	fpu->fcw = x->i387.cwd;
@@ -227,8 +244,7 @@ long vcpu_set_fpu(void *self, void *arg, unsigned long uarg)
 
 	if (!x)
 		return -ENOMEM;
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, vcpu->guest_fpu.uabi_size, fpu_user_components(),
-				       vcpu->pkru);
+	fpu_export(vcpu, x, vcpu->guest_fpu.uabi_size, fpu_user_components());
 	memcpy(x->i387.st_space, fpu->fpr, sizeof(fpu->fpr));
 	memcpy(x->i387.xmm_space, fpu->xmm, sizeof(fpu->xmm));
 	x->i387.cwd = fpu->fcw;
@@ -257,11 +273,8 @@ long vcpu_set_fpu(void *self, void *arg, unsigned long uarg)
 long vcpu_get_xsave(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
-	struct xregs_state *x = arg;
-	u64 components = fpu_vcpu_components(vcpu);
 
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, x, sizeof(struct kvm_xsave), components, vcpu->pkru);
-	x->header.xfeatures &= components;
+	fpu_export(vcpu, arg, sizeof(struct kvm_xsave), fpu_vcpu_components(vcpu));
 	return 0;
 }
 

@@ -83,7 +83,8 @@ bool nested_seldom_write(struct vcpu *vcpu)
 	const struct vmcs12_field *f;
 	u32 reg;
 
-	if (!n->shadow_on || seldom_is_open(n))
+	/* With a breakpoint, it must not be executed again: see vcpu_repeat_instruction(). */
+	if (!n->shadow_on || seldom_is_open(n) || unlikely(vcpu->dr7 & DR7_ACTIVE))
 		return false;
 	reg = IINFO_REG2(vmcs_read(VMX_INSTRUCTION_INFO));
 	/* RSP is not among vcpu->regs here. */

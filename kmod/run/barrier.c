@@ -5,13 +5,15 @@
  *
  * The vCPU that executes it leads. All others leave the guest, see to it that their writes are logged, and wait, or are not
  * in KVM_RUN. Then the leader lets them go on; or its KVM_RUN ends, and DROSTE_RELEASE_BARRIER lets all go on. A WBINVD of
- * another vCPU meanwhile needs no barrier of its own: its vCPU waits for this one.
+ * another vCPU meanwhile needs no barrier of its own: its vCPU waits for this one, and then executes the instruction.
  *
- * A signal ends each of these waits. The leader then has not executed its WBINVD yet.
+ * A signal ends each of these waits. A vCPU that waits because of its own WBINVD then has not executed it yet. If the leader
+ * gives up, the barrier was none, and those whose WBINVD was part of it make another.
  */
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
 #include "droste.h"
+#include "pv/stealtime.h"
 #include "run/request.h"
 #include "run/run.h"
 
@@ -128,6 +130,13 @@ bool barrier_meet(struct vcpu *vcpu)
 
 	spin_lock(&b->lock);
 	must_wait = b->leader && !vcpu->barrier_due;
+	/* The vCPU is about to sleep, and the guest must learn that before the leader goes on: memory does not change then. */
+	if (must_wait && vcpu->steal.msr) {
+		preempt_disable();
+		steal_time_preempted(vcpu);
+		preempt_enable();
+		vcpu_request(vcpu, REQ_STEAL);
+	}
 	WRITE_ONCE(vcpu->barrier_met, b->seq);
 	spin_unlock(&b->lock);
 	if (must_wait)
@@ -143,6 +152,25 @@ static bool barrier_over(const struct vcpu *vcpu)
 	return !READ_ONCE(b->leader) || READ_ONCE(b->seq) != vcpu->barrier_met;
 }
 
+/*
+ * Wait for the end of the barrier that the vCPU has met, receiving visitors. Returns false if a signal came first, or the VM
+ * is dead.
+ */
+static bool barrier_sleep(struct vcpu *vcpu, int *srcu)
+{
+	struct srcu_struct *lock = &vcpu->vm->srcu;
+	bool visit;
+
+	do {
+		srcu_read_unlock(lock, *srcu);
+		visit = visit_sleep(vcpu, barrier_over);
+		*srcu = srcu_read_lock(lock);
+		if (visit)
+			visit_receive(vcpu);
+	} while (visit);
+	return barrier_over(vcpu);
+}
+
 /**
  * barrier_wait() - meet barriers until none keeps this vCPU out of the guest
  * @vcpu: loaded; caller holds vcpu->mutex, and has taken REQ_BARRIER
@@ -155,22 +183,41 @@ static bool barrier_over(const struct vcpu *vcpu)
  */
 bool barrier_wait(struct vcpu *vcpu, int *srcu)
 {
-	struct srcu_struct *lock = &vcpu->vm->srcu;
-
 	while (barrier_meet(vcpu)) {
-		bool visit;
-
-		srcu_read_unlock(lock, *srcu);
-		visit = visit_sleep(vcpu, barrier_over);
-		*srcu = srcu_read_lock(lock);
-		if (visit) {
-			visit_receive(vcpu);
-		} else if (!barrier_over(vcpu)) {
+		if (!barrier_sleep(vcpu, srcu)) {
 			vcpu_request(vcpu, REQ_BARRIER);
 			break;
 		}
 	}
 	return READ_ONCE(vcpu->barrier_due);
+}
+
+/**
+ * barrier_wait_to_finish() - wait for the release of a barrier, if there is one, before an exit that user space has answered
+ * is finished
+ * @vcpu: loaded; caller holds vcpu->mutex
+ * @srcu: the index of vm->srcu, which the caller holds; it changes
+ *
+ * The rest of the instruction may write to guest memory, which does not change at a barrier.
+ *
+ * Context: Thread of @vcpu, process context. May sleep.
+ * Return: NEXT_ENTER to finish the exit; -EINTR if a signal came first, -EIO if the VM is dead.
+ */
+int barrier_wait_to_finish(struct vcpu *vcpu, int *srcu)
+{
+	while (test_and_clear_bit(REQ_BARRIER, &vcpu->requests)) {
+		if (barrier_wait(vcpu, srcu)) {
+			vcpu_request(vcpu, REQ_BARRIER);
+			break;
+		}
+		if (READ_ONCE(vcpu->vm->dead))
+			return -EIO;
+		if (test_bit(REQ_BARRIER, &vcpu->requests) && signal_pending(current)) {
+			vcpu->run->exit_reason = KVM_EXIT_INTR;
+			return -EINTR;
+		}
+	}
+	return NEXT_ENTER;
 }
 
 /* --- the leader --- */
@@ -206,24 +253,40 @@ static bool barrier_gather(struct vcpu *leader, u64 seq)
 	return left > 0;
 }
 
-/* Become the leader. Returns the barrier's number; 0 if there is one, for which this vCPU waits before its next entry. */
+/* Become the leader. Returns the barrier's number; 0 if there is one already. */
 static u64 barrier_lead(struct vcpu *vcpu)
 {
 	struct vm_barrier *b = &vcpu->vm->barrier;
 	u64 seq = 0;
 
 	spin_lock(&b->lock);
-	if (b->leader) {
-		b->merged++;
-	} else {
+	if (!b->leader) {
 		seq = b->seq + 1;
 		WRITE_ONCE(b->leader, vcpu);
 		WRITE_ONCE(b->seq, seq);
 	}
 	spin_unlock(&b->lock);
-	if (!seq)
-		vcpu_request(vcpu, REQ_BARRIER);
 	return seq;
+}
+
+/* Be part of another vCPU's barrier, if that becomes complete. As barrier_begin(). */
+static int barrier_join(struct vcpu *vcpu, int *srcu)
+{
+	struct vm_barrier *b = &vcpu->vm->barrier;
+	bool part;
+
+	/* It is over just now. */
+	if (!barrier_meet(vcpu))
+		return NEXT_ENTER;
+	if (!barrier_sleep(vcpu, srcu)) {
+		vcpu_request(vcpu, REQ_BARRIER);
+		return NEXT_ENTER;
+	}
+	spin_lock(&b->lock);
+	part = b->complete >= vcpu->barrier_met;
+	b->merged += part;
+	spin_unlock(&b->lock);
+	return part ? NEXT_GO_ON : NEXT_ENTER;
 }
 
 /* All have met. Returns true if KVM_RUN is to end. */
@@ -234,6 +297,7 @@ static bool barrier_hold(struct vcpu *leader)
 
 	spin_lock(&b->lock);
 	b->done++;
+	b->complete = b->seq;
 	hold = b->exits;
 	if (hold) {
 		b->held = true;
@@ -262,7 +326,7 @@ int barrier_begin(struct vcpu *vcpu, int *srcu)
 		return NEXT_GO_ON;
 	seq = barrier_lead(vcpu);
 	if (!seq)
-		return NEXT_GO_ON;
+		return barrier_join(vcpu, srcu);
 	vcpu->barrier_met = seq;
 	vcpu->barrier_level = vcpu->in_l2 ? 2 : 1;
 	vm_request_all(vm, REQ_BARRIER);

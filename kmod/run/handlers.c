@@ -391,8 +391,10 @@ int exit_mwait(struct vcpu *vcpu)
  */
 int exit_umip(struct vcpu *vcpu)
 {
-	if (nested_release_tables(vcpu))
+	if (nested_release_tables(vcpu)) {
+		vcpu_repeat_instruction(vcpu);
 		return NEXT_ENTER;
+	}
 	if (!vcpu_cpl(vcpu) || !(vcpu_cr4(vcpu) & X86_CR4_UMIP))
 		return emul_instruction(vcpu);
 	vcpu_queue_exception_err(vcpu, X86_TRAP_GP, 0);

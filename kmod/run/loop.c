@@ -515,8 +515,10 @@ static int loop_dispatch(struct vcpu *vcpu, int *srcu)
 	if (unlikely(vcpu->exit.reason == EXIT_REASON_WBINVD)) {
 		step = loop_begin_barrier(vcpu, *srcu);
 		*srcu = step.srcu;
-		if (step.ret != NEXT_GO_ON)
+		if (step.ret != NEXT_GO_ON) {
+			vcpu_repeat_instruction(vcpu);
 			return step.ret;
+		}
 	}
 	if (vcpu->in_l2) {
 		verdict = nested_route(vcpu);
@@ -693,12 +695,19 @@ static int run_loop(struct vcpu *vcpu, int *idx)
  */
 static int loop_finish_exit(struct vcpu *vcpu, int *idx)
 {
-	int (*complete)(struct vcpu *vcpu) = vcpu->complete;
+	int (*complete)(struct vcpu *vcpu) = vcpu->complete, ret;
 
 	if (!complete)
 		return NEXT_ENTER;
-	if (!vcpu->complete_plainly || unlikely(vcpu->altered))
+	if (!vcpu->complete_plainly || unlikely(vcpu->altered)) {
 		loop_hold(vcpu, idx);
+		/* With immediate_exit, user space wants it finished now. */
+		if (unlikely(test_bit(REQ_BARRIER, &vcpu->requests)) && !compat_immediate_exit(vcpu->run)) {
+			ret = barrier_wait_to_finish(vcpu, idx);
+			if (ret != NEXT_ENTER)
+				return ret;
+		}
+	}
 	vcpu->complete = NULL;
 	return loop_settle(vcpu, complete(vcpu));
 }

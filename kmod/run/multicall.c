@@ -298,7 +298,7 @@ bool multicall_short(struct vcpu *vcpu)
 	struct multicall m;
 	bool done = false;
 
-	/* With a breakpoint or a debugger, multicall_pause() has something to do. */
+	/* With a breakpoint or a debugger, vcpu_repeat_instruction() has something to do. */
 	if ((gpa & 7) || unlikely((vcpu->dr7 & DR7_ACTIVE) | vcpu->guest_debug) ||
 	    !multicall_is_one(vcpu) || !short_next_rip(&next))
 		return false;
@@ -569,13 +569,6 @@ static void multicall_return(struct vcpu *vcpu, s64 result)
 	vcpu_skip_instruction(vcpu);
 }
 
-/* The guest will execute the VMCALL again, and must not meet its breakpoint, or a debugger's, again (SDM 3B 18.3.1.1). */
-static void multicall_pause(struct vcpu *vcpu)
-{
-	if (unlikely(vcpu_effective_dr7(vcpu) & DR7_ACTIVE))
-		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
-}
-
 /* Whether an interrupt of L2, or an event of L1, is due after an operation with OP_EVENTS. */
 static noinline bool multicall_interrupted(struct vcpu *vcpu)
 {
@@ -707,7 +700,7 @@ static int multicall_run(struct vcpu *vcpu)
 	else
 		vcpu->calm = false;
 	if (!err && m.done < m.n)
-		multicall_pause(vcpu);
+		vcpu_repeat_instruction(vcpu);
 	else
 		multicall_return(vcpu, err);
 	return all & OP_USER ? NEXT_USER : NEXT_ENTER;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What a vCPU does for the requests that other threads, the scheduler and its own handlers have made: see run/request.h. */
 #include <linux/ratelimit.h>
+#include <linux/sched/signal.h>
 #include "droste.h"
 #include "cpu/msr.h"
 #include "ept/ept.h"
@@ -35,17 +36,27 @@ static int requests_ring_full(struct vcpu *vcpu)
 	return NEXT_USER;
 }
 
+/* The requests that write to guest memory. */
+#define MEMORY_REQUESTS	(BIT(REQ_STEAL) | BIT(REQ_CLOCK))
+
+static void requests_again(struct vcpu *vcpu, unsigned long req)
+{
+	enum vcpu_request r;
+
+	for (r = 0; r < NR_REQUESTS; r++)
+		if (req & BIT(r))
+			vcpu_request(vcpu, r);
+}
+
 /* The requests for an exit to user space. */
 #define EXIT_REQUESTS	(BIT(REQ_DEBUG) | BIT(REQ_SPLIT_EOI) | BIT(REQ_RING_FULL) | BIT(REQ_BARRIER))
 
 /* Carry out the first of some EXIT_REQUESTS. kvm_run holds one exit: the others are requested again. */
 static int requests_report(struct vcpu *vcpu, unsigned long req)
 {
-	enum vcpu_request first = __ffs(req), other;
+	enum vcpu_request first = __ffs(req);
 
-	for (other = first + 1; other < NR_REQUESTS; other++)
-		if (req & BIT(other))
-			vcpu_request(vcpu, other);
+	requests_again(vcpu, req & ~BIT(first));
 	switch (first) {
 	case REQ_DEBUG:
 		return exit_debug_trap(vcpu);
@@ -71,13 +82,15 @@ static int requests_report(struct vcpu *vcpu, unsigned long req)
  * Context: Process context. May sleep. Caller holds vcpu->mutex, and vm->srcu
  * for reading. The current VMCS is that of the running level.
  * Return: the new index of vm->srcu, and: NEXT_ENTER; NEXT_USER with vcpu->run
- * filled; -EIO if the VM is dead, or its dirty ring has overflowed.
+ * filled; -EIO if the VM is dead, or its dirty ring has overflowed; -EINTR if a signal came while a barrier kept the vCPU
+ * out of the guest.
  */
 struct loop_step requests_do(struct vcpu *vcpu, int srcu)
 {
 	struct loop_step step = { .ret = NEXT_ENTER, .srcu = srcu };
 	/* Pairs with the barrier in vcpu_request(): the data of each request is visible now. */
 	unsigned long req = xchg(&vcpu->requests, 0);
+	bool held;
 
 	/* All but these may be about an event. */
 	if (req & ~(BIT(REQ_STEAL) | BIT(REQ_CLOCK)))
@@ -102,10 +115,6 @@ struct loop_step requests_do(struct vcpu *vcpu, int srcu)
 		if (vcpu->lapic)
 			vlapic_timer_request(vcpu);
 	}
-	if (req & BIT(REQ_STEAL))
-		steal_time_update(vcpu);
-	if (req & BIT(REQ_CLOCK))
-		kvmclock_update(vcpu);
 	if (req & BIT(REQ_UNPIN)) {
 		vcpu->list_hint.page = 0;
 		nested_unpin(vcpu);
@@ -133,8 +142,23 @@ struct loop_step requests_do(struct vcpu *vcpu, int srcu)
 	/* It may last, and other requests come meanwhile: the entry sees them. */
 	if (unlikely(req & BIT(REQ_BARRIER)) && !barrier_wait(vcpu, &step.srcu))
 		req &= ~BIT(REQ_BARRIER);
+	/* A barrier keeps the vCPU out of the guest, and memory as it is. */
+	held = test_bit(REQ_BARRIER, &vcpu->requests);
+	if (unlikely(held)) {
+		requests_again(vcpu, req & MEMORY_REQUESTS);
+		req &= ~MEMORY_REQUESTS;
+	}
+	if (req & BIT(REQ_STEAL))
+		steal_time_update(vcpu);
+	if (req & BIT(REQ_CLOCK))
+		kvmclock_update(vcpu);
 	/* Exits to user space come last, when all else is done. */
 	if (unlikely(req & EXIT_REQUESTS))
 		step.ret = requests_report(vcpu, req & EXIT_REQUESTS);
+	/* Nor may an entry be prepared, which writes to memory, too. */
+	if (unlikely(held) && step.ret == NEXT_ENTER && signal_pending(current)) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		step.ret = -EINTR;
+	}
 	return step;
 }

@@ -55,6 +55,7 @@ int barrier_release(struct vm *vm, u64 seq);
 bool barrier_calls(const struct vcpu *vcpu);
 bool barrier_meet(struct vcpu *vcpu);
 bool barrier_wait(struct vcpu *vcpu, int *srcu);
+int barrier_wait_to_finish(struct vcpu *vcpu, int *srcu);
 int barrier_begin(struct vcpu *vcpu, int *srcu);
 int barrier_report(struct vcpu *vcpu);
 

@@ -63,6 +63,9 @@ static bool exit_tables_short(struct vcpu *vcpu)
 {
 	u64 next;
 
+	/* With a breakpoint, vcpu_repeat_instruction() has something to do. */
+	if (unlikely(vcpu->dr7 & DR7_ACTIVE))
+		return false;
 	if (nested_release_tables(vcpu))
 		return true;
 	if (!short_next_rip(&next) || !quick_tables(vcpu))

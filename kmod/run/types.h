@@ -35,6 +35,7 @@ struct vm_barrier {
 	spinlock_t lock;		/* protects the others; @leader, @seq and @exits are read without it, too */
 	struct vcpu *leader;		/* the vCPU that executed WBINVD; NULL: there is no barrier now */
 	u64 seq;			/* number of the last barrier that was begun */
+	u64 complete;			/* number of the last one for which all vCPUs were out of the guest */
 	bool exits;			/* a barrier ends KVM_RUN, and waits for its release */
 	bool held;			/* it waits for its release */
 	wait_queue_head_t wait;		/* of the leader, for the others */

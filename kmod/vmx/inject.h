@@ -103,5 +103,6 @@ void vmx_set_exception_type(const struct vcpu *vcpu, struct event *ev);
 /* --- traps.c: the end of an instruction that L0 executed --- */
 void vcpu_insn_done(struct vcpu *vcpu, bool tf, bool branch, u64 held);
 void vcpu_skip_instruction(struct vcpu *vcpu);
+void vcpu_repeat_instruction(struct vcpu *vcpu);
 
 #endif

@@ -156,6 +156,21 @@ void vcpu_skip_instruction(struct vcpu *vcpu)
 }
 
 /**
+ * vcpu_repeat_instruction() - have the guest execute the instruction again that has just exited
+ * @vcpu: loaded; vcpu->exit is the exit of the instruction, which has changed nothing
+ *
+ * An exit that an instruction causes leaves RF clear (SDM 3C 28.3.3). The guest, or a debugger in user space, has met a
+ * breakpoint at the instruction already, and must not meet it again (SDM 3B 18.3.1.1).
+ *
+ * Context: Process context. Reads the current VMCS. Does not sleep.
+ */
+void vcpu_repeat_instruction(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu_effective_dr7(vcpu) & DR7_ACTIVE))
+		vcpu_set_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
+}
+
+/**
  * vmx_hold_trap() - leave a queued debug trap in the VMCS, because L2 exits before it is delivered
  * @vcpu: in L2, loaded
  *

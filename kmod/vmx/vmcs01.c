@@ -110,10 +110,13 @@ void vmx_update_cpuid_controls(struct vcpu *vcpu)
 	vmx_update_exceptions(vcpu);
 }
 
-/* Whether #UD of L1 is intercepted, because it may come from VMMCALL: see pv_fix_hypercall(). */
+/*
+ * Whether #UD of L1 is intercepted, because it may come from SYSCALL, which has not been used yet, or from VMMCALL: see
+ * vmx_use_syscall() and pv_fix_hypercall().
+ */
 static bool vmcs01_takes_ud(const struct vcpu *vcpu)
 {
-	return !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN);
+	return !vcpu->syscall_used || !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN);
 }
 
 /**

@@ -95,6 +95,43 @@ static void l2_interrupt_rsp(struct trap_regs *regs)
 	l2_rsp = regs->rsp;
 }
 
+static volatile u64 l1_breaks;
+
+static void l1_on_break(struct trap_regs *regs)
+{
+	l1_breaks++;
+	regs->rflags |= BIT(16);
+}
+
+/* Instructions of L1 that are executed a second time by the processor, if they need not exit: a breakpoint is met once. */
+void seldom_vmwrite(u64 value, u64 field);
+void seldom_sgdt(void *to);
+asm(".pushsection .text\n"
+	"seldom_vmwrite: vmwrite %rdi, %rsi\nret\n"
+	"seldom_sgdt: sgdt (%rdi)\nret\n"
+	".popsection");
+
+static void seldom_breakpoints(void)
+{
+	static u8 gdtr[16];
+	u64 i, rsp = vmread(F_RSP);
+
+	g_trap_fn[VEC_DB] = l1_on_break;
+	for (i = 1; i <= 4; i++) {
+		turns(100);
+		l1_breaks = 0;
+		write_dr0(i & 1 ? (u64)seldom_vmwrite : (u64)seldom_sgdt);
+		write_dr7(0x402);
+		if (i & 1)
+			seldom_vmwrite(rsp, F_RSP);
+		else
+			seldom_sgdt(gdtr);
+		write_dr7(0x400);
+		G_EQN(l1_breaks, 1, "a breakpoint", i);
+	}
+	turns(1);
+}
+
 /*
  * L1 writes RSP, the primary controls and the event to inject seldom. Each write must have its effect at the next entry, and
  * be read back, whether it exits or not. Between them, there are exits without a write.
@@ -105,6 +142,7 @@ static void inject_seldom(void)
 	u64 i, rsp = vmread(F_RSP), proc = vmread(F_PROC), before = l2_interrupts;
 
 	inject_begin();
+	seldom_breakpoints();
 	g_trap_fn[INJECTED & 0xff] = l2_interrupt_rsp;
 	for (i = 0; i < 3 * ARRAY_SIZE(gaps); i++) {
 		turns(gaps[i % ARRAY_SIZE(gaps)]);

@@ -117,7 +117,9 @@ struct droste_barrier {
  * When KVM_RUN ends so, no vCPU of the VM is in the guest, all that was written is in the dirty log, and the caches are
  * written back if a device's DMA passes them by. No vCPU enters the guest until DROSTE_RELEASE_BARRIER: KVM_RUN waits, and
  * ends with EINTR for a signal. WBINVD of L1 is complete, that of L2 too, or L1 has got the exit. Another vCPU's WBINVD that
- * came meanwhile has no exit of its own. A vCPU that stands at an exit (DROSTE_BREAK) keeps the barrier waiting.
+ * came meanwhile has no exit of its own, unless a signal ends its wait. Memory does not change until the release, but for
+ * accesses that user space has KVM_RUN finish with immediate_exit. A vCPU that stands at an exit (DROSTE_BREAK) keeps the
+ * barrier waiting.
  * Without the flag WBINVD is the same barrier while any slot is logged, but user space does not see it.
  * Errors: EINVAL for other flags, or if @reserved is not 0; EOPNOTSUPP if this processor's WBINVD cannot exit; EFAULT.
  */
