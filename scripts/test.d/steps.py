@@ -5,12 +5,12 @@ import sys
 
 import chain
 import force
+import hosts
 import kunit
 import kvmtests
 import kvmtrace
 import lab
 import migration
-import migrate
 import pick
 import pool
 import qemu
@@ -107,7 +107,7 @@ STEPS = [
     *strict.STEPS,
     *pool.STEPS,
     *migration.STEPS,
-    *migrate.STEPS,
+    *hosts.STEPS,
     Step("newer", "protection keys and 5-level paging, on a model of processor that has them", lab.newer_processor,
          ["build-6.12", "selftests"]),
     Step("apicv-off", "APIC virtualization for L1 is left out where that is asked for", lab.without_apicv, ["build-6.12", "selftests"]),

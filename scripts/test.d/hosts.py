@@ -33,7 +33,7 @@ def image(job):
     os.makedirs(directory, exist_ok=True)
     objects, whole = [], os.path.join(directory, "nest.elf64")
     for name, flags in SOURCES:
-        file = source("migrate.d", name) if name.startswith("nest") else os.path.join(LIB, name)
+        file = source("hosts.d", name) if name.startswith("nest") else os.path.join(LIB, name)
         objects.append(os.path.join(directory, f"{name}.o"))
         job.must(["gcc", *FREESTANDING, *flags, f"-I{LIB}", "-c", "-o", objects[-1], file], 60, f"{name} builds")
     job.must(["gcc", *LINK, "-o", whole, *objects], 60, "nest.elf is linked")
@@ -51,7 +51,7 @@ def loop(times, groups, limit, qemu="qemu", words=()):
         link = job.path("images", job.step.name, "qemu-dir")
         os.makedirs(os.path.dirname(link), exist_ok=True)
         os.symlink(job.output([LAB, "path", qemu]), link)
-        in_lab(job, "migrations", [os.path.join(job.path("images", "migrate"), "nest.elf"), link, source("migrate.d", "loop.sh")],
+        in_lab(job, "migrations", [os.path.join(job.path("images", "migrate"), "nest.elf"), link, source("hosts.d", "loop.sh")],
                ["./loop.sh", str(times), *groups], limit, *words)
     return step
 
