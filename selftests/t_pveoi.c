@@ -309,7 +309,7 @@ static void guest_moves(void)
 
 static void host_moves(void)
 {
-	static u8 page[2][4096] __attribute__((aligned(4096)));
+	static u8 page[2][4096] __attribute__((aligned(4096))), other[4096] __attribute__((aligned(4096)));
 	u64 log = 0, stage = 1;
 	struct kvm_dirty_log get = { .slot = 1, .dirty_bitmap = &log };
 	static const struct {
@@ -332,6 +332,9 @@ static void host_moves(void)
 	vcpu_run_to_sync(vcpu, stage++);
 	for (unsigned int i = 0; i < ARRAY_SIZE(steps); i++) {
 		memset(page, 0, sizeof(page));
+		/* The slot's place among the others changes, too. */
+		if (i == 1)
+			vm_slot(&vm, 2, 0, MMIO_HOLE - 0x10000, 4096, other);
 		if (steps[i].page >= 0)
 			vm_slot(&vm, 1, steps[i].flags, MMIO_HOLE, 4096, page[steps[i].page]);
 		GUEST(&vm, has_memory) = steps[i].page >= 0;
