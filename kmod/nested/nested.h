@@ -54,6 +54,23 @@ void nested_reenter(struct vcpu *vcpu, bool run_pending);
 
 /* --- again.c --- */
 void nested_again_ready(struct vcpu *vcpu);
+
+/**
+ * nested_again_still_ready() - as nested_again_ready(), if only a handler of a host's interrupt has run since that
+ * @vcpu: about to enter again; the host state of the current VMCS is up to date
+ *
+ * Such a handler may have changed the host's CR3 and CR4, which the other VMCS lacks then.
+ *
+ * Context: Interrupts disabled. vcpu->vmcs is current.
+ */
+static inline void nested_again_still_ready(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+
+	if (unlikely(vcpu->vmcs01.host_cr3 != n->vmcs02.host_cr3 || vcpu->vmcs01.host_cr4 != n->vmcs02.host_cr4))
+		n->again.ready = false;
+}
+
 bool nested_again_reflect(struct vcpu *vcpu);
 bool nested_again_resume(struct vcpu *vcpu);
 

@@ -246,11 +246,9 @@ static bool loop_enter_guest(struct vcpu *vcpu, bool *is_short, bool stays)
 	bool exited = true, xcr = fpu_xcr_differs(vcpu);
 
 	vmx_flush_regs(vcpu);
-	stays &= !vmx_host_sync_crs(vcpu->vmcs);
-	if (unlikely(vmx_perf_present)) {
+	vmx_host_sync_crs(vcpu->vmcs);
+	if (unlikely(vmx_perf_present))
 		vmx_perf_switch(vcpu);
-		stays = false;
-	}
 	vmx_host_leave(vcpu);
 	vmx_load_guest_dr(vcpu);
 	if (unlikely(xcr))
@@ -259,9 +257,13 @@ static bool loop_enter_guest(struct vcpu *vcpu, bool *is_short, bool stays)
 	vcpu->reg_avail = 0;
 	*is_short = loop_is_short(vcpu);
 	if (*is_short) {
-		/* Otherwise again.ready is false, or as it was. */
-		if (!stays && (vcpu->in_l2 || vcpu->nested.again.on))
-			nested_again_ready(vcpu);
+		/* Otherwise again.ready is false. */
+		if (vcpu->in_l2 || vcpu->nested.again.on) {
+			if (!stays || unlikely(vmx_perf_present))
+				nested_again_ready(vcpu);
+			else
+				nested_again_still_ready(vcpu);
+		}
 		for (;;) {
 			vmx_guest_mode(vcpu);
 			exited = !loop_short_exit(vcpu);
@@ -689,13 +691,23 @@ static int run_loop(struct vcpu *vcpu, int *idx)
 	return ret;
 }
 
+/* As barrier_wait_to_finish(). */
+static noinline struct loop_step loop_wait_to_finish(struct vcpu *vcpu, int srcu)
+{
+	struct loop_step step = { .srcu = srcu };
+
+	step.ret = barrier_wait_to_finish(vcpu, &step.srcu);
+	return step;
+}
+
 /*
  * User space has answered the last exit: finish the instruction, or whatever else
  * the exit interrupted. *idx is for loop_hold(), and changes.
  */
 static int loop_finish_exit(struct vcpu *vcpu, int *idx)
 {
-	int (*complete)(struct vcpu *vcpu) = vcpu->complete, ret;
+	int (*complete)(struct vcpu *vcpu) = vcpu->complete;
+	struct loop_step step;
 
 	if (!complete)
 		return NEXT_ENTER;
@@ -703,9 +715,10 @@ static int loop_finish_exit(struct vcpu *vcpu, int *idx)
 		loop_hold(vcpu, idx);
 		/* With immediate_exit, user space wants it finished now. */
 		if (unlikely(test_bit(REQ_BARRIER, &vcpu->requests)) && !compat_immediate_exit(vcpu->run)) {
-			ret = barrier_wait_to_finish(vcpu, idx);
-			if (ret != NEXT_ENTER)
-				return ret;
+			step = loop_wait_to_finish(vcpu, *idx);
+			*idx = step.srcu;
+			if (step.ret != NEXT_ENTER)
+				return step.ret;
 		}
 	}
 	vcpu->complete = NULL;

@@ -42,24 +42,19 @@ static inline void vmx_host_leave(struct vcpu *vcpu)
  * this VMCS was last entered.
  *
  * Context: Interrupts disabled.
- * Return: true if one of them has changed.
  */
-static inline bool vmx_host_sync_crs(struct loaded_vmcs *v)
+static inline void vmx_host_sync_crs(struct loaded_vmcs *v)
 {
 	unsigned long cr3 = __read_cr3(), cr4 = cr4_read_shadow();
-	bool changed = false;
 
 	if (unlikely(v->host_cr3 != cr3)) {
 		vmcs_write(HOST_CR3, cr3);
 		v->host_cr3 = cr3;
-		changed = true;
 	}
 	if (unlikely(v->host_cr4 != cr4)) {
 		vmcs_write(HOST_CR4, cr4);
 		v->host_cr4 = cr4;
-		changed = true;
 	}
-	return changed;
 }
 
 /**
