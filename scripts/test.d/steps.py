@@ -124,7 +124,7 @@ STEPS = [
     Step("kvm-node", "Droste as /dev/kvm where that is asked for", lab.kvm_node, ["build-6.12", "selftests"]),
     Step("exchange", "nested state that goes from kvm_intel to Droste and back", lab.exchange, ["build-6.12", "selftests"]),
     Step("refusals", "insmod where Droste cannot run", lab.refusals, ["build-6.12", "images-6.12"]),
-    Step("kexec", "another kernel started while a guest runs", lab.kexec, ["build-6.12", "images-6.12"]),
+    Step("kexec", "another kernel started while a guest runs", lab.kexec, ["build-6.12", "images-6.12"], extra=True),
     Step("setup-6.1", "Linux 6.1", prepare("6.1"), ["setup"], setup=True),
     Step("build-6.1", "droste.ko for Linux 6.1", build("6.1"), ["setup-6.1"], setup=True),
     Step("images-6.1", "images of L1 and L2 with Linux 6.1", chain.images("6.1"), ["setup-6.1", "images-6.12"]),

@@ -146,5 +146,5 @@ STEPS = [
     Step("strict-msrs", "the strict machine's MSRs, machine checks and counts of barriers", msrs, ["setup", "selftests"]),
     Step("strict-host", "barriers, split locks and machine checks of guests on a processor with bugs", host,
          ["build-6.12", "selftests"]),
-    Step("strict-storms", "storms of interrupts and NMIs on the strict machine", storms, ["build-6.12", "selftests"]),
+    Step("strict-storms", "storms of interrupts and NMIs on the strict machine", storms, ["build-6.12", "selftests"], extra=True),
 ]
