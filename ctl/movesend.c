@@ -26,7 +26,7 @@
 #include "moverate.h"
 #include "say.h"
 
-#define ANSWER_SECONDS	60	/* a receiver that says nothing for so long does not get the guest */
+#define ANSWER_SECONDS	60	/* a receiver that says or takes nothing for so long does not get the guest */
 
 /** struct sending - a migration */
 struct sending {
@@ -267,8 +267,11 @@ static void set_fd(struct mover *mv, int fd)
 {
 	const struct timeval limit = { .tv_sec = ANSWER_SECONDS };
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		/* The guest may stand still while this writes. */
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	}
 	pthread_mutex_lock(&mv->lock);
 	mv->fd = fd;
 	pthread_mutex_unlock(&mv->lock);

@@ -105,7 +105,7 @@ static int put_all(struct stream *s, const void *data, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return bad(s, "writing to %s failed: %s", s->name, n ? strerror(errno) : "it takes no more");
+			return bad(s, "writing to %s failed: %s", s->name, n && errno != EAGAIN ? strerror(errno) : "it takes no more");
 		p += n;
 		len -= n;
 		s->bytes += n;

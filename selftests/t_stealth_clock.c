@@ -313,10 +313,10 @@ static void guest_msr(void)
 	}
 }
 
-static void msr_with(u64 force)
+static void msr_with(u64 force, s64 extra)
 {
 	struct vm vm;
-	struct vcpu *vcpu = start(&vm, 0, guest_msr, BOUND_NS, 0);
+	struct vcpu *vcpu = start(&vm, 0, guest_msr, BOUND_NS, extra);
 
 	if (force && (vm_forceable(&vm) & force) != force)
 		ksft_skip("RDTSC cannot be made to exit");
@@ -327,12 +327,13 @@ static void msr_with(u64 force)
 
 static void host_msr(void)
 {
-	msr_with(0);
+	msr_with(0, 0);
+	msr_with(0, 10);
 }
 
 static void host_forced(void)
 {
-	msr_with(DROSTE_FORCE_RDTSC);
+	msr_with(DROSTE_FORCE_RDTSC, 0);
 }
 
 /* --- an MSR that user space answers: the exit lasts until KVM_RUN --- */

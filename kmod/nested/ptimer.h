@@ -8,8 +8,6 @@
 #include "nested/vmcs02.h"
 #include "vmx/vmx.h"
 
-#define PTIMER_NOT_RUNNING	(~0ULL)	/* as a deadline */
-
 /* L1's timer counts down by 1 whenever this bit of the TSC changes (SDM 3D A.6). */
 static inline u32 ptimer_rate(const struct nested *n)
 {

@@ -86,6 +86,8 @@ struct nested_pause {
 	u8 in_a_row;		/* so many exits were kept from L1 since it was shown one */
 };
 
+#define PTIMER_NOT_RUNNING	(~0ULL)	/* as nested.tsc_deadline_preemption */
+
 /*
  * struct nested - state of a vCPU for L1 as a hypervisor
  *

@@ -2,7 +2,6 @@
 /* Paravirtual EOI: KVM_FEATURE_PV_EOI. Linux, Documentation/virt/kvm/x86/msr.rst. */
 #include "droste.h"
 #include "irqchip/irqchip.h"
-#include "irqchip/irqchip.h"
 #include "mem/dirty.h"
 #include "mem/memslot.h"
 #include "pv/pveoi.h"

@@ -144,6 +144,8 @@ static __always_inline void hide_turn_back(struct vcpu *vcpu, u64 by, u64 l1)
 	n->again.tsc_offset -= l1;
 	hide_move_deadline(&vcpu->timer.apic, by);
 	hide_move_deadline(&vcpu->timer.l2, by);
+	if (n->tsc_deadline_preemption != PTIMER_NOT_RUNNING)
+		n->tsc_deadline_preemption += l1;
 }
 
 /**

@@ -759,10 +759,10 @@ struct droste_profile {
  * On a VM without vCPUs: from an exit of an instruction that has no exit on a real machine (CPUID, RDMSR and WRMSR, XSETBV,
  * MOV to control and debug registers, VMX instructions; the list is in kmod/vmx/hide.c) to the next entry, the vCPU's
  * time-stamp counter stands still, as do L2's, and the deadlines of the local APIC timer and of L1's VMX-preemption timer.
- * It catches up at interrupts of the host and when the vCPU halts. It never goes back, and is never behind by more than
- * @clock_bound: an exit that would make it so is not hidden. Other clocks of the VM go on: they differ from it by at most
- * @clock_bound. KVM_GET_MSRS and KVM_VCPU_TSC_OFFSET tell the counter as the guest sees it; a vCPU that is set owes nothing.
- * Needs CAP_SYS_ADMIN in the first user namespace. The last call counts.
+ * It catches up at interrupts of the host and when the vCPU halts. It is never behind by more than @clock_bound, and
+ * never goes back if @clock_extra is at most what it stands for: an exit that would take it further is not hidden. Other
+ * clocks of the VM go on: they differ from it by at most @clock_bound. KVM_GET_MSRS and KVM_VCPU_TSC_OFFSET tell the
+ * counter as the guest sees it; a vCPU that is set owes nothing. Needs CAP_SYS_ADMIN in the first user namespace. The last call counts.
  * Errors: EPERM; EINVAL for other values, or if @reserved is not 0 or there is a vCPU; EOPNOTSUPP if the host's TSC has no
  * constant rate; EFAULT.
  */
