@@ -10,7 +10,6 @@
 #include "say.h"
 
 #define LEAF1_ECX_TSC_DEADLINE	(1U << 24)
-#define LEAF1_ECX_HYPERVISOR	(1U << 31)
 #define LEAF1_EDX_HTT		(1U << 28)
 
 /* Levels of leaves 0xb and 0x1f (SDM vol. 2A, CPUID). */
@@ -19,8 +18,7 @@
 
 #define MAX_ENTRIES		4096
 
-/* Leaves of hypervisors. Guests look for a signature in each 256th leaf from the first on. */
-#define LEAF_HYPERVISOR		0x40000000
+/* Guests look for a hypervisor's signature in each 256th leaf from LEAF_HYPERVISOR on. */
 #define LEAF_HYPERVISOR_NEXT	0x40000100
 #define LEAF_KVM_FEATURES	0x40000001	/* also with Droste's signature */
 

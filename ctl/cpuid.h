@@ -6,6 +6,9 @@
 #include <linux/kvm.h>
 #include <stdint.h>
 
+#define LEAF_HYPERVISOR	0x40000000U	/* the first leaf that only hypervisors have */
+#define LEAF1_ECX_HYPERVISOR	(1U << 31)	/* there is one */
+
 /* Entries that a list needs besides its own, for what the functions below add. */
 #define CPUID_SPARE_ENTRIES	3
 

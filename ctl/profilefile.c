@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpuid.h"
 #include "say.h"
 
 #define FIRST_LINE	"droste-profile 1"
-#define LEAF_HYPERVISOR	0x40000000U
-#define LEAF1_ECX_HYPERVISOR	(1U << 31)
 
 /* The profile whose processor is being parsed. */
 static struct profile_file *of(const struct pool_place *at)

@@ -30,32 +30,6 @@ static __always_inline const struct memslot *pv_eoi_slot(struct vcpu *vcpu, gpa_
 	return p->slot;
 }
 
-/* Read the guest's byte. Returns false if that fails. Caller has disabled page faults. */
-static __always_inline bool pv_eoi_read_byte(const u8 __user *from, u8 *val)
-{
-	if (unlikely(!user_read_access_begin(from, 1)))
-		return false;
-	unsafe_get_user(*val, from, failed);
-	user_read_access_end();
-	return true;
-failed:
-	user_read_access_end();
-	return false;
-}
-
-/* The same for writing. */
-static __always_inline bool pv_eoi_write_byte(u8 __user *to, u8 val)
-{
-	if (unlikely(!user_write_access_begin(to, 1)))
-		return false;
-	unsafe_put_user(val, to, failed);
-	user_write_access_end();
-	return true;
-failed:
-	user_write_access_end();
-	return false;
-}
-
 /* Access the guest's byte, without sleeping. Returns false if it is not in memory. */
 static __always_inline bool pv_eoi_access(struct vcpu *vcpu, u8 *val, bool write)
 {
@@ -69,9 +43,9 @@ static __always_inline bool pv_eoi_access(struct vcpu *vcpu, u8 *val, bool write
 	if (unlikely(!s || current->mm != vcpu->vm->mm)) {
 		/* The general path knows what to do. */
 	} else if (!write) {
-		done = pv_eoi_read_byte((const u8 __user *)memslot_user(s, gpa), val);
+		done = !get_user(*val, (const u8 __user *)memslot_user(s, gpa));
 	} else if (!(s->flags & KVM_MEM_READONLY)) {
-		done = pv_eoi_write_byte((u8 __user *)memslot_user(s, gpa), *val);
+		done = !put_user(*val, (u8 __user *)memslot_user(s, gpa));
 		if (done && unlikely(memslot_logged(s)))
 			dirty_mark(vcpu->vm, s, gpa >> PAGE_SHIFT);
 	}
