@@ -20,7 +20,7 @@ LEAN = ("quiet loglevel=1 tsc=reliable no_timer_check cryptomgr.notests mitigati
 
 # For each level of the small guest: counts of each row, the divisor of what one count repeats, and TSC ticks from setting
 # a timer to its interrupt. Few counts meet a tick of L0's timer, which comes every 400,000 instructions.
-OPTIONS = {"l1": (24, 1, 30000), "l2": (32, 8, 150000), "l2-noept": (32, 8, 150000), "l3": (6, 16, 2000000)}
+OPTIONS = {"l1": (24, 1, 30000), "l2": (32, 8, 150000), "l2-noept": (32, 8, 150000), "l3": (24, 64, 2000000)}
 
 
 class Failed(Exception):
