@@ -42,6 +42,7 @@
 #include "nested/seldom.h"
 #include "nested/shadow.h"
 #include "nested/vmcs02.h"
+#include "run/request.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
@@ -257,8 +258,10 @@ static const u8 again_tells[NR_EXIT_REASONS] = {
 #undef EXIT
 
 /* Whether the routing of an exit may read L1's memory that is not pinned, or more of L2's state. */
-static bool again_routing_is_rare(const struct nested *n, u16 basic)
+static bool again_routing_is_rare(const struct vcpu *vcpu, u16 basic)
 {
+	const struct nested *n = &vcpu->nested;
+
 	switch (basic) {
 	case EXIT_REASON_IO_INSTRUCTION:
 		return (n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS) &&
@@ -267,7 +270,8 @@ static bool again_routing_is_rare(const struct nested *n, u16 basic)
 		/* Otherwise it is of a PAUSE loop, and another vCPU may have to run. */
 		return !(n->vmcs12->cpu_based_vm_exec_control & CPU_BASED_PAUSE_EXITING);
 	case EXIT_REASON_WBINVD:
-		/* It may be a barrier, which waits. */
+		/* A barrier waits, which the short way cannot. */
+		return vm_wants_barriers(vcpu->vm);
 	case EXIT_REASON_VMREAD:
 	case EXIT_REASON_VMWRITE:
 	case EXIT_REASON_GDTR_IDTR:
@@ -338,7 +342,7 @@ static __always_inline bool again_exit_is_l1s(struct vcpu *vcpu)
 		return true;
 	if (unlikely(e->reason >= NR_EXIT_REASONS) || !(again_tells[e->reason] & EXIT_NO_EVENT))
 		return false;
-	if (again_routing_is_rare(&vcpu->nested, e->basic))
+	if (again_routing_is_rare(vcpu, e->basic))
 		return false;
 	vmx_snapshot_exit(vcpu);
 	wants = nested_route(vcpu).to == ROUTE_L1;

@@ -32,11 +32,6 @@ void barrier_init(struct vm *vm)
 	init_waitqueue_head(&vm->barrier.wait);
 }
 
-static bool barrier_wanted(const struct vm *vm)
-{
-	return READ_ONCE(vm->logged) || READ_ONCE(vm->barrier.exits);
-}
-
 /* Let all vCPUs go on. Caller holds the lock; afterwards they are to be woken. */
 static void barrier_end_locked(struct vm_barrier *b)
 {
@@ -309,7 +304,7 @@ static bool barrier_hold(struct vcpu *leader)
 
 /**
  * barrier_begin() - carry out the barrier that a WBINVD or WBNOINVD is, before the instruction is
- * @vcpu: loaded, at level 1 or 2; its last exit is for that instruction; caller holds vcpu->mutex
+ * @vcpu: loaded, at level 1 or 2, of a VM that wants barriers; its last exit is for that instruction; caller holds vcpu->mutex
  * @srcu: the index of vm->srcu, which the caller holds; it changes
  *
  * Context: Thread of @vcpu, process context. May sleep.
@@ -322,8 +317,6 @@ int barrier_begin(struct vcpu *vcpu, int *srcu)
 	bool out;
 	u64 seq;
 
-	if (likely(!barrier_wanted(vm)))
-		return NEXT_GO_ON;
 	seq = barrier_lead(vcpu);
 	if (!seq)
 		return barrier_join(vcpu, srcu);

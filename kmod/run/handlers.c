@@ -229,6 +229,7 @@ int exit_pml_full(struct vcpu *vcpu)
  */
 int exit_skip(struct vcpu *vcpu)
 {
+	vcpu_stay_calm(vcpu);
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }
@@ -268,6 +269,7 @@ int exit_wbinvd(struct vcpu *vcpu)
 {
 	if (READ_ONCE(vcpu->vm->noncoherent))
 		exit_write_back(vcpu);
+	vcpu_stay_calm(vcpu);
 	vcpu_skip_instruction(vcpu);
 	return NEXT_ENTER;
 }

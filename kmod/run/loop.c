@@ -514,7 +514,7 @@ static int loop_dispatch(struct vcpu *vcpu, int *srcu)
 
 	/* Handlers that touch nothing on which events depend set it. */
 	vcpu->calm = false;
-	if (unlikely(vcpu->exit.reason == EXIT_REASON_WBINVD)) {
+	if (unlikely(vcpu->exit.reason == EXIT_REASON_WBINVD && vm_wants_barriers(vcpu->vm))) {
 		step = loop_begin_barrier(vcpu, *srcu);
 		*srcu = step.srcu;
 		if (step.ret != NEXT_GO_ON) {

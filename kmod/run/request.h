@@ -23,6 +23,17 @@ static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
 }
 
 /**
+ * vm_wants_barriers() - whether a WBINVD is a barrier (run/barrier.c), which only the general way of an exit can carry out
+ * @vm: any VM that the caller keeps alive
+ *
+ * Context: Any. The answer may change at once; a WBINVD before the change is none of the barriers after it.
+ */
+static inline bool vm_wants_barriers(const struct vm *vm)
+{
+	return READ_ONCE(vm->logged) || READ_ONCE(vm->barrier.exits);
+}
+
+/**
  * vcpu_stay_calm() - let the next entry do without a look at events
  * @vcpu: the vCPU, whose exit is being handled
  *
