@@ -26,7 +26,8 @@ static inline void vcpu_request(struct vcpu *vcpu, enum vcpu_request req)
  * vm_wants_barriers() - whether a WBINVD is a barrier (run/barrier.c), which only the general way of an exit can carry out
  * @vm: any VM that the caller keeps alive
  *
- * Context: Any. The answer may change at once; a WBINVD before the change is none of the barriers after it.
+ * Context: Any.
+ * Return: the answer, which may change at once; a WBINVD before the change is none of the barriers after it.
  */
 static inline bool vm_wants_barriers(const struct vm *vm)
 {

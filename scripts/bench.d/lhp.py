@@ -59,7 +59,7 @@ def linux(directory, cache):
     found = []
     for hypervisor, device in machine.DEVICES.items():
         output = run(hypervisor, os.path.join(cache, f"lhp-{hypervisor}.log"), [name, image, os.path.join(machine.TREE, "ctl", "drostectl")],
-                     f"./drostectl run --device {device} --kernel vmlinuz --initrd l1.cpio --cpus 1 --memory 512 --stats "
+                     f"./drostectl run --device {device} --hypervisor kvm --kernel vmlinuz --initrd l1.cpio --cpus 1 --memory 512 --stats "
                      f"--append '{machine.LEAN}'")
         lines = told(output)
         gap = next((int(words[1]) for words in lines if words[0] == "gap"), None)

@@ -8,13 +8,13 @@ case $1 in -h | --help) exec sed -n '3,/^[^#]/s/^# //p' "$0" ;; esac
 device=$1
 shift
 
-# run IMAGE MEMORY FORCED-EXITS [WORD...]
+# run IMAGE MEMORY FORCED-EXITS [WORD...]: both hypervisors call themselves KVM, so that guests use the same paravirtual features
 run() {
 	image=$1 memory=$2 force=$3
 	shift 3
 	# shellcheck disable=SC2154 # lean is of paging.conf
-	./drostectl run --device "$device" --kernel vmlinuz --quiet --append "$lean tag=$tag divide=$divide $*" --initrd "$image" \
-		--memory "$memory" ${force:+--force-exits "$force"} || exit 1
+	./drostectl run --device "$device" --hypervisor kvm --kernel vmlinuz --quiet --initrd "$image" \
+		--append "$lean tag=$tag divide=$divide $*" --memory "$memory" ${force:+--force-exits "$force"} || exit 1
 }
 
 guest() {

@@ -35,7 +35,7 @@ COLUMNS = [
     Column("cr3", "L1, EPT, MOV to CR3 exits", "droste", "cr3"),
     Column("l2-ept", "L2, EPT", "droste", "l2"),
     Column("l2-cr3", "L2, EPT, MOV to CR3 exits to L0", "droste", "l2-cr3"),
-    Column("l2-shadow", "L2, shadow paging by L1", "droste", "l2-noept"),
+    Column("l2-shadow", "L2, shadow paging by L1", "droste", "l2-noept", 10),
     Column("kvm-ept", "L1 on KVM, EPT", "kvm", "plain"),
     Column("kvm-l2-ept", "L2 on KVM, EPT", "kvm", "l2"),
     Column("kvm-l2-shadow", "L2 on KVM, shadow paging by L1", "kvm", "l2-noept", 10),
