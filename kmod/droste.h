@@ -319,7 +319,7 @@ struct vcpu {
 	struct list_hint list_hint;		/* of lists of operations */
 	struct slot_hint slot_hint;		/* of accesses to MMIO: see memslot_near() */
 	struct io_absent io_absent;		/* see io/bus.h */
-	struct io_asked io_asked[IO_ASKED];	/* see emul_pio_ask(); by port, size and direction */
+	struct io_port_use io_port_uses[IO_PORT_USES];	/* see emul_pio_short(); by port, size and direction */
 	struct io_bound io_bound[IO_BOUND];	/* see io/quick.c; by address */
 	struct page_walk code_walk;		/* the last one of walk_fetch() without EPT12 */
 	struct page_walk code_walk2;		/* the last one of walk_fetch() through EPT12 */

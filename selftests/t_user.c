@@ -339,7 +339,7 @@ static void host_two_vcpus(void)
 
 /* --- events, and other users of the port --- */
 
-static volatile u64 nmis, interrupts, steps;
+static volatile u64 nmis, interrupts, steps, stepped_to;
 
 static void on_nmi(struct trap_regs *r)
 {
@@ -354,6 +354,7 @@ static void on_interrupt(struct trap_regs *r)
 static void on_step(struct trap_regs *r)
 {
 	steps++;
+	stepped_to = r->rip;
 	r->rflags &= ~0x100ul;
 }
 
@@ -423,22 +424,28 @@ static void host_events(void)
 /* The guest's own TF and STI before an access that has been made often: at the same RIP, so that it looks the same. */
 static void guest_flags(void)
 {
-	u64 i, flags;
+	u64 i, flags, behind;
 
 	g_trap_fn[VEC_DB] = on_step;
 	for (i = 0;; i++) {
 		flags = 2 | (i > WARM ? 0x100 : 0);
-		asm volatile("push %0; popfq; outb %%al, %%dx; pushfq; andl $~0x100, (%%rsp); popfq"
-			     : : "r" (flags), "a" (i), "d" (PORT) : "memory", "cc");
+		asm volatile("lea 1f(%%rip), %0; push %1; popfq; outb %%al, %%dx; 1: pushfq; andl $~0x100, (%%rsp); popfq"
+			     : "=&r" (behind) : "r" (flags), "a" (i), "d" (PORT) : "memory", "cc");
 		count = i;
 		G_EQ(steps, i > WARM ? i - WARM : 0, "single steps over OUT");
+		G_EQ(stepped_to, i > WARM ? behind : 0, "where the last one ended");
+		if (i + 1 == 2 * WARM)
+			asm volatile("outb %%al, %%dx" : : "a" (0), "d" (PORT + 1));
 	}
 }
 
+/* For user space, and for an ioeventfd. */
 static void host_flags(void)
 {
+	struct kvm_ioeventfd io = { .addr = PORT, .len = 1, .flags = KVM_IOEVENTFD_FLAG_PIO };
 	struct vcpu *vcpu;
 	struct vm vm;
+	u64 n;
 	int i;
 
 	vm_create(&vm, 0);
@@ -448,6 +455,17 @@ static void host_flags(void)
 		MUST(vcpu->run->exit_reason == KVM_EXIT_IO, "exit %u", vcpu->run->exit_reason);
 		EQ(*((u8 *)vcpu->run + 4096), i, "data");
 	}
+	vm_destroy(&vm);
+
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_flags);
+	io.fd = eventfd(0, 0);
+	DO(vm.fd, KVM_IOEVENTFD, &io);
+	MUST(vcpu_run_to_call(vcpu, NULL) == GCALL_NONE, "a call");
+	EQ(vcpu->run->exit_reason, KVM_EXIT_IO, "the exit after those to the ioeventfd");
+	EQ(vcpu->run->io.port, PORT + 1, "its port");
+	OK(read(io.fd, &n, 8) == 8 && n == 2 * WARM, "the ioeventfd was signalled %llu times", (long long)n);
+	close(io.fd);
 	vm_destroy(&vm);
 }
 

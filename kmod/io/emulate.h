@@ -40,7 +40,7 @@ bool quick_tables(struct vcpu *vcpu);
 int emul_task_switch(struct vcpu *vcpu);
 
 /* --- pio.c --- */
-bool emul_pio_ask(struct vcpu *vcpu);
+int emul_pio_short(struct vcpu *vcpu);
 int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in);
 bool emul_out(struct vcpu *vcpu, u16 port, u32 size, u32 data);
 

@@ -83,7 +83,7 @@ struct emul_state {
 	} in;				/* IN or INS */
 	struct quick_insn quick[QUICK_INSNS];	/* decoded instructions, by RIP; found again by their bytes */
 	const struct quick_insn *quick_load;	/* the load that user space was asked for by quick_mmio() */
-	u64 next_rip;			/* behind the IN or OUT that user space was asked about by emul_pio_ask() */
+	u64 next_rip;			/* behind the IN or OUT that user space was asked about by emul_pio_short() */
 	bool out;			/* OUTS has filled vcpu->run and vcpu->pio_data */
 };
 

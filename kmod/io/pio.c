@@ -6,6 +6,7 @@
 #include "io/bus.h"
 #include "io/emulate.h"
 #include "io/emulate_state.h"
+#include "io/ioeventfd.h"
 #include "io/ports.h"
 #include "irqchip/irqchip.h"
 #include "run/request.h"
@@ -66,15 +67,26 @@ static int pio_complete_in(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
-/* --- accesses like an earlier one, that was for user space --- */
+/* --- accesses like an earlier one, that was for user space or signalled an ioeventfd --- */
+
+/* Bits 63:32 of the qualification are 0 (SDM 3C 28.2.1), so that no key is 0, and no two are the same. */
+static __always_inline u64 pio_key_asked(u64 qual)
+{
+	return ~qual;
+}
+
+static __always_inline u64 pio_key_bound(u64 qual)
+{
+	return ~qual ^ BIT_ULL(63);
+}
 
 /* The entry for accesses with an exit qualification: its lowest four bits are size and direction (SDM 3C table 28-5). */
-static __always_inline struct io_asked *pio_asked(struct vcpu *vcpu, u64 qual)
+static __always_inline struct io_port_use *pio_use(struct vcpu *vcpu, u64 qual)
 {
-	struct io_asked *a = &vcpu->io_asked[(qual >> 16 ^ qual) % IO_ASKED];
+	struct io_port_use *u = &vcpu->io_port_uses[(qual >> 16 ^ qual) % IO_PORT_USES];
 
-	OPTIMIZER_HIDE_VAR(a);	/* keeps the compiler from computing the index for each member */
-	return a;
+	OPTIMIZER_HIDE_VAR(u);	/* keeps the compiler from computing the index for each member */
+	return u;
 }
 
 /*
@@ -83,12 +95,26 @@ static __always_inline struct io_asked *pio_asked(struct vcpu *vcpu, u64 qual)
  */
 static void pio_note_asked(struct vcpu *vcpu, u16 port, u32 size, bool in, u64 changed)
 {
+	u64 qual = vcpu->exit.qual;
+
 	if (irqchip_has_port(port) || port == PIO_PORT_SAVE)
 		return;
 	/* Otherwise something that is bound has refused this write, and may take the next. */
 	if (!in && !(io_is_absent(vcpu, true, port) && vcpu->io_absent.len == size))
 		return;
-	*pio_asked(vcpu, vcpu->exit.qual) = (struct io_asked) { .not_qual = ~vcpu->exit.qual, .changed = changed };
+	*pio_use(vcpu, qual) = (struct io_port_use) { .key = pio_key_asked(qual), .changed = changed };
+}
+
+/* The same of an OUT that an ioeventfd or the ring has taken. Caller holds vm->srcu for reading. */
+static void pio_note_bound(struct vcpu *vcpu, u16 port, u64 changed)
+{
+	u64 key = pio_key_bound(vcpu->exit.qual);
+	struct io_port_use *u = pio_use(vcpu, vcpu->exit.qual);
+
+	if (u->key == key && u->changed == changed)
+		return;
+	/* It may be bound for other data. */
+	*u = (struct io_port_use) { .key = key, .changed = changed, .first = ioeventfd_find(vcpu->vm, true, port) };
 }
 
 static int pio_finish_out(struct vcpu *vcpu)
@@ -111,40 +137,77 @@ static int pio_finish_in(struct vcpu *vcpu)
 	return NEXT_ENTER;
 }
 
+/*
+ * Whether nothing but the next instruction, at @next, is due after the one at @rip: no trap, no end of blocking by STI or
+ * MOV SS, no RF to clear, no wrap at 4 GiB.
+ */
+static __always_inline bool pio_is_simple(u64 rip, u64 next, u64 flags)
+{
+	return !(flags & (X86_EFLAGS_TF | X86_EFLAGS_RF)) && !((rip ^ next) >> 31) &&
+	       !(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN);
+}
+
+/*
+ * Signal the ioeventfd, if the access is like an earlier one that signalled it. Whoever removes a binding notes the change
+ * first, and then waits for the readers of vm->srcu, who may not know yet. As emul_pio_short().
+ */
+static noinline int pio_kick(struct vcpu *vcpu, const struct io_port_use *u, u64 qual)
+{
+	u32 size = (qual & 7) + 1, data = (u32)vcpu->regs[RAX] & emul_size_mask(size);
+	struct vm *vm = vcpu->vm;
+	bool done = false;
+	u64 rip, next;
+	int idx;
+
+	/* A waiter's lock may sleep on a PREEMPT_RT kernel. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || vcpu->ports_held || trace_droste_pio_enabled())
+		return NEXT_GO_ON;
+	rip = vmcs_read(GUEST_RIP);
+	next = rip + vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	if (unlikely(!pio_is_simple(rip, next, vmcs_read(GUEST_RFLAGS))))
+		return NEXT_GO_ON;
+	idx = srcu_read_lock(&vm->srcu);
+	if (likely(u->changed == atomic64_read_acquire(&vm->io_changed)))
+		done = ioeventfd_signal(u->first, size, data);
+	srcu_read_unlock(&vm->srcu, idx);
+	if (unlikely(!done))
+		return NEXT_GO_ON;
+	vmcs_write(GUEST_RIP, next);
+	return NEXT_ENTER;
+}
+
 /**
- * emul_pio_ask() - have user space execute IN or OUT of L1, if it did so for the same access before
+ * emul_pio_short() - execute IN or OUT of L1 like the same access before, which user space served or which signalled an ioeventfd
  * @vcpu: in L1, has just exited because of an I/O instruction; nothing is read of the exit but its reason, and no register
  *	is cached
  *
- * Does what the snapshot of the exit, emul_pio() and the next KVM_RUN's completion do, if that is simple: the access is
- * like an earlier one that user space has served, and nothing but the next instruction is due after the instruction.
+ * Does what the snapshot of the exit, emul_pio() and, for user space, the next KVM_RUN's completion do, if that is simple:
+ * the access is like the earlier one, and nothing but the next instruction is due after the instruction.
  *
  * Context: Does not sleep; interrupts may be disabled. VMCS01 is current, and no event was being delivered at the exit.
  * Caller holds vcpu->mutex, and need not hold vm->srcu.
- * Return: true if KVM_RUN must end, with vcpu->run filled; false if the general path must handle the exit: nothing has
- * changed then.
+ * Return: NEXT_USER if KVM_RUN must end, with vcpu->run filled; NEXT_ENTER if the instruction is done; NEXT_GO_ON if the
+ * general path must handle the exit: nothing has changed then.
  */
-bool emul_pio_ask(struct vcpu *vcpu)
+int emul_pio_short(struct vcpu *vcpu)
 {
 	u64 qual = vmcs_read(EXIT_QUALIFICATION), flags, rip, next;
-	const struct io_asked *a = pio_asked(vcpu, qual);
+	const struct io_port_use *u = pio_use(vcpu, qual);
 	struct emul_state *es = vcpu->emul;
 	struct vmx_exit *e = &vcpu->exit;
 	u32 size = (qual & 7) + 1;
 	bool in = qual & PIO_QUAL_IN;
 
-	if (unlikely(a->not_qual != ~qual || a->changed != atomic64_read(&vcpu->vm->io_changed) || vcpu->ports_held ||
-		     trace_droste_pio_enabled()))
-		return false;
+	if (unlikely(u->key != pio_key_asked(qual)))
+		return u->key == pio_key_bound(qual) && u->first ? pio_kick(vcpu, u, qual) : NEXT_GO_ON;
+	if (unlikely(u->changed != atomic64_read(&vcpu->vm->io_changed) || vcpu->ports_held || trace_droste_pio_enabled()))
+		return NEXT_GO_ON;
 	flags = vmcs_read(GUEST_RFLAGS);
-	if (unlikely(flags & (X86_EFLAGS_TF | X86_EFLAGS_RF) ||
-		     vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & BLOCKING_ONE_INSN))
-		return false;
 	rip = vmcs_read(GUEST_RIP);
 	e->ilen = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 	next = rip + e->ilen;
-	if (unlikely((rip ^ next) >> 31))
-		return false;
+	if (unlikely(!pio_is_simple(rip, next, flags)))
+		return NEXT_GO_ON;
 	/* For kvm_run, and for user space that sets registers: it has the general path finish the instruction. */
 	vcpu->rflags = flags;
 	vcpu->reg_avail = REG_RFLAGS;
@@ -155,8 +218,7 @@ bool emul_pio_ask(struct vcpu *vcpu)
 	if (!in)
 		*(u32 *)vcpu->pio_data = (u32)vcpu->regs[RAX] & ~0U >> (32 - 8 * size);
 	vcpu_complete_plainly_by(vcpu, in ? pio_finish_in : pio_finish_out);
-	pio_exit(vcpu, qual >> 16, size, 1, in);
-	return true;
+	return pio_exit(vcpu, qual >> 16, size, 1, in);
 }
 
 /* An access that the host carries out: to a port that is passed, or to an interrupt controller. */
@@ -198,6 +260,7 @@ int emul_pio(struct vcpu *vcpu, u16 port, u32 size, bool in)
 	if (!in) {
 		trace_droste_pio(vcpu, true, port, size, 1, &data);
 		if (io_write(vcpu, true, port, size, data, true)) {
+			pio_note_bound(vcpu, port, changed);
 			vcpu_skip_instruction(vcpu);
 			return NEXT_ENTER;
 		}

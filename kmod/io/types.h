@@ -38,13 +38,14 @@ struct io_bound {
 
 #define IO_BOUND	4	/* entries; a power of two */
 
-/* The form of an IN or OUT that was for user space: see io/pio.c. */
-struct io_asked {
-	u64 not_qual;	/* complement of the exit qualification: no qualification is ~0, and zeroes name no access */
+/* The form of an IN or OUT that was for user space, or signalled an ioeventfd: see io/pio.c. */
+struct io_port_use {
+	u64 key;	/* of the exit qualification and of what the access is for; zeroes name no access */
 	u64 changed;	/* vm->io_changed for which it is so */
-};
+	const struct ioeventfd *first;	/* from ioeventfd_find(); NULL: it is for none */
+} __aligned(32);			/* a power of two makes the index of an entry cheaper */
 
-#define IO_ASKED	16	/* entries; a power of two */
+#define IO_PORT_USES	16	/* entries; a power of two */
 
 /* What became of a write. */
 enum io_result {

@@ -37,7 +37,7 @@
  * an update of the slots does not have to wait for the guest.
  *
  * An access to a port that user space serves is told to user space after step 6,
- * if it served the same access before: see emul_pio_ask(). The next KVM_RUN then
+ * if it served the same access before: see emul_pio_short(). The next KVM_RUN then
  * finishes the instruction, and goes on with step 5.
  */
 #include <linux/jump_label.h>
@@ -238,7 +238,7 @@ static __always_inline bool loop_short_ends(struct vcpu *vcpu)
  * exit restore the host's. The two levels share these registers, so the short loop
  * need not switch them. Returns false if the short loop has handled the last exit;
  * *is_short tells if it may handle exits of this stay. @stays: since the last stay,
- * which could be short, there was only an interrupt of the host. Called with
+ * which could be short, there was only an interrupt of the host, or a write of L1 to a port. Called with
  * interrupts disabled.
  */
 static bool loop_enter_guest(struct vcpu *vcpu, bool *is_short, bool stays)
@@ -344,20 +344,13 @@ static int loop_vmfail(struct vcpu *vcpu)
 /*
  * Whether the last exit is for an interrupt of the host alone, and the guest can go on as if nothing had happened when the
  * host has taken it. The host's handler requests whatever else is to be done. Nothing but the reason is read of such an
- * exit. @is_short: whether the short loop could handle exits of this stay.
+ * exit. Counts it, as loop_note_exit() does: it is at the boundary of an instruction, no delivery was interrupted.
  */
-static __always_inline bool loop_is_host_interrupt(const struct vcpu *vcpu, bool is_short)
+static __always_inline bool loop_is_host_interrupt(struct vcpu *vcpu)
 {
-	if (vcpu->exit.reason != EXIT_REASON_EXTERNAL_INTERRUPT || !is_short ||
-	    unlikely(vcpu->nested.nmi_soft))
-		return false;
 	/* Another processor may have lowered L2's TPR: nested_before_entry() must look. */
-	return !(vcpu->in_l2 && unlikely(vcpu->nested.tpr_threshold02));
-}
-
-/* Count such an exit, as loop_note_exit() does. It is at the boundary of an instruction: no delivery was interrupted. */
-static __always_inline void loop_note_host_interrupt(struct vcpu *vcpu)
-{
+	if (unlikely(vcpu->nested.nmi_soft) || (vcpu->in_l2 && unlikely(vcpu->nested.tpr_threshold02)))
+		return false;
 	vmx_l1d_note_exit(vcpu);
 	vcpu->nested.delivery_pending = false;
 	vcpu->nested.entry_pending = false;
@@ -366,29 +359,44 @@ static __always_inline void loop_note_host_interrupt(struct vcpu *vcpu)
 	vcpu->exits[EXIT_REASON_EXTERNAL_INTERRUPT]++;
 	if (vcpu->in_l2)
 		vcpu->exits_l2[EXIT_REASON_EXTERNAL_INTERRUPT]++;
-}
-
-/*
- * Whether the last exit is an access to a port that user space serves, and kvm_run
- * now tells it so. Called with interrupts disabled, after a stay in which the short
- * loop could handle exits, instead of vmx_snapshot_exit(). Counts the exit, as
- * loop_note_exit() does.
- */
-static __always_inline bool loop_asks_user(struct vcpu *vcpu)
-{
-	if (vcpu->exit.reason != EXIT_REASON_IO_INSTRUCTION || vcpu->in_l2 ||
-	    unlikely(vcpu->pv_eoi.offered || vcpu->nested.nmi_soft) || !emul_pio_ask(vcpu))
-		return false;
-	vcpu->ev.injected.valid = false;
-	vcpu->stats.short_exits++;
-	vcpu->exits[EXIT_REASON_IO_INSTRUCTION]++;
-	vcpu_stay_calm(vcpu);
 	return true;
 }
 
 /*
+ * Handle the last exit if it is an access of L1 to a port like an earlier one, for user space or an ioeventfd, and count it.
+ * As loop_finish_stay().
+ */
+static __always_inline int loop_port(struct vcpu *vcpu)
+{
+	int ret;
+
+	if (vcpu->in_l2 || unlikely(vcpu->pv_eoi.offered || vcpu->nested.nmi_soft))
+		return NEXT_GO_ON;
+	ret = emul_pio_short(vcpu);
+	if (unlikely(ret == NEXT_GO_ON))
+		return ret;
+	vcpu->ev.injected.valid = false;
+	vcpu->stats.short_exits++;
+	vcpu->exits[EXIT_REASON_IO_INSTRUCTION]++;
+	vcpu_stay_calm(vcpu);
+	return ret;
+}
+
+/*
+ * Handle the exit that has ended a stay in which the short loop could handle exits, if it needs no snapshot. Called with
+ * interrupts disabled. Returns NEXT_ENTER if the guest can be entered when the host has taken its interrupt, NEXT_USER if
+ * vcpu->run tells user space of the exit, and NEXT_GO_ON for all other exits, with which nothing was done.
+ */
+static __always_inline int loop_finish_stay(struct vcpu *vcpu)
+{
+	if (vcpu->exit.reason == EXIT_REASON_EXTERNAL_INTERRUPT)
+		return loop_is_host_interrupt(vcpu) ? NEXT_ENTER : NEXT_GO_ON;
+	return vcpu->exit.reason == EXIT_REASON_IO_INSTRUCTION ? loop_port(vcpu) : NEXT_GO_ON;
+}
+
+/*
  * Steps 5 to 7: enter the guest once, and read the exit. Caller does not hold
- * vm->srcu. An interrupt of the host alone does not end the stay. Returns
+ * vm->srcu. An interrupt of the host alone does not end the stay, nor does a signal to an ioeventfd. Returns
  * NEXT_ENTER, with *entered false if a request or work of the host came first,
  * the short loop has handled the last exit, or the entry must be repeated;
  * NEXT_USER if the exit is for user space, and vcpu->run is filled; NEXT_USER or
@@ -396,7 +404,8 @@ static __always_inline bool loop_asks_user(struct vcpu *vcpu)
  */
 static int loop_enter(struct vcpu *vcpu, bool *entered)
 {
-	bool exited, is_short, host_only = false, asked;
+	int next = NEXT_GO_ON;
+	bool exited, is_short;
 
 	*entered = false;
 	/* From here to the exit the thread stays on this CPU, which holds the guest's MSRs and the current VMCS. */
@@ -421,10 +430,9 @@ again:
 	loop_set_timer(vcpu);
 
 	vtime_account_guest_enter();
-	exited = loop_enter_guest(vcpu, &is_short, host_only);
-	host_only = exited && loop_is_host_interrupt(vcpu, is_short);
-	asked = exited && is_short && loop_asks_user(vcpu);
-	if (!asked && likely(exited && !host_only && vcpu->exit.reason != VMX_EXIT_NONE)) {
+	exited = loop_enter_guest(vcpu, &is_short, next == NEXT_ENTER);
+	next = exited && is_short ? loop_finish_stay(vcpu) : NEXT_GO_ON;
+	if (next == NEXT_GO_ON && likely(exited && vcpu->exit.reason != VMX_EXIT_NONE)) {
 		vmx_snapshot_exit(vcpu);
 		/* An entry that fails on the guest state leaves the launch state clear (SDM 3C 31.3, VMLAUNCH). */
 		if (likely(!(vcpu->exit.reason & VMX_EXIT_REASONS_FAILED_VMENTRY)))
@@ -444,14 +452,12 @@ again:
 	asm volatile("nop");	/* STI lets one instruction pass before an interrupt */
 	local_irq_disable();
 	vtime_account_guest_exit();
-	if (host_only) {
-		loop_note_host_interrupt(vcpu);
+	if (next == NEXT_ENTER)
 		goto again;
-	}
 	local_irq_enable();
 	preempt_enable();
 
-	if (asked)
+	if (next == NEXT_USER)
 		return NEXT_USER;
 	if (unlikely(!exited))
 		return NEXT_ENTER;
