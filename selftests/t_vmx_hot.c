@@ -167,26 +167,8 @@ static void c_host_data(void)
 }
 
 /* VMWRITEs. The log shows their effects; the fields themselves are read by L1. */
-static void w_proc(void)	{ vmset(F_PROC, PROC_RDTSC | PROC_DR | PROC_HLT); }
-static void w_exceptions(void)	{ vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_GP)); }
-static void w_cr0_mask(void)	{ vmwrite(F_CR0_MASK, CR0_TS | CR0_WP); vmwrite(F_CR0_SHADOW, CR0_TS); }
-static void w_cr4_mask(void)	{ vmwrite(F_CR4_MASK, CR4_TSD | CR4_DE); vmwrite(F_CR4_SHADOW, CR4_DE); }
-static void w_cr0(void)		{ vmwrite(F_GUEST_CR0, vmread(F_GUEST_CR0) ^ CR0_AM); }
-static void w_cr4(void)		{ vmwrite(F_GUEST_CR4, vmread(F_GUEST_CR4) ^ CR4_TSD); }
-static void w_cr3(void)		{ u64 *copy = g_page(); g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096); vmwrite(F_GUEST_CR3, (u64)copy); }
-static void w_host_cr3(void)	{ u64 *copy = g_page(); g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096); vmwrite(F_HOST_CR3, (u64)copy); }
-static void w_host_cr4(void)	{ vmwrite(F_HOST_CR4, vmread(F_HOST_CR4) ^ (CR4_PGE | CR4_DE)); }
 static void w_host_rsp(void)	{ write_host_rsp(this_vmcs, vmx_region_on); vmx_keep_host(); }
-static void w_host_bases(void)	{ vmwrite(F_HOST_FS_BASE, 0x11000); vmwrite(F_HOST_GS_BASE, 0x22000); }
-static void w_host_sysenter(void) { vmwrite(F_HOST_SYSENTER_EIP, 0x33000); vmwrite(F_HOST_SYSENTER_CS, 0x44); }
-static void w_host_pat(void)	{ vmwrite(F_HOST_PAT, vmread(F_HOST_PAT) ^ 0x0600000000000000ul); }
-static void w_host_efer(void)	{ vmwrite(F_HOST_EFER, vmread(F_HOST_EFER) ^ EFER_SCE); }
-static void w_no_host_pat(void)	{ vmclr(F_EXIT_CTLS, EXIT_LOAD_PAT); }
-static void w_guest_pat(void)	{ vmwrite(F_GUEST_PAT, vmread(F_GUEST_PAT) ^ 0x0600000000000000ul); }
-static void w_guest_efer(void)	{ vmwrite(F_GUEST_EFER, vmread(F_GUEST_EFER) ^ EFER_SCE); }
-static void w_no_debug(void)	{ vmclr(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG); }
 static void w_eptp(void)	{ vmwrite(F_EPTP, eptp_other); }
-static void w_no_ept(void)	{ vmclr(F_PROC2, SEC_EPT); }
 
 /* L2 receives the injected #GP. */
 static void on_gp(struct trap_regs *regs)
@@ -366,6 +348,17 @@ static void a_crs_read(void)		{ answer_crs(MOVES_CR, READ_BACK); }
 static void a_crs_ignored(void)		{ answer_crs(MOVES_CR, NOT_AT_ONCE); }
 static void a_crs_l0(void)		{ answer_crs(MOVES_CR | MOVES_MCE, 0); }
 static void a_ts(void)			{ answer_crs(CLEARS_TS, 0); }
+
+/* L2 reads back what it has written, as far as exits save it. */
+static void d_debugctl(void)
+{
+	l2_exits = SETS_DEBUGCTL;
+	turns(40);
+	vmclr(F_EXIT_CTLS, EXIT_SAVE_DEBUG);
+	turns(40);
+	l2_exits = 0;
+	turns(2);
+}
 
 /* With EPT, MOV to CR3 exits as well, but VMWRITEs of CR3 do. */
 static void answer_cr3(void)
@@ -645,6 +638,7 @@ static const struct row {
 	{ "STI before CPUID in L2", d_sti },
 	{ "exceptions between CPUIDs", d_exception },
 	{ "debug registers between CPUIDs", d_dr },
+	{ "IA32_DEBUGCTL that L2 changes", d_debugctl },
 	{ "all these changes of L2", d_all },
 	{ "CR0 and CR4 by L1's answers", a_crs },
 	{ "read shadows by L1's answers", a_crs_seen },

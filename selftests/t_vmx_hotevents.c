@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Interrupts, NMIs, INITs and deadlines that come at any moment while L1 and an L2 loop in reflected exits. */
+/* Interrupts, NMIs, INITs, deadlines and signals that come at any moment while L1 and an L2 loop in reflected exits. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 #include "vm.h"
@@ -224,8 +226,95 @@ static void host_events(void)
 	/* The thread ends with the process. */
 }
 
+/* --- user space sets MSRs of an L2 that L1 has entered, and that has not run yet --- */
+
+#define PAT_CHANGE	0x0600000000000000ul
+
+static volatile u64 l2_pat, l2_efer, was_set;
+
+static void l2_msrs(void)
+{
+	for (;;) {
+		l2_pat = rdmsr(MSR_PAT);
+		l2_efer = rdmsr(MSR_EFER);
+		asm volatile("cpuid" : : "a" (0), "c" (0) : "rbx", "rdx", "memory");
+	}
+}
+
+static void guest_set_msrs(void)
+{
+	u64 i = 0;
+
+	vmx_on();
+	vmcs_usual(l2_msrs, no_bits, ept_new());
+	vmclr(F_EXIT_CTLS, EXIT_SAVE_PAT | EXIT_SAVE_EFER);
+	vmx_keep_host();
+	while (!was_set) {
+		/* The entry is not of the short kind. */
+		vmwrite(F_EXCEPTION_BITMAP, i++ & 1 ? BIT(VEC_OF) : 0);
+		vmx_expect(R_CPUID, "CPUID");
+		vmx_skip();
+	}
+	/* Each entry loads the values of the VMCS. */
+	for (i = 0; i < 10; i++) {
+		vmx_expect(R_CPUID, "CPUID");
+		vmx_skip();
+		G_EQN(l2_pat, vmread(F_GUEST_PAT), "L2's IA32_PAT", i);
+		G_EQN(l2_efer, vmread(F_GUEST_EFER), "L2's IA32_EFER", i);
+	}
+}
+
+static void on_alarm(int sig)
+{
+}
+
+/* Returns false if no signal came between an entry of L1 and L2's first instruction. */
+static bool run_to_pending(struct vcpu *vcpu)
+{
+	struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = {};
+	struct sigaction sa = { .sa_handler = on_alarm };
+	static union {
+		struct kvm_nested_state s;
+		char room[0x3000];
+	} state;
+	bool pending = false;
+	int i;
+
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (i = 0; i < 2000 && !pending; i++) {
+		if (vcpu_run_to_call(vcpu, NULL) != GCALL_NONE)
+			break;
+		state.s.size = sizeof(state);
+		DO(vcpu->fd, KVM_GET_NESTED_STATE, &state.s);
+		pending = state.s.flags & KVM_STATE_NESTED_RUN_PENDING;
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	return pending;
+}
+
+static void host_set_msrs(void)
+{
+	struct vm vm;
+	struct vcpu *vcpu;
+	u64 pat, efer;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX for guests");
+	vcpu = vcpu_create(&vm, 0, guest_set_msrs);
+	MUST(run_to_pending(vcpu), "a signal before L2 has run");
+	MUST(!vcpu_get_msr(vcpu, MSR_PAT, &pat) && !vcpu_get_msr(vcpu, MSR_EFER, &efer), "the MSRs");
+	vcpu_set_msr(vcpu, MSR_PAT, pat ^ PAT_CHANGE);
+	vcpu_set_msr(vcpu, MSR_EFER, efer ^ EFER_SCE);
+	GUEST(&vm, was_set) = 1;
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "events while L2 loops", .host = host_events },
+	{ "MSRs that user space sets before L2 runs", .host = host_set_msrs },
 	{ "deadlines while L2 loops", .guest = guest_deadlines_main, .flags = KSFT_VMX | KSFT_IRQCHIP },
 };
 KSFT_MAIN(tests)

@@ -104,12 +104,18 @@ static bool again_pages_are_usual(const struct nested *n, const struct vmcs12 *v
 		(proc2 & (SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)));
 }
 
-/* The values that an exit saves in VMCS12, if it saves them, are those that the entry has loaded. */
-static bool again_saves_nothing_new(const struct vcpu *vcpu, const struct vmcs12 *v)
+/*
+ * L2 has the values that an entry loads, and those that an exit saves in VMCS12 are the same. User space may have set others
+ * since L1 has entered L2.
+ */
+static bool again_loads_the_same(const struct vcpu *vcpu, const struct vmcs12 *v)
 {
+	const struct nested *n = &vcpu->nested;
 	u32 exit = v->vm_exit_controls;
 
 	return v->guest_dr7 == vcpu->dr7 && !v->guest_ia32_debugctl &&
+	       vcpu->pat == (v->vm_entry_controls & VM_ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : n->l1_pat) &&
+	       vcpu->efer == merge_entry_efer(v, n->l1_efer) &&
 	       (!(exit & VM_EXIT_SAVE_IA32_PAT) || v->guest_ia32_pat == vcpu->pat) &&
 	       (!(exit & VM_EXIT_SAVE_IA32_EFER) || v->guest_ia32_efer == vcpu->efer);
 }
@@ -192,7 +198,7 @@ static void again_learn(struct vcpu *vcpu)
 	proc2 = merge_proc2_of(v);
 	again_note_fields(n, v);
 	n->again.on = again_entry_is_usual(vcpu, v) && again_memory_is_usual(n, v, proc2) &&
-		      again_pages_are_usual(n, v, proc2) && again_saves_nothing_new(vcpu, v) &&
+		      again_pages_are_usual(n, v, proc2) && again_loads_the_same(vcpu, v) &&
 		      again_note_values(vcpu, v) && again_note_host(vcpu, v);
 }
 

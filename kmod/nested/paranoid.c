@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Checks the short way of again.c against what the general path would have done. For tests: it costs thousands of instructions. */
 #include <linux/math64.h>
+#include <asm/apicdef.h>
 #include "droste.h"
 #include "cpu/walk.h"
 #include "ept/ept12.h"
@@ -271,6 +272,7 @@ static void paranoid_controls(struct vcpu *vcpu, const struct vmcs12 *v)
 	PARANOID_FIELD(vcpu, PIN_BASED_VM_EXEC_CONTROL, c.pin | (vcpu->vmcs->timer_on ? PIN_BASED_VMX_PREEMPTION_TIMER : 0));
 	PARANOID_FIELD(vcpu, CPU_BASED_VM_EXEC_CONTROL, c.proc);
 	PARANOID_FIELD(vcpu, SECONDARY_VM_EXEC_CONTROL, c.proc2);
+	PARANOID_FIELD(vcpu, VM_EXIT_CONTROLS, c.exit);
 	PARANOID_FIELD(vcpu, VM_ENTRY_CONTROLS, c.entry);
 	PARANOID_FIELD(vcpu, EXCEPTION_BITMAP, c.exceptions);
 	PARANOID_FIELD(vcpu, CR3_TARGET_COUNT, merge_cr3_targets(l0.proc, v->cr3_target_count, vmx_features.cr3_targets));
@@ -291,6 +293,40 @@ static void paranoid_controls(struct vcpu *vcpu, const struct vmcs12 *v)
 		paranoid_ple(vcpu, v);
 }
 
+/* The bits of MSRs 0x800-0x83f that the processor serves from L1's virtual-APIC page (SDM 3C 30.5), instead of the host's APIC. */
+static u64 paranoid_x2apic(u32 proc2, bool write)
+{
+	if (!(proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE))
+		return 0;
+	if (!write)
+		return proc2 & SECONDARY_EXEC_APIC_REGISTER_VIRT ? ~0ULL : BIT_ULL(APIC_TASKPRI >> 4);
+	return BIT_ULL(APIC_TASKPRI >> 4) | (proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY ?
+					     BIT_ULL(APIC_EOI >> 4) | BIT_ULL(APIC_SELF_IPI >> 4) : 0);
+}
+
+/*
+ * L2 may access an MSR without an exit only if L0 lets it, or the processor serves it from the virtual-APIC page. L1 may
+ * have changed its bitmap meanwhile.
+ */
+static void paranoid_msrs(struct vcpu *vcpu)
+{
+	struct nested *n = &vcpu->nested;
+	const u64 *used = (const u64 *)n->msr_bitmap02, *l0 = (const u64 *)vcpu->msr_bitmap01;
+	u32 w, x2apic = BITMAPS_WORD(0x800, false), write = BITMAPS_WORD(0, true);
+	u64 passed, more;
+
+	PARANOID_FIELD(vcpu, MSR_BITMAP, __pa(used));
+	more = paranoid_x2apic(n->ctl02.proc2, false) == ~0ULL ? ~0ULL : 0;
+	for (w = 0; w < BITMAP_WORDS; w++) {
+		passed = ~used[w] & l0[w];
+		if (w == x2apic || w == x2apic + write)
+			passed &= ~paranoid_x2apic(n->ctl02.proc2, w != x2apic);
+		else if (w > x2apic && w < x2apic + 4)
+			passed &= ~more;
+		paranoid_value(vcpu, "MSRs that L0 does not pass", passed, 0);
+	}
+}
+
 /* L2 may access a port without an exit only if L0 passes it and L1 lets it. L1 may have changed its bitmaps meanwhile. */
 static void paranoid_ports(struct vcpu *vcpu, const struct vmcs12 *v)
 {
@@ -307,17 +343,21 @@ static void paranoid_ports(struct vcpu *vcpu, const struct vmcs12 *v)
 
 static void paranoid_tsc(struct vcpu *vcpu, const struct vmcs12 *v)
 {
-	u64 offset = vcpu->tsc.offset;
+	u64 offset = vcpu->tsc.offset, ratio = vcpu->tsc.ratio;
 
 	/* The entry itself writes it. */
 	if (vcpu->hide.bound)
 		return;
 	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_TSC_OFFSETTING) {
-		if (merge_proc2_of(v) & SECONDARY_EXEC_TSC_SCALING)
+		if (merge_proc2_of(v) & SECONDARY_EXEC_TSC_SCALING) {
 			offset = mul_s64_u64_shr(offset, v->tsc_multiplier, TSC_RATIO_BITS);
+			ratio = tsc_scale(ratio, v->tsc_multiplier) ?: 1;
+		}
 		offset += v->tsc_offset;
 	}
 	PARANOID_FIELD(vcpu, TSC_OFFSET, offset);
+	if (vmx_features.tsc_scaling)
+		PARANOID_FIELD(vcpu, TSC_MULTIPLIER, ratio);
 }
 
 /**
@@ -336,6 +376,8 @@ void paranoid_resumed(struct vcpu *vcpu)
 	u64 owned;
 
 	paranoid_controls(vcpu, v);
+	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
+		paranoid_msrs(vcpu);
 	if (n->ctl02.proc & CPU_BASED_USE_IO_BITMAPS)
 		paranoid_ports(vcpu, v);
 	paranoid_tsc(vcpu, v);
@@ -361,8 +403,15 @@ void paranoid_resumed(struct vcpu *vcpu)
 	PARANOID_FIELD(vcpu, GUEST_IA32_PAT,
 		       v->vm_entry_controls & VM_ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : n->l1_pat);
 	PARANOID_FIELD(vcpu, GUEST_IA32_EFER, merge_entry_efer(v, n->l1_efer));
-	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY) {
 		PARANOID_FIELD(vcpu, GUEST_INTR_STATUS, v->guest_intr_status);
+		PARANOID_FIELD(vcpu, EOI_EXIT_BITMAP0, v->eoi_exit_bitmap0);
+		PARANOID_FIELD(vcpu, EOI_EXIT_BITMAP1, v->eoi_exit_bitmap1);
+		PARANOID_FIELD(vcpu, EOI_EXIT_BITMAP2, v->eoi_exit_bitmap2);
+		PARANOID_FIELD(vcpu, EOI_EXIT_BITMAP3, v->eoi_exit_bitmap3);
+	}
+	if (n->ctl02.proc2 & VMCS_CONTROL_BIT(XSAVES))
+		PARANOID_FIELD(vcpu, XSS_EXIT_BITMAP, v->xss_exit_bitmap);
 	if (v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK)
 		PARANOID_FIELD(vcpu, VM_ENTRY_INTR_INFO_FIELD, v->vm_entry_intr_info_field);
 	else

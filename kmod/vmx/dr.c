@@ -116,10 +116,14 @@ void vcpu_set_debugctl(struct vcpu *vcpu, u64 val)
 		vmcs_write(GUEST_IA32_DEBUGCTL, loaded);
 		vcpu->vmcs->debugctl = loaded;
 	}
+	if (likely(val == vcpu->debugctl))
+		return;
 	/* msr_update_bitmap() lets RDMSR pass, or not. */
-	if (unlikely(!val != !vcpu->debugctl))
+	if (!val != !vcpu->debugctl)
 		vcpu_request(vcpu, REQ_MSR_FILTER);
 	vcpu->debugctl = val;
+	/* An L2 that has set it has another value at its next entry than again.c has learned, although L1's is 0 again. */
+	nested_changed(&vcpu->nested);
 }
 
 /**

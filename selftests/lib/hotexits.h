@@ -12,6 +12,7 @@
 #define CLEARS_TS	BIT(2)	/* CLTS, and LMSW */
 #define TOUCHES		BIT(3)	/* pages at FAR */
 #define MOVES_MCE	BIT(4)	/* MOV to CR4 that changes MCE, which only L0 intercepts */
+#define SETS_DEBUGCTL	BIT(5)	/* WRMSR of IA32_DEBUGCTL now and then, which only L0 intercepts */
 
 /* L2-physical, and linear. L1 has no memory there. */
 #define FAR		0x40000000ul
@@ -46,6 +47,12 @@ static void l2_cause(u64 exits, u64 turn)
 	if (exits & MOVES_MCE) {
 		write_cr4(read_cr4() ^ CR4_MCE);
 		l2_note(read_cr4());
+	}
+	if (exits & SETS_DEBUGCTL) {
+		l2_note(rdmsr(MSR_DEBUGCTL));
+		if (!(turn & 3))
+			wrmsr(MSR_DEBUGCTL, turn >> 2 & 3);
+		l2_note(rdmsr(MSR_DEBUGCTL));
 	}
 	if (exits & CLEARS_TS) {
 		asm volatile("clts" : : : "memory");

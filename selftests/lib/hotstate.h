@@ -225,7 +225,7 @@ static void c_tsc(void)
 	wrmsr(MSR_TSC, rdtsc() + 0x1000000000ul);
 }
 
-/* VMWRITEs of L2's state and of controls. */
+/* VMWRITEs of L2's state, of L1's at exits, and of controls. */
 static void w_rare(void)	{ vmwrite(F_FS_BASE, 0x55000); vmwrite(F_GUEST_SYSENTER_EIP, 0x66000); }
 static void w_rflags(void)	{ vmset(F_RFLAGS, RFLAGS_CF | BIT(10)); }
 static void w_rsp(void)		{ vmwrite(F_RSP, vmread(F_RSP) - 0x100); }
@@ -241,6 +241,24 @@ static void w_bad_rflags(void)	{ vmwrite(F_RFLAGS, 0x8002); }
 static void w_vm86(void)	{ vmset(F_RFLAGS, BIT(17)); }	/* not allowed in IA-32e mode */
 static void w_guest_dr7(void)	{ vmwrite(F_GUEST_DR7, 0x10400); }
 static void w_guest_debugctl(void) { vmwrite(F_GUEST_DEBUGCTL, 2); }
+static void w_proc(void)	{ vmset(F_PROC, PROC_RDTSC | PROC_DR | PROC_HLT); }
+static void w_exceptions(void)	{ vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_GP)); }
+static void w_cr0_mask(void)	{ vmwrite(F_CR0_MASK, CR0_TS | CR0_WP); vmwrite(F_CR0_SHADOW, CR0_TS); }
+static void w_cr4_mask(void)	{ vmwrite(F_CR4_MASK, CR4_TSD | CR4_DE); vmwrite(F_CR4_SHADOW, CR4_DE); }
+static void w_cr0(void)		{ vmwrite(F_GUEST_CR0, vmread(F_GUEST_CR0) ^ CR0_AM); }
+static void w_cr4(void)		{ vmwrite(F_GUEST_CR4, vmread(F_GUEST_CR4) ^ CR4_TSD); }
+static void w_cr3(void)		{ u64 *copy = g_page(); g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096); vmwrite(F_GUEST_CR3, (u64)copy); }
+static void w_host_cr3(void)	{ u64 *copy = g_page(); g_copy(copy, (void *)(read_cr3() & ~0xffful), 4096); vmwrite(F_HOST_CR3, (u64)copy); }
+static void w_host_cr4(void)	{ vmwrite(F_HOST_CR4, vmread(F_HOST_CR4) ^ (CR4_PGE | CR4_DE)); }
+static void w_host_bases(void)	{ vmwrite(F_HOST_FS_BASE, 0x11000); vmwrite(F_HOST_GS_BASE, 0x22000); }
+static void w_host_sysenter(void) { vmwrite(F_HOST_SYSENTER_EIP, 0x33000); vmwrite(F_HOST_SYSENTER_CS, 0x44); }
+static void w_host_pat(void)	{ vmwrite(F_HOST_PAT, vmread(F_HOST_PAT) ^ 0x0600000000000000ul); }
+static void w_host_efer(void)	{ vmwrite(F_HOST_EFER, vmread(F_HOST_EFER) ^ EFER_SCE); }
+static void w_no_host_pat(void)	{ vmclr(F_EXIT_CTLS, EXIT_LOAD_PAT); }
+static void w_guest_pat(void)	{ vmwrite(F_GUEST_PAT, vmread(F_GUEST_PAT) ^ 0x0600000000000000ul); }
+static void w_guest_efer(void)	{ vmwrite(F_GUEST_EFER, vmread(F_GUEST_EFER) ^ EFER_SCE); }
+static void w_no_debug(void)	{ vmclr(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG); }
+static void w_no_ept(void)	{ vmclr(F_PROC2, SEC_EPT); }
 
 /* L1 writes its own state to a line of a log. */
 static void look_l1(volatile u64 *to)
