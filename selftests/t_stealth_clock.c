@@ -2,6 +2,7 @@
 /* DROSTE_SET_PROFILE: the cost of exits hidden from a guest's clocks, and their rates. See docs/stealth.md. */
 #include <unistd.h>
 #include "hideclock.h"
+#include "multicall.h"
 
 #define PIT_HZ		1193182ull
 
@@ -255,6 +256,45 @@ static void host_msr(void)
 static void host_forced(void)
 {
 	msr_with(DROSTE_FORCE_RDTSC, 0);
+}
+
+/* --- RDMSR that exits: in a list of operations; L1's RDMSR of the counter does not --- */
+
+static void guest_list(void)
+{
+	struct droste_multicall *list = (struct droste_multicall *)g_page();
+	const struct droste_multicall_entry *told;
+	u64 rax, rdx, now;
+
+	for (u64 i = 0; i < 100; i++) {
+		*list = (struct droste_multicall) {};
+		multicall_add(list, DROSTE_OP_CPUID, 0, 0, 0);
+		told = multicall_add(list, DROSTE_OP_RDMSR, MSR_TSC, 0, 0);
+		/* RDTSC is the next instruction. */
+		rax = DROSTE_MULTICALL;
+		asm volatile("vmcall\n\trdtsc" : "+a" (rax), "=d" (rdx) : "b" (list) : "memory");
+		now = rdx << 32 | (u32)rax;
+		G_EQ(told->ret, 0, "the list");
+		if (now < told->a[2])
+			g_call(GCALL_EQ, __FILE__, __LINE__, "RDTSC after the list", now, told->a[2], 0, 0);
+		G_OK(now - told->a[2] < 1000000, "not far after it");
+	}
+}
+
+static void list_with(s64 extra)
+{
+	struct vm vm;
+	struct vcpu *vcpu = start(&vm, 0, guest_list, BOUND_NS, extra);
+
+	multicall_offer(vcpu, OFFER_PLAIN);
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+}
+
+static void host_list(void)
+{
+	list_with(0);
+	list_with(calibrate());
 }
 
 /* --- an MSR that user space answers: the exit lasts until KVM_RUN --- */
@@ -581,6 +621,7 @@ static const struct ksft_test tests[] = {
 	{ "vCPUs that compare their counters", .host = host_two },
 	{ "the counter by RDMSR, and written", .host = host_msr },
 	{ "RDTSC that exits", .host = host_forced },
+	{ "the counter by a list of operations", .host = host_list },
 	{ "an MSR that user space answers", .host = host_user_msr },
 	{ "deadlines of the local APIC", .host = host_deadlines },
 	{ "drift against the PIT", .host = host_pit },
