@@ -115,7 +115,7 @@ await '^L1 end' /tmp/l1
 await '^L2 end' /tmp/console
 if [ "$place" = last ]; then
 	ask another
-	await '^L1: another once ended' /tmp/console
+	await '^L1: another once ended' /tmp/l1
 	await_count $(($(counted) + 2))
 	tell quit
 else
