@@ -493,7 +493,7 @@ static void guest_pic(void)
 		relax();
 }
 
-/* A tick goes to the PIC, from where no processor takes it. The I/O APIC, which the guest uses then, gets the following ones. */
+/* A tick goes to the PIC, from where no processor takes it. The I/O APIC, which the guest uses then, gets the next ones. */
 static void guest_pit_moves(void)
 {
 	u64 from = rdtsc();

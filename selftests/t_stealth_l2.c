@@ -224,8 +224,9 @@ static void host_timer(void)
 		vcpu->run->msr.error = 0;
 	}
 	MUST(kind == GCALL_DONE, "the guest does not end: exit %u", vcpu->run->exit_reason);
-	ksft_diag("%llu exits; the timer of %lu ticks was early by %llu or more, an exit costs up to %llu", (unsigned long long)exits,
-		  TIMER_TICKS, (unsigned long long)GUEST(&vm, least_early), (unsigned long long)cost);
+	ksft_diag("%llu exits; the timer of %lu ticks was early by %llu or more, an exit costs up to %llu",
+		  (unsigned long long)exits, TIMER_TICKS, (unsigned long long)GUEST(&vm, least_early),
+		  (unsigned long long)cost);
 	OK(exits > TIMER_ROUNDS, "L2 has exits while the timer runs");
 	OK(GUEST(&vm, least_early) <= cost, "early by no more than an exit costs");
 	vm_destroy(&vm);

@@ -110,8 +110,8 @@ static void on_sigill(int signal)
 } while (0)
 
 /*
- * Instructions that a control, or XCR0, takes away where CPUID hides them. RDPID and VAES are not among them: they stay usable
- * in a pool that has RDTSCP and AVX, as "drostectl cpu baseline" tells.
+ * Instructions that a control, or XCR0, takes away where CPUID hides them. RDPID and VAES are not among them: they stay
+ * usable in a pool that has RDTSCP and AVX, as "drostectl cpu baseline" tells.
  */
 static void look_at_instructions(struct look *l)
 {
