@@ -493,7 +493,7 @@ static void guest_pic(void)
 		relax();
 }
 
-/* A tick goes to the PIC, from where no processor takes it. The I/O APIC, which the guest uses then, gets the next ones. */
+/* A tick goes to the PIC, whose vector no processor takes. The I/O APIC, which the guest then uses, gets the next. */
 static void guest_pit_moves(void)
 {
 	u64 from = rdtsc();

@@ -177,8 +177,8 @@ asm(".pushsection .text\n"
 static volatile u64 khz, least_early;
 
 /*
- * L2's RDMSRs are user space's to answer, and their cost is hidden, so that L2 has many while the timer runs. L1 must not
- * find the timer expired before its own counter says so, but for the cost of the last exit.
+ * L2's RDMSRs are user space's to answer, and their cost is hidden, so that L2 has many while the timer runs. L1 must
+ * not find the timer expired before its own counter says so, but for the cost of the last exit.
  */
 static void guest_timer(void)
 {
