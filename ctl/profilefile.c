@@ -82,6 +82,7 @@ static const struct {
 	{ 0x10, 0x10, "the time-stamp counter cannot stand still" },
 	{ 0x1b, 0x1b, "the local APIC has this MSR" },
 	{ 0x3a, 0x3b, "the guest's firmware or kernel sets this MSR" },
+	{ 0xe7, 0xe8, "this MSR counts, if CPUID has its bit" },
 	{ 0x10a, 0x10a, "this MSR tells of features: its row is \"msr\"" },
 	{ 0x480, 0x4ff, "this MSR tells of features: its row is \"msr\"" },
 	{ 0x6e0, 0x6e0, "the local APIC has this MSR" },

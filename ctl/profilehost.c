@@ -16,6 +16,8 @@
 #define ACPI_TABLES	"/sys/firmware/acpi/tables/"
 #define DMI_TABLES	"/sys/firmware/dmi/tables/"
 #define LEAF1_EBX_ID	0xff000000U
+#define LEAF1_ECX_OSXSAVE	(1U << 27)
+#define LEAF7_ECX_OSPKE	(1U << 4)
 #define MSR_ARCH_CAPABILITIES	0x10a
 #define LEAF7_EDX_ARCH_CAPABILITIES	(1U << 29)
 
@@ -67,6 +69,11 @@ static void add_leaf(struct droste_pool *p, uint32_t leaf, uint32_t sub)
 		e->regs[POOL_EBX] &= ~LEAF1_EBX_ID;
 	if (leaf == 0xb || leaf == 0x1f)
 		e->regs[POOL_EDX] = 0;
+	/* These two tell what the kernel has set in CR4. */
+	if (leaf == 1)
+		e->regs[POOL_ECX] &= ~LEAF1_ECX_OSXSAVE;
+	if (leaf == 7 && !sub)
+		e->regs[POOL_ECX] &= ~LEAF7_ECX_OSPKE;
 	p->nr_cpuid++;
 }
 

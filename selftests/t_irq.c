@@ -450,13 +450,8 @@ static void host_ioapic(void)
 	vm_destroy(&vm);
 }
 
-static void guest_pic(void)
+static void pics_begin(void)
 {
-	u64 i;
-
-	apic_enable();
-	apic_write(APIC_LVTLINT0, 0x700);	/* ExtINT */
-	listen_all();
 	outb(0x20, 0x11);
 	outb(0x21, 0x20);
 	outb(0x21, 4);
@@ -467,6 +462,16 @@ static void guest_pic(void)
 	outb(0xa1, 1);
 	outb(0x21, 0xfe);
 	outb(0xa1, 0xff);
+}
+
+static void guest_pic(void)
+{
+	u64 i;
+
+	apic_enable();
+	apic_write(APIC_LVTLINT0, 0x700);	/* ExtINT */
+	listen_all();
+	pics_begin();
 	G_EQ(inb(0x21), 0xfe, "PIC mask reads back");
 	/* PIT, channel 0, mode 2, 1 ms. */
 	outb(0x43, 0x34);
@@ -486,6 +491,31 @@ static void guest_pic(void)
 	outb(0x42, 0);
 	while (!(inb(0x61) & 0x20))
 		relax();
+}
+
+/* A tick goes to the PIC, whose vector no processor takes. The I/O APIC, which the guest then uses, gets the next. */
+static void guest_pit_moves(void)
+{
+	u64 from = rdtsc();
+
+	apic_enable();
+	apic_write(APIC_LVTLINT0, 0x10700);
+	listen_all();
+	pics_begin();
+	outb(0x43, 0x34);
+	outb(0x40, 0xa9);
+	outb(0x40, 4);
+	outb(0x20, 0x0a);
+	while (!(inb(0x20) & 1))
+		relax();
+	outb(0x21, 0xff);
+	ioapic_pin(0, 0x30);
+	sti();
+	while (count < 5 && rdtsc() - from < 100000000)
+		relax();
+	cli();
+	G_OK(count >= 5, "ticks through the I/O APIC");
+	G_EQ(last_vector, 0x30, "their vector");
 }
 
 /* Interrupts without in-kernel interrupt controllers: KVM_INTERRUPT and the interrupt window. */
@@ -736,6 +766,7 @@ static const struct ksft_test tests[] = {
 	{ "I/O APIC, MSI, irqfd", .host = host_ioapic },
 	{ "I/O APIC entries written while in service", .host = host_ioapic_rewritten },
 	{ "PIC and PIT", .guest = guest_pic, .flags = KSFT_PIT },
+	{ "the PIT's ticks move from the PIC to the I/O APIC", .guest = guest_pit_moves, .flags = KSFT_PIT },
 	{ "interrupts without in-kernel controllers", .host = host_user_irq },
 	{ "ioeventfd", .host = host_ioeventfd },
 	{ "NMIs from user space", .host = host_nmis },

@@ -637,6 +637,68 @@ static void host_strict(void)
 
 /* --- the processor's name --- */
 
+/* Takes an entry out that is 0 in all registers, as QEMU does. */
+static void drop_empty(struct kvm_cpuid2 *c, u32 fn)
+{
+	for (u32 i = 0; i < c->nent; i++) {
+		struct kvm_cpuid_entry2 *e = &c->entries[i];
+
+		if (e->function == fn && !(e->eax | e->ebx | e->ecx | e->edx))
+			*e = c->entries[--c->nent];
+	}
+}
+
+/* EBX of a leaf, 0 without an entry. */
+static u32 ebx_of(const struct kvm_cpuid2 *c, u32 fn)
+{
+	for (u32 i = 0; i < c->nent; i++)
+		if (c->entries[i].function == fn)
+			return c->entries[i].ebx;
+	return 0;
+}
+
+/* The brand of this host, as QEMU's "-cpu host" gives it to a guest, and what becomes of it. */
+static void host_brand(void)
+{
+	static struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 room[256];
+	} now;
+	struct kvm_cpuid_entry2 *e;
+	struct kvm_cpuid2 *c;
+	struct vcpu *vcpu;
+	struct vm vm;
+	u32 fn;
+
+	begin();
+	for (fn = 0x80000002; fn <= 0x80000004; fn++)
+		*reg(&pool, fn, 0, EBX) = 0x6c6f6f70 + fn;
+	DO(dev, DROSTE_SET_POOL, &pool);
+	vm_create(&vm, 0);
+	vcpu = vcpu_create(&vm, 0, guest_features);
+	c = supported_cpuid(dev);
+	for (fn = 0x80000002; fn <= 0x80000004; fn++) {
+		e = entry(c, fn, 0);
+		cpuid(fn, 0, &e->eax, &e->ebx, &e->ecx, &e->edx);
+		drop_empty(c, fn);
+	}
+	DO(vcpu->fd, KVM_SET_CPUID2, c);
+	now.head.nent = 256;
+	DO(vcpu->fd, KVM_GET_CPUID2, &now);
+	for (fn = 0x80000002; fn <= 0x80000004; fn++)
+		EQ(ebx_of(&now.head, fn), 0x6c6f6f70 + fn, "the pool's brand, leaf %#x", fn);
+	/* A text that begins otherwise was chosen, all of it. */
+	entry(c, 0x80000002, 0)->ebx = 0x6e657665;
+	DO(vcpu->fd, KVM_SET_CPUID2, c);
+	now.head.nent = 256;
+	DO(vcpu->fd, KVM_GET_CPUID2, &now);
+	EQ(now.head.nent, c->nent, "the number of entries");
+	for (fn = 0x80000002; fn <= 0x80000004; fn++)
+		EQ(ebx_of(&now.head, fn), ebx_of(c, fn), "the brand that was chosen, leaf %#x", fn);
+	free(c);
+	vm_destroy(&vm);
+}
+
 /* What user space has from the CPUID instruction becomes the pool's, what it chose does not. */
 static void host_name(void)
 {
@@ -713,6 +775,7 @@ static const struct ksft_test tests[] = {
 	{ "a VM from before the pool keeps what it has", host_older },
 	{ "strict_cpuid", host_strict },
 	{ "the processor's name", host_name },
+	{ "the processor's brand", host_brand },
 	{ "the TSC's rate", host_rate },
 };
 

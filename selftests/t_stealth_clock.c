@@ -1,82 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* DROSTE_SET_PROFILE: the cost of exits hidden from a guest's clocks, and their rates. See docs/stealth.md. */
-#include <errno.h>
-#include <linux/droste.h>
-#include <linux/kvm.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
-#include "vm.h"
-#include "vmx.h"
+#include "hideclock.h"
+#include "multicall.h"
 
-#define BOUND_NS	200000ull
-#define ROUNDS		64
 #define PIT_HZ		1193182ull
-
-/* --- what CPUID costs: the same code in a guest and on the host --- */
-
-static __attribute__((noinline)) u64 ticks_of_cpuid(void)
-{
-	u64 before, after;
-
-	asm volatile("rdtsc\n\tshl $32, %%rdx\n\tor %%rdx, %%rax\n\tmov %%rax, %0\n\txor %%eax, %%eax\n\txor %%ecx, %%ecx\n\t"
-		     "cpuid\n\t"
-		     "rdtsc\n\tshl $32, %%rdx\n\tor %%rdx, %%rax\n\tmov %%rax, %1"
-		     : "=&r" (before), "=&r" (after) : : "rax", "rbx", "rcx", "rdx", "memory");
-	return after - before;
-}
-
-/* The least of some rounds: an interrupt of the host lengthens others. */
-static u64 least(void)
-{
-	u64 min = ~0ul, t;
-
-	for (int i = 0; i < ROUNDS; i++) {
-		t = ticks_of_cpuid();
-		min = t < min ? t : min;
-	}
-	return min;
-}
-
-static void guest_least(void)
-{
-	g_sync2(least(), 0);
-}
-
-static struct vcpu *start(struct vm *vm, unsigned int flags, void (*fn)(void), u64 bound, s64 extra)
-{
-	struct droste_profile p = { .clock_bound = bound, .clock_extra = extra };
-
-	vm_create(vm, flags);
-	if (ioctl(vm->fd, DROSTE_SET_PROFILE, &p))
-		MUST(errno == ENOTTY || errno == EOPNOTSUPP, "DROSTE_SET_PROFILE: %s", strerror(errno));
-	else
-		errno = 0;
-	if (errno)
-		ksft_skip("DROSTE_SET_PROFILE: %s", strerror(errno));
-	if (flags & KSFT_VMX && !vm_has_vmx(vm))
-		ksft_skip("no VMX");
-	return vcpu_create(vm, 0, fn);
-}
-
-static u64 in_guest(u64 bound, s64 extra)
-{
-	u64 args[4] = {};
-	struct vm vm;
-	struct vcpu *vcpu = start(&vm, 0, guest_least, bound, extra);
-
-	MUST(vcpu_run_to_call(vcpu, args) == GCALL_SYNC, "the guest measures");
-	vm_destroy(&vm);
-	return args[0];
-}
-
-/* What L0 does not measure of an exit, less what CPUID costs. */
-static s64 calibrate(void)
-{
-	u64 bare = least();
-
-	return in_guest(1000000, 0) - bare;
-}
 
 static void host_cpuid(void)
 {
@@ -153,14 +81,7 @@ static u64 bound_ticks(struct vcpu *vcpu)
 	return DO(vcpu->fd, KVM_GET_TSC_KHZ, 0) * BOUND_NS / 1000000;
 }
 
-static volatile u64 last, bursts;
-
-static void ascends(u64 now, const char *what)
-{
-	if (now < last)
-		g_call(GCALL_EQ, __FILE__, __LINE__, what, now, last, 0, 0);
-	last = now;
-}
+static volatile u64 bursts;
 
 /* CPUIDs, after each of which the counter is not behind what it was. */
 static void burst(u64 n)
@@ -329,11 +250,51 @@ static void host_msr(void)
 {
 	msr_with(0, 0);
 	msr_with(0, 10);
+	msr_with(0, nearly_all());
 }
 
 static void host_forced(void)
 {
 	msr_with(DROSTE_FORCE_RDTSC, 0);
+}
+
+/* --- RDMSR that exits: in a list of operations; L1's RDMSR of the counter does not --- */
+
+static void guest_list(void)
+{
+	struct droste_multicall *list = (struct droste_multicall *)g_page();
+	const struct droste_multicall_entry *told;
+	u64 rax, rdx, now;
+
+	for (u64 i = 0; i < 100; i++) {
+		*list = (struct droste_multicall) {};
+		multicall_add(list, DROSTE_OP_CPUID, 0, 0, 0);
+		told = multicall_add(list, DROSTE_OP_RDMSR, MSR_TSC, 0, 0);
+		/* RDTSC is the next instruction. */
+		rax = DROSTE_MULTICALL;
+		asm volatile("vmcall\n\trdtsc" : "+a" (rax), "=d" (rdx) : "b" (list) : "memory");
+		now = rdx << 32 | (u32)rax;
+		G_EQ(told->ret, 0, "the list");
+		if (now < told->a[2])
+			g_call(GCALL_EQ, __FILE__, __LINE__, "RDTSC after the list", now, told->a[2], 0, 0);
+		G_OK(now - told->a[2] < 1000000, "not far after it");
+	}
+}
+
+static void list_with(s64 extra)
+{
+	struct vm vm;
+	struct vcpu *vcpu = start(&vm, 0, guest_list, BOUND_NS, extra);
+
+	multicall_offer(vcpu, OFFER_PLAIN);
+	vcpu_run_to_end(vcpu);
+	vm_destroy(&vm);
+}
+
+static void host_list(void)
+{
+	list_with(0);
+	list_with(nearly_all());
 }
 
 /* --- an MSR that user space answers: the exit lasts until KVM_RUN --- */
@@ -527,88 +488,6 @@ static void host_saved(void)
 	vm_destroy(&vm);
 }
 
-/* --- L2 --- */
-
-extern char c_l2_cpuid[];
-asm(".pushsection .text\n"
-	"c_l2_cpuid:\n"
-	"1: rdtsc\n shl $32, %rdx\n or %rdx, %rax\n mov %rax, %rsi\n xor %eax, %eax\n xor %ecx, %ecx\n cpuid\n"
-	"rdtsc\n shl $32, %rdx\n or %rdx, %rax\n mov %rax, %rdi\n"
-	"vmcall\n jmp 1b\n"
-	".popsection\n");
-
-static volatile u64 l2_ratio, took_l2, took_l1;
-
-static u64 times(u64 val, u64 ratio)
-{
-	return (__uint128_t)val * ratio >> 48;
-}
-
-static void guest_l1(void)
-{
-	u64 before, after, l2_before = 0;
-
-	vmx_on();
-	vmcs_usual((void (*)(void))(u64)c_l2_cpuid, g_page(), ept_new());
-	need(F_PROC, PROC_TSC_OFFSET, "no TSC offsetting");
-	vmwrite(F_TSC_OFFSET, 0x1000000000000ul);
-	if (l2_ratio) {
-		need_secondary(SEC_TSC_SCALING, "no TSC scaling");
-		vmwrite(F_TSC_MULTIPLIER, l2_ratio);
-	}
-	took_l1 = ~0ul;
-	took_l2 = ~0ul;
-	for (u64 i = 0; i < 300; i++) {
-		before = rdtsc();
-		G_EQ(vmx_run(), R_CPUID, "L2's CPUID");
-		after = rdtsc();
-		ascends(before, "L1 before L2");
-		ascends(after, "L1 after L2");
-		took_l1 = after - before < took_l1 ? after - before : took_l1;
-		vmx_skip();
-		G_EQ(vmx_run(), R_VMCALL, "L2's VMCALL");
-		vmx_skip();
-		G_OK(l2.rsi >= l2_before, "L2's counter does not go back");
-		G_OK(l2.rdi >= l2.rsi, "L2's counter does not go back over an exit to L1");
-		G_OK(l2.rsi + 32 >= times(before, l2_ratio ?: 1ul << 48) + 0x1000000000000ul, "L2's counter and L1's");
-		G_OK(l2.rdi <= times(rdtsc(), l2_ratio ?: 1ul << 48) + 0x1000000000000ul + 32, "L2's counter and L1's, at the end");
-		took_l2 = l2.rdi - l2.rsi < took_l2 ? l2.rdi - l2.rsi : took_l2;
-		l2_before = l2.rdi;
-	}
-}
-
-static void run_l1(u64 ratio, u64 *took_1, u64 *took_2, u64 bound)
-{
-	struct vm vm;
-	struct vcpu *vcpu = start(&vm, KSFT_VMX, guest_l1, bound, 0);
-
-	GUEST(&vm, l2_ratio) = ratio;
-	vcpu_run_to_end(vcpu);
-	*took_1 = GUEST(&vm, took_l1);
-	*took_2 = GUEST(&vm, took_l2);
-	vm_destroy(&vm);
-}
-
-static void host_l2(void)
-{
-	u64 shown1, shown2, hidden1, hidden2;
-
-	run_l1(0, &shown1, &shown2, 0);
-	run_l1(0, &hidden1, &hidden2, BOUND_NS);
-	ksft_diag("CPUID in L2 takes %llu ticks by L2's counter, %llu if it is hidden; L1's entry with the exit %llu and %llu by L1's",
-		  (unsigned long long)shown2, (unsigned long long)hidden2, (unsigned long long)shown1,
-		  (unsigned long long)hidden1);
-	OK(hidden1 + 300 < shown1, "L1 sees less");
-	OK(hidden2 + 300 < shown2, "L2 sees less");
-}
-
-static void host_l2_scaled(void)
-{
-	u64 a, b;
-
-	run_l1(3ull << 47, &a, &b, BOUND_NS);
-}
-
 /* --- IA32_MPERF and IA32_APERF, by CPUID.6:ECX.0 --- */
 
 #define MSR_MPERF	0xe7
@@ -742,13 +621,12 @@ static const struct ksft_test tests[] = {
 	{ "vCPUs that compare their counters", .host = host_two },
 	{ "the counter by RDMSR, and written", .host = host_msr },
 	{ "RDTSC that exits", .host = host_forced },
+	{ "the counter by a list of operations", .host = host_list },
 	{ "an MSR that user space answers", .host = host_user_msr },
 	{ "deadlines of the local APIC", .host = host_deadlines },
 	{ "drift against the PIT", .host = host_pit },
 	{ "paid back by the host's interrupts", .host = host_paid },
 	{ "saved and restored", .host = host_saved },
-	{ "L2's counter", .host = host_l2 },
-	{ "L2's counter, scaled", .host = host_l2_scaled },
 	{ "IA32_APERF and IA32_MPERF", .host = host_perf },
 	{ "no IA32_APERF and IA32_MPERF without the bit", .host = host_no_perf },
 	{ "the local APIC's timer at the crystal's rate", .host = host_crystal },

@@ -101,6 +101,7 @@ static void check_wrong(void)
 		{ HEAD "plain-msr 0xce 1 drops 2\n", ":4: the row has more than it needs" },
 		{ HEAD "plain-msr 0xce 1\nplain-msr 0xce 1\n", ":5: line 4 has this MSR already" },
 		{ HEAD "plain-msr 0x10 1\n", ":4: the time-stamp counter" },
+		{ HEAD "plain-msr 0xe8 1\n", ":4: this MSR counts" },
 		{ HEAD "plain-msr 0x480 1\n", ":4: this MSR tells of features" },
 		{ HEAD "plain-msr 0x808 1\n", ":4: the local APIC has this MSR" },
 		{ HEAD "plain-msr 0x4b564d00 1\n", ":4: only hypervisors have this MSR" },

@@ -42,26 +42,61 @@ static int cpuid_within_offer(const struct vcpu *vcpu, const struct kvm_cpuid_en
 	return bits ? -EINVAL : 0;
 }
 
-/* Whether the processor returns this for the leaf of an entry. */
-static bool cpuid_is_hosts(const struct kvm_cpuid_entry2 *e)
-{
-	u32 eax, ebx, ecx, edx;
+#define BRAND_FIRST	0x80000002U
+#define BRAND_LAST	0x80000004U
+/* Room behind the entries of user space, for those of the brand that it has left out. */
+#define BRAND_LEAVES	(BRAND_LAST - BRAND_FIRST + 1)
 
-	cpuid(e->function, &eax, &ebx, &ecx, &edx);
-	return e->eax == eax && e->ebx == ebx && e->ecx == ecx && e->edx == edx;
+/* Whether the entries' brand is that of the processor. A leaf without an entry is 0: QEMU leaves out what is. */
+static bool cpuid_brand_is_hosts(const struct kvm_cpuid_entry2 *entries, int n)
+{
+	const struct kvm_cpuid_entry2 *e;
+	u32 fn, eax, ebx, ecx, edx;
+
+	if (!cpuid_find(entries, n, BRAND_FIRST, 0))
+		return false;
+	for (fn = BRAND_FIRST; fn <= BRAND_LAST; fn++) {
+		e = cpuid_find(entries, n, fn, 0);
+		cpuid(fn, &eax, &ebx, &ecx, &edx);
+		if (e ? e->eax != eax || e->ebx != ebx || e->ecx != ecx || e->edx != edx : eax | ebx | ecx | edx)
+			return false;
+	}
+	return true;
+}
+
+/* Make the brand the pool's. Returns the number of entries. */
+static int cpuid_brand_as_pool(const struct pool *pool, struct kvm_cpuid_entry2 *entries, int n)
+{
+	const struct kvm_cpuid_entry2 *p;
+	u32 fn;
+	int i;
+
+	for (fn = BRAND_FIRST; fn <= BRAND_LAST; fn++) {
+		p = cpuid_find(pool->cpuid, pool->nr_cpuid, fn, 0);
+		if (!p)
+			continue;
+		for (i = 0; i < n && entries[i].function != fn; i++)
+			;
+		entries[i] = *p;
+		n = max(n, i + 1);
+	}
+	return n;
 }
 
 /*
  * User space such as QEMU's "-cpu host" takes the processor's name and the width of physical addresses from the instruction,
- * not from the device. In a VM with a pool, these become the pool's; others were chosen and stay.
+ * not from the device. In a VM with a pool, these become the pool's; others were chosen and stay. @entries has room for
+ * BRAND_LEAVES more. Returns the number of entries.
  */
-static void cpuid_name_as_pool(const struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
+static int cpuid_name_as_pool(const struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 {
 	const struct pool *pool = vcpu->vm->pool;
 	const struct kvm_cpuid_entry2 *p;
 	struct kvm_cpuid_entry2 *e;
 
-	for (e = entries; pool && e < entries + n; e++) {
+	if (!pool)
+		return n;
+	for (e = entries; e < entries + n; e++) {
 		p = cpuid_find(pool->cpuid, pool->nr_cpuid, e->function, 0);
 		if (!p)
 			continue;
@@ -71,17 +106,19 @@ static void cpuid_name_as_pool(const struct vcpu *vcpu, struct kvm_cpuid_entry2 
 			e->eax = cpuid_find(pool->cpuid, pool->nr_cpuid, 1, 0)->eax;
 		else if (e->function == 0x80000008 && (u8)e->eax == (u8)cpuid_eax(0x80000008))
 			e->eax = (e->eax & ~0xffU) | (u8)p->eax;
-		else if (e->function >= 0x80000002 && e->function <= 0x80000004 && cpuid_is_hosts(e))
-			*e = *p;
 	}
+	return cpuid_brand_is_hosts(entries, n) ? cpuid_brand_as_pool(pool, entries, n) : n;
 }
 
-/* Give the vCPU its CPUID, and its VMX capability MSRs, which depend on CPUID. Takes @entries over. */
+/*
+ * Give the vCPU its CPUID, and its VMX capability MSRs, which depend on CPUID. Takes @entries over, which have room for
+ * BRAND_LEAVES more.
+ */
 static long cpuid_replace(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int n)
 {
 	int ret;
 
-	cpuid_name_as_pool(vcpu, entries, n);
+	n = cpuid_name_as_pool(vcpu, entries, n);
 	ret = READ_ONCE(strict_cpuid) ? cpuid_within_offer(vcpu, entries, n) : 0;
 	if (ret) {
 		kvfree(entries);
@@ -116,9 +153,13 @@ long vcpu_set_cpuid2(void *self, void *arg, unsigned long uarg)
 	if (head.nent > DROSTE_MAX_CPUID)
 		return -E2BIG;
 	if (head.nent) {
-		entries = vmemdup_user(user->entries, array_size(head.nent, sizeof(*entries)));
-		if (IS_ERR(entries))
-			return PTR_ERR(entries);
+		entries = kvcalloc(head.nent + BRAND_LEAVES, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+		if (!entries)
+			return -ENOMEM;
+		if (copy_from_user(entries, user->entries, head.nent * sizeof(*entries))) {
+			kvfree(entries);
+			return -EFAULT;
+		}
 	}
 	return cpuid_replace(self, entries, head.nent);
 }
@@ -151,7 +192,7 @@ long vcpu_set_cpuid(void *self, void *arg, unsigned long uarg)
 		old = vmemdup_user(user->entries, array_size(head.nent, sizeof(*old)));
 		if (IS_ERR(old))
 			return PTR_ERR(old);
-		entries = kvcalloc(head.nent, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+		entries = kvcalloc(head.nent + BRAND_LEAVES, sizeof(*entries), GFP_KERNEL_ACCOUNT);
 		if (!entries) {
 			kvfree(old);
 			return -ENOMEM;

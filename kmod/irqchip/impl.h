@@ -153,6 +153,7 @@ void vioapic_set(struct vm *vm, const struct kvm_ioapic_state *state);
 int vpit_create(struct vm *vm, u32 flags);
 void vpit_destroy(struct vm *vm);
 void vpit_acked(struct vm *vm);
+void vpit_unmasked(struct vm *vm);
 void vpit_get(struct vm *vm, struct kvm_pit_state2 *state);
 void vpit_set(struct vm *vm, const struct kvm_pit_state2 *state, bool has_flags);
 void vpit_set_reinject(struct vm *vm, bool reinject);
@@ -166,6 +167,7 @@ void irq_routing_destroy(struct vm *vm);
 long irq_routing_ioctl(struct vm *vm, void __user *arg);
 void irqchip_acked(struct vm *vm, u32 chip, u32 pin);
 void irqchip_resample(struct vm *vm, u32 chip, u32 pin);
+void irqchip_unmasked(struct vm *vm, u32 chip, u32 pin);
 bool irq_routing_split_level(struct vm *vm, u8 vector);
 
 /* --- irqfd.c --- */

@@ -236,6 +236,24 @@ u32 ioapic_read(const struct ioapic *io, u32 offset)
 }
 
 /**
+ * ioapic_unmasks() - which pin a write would unmask
+ * @io: the I/O APIC
+ * @offset: the register's offset in its page
+ * @val: the value
+ *
+ * Context: Any. Caller holds the lock that guards @io.
+ * Return: the pin; -1 if the write unmasks none that is masked.
+ */
+int ioapic_unmasks(const struct ioapic *io, u32 offset, u32 val)
+{
+	unsigned int pin = (io->select - IOAPIC_IND_RTE) / 2;
+
+	if (offset != IOAPIC_REG_WINDOW || io->select < IOAPIC_IND_RTE || io->select & 1 || pin >= IOAPIC_PINS)
+		return -1;
+	return io->rte[pin] & ~val & IOAPIC_RTE_MASKED ? (int)pin : -1;
+}
+
+/**
  * ioapic_write() - write a register other than the EOI register
  * @io: the I/O APIC
  * @offset: the register's offset in its page

@@ -40,6 +40,7 @@ u32 ioapic_pins_of(const struct ioapic *io, u8 vector);
 u32 ioapic_end(struct ioapic *io, u32 pins);
 void ioapic_resend(struct ioapic *io, u32 pins);
 u32 ioapic_read(const struct ioapic *io, u32 offset);
+int ioapic_unmasks(const struct ioapic *io, u32 offset, u32 val);
 u32 ioapic_write(struct ioapic *io, u32 offset, u32 val);
 void ioapic_get_state(const struct ioapic *io, struct kvm_ioapic_state *state);
 void ioapic_set_state(struct ioapic *io, const struct kvm_ioapic_state *state);

@@ -279,6 +279,25 @@ void irqchip_acked(struct vm *vm, u32 chip, u32 pin)
 }
 
 /**
+ * irqchip_unmasked() - the guest unmasked a pin
+ * @vm: the VM
+ * @chip: KVM_IRQCHIP_*
+ * @pin: the pin of that chip
+ *
+ * Notifies the PIT.
+ *
+ * Context: Process context. Caller holds no spinlock.
+ */
+void irqchip_unmasked(struct vm *vm, u32 chip, u32 pin)
+{
+	int idx = srcu_read_lock(&vm->srcu);
+
+	if (irq_route_gsi(vm, chip, pin) == 0)
+		vpit_unmasked(vm);
+	srcu_read_unlock(&vm->srcu, idx);
+}
+
+/**
  * irqchip_resample() - let the devices of a pin say whether their line is still up
  * @vm: the VM
  * @chip: KVM_IRQCHIP_*

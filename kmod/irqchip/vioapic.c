@@ -167,6 +167,7 @@ static void vioapic_mmio_write(struct vm *vm, u32 offset, u32 len, const void *d
 	unsigned long flags, unmasked;
 	unsigned int pin;
 	u32 val = 0;
+	int opened;
 
 	if (offset & 0xf)
 		return;
@@ -176,8 +177,11 @@ static void vioapic_mmio_write(struct vm *vm, u32 offset, u32 len, const void *d
 		return;
 	}
 	raw_spin_lock_irqsave(&ioapic->lock, flags);
+	opened = ioapic_unmasks(&ioapic->io, offset, val);
 	unmasked = ioapic_write(&ioapic->io, offset, val);
 	raw_spin_unlock_irqrestore(&ioapic->lock, flags);
+	if (unlikely(opened >= 0))
+		irqchip_unmasked(vm, KVM_IRQCHIP_IOAPIC, opened);
 	if (likely(!unmasked))
 		return;
 	/* A device behind a resampling irqfd may have lowered its line, which only the acknowledgement would tell. */

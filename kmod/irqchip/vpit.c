@@ -131,6 +131,25 @@ void vpit_acked(struct vm *vm)
 }
 
 /**
+ * vpit_unmasked() - the guest unmasked IRQ 0 at the I/O APIC
+ * @vm: the VM; nothing happens if it has no PIT
+ *
+ * The last tick may have gone to the PIC, which a guest masks when it begins to use the I/O APIC: it never acknowledges
+ * that tick. So the next one need not wait, and older ones are dropped.
+ *
+ * Context: Process context. Caller holds vm->srcu for reading.
+ */
+void vpit_unmasked(struct vm *vm)
+{
+	struct vpit *pit = irqchip_pit(vm);
+
+	if (!pit)
+		return;
+	atomic_set(&pit->late, 0);
+	atomic_set(&pit->acked, 1);
+}
+
+/**
  * vpit_create() - KVM_CREATE_PIT2
  * @vm: the VM
  * @flags: KVM_PIT_SPEAKER_DUMMY to emulate port 0x61, too

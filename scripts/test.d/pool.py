@@ -86,7 +86,8 @@ def short(job):
     for n, model in enumerate(SHORT):
         lines = job.tap([LAB, "exec", "--cpu", MODELS[model], "--disk", disk, "--memory", "1024", "--timeout", "300",
                          *files(job, "all.pool", "drostectl", "vmlinuz", *came, os.path.join(TREE, "selftests/bin/t_pool_move"),
-                                source("short.sh"), dump("skylake_x"), *([] if model == "skylake_x" else [dump(model)])),
+                                os.path.join(TREE, "selftests/bin/t_pool"), source("short.sh"), dump("skylake_x"),
+                                *([] if model == "skylake_x" else [dump(model)])),
                          "--", "./short.sh", place(SHORT, n), f"{model}.cpu"], 900, f"host {n + 1}, {model}")
         if n < len(SHORT) - 1:
             # Bochs reads its disk so slowly that the next machine gets files.

@@ -141,7 +141,7 @@ def stealth_qemu(job):
 
 
 STEPS = [
-    Step("stealth", "a guest with the machine's profile, and the machine, by all that a program can ask", stealth(),
+    Step("stealth-l1", "a guest with the machine's profile, and the machine, by all that a program can ask", stealth(),
          ["build-6.12", "images-6.12"]),
     Step("stealth-l2", "an L2 of KVM in such a guest, and a guest of KVM on the machine itself", stealth(l2=True), ["build-6.12", "images-6.12"],
          extra=True),

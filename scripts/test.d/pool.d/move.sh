@@ -54,15 +54,20 @@ await_count() {
 	done
 }
 
+# How many times QEMU told that the machine does not run.
+paused() {
+	grep -c '^VM status: paused' /tmp/monitor
+}
+
 # Stops the machine while it executes L2's loop, whose R15 has a mark.
 stop_in_l2() {
-	asked=0
+	asked=0 before=$(paused)
 	while [ $asked -lt 200 ]; do
 		asked=$((asked + 1))
 		tell stop
 		tell info registers
 		tell info status
-		until [ "$(grep -c '^VM status: paused' /tmp/monitor)" -ge $asked ]; do
+		until [ "$(paused)" -ge $((before + asked)) ]; do
 			kill -0 $machine 2> /dev/null || give_up "QEMU ended while it was to stop"
 			usleep 10000
 		done
@@ -93,8 +98,13 @@ exec 9> /tmp/mon.in 8> /tmp/ctl.in
 if [ "$place" = first ]; then
 	await_count 3
 else
-	# It was stopped when it was saved.
-	tell cont
+	# It was stopped when it was saved, and a "cont" that comes before all of it is read has no effect.
+	until grep -q '^VM status: running' /tmp/monitor; do
+		kill -0 $machine 2> /dev/null || give_up "QEMU ended before the machine went on"
+		tell cont
+		tell info status
+		usleep 1000000
+	done
 	await_count $((last + 3))
 	first=$(tr -d '\r' < /tmp/console | sed -n 's/^L2 count //p' | head -n 1)
 	[ "$first" -gt "$last" ] && [ "$first" -le $((last + 2)) ] || give_up "L2 counted to $last before and goes on with $first"
@@ -105,7 +115,7 @@ await '^L1 end' /tmp/l1
 await '^L2 end' /tmp/console
 if [ "$place" = last ]; then
 	ask another
-	await '^L1: another once ended' /tmp/console
+	await '^L1: another once ended' /tmp/l1
 	await_count $(($(counted) + 2))
 	tell quit
 else

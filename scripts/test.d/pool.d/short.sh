@@ -35,6 +35,13 @@ last)
 esac
 [ "$place" = last ] || { tar cf /dev/sda -C /tmp with without && sync; } || exit 1
 
+if [ "$place" = next ]; then
+	# This host's brand is shorter than that of the others.
+	./drostectl cpu pool none
+	echo "# --- t_pool"
+	./t_pool --filter "the processor's *"
+fi
+
 echo "# --- host"
 # The hypervisor's leaves tell of Droste's version, not of the processor.
 ./drostectl cpu dump --host | grep -v '^cpuid  *0x4000' > /tmp/host
