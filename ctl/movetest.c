@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crc32c.h"
-
 long move_test_number(const char *word, long otherwise)
 {
 	const char *at = getenv("DROSTECTL_MOVE_TEST");
@@ -18,11 +16,16 @@ long move_test_number(const char *word, long otherwise)
 	return otherwise;
 }
 
+/* A multiplication for each word: on an emulated processor this takes a fraction of a CRC's time. Each step is a bijection. */
 uint32_t move_test_sum(const struct guest_mem *mem)
 {
-	uint32_t sum = 0;
+	uint64_t sum = 0, word;
 
 	for (unsigned int i = 0; i < mem->nr; i++)
-		sum = crc32c(sum, mem->region[i].host, mem->region[i].size);
+		for (uint64_t at = 0; at < mem->region[i].size; at += sizeof(word)) {
+			memcpy(&word, mem->region[i].host + at, sizeof(word));
+			sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
+			sum ^= sum >> 32;
+		}
 	return sum;
 }

@@ -38,6 +38,7 @@ static const struct kind {
 	{ "droste_pio", TRACE_L1 | TRACE_L2, true, false, "%insn port %port size %size count %count value %value" },
 	{ "droste_msr", TRACE_L1 | TRACE_L2, true, true, "%insn %msr data %data [fault:#GP]" },
 	{ "droste_op", TRACE_L1 | TRACE_L2, true, true, "%nr %op %a0 %a1 %a2 %a3 result %result" },
+	{ "droste_barrier", TRACE_L1 | TRACE_L2, true, false, "%what barrier %barrier" },
 	{ "droste_route", TRACE_L2, false, true, "%reason to %to why %why " TESTED },
 	{ "droste_l1_exit", TRACE_L2, false, true, "%origin %reason " FAILED " " INFO " l2_rip %l2_rip l1_rip %l1_rip" },
 	{ "droste_l1_entry", TRACE_L2 | TRACE_INSN, false, true, "%insn vmptr %vmptr l2_rip %l2_rip " L1STATE },

@@ -76,6 +76,14 @@ struct vcpu;
 #define EVENT_CANCELLED		3	/* the entry that was to inject it does not happen */
 #define TRACE_EVENT_WHATS	{ 0, "injected" }, { 1, "re-injected" }, { 2, "window" }, { 3, "cancelled" }
 
+/* What becomes of a WBINVD that is a barrier (run/barrier.c). */
+#define BARRIER_BEGUN		0	/* the vCPU leads; the others are called */
+#define BARRIER_COMPLETE	1	/* all are out of the guest, and their logs are flushed */
+#define BARRIER_HELD		2	/* the same, and user space is to release it */
+#define BARRIER_GIVEN_UP	3	/* a signal came first: the instruction will exit again */
+#define BARRIER_MERGED		4	/* it was part of another vCPU's barrier */
+#define TRACE_BARRIER_WHATS	{ 0, "begun" }, { 1, "complete" }, { 2, "held" }, { 3, "given-up" }, { 4, "merged" }
+
 /**
  * trace_value() - the first bytes of an access as a number
  * @data: the bytes; NULL if they are not known
@@ -465,6 +473,24 @@ TRACE_EVENT(droste_op,
 	),
 	TP_printk(TRACE_COMMON_FORMAT "%u %s 0x%llx 0x%llx 0x%llx 0x%llx result %lld", TRACE_COMMON_ARGS, __entry->nr,
 		  __print_symbolic(__entry->op, TRACE_OPS), __entry->a[0], __entry->a[1], __entry->a[2], __entry->a[3], __entry->ret)
+);
+
+/* A WBINVD or WBNOINVD that is a barrier, and the barrier's number. */
+TRACE_EVENT(droste_barrier,
+	TP_PROTO(const struct vcpu *v, u8 what, u64 nr),
+	TP_ARGS(v, what, nr),
+	TP_STRUCT__entry(
+		TRACE_COMMON_FIELDS
+		__field(u8, what)
+		__field(u64, nr)
+	),
+	TP_fast_assign(
+		TRACE_COMMON_ASSIGN(v);
+		__entry->what = what;
+		__entry->nr = nr;
+	),
+	TP_printk(TRACE_COMMON_FORMAT "%s barrier %llu", TRACE_COMMON_ARGS, __print_symbolic(__entry->what, TRACE_BARRIER_WHATS),
+		  __entry->nr)
 );
 
 /* An entry of L0 into a guest. */

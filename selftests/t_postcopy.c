@@ -30,7 +30,8 @@
 
 #define STEP	37ul		/* from page to page */
 
-enum tables { NO_EPT, EPT, LATE_EPT };	/* LATE_EPT: tables of EPT12 are in pages that come late, too */
+/* LATE_EPT: the last page of the slot, which comes late, too, has a table of EPT12; or a VMCS; or the MSR bitmap. */
+enum tables { NO_EPT, EPT, LATE_EPT, LATE_VMCS, LATE_BITMAP };
 
 /* RBX: the page. RAX: what was in it. */
 #define CODE(name, text) \
@@ -52,6 +53,15 @@ static void guest_l1(void)
 	g_sync2(1, sum);
 }
 
+/* L0 writes to the first region, and reads the second one, before L1 does. */
+static void guest_vmcs(void)
+{
+	vmx_on();
+	G_EQ(vmclear(AT + PAGES * 4096), VM_OK, "VMCLEAR");
+	G_EQ(vmptrld(page_of(0)), VM_INVALID, "VMPTRLD of what is no VMCS");
+	guest_l1();
+}
+
 static void guest_l2(void)
 {
 	u64 eptp = ept_new(), sum = 0, i, *table;
@@ -64,6 +74,10 @@ static void guest_l2(void)
 	}
 	if (g_arg() != NO_EPT)
 		ept_use(eptp);
+	if (g_arg() == LATE_BITMAP) {
+		need(F_PROC, PROC_MSR_BITMAPS, "no MSR bitmaps");
+		vmwrite(F_MSR_BITMAP, AT + PAGES * 4096);
+	}
 	for (i = 0; i < PAGES; i++) {
 		vmwrite(F_RIP, (u64)c_exchange);
 		l2.rbx = page_of(i);
@@ -163,7 +177,7 @@ static void late(void (*fn)(void), enum tables tables)
 	MUST(memory != MAP_FAILED && buffer, "memory");
 	fd = userfault(memory, size);
 	vm_create(&vm, 0);
-	if (fn == guest_l2 && !vm_has_vmx(&vm))
+	if (fn != guest_l1 && !vm_has_vmx(&vm))
 		ksft_skip("no VMX for guests");
 	vcpu = vcpu_create(&vm, 0, fn);
 	vm_slot(&vm, SLOT, 0, AT, size, memory);
@@ -176,8 +190,7 @@ static void late(void (*fn)(void), enum tables tables)
 		/* The guest comes back to a page after a signal, so that there may be more than one message. */
 		if (has[page])
 			continue;
-		/* What L0 itself reads for the guest, as the tables of EPT12, waits for the page alone: docs/gaps.md. */
-		for (i = 0; i < SIGNALS && page < PAGES; i++)
+		for (i = 0; i < SIGNALS; i++)
 			for (was = interrupted; interrupted == was; sched_yield())
 				pthread_kill(thread, SIGUSR1);
 		fill(buffer, page, tables);
@@ -192,8 +205,8 @@ static void late(void (*fn)(void), enum tables tables)
 	EQ(sum, want, "what the guest read");
 	for (page = 0; page < PAGES; page++)
 		EQ(*(u64 *)(memory + page * 4096), content(page) + 1, "page %llu", (unsigned long long)page);
-	EQ(came, PAGES + (tables == LATE_EPT), "pages that came");
-	OK(interrupted >= PAGES * SIGNALS, "KVM_RUN was interrupted %llu times", (unsigned long long)interrupted);
+	EQ(came, PAGES + (tables >= LATE_EPT), "pages that came");
+	OK(interrupted >= came * SIGNALS, "KVM_RUN was interrupted %llu times", (unsigned long long)interrupted);
 	vm_destroy(&vm);
 }
 
@@ -217,10 +230,22 @@ static void late_tables(void)
 	late(guest_l2, LATE_EPT);
 }
 
+static void late_vmcs(void)
+{
+	late(guest_vmcs, LATE_VMCS);
+}
+
+static void late_bitmap(void)
+{
+	late(guest_l2, LATE_BITMAP);
+}
+
 static const struct ksft_test tests[] = {
 	{ "pages of L1", .host = late_l1 },
 	{ "pages of L2 without EPT", .host = late_no_ept },
 	{ "pages of L2 with EPT", .host = late_ept },
 	{ "pages of L2 and the table of EPT12 that maps them", .host = late_tables },
+	{ "a VMCS", .host = late_vmcs },
+	{ "pages of L2 and its MSR bitmap", .host = late_bitmap },
 };
 KSFT_MAIN(tests)

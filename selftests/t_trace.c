@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "save.h"
+#include "stat.h"
 #include "tracefs.h"
 #include "vm.h"
 #include "vmx.h"
@@ -356,11 +357,103 @@ static void host_deadline(void)
 	host_short("droste_msr", ": WRMSR 0x6e0 data 0x0");
 }
 
+/* --- barriers --- */
+
+#define STORM	200ul
+
+static volatile u64 stormed[2];
+
+static void storm(int i)
+{
+	for (; stormed[i] < STORM; stormed[i]++)
+		asm volatile("wbinvd" : : : "memory");
+	g_done();
+}
+
+static void guest_storm0(void)
+{
+	storm(0);
+}
+
+static void guest_storm1(void)
+{
+	storm(1);
+}
+
+static void l2_wbinvd(void)
+{
+	for (;;)
+		asm volatile("wbinvd" : : : "memory");
+}
+
+static void guest_barriers(void)
+{
+	vmcs_new(l2_wbinvd);
+	need_secondary(SEC_WBINVD, "no WBINVD exiting");
+	g_sync(1);
+	vmx_expect(R_WBINVD, "WBINVD");
+	g_sync(2);
+}
+
+/* The events that begin a WBINVD's or end it, by their first word. */
+static u64 barrier_events(const char *what)
+{
+	char text[32];
+	u64 n = 0;
+
+	snprintf(text, sizeof(text), ": %s barrier ", what);
+	for (int i = 0; i < nr_trace_events; i++)
+		n += !!strstr(trace_events[i], text);
+	return n;
+}
+
+/* One barrier of L2 that waits for its release, then those of two vCPUs of an L1 while memory is logged. */
+static void host_barriers(void)
+{
+	struct droste_barrier exits = { .flags = DROSTE_BARRIER_EXITS };
+	struct vcpu *vcpu, of;
+	pthread_t thread;
+	struct vm vm;
+	u64 seq = 1;
+
+	if (!is_droste())
+		ksft_skip("not Droste");
+	vcpu = vmx_vm(&vm, guest_barriers);
+	vcpu_run_to_sync(vcpu, 1);
+	DO(vm.fd, DROSTE_SET_BARRIER, &exits);
+	trace_begin("droste/droste_barrier");
+	EQ(vcpu_run_once(vcpu), 0, "KVM_RUN");
+	EQ(vcpu->run->exit_reason, DROSTE_EXIT_BARRIER, "the exit");
+	DO(vm.fd, DROSTE_RELEASE_BARRIER, &seq);
+	vcpu_run_to_sync(vcpu, 2);
+	trace_end();
+	vm_destroy(&vm);
+	EQ(nr_trace_events, 2, "events of L2");
+	OK(has_words(trace_events[0], "droste_barrier: L2 begun barrier 1"), "%s", trace_events[0]);
+	OK(has_words(trace_events[1], "droste_barrier: L2 held barrier 1"), "%s", trace_events[1]);
+
+	vm_create(&vm, 0);
+	vm_slot(&vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, MEM_SIZE, vm.mem);
+	vcpu = vcpu_create(&vm, 0, guest_storm0);
+	trace_begin("droste/droste_barrier");
+	vcpu_thread(vcpu_create(&vm, 1, guest_storm1), &thread);
+	vcpu_run_to_end(vcpu);
+	pthread_join(thread, NULL);
+	trace_end();
+	of = (struct vcpu) { .fd = vm.fd };
+	EQ(barrier_events("complete"), stat(&of, "wbinvd_barriers"), "barriers");
+	EQ(barrier_events("merged"), stat(&of, "wbinvd_merged"), "WBINVDs that were part of one");
+	EQ(barrier_events("begun"), stat(&of, "wbinvd_barriers"), "that were begun");
+	EQ(nr_trace_events, barrier_events("begun") + 2 * STORM, "events of L1");
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
 	{ "the events of a short life", .host = host_life },
 	{ "events and counters", .host = host_many },
 	{ "droste_mmio alone has an EOI", .host = host_eoi },
 	{ "droste_msr alone has a deadline", .host = host_deadline },
 	{ "droste_ept02 alone has all violations", .host = host_violations },
+	{ "droste_barrier tells what becomes of a WBINVD", .host = host_barriers },
 };
 KSFT_MAIN(tests)

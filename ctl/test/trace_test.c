@@ -94,6 +94,8 @@ static void objects(void)
 		 BEGIN("droste_event") S(what, "re-injected") S(type, "external interrupt") N(vector, 236) S(error, "0x0") "}"));
 	ok(gives(EVENT "droste_op: " COMMON "3 OUT 0x21 0x1 0xff 0x0 result -2004",
 		 BEGIN("droste_op") N(nr, 3) S(op, "OUT") S(a0, "0x21") S(a1, "0x1") S(a2, "0xff") S(a3, "0x0") N(result, -2004) "}"));
+	ok(gives(EVENT "droste_barrier: " COMMON "given-up barrier 12",
+		 BEGIN("droste_barrier") S(what, "given-up") N(barrier, 12) "}"));
 	ok(gives(EVENT "droste_msr: " COMMON "WRMSR 0x10a0 data 0x9 #GP",
 		 BEGIN("droste_msr") S(insn, "WRMSR") S(msr, "0x10a0") S(data, "0x9") N(fault, true) "}"));
 	ok(gives(EVENT "droste_entry: " COMMON "rip 0x10 inject 0x0 immediate exit",

@@ -499,11 +499,14 @@ enum ept02_result ept02_fault(struct vcpu *vcpu, gpa_t l2_gpa, u64 *qual, struct
 	struct ept02 *e = ept02_of(vcpu);
 	u64 access = ept12_access(e->cur->eptp12, *qual);
 	const struct ept12_result *outer = &found->outer;
-	enum ept12_verdict verdict = ept12_translate(vcpu, l2_gpa, access, &found->outer);
-	enum ept02_result result = ept02_judge_walk(verdict, outer, qual);
+	enum ept12_verdict verdict;
+	enum ept02_result result;
 	enum ept01_result memory;
 
 	found->inner.rights = 0;
+	if (ept12_translate_or_signal(vcpu, l2_gpa, access, &found->outer, &verdict))
+		return ept02_judge_memory(EPT01_SIGNAL);
+	result = ept02_judge_walk(verdict, outer, qual);
 	if (e->place.eptp12 != e->cur->eptp12 || e->place.region != ept12_region(l2_gpa))
 		ept02_remember(vcpu, l2_gpa, verdict, outer);
 	if (result != EPT02_FIXED)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Translation of L2 guest-physical addresses by EPT12, which is read from guest memory. SDM 3C 29.3. */
 #include <linux/mm.h>
+#include <linux/uaccess.h>
 #include "droste.h"
 #include "ept/ept12.h"
 #include "mem/l2gpa.h"
@@ -345,4 +346,51 @@ enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access,
 		return verdict;
 	cfg = l2gpa_cfg(vcpu, r->eptp12);
 	return ept12_walk(&cfg, &l2gpa_ops, vcpu, l2_gpa, access, out);
+}
+
+/* A walk that waits for the tables, up to a signal. */
+struct l2gpa_awaiting {
+	struct vcpu *vcpu;
+	int err;		/* -EINTR after a signal */
+};
+
+static int l2gpa_read_awaited(void *ctx, u64 gpa, u64 *entry)
+{
+	struct l2gpa_awaiting *c = ctx;
+	const struct memslot *slot = memslot_near(c->vcpu, gpa >> PAGE_SHIFT);
+
+	if (!slot)
+		return -EFAULT;
+	c->err = memslot_await(slot, gpa);
+	return !c->err && memslot_read_u64(slot, gpa, entry) ? 0 : -EFAULT;
+}
+
+/**
+ * ept12_translate_or_signal() - as ept12_translate(), but a signal ends the wait for a table that is not there yet
+ * @vcpu: loaded, in L2
+ * @l2_gpa: the address
+ * @access: as for ept12_translate()
+ * @out: as for ept12_translate()
+ * @verdict: what ept12_translate() returns, set if 0 is returned
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: 0; -EINTR if a signal came first.
+ */
+int ept12_translate_or_signal(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out,
+			      enum ept12_verdict *verdict)
+{
+	static const struct ept12_ops ops = { .read = l2gpa_read_awaited, .set_bits = l2gpa_set_no_bits };
+	struct l2gpa_awaiting awaiting = { .vcpu = vcpu };
+	struct ept12_cfg cfg;
+
+	pagefault_disable();
+	*verdict = ept12_translate(vcpu, l2_gpa, access, out);
+	pagefault_enable();
+	if (likely(*verdict != EPT12_FAULT) || unlikely(current->mm != vcpu->vm->mm))
+		return 0;
+	cfg = l2gpa_cfg(vcpu, vcpu->nested.ept02.cur->eptp12);
+	ept12_walk(&cfg, &ops, &awaiting, l2_gpa, access, out);
+	if (!awaiting.err)
+		*verdict = ept12_translate(vcpu, l2_gpa, access, out);
+	return awaiting.err;
 }

@@ -16,5 +16,7 @@ void ept12_note_way(struct vcpu *vcpu, gpa_t l2_gpa);
 unsigned long ept12_read_present(struct vcpu *vcpu, gpa_t gpa, u64 *entries, unsigned long want);
 enum ept12_verdict ept12_translate_afresh(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out);
 enum ept12_verdict ept12_translate(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out);
+int ept12_translate_or_signal(struct vcpu *vcpu, gpa_t l2_gpa, u64 access, struct ept12_result *out,
+			      enum ept12_verdict *verdict);
 
 #endif

@@ -195,6 +195,51 @@ bool vm_is_driver_memory(struct vm *vm, gpa_t gpa)
 }
 
 /**
+ * memslot_await() - wait for a page of guest memory that may not be there yet
+ * @slot: the slot that holds it
+ * @gpa: L1 guest-physical address
+ *
+ * The page may be another machine's during post-copy migration. An access of
+ * L0's waits for it until it comes; this wait ends at any signal.
+ *
+ * Context: Process context; the thread's mm is vm->mm. May sleep. Caller holds vm->srcu for reading.
+ * Return: -EINTR if a signal came first; else 0, and an access tells whether the page can be read.
+ */
+int memslot_await(const struct memslot *slot, gpa_t gpa)
+{
+	struct page *page;
+	long n = get_user_pages_unlocked((unsigned long)memslot_user(slot, gpa), 1, &page, COMPAT_FOLL_INTERRUPTIBLE);
+
+	if (n == 1)
+		put_page(page);
+	return n == -EINTR ? -EINTR : 0;
+}
+
+/**
+ * vm_await_guest() - wait for the page that L0 is about to access for the guest, up to a signal
+ * @vm: the VM
+ * @gpa: L1 guest-physical address, a multiple of 8
+ *
+ * To be called before anything has changed: after a signal the guest executes the instruction again.
+ *
+ * Context: Process context. May sleep. Caller holds vm->srcu for reading.
+ * Return: as memslot_await(); 0 also if there is no memory.
+ */
+int vm_await_guest(struct vm *vm, gpa_t gpa)
+{
+	const struct memslot *slot = vm_slot(vm, gpa >> PAGE_SHIFT);
+	bool there;
+	u64 word;
+
+	if (!slot || current->mm != vm->mm)
+		return 0;
+	pagefault_disable();
+	there = memslot_read_u64(slot, gpa, &word);
+	pagefault_enable();
+	return likely(there) ? 0 : memslot_await(slot, gpa);
+}
+
+/**
  * vm_read_guest() - read guest memory
  * @vm: the VM
  * @gpa: L1 guest-physical address

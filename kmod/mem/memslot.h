@@ -23,6 +23,8 @@ int vm_write_guest(struct vm *vm, gpa_t gpa, const void *data, size_t len);
 int vm_write_guest_nofault(struct vm *vm, gpa_t gpa, const void *data, size_t len);
 int vm_read_guest_u64(struct vm *vm, gpa_t gpa, u64 *val);
 int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len);
+int vm_await_guest(struct vm *vm, gpa_t gpa);
+int memslot_await(const struct memslot *slot, gpa_t gpa);
 int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map);
 void vm_unmap_gpa(struct vm *vm, struct gpa_map *map);
 

@@ -77,7 +77,7 @@ void apicv_post(struct vcpu *vcpu)
 	int vector;
 
 	irqchip_eoi(vcpu);
-	vmcs02_place_pages(vcpu);
+	vmcs02_place_pages(vcpu, false);
 	if (!n->posted_desc.hva || !n->virtual_apic.hva)
 		return;
 	vector = apicv_take_posted(n->posted_desc.hva + offset_in_page(n->vmcs12->posted_intr_desc_addr),

@@ -69,7 +69,7 @@ static void entry_set_activity(struct vcpu *vcpu)
 		}
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
 		/* apicv_interrupt_due() reads L1's virtual-APIC page to see whether a virtual interrupt wakes L2. */
-		vmcs02_place_pages(vcpu);
+		vmcs02_place_pages(vcpu, false);
 		break;
 	case GUEST_ACTIVITY_WAIT_SIPI:
 		/* A SIPI that arrived before the entry found L1 running, and is lost. */

@@ -85,6 +85,10 @@ static int insn_read_vmptr(struct vcpu *vcpu, gpa_t *gpa, u32 bad_address, u32 v
 		return nested_vmfail(vcpu, bad_address);
 	if (*gpa == vcpu->nested.vmxon_gpa)
 		return nested_vmfail(vcpu, vmxon_pointer);
+	/* The region, and that of the current VMCS, to which VMPTRLD and VMCLEAR may write. */
+	if (vm_await_guest(vcpu->vm, *gpa) ||
+	    (vcpu->nested.vmptr != VMPTR_NONE && vm_await_guest(vcpu->vm, vcpu->nested.vmptr)))
+		return NEXT_ENTER;
 	return NEXT_GO_ON;
 }
 

@@ -598,12 +598,17 @@ void nested_sync_rare_here(struct nested *n)
 	n->vmcs02_stale = false;
 }
 
-/* Pin a page of L1 and write its address to VMCS02. If L1 has no memory there, a page of all ones takes its place. */
-static void vmcs02_place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa, unsigned long field)
+/*
+ * Pin a page of L1 and write its address to VMCS02. If L1 has no memory there, a page of all ones takes its place. Returns 0;
+ * -EINTR if @may_stop and a signal came before the page.
+ */
+static int vmcs02_place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa, unsigned long field, bool may_stop)
 {
 	if (likely(map->page && map->gpa == (gpa & PAGE_MASK)))
-		return;
+		return 0;
 	vm_unmap_gpa(vcpu->vm, map);
+	if (may_stop && vm_await_guest(vcpu->vm, gpa & PAGE_MASK))
+		return -EINTR;
 	if (vm_map_gpa(vcpu->vm, gpa, map)) {
 		map->hva = NULL;
 		if (field)
@@ -611,33 +616,38 @@ static void vmcs02_place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa,
 	} else if (field) {
 		vmcs_write(field, map->hpa);
 	}
+	return 0;
 }
 
 /**
  * vmcs02_place_pages() - pin the pages of L1 that VMCS02 and L0 use for L2
  * @vcpu: in L2
+ * @may_stop: a signal ends the wait for a page that is not there yet
  *
  * Costs little if nothing has changed.
  *
  * Context: Process context. VMCS02 is current. Caller holds vm->srcu. May sleep.
+ * Return: 0; -EINTR after a signal, and L2 must not be entered.
  */
-void vmcs02_place_pages(struct vcpu *vcpu)
+int vmcs02_place_pages(struct vcpu *vcpu, bool may_stop)
 {
 	struct nested *n = &vcpu->nested;
 	const struct vmcs12 *v = n->vmcs12;
+	int err = 0;
 
 	if (n->ctl02.proc & CPU_BASED_USE_MSR_BITMAPS)
-		vmcs02_place_page(vcpu, &n->msr_bitmap12, v->msr_bitmap, 0);
+		err |= vmcs02_place_page(vcpu, &n->msr_bitmap12, v->msr_bitmap, 0, may_stop);
 	if (v->cpu_based_vm_exec_control & CPU_BASED_USE_IO_BITMAPS) {
-		vmcs02_place_page(vcpu, &n->io_bitmap12[0], v->io_bitmap_a, 0);
-		vmcs02_place_page(vcpu, &n->io_bitmap12[1], v->io_bitmap_b, 0);
+		err |= vmcs02_place_page(vcpu, &n->io_bitmap12[0], v->io_bitmap_a, 0, may_stop);
+		err |= vmcs02_place_page(vcpu, &n->io_bitmap12[1], v->io_bitmap_b, 0, may_stop);
 	}
 	if (n->ctl02.proc & CPU_BASED_TPR_SHADOW)
-		vmcs02_place_page(vcpu, &n->virtual_apic, v->virtual_apic_page_addr, VIRTUAL_APIC_PAGE_ADDR);
+		err |= vmcs02_place_page(vcpu, &n->virtual_apic, v->virtual_apic_page_addr, VIRTUAL_APIC_PAGE_ADDR, may_stop);
 	if (n->ctl02.proc2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)
-		vmcs02_place_page(vcpu, &n->apic_access, v->apic_access_addr, APIC_ACCESS_ADDR);
+		err |= vmcs02_place_page(vcpu, &n->apic_access, v->apic_access_addr, APIC_ACCESS_ADDR, may_stop);
 	if (v->pin_based_vm_exec_control & PIN_BASED_POSTED_INTR)
-		vmcs02_place_page(vcpu, &n->posted_desc, v->posted_intr_desc_addr, 0);
+		err |= vmcs02_place_page(vcpu, &n->posted_desc, v->posted_intr_desc_addr, 0, may_stop);
+	return err;
 }
 
 /**
@@ -651,14 +661,17 @@ void vmcs02_place_pages(struct vcpu *vcpu)
  * Context: Process context, interrupts enabled. VMCS02 is current.
  * Caller holds vm->srcu. May sleep.
  * Return: NEXT_ENTER; -ENOMEM; -EFAULT if user space restored an L2 whose PDPTEs cannot
- * be read from memory.
+ * be read from memory; -EINTR if a signal came before a page of L1.
  */
 int nested_before_entry(struct vcpu *vcpu)
 {
 	struct nested *n = &vcpu->nested;
 	u64 eptp;
 
-	vmcs02_place_pages(vcpu);
+	if (unlikely(vmcs02_place_pages(vcpu, true))) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		return -EINTR;
+	}
 	if (vmcs02_eptp(vcpu))
 		return -ENOMEM;
 	if (unlikely(n->pdptes_due)) {

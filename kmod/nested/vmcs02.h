@@ -17,7 +17,7 @@ struct vmx_controls vmcs02_l0_controls(const struct vcpu *vcpu);
 void vmcs02_save(struct vcpu *vcpu);
 void vmcs02_copy(struct vcpu *vcpu, struct vmcs12 *to);
 void vmcs02_forget(struct vcpu *vcpu);
-void vmcs02_place_pages(struct vcpu *vcpu);
+int vmcs02_place_pages(struct vcpu *vcpu, bool may_stop);
 void nested_sync_rare_here(struct nested *n);
 
 static inline bool vmcs02_delivers_virtually(const struct vmx_controls *c)

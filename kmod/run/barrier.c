@@ -16,6 +16,7 @@
 #include "pv/stealtime.h"
 #include "run/request.h"
 #include "run/run.h"
+#include "trace.h"
 
 /* How long the leader waits before it looks again whether a vCPU has left an ioctl, which wakes nobody. */
 #define BARRIER_SLICE	(HZ / 100 + 1)
@@ -275,12 +276,14 @@ static int barrier_join(struct vcpu *vcpu, int *srcu)
 		return NEXT_ENTER;
 	if (!barrier_sleep(vcpu, srcu)) {
 		vcpu_request(vcpu, REQ_BARRIER);
+		trace_droste_barrier(vcpu, BARRIER_GIVEN_UP, vcpu->barrier_met);
 		return NEXT_ENTER;
 	}
 	spin_lock(&b->lock);
 	part = b->complete >= vcpu->barrier_met;
 	b->merged += part;
 	spin_unlock(&b->lock);
+	trace_droste_barrier(vcpu, part ? BARRIER_MERGED : BARRIER_GIVEN_UP, vcpu->barrier_met);
 	return part ? NEXT_GO_ON : NEXT_ENTER;
 }
 
@@ -314,7 +317,7 @@ static bool barrier_hold(struct vcpu *leader)
 int barrier_begin(struct vcpu *vcpu, int *srcu)
 {
 	struct vm *vm = vcpu->vm;
-	bool out;
+	bool out, hold;
 	u64 seq;
 
 	seq = barrier_lead(vcpu);
@@ -322,6 +325,7 @@ int barrier_begin(struct vcpu *vcpu, int *srcu)
 		return barrier_join(vcpu, srcu);
 	vcpu->barrier_met = seq;
 	vcpu->barrier_level = vcpu->in_l2 ? 2 : 1;
+	trace_droste_barrier(vcpu, BARRIER_BEGUN, seq);
 	vm_request_all(vm, REQ_BARRIER);
 	/* A handler of another vCPU may wait for an update of the slots, which waits for this lock. */
 	srcu_read_unlock(&vm->srcu, *srcu);
@@ -329,13 +333,16 @@ int barrier_begin(struct vcpu *vcpu, int *srcu)
 	*srcu = srcu_read_lock(&vm->srcu);
 	if (!out) {
 		barrier_end(vm);
+		trace_droste_barrier(vcpu, BARRIER_GIVEN_UP, seq);
 		return NEXT_ENTER;
 	}
 	/* The data of all vCPUs, which may be in the cache of any CPU. */
 	if (READ_ONCE(vm->noncoherent))
 		wbinvd_on_all_cpus();
-	if (!barrier_hold(vcpu))
+	hold = barrier_hold(vcpu);
+	if (!hold)
 		barrier_end(vm);
+	trace_droste_barrier(vcpu, hold ? BARRIER_HELD : BARRIER_COMPLETE, seq);
 	return NEXT_GO_ON;
 }
 

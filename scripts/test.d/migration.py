@@ -50,27 +50,25 @@ def exec_(job, made, names, command, kernel="6.12", limit=1200):
 KINDS = [("L1", "moves=2", "--barriers"), ("L2", "moves=2 l2", "--barriers"), ("L1-at-once", "moves=2", ""), ("L2-at-once", "moves=2 l2", "")]
 
 
-def cut(job, made, name, first, step, most, **machine):
-    words, option = next((words, option) for kind, words, option in KINDS if kind == name)
-    exec_(job, made, ["drostectl", "pattern", "cuts"], f"./cuts {name} '{words}' {first} {step} {most} {option}", **machine)
+def cut(job, made, runs, **machine):
+    """Runs cuts in one machine: the name in KINDS, the first record, the step to the next, and at most how many."""
+    kinds = {name: (words, option) for name, words, option in KINDS}
+    commands = [f"./cuts {name} '{kinds[name][0]}' {first} {step} {most} {kinds[name][1]}" for name, first, step, most in runs]
+    exec_(job, made, ["drostectl", "pattern", "cuts"], "; ".join(f'echo "# --- {n}"; {c}' for n, c in enumerate(commands)), **machine)
 
 
 def short(job):
     """Saved, restored, moved, refused; and some sources die."""
     made = images(job)
     exec_(job, made, ["drostectl", "pattern", "less.pool", source("pattern.sh")], "./pattern.sh less.pool")
-    commands = [f"./cuts {name} '{words}' {first} {step} {most} {option}"
-                for (name, words, option), (first, step, most) in zip(KINDS, [(40, 23, 6), (45, 23, 6), (30, 29, 6), (31, 29, 6)])]
-    exec_(job, made, ["drostectl", "pattern", "cuts"], "; ".join(f'echo "# --- {n}"; {c}' for n, c in enumerate(commands)))
+    cut(job, made, [("L1", 40, 23, 6), ("L2", 45, 23, 6), ("L1-at-once", 30, 29, 6), ("L2-at-once", 31, 29, 6)])
 
 
 def cuts(job):
     """The source dies at each of the first 200 records with barriers, and at each record of a migration at once."""
     made = images(job)
-    for name, *_ in KINDS:
-        cut(job, made, name, 0, 1, 200, limit=2400)
-    cut(job, made, "L1", 7, 17, 12, kernel="6.1")
-    cut(job, made, "L2", 11, 17, 12, kernel="6.1")
+    cut(job, made, [(name, 0, 1, 200) for name, *_ in KINDS], limit=9000)
+    cut(job, made, [("L1", 7, 17, 12), ("L2", 11, 17, 12)], kernel="6.1")
 
 
 def linux(job):

@@ -12,6 +12,7 @@ import kvmtrace
 import lab
 import migration
 import pick
+import plants
 import pool
 import qemu
 import stealth
@@ -108,6 +109,7 @@ STEPS = [
     *pool.STEPS,
     *migration.STEPS,
     *hosts.STEPS,
+    *plants.STEPS,
     Step("newer", "protection keys and 5-level paging, on a model of processor that has them", lab.newer_processor,
          ["build-6.12", "selftests"]),
     Step("apicv-off", "APIC virtualization for L1 is left out where that is asked for", lab.without_apicv, ["build-6.12", "selftests"]),

@@ -16,7 +16,7 @@
 #define GPA		0x40000000ul		/* of L2's pages */
 #define PAGES		128ul
 #define OTHERS_PAGES	16ul
-#define GENERATIONS	20ul			/* for each number */
+#define GENERATIONS	10ul			/* for each number */
 #define STRIDE		7ul			/* words between those that follow each other in a page */
 #define INVERSE		439ul			/* STRIDE * INVERSE = 1 (mod 512) */
 #define IOAPIC		0xfec00000ul
