@@ -505,6 +505,65 @@ static void host_running_l2_bitmaps(void)
 	while_running(true, PROC_IO_BITMAPS);
 }
 
+/* --- a change while a barrier keeps L2 out --- */
+
+static void guest_wbinvd(void)
+{
+	for (;;)
+		asm volatile("wbinvd" : : : "memory");
+}
+
+/* KVM_RUN, which must end at a barrier. Returns its number. */
+static u64 run_to_barrier(struct vcpu *vcpu)
+{
+	struct droste_barrier_exit e;
+
+	EQ(vcpu_run_once(vcpu), 0, "KVM_RUN");
+	MUST(vcpu->run->exit_reason == DROSTE_EXIT_BARRIER, "exit %u", vcpu->run->exit_reason);
+	memcpy(&e, vcpu->run->padding, sizeof(e));
+	return e.seq;
+}
+
+/*
+ * The vCPU has handled its other requests when it meets the barrier, and goes on from there. What it knew of the ports then
+ * is freed meanwhile: KASAN tells if it is used.
+ */
+static void host_barrier(void)
+{
+	struct droste_barrier exits = { .flags = DROSTE_BARRIER_EXITS };
+	volatile u64 *done;
+	struct machine m;
+	struct vcpu *other;
+	pthread_t thread;
+	u64 seq, was;
+
+	/* Not create_at(): the debug kernel has no ioperm(), and the host's port is not looked at. */
+	vm_create(&m.vm, 0);
+	if (!vm_has_vmx(&m.vm))
+		ksft_skip("no VMX");
+	m.vcpu = vcpu_create(&m.vm, 0, guest_l2_writes);
+	done = &GUEST(&m.vm, writes);
+	other = vcpu_create(&m.vm, 1, guest_wbinvd);
+	if (ioctl(m.vm.fd, DROSTE_SET_BARRIER, &exits))
+		ksft_skip("barriers: %s", strerror(errno));
+	pass(&m, STORE, 1, true);
+	MUST(!pthread_create(&thread, NULL, count_exits, m.vcpu), "thread");
+	for (int i = 0; i < 4; i++) {
+		pass(&m, STORE + 1, 1, true);
+		grows(done, 10, "writes");
+		seq = run_to_barrier(other);
+		was = *done;
+		pass(&m, STORE + 1, 1, false);
+		usleep(1000);
+		EQ(*done, was, "L2 waits");
+		DO(m.vm.fd, DROSTE_RELEASE_BARRIER, &seq);
+		grows(done, 10, "writes after the barrier");
+	}
+	GUEST(&m.vm, write_stop) = 1;
+	pthread_join(thread, NULL);
+	EQ(user_exits, 0, "exits");
+}
+
 /* --- privileges and arguments --- */
 
 static void host_arguments(void)
@@ -674,6 +733,7 @@ static const struct ksft_test tests[] = {
 	{ "changes while L1 runs", host_running },
 	{ "changes while L2 runs", host_running_l2 },
 	{ "changes while L2 with bitmaps runs", host_running_l2_bitmaps },
+	{ "changes while a barrier keeps L2 out", host_barrier },
 	{ "arguments", host_arguments },
 	{ "capability", host_capability },
 	{ "CPL 3", host_user },

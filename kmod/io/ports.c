@@ -129,8 +129,9 @@ void ports_destroy(struct vm *vm)
  * ports_take() - carry out REQ_PORTS: let entries pass the ports of vm->ports
  * @vcpu: loaded; nested_remerge_ports() must follow
  *
- * What vcpu->ports points to is freed when each vCPU has left the guest with REQ_PORTS set. So vcpu->ports may be used
- * only between this function, or a look that found no request, and the next exit.
+ * What vcpu->ports points to is freed when each vCPU has left the guest with REQ_PORTS set, and vm->srcu. So vcpu->ports may
+ * be used only between this function, or a look that found no request, and the next exit, or until vm->srcu is released
+ * without an entry.
  *
  * Context: Process context. Caller holds vm->srcu for reading. Writes the current VMCS if it is VMCS01; VMCS02 takes
  * the change at its next entry.

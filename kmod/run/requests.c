@@ -36,6 +36,20 @@ static int requests_ring_full(struct vcpu *vcpu)
 	return NEXT_USER;
 }
 
+/* Wait for the end of barriers. Returns @req, the requests that have been taken, with those that are left to carry out. */
+static noinline unsigned long requests_wait(struct vcpu *vcpu, unsigned long req, int *srcu)
+{
+	if (!barrier_wait(vcpu, srcu))
+		req &= ~BIT(REQ_BARRIER);
+	/*
+	 * The wait has let go of vm->srcu, which protects what vcpu->ports points to until the entry. Other requests that have
+	 * come meanwhile can wait until the entry sees them.
+	 */
+	if (test_and_clear_bit(REQ_PORTS, &vcpu->requests))
+		req |= BIT(REQ_PORTS);
+	return req;
+}
+
 /* The requests that write to guest memory. */
 #define MEMORY_REQUESTS	(BIT(REQ_STEAL) | BIT(REQ_CLOCK))
 
@@ -107,10 +121,6 @@ struct loop_step requests_do(struct vcpu *vcpu, int srcu)
 		msr_update_bitmap(vcpu);
 		nested_remerge_bitmaps(vcpu);
 	}
-	if (req & BIT(REQ_PORTS)) {
-		ports_take(vcpu);
-		nested_remerge_ports(vcpu);
-	}
 	if (req & BIT(REQ_TIMER)) {
 		if (vcpu->lapic)
 			vlapic_timer_request(vcpu);
@@ -139,9 +149,13 @@ struct loop_step requests_do(struct vcpu *vcpu, int srcu)
 		vmx_invvpid_single(vcpu->vpid01);
 		vmx_invvpid_single(vcpu->nested.vpid02);
 	}
-	/* It may last, and other requests come meanwhile: the entry sees them. */
-	if (unlikely(req & BIT(REQ_BARRIER)) && !barrier_wait(vcpu, &step.srcu))
-		req &= ~BIT(REQ_BARRIER);
+	if (unlikely(req & BIT(REQ_BARRIER)))
+		req = requests_wait(vcpu, req, &step.srcu);
+	/* After the wait. */
+	if (req & BIT(REQ_PORTS)) {
+		ports_take(vcpu);
+		nested_remerge_ports(vcpu);
+	}
 	/* A barrier keeps the vCPU out of the guest, and memory as it is. */
 	held = test_bit(REQ_BARRIER, &vcpu->requests);
 	if (unlikely(held)) {

@@ -27,6 +27,7 @@ PATHS = {
     "mmio-read-user": "load from user space",
     "mmio-event-string": "STOS to an ioeventfd",
 }
+KICK = {"l2": 900}      # the most root instructions that a store to an ioeventfd may take, in one exit
 LEGEND = """\
 Root instructions of one access, and exits that L0 takes for it. The device is one of L0's user space; L1 lets L2 access it.
 Only 'store to a device of L1's' is reflected, to the least L1 that there can be: it moves RIP, and resumes."""
@@ -115,8 +116,20 @@ def dump(results):
 
 
 def faults(results):
-    """Returns nothing: selftests/t_mmio_fast.c tests the paths."""
-    return []
+    """Returns a sentence for each figure that is not as it should be. selftests/t_mmio_fast.c tests the paths themselves."""
+    found = []
+    for level in LEVELS:
+        row = results["droste"].get(level, {}).get("port-passed")
+        if row and row["exits"]:
+            found.append(f"{TITLES[level]}: {row['exits']:.2f} exits of an access to a port that is passed")
+    for level, most in KICK.items():
+        row = results["droste"].get(level, {}).get("mmio-event")
+        if not row:
+            found.append(f"{TITLES[level]}: no count of a store to an ioeventfd")
+        elif row["root"] > most or row["exits"] > 1.01:
+            found.append(f"{TITLES[level]}: a store to an ioeventfd takes {row['root']:,.0f} root instructions and {row['exits']:.2f} exits, "
+                         f"not {most} and 1")
+    return found
 
 
 def count(cache, whole=True):
