@@ -54,7 +54,9 @@ def reduce(counts, kind, times):
     else:
         chosen, found = results, middle(results, statistics.median)
     found = {key: round(value / times, 4) for key, value in found.items()}
-    return {"times": times, "kind": kind, "ticks": ticks, "counts": len(results), "taken": len(chosen), **found}
+    # Of all counts, because it is a maximum. A tick counts only if it came before interrupts were enabled after an exit.
+    masked = max((count.get("root.masked", 0) for count in counts), default=0)
+    return {"times": times, "kind": kind, "ticks": ticks, "counts": len(results), "taken": len(chosen), "masked": masked, **found}
 
 
 def take_ticks_out(result, tick):

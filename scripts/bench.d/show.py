@@ -91,6 +91,17 @@ def table(results, hypervisor, other):
     return lines
 
 
+def longest(results, hypervisor):
+    """A line for each level: its row with the longest stretch of root instructions with interrupts disabled."""
+    found, lines = by_hypervisor(results)[hypervisor], []
+    for level in rows.LEVELS[1:]:
+        row = max((r for r in found.values() if r["level"] == level), key=lambda r: r.get("masked", 0), default=None)
+        if row and row.get("masked"):
+            lines.append(f"{level:9}{number(row['masked']):>8}  in {row['row']}")
+    return ["", f"{NAMES[hypervisor]}, the longest stretch of root instructions with interrupts disabled, at an exit or entry:",
+            *lines] if lines else []
+
+
 def text(results):
     """The whole table."""
     found = by_hypervisor(results)
@@ -99,6 +110,7 @@ def text(results):
         lines += table(results, "kvm", None)
     if "droste" in found:
         lines += table(results, "droste", "kvm" if "kvm" in found else None)
+        lines += longest(results, "droste")
     for entry in results.get("missing", []):
         lines += ["" if entry is results["missing"][0] else None,
                   f"not measured: {NAMES[entry['hypervisor']]} {entry['level']} {entry['row']}: {entry['why']}"]
