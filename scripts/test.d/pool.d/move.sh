@@ -132,6 +132,7 @@ grep -v 'SMP cpus\|hotpluggable' /tmp/qemu | sed 's/^/host: QEMU says: /' | head
 sed 's/^/host: has /' /tmp/host.cpu
 tr -d '\r' < /tmp/l1
 tr -d '\r' < /tmp/console
+echo		# QEMU may have ended within a line of L2
 if [ "$place" != last ]; then
 	sed 's/^/host: /' /tmp/written
 	echo "host: left at $last"
