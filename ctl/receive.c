@@ -86,7 +86,9 @@ static int greet(struct receiving *r)
 	}
 	say("a guest with %u MiB of memory and %u processor%s comes", r->im.machine.memory, r->im.machine.nr_vcpus,
 	    r->im.machine.nr_vcpus == 1 ? "" : "s");
-	return stream_put(&r->s, MOVE_ACCEPT, 0, NULL, 0);
+	/* If the source is gone, the next read tells. */
+	stream_put(&r->s, MOVE_ACCEPT, 0, NULL, 0);
+	return 0;
 }
 
 /* --- states --- */

@@ -61,7 +61,7 @@ def short(job):
     """Saved, restored, moved, refused; and some sources die."""
     made = images(job)
     exec_(job, made, ["drostectl", "pattern", "less.pool", source("pattern.sh")], "./pattern.sh less.pool")
-    cut(job, made, [("L1", 40, 23, 6), ("L2", 45, 23, 6), ("L1-at-once", 30, 29, 6), ("L2-at-once", 31, 29, 6)])
+    cut(job, made, [("L1", 0, 1, 3), ("L1", 40, 23, 6), ("L2", 45, 23, 6), ("L1-at-once", 30, 29, 6), ("L2-at-once", 31, 29, 6)])
 
 
 def cuts(job):
