@@ -8,8 +8,7 @@
 
 MSR_GET(msr_get_tsc)
 {
-	/* The cost of this exit cannot be hidden any more: what the counter shows then must not be below what is told now. */
-	vcpu->hide.left = 0;
+	tsc_told_now(&vcpu->hide);
 	/* L2 reads its own counter; user space always reads that of L1. */
 	if (vcpu->in_l2 && !host)
 		*data = tsc_scale(rdtsc_ordered(), vcpu->nested.held.tsc_ratio) + vcpu->nested.held.tsc_offset;
@@ -26,8 +25,8 @@ MSR_SET(msr_set_tsc)
 		tsc_set_by_user(vcpu, data);
 		return 0;
 	}
-	/* As in msr_get_tsc(): the counter goes on from @data. */
-	vcpu->hide.left = 0;
+	/* The counter goes on from @data. */
+	tsc_told_now(&vcpu->hide);
 	/* WRMSR to the counter changes IA32_TSC_ADJUST by the same difference (SDM 3B 18.17.3). */
 	delta = data - tsc_of_l1(&vcpu->tsc);
 	vcpu->tsc_adjust += delta;

@@ -82,6 +82,15 @@ static inline u64 tsc_host_now(const struct tsc_hide *hide)
 	return unlikely(hide->left) ? hide->left : rdtsc_ordered();
 }
 
+/*
+ * The guest is told its counter as of now, by a register, memory or an interrupt. From here on the cost of this exit cannot be
+ * hidden any more: what the counter shows afterwards must not be below what was told.
+ */
+static inline void tsc_told_now(struct tsc_hide *hide)
+{
+	hide->left = 0;
+}
+
 /* L1's TSC without its offset: a clock that runs at L1's rate. */
 static inline u64 tsc_now_scaled(const struct vcpu_tsc *tsc)
 {

@@ -242,8 +242,8 @@ void vlapic_timer_request(struct vcpu *vcpu)
 		vlapic_timer_arm(a);
 		return;
 	}
-	/* The guest's counter must not go back to before the deadline: the cost of this exit cannot be hidden any more. */
-	vcpu->hide.left = 0;
+	/* The counter has reached the deadline, and must not go back to before it. */
+	tsc_told_now(&vcpu->hide);
 	vlapic_local_interrupt(a, LAPIC_LVTT);
 	if (!a->period) {
 		vlapic_timer_stop(a);

@@ -76,8 +76,7 @@ static int msrlist_get(struct vcpu *vcpu, u32 msr, u64 *val)
 	int ret = vcpu_guest_get_msr(vcpu, msr, val);
 
 	if (!ret && msr == MSR_IA32_TSC) {
-		/* As in msr_get_tsc(): L1 must not read less than what is stored. */
-		vcpu->hide.left = 0;
+		tsc_told_now(&vcpu->hide);
 		*val = tsc_of_l1(&vcpu->tsc);
 	}
 	return ret;

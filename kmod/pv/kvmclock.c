@@ -85,8 +85,7 @@ void kvmclock_update(struct vcpu *vcpu)
 
 	if (!(vcpu->clock.system_time & TIME_ENABLED))
 		return;
-	/* The cost of this exit cannot be hidden any more: the guest's counter must not be below the one that it is told. */
-	vcpu->hide.left = 0;
+	tsc_told_now(&vcpu->hide);
 	local_irq_save(flags);
 	info.tsc_timestamp = tsc_of_l1(&vcpu->tsc);
 	info.system_time = kvmclock_now(vcpu->vm);
