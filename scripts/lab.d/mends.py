@@ -21,6 +21,33 @@ PLAIN = (
     ("main.cc", "BX_CPU(processor)->cpu_run_trace();",
      "for (int turn = 0; turn < 16 && (!turn || BX_CPU(processor)->activity_state == BX_CPU_C::BX_ACTIVITY_STATE_ACTIVE);"
      " turn++) BX_CPU(processor)->cpu_run_trace();"),
+    # The TSC counts on with each instruction (SDM 3B 18.17). Time stood still in a trace, and in a turn of one processor of
+    # several, so that RDTSC before and after an exit told the same. What reads a clock brings the time up to the instruction.
+    # In a turn on one of two processors an instruction takes half a tick.
+    ("cpu/cpu.h", "  BX_SMF Bit64u get_TSC();", "  BX_SMF void   sync_time();\n  BX_SMF Bit64u get_TSC();"),
+    ("cpu/cpu.h", "  Bit64u icount_last_sync;",
+     "  Bit64u icount_last_sync;\n  static Bit32u executed; // by all processors, and not yet in the time"),
+    ("cpu/proc_ctrl.cc", "Bit64u BX_CPU_C::get_TSC(void)\n{\n",
+     "Bit32u BX_CPU_C::executed;\n\nvoid BX_CPU_C::sync_time(void)\n{\n"
+     "  executed += Bit32u(BX_CPU_THIS_PTR icount - BX_CPU_THIS_PTR icount_last_sync);\n  BX_CPU_THIS_PTR sync_icount();\n"
+     "  Bit32u ticks = executed / BX_SMP_PROCESSORS;\n  executed %= BX_SMP_PROCESSORS;\n  BX_TICKN(ticks);\n}\n\n"
+     "Bit64u BX_CPU_C::get_TSC(void)\n{\n  BX_CPU_THIS_PTR sync_time();\n"),
+    ("cpu/proc_ctrl.cc", "  // compute the correct setting of tsc_adjust",
+     "  BX_CPU_THIS_PTR sync_time();\n  // compute the correct setting of tsc_adjust"),
+    *(("cpu/apic.cc", text, f"cpu->sync_time();\n{text}") for text in (
+        "    BX_DEBUG((\"APIC: Initial Timer Count Register = %u\", value));",
+        "  if(! timer_active) {",
+        "    BX_DEBUG((\"APIC: TSC-Deadline is set to ",
+        "  Bit64u diff = (bx_pc_system.time_ticks()",
+        "  vmx_preemption_timer_value = value;")),
+    ("cpu/vmexit.cc", "    Bit64u currtime = bx_pc_system.time_ticks();",
+     "    BX_CPU_THIS_PTR sync_time();\n    Bit64u currtime = bx_pc_system.time_ticks();"),
+    ("main.cc", "Bit32u executed = 0, processor = 0, halted = 0;",
+     "Bit32u &executed = BX_CPU_C::executed;\n        static Bit64u turn_began;\n        Bit32u processor = 0, halted = 0;"),
+    ("main.cc", "           if (n == 0) { n = quantum; halted++; }",
+     "           if (BX_CPU(processor)->get_icount() == turn_began) { n = quantum; halted++; }"),
+    ("main.cc", "BX_CPU(processor)->icount_last_sync = BX_CPU(processor)->get_icount();",
+     "turn_began = BX_CPU(processor)->icount_last_sync = BX_CPU(processor)->get_icount();"),
     # Time that a fast-string operation takes (SDM Vol. 1, 7.3.9.3): a tick for 64 elements, about a cache line of bytes.
     # Bochs let each element take one, so that a page cleared by REP STOSB took longer than one cleared by a loop.
     ("cpu/string.cc", '#include "pc_system.h"',

@@ -143,8 +143,8 @@ void strict_storm_halted(BX_CPU_C *cpu)
 }
 
 /*
- * A turn is not longer than without storms: the machine's time stands still in it, and a loop of PAUSE would see time in
- * jumps. What makes a CPU slow is that it misses turns.
+ * A turn is not longer than without storms: the other processors stand still in it, and see time in jumps afterwards.
+ * What makes a CPU slow is that it misses turns.
  */
 int strict_turn(BX_CPU_C *cpu)
 {
