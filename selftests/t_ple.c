@@ -420,6 +420,75 @@ static void host_waits_user(void)
 	OK(kept <= 1, "hardly one is kept, %llu", (unsigned long long)kept);
 }
 
+/* --- the choice among vCPUs that wait --- */
+
+static void guest_spins(void)
+{
+	for (u64 i = 0; i < spins; i++)
+		relax();
+	stop = 1;
+}
+
+static void guest_spins_on(void)
+{
+	while (!stop)
+		relax();
+}
+
+/* On one CPU, vCPU 0 executes @n PAUSEs in a loop, the vCPUs behind it @others until it is done. */
+static void choose(struct vm *vm, u64 n, void (**others)(void), unsigned int nr_others)
+{
+	pthread_t t[2];
+
+	one_cpu();
+	if (!is_droste())
+		ksft_skip("not Droste");
+	vm_create(vm, KSFT_IRQCHIP);
+	GUEST(vm, spins) = n;
+	vcpu_create(vm, 0, guest_spins);
+	for (unsigned int i = 0; i < nr_others; i++)
+		vcpu_thread(vcpu_create(vm, i + 1, others[i]), &t[i]);
+	vcpu_run_to_end(&vm->vcpu[0]);
+	for (unsigned int i = 0; i < nr_others; i++)
+		pthread_join(t[i], NULL);
+}
+
+/* A vCPU that spins itself may have got the lock meanwhile: every second exit of another one lets it run. */
+static void host_spinners(void)
+{
+	void (*others[])(void) = { guest_spins_on };
+	struct vm vm;
+	u64 exits, tried;
+
+	choose(&vm, 1000000, others, 1);
+	exits = stat(&vm.vcpu[0], "pause_exits");
+	tried = stat(&vm.vcpu[0], "directed_yield_attempted");
+	ksft_diag("%llu exits because of PAUSE, %llu yields", (unsigned long long)exits, (unsigned long long)tried);
+	OK(exits > 50, "vCPU 0 spins, %llu", (unsigned long long)exits);
+	/* Where a tick has preempted the other vCPU outside its own exit, it counts as one that does not spin. */
+	OK(tried > exits * 3 / 10 && tried < exits * 7 / 10, "half of them: %llu of %llu", (unsigned long long)tried,
+	   (unsigned long long)exits);
+	vm_destroy(&vm);
+}
+
+/* Of several vCPUs that wait, each has its turn. */
+static void host_turns(void)
+{
+	void (*others[])(void) = { guest_busy, guest_busy };
+	struct vm vm;
+	u64 one, two;
+
+	choose(&vm, 200000, others, 2);
+	one = stat(&vm.vcpu[1], "directed_yield_received");
+	two = stat(&vm.vcpu[2], "directed_yield_received");
+	ksft_diag("%llu yields to vCPU 1, %llu to vCPU 2", (unsigned long long)one, (unsigned long long)two);
+	EQ(one + two, stat(&vm.vcpu[0], "directed_yield_successful"), "all of vCPU 0's");
+	OK(one > 5, "many, %llu", (unsigned long long)one);
+	/* One may have begun before the other. */
+	OK(one <= two + 2 && two <= one + 2, "as often");
+	vm_destroy(&vm);
+}
+
 /* --- paravirtual: a kick ends a HLT, and a vCPU without a CPU says so --- */
 
 #define HC_KICK_CPU	5
@@ -612,6 +681,8 @@ static const struct ksft_test tests[] = {
 	{ "no other vCPU waits for a CPU", .host = host_nobody },
 	{ "another vCPU waits for a CPU", .host = host_waits },
 	{ "another vCPU waits in user mode", .host = host_waits_user },
+	{ "another vCPU spins, too", .host = host_spinners },
+	{ "others that wait for a CPU have their turns", .host = host_turns },
 	{ "a kick by hypercall ends HLT", .host = host_kick },
 	{ "the kick's feature bit", .host = host_no_kick },
 	{ "a vCPU without a CPU is marked", .host = host_preempted },

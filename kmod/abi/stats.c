@@ -80,6 +80,7 @@ static const struct stat_row vcpu_rows[] = {
 	COUNT("pause_l0_yields", stats.pause_l0_yields),
 	COUNT("directed_yield_attempted", stats.directed_yield_attempted),
 	COUNT("directed_yield_successful", stats.directed_yield_successful),
+	COUNT("directed_yield_received", stats.directed_yield_received),
 	COUNT("halt_attempted_poll", stats.halt_attempted_poll),
 	COUNT("halt_successful_poll", stats.halt_successful_poll),
 	COUNT_NS("halt_poll_success_ns", stats.halt_poll_success_ns),

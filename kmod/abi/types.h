@@ -21,6 +21,7 @@ struct vcpu_stats {
 	u64 clustered;			/* L1's VMREADs and VMWRITEs that L0 executed without an exit of their own */
 	u64 directed_yield_attempted;	/* vCPUs that this one has tried to let run in its place */
 	u64 directed_yield_successful;	/* those of them that the scheduler has let run */
+	atomic64_t directed_yield_received;	/* how often another vCPU has let this one run; that one's thread counts */
 	u64 pause_l0_yields;		/* exits of L2's PAUSE loops that were kept from L1, because another vCPU could run */
 	u64 halt_attempted_poll;	/* waits that began with polling */
 	u64 halt_successful_poll;	/* those of them that ended while polling */

@@ -58,6 +58,7 @@ static int request_yield_to(struct vcpu *vcpu, struct vcpu *to)
 	if (ret <= 0)
 		return ret;
 	vcpu->stats.directed_yield_successful++;
+	atomic64_inc(&to->stats.directed_yield_received);
 	return 1;
 }
 
