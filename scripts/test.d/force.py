@@ -8,7 +8,7 @@ from runner import Step
 
 # The bits of DROSTE_FORCE_EXITS.
 BITS = [f"{1 << n:#x}" for n in range(9)]
-FORCE = ("t_force", "t_force_paging")
+FORCE = ("t_force", "t_force_modes", "t_force_paging")
 # What runs under all bits, and under each bit alone, where bit n has the nth of the ten parts of t_diff.
 EACH = ("t_cpu", "t_diff")
 # What runs only under all of them. t_vmx_exits: L1 asks for the same exits.
