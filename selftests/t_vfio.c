@@ -274,6 +274,20 @@ static u64 flushed(void)
 	return mask;
 }
 
+static void probe_flushes(void)
+{
+	if (trace_write("kprobe_events", "p:droste_test/flush droste:exit_wbinvd_here\n", O_APPEND))
+		ksft_skip("no probe of the kernel");
+	trace_write("events/droste_test/flush/enable", "1", 0);
+	flushed();
+}
+
+static void end_probe(void)
+{
+	trace_write("events/droste_test/flush/enable", "0", 0);
+	trace_write("kprobe_events", "-:droste_test/flush\n", O_APPEND);
+}
+
 static void wbinvd(void (*guest)(void), bool l2)
 {
 	int cpus = sysconf(_SC_NPROCESSORS_ONLN), group, fd;
@@ -286,12 +300,9 @@ static void wbinvd(void (*guest)(void), bool l2)
 	if (l2 && !vm_has_vmx(&vm))
 		ksft_skip("no VMX for guests");
 	fd = vfio(&vm);
-	if (trace_write("kprobe_events", "p:droste_test/flush droste:exit_wbinvd_here\n", O_APPEND))
-		ksft_skip("no probe of the kernel");
-	trace_write("events/droste_test/flush/enable", "1", 0);
+	probe_flushes();
 	on_cpu(0);
 	vcpu = vcpu_create(&vm, 0, guest);
-	flushed();
 	vcpu_run_to_sync(vcpu, 1);
 	EQ(flushed(), 0, "without a device");
 	EQ(ADD(fd, group), 0, "a group");
@@ -307,11 +318,54 @@ static void wbinvd(void (*guest)(void), bool l2)
 	EQ(DEL(fd, group), 0, "the group goes");
 	vcpu_run_to_sync(vcpu, 1);
 	EQ(flushed(), 0, "without the device again");
-	trace_write("events/droste_test/flush/enable", "0", 0);
-	trace_write("kprobe_events", "-:droste_test/flush\n", O_APPEND);
+	end_probe();
 	vm_destroy(&vm);
 	close(fd);
 	close(group);
+}
+
+/* While memory is logged, a WBINVD is for what all vCPUs have written, and L2's does not reach exit_wbinvd(). */
+static void barrier(void (*guest)(void), bool l2)
+{
+	int group = open_group(), fd;
+	struct vcpu *a, *b;
+	struct vm vm;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		ksft_skip("one CPU");
+	vm_create(&vm, 0);
+	close(inspect_mine(&vm));
+	if (l2 && !vm_has_vmx(&vm))
+		ksft_skip("no VMX for guests");
+	fd = vfio(&vm);
+	EQ(ADD(fd, group), 0, "a group");
+	vm_slot(&vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, MEM_SIZE, vm.mem);
+	on_cpu(0);
+	probe_flushes();
+	a = vcpu_create(&vm, 0, guest);
+	vcpu_run_to_sync(a, 1);
+	EQ(flushed(), 1, "CPU 0 alone, on which a vCPU has run");
+	b = vcpu_create(&vm, 1, guest_rounds);
+	on_cpu(1);
+	vcpu_run_to_sync(b, 1);
+	EQ(flushed(), 3, "both, by the other vCPU");
+	on_cpu(0);
+	vcpu_run_to_sync(a, 1);
+	EQ(flushed(), 3, "CPU 1 has what the other vCPU has written since");
+	end_probe();
+	vm_destroy(&vm);
+	close(fd);
+	close(group);
+}
+
+static void host_barrier(void)
+{
+	barrier(guest_rounds, false);
+}
+
+static void host_l2_barrier(void)
+{
+	barrier(guest_l2_rounds, true);
 }
 
 static void host_wbinvd(void)
@@ -332,6 +386,8 @@ static const struct ksft_test tests[] = {
 	{ "memory types of an L2 with such a device", .host = host_l2_types },
 	{ "WBINVD with a device that is not coherent", .host = host_wbinvd },
 	{ "WBINVD of an L2 with such a device", .host = host_l2_wbinvd },
+	{ "a barrier with such a device", .host = host_barrier },
+	{ "a barrier of an L2 with such a device", .host = host_l2_barrier },
 };
 
 KSFT_MAIN(tests)

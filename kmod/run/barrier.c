@@ -14,6 +14,7 @@
 #include <linux/smp.h>
 #include "droste.h"
 #include "pv/stealtime.h"
+#include "run/handlers.h"
 #include "run/request.h"
 #include "run/run.h"
 #include "trace.h"
@@ -336,9 +337,8 @@ int barrier_begin(struct vcpu *vcpu, int *srcu)
 		trace_droste_barrier(vcpu, BARRIER_GIVEN_UP, seq);
 		return NEXT_ENTER;
 	}
-	/* The data of all vCPUs, which may be in the cache of any CPU. */
 	if (READ_ONCE(vm->noncoherent))
-		wbinvd_on_all_cpus();
+		vm_write_back(vm);
 	hold = barrier_hold(vcpu);
 	if (!hold)
 		barrier_end(vm);

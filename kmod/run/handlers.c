@@ -257,6 +257,22 @@ static void exit_write_back(struct vcpu *vcpu)
 }
 
 /**
+ * vm_write_back() - write back the caches of all CPUs that may have what a VM's guest wrote
+ * @vm: the VM, whose vCPUs are out of the guest
+ *
+ * Each vCPU's own WBINVD writes back these CPUs' again: the sets are not emptied.
+ *
+ * Context: Process context. Waits for the CPUs.
+ */
+void vm_write_back(struct vm *vm)
+{
+	int i, n = smp_load_acquire(&vm->nr_vcpus);	/* after the slots of vm->vcpus */
+
+	for (i = 0; i < n; i++)
+		on_each_cpu_mask(vm->vcpus[i]->cached_on, exit_wbinvd_here, NULL, true);
+}
+
+/**
  * exit_wbinvd() - handle WBINVD: skip it, or write back the caches for a device whose DMA passes them by
  * @vcpu: loaded
  *

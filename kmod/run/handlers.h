@@ -28,6 +28,7 @@ int exit_ud(struct vcpu *vcpu);
 int exit_hlt(struct vcpu *vcpu);
 int exit_skip(struct vcpu *vcpu);
 int exit_wbinvd(struct vcpu *vcpu);
+void vm_write_back(struct vm *vm);
 int exit_pause(struct vcpu *vcpu);
 int exit_rdpmc(struct vcpu *vcpu);
 int exit_rdmsr(struct vcpu *vcpu);

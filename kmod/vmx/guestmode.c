@@ -81,7 +81,7 @@ static __always_inline void guestmode_run(struct vcpu *vcpu, bool more)
 	if (more && vcpu->hide.bound)
 		vmx_hide_cost(vcpu);
 	fail = vmx_enter(vcpu->regs, vcpu->vmcs->launched, &vcpu->vmcs->host_rsp, vcpu->spec_ctrl);
-	if (more)
+	if (more && vcpu->hide.bound)
 		left = rdtsc_ordered();
 	vcpu->cr2 = native_read_cr2();
 	e->reason = likely(!fail) ? vmcs_read(VM_EXIT_REASON) : VMX_EXIT_NONE;
