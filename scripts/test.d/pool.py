@@ -15,7 +15,7 @@ DUMPS = os.path.join(CTL, "test", "pool")
 # The lab's names of the processors whose dumps are in ctl/test/pool.
 MODELS = {"haswell": "corei7_haswell_4770", "skylake_x": "corei7_skylake_x", "icelake_u": "corei7_icelake_u", "arrow_lake": "arrow_lake"}
 SHORT = ("skylake_x", "arrow_lake", "skylake_x")
-LONG = ("skylake_x", "haswell", "arrow_lake", "skylake_x")
+LONG = ("skylake_x", "haswell", "icelake_u", "arrow_lake", "skylake_x")
 QEMUS_MODEL = "Skylake-Server"      # of which arrow_lake lacks AVX-512
 
 
@@ -118,7 +118,7 @@ def split(rows):
 
 
 def long(job):
-    """QEMU's L1 with a running L2 goes around three processors of the pool; another L2 starts at the end."""
+    """QEMU's L1 with a running L2 goes around the four processors of the pool; another L2 starts at the end."""
     seen, qemu = {"L1": [], "L2": []}, job.path("images", job.step.name, "qemu-dir")
     os.makedirs(os.path.dirname(qemu), exist_ok=True)
     came, last = [], "0"
@@ -166,5 +166,5 @@ STEPS = [
     Step("pool-short", "a machine with L1 and L2 that goes to another processor and back, or is refused", short,
          ["build-6.12", "images-pool", "selftests"]),
     Step("pool-run", "drostectl run --cpu on a processor that has more than the pool", run_cpu, ["build-6.12", "images-pool"], extra=True),
-    Step("pool-round", "QEMU's L1 with a running L2 that goes around three processors", long, ["build-6.12", "images-pool"], extra=True),
+    Step("pool-round", "QEMU's L1 with a running L2 that goes around four processors", long, ["build-6.12", "images-pool"], extra=True),
 ]
