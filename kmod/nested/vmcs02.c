@@ -9,6 +9,7 @@
 #include "nested/nested.h"
 #include "nested/pauseloop.h"
 #include "nested/vmcs02.h"
+#include "run/request.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
@@ -604,18 +605,24 @@ void nested_sync_rare_here(struct nested *n)
  */
 static int vmcs02_place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa, unsigned long field, bool may_stop)
 {
+	int ret;
+
 	if (likely(map->page && map->gpa == (gpa & PAGE_MASK)))
 		return 0;
 	vm_unmap_gpa(vcpu->vm, map);
 	if (may_stop && vm_await_guest(vcpu->vm, gpa & PAGE_MASK))
 		return -EINTR;
-	if (vm_map_gpa(vcpu->vm, gpa, map)) {
+	ret = vm_map_gpa(vcpu->vm, gpa, map);
+	if (ret < 0) {
 		map->hva = NULL;
 		if (field)
 			vmcs_write(field, __pa(vcpu->nested.no_page));
 	} else if (field) {
 		vmcs_write(field, map->hpa);
 	}
+	/* The host is moving the page. It is pinned anew before L2 runs. */
+	if (unlikely(ret > 0))
+		vcpu_request(vcpu, REQ_UNPIN);
 	return 0;
 }
 
