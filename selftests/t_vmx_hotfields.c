@@ -57,7 +57,7 @@ static void p_tsc(u64 turn)
 
 static u64 scaled(u64 tsc, u64 ratio)
 {
-	return (unsigned __int128)tsc * ratio >> 48;
+	return (__uint128_t)tsc * ratio >> 48;
 }
 
 static void vary_tsc(const u64 ratios[2], const u64 offsets[2])
