@@ -180,21 +180,28 @@ static void h_sregs(struct vm *vm)
 	vcpu_set_sregs(&vm->vcpu[0], &s);
 }
 
+static void check_l2_vmcs(void)
+{
+	bool b = calls & 1;
+
+	G_EQ(vmread(F_GUEST_CR0) & (CR0_TS | CR0_AM), b ? CR0_TS : CR0_AM, "CR0 in the VMCS");
+	G_EQ(vmread(F_GUEST_CR4) & (CR4_TSD | CR4_DE), b ? CR4_TSD : CR4_DE, "CR4 in the VMCS");
+	G_EQ(vmread(F_GUEST_CR3), b ? copied_cr3 : first_cr3, "CR3 in the VMCS");
+	G_EQ(vmread(F_GUEST_DS), b ? SEL_DS : SEL_UDS, "DS in the VMCS");
+	G_EQ(vmread(F_GDTR_LIMIT), b ? 0x7f : 0x6f, "the limit of GDTR in the VMCS");
+}
+
 static void check_l2_sregs(void)
 {
 	bool b = calls & 1;
 
+	check_l2_vmcs();
 	G_EQ(l2_regs_seen[0], b ? CR0_TS : CR0_AM, "L2's CR0");
 	G_EQ(l2_regs_seen[1], b ? CR4_TSD : CR4_DE, "L2's CR4");
 	G_EQ(l2_regs_seen[2], b ? copied_cr3 : first_cr3, "L2's CR3");
 	G_EQ(l2_regs_seen[3], b ? SEL_DS : SEL_UDS, "L2's DS");
 	G_EQ(l2_regs_seen[4], b ? EFER_SCE : 0, "L2's IA32_EFER");
 	G_EQ(l2_regs_seen[5], b ? 0x7f : 0x6f, "the limit of L2's GDTR");
-	G_EQ(vmread(F_GUEST_CR0) & (CR0_TS | CR0_AM), b ? CR0_TS : CR0_AM, "CR0 in the VMCS");
-	G_EQ(vmread(F_GUEST_CR4) & (CR4_TSD | CR4_DE), b ? CR4_TSD : CR4_DE, "CR4 in the VMCS");
-	G_EQ(vmread(F_GUEST_CR3), b ? copied_cr3 : first_cr3, "CR3 in the VMCS");
-	G_EQ(vmread(F_GUEST_DS), b ? SEL_DS : SEL_UDS, "DS in the VMCS");
-	G_EQ(vmread(F_GDTR_LIMIT), b ? 0x7f : 0x6f, "the limit of GDTR in the VMCS");
 }
 
 static void copy_cr3(void)
@@ -214,7 +221,14 @@ static void l2_set_sregs(void)
 	ask(check_l2_sregs);
 }
 
-/* L1 owns the bits; what L2 has of them are the shadows. */
+/* L2 reads the bits that L1 owns from the shadows. The register has them as they were set, and the exit saves it. */
+static void check_l2_sregs_masked(void)
+{
+	check_l2_vmcs();
+	G_EQ(l2_regs_seen[0] & CR0_TS, CR0_TS, "L2's CR0.TS");
+	G_EQ(l2_regs_seen[1] & CR4_DE, 0, "L2's CR4.DE");
+}
+
 static void l2_set_sregs_masked(void)
 {
 	in_l2 = 1;
@@ -223,7 +237,8 @@ static void l2_set_sregs_masked(void)
 	vmwrite(F_CR0_SHADOW, CR0_TS);
 	vmwrite(F_CR4_MASK, CR4_DE);
 	turns(TURNS);
-	ask(check_nothing);
+	l2_looks_at = look_at_regs;
+	ask(check_l2_sregs_masked);
 }
 
 /* The exit loads all of it. */
