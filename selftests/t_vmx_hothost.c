@@ -461,14 +461,56 @@ static void h_nested_state(struct vm *vm)
 	free(u);
 }
 
+/* Where the debugger has its breakpoint. It is gone before either level gets here. */
+void hot_break_here(void);
+asm(".pushsection .text\nhot_break_here: ret\n.popsection");
+
 static void h_guest_debug(struct vm *vm)
 {
 	struct kvm_guest_debug d = { .control = SECOND(vm) ? 0 : KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP };
 
-	d.arch.debugreg[0] = 0x111000;
+	d.arch.debugreg[0] = (uintptr_t)hot_break_here;
 	d.arch.debugreg[7] = 0x402;
 	DO(vm->vcpu[0].fd, KVM_SET_GUEST_DEBUG, &d);
 }
+
+static volatile u64 dbs;
+
+static void on_db(struct trap_regs *r)
+{
+	dbs++;
+	r->rflags |= RFLAGS_RF;
+}
+
+static void check_debugged(void)
+{
+	if (calls & 1)
+		hot_break_here();
+	G_EQ(dbs, 0, "breakpoints of a debugger that has gone");
+	G_EQ(read_dr7(), 0x400, "L1's DR7");
+	if (exits_since)
+		G_EQ(l2_regs_seen[3], 0x400, "L2's DR7");
+}
+
+static void look_at_debugged(void)
+{
+	look_at_debugregs();
+	if (calls & 1)
+		hot_break_here();
+}
+
+/* The guest's own DR0 is the same address, for a processor that keeps it. */
+static void debugged(u64 at_l2)
+{
+	in_l2 = at_l2;
+	g_trap_fn[VEC_DB] = on_db;
+	write_dr0((u64)hot_break_here);
+	l2_looks_at = look_at_debugged;
+	ask(check_debugged);
+}
+
+static void l2_debugged(void)	{ debugged(1); }
+static void l1_debugged(void)	{ debugged(0); }
 
 static void l2_changes(void)
 {
@@ -588,7 +630,8 @@ static const struct row rows[] = {
 	{ "registers set as they are in L1", l1_changes, h_all_regs, .asked = true },
 	{ "registers set as they are in L2", l2_changes, h_all_regs, .asked = true },
 	{ "KVM_SET_NESTED_STATE in L2", l2_changes, h_nested_state, .asked = true },
-	{ "KVM_SET_GUEST_DEBUG in L2", l2_changes, h_guest_debug, .asked = true },
+	{ "KVM_SET_GUEST_DEBUG in L1", l1_debugged, h_guest_debug, .asked = true },
+	{ "KVM_SET_GUEST_DEBUG in L2", l2_debugged, h_guest_debug, .asked = true },
 	{ "KVM_SET_VCPU_EVENTS in L1: a fault, blocking", l1_set_events, h_events, .asked = true },
 	{ "KVM_SET_VCPU_EVENTS in L2: a fault, blocking", l2_set_events, h_events, .asked = true },
 	{ "KVM_SET_VCPU_EVENTS in L1: an NMI", l1_set_nmi, h_nmi, .asked = true },

@@ -306,11 +306,10 @@ static void vmcs02_write_conditional(struct vcpu *vcpu, u64 efer)
 	u64 dr7 = debug ? v->guest_dr7 : n->l1_dr7;
 	u64 pat = v->vm_entry_controls & VM_ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : n->l1_pat;
 
-	/* While user space debugs the guest, the field does not hold the guest's DR7. */
-	if (force || dr7 != n->held.dr7 || vcpu->guest_debug)
+	/* While user space debugs the guest, the field does not hold the guest's DR7. The debugger may have come or gone. */
+	vcpu->dr7 = dr7;
+	if (force || dr7 != n->held.dr7 || vcpu->vmcs->dr7 != vcpu_effective_dr7(vcpu))
 		vcpu_set_dr7(vcpu, dr7);
-	else
-		vcpu->dr7 = dr7;
 	/* vcpu->debugctl still is L1's. */
 	vcpu_set_debugctl(vcpu, debug ? v->guest_ia32_debugctl : vcpu->debugctl);
 	vcpu->pat = pat;
