@@ -340,6 +340,7 @@ static void guest_posted(void)
 	need(F_PIN, PIN_POSTED, "no posted interrupts");
 	vapic = g_page();
 	access_page = g_page();
+	ept_split_at((u64)access_page);
 	vmwrite(F_VIRTUAL_APIC, (u64)vapic);
 	vmwrite(F_APIC_ACCESS, (u64)access_page);
 	vmwrite(F_POSTED_DESC, (u64)posted);

@@ -442,6 +442,7 @@ static void vapic_begin(void)
 		vapic[i][APIC_TPR / 4] = 0x20 + i * 0x10;
 		access_page[i] = g_page();
 		access_page[i][APIC_TPR / 4] = 0x777;
+		ept_split_at((u64)access_page[i]);
 	}
 	vmwrite(F_VIRTUAL_APIC, (u64)vapic[0]);
 	vmwrite(F_TPR_THRESHOLD, 0);

@@ -209,6 +209,7 @@ static bool vapic_begin(void)
 	vapic = moved_page();
 	access_page = moved_page();
 	access_page[APIC_TPR / 4] = 0x777;
+	ept_split_at((u64)access_page);
 	vmwrite(F_VIRTUAL_APIC, (u64)vapic);
 	vmwrite(F_TPR_THRESHOLD, 0);
 	vmset(F_PROC, PROC_TPR_SHADOW);
