@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Many reflections in a row, between which L1, user space or the host changes something that shortcuts could miss. */
-/*
- * Each row runs twice: with Droste's short loop (parameter "short"), and without
- * it. What L1 and L2 see, and the registers that user space reads, must be the
- * same. L1's code is the same too, so whatever the short loop skips must have no
- * effect. Where the parameter does not exist, the two runs are of one kind.
- */
+/* Its fellows are t_vmx_hotfields, for controls, and t_vmx_hothost, for what user space and the host do. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -22,137 +17,12 @@
 #include "vm.h"
 #include "vmx.h"
 
-#define SHORT	"/sys/module/droste/parameters/short"
+static u64 other_vmcs;
 
-#define TURNS	6	/* reflections between two looks */
-#define SETTLE	40	/* reflections after a look, until its SGDT and SIDT are forgotten: see nested/hostload.c */
-#define LOOKS	6	/* looks of each row; a look is one line of the log */
-#define ITEMS	78	/* values in a line */
-
-/* What L1 and L2 have seen; the last items are filled by the host. */
-static volatile u64 seen[LOOKS][ITEMS], looks;
-
-/* L2 stores what it sees here, if @l2_looks is set. */
-static volatile u64 l2_looks, l2_seen[12];
-
-static u8 no_bits[4096] __attribute__((aligned(4096)));
-static u64 eptp, eptp_other, other_vmcs, this_vmcs;
-
-/* --- L2 --- */
-
-static void l2_main(void)
+static void l2_work(u64 turn)
 {
-	u64 turn = 0;
-
-	for (;;) {
-		l2_flip(l2_flips, turn);
-		l2_cause(l2_exits, turn++);
-		if (l2_looks) {
-			l2_seen[0] = read_cr0();
-			l2_seen[1] = read_cr3();
-			l2_seen[2] = read_cr4();
-			l2_seen[3] = read_ds() | (u64)read_es() << 16 | (u64)read_fs() << 32 | (u64)read_gs() << 48;
-			l2_seen[4] = rdmsr(MSR_FS_BASE);
-			l2_seen[5] = rdmsr(MSR_GS_BASE);
-			l2_seen[6] = rdmsr(MSR_PAT);
-			l2_seen[7] = rdmsr(MSR_EFER);
-			l2_seen[8] = rdmsr(MSR_SYSENTER_EIP);
-			l2_seen[9] = read_dr7();
-			l2_seen[10] = rdmsr(MSR_DEBUGCTL);
-			l2_seen[11] = read_rflags();
-		}
-		asm volatile("cpuid" : : "a" (0), "c" (0) : "rbx", "rdx", "memory");
-	}
-}
-
-/* --- what L1 sees --- */
-
-static const enum vmcs_field looked_at[] = {
-	F_REASON, F_QUAL, F_ILEN, F_INTR_INFO, F_IDT_INFO, F_RIP, F_RSP, F_RFLAGS, F_GUEST_CR0, F_GUEST_CR3,
-	F_GUEST_CR4, F_INTERRUPTIBILITY, F_CS_AR, F_SS_AR, F_GUEST_DR7, F_GUEST_DEBUGCTL, F_GUEST_SYSENTER_EIP,
-	F_FS_BASE, F_GS_BASE, F_ENTRY_INTR_INFO, F_ENTRY_ERROR, F_ENTRY_ILEN, F_ACTIVITY, F_CS_BASE, F_GUEST_ES,
-	F_ENTRY_CTLS, F_INSN_INFO,
-};
-
-/* A digest of what L1 has seen in turns(). */
-static u64 noted;
-
-/* Reflections with a VMRESUME of the short kind before each, after each of which L1 notes what it can read without an exit. */
-static void turns(u64 n)
-{
-	static const enum vmcs_field fields[] = {
-		F_REASON, F_QUAL, F_ILEN, F_INTR_INFO, F_IDT_INFO, F_INSN_INFO, F_RFLAGS, F_GUEST_CR0, F_GUEST_CR3, F_GUEST_CR4,
-		F_INTERRUPTIBILITY, F_CS_AR, F_SS_AR, F_ENTRY_INTR_INFO, F_GUEST_PHYSICAL, F_LINEAR,
-	};
-	u64 i, reason;
-	bool fault;
-
-	while (n--) {
-		reason = vmx_run();
-		/* For these, a processor need not define the instruction's length. */
-		fault = reason == R_EXCEPTION || reason == R_EPT_VIOLATION || reason == R_EPT_MISCONFIG;
-		for (i = 0; i < ARRAY_SIZE(fields); i++)
-			noted = noted * 31 + (fault && fields[i] == F_ILEN ? 0 : vmread(fields[i]));
-		noted = noted * 31 + (read_cs() | (u64)read_ss() << 16 | (u64)read_ds() << 32 | (u64)read_es() << 48);
-		noted = noted * 31 + (read_fs() | (u64)read_gs() << 16);
-		noted = noted * 31 + (read_cr0() ^ read_cr4() ^ read_cr3());
-		if (l1_answers(reason))
-			continue;
-		if (reason == R_EXCEPTION)
-			vmwrite(F_RIP, vmread(F_RIP) + 2);
-		else
-			vmx_skip();
-	}
-}
-
-/* Writes a line of the log. User space adds the segments that it sees, after reflections of the short kind. */
-static void look(void)
-{
-	volatile u64 *to = seen[looks++];
-	u64 i;
-
-	l2_looks = 1;
-	for (i = 0; i < ARRAY_SIZE(l2_seen); i++)
-		l2_seen[i] = 0;
-	to[0] = vmx_run();
-	l2_looks = 0;
-	look_l1(to + 1);
-	for (i = 0; i < ARRAY_SIZE(looked_at); i++)
-		to[20 + i] = vmread(looked_at[i]);
-	for (i = 0; i < ARRAY_SIZE(l2_seen); i++)
-		to[47 + i] = l2_seen[i];
-	to[70] = noted * 31 + l1_noted;
-	to[71] = l2_noted;
-	to[72] = rdmsr(MSR_STAR);
-	to[73] = rdmsr(MSR_LSTAR);
-	to[74] = rdmsr(MSR_FMASK);
-	if (to[0] == R_CPUID)
-		vmx_skip();
-	g_sync(looks);
-}
-
-/* Reflections without a look, whose VMRESUMEs have no other exits between them. */
-static void spin(void)
-{
-	u64 rip = vmread(F_RIP);
-
-	G_EQ(hot_spin(TURNS), R_CPUID, "CPUID exits");
-	vmwrite(F_RIP, rip);
-	/* It has changed them. */
-	vmx_keep_host();
-}
-
-static void start(void)
-{
-	vmx_host_kept = false;
-	if (!eptp) {
-		vmx_on();
-		eptp = ept_new();
-		eptp_other = ept_new();
-	}
-	this_vmcs = vmcs_usual(l2_main, no_bits, eptp);
-	vmx_expect(R_CPUID, "the first CPUID");
-	vmx_skip();
+	l2_flip(l2_flips, turn);
+	l2_cause(l2_exits, turn);
 }
 
 /* --- what L1 changes --- */
@@ -168,7 +38,7 @@ static void c_host_data(void)
 
 /* VMWRITEs. The log shows their effects; the fields themselves are read by L1. */
 static void w_host_rsp(void)	{ write_host_rsp(this_vmcs, vmx_region_on); vmx_keep_host(); }
-static void w_eptp(void)	{ vmwrite(F_EPTP, eptp_other); }
+static void w_eptp(void)	{ vmwrite(F_EPTP, ept_new()); }
 
 /* L2 receives the injected #GP. */
 static void on_gp(struct trap_regs *regs)
@@ -553,12 +423,7 @@ static void w_halted(void)
 	vmclr(F_PIN, PIN_TIMER);
 }
 
-static const struct row {
-	const char *name;
-	void (*l1)(void);
-	void (*host)(struct vm *vm);
-	unsigned int flags;	/* for vm_create() */
-} rows[] = {
+static const struct row rows[] = {
 	{ "nothing", c_nothing },
 	{ "data segments", c_data },
 	{ "data segments, null again", c_data_and_back },
@@ -682,109 +547,9 @@ static const struct row {
 	{ "another CPU", c_nothing, h_move },
 };
 
-static volatile u64 row_number;
-
-static void guest_row(void)
-{
-	start();
-	spin();
-	look();
-	spin();
-	turns(SETTLE);
-	rows[row_number].l1();
-	look();
-	/* A look that ended differently would end all spins. */
-	if (seen[looks - 1][0] == R_CPUID) {
-		spin();
-		look();
-	}
-	g_done();
-}
-
-/* --- the host's side --- */
-
-static bool have_short;
-
-static void set_short(bool on)
-{
-	int fd = open(SHORT, O_WRONLY);
-
-	have_short = fd >= 0;
-	if (!have_short)
-		return;
-	MUST(write(fd, on ? "1" : "0", 1) == 1, "write to " SHORT);
-	close(fd);
-}
-
-static const u32 syscall_msrs[] = { MSR_STAR, MSR_LSTAR, MSR_FMASK };
-
-static void look_host(struct vm *vm, u64 n)
-{
-	volatile u64 *to = &GUEST(vm, seen)[n - 1][59];
-	struct kvm_sregs s;
-	u64 val;
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(syscall_msrs); i++) {
-		if (!vcpu_get_msr(&vm->vcpu[0], syscall_msrs[i], &val))
-			GUEST(vm, seen)[n - 1][75 + i] = val;
-	}
-	vcpu_sregs(&vm->vcpu[0], &s);
-	to[0] = segment_digest(&s.cs, true);
-	to[1] = segment_digest(&s.ss, true);
-	to[2] = segment_digest(&s.ds, false);
-	to[3] = segment_digest(&s.es, false);
-	to[4] = segment_digest(&s.fs, true);
-	to[5] = segment_digest(&s.gs, true);
-	to[6] = segment_digest(&s.tr, true);
-	to[7] = s.gdt.base ^ (u64)s.gdt.limit << 48;
-	to[8] = s.idt.base ^ (u64)s.idt.limit << 48;
-	to[9] = s.cr0 ^ s.cr3 << 1 ^ s.cr4 << 32;
-	to[10] = s.efer;
-}
-
-/* Runs the row's L1 once; @log gets what was seen. Returns the number of looks. */
-static u64 run_row(u64 n, bool is_short, u64 log[LOOKS][ITEMS])
-{
-	u64 args[4], kind, count = 0;
-	struct vm vm;
-	struct vcpu *vcpu;
-
-	set_short(is_short);
-	vm_create(&vm, rows[n].flags);
-	if (!vm_has_vmx(&vm))
-		ksft_skip("no VMX for guests");
-	vcpu = vcpu_create(&vm, 0, guest_row);
-	GUEST(&vm, row_number) = n;
-	while ((kind = vcpu_run_to_call(vcpu, args)) == GCALL_SYNC) {
-		count = args[0];
-		look_host(&vm, count);
-		if (count == 1 && rows[n].host)
-			rows[n].host(&vm);
-	}
-	set_short(true);
-	if (kind == GCALL_SKIP)
-		ksft_skip("%s", "L1 lacks a feature");
-	if (kind != GCALL_DONE)
-		ksft_fail(__FILE__, __LINE__, "%s, short=%d: the guest ended with %d", rows[n].name, is_short, (int)kind);
-	memcpy(log, (void *)GUEST(&vm, seen), sizeof(seen));
-	vm_destroy(&vm);
-	return count;
-}
-
 static void host_rows(void)
 {
-	static u64 with[LOOKS][ITEMS], without[LOOKS][ITEMS];
-	u64 n, i, j, looks_with;
-
-	for (n = 0; n < ARRAY_SIZE(rows); n++) {
-		ksft_diag("%s", rows[n].name);
-		looks_with = run_row(n, true, with);
-		EQ(looks_with, run_row(n, false, without), "%s: looks", rows[n].name);
-		for (i = 0; i < LOOKS; i++)
-			for (j = 0; j < ITEMS; j++)
-				EQ(with[i][j], without[i][j], "%s: look %d, item %d", rows[n].name, (int)i, (int)j);
-	}
+	run_rows(rows, ARRAY_SIZE(rows));
 }
 
 static const struct ksft_test tests[] = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Interrupts, NMIs, INITs, deadlines and signals that come at any moment while L1 and an L2 loop in reflected exits. */
+/* Interrupts of all sources, NMIs, INITs, SIPIs, deadlines and signals that come at any moment while L1 and an L2 loop in reflected exits. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -33,8 +33,16 @@ static void start(void)
 #define EVENTS	300
 #define EVENTS_SECONDS	10
 #define VECTOR	0x55
+#define LOW_VECTOR	0x35	/* held by L1's TPR now and then */
+#define HOLDS		0x40	/* that TPR */
+#define PIC_VECTOR	0x68
+#define PIC_IRQ		3
+#define SPINS		150	/* reflections between two changes of TPR */
 
-static volatile u64 interrupts, nmis, inits, others, ready;
+#define PIC_CMD		0x20
+#define PIC_DATA	0x21
+
+static volatile u64 interrupts, lows, pics, nmis, inits, sipis, others, ready;
 
 /* The NMI found L1 running. */
 static void on_nmi(struct trap_regs *regs)
@@ -42,27 +50,67 @@ static void on_nmi(struct trap_regs *regs)
 	nmis++;
 }
 
+/* Initializes the PIC as systems do, with all interrupts masked but one. It drives LINT0. */
+static void pic_init(void)
+{
+	outb(PIC_CMD, 0x11);
+	outb(PIC_DATA, PIC_VECTOR);
+	outb(PIC_DATA, 4);
+	outb(PIC_DATA, 1);
+	outb(PIC_DATA, (u8)~BIT(PIC_IRQ));
+	apic_write(APIC_LVTLINT0, 0x700);
+}
+
+static void take_interrupt(u64 vector, u64 tpr)
+{
+	switch (vector) {
+	case LOW_VECTOR:
+		G_EQ(tpr, 0, "TPR holds the interrupt");
+		apic_eoi();
+		lows++;
+		break;
+	case PIC_VECTOR + PIC_IRQ:
+		outb(PIC_CMD, 0x20);
+		pics++;
+		break;
+	case VECTOR:
+		apic_eoi();
+		interrupts++;
+		break;
+	default:
+		others++;
+	}
+}
+
 static void guest_events(void)
 {
-	u64 reason, info;
+	u64 reason, info, tpr = 0;
 
 	apic_enable();
+	pic_init();
 	g_trap_fn[VEC_NMI] = on_nmi;
 	start();
 	ready = 1;
 	for (;;) {
-		reason = hot_spin(1ul << 40);
+		reason = hot_spin(SPINS);
 		info = vmread(F_INTR_INFO);
-		if (reason == R_EXTINT && (info & 0xff) == VECTOR) {
-			apic_eoi();
-			interrupts++;
+		if (reason == R_CPUID) {
+			tpr ^= HOLDS;
+			apic_write(APIC_TPR, tpr);
+		} else if (reason == R_EXTINT) {
+			take_interrupt(info & 0xff, tpr);
 		} else if (reason == R_EXCEPTION && (info & 0x7ff) == 0x202) {
 			/* IRET ends the blocking of NMIs. */
 			asm volatile("int3" : : : "memory");
 			nmis++;
 		} else if (reason == R_INIT) {
-			/* VMX root operation blocks an INIT; it ends L2 at the next entry (SDM 3C 24.8). */
+			/* VMX root operation blocks an INIT; it ends L2 at the next entry (SDM 3C 24.8). L2 waits for a SIPI now. */
+			vmwrite(F_ACTIVITY, 3);
 			inits++;
+		} else if (reason == R_SIPI) {
+			G_EQ(vmread(F_QUAL), 0x30 + sipis % 16, "the vector of the SIPI");
+			vmwrite(F_ACTIVITY, 0);
+			sipis++;
 		} else {
 			others++;
 		}
@@ -182,15 +230,59 @@ static bool counted(volatile u64 *counter, u64 want)
 	return *counter >= want;
 }
 
+/* What the host sends. A SIPI to an L2 that runs, or to L1, is lost (SDM 3C 26.2). */
+enum sent { FIXED, LOW, PIC, NMI, INIT_SIPI, LOST_SIPI, KINDS };
+
+static void send_msi(struct vm *vm, u32 data)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = data };
+
+	DO(vm->fd, KVM_SIGNAL_MSI, &msi);
+}
+
+static void send(struct vm *vm, enum sent kind, u64 n)
+{
+	struct kvm_irq_level line = { .irq = PIC_IRQ, .level = 1 };
+
+	switch (kind) {
+	case FIXED:
+		send_msi(vm, VECTOR);
+		MUST(counted(&GUEST(vm, interrupts), n + 1), "interrupt %d arrives", (int)n);
+		break;
+	case LOW:
+		send_msi(vm, LOW_VECTOR);
+		MUST(counted(&GUEST(vm, lows), n + 1), "interrupt %d that TPR may hold arrives", (int)n);
+		break;
+	case PIC:
+		DO(vm->fd, KVM_IRQ_LINE, &line);
+		MUST(counted(&GUEST(vm, pics), n + 1), "interrupt %d of the PIC arrives", (int)n);
+		line.level = 0;
+		DO(vm->fd, KVM_IRQ_LINE, &line);
+		break;
+	case NMI:
+		/* KVM_NMI would wait for the vCPU's mutex, which KVM_RUN holds. */
+		send_msi(vm, 4 << 8);
+		MUST(counted(&GUEST(vm, nmis), n + 1), "NMI %d arrives", (int)n);
+		break;
+	case INIT_SIPI:
+		send_msi(vm, 5 << 8);
+		MUST(counted(&GUEST(vm, inits), n + 1), "INIT %d arrives", (int)n);
+		usleep(rand() % 300);
+		EQ(GUEST(vm, sipis), n, "SIPIs before SIPI %d", (int)n);
+		send_msi(vm, 6 << 8 | (0x30 + n % 16));
+		MUST(counted(&GUEST(vm, sipis), n + 1), "SIPI %d arrives", (int)n);
+		break;
+	default:
+		send_msi(vm, 6 << 8 | 0x77);
+	}
+}
+
 static void host_events(void)
 {
-	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = VECTOR };
-	/* KVM_NMI would wait for the vCPU's mutex, which KVM_RUN holds. */
-	struct kvm_msi nmi = { .address_lo = 0xfee00000, .data = 4 << 8 };
-	struct kvm_msi init = { .address_lo = 0xfee00000, .data = 5 << 8 };
-	u64 i, sent = 0, nmi_sent = 0, init_sent = 0;
+	u64 i, sent[KINDS] = {};
 	time_t start = time(NULL);
 	pthread_t thread;
+	enum sent kind;
 	struct vm vm;
 	struct vcpu *vcpu;
 
@@ -204,26 +296,119 @@ static void host_events(void)
 	/* A host that checks itself is slow. */
 	for (i = 0; i < EVENTS && time(NULL) - start < EVENTS_SECONDS; i++) {
 		usleep(rand() % 300);
-		switch (rand() % 4) {
-		case 0:
-			DO(vm.fd, KVM_SIGNAL_MSI, &nmi);
-			MUST(counted(&GUEST(&vm, nmis), ++nmi_sent), "NMI %d arrives", (int)i);
-			break;
-		case 1:
-			DO(vm.fd, KVM_SIGNAL_MSI, &init);
-			MUST(counted(&GUEST(&vm, inits), ++init_sent), "INIT %d arrives", (int)i);
-			break;
-		default:
-			DO(vm.fd, KVM_SIGNAL_MSI, &msi);
-			MUST(counted(&GUEST(&vm, interrupts), ++sent), "interrupt %d arrives", (int)i);
-		}
+		kind = rand() % KINDS;
+		send(&vm, kind, sent[kind]++);
 	}
-	EQ(GUEST(&vm, interrupts), sent, "interrupts");
-	EQ(GUEST(&vm, nmis), nmi_sent, "NMIs");
-	EQ(GUEST(&vm, inits), init_sent, "INITs");
+	EQ(GUEST(&vm, interrupts), sent[FIXED], "interrupts");
+	EQ(GUEST(&vm, lows), sent[LOW], "interrupts that TPR has held");
+	EQ(GUEST(&vm, pics), sent[PIC], "interrupts of the PIC");
+	EQ(GUEST(&vm, nmis), sent[NMI], "NMIs");
+	EQ(GUEST(&vm, inits), sent[INIT_SIPI], "INITs");
+	EQ(GUEST(&vm, sipis), sent[INIT_SIPI], "SIPIs");
 	EQ(GUEST(&vm, others), 0, "other exits");
 	OK(i > 10, "%d events", (int)i);
 	/* The thread ends with the process. */
+}
+
+/* --- interrupts posted to an L2 that loops in CPUID, and others of L1 --- */
+
+#define POSTED		0x61
+#define NOTIFY		0xe1
+#define PIN_POSTED	BIT(7)
+
+static volatile u32 *vapic, *access_page;
+static volatile u64 posted[64] __attribute__((aligned(4096)));	/* the descriptor */
+static volatile u64 virtuals;
+
+/* In L2. */
+static void on_posted(struct trap_regs *regs)
+{
+	virtuals++;
+	access_page[APIC_EOI / 4] = 0;
+}
+
+static void guest_posted(void)
+{
+	u64 reason;
+
+	apic_enable();
+	g_trap_fn[POSTED] = on_posted;
+	g_trap_fn[POSTED + 0x40] = on_posted;
+	start();
+	need(F_PROC, PROC_TPR_SHADOW, "no TPR shadow");
+	need_secondary(SEC_APIC_ACCESS | SEC_APIC_REG | SEC_VID, "no virtual-interrupt delivery");
+	need(F_PIN, PIN_POSTED, "no posted interrupts");
+	vapic = g_page();
+	access_page = g_page();
+	ept_split_at((u64)access_page);
+	vmwrite(F_VIRTUAL_APIC, (u64)vapic);
+	vmwrite(F_APIC_ACCESS, (u64)access_page);
+	vmwrite(F_POSTED_DESC, (u64)posted);
+	vmwrite(F_POSTED_NV, NOTIFY);
+	vmset(F_RFLAGS, RFLAGS_IF);
+	ready = 1;
+	for (;;) {
+		reason = hot_spin(1ul << 40);
+		if (reason == R_EXTINT && (vmread(F_INTR_INFO) & 0xff) == VECTOR)
+			take_interrupt(VECTOR, 0);
+		else
+			others++;
+	}
+}
+
+/* As another processor of L1, or a device, does (SDM 3C 30.6). */
+static void post(struct vm *vm, u64 vector)
+{
+	volatile u64 *desc = GUEST(vm, posted);
+
+	__atomic_or_fetch(&desc[vector / 64], BIT(vector % 64), __ATOMIC_SEQ_CST);
+	if (!(__atomic_fetch_or(&desc[4], 1, __ATOMIC_SEQ_CST) & 1))
+		send_msi(vm, NOTIFY);
+}
+
+static void host_posted(void)
+{
+	u64 i, virtual = 0, sent = 0;
+	time_t start = time(NULL);
+	pthread_t thread;
+	struct vm vm;
+	struct vcpu *vcpu;
+
+	vm_create(&vm, KSFT_IRQCHIP);
+	if (!vm_has_vmx(&vm))
+		ksft_skip("no VMX for guests");
+	vcpu = vcpu_create(&vm, 0, guest_posted);
+	MUST(!pthread_create(&thread, NULL, events_vcpu, vcpu), "thread");
+	MUST(counted(&GUEST(&vm, ready), 1), "L2 runs");
+	srand(2);
+	for (i = 0; i < EVENTS && time(NULL) - start < EVENTS_SECONDS; i++) {
+		usleep(rand() % 300);
+		switch (rand() % 4) {
+		case 0:
+			send(&vm, FIXED, sent++);
+			break;
+		case 1:
+			/* Both at once, of which the first may be delivered before the second is posted. */
+			post(&vm, POSTED);
+			post(&vm, POSTED + 0x40);
+			virtual += 2;
+			break;
+		case 2:
+			post(&vm, POSTED);
+			send(&vm, FIXED, sent++);
+			virtual++;
+			break;
+		default:
+			post(&vm, POSTED);
+			virtual++;
+		}
+		MUST(counted(&GUEST(&vm, virtuals), virtual), "posted interrupt %d arrives", (int)virtual);
+	}
+	EQ(GUEST(&vm, virtuals), virtual, "posted interrupts");
+	EQ(GUEST(&vm, interrupts), sent, "interrupts of L1");
+	EQ(GUEST(&vm, others), 0, "other exits");
+	EQ(GUEST(&vm, posted)[4], 0, "outstanding notifications");
+	OK(i > 10, "%d events", (int)i);
 }
 
 /* --- user space sets MSRs of an L2 that L1 has entered, and that has not run yet --- */
@@ -314,6 +499,7 @@ static void host_set_msrs(void)
 
 static const struct ksft_test tests[] = {
 	{ "events while L2 loops", .host = host_events },
+	{ "posted interrupts while L2 loops", .host = host_posted },
 	{ "MSRs that user space sets before L2 runs", .host = host_set_msrs },
 	{ "deadlines while L2 loops", .guest = guest_deadlines_main, .flags = KSFT_VMX | KSFT_IRQCHIP },
 };

@@ -133,25 +133,6 @@ static int ept01_leaf_level(const struct vm *vm, const struct ept01_source *src,
 	return ept_fit_level(gfn, src->slot->base, src->slot->npages, src->slot->hva, level);
 }
 
-/*
- * Was memory of the slots invalidated since @seq was read, or are some of the
- * @bytes from @first on being invalidated? Invalidations of other memory do not
- * count: a process has many, and they may take long. Caller holds mmu_lock.
- */
-static bool ept01_is_stale(const struct vm *vm, unsigned long first, unsigned long bytes, unsigned long seq)
-{
-	return vm->mmu_seq != seq || (vm->mmu_invalidating && first < vm->mmu_to && vm->mmu_from < first + bytes);
-}
-
-/* Count the invalidations before the host's tables are read, for ept01_is_stale(). */
-static unsigned long ept01_begin(const struct vm *vm)
-{
-	unsigned long seq = READ_ONCE(vm->mmu_seq);
-
-	smp_rmb();	/* read mmu_seq before the page tables; pairs with notifier_invalidate_end() */
-	return seq;
-}
-
 static unsigned long ept01_hva(const struct memslot *slot, gfn_t gfn)
 {
 	return slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
@@ -173,7 +154,7 @@ static int ept01_map_frame(struct vm *vm, gfn_t gfn, const struct ept01_source *
 	ept01_gone_init(&gone);
 	for (;;) {
 		spin_lock(&vm->mmu_lock);
-		if (ept01_is_stale(vm, first, bytes, seq))
+		if (memslot_is_stale(vm, first, bytes, seq))
 			err = -EAGAIN;
 		else
 			err = ept01_install(vm, gfn, leaf, level, &spare, &gone);
@@ -232,12 +213,12 @@ static void ept01_map_near(struct vm *vm, gfn_t gfn, struct ept01_source *src)
 	unsigned long hva = ept01_hva(slot, first);
 	struct host_page host[EPT01_NEAR];
 	unsigned int n = end - first;
-	unsigned long seq = ept01_begin(vm);
+	unsigned long seq = memslot_begin_look(vm);
 
 	src->write = false;
 	host_pages_near(hva, n, host);
 	spin_lock(&vm->mmu_lock);
-	if (!ept01_is_stale(vm, hva, n * PAGE_SIZE, seq))
+	if (!memslot_is_stale(vm, hva, n * PAGE_SIZE, seq))
 		ept01_map_pages(vm, gfn, src, host, first, n);
 	spin_unlock(&vm->mmu_lock);
 }
@@ -269,7 +250,7 @@ static int ept01_host_error(struct vm *vm, unsigned long hva, unsigned long seq,
 	if (err != -EFAULT)
 		return err;
 	spin_lock(&vm->mmu_lock);
-	stale = ept01_is_stale(vm, hva, PAGE_SIZE, seq);
+	stale = memslot_is_stale(vm, hva, PAGE_SIZE, seq);
 	spin_unlock(&vm->mmu_lock);
 	if (!stale)
 		return err;
@@ -287,7 +268,7 @@ static int ept01_try_map(struct vm *vm, gpa_t gpa, const struct memslot *slot, u
 	struct ept01_source src = { .slot = slot, .write = access & EPT_WRITE,
 				    .exec = access & EPT_EXEC, .pml = READ_ONCE(vm->pml) };
 	gfn_t gfn = gpa >> PAGE_SHIFT;
-	unsigned long seq = ept01_begin(vm);
+	unsigned long seq = memslot_begin_look(vm);
 	unsigned long hva = ept01_hva(slot, gfn);
 	int err = host_page_get(hva, src.write, !(slot->flags & KVM_MEM_READONLY), &src.host);
 	int level;

@@ -393,6 +393,17 @@ int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len)
 	return ret;
 }
 
+/* Whether a page that was pinned may no longer be the one at its address. */
+static bool memslot_pin_is_stale(struct vm *vm, const void __user *user, unsigned long seq)
+{
+	bool stale;
+
+	spin_lock(&vm->mmu_lock);
+	stale = memslot_is_stale(vm, (unsigned long)user, PAGE_SIZE, seq);
+	spin_unlock(&vm->mmu_lock);
+	return stale;
+}
+
 /**
  * vm_map_gpa() - pin and map a page of guest memory for writing
  * @vm: the VM
@@ -401,12 +412,16 @@ int vm_cmpxchg_guest(struct vm *vm, gpa_t gpa, u64 *old, u64 new, u32 len)
  *
  * Adds the frame to the dirty log.
  *
+ * The MMU notifier requests REQ_UNPIN when it begins to invalidate memory. A page that is pinned after that, and before
+ * the host's page tables have changed, is no longer the guest's afterwards, and no other request follows.
+ *
  * Context: Process context. May sleep. Caller holds vm->srcu for reading.
- * Return: 0; -EFAULT if there is no memory, or it is read-only; -EIO if the
- * thread's mm is not vm->mm.
+ * Return: 0; 1 if the page is pinned, but the host may be moving it, so that the caller must unmap and map it again
+ * before the guest runs; -EFAULT if there is no memory, or it is read-only; -EIO if the thread's mm is not vm->mm.
  */
 int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map)
 {
+	unsigned long seq = memslot_begin_look(vm);
 	void __user *user;
 
 	map->page = NULL;
@@ -423,7 +438,7 @@ int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map)
 	map->gpa = gpa;
 	/* The ioctls that read the dirty log request unpinning (REQ_UNPIN), which marks the frame again. */
 	memslot_wrote(vm, gpa);
-	return 0;
+	return memslot_pin_is_stale(vm, user, seq);
 }
 
 /**

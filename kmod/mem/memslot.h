@@ -28,6 +28,39 @@ int memslot_await(const struct memslot *slot, gpa_t gpa);
 int vm_map_gpa(struct vm *vm, gpa_t gpa, struct gpa_map *map);
 void vm_unmap_gpa(struct vm *vm, struct gpa_map *map);
 
+/**
+ * memslot_begin_look() - count the invalidations of memory before the host's page tables are read
+ * @vm: the VM
+ *
+ * Context: Any.
+ * Return: what memslot_is_stale() needs.
+ */
+static inline unsigned long memslot_begin_look(const struct vm *vm)
+{
+	unsigned long seq = READ_ONCE(vm->mmu_seq);
+
+	smp_rmb();	/* read mmu_seq before the page tables; pairs with notifier_invalidate_end() */
+	return seq;
+}
+
+/**
+ * memslot_is_stale() - whether user memory may be in other frames than the host's page tables said
+ * @vm: the VM
+ * @first: user address
+ * @bytes: number of bytes from there
+ * @seq: of memslot_begin_look()
+ *
+ * Memory of the slots was invalidated since, or some of these bytes are being invalidated. Invalidations of
+ * other memory do not count: a process has many, and they may take long.
+ *
+ * Context: Caller holds vm->mmu_lock.
+ * Return: true if the tables must be read again.
+ */
+static inline bool memslot_is_stale(const struct vm *vm, unsigned long first, unsigned long bytes, unsigned long seq)
+{
+	return vm->mmu_seq != seq || (vm->mmu_invalidating && first < vm->mmu_to && vm->mmu_from < first + bytes);
+}
+
 /* For threads of any process: see mem/peek.c. */
 int vm_peek_guest(struct vm *vm, gpa_t gpa, u64 *vals, unsigned int n);
 

@@ -177,7 +177,8 @@ static bool again_note_values(struct vcpu *vcpu, const struct vmcs12 *v)
 	n->held.efer = vcpu->efer;
 	n->held.cr0_cd = vcpu->cr0_cd;
 	return a->l1_efer == n->l1_efer && a->l1_pat == n->l1_pat && n->l1_dr7 == DR7_FIXED &&
-	       !(vcpu->dr7 & DR7_ACTIVE) && !vcpu->debugctl && !vcpu->vmcs01.debugctl && !n->vmcs02.debugctl;
+	       !(vcpu->dr7 & DR7_ACTIVE) && vcpu->vmcs01.dr7 == DR7_FIXED && n->vmcs02.dr7 == vcpu->dr7 &&
+	       !vcpu->debugctl && !vcpu->vmcs01.debugctl && !n->vmcs02.debugctl;
 }
 
 /*

@@ -224,7 +224,8 @@ static void hostload_msrs(struct vcpu *vcpu)
 	if (vcpu->pat != n->l1_pat)
 		vmcs_write(GUEST_IA32_PAT, vcpu->pat);
 	vcpu->dr7 = DR7_FIXED;
-	if (n->l1_dr7 != DR7_FIXED || vcpu->guest_debug)
+	/* A debugger may have come or gone while L2 ran. */
+	if (vcpu->vmcs->dr7 != vcpu_effective_dr7(vcpu))
 		vcpu_set_dr7(vcpu, DR7_FIXED);
 	vcpu_set_debugctl(vcpu, 0);
 }

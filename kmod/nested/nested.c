@@ -97,7 +97,7 @@ void nested_reset(struct vcpu *vcpu)
 		vmcs02_leave(vcpu);
 		vcpu->efer = n->l1_efer;
 		vcpu->pat = n->l1_pat;
-		vcpu->dr7 = n->l1_dr7;
+		vcpu_set_dr7(vcpu, n->l1_dr7);
 		vcpu_set_debugctl(vcpu, 0);
 		vmx_note_cr4(vcpu, vcpu_cr4(vcpu));
 		if (n->l1_nmi_blocked)

@@ -9,6 +9,7 @@
 #include "nested/nested.h"
 #include "nested/pauseloop.h"
 #include "nested/vmcs02.h"
+#include "run/request.h"
 #include "vmx/regs.h"
 #include "vmx/vmx.h"
 
@@ -305,11 +306,10 @@ static void vmcs02_write_conditional(struct vcpu *vcpu, u64 efer)
 	u64 dr7 = debug ? v->guest_dr7 : n->l1_dr7;
 	u64 pat = v->vm_entry_controls & VM_ENTRY_LOAD_IA32_PAT ? v->guest_ia32_pat : n->l1_pat;
 
-	/* While user space debugs the guest, the field does not hold the guest's DR7. */
-	if (force || dr7 != n->held.dr7 || vcpu->guest_debug)
+	/* While user space debugs the guest, the field does not hold the guest's DR7. The debugger may have come or gone. */
+	vcpu->dr7 = dr7;
+	if (force || dr7 != n->held.dr7 || vcpu->vmcs->dr7 != vcpu_effective_dr7(vcpu))
 		vcpu_set_dr7(vcpu, dr7);
-	else
-		vcpu->dr7 = dr7;
 	/* vcpu->debugctl still is L1's. */
 	vcpu_set_debugctl(vcpu, debug ? v->guest_ia32_debugctl : vcpu->debugctl);
 	vcpu->pat = pat;
@@ -604,18 +604,24 @@ void nested_sync_rare_here(struct nested *n)
  */
 static int vmcs02_place_page(struct vcpu *vcpu, struct gpa_map *map, gpa_t gpa, unsigned long field, bool may_stop)
 {
+	int ret;
+
 	if (likely(map->page && map->gpa == (gpa & PAGE_MASK)))
 		return 0;
 	vm_unmap_gpa(vcpu->vm, map);
 	if (may_stop && vm_await_guest(vcpu->vm, gpa & PAGE_MASK))
 		return -EINTR;
-	if (vm_map_gpa(vcpu->vm, gpa, map)) {
+	ret = vm_map_gpa(vcpu->vm, gpa, map);
+	if (ret < 0) {
 		map->hva = NULL;
 		if (field)
 			vmcs_write(field, __pa(vcpu->nested.no_page));
 	} else if (field) {
 		vmcs_write(field, map->hpa);
 	}
+	/* The host is moving the page. It is pinned anew before L2 runs. */
+	if (unlikely(ret > 0))
+		vcpu_request(vcpu, REQ_UNPIN);
 	return 0;
 }
 

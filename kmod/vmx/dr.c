@@ -49,6 +49,18 @@ u64 vcpu_effective_dr7(struct vcpu *vcpu)
 }
 
 /**
+ * vmx_write_dr7() - write the DR7 that is in effect to the current VMCS
+ * @vcpu: loaded
+ *
+ * Context: Writes the current VMCS. Does not sleep.
+ */
+void vmx_write_dr7(struct vcpu *vcpu)
+{
+	vcpu->vmcs->dr7 = vcpu_effective_dr7(vcpu);
+	vmcs_write(GUEST_DR7, vcpu->vmcs->dr7);
+}
+
+/**
  * vcpu_set_dr7() - set DR7 of the running level
  * @vcpu: loaded
  * @dr7: new value; reserved bits are ignored
@@ -59,7 +71,7 @@ void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7)
 {
 	vcpu->dr7 = (dr7 & (DR7_WRITABLE | (vcpu->gcaps.rtm ? DR7_RTM : 0))) | DR7_FIXED;
 	nested_changed(&vcpu->nested);
-	vmcs_write(GUEST_DR7, vcpu_effective_dr7(vcpu));
+	vmx_write_dr7(vcpu);
 }
 
 /**

@@ -199,13 +199,27 @@ u64 vcpu_cr4(struct vcpu *vcpu)
 			    vcpu->in_l2 ? v->cr4_guest_host_mask : 0, vcpu->in_l2 ? v->guest_cr4 : 0);
 }
 
+/*
+ * L2's bits of CR0 or CR4 that L1 has in its mask are those of VMCS12, which an exit to L1 keeps. L2 cannot change them,
+ * but user space can. L1's next entry then checks the register, and writes it to VMCS02.
+ */
+static void regs_keep_masked(struct nested *n, u64 *guest12, u64 mask12, u64 val)
+{
+	u64 changes = (*guest12 ^ val) & mask12;
+
+	if (likely(!changes))
+		return;
+	*guest12 ^= changes;
+	n->vmcs12_dirty |= DIRTY12_CR;
+}
+
 /**
  * vmx_write_cr0() - write CR0 of the running level to the current VMCS
  * @vcpu: loaded
  * @cr0: new value; not checked
  *
  * Writes the hardware field and the read shadow; in L2 the shadow bits in L1's
- * mask stay those of L1.
+ * mask stay those of L1, and VMCS12 gets the register's bits in L1's mask.
  *
  * Context: Writes the current VMCS. Does not sleep.
  */
@@ -217,8 +231,9 @@ void vmx_write_cr0(struct vcpu *vcpu, u64 cr0)
 	vcpu->nested.held01.valid = false;
 	nested_changed(&vcpu->nested);
 	if (vcpu->in_l2) {
-		const struct vmcs12 *v = vcpu->nested.vmcs12;
+		struct vmcs12 *v = vcpu->nested.vmcs12;
 
+		regs_keep_masked(&vcpu->nested, &v->guest_cr0, v->cr0_guest_host_mask, cr0);
 		shadow = (shadow & ~v->cr0_guest_host_mask) | (v->cr0_read_shadow & v->cr0_guest_host_mask);
 	} else {
 		vmcs_write(CR0_GUEST_HOST_MASK, ~vmx_cr0_guest_owned(vcpu));
@@ -244,8 +259,9 @@ void vmx_write_cr4(struct vcpu *vcpu, u64 cr4)
 	vcpu->nested.held01.valid = false;
 	nested_changed(&vcpu->nested);
 	if (vcpu->in_l2) {
-		const struct vmcs12 *v = vcpu->nested.vmcs12;
+		struct vmcs12 *v = vcpu->nested.vmcs12;
 
+		regs_keep_masked(&vcpu->nested, &v->guest_cr4, v->cr4_guest_host_mask, cr4);
 		shadow = (shadow & ~v->cr4_guest_host_mask) | (v->cr4_read_shadow & v->cr4_guest_host_mask);
 	} else {
 		vmcs_write(CR4_GUEST_HOST_MASK, ~vmx_cr4_guest_owned(vcpu));

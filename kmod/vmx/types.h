@@ -91,6 +91,7 @@ struct loaded_vmcs {
 	/* The values that the VMCS holds of host-state fields that change at run time. */
 	u64 host_cr3, host_cr4, host_fs_base, host_gs_base, host_rsp;
 	u64 debugctl;		/* the value of GUEST_IA32_DEBUGCTL in the VMCS */
+	u64 dr7;		/* the value of GUEST_DR7: the guest's, or that of a debugger in user space */
 	u64 host_sels;		/* host_state.sels when the VMCS got its selectors */
 	u64 host_seq;		/* host_state.seq for which these two were written */
 	bool timer_on;		/* the VMX-preemption timer is on: see vmx/timer.c */

@@ -346,7 +346,7 @@ void vmcs01_reset(struct vcpu *vcpu, bool init)
 	vmx_write_cr0(vcpu, cr0);
 	vmx_write_cr4(vcpu, 0);
 	vmcs_write(GUEST_CR3, 0);
-	vmcs_write(GUEST_DR7, vcpu_effective_dr7(vcpu));
+	vmx_write_dr7(vcpu);
 	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);

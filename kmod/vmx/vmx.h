@@ -242,6 +242,7 @@ void vmx_perf_switch(struct vcpu *vcpu);
 #define DEBUGCTL_RTM	BIT_ULL(15)
 bool vmx_debugger_owns_dr(const struct vcpu *vcpu);
 bool vmx_debugger_takes_db(const struct vcpu *vcpu);
+void vmx_write_dr7(struct vcpu *vcpu);
 void vcpu_set_dr7(struct vcpu *vcpu, u64 dr7);
 u64 vcpu_effective_dr7(struct vcpu *vcpu);
 u64 vcpu_dr6_value(const struct vcpu *vcpu, u64 dr6);

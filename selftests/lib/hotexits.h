@@ -19,12 +19,6 @@
 #define FAR_PAGES	4
 
 static volatile u64 l2_exits;	/* which of them L2 causes before each CPUID */
-static volatile u64 l2_noted;	/* a digest of what it has seen */
-
-static void l2_note(u64 val)
-{
-	l2_noted = l2_noted * 31 + val;
-}
 
 static void l2_touch(volatile u64 *at, u64 turn)
 {
@@ -81,12 +75,6 @@ static void l2_cause(u64 exits, u64 turn)
 #define READ_BACK	BIT(5)	/* and VMWRITEs once more */
 #define NOT_AT_ONCE	BIT(6)	/* L2's access to CR0 has no effect */
 static u64 l1_answer, l1_vmcs;
-static u64 l1_noted;	/* a digest of what L1 has seen meanwhile */
-
-static void l1_note(u64 val)
-{
-	l1_noted = l1_noted * 31 + val;
-}
 
 static void l1_bad_entry(enum vmcs_field field, u64 bad)
 {

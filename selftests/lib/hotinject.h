@@ -9,8 +9,6 @@
 
 static volatile u64 l2_interrupts;
 
-static void turns(u64 n);
-
 /* In L2. */
 static void l2_interrupt(struct trap_regs *regs)
 {

@@ -3,8 +3,7 @@
 #ifndef HOTSTATE_H
 #define HOTSTATE_H
 
-#include "vm.h"
-#include "vmx.h"
+#include "hotrows.h"
 
 #define LOAD(reg, sel)	asm volatile("mov %0, %%" reg : : "r" ((u32)(sel)) : "memory")
 
@@ -259,43 +258,5 @@ static void w_guest_pat(void)	{ vmwrite(F_GUEST_PAT, vmread(F_GUEST_PAT) ^ 0x060
 static void w_guest_efer(void)	{ vmwrite(F_GUEST_EFER, vmread(F_GUEST_EFER) ^ EFER_SCE); }
 static void w_no_debug(void)	{ vmclr(F_ENTRY_CTLS, ENTRY_LOAD_DEBUG); }
 static void w_no_ept(void)	{ vmclr(F_PROC2, SEC_EPT); }
-
-/* L1 writes its own state to a line of a log. */
-static void look_l1(volatile u64 *to)
-{
-	struct dtr gdt, idt;
-
-	*to++ = read_cs() | (u64)read_ss() << 16 | (u64)read_ds() << 32 | (u64)read_es() << 48;
-	*to++ = read_fs() | (u64)read_gs() << 16 | (u64)read_tr() << 32;
-	*to++ = rdmsr(MSR_FS_BASE);
-	*to++ = rdmsr(MSR_GS_BASE);
-	*to++ = read_cr0();
-	*to++ = read_cr3();
-	*to++ = read_cr4();
-	*to++ = l1_exit_rflags;
-	*to++ = rdmsr(MSR_SYSENTER_CS);
-	*to++ = rdmsr(MSR_SYSENTER_ESP);
-	*to++ = rdmsr(MSR_SYSENTER_EIP);
-	*to++ = rdmsr(MSR_EFER);
-	*to++ = rdmsr(MSR_PAT);
-	*to++ = read_dr7();
-	*to++ = rdmsr(MSR_DEBUGCTL);
-	sgdt(&gdt);
-	*to++ = gdt.base;
-	*to++ = gdt.limit;
-	sidt(&idt);
-	*to++ = idt.base;
-	*to++ = idt.limit;
-}
-
-/* --- called by user space --- */
-
-static u64 segment_digest(const struct kvm_segment *s, bool base)
-{
-	if (s->unusable)
-		return s->selector | 1ul << 63 | (base ? s->base << 16 : 0);
-	return s->selector ^ s->base << 16 ^ (u64)s->limit << 24 ^ (u64)s->type << 56 ^ (u64)s->s << 60 ^
-	       (u64)s->dpl << 61;
-}
 
 #endif

@@ -393,3 +393,9 @@ u64 invept_all(void)
 {
 	return invept(2, (struct inv_desc) { 0, 0 });
 }
+
+void ept_split_at(u64 gpa)
+{
+	ept_entry(vmread(F_EPTP), gpa, 1);
+	G_MUST(invept_all() == VM_OK, "INVEPT");
+}

@@ -311,5 +311,10 @@ u64 ept_new(void);		/* maps 4 GiB one to one with 2 MiB pages; returns an EPTP *
 void ept_use(u64 eptp);		/* enables EPT in the current VMCS; skips the subtest without EPT */
 u64 *ept_entry(u64 eptp, u64 gpa, int level);	/* level 1: 4 KiB, 2: 2 MiB, 3, 4; splits 2 MiB pages */
 u64 invept_all(void);
+/*
+ * Gives a page an entry of its own in the tables of the current VMCS. With a large page around the APIC-access page, what
+ * an access does depends on the processor (SDM 3C 30.4.5).
+ */
+void ept_split_at(u64 gpa);
 
 #endif
