@@ -2,6 +2,7 @@
 /* Checks saved machines: what is in the files, how they come to be, and what states are refused. */
 #include <dirent.h>
 #include <linux/kvm.h>
+#include <sys/mman.h>
 
 #include "image.h"
 #include "spawn.h"
@@ -140,6 +141,188 @@ static void check_devices(void)
 	ok(restoring_gives(0, "the guest goes on"));
 }
 
+/* --- the memory that a reader takes --- */
+
+#define GUEST	1024u	/* MiB */
+
+static struct stream out;
+static struct image from;	/* what was saved: its processor and state */
+static struct image im;		/* what is read */
+static struct stream in;
+static uint64_t barriers;
+
+/* Begins a stream in memory. */
+static void begin(void)
+{
+	const struct move_machine m = { .nr_vcpus = 1, .memory = GUEST, .tsc_khz = 1000, .flags = MOVE_BARRIERS };
+
+	stream_init(&out, memfd_create("stream", MFD_CLOEXEC), "the test");
+	stream_begin(&out);
+	stream_put(&out, MOVE_MACHINE, 0, &m, sizeof(m));
+	stream_put(&out, MOVE_POOL, 0, &from.pool.p, sizeof(from.pool.p));
+	barriers = 0;
+}
+
+static void put_barrier(void)
+{
+	const struct move_barrier b = { .seq = ++barriers };
+
+	move_state_put(&from.state, &out);
+	stream_put(&out, MOVE_BARRIER, 0, &b, sizeof(b));
+}
+
+static void put_page(uint64_t gpa, uint8_t fill)
+{
+	static uint8_t page[8 + MOVE_PAGE];
+
+	memcpy(page, &gpa, sizeof(gpa));
+	memset(page + 8, fill, MOVE_PAGE);
+	stream_put(&out, MOVE_PAGES, 0, page, sizeof(page));
+}
+
+static void put_zero(uint64_t gpa, uint64_t bytes)
+{
+	const struct move_zero z = { .gpa = gpa, .bytes = bytes };
+
+	stream_put(&out, MOVE_ZERO, 0, &z, sizeof(z));
+}
+
+/* Reads the stream to its end, which comes early. Returns whether that and no more is wrong with it. */
+static bool read_all(void)
+{
+	enum image_event event;
+
+	lseek(out.fd, 0, SEEK_SET);
+	stream_init(&in, out.fd, "the stream");
+	memset(&im, 0, sizeof(im));
+	if (stream_check(&in) || image_header(&im, &in))
+		return false;
+	do {
+		event = image_read(&im, &in);
+	} while (event == IMAGE_BARRIER);
+	return event == IMAGE_LOST && im.seq == barriers;
+}
+
+static void end(void)
+{
+	image_free(&im);
+	close(out.fd);
+}
+
+static long resident_mib(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	long all, here = 0;
+
+	if (fscanf(f, "%ld %ld", &all, &here) != 2)
+		abort();
+	fclose(f);
+	return here * sysconf(_SC_PAGESIZE) >> 20;
+}
+
+/* A page of the last complete state: all bytes are alike. */
+static bool page_is(uint64_t gpa, uint8_t fill)
+{
+	const uint8_t *page = mem_at(&im.mem, gpa, MOVE_PAGE);
+
+	return page[0] == fill && !memcmp(page, page + 1, MOVE_PAGE - 1);
+}
+
+static void check_memory(void)
+{
+	long before;
+
+	/* A short stream takes little memory, whatever it says of a large guest. */
+	begin();
+	put_zero(0, GUEST * MIB);
+	put_barrier();
+	put_zero(0, GUEST * MIB);
+	put_barrier();
+	before = resident_mib();
+	ok(read_all());
+	ok(resident_mib() - before < 16);
+	end();
+	begin();
+	put_barrier();
+	for (uint64_t at = 0; at < GUEST; at += 2)
+		put_page(at * MIB, 1);
+	before = resident_mib();
+	ok(read_all());
+	ok(resident_mib() - before < 16);
+	end();
+	/* Zeros count all the same. */
+	begin();
+	put_page(0, 1);
+	put_page(MOVE_PAGE, 1);
+	put_page(2 * MOVE_PAGE, 1);
+	put_zero(2 * MOVE_PAGE, 2 * MOVE_PAGE);
+	put_page(4 * MOVE_PAGE, 1);
+	put_barrier();
+	put_zero(0, MOVE_PAGE);
+	put_page(MOVE_PAGE, 2);
+	put_zero(MOVE_PAGE, MOVE_PAGE);
+	put_zero(2 * MOVE_PAGE, 2 * MOVE_PAGE);
+	put_page(3 * MOVE_PAGE, 3);
+	put_page(5 * MOVE_PAGE, 4);
+	ok(read_all());
+	ok(page_is(0, 1) && page_is(MOVE_PAGE, 1) && page_is(2 * MOVE_PAGE, 0) && page_is(3 * MOVE_PAGE, 0));
+	ok(page_is(4 * MOVE_PAGE, 1) && page_is(5 * MOVE_PAGE, 0));
+	image_free(&im);
+	put_barrier();
+	ok(read_all());
+	ok(page_is(0, 0) && page_is(MOVE_PAGE, 0) && page_is(2 * MOVE_PAGE, 0) && page_is(3 * MOVE_PAGE, 3));
+	ok(page_is(4 * MOVE_PAGE, 1) && page_is(5 * MOVE_PAGE, 4));
+	image_free(&im);
+	put_zero(3 * MOVE_PAGE, 3 * MOVE_PAGE);
+	put_page(0, 5);
+	put_barrier();
+	ok(read_all());
+	ok(page_is(0, 5) && page_is(3 * MOVE_PAGE, 0) && page_is(4 * MOVE_PAGE, 0) && page_is(5 * MOVE_PAGE, 0));
+	end();
+}
+
+/* A receiver has a bound, and says so to both sides. */
+static void check_bound(void)
+{
+	struct child g, r;
+	char address[96];
+
+	begin();
+	put_barrier();
+	lseek(out.fd, 0, SEEK_SET);
+	stream_init(&in, out.fd, "the stream");
+	memset(&im, 0, sizeof(im));
+	im.memory_most = GUEST - 1;
+	ok(!stream_check(&in) && image_header(&im, &in) &&
+	   strstr(in.why, "the stream has a guest with 1024 MiB of memory, and no more than 1023 MiB are accepted"));
+	ok(!im.mem.nr && !im.next_mem.nr);
+	image_free(&im);
+	lseek(out.fd, 0, SEEK_SET);
+	stream_init(&in, out.fd, "the stream");
+	im.memory_most = GUEST;
+	ok(!stream_check(&in) && !image_header(&im, &in));
+	end();
+
+	snprintf(address, sizeof(address), "unix:%s/socket", work);
+	ok(run_to_end(&g, "brief", TO_PIPE, (char *[]){ stub, "receive", "--memory", "0", address, NULL }) == 2);
+	start(&r, "brief", false, TO_PIPE, NULL,
+	      (char *[]){ stub, "receive", "--device", "/dev/null", "--memory", "15M", address, NULL });
+	ok(tells(&r, "waiting for a machine"));
+	START(&g, "chatty", "--kernel", kernel, "--memory", "16", "--migrate-to", address);
+	ask(&g);
+	ok(tells(&g, "the guest is not moved, and runs on: the receiver refuses it: the stream has a guest with 16 MiB of memory, "
+		     "and no more than 15 MiB are accepted"));
+	ok(tells(&r, "the guest is refused: the stream has a guest with 16 MiB") && status_of(&r) == 1);
+	finish(&r);
+	start(&r, "brief", false, TO_PIPE, NULL,
+	      (char *[]){ stub, "receive", "--device", "/dev/null", "--memory", "16", address, NULL });
+	ok(tells(&r, "waiting for a machine"));
+	kill(g.pid, SIGUSR1);
+	ok(status_of(&g) == 9 && status_of(&r) == 0);
+	finish(&g);
+	finish(&r);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -149,6 +332,10 @@ int main(int argc, char **argv)
 	snprintf(changed, sizeof(changed), "%s/changed", work);
 	save(saved);
 	check_devices();
+	ok(read_saved(&from, saved));
+	check_memory();
+	check_bound();
+	image_free(&from);
 	unlink(saved);
 	unlink(changed);
 	spawn_end();
