@@ -84,6 +84,75 @@ static void write_changed(const struct image *im)
 	close(fd);
 }
 
+/* --- how a file comes to be --- */
+
+/* How many files there are besides the kernel and those of the test. */
+static int others(void)
+{
+	DIR *d = opendir(work);
+	int n = 0;
+
+	for (struct dirent *e; (e = readdir(d));)
+		n += *e->d_name != '.' && strcmp(e->d_name, "kernel") && strcmp(e->d_name, "saved");
+	closedir(d);
+	return n;
+}
+
+/* The memory of the machine in the file; 0 if that is not whole. */
+static uint32_t saved_memory(void)
+{
+	struct image im;
+	uint32_t mib = read_saved(&im, saved) ? im.machine.memory : 0;
+
+	image_free(&im);
+	return mib;
+}
+
+static void check_file(void)
+{
+	struct child a, b;
+	char part[96];
+
+	/* What another drostectl is about to write is its own. */
+	snprintf(part, sizeof(part), "%s.part", saved);
+	write_file(part, "half a machine", 14);
+	save(saved);
+	ok(saved_memory() == 16);
+	ok(others() == 1 && !unlink(part));
+	/* It is replaced by a whole one, or stays. */
+	setenv("DROSTECTL_MOVE_TEST", "cut=3", 1);
+	START(&a, "chatty", "--kernel", kernel, "--memory", "32", "--save", saved);
+	unsetenv("DROSTECTL_MOVE_TEST");
+	ask(&a);
+	ok(status_of(&a) == 128 + SIGKILL);
+	finish(&a);
+	ok(saved_memory() == 16 && others() == 0);
+	START(&a, "chatty", "--kernel", kernel, "--memory", "32", "--save", saved);
+	ask(&a);
+	ok(status_of(&a) == 9);
+	finish(&a);
+	ok(saved_memory() == 32 && others() == 0);
+	/* Two guests and one file: one is saved, and the other runs on, whether the file was there before or not. */
+	for (int there = 1; there >= 0; there--) {
+		if (!there)
+			unlink(saved);
+		START(&a, "chatty", "--kernel", kernel, "--memory", "32", "--save", saved);
+		START(&b, "chatty", "--kernel", kernel, "--memory", "16", "--save", saved);
+		ok(says(&b, "The guest prints a line"));
+		ask(&a);
+		ok(status_of(&a) == 9);
+		finish(&a);
+		ask(&b);
+		ok(tells(&b, "the guest is not saved, and runs on: somebody else has written "));
+		ok(saved_memory() == 32 && others() == 0);
+		unlink(saved);
+		kill(b.pid, SIGUSR1);
+		ok(status_of(&b) == 9);
+		finish(&b);
+		ok(saved_memory() == 16 && others() == 0);
+	}
+}
+
 /* --- states that no device has --- */
 
 /* Whether a record that begins with these bytes is refused, if the rest of it is as it was saved. */
@@ -330,7 +399,7 @@ int main(int argc, char **argv)
 		return 1;
 	snprintf(saved, sizeof(saved), "%s/saved", work);
 	snprintf(changed, sizeof(changed), "%s/changed", work);
-	save(saved);
+	check_file();
 	check_devices();
 	ok(read_saved(&from, saved));
 	check_memory();
