@@ -210,6 +210,111 @@ static void check_devices(void)
 	ok(restoring_gives(0, "the guest goes on"));
 }
 
+/* --- processors --- */
+
+static bool saved_msr(uint32_t index, uint64_t value)
+{
+	struct image im;
+	struct kvm_msr_entry e;
+	struct part *p;
+	bool found = false;
+
+	if (!read_saved(&im, saved))
+		return false;
+	p = find(&im, MOVE_MSRS);
+	for (uint32_t at = 0; at < p->length; at += sizeof(e)) {
+		memcpy(&e, p->data + at, sizeof(e));
+		found |= e.index == index && e.data == value;
+	}
+	image_free(&im);
+	return found;
+}
+
+/* Restores the saved file, and saves the guest again. */
+static void save_again(void)
+{
+	START(&c, "chatty", "--restore", saved, "--save", saved);
+	ask(&c);
+	ok(status_of(&c) == 9);
+	finish(&c);
+}
+
+#define FEATURE_VMX	(1u << 5)
+#define FEATURE_XSAVE	(1u << 26)
+
+/*
+ * Gives the processor features of CPUID.1:ECX, and takes a record away, or what is in it behind so many bytes. Returns whether
+ * that ends with a status and a text.
+ */
+static bool changed_gives(uint32_t features, uint32_t type, uint32_t length, int status, const char *text)
+{
+	struct kvm_cpuid_entry2 leaf1;
+	struct image im;
+	struct part *p;
+
+	if (!read_saved(&im, saved))
+		return false;
+	p = find(&im, MOVE_CPUID);
+	memcpy(&leaf1, p->data + sizeof(leaf1), sizeof(leaf1));
+	leaf1.ecx |= features;
+	memcpy(p->data + sizeof(leaf1), &leaf1, sizeof(leaf1));
+	p = find(&im, type);
+	if (length)
+		p->length = length;
+	else if (p)
+		p->type = MOVE_SKIP | 1;
+	write_changed(&im);
+	image_free(&im);
+	return restoring_gives(status, text);
+}
+
+/* All that the guest's processor has is saved, whatever the device offers to others meanwhile; and what lacks some is refused. */
+static void check_complete(void)
+{
+	struct image im;
+
+	setenv("STUB_MSRS", "0x277=0x0007040600070406", 1);
+	setenv("STUB_POOL_CHANGES", "1", 1);
+	save(saved);
+	unsetenv("STUB_POOL_CHANGES");
+	unsetenv("STUB_MSRS");
+	ok(read_saved(&im, saved) && find(&im, MOVE_XCRS));
+	ok(im.pool.p.nr_list == 2);
+	image_free(&im);
+	ok(saved_msr(0x10, 0) && saved_msr(0x277, 0x0007040600070406));
+	ok(changed_gives(0, MOVE_XCRS, 0, 0, "the guest goes on"));
+	ok(changed_gives(FEATURE_XSAVE, 0, 0, 0, "the guest goes on"));
+	ok(changed_gives(FEATURE_XSAVE, MOVE_XCRS, 0, 1, "cannot go on: its state is not complete: there is no XCR0 of CPU 0"));
+	ok(changed_gives(FEATURE_VMX, 0, 0, 1, "cannot go on: its state is not complete: there is no nested state of CPU 0"));
+	ok(changed_gives(0, MOVE_MSRS, sizeof(struct kvm_msr_entry), 1,
+			 "cannot go on: its state is not complete: there is no MSR 0x277 of CPU 0"));
+}
+
+/* The banks of machine checks are in no list. */
+static void check_banks(void)
+{
+	setenv("STUB_MCG_CAP", "0x403", 1);
+	setenv("STUB_MSRS", "0x400=5,0x401=0x8000000000000001,0x402=2,0x403=3,0x408=0,0x280=0x40000001,0x282=7,0x4000d500=0x1001", 1);
+	save(saved);
+	ok(saved_msr(0x179, 0x403));
+	unsetenv("STUB_MSRS");
+	for (int again = 0; again < 3; again++) {
+		ok(saved_msr(0x400, 5) && saved_msr(0x401, 0x8000000000000001) && saved_msr(0x402, 2) && saved_msr(0x403, 3));
+		ok(saved_msr(0x404, UINT64_MAX) && saved_msr(0x408, 0));
+		ok(saved_msr(0x280, 0x40000001) && saved_msr(0x282, 7) && !saved_msr(0x405, 0) && !saved_msr(0x281, 0));
+		ok(saved_msr(0x4000d500, 0x1001));
+		/* A device whose processors begin with less. */
+		setenv("STUB_MCG_CAP", "0x1", 1);
+		save_again();
+	}
+	/* There are 32 at most. */
+	setenv("STUB_MCG_CAP", "0xff", 1);
+	save(saved);
+	ok(saved_msr(0x47c, UINT64_MAX) && !saved_msr(0x480, UINT64_MAX));
+	unsetenv("STUB_MCG_CAP");
+	ok(changed_gives(0, 0, 0, 1, "cannot go on: the device does not take the value 0xff of MSR 0x179 of CPU 0"));
+}
+
 /* --- the memory that a reader takes --- */
 
 #define GUEST	1024u	/* MiB */
@@ -402,6 +507,8 @@ int main(int argc, char **argv)
 	check_file();
 	check_devices();
 	ok(read_saved(&from, saved));
+	check_complete();
+	check_banks();
 	check_memory();
 	check_bound();
 	image_free(&from);
