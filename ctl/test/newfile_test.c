@@ -16,6 +16,7 @@
 static char dir[] = "/tmp/newfile_test.XXXXXX", name[64];
 static bool named;		/* the file system has no files without names */
 static int fails;		/* errno of the fsync() of directories, or 0 */
+static bool appears;		/* another file gets the name as soon as somebody has seen that nothing has */
 static char order[64];		/* what was synced: f and d for a file and a directory; f or d behind it if the name is there */
 
 /* The test's own, in place of the library's. */
@@ -29,6 +30,20 @@ int open(const char *path, int flags, ...)
 	va_end(ap);
 	errno = EOPNOTSUPP;
 	return named && (flags & O_TMPFILE) == O_TMPFILE ? -1 : syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int lstat(const char *path, struct stat *st)
+{
+	int ret = syscall(SYS_newfstatat, AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW), err = errno, fd;
+
+	if (ret && appears) {
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+		if (fd < 0 || write(fd, "theirs", 6) != 6)
+			abort();
+		close(fd);
+	}
+	errno = err;
+	return ret;
 }
 
 int fsync(int fd)
@@ -126,10 +141,14 @@ static void check(void)
 	newfile_close(&a);
 	newfile_close(&b);
 	ok(has("the second") && files() == 1);
+	unlink(name);
+	appears = true;
+	ok(make("mine", &none) == EEXIST && has("theirs") && files() == 1);
+	appears = false;
 	/* One that is given up. */
 	put(&a, "never");
 	newfile_close(&a);
-	ok(has("the second") && files() == 1);
+	ok(has("theirs") && files() == 1);
 	/* A link is replaced, and not followed. */
 	unlink(name);
 	snprintf(link_to, sizeof(link_to), "%s/nowhere", dir);
