@@ -115,7 +115,7 @@ static int take_name(struct newfile *f)
 		return link_as(f, f->name);
 	ret = renameat2(AT_FDCWD, f->part, AT_FDCWD, f->name, RENAME_NOREPLACE);
 	/* Not all file systems have that. */
-	if (ret && (errno == EINVAL || errno == ENOSYS))
+	if (ret && errno == EINVAL)
 		ret = rename(f->part, f->name);
 	if (!ret)
 		has_name(f);

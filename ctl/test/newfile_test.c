@@ -13,7 +13,7 @@
 
 #include "tap.h"
 
-static char dir[] = "/tmp/newfile_test.XXXXXX", name[64];
+static char dir[32], name[64];
 static bool named;		/* the file system has no files without names */
 static int fails;		/* errno of the fsync() of directories, or 0 */
 static bool appears;		/* another file gets the name as soon as somebody has seen that nothing has */
@@ -170,6 +170,7 @@ int main(void)
 	struct newfile f;
 
 	ok(newfile_create(&f, "/nonexistent/file") == -1 && errno == ENOENT);
+	strcpy(dir, "/tmp/newfile_test.XXXXXX");
 	if (!mkdtemp(dir) || chdir(dir))
 		return 1;
 	snprintf(name, sizeof(name), "%s/file", dir);
