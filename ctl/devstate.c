@@ -13,7 +13,7 @@
 
 #define CHIPS	3	/* two PICs and an I/O APIC */
 
-/* --- of the kernel --- */
+/* --- of the kernel, which looks itself whether a state is possible --- */
 
 static int failed(char *why, size_t size, const char *what)
 {
@@ -85,19 +85,32 @@ static int restore_timers(struct vm *vm, const struct move_state *s, char *why, 
 
 static void get_serial(const struct serial *s, struct move_serial *m)
 {
+	unsigned int n = s->rx_count < SERIAL_FIFO ? s->rx_count : SERIAL_FIFO;
+
 	*m = (struct move_serial) {
 		.ier = s->ier, .fcr = s->fcr, .lcr = s->lcr, .mcr = s->mcr, .scr = s->scr, .dll = s->dll, .dlm = s->dlm,
 		.lsr_errors = s->lsr_errors, .msr_lines = s->msr_lines, .msr_delta = s->msr_delta,
-		.thre_pending = s->thre_pending, .irq_level = s->irq_level, .rx_count = s->rx_count,
+		.thre_pending = s->thre_pending, .irq_level = s->irq_level, .rx_count = n,
 	};
-	for (unsigned int i = 0; i < s->rx_count; i++)
+	for (unsigned int i = 0; i < n; i++)
 		m->rx[i] = s->rx[(s->rx_head + i) % SERIAL_FIFO];
 }
 
+static bool all_zero(const uint8_t *bytes, size_t n)
+{
+	while (n && !bytes[n - 1])
+		n--;
+	return !n;
+}
+
+/* Without FIFO the port has room for one byte, and no trigger level (serial.c, write_fcr()). */
 static bool serial_possible(const struct move_serial *m)
 {
-	return m->ier < 0x10 && !(m->fcr & ~0xc1) && m->mcr < 0x20 && !(m->lsr_errors & ~0x02) && !(m->msr_lines & 0x0f) &&
-	       m->msr_delta < 0x10 && m->thre_pending < 2 && m->irq_level < 2 && m->rx_count <= SERIAL_FIFO;
+	bool fifo = m->fcr & 0x01;
+
+	return m->ier < 0x10 && !(m->fcr & ~(fifo ? 0xc1 : 0)) && m->mcr < 0x20 && !(m->lsr_errors & ~0x02) &&
+	       !(m->msr_lines & 0x0f) && m->msr_delta < 0x10 && m->thre_pending < 2 && m->irq_level < 2 &&
+	       m->rx_count <= (fifo ? SERIAL_FIFO : 1) && all_zero(m->reserved, sizeof(m->reserved));
 }
 
 /* The members that connect the port stay. */
@@ -120,7 +133,27 @@ static void set_serial(struct serial *s, const struct move_serial *m)
 	memcpy(s->rx, m->rx, sizeof(s->rx));
 }
 
+/* --- the clock and power management --- */
+
+/* No guest can have the clock in an update for ever, which bit 7 of register A says. */
+static bool rtc_possible(const struct move_rtc *m)
+{
+	return m->index < sizeof(m->cmos) && !(m->cmos[0x0a] & 0x80) && all_zero(m->reserved, sizeof(m->reserved));
+}
+
+/* A write that sets SLP_EN, or the bit that resets the processor, has its effect and leaves no trace or no guest (power.c). */
+static bool power_possible(const struct move_power *m)
+{
+	return !(m->pm1_control & 1 << 13) && !(m->reset_control & 1 << 2) && all_zero(m->reserved, sizeof(m->reserved));
+}
+
 /* --- drostectl's own devices --- */
+
+static int impossible(char *why, size_t size, const char *device)
+{
+	snprintf(why, size, "its %s has an impossible state", device);
+	return -1;
+}
 
 static int save_own(struct machine *m, struct move_state *s, char *why, size_t size)
 {
@@ -149,10 +182,14 @@ static int restore_own(struct machine *m, const struct move_state *s, char *why,
 	memcpy(&serial, move_state_find(s, MOVE_SERIAL, 0)->data, sizeof(serial));
 	memcpy(&power, move_state_find(s, MOVE_POWER, 0)->data, sizeof(power));
 	memcpy(&rtc, move_state_find(s, MOVE_RTC, 0)->data, sizeof(rtc));
-	if (!serial_possible(&serial) || rtc.index >= sizeof(rtc.cmos) || input->length > sizeof(m->console.in)) {
-		snprintf(why, size, "its serial port or clock has an impossible state");
-		return -1;
-	}
+	if (!serial_possible(&serial))
+		return impossible(why, size, "serial port");
+	if (!rtc_possible(&rtc))
+		return impossible(why, size, "real-time clock");
+	if (!power_possible(&power))
+		return impossible(why, size, "power management");
+	if (input->length > sizeof(m->console.in))
+		return impossible(why, size, "console input");
 	set_serial(&m->console.port, &serial);
 	m->rtc.index = rtc.index;
 	memcpy(m->rtc.cmos, rtc.cmos, sizeof(rtc.cmos));

@@ -58,7 +58,7 @@ _drostectl()
 		mapfile -t COMPREPLY < <(compgen -W "--kernel --initrd --append --fast --cpu --profile --cpus --pin --memory --device \
 			--pass-ports --hypervisor --lock-vmx --force-exits --trace-unhandled --quiet --stats --save --restore --migrate-to --barriers --help" -- "$word") ;;
 	receive)
-		mapfile -t COMPREPLY < <(compgen -W "--if-lost --device --pin --save --migrate-to --barriers --trace-unhandled --quiet \
+		mapfile -t COMPREPLY < <(compgen -W "--if-lost --memory --device --pin --save --migrate-to --barriers --trace-unhandled --quiet \
 			--stats --help" -- "$word") ;;
 	info)
 		mapfile -t COMPREPLY < <(compgen -W "--device --cpu --json --help" -- "$word") ;;

@@ -2,6 +2,9 @@
 /*
  * Gathers a machine from a stream. What belongs to a state that is not complete yet is kept apart from the last complete one,
  * so that it can be dropped at any time.
+ *
+ * A stream of few bytes can say much of zeros. Memory that is zero is not touched for that, so that no more of it is in use than
+ * came: which pages have data is kept in maps.
  */
 #include "image.h"
 
@@ -15,7 +18,6 @@
 #include "acpi.h"
 
 #define MIB		(1024ULL * 1024)
-#define MEMORY_MAX	(1024u * 1024)	/* MiB */
 #define OUTPUT_MAX	(64u << 20)	/* bytes of console output between two states */
 
 __attribute__((format(printf, 2, 3))) static int bad(struct stream *s, const char *format, ...)
@@ -43,33 +45,44 @@ static int read_one(struct image *im, struct stream *s, uint32_t type)
 	return 0;
 }
 
+static int get_memory(struct image *im)
+{
+	uint64_t bytes = im->machine.memory * MIB, map = bytes / MOVE_PAGE / 8;
+
+	im->data = calloc(1, map);
+	im->next = calloc(1, map);
+	im->next_data = calloc(1, map);
+	if (!im->data || !im->next || !im->next_data || mem_init(&im->mem, bytes))
+		return -1;
+	if (mem_init(&im->next_mem, bytes)) {
+		mem_free(&im->mem);
+		return -1;
+	}
+	/* It has single pages here and there for a short time, each of which would take 2 MiB. */
+	mem_no_huge(&im->next_mem);
+	return 0;
+}
+
 int image_header(struct image *im, struct stream *s)
 {
 	struct move_machine *m = &im->machine;
-	uint64_t bytes;
 
-	memset(im, 0, sizeof(*im));
 	if (read_one(im, s, MOVE_MACHINE))
 		return -1;
 	memcpy(m, im->record.data, sizeof(*m));
-	if (!m->nr_vcpus || m->nr_vcpus > ACPI_MAX_CPUS || !m->memory || m->memory > MEMORY_MAX || m->flags & ~MOVE_BARRIERS)
+	if (!m->nr_vcpus || m->nr_vcpus > ACPI_MAX_CPUS || !m->memory || m->memory > IMAGE_MEMORY_MAX || m->flags & ~MOVE_BARRIERS)
 		return bad(s, "%s has an impossible machine: %u processors, %u MiB of memory, flags %#x", s->name, m->nr_vcpus,
 			   m->memory, m->flags);
+	if (im->memory_most && m->memory > im->memory_most)
+		return bad(s, "%s has a guest with %u MiB of memory, and no more than %u MiB are accepted", s->name, m->memory,
+			   im->memory_most);
 	if (read_one(im, s, MOVE_POOL))
 		return -1;
 	im->pool.name = s->name;
 	memcpy(&im->pool.p, im->record.data, sizeof(im->pool.p));
 	if (pool_check(&im->pool.p))
 		return bad(s, "%s has an impossible processor", s->name);
-	bytes = m->memory * MIB;
-	im->next_map = calloc(1, bytes / MOVE_PAGE / 8);
-	if (!im->next_map || mem_init(&im->mem, bytes))
-		return bad(s, "there is no memory for a guest of %u MiB", m->memory);
-	if (mem_init(&im->next_mem, bytes)) {
-		mem_free(&im->mem);
-		return bad(s, "there is no memory for a second copy of %u MiB", m->memory);
-	}
-	return 0;
+	return get_memory(im) ? bad(s, "there is no memory for a guest of %u MiB, of which the pages of two states are kept", m->memory) : 0;
 }
 
 /* The number of a page that exists, counted through all regions. */
@@ -87,26 +100,43 @@ static uint64_t page_number(const struct guest_mem *mem, uint64_t gpa)
 	return 0;
 }
 
-/*
- * Takes a page, or zeros if @data is NULL. Memory that nobody has touched is zero, and stays untouched: until there is a
- * complete state the map has the pages with data, and then all that came.
- */
-static void take_page(struct image *im, uint64_t number, uint8_t *to, const uint8_t *data)
+static bool is_in(const uint8_t *map, uint64_t page)
 {
-	uint8_t *map = &im->next_map[number / 8], bit = 1 << number % 8;
+	return map[page / 8] & 1 << page % 8;
+}
 
+static void put_in(uint8_t *map, uint64_t page, bool in)
+{
+	if (in)
+		map[page / 8] |= 1 << page % 8;
+	else
+		map[page / 8] &= ~(1 << page % 8);
+}
+
+/* Gives memory a page, or zeros if @data is NULL. */
+static void set_page(struct image *im, uint64_t page, uint8_t *to, const uint8_t *data)
+{
 	if (data)
 		memcpy(to, data, MOVE_PAGE);
-	else if (*map & bit)
+	else if (is_in(im->data, page))
 		memset(to, 0, MOVE_PAGE);
-	if (data || im->complete)
-		*map |= bit;
+	put_in(im->data, page, data);
+}
+
+/* Keeps a page, or zeros if @data is NULL, until the state is complete. */
+static void keep_page(struct image *im, uint64_t page, uint8_t *to, const uint8_t *data)
+{
+	if (data)
+		memcpy(to, data, MOVE_PAGE);
+	put_in(im->next_data, page, data);
+	put_in(im->next, page, true);
 }
 
 /* Takes pages, or zeros if @data is NULL. */
 static int take_pages(struct image *im, struct stream *s, uint64_t gpa, uint64_t bytes, const uint8_t *data)
 {
 	struct guest_mem *mem = im->complete ? &im->next_mem : &im->mem;
+	void (*take_page)(struct image *, uint64_t, uint8_t *, const uint8_t *) = im->complete ? keep_page : set_page;
 	uint8_t *to = mem_at(mem, gpa, bytes);
 
 	if (!to || gpa % MOVE_PAGE || bytes % MOVE_PAGE || !bytes)
@@ -139,10 +169,12 @@ static void merge_memory(struct image *im)
 
 	for (unsigned int i = 0; i < im->mem.nr; i++) {
 		for (uint64_t at = 0; at < im->mem.region[i].size; at += MOVE_PAGE, page++) {
-			if (!(im->next_map[page / 8] & 1 << page % 8))
+			if (!is_in(im->next, page))
 				continue;
-			memcpy(im->mem.region[i].host + at, im->next_mem.region[i].host + at, MOVE_PAGE);
-			im->next_map[page / 8] &= ~(1 << page % 8);
+			set_page(im, page, im->mem.region[i].host + at,
+				 is_in(im->next_data, page) ? im->next_mem.region[i].host + at : NULL);
+			put_in(im->next_data, page, false);
+			put_in(im->next, page, false);
 		}
 		madvise(im->next_mem.region[i].host, im->next_mem.region[i].size, MADV_DONTNEED);
 	}
@@ -150,17 +182,15 @@ static void merge_memory(struct image *im)
 
 static int complete(struct image *im, struct stream *s)
 {
-	uint32_t index, lacks = move_state_lacks(&im->next, im->machine.nr_vcpus, &index);
+	uint32_t index, lacks = move_state_lacks(&im->next_state, im->machine.nr_vcpus, &index);
 
 	if (lacks)
 		return bad(s, "%s has no record \"%s\" of number %u", s->name, move_name(lacks), index);
 	if (im->complete)
 		merge_memory(im);
-	else
-		memset(im->next_map, 0, im->machine.memory * MIB / MOVE_PAGE / 8);
 	move_state_free(&im->state);
-	im->state = im->next;
-	memset(&im->next, 0, sizeof(im->next));
+	im->state = im->next_state;
+	memset(&im->next_state, 0, sizeof(im->next_state));
 	im->output_len = im->output_next;
 	im->complete = true;
 	return 0;
@@ -206,7 +236,7 @@ static int take(struct image *im, struct stream *s)
 	case MOVE_CPUID ... MOVE_DEBUG:
 		if (r->type >= MOVE_CPUID && r->index >= im->machine.nr_vcpus)
 			return bad(s, "%s has a record of processor %u, and the machine has %u", s->name, r->index, im->machine.nr_vcpus);
-		if (!move_state_add(&im->next, r->type, r->index, r->data, r->length))
+		if (!move_state_add(&im->next_state, r->type, r->index, r->data, r->length))
 			return 0;
 		return bad(s, "%s has the record \"%s\" of number %u twice", s->name, move_name(r->type), r->index);
 	default:
@@ -248,10 +278,12 @@ enum image_event image_read(struct image *im, struct stream *s)
 void image_free(struct image *im)
 {
 	move_state_free(&im->state);
-	move_state_free(&im->next);
+	move_state_free(&im->next_state);
 	mem_free(&im->mem);
 	mem_free(&im->next_mem);
-	free(im->next_map);
+	free(im->data);
+	free(im->next);
+	free(im->next_data);
 	free(im->output);
 	record_free(&im->record);
 }

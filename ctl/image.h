@@ -11,6 +11,8 @@
 #include "poolfile.h"
 #include "stream.h"
 
+#define IMAGE_MEMORY_MAX	(1024u * 1024)	/* MiB: no machine has more */
+
 /** enum image_event - why image_read() returns */
 enum image_event {
 	IMAGE_BAD,		/* the stream is damaged, or says what cannot be; stream.why says what */
@@ -23,13 +25,16 @@ enum image_event {
 
 /** struct image - what has come */
 struct image {
+	uint32_t memory_most;		/* MiB: a larger machine is refused; 0: any size is accepted */
 	struct move_machine machine;
 	struct pool_file pool;		/* the guest's processor */
 	struct guest_mem mem;		/* memory; at the last complete state, if there is one */
+	uint8_t *data;			/* a bit for each page of mem that may not be zero: nobody has touched the others */
 	struct guest_mem next_mem;	/* pages that came after that */
-	uint8_t *next_map;		/* a bit for each page of next_mem that came */
+	uint8_t *next;			/* a bit for each page that came after that */
+	uint8_t *next_data;		/* and for each of these that is in next_mem: the others are zero */
 	struct move_state state;	/* the last complete state */
-	struct move_state next;		/* what came after it */
+	struct move_state next_state;	/* what came after it */
 	uint8_t *output;		/* console output up to the last complete state that image_output() has not given yet */
 	size_t output_len, output_next;	/* bytes of it; and with those that came after that state */
 	uint64_t seq;			/* of the last barrier; 0: there was none */
@@ -41,7 +46,7 @@ struct image {
 
 /**
  * image_header() - read what machine it is, and allocate its memory
- * @im: filled in
+ * @im: filled in; zeros but for memory_most
  * @s: the stream, which has been checked
  *
  * Return: 0, or -1 with stream.why.

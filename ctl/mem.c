@@ -65,6 +65,13 @@ int mem_init(struct guest_mem *mem, uint64_t size)
 	return 0;
 }
 
+void mem_no_huge(const struct guest_mem *mem)
+{
+	/* Fails only on a kernel without huge pages. */
+	for (unsigned int i = 0; i < mem->nr; i++)
+		madvise(mem->region[i].host, mem->region[i].size, MADV_NOHUGEPAGE);
+}
+
 void mem_free(struct guest_mem *mem)
 {
 	while (mem->nr) {

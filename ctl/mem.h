@@ -30,6 +30,9 @@ struct guest_mem {
  */
 int mem_init(struct guest_mem *mem, uint64_t size);
 
+/** mem_no_huge() - use no huge pages from now on: for memory of which few pages here and there are touched */
+void mem_no_huge(const struct guest_mem *mem);
+
 /** mem_free() - free the memory that mem_init() allocated */
 void mem_free(struct guest_mem *mem);
 

@@ -47,6 +47,7 @@ void mover_init(struct machine *m, const struct move_options *o, uint32_t moves)
 
 	mv->m = m;
 	mv->o = *o;
+	move_save_init(mv);
 	mv->moves = moves;
 	mv->fd = -1;
 	pthread_mutex_init(&mv->lock, NULL);

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "newfile.h"
+
 struct machine;
 struct vcpu;
 struct vm;
@@ -23,6 +25,7 @@ struct move_options {
 struct mover {
 	struct machine *m;
 	struct move_options o;
+	struct newfile_seen seen;	/* what was at o.save when the machine was made */
 	uint32_t moves;		/* how often the machine has been saved or moved so far */
 	pthread_t thread;
 	bool started;

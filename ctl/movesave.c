@@ -3,15 +3,13 @@
 #include "movesave.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "hold.h"
 #include "machine.h"
 #include "moveout.h"
+#include "newfile.h"
 #include "say.h"
 
 static int put_memory(struct moveout *o)
@@ -35,53 +33,49 @@ static int put_machine(struct moveout *o)
 	return ret;
 }
 
-/* Replaces @name by a file that is whole. */
-static int put_file(struct moveout *o, const char *part, const char *name)
+static int put_file(struct moveout *o, struct newfile *f, const struct newfile_seen *seen)
 {
 	if (put_machine(o))
 		return -1;
-	if (!fsync(o->s.fd) && !rename(part, name))
+	if (!newfile_place(f, seen))
 		return 0;
-	snprintf(o->s.why, sizeof(o->s.why), "writing %s failed: %s", name, strerror(errno));
+	if (errno == EEXIST)
+		snprintf(o->s.why, sizeof(o->s.why), "somebody else has written %s since the guest started; remove it, and ask again",
+			 f->name);
+	else
+		snprintf(o->s.why, sizeof(o->s.why), "writing %s failed: %s", f->name, strerror(errno));
 	return -1;
+}
+
+void move_save_init(struct mover *mv)
+{
+	if (mv->o.save)
+		newfile_look(&mv->seen, mv->o.save);
 }
 
 bool move_save(struct mover *mv)
 {
 	struct vm *vm = &mv->m->vm;
+	struct newfile f;
 	struct moveout o;
-	char *part;
-	int fd, ret;
+	int ret;
 
-	if (asprintf(&part, "%s.part", mv->o.save) < 0) {
-		say("out of memory");
-		return false;
-	}
-	/* What is left of an earlier try is not ours to write to: it may be a link. */
-	unlink(part);
-	fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		say("the guest is not saved, and runs on: cannot create %s: %s", part, strerror(errno));
-		free(part);
+	if (newfile_create(&f, mv->o.save)) {
+		say("the guest is not saved, and runs on: cannot create %s: %s", mv->o.save, strerror(errno));
 		return false;
 	}
 	if (!hold_all(vm)) {
-		unlink(part);
-		close(fd);
-		free(part);
+		newfile_close(&f);
 		return true;
 	}
-	moveout_init(&o, mv->m, fd, part);
-	ret = put_file(&o, part, mv->o.save);
-	if (ret) {
-		unlink(part);
+	moveout_init(&o, mv->m, f.fd, mv->o.save);
+	ret = put_file(&o, &f, &mv->seen);
+	if (ret)
 		say("the guest is not saved, and runs on: %s", o.s.why);
-	} else {
+	else
 		vm_end(vm, RUN_MOVED, 0, NULL, "the guest is saved in %s: %llu pages, %.1f MiB", mv->o.save,
 		       (unsigned long long)o.pages, o.s.bytes / 1048576.0);
-	}
+	newfile_close(&f);
 	hold_release(vm);
-	close(fd);
-	free(part);
 	return !ret;
 }

@@ -7,11 +7,14 @@
 
 struct mover;
 
+/** move_save_init() - see what is at the name of the file: that may be replaced, and nothing that comes there later */
+void move_save_init(struct mover *mv);
+
 /**
  * move_save() - save a machine, and end its run; if that fails it goes on
  * @mv: its mover; caller is its thread
  *
- * The file appears when all of it is on the disk.
+ * The file appears when all of it is on the disk. Nothing is left of one that does not.
  *
  * Return: whether the machine is saved.
  */

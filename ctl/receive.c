@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "crc32c.h"
 #include "endpoint.h"
 #include "image.h"
@@ -46,6 +47,8 @@ void receive_help(void)
 	       "\n"
 	       "  --if-lost WHAT     what to do if the source is gone after a complete state: start the guest\n"
 	       "                     from that state, or end (start)\n"
+	       "  --memory SIZE      the most memory of a guest that is accepted, in MiB, or with a unit: 512M, 2G;\n"
+	       "                     a larger guest is refused (no bound)\n"
 	       "  --device PATH      device that implements the KVM API (/dev/droste)\n"
 	       "  --pin LIST         the CPU of this machine on which each virtual processor runs, such as 2-3\n"
 	       "  --save FILE        as for \"drostectl run\": where the guest can be saved\n"
@@ -197,7 +200,7 @@ static int bad_usage(void)
 }
 
 enum option_id {
-	OPT_IF_LOST = 256, OPT_DEVICE, OPT_PIN, OPT_SAVE, OPT_MIGRATE_TO, OPT_BARRIERS, OPT_TRACE, OPT_QUIET, OPT_STATS,
+	OPT_IF_LOST = 256, OPT_MEMORY, OPT_DEVICE, OPT_PIN, OPT_SAVE, OPT_MIGRATE_TO, OPT_BARRIERS, OPT_TRACE, OPT_QUIET, OPT_STATS,
 	OPT_HELP = 'h'
 };
 
@@ -210,11 +213,23 @@ static int set_if_lost(struct receiving *r, const char *word)
 	return -1;
 }
 
+static int set_memory(struct receiving *r, const char *size)
+{
+	unsigned long mib;
+
+	if (args_size("memory", size, 1, IMAGE_MEMORY_MAX, &mib))
+		return -1;
+	r->im.memory_most = mib;
+	return 0;
+}
+
 static int set_option(struct receiving *r, int opt, const char *arg)
 {
 	switch (opt) {
 	case OPT_IF_LOST:
 		return set_if_lost(r, arg);
+	case OPT_MEMORY:
+		return set_memory(r, arg);
 	case OPT_DEVICE:
 		r->o.device = arg;
 		return 0;
@@ -249,6 +264,7 @@ static int parse_options(struct receiving *r, int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "if-lost", required_argument, NULL, OPT_IF_LOST },
+		{ "memory", required_argument, NULL, OPT_MEMORY },
 		{ "device", required_argument, NULL, OPT_DEVICE },
 		{ "pin", required_argument, NULL, OPT_PIN },
 		{ "save", required_argument, NULL, OPT_SAVE },

@@ -92,7 +92,7 @@ static void update_irq(struct serial *s)
 
 static void rx_push(struct serial *s, uint8_t byte)
 {
-	if (s->rx_count == fifo_depth(s)) {
+	if (s->rx_count >= fifo_depth(s)) {
 		s->lsr_errors |= LSR_OE;
 		return;
 	}

@@ -9,10 +9,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "../uapi/linux/droste.h"
+
 #define MSR_TSC			0x010
 #define MSR_FEATURE_CONTROL	0x03a
 #define MSR_TSC_DEADLINE	0x6e0
-#define MSRS			1024	/* most that are saved */
+#define MSR_MC0_CTL		0x400
+#define MSRS			(MSRS_OF_DEVICE + 1 + MSRS_NO_LIST)	/* most that are saved */
+
+#define LEAF1_ECX_VMX		(1u << 5)
+#define LEAF1_ECX_XSAVE		(1u << 26)
 
 /** struct why - where the sentence about an error goes */
 struct why {
@@ -150,7 +156,7 @@ struct kvm_cpuid2 *vcpu_state_cpuid(const struct move_state *s, unsigned int id)
 
 static int save_nested(struct vcpu *vcpu, struct move_state *s, const struct why *why)
 {
-	int size = vm_cap(vcpu->vm->dev_fd, KVM_CAP_NESTED_STATE);
+	int size = vm_cap(vcpu->vm->fd, KVM_CAP_NESTED_STATE);
 	struct kvm_nested_state *n;
 	int ret = -1;
 
@@ -197,13 +203,14 @@ static bool get_msr(const struct vcpu *vcpu, uint32_t index, uint64_t *value)
 	return got;
 }
 
-/* An MSR that cannot be written, but has the value already, is as good. */
+/* An MSR that cannot be written, but has the value already, is as good. The number of banks has a call of its own. */
 static int set_msr(const struct vcpu *vcpu, uint32_t index, uint64_t value, const struct why *why)
 {
 	struct one_msr m = { .head.nmsrs = 1, .entry = { .index = index, .data = value } };
 	uint64_t has;
 
-	if (ioctl(vcpu->fd, KVM_SET_MSRS, &m) == 1 || (get_msr(vcpu, index, &has) && has == value))
+	if (ioctl(vcpu->fd, KVM_SET_MSRS, &m) == 1 || (get_msr(vcpu, index, &has) && has == value) ||
+	    (index == MSR_MCG_CAP && !ioctl(vcpu->fd, KVM_X86_SETUP_MCE, &value)))
 		return 0;
 	return bad(why, "the device does not take the value %#llx of MSR %#x of CPU %u", (unsigned long long)value, index, vcpu->id);
 }
@@ -223,17 +230,26 @@ static bool tsc_offset(const struct vcpu *vcpu, unsigned long request, int64_t *
 	return !ioctl(vcpu->fd, request, &a);
 }
 
-static uint64_t saved_tsc(const struct move_state *s, unsigned int id)
+/* Whether a state has an MSR, and its value. */
+static bool saved_msr(const struct move_state *s, unsigned int id, uint32_t index, uint64_t *value)
 {
 	const struct part *p = move_state_find(s, MOVE_MSRS, id);
 	struct kvm_msr_entry e;
 
 	for (uint32_t at = 0; p && at < p->length; at += sizeof(e)) {
 		memcpy(&e, p->data + at, sizeof(e));
-		if (e.index == MSR_TSC)
-			return e.data;
+		*value = e.data;
+		if (e.index == index)
+			return true;
 	}
-	return 0;
+	return false;
+}
+
+static uint64_t saved_tsc(const struct move_state *s, unsigned int id)
+{
+	uint64_t value;
+
+	return saved_msr(s, id, MSR_TSC, &value) ? value : 0;
 }
 
 static uint64_t same_tsc(const struct vcpu *vcpu, const struct move_state *s, uint64_t own)
@@ -261,32 +277,51 @@ static bool restore_same_tsc(const struct vcpu *vcpu, const struct move_state *s
 
 /* --- all MSRs --- */
 
-static int save_msrs(struct vcpu *vcpu, struct move_state *s, const struct why *why)
+/* Adds those of the device's list. Some of them are not there without a feature that the guest lacks. */
+static uint32_t get_listed(const struct vcpu *vcpu, const struct move_state *s, struct kvm_msr_entry *entry)
 {
-	struct kvm_msr_list *list = calloc(1, sizeof(*list) + MSRS * sizeof(list->indices[0]));
-	struct kvm_msr_entry *entry = calloc(MSRS, sizeof(*entry));
+	const struct msrs *m = &vcpu->vm->msrs;
 	uint32_t n = 0;
 	uint64_t value;
-	int ret = -1;
 
-	if (list)
-		list->nmsrs = MSRS;
-	if (!list || !entry)
-		bad(why, "there is no memory for the state");
-	else if (ioctl(vcpu->vm->dev_fd, KVM_GET_MSR_INDEX_LIST, list))
-		failed(why, vcpu, "KVM_GET_MSR_INDEX_LIST");
-	else
-		ret = 0;
-	/* Some MSRs of the list are not there without a feature that the guest lacks. */
-	for (uint32_t i = 0; !ret && i < list->nmsrs; i++)
-		if (get_msr(vcpu, list->indices[i], &value))
+	for (uint32_t i = 0; i < m->nr; i++)
+		if (get_msr(vcpu, m->index[i], &value))
 			entry[n++] = (struct kvm_msr_entry) {
-				.index = list->indices[i],
-				.data = list->indices[i] == MSR_TSC ? same_tsc(vcpu, s, value) : value,
+				.index = m->index[i], .data = m->index[i] == MSR_TSC ? same_tsc(vcpu, s, value) : value,
 			};
-	if (!ret)
-		ret = add(s, vcpu, MOVE_MSRS, entry, n * sizeof(*entry), why);
-	free(list);
+	return n;
+}
+
+static bool is_mc_ctl(uint32_t index)
+{
+	return index >= MSR_MC0_CTL && index < MSR_MC0_CTL + 0x80 && index % 4 == 0;
+}
+
+/* Adds those that no device lists, unless they have the value of a new processor: of these, all but IA32_MCi_CTL are 0 then. */
+static uint32_t get_unlisted(const struct vcpu *vcpu, struct kvm_msr_entry *entry)
+{
+	uint32_t index[MSRS_NO_LIST], n = 0;
+	uint64_t cap = 0, value;
+
+	if (get_msr(vcpu, MSR_MCG_CAP, &cap) && !msrs_has(&vcpu->vm->msrs, MSR_MCG_CAP))
+		entry[n++] = (struct kvm_msr_entry) { .index = MSR_MCG_CAP, .data = cap };
+	for (uint32_t i = 0, all = msrs_in_no_list(index, cap); i < all; i++)
+		if (get_msr(vcpu, index[i], &value) && (value || is_mc_ctl(index[i])))
+			entry[n++] = (struct kvm_msr_entry) { .index = index[i], .data = value };
+	return n;
+}
+
+static int save_msrs(struct vcpu *vcpu, struct move_state *s, const struct why *why)
+{
+	struct kvm_msr_entry *entry = calloc(MSRS, sizeof(*entry));
+	uint32_t n;
+	int ret;
+
+	if (!entry)
+		return bad(why, "there is no memory for the state");
+	n = get_listed(vcpu, s, entry);
+	n += get_unlisted(vcpu, entry + n);
+	ret = add(s, vcpu, MOVE_MSRS, entry, n * sizeof(*entry), why);
 	free(entry);
 	return ret;
 }
@@ -307,10 +342,10 @@ static int restore_msrs(struct vcpu *vcpu, const struct move_state *s, bool (*ch
 	return 0;
 }
 
-/* Nested state is allowed only if the guest may use VMX. */
+/* Nested state is allowed only if the guest may use VMX. The banks begin anew when their number is set. */
 static bool msr_first(uint32_t index)
 {
-	return index == MSR_FEATURE_CONTROL;
+	return index == MSR_FEATURE_CONTROL || index == MSR_MCG_CAP;
 }
 
 /* The deadline counts if the local APIC's timer has that mode, and TSC is right. */
@@ -326,9 +361,10 @@ static bool msr_other(uint32_t index)
 
 /* --- all --- */
 
+/* The VM's answer is that of its own pool, whatever the device's is now. */
 static bool has(const struct vcpu *vcpu, const struct plain *p)
 {
-	return !p->cap || vm_cap(vcpu->vm->dev_fd, p->cap);
+	return !p->cap || vm_cap(vcpu->vm->fd, p->cap);
 }
 
 static int save_plain(struct vcpu *vcpu, struct move_state *s, const struct plain *p, const struct why *why)
@@ -373,11 +409,46 @@ static int restore_plain(struct vcpu *vcpu, const struct move_state *s, const st
 	return 0;
 }
 
+/* --- whether a state is all of it --- */
+
+static uint32_t saved_leaf1_ecx(const struct move_state *s, unsigned int id)
+{
+	const struct part *p = move_state_find(s, MOVE_CPUID, id);
+	struct kvm_cpuid_entry2 e;
+
+	for (uint32_t at = 0; at < p->length; at += sizeof(e)) {
+		memcpy(&e, p->data + at, sizeof(e));
+		if (e.function == 1)
+			return e.ecx;
+	}
+	return 0;
+}
+
+/*
+ * What a state need not have, it must have if the processor has it: a guest does not go on with a part of its state anew. The
+ * processor has its CPUID, so that each MSR that it has can be read.
+ */
+static int check_all_there(const struct vcpu *vcpu, const struct move_state *s, const struct why *why)
+{
+	uint32_t ecx = saved_leaf1_ecx(s, vcpu->id);
+	const struct droste_pool *pool = vcpu->vm->pool;
+	uint64_t value;
+
+	if (ecx & LEAF1_ECX_XSAVE && !move_state_find(s, MOVE_XCRS, vcpu->id))
+		return bad(why, "its state is not complete: there is no XCR0 of CPU %u", vcpu->id);
+	if (ecx & LEAF1_ECX_VMX && !move_state_find(s, MOVE_NESTED, vcpu->id))
+		return bad(why, "its state is not complete: there is no nested state of CPU %u", vcpu->id);
+	for (uint32_t i = 0; pool && i < pool->nr_list; i++)
+		if (!saved_msr(s, vcpu->id, pool->list[i], &value) && get_msr(vcpu, pool->list[i], &value))
+			return bad(why, "its state is not complete: there is no MSR %#x of CPU %u", pool->list[i], vcpu->id);
+	return 0;
+}
+
 int vcpu_state_restore(struct vcpu *vcpu, const struct move_state *s, char *text, size_t size)
 {
 	const struct why why = { text, size };
 
-	return restore_msrs(vcpu, s, msr_first, &why) || restore_plain(vcpu, s, before_nested, NR(before_nested), &why) ||
+	return check_all_there(vcpu, s, &why) || restore_msrs(vcpu, s, msr_first, &why) || restore_plain(vcpu, s, before_nested, NR(before_nested), &why) ||
 	       restore_nested(vcpu, s, &why) || restore_plain(vcpu, s, behind_nested, NR(behind_nested), &why) ||
 	       restore_xsave(vcpu, s, &why) || restore_msrs(vcpu, s, msr_other, &why) || restore_msrs(vcpu, s, msr_last, &why) ||
 	       restore_plain(vcpu, s, last, NR(last), &why) ? -1 : 0;

@@ -178,6 +178,9 @@ int vm_create(struct vm *vm, unsigned int nr_vcpus)
 		say("KVM_CREATE_VM failed: %s", strerror(errno));
 		return -1;
 	}
+	/* Later the device answers for another pool, if it gets one, and this VM keeps what it has. */
+	if (vm->pool && msrs_of_device(&vm->msrs, vm->dev_fd, vm->pool))
+		return -1;
 	vm->vcpu = calloc(nr_vcpus, sizeof(*vm->vcpu));
 	if (!vm->vcpu) {
 		say("out of memory");

@@ -13,6 +13,7 @@
 #include "hold.h"
 #include "ioport.h"
 #include "mem.h"
+#include "msrs.h"
 #include "outcome.h"
 
 struct droste_pool;
@@ -40,6 +41,7 @@ struct vm {
 	bool lock_vmx;		/* lock VMX off, as firmware can */
 	const char *pin;	/* the host's CPUs for the vCPUs' threads, as args_range() takes them; or NULL */
 	const struct droste_pool *pool;	/* the guest's processor; NULL if the guest has nowhere to go */
+	struct msrs msrs;	/* if the guest can go elsewhere: those that are its state */
 	const struct profile *profile;	/* the machine that the guest shall look like, or NULL */
 	struct hpet *hpet;	/* or NULL */
 	struct guest_mem *mem;	/* guest memory, in the VM's slots */

@@ -469,7 +469,7 @@ static void check_save(void)
 	unlink(saved);
 	/* What cannot be written does not end the guest. */
 	ask(&g, "--save", "/nonexistent/saved");
-	ok(tells(&g, "the guest is not saved, and runs on: cannot create /nonexistent/saved.part"));
+	ok(tells(&g, "the guest is not saved, and runs on: cannot create /nonexistent/saved: "));
 	kill(g.pid, SIGTERM);
 	ok(status_of(&g) == 7);
 	finish(&g);

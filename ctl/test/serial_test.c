@@ -109,6 +109,22 @@ static void check_loopback(void)
 	ok(in(0) == 'l' && !(in(5) & 0x01));
 }
 
+/* No number of bytes, however it came about, lets the FIFO take more than it has room for. */
+static void check_full(void)
+{
+	reset();
+	out(4, 0x10);
+	port.rx_count = SERIAL_FIFO;	/* more than fit without FIFO */
+	for (int i = 0; i < 300; i++)
+		out(0, 'x');
+	ok(port.rx_count == SERIAL_FIFO);
+	ok(in(5) & 0x02);
+	out(2, 0x01);
+	for (int i = 0; i < 300; i++)
+		out(0, 'y');
+	ok(port.rx_count == SERIAL_FIFO);
+}
+
 static void check_transmit(void)
 {
 	reset();
@@ -160,6 +176,7 @@ int main(void)
 {
 	check_probe();
 	check_loopback();
+	check_full();
 	check_transmit();
 	check_receive();
 	return tap_done();

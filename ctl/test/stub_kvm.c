@@ -31,6 +31,11 @@
 #define DATA_OFFSET	4096
 #define IDLE_US		1000
 
+#define MSR_TSC		0x010
+#define MSR_PAT		0x277
+#define MSR_MCG_CAP	0x179
+#define MCG_CMCI	(1ull << 10)
+
 #define LSR_DR		0x01
 #define MCR_READY	0x03	/* DTR and RTS: the guest takes input */
 
@@ -47,6 +52,7 @@ static struct {
 } cpu0 = { .fd = -1 };
 
 static uint8_t *memory;		/* the guest's, from address 0 */
+static int vm_fd = -1;		/* the last VM that was made */
 
 static void leave(bool idle)
 {
@@ -307,12 +313,89 @@ static int supported_cpuid(struct kvm_cpuid2 *list)
 	return 0;
 }
 
-/* A list of one MSR, or of none. */
+/* With STUB_POOL_CHANGES, the device gets a pool that has little as soon as the guest runs. */
+static bool little(void)
+{
+	return cpu0.started && getenv("STUB_POOL_CHANGES");
+}
+
+/* Two MSRs, or none. */
 static int msr_list(struct kvm_msr_list *list, uint32_t n)
 {
 	list->nmsrs = n;
-	if (n)
-		list->indices[0] = 0x10;
+	if (n) {
+		list->indices[0] = MSR_TSC;
+		list->indices[1] = MSR_PAT;
+	}
+	return 0;
+}
+
+/*
+ * MSRs keep what is written. STUB_MSRS has values that they begin with, as if the guest had written them: INDEX=VALUE, with
+ * commas between them. IA32_MCG_CAP is STUB_MCG_CAP, and cannot be written; there are as many banks as it says.
+ */
+static struct {
+	uint32_t index;
+	uint64_t value;
+} msrs[256];
+static unsigned int nr_msrs;
+static uint64_t mcg_cap = MCG_CMCI | 2;
+
+static uint64_t *find_msr(uint32_t index)
+{
+	for (unsigned int i = 0; i < nr_msrs; i++)
+		if (msrs[i].index == index)
+			return &msrs[i].value;
+	if (nr_msrs == sizeof(msrs) / sizeof(msrs[0]))
+		abort();
+	msrs[nr_msrs].index = index;
+	msrs[nr_msrs].value = index >= 0x400 && index < 0x480 && index % 4 == 0 ? UINT64_MAX : 0;
+	return &msrs[nr_msrs++].value;
+}
+
+static void begin_msrs(void)
+{
+	char *at = getenv("STUB_MSRS"), *cap = getenv("STUB_MCG_CAP");
+
+	if (nr_msrs)
+		return;
+	find_msr(MSR_TSC);
+	if (cap)
+		mcg_cap = strtoull(cap, NULL, 0);
+	while (at && *at) {
+		uint32_t index = strtoul(at, &at, 0);
+
+		*find_msr(index) = strtoull(at + 1, &at, 0);
+		at += *at == ',';
+	}
+}
+
+static bool has_msr(uint32_t index)
+{
+	uint32_t banks = mcg_cap & 0xff;
+
+	return index >= 0x400 && index < 0x480 ? index < 0x400 + 4 * banks : index >= 0x280 && index < 0x2a0 ? index < 0x280 + banks : true;
+}
+
+/* One MSR is read or written at a time. Returns how many were. */
+static int access_msr(struct kvm_msrs *m, bool set)
+{
+	begin_msrs();
+	if (!has_msr(m->entries[0].index) || (set && m->entries[0].index == MSR_MCG_CAP))
+		return 0;
+	if (!set)
+		m->entries[0].data = m->entries[0].index == MSR_MCG_CAP ? mcg_cap : *find_msr(m->entries[0].index);
+	else
+		*find_msr(m->entries[0].index) = m->entries[0].data;
+	return 1;
+}
+
+static int setup_mce(const uint64_t *cap)
+{
+	errno = EINVAL;
+	if ((*cap & 0xff) > 32)
+		return -1;
+	mcg_cap = *cap;
 	return 0;
 }
 
@@ -330,8 +413,10 @@ static int set_memory(const struct kvm_userspace_memory_region *slot)
 	return 0;
 }
 
-static int check_extension(unsigned long cap)
+static int check_extension(int fd, unsigned long cap)
 {
+	if (cap == KVM_CAP_XCRS && fd != vm_fd)
+		return !little();
 	if (cap == KVM_CAP_DIRTY_LOG_RING_ACQ_REL)
 		return RING_BYTES;
 	return cap == KVM_CAP_MAX_VCPUS || cap == KVM_CAP_NR_VCPUS ? 64 : 1;
@@ -373,11 +458,12 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	case KVM_GET_API_VERSION:
 		return KVM_API_VERSION;
 	case KVM_CHECK_EXTENSION:
-		return check_extension(arg);
+		return check_extension(fd, arg);
 	case KVM_GET_VCPU_MMAP_SIZE:
 		return RUN_SIZE;
 	case KVM_CREATE_VM:
-		return eventfd(0, EFD_CLOEXEC);
+		vm_fd = eventfd(0, EFD_CLOEXEC);
+		return vm_fd;
 	case KVM_CREATE_VCPU:
 		return create_vcpu(arg);
 	case KVM_GET_SUPPORTED_CPUID:
@@ -386,11 +472,13 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return set_memory((void *)arg);
 	case KVM_SET_MSRS:
 	case KVM_GET_MSRS:
-		return 1;
+		return access_msr((void *)arg, request == KVM_SET_MSRS);
+	case KVM_X86_SETUP_MCE:
+		return setup_mce((void *)arg);
 	case KVM_GET_CPUID2:
 		return supported_cpuid((void *)arg);
 	case KVM_GET_MSR_INDEX_LIST:
-		return msr_list((void *)arg, 1);
+		return msr_list((void *)arg, little() ? 0 : 2);
 	case KVM_GET_MSR_FEATURE_INDEX_LIST:
 		return msr_list((void *)arg, 0);
 	case KVM_GET_TSC_KHZ:
