@@ -4,18 +4,25 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "say.h"
 
-#define UNIX	"unix:"
+#define UNIX		"unix:"
+#define LOST_SECONDS	30	/* docs/migration.md says so */
+#define LOST_INTERVAL	5
+#define LOST_PROBES	4
+#define FULL_MS		50	/* the kernel does not tell when a Unix socket's queue has room again */
 
 /** struct host_port - an address of TCP */
 struct host_port {
@@ -71,28 +78,33 @@ int endpoint_check(const char *text, bool listens)
 	return -1;
 }
 
-static int unix_socket(const char *path, struct sockaddr_un *un)
+/*
+ * Small records are sent at once, and a peer that is gone without a word is noticed after LOST_SECONDS while nothing is sent.
+ *
+ * What the receiver has sent must be acknowledged in that time as well. The source has no such limit: the kernel would also
+ * break a connection whose peer is alive but takes nothing, and the receiver would go on with the guest.
+ */
+static int set_tcp(int fd, bool receives)
 {
-	*un = (struct sockaddr_un) { .sun_family = AF_UNIX };
-	snprintf(un->sun_path, sizeof(un->sun_path), "%s", path);
-	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-}
-
-/* A peer that is gone without a word is noticed; small records are sent at once. */
-static int set_tcp(int fd)
-{
-	int on = 1;
+	const int on = 1, idle = LOST_SECONDS - LOST_PROBES * LOST_INTERVAL, interval = LOST_INTERVAL, probes = LOST_PROBES;
+	const unsigned int unacknowledged = LOST_SECONDS * 1000;
 
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	if (receives)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged, sizeof(unacknowledged));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;
 }
 
-/** union address - of IPv4 or IPv6 */
+/** union address - of IPv4, IPv6, or a Unix socket */
 union address {
 	struct sockaddr any;
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
+	struct sockaddr_un un;
 };
 
 static bool numeric(const char *host, const char *port, union address *a)
@@ -134,14 +146,13 @@ static bool named(const char *host, const char *port, union address *a)
 	return found;
 }
 
-/* A socket that is connected, or listens. */
-static int tcp_socket(const char *text, bool listens)
+/* A socket of TCP, and its address. */
+static int tcp_socket(const char *text, union address *to, socklen_t *len)
 {
 	struct host_port hp;
 	union address a;
-	int fd, on = 1;
-	socklen_t len;
 	const char *host;
+	int fd;
 
 	if (!split(text, &hp))
 		return -1;
@@ -150,57 +161,104 @@ static int tcp_socket(const char *text, bool listens)
 		say("cannot find %s: give its address, or its name in /etc/hosts", host);
 		return -1;
 	}
-	len = a.any.sa_family == AF_INET ? sizeof(a.v4) : sizeof(a.v6);
 	fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 && errno == EAFNOSUPPORT && !*hp.host && numeric("0.0.0.0", hp.port, &a)) {
-		len = sizeof(a.v4);
+	if (fd < 0 && errno == EAFNOSUPPORT && !*hp.host && numeric("0.0.0.0", hp.port, &a))
 		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	}
-	if (fd >= 0 && listens)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (fd >= 0 && !(listens ? bind(fd, &a.any, len) || listen(fd, 1) : connect(fd, &a.any, len)))
-		return set_tcp(fd);
-	say("cannot %s %s: %s", listens ? "listen at" : "connect to", text, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	if (fd < 0)
+		say("cannot create a socket for %s: %s", text, strerror(errno));
+	*to = a;
+	*len = a.any.sa_family == AF_INET ? sizeof(a.v4) : sizeof(a.v6);
+	return fd;
 }
 
-int endpoint_connect(const char *text)
+static int unix_socket(const char *path, struct sockaddr_un *un)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*un = (struct sockaddr_un) { .sun_family = AF_UNIX };
+	snprintf(un->sun_path, sizeof(un->sun_path), "%s", path);
+	if (fd < 0)
+		say("cannot create a socket for %s: %s", path, strerror(errno));
+	return fd;
+}
+
+static int any_socket(const char *text, union address *a, socklen_t *len)
 {
 	const char *path = unix_path(text);
-	struct sockaddr_un un;
-	int fd;
 
 	if (!path)
-		return tcp_socket(text, false);
-	fd = unix_socket(path, &un);
-	if (fd >= 0 && !connect(fd, (struct sockaddr *)&un, sizeof(un)))
-		return fd;
-	say("cannot connect to %s: %s", text, strerror(errno));
-	if (fd >= 0)
-		close(fd);
+		return tcp_socket(text, a, len);
+	*len = sizeof(a->un);
+	return unix_socket(path, &a->un);
+}
+
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Returns 0, or -1 with errno. */
+static int connect_until(int fd, const union address *a, socklen_t len, int wake_fd, long limit)
+{
+	/* Each later call tells what became of the first one. */
+	while (connect(fd, &a->any, len) && errno != EISCONN) {
+		bool full = errno == EAGAIN;
+		long left = limit - now_ms();
+		struct pollfd p[] = { { .fd = full ? -1 : fd, .events = POLLOUT }, { .fd = wake_fd, .events = POLLIN } };
+
+		if (errno == EINTR)
+			continue;
+		if (!full && errno != EINPROGRESS && errno != EALREADY)
+			return -1;
+		errno = left > 0 ? ECANCELED : ETIMEDOUT;
+		if (left <= 0 || (poll(p, 2, full && left > FULL_MS ? FULL_MS : left) > 0 && p[1].revents))
+			return -1;
+	}
+	return 0;
+}
+
+int endpoint_connect(const char *text, int wake_fd, long ms)
+{
+	union address a;
+	socklen_t len;
+	int fd = any_socket(text, &a, &len);
+
+	if (fd < 0)
+		return -1;
+	if (!fcntl(fd, F_SETFL, O_NONBLOCK) && !connect_until(fd, &a, len, wake_fd, now_ms() + ms))
+		return unix_path(text) ? fd : set_tcp(fd, false);
+	if (errno != ECANCELED)
+		say("cannot connect to %s: %s", text, strerror(errno));
+	close(fd);
 	return -1;
 }
 
-static int unix_listen(const char *text, const char *path)
+static int listen_at(const char *text)
 {
-	struct sockaddr_un un;
-	int fd = unix_socket(path, &un);
+	const char *path = unix_path(text);
+	union address a;
+	socklen_t len;
+	int fd = any_socket(text, &a, &len), on = 1;
 
+	if (fd < 0)
+		return -1;
+	if (!path)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	/* A file that is there is not removed: it may be somebody else's. */
-	if (fd >= 0 && !bind(fd, (struct sockaddr *)&un, sizeof(un)) && !listen(fd, 1))
+	if (!bind(fd, &a.any, len) && !listen(fd, 1))
 		return fd;
-	say("cannot listen at %s: %s%s", text, strerror(errno), errno == EADDRINUSE ? "; remove it if nobody uses it" : "");
-	if (fd >= 0)
-		close(fd);
+	say("cannot listen at %s: %s%s", text, strerror(errno), path && errno == EADDRINUSE ? "; remove it if nobody uses it" : "");
+	close(fd);
 	return -1;
 }
 
 int endpoint_accept(const char *text)
 {
 	const char *path = unix_path(text);
-	int fd = path ? unix_listen(text, path) : tcp_socket(text, true);
+	int fd = listen_at(text);
 	int peer;
 
 	if (fd < 0)
@@ -214,5 +272,5 @@ int endpoint_accept(const char *text)
 	close(fd);
 	if (path)
 		unlink(path);
-	return peer < 0 || path ? peer : set_tcp(peer);
+	return peer < 0 || path ? peer : set_tcp(peer, true);
 }

@@ -14,8 +14,15 @@
  */
 int endpoint_check(const char *text, bool listens);
 
-/** endpoint_connect() - connect to where somebody listens; a descriptor, or -1 after an error message */
-int endpoint_connect(const char *text);
+/**
+ * endpoint_connect() - connect to where somebody listens
+ * @text: the address
+ * @wake_fd: a descriptor that becomes readable when nobody wants the connection any more
+ * @ms: how long to wait
+ *
+ * Return: a descriptor that does not block, or -1, after an error message unless @wake_fd is readable.
+ */
+int endpoint_connect(const char *text, int wake_fd, long ms);
 
 /** endpoint_accept() - listen for one connection, and wait for it; a descriptor, or -1 after an error message */
 int endpoint_accept(const char *text);

@@ -15,34 +15,48 @@
 #include "term.h"
 #include "vcpu.h"
 
-/* Blocks those of some signals that are not ignored. Returns a signalfd of them. */
-static int signal_file(const int *signals, size_t n)
+/* SIGUSR1 saves or moves the guest, if it has somewhere to go. */
+static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, 0 };
+static const int job[] = { SIGTSTP, SIGCONT, 0 };
+
+/* Those of some signals that are not ignored. */
+static void signal_set(sigset_t *set, const int *signals)
 {
 	struct sigaction old;
+
+	sigemptyset(set);
+	for (; *signals; signals++)
+		if (!sigaction(*signals, NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaddset(set, *signals);
+}
+
+static int signal_file(const int *signals)
+{
 	sigset_t set;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < n; i++)
-		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaddset(&set, signals[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal_set(&set, signals);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void block(const int *signals)
+{
+	sigset_t set;
+
+	signal_set(&set, signals);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 /*
  * The signals that end or stop the run are read from signalfds. They are blocked
- * before any thread starts, so that no vCPU thread receives one. A signal that
- * is ignored, as by nohup(1), stays ignored.
+ * before any thread starts, so that no vCPU thread receives one, but not before
+ * the run: until then they do what they always do. A signal that is ignored, as
+ * by nohup(1), stays ignored.
  */
-static int catch_signals(struct machine *m, int *signal_fd, int *job_fd)
+static int open_signals(struct machine *m, int *signal_fd, int *job_fd)
 {
-	/* SIGUSR1 saves or moves the guest, if it has somewhere to go. */
-	static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 };
-	static const int job[] = { SIGTSTP, SIGCONT };
-
 	m->dies_of_sigpipe = signal(SIGPIPE, SIG_IGN) != SIG_IGN;
-	*signal_fd = signal_file(ends, sizeof(ends) / sizeof(ends[0]));
-	*job_fd = signal_file(job, sizeof(job) / sizeof(job[0]));
+	*signal_fd = signal_file(ends);
+	*job_fd = signal_file(job);
 	if (*signal_fd >= 0 && *job_fd >= 0)
 		return 0;
 	say("cannot create a signalfd: %s", strerror(errno));
@@ -54,7 +68,7 @@ int machine_devices(struct machine *m)
 	struct ioport_dev rtc = rtc_dev(&m->rtc, PORT_RTC);
 	int signal_fd, job_fd;
 
-	if (catch_signals(m, &signal_fd, &job_fd))
+	if (open_signals(m, &signal_fd, &job_fd))
 		return -1;
 	ioport_init(&m->bus, m->vm.trace);
 	rtc_init(&m->rtc, rtc_now);
@@ -99,10 +113,13 @@ static int report(struct machine *m)
 
 int machine_run(struct machine *m)
 {
-	bool tty = term_raw();
 	struct vm *vm = &m->vm;
 	sigset_t stop;
+	bool tty;
 
+	block(ends);
+	block(job);
+	tty = term_raw();
 	if (tty && !m->quiet)
 		say("Ctrl-A x ends the guest");
 	if (vcpus_start(vm))

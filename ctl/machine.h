@@ -28,7 +28,7 @@ struct machine {
 };
 
 /**
- * machine_devices() - put drostectl's devices on the bus of a machine, and take the signals that end or stop a run
+ * machine_devices() - put drostectl's devices on the bus of a machine; the console reads the signals that end or stop a run
  * @m: the machine; its VM has been created
  *
  * Return: 0, or -1 after an error message.

@@ -5,12 +5,9 @@
  */
 #include "mover.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <time.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "../uapi/linux/droste.h"
@@ -21,8 +18,8 @@
 #include "movesend.h"
 #include "say.h"
 
-#define OUTPUT_MUCH	(256u << 10)	/* console output between two barriers that makes one */
-#define STOP_SECONDS	10		/* how long the peer may take to learn that the run has ended */
+#define OUTPUT_MUCH	(4u << 20)	/* bytes of console output since the last state that make one */
+#define GUEST_TRIES	5		/* a guest that asks in vain so often is not heard until a user asks */
 
 /* The port: a write asks, a read tells the guest how often it has been saved or moved. */
 static uint32_t port_in(void *opaque, uint16_t off, unsigned int size)
@@ -33,11 +30,20 @@ static uint32_t port_in(void *opaque, uint16_t off, unsigned int size)
 	return off ? 0 : mv->moves;
 }
 
+/* Each try costs the host work and a message, and a guest may ask for ever. */
 static void port_out(void *opaque, uint16_t off, unsigned int size, uint32_t val)
 {
+	struct mover *mv = opaque;
+
 	(void)size;
-	if (!off && val)
-		mover_ask(opaque);
+	if (off || !val)
+		return;
+	pthread_mutex_lock(&mv->lock);
+	if (mv->failures < GUEST_TRIES) {
+		mv->asked = true;
+		pthread_cond_broadcast(&mv->change);
+	}
+	pthread_mutex_unlock(&mv->lock);
 }
 
 void mover_init(struct machine *m, const struct move_options *o, uint32_t moves)
@@ -49,7 +55,7 @@ void mover_init(struct machine *m, const struct move_options *o, uint32_t moves)
 	mv->o = *o;
 	move_save_init(mv);
 	mv->moves = moves;
-	mv->fd = -1;
+	mv->ask_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&mv->lock, NULL);
 	pthread_cond_init(&mv->change, NULL);
 	m->vm.mover = mv;
@@ -75,6 +81,8 @@ void mover_ask(struct mover *mv)
 		return;
 	pthread_mutex_lock(&mv->lock);
 	mv->asked = true;
+	mv->failures = 0;
+	eventfd_write(mv->ask_fd, 1);
 	pthread_cond_broadcast(&mv->change);
 	pthread_mutex_unlock(&mv->lock);
 }
@@ -93,38 +101,69 @@ void mover_barrier(struct vcpu *vcpu)
 	pthread_mutex_unlock(&mv->lock);
 }
 
+void mover_keep(struct mover *mv, bool on)
+{
+	pthread_mutex_lock(&mv->lock);
+	mv->keeps = on;
+	mv->output_len = 0;
+	mv->output_lost = false;
+	pthread_mutex_unlock(&mv->lock);
+}
+
+static bool output_fits(struct mover *mv)
+{
+	size_t room = mv->output_room ? 2 * mv->output_room : 4096;
+	uint8_t *more;
+
+	if (mv->output_len < mv->output_room)
+		return true;
+	more = realloc(mv->output, room);
+	if (!more)
+		return false;
+	mv->output = more;
+	mv->output_room = room;
+	return true;
+}
+
 void mover_output(struct mover *mv, uint8_t byte)
 {
 	if (!mv)
 		return;
 	pthread_mutex_lock(&mv->lock);
-	if (mv->keeps && mv->output_len == mv->output_room) {
-		size_t room = mv->output_room ? 2 * mv->output_room : 4096;
-		uint8_t *more = realloc(mv->output, room);
-
-		if (more) {
-			mv->output = more;
-			mv->output_room = room;
-		}
+	if (mv->keeps && !mv->output_lost) {
+		mv->output_lost = !output_fits(mv);
+		if (!mv->output_lost)
+			mv->output[mv->output_len++] = byte;
+		if (mv->output_lost || mv->output_len == OUTPUT_MUCH)
+			pthread_cond_broadcast(&mv->change);
 	}
-	if (mv->keeps && mv->output_len < mv->output_room)
-		mv->output[mv->output_len++] = byte;
-	if (mv->output_len == OUTPUT_MUCH)
-		pthread_cond_broadcast(&mv->change);
 	pthread_mutex_unlock(&mv->lock);
 }
 
 void mover_wait(struct mover *mv)
 {
 	pthread_mutex_lock(&mv->lock);
-	while (!mv->asked && !mv->over && !mv->barrier && mv->output_len < OUTPUT_MUCH)
+	while (!mv->asked && !mv->over && !mv->barrier && !mv->output_lost && mv->output_len < OUTPUT_MUCH)
 		pthread_cond_wait(&mv->change, &mv->lock);
+}
+
+/* One more try has failed, or all that the guest has. */
+static void try_failed(struct mover *mv, unsigned int tries)
+{
+	bool enough;
+
+	pthread_mutex_lock(&mv->lock);
+	mv->failures += tries;
+	enough = mv->failures == GUEST_TRIES && tries == 1;
+	pthread_mutex_unlock(&mv->lock);
+	if (enough)
+		say("the guest's own requests to be saved or moved are not heard any more, until Ctrl-A s or SIGUSR1 asks for it");
 }
 
 static void *mover_loop(void *arg)
 {
 	struct mover *mv = arg;
-	bool over = false, told = false;
+	bool over = false;
 
 	while (!over) {
 		bool asked;
@@ -135,11 +174,16 @@ static void *mover_loop(void *arg)
 		mv->asked = false;
 		mv->barrier = false;
 		pthread_mutex_unlock(&mv->lock);
-		if (asked && !mv->o.save && !mv->o.to && !told) {
+		if (!asked)
+			continue;
+		if (!mv->o.save && !mv->o.to) {
 			say("the guest has nowhere to go: start it with --save or --migrate-to");
-			told = true;	/* a guest may ask for ever */
-		} else if (asked && (mv->o.save || mv->o.to))
-			over = mv->o.save ? move_save(mv) : move_send(mv);
+			try_failed(mv, GUEST_TRIES);
+			continue;
+		}
+		over = mv->o.save ? move_save(mv) : move_send(mv);
+		if (!over)
+			try_failed(mv, 1);
 	}
 	return NULL;
 }
@@ -156,24 +200,14 @@ int mover_start(struct mover *mv)
 
 void mover_stop(struct mover *mv)
 {
-	struct timespec limit;
-
 	if (!mv->started)
 		return;
 	pthread_mutex_lock(&mv->lock);
 	mv->over = true;
 	pthread_cond_broadcast(&mv->change);
 	pthread_mutex_unlock(&mv->lock);
-	clock_gettime(CLOCK_MONOTONIC, &limit);
-	limit.tv_sec += STOP_SECONDS;
-	if (pthread_clockjoin_np(mv->thread, NULL, CLOCK_MONOTONIC, &limit)) {
-		/* The peer neither reads nor answers. */
-		pthread_mutex_lock(&mv->lock);
-		if (mv->fd >= 0)
-			shutdown(mv->fd, SHUT_RDWR);
-		pthread_mutex_unlock(&mv->lock);
-		pthread_join(mv->thread, NULL);
-	}
+	pthread_join(mv->thread, NULL);
 	mv->started = false;
+	close(mv->ask_fd);
 	free(mv->output);
 }

@@ -37,10 +37,12 @@ struct mover {
 	bool barrier;		/* a vCPU has executed WBINVD, and all wait */
 	uint64_t barrier_seq;	/* the kernel's number of that barrier */
 	uint32_t barrier_level;
-	int fd;			/* of the connection, or -1 */
+	int ask_fd;		/* eventfd: becomes readable when a user asks */
+	unsigned int failures;	/* tries that failed since a user asked */
 	bool keeps;		/* keep the console's output for the receiver */
 	uint8_t *output;	/* what was kept since the last complete state */
 	size_t output_len, output_room;
+	bool output_lost;	/* there was no memory for some of it */
 };
 
 /**
@@ -57,14 +59,17 @@ int mover_check(const struct move_options *o);
 /** mover_start() - start the thread, if there is something to do; 0, or -1 after an error message */
 int mover_start(struct mover *mv);
 
-/** mover_stop() - end the thread; the run has ended */
+/** mover_stop() - wait for the end of the thread, which takes some seconds at most; the run has ended */
 void mover_stop(struct mover *mv);
 
-/** mover_ask() - save or move the machine now; any thread; NULL: there is no mover */
+/** mover_ask() - the user wants the machine to be saved or moved now; any thread; NULL: there is no mover */
 void mover_ask(struct mover *mv);
 
 /** mover_barrier() - KVM_RUN of a vCPU has ended with DROSTE_EXIT_BARRIER; its thread */
 void mover_barrier(struct vcpu *vcpu);
+
+/** mover_keep() - keep the console's output from now on, or drop it */
+void mover_keep(struct mover *mv, bool on);
 
 /** mover_output() - the guest has sent a byte to its console; caller holds the bus lock; NULL: there is no mover */
 void mover_output(struct mover *mv, uint8_t byte);

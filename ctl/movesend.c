@@ -13,30 +13,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 #include "../uapi/linux/droste.h"
 #include "crc32c.h"
-#include "endpoint.h"
 #include "hold.h"
 #include "machine.h"
+#include "movelink.h"
 #include "moveout.h"
 #include "moverate.h"
 #include "say.h"
 
-#define ANSWER_SECONDS	60	/* a receiver that says or takes nothing for so long does not get the guest */
+#define OUTPUT_RECORD	(64u << 10)	/* bytes of console output in one record */
 
 /** struct sending - a migration */
 struct sending {
 	struct moveout o;
+	struct move_link link;
 	struct mover *mv;
 	struct vm *vm;
 	struct record reply;
 	struct move_rate rate;
 	uint64_t seq;		/* of the last barrier in the stream */
-	bool refused;		/* the receiver knows why the migration is over */
+	bool has_state;		/* the receiver may have a complete state */
+	bool refused;		/* the receiver does not go on with the guest */
 };
 
 static int bad(struct sending *sd, const char *why)
@@ -62,10 +61,8 @@ static int await(struct sending *sd, uint32_t type)
 	struct stream *s = &sd->o.s;
 	enum stream_got got = stream_get(s, &sd->reply);
 
-	if (got == STREAM_OVER) {
-		sd->refused = true;
+	if (got == STREAM_OVER)
 		return bad(sd, "the receiver has closed the connection");
-	}
 	if (got != STREAM_RECORD)
 		return -1;
 	if (sd->reply.type == MOVE_REFUSE) {
@@ -143,18 +140,21 @@ static int put_output(struct sending *sd)
 	struct mover *mv = sd->mv;
 	uint8_t *output;
 	size_t len;
-	int ret = 0;
+	bool lost;
+	int ret;
 
 	pthread_mutex_lock(&mv->lock);
+	lost = mv->output_lost;
 	output = mv->output;
 	len = mv->output_len;
 	mv->output = NULL;
 	mv->output_len = 0;
 	mv->output_room = 0;
 	pthread_mutex_unlock(&mv->lock);
+	ret = lost ? bad(sd, "there is no memory for the guest's console output") : 0;
 	sd->o.output_sum = crc32c(sd->o.output_sum, output, len);
 	for (size_t at = 0, n; at < len && !ret; at += n) {
-		n = len - at < MOVE_MAX ? len - at : MOVE_MAX;
+		n = len - at < OUTPUT_RECORD ? len - at : OUTPUT_RECORD;
 		ret = stream_put(&sd->o.s, MOVE_OUTPUT, 0, output + at, n);
 	}
 	free(output);
@@ -163,7 +163,7 @@ static int put_output(struct sending *sd)
 
 /*
  * Sends all that makes the state complete, but the record that says so. The guest stands still. What reads the state may
- * write to memory, so the log is read after that.
+ * write to memory, so the log is read after that. Console output is the receiver's to print from the first state on.
  */
 static int put_state(struct sending *sd)
 {
@@ -172,6 +172,8 @@ static int put_state(struct sending *sd)
 
 	if (!hold_all(sd->vm))
 		return ended(sd);
+	if (sd->mv->o.barriers && !sd->seq)
+		mover_keep(sd->mv, true);
 	ret = moveout_state(&sd->o, &state);
 	if (!ret && dirty_collect(sd->vm))
 		ret = rings_failed(sd);
@@ -182,12 +184,21 @@ static int put_state(struct sending *sd)
 	return ret;
 }
 
+/* Sends a state and the record that completes it: the receiver has it from then on, also if no answer comes. */
+static int complete(struct sending *sd, uint32_t type, const void *data, size_t len)
+{
+	if (put_state(sd) || stream_put(&sd->o.s, type, 0, data, len))
+		return -1;
+	sd->has_state = true;
+	return 0;
+}
+
 /* A complete state, after which the guest goes on here. */
 static int put_barrier(struct sending *sd, uint32_t level)
 {
 	struct move_barrier b = { .seq = sd->seq + 1, .level = level };
 
-	if (put_state(sd) || stream_put(&sd->o.s, MOVE_BARRIER, 0, &b, sizeof(b)) || await_ack(sd, b.seq))
+	if (complete(sd, MOVE_BARRIER, &b, sizeof(b)) || await_ack(sd, b.seq))
 		return -1;
 	sd->seq++;
 	if (sd->o.sums)
@@ -196,13 +207,18 @@ static int put_barrier(struct sending *sd, uint32_t level)
 	return 0;
 }
 
-/* The last one. */
+/* The last one. Unless something else has ended the run here before, it is the receiver's from now on. */
 static int put_end(struct sending *sd)
 {
-	if (put_state(sd) || stream_put(&sd->o.s, MOVE_END, 0, NULL, 0) || await(sd, MOVE_READY))
+	if (complete(sd, MOVE_END, NULL, 0) || await(sd, MOVE_READY))
 		return -1;
-	/* If the receiver does not get this, it finds the connection closed, and starts the guest as well. */
-	stream_put(&sd->o.s, MOVE_COMMIT, 0, NULL, 0);
+	if (!vm_end(sd->vm, RUN_MOVED, 0, NULL, "the guest runs at %s now: %llu pages, %u rounds, %.1f MiB", sd->mv->o.to,
+		    (unsigned long long)sd->o.pages, sd->rate.round, sd->o.s.bytes / 1048576.0))
+		return ended(sd);
+	movelink_last(&sd->link);
+	/* A receiver that does not get this finds the connection closed, and starts the guest as well. */
+	if (stream_put(&sd->o.s, MOVE_COMMIT, 0, NULL, 0))
+		say("the receiver is ready, but has perhaps not been told to start the guest: %s", sd->o.s.why);
 	return 0;
 }
 
@@ -255,28 +271,6 @@ static int greet(struct sending *sd)
 	return moveout_header(&sd->o, sd->mv->o.barriers) || stream_check(&sd->o.s) || await(sd, MOVE_ACCEPT) ? -1 : 0;
 }
 
-static void keep_output(struct mover *mv, bool on)
-{
-	pthread_mutex_lock(&mv->lock);
-	mv->keeps = on;
-	mv->output_len = 0;
-	pthread_mutex_unlock(&mv->lock);
-}
-
-static void set_fd(struct mover *mv, int fd)
-{
-	const struct timeval limit = { .tv_sec = ANSWER_SECONDS };
-
-	if (fd >= 0) {
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-		/* The guest may stand still while this writes. */
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	}
-	pthread_mutex_lock(&mv->lock);
-	mv->fd = fd;
-	pthread_mutex_unlock(&mv->lock);
-}
-
 /* The guest runs on here. */
 static void give_up(struct sending *sd)
 {
@@ -288,33 +282,34 @@ static void give_up(struct sending *sd)
 	hold_release(vm);
 }
 
+static int send_all(struct sending *sd)
+{
+	return movelink_use(&sd->link, &sd->o.s) || greet(sd) || rounds(sd) || (sd->mv->o.barriers && barriers(sd)) ||
+	       put_end(sd) ? -1 : 0;
+}
+
 bool move_send(struct mover *mv)
 {
 	struct sending sd = { .mv = mv, .vm = &mv->m->vm };
-	int fd = endpoint_connect(mv->o.to), ret;
 	char why[sizeof(sd.o.s.why)];
+	int ret;
 
-	if (fd < 0)
+	if (movelink_open(&sd.link, mv))
 		return false;
-	set_fd(mv, fd);
-	moveout_init(&sd.o, mv->m, fd, mv->o.to);
-	keep_output(mv, mv->o.barriers);
-	ret = greet(&sd) || rounds(&sd) || (mv->o.barriers && barriers(&sd)) || put_end(&sd) ? -1 : 0;
-	keep_output(mv, false);
+	moveout_init(&sd.o, mv->m, sd.link.fd, mv->o.to);
+	ret = send_all(&sd);
+	mover_keep(mv, false);
 	if (!ret) {
-		vm_end(&mv->m->vm, RUN_MOVED, 0, NULL, "the guest runs at %s now: %llu pages, %u rounds, %.1f MiB", mv->o.to,
-		       (unsigned long long)sd.o.pages, sd.rate.round, sd.o.s.bytes / 1048576.0);
 		hold_release(sd.vm);
 	} else {
 		snprintf(why, sizeof(why), "%s", sd.o.s.why);
-		if (!sd.refused)
-			stream_text(&sd.o.s, MOVE_CANCEL, why);
 		if (!over(&sd))
 			say_lacks("the guest is not moved, and runs on: ", why);
 		give_up(&sd);
+		if (!sd.refused)
+			movelink_part(&sd.link, why, sd.has_state);
 	}
-	set_fd(mv, -1);
-	close(fd);
+	movelink_close(&sd.link);
 	record_free(&sd.reply);
 	return !ret;
 }

@@ -129,7 +129,7 @@ static int build(struct receiving *r)
 	return r->m ? 0 : -1;
 }
 
-/* The source is gone without a word. */
+/* The source is gone without a word, or what it says behind its end cannot be understood. */
 static int take_over(struct receiving *r)
 {
 	const struct image *im = &r->im;
@@ -143,7 +143,7 @@ static int take_over(struct receiving *r)
 		return -1;
 	}
 	if (im->ended)
-		say("the source is lost; the guest goes on here");
+		say("the source is lost behind its end; the guest goes on here: %s", r->s.why);
 	else
 		say("the source is lost; the guest goes on here from barrier %llu", (unsigned long long)im->seq);
 	if (r->m || !build(r))
@@ -185,6 +185,9 @@ static int receive(struct receiving *r)
 		case IMAGE_LOST:
 			return take_over(r);
 		case IMAGE_BAD:
+			/* A source that was told that all is ready runs the guest again only if it says so. */
+			if (r->im.ended && r->m)
+				return take_over(r);
 			refuse(r, r->s.why);
 			return -1;
 		}

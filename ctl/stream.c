@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../uapi/linux/droste.h"
@@ -95,44 +95,91 @@ void stream_init(struct stream *s, int fd, const char *name)
 
 /* --- writing --- */
 
-static int put_all(struct stream *s, const void *data, size_t len)
+/* Writes all of @v, and takes from it what is written. */
+static int put_all(struct stream *s, struct iovec *v, int n)
 {
-	const uint8_t *p = data;
+	for (int i = 0; i < n;) {
+		ssize_t done = writev(s->fd, v + i, n - i);
 
-	while (len) {
-		ssize_t n = write(s->fd, p, len);
-
-		if (n < 0 && errno == EINTR)
+		if (done < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return bad(s, "writing to %s failed: %s", s->name, n && errno != EAGAIN ? strerror(errno) : "it takes no more");
-		p += n;
-		len -= n;
-		s->bytes += n;
+		if (done < 0 && errno == EAGAIN && s->step) {
+			if (s->step(s, STREAM_WRITES))
+				return -1;
+			continue;
+		}
+		if (done <= 0)
+			return bad(s, "writing to %s failed: %s", s->name, done ? strerror(errno) : "it takes no more");
+		s->bytes += done;
+		for (; i < n && (size_t)done >= v[i].iov_len; i++) {
+			done -= v[i].iov_len;
+			v[i].iov_len = 0;
+		}
+		if (i < n) {
+			v[i].iov_base = (uint8_t *)v[i].iov_base + done;
+			v[i].iov_len -= done;
+		}
 	}
 	return 0;
+}
+
+/* Keeps what is missing of a record. A record of which nothing was written is not in the stream. */
+static void keep_rest(struct stream *s, const struct iovec *v, size_t len)
+{
+	size_t left = v[0].iov_len + v[1].iov_len;
+
+	if (!s->rest || left == len)
+		return;
+	for (int i = 0; i < 2; i++) {
+		memcpy(s->rest + s->rest_len, v[i].iov_base, v[i].iov_len);
+		s->rest_len += v[i].iov_len;
+	}
+	s->sent++;
+}
+
+static int begins(struct stream *s)
+{
+	return s->step ? s->step(s, STREAM_BEGINS) : 0;
 }
 
 int stream_begin(struct stream *s)
 {
 	struct move_start start = { .version = MOVE_VERSION };
+	struct iovec v = { &start, sizeof(start) };
 
 	memcpy(start.magic, MOVE_MAGIC, sizeof(start.magic));
 	start.crc = crc32c(0, &start, offsetof(struct move_start, crc));
-	return put_all(s, &start, sizeof(start));
+	return begins(s) || put_all(s, &v, 1) ? -1 : 0;
 }
 
 int stream_put(struct stream *s, uint32_t type, uint32_t index, const void *data, size_t len)
 {
 	struct move_head head = { .type = type, .index = index, .number = s->sent, .length = len };
+	struct iovec v[2] = { { &head, sizeof(head) }, { len ? (void *)data : &head, len } };
 
 	head.crc = crc32c(crc32c(0, &head, offsetof(struct move_head, crc)), data, len);
-	if (put_all(s, &head, sizeof(head)) || (len && put_all(s, data, len)))
+	if (begins(s))
 		return -1;
+	if (put_all(s, v, 2)) {
+		keep_rest(s, v, sizeof(head) + len);
+		return -1;
+	}
 	/* A crash, for tests: nothing is said, and nothing is cleaned up. */
 	if (s->cut_after >= 0 && (uint32_t)s->cut_after == s->sent)
 		raise(SIGKILL);
 	s->sent++;
+	return 0;
+}
+
+int stream_flush(struct stream *s)
+{
+	struct iovec v = { s->rest, s->rest_len };
+
+	if (!s->rest_len)
+		return 0;
+	if (put_all(s, &v, 1))
+		return -1;
+	s->rest_len = 0;
 	return 0;
 }
 
@@ -155,9 +202,14 @@ static ssize_t get_all(struct stream *s, void *data, size_t len)
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN && s->step) {
+			if (s->step(s, STREAM_READS))
+				return -1;
+			continue;
+		}
 		if (n < 0) {
 			s->lost = true;
-			return bad(s, "reading from %s failed: %s", s->name, errno == EAGAIN ? "no answer comes" : strerror(errno));
+			return bad(s, "reading from %s failed: %s", s->name, strerror(errno));
 		}
 		if (!n) {
 			s->lost = true;
@@ -171,7 +223,7 @@ static ssize_t get_all(struct stream *s, void *data, size_t len)
 int stream_check(struct stream *s)
 {
 	struct move_start start;
-	ssize_t n = get_all(s, &start, sizeof(start));
+	ssize_t n = begins(s) ? -1 : get_all(s, &start, sizeof(start));
 
 	if (n < 0)
 		return -1;
@@ -196,7 +248,7 @@ static bool length_fits(const struct kind *k, const struct move_head *h)
 static enum stream_got get_one(struct stream *s, struct record *r, const struct kind **kind)
 {
 	struct move_head h;
-	ssize_t n = get_all(s, &h, sizeof(h));
+	ssize_t n = begins(s) ? -1 : get_all(s, &h, sizeof(h));
 
 	if (!n)
 		return STREAM_OVER;
@@ -216,7 +268,7 @@ static enum stream_got get_one(struct stream *s, struct record *r, const struct 
 	if (h.number != s->got)
 		return bad(s, "%s has record %u where %u must be", s->name, h.number, s->got);
 	*kind = find_kind(h.type);
-	if (!*kind && !(h.type & MOVE_SKIP))
+	if (!*kind && (s->strict || !(h.type & MOVE_SKIP)))
 		return bad(s, "%s has a record of the unknown type %#x", s->name, h.type);
 	if (*kind && !length_fits(*kind, &h))
 		return bad(s, "%s has a record \"%s\" of a wrong size or place", s->name, (*kind)->name);

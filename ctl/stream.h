@@ -9,9 +9,26 @@
 
 #include "movefmt.h"
 
+struct stream;
+
+/** enum stream_step - what a stream asks its owner */
+enum stream_step {
+	STREAM_BEGINS,		/* a record is to be written or read */
+	STREAM_READS,		/* nothing can be read now */
+	STREAM_WRITES,		/* nothing can be written now */
+};
+
+#define STREAM_REST	(sizeof(struct move_head) + MOVE_MAX)
+
 /** struct stream - one direction, or both of a socket */
 struct stream {
 	int fd;
+	/* Waits, and says whether the stream goes on: 0, or -1 with why. NULL: the descriptor blocks. */
+	int (*step)(struct stream *s, enum stream_step step);
+	void *owner;		/* for step() */
+	uint8_t *rest;		/* what is missing of the last record, of which a part was written; STREAM_REST bytes, or NULL */
+	size_t rest_len;	/* bytes of it */
+	bool strict;		/* a record of an unknown type is an error, also if it may be skipped */
 	const char *name;	/* of the file or peer, for messages */
 	uint32_t sent, got;	/* records so far */
 	uint64_t bytes;		/* sent */
@@ -50,9 +67,12 @@ int stream_check(struct stream *s);
  * @data: its bytes
  * @len: their number, at most MOVE_MAX
  *
- * Return: 0, or -1 with stream.why.
+ * Return: 0, or -1 with stream.why. If a part of the record was written, stream.rest has the other part.
  */
 int stream_put(struct stream *s, uint32_t type, uint32_t index, const void *data, size_t len);
+
+/** stream_flush() - write what is missing of the last record; 0, or -1 with stream.why */
+int stream_flush(struct stream *s);
 
 /** stream_text() - write a record that is a text */
 int stream_text(struct stream *s, uint32_t type, const char *text);
@@ -62,7 +82,8 @@ int stream_text(struct stream *s, uint32_t type, const char *text);
  * @s: the stream
  * @r: filled in; its memory is used again, and freed by record_free()
  *
- * Number, checksum, type, index and length are right then. Records of unknown types that may be skipped are.
+ * Number, checksum, type, index and length are right then. Records of unknown types that may be skipped are, unless the stream
+ * is strict.
  */
 enum stream_got stream_get(struct stream *s, struct record *r);
 

@@ -236,13 +236,15 @@ void vm_irq(struct vm *vm, unsigned int irq, bool level)
 		       strerror(errno));
 }
 
-void vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
+bool vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 	    const char *fmt, ...)
 {
 	va_list ap;
+	bool first;
 
 	pthread_mutex_lock(&vm->end_lock);
-	if (vm->end == RUN_NONE) {
+	first = vm->end == RUN_NONE;
+	if (first) {
 		vm->end_value = value;
 		snprintf(vm->end_regs, sizeof(vm->end_regs), "%s",
 			 regs ? regs : "");
@@ -257,6 +259,7 @@ void vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 		eventfd_write(vm->wake_fd, 1);
 	}
 	pthread_mutex_unlock(&vm->end_lock);
+	return first;
 }
 
 bool vm_ended(struct vm *vm)

@@ -114,8 +114,10 @@ void vm_irq(struct vm *vm, unsigned int irq, bool level);
  * @fmt: printf format of the message: one line, without a newline
  *
  * May be called from any thread; all vCPU threads leave the guest soon after.
+ *
+ * Return: whether this call decided.
  */
-void vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
+bool vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 	    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /** vm_ended() - whether the run has ended */

@@ -54,6 +54,19 @@ static struct {
 static uint8_t *memory;		/* the guest's, from address 0 */
 static int vm_fd = -1;		/* the last VM that was made */
 
+/* WBINVD. */
+static struct {
+	bool on;		/* DROSTE_SET_BARRIER */
+	bool waits;		/* for DROSTE_RELEASE_BARRIER */
+	uint64_t seq;
+} barrier;
+
+/* The dirty ring of vCPU 0. */
+static struct {
+	struct kvm_dirty_gfn *entry;
+	unsigned int next;
+} ring;
+
 static void leave(bool idle)
 {
 	cpu0.idle = idle;
@@ -222,6 +235,63 @@ static void guest_initrd(void)
 	power_off();
 }
 
+/* Writes a number into so many pages from 1 MiB on. */
+static void write_pages(unsigned int n, uint64_t number)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct kvm_dirty_gfn *e = &ring.entry[ring.next++ % (RING_BYTES / sizeof(*e))];
+
+		while (__atomic_load_n(&e->flags, __ATOMIC_ACQUIRE))
+			leave(true);
+		memcpy(memory + (256 + i) * 4096, &number, sizeof(number));
+		e->slot = 0;
+		e->offset = 256 + i;
+		__atomic_store_n(&e->flags, KVM_DIRTY_GFN_F_DIRTY, __ATOMIC_RELEASE);
+	}
+}
+
+static void wbinvd(void)
+{
+	struct droste_barrier_exit e = { .seq = ++barrier.seq, .level = 1 };
+
+	__atomic_store_n(&barrier.waits, true, __ATOMIC_RELEASE);
+	cpu0.run->exit_reason = DROSTE_EXIT_BARRIER;
+	memcpy(cpu0.run->padding, &e, sizeof(e));
+	leave(false);
+	while (__atomic_load_n(&barrier.waits, __ATOMIC_ACQUIRE))
+		leave(true);
+}
+
+/* Prints numbers; while barriers are on, writes STUB_PAGES pages and executes WBINVD behind each. */
+static void guest_barriers(void)
+{
+	unsigned int pages = atoi(getenv("STUB_PAGES") ?: "4");
+	char text[32];
+
+	for (uint64_t n = 1;; n++) {
+		snprintf(text, sizeof(text), "number %llu\n", (unsigned long long)n);
+		print(text);
+		leave(true);
+		if (!__atomic_load_n(&barrier.on, __ATOMIC_ACQUIRE))
+			continue;
+		write_pages(pages, n);
+		wbinvd();
+	}
+}
+
+/* Asks to be saved or moved, and says how often it has. */
+static void guest_asks(void)
+{
+	char text[32];
+
+	for (unsigned int n = 1;; n++) {
+		out_value(PORT_MOVE, 1, 1);
+		snprintf(text, sizeof(text), "asked %u\n", n);
+		print(text);
+		leave(true);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -231,7 +301,7 @@ static const struct {
 	{ "brief", guest_brief }, { "prompt", guest_prompt },
 	{ "rootless", guest_rootless },
 	{ "rootless-reset", guest_rootless_reset }, { "cmdline", guest_cmdline },
-	{ "initrd", guest_initrd },
+	{ "initrd", guest_initrd }, { "barriers", guest_barriers }, { "asks", guest_asks },
 };
 
 static void *guest_thread(void *name)
@@ -299,6 +369,8 @@ static int create_vcpu(unsigned long id)
 		cpu0.fd = fd;
 		cpu0.run = mmap(NULL, RUN_SIZE, PROT_READ | PROT_WRITE,
 				MAP_SHARED, fd, 0);
+		ring.entry = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				  KVM_DIRTY_LOG_PAGE_OFFSET * 4096);
 	}
 	return fd;
 }
@@ -444,6 +516,22 @@ static int set_pool(const struct droste_pool *p)
 	return errno ? -1 : 0;
 }
 
+static int reset_rings(void)
+{
+	for (unsigned int i = 0; i < RING_BYTES / sizeof(*ring.entry); i++)
+		if (__atomic_load_n(&ring.entry[i].flags, __ATOMIC_ACQUIRE) == KVM_DIRTY_GFN_F_RESET)
+			__atomic_store_n(&ring.entry[i].flags, 0, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int set_barrier(bool on)
+{
+	__atomic_store_n(&barrier.on, on, __ATOMIC_RELEASE);
+	if (!on)
+		__atomic_store_n(&barrier.waits, false, __ATOMIC_RELEASE);
+	return 0;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
 	unsigned long arg;
@@ -497,7 +585,6 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return 0;
 	case KVM_GET_IRQCHIP:
 	case KVM_ENABLE_CAP:
-	case KVM_RESET_DIRTY_RINGS:
 	case KVM_SET_LAPIC:
 	case KVM_SET_MP_STATE:
 	case KVM_SET_VCPU_EVENTS:
@@ -508,7 +595,13 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	case KVM_SET_PIT2:
 	case KVM_SET_CLOCK:
 	case KVM_SET_TSC_KHZ:
+		return 0;
+	case KVM_RESET_DIRTY_RINGS:
+		return reset_rings();
 	case DROSTE_SET_BARRIER:
+		return set_barrier(((struct droste_barrier *)arg)->flags & DROSTE_BARRIER_EXITS);
+	case DROSTE_RELEASE_BARRIER:
+		__atomic_store_n(&barrier.waits, false, __ATOMIC_RELEASE);
 		return 0;
 	case DROSTE_GET_FORCE_EXITS:
 		((struct droste_force_exits *)arg)->supported = DROSTE_FORCE_CR3_LOAD | DROSTE_FORCE_RDTSC;
