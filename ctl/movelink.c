@@ -75,14 +75,13 @@ static void answer_asker(struct move_link *l)
 	say("the guest cannot move yet: the receiver at %s does not know that it stays", l->mv->o.to);
 }
 
-/* The receiver takes nothing. It may be that it never will. */
+/* A receiver that has a state takes nothing. It may be that it never will. */
 static void tell_wait(struct move_link *l)
 {
 	if (l->told || ended(l) || l->limit != LONG_MAX)
 		return;
 	l->told = true;
-	say("the receiver at %s has a state of the guest, and takes nothing: the connection stays open until it knows that the guest "
-	    "stays here", l->mv->o.to);
+	say("the receiver at %s takes nothing: the connection stays open until it knows that the guest stays here", l->mv->o.to);
 }
 
 /* Waits, @most ms at a time. Returns false if the limit is reached. */
@@ -187,12 +186,8 @@ void movelink_part(struct move_link *l, const char *why, bool has_state)
 	}
 	if (!has_state)
 		return;
-	if (ended(l))
-		say("the receiver at %s cannot be told that the guest has ended: if it is alive, it goes on with the guest from the last "
-		    "complete state", l->mv->o.to);
-	else
-		say("the connection to the receiver at %s is broken: if it is alive, it goes on with the guest from the last complete "
-		    "state, and both run", l->mv->o.to);
+	say(ended(l) ? "the receiver at %s cannot be told that the guest has ended: if it is alive, the guest goes on there" :
+	    "the connection to the receiver at %s is broken: if it is alive, the guest goes on there as well", l->mv->o.to);
 }
 
 void movelink_close(struct move_link *l)

@@ -75,7 +75,7 @@ static void check_stopped(const char *at)
 	ok(tells(&g, SECOND));
 	kill(r.pid, SIGSTOP);
 	ok(tells(&g, "the guest is not moved, and runs on: "));
-	ok(tells(&g, "and takes nothing: the connection stays open"));
+	ok(tells(&g, "takes nothing: the connection stays open"));
 	kill(g.pid, SIGUSR1);
 	ok(tells(&g, "the guest cannot move yet"));
 	kill(r.pid, SIGCONT);
@@ -122,7 +122,7 @@ static void check_ended(const char *at)
 	kill(r.pid, SIGSTOP);
 	usleep(500000);
 	kill(g.pid, SIGTERM);
-	ok(tells(&g, "cannot be told that the guest has ended: if it is alive, it goes on with the guest"));
+	ok(tells(&g, "cannot be told that the guest has ended: if it is alive, the guest goes on there"));
 	ok(status_of(&g) == 7);
 	kill(r.pid, SIGKILL);
 	ok(status_of(&r) == 128 + SIGKILL);
