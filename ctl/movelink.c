@@ -72,6 +72,9 @@ static void answer_asker(struct move_link *l)
 	eventfd_t n;
 
 	eventfd_read(l->mv->ask_fd, &n);
+	pthread_mutex_lock(&l->mv->lock);
+	l->mv->asked = false;
+	pthread_mutex_unlock(&l->mv->lock);
 	say("the guest cannot move yet: the receiver at %s does not know that it stays", l->mv->o.to);
 }
 
@@ -166,9 +169,7 @@ static int deliver(struct move_link *l)
 
 		if (!n || (!ioctl(l->fd, SIOCOUTQ, &left) && !left))
 			break;
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return -1;
-		if (n < 0 && !wait_event(l, POLLIN, LOOK_MS))
+		if ((n < 0 && errno != EAGAIN && errno != EINTR) || !wait_event(l, POLLIN, LOOK_MS))
 			return -1;
 	}
 	return 0;

@@ -184,13 +184,13 @@ static int put_state(struct sending *sd)
 	return ret;
 }
 
-/* Sends a state and the record that completes it: the receiver has it from then on, also if no answer comes. */
+/* Sends a state and the record that completes it. If a part of that is written, the receiver gets the other part, too. */
 static int complete(struct sending *sd, uint32_t type, const void *data, size_t len)
 {
-	if (put_state(sd) || stream_put(&sd->o.s, type, 0, data, len))
+	if (put_state(sd))
 		return -1;
 	sd->has_state = true;
-	return 0;
+	return stream_put(&sd->o.s, type, 0, data, len);
 }
 
 /* A complete state, after which the guest goes on here. */

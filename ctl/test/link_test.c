@@ -92,6 +92,7 @@ static void check_stopped(const char *at)
 	ok(tells(&r, "the guest goes on"));
 	ok(status_of(&g) == 9 && status_of(&r) == 0);
 	finish(&g);
+	ok(!was_told(&g, "cannot connect"));
 	finish(&r);
 }
 
