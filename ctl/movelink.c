@@ -163,10 +163,13 @@ static int deliver(struct move_link *l)
 	char unread[4096];
 
 	shutdown(l->fd, SHUT_WR);
-	while (l->tcp) {
-		ssize_t n = read(l->fd, unread, sizeof(unread));
+	for (int looks = 0; l->tcp; looks++) {
+		ssize_t n;
 		int left;
 
+		if (looks)
+			tell_wait(l);
+		n = read(l->fd, unread, sizeof(unread));
 		if (!n || (!ioctl(l->fd, SIOCOUTQ, &left) && !left))
 			break;
 		if ((n < 0 && errno != EAGAIN && errno != EINTR) || !wait_event(l, POLLIN, LOOK_MS))

@@ -31,6 +31,7 @@ struct receiving {
 	const char *from;
 	bool lost_ends;		/* --if-lost end */
 	bool sums;		/* for tests */
+	long halt;			/* the number of the state behind which a test stops the receiver; -1: none */
 	uint32_t output_sum;
 	int dev_fd;
 	struct stream s;
@@ -172,6 +173,8 @@ static int receive(struct receiving *r)
 		case IMAGE_BARRIER:
 			print_output(r);
 			stream_put(&r->s, MOVE_ACK, 0, &r->im.seq, sizeof(r->im.seq));
+			if ((long)r->im.seq == r->halt)
+				raise(SIGSTOP);
 			break;
 		case IMAGE_END:
 			if (at_end(r))
@@ -309,6 +312,7 @@ static int receive_one(struct receiving *r)
 	stream_init(&r->s, fd, "the stream");
 	r->s.cut_after = move_test_number("cut", -1);
 	r->sums = move_test_number("sums", 0);
+	r->halt = move_test_number("halt", -1);
 	ret = greet(r) || receive(r) ? STATUS_FAILED : 0;
 	close(fd);
 	if (r->dev_fd >= 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Checks the connection of a migration: the guest runs on one side only, and neither side can hold the other up for ever. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -66,14 +67,48 @@ static bool was_told(struct child *c, const char *text)
 
 /* --- a receiver that stops --- */
 
+/* Waits until no thread of a process runs, or wants to, for a while: it waits for a peer that does nothing. */
+static void wait_idle(pid_t pid)
+{
+	for (int idle = 0; idle < 20; idle++) {
+		char name[64], state = 0;
+		struct dirent *task;
+		DIR *dir;
+
+		usleep(10000);
+		snprintf(name, sizeof(name), "/proc/%d/task", pid);
+		dir = opendir(name);
+		if (!dir)
+			return;
+		while ((task = readdir(dir))) {
+			FILE *f;
+
+			snprintf(name, sizeof(name), "/proc/%d/task/%.10s/stat", pid, task->d_name);
+			f = task->d_name[0] == '.' ? NULL : fopen(name, "r");
+			if (!f)
+				continue;
+			if (fscanf(f, "%*d (%*[^)]) %c", &state) == 1 && state != 'S')
+				idle = 0;
+			fclose(f);
+		}
+		closedir(dir);
+	}
+}
+
+/* Starts a receiver that stops behind its acknowledgement of state 2, and a source that sends more than it takes by then. */
+static void start_blocked(const char *at, const char *words)
+{
+	setenv("DROSTECTL_MOVE_TEST", "sums=1,halt=2", 1);
+	start_receiver(at, "--if-lost");
+	setenv("DROSTECTL_MOVE_TEST", words, 1);
+	start_barriers(at, PAGES);
+	ok(tells(&g, SECOND));
+}
+
 /* The source has given up, and runs on: the receiver, when it goes on, must not start the guest. */
 static void check_stopped(const char *at)
 {
-	setenv("DROSTECTL_MOVE_TEST", "sums=1,answer=4000", 1);
-	start_receiver(at, "--if-lost");
-	start_barriers(at, PAGES);
-	ok(tells(&g, SECOND));
-	kill(r.pid, SIGSTOP);
+	start_blocked(at, "sums=1,answer=4000");
 	ok(tells(&g, "the guest is not moved, and runs on: "));
 	ok(tells(&g, "takes nothing: the connection stays open"));
 	kill(g.pid, SIGUSR1);
@@ -99,15 +134,10 @@ static void check_stopped(const char *at)
 /* The run ends while a record is being written. */
 static void check_ended(const char *at)
 {
-	setenv("DROSTECTL_MOVE_TEST", "sums=1", 1);
-	start_receiver(at, "--if-lost");
-	start_barriers(at, PAGES);
-	ok(tells(&g, SECOND));
-	kill(r.pid, SIGSTOP);
-	/* It writes what goes into the socket. */
-	usleep(500000);
+	start_blocked(at, "sums=1");
+	wait_idle(g.pid);
 	kill(g.pid, SIGTERM);
-	usleep(100000);
+	wait_idle(g.pid);
 	kill(r.pid, SIGCONT);
 	ok(status_of(&g) == 7);
 	finish(&g);
@@ -116,12 +146,8 @@ static void check_ended(const char *at)
 	finish(&r);
 	ok(!was_told(&r, "goes on here") && !was_told(&g, "cannot be told"));
 	/* A receiver that cannot be told: the user is. */
-	setenv("DROSTECTL_MOVE_TEST", "sums=1,stop=1500", 1);
-	start_receiver(at, "--if-lost");
-	start_barriers(at, PAGES);
-	ok(tells(&g, SECOND));
-	kill(r.pid, SIGSTOP);
-	usleep(500000);
+	start_blocked(at, "sums=1,stop=1500");
+	wait_idle(g.pid);
 	kill(g.pid, SIGTERM);
 	ok(tells(&g, "cannot be told that the guest has ended: if it is alive, the guest goes on there"));
 	ok(status_of(&g) == 7);
