@@ -23,8 +23,10 @@ def build_selftests(job):
 # These look at what a guest sees of its processor and need few of the module's locks and allocations. They run on the
 # other kernels in each make test, and on the debug kernel, where they take half of the time, only when named.
 GUESTS_VIEW = {f"t_{name}" for name in (
-    "clock cluster cluster_stops coalesced cpu cr4 dirty_l2 emul features force force_paging inspect_fields mmio mmio_fast multicall_l2 multicall_l2_stops multicall_same multicall_same_l2 near nested_checks quirks"
-    " stealth_clock task traps tsc user vmx_apic vmx_apicv vmx_basic vmx_caps vmx_checks vmx_emul vmx_exits vmx_features vmx_fields vmx_insn vmx_mixed vmx_nmi vmx_shadow vmx_traps").split()}
+    "clock cluster cluster_stops coalesced cpu cr4 dirty_l2 emul features force force_modes force_paging "
+    "inspect_fields mmio mmio_fast multicall_l2 multicall_l2_stops multicall_same multicall_same_l2 near "
+    "nested_checks quirks stealth_clock task traps tsc user vmx_apic vmx_apicv vmx_basic vmx_caps vmx_checks vmx_emul "
+    "vmx_exits vmx_features vmx_fields vmx_hotfields vmx_hothost vmx_insn vmx_mixed vmx_nmi vmx_shadow vmx_traps").split()}
 
 
 def chosen_for(kernel, end):
