@@ -269,8 +269,13 @@ static void send(struct vm *vm, enum sent kind, u64 n)
 		MUST(counted(&GUEST(vm, inits), n + 1), "INIT %d arrives", (int)n);
 		usleep(rand() % 300);
 		EQ(GUEST(vm, sipis), n, "SIPIs before SIPI %d", (int)n);
-		send_msi(vm, 6 << 8 | (0x30 + n % 16));
-		MUST(counted(&GUEST(vm, sipis), n + 1), "SIPI %d arrives", (int)n);
+		/* A SIPI is lost if L1 has not entered its L2 yet, which waits for it. So are those behind the one that arrives. */
+		for (int i = 0; i < 100 && GUEST(vm, sipis) == n; i++) {
+			send_msi(vm, 6 << 8 | (0x30 + n % 16));
+			for (int k = 0; k < 1000 && GUEST(vm, sipis) == n; k++)
+				usleep(100);
+		}
+		EQ(GUEST(vm, sipis), n + 1, "SIPI %d arrives", (int)n);
 		break;
 	default:
 		send_msi(vm, 6 << 8 | 0x77);
