@@ -10,12 +10,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "args.h"
 #include "lastexit.h"
 #include "look.h"
+#include "nowms.h"
 #include "outcome.h"
 #include "paint.h"
 #include "say.h"
@@ -52,14 +52,6 @@ struct stop {
 	unsigned long timeout;		/* seconds; 0: none */
 	char **command;			/* NULL: none */
 };
-
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
 
 /* Whether the time that begins at @begin is over. */
 static bool is_over(const struct stop *s, long long begin)

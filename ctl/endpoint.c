@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "nowms.h"
 #include "say.h"
 
 #define UNIX		"unix:"
@@ -190,14 +190,6 @@ static int any_socket(const char *text, union address *a, socklen_t *len)
 		return tcp_socket(text, a, len);
 	*len = sizeof(a->un);
 	return unix_socket(path, &a->un);
-}
-
-static long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* Returns 0, or -1 with errno. */

@@ -17,25 +17,17 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "endpoint.h"
 #include "machine.h"
 #include "movetest.h"
+#include "nowms.h"
 #include "say.h"
 
 #define ANSWER_MS	60000	/* a receiver that takes or gives a record in no such time does not get the guest */
 #define STOP_MS		10000	/* how long a receiver may take to learn that the run has ended */
 #define LOOK_MS		50	/* the kernel does not tell when TCP has delivered all */
-
-static long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static int bad(struct stream *s, const char *what)
 {

@@ -31,7 +31,7 @@ struct receiving {
 	const char *from;
 	bool lost_ends;		/* --if-lost end */
 	bool sums;		/* for tests */
-	long halt;			/* the number of the state behind which a test stops the receiver; -1: none */
+	long halt;		/* the number of the state behind which a test stops the receiver; -1: none */
 	uint32_t output_sum;
 	int dev_fd;
 	struct stream s;

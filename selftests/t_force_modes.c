@@ -34,7 +34,7 @@
 	X(lidt, "lidt (%bx)", "lidt (%ebx)") \
 	X(sldt, "sldt %eax", "sldt %eax") \
 	X(str, "str %eax", "str %eax") \
-	X(lldt, "lldt %ax", "lldt %ax")
+	X(lldt, "xor %eax, %eax; lldt %ax", "xor %eax, %eax; lldt %ax")
 
 #define CODE16(name, text16, text32)	"p16_" #name ": " text16 "; hlt\n"
 #define CODE32(name, text16, text32)	"p32_" #name ": " text32 "; hlt\n"
@@ -76,7 +76,7 @@ static const struct row {
 	{ "LIDT", P(lidt), F(TABLES), 0, { 0xaabbccddeeff0027 } },
 	{ "SLDT", P(sldt), F(TABLES), .faults[REAL] = true },
 	{ "STR", P(str), F(TABLES), .faults[REAL] = true },
-	{ "LLDT", P(lldt), F(TABLES), .faults[REAL] = true },
+	{ "LLDT, null", P(lldt), F(TABLES), .faults[REAL] = true },
 };
 
 /* --- the vCPU in a mode --- */
@@ -160,9 +160,6 @@ static void run_row(struct vm *vm, struct vcpu *vcpu, const struct row *r, enum 
 	u64 before = exits_of(vcpu);
 
 	regs.rip = LOW_CODE + ((mode == REAL ? r->code16 : r->code32) - pieces);
-	/* LLDT loads a null selector. */
-	if (strcmp(r->name, "LLDT") == 0)
-		regs.rax = 0;
 	memset(vm->mem + DATA, 0, 16);
 	memcpy(vm->mem + DATA, r->data, 16);
 	vcpu_sregs(vcpu, &sregs);

@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bzimage.h"
+#include "nowms.h"
 
 #define LIMIT_MS	120000	/* a wait that takes longer has failed, on a loaded machine, too */
 
@@ -61,14 +61,6 @@ static inline void spawn_end(void)
 {
 	unlink(kernel);
 	rmdir(work);
-}
-
-static inline long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* Opens a terminal. Returns its master, and the slave's name. */
