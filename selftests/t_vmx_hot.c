@@ -352,19 +352,6 @@ static void h_debug(struct vm *vm)
 	DO(vm->vcpu[0].fd, KVM_SET_GUEST_DEBUG, &d);
 }
 
-static void h_nested_state(struct vm *vm)
-{
-	union {
-		struct kvm_nested_state s;
-		char room[0x3000];
-	} *u = calloc(1, sizeof(*u));
-
-	u->s.size = sizeof(*u);
-	DO(vm->vcpu[0].fd, KVM_GET_NESTED_STATE, &u->s);
-	DO(vm->vcpu[0].fd, KVM_SET_NESTED_STATE, &u->s);
-	free(u);
-}
-
 static void h_dirty_log(struct vm *vm)
 {
 	vm_slot(vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, MEM_SIZE, vm->mem);

@@ -448,19 +448,6 @@ static void h_all_regs(struct vm *vm)
 	free(x);
 }
 
-static void h_nested_state(struct vm *vm)
-{
-	union {
-		struct kvm_nested_state s;
-		char room[0x3000];
-	} *u = calloc(1, sizeof(*u));
-
-	u->s.size = sizeof(*u);
-	DO(vm->vcpu[0].fd, KVM_GET_NESTED_STATE, &u->s);
-	DO(vm->vcpu[0].fd, KVM_SET_NESTED_STATE, &u->s);
-	free(u);
-}
-
 /* Where the debugger has its breakpoint. It is gone before either level gets here. */
 void hot_break_here(void);
 asm(".pushsection .text\nhot_break_here: ret\n.popsection");

@@ -10,7 +10,9 @@
 #define HOTROWS_H
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "stat.h"
 #include "vm.h"
@@ -353,6 +355,21 @@ static void run_rows(const struct row *rows, u64 count)
 			for (j = 0; j < ITEMS; j++)
 				EQ(with[i][j], without[i][j], "%s: look %d, item %d", row->name, (int)i, (int)j);
 	}
+}
+
+/* --- a row of several programs --- */
+
+static inline void h_nested_state(struct vm *vm)
+{
+	union {
+		struct kvm_nested_state s;
+		char room[0x3000];
+	} *u = calloc(1, sizeof(*u));
+
+	u->s.size = sizeof(*u);
+	DO(vm->vcpu[0].fd, KVM_GET_NESTED_STATE, &u->s);
+	DO(vm->vcpu[0].fd, KVM_SET_NESTED_STATE, &u->s);
+	free(u);
 }
 
 #endif
