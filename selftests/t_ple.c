@@ -429,13 +429,22 @@ static void guest_spins(void)
 	stop = 1;
 }
 
+static u64 begun;
+
 static void guest_spins_on(void)
 {
+	__atomic_fetch_add(&begun, 1, __ATOMIC_RELAXED);
 	while (!stop)
 		relax();
 }
 
-/* On one CPU, vCPU 0 executes @n PAUSEs in a loop, the vCPUs behind it @others until it is done. */
+static void guest_counts_on(void)
+{
+	__atomic_fetch_add(&begun, 1, __ATOMIC_RELAXED);
+	guest_busy();
+}
+
+/* On one CPU, vCPU 0 executes @n PAUSEs in a loop, the vCPUs behind it @others, from before until it is done. */
 static void choose(struct vm *vm, u64 n, void (**others)(void), unsigned int nr_others)
 {
 	pthread_t t[2];
@@ -448,6 +457,9 @@ static void choose(struct vm *vm, u64 n, void (**others)(void), unsigned int nr_
 	vcpu_create(vm, 0, guest_spins);
 	for (unsigned int i = 0; i < nr_others; i++)
 		vcpu_thread(vcpu_create(vm, i + 1, others[i]), &t[i]);
+	/* vCPU 0 may be done within one time slice, and one that was never in its guest does not wait for a CPU. */
+	while (__atomic_load_n(&GUEST(vm, begun), __ATOMIC_RELAXED) < nr_others)
+		sched_yield();
 	vcpu_run_to_end(&vm->vcpu[0]);
 	for (unsigned int i = 0; i < nr_others; i++)
 		pthread_join(t[i], NULL);
@@ -474,7 +486,7 @@ static void host_spinners(void)
 /* Of several vCPUs that wait, each has its turn. */
 static void host_turns(void)
 {
-	void (*others[])(void) = { guest_busy, guest_busy };
+	void (*others[])(void) = { guest_counts_on, guest_counts_on };
 	struct vm vm;
 	u64 one, two;
 
