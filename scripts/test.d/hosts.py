@@ -85,8 +85,7 @@ def without_pml(job):
 BUILT = ["build-6.12", "images-migrate"]
 STEPS = [
     Step("images-migrate", "a small L1 with an L2 for QEMU and libvirt", image, ["setup"]),
-    Step("migrate-loop-short", f"{SHORT} migrations on each interrupt controller with QEMU 7.2", loop(SHORT, ["split", "full"], 1200), BUILT,
-         extra=True),
+    Step("migrate-loop-short", f"{SHORT} migrations on each interrupt controller with QEMU 7.2", loop(SHORT, ["split", "full"], 1200), BUILT),
     Step("migrate-loop-7", f"{FULL} migrations on each interrupt controller with QEMU 7.2", loop(FULL, ["split", "full"], 7200), BUILT, extra=True),
     Step("migrate-loop-10", f"{FULL} migrations on each interrupt controller with QEMU 10", loop(FULL, ["split", "full"], 7200, "qemu-10"), BUILT,
          extra=True),

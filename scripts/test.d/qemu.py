@@ -70,11 +70,15 @@ def viommu(limit):
 
 
 GROUPS = ["pcs", "gdb", "states", "linuxes", "linuxstate", "nested"]
+IN_MAKE_TEST = ["pcs", "gdb", "states", "linuxes"]
 
 STEPS = [
     Step("images-qemu", "guests for QEMU", images, ["images-6.12"]),
-    Step("qemu-6.12", "QEMU: machines, interrupt controllers, models, debugger, saving, virtio", cases(GROUPS[:-1], 1500),
+    Step("qemu-6.12", "QEMU: machines, interrupt controllers, models, debugger, saving, virtio", cases(IN_MAKE_TEST, 1500),
          ["build-6.12", "images-qemu"]),
+    # Five minutes; migrate-loop-short moves an L1 with its L2, and "states" small guests.
+    Step("qemu-linuxstate", "a Linux with virtio that is migrated", cases(["linuxstate"], 1500),
+         ["build-6.12", "images-qemu"], extra=True),
     Step("qemu-nested-6.12", "QEMU in an L1 under QEMU", cases(["nested"], 1500), ["build-6.12", "images-qemu"]),
     # Seven minutes, and t_nested_state and t_exchange save and restore the same state.
     Step("qemu-nestedstate", "an L1 that is saved and migrated while its L2 runs", cases(["nestedstate"], 3600),
