@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* DROSTE_PASS_PORTS, and the memory that INS and OUTS access: the dirty log has what the processor writes, and slots are new. */
+/* DROSTE_PASS_PORTS, and the memory of INS: the log has what the processor writes, and slots come and go. */
 #define _GNU_SOURCE
 #include <sys/mman.h>
 #include "portio.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* PAUSE-loop exiting while L2 runs: L0's, L1's, both; whose an exit is; and which vCPU runs in place of one that spins. */
+/* PAUSE-loop exiting while L2 runs: whose an exit is; and which vCPU runs in place of one that spins. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
