@@ -336,7 +336,7 @@ struct vcpu {
 	bool preempted;				/* the thread was preempted while it was runnable; read by any thread */
 	bool preempted_in_kernel;		/* @preempted: the running level was at CPL 0 then */
 	bool ready;				/* the thread was preempted or woken, and waits for a CPU since; any thread sets it */
-	bool pv_unhalted;			/* KVM_HC_KICK_CPU: ends this HLT or the next; any thread sets it */
+	bool pv_unhalted;			/* KVM_HC_KICK_CPU: ends this HLT of L1 or its next; any thread sets it */
 	bool spinning;				/* in vcpu_spins(), where the thread gives up its CPU; read by any thread */
 	bool boost_spinner;			/* @spinning: the next other vCPU that spins may let it run; any thread toggles it */
 	struct preempt_notifier pn;		/* registered between vcpu_load() and vcpu_put() */

@@ -2,7 +2,9 @@
 /* MMIO and ports: what changes until an exit is finished, and between two that look alike; stores to the local APIC. */
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 #include "guest.h"
 #include "vm.h"
 
@@ -537,7 +539,47 @@ static void guest_apic_stores(void)
 	apic_write(APIC_TPR, 0);
 }
 
+/* --- the PIT takes its ports from an ioeventfd, although the same write has signalled it before --- */
+
+#define PIT_COMMAND	0x43
+#define PIT_WRITES	8
+
+static void guest_pit(void)
+{
+	for (;;) {
+		for (u64 i = 0; i < PIT_WRITES; i++)
+			outb(PIT_COMMAND, 0x34);	/* channel 0, mode 2 */
+		g_sync(0);
+	}
+}
+
+static void host_pit(void)
+{
+	struct kvm_ioeventfd e = { .addr = PIT_COMMAND, .len = 1, .flags = KVM_IOEVENTFD_FLAG_PIO, .fd = eventfd(0, EFD_NONBLOCK) };
+	struct kvm_pit_config config = {};
+	struct kvm_pit_state2 pit;
+	struct vcpu *vcpu;
+	struct vm vm;
+	u64 n = 0;
+
+	if (device_path()[5] == 'k')
+		ksft_skip("on KVM, the ioeventfd keeps the port");
+	vm_create(&vm, KSFT_IRQCHIP);
+	vcpu = vcpu_create(&vm, 0, guest_pit);
+	DO(vm.fd, KVM_IOEVENTFD, &e);
+	vcpu_run_to_sync(vcpu, 0);
+	EQ(read(e.fd, &n, sizeof(n)), sizeof(n), "read");
+	EQ(n, PIT_WRITES, "signals without a PIT");
+	DO(vm.fd, KVM_CREATE_PIT2, &config);
+	vcpu_run_to_sync(vcpu, 0);
+	EQ(read(e.fd, &n, sizeof(n)), -1, "signals with a PIT");
+	DO(vm.fd, KVM_GET_PIT2, &pit);
+	EQ(pit.channels[0].mode, 2, "the mode of channel 0");
+	vm_destroy(&vm);
+}
+
 static const struct ksft_test tests[] = {
+	{ "a PIT behind an ioeventfd", .host = host_pit },
 	{ "a read is finished", .host = host_untouched },
 	{ "registers are looked at and set again meanwhile", .host = host_looked_at },
 	{ "registers change meanwhile, by KVM_SET_REGS", .host = host_registers },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* PAUSE-loop exiting while L2 runs: L0's, L1's, both; and whose an exit is. What a guest that waits for a lock asks of L0. */
+/* PAUSE-loop exiting while L2 runs: whose an exit is; and which vCPU runs in place of one that spins. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "save.h"
 #include "stat.h"
 #include "vm.h"
 #include "vmx.h"
@@ -501,182 +502,67 @@ static void host_turns(void)
 	vm_destroy(&vm);
 }
 
-/* --- paravirtual: a kick ends a HLT, and a vCPU without a CPU says so --- */
+/* A vCPU that has been woken, and has not run since, may hold the lock as well. */
+#define WOKEN_TURNS	20
+#define VEC_WAKE	0x41
 
-#define HC_KICK_CPU	5
-#define ENOSYS_HC	(-1000l)
-#define MSR_STEAL_TIME	0x4b564d03
-
-static volatile u64 halted;
-
-static volatile struct {
-	u64 steal;
-	u32 version, flags;
-	u8 preempted, pad[47];
-} stolen[2] __attribute__((aligned(64)));
-
-static u64 kick(u64 apic)
+static void guest_wakes(void)
 {
-	u64 rax = HC_KICK_CPU;
-
-	asm volatile("vmcall" : "+a" (rax) : "b" (0), "c" (apic) : "memory");
-	return rax;
-}
-
-/* HLT with interrupts disabled: only a kick or an NMI ends it. */
-static void halt_once(void)
-{
-	halted++;
-	asm volatile("cli; hlt" : : : "memory");
-}
-
-/* vCPU 1 halts, until vCPU 0 kicks it. */
-static void guest_halts(void)
-{
-	for (;;) {
-		halt_once();
+	apic_enable();
+	for (u64 turn = 0; turn < WOKEN_TURNS; turn++) {
 		g_sync(1);
+		apic_icr(1, VEC_WAKE);
+		for (u64 i = 0; i < spins; i++)
+			relax();
 	}
+	stop = 1;
+	apic_icr(1, VEC_WAKE);
 }
 
-static void guest_kicks(void)
+static void on_wake(struct trap_regs *r)
 {
-	static const u64 bad[] = { 2, 7, 254, 256, ~0ul >> 1 };
-	u64 i;
-
-	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		G_EQN(kick(bad[i]), 0, "a kick of an APIC ID that does not exist", bad[i]);
-	g_sync(1);
-	G_EQ(kick(1), 0, "a kick");
-	g_sync(2);
-	/* A kick before HLT ends the next one. */
-	G_EQ(kick(0), 0, "a kick of itself");
-	halt_once();
-	g_sync(3);
+	count++;
+	apic_eoi();
 }
 
-static void enforce(struct vcpu *vcpu)
+static void guest_sleeps(void)
 {
-	struct kvm_enable_cap cap = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args[0] = 1 };
-
-	if (ioctl(vcpu->fd, KVM_ENABLE_CAP, &cap))
-		ksft_skip("no KVM_CAP_ENFORCE_PV_FEATURE_CPUID");
-}
-
-static void host_kick(void)
-{
-	struct vm vm;
-	struct vcpu *v[2];
-	u64 args[4];
-
-	vm_create(&vm, KSFT_IRQCHIP);
-	v[0] = vcpu_create(&vm, 0, guest_kicks);
-	v[1] = vcpu_create(&vm, 1, guest_halts);
-	DO(v[1]->fd, KVM_SET_MP_STATE, (&(struct kvm_mp_state) { KVM_MP_STATE_RUNNABLE }));
-	enforce(v[0]);
-	EQ(vcpu_run_to_mp_state(v[1], KVM_MP_STATE_HALTED, args), GCALL_NONE, "vCPU 1 halts");
-	vcpu_run_to_sync(v[0], 1);
-	EQ(vcpu_mp_state(v[1]), KVM_MP_STATE_HALTED, "a kick of others does not wake it");
-	vcpu_run_to_sync(v[0], 2);
-	EQ(vcpu_mp_state(v[1]), KVM_MP_STATE_RUNNABLE, "a vCPU that was kicked is saved as runnable");
-	vcpu_run_to_sync(v[1], 1);
-	EQ(vcpu_run_to_mp_state(v[1], KVM_MP_STATE_HALTED, args), GCALL_NONE, "the kick is used up: vCPU 1 halts again");
-	/* As a VMM restores it elsewhere. */
-	DO(v[1]->fd, KVM_SET_MP_STATE, (&(struct kvm_mp_state) { KVM_MP_STATE_RUNNABLE }));
-	vcpu_run_to_sync(v[1], 1);
-	vcpu_run_to_sync(v[0], 3);
-	EQ(vcpu_mp_state(v[0]), KVM_MP_STATE_RUNNABLE, "a kick before HLT ends it");
-	vcpu_run_to_end(v[0]);
-	vm_destroy(&vm);
-}
-
-static void guest_kicks_in_vain(void)
-{
-	G_EQ(kick(0), ENOSYS_HC, "without the feature bit");
-}
-
-static void host_no_kick(void)
-{
-	struct vm vm;
-	struct vcpu *vcpu;
-	struct kvm_cpuid2 *c;
-	u32 i;
-
-	vm_create(&vm, KSFT_IRQCHIP);
-	vcpu = vcpu_create(&vm, 0, guest_kicks_in_vain);
-	c = supported_cpuid(vm.dev);
-	for (i = 0; i < c->nent; i++) {
-		if (c->entries[i].function != 0x40000001)
-			continue;
-		OK(c->entries[i].eax & BIT(7), "KVM_FEATURE_PV_UNHALT is offered");
-		OK(!(c->entries[i].eax & BIT(9)), "KVM_FEATURE_PV_TLB_FLUSH is not");
-		c->entries[i].eax &= ~BIT(7);
-	}
-	DO(vcpu->fd, KVM_SET_CPUID2, c);
-	free(c);
-	enforce(vcpu);
-	vcpu_run_to_end(vcpu);
-	vm_destroy(&vm);
-}
-
-static void guest_says(void)
-{
-	wrmsr(MSR_STEAL_TIME, (u64)&stolen[0] | 1);
-	for (;;) {
-		/* A vCPU that runs never finds itself without a CPU. */
-		G_EQ(stolen[0].preempted, 0, "it runs");
-		g_sync(1);
-	}
-}
-
-static void guest_says_busy(void)
-{
-	wrmsr(MSR_STEAL_TIME, (u64)&stolen[1] | 1);
+	g_trap_fn[VEC_WAKE] = on_wake;
+	apic_enable();
+	begun = 1;
 	while (!stop)
-		count++;
+		asm volatile("sti; hlt; cli" : : : "memory");
 }
 
-/* Sees vCPU 1 without a CPU, which it has taken from it. */
-static void guest_watches(void)
+static void host_woken(void)
 {
-	u64 i, seen = 0;
-
-	for (i = 0; i < 2000; i++)
-		seen += stolen[1].preempted == 1;
-	G_EQ(seen, 2000, "the other vCPU has no CPU while this one runs");
-}
-
-static void host_preempted(void)
-{
+	/* A thread that is woken does not preempt another one then. */
+	struct sched_param batch = {};
 	struct vm vm;
-	struct vcpu *vcpu;
 	pthread_t t;
-	int i;
-
-	vm_create(&vm, KSFT_IRQCHIP);
-	vcpu = vcpu_create(&vm, 0, guest_says);
-	GUEST(&vm, stolen)[0].preempted = 0;
-	for (i = 0; i < 3; i++) {
-		vcpu_run_to_sync(vcpu, 1);
-		EQ(GUEST(&vm, stolen)[0].preempted, 1, "a vCPU that does not run is marked");
-	}
-	EQ(vcpu_set_msr(vcpu, MSR_STEAL_TIME, 0), 0, "off");
-	GUEST(&vm, stolen)[0].preempted = 0;
-	vcpu_run_to_sync(vcpu, 1);
-	EQ(GUEST(&vm, stolen)[0].preempted, 0, "no longer marked");
-	vm_destroy(&vm);
+	u64 got;
 
 	one_cpu();
+	if (!is_droste())
+		ksft_skip("not Droste");
 	vm_create(&vm, KSFT_IRQCHIP);
-	vcpu = vcpu_create(&vm, 0, guest_watches);
-	vcpu_create(&vm, 1, guest_says_busy);
-	DO(vm.vcpu[1].fd, KVM_SET_MP_STATE, (&(struct kvm_mp_state) { KVM_MP_STATE_RUNNABLE }));
-	vcpu_thread(&vm.vcpu[1], &t);
-	while (!__atomic_load_n(&GUEST(&vm, count), __ATOMIC_RELAXED))
+	GUEST(&vm, spins) = 20000;
+	vcpu_create(&vm, 0, guest_wakes);
+	vcpu_thread(vcpu_create(&vm, 1, guest_sleeps), &t);
+	MUST(!pthread_setschedparam(t, SCHED_BATCH, &batch), "SCHED_BATCH");
+	while (!__atomic_load_n(&GUEST(&vm, begun), __ATOMIC_RELAXED))
 		sched_yield();
-	vcpu_run_to_end(vcpu);
-	GUEST(&vm, stop) = 1;
+	for (int i = 0; i < WOKEN_TURNS; i++) {
+		vcpu_run_to_sync(&vm.vcpu[0], 1);
+		/* vCPU 1 takes its interrupt, and sleeps. */
+		usleep(2000);
+	}
+	vcpu_run_to_end(&vm.vcpu[0]);
 	pthread_join(t, NULL);
+	got = stat(&vm.vcpu[1], "directed_yield_received");
+	ksft_diag("%llu yields, %llu exits because of PAUSE", (unsigned long long)got,
+		  (unsigned long long)stat(&vm.vcpu[0], "pause_exits"));
+	OK(got >= WOKEN_TURNS / 2, "a vCPU that was woken gets the CPU, %llu", (unsigned long long)got);
 	vm_destroy(&vm);
 }
 
@@ -695,8 +581,6 @@ static const struct ksft_test tests[] = {
 	{ "another vCPU waits in user mode", .host = host_waits_user },
 	{ "another vCPU spins, too", .host = host_spinners },
 	{ "others that wait for a CPU have their turns", .host = host_turns },
-	{ "a kick by hypercall ends HLT", .host = host_kick },
-	{ "the kick's feature bit", .host = host_no_kick },
-	{ "a vCPU without a CPU is marked", .host = host_preempted },
+	{ "a vCPU that was woken", .host = host_woken },
 };
 KSFT_MAIN(tests)

@@ -251,10 +251,12 @@ long vcpu_get_mp_state(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
 
+	bool kicked;
+
 	halt_settle(vcpu);
 	/* No structure holds a kick by KVM_HC_KICK_CPU. One that comes before the HLT is lost, as in KVM. */
-	((struct kvm_mp_state *)arg)->mp_state = vcpu->mp_state == KVM_MP_STATE_HALTED && READ_ONCE(vcpu->pv_unhalted) ?
-						 KVM_MP_STATE_RUNNABLE : vcpu->mp_state;
+	kicked = vcpu->mp_state == KVM_MP_STATE_HALTED && READ_ONCE(vcpu->pv_unhalted) && !vcpu->in_l2;
+	((struct kvm_mp_state *)arg)->mp_state = kicked ? KVM_MP_STATE_RUNNABLE : vcpu->mp_state;
 	return 0;
 }
 

@@ -111,6 +111,9 @@ static void pio_note_bound(struct vcpu *vcpu, u16 port, u64 changed)
 	u64 key = pio_key_bound(vcpu->exit.qual);
 	struct io_port_use *u = pio_use(vcpu, vcpu->exit.qual);
 
+	/* A PIT may be created later, which is not noted in vm->io_changed. */
+	if (irqchip_has_port(port))
+		return;
 	if (u->key == key && u->changed == changed)
 		return;
 	/* It may be bound for other data. */

@@ -79,7 +79,8 @@ void halt_settle(struct vcpu *vcpu)
 /* Whether an event has come that ends HLT, and in L2 does not exit to L1. */
 static bool halt_has_event(struct vcpu *vcpu)
 {
-	if (READ_ONCE(vcpu->pv_unhalted))
+	/* The kick is for L1, whose guest knows nothing of it. */
+	if (READ_ONCE(vcpu->pv_unhalted) && !vcpu->in_l2)
 		return true;
 	if (vcpu->ev.exception.valid || vcpu->ev.injected.valid || vcpu->ev.mc_pending || vcpu->ev.triple_fault)
 		return true;
@@ -127,7 +128,8 @@ bool vcpu_runnable(struct vcpu *vcpu)
 		if (!has_event)
 			return false;
 		/* Whatever ends the HLT, the kick of another vCPU has done its duty. */
-		WRITE_ONCE(vcpu->pv_unhalted, false);
+		if (!vcpu->in_l2)
+			WRITE_ONCE(vcpu->pv_unhalted, false);
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 		return true;
 	default:

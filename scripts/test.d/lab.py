@@ -128,8 +128,9 @@ def pfnmap(job):
 
 def multicall(job):
     """10,000 lists of L1 and as many of L2, by several seeds; make test runs fewer. And the other programs with two CPUs."""
-    *same, a, b, c = [os.path.join(TREE, "selftests/bin", f"t_multicall{end}") for end in ("_same", "_same_l2", "", "_l2", "_l2_stops")]
-    job.tap([LAB, "exec", "--cpus", "2", "--timeout", "900", *files(os.path.join(TREE, "selftests/run"), a, b, c), "--", "./run"],
+    *same, a, b, c, d = [os.path.join(TREE, "selftests/bin", f"t_multicall{end}")
+                         for end in ("_same", "_same_l2", "", "_slots", "_l2", "_l2_stops")]
+    job.tap([LAB, "exec", "--cpus", "2", "--timeout", "900", *files(os.path.join(TREE, "selftests/run"), a, b, c, d), "--", "./run"],
             1200, "with 2 CPUs")
     for program in same:
         name = os.path.basename(program)

@@ -208,4 +208,29 @@ static enum way try(struct machine *m, enum access kind, u16 port, u32 size)
 
 #define WAY(m, kind, port, size, way) EQ(try(m, kind, port, size), way, "how %s with port %#x and size %u is executed", #kind, port, size)
 
+/* Runs up to the next call, answers an access to memory that is none, and returns the number of exits for ports. */
+static u64 run_device(struct machine *m, enum access kind, u8 byte, u8 *written)
+{
+	struct droste_exit_stats before = stats(m);
+	struct kvm_run *run = m->vcpu->run;
+	u64 call, asked = 0;
+
+	GUEST(&m->vm, access_kind) = kind;
+	GUEST(&m->vm, access_port) = STORE;
+	GUEST(&m->vm, access_size) = 1;
+	GUEST(&m->vm, access_memory) = MMIO_HOLE;
+	while ((call = vcpu_run_to_call(m->vcpu, NULL)) == GCALL_NONE) {
+		MUST(run->exit_reason == KVM_EXIT_MMIO && asked < 64, "exit %u", run->exit_reason);
+		asked++;
+		if (run->mmio.is_write)
+			*written = run->mmio.data[0];
+		else
+			run->mmio.data[0] = byte;
+	}
+	MUST(call == GCALL_SYNC, "call %llu", (long long)call);
+	OK(asked, "the device in memory is asked");
+	GUEST(&m->vm, access_memory) = 0;
+	return stats(m).exits[EXIT_IO] - before.exits[EXIT_IO] - 1;
+}
+
 #endif
