@@ -250,7 +250,6 @@ long vcpu_set_events(void *self, void *arg, unsigned long uarg)
 long vcpu_get_mp_state(void *self, void *arg, unsigned long uarg)
 {
 	struct vcpu *vcpu = self;
-
 	bool kicked;
 
 	halt_settle(vcpu);

@@ -64,8 +64,8 @@ def ple(job):
     """Fails if L0's exits of PAUSE loops do not help a lock's holder, or L1 sees what is not its own."""
     programs = [os.path.join(TREE, "selftests/bin", name) for name in ("t_ple", "t_pv")]
     for kernel, cpus in (("6.12", 1), ("6.1", 2)):
-        job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", "900", *lab.files(os.path.join(TREE, "selftests/run"), *programs),
-                 "--", "./run"], 1200, f"t_ple and t_pv on {kernel} with {cpus} CPUs")
+        job.tap([LAB, "exec", "--kernel", kernel, "--cpus", str(cpus), "--timeout", "900",
+                 *lab.files(os.path.join(TREE, "selftests/run"), *programs), "--", "./run"], 1200, f"t_ple and t_pv on {kernel} with {cpus} CPUs")
     job.must([os.path.join(TREE, "scripts", "bench"), "lhp", "small"], 3600, "a lock that two vCPUs on one CPU hand over")
 
 
@@ -114,7 +114,8 @@ STEPS = [
          ["build-6.12", "selftests"]),
     Step("apicv-off", "APIC virtualization for L1 is left out where that is asked for", lab.without_apicv, ["build-6.12", "selftests"]),
     Step("hot", "the kselftests of nesting, with each turn of the short loop checked", lab.hot, ["build-6.12", "selftests"], extra=True),
-    Step("io", "the paths of accesses to ports and MMIO", lab.instrument("t_io", "t_io_memory", "t_mmio", "t_mmio_fast", "t_coalesced"), ["build-6.12", "build-6.1", "selftests"], extra=True),
+    Step("io", "the paths of accesses to ports and MMIO", lab.instrument("t_io", "t_io_memory", "t_mmio", "t_mmio_fast", "t_coalesced"),
+         ["build-6.12", "build-6.1", "selftests"], extra=True),
     Step("pfnmap", "memory of devices in slots, and the device for VFIO", lab.pfnmap, ["build-6.12", "build-6.1", "selftests"], extra=True),
     *force.STEPS,
     Step("trace", "the tracepoints, and drostectl trace", lab.trace, ["build-6.12", "build-6.1", "selftests"], extra=True),
