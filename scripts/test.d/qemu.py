@@ -79,7 +79,8 @@ STEPS = [
     # Five minutes; migrate-loop-short moves an L1 with its L2, and "states" small guests.
     Step("qemu-linuxstate", "a Linux with virtio that is migrated", cases(["linuxstate"], 1500),
          ["build-6.12", "images-qemu"], extra=True),
-    Step("qemu-nested-6.12", "QEMU in an L1 under QEMU", cases(["nested"], 1500), ["build-6.12", "images-qemu"]),
+    # Three minutes; migrate-loop-short has an L1 under QEMU with an L2.
+    Step("qemu-nested-6.12", "QEMU in an L1 under QEMU", cases(["nested"], 1500), ["build-6.12", "images-qemu"], extra=True),
     # Seven minutes, and t_nested_state and t_exchange save and restore the same state.
     Step("qemu-nestedstate", "an L1 that is saved and migrated while its L2 runs", cases(["nestedstate"], 3600),
          ["build-6.12", "images-qemu"], extra=True),
