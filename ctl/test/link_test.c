@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Checks the connection of a migration: the guest runs on one side only, and neither side can hold the other up for ever. */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -66,34 +65,6 @@ static bool was_told(struct child *c, const char *text)
 }
 
 /* --- a receiver that stops --- */
-
-/* Waits until no thread of a process runs, or wants to, for a while: it waits for a peer that does nothing. */
-static void wait_idle(pid_t pid)
-{
-	for (int idle = 0; idle < 20; idle++) {
-		char name[64], state = 0;
-		struct dirent *task;
-		DIR *dir;
-
-		usleep(10000);
-		snprintf(name, sizeof(name), "/proc/%d/task", pid);
-		dir = opendir(name);
-		if (!dir)
-			return;
-		while ((task = readdir(dir))) {
-			FILE *f;
-
-			snprintf(name, sizeof(name), "/proc/%d/task/%.10s/stat", pid, task->d_name);
-			f = task->d_name[0] == '.' ? NULL : fopen(name, "r");
-			if (!f)
-				continue;
-			if (fscanf(f, "%*d (%*[^)]) %c", &state) == 1 && state != 'S')
-				idle = 0;
-			fclose(f);
-		}
-		closedir(dir);
-	}
-}
 
 /* Starts a receiver that stops behind its acknowledgement of state 2, and a source that sends more than it takes by then. */
 static void start_blocked(const char *at, const char *words)
