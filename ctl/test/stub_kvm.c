@@ -283,6 +283,16 @@ static void guest_barriers(void)
 	}
 }
 
+/* Writes STUB_PAGES pages again and again. */
+static void guest_writes(void)
+{
+	unsigned int pages = atoi(getenv("STUB_PAGES") ?: "4");
+
+	print("READY\n");
+	for (uint64_t n = 1;; n++)
+		write_pages(pages, n);
+}
+
 /* Asks to be saved or moved, and says how often it has. */
 static void guest_asks(void)
 {
@@ -306,6 +316,7 @@ static const struct {
 	{ "rootless", guest_rootless },
 	{ "rootless-reset", guest_rootless_reset }, { "cmdline", guest_cmdline },
 	{ "initrd", guest_initrd }, { "barriers", guest_barriers }, { "asks", guest_asks },
+	{ "writes", guest_writes },
 };
 
 static void *guest_thread(void *name)
