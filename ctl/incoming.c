@@ -138,7 +138,7 @@ static int read_file(struct image *im, struct stream *s)
 	while (event == IMAGE_BARRIER)
 		event = image_read(im, s);
 	if (event != IMAGE_END) {
-		if (event == IMAGE_COMMIT)
+		if (event == IMAGE_COMMIT || event == IMAGE_CANCELLED)
 			snprintf(s->why, sizeof(s->why), "%s has no end", s->name);
 		return -1;
 	}
