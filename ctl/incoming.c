@@ -82,7 +82,7 @@ static int build_vcpu(struct machine *m, const struct image *im, unsigned int id
 	return ret;
 }
 
-static int build_parts(struct machine *m, const struct image *im, const struct incoming_options *o, char *why, size_t size)
+static int build_parts(struct machine *m, const struct image *im, const struct run_options *o, char *why, size_t size)
 {
 	unsigned int i;
 
@@ -105,7 +105,7 @@ static int build_parts(struct machine *m, const struct image *im, const struct i
 	return dev_state_restore(m, &im->state, why, size);
 }
 
-struct machine *incoming_build(struct image *im, int dev_fd, const struct incoming_options *o, char *why, size_t size)
+struct machine *incoming_build(struct image *im, int dev_fd, const struct run_options *o, char *why, size_t size)
 {
 	struct machine *m = calloc(1, sizeof(*m));
 	static struct droste_pool pool;
@@ -138,7 +138,7 @@ static int read_file(struct image *im, struct stream *s)
 	while (event == IMAGE_BARRIER)
 		event = image_read(im, s);
 	if (event != IMAGE_END) {
-		if (event == IMAGE_COMMIT)
+		if (event == IMAGE_COMMIT || event == IMAGE_CANCELLED)
 			snprintf(s->why, sizeof(s->why), "%s has no end", s->name);
 		return -1;
 	}
@@ -148,7 +148,7 @@ static int read_file(struct image *im, struct stream *s)
 	return -1;
 }
 
-int incoming_restore(const char *file, const struct incoming_options *o)
+int incoming_restore(const char *file, const struct run_options *o)
 {
 	struct machine *m = NULL;
 	struct image im = { 0 };

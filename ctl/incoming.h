@@ -7,17 +7,9 @@
 #include <stddef.h>
 
 #include "image.h"
-#include "mover.h"
+#include "runopts.h"
 
 struct machine;
-
-/** struct incoming_options - how a machine shall run here */
-struct incoming_options {
-	const char *device;
-	const char *pin;
-	bool trace, quiet, stats;
-	struct move_options move;
-};
 
 /**
  * incoming_fits() - whether a device can run a machine
@@ -38,9 +30,9 @@ bool incoming_fits(const struct image *im, int dev_fd, char *why, size_t size);
  *
  * Return: the machine, or NULL.
  */
-struct machine *incoming_build(struct image *im, int dev_fd, const struct incoming_options *o, char *why, size_t size);
+struct machine *incoming_build(struct image *im, int dev_fd, const struct run_options *o, char *why, size_t size);
 
 /** incoming_restore() - run the machine of a file; returns the exit status */
-int incoming_restore(const char *file, const struct incoming_options *o);
+int incoming_restore(const char *file, const struct run_options *o);
 
 #endif

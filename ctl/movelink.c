@@ -3,8 +3,9 @@
  * The source's connection to a receiver. A receiver that has a complete state goes on with the guest when it finds the
  * connection closed without a word. So a source that keeps its guest closes it behind a whole MOVE_CANCEL only.
  *
- * The socket does not block. The mover's thread waits for it here, with a limit for each record in either direction: the guest
- * may stand still meanwhile.
+ * The socket does not block. The mover's thread waits for it here, with a limit for each record in either direction. A receiver
+ * that is just in time with each of them could keep a guest that stands still meanwhile for hours, so the time for which the
+ * guest has stood for the receiver has a limit as well.
  */
 #include "movelink.h"
 
@@ -27,6 +28,7 @@
 
 #define ANSWER_MS	60000	/* a receiver that takes or gives a record in no such time does not get the guest */
 #define STOP_MS		10000	/* how long a receiver may take to learn that the run has ended */
+#define BYTES_MS	1049	/* a receiver that takes 1 MiB/s while the guest stands still is not too slow */
 #define LOOK_MS		50	/* the kernel does not tell when TCP has delivered all */
 
 static int bad(struct stream *s, const char *what)
@@ -106,23 +108,60 @@ static bool wait_event(struct move_link *l, short events, long most)
 	}
 }
 
+/* Waits for the receiver. Returns 0, or -1 with stream.why. */
+static int wait_receiver(struct move_link *l, short events, const char *failed)
+{
+	long began = now_ms();
+	bool came = wait_event(l, events, LONG_MAX);
+
+	if (l->stands)
+		l->waited += now_ms() - began;
+	return came ? 0 : bad(l->s, l->stands ? "the receiver takes too long, and the guest stood still meanwhile" : failed);
+}
+
+/* How long the receiver may take for the next record. */
+static long record_ms(const struct move_link *l)
+{
+	long left = l->answer_ms + (l->taken + l->s->bytes - l->from) / BYTES_MS - l->waited;
+
+	return l->stands && left < l->answer_ms ? left : l->answer_ms;
+}
+
 static int step(struct stream *s, enum stream_step step)
 {
 	struct move_link *l = s->owner;
-	bool over = ended(l);
 
+	if (l->hears)
+		return step == STREAM_BEGINS ? 0 : -1;
 	if (step == STREAM_WRITES) {
 		if (l->last)
 			tell_wait(l);
-		return wait_event(l, POLLOUT, LONG_MAX) ? 0 : bad(s, "writing to the receiver failed: it takes no more");
+		return wait_receiver(l, POLLOUT, "writing to the receiver failed: it takes no more");
 	}
-	if (over && !l->last)
+	if (ended(l) && !l->last)
 		return bad(s, "the guest has ended");
 	if (step == STREAM_READS)
-		return wait_event(l, POLLIN, LONG_MAX) ? 0 : bad(s, "reading from the receiver failed: no answer comes");
+		return wait_receiver(l, POLLIN, "reading from the receiver failed: no answer comes");
 	if (!l->last)
-		l->limit = now_ms() + l->answer_ms;
+		l->limit = now_ms() + record_ms(l);
 	return 0;
+}
+
+void movelink_stands(struct move_link *l, bool stands)
+{
+	if (stands == l->stands)
+		return;
+	l->stands = stands;
+	if (!stands)
+		l->taken += l->s->bytes - l->from;
+	l->from = l->s->bytes;
+}
+
+void movelink_acknowledged(struct move_link *l)
+{
+	movelink_stands(l, false);
+	l->waited = 0;
+	l->taken = 0;
 }
 
 int movelink_use(struct move_link *l, struct stream *s)
@@ -144,6 +183,7 @@ void movelink_last(struct move_link *l)
 	eventfd_read(l->mv->ask_fd, &n);
 	l->last = true;
 	l->limit = LONG_MAX;
+	l->stands = false;
 }
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The source's connection to a receiver: each record has a limit of time, and the receiver learns that the guest stays. */
+/* The source's connection to a receiver: what the receiver takes or gives has limits of time, and it learns that the guest stays. */
 #ifndef DROSTECTL_MOVELINK_H
 #define DROSTECTL_MOVELINK_H
 
@@ -19,6 +19,11 @@ struct move_link {
 	long stop_ms;		/* how long the mover goes on after the run has ended */
 	long limit;		/* of the record that is written or read: a time of CLOCK_MONOTONIC in ms */
 	long stop;		/* of everything, when the run has ended; 0: it has not */
+	bool stands;		/* the guest stands still until the receiver has what is sent */
+	long waited;		/* ms that the receiver was waited for while it stood, since the last state that was acknowledged */
+	uint64_t taken;		/* bytes that the receiver took while it stood, without those since it began to stand the last time */
+	uint64_t from;		/* the stream's bytes when it did */
+	bool hears;		/* only what has come already is read */
 	bool last;		/* the last words: the end of the run does not keep them back */
 	bool told;		/* the user knows that the receiver does not take them yet */
 };
@@ -28,6 +33,18 @@ int movelink_open(struct move_link *l, struct mover *mv);
 
 /** movelink_use() - let a stream on the connection wait by its rules; 0, or -1 with stream.why */
 int movelink_use(struct move_link *l, struct stream *s);
+
+/**
+ * movelink_stands() - the guest stands still from now on until the receiver has taken something, or it runs
+ * @l: the connection
+ * @stands: which of the two
+ *
+ * While it stands, the receiver has one limit for all that it takes and gives, longer by a second for each MiB that it takes.
+ */
+void movelink_stands(struct move_link *l, bool stands);
+
+/** movelink_acknowledged() - the receiver has a state, and the guest runs on: a new limit begins */
+void movelink_acknowledged(struct move_link *l);
 
 /** movelink_last() - the next record is the last one: the end of the run does not keep it back */
 void movelink_last(struct move_link *l);

@@ -33,18 +33,50 @@ static int put_machine(struct moveout *o)
 	return ret;
 }
 
-static int put_file(struct moveout *o, struct newfile *f, const struct newfile_seen *seen)
+static void set_ended(struct stream *s)
 {
-	if (put_machine(o))
-		return -1;
-	if (!newfile_place(f, seen))
+	snprintf(s->why, sizeof(s->why), "the run ended before its file was complete");
+}
+
+/* Asked at each record: a run that has ended is not written to its end. */
+static int goes_on(struct stream *s, enum stream_step step)
+{
+	(void)step;
+	if (!vm_ended(s->owner))
 		return 0;
+	set_ended(s);
+	return -1;
+}
+
+static enum newfile_placed not_written(struct moveout *o, const char *name)
+{
 	if (errno == EEXIST)
 		snprintf(o->s.why, sizeof(o->s.why), "somebody else has written %s since the guest started; remove it, and ask again",
-			 f->name);
+			 name);
 	else
-		snprintf(o->s.why, sizeof(o->s.why), "writing %s failed: %s", f->name, strerror(errno));
-	return -1;
+		snprintf(o->s.why, sizeof(o->s.why), "writing %s failed: %s", name, strerror(errno));
+	return NEWFILE_FAILED;
+}
+
+/* Writes all of the file, and gives it its name. From then on it does not matter any more whether the run ends. */
+static enum newfile_placed put_file(struct moveout *o, struct newfile *f, struct newfile_seen *seen)
+{
+	enum newfile_placed placed;
+
+	if (put_machine(o))
+		return NEWFILE_FAILED;
+	if (newfile_sync(f))
+		return not_written(o, f->name);
+	if (goes_on(&o->s, STREAM_BEGINS))
+		return NEWFILE_FAILED;
+	placed = newfile_place(f, seen);
+	if (placed == NEWFILE_FAILED)
+		return not_written(o, f->name);
+	if (placed == NEWFILE_UNSAFE)
+		snprintf(o->s.why, sizeof(o->s.why),
+			 "%s is complete, but may be gone after a loss of power, as its directory cannot be written: %s", f->name,
+			 strerror(errno));
+	return placed;
 }
 
 void move_save_init(struct mover *mv)
@@ -56,26 +88,28 @@ void move_save_init(struct mover *mv)
 bool move_save(struct mover *mv)
 {
 	struct vm *vm = &mv->m->vm;
+	enum newfile_placed placed = NEWFILE_FAILED;
 	struct newfile f;
 	struct moveout o;
-	int ret;
 
 	if (newfile_create(&f, mv->o.save)) {
 		say("the guest is not saved, and runs on: cannot create %s: %s", mv->o.save, strerror(errno));
 		return false;
 	}
-	if (!hold_all(vm)) {
-		newfile_close(&f);
-		return true;
-	}
 	moveout_init(&o, mv->m, f.fd, mv->o.save);
-	ret = put_file(&o, &f, &mv->seen);
-	if (ret)
-		say("the guest is not saved, and runs on: %s", o.s.why);
+	o.s.step = goes_on;
+	o.s.owner = vm;
+	if (hold_all(vm))
+		placed = put_file(&o, &f, &mv->seen);
 	else
-		vm_end(vm, RUN_MOVED, 0, NULL, "the guest is saved in %s: %llu pages, %.1f MiB", mv->o.save,
-		       (unsigned long long)o.pages, o.s.bytes / 1048576.0);
+		set_ended(&o.s);
+	if (placed == NEWFILE_SAFE)
+		vm_end_saved(vm, "the guest is saved in %s: %llu pages, %.1f MiB", mv->o.save, (unsigned long long)o.pages,
+			     o.s.bytes / 1048576.0);
+	else
+		say("the guest is not saved%s%s: %s", placed == NEWFILE_UNSAFE ? " safely" : "", vm_ended(vm) ? "" : ", and runs on",
+		    o.s.why);
 	newfile_close(&f);
 	hold_release(vm);
-	return !ret;
+	return placed == NEWFILE_SAFE;
 }

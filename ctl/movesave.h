@@ -14,7 +14,8 @@ void move_save_init(struct mover *mv);
  * move_save() - save a machine, and end its run; if that fails it goes on
  * @mv: its mover; caller is its thread
  *
- * The file appears when all of it is on the disk. Nothing is left of one that does not.
+ * The file appears when all of it is on the disk. Nothing is left of one that does not. If the run ends before the file
+ * appears it does not; if it ends later, it has ended because the machine is saved.
  *
  * Return: whether the machine is saved.
  */

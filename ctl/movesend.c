@@ -34,6 +34,7 @@ struct sending {
 	struct record reply;
 	struct move_rate rate;
 	uint64_t seq;		/* of the last barrier in the stream */
+	bool greeted;		/* the receiver's first bytes were read */
 	bool has_state;		/* the receiver may have a complete state */
 	bool refused;		/* the receiver does not go on with the guest */
 };
@@ -83,14 +84,37 @@ static int await_ack(struct sending *sd, uint64_t seq)
 	return got == seq ? 0 : bad(sd, "the receiver acknowledges another barrier");
 }
 
+/* A receiver that refuses closes the connection, so that writing fails: its reason is there to be read. */
+static void hear(struct sending *sd)
+{
+	char why[sizeof(sd->o.s.why)];
+
+	snprintf(why, sizeof(why), "%s", sd->o.s.why);
+	sd->link.hears = true;
+	if (sd->greeted || !stream_check(&sd->o.s))
+		await(sd, MOVE_REFUSE);
+	sd->link.hears = false;
+	if (!sd->refused)
+		snprintf(sd->o.s.why, sizeof(sd->o.s.why), "%s", why);
+}
+
 /* --- while the guest runs --- */
+
+/* Holds the guest for what is sent next. */
+static int hold(struct sending *sd)
+{
+	if (!hold_all(sd->vm))
+		return ended(sd);
+	movelink_stands(&sd->link, true);
+	return 0;
+}
 
 static int slow_down(struct sending *sd)
 {
-	if (!move_rate_stands(&sd->rate))
-		hold_release(sd->vm);
-	else if (!hold_all(sd->vm))
-		return ended(sd);
+	if (move_rate_stands(&sd->rate))
+		return hold(sd);
+	hold_release(sd->vm);
+	movelink_stands(&sd->link, false);
 	return 0;
 }
 
@@ -170,8 +194,8 @@ static int put_state(struct sending *sd)
 	struct move_state state = { 0 };
 	int ret;
 
-	if (!hold_all(sd->vm))
-		return ended(sd);
+	if (hold(sd))
+		return -1;
 	if (sd->mv->o.barriers && !sd->seq)
 		mover_keep(sd->mv, true);
 	ret = moveout_state(&sd->o, &state);
@@ -204,6 +228,7 @@ static int put_barrier(struct sending *sd, uint32_t level)
 	if (sd->o.sums)
 		say("state %llu: acknowledged", (unsigned long long)sd->seq);
 	hold_release(sd->vm);
+	movelink_acknowledged(&sd->link);
 	return 0;
 }
 
@@ -268,7 +293,10 @@ static int barriers(struct sending *sd)
 
 static int greet(struct sending *sd)
 {
-	return moveout_header(&sd->o, sd->mv->o.barriers) || stream_check(&sd->o.s) || await(sd, MOVE_ACCEPT) ? -1 : 0;
+	if (moveout_header(&sd->o, sd->mv->o.barriers) || stream_check(&sd->o.s))
+		return -1;
+	sd->greeted = true;
+	return await(sd, MOVE_ACCEPT);
 }
 
 /* The guest runs on here. */
@@ -302,6 +330,8 @@ bool move_send(struct mover *mv)
 	if (!ret) {
 		hold_release(sd.vm);
 	} else {
+		if (!sd.refused && !over(&sd))
+			hear(&sd);
 		snprintf(why, sizeof(why), "%s", sd.o.s.why);
 		if (!over(&sd))
 			say_lacks("the guest is not moved, and runs on: ", why);

@@ -180,20 +180,21 @@ static int sync_directory(const struct newfile *f)
 	return ret && err != EINVAL ? -1 : 0;
 }
 
-int newfile_place(struct newfile *f, const struct newfile_seen *seen)
+int newfile_sync(const struct newfile *f)
+{
+	return fsync(f->fd);
+}
+
+enum newfile_placed newfile_place(struct newfile *f, struct newfile_seen *seen)
 {
 	struct newfile_seen now;
 
-	if (fsync(f->fd))
-		return -1;
 	newfile_look(&now, f->name);
 	if (now.there ? replace(f, seen) : take_name(f))
-		return -1;
-	if (!sync_directory(f))
-		return 0;
-	/* After a power cut it might be there or not: the caller is told that it is not, so it must not be. */
-	unlink(f->name);
-	return -1;
+		return NEWFILE_FAILED;
+	seen->there = !fstat(f->fd, &seen->st);
+	/* What had the name before is gone: the file that is whole stays in its place, whether the directory can be written or not. */
+	return sync_directory(f) ? NEWFILE_UNSAFE : NEWFILE_SAFE;
 }
 
 void newfile_close(struct newfile *f)

@@ -34,16 +34,22 @@ void newfile_look(struct newfile_seen *seen, const char *name);
  */
 int newfile_create(struct newfile *f, const char *name);
 
+/** enum newfile_placed - what newfile_place() has done */
+enum newfile_placed {
+	NEWFILE_FAILED = -1,	/* the file has no name; errno is EEXIST if something else has it */
+	NEWFILE_SAFE = 0,	/* the file and its name are on the disk */
+	NEWFILE_UNSAFE = 1,	/* the file is on the disk and has its name, which a loss of power may take away; errno says why */
+};
+
+/** newfile_sync() - wait until all of a file is on the disk; 0, or -1 with errno set */
+int newfile_sync(const struct newfile *f);
+
 /**
- * newfile_place() - give a file its name, once all of it is on the disk
- * @f: the file; its name must not be a directory's
- * @seen: what may be replaced; anything else that has the name now stays there
- *
- * When this returns 0, the name is on the disk as well.
- *
- * Return: 0, or -1 with errno set: EEXIST if something else has the name.
+ * newfile_place() - give a file its name
+ * @f: the file, which is on the disk; its name must not be a directory's
+ * @seen: what may be replaced; anything else that has the name now stays there. If the file gets the name, it is what was seen.
  */
-int newfile_place(struct newfile *f, const struct newfile_seen *seen);
+enum newfile_placed newfile_place(struct newfile *f, struct newfile_seen *seen);
 
 /** newfile_close() - close a file; if it has not got its name, nothing is left of it */
 void newfile_close(struct newfile *f);

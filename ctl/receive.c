@@ -23,11 +23,12 @@
 #include "movetest.h"
 #include "outcome.h"
 #include "pin.h"
+#include "runopts.h"
 #include "say.h"
 
 /** struct receiving - a machine that comes */
 struct receiving {
-	struct incoming_options o;
+	struct run_options o;
 	const char *from;
 	bool lost_ends;		/* --if-lost end */
 	bool sums;		/* for tests */
@@ -205,10 +206,7 @@ static int bad_usage(void)
 	return STATUS_USAGE;
 }
 
-enum option_id {
-	OPT_IF_LOST = 256, OPT_MEMORY, OPT_DEVICE, OPT_PIN, OPT_SAVE, OPT_MIGRATE_TO, OPT_BARRIERS, OPT_TRACE, OPT_QUIET, OPT_STATS,
-	OPT_HELP = 'h'
-};
+enum option_id { OPT_IF_LOST = 256, OPT_MEMORY, OPT_HELP = 'h' };
 
 static int set_if_lost(struct receiving *r, const char *word)
 {
@@ -236,32 +234,8 @@ static int set_option(struct receiving *r, int opt, const char *arg)
 		return set_if_lost(r, arg);
 	case OPT_MEMORY:
 		return set_memory(r, arg);
-	case OPT_DEVICE:
-		r->o.device = arg;
-		return 0;
-	case OPT_PIN:
-		r->o.pin = arg;
-		return 0;
-	case OPT_SAVE:
-		r->o.move.save = arg;
-		return 0;
-	case OPT_MIGRATE_TO:
-		r->o.move.to = arg;
-		return 0;
-	case OPT_BARRIERS:
-		r->o.move.barriers = true;
-		return 0;
-	case OPT_TRACE:
-		r->o.trace = true;
-		return 0;
-	case OPT_QUIET:
-		r->o.quiet = true;
-		return 0;
-	case OPT_STATS:
-		r->o.stats = true;
-		return 0;
 	default:
-		return -1;
+		return run_option(&r->o, opt, arg);
 	}
 }
 
@@ -271,14 +245,7 @@ static int parse_options(struct receiving *r, int argc, char **argv)
 	static const struct option longopts[] = {
 		{ "if-lost", required_argument, NULL, OPT_IF_LOST },
 		{ "memory", required_argument, NULL, OPT_MEMORY },
-		{ "device", required_argument, NULL, OPT_DEVICE },
-		{ "pin", required_argument, NULL, OPT_PIN },
-		{ "save", required_argument, NULL, OPT_SAVE },
-		{ "migrate-to", required_argument, NULL, OPT_MIGRATE_TO },
-		{ "barriers", no_argument, NULL, OPT_BARRIERS },
-		{ "trace-unhandled", no_argument, NULL, OPT_TRACE },
-		{ "quiet", no_argument, NULL, OPT_QUIET },
-		{ "stats", no_argument, NULL, OPT_STATS },
+		RUN_OPTIONS,
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ NULL, 0, NULL, 0 },
 	};

@@ -23,6 +23,7 @@
 #include "profilefile.h"
 #include "profilerun.h"
 #include "run.h"
+#include "runopts.h"
 #include "say.h"
 #include "smbios.h"
 #include "vcpu.h"
@@ -34,25 +35,20 @@
 
 /* The options of the command line. */
 struct options {
-	const char *device;
+	struct run_options run;
 	const char *kernel;
 	const char *initrd;
 	const char *append;
 	const char *pass_ports;
-	const char *pin;
 	const struct pool_file *cpu;	/* the guest's processor, or NULL: all that the device offers */
 	const struct profile_file *profile;	/* the machine that the guest shall look like, or NULL */
 	unsigned long cpus;
 	unsigned long memory;	/* MiB */
 	uint64_t force;		/* from force_parse() */
-	bool trace;
 	bool lock_vmx;
-	bool quiet;
-	bool stats;
 	bool fast;
 	bool call_kvm;		/* CPUID says that the hypervisor is KVM */
 	const char *restore;	/* a file with a saved machine, or NULL */
-	struct move_options move;
 };
 
 /* Words for the kernel that avoid work of a boot without use in this machine. */
@@ -107,9 +103,8 @@ static int bad_usage(void)
 }
 
 enum option_id {
-	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPU, OPT_PROFILE, OPT_CPUS, OPT_PIN, OPT_MEMORY,
-	OPT_DEVICE, OPT_PASS_PORTS, OPT_LOCK_VMX, OPT_TRACE, OPT_QUIET, OPT_STATS, OPT_FAST,
-	OPT_FORCE_EXITS, OPT_HYPERVISOR, OPT_SAVE, OPT_RESTORE, OPT_MIGRATE_TO, OPT_BARRIERS,
+	OPT_KERNEL = 256, OPT_INITRD, OPT_APPEND, OPT_CPU, OPT_PROFILE, OPT_CPUS, OPT_MEMORY, OPT_PASS_PORTS, OPT_LOCK_VMX,
+	OPT_FAST, OPT_FORCE_EXITS, OPT_HYPERVISOR, OPT_RESTORE,
 	OPT_HELP = 'h'
 };
 
@@ -143,15 +138,9 @@ static int set_option(struct options *o, int opt, const char *arg)
 		return o->profile ? 0 : -1;
 	case OPT_CPUS:
 		return args_number("cpus", arg, 1, ACPI_MAX_CPUS, &o->cpus);
-	case OPT_PIN:
-		o->pin = arg;
-		return 0;
 	case OPT_MEMORY:
 		return args_size("memory", arg, MEMORY_MIN, MEMORY_MAX,
 				 &o->memory);
-	case OPT_DEVICE:
-		o->device = arg;
-		return 0;
 	case OPT_PASS_PORTS:
 		o->pass_ports = arg;
 		return check_ports(arg);
@@ -166,41 +155,23 @@ static int set_option(struct options *o, int opt, const char *arg)
 		return 0;
 	case OPT_FORCE_EXITS:
 		return force_parse(arg, &o->force);
-	case OPT_TRACE:
-		o->trace = true;
-		return 0;
-	case OPT_QUIET:
-		o->quiet = true;
-		return 0;
 	case OPT_FAST:
 		o->fast = true;
-		return 0;
-	case OPT_STATS:
-		o->stats = true;
-		return 0;
-	case OPT_SAVE:
-		o->move.save = arg;
 		return 0;
 	case OPT_RESTORE:
 		o->restore = arg;
 		return 0;
-	case OPT_MIGRATE_TO:
-		o->move.to = arg;
-		return 0;
-	case OPT_BARRIERS:
-		o->move.barriers = true;
-		return 0;
 	default:
-		return -1;	/* getopt_long() has printed an error message */
+		return run_option(&o->run, opt, arg);	/* or getopt_long() has printed an error message */
 	}
 }
 
 /* Options about moving and saving that do not go with others. Returns 0, or -1 after an error message. */
 static int check_moves(const struct options *o)
 {
-	if (mover_check(&o->move))
+	if (mover_check(&o->run.move))
 		return -1;
-	if ((o->move.save || o->move.to) && (o->profile || o->pass_ports)) {
+	if ((o->run.move.save || o->run.move.to) && (o->profile || o->pass_ports)) {
 		say("a guest with %s is of this machine, and cannot be saved or moved", o->profile ? "--profile" : "--pass-ports");
 		return -1;
 	}
@@ -225,21 +196,14 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "cpu", required_argument, NULL, OPT_CPU },
 		{ "profile", required_argument, NULL, OPT_PROFILE },
 		{ "cpus", required_argument, NULL, OPT_CPUS },
-		{ "pin", required_argument, NULL, OPT_PIN },
 		{ "memory", required_argument, NULL, OPT_MEMORY },
-		{ "device", required_argument, NULL, OPT_DEVICE },
 		{ "pass-ports", required_argument, NULL, OPT_PASS_PORTS },
 		{ "hypervisor", required_argument, NULL, OPT_HYPERVISOR },
 		{ "lock-vmx", no_argument, NULL, OPT_LOCK_VMX },
 		{ "force-exits", required_argument, NULL, OPT_FORCE_EXITS },
-		{ "trace-unhandled", no_argument, NULL, OPT_TRACE },
-		{ "quiet", no_argument, NULL, OPT_QUIET },
 		{ "fast", no_argument, NULL, OPT_FAST },
-		{ "stats", no_argument, NULL, OPT_STATS },
-		{ "save", required_argument, NULL, OPT_SAVE },
 		{ "restore", required_argument, NULL, OPT_RESTORE },
-		{ "migrate-to", required_argument, NULL, OPT_MIGRATE_TO },
-		{ "barriers", no_argument, NULL, OPT_BARRIERS },
+		RUN_OPTIONS,
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -267,7 +231,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		return -1;
 	if (o->restore)
 		return 0;
-	if (o->pin && pin_check(o->pin, o->cpus))
+	if (o->run.pin && pin_check(o->run.pin, o->cpus))
 		return -1;
 	if (!o->kernel) {
 		say("no kernel given: use --kernel FILE, such as --kernel /boot/vmlinuz-$(uname -r)");
@@ -343,26 +307,16 @@ static int know_processor(struct vm *vm, const struct options *o)
 	static struct droste_pool all;
 
 	vm->pool = o->cpu ? &o->cpu->p : NULL;
-	if (o->cpu || (!o->move.save && !o->move.to))
+	if (o->cpu || (!o->run.move.save && !o->run.move.to))
 		return 0;
 	vm->pool = &all;
 	return pool_host_read(&all, vm->dev_fd);
 }
 
-/* Goes on with a machine that was saved. Returns the exit status. */
-static int restore(const struct options *o)
-{
-	const struct incoming_options in = {
-		.device = o->device, .pin = o->pin, .trace = o->trace, .quiet = o->quiet, .stats = o->stats, .move = o->move,
-	};
-
-	return incoming_restore(o->restore, &in);
-}
-
 int cmd_run(int argc, char **argv)
 {
 	struct options o = {
-		.device = "/dev/droste", .append = "", .cpus = 1, .memory = 512,
+		.run.device = "/dev/droste", .append = "", .cpus = 1, .memory = 512,
 	};
 	struct machine *m;
 	uint64_t entry;
@@ -376,7 +330,7 @@ int cmd_run(int argc, char **argv)
 		return bad_usage();
 
 	if (o.restore)
-		return restore(&o);
+		return incoming_restore(o.restore, &o.run);
 	m = calloc(1, sizeof(*m));
 	if (!m || mem_init(&m->mem, o.memory * MIB)) {
 		say("cannot allocate %lu MiB of memory: %s; use a smaller --memory",
@@ -389,14 +343,14 @@ int cmd_run(int argc, char **argv)
 		return STATUS_USAGE;
 	m->vm.mem = &m->mem;
 	m->vm.bus = &m->bus;
-	m->vm.trace = o.trace;
+	m->vm.trace = o.run.trace;
 	m->vm.lock_vmx = o.lock_vmx;
-	m->vm.pin = o.pin;
+	m->vm.pin = o.run.pin;
 	m->vm.profile = o.profile ? &o.profile->p : NULL;
-	m->vm.logs = o.move.to;
-	m->quiet = o.quiet;
-	m->stats = o.stats;
-	m->vm.dev_fd = vm_open(o.device);
+	m->vm.logs = o.run.move.to;
+	m->quiet = o.run.quiet;
+	m->stats = o.run.stats;
+	m->vm.dev_fd = vm_open(o.run.device);
 	if (m->vm.dev_fd < 0)
 		return STATUS_FAILED;
 	if (vm_check_vcpus(m->vm.dev_fd, o.cpus))
@@ -405,7 +359,7 @@ int cmd_run(int argc, char **argv)
 	    machine_devices(m) || add_vcpus(m, &o, entry) || (m->vm.logs && dirty_map(&m->vm)))
 		return STATUS_FAILED;
 	m->console.hints = !o.initrd;
-	mover_init(m, &o.move, 0);
+	mover_init(m, &o.run.move, 0);
 
 	host_warn(o.cpus, o.memory);
 	ret = machine_run(m);

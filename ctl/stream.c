@@ -300,7 +300,7 @@ const char *record_text(struct record *r)
 	char *text = (char *)r->data;
 
 	utf8_clean(text);
-	return text;
+	return *text ? text : "no reason is given";
 }
 
 void record_free(struct record *r)

@@ -87,7 +87,7 @@ int stream_text(struct stream *s, uint32_t type, const char *text);
  */
 enum stream_got stream_get(struct stream *s, struct record *r);
 
-/** record_text() - a record's text, of printable characters; valid as long as the record */
+/** record_text() - a record's text, of printable characters, or that there is none; valid as long as the record */
 const char *record_text(struct record *r);
 
 /** record_free() - free a record's memory */

@@ -236,6 +236,21 @@ void vm_irq(struct vm *vm, unsigned int irq, bool level)
 		       strerror(errno));
 }
 
+/* Caller holds vm->end_lock. */
+__attribute__((format(printf, 5, 0))) static void set_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
+							  const char *fmt, va_list ap)
+{
+	vm->end_value = value;
+	snprintf(vm->end_regs, sizeof(vm->end_regs), "%s", regs ? regs : "");
+	vsnprintf(vm->end_text, sizeof(vm->end_text), fmt, ap);
+	/* vm_ended() takes no lock; its callers may then read the text. */
+	__atomic_store_n(&vm->end, end, __ATOMIC_RELEASE);
+	hold_kick(vm);
+	hold_over(vm);
+	/* Fails only if the eventfd is already readable. */
+	eventfd_write(vm->wake_fd, 1);
+}
+
 bool vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 	    const char *fmt, ...)
 {
@@ -245,21 +260,23 @@ bool vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 	pthread_mutex_lock(&vm->end_lock);
 	first = vm->end == RUN_NONE;
 	if (first) {
-		vm->end_value = value;
-		snprintf(vm->end_regs, sizeof(vm->end_regs), "%s",
-			 regs ? regs : "");
 		va_start(ap, fmt);
-		vsnprintf(vm->end_text, sizeof(vm->end_text), fmt, ap);
+		set_end(vm, end, value, regs, fmt, ap);
 		va_end(ap);
-		/* vm_ended() takes no lock; its callers may then read the text. */
-		__atomic_store_n(&vm->end, end, __ATOMIC_RELEASE);
-		hold_kick(vm);
-		hold_over(vm);
-		/* Fails only if the eventfd is already readable. */
-		eventfd_write(vm->wake_fd, 1);
 	}
 	pthread_mutex_unlock(&vm->end_lock);
 	return first;
+}
+
+void vm_end_saved(struct vm *vm, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&vm->end_lock);
+	va_start(ap, fmt);
+	set_end(vm, RUN_MOVED, 0, NULL, fmt, ap);
+	va_end(ap);
+	pthread_mutex_unlock(&vm->end_lock);
 }
 
 bool vm_ended(struct vm *vm)

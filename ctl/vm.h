@@ -120,6 +120,15 @@ void vm_irq(struct vm *vm, unsigned int irq, bool level);
 bool vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 	    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/**
+ * vm_end_saved() - end the run of a guest that is saved, with status RUN_MOVED, also if something else has just ended it
+ * @vm: the VM; all vCPUs are held since the state was read, so that the end of the run has changed nothing
+ * @fmt: printf format of the message, as for vm_end()
+ *
+ * Called before mover_stop() returns, so that nobody has reported the other end.
+ */
+void vm_end_saved(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /** vm_ended() - whether the run has ended */
 bool vm_ended(struct vm *vm);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Checks the connection of a migration: the guest runs on one side only, and neither side can hold the other up for ever. */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -67,34 +66,6 @@ static bool was_told(struct child *c, const char *text)
 
 /* --- a receiver that stops --- */
 
-/* Waits until no thread of a process runs, or wants to, for a while: it waits for a peer that does nothing. */
-static void wait_idle(pid_t pid)
-{
-	for (int idle = 0; idle < 20; idle++) {
-		char name[64], state = 0;
-		struct dirent *task;
-		DIR *dir;
-
-		usleep(10000);
-		snprintf(name, sizeof(name), "/proc/%d/task", pid);
-		dir = opendir(name);
-		if (!dir)
-			return;
-		while ((task = readdir(dir))) {
-			FILE *f;
-
-			snprintf(name, sizeof(name), "/proc/%d/task/%.10s/stat", pid, task->d_name);
-			f = task->d_name[0] == '.' ? NULL : fopen(name, "r");
-			if (!f)
-				continue;
-			if (fscanf(f, "%*d (%*[^)]) %c", &state) == 1 && state != 'S')
-				idle = 0;
-			fclose(f);
-		}
-		closedir(dir);
-	}
-}
-
 /* Starts a receiver that stops behind its acknowledgement of state 2, and a source that sends more than it takes by then. */
 static void start_blocked(const char *at, const char *words)
 {
@@ -114,7 +85,7 @@ static void check_stopped(const char *at)
 	kill(g.pid, SIGUSR1);
 	ok(tells(&g, "the guest cannot move yet"));
 	kill(r.pid, SIGCONT);
-	ok(tells(&r, "the source keeps the guest: writing to the receiver failed: it takes no more"));
+	ok(tells(&r, "the source keeps the guest: the receiver takes too long, and the guest stood still meanwhile"));
 	ok(status_of(&r) == 1);
 	ok(tells(&g, "knows now that the guest stays here"));
 	finish(&r);
@@ -166,6 +137,19 @@ static int listen_here(int backlog)
 
 	strcpy(un.sun_path, path);
 	if (bind(fd, (struct sockaddr *)&un, sizeof(un)) || listen(fd, backlog))
+		abort();
+	return fd;
+}
+
+/* The same at the port of TCP. */
+static int listen_tcp(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	in.sin_port = htons(atoi(strchr(tcp, ':') + 1));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&in, sizeof(in)) || listen(fd, 1))
 		abort();
 	return fd;
 }
@@ -252,6 +236,85 @@ static void check_answers(void)
 	ok(tells(&g, "runs on: reading from the receiver failed: no answer comes"));
 	leave();
 	end_guest();
+}
+
+/* Waits for a source with barriers, and gets two states. The source has more to send then than the socket has room for. */
+static void get_two(const char *at)
+{
+	int listener = at == tcp ? listen_tcp() : listen_here(1);
+
+	start_barriers(at, PAGES);
+	greet(listener);
+	stream_put(&p.s, MOVE_ACCEPT, 0, NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		ok(image_read(&p.im, &p.s) == IMAGE_BARRIER);
+		stream_put(&p.s, MOVE_ACK, 0, &p.im.seq, sizeof(p.im.seq));
+	}
+}
+
+/* Behind its refusal the receiver closes the connection, while the source writes. */
+static void check_refusal(const char *at)
+{
+	int listener;
+
+	unsetenv("DROSTECTL_MOVE_TEST");
+	get_two(at);
+	wait_idle(g.pid);
+	stream_text(&p.s, MOVE_REFUSE, "the test has had enough");
+	leave();
+	ok(tells(&g, "the guest is not moved, and runs on: the receiver refuses it: the test has had enough\n"));
+	/* It may do so before it has read anything. */
+	listener = at == tcp ? listen_tcp() : listen_here(1);
+	kill(g.pid, SIGUSR1);
+	use(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	close(listener);
+	unlink(path);
+	stream_begin(&p.s);
+	stream_text(&p.s, MOVE_REFUSE, "the test wants none");
+	leave();
+	ok(tells(&g, "the guest is not moved, and runs on: the receiver refuses it: the test wants none\n"));
+	end_guest();
+	ok(!was_told(&g, "goes on there"));
+}
+
+/* Takes each record in time, but all that the guest stands still for in none. The guest is not held for that. */
+static void be_slow(void)
+{
+	struct record record = { 0 };
+	int n = 0;
+
+	/* Many short ones fit into the socket. */
+	while (!expect_in(&g, "the guest is not moved, and runs on: ", true, record.type == MOVE_PAGES ? 600 : 1) && n++ < 40)
+		ok(stream_get(&p.s, &record) == STREAM_RECORD && record.type != MOVE_BARRIER && record.type != MOVE_END);
+	ok(tells(&g, "the receiver takes too long, and the guest stood still meanwhile\n"));
+	while (stream_get(&p.s, &record) == STREAM_RECORD && record.type != MOVE_CANCEL)
+		;
+	ok(record.type == MOVE_CANCEL);
+	record_free(&record);
+	leave();
+	end_guest();
+}
+
+static void check_slow(void)
+{
+	struct record record = { 0 };
+	int listener;
+
+	setenv("DROSTECTL_MOVE_TEST", "answer=1800", 1);
+	get_two(address);
+	be_slow();
+	/* A guest that writes too much stands still in turns. */
+	listener = listen_here(1);
+	setenv("STUB_PAGES", PAGES, 1);
+	run_guest("writes", "--migrate-to", address);
+	ok(says(&g, "READY\n"));
+	kill(g.pid, SIGUSR1);
+	greet(listener);
+	stream_put(&p.s, MOVE_ACCEPT, 0, NULL, 0);
+	while (!expect_in(&g, "is slowed down", true, 1) && stream_get(&p.s, &record) == STREAM_RECORD)
+		;
+	record_free(&record);
+	be_slow();
 }
 
 /* A run can end while the source tries to connect. */
@@ -492,6 +555,9 @@ int main(int argc, char **argv)
 	check_ended(tcp);
 	check_ready();
 	check_answers();
+	check_refusal(address);
+	check_refusal(tcp);
+	check_slow();
 	check_full();
 	save_guest();
 	check_commit();

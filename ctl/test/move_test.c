@@ -353,6 +353,10 @@ static void check_order(void)
 	put_header(0);
 	stream_text(&out, MOVE_CANCEL, "enough\033[2J");
 	ok(gives(IMAGE_CANCELLED, "enough?[2J"));
+	begin();
+	put_header(0);
+	stream_text(&out, MOVE_CANCEL, "");
+	ok(gives(IMAGE_CANCELLED, "no reason is given"));
 }
 
 /* --- the rate --- */
@@ -427,6 +431,13 @@ static void check_options(void)
 	write_file(file, good, good_size - 10);
 	ok(drostectl("run", "--device", "/dev/null", "--restore", file) != 0);
 	unlink(file);
+	/* What a file says is not said as if drostectl did. */
+	begin();
+	put_header(0);
+	stream_text(&out, MOVE_CANCEL, "the guest goes on");
+	snprintf(file, sizeof(file), "/proc/%d/fd/%d", getpid(), out.fd);
+	ok(drostectl("run", "--device", "/dev/null", "--restore", file) == 2 && told(" has no end\n") && !told("goes on"));
+	close(out.fd);
 }
 
 /* --- whole programs, on the stub of the device --- */

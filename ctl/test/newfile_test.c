@@ -16,7 +16,10 @@
 static char dir[32], name[64];
 static bool named;		/* the file system has no files without names */
 static int fails;		/* errno of the fsync() of directories, or 0 */
+static bool fails_file;		/* that of files fails */
 static bool appears;		/* another file gets the name as soon as somebody has seen that nothing has */
+static enum newfile_placed placed;	/* of the last file */
+static struct newfile_seen mine;	/* what may be replaced behind it */
 static char order[64];		/* what was synced: f and d for a file and a directory; f or d behind it if the name is there */
 
 /* The test's own, in place of the library's. */
@@ -53,8 +56,8 @@ int fsync(int fd)
 
 	strcat(order, is_dir ? "d" : "f");
 	strcat(order, access(name, F_OK) ? "-" : "+");
-	errno = fails;
-	return is_dir && fails ? -1 : syscall(SYS_fsync, fd);
+	errno = is_dir ? fails : EIO;
+	return (is_dir ? fails : fails_file) ? -1 : syscall(SYS_fsync, fd);
 }
 
 static void put(struct newfile *f, const char *text)
@@ -71,7 +74,9 @@ static int make(const char *text, const struct newfile_seen *seen)
 	int ret;
 
 	put(&f, text);
-	ret = newfile_place(&f, seen) ? errno : 0;
+	mine = *seen;
+	placed = newfile_sync(&f) ? NEWFILE_FAILED : newfile_place(&f, &mine);
+	ret = placed == NEWFILE_SAFE ? 0 : errno;
 	newfile_close(&f);
 	return ret;
 }
@@ -125,19 +130,21 @@ static void check(void)
 	ok(make("four", &seen) == 0 && has("four"));
 	/* Two at the same time: the first wins, and neither is mixed with the other. */
 	newfile_look(&seen, name);
+	other = seen;
 	put(&a, "first");
 	put(&b, "the second");
 	ok(has("four"));
 	ok(!newfile_place(&a, &seen));
-	ok(newfile_place(&b, &seen) && errno == EEXIST);
+	ok(newfile_place(&b, &other) == NEWFILE_FAILED && errno == EEXIST);
 	newfile_close(&b);
 	newfile_close(&a);
 	ok(has("first") && files() == 1);
 	unlink(name);
 	put(&a, "first");
 	put(&b, "the second");
-	ok(!newfile_place(&b, &none));
-	ok(newfile_place(&a, &none) && errno == EEXIST);
+	other = none;
+	ok(!newfile_place(&b, &other));
+	ok(newfile_place(&a, &none) == NEWFILE_FAILED && errno == EEXIST);
 	newfile_close(&a);
 	newfile_close(&b);
 	ok(has("the second") && files() == 1);
@@ -155,14 +162,21 @@ static void check(void)
 	ok(!symlink(link_to, name));
 	newfile_look(&seen, name);
 	ok(make("five", &seen) == 0 && has("five") && files() == 1);
-	/* A disk that fails. */
+	/* A disk that fails. The file that is whole stays, and may be replaced by the next one. */
 	newfile_look(&seen, name);
 	fails = EIO;
-	ok(make("six", &seen) == EIO && has(NULL) && files() == 0);
+	ok(make("six", &seen) == EIO && placed == NEWFILE_UNSAFE && has("six") && files() == 1);
+	ok(make("seven", &mine) == EIO && placed == NEWFILE_UNSAFE && has("seven") && files() == 1);
+	fails = 0;
+	ok(make("eight", &mine) == 0 && placed == NEWFILE_SAFE && has("eight") && files() == 1);
+	unlink(name);
 	fails = EINVAL;
-	ok(make("six", &none) == 0 && has("six"));
+	ok(make("nine", &none) == 0 && has("nine"));
 	fails = 0;
 	unlink(name);
+	fails_file = true;
+	ok(make("ten", &none) == EIO && placed == NEWFILE_FAILED && has(NULL) && files() == 0);
+	fails_file = false;
 }
 
 int main(void)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <linux/kvm.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "image.h"
 #include "spawn.h"
@@ -163,6 +164,82 @@ static void check_file(void)
 		finish(&b);
 		ok(saved_memory() == 16 && others() == 0);
 	}
+}
+
+/* --- runs that end meanwhile, and disks that fail --- */
+
+/* A guest of 32 MiB is to be saved in place of one of 16 MiB, and waits at a place: the run ends, and the save goes on. */
+static int end_at(const char *place)
+{
+	char fifo[96], waits[32];
+	int fd, status;
+
+	snprintf(fifo, sizeof(fifo), "%s/fifo", work);
+	snprintf(waits, sizeof(waits), "stub: at %s\n", place);
+	if (mkfifo(fifo, 0600))
+		abort();
+	setenv("STUB_FIFO", fifo, 1);
+	setenv("STUB_WAITS", place, 1);
+	START(&c, "chatty", "--kernel", kernel, "--memory", "32", "--save", saved);
+	unsetenv("STUB_WAITS");
+	ask(&c);
+	ok(tells(&c, waits));
+	kill(c.pid, SIGTERM);
+	wait_idle(c.pid);
+	fd = open(fifo, O_WRONLY | O_CLOEXEC);
+	unlink(fifo);
+	status = status_of(&c);
+	close(fd);
+	finish(&c);
+	return status;
+}
+
+static bool was_told(const char *text)
+{
+	return memmem(c.told, c.nr_told, text, strlen(text));
+}
+
+/* If the exit status is 9 the guest is in the file, and else it is not. */
+static void check_ended(void)
+{
+	unlink(saved);
+	save(saved);
+	ok(end_at("devices") == 7);
+	ok(was_told("the guest is not saved: the run ended before its file was complete") && was_told("ended by signal 15"));
+	ok(!was_told("stub: at file"));
+	ok(saved_memory() == 16 && others() == 0);
+	ok(end_at("file") == 7);
+	ok(was_told("the guest is not saved: the run ended before its file was complete"));
+	ok(!was_told("stub: at directory"));
+	ok(saved_memory() == 16 && others() == 0);
+	/* It has the file's name already. */
+	ok(end_at("directory") == 9);
+	ok(was_told("the guest is saved in ") && !was_told("not saved") && !was_told("ended by signal"));
+	ok(saved_memory() == 32 && others() == 0);
+}
+
+/* The file is there, but perhaps not after a loss of power: it must not be lost now, nor be told to be safe. */
+static void check_disk(void)
+{
+	struct child g;
+
+	unlink(saved);
+	save(saved);
+	setenv("STUB_DISK_FAILS", "5", 1);
+	START(&g, "chatty", "--kernel", kernel, "--memory", "32", "--save", saved);
+	unsetenv("STUB_DISK_FAILS");
+	ask(&g);
+	ok(tells(&g, "the guest is not saved safely, and runs on: "));
+	ok(tells(&g, "saved is complete, but may be gone after a loss of power, as its directory cannot be written: Input/output error"));
+	ok(saved_memory() == 32 && others() == 0);
+	/* It is the guest's own file, which the next one replaces. */
+	g.nr_told = 0;
+	kill(g.pid, SIGUSR1);
+	ok(tells(&g, "the guest is not saved safely, and runs on: "));
+	kill(g.pid, SIGTERM);
+	ok(status_of(&g) == 7);
+	finish(&g);
+	ok(saved_memory() == 32 && others() == 0);
 }
 
 /* --- states that no device has --- */
@@ -516,6 +593,8 @@ int main(int argc, char **argv)
 	snprintf(saved, sizeof(saved), "%s/saved", work);
 	snprintf(changed, sizeof(changed), "%s/changed", work);
 	check_file();
+	check_ended();
+	check_disk();
 	check_devices();
 	ok(read_saved(&from, saved));
 	check_complete();

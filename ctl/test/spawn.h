@@ -3,6 +3,7 @@
 #ifndef DROSTECTL_TEST_SPAWN_H
 #define DROSTECTL_TEST_SPAWN_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -206,6 +207,34 @@ static inline int status_of(struct child *c)
 		return -1;
 	}
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Waits until no thread of a process runs, or wants to, for a while: it waits for a peer that does nothing. */
+static inline void wait_idle(pid_t pid)
+{
+	for (int idle = 0; idle < 20; idle++) {
+		char name[64], state = 0;
+		struct dirent *task;
+		DIR *dir;
+
+		usleep(10000);
+		snprintf(name, sizeof(name), "/proc/%d/task", pid);
+		dir = opendir(name);
+		if (!dir)
+			return;
+		while ((task = readdir(dir))) {
+			FILE *f;
+
+			snprintf(name, sizeof(name), "/proc/%d/task/%.10s/stat", pid, task->d_name);
+			f = task->d_name[0] == '.' ? NULL : fopen(name, "r");
+			if (!f)
+				continue;
+			if (fscanf(f, "%*d (%*[^)]) %c", &state) == 1 && state != 'S')
+				idle = 0;
+			fclose(f);
+		}
+		closedir(dir);
+	}
 }
 
 /* Reads the rest of the messages of a child that has ended, and closes its files. */

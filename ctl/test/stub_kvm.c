@@ -9,6 +9,7 @@
  */
 #include <asm/bootparam.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -20,6 +21,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../uapi/linux/droste.h"
@@ -39,6 +42,7 @@
 #define LSR_DR		0x01
 #define MCR_READY	0x03	/* DTR and RTS: the guest takes input */
 
+int fsync(int fd);
 int __real_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...);
 
@@ -279,6 +283,16 @@ static void guest_barriers(void)
 	}
 }
 
+/* Writes STUB_PAGES pages again and again. */
+static void guest_writes(void)
+{
+	unsigned int pages = atoi(getenv("STUB_PAGES") ?: "4");
+
+	print("READY\n");
+	for (uint64_t n = 1;; n++)
+		write_pages(pages, n);
+}
+
 /* Asks to be saved or moved, and says how often it has. */
 static void guest_asks(void)
 {
@@ -302,6 +316,7 @@ static const struct {
 	{ "rootless", guest_rootless },
 	{ "rootless-reset", guest_rootless_reset }, { "cmdline", guest_cmdline },
 	{ "initrd", guest_initrd }, { "barriers", guest_barriers }, { "asks", guest_asks },
+	{ "writes", guest_writes },
 };
 
 static void *guest_thread(void *name)
@@ -485,6 +500,33 @@ static int set_memory(const struct kvm_userspace_memory_region *slot)
 	return 0;
 }
 
+/*
+ * STUB_WAITS names a place at which the program waits until somebody has opened the FIFO STUB_FIFO for writing: the reading of
+ * the devices' state, or the fsync() of a file or directory.
+ */
+static void wait_at(const char *place)
+{
+	const char *where = getenv("STUB_WAITS");
+
+	if (!where)
+		return;
+	fprintf(stderr, "stub: at %s\n", place);
+	if (!strcmp(where, place))
+		close(open(getenv("STUB_FIFO"), O_RDONLY | O_CLOEXEC));
+}
+
+/* The stub's own, in place of the library's. STUB_DISK_FAILS is the errno with which it fails for directories. */
+int fsync(int fd)
+{
+	const char *fails = getenv("STUB_DISK_FAILS");
+	struct stat st;
+	bool is_dir = !fstat(fd, &st) && S_ISDIR(st.st_mode);
+
+	wait_at(is_dir ? "directory" : "file");
+	errno = is_dir && fails ? atoi(fails) : 0;
+	return errno ? -1 : syscall(SYS_fsync, fd);
+}
+
 static int check_extension(int fd, unsigned long cap)
 {
 	if (cap == KVM_CAP_XCRS && fd != vm_fd)
@@ -571,6 +613,9 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return msr_list((void *)arg, 0);
 	case KVM_GET_TSC_KHZ:
 		return 1000000;
+	case KVM_GET_CLOCK:
+		wait_at("devices");
+		return get_state(request, (void *)arg);
 	case KVM_GET_REGS:
 	case KVM_GET_LAPIC:
 	case KVM_GET_MP_STATE:
@@ -578,7 +623,6 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	case KVM_GET_DEBUGREGS:
 	case KVM_GET_XCRS:
 	case KVM_GET_PIT2:
-	case KVM_GET_CLOCK:
 		return get_state(request, (void *)arg);
 	case KVM_GET_XSAVE:
 		memset((void *)arg, 0, sizeof(struct kvm_xsave));
