@@ -23,6 +23,10 @@ LEAN = ("quiet loglevel=1 tsc=reliable no_timer_check cryptomgr.notests mitigati
 OPTIONS = {"l1": (24, 1, 30000), "l2": (32, 8, 150000), "l2-noept": (32, 8, 150000), "l3": (24, 64, 2000000)}
 
 
+# The second processor has no ticks while it has but one thread to run; the first one has them for both.
+TICKLESS = ["--cpus", "2", "--append", "nohz_full=1 rcu_nocbs=1 isolcpus=nohz,domain,managed_irq,1", "--count-own"]
+
+
 class Failed(Exception):
     """The benchmark cannot be done; the text says why."""
 
@@ -66,13 +70,14 @@ def lab(*words):
 class Plan:
     """What to measure on one hypervisor."""
 
-    def __init__(self, hypervisor, small, linux, windows, profile=False, options=None):
+    def __init__(self, hypervisor, small, linux, windows, profile=False, options=None, tickless=False):
         self.hypervisor = hypervisor
         self.small = small          # for each level the small guest's rows
         self.linux = linux          # for each level the rows of Linux
         self.windows = windows      # how many counts of each row, if not as in OPTIONS
         self.profile = profile      # root instructions are also counted by address
         self.options = options      # of droste.ko, if not the usual ones
+        self.tickless = tickless    # the guest's processor is a second one of L0, which has no ticks of its own
 
     def levels(self):
         return [level for level in rows.LEVELS if self.small.get(level) or self.linux.get(level)]
@@ -207,13 +212,15 @@ def run(plan, programs, directory, limit, progress, log):
     files = images(plan, programs, directory)
     counts = os.path.join(directory, "counts.json")
     profile = os.path.join(directory, "profile") if plan.profile else None
-    start, hypervisor = ["./l0.sh"], plan.hypervisor
+    start, hypervisor, words = "./l0.sh", plan.hypervisor, []
+    if plan.tickless:
+        start, words = f"taskset 2 {start}", TICKLESS
     if plan.options:
         files.append(lab("build-module", "--kernel", "6.12"))
-        start, hypervisor = [f"insmod droste.ko {plan.options} && ./l0.sh"], "none"
+        start, hypervisor = f"insmod droste.ko {plan.options} && {start}", "none"
     command = [LAB, "exec", "--hypervisor", hypervisor, "--timeout", str(limit), "--count", counts,
-               *(["--profile", profile] if profile else []),
-               *[word for file in files for word in ("--file", file)], "--", *start]
+               *(["--profile", profile] if profile else []), *words,
+               *[word for file in files for word in ("--file", file)], "--", start]
     outcome = Outcome()
     if STOPPED:
         raise Failed("it was stopped")

@@ -78,6 +78,8 @@ def parser():
     top.add_argument("--hypervisor", type=one_of(list(machine.DEVICES)), default=["kvm", "droste"], metavar="NAME,...",
                      help="droste, kvm (default: both)")
     top.add_argument("--module-options", metavar="WORDS", help="load droste.ko with these, apicv=0 for instance")
+    top.add_argument("--tickless", action="store_true",
+                     help="run the guests on a second processor of L0, which has no ticks (nohz_full), and count only that one")
     top.add_argument("--windows", type=int, metavar="N", help="how often to count each row of the small guest")
     top.add_argument("--json", metavar="FILE", help="write the results to a file")
     top.add_argument("--svg", metavar="FILE", help="write a plot of them to a file")
@@ -143,7 +145,7 @@ def measure(arguments, directory, others=()):
     if not small and not linux:
         raise machine.Failed("there is no such row; scripts/bench --list prints them")
     plans = [machine.Plan(hypervisor, small, linux, arguments.windows, arguments.by_function and hypervisor == "droste",
-                          arguments.module_options if hypervisor == "droste" else None)
+                          arguments.module_options if hypervisor == "droste" else None, arguments.tickless)
              for hypervisor in arguments.hypervisor]
     machine.lab("prepare", "--kernel", "6.12")
     progress = Progress(sum(plan.count() for plan in plans))

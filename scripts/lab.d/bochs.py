@@ -227,6 +227,8 @@ def _binary(options, directory):
         if binary == DEBIANS:
             raise LabError("--count needs Bochs built from its source, which could not be downloaded")
         os.environ["LAB_COUNTS"] = os.path.join(directory, "counts")
+        if options.count_own:
+            os.environ["LAB_COUNT_OWN"] = "1"
         if options.profile:
             os.environ["LAB_PROFILE"] = os.path.abspath(options.profile)
     if options.strict and binary == DEBIANS:

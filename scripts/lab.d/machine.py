@@ -85,6 +85,7 @@ class Options:
     allow_splat = False
     kmemleak = False
     count = None               # None: no; else the file for the counts, or an empty name
+    count_own = False          # only the processor that executes the first of two markers is counted
     profile = None             # the file for root instructions by address
     strict = None              # the topics of the strict machine, as in LAB_STRICT, if any
     paranoid = False           # load Droste with paranoid=1

@@ -106,6 +106,8 @@ def limit_options(sub):
                      help="seconds of the emulator's CPU time that it may run, 0 for no limit (default 600)")
     sub.add_argument("--count", nargs="?", const="", metavar="FILE",
                      help="count what is executed between two xchg %%bx,%%bx of a guest; into FILE as JSON too")
+    sub.add_argument("--count-own", action="store_true",
+                     help="(with --count) count only the processor that executes the first of the two, not all")
     sub.add_argument("--profile", metavar="FILE",
                      help="(with --count) also count root instructions by address: lines of tag, address, number into FILE")
     sub.add_argument("--paranoid", action="store_true", default=bool(os.environ.get("LAB_PARANOID")),
@@ -168,8 +170,9 @@ def machine_from(arguments, command):
     check_processor(options)
     if options.host_traits and "msrs" not in bochs.topics(options.strict):
         raise LabError("--host-traits needs --strict=msrs")
-    if options.profile and options.count is None:
-        raise LabError("--profile needs --count")
+    for name in "profile", "count_own":
+        if getattr(options, name) and options.count is None:
+            raise LabError(f"--{name.replace('_', '-')} needs --count")
     if options.kmemleak and options.kernel != "debug":
         raise LabError("--kmemleak needs --kernel debug")
     for file in options.files:

@@ -60,6 +60,7 @@ struct stretch {
 
 Bit64u tag;
 counts now;
+unsigned counted;		/* the processor of the first marker, which alone is counted if LAB_COUNT_OWN is set */
 bool profiling;
 std::unordered_map<Bit64u, Bit64u> profile;	/* of the counts under profile_tag: instructions by address */
 Bit64u profile_tag;
@@ -153,6 +154,14 @@ void report()
 	fflush(f);
 }
 
+/* Whether what a processor does is counted now. */
+bool counts_on(unsigned cpu)
+{
+	static const bool own = getenv("LAB_COUNT_OWN");
+
+	return counting && (!own || cpu == counted);
+}
+
 void marker(unsigned cpu)
 {
 	Bit64u rax = BX_CPU(cpu)->gen_reg[0].rrx;
@@ -163,6 +172,7 @@ void marker(unsigned cpu)
 		memset(&now, 0, sizeof(now));
 		memset(stretches, 0, sizeof(stretches));
 		tag = rax;
+		counted = cpu;
 	}
 	counting = !counting && rax != NO_TAG && rax != LAST_TAG;
 	profiling = counting && getenv("LAB_PROFILE");
@@ -205,7 +215,7 @@ void lab_count_instruction(unsigned cpu, const bxInstruction_c *i, bool guest, b
 		marker(cpu);
 		return;
 	}
-	if (!counting)
+	if (!counts_on(cpu))
 		return;
 	now.instructions[guest]++;
 	now.user += user && !guest;
@@ -233,7 +243,7 @@ void lab_count_entry(unsigned why, bool guest)
 	now.ept[guest] += why >= BX_EPT_PTE_ACCESS && why <= BX_EPT_PML5E_ACCESS;
 }
 
-void lab_count_interrupt(bool guest)
+void lab_count_interrupt(unsigned cpu, bool guest)
 {
-	now.interrupts += counting && !guest;
+	now.interrupts += counts_on(cpu) && !guest;
 }

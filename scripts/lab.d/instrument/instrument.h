@@ -14,7 +14,7 @@ void lab_count_exit(Bit32u reason);
 /* Called when the processor reads physical memory for itself: an AccessReason. */
 void lab_count_entry(unsigned why, bool guest);
 /* Called when an external interrupt or NMI is delivered. */
-void lab_count_interrupt(bool guest);
+void lab_count_interrupt(unsigned cpu, bool guest);
 
 #define BX_INSTR_BEFORE_EXECUTION(cpu_id, i) \
 	lab_count_instruction(cpu_id, i, BX_CPU_THIS_PTR in_vmx_guest, \
@@ -22,7 +22,7 @@ void lab_count_interrupt(bool guest);
 #define BX_INSTR_VMEXIT(cpu_id, reason, qualification) lab_count_exit(reason)
 #define BX_INSTR_ENTRY_ACCESS(why, rw) \
 	((rw) == BX_READ ? lab_count_entry((why), BX_CPU_THIS_PTR in_vmx_guest) : (void)0)
-#define BX_INSTR_HWINTERRUPT(cpu_id, vector, cs, eip) lab_count_interrupt(BX_CPU_THIS_PTR in_vmx_guest)
+#define BX_INSTR_HWINTERRUPT(cpu_id, vector, cs, eip) lab_count_interrupt(cpu_id, BX_CPU_THIS_PTR in_vmx_guest)
 
 #else
 
