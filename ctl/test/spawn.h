@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -94,6 +95,8 @@ static inline void start(struct child *c, const char *guest, bool terminal,
 		int fd;
 
 		setsid();
+		/* A test that is killed leaves none behind. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		/* A test that runs in the background may have some of them ignored. */
 		signal(SIGPIPE, SIG_DFL);
 		signal(SIGINT, SIG_DFL);
