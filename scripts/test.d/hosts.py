@@ -86,9 +86,9 @@ BUILT = ["build-6.12", "images-migrate"]
 STEPS = [
     Step("images-migrate", "a small L1 with an L2 for QEMU and libvirt", image, ["setup"]),
     Step("migrate-loop-short", f"{SHORT} migrations on each interrupt controller with QEMU 7.2", loop(SHORT, ["split", "full"], 1200), BUILT),
-    Step("migrate-loop-7", f"{FULL} migrations on each interrupt controller with QEMU 7.2", loop(FULL, ["split", "full"], 7200), BUILT, extra=True),
-    Step("migrate-loop-10", f"{FULL} migrations on each interrupt controller with QEMU 10", loop(FULL, ["split", "full"], 7200, "qemu-10"), BUILT,
-         extra=True),
+    *[Step(f"migrate-loop-{version}-{chip}", f"{FULL} migrations with {option} and QEMU {name}", loop(FULL, [chip], 7200, qemu), BUILT, extra=True)
+      for version, name, qemu in (("7", "7.2", "qemu"), ("10", "10", "qemu-10"))
+      for chip, option in (("split", "kernel-irqchip=split"), ("full", "kernel-irqchip=on"))],
     Step("migrate-loop-no-pml", "migrations where the processor has no page-modification logging",
          loop(SHORT, ["split", "full"], 1200, words=["--cpu", WITHOUT_PML]), BUILT, extra=True),
     Step("migrate-loop-postcopy", "post-copy with QEMU 7.2", loop(1, ["postcopy"], 1800), BUILT, extra=True),
