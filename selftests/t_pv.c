@@ -97,10 +97,16 @@ static void l2_halts(void)
 	asm volatile("cli; hlt; vmcall" : : : "memory");
 }
 
+static void on_nmi(struct trap_regs *r)
+{
+}
+
 static void guest_l2_halts(void)
 {
+	g_trap_fn[2] = on_nmi;
 	vmx_on();
 	vmcs_new(l2_halts);
+	vmclr(F_PIN, PIN_NMI);
 	vmclr(F_PROC, PROC_HLT);
 	vmx_expect(R_VMCALL, "L2 goes on");
 	g_sync(1);
@@ -131,7 +137,8 @@ static void host_kick_l2(void)
 	vcpu_run_to_sync(v[0], 1);
 	EQ(vcpu_mp_state(v[1]), KVM_MP_STATE_HALTED, "L2 is saved as halted");
 	EQ(vcpu_run_to_mp_state(v[1], KVM_MP_STATE_HALTED, args), GCALL_NONE, "L2 stays halted");
-	DO(v[1]->fd, KVM_SET_MP_STATE, (&(struct kvm_mp_state) { KVM_MP_STATE_RUNNABLE }));
+	/* L2 takes an NMI, which is not the kick's doing. */
+	DO(v[1]->fd, KVM_NMI, 0);
 	vcpu_run_to_sync(v[1], 1);
 	vcpu_run_to_sync(v[1], 2);	/* the kick ends L1's next HLT */
 	vm_destroy(&vm);

@@ -147,7 +147,7 @@ static const struct cluster_entry *cluster_find(struct vcpu *vcpu, u64 rip, stru
 	/* The walk of L1's tables and the decoding take their time, and interrupts are disabled. */
 	if (!left->fills)
 		return NULL;
-	/* The code may change, but whoever needs this to be noticed at once can turn clustering off and on. */
+	/* The code may have changed: it is looked at again after 65,535 uses, or when another run has had this place. */
 	if (e->rip == rip && !e->run.nr && e->idle++)
 		return NULL;
 	idx = memslot_begin_nofault(vcpu->vm);

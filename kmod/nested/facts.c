@@ -39,7 +39,7 @@ u8 facts_shown(const struct vcpu *vcpu, bool failed)
 
 	if (failed)
 		return 0;
-	/* Only L1 uses "acknowledge interrupt on exit": see reflect_tells(). */
+	/* Only L1 uses "acknowledge interrupt on exit": see nested_exit_tells(). */
 	return basic == EXIT_REASON_EXTERNAL_INTERRUPT ? EXIT_INTR : facts_needs(basic);
 }
 

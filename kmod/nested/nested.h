@@ -108,6 +108,7 @@ bool nmi_exit_blocked(const struct vcpu *vcpu);
 /* --- reflect.c --- */
 struct route_verdict nested_route(struct vcpu *vcpu);
 u32 nested_l0_exceptions(struct vcpu *vcpu, u32 intr_info);
+u8 nested_exit_tells(u16 basic);
 int nested_reflect(struct vcpu *vcpu, u8 origin);
 int nested_reflect_as(struct vcpu *vcpu, u32 reason, u64 qual);
 void nested_vmexit(struct vcpu *vcpu, u32 reason, u64 qual, u32 intr_info, u32 intr_error);

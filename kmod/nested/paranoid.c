@@ -98,6 +98,39 @@ static u64 paranoid_cr(u64 guest12, u64 mask12, u64 l0_owned, u64 hw, u64 shadow
 	return (guest12 & mask12) | (((hw & l0_owned) | (shadow & ~l0_owned)) & ~mask12);
 }
 
+/*
+ * Compare the exit information in VMCS12 with what the reason defines (SDM 3C 28.2), and with the processor's where the exit
+ * is its own: deadlines and interrupts are L0's, and an EPT violation's qualification is of L1's tables, which may make it a
+ * misconfiguration. Of the instructions that access ports, only INS and OUTS have a linear address and information. The short
+ * way takes no exit that comes during the delivery of an event. VMCS02 is current.
+ */
+static void paranoid_exit_info(struct vcpu *vcpu, const struct vmcs12 *v)
+{
+	u32 reason = v->vm_exit_reason, hw = vmcs_read(VM_EXIT_REASON);
+	u8 t = nested_exit_tells(reason);
+	bool own = (reason == hw && reason != EXIT_REASON_EXTERNAL_INTERRUPT && reason != EXIT_REASON_PREEMPTION_TIMER) ||
+		   (reason == EXIT_REASON_EPT_MISCONFIG && hw == EXIT_REASON_EPT_VIOLATION);
+	bool more = reason != EXIT_REASON_IO_INSTRUCTION || (v->exit_qualification & IO_STRING);
+	u64 iinfo = own && more && (t & EXIT_IINFO) ? vmcs_read(VMX_INSTRUCTION_INFO) : 0;
+
+	if (!(t & EXIT_QUAL) || (own && reason != EXIT_REASON_EPT_VIOLATION))
+		paranoid_value(vcpu, "exit qualification", v->exit_qualification, t & EXIT_QUAL ? vmcs_read(EXIT_QUALIFICATION) : 0);
+	paranoid_value(vcpu, "instruction length", v->vm_exit_instruction_len,
+		       own && (t & EXIT_ILEN) ? vmcs_read(VM_EXIT_INSTRUCTION_LEN) : 0);
+	paranoid_value(vcpu, "instruction information", v->vmx_instruction_info, iinfo);
+	if (own && (t & EXIT_GPA))
+		paranoid_value(vcpu, "guest-physical address", v->guest_physical_address, vmcs_read(GUEST_PHYSICAL_ADDRESS));
+	if (own && (t & EXIT_GLA))
+		paranoid_value(vcpu, "guest-linear address", v->guest_linear_address, more ? vmcs_read(GUEST_LINEAR_ADDRESS) : 0);
+	if (!(t & EXIT_INTR))
+		paranoid_value(vcpu, "interruption information", v->vm_exit_intr_info, 0);
+	paranoid_value(vcpu, "IDT-vectoring information", v->idt_vectoring_info_field & VECTORING_INFO_VALID_MASK, 0);
+	if (own)
+		paranoid_value(vcpu, "event in delivery", vmcs_read(IDT_VECTORING_INFO_FIELD) & VECTORING_INFO_VALID_MASK, 0);
+	paranoid_value(vcpu, "event injection", v->vm_entry_intr_info_field & INTR_INFO_VALID_MASK, 0);
+	paranoid_value(vcpu, "launch state", v->launch_state, VMCS12_LAUNCHED);
+}
+
 /* Compare L2's state in VMCS12 with VMCS02. */
 static void paranoid_saved(struct vcpu *vcpu)
 {
@@ -106,6 +139,9 @@ static void paranoid_saved(struct vcpu *vcpu)
 	u64 cr0, cr4;
 
 	vmcs_load(&n->vmcs02);
+	paranoid_exit_info(vcpu, v);
+	if (n->again.fetches_vid)
+		PARANOID_FIELD(vcpu, GUEST_INTR_STATUS, v->guest_intr_status);
 	PARANOID_FIELD(vcpu, GUEST_RIP, v->guest_rip);
 	PARANOID_FIELD(vcpu, GUEST_RSP, v->guest_rsp);
 	PARANOID_FIELD(vcpu, GUEST_RFLAGS, v->guest_rflags);

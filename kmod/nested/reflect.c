@@ -23,7 +23,15 @@ static const u8 exit_tells[NR_EXIT_REASONS] = {
 };
 #undef EXIT
 
-static u8 reflect_tells(u16 basic)
+/**
+ * nested_exit_tells() - which exit information L1 gets with an exit
+ * @basic: basic exit reason
+ *
+ * Context: Any.
+ * SDM 3C 28.2.
+ * Return: EXIT_*; fields that the reason does not define are 0.
+ */
+u8 nested_exit_tells(u16 basic)
 {
 	/* exits.def has none: only L1 uses "acknowledge interrupt on exit". events.c supplies the information. */
 	if (basic == EXIT_REASON_EXTERNAL_INTERRUPT)
@@ -246,7 +254,7 @@ static void reflect_write_vectoring(struct vcpu *vcpu, const struct vmx_exit *e)
 static void reflect_write_exit_info(struct vcpu *vcpu, const struct vmx_exit *e)
 {
 	struct vmcs12 *v = vcpu->nested.vmcs12;
-	u8 t = reflect_tells(e->basic);
+	u8 t = nested_exit_tells(e->basic);
 
 	v->vm_exit_reason = e->reason;
 	v->exit_qualification = t & EXIT_QUAL ? e->qual : 0;

@@ -47,6 +47,7 @@ static void halt_accept_init(struct vcpu *vcpu)
 		vlapic_clear_init(vcpu, VLAPIC_INIT);
 		vmcs01_reset(vcpu, true);
 		vlapic_reset(vcpu, true);
+		WRITE_ONCE(vcpu->pv_unhalted, false);
 		vcpu->mp_state = vcpu->id == vcpu->vm->bsp_id ? KVM_MP_STATE_RUNNABLE :
 								 KVM_MP_STATE_INIT_RECEIVED;
 		/* If another INIT has come meanwhile, it comes first, and REQ_EVENT is set. */

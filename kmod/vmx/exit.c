@@ -13,8 +13,6 @@ static const u8 exit_needs[NR_EXIT_REASONS] = {
 /* Needs that few of the frequent exits have. */
 #define EXIT_RARE	(EXIT_IINFO | EXIT_GPA | EXIT_GLA | EXIT_INTR)
 
-#define IO_STRING	BIT_ULL(4)	/* exit qualification: INS or OUTS (SDM 3C table 28-5) */
-
 /* Read the fields of EXIT_RARE. */
 static __always_inline void exit_read_rare(struct vmx_exit *e, u8 needs)
 {

@@ -209,6 +209,8 @@ void vmx_restore_host_spec_ctrl(struct vcpu *vcpu);
 #define EXIT_NO_EVENT	BIT(6)		/* the exit does not occur during the delivery of an event */
 #define EXIT_INSN	(EXIT_ILEN | EXIT_NO_EVENT)
 
+#define IO_STRING	BIT_ULL(4)	/* exit qualification: INS or OUTS (SDM 3C table 28-5) */
+
 void vmx_snapshot_exit(struct vcpu *vcpu);
 
 /* --- from the host's context to the guest and back: vmx/guestmode.c --- */
