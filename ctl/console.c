@@ -29,12 +29,15 @@
 #define FLUSH_AFTER_NS	20000000
 #define RETRY_MS	5	/* while the bus lock or the output is busy */
 
-/* Returns whether the signal ends the run. */
+/* Returns whether the signal ends the run. Two threads may see one signal: the other one may have taken it. */
 static bool signal_came(struct console *c)
 {
 	struct signalfd_siginfo info;
-	bool ends = read(c->signal_fd, &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGUSR1;
+	bool ends;
 
+	if (read(c->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return false;
+	ends = info.ssi_signo != SIGUSR1;
 	if (ends)
 		vm_end(c->vm, RUN_STOPPED, 0, NULL, "ended by signal %u (%s)",
 		       info.ssi_signo, strsignal(info.ssi_signo));

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../uapi/linux/droste.h"
@@ -62,6 +63,17 @@ void mover_init(struct machine *m, const struct move_options *o, uint32_t moves)
 	ioport_add(&m->bus, &port);
 }
 
+/* A save replaces what has the file's name. Root, who may replace a device by a file, does not mean to. */
+static int check_name(const char *name)
+{
+	struct stat st;
+
+	if (stat(name, &st) || S_ISREG(st.st_mode))
+		return 0;
+	say("--save: \"%s\" is no file that a save could replace", name);
+	return -1;
+}
+
 int mover_check(const struct move_options *o)
 {
 	if (o->save && o->to) {
@@ -72,6 +84,8 @@ int mover_check(const struct move_options *o)
 		say("--barriers needs --migrate-to, which says who gets them");
 		return -1;
 	}
+	if (o->save && check_name(o->save))
+		return -1;
 	return o->to ? endpoint_check(o->to, false) : 0;
 }
 
