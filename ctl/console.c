@@ -49,7 +49,7 @@ static bool signal_came(struct console *c)
 /* A reader that stopped for good must not keep a run that was ended from outside. */
 static bool stopped(struct console *c)
 {
-	return vm_ended(c->vm) && c->vm->end == RUN_STOPPED;
+	return __atomic_load_n(&c->vm->stopped, __ATOMIC_ACQUIRE);
 }
 
 /*
@@ -64,7 +64,7 @@ static void wait_for_output(struct console *c)
 		{ .fd = vm_ended(c->vm) ? -1 : c->vm->wake_fd, .events = POLLIN },
 	};
 
-	if (poll(pfd, 3, -1) > 0 && !pfd[0].revents && pfd[1].revents && signal_came(c))
+	if (!stopped(c) && poll(pfd, 3, -1) > 0 && !pfd[0].revents && pfd[1].revents && signal_came(c))
 		c->dropped = true;
 	if (stopped(c))
 		c->dropped = true;

@@ -344,6 +344,13 @@ static void check_full(void)
 	kill(g.pid, SIGUSR1);
 	ok(tells(&g, "cannot connect to unix:") && tells(&g, "timed out"));
 	end_guest();
+	/* What a guest asks while it is tried for the last time is not another try. */
+	setenv("DROSTECTL_MOVE_TEST", "answer=100", 1);
+	run_guest("asks", "--migrate-to", address);
+	ok(tells(&g, "are not heard any more"));
+	usleep(300000);
+	end_guest();
+	ok(times_told(&g, "cannot connect to") == 5);
 	for (int i = 0; i < 4; i++)
 		close(fd[i]);
 	close(listener);
