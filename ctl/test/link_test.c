@@ -402,6 +402,46 @@ static void send_saved(const char *if_lost)
 	record_free(&record);
 }
 
+/* A standard output that does not block, and has no room. */
+static void no_room(void)
+{
+	static const char bytes[4096];
+
+	fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
+	while (write(STDOUT_FILENO, bytes, sizeof(bytes)) > 0)
+		;
+}
+
+/* The receiver waits for the reader of the console's output that has come. */
+static void check_reader(void)
+{
+	struct record record = { 0 };
+	struct stream file;
+	int out, fd = open(saved, O_RDONLY | O_CLOEXEC);
+
+	start(&r, "brief", false, TO_PIPE, no_room, (char *[]){ stub, "receive", "--device", "/dev/null", address, NULL });
+	out = r.out;
+	r.out = -1;
+	ok(tells(&r, "waiting for a machine"));
+	use(connect_here());
+	stream_init(&file, fd, saved);
+	ok(!stream_check(&file) && !stream_begin(&p.s));
+	while (stream_get(&file, &record) == STREAM_RECORD) {
+		if (record.type == MOVE_END)
+			stream_put(&p.s, MOVE_OUTPUT, 0, "it waits\n", 9);
+		stream_put(&p.s, record.type, record.index, record.data, record.length);
+	}
+	record_free(&record);
+	close(fd);
+	wait_idle(r.pid);
+	r.out = out;
+	ok(says(&r, "it waits\n"));
+	stream_put(&p.s, MOVE_COMMIT, 0, NULL, 0);
+	ok(status_of(&r) == 0);
+	leave();
+	finish(&r);
+}
+
 /* Behind its end the source has nothing to say but whether the guest is the receiver's. */
 static void check_commit(void)
 {
@@ -592,6 +632,7 @@ int main(int argc, char **argv)
 	check_full();
 	save_guest();
 	check_commit();
+	check_reader();
 	unlink(saved);
 	check_asks("--save", "/nonexistent/saved", "the guest is not saved", 10);
 	check_asks("--migrate-to", address, "cannot connect to", 10);
