@@ -29,12 +29,15 @@
 #define FLUSH_AFTER_NS	20000000
 #define RETRY_MS	5	/* while the bus lock or the output is busy */
 
-/* Returns whether the signal ends the run. */
+/* Returns whether the signal ends the run. Two threads may see one signal: the other one may have taken it. */
 static bool signal_came(struct console *c)
 {
 	struct signalfd_siginfo info;
-	bool ends = read(c->signal_fd, &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGUSR1;
+	bool ends;
 
+	if (read(c->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return false;
+	ends = info.ssi_signo != SIGUSR1;
 	if (ends)
 		vm_end(c->vm, RUN_STOPPED, 0, NULL, "ended by signal %u (%s)",
 		       info.ssi_signo, strsignal(info.ssi_signo));
@@ -46,7 +49,7 @@ static bool signal_came(struct console *c)
 /* A reader that stopped for good must not keep a run that was ended from outside. */
 static bool stopped(struct console *c)
 {
-	return vm_ended(c->vm) && c->vm->end == RUN_STOPPED;
+	return __atomic_load_n(&c->vm->stopped, __ATOMIC_ACQUIRE);
 }
 
 /*
@@ -61,7 +64,7 @@ static void wait_for_output(struct console *c)
 		{ .fd = vm_ended(c->vm) ? -1 : c->vm->wake_fd, .events = POLLIN },
 	};
 
-	if (poll(pfd, 3, -1) > 0 && !pfd[0].revents && pfd[1].revents && signal_came(c))
+	if (!stopped(c) && poll(pfd, 3, -1) > 0 && !pfd[0].revents && pfd[1].revents && signal_came(c))
 		c->dropped = true;
 	if (stopped(c))
 		c->dropped = true;

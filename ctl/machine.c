@@ -55,6 +55,8 @@ static void block(const int *signals)
 static int open_signals(struct machine *m, int *signal_fd, int *job_fd)
 {
 	m->dies_of_sigpipe = signal(SIGPIPE, SIG_IGN) != SIG_IGN;
+	/* A file that gets too large for RLIMIT_FSIZE is an error as any other one, and does not end the guest. */
+	signal(SIGXFSZ, SIG_IGN);
 	*signal_fd = signal_file(ends);
 	*job_fd = signal_file(job);
 	if (*signal_fd >= 0 && *job_fd >= 0)
@@ -87,8 +89,8 @@ static int report(struct machine *m)
 	int lost = m->console.error;
 	struct vm *vm = &m->vm;
 
-	/* A pipe without a reader ends this program as it ends any filter. */
-	if (lost == EPIPE && m->dies_of_sigpipe) {
+	/* A pipe without a reader ends this program as it ends any filter, unless the guest lives on: that must be told. */
+	if (lost == EPIPE && m->dies_of_sigpipe && vm->end != RUN_MOVED) {
 		signal(SIGPIPE, SIG_DFL);
 		raise(SIGPIPE);
 	}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../uapi/linux/droste.h"
@@ -39,7 +40,8 @@ static void port_out(void *opaque, uint16_t off, unsigned int size, uint32_t val
 	if (off || !val)
 		return;
 	pthread_mutex_lock(&mv->lock);
-	if (mv->failures < GUEST_TRIES) {
+	/* With barriers it asks for the end of a move that has begun. */
+	if (mv->tries < GUEST_TRIES || mv->keeps) {
 		mv->asked = true;
 		pthread_cond_broadcast(&mv->change);
 	}
@@ -62,6 +64,17 @@ void mover_init(struct machine *m, const struct move_options *o, uint32_t moves)
 	ioport_add(&m->bus, &port);
 }
 
+/* A save replaces what has the file's name. Root, who may replace a device by a file, does not mean to. */
+static int check_name(const char *name)
+{
+	struct stat st;
+
+	if (stat(name, &st) || S_ISREG(st.st_mode))
+		return 0;
+	say("--save: \"%s\" is no file that a save could replace", name);
+	return -1;
+}
+
 int mover_check(const struct move_options *o)
 {
 	if (o->save && o->to) {
@@ -72,6 +85,8 @@ int mover_check(const struct move_options *o)
 		say("--barriers needs --migrate-to, which says who gets them");
 		return -1;
 	}
+	if (o->save && check_name(o->save))
+		return -1;
 	return o->to ? endpoint_check(o->to, false) : 0;
 }
 
@@ -81,7 +96,7 @@ void mover_ask(struct mover *mv)
 		return;
 	pthread_mutex_lock(&mv->lock);
 	mv->asked = true;
-	mv->failures = 0;
+	mv->tries = 0;
 	eventfd_write(mv->ask_fd, 1);
 	pthread_cond_broadcast(&mv->change);
 	pthread_mutex_unlock(&mv->lock);
@@ -147,14 +162,13 @@ void mover_wait(struct mover *mv)
 		pthread_cond_wait(&mv->change, &mv->lock);
 }
 
-/* One more try has failed, or all that the guest has. */
-static void try_failed(struct mover *mv, unsigned int tries)
+/* That was the guest's last try, unless a user has asked meanwhile. */
+static void tell_enough(struct mover *mv)
 {
 	bool enough;
 
 	pthread_mutex_lock(&mv->lock);
-	mv->failures += tries;
-	enough = mv->failures == GUEST_TRIES && tries == 1;
+	enough = mv->tries == GUEST_TRIES;
 	pthread_mutex_unlock(&mv->lock);
 	if (enough)
 		say("the guest's own requests to be saved or moved are not heard any more, until Ctrl-A s or SIGUSR1 asks for it");
@@ -163,7 +177,7 @@ static void try_failed(struct mover *mv, unsigned int tries)
 static void *mover_loop(void *arg)
 {
 	struct mover *mv = arg;
-	bool over = false;
+	bool nowhere = !mv->o.save && !mv->o.to, over = false;
 
 	while (!over) {
 		bool asked;
@@ -173,17 +187,19 @@ static void *mover_loop(void *arg)
 		asked = mv->asked && !over;
 		mv->asked = false;
 		mv->barrier = false;
+		/* Counted now: what the guest asks during its last try is too much. */
+		if (asked)
+			mv->tries += nowhere ? GUEST_TRIES : 1;
 		pthread_mutex_unlock(&mv->lock);
 		if (!asked)
 			continue;
-		if (!mv->o.save && !mv->o.to) {
+		if (nowhere) {
 			say("the guest has nowhere to go: start it with --save or --migrate-to");
-			try_failed(mv, GUEST_TRIES);
 			continue;
 		}
 		over = mv->o.save ? move_save(mv) : move_send(mv);
 		if (!over)
-			try_failed(mv, 1);
+			tell_enough(mv);
 	}
 	return NULL;
 }

@@ -38,7 +38,7 @@ struct mover {
 	uint64_t barrier_seq;	/* the kernel's number of that barrier */
 	uint32_t barrier_level;
 	int ask_fd;		/* eventfd: becomes readable when a user asks */
-	unsigned int failures;	/* tries that failed since a user asked */
+	unsigned int tries;	/* that have begun since a user asked */
 	bool keeps;		/* keep the console's output for the receiver */
 	uint8_t *output;	/* what was kept since the last complete state */
 	size_t output_len, output_room;

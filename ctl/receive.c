@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,11 @@ static void print_output(struct receiving *r)
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		/* Standard output may be another program's as well, which does not want to wait. */
+		if (n < 0 && errno == EAGAIN) {
+			poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT }, 1, -1);
+			continue;
+		}
 		if (n <= 0)
 			break;
 		at += n;

@@ -258,6 +258,8 @@ bool vm_end(struct vm *vm, enum run_end end, uint32_t value, const char *regs,
 	bool first;
 
 	pthread_mutex_lock(&vm->end_lock);
+	if (end == RUN_STOPPED)
+		__atomic_store_n(&vm->stopped, true, __ATOMIC_RELEASE);
 	first = vm->end == RUN_NONE;
 	if (first) {
 		va_start(ap, fmt);

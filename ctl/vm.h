@@ -56,6 +56,7 @@ struct vm {
 
 	pthread_mutex_t end_lock;	/* guards the members below */
 	enum run_end end;		/* RUN_NONE while running */
+	bool stopped;			/* a user has ended the run, if only after something else has; read without the lock */
 	uint32_t end_value;		/* value that the guest wrote to debug-exit */
 	char end_text[1024];		/* one line: what happened */
 	char end_regs[1024];		/* registers, several lines, or empty */

@@ -15,6 +15,7 @@
 #define PAGES	"3500"		/* that the guest writes between two barriers: more than a socket has room for */
 /* The pages of the first WBINVD may be in the first state already. From the second one on each state has them. */
 #define SECOND	"state 2: acknowledged"
+#define REQUESTS	4	/* each of which two threads see at once */
 #define LIMIT_S	60		/* of a read here, on a loaded machine, too */
 
 static char path[80], address[96], saved[80], tcp[32];
@@ -286,6 +287,8 @@ static void be_slow(void)
 	/* Many short ones fit into the socket. */
 	while (!expect_in(&g, "the guest is not moved, and runs on: ", true, record.type == MOVE_PAGES ? 600 : 1) && n++ < 40)
 		ok(stream_get(&p.s, &record) == STREAM_RECORD && record.type != MOVE_BARRIER && record.type != MOVE_END);
+	/* All came in time, so that it is not the limit of a single record. */
+	ok(was_told(&g, "the guest is not moved, and runs on: "));
 	ok(tells(&g, "the receiver takes too long, and the guest stood still meanwhile\n"));
 	while (stream_get(&p.s, &record) == STREAM_RECORD && record.type != MOVE_CANCEL)
 		;
@@ -341,6 +344,13 @@ static void check_full(void)
 	kill(g.pid, SIGUSR1);
 	ok(tells(&g, "cannot connect to unix:") && tells(&g, "timed out"));
 	end_guest();
+	/* What a guest asks while it is tried for the last time is not another try. */
+	setenv("DROSTECTL_MOVE_TEST", "answer=100", 1);
+	run_guest("asks", "--migrate-to", address);
+	ok(tells(&g, "are not heard any more"));
+	usleep(300000);
+	end_guest();
+	ok(times_told(&g, "cannot connect to") == 5);
 	for (int i = 0; i < 4; i++)
 		close(fd[i]);
 	close(listener);
@@ -390,6 +400,46 @@ static void send_saved(const char *if_lost)
 	ok(stream_get(&p.s, &record) == STREAM_RECORD && record.type == MOVE_ACCEPT);
 	ok(stream_get(&p.s, &record) == STREAM_RECORD && record.type == MOVE_READY);
 	record_free(&record);
+}
+
+/* A standard output that does not block, and has no room. */
+static void no_room(void)
+{
+	static const char bytes[4096];
+
+	fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
+	while (write(STDOUT_FILENO, bytes, sizeof(bytes)) > 0)
+		;
+}
+
+/* The receiver waits for the reader of the console's output that has come. */
+static void check_reader(void)
+{
+	struct record record = { 0 };
+	struct stream file;
+	int out, fd = open(saved, O_RDONLY | O_CLOEXEC);
+
+	start(&r, "brief", false, TO_PIPE, no_room, (char *[]){ stub, "receive", "--device", "/dev/null", address, NULL });
+	out = r.out;
+	r.out = -1;
+	ok(tells(&r, "waiting for a machine"));
+	use(connect_here());
+	stream_init(&file, fd, saved);
+	ok(!stream_check(&file) && !stream_begin(&p.s));
+	while (stream_get(&file, &record) == STREAM_RECORD) {
+		if (record.type == MOVE_END)
+			stream_put(&p.s, MOVE_OUTPUT, 0, "it waits\n", 9);
+		stream_put(&p.s, record.type, record.index, record.data, record.length);
+	}
+	record_free(&record);
+	close(fd);
+	wait_idle(r.pid);
+	r.out = out;
+	ok(says(&r, "it waits\n"));
+	stream_put(&p.s, MOVE_COMMIT, 0, NULL, 0);
+	ok(status_of(&r) == 0);
+	leave();
+	finish(&r);
 }
 
 /* Behind its end the source has nothing to say but whether the guest is the receiver's. */
@@ -537,6 +587,27 @@ static void check_asks(char *option, char *value, const char *answer, int most)
 	ok(times_told(&g, answer) >= 2 && times_told(&g, answer) <= most);
 }
 
+/* Each request counts once, also if a vCPU waits for the console's reader at the same time, and takes signals as well. */
+static void check_requests(void)
+{
+	int out;
+
+	unsetenv("DROSTECTL_MOVE_TEST");
+	setenv("STUB_SLOW_SIGNALS", "1", 1);
+	run_guest("chatty", "--quiet");
+	unsetenv("STUB_SLOW_SIGNALS");
+	out = g.out;
+	g.out = -1;
+	for (int n = 0; n < REQUESTS; n++) {
+		wait_idle(g.pid);
+		kill(g.pid, SIGUSR1);
+	}
+	wait_idle(g.pid);
+	end_guest();
+	ok(times_told(&g, "nowhere to go") == REQUESTS);
+	close(out);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -561,9 +632,11 @@ int main(int argc, char **argv)
 	check_full();
 	save_guest();
 	check_commit();
+	check_reader();
 	unlink(saved);
 	check_asks("--save", "/nonexistent/saved", "the guest is not saved", 10);
 	check_asks("--migrate-to", address, "cannot connect to", 10);
+	check_requests();
 	check_asks("--memory", "16", "the guest has nowhere to go", 2);
 	spawn_end();
 	return tap_done();

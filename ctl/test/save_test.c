@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <linux/kvm.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "image.h"
@@ -240,6 +241,96 @@ static void check_disk(void)
 	ok(status_of(&g) == 7);
 	finish(&g);
 	ok(saved_memory() == 32 && others() == 0);
+}
+
+/* Leaves no room in standard output. */
+static void fill_output(void)
+{
+	static const char bytes[4096];
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+	fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK);
+	while (write(STDOUT_FILENO, bytes, sizeof(bytes)) > 0)
+		;
+	fcntl(STDOUT_FILENO, F_SETFL, flags);
+}
+
+/* A guest that is saved is told to be, also if the reader of its console goes meanwhile, or takes nothing and the run is ended. */
+static void check_reader(bool goes)
+{
+	char fifo[96];
+	int fd, out;
+
+	snprintf(fifo, sizeof(fifo), "%s/fifo", work);
+	if (mkfifo(fifo, 0600))
+		abort();
+	setenv("STUB_FIFO", fifo, 1);
+	setenv("STUB_WAITS", "directory", 1);
+	start(&c, "prompt", false, TO_PIPE, fill_output,
+	      (char *[]){ stub, "run", "--device", "/dev/null", "--kernel", kernel, "--memory", "16", "--save", saved, NULL });
+	unsetenv("STUB_WAITS");
+	/* Nobody reads it. */
+	out = c.out;
+	c.out = -1;
+	wait_idle(c.pid);
+	kill(c.pid, SIGUSR1);
+	ok(tells(&c, "stub: at directory\n"));
+	if (goes)
+		close(out);
+	else
+		kill(c.pid, SIGTERM);
+	wait_idle(c.pid);
+	fd = open(fifo, O_WRONLY | O_CLOEXEC);
+	unlink(fifo);
+	ok(status_of(&c) == 9);
+	close(fd);
+	finish(&c);
+	if (!goes)
+		close(out);
+	/* Some output was waiting, or this has checked nothing. */
+	ok(was_told("the guest is saved in ") && was_told("Broken pipe") == goes);
+	ok(saved_memory() == 16 && others() == 0);
+}
+
+static void limit_files(void)
+{
+	setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 1 << 20, 1 << 20 });
+}
+
+/* A file that may not be so large is like a full disk. */
+static void check_limit(void)
+{
+	setenv("STUB_PAGES", "3500", 1);
+	start(&c, "writes", false, TO_PIPE, limit_files,
+	      (char *[]){ stub, "run", "--device", "/dev/null", "--kernel", kernel, "--memory", "16", "--save", saved, NULL });
+	ok(says(&c, "READY\n"));
+	wait_idle(c.pid);
+	kill(c.pid, SIGUSR1);
+	ok(tells(&c, "the guest is not saved, and runs on: writing to ") && tells(&c, "File too large\n"));
+	kill(c.pid, SIGTERM);
+	ok(status_of(&c) == 7);
+	finish(&c);
+	ok(others() == 0);
+}
+
+/* Root may replace devices, but does not mean to. */
+static void check_names(void)
+{
+	char fifo[96], link[96];
+
+	snprintf(fifo, sizeof(fifo), "%s/fifo", work);
+	snprintf(link, sizeof(link), "%s/link", work);
+	if (mkfifo(fifo, 0600) || symlink(fifo, link))
+		abort();
+	for (int i = 0; i < 3; i++) {
+		char *name = i == 0 ? fifo : i == 1 ? link : work;
+
+		ok(run_to_end(&c, "brief", TO_PIPE, (char *[]){ stub, "run", "--device", "/dev/null", "--kernel", kernel, "--save",
+			      name, NULL }) == 2);
+		ok(was_told("\" is no file that a save could replace\n"));
+	}
+	unlink(fifo);
+	unlink(link);
 }
 
 /* --- states that no device has --- */
@@ -595,6 +686,10 @@ int main(int argc, char **argv)
 	check_file();
 	check_ended();
 	check_disk();
+	check_reader(true);
+	check_reader(false);
+	check_limit();
+	check_names();
 	check_devices();
 	ok(read_saved(&from, saved));
 	check_complete();

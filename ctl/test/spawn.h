@@ -212,7 +212,7 @@ static inline int status_of(struct child *c)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Waits until no thread of a process runs, or wants to, for a while: it waits for a peer that does nothing. */
+/* Waits until no thread of a process runs, or wants to, for a while: it waits for a peer that does nothing, or has ended. */
 static inline void wait_idle(pid_t pid)
 {
 	for (int idle = 0; idle < 20; idle++) {
@@ -233,7 +233,7 @@ static inline void wait_idle(pid_t pid)
 			if (!f)
 				continue;
 			if (fscanf(f, "%*d (%*[^)]) %c", &state) == 1 && state != 'S')
-				idle = 0;
+				idle = state == 'Z' ? 20 : 0;
 			fclose(f);
 		}
 		closedir(dir);

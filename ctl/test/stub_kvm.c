@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -525,6 +526,16 @@ int fsync(int fd)
 	wait_at(is_dir ? "directory" : "file");
 	errno = is_dir && fails ? atoi(fails) : 0;
 	return errno ? -1 : syscall(SYS_fsync, fd);
+}
+
+/* The stub's own as well. With STUB_SLOW_SIGNALS, all threads that wait for a signal have seen it before one of them takes it. */
+ssize_t read(int fd, void *to, size_t size)
+{
+	static unsigned int n;
+
+	if (size == sizeof(struct signalfd_siginfo) && getenv("STUB_SLOW_SIGNALS"))
+		usleep(__atomic_fetch_add(&n, 1, __ATOMIC_RELAXED) % 2 ? 50 * IDLE_US : 5 * IDLE_US);
+	return syscall(SYS_read, fd, to, size);
 }
 
 static int check_extension(int fd, unsigned long cap)
