@@ -155,7 +155,8 @@ chain() { # name, QEMU's machine
 	start a
 	await a 2
 	bad=$?
-	while [ $bad = 0 ] && [ $done -lt "$times" ]; do
+	# QEMU chooses the moment at which the machine stops. If that was in L1 too often, there are some more migrations.
+	while [ $bad = 0 ] && [ $done -lt $((4 * times)) ] && { [ $done -lt "$times" ] || [ $((in_l2 * 2)) -lt "$times" ]; }; do
 		move $from $to || bad=1
 		[ $bad = 0 ] && done=$((done + 1)) && [ $((done % 10)) = 0 ] && echo "# $done migrations, counted to $(counted)"
 		next=$from from=$to to=$next
@@ -166,9 +167,9 @@ chain() { # name, QEMU's machine
 	# The other one has ended, unless the last migration failed.
 	alive $to && finish $to
 	finish $from
-	result $bad "$name: $times migrations, after each of which L1 starts another L2 and all hashes are right"
+	result $bad "$name: $times migrations or more, after each of which L1 starts another L2 and all hashes are right"
 	[ $((in_l2 * 2)) -ge "$times" ]
-	result $? "$name: L2 was running at most of them"
+	result $? "$name: L2 was running at $((times / 2)) of them or more"
 }
 
 late() { # name, what move_late() does besides
