@@ -243,39 +243,34 @@ static void check_answers(void)
 	ok(!strstr(g.told, "Sanitizer"));
 }
 
-int main(int argc, char **argv)
+/* Whether a number of streams are what @is_right says. Prints the seeds of those that are not. */
+static bool all(uint32_t n, bool (*is_right)(int fd))
 {
 	bool right = true;
 
+	for (uint32_t i = 1; i <= n; i++) {
+		int fd;
+
+		seed = i;
+		fd = make();
+		if (!is_right(fd)) {
+			printf("# stream %u\n", i);
+			right = false;
+		}
+		close(fd);
+	}
+	return right;
+}
+
+int main(int argc, char **argv)
+{
 	(void)argc;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (spawn_init(argv[0]))
 		return 1;
 	save();
-	for (seed = 1; seed <= READ; seed++) {
-		uint32_t this = seed;
-		int fd = make();
-
-		if (!reads(fd)) {
-			printf("# stream %u\n", this);
-			right = false;
-		}
-		close(fd);
-		seed = this;
-	}
-	ok(right);
-	for (seed = 1; seed <= RUN; seed++) {
-		uint32_t this = seed;
-		int fd = make();
-
-		if (!restores(fd)) {
-			printf("# stream %u\n", this);
-			right = false;
-		}
-		close(fd);
-		seed = this;
-	}
-	ok(right);
+	ok(all(READ, reads));
+	ok(all(RUN, restores));
 	check_answers();
 	for (int i = 0; i < nr_saved; i++)
 		free(saved[i].data);

@@ -22,7 +22,6 @@ LEAN = ("quiet loglevel=1 tsc=reliable no_timer_check cryptomgr.notests mitigati
 # a timer to its interrupt. Few counts meet a tick of L0's timer, which comes every 400,000 instructions.
 OPTIONS = {"l1": (24, 1, 30000), "l2": (32, 8, 150000), "l2-noept": (32, 8, 150000), "l3": (24, 64, 2000000)}
 
-
 # The second processor has no ticks while it has but one thread to run; the first one has them for both.
 TICKLESS = ["--cpus", "2", "--append", "nohz_full=1 rcu_nocbs=1 isolcpus=nohz,domain,managed_irq,1", "--count-own"]
 
